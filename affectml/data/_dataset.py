@@ -1,0 +1,150 @@
+"""The data set folder: opening it with every check, and writing one."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pandas as pd
+
+from affectml._files import sha256, write_json, write_parquet
+from affectml.data._schema import DatasetMeta, read_meta
+from affectml.data._targets import Targets, read_targets
+from affectml.errors import BadDataset, BadInput, did_you_mean
+
+SPLITS = ("train", "val", "test")
+
+
+class Dataset:
+    """An opened data set folder. Reading changes nothing in it; tables are read when first asked for."""
+
+    def __init__(self, root: Path, meta: DatasetMeta) -> None:
+        self.root = root
+        self.meta = meta
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Dataset":
+        """Open a folder; raises BadDataset if it is missing, a file, or without a usable dataset.json."""
+        root = Path(path)
+        if not root.exists():
+            raise BadDataset(f"{root}: no such folder")
+        if not root.is_dir():
+            raise BadDataset(
+                f"{root} is a file; a data set is a folder with a dataset.json "
+                "(`affectml import table` makes one from a CSV or Parquet file)"
+            )
+        return cls(root, read_meta(root / "dataset.json"))
+
+    @property
+    def name(self) -> str:
+        """The data set's name, from dataset.json."""
+        return self.meta.name
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """images.parquet, checked: image_id (str, unique), file or url, split, group, the user's columns."""
+        path = self.root / "images.parquet"
+        table = _read_parquet(path)
+        if "image_id" not in table.columns:
+            raise BadDataset(f"{path}: no column image_id")
+        table["image_id"] = table["image_id"].astype(str)
+        doubled = table["image_id"].duplicated()
+        if doubled.any():
+            raise BadDataset(f"{path}: image_id {table['image_id'][doubled].iloc[0]!r} stands in two rows")
+        if "split" in table.columns:
+            odd = table["split"].notna() & ~table["split"].isin(SPLITS)
+            if odd.any():
+                row = table[odd].iloc[0]
+                raise BadDataset(
+                    f"{path}: image {row['image_id']!r}: split {row['split']!r} is none of train, val, test"
+                )
+        return table
+
+    def image_path(self, file: str) -> Path:
+        """The path of an image named in images.parquet; raises BadDataset if it leaves the folder."""
+        relative = PurePosixPath(file)
+        inside = not relative.is_absolute() and not PureWindowsPath(file).drive and ".." not in relative.parts
+        path = self.root / relative
+        if not inside or not path.resolve().is_relative_to(self.root.resolve()):
+            raise BadDataset(f"{self.root / 'images.parquet'}: file {file!r} leaves the data set's folder")
+        return path
+
+    def target(self, name: str) -> Targets:
+        """A target by name, checked; raises BadDataset naming the nearest one if there is none."""
+        if name not in self.meta.targets:
+            have = ", ".join(self.meta.targets) or "none"
+            raise BadDataset(
+                f"{self.root}: no target {name!r}{did_you_mean(name, self.meta.targets)} (it has: {have})"
+            )
+        entry = self.meta.targets[name]
+        path = self.image_path(entry.file)
+        targets = read_targets(_read_parquet(path), name, entry, str(path))
+        unknown = ~pd.Index(targets.image_id).isin(self.images["image_id"])
+        if unknown.any():
+            raise BadDataset(f"{path}: image {targets.image_id[unknown][0]!r} is not in images.parquet")
+        return targets
+
+    @cached_property
+    def judgements(self) -> pd.DataFrame | None:
+        """annotations.parquet, one row per judgement, or None where the data set has none."""
+        path = self.root / "annotations.parquet"
+        return _read_parquet(path) if path.exists() else None
+
+    @cached_property
+    def truth(self) -> pd.DataFrame | None:
+        """truth.parquet of a demo set (true rates per label), or None: real data have no such thing."""
+        path = self.root / "truth.parquet"
+        return _read_parquet(path) if path.exists() else None
+
+    def fingerprint(self) -> dict[str, str]:
+        """sha256 of each table, by file name: equal fingerprints mean equal data."""
+        names = ["dataset.json", "images.parquet", *(t.file for t in self.meta.targets.values())]
+        names += ["annotations.parquet", "truth.parquet"]
+        return {name: sha256(self.root / name) for name in names if (self.root / name).is_file()}
+
+
+def check_new(out: Path) -> None:
+    """Raise BadInput unless `out` is free to become a folder of ours (absent, or an empty folder)."""
+    if out.is_file():
+        raise BadInput(f"{out} is a file; name a folder that does not exist yet")
+    if out.is_dir() and any(out.iterdir()):
+        raise BadInput(
+            f"{out} exists and is not empty; nothing was written: choose another folder or remove it"
+        )
+
+
+def write_dataset(
+    folder: Path,
+    meta: DatasetMeta,
+    images: pd.DataFrame,
+    targets: Mapping[str, pd.DataFrame],
+    annotations: pd.DataFrame | None = None,
+    annotators: pd.DataFrame | None = None,
+) -> Dataset:
+    """Write a data set's tables into `folder`, read everything back with all checks, and return it.
+
+    targets: one table per entry of `meta.targets`. For an all-or-nothing result, call it inside
+    `affectml._files.new_folder(out)`. dataset.json is written last.
+    """
+    if set(targets) != set(meta.targets):
+        raise BadInput(f"targets {sorted(targets)} do not match those described: {sorted(meta.targets)}")
+    write_parquet(folder / "images.parquet", images)
+    for name, table in targets.items():
+        write_parquet(folder / meta.targets[name].file, table)
+    if annotations is not None:
+        write_parquet(folder / "annotations.parquet", annotations)
+    if annotators is not None:
+        write_parquet(folder / "annotators.parquet", annotators)
+    write_json(folder / "dataset.json", meta.to_json())
+    dataset = Dataset.open(folder)
+    for name in meta.targets:
+        dataset.target(name)
+    return dataset
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise BadDataset(f"{path}: no such file") from None
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise BadDataset(f"{path}: not a readable Parquet file ({error})") from None

@@ -1,0 +1,52 @@
+"""Finding a taxonomy: by name among the built-in ones, by file, or by the labels that a data set uses."""
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from affectml.errors import UnknownTaxonomy, did_you_mean
+from affectml.taxonomies._taxonomy import Taxonomy
+
+
+@cache
+def builtin_names() -> tuple[str, ...]:
+    """Names of the taxonomies that ship with affectml, in alphabetical order."""
+    folder = files("affectml.taxonomies")
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
+
+
+@cache
+def _builtin(name: str) -> Taxonomy:
+    text = files("affectml.taxonomies").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return Taxonomy.from_dict(yaml.safe_load(text), where=f"built-in taxonomy {name}")
+
+
+def get_taxonomy(name: str) -> Taxonomy:
+    """The built-in taxonomy of that name, or the one in the YAML file of that path.
+
+    Raises UnknownTaxonomy, naming the nearest built-in one.
+    """
+    if name in builtin_names():
+        return _builtin(name)
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return Taxonomy.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), where=str(path))
+    raise UnknownTaxonomy(
+        f"no taxonomy {name!r}{did_you_mean(name, builtin_names())} "
+        f"(built in: {', '.join(builtin_names())}; or the path of a YAML file)"
+    )
+
+
+def infer_taxonomy(labels: Iterable[str], name: str = "own") -> Taxonomy:
+    """The built-in taxonomy whose labels are exactly these, else one of these labels in sorted order.
+
+    Exactly, not "contains": six folder names that all occur in ekman-7 are a taxonomy of six.
+    """
+    found = set(labels)
+    for builtin in builtin_names():
+        if set(_builtin(builtin).labels) == found:
+            return _builtin(builtin)
+    return Taxonomy(name=name, labels=tuple(sorted(found)))
