@@ -1,0 +1,34 @@
+"""What can go wrong, as one small tree.
+
+AnnotationError (a ValueError: one line that says what was wanted, what came, and the way out)
+├── BadJudgement     a row of a judgement table breaks the contract; the row is named
+├── UnknownLabel     a label that the task does not have
+└── BadCounts        votes, numbers of people asked or shares that cannot be
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+class AnnotationError(ValueError):
+    """Base of every error this package raises on purpose."""
+
+
+class BadJudgement(AnnotationError):
+    """A row of a judgement table breaks the contract of `affectml_annotation.judgements`."""
+
+
+class UnknownLabel(AnnotationError):
+    """A label that is not among the labels in use."""
+
+    @classmethod
+    def named(cls, label: object, labels: Sequence[str], where: str = "") -> "UnknownLabel":
+        """The error for `label`, with the nearest known one; `where` says which row or file had it."""
+        near = get_close_matches(str(label), labels, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        place = f"{where}: " if where else ""
+        return cls(f"{place}no label {label!r}{hint} (labels: {', '.join(labels)})")
+
+
+class BadCounts(AnnotationError):
+    """Votes, numbers of people asked, or shares that cannot be."""

@@ -1,0 +1,299 @@
+"""The judgement table: what one person said of one image, one row each, and its numeric form.
+
+Columns. Five are enough; the others are carried along where they exist.
+
+    image_id, annotator_id   text, never empty
+    round                    whole number; 1 is the first look, later ones are repeats or second looks
+    kind                     labels | none | unsure | skip | flag
+    labels                   list: at least one label for `labels`, empty (or missing) for every other kind
+    event_id, intensities, valence, arousal, suggestions_visible, seconds, at, note, purpose   optional
+
+`labels` and `none` are answers: the empty set says that none of the labels applies, and it counts. Somebody
+who was unsure, skipped or flagged the image was asked but gave no answer, and leaves the number of people
+counted. One person judges one image at most once in a round.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from affectml_annotation.errors import BadJudgement, UnknownLabel
+
+KINDS = ("labels", "none", "unsure", "skip", "flag")
+ANSWERS = ("labels", "none")
+REQUIRED = ("image_id", "annotator_id", "round", "kind", "labels")
+
+Rounds = Literal["first", "last", "all"] | int
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A judgement table as numbers: M judgements of N images by A people over C labels.
+
+    image, annotator [M]: positions in `image_ids` and `annotator_ids`; chosen [M, C]: the labels of each
+    judgement; answered [M]: whether it is an answer (labels or none); row [M]: its place in the table.
+    """
+
+    labels: tuple[str, ...]
+    image_ids: npt.NDArray[np.object_]
+    annotator_ids: npt.NDArray[np.object_]
+    image: IntArray
+    annotator: IntArray
+    chosen: BoolArray
+    answered: BoolArray
+    row: IntArray
+
+    def answers(self) -> "Panel":
+        """Only the judgements that are answers; images and annotators keep their positions."""
+        keep = self.answered
+        return Panel(
+            self.labels,
+            self.image_ids,
+            self.annotator_ids,
+            self.image[keep],
+            self.annotator[keep],
+            self.chosen[keep],
+            self.answered[keep],
+            self.row[keep],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """How many of the `n` people who answered chose each label: image_id [N], votes [N, C], n [N]."""
+
+    labels: tuple[str, ...]
+    image_id: npt.NDArray[np.object_]
+    votes: IntArray
+    n: IntArray
+
+
+def _where(row: int, judgements: pd.DataFrame) -> str:
+    image, person = judgements["image_id"].iloc[row], judgements["annotator_id"].iloc[row]
+    return f"judgement row {row} (image {image!r}, annotator {person!r})"
+
+
+def _first(mask: npt.NDArray[np.bool_]) -> int:
+    return int(np.flatnonzero(mask)[0])
+
+
+def _check_columns(judgements: pd.DataFrame) -> None:
+    missing = [name for name in REQUIRED if name not in judgements.columns]
+    if missing:
+        raise BadJudgement(
+            f"judgement table: expected the columns {', '.join(REQUIRED)}, but {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing; rename yours or add them"
+        )
+    for name in ("image_id", "annotator_id"):
+        column = judgements[name]
+        bad = column.isna().to_numpy() | (column == "").to_numpy()
+        if bad.any():
+            raise BadJudgement(f"judgement row {_first(bad)}: expected text in {name}, but it is empty")
+
+
+def _kinds(judgements: pd.DataFrame) -> IntArray:
+    codes = pd.Index(KINDS).get_indexer(pd.Index(judgements["kind"]))
+    if (codes < 0).any():
+        row = _first(codes < 0)
+        raise BadJudgement(
+            f"{_where(row, judgements)}: expected kind to be one of {', '.join(KINDS)}, "
+            f"but received {judgements['kind'].iloc[row]!r}"
+        )
+    return codes.astype(np.int64)
+
+
+def _rounds(judgements: pd.DataFrame) -> IntArray:
+    numbers = pd.to_numeric(judgements["round"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    bad = ~np.isfinite(numbers) | (numbers != np.floor(numbers))
+    if bad.any():
+        row = _first(bad)
+        raise BadJudgement(
+            f"{_where(row, judgements)}: expected a whole number in round, "
+            f"but received {judgements['round'].iloc[row]!r}"
+        )
+    return numbers.astype(np.int64)
+
+
+def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
+    """The labels column as lists; a missing value is the empty list, text is refused."""
+    lists: list[Any] = judgements["labels"].tolist()
+    for row, value in enumerate(lists):
+        if type(value) is list:
+            continue
+        if isinstance(value, np.ndarray | tuple | set | frozenset):
+            lists[row] = list(value)
+        elif value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+            lists[row] = ()
+        else:
+            raise BadJudgement(
+                f"{_where(row, judgements)}: expected a list in labels, but received {value!r}; "
+                "split delimited text into a list first"
+            )
+    return lists
+
+
+def _chosen(
+    judgements: pd.DataFrame, lists: list[Sequence[str]], labels: Sequence[str], kinds: IntArray
+) -> BoolArray:
+    sizes = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
+    wrong = (sizes == 0) == (kinds == 0)
+    if wrong.any():
+        row = _first(wrong)
+        raise BadJudgement(
+            f"{_where(row, judgements)}: kind {KINDS[kinds[row]]!r} with {sizes[row]} labels; expected at "
+            "least one for 'labels' and none for every other kind (that nothing applies is kind 'none')"
+        )
+    place = {label: at for at, label in enumerate(labels)}
+    flat = np.fromiter(
+        (place.get(label, -1) for label in chain.from_iterable(lists)), dtype=np.int64, count=int(sizes.sum())
+    )
+    owner = np.repeat(np.arange(len(lists)), sizes)
+    if (flat < 0).any():
+        at = _first(flat < 0)
+        row = int(owner[at])
+        stranger = next(label for label in lists[row] if label not in place)
+        raise UnknownLabel.named(stranger, labels, _where(row, judgements))
+    chosen = np.zeros((len(lists), len(labels)), dtype=bool)
+    chosen[owner, flat] = True
+    twice = chosen.sum(axis=1) != sizes
+    if twice.any():
+        row = _first(twice)
+        raise BadJudgement(f"{_where(row, judgements)}: a label stands there twice: {list(lists[row])}")
+    return chosen
+
+
+def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    names = (labels,) if isinstance(labels, str) else tuple(labels)
+    if not names or len(set(names)) != len(names):
+        raise BadJudgement(f"expected different labels, at least one, but received {list(names)}")
+    return names
+
+
+def found_labels(judgements: pd.DataFrame) -> tuple[str, ...]:
+    """The labels that occur in the table, sorted: for when no taxonomy is at hand."""
+    _check_columns(judgements)
+    return tuple(sorted(set(chain.from_iterable(_label_lists(judgements)))))
+
+
+def encode(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    image_ids: Sequence[str] | None = None,
+    *,
+    rounds: Rounds = "first",
+) -> Panel:
+    """Check the table against the contract and turn it into numbers.
+
+    labels: the C labels in order. image_ids: the N images wanted, in order; judgements of other images are
+    checked and left out, images nobody judged stay in. Without it, the table's images in order of appearance.
+    rounds: "first" or "last" keeps one judgement per person and image (a person who looks twice is still one
+    person); a number keeps that round; "all" keeps every row. Raises BadJudgement or UnknownLabel naming the
+    first bad row.
+    """
+    names = _check_labels(labels)
+    _check_columns(judgements)
+    kinds, round_number = _kinds(judgements), _rounds(judgements)
+    chosen = _chosen(judgements, _label_lists(judgements), names, kinds)
+    person, people = pd.factorize(judgements["annotator_id"])
+    image, images = pd.factorize(judgements["image_id"])
+    pair = image.astype(np.int64) * max(len(people), 1) + person
+    order = np.lexsort((round_number, pair))
+    same_pair = pair[order][1:] == pair[order][:-1]
+    same = same_pair & (round_number[order][1:] == round_number[order][:-1])
+    if same.any():
+        first, second = sorted(order[_first(same) : _first(same) + 2].tolist())
+        raise BadJudgement(
+            f"{_where(second, judgements)}: a second judgement in round {round_number[second]} "
+            f"(the other is row {first}); keep one, or give the second look a round of its own"
+        )
+    edge = np.ones(1, dtype=bool)
+    if rounds == "first":
+        keep = order[np.concatenate([edge, ~same_pair])] if len(order) else order
+    elif rounds == "last":
+        keep = order[np.concatenate([~same_pair, edge])] if len(order) else order
+    elif rounds == "all":
+        keep = np.arange(len(judgements))
+    else:
+        keep = np.flatnonzero(round_number == rounds)
+    keep = np.sort(keep)
+    known = np.asarray(images, dtype=object)
+    if image_ids is not None:
+        known = np.asarray(image_ids, dtype=object)
+        wanted = pd.Index(known)
+        if not wanted.is_unique:
+            raise BadJudgement(f"image_ids: {wanted[wanted.duplicated()][0]!r} stands there twice")
+        image = wanted.get_indexer(pd.Index(images)).astype(np.int64)[image] if len(image) else image
+        keep = keep[image[keep] >= 0]
+    return Panel(
+        labels=names,
+        image_ids=known,
+        annotator_ids=np.asarray(people, dtype=object),
+        image=image[keep].astype(np.int64),
+        annotator=person[keep].astype(np.int64),
+        chosen=chosen[keep],
+        answered=kinds[keep] < len(ANSWERS),
+        row=keep.astype(np.int64),
+    )
+
+
+def validate_judgements(judgements: pd.DataFrame, labels: Sequence[str]) -> None:
+    """Raise BadJudgement or UnknownLabel, naming the first row that breaks the contract; else do nothing."""
+    encode(judgements, labels, rounds="all")
+
+
+def count_votes(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    image_ids: Sequence[str] | None = None,
+    *,
+    rounds: Rounds = "first",
+) -> Votes:
+    """Votes per image and label, and how many people answered. Arguments and errors as for `encode`.
+
+    An image that nobody answered has n = 0.
+
+    >>> table = pd.DataFrame({
+    ...     "image_id": ["a", "a", "a"], "annotator_id": ["u", "v", "w"], "round": 1,
+    ...     "kind": ["labels", "none", "skip"], "labels": [["awe", "fear"], [], []],
+    ... })
+    >>> counted = count_votes(table, ["awe", "fear"])
+    >>> counted.votes.tolist(), counted.n.tolist()
+    ([[1, 1]], [2])
+    """
+    panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
+    images = len(panel.image_ids)
+    votes = np.stack(
+        [np.bincount(panel.image[column], minlength=images) for column in panel.chosen.T], axis=1
+    ).astype(np.int64)
+    n = np.bincount(panel.image, minlength=images).astype(np.int64)
+    return Votes(panel.labels, panel.image_ids, votes, n)
+
+
+def judgement_tensor(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    image_ids: Sequence[str] | None = None,
+    *,
+    rounds: Rounds = "first",
+) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
+    """Who chose what, as arrays: chosen [N, A, C] uint8, asked [N, A], annotator_ids [A].
+
+    `asked` is true where that person gave an answer (labels or none); unsure, skip and flag are false there.
+    Arguments and errors as for `encode`, but one judgement per person and image is needed, so not "all".
+    """
+    if rounds == "all":
+        raise BadJudgement("judgement_tensor: rounds='all' may hold two looks of one person; choose a round")
+    panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
+    shape = (len(panel.image_ids), len(panel.annotator_ids))
+    chosen = np.zeros((*shape, len(panel.labels)), dtype=np.uint8)
+    asked = np.zeros(shape, dtype=bool)
+    chosen[panel.image, panel.annotator] = panel.chosen
+    asked[panel.image, panel.annotator] = True
+    return chosen, asked, panel.annotator_ids

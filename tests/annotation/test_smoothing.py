@@ -1,0 +1,160 @@
+"""Beta and Dirichlet smoothing and the set rule, against scipy and against known truths."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from affectml_annotation import (
+    BadCounts,
+    BetaPrior,
+    DirichletPrior,
+    fit_beta_prior,
+    fit_dirichlet_prior,
+    label_sets,
+    label_sets_from_shares,
+    smoothed_rates,
+    smoothed_shares,
+)
+
+
+def prior(*pairs: tuple[float, float]) -> BetaPrior:
+    alpha, beta = np.array(pairs, dtype=float).T
+    return BetaPrior(alpha, beta, np.zeros(len(pairs), dtype=bool))
+
+
+def test_the_fit_finds_the_prior_that_made_the_counts():
+    random = np.random.default_rng(0)
+    alpha, beta = np.array([0.5, 2.0, 0.3]), np.array([1.5, 3.0, 6.0])
+    rates = random.beta(alpha, beta, size=(20_000, 3))
+    n = random.integers(3, 9, size=20_000)
+    fitted = fit_beta_prior(random.binomial(n[:, None], rates), n)
+    assert not fitted.pooled.any()
+    np.testing.assert_allclose(fitted.alpha, alpha, rtol=0.06)
+    np.testing.assert_allclose(fitted.beta, beta, rtol=0.08)
+
+
+def test_the_fit_is_where_scipys_likelihood_is_highest():
+    random = np.random.default_rng(1)
+    n = random.integers(2, 7, size=300)
+    k = random.binomial(n, random.beta(0.8, 2.5, size=300))
+    fitted = fit_beta_prior(k[:, None], n)
+
+    def loglik(a, b):
+        return stats.betabinom.logpmf(k, n, a, b).sum()
+
+    best = loglik(fitted.alpha[0], fitted.beta[0])
+    for a in (0.97, 1.03):
+        for b in (0.97, 1.03):
+            assert loglik(fitted.alpha[0] * a, fitted.beta[0] * b) < best
+
+
+def test_a_rare_label_borrows_the_spread_of_the_others():
+    random = np.random.default_rng(2)
+    votes = np.column_stack([random.binomial(5, random.beta(1, 3, size=400)), np.zeros(400, dtype=int)])
+    votes[0, 1] = 1
+    fitted = fit_beta_prior(votes, np.full(400, 5))
+    assert fitted.pooled.tolist() == [False, True]
+    assert fitted.mean[1] == pytest.approx(1.5 / 2001)
+    assert fitted.alpha[1] + fitted.beta[1] == pytest.approx(fitted.alpha[0] + fitted.beta[0])
+
+
+def test_one_person_per_image_shows_no_spread():
+    fitted = fit_beta_prior(np.array([[1], [0]] * 10), np.ones(20))
+    assert fitted.pooled.all()
+    assert (fitted.alpha + fitted.beta).tolist() == [2.0]
+    assert fitted.mean.tolist() == [0.5]
+
+
+def test_equal_shares_everywhere_give_a_tight_prior_and_no_overflow():
+    fitted = fit_beta_prior(np.full((50, 1), 2), np.full(50, 5))
+    assert fitted.mean[0] == pytest.approx(0.4, abs=1e-3)
+    assert fitted.alpha[0] + fitted.beta[0] == pytest.approx(1000, rel=1e-6)
+
+
+def test_people_asked_may_differ_by_label_and_nobody_asked_says_nothing():
+    votes, n = np.array([[3, 0], [1, 2], [2, 1]] * 4), np.array([[5, 0], [5, 4], [5, 4]] * 4)
+    both = fit_beta_prior(votes, n)
+    alone = fit_beta_prior(votes[n[:, 1] > 0][:, 1:], n[n[:, 1] > 0][:, 1:])
+    assert both.alpha[1] == pytest.approx(alone.alpha[0])
+    assert smoothed_rates(votes, n, both)[0, 1] == pytest.approx(both.mean[1])
+
+
+def test_smoothed_rates_worked_by_hand():
+    assert smoothed_rates([[2, 0]], [5], prior((1, 3), (0.5, 0.5))).tolist() == [[3 / 9, 0.5 / 6]]
+
+
+@pytest.mark.parametrize("tau", [0.2, 1 / 3, 0.5])
+def test_the_set_rule_is_the_posterior_tail(tau):
+    given_prior = prior((0.5, 1.5))
+    votes, n = np.arange(8)[:, None], np.full(8, 7)
+    tail = stats.beta.sf(tau, votes[:, 0] + 0.5, n - votes[:, 0] + 1.5)
+    assert label_sets(votes, n, given_prior, tau)[:, 0].tolist() == (tail >= 0.5 - 1e-9).tolist()
+
+
+def test_one_person_is_their_answer_and_nobody_is_no_set():
+    assert label_sets([[1], [0], [0]], [1, 1, 0], prior((50, 1))).ravel().tolist() == [True, False, False]
+
+
+def test_shares_without_counts_are_cut_with_a_tolerance():
+    sixth_thirds = np.array([[np.float32(1) / 3, 0.2, 0.7]], dtype=np.float32)
+    assert label_sets_from_shares(sixth_thirds).tolist() == [[True, False, True]]
+    renormalised = np.array([[0.2 * 3, 0.8 * 3]]) / 3.0000000000000004
+    assert label_sets_from_shares(renormalised, tau=0.2).all()
+
+
+@given(st.integers(2, 30), st.integers(0, 30), st.floats(0.05, 0.95))
+def test_one_more_vote_never_takes_a_label_away(n, k, tau):
+    k = min(k, n - 1)
+    sets = label_sets([[k], [k + 1]], [n, n], prior((0.7, 2.0)), tau)
+    assert sets[1, 0] >= sets[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("votes", "n", "words"),
+    [
+        ([[6]], [5], "row 0, label 0: expected 0 <= votes <= n, but received 6 votes of 5 people"),
+        ([[-1]], [5], "row 0"),
+        ([[float("nan")]], [5], "row 0"),
+        ([1, 2], [5, 5], "expected shape"),
+        ([[1]], [5, 5], "n: expected shape"),
+    ],
+)
+def test_impossible_counts_are_refused(votes, n, words):
+    with pytest.raises(BadCounts, match=words):
+        fit_beta_prior(votes, n)
+    with pytest.raises(BadCounts):
+        smoothed_rates(votes, n, prior((1, 1)))
+
+
+def test_impossible_shares_and_cuts_are_refused():
+    with pytest.raises(BadCounts, match="row 1"):
+        label_sets_from_shares([[0.5], [1.5]])
+    with pytest.raises(BadCounts, match="row 0"):
+        label_sets_from_shares([[float("nan")]])
+    with pytest.raises(BadCounts, match="tau"):
+        label_sets([[1]], [2], prior((1, 1)), tau=1.0)
+
+
+def test_the_dirichlet_fit_finds_the_prior_that_made_the_votes():
+    random = np.random.default_rng(3)
+    alpha = np.array([0.4, 1.0, 2.0])
+    votes = np.array([random.multinomial(10, row) for row in random.dirichlet(alpha, size=5000)])
+    np.testing.assert_allclose(fit_dirichlet_prior(votes).alpha, alpha, rtol=0.06)
+
+
+def test_the_dirichlet_of_two_labels_is_the_beta():
+    random = np.random.default_rng(4)
+    k = random.binomial(6, random.beta(0.8, 1.7, size=500))
+    beta = fit_beta_prior(k[:, None], np.full(500, 6))
+    dirichlet = fit_dirichlet_prior(np.column_stack([k, 6 - k]))
+    np.testing.assert_allclose(dirichlet.alpha, [beta.alpha[0], beta.beta[0]], rtol=1e-4)
+
+
+def test_one_choice_shares_sum_to_one_and_an_empty_row_is_the_prior():
+    shares = smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
+    assert shares.tolist() == [[4 / 6, 1.5 / 6, 0.5 / 6], [0.5, 0.25, 0.25]]
+    assert fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
+    with pytest.raises(BadCounts, match="row 0, label 1"):
+        fit_dirichlet_prior([[1, -1]])
