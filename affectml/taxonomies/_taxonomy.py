@@ -11,11 +11,16 @@ DEFAULT_TEMPLATE = "a photo that evokes {label}"  # Bustos et al. 2023
 
 @dataclass(frozen=True)
 class Place:
-    """Where a label stands on the valence-arousal plane, each axis on [-1, 1], and who says so."""
+    """Where a label stands on the valence-arousal plane, each axis on [-1, 1], and who says so.
+
+    `dominance` is the third axis of Russell & Mehrabian (1977), in control (1) against controlled (-1): it tells
+    anger from fear, which share a place on the plane. None where nobody says.
+    """
 
     valence: float
     arousal: float
     source: str
+    dominance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class Taxonomy:
                 entry["place"] = {
                     "valence": place.valence,
                     "arousal": place.arousal,
+                    **({} if place.dominance is None else {"dominance": place.dominance}),
                     "source": place.source,
                 }
             labels[label] = entry
