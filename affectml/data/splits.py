@@ -1,0 +1,186 @@
+"""Train, validation and test: stratified by label, never parting a group, seeded, and shown as a table.
+
+Stratification needs 0/1 labels. Soft targets are binarised by a rule that is stated (`strata`), because the
+stratifier would silently read every rate above zero as a label.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.data._dataset import SPLITS, Dataset
+from affectml.data._targets import Targets
+from affectml.errors import BadDataset
+
+STRATA_RULE = "labels at or above 1/3 of the people, or the most chosen one where none is"
+STRATA_CUT = 1 / 3
+TEST_SHARE = VAL_SHARE = 0.15
+MIN_POSITIVES = 3  # one each for train, validation and test
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which image goes where: `assignment` is train|val|test|unused beside `image_id`; `notes` say how."""
+
+    image_id: NDArray[np.object_]
+    assignment: NDArray[np.object_]
+    notes: tuple[str, ...]
+
+    def ids(self, part: str) -> NDArray[np.object_]:
+        """The image ids of one part, in the data set's order."""
+        return np.asarray(self.image_id[self.assignment == part])
+
+
+def strata(targets: Targets) -> NDArray[np.int64]:
+    """Labels as 0/1 [N, C] for stratifying, by STRATA_RULE; single labels and sets are 0/1 already."""
+    shares = targets.shares()
+    if targets.meta.values == "indicator":
+        return shares.astype(np.int64)
+    # The tolerance keeps 2 of 6 on the right side of 1/3 whatever the rounding of published shares.
+    chosen = shares >= STRATA_CUT - 1e-6
+    none = ~chosen.any(axis=1)
+    chosen[none, shares[none].argmax(axis=1)] = True
+    return chosen.astype(np.int64)
+
+
+def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
+    """The data set's own split where it has one (validation cut from train if missing), else a new one.
+
+    New splits are 70 / 15 / 15 by iterative stratification (Sechidis et al. 2011), or by StratifiedGroupKFold
+    for single labels with groups; sets with groups are stratified over groups, each carrying the labels that
+    occur in it. Raises BadDataset for an empty part or a label with fewer than three positive images.
+    """
+    table = dataset.images.set_index("image_id")
+    ids = targets.image_id
+    present = (targets.table > 0).sum(axis=0)
+    if (present < MIN_POSITIVES).any():
+        label = int(np.argmax(present < MIN_POSITIVES))
+        raise BadDataset(
+            f"{dataset.root}: target {targets.name}: label {targets.taxonomy.labels[label]!r} has "
+            f"{int(present[label])} positive images, expected at least {MIN_POSITIVES} (one each for train, "
+            "validation and test): collect more, or import again with the label merged into another (--map) "
+            "or left out of the taxonomy"
+        )
+    groups = None
+    if "group" in table.columns and table["group"].notna().any():
+        own = table["group"].reindex(ids)
+        alone = pd.Series([f"image {i}" for i in ids], index=own.index)  # no group: a group of its own
+        groups = own.astype(object).where(own.notna(), alone).astype(str).to_numpy()
+    labels = strata(targets)
+    if "split" in table.columns and table["split"].notna().any():
+        split = _given(table["split"].reindex(ids).to_numpy(dtype=object), ids, labels, targets, groups, seed)
+    else:
+        split = _new(ids, labels, targets, groups, seed)
+    for part in SPLITS:
+        if not (split.assignment == part).any():
+            raise BadDataset(
+                f"{dataset.root}: split {part!r} has no image with target {targets.name}: fill the "
+                "split column of images.parquet, or remove it to have all images split anew"
+            )
+    return split
+
+
+def _new(
+    ids: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    targets: Targets,
+    groups: NDArray[np.object_] | None,
+    seed: int,
+) -> Split:
+    assignment = np.full(len(ids), "train", dtype=object)
+    test = pick(labels, TEST_SHARE, seed, groups, single=targets.kind == "single")
+    assignment[test] = "test"
+    rest = np.flatnonzero(assignment == "train")
+    share = VAL_SHARE / (1 - TEST_SHARE)
+    val = pick(
+        labels[rest],
+        share,
+        seed + 1,
+        None if groups is None else groups[rest],
+        single=targets.kind == "single",
+    )
+    assignment[rest[val]] = "val"
+    how = "split 70/15/15 by iterative stratification"
+    if groups is not None:
+        how += f", keeping {len(np.unique(groups))} groups whole"
+    if targets.meta.values != "indicator":
+        how += f" on {STRATA_RULE}"
+    return Split(ids, assignment, (how,))
+
+
+def _given(
+    given: NDArray[np.object_],
+    ids: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    targets: Targets,
+    groups: NDArray[np.object_] | None,
+    seed: int,
+) -> Split:
+    notes = ["the data set's own split"]
+    kept = ~pd.isna(given)
+    if not kept.all():
+        notes.append(f"{int((~kept).sum())} images without a split are left out")
+    assignment = np.where(kept, given, "unused")
+    if not (assignment == "val").any() and (assignment == "train").any():
+        train = np.flatnonzero(assignment == "train")
+        own = None if groups is None else groups[train]
+        val = pick(labels[train], VAL_SHARE, seed, own, single=targets.kind == "single")
+        assignment[train[val]] = "val"
+        notes.append(f"{len(val)} of its {len(train)} train images became the validation part")
+    return Split(ids, assignment, tuple(notes))
+
+
+def pick(
+    labels: NDArray[np.int64],
+    share: float,
+    seed: int,
+    groups: NDArray[np.object_] | None = None,
+    *,
+    single: bool = False,
+) -> NDArray[np.int64]:
+    """Sorted row numbers of about `share` of the rows [N, C], with each label in proportion.
+
+    With `groups` [N], whole groups are picked. Deterministic for a seed.
+    """
+    if groups is None:
+        return _stratified(labels, share, seed)
+    if single:
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        folds = min(max(2, round(1 / share)), len(np.unique(groups)))
+        splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+        _, picked = next(iter(splitter.split(labels, labels.argmax(axis=1), groups)))
+        return np.sort(picked)
+    names, row_group = np.unique(groups, return_inverse=True)
+    of_group = np.zeros((len(names), labels.shape[1]), dtype=np.int64)
+    np.maximum.at(of_group, row_group, labels)
+    picked_groups = _stratified(of_group, share, seed)
+    return np.flatnonzero(np.isin(row_group, picked_groups))
+
+
+def _stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    # Only test_size is given: with train_size too, the sizes come out wrong (iterative-stratification 0.1.9).
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
+    _, picked = next(iter(splitter.split(np.zeros(len(labels)), labels)))
+    return np.sort(picked)
+
+
+def split_table(split: Split, targets: Targets) -> pd.DataFrame:
+    """How many images each part has, and the mean share of each label in it: one row per part."""
+    shares = targets.shares()
+    rows = []
+    for part in SPLITS:
+        here = split.assignment == part
+        means = shares[here].mean(axis=0) if here.any() else np.full(shares.shape[1], np.nan)
+        rows.append(
+            {
+                "split": part,
+                "images": int(here.sum()),
+                **dict(zip(targets.taxonomy.labels, means, strict=True)),
+            }
+        )
+    return pd.DataFrame(rows)
