@@ -1,0 +1,115 @@
+"""From a feeling to a look, and from a look to pixels.
+
+What carries the feeling, and who found it:
+
+    brightness, saturation   Valdez & Mehrabian 1994: pleasure = .69 B + .22 S, arousal = -.31 B + .60 S
+                             (standardised; inverted here), with HSV standing in for Munsell value and chroma
+    round or jagged shapes   Bar & Neta 2006: people like curved objects more than pointed ones
+    clutter                  Berlyne 1971: the more there is to see, the more arousing
+    hue                      our own convention: from blue (controlled) over green to red (in control)
+"""
+
+import colorsys
+from dataclasses import dataclass
+from math import cos, pi, sin
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from affectml.demo.feelings import FloatArray
+
+SIZE = 96
+_COLOUR_TO_AFFECT = np.array([[0.69, 0.22], [-0.31, 0.60]])
+_AFFECT_TO_COLOUR = np.linalg.inv(_COLOUR_TO_AFFECT)
+_SMOOTHING = 2  # shapes are drawn this much larger and averaged down, so that edges are not stairs
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a painting looks like, before any of it is drawn.
+
+    brightness, saturation and hue: HSV on [0, 1], the picture's mean. jaggedness: the chance of a shape to be
+    jagged, and how sharp it is then, on [0, 1]. shapes: how many.
+    """
+
+    brightness: float
+    saturation: float
+    hue: float
+    jaggedness: float
+    shapes: int
+
+
+def look_of(feeling: FloatArray, rng: np.random.Generator) -> Look:
+    """The look of a feeling [valence, arousal, dominance], with the freedom that a painter takes."""
+    valence, arousal, dominance = feeling
+    bright, saturated = _AFFECT_TO_COLOUR @ feeling[:2]
+    mood = rng.normal(size=5)
+    return Look(
+        brightness=float(np.clip(0.52 + 0.30 * bright + 0.03 * mood[0], 0.1, 0.95)),
+        saturation=float(np.clip(0.48 + 0.26 * saturated + 0.04 * mood[1], 0.08, 0.95)),
+        hue=float(np.clip(0.36 - 0.6 * dominance + 0.02 * mood[2], 0.0, 0.75)),
+        jaggedness=float(np.clip(0.5 - 0.6 * valence + 0.1 * mood[3], 0.0, 1.0)),
+        shapes=max(1, round(4.0 * float(np.exp(1.1 * arousal + 0.15 * mood[4])))),
+    )
+
+
+def paint(look: Look, rng: np.random.Generator, size: int = SIZE) -> Image.Image:
+    """A square RGB painting with that look, `size` pixels wide: a ground, shapes on it, the canvas' grain."""
+    canvas = _ground(look, rng, size * _SMOOTHING)
+    brush = ImageDraw.Draw(canvas)
+    largest = 0.34 / look.shapes**0.35
+    for _ in range(look.shapes):
+        centre = rng.uniform(0.08, 0.92, size=2) * canvas.width
+        radius = rng.uniform(0.5, 1.0) * largest * canvas.width
+        if rng.random() < look.jaggedness:
+            outline = _star(radius, 0.3 + 0.4 * look.jaggedness, rng)
+        else:
+            outline = _blob(radius, rng)
+        brush.polygon([(centre[0] + x, centre[1] + y) for x, y in outline], fill=_colour(look, rng, 0.14))
+    return _grain(canvas.reduce(_SMOOTHING), rng)
+
+
+def _colour(look: Look, rng: np.random.Generator, spread: float) -> Colour:
+    """A colour of the picture's palette: around its mean, a little to either side in hue."""
+    shift = spread * rng.uniform(-1.0, 1.0, size=3)
+    saturation, brightness = np.clip((look.saturation + shift[0], look.brightness + shift[1]), 0.0, 1.0)
+    rgb = colorsys.hsv_to_rgb((look.hue + 0.3 * shift[2]) % 1.0, float(saturation), float(brightness))
+    return (round(255 * rgb[0]), round(255 * rgb[1]), round(255 * rgb[2]))
+
+
+def _ground(look: Look, rng: np.random.Generator, size: int) -> Image.Image:
+    """Two colours of the palette that run into each other, from edge to edge in a random direction."""
+    first, second = (Image.new("RGB", (size, size), _colour(look, rng, 0.07)) for _ in range(2))
+    blend = Image.linear_gradient("L").rotate(90 * int(rng.integers(4))).resize((size, size))
+    return Image.composite(first, second, blend)
+
+
+def _star(radius: float, sharpness: float, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """A jagged outline: points and notches in turn, uneven, around the origin."""
+    corners = 2 * int(rng.integers(4, 8))
+    turn = rng.uniform(0, 2 * pi)
+    reaches = radius * rng.uniform(0.8, 1.2, size=corners)
+    reaches[1::2] *= 1 - sharpness
+    return _outline(reaches, turn)
+
+
+def _blob(radius: float, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """A round outline: a circle with a slow swell, around the origin."""
+    angles = np.linspace(0, 2 * pi, 28, endpoint=False)
+    phases = rng.uniform(0, 2 * pi, size=2)
+    swell = 0.16 * np.cos(2 * angles + phases[0]) + 0.07 * np.cos(3 * angles + phases[1])
+    return _outline(0.8 * radius * (1 + swell), 0.0)
+
+
+def _outline(reaches: FloatArray, turn: float) -> list[tuple[float, float]]:
+    step = 2 * pi / len(reaches)
+    return [(r * cos(turn + i * step), r * sin(turn + i * step)) for i, r in enumerate(reaches.tolist())]
+
+
+def _grain(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The canvas showing through: the same small noise on all three channels."""
+    pixels = np.asarray(canvas, dtype=np.int16)
+    noise = rng.integers(-6, 7, size=(*pixels.shape[:2], 1), dtype=np.int16)
+    return Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8))

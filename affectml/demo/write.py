@@ -1,0 +1,116 @@
+"""The demo set as an ordinary data set folder, with the truth beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from affectml._files import new_folder, write_parquet
+from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
+from affectml.demo.annotators import Annotators, habits, judge
+from affectml.demo.feelings import AXES, Words, draw_feeling, true_rates
+from affectml.demo.painting import look_of, paint
+from affectml.demo.streams import painting_stream, people_stream
+from affectml.errors import BadInput
+from affectml.taxonomies import builtin_names, get_taxonomy
+from affectml_annotation import count_votes
+
+QUESTION = "Which of these feelings does this image evoke in you? Choose all that apply, or none."
+
+
+def write_demo(
+    out: Path,
+    *,
+    images: int = 2000,
+    seed: int = 0,
+    taxonomy: str = "mikels-8",
+    progress: Callable[[int], object] | None = None,
+) -> Dataset:
+    """Write a demo set of `images` paintings into the new folder `out` and return it, opened.
+
+    The folder holds what any data set holds (dataset.json, images.parquet, targets-emotions.parquet: rates as
+    votes, annotations.parquet, annotators.parquet, images/*.png) and, beside it, truth.parquet (true rate of
+    each label; valence, arousal and dominance of the image) and truth-annotators.parquet (their habits).
+    Same arguments, same content; image i of a seed is the same whatever `images` is.
+
+    taxonomy: a built-in name or a YAML file, with at least two placed labels. progress: called with 1 after
+    each painting. Raises BadInput if `out` is taken, or for fewer than one image or a negative seed.
+    """
+    out = Path(out)
+    check_new(out)
+    if images < 1:
+        raise BadInput(f"images: expected at least 1, got {images}")
+    chosen = get_taxonomy(taxonomy)
+    words = Words.of(chosen)
+    people = people_stream(seed)
+    with new_folder(out) as folder:
+        table, feelings = _paint_all(folder, images, seed, words, progress)
+        rates = true_rates(feelings, words)
+        panel = Annotators.draw(len(chosen), people)
+        image_ids = table["image_id"].to_numpy(dtype=object)
+        judgements = judge(rates, chosen.labels, image_ids, panel, people)
+        truth = pd.concat(
+            [
+                table[["image_id"]],
+                pd.DataFrame(feelings, columns=list(AXES)),
+                pd.DataFrame(rates, columns=list(chosen.labels)),
+            ],
+            axis=1,
+        )
+        write_parquet(folder / "truth.parquet", truth)
+        write_parquet(folder / "truth-annotators.parquet", habits(panel, chosen.labels))
+        write_dataset(
+            folder,
+            DatasetMeta(
+                name="demo",
+                construct="evoked",
+                question=QUESTION,
+                source=f"painted and judged by affectml's own code (images={images}, seed={seed}); "
+                "no people took part",
+                licence="CC0-1.0",
+                targets={
+                    "emotions": TargetMeta(
+                        kind="rates",
+                        taxonomy=taxonomy if taxonomy in builtin_names() else chosen.to_dict(),
+                        values="votes",
+                        file="targets-emotions.parquet",
+                        made_by="votes in annotations.parquet",
+                    )
+                },
+            ),
+            table,
+            {"emotions": _votes(judgements, chosen.labels, image_ids)},
+            judgements,
+            pd.DataFrame({"annotator_id": panel.ids, "simulated": True}),
+        )
+    return Dataset.open(out)
+
+
+def _paint_all(
+    folder: Path, images: int, seed: int, words: Words, progress: Callable[[int], object] | None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Paint every image into `folder`/images; returns images.parquet's table and the feelings [N, 3]."""
+    (folder / "images").mkdir()
+    feelings = np.empty((images, 3))
+    rows = []
+    for index in range(images):
+        rng = painting_stream(seed, index)
+        feelings[index] = draw_feeling(words, rng)
+        look = look_of(feelings[index], rng)
+        name = f"{index:06d}"
+        paint(look, rng).save(folder / "images" / f"{name}.png", compress_level=1)
+        shapes = "jagged" if look.jaggedness > 0.5 else "round"
+        rows.append({"image_id": name, "file": f"images/{name}.png", "shapes": shapes})
+        if progress is not None:
+            progress(1)
+    return pd.DataFrame(rows), feelings
+
+
+def _votes(judgements: pd.DataFrame, labels: tuple[str, ...], image_ids: np.ndarray) -> pd.DataFrame:
+    """targets-emotions.parquet: votes per label and n, without images that nobody answered."""
+    counted = count_votes(judgements, labels, list(image_ids))
+    table = pd.DataFrame(counted.votes, columns=list(labels))
+    table.insert(0, "image_id", counted.image_id)
+    table.insert(1, "n", counted.n)
+    return table[table["n"] > 0].reset_index(drop=True)
