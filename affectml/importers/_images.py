@@ -1,0 +1,108 @@
+"""Bringing image files into a data set: is it an image, may it be named so, copy or link it."""
+
+import os
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Literal, get_args
+
+from affectml._progress import track
+from affectml.errors import BadInput
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+
+Placement = Literal["copy", "hardlink", "none"]
+
+
+def check_placement(images: str, allowed: Sequence[str] = get_args(Placement)) -> None:
+    """Raise BadInput unless `images` is a way of bringing images in."""
+    if images not in allowed:
+        raise BadInput(f"images: expected {' or '.join(allowed)}, but received {images!r}")
+
+
+def problem_with(path: Path) -> str | None:
+    """Why this file cannot be used as an image, or None. Reads the header only, not the pixels."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a very large image is still an image
+            with Image.open(path, formats=_FORMATS):
+                return None
+    except FileNotFoundError:
+        return "missing"
+    except IsADirectoryError:
+        return "a folder, not an image"
+    except UnidentifiedImageError:
+        return "empty file" if path.stat().st_size == 0 else "not an image"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"not readable as an image ({type(error).__name__})"
+
+
+def inside_name(name: str, root: Path, where: str) -> str:
+    """A file name from a table as a POSIX path below `root`; raises BadInput if it leaves it.
+
+    Backslashes are separators (no image of this field has one in its name); an absolute path is fine where
+    it lies below `root`.
+    """
+    plain = name.replace("\\", "/")
+    if PureWindowsPath(plain).drive and not PurePosixPath(plain).is_absolute():
+        raise BadInput(f"{where}: {name!r} has a drive; give paths relative to the folder of the images")
+    path = PurePosixPath(plain)
+    if path.is_absolute():
+        absolute = PurePosixPath(root.resolve().as_posix())
+        if not path.is_relative_to(absolute):
+            raise BadInput(
+                f"{where}: {name!r} lies outside {root}; "
+                "name the folder that holds all images (--images-root)"
+            )
+        path = path.relative_to(absolute)
+    if ".." in path.parts or not path.parts or "\0" in plain:
+        raise BadInput(
+            f"{where}: {name!r} leaves the folder of the images; "
+            "name the folder that holds all images (--images-root) and give paths below it"
+        )
+    return path.as_posix()
+
+
+def file_in_dataset(name: str) -> str:
+    """Where an image lands in the data set: images/NAME, without doubling a leading images/."""
+    return name if name.startswith("images/") else f"images/{name}"
+
+
+def place_images(
+    sources: Sequence[Path | None], files: Sequence[str | None], folder: Path, how: str
+) -> list[str | None]:
+    """Bring each source to `folder`/file by copying or linking; returns each one's problem, or None.
+
+    A row without a source (only a url) has no problem and brings nothing. A link that the file system
+    refuses (another disk) becomes a copy.
+    """
+    problems: list[str | None] = []
+    made: set[Path] = set()
+    pairs = zip(sources, files, strict=True)
+    for source, file in track(pairs, "bringing in images", len(sources), "images"):
+        if source is None or file is None:
+            problems.append(None)
+            continue
+        problem = problem_with(source)
+        problems.append(problem)
+        if problem is None:
+            target = folder / file
+            if target.parent not in made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.add(target.parent)
+            _bring(source, target, how)
+    return problems
+
+
+def _bring(source: Path, target: Path, how: str) -> None:
+    if how == "hardlink":
+        try:
+            os.link(source.resolve(), target)
+        except OSError:
+            how = "copy"
+    if how == "copy":
+        shutil.copyfile(source, target)

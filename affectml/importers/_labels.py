@@ -1,0 +1,103 @@
+"""From the labels as a file spells them to those of a taxonomy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from affectml.errors import BadInput, UnknownLabel, did_you_mean
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, infer_taxonomy
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """Which taxonomy holds, and the label in it of every spelling found."""
+
+    taxonomy: Taxonomy
+    label_of: dict[str, str]
+    notes: tuple[str, ...]
+
+    def columns(self) -> dict[str, int]:
+        """Column in the taxonomy's order of every spelling."""
+        at = {label: index for index, label in enumerate(self.taxonomy.labels)}
+        return {raw: at[label] for raw, label in self.label_of.items()}
+
+
+def taxonomy_entry(taxonomy: Taxonomy) -> str | dict[str, Any]:
+    """What dataset.json says: the name of a built-in taxonomy, else all of it."""
+    if taxonomy.name in builtin_names() and get_taxonomy(taxonomy.name) == taxonomy:
+        return taxonomy.name
+    return taxonomy.to_dict()
+
+
+def plan_labels(
+    found: Mapping[str, str],
+    mapping: Mapping[str, str] | None,
+    taxonomy: str | Taxonomy | None,
+    *,
+    where: str,
+    name: str,
+) -> LabelPlan:
+    """Decide the taxonomy and every spelling's label in it.
+
+    found: every spelling in the file, with the place it was first seen. mapping: spelling -> label, the
+    user's. taxonomy: a name, a YAML file, a Taxonomy, or None to infer one: a built-in one whose labels are
+    exactly those found (capitals aside), else the labels found in alphabetical order. Raises UnknownLabel and
+    BadInput naming the place.
+    """
+    renamed = _renamed(found, mapping or {}, where)
+    notes: list[str] = []
+    if taxonomy is None:
+        chosen = _infer(renamed, where, name)
+        origin = "a built-in taxonomy" if chosen.name in builtin_names() else "the labels found"
+        notes.append(f"taxonomy inferred: {chosen.name} ({origin})")
+    else:
+        chosen = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
+    by_fold = {label.casefold(): label for label in chosen.labels}
+    label_of: dict[str, str] = {}
+    for raw, wanted in renamed.items():
+        label = wanted if wanted in chosen.labels else by_fold.get(wanted.casefold())
+        if label is None:
+            try:
+                chosen.index(wanted)
+            except UnknownLabel as error:
+                raise UnknownLabel(f"{found[raw]}: {error}; --map {raw}=LABEL renames it") from None
+        else:
+            label_of[raw] = label
+    for label in chosen.labels:
+        if label in ("image_id", "n") or label.startswith("n:"):
+            raise BadInput(f"{where}: a label cannot be called {label!r}; rename it: --map {label}=OTHER")
+    respelt = [f"{raw} -> {label}" for raw, label in label_of.items() if raw != label]
+    if respelt:
+        notes.append(f"labels renamed: {', '.join(respelt)}")
+    unused = [label for label in chosen.labels if label not in set(label_of.values())]
+    if unused:
+        notes.append(f"labels of {chosen.name} that never occur: {', '.join(unused)}")
+    return LabelPlan(chosen, label_of, tuple(notes))
+
+
+def _renamed(found: Mapping[str, str], mapping: Mapping[str, str], where: str) -> dict[str, str]:
+    for raw in mapping:
+        if raw not in found:
+            shown = ", ".join(list(found)[:12])
+            raise BadInput(
+                f"{where}: --map {raw}={mapping[raw]}: no label {raw!r} there{did_you_mean(raw, found)} "
+                f"(labels found: {shown})"
+            )
+    return {raw: mapping.get(raw, raw).strip() for raw in found}
+
+
+def _infer(renamed: Mapping[str, str], where: str, name: str) -> Taxonomy:
+    spellings: dict[str, str] = {}
+    for wanted in renamed.values():
+        other = spellings.setdefault(wanted.casefold(), wanted)
+        if other != wanted:
+            raise BadInput(
+                f"{where}: labels {other!r} and {wanted!r} differ in capitals only; --map {wanted}={other}"
+            )
+    if len(spellings) < 2:
+        only = ", ".join(spellings.values()) or "none"
+        raise BadInput(f"{where}: expected at least two labels, found {only}; name a taxonomy (--taxonomy)")
+    folded = infer_taxonomy(spellings)
+    if folded.name in builtin_names():
+        return folded
+    return infer_taxonomy(spellings.values(), name=f"{name}-labels")

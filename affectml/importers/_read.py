@@ -1,0 +1,162 @@
+"""Reading a user's table: CSV or TSV as text with the line of every row, or Parquet."""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput
+
+_SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
+_LOOKS_LIKE_DATA = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's rows: cells are stripped text (CSV, TSV) or what Parquet holds; place [N] numbers the rows.
+
+    A row's place is the line of the file it begins on (CSV, TSV; the header is line 1), or its number from 1.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    place: NDArray[np.int64]
+    unit: str
+    notes: tuple[str, ...] = ()
+
+    def where(self, row: int) -> str:
+        """File and line of a row, for error messages."""
+        return f"{self.path}, {self.unit} {self.place[row]}"
+
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """These rows, in this order, with their places."""
+        frame = self.frame.iloc[rows].reset_index(drop=True)
+        return Table(self.path, frame, self.place[rows], self.unit, self.notes)
+
+
+def read_table(path: str | Path, *, encoding: str = "utf-8", separator: str | None = None) -> Table:
+    """Read a CSV, TSV or Parquet file; the content decides which, not the suffix.
+
+    encoding: of a text file; a UTF-8 byte-order mark is taken off. separator: one character; found from the
+    header unless given. Headers lose spaces, brackets and quotes around them. Raises BadInput naming the
+    line: another encoding, a row with more or fewer cells than the header, a header given twice or absent.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise BadInput(f"{file}: no such file")
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder, not a table; `affectml import folder` takes a folder per label")
+    with file.open("rb") as handle:
+        parquet = handle.read(4) == b"PAR1"
+    return _read_parquet(file) if parquet else _read_text(file, encoding, separator)
+
+
+def _read_parquet(file: Path) -> Table:
+    try:
+        frame = pd.read_parquet(file)
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise BadInput(f"{file}: not a readable Parquet file ({error})") from None
+    frame.columns = _headers([str(column) for column in frame.columns], file)
+    if frame.empty:
+        raise BadInput(f"{file}: no rows")
+    frame = frame.reset_index(drop=True)
+    return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row")
+
+
+def _decode(file: Path, encoding: str) -> str:
+    raw = file.read_bytes()
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) and "16" not in encoding:
+        raise BadInput(f"{file}: byte 0xff/0xfe at the start: this is UTF-16; say so: --encoding utf-16")
+    try:
+        return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+    except LookupError:
+        raise BadInput(f"{file}: no encoding {encoding!r}; try utf-8, cp1252 or latin-1") from None
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
+        raise BadInput(
+            f"{file}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; "
+            "name the file's encoding (--encoding cp1252, say) or convert it to UTF-8"
+        ) from None
+
+
+def _read_text(file: Path, encoding: str, separator: str | None) -> Table:
+    text = _decode(file, encoding).replace("\r\n", "\n").replace("\r", "\n")
+    header = next((line for line in text.split("\n") if line.strip()), "")
+    if not header:
+        raise BadInput(f"{file}: empty file")
+    if "\0" in text:
+        raise BadInput(f"{file}: contains zero bytes; expected a CSV, TSV or Parquet file")
+    notes: list[str] = []
+    if separator is None:
+        separator = _find_separator(header, file)
+        if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):
+            notes.append(f"cells are separated by {_SEPARATORS.get(separator, 'spaces')}")
+    quote = "'" if header.lstrip().startswith("'") else '"'
+    reader = csv.reader(
+        io.StringIO(text),
+        delimiter=separator,
+        quotechar=quote,
+        skipinitialspace=separator == " ",
+        strict=True,
+    )
+    rows: list[list[str]] = []
+    place: list[int] = []
+    before = 0
+    try:
+        for cells in reader:
+            if cells and (len(cells) > 1 or cells[0].strip()):
+                rows.append(cells)
+                place.append(before + 1)
+            before = reader.line_num
+    except csv.Error as error:
+        raise BadInput(f"{file}, line {before + 1}: {error}; check the quotes there") from None
+    width = len(rows[0])
+    for cells, line in zip(rows, place, strict=True):
+        if len(cells) != width:
+            raise BadInput(
+                f"{file}, line {line}: {len(cells)} cells, but the header has {width}; "
+                "a cell that holds the separator needs quotes around it"
+            )
+    if len(rows) == 1:
+        raise BadInput(f"{file}: a header and no rows")
+    columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+    names = _headers([column[0] for column in columns], file)
+    frame = pd.DataFrame(
+        {name: pd.Series(column[1:], dtype=object) for name, column in zip(names, columns, strict=True)}
+    )
+    return Table(file, frame, np.array(place[1:], dtype=np.int64), "line", tuple(notes))
+
+
+def _find_separator(header: str, file: Path) -> str:
+    if file.suffix.lower() in (".tsv", ".tab") and "\t" in header:
+        return "\t"
+    present = [mark for mark in _SEPARATORS if mark in header]
+    if len(present) > 1:
+        most = sorted(present, key=header.count, reverse=True)
+        if file.suffix.lower() != ".csv" or "," not in present:
+            raise BadInput(
+                f"{file}: the header holds {' and '.join(_SEPARATORS[mark] for mark in most)}; "
+                "name what separates cells (--separator)"
+            )
+        return ","
+    if present:
+        return present[0]
+    return " " if " " in header.strip() and file.suffix.lower() != ".csv" else ","
+
+
+def _headers(names: list[str], file: Path) -> list[str]:
+    clean = [name.strip().strip("[]'\"").strip() for name in names]
+    clean = [name or f"column {at + 1}" for at, name in enumerate(clean)]
+    for name in clean:
+        if _LOOKS_LIKE_DATA.search(name):
+            raise BadInput(f"{file}: the first line holds {name!r}, not names of columns; add a header line")
+    twice = [name for at, name in enumerate(clean) if name in clean[:at]]
+    if twice:
+        raise BadInput(f"{file}: two columns are called {twice[0]!r}; rename one")
+    return clean

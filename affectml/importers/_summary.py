@@ -1,0 +1,70 @@
+"""What an importer says at the end: what came in, what did not and why."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SHOWN = 3  # names shown per reason; --json has them all
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """The result of an import; `rows` is the table a person reads, `to_json` has everything.
+
+    targets: kind by target name. labels: those of the first target. people, judgements: None where single
+    judgements are not known. skipped: for each reason, the files or rows left out. notes: what was inferred.
+    """
+
+    name: str
+    out: Path
+    construct: str
+    images: int
+    taxonomy: str
+    labels: tuple[str, ...]
+    targets: dict[str, str]
+    people: int | None = None
+    judgements: int | None = None
+    splits: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(what, value) pairs for a two-column table."""
+        out = [
+            ("data set", str(self.out)),
+            ("construct", self.construct),
+            ("images", f"{self.images:,}"),
+            ("labels", f"{len(self.labels)} of {self.taxonomy}: {', '.join(self.labels)}"),
+            ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items())),
+        ]
+        if self.splits:
+            out.append(("splits", ", ".join(f"{name} {count:,}" for name, count in self.splits.items())))
+        if self.judgements is not None:
+            people = "" if self.people is None else f" by {self.people:,} people"
+            out.append(("judgements", f"{self.judgements:,}{people}"))
+        for reason, names in self.skipped.items():
+            more = ", ..." if len(names) > SHOWN else ""
+            shown = ", ".join(names[:SHOWN])
+            out.append(("skipped", f"{len(names):,} {reason}: {shown}{more}"))
+        out += [("note", note) for note in self.notes]
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; absent where unknown."""
+        content: dict[str, Any] = {
+            "name": self.name,
+            "out": str(self.out),
+            "construct": self.construct,
+            "images": self.images,
+            "taxonomy": self.taxonomy,
+            "labels": list(self.labels),
+            "targets": self.targets,
+            "splits": self.splits,
+            "skipped": self.skipped,
+            "notes": list(self.notes),
+        }
+        if self.judgements is not None:
+            content["judgements"] = self.judgements
+        if self.people is not None:
+            content["people"] = self.people
+        return content

@@ -1,0 +1,108 @@
+"""From an importer's tables to a data set folder, all or nothing."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from affectml._files import new_folder
+from affectml.data import DatasetMeta, check_new, write_dataset
+from affectml.errors import BadInput
+from affectml.importers._images import place_images
+from affectml.importers._summary import ImportSummary
+
+
+@dataclass
+class Draft:
+    """A data set in memory, its images still where the user has them.
+
+    images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file.
+    targets: the tables, by name. skipped: for each reason, what was left out. people: who judged, if known.
+    """
+
+    meta: DatasetMeta
+    images: pd.DataFrame
+    sources: list[Path | None]
+    targets: dict[str, pd.DataFrame]
+    annotations: pd.DataFrame | None = None
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    people: int | None = None
+
+
+def target_file(name: str) -> str:
+    """The file of a target, as dataset.json names it."""
+    return f"targets-{name}.parquet"
+
+
+def write_draft(draft: Draft, out: str | Path, *, images: str, strict: bool, where: str) -> ImportSummary:
+    """Bring the images in and write the folder; rows whose image cannot be used are left out and named.
+
+    Raises BadInput if `out` is taken, if no image can be used, if a target keeps no row, or, with `strict`,
+    at the first image that cannot be used; nothing is left behind then.
+    """
+    folder = Path(out)
+    check_new(folder)
+    skipped: defaultdict[str, list[str]] = defaultdict(list)
+    skipped.update({reason: list(names) for reason, names in draft.skipped.items()})
+    with new_folder(folder) as temporary:
+        table, targets, annotations = draft.images, dict(draft.targets), draft.annotations
+        if images != "none" and "file" in table.columns:
+            files = [None if pd.isna(file) else str(file) for file in table["file"]]
+            problems = place_images(draft.sources, files, temporary, images)
+            bad = [row for row, problem in enumerate(problems) if problem is not None]
+            if bad and (strict or len(bad) == len(table)):
+                raise BadInput(_unusable(bad, problems, draft.sources, len(table), where))
+            for row in bad:
+                skipped[f"images: {problems[row]}"].append(str(draft.sources[row]))
+            if bad:
+                table = table[[problem is None for problem in problems]].reset_index(drop=True)
+                kept = set(table["image_id"])
+                targets = {name: _of(target, kept) for name, target in targets.items()}
+                annotations = None if annotations is None else _of(annotations, kept)
+        for name, target in targets.items():
+            if target.empty:
+                raise BadInput(f"{where}: target {name}: no row is left (see the reasons: {dict(skipped)})")
+        write_dataset(temporary, draft.meta, table, targets, annotations)
+    first = next(iter(draft.meta.targets.values())).resolve_taxonomy()
+    return ImportSummary(
+        name=draft.meta.name,
+        out=folder,
+        construct=draft.meta.construct,
+        images=len(table),
+        taxonomy=first.name,
+        labels=first.labels,
+        targets={name: target.kind for name, target in draft.meta.targets.items()},
+        people=draft.people,
+        judgements=None if annotations is None else len(annotations),
+        splits=_splits(table),
+        skipped=dict(skipped),
+        notes=tuple(draft.meta.notes),
+    )
+
+
+def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
+    return table[table["image_id"].isin(kept)].reset_index(drop=True)
+
+
+def _splits(table: pd.DataFrame) -> dict[str, int]:
+    if "split" not in table.columns:
+        return {}
+    counts = table["split"].value_counts()
+    return {name: int(counts[name]) for name in ("train", "val", "test") if name in counts}
+
+
+def _unusable(
+    bad: list[int], problems: list[str | None], sources: list[Path | None], total: int, where: str
+) -> str:
+    first = f"{sources[bad[0]]}: {problems[bad[0]]}"
+    if len(bad) == total:
+        return (
+            f"{where}: none of its {total:,} images can be used (first: {first}); "
+            "nothing was written: name the folder that holds the images (--images-root), "
+            "or take the labels alone (--images none)"
+        )
+    return (
+        f"{where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "
+        "nothing was written: mend them, or leave --strict out and they are skipped"
+    )
