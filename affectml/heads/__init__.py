@@ -1,0 +1,28 @@
+"""Heads: small models on frozen embeddings, all behind one interface.
+
+head = SigmoidHead().fit(X, rates, val=(X_val, rates_val)).tune_thresholds(X_val, sets_val)
+head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_head(folder)
+"""
+
+from affectml.heads._base import Head, HeadConfig
+from affectml.heads._load import load_head
+from affectml.heads._prior import PriorHead
+from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
+from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
+
+__all__ = [
+    "Head",
+    "HeadConfig",
+    "PriorHead",
+    "SigmoidConfig",
+    "SigmoidHead",
+    "SoftmaxConfig",
+    "SoftmaxHead",
+    "ZeroShotConfig",
+    "ZeroShotHead",
+    "apply_thresholds",
+    "choose_thresholds",
+    "load_head",
+]

@@ -1,0 +1,135 @@
+"""What every head is: fitted on arrays, asked for scores, rates or distributions and sets, saved to two files."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput, did_you_mean
+from affectml.heads._inputs import ArrayLike, Pair
+from affectml.heads._saving import write_head
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadConfig:
+    """Choices that belong to a head and are saved with it; heads with choices extend this."""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values; an unknown key is BadInput that names the nearest one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
+        return cls(**values)
+
+
+class Head(ABC):
+    """A small model from features [N, D] to C labels. Fitted by `fit`, or read back by `load_head`.
+
+    report_: plain values on the last fit: what was chosen (l2, epochs, ...), the loss on rows kept out, and
+    each label's `prevalence`. thresholds_: [C] float64 after `tune_thresholds`, else None.
+    """
+
+    name: ClassVar[str]  # in head.json and on the command line
+    config_class: ClassVar[type[HeadConfig]] = HeadConfig
+
+    def __init__(self, config: HeadConfig | None = None) -> None:
+        self.config = config if config is not None else self.config_class()
+        if type(self.config) is not self.config_class:
+            raise BadInput(f"{type(self).__name__}: expected a {self.config_class.__name__}, got {self.config!r}")
+        self.report_: dict[str, Any] = {}
+        self.thresholds_: Tensor | None = None
+        self._state: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Fit afresh; whatever an earlier fit or `tune_thresholds` left is forgotten.
+
+        X: [N, D]; targets: [N, C]; val: (X, targets) of other rows, used for choices and not fitted on;
+        weights: [N]; generator: for everything random, seed 0 unless given.
+        """
+
+    @abstractmethod
+    def scores(self, X: ArrayLike) -> Tensor:
+        """Probabilities [N, C] that rank the labels of each row: a distribution or rates, as the head learns."""
+
+    def predict_rates(self, X: ArrayLike) -> Tensor:
+        """For each label the share of people who would choose it, [N, C]."""
+        raise BadInput(f"a {self.name} head predicts a distribution, no rates: call predict_distribution")
+
+    def predict_distribution(self, X: ArrayLike) -> Tensor:
+        """Distribution over the labels, [N, C]; rows sum to one."""
+        raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
+
+    def tune_thresholds(self, X: ArrayLike, sets: ArrayLike) -> Self:
+        """Choose `thresholds_` on validation rows X [N, D] with label sets 0/1 [N, C]; see choose_thresholds."""
+        self.thresholds_ = choose_thresholds(self._set_scores(X), sets)
+        return self
+
+    def predict_sets(self, X: ArrayLike) -> Tensor:
+        """Label sets as 0/1 int64 [N, C], by `thresholds_`; a set may be empty.
+
+        Raises BadInput where no thresholds were chosen: a cut that nobody measured would look like a result.
+        """
+        if self.thresholds_ is None:
+            raise BadInput(
+                f"this {self.name} head has no thresholds: call tune_thresholds(X, sets) with validation rows first"
+            )
+        return apply_thresholds(self._set_scores(X), self.thresholds_)
+
+    def save(self, folder: Path | str) -> None:
+        """Write head.safetensors and head.json into `folder`, each atomically; `load_head` reads them back."""
+        tensors = self._saved()
+        if self.thresholds_ is not None:
+            tensors["thresholds"] = self.thresholds_
+        write_head(Path(folder), self.name, dataclasses.asdict(self.config), self.report_, tensors)
+
+    @classmethod
+    def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The head that `save` wrote; raises BadInput for an unknown option, KeyError for a missing tensor."""
+        head = cls(cls.config_class.from_dict(config))
+        head.thresholds_ = tensors.pop("thresholds", None)
+        head.report_ = report
+        for key in head._state_keys():
+            head._state[key] = tensors.pop(key)
+        if tensors:
+            raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
+        return head
+
+    @abstractmethod
+    def _state_keys(self) -> tuple[str, ...]:
+        """The tensors that a fit leaves behind, by name."""
+
+    def _set_scores(self, X: ArrayLike) -> Tensor:
+        """The probabilities that thresholds cut."""
+        return self.scores(X)
+
+    def _saved(self) -> dict[str, Tensor]:
+        """Every tensor that `save` writes, thresholds apart."""
+        return dict(self._fitted())
+
+    def _fitted(self) -> dict[str, Tensor]:
+        if not self._state:
+            raise BadInput(f"this {self.name} head has not been fitted: call fit(X, targets) first")
+        return self._state
+
+    def _forget(self) -> None:
+        self.report_, self.thresholds_, self._state = {}, None, {}
+
+
+def seeded(generator: torch.Generator | None) -> torch.Generator:
+    """The caller's generator, or a fresh one with seed 0."""
+    return generator if generator is not None else torch.Generator().manual_seed(0)

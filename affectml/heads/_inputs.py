@@ -1,0 +1,99 @@
+"""What a head accepts: arrays or tensors of any float dtype, checked once, turned into CPU tensors."""
+
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml.errors import BadInput
+
+ArrayLike: TypeAlias = Tensor | NDArray[np.generic]
+Pair: TypeAlias = tuple[ArrayLike, ArrayLike]
+
+SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
+
+
+def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) -> Tensor:
+    """A finite 2-d CPU tensor; half precision and integers become float32 unless `dtype` says otherwise.
+
+    Raises BadInput naming the first row that is not finite, or the shape that came instead of a matrix.
+    """
+    try:
+        tensor = values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name}: not a numeric array or tensor ({error})") from None
+    if tensor.ndim != 2 or 0 in tensor.shape:
+        raise BadInput(f"{name}: expected a matrix with rows and columns, got shape {tuple(tensor.shape)}")
+    if tensor.is_complex():
+        raise BadInput(f"{name}: expected real numbers, got {tensor.dtype}")
+    kept = tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
+    tensor = tensor.to(dtype or kept)
+    finite = tensor.isfinite().all(dim=1)
+    if not finite.all():
+        raise BadInput(f"{name}: row {int((~finite).long().argmax())} has a value that is NaN or infinite")
+    return tensor
+
+
+def as_features(features: ArrayLike, columns: int | None = None, name: str = "X") -> Tensor:
+    """Features [N, D]; `columns` is the D that the head was fitted on."""
+    tensor = as_matrix(features, name)
+    if columns is not None and tensor.shape[1] != columns:
+        raise BadInput(
+            f"{name}: {tensor.shape[1]} features per row, but this head was fitted on {columns}; "
+            "embed with the encoder it was trained with"
+        )
+    return tensor
+
+
+def as_shares(targets: ArrayLike, rows: int, columns: int | None = None, name: str = "targets") -> Tensor:
+    """Targets [N, C] in [0, 1] as float64; raises BadInput naming the first row outside."""
+    tensor = as_matrix(targets, name, torch.float64)
+    if len(tensor) != rows:
+        raise BadInput(f"{name}: {len(tensor)} rows for {rows} rows of features")
+    if columns is not None and tensor.shape[1] != columns:
+        raise BadInput(f"{name}: {tensor.shape[1]} labels, expected {columns}")
+    outside = ((tensor < 0) | (tensor > 1 + SUM_TOLERANCE)).any(dim=1)
+    if outside.any():
+        raise BadInput(
+            f"{name}: row {int(outside.long().argmax())} has a value outside 0..1; divide votes by people asked"
+        )
+    return tensor.clamp(max=1)
+
+
+def is_distribution(shares: Tensor) -> bool:
+    """Whether every row sums to one, within the rounding of published shares."""
+    return bool(((shares.sum(dim=1) - 1).abs() <= SUM_TOLERANCE).all())
+
+
+def as_distribution(targets: ArrayLike, rows: int, columns: int | None = None, name: str = "targets") -> Tensor:
+    """Targets [N, C] whose rows sum to one, renormalised to do so exactly."""
+    shares = as_shares(targets, rows, columns, name)
+    sums = shares.sum(dim=1)
+    off = (sums - 1).abs() > SUM_TOLERANCE
+    if off.any():
+        row = int(off.long().argmax())
+        raise BadInput(
+            f"{name}: row {row} sums to {float(sums[row]):.4g}, not to 1: this head takes one-hot labels or "
+            "distributions; for sets or rates take SigmoidHead"
+        )
+    return shares / sums[:, None]
+
+
+def as_weights(weights: ArrayLike | None, shape: torch.Size, per_cell: bool) -> Tensor:
+    """Weights as float64 [N, 1] or, where `per_cell` allows it, [N, C]; ones where none are given."""
+    rows, labels = shape
+    if weights is None:
+        return torch.ones(rows, 1, dtype=torch.float64)
+    flat = weights[:, None] if weights.ndim == 1 else weights
+    tensor = as_matrix(flat, "weights", torch.float64)
+    wanted = [(rows, 1), (rows, labels)] if per_cell else [(rows, 1)]
+    if tuple(tensor.shape) not in wanted:
+        allowed = f"[{rows}]" + (f" or [{rows}, {labels}]" if per_cell else "")
+        raise BadInput(f"weights: expected shape {allowed}, got {list(weights.shape)}")
+    if (tensor < 0).any():
+        raise BadInput(f"weights: row {int((tensor < 0).any(dim=1).long().argmax())} is negative")
+    if not tensor.sum() > 0:
+        raise BadInput("weights: all are zero, so there is nothing to learn from")
+    return tensor

@@ -1,0 +1,187 @@
+"""Linear heads: full-batch L-BFGS on standardised features, with L2 chosen on rows kept out of the fit.
+
+Standardising is what makes L-BFGS fast on embeddings, and it gives one L2 the same meaning for every feature.
+The penalty is l2 / 2 * sum(W^2) beside the MEAN loss, so one grid serves small sets and large ones; the
+intercept is not penalised. Scikit-learn's C is 1 / (l2 * N).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml.heads._objective import Objective
+
+L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)
+FOLDS = 5
+_DOUBLE_PRECISION_CELLS = 20_000_000  # beyond 160 MB of features, float32 halves memory and time
+_CHUNK = 65_536  # rows standardised at a time
+_PATIENCE = 2  # grid steps that may be worse than the best before the search stops
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Mean and standard deviation [D] of the features a head was fitted on."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Standardiser":
+        """Statistics in float64; a constant feature gets deviation 1, so that it weighs nothing."""
+        mean = features.mean(dim=0, dtype=torch.float64)
+        square = torch.zeros_like(mean)
+        for part in torch.split(features, _CHUNK):
+            square += (part.double() - mean).square().sum(dim=0)
+        deviation = (square / len(features)).sqrt()
+        constant = deviation <= 1e-7 * mean.abs().clamp(min=1e-12)
+        return cls(mean, torch.where(constant, torch.ones_like(deviation), deviation))
+
+    def apply(self, features: Tensor, dtype: torch.dtype) -> Tensor:
+        """Standardised features [N, D]."""
+        out = torch.empty(features.shape, dtype=dtype)
+        for part, into in zip(torch.split(features, _CHUNK), torch.split(out, _CHUNK), strict=True):
+            into.copy_((part.double() - self.mean) / self.deviation)
+        return out
+
+    def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights [D, K] and bias [K] that do on raw features what the given ones do on standardised ones."""
+        raw = weight.double() / self.deviation[:, None]
+        return raw, bias.double() - self.mean @ raw
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """weight [D, C] and bias [C] on standardised features, float64; l2, and the loss on the rows kept out."""
+
+    weight: Tensor
+    bias: Tensor
+    l2: float
+    held_out_loss: float | None
+
+
+def precision(features: Tensor) -> torch.dtype:
+    """float64 while the features are small enough for it to cost little."""
+    return torch.float64 if features.numel() <= _DOUBLE_PRECISION_CELLS else torch.float32
+
+
+def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C]."""
+    from scipy.optimize import minimize
+
+    rows, columns = features.shape
+    whole = objective.with_pseudo_row()
+    total, labels = whole.total, objective.positive.shape[1]
+    whole = whole.to(features.dtype)
+    cut = columns * labels
+
+    def value_and_gradient(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weight = torch.from_numpy(parameters[:cut]).reshape(columns, labels)
+        bias = torch.from_numpy(parameters[cut:])
+        at_zero = bias.to(features.dtype)
+        logits = torch.cat([torch.addmm(at_zero, features, weight.to(features.dtype)), at_zero[None]])
+        slope = whole.gradient(logits)
+        gradient = torch.empty(cut + labels, dtype=torch.float64)
+        gradient[:cut] = ((features.T @ slope[:rows]).double() / total + l2 * weight).flatten()
+        gradient[cut:] = slope.sum(dim=0, dtype=torch.float64) / total
+        loss = float(whole.loss(logits)) / total + l2 / 2 * float(weight.square().sum())
+        return loss, gradient.numpy()
+
+    options = {"maxiter": 500, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-6}
+    return np.asarray(minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x)
+
+
+def fit_linear(
+    features: Tensor,
+    objective: Objective,
+    *,
+    l2: float | None,
+    val: tuple[Tensor, Objective] | None,
+    correction: Tensor,
+    generator: torch.Generator,
+) -> LinearFit:
+    """Fit on standardised features [N, D]; with l2 None, the grid is walked from strong to weak.
+
+    Each step starts from the last one's weights, and the walk ends after two steps worse than the best. The
+    loss that decides is that of `val` or, without one, of five folds left out in turn, after which the head is
+    fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C] before
+    `val` judges them, where `objective` weighs labels and `val` does not.
+    """
+    whole = _Path(features, objective)
+    if l2 is not None:
+        whole.step(l2)
+        return whole.result(l2, None if val is None else whole.loss(*val, correction))
+    if val is not None:
+        paths, held_out = [whole], [val]
+    else:
+        paths, held_out = [], []
+        correction = torch.zeros_like(correction)  # the folds left out weigh labels as the fit does
+        for kept, left_out in folds(objective.positive, FOLDS, generator):
+            paths.append(_Path(features[kept], objective.rows(kept)))
+            held_out.append((features[left_out], objective.rows(left_out)))
+    best, best_loss, worse = L2_GRID[0], np.inf, 0
+    best_state = whole.parameters
+    for candidate in L2_GRID:
+        loss = 0.0
+        for path, (x, y) in zip(paths, held_out, strict=True):
+            path.step(candidate)
+            loss += path.loss(x, y, correction) / len(paths)
+        if loss < best_loss:
+            best, best_loss, worse, best_state = candidate, loss, 0, whole.parameters
+        else:
+            worse += 1
+        if worse >= _PATIENCE:
+            break
+    if val is not None:
+        whole.parameters = best_state
+    else:
+        whole.step(best)
+    return whole.result(best, best_loss)
+
+
+class _Path:
+    """One set of rows walked along the L2 grid, each step starting where the last one ended."""
+
+    def __init__(self, features: Tensor, objective: Objective) -> None:
+        self.features, self.objective = features, objective
+        self.labels = objective.positive.shape[1]
+        start = objective.with_pseudo_row().intercept()
+        self.parameters = np.concatenate([np.zeros(features.shape[1] * self.labels), start.double().numpy()])
+
+    def step(self, l2: float) -> None:
+        self.parameters = solve(self.features, self.objective, l2, self.parameters)
+
+    def split(self) -> tuple[Tensor, Tensor]:
+        parameters = torch.from_numpy(self.parameters)
+        return parameters[: -self.labels].reshape(-1, self.labels), parameters[-self.labels :]
+
+    def loss(self, features: Tensor, objective: Objective, correction: Tensor) -> float:
+        weight, bias = self.split()
+        weight, bias = weight.to(features.dtype), (bias - correction).to(features.dtype)
+        logits = torch.addmm(bias, features, weight).double()
+        return float(objective.loss(logits)) / max(objective.total, 1e-300)
+
+    def result(self, l2: float, held_out_loss: float | None) -> LinearFit:
+        weight, bias = self.split()
+        # a softmax does not see a constant added to all logits: take the one that sums to zero
+        if self.objective.negative is None:
+            weight, bias = weight - weight.mean(dim=1, keepdim=True), bias - bias.mean()
+        return LinearFit(weight, bias, l2, held_out_loss)
+
+
+def folds(positive: Tensor, count: int, generator: torch.Generator) -> Sequence[tuple[Tensor, Tensor]]:
+    """(kept, left out) row indices of `count` folds, stratified by each row's strongest label.
+
+    Rows in random order are sorted by label and dealt out in turn, so that folds differ by at most one row in
+    size and by about one in each label. Fewer rows than folds: one fold a row.
+    """
+    order = torch.randperm(len(positive), generator=generator)
+    order = order[positive[order].argmax(dim=1).argsort(stable=True)]
+    count = min(count, len(positive))
+    fold = torch.empty(len(positive), dtype=torch.long)
+    fold[order] = torch.arange(len(positive)) % count
+    everyone = torch.arange(len(positive))
+    return [(everyone[fold != k], everyone[fold == k]) for k in range(count)]

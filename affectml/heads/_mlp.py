@@ -1,0 +1,123 @@
+"""Heads with one hidden layer: ReLU, dropout, AdamW on minibatches held in memory, early stopping.
+
+Shape of the paper that proposed heads on CLIP for emotion (CLIP-E): D -> hidden, ReLU -> C.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, relu
+
+from affectml.heads._objective import Objective
+
+WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
+
+
+@dataclass(frozen=True)
+class MLPOptions:
+    """What the fit of a hidden layer depends on, beside the data and the generator."""
+
+    hidden: int
+    dropout: float
+    weight_decay: float | None
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class MLPFit:
+    """Layers as torch.nn.Linear has them: weight1 [H, D], bias1 [H], weight2 [C, H], bias2 [C]; float32."""
+
+    layers: tuple[Tensor, Tensor, Tensor, Tensor]
+    weight_decay: float
+    epochs: int
+    held_out_loss: float
+
+
+def forward(features: Tensor, layers: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+    """Logits [N, C], without dropout."""
+    weight1, bias1, weight2, bias2 = layers
+    return linear(relu(linear(features, weight1, bias1)), weight2, bias2)
+
+
+def fit_mlp(
+    features: Tensor,
+    objective: Objective,
+    val: tuple[Tensor, Objective],
+    correction: Tensor,
+    options: MLPOptions,
+    generator: torch.Generator,
+) -> MLPFit:
+    """Fit on standardised float32 features; weight decay (unless given) and epochs are chosen on `val`.
+
+    correction: what is taken off the logits [C] before `val` judges them. Every weight decay of the grid starts
+    from the same initial weights and meets the same batches.
+    """
+    grid = WEIGHT_DECAY_GRID if options.weight_decay is None else (options.weight_decay,)
+    state = generator.get_state()
+    fits = []
+    for weight_decay in grid:
+        generator.set_state(state)
+        fits.append(_fit_once(features, objective, val, correction, options, weight_decay, generator))
+    return min(fits, key=lambda fit: fit.held_out_loss)
+
+
+def _fit_once(
+    features: Tensor,
+    objective: Objective,
+    val: tuple[Tensor, Objective],
+    correction: Tensor,
+    options: MLPOptions,
+    weight_decay: float,
+    generator: torch.Generator,
+) -> MLPFit:
+    rows, columns = features.shape
+    labels = objective.positive.shape[1]
+    intercept = objective.with_pseudo_row().intercept().float()
+    mean_mass = objective.total / rows
+    masses = objective.to(torch.float32)
+    val_features, val_objective = val
+    layers = (
+        _uniform(options.hidden, columns, generator),
+        torch.zeros(options.hidden, requires_grad=True),
+        torch.zeros(labels, options.hidden, requires_grad=True),  # the head starts as the prior
+        intercept.clone().requires_grad_(),
+    )
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [layers[0], layers[2]], "weight_decay": weight_decay},
+            {"params": [layers[1], layers[3]], "weight_decay": 0.0},
+        ],
+        lr=options.learning_rate,
+    )
+    best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
+    for epoch in range(1, options.max_epochs + 1):
+        for batch in torch.split(torch.randperm(rows, generator=generator), options.batch_size):
+            hidden = relu(linear(features[batch], layers[0], layers[1]))
+            if options.dropout:
+                # torch's own dropout draws from the global generator, which others may have moved
+                keep = torch.rand(hidden.shape, generator=generator) >= options.dropout
+                hidden = hidden * keep / (1 - options.dropout)
+            loss = masses.rows(batch).loss(linear(hidden, layers[2], layers[3])) / (mean_mass * len(batch))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        with torch.no_grad():
+            logits = forward(val_features, layers) - correction
+            held_out = float(val_objective.loss(logits.double())) / val_objective.total
+        if held_out < best_loss:
+            best, best_loss, best_epoch = copy.deepcopy(layers), held_out, epoch
+        elif epoch - best_epoch >= options.patience:
+            break
+    return MLPFit(tuple(p.detach() for p in best), weight_decay, best_epoch, best_loss)  # type: ignore[arg-type]
+
+
+def _uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """He initialisation for ReLU (He et al. 2015), from the given generator."""
+    bound = math.sqrt(6 / into)
+    return ((torch.rand(out, into, generator=generator) * 2 - 1) * bound).requires_grad_()

@@ -1,0 +1,204 @@
+"""The fit that softmax and sigmoid heads share: masses in, a linear or one-hidden-layer model out."""
+
+import dataclasses
+from abc import abstractmethod
+from typing import Self, cast
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput
+from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._inputs import ArrayLike, Pair, as_features
+from affectml.heads._linear import Standardiser, fit_linear, folds, precision
+from affectml.heads._mlp import MLPOptions, fit_mlp, forward
+from affectml.heads._objective import Objective
+
+_CHUNK = 65_536  # rows per matrix product when predicting
+
+
+@dataclasses.dataclass(frozen=True)
+class NeuralConfig(HeadConfig):
+    """Options of softmax and sigmoid heads; the defaults are what measured best on real features.
+
+    hidden: 0 is a linear head, which is hard to beat below some 10,000 rows; 512 is CLIP-E's hidden layer.
+    l2: strength of a linear head's penalty (see docs); None chooses it from a grid on rows kept out.
+    balance: 0 weighs every case alike, 1 weighs labels as if all were equally common, 0.5 lies between; the
+    intercepts are corrected afterwards (King & Zeng 2001), so predictions stay rates.
+    The rest concerns hidden layers only. weight_decay: AdamW's; None chooses it from a grid.
+    """
+
+    hidden: int = 0
+    l2: float | None = None
+    balance: float = 0.0
+    dropout: float = 0.5
+    weight_decay: float | None = None
+    learning_rate: float = 1e-3
+    batch_size: int = 256
+    max_epochs: int = 200
+    patience: int = 10
+
+    def __post_init__(self) -> None:
+        self._need(self.hidden >= 0, "hidden", "0 (linear) or a number of units")
+        self._need(self.l2 is None or self.l2 >= 0, "l2", "at least 0, or None to choose it")
+        self._need(0 <= self.balance <= 1, "balance", "between 0 and 1")
+        self._need(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
+        self._need(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "at least 0, or None")
+        self._need(self.learning_rate > 0, "learning_rate", "above 0")
+        for option in ("batch_size", "max_epochs", "patience"):
+            self._need(getattr(self, option) >= 1, option, "at least 1")
+
+    def _need(self, right: bool, option: str, wanted: str) -> None:
+        if not right:
+            raise BadInput(f"{type(self).__name__}: {option} must be {wanted}, got {getattr(self, option)!r}")
+
+
+class NeuralHead(Head):
+    """A linear or one-hidden-layer head; subclasses say which targets they take and what logits mean."""
+
+    config: NeuralConfig
+
+    @abstractmethod
+    def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        """Targets checked for this head, float64 [N, C]."""
+
+    @abstractmethod
+    def _weights(self, weights: ArrayLike | None, shape: torch.Size) -> Tensor:
+        """Weights [N, 1] or [N, C]."""
+
+    @abstractmethod
+    def _label_weights(self, prevalence: Tensor) -> Tensor:
+        """What `config.balance` multiplies each label's positive mass by, [C]."""
+
+    @abstractmethod
+    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
+        """Targets and weights as masses."""
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Fit afresh on X [N, D] and targets [N, C].
+
+        Linear: L2 is chosen on `val`, else by 5-fold cross-validation, after which all N rows are fitted.
+        Hidden: weight decay and the number of epochs are chosen on `val`, else on a fifth of the rows, which
+        is then not fitted on. weights: see the head. Raises BadInput naming the row that cannot be used.
+        """
+        features = as_features(X)
+        shares = self._shares(targets, len(features), None, "targets")
+        mass = self._weights(weights, shares.shape)
+        generator = seeded(generator)
+        held = None
+        if val is not None:
+            held_features = as_features(val[0], features.shape[1], "val X")
+            held_shares = self._shares(val[1], len(held_features), shares.shape[1], "val targets")
+            held = (held_features, self._judged(held_shares))
+        elif self.config.hidden:
+            if len(features) < 2:
+                raise BadInput("X: one row is too few for a hidden layer, which stops on rows kept out")
+            kept, left_out = folds(shares, 5, generator)[0]
+            held = (features[left_out], self._judged(shares[left_out]))
+            features, shares, mass = features[kept], shares[kept], mass[kept]
+        self._forget()
+        cells = mass.expand_as(shares)
+        prevalence = (cells * shares).sum(dim=0) / cells.sum(dim=0).clamp(min=1e-300)
+        label_weights = self._label_weights(prevalence)
+        objective = self._objective(shares, mass, label_weights)
+        if not objective.total > 0:
+            raise BadInput("weights: every row that is fitted on weighs nothing")
+        standard = Standardiser.of(features)
+        correction = label_weights.log()
+        self.report_ = {
+            "rows": len(features),
+            "prevalence": prevalence.tolist(),
+            "label_weights": label_weights.tolist(),
+        }
+        if held is not None and self.config.hidden:
+            self._fit_hidden(features, objective, held, standard, correction, generator)
+        else:
+            self._fit_linear(features, objective, held, standard, correction, generator)
+        return self
+
+    def _judged(self, shares: Tensor) -> Objective:
+        """Rows kept out, judged as the head will be: every row alike, no balance."""
+        alike = torch.ones(len(shares), 1, dtype=torch.float64)
+        return self._objective(shares, alike, torch.ones(shares.shape[1], dtype=torch.float64))
+
+    def _fit_linear(
+        self,
+        features: Tensor,
+        objective: Objective,
+        val: tuple[Tensor, Objective] | None,
+        standard: Standardiser,
+        correction: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        dtype = precision(features)
+        pair = None if val is None else (standard.apply(val[0], dtype), val[1])
+        fitted = fit_linear(
+            standard.apply(features, dtype),
+            objective,
+            l2=self.config.l2,
+            val=pair,
+            correction=correction,
+            generator=generator,
+        )
+        weight, bias = standard.fold(fitted.weight, fitted.bias - correction)
+        self._state = {"weight": weight, "bias": bias}
+        self.report_ |= {"l2": fitted.l2, "held_out_loss": fitted.held_out_loss}
+
+    def _fit_hidden(
+        self,
+        features: Tensor,
+        objective: Objective,
+        val: tuple[Tensor, Objective],
+        standard: Standardiser,
+        correction: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        c = self.config
+        options = MLPOptions(
+            c.hidden, c.dropout, c.weight_decay, c.learning_rate, c.batch_size, c.max_epochs, c.patience
+        )
+        fitted = fit_mlp(
+            standard.apply(features, torch.float32),
+            objective,
+            (standard.apply(val[0], torch.float32), val[1]),
+            correction.float(),
+            options,
+            generator,
+        )
+        weight1, bias1, weight2, bias2 = fitted.layers
+        raw, raw_bias = standard.fold(weight1.T, bias1)
+        self._state = {
+            "weight1": raw.T.contiguous(),
+            "bias1": raw_bias,
+            "weight2": weight2.double(),
+            "bias2": bias2.double() - correction,
+        }
+        self.report_ |= {
+            "weight_decay": fitted.weight_decay,
+            "epochs": fitted.epochs,
+            "held_out_loss": fitted.held_out_loss,
+        }
+
+    def _logits(self, X: ArrayLike) -> Tensor:
+        """Logits [N, C] in float64, in chunks so that memory stays bounded."""
+        state = self._fitted()
+        columns = state["weight1"].shape[1] if self.config.hidden else state["weight"].shape[0]
+        parts = []
+        for part in torch.split(as_features(X, columns), _CHUNK):
+            if self.config.hidden:
+                layers = cast("tuple[Tensor, Tensor, Tensor, Tensor]", tuple(state[k] for k in self._state_keys()))
+                parts.append(forward(part.double(), layers))
+            else:
+                parts.append(torch.addmm(state["bias"], part.double(), state["weight"]))
+        return torch.cat(parts)
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return ("weight1", "bias1", "weight2", "bias2") if self.config.hidden else ("weight", "bias")

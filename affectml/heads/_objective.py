@@ -1,0 +1,72 @@
+"""The two losses that heads are fitted with, on targets turned into masses.
+
+With z the logits of a row, A the mass for each label and B the mass against it:
+
+    softmax   - sum_c A_c log softmax(z)_c                           (soft cross-entropy; B is empty)
+    sigmoid     sum_c A_c softplus(-z_c) + B_c softplus(z_c)         (binary cross-entropy)
+
+Rows' weights, labels' weights and votes are all factors of the masses, so the solvers know none of them.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Masses [N, C] for the labels, and against them (sigmoid) or None (softmax)."""
+
+    positive: Tensor
+    negative: Tensor | None
+
+    @property
+    def total(self) -> float:
+        """What the summed loss is divided by: the number of rows, when every weight is one."""
+        if self.negative is None:
+            return float(self.positive.sum())
+        return float((self.positive + self.negative).sum()) / self.positive.shape[1]
+
+    def rows(self, index: Tensor) -> "Objective":
+        """The same objective on some of the rows."""
+        negative = None if self.negative is None else self.negative[index]
+        return Objective(self.positive[index], negative)
+
+    def to(self, dtype: torch.dtype) -> "Objective":
+        """The same objective with masses of another float type."""
+        negative = None if self.negative is None else self.negative.to(dtype)
+        return Objective(self.positive.to(dtype), negative)
+
+    def with_pseudo_row(self) -> "Objective":
+        """One more row, of average mass, that favours no label: Jeffreys' half a case for, half against.
+
+        Placed at the average image (standardised features of zero) it keeps the intercept of a label that
+        nobody chose, or that everybody chose, finite.
+        """
+        rows, labels = self.positive.shape
+        mass = self.total / rows
+        if self.negative is None:
+            even = torch.full((1, labels), mass / labels, dtype=self.positive.dtype)
+            return Objective(torch.cat([self.positive, even]), None)
+        half = torch.full((1, labels), mass / 2, dtype=self.positive.dtype)
+        return Objective(torch.cat([self.positive, half]), torch.cat([self.negative, half]))
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """Summed loss of logits [N, C]; divide by `total` for the mean."""
+        if self.negative is None:
+            return -(self.positive * logits.log_softmax(dim=1)).sum()
+        return (self.positive * softplus(-logits) + self.negative * softplus(logits)).sum()
+
+    def gradient(self, logits: Tensor) -> Tensor:
+        """Derivative of the summed loss by the logits, [N, C]."""
+        if self.negative is None:
+            return logits.softmax(dim=1) * self.positive.sum(dim=1, keepdim=True) - self.positive
+        return logits.sigmoid() * (self.positive + self.negative) - self.positive
+
+    def intercept(self) -> Tensor:
+        """The logits [C] of the best constant prediction; finite after `with_pseudo_row`."""
+        if self.negative is None:
+            return self.positive.sum(dim=0).log()
+        return self.positive.sum(dim=0).log() - self.negative.sum(dim=0).log()

@@ -1,0 +1,48 @@
+"""Softmax head: one distribution over the labels per image (CLIP-E's cross-entropy head)."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from affectml.heads._inputs import ArrayLike, as_distribution, as_weights
+from affectml.heads._neural import NeuralConfig, NeuralHead
+from affectml.heads._objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftmaxConfig(NeuralConfig):
+    """See NeuralConfig."""
+
+
+class SoftmaxHead(NeuralHead):
+    """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
+
+    Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
+    `predict_distribution` are the same [N, C] distribution.
+    """
+
+    name = "softmax"
+    config_class = SoftmaxConfig
+
+    def scores(self, X: ArrayLike) -> Tensor:
+        """The predicted distribution, [N, C] float64; rows sum to one."""
+        return self._logits(X).softmax(dim=1)
+
+    def predict_distribution(self, X: ArrayLike) -> Tensor:
+        """The predicted distribution, [N, C] float64; rows sum to one."""
+        return self.scores(X)
+
+    def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        return as_distribution(targets, rows, columns, name)
+
+    def _weights(self, weights: ArrayLike | None, shape: torch.Size) -> Tensor:
+        return as_weights(weights, shape, per_cell=False)
+
+    def _label_weights(self, prevalence: Tensor) -> Tensor:
+        # a label that never occurs has no cases to weigh
+        common = torch.where(prevalence > 0, prevalence * len(prevalence), torch.ones_like(prevalence))
+        return common**-self.config.balance
+
+    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
+        return Objective(shares * weights * label_weights, None)

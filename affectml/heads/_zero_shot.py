@@ -1,0 +1,143 @@
+"""Zero-shot: the encoder's own text tower as a head; nothing is trained but, on request, its calibration."""
+
+import dataclasses
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from affectml.errors import BadInput
+from affectml.heads._base import Head, HeadConfig
+from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroShotConfig(HeadConfig):
+    """logit_scale: what the encoder multiplies cosines by before its softmax; 100 for OpenAI's CLIP."""
+
+    logit_scale: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not self.logit_scale > 0:
+            raise BadInput(f"ZeroShotConfig: logit_scale must be above 0, got {self.logit_scale!r}")
+
+
+class ZeroShotHead(Head):
+    """Softmax of the scaled cosines between image features and one text feature per label (Radford et al. 2021).
+
+    texts: [C, D], one row per label (mean of its prompts' features, say); rows need not have length one. Scores
+    need no `fit`. Rates do: `fit` learns, for each label, a slope and an intercept on validation rows (Platt
+    1999), as cosines say how labels compare within an image and not how many people would choose one.
+    """
+
+    name = "zero_shot"
+    config_class = ZeroShotConfig
+    config: ZeroShotConfig
+
+    def __init__(self, texts: ArrayLike, config: ZeroShotConfig | None = None) -> None:
+        super().__init__(config)
+        self.texts = normalize(as_matrix(texts, "texts", torch.float64))
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Calibrate rates on `val`, or on X and targets where no `val` is given (pass validation rows then).
+
+        targets: rates or 0/1, [N, C]; weights: [N] or [N, C], of X's rows, so refused together with `val`.
+        """
+        if val is not None and weights is not None:
+            raise BadInput("weights: a zero-shot head is calibrated on val alone, whose rows have no weights")
+        rows, rates = (X, targets) if val is None else val
+        logits = self._centred(rows)
+        shares = as_shares(rates, len(logits), len(self.texts))
+        mass = as_weights(weights, shares.shape, per_cell=True).expand_as(shares)
+        self._forget()
+        slope, intercept = _platt(logits.numpy(), shares.numpy(), (mass / mass.mean()).numpy())
+        self._state = {"slope": torch.from_numpy(slope), "intercept": torch.from_numpy(intercept)}
+        self.report_ = {"rows": len(logits), "prevalence": shares.mean(dim=0).tolist()}
+        return self
+
+    def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+        """Softmax over the labels of the scaled cosines, [N, C]; with `texts` [K, D], over those, [N, K]."""
+        return self._logits(X, texts).softmax(dim=1)
+
+    def predict_distribution(self, X: ArrayLike) -> Tensor:
+        """The scores, which sum to one: [N, C]."""
+        return self.scores(X)
+
+    def predict_rates(self, X: ArrayLike) -> Tensor:
+        """Calibrated rates, [N, C]; raises BadInput before `fit`."""
+        state = self._fitted()
+        return (self._centred(X) * state["slope"] + state["intercept"]).sigmoid()
+
+    @classmethod
+    def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The head that `save` wrote; see Head.from_saved."""
+        head = cls(tensors.pop("texts"), ZeroShotConfig.from_dict(config))
+        head.thresholds_, head.report_ = tensors.pop("thresholds", None), report
+        if tensors:
+            head._state = {key: tensors.pop(key) for key in head._state_keys()}
+        if tensors:
+            raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
+        return head
+
+    def _logits(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+        rows = self.texts if texts is None else normalize(as_matrix(texts, "texts", torch.float64))
+        if rows.shape[1] != self.texts.shape[1]:
+            raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
+        features = as_features(X, rows.shape[1]).double()
+        return self.config.logit_scale * (normalize(features) @ rows.T)
+
+    def _centred(self, X: ArrayLike) -> Tensor:
+        """Logits less their row mean: how an image's labels compare, without how near it is to text at all."""
+        logits = self._logits(X)
+        return logits - logits.mean(dim=1, keepdim=True)
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return ("slope", "intercept")
+
+    def _saved(self) -> dict[str, Tensor]:
+        return {"texts": self.texts, **self._state}
+
+    def _set_scores(self, X: ArrayLike) -> Tensor:
+        return self.predict_rates(X) if self._state else self.scores(X)
+
+
+def _platt(
+    logits: NDArray[np.float64], rates: NDArray[np.float64], mass: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slope and intercept [C] of each label's own logistic regression on its own logit.
+
+    One pseudo-case at the mean logit, half for and half against, and a penalty worth one case on the slope
+    of the standardised logit keep labels without positives finite.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    centre, spread = logits.mean(axis=0), logits.std(axis=0)
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    z = (logits - centre) / spread
+    labels = z.shape[1]
+
+    def value_and_gradient(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        a, b = parameters[:labels], parameters[labels:]
+        margin = a * z + b
+        loss = (mass * (np.logaddexp(0, margin) - rates * margin)).sum() + (np.logaddexp(0, b) - b / 2).sum()
+        residual = mass * (expit(margin) - rates)
+        gradient = np.concatenate([(residual * z).sum(axis=0) + a, residual.sum(axis=0) + expit(b) - 0.5])
+        return float(loss + (a**2).sum() / 2) / len(z), gradient / len(z)
+
+    options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
+    start = np.zeros(2 * labels)
+    found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
+    slope = found[:labels] / spread
+    return slope, found[labels:] - slope * centre
