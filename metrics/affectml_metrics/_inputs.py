@@ -1,0 +1,217 @@
+"""The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear
+error.
+
+Five domains cover every measure of the library:
+
+labels          0/1 (bool, integer or float) in every cell; comes back as bool
+scores          real numbers that rank the labels; infinite is allowed, NaN is not
+mass            counts, rates or shares: finite, 0 or more
+rates           each cell in [0, 1]
+distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half precision)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
+
+ArrayLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[Any]"
+"""Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
+
+Domain: TypeAlias = Literal["labels", "scores", "mass", "rates", "distribution"]
+
+_trusted: ContextVar[bool] = ContextVar("affectml_metrics_trusted", default=False)
+
+_WAY_OUT = {
+    "labels": "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`",
+    "scores": "drop or repair the rows that have no score",
+    "mass": "drop or repair the rows that have no votes",
+    "rates": "divide votes by the people asked, or pass from_logits=True for raw outputs",
+    "distribution": "divide each row by its sum and drop rows without votes, or pass from_logits=True for raw outputs",
+}
+_EXPECTED = {
+    "labels": "0 or 1",
+    "scores": "a number",
+    "mass": "a finite number of 0 or more",
+    "rates": "a rate in [0, 1]",
+    "distribution": "a share in [0, 1]",
+}
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Inside this context the values of inputs are trusted: no scan for NaN, range or row sums.
+
+    Shapes are still compared. Saves two passes over the data, and on CUDA the waits for the device; what
+    comes out for values outside their domain is undefined.
+
+    >>> import torch
+    >>> from affectml_metrics import unchecked
+    >>> from affectml_metrics.functional import total_variation
+    >>> with unchecked():
+    ...     total_variation(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
+    tensor([0.5000])
+    """
+    token = _trusted.set(True)
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def wide(device: torch.device) -> torch.dtype:
+    """float64 where the device has it; float32 on Apple's MPS, which does not."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def as_tensor(value: ArrayLike, name: str) -> Tensor:
+    """`value` as a tensor of whatever dtype it has; memory is shared where that is safe."""
+    if isinstance(value, Tensor):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise DomainError(f"{name}: expected numbers, but received an array of dtype {array.dtype}")
+    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    return torch.from_numpy(array)
+
+
+def as_float(tensor: Tensor, like: Tensor | None = None) -> Tensor:
+    """`tensor` in the float dtype to compute in: float64 and float32 stay, halves become float32.
+
+    Integers and bools follow `like`, and are float64 without it or when it is no float either.
+    """
+    if tensor.is_floating_point():
+        return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    if like is not None and like.is_floating_point():
+        return tensor.to(torch.float32 if like.dtype != torch.float64 else torch.float64)
+    return tensor.to(wide(tensor.device))
+
+
+def matrix(value: ArrayLike, name: str, domain: Domain) -> Tensor:
+    """`value` as [N, C] within `domain`, in its own float dtype (labels: bool)."""
+    tensor = as_tensor(value, name)
+    if tensor.ndim != 2:
+        hint = f"; one row is `{name}[None]`" if tensor.ndim == 1 else ""
+        raise ShapeError(f"{name}: expected [N, C] (rows x labels), but received shape {list(tensor.shape)}{hint}")
+    if tensor.shape[1] == 0:
+        raise ShapeError(f"{name}: expected at least one label, but received shape {list(tensor.shape)}")
+    if tensor.is_complex():
+        raise DomainError(f"{name}: expected real numbers, but received dtype {tensor.dtype}")
+    if domain == "labels":
+        return _labels(tensor, name)
+    if not _trusted.get():
+        _check_floats(tensor, name, domain)
+    return tensor
+
+
+def pair(preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain) -> tuple[Tensor, Tensor]:
+    """Both matrices, checked, of one shape, on one device and (labels apart) of one float dtype."""
+    p, t = matrix(preds, "preds", preds_domain), matrix(target, "target", target_domain)
+    same(p, t)
+    if p.dtype != torch.bool or preds_domain != "labels":
+        p = as_float(p, t)
+    if t.dtype != torch.bool or target_domain != "labels":
+        t = as_float(t, p)
+    if preds_domain != "labels" and target_domain != "labels" and p.dtype != t.dtype:
+        p, t = p.to(torch.promote_types(p.dtype, t.dtype)), t.to(torch.promote_types(p.dtype, t.dtype))
+    return p, t
+
+
+def same(preds: Tensor, target: Tensor, names: tuple[str, str] = ("preds", "target")) -> None:
+    """Raise ShapeError unless both have one shape and lie on one device."""
+    if preds.shape != target.shape:
+        raise ShapeError(
+            f"{names[0]} and {names[1]}: expected one shape [N, C], "
+            f"but received {list(preds.shape)} and {list(target.shape)}"
+        )
+    if preds.device != target.device:
+        raise ShapeError(
+            f"{names[0]} and {names[1]}: expected one device, but received {preds.device} and {target.device}"
+        )
+
+
+def square(value: ArrayLike, name: str, labels: int, like: Tensor) -> Tensor:
+    """A finite [C, C] matrix between labels (costs, similarities), in the dtype and on the device of `like`."""
+    tensor = as_tensor(value, name)
+    if list(tensor.shape) != [labels, labels]:
+        raise ShapeError(f"{name}: expected [{labels}, {labels}], but received shape {list(tensor.shape)}")
+    tensor = tensor.to(dtype=like.dtype, device=like.device)
+    if not bool(torch.isfinite(tensor).all()):
+        raise DomainError(
+            f"{name}: expected finite numbers between every two labels, but received NaN or infinity; "
+            "a label that has no place needs an explicit cost to each other label"
+        )
+    return tensor
+
+
+def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
+    """Weights of the rows of `like` as a wide float [N], or None; a bootstrap replicate is such a vector of counts."""
+    if weights is None:
+        return None
+    tensor = as_tensor(weights, "weights").to(dtype=wide(like.device), device=like.device)
+    if tensor.shape != like.shape[:1]:
+        raise ShapeError(f"weights: expected [{like.shape[0]}] (one a row), but received {list(tensor.shape)}")
+    if not _trusted.get() and not bool((tensor >= 0).all() & torch.isfinite(tensor).all()):
+        raise DomainError("weights: expected finite numbers of 0 or more, but received negative ones or NaN")
+    return tensor
+
+
+def whole_number(name: str, value: int, low: int, high: int | None = None) -> None:
+    """Raise ArgumentError unless `value` is an int in [low, high]."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+        upper = f" to {high}" if high is not None else " or more"
+        raise ArgumentError(f"{name}: expected a whole number, {low}{upper}, but received {value!r}")
+
+
+def _labels(tensor: Tensor, name: str) -> Tensor:
+    if tensor.dtype == torch.bool:
+        return tensor
+    labels = tensor.bool()
+    if not _trusted.get() and not torch.equal(labels.to(tensor.dtype), tensor):
+        _complain(tensor, tensor != labels, name, "labels")
+    return labels
+
+
+def _check_floats(tensor: Tensor, name: str, domain: Domain) -> None:
+    if tensor.numel() == 0 or tensor.dtype == torch.bool:
+        lowest = highest = 0.0
+    else:
+        lowest, highest = (float(x) for x in torch.aminmax(tensor))  # NaN comes through both
+    if domain == "scores":
+        if lowest != lowest:
+            _complain(tensor, torch.isnan(tensor), name, domain)
+        return
+    if domain == "mass":
+        if not (lowest >= 0 and highest < float("inf")):
+            _complain(tensor, ~((tensor >= 0) & torch.isfinite(tensor)), name, domain)
+        return
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    top = 1 + (1e-2 if half else 1e-6)  # renormalised shares overshoot 1 by rounding
+    if not (lowest >= 0 and highest <= top):
+        _complain(tensor, ~((tensor >= 0) & (tensor <= top)), name, domain)
+    if domain == "distribution":
+        sums = tensor.sum(-1, dtype=torch.float32 if half else None)
+        wrong = (sums - 1).abs() > (1e-2 if half else 1e-4)
+        if bool(wrong.any()):
+            row = int(wrong.int().argmax())
+            raise DomainError(
+                f"{name}: expected rows that sum to 1, but row {row} sums to {float(sums[row]):.6g}; "
+                f"{_WAY_OUT['distribution']}"
+            )
+
+
+def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
+    row, label = (int(x) for x in wrong.nonzero()[0])
+    raise DomainError(
+        f"{name}: expected {_EXPECTED[domain]} in every cell, but received {float(tensor[row, label]):.6g} "
+        f"in row {row}, label {label}; {_WAY_OUT[domain]}"
+    )

@@ -1,0 +1,109 @@
+"""Does the model know how much, and in what order, people disagree? Entropies and rankings of shares."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics.functional._logs import Unit, distributions, per, row_entropy
+from affectml_metrics.functional._order import chunks, places
+
+RankTies = Literal["free", "first"]
+Correlation = Literal["pearson", "spearman"]
+
+
+def entropy_error(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    signed: bool = False,
+    unit: Unit = "nats",
+    from_logits: bool = False,
+) -> Tensor:
+    """How far the model's uncertainty is from people's: |H(preds) - H(target)|, per row.
+
+    preds, target: distributions [N, C]. Returns [N] in 0..log C. signed=True keeps the sign: above 0 the
+    model is less sure than people are divided (Baan et al. 2022 call the difference EntCE). The entropy of
+    few votes is biased low. Raises MetricInputError.
+
+    >>> entropy_error(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), unit="bits")
+    tensor([1.])
+    """
+    p, t = distributions(preds, target, from_logits)
+    error = (row_entropy(p) - row_entropy(t)) * per(unit)
+    return error if signed else error.abs()
+
+
+def rank_cs(preds: ArrayLike, target: ArrayLike, *, ties: RankTies = "free", from_logits: bool = False) -> Tensor:
+    """1 where the model ranks all labels as people do, 0 elsewhere, per row; the mean is RankCS of Baan et
+    al. 2022.
+
+    preds, target: distributions [N, C]. Returns float64 [N]. ties="free": labels with equal shares may come
+    in any order, but unequal ones must be strictly ordered; "first": both sides are sorted with the lower
+    index first among equals, as an argsort does, which punishes the model for an order that people never
+    gave. Raises MetricInputError.
+
+    >>> rank_cs(torch.tensor([[0.5, 0.2, 0.3]]), torch.tensor([[0.4, 0.3, 0.3]]))
+    tensor([1.], dtype=torch.float64)
+    """
+    one_of("ties", ties, ("free", "first"))
+    p, t = distributions(preds, target, from_logits)
+    if ties == "first":
+        same = (places(p, "first")[0] == places(t, "first")[0]).all(-1)
+    else:
+        same = torch.empty(len(p), dtype=torch.bool, device=p.device)
+        for part in chunks(*p.shape):
+            people = t[part, :, None] > t[part, None, :]
+            model = p[part, :, None] > p[part, None, :]
+            same[part] = (~people | model).flatten(1).all(-1)
+    return same.to(wide(p.device))
+
+
+def entropy_correlation(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    method: Correlation = "pearson",
+    from_logits: bool = False,
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """Correlation over rows between the model's entropy and people's: is it unsure where they disagree?
+
+    preds, target: distributions [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64
+    tensor in [-1, 1], nan with fewer than two rows or where one side never varies. method: "pearson" (Uma et
+    al. 2021) or "spearman" (mean ranks for ties; weights there must be whole). Needs all rows at once. Raises
+    MetricInputError.
+
+    >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
+    >>> entropy_correlation(people, people)
+    tensor(1., dtype=torch.float64)
+    """
+    p, t = distributions(preds, target, from_logits)
+    dtype = wide(p.device)
+    w = row_weights(weights, p)
+    return correlation(row_entropy(p.to(dtype)), row_entropy(t.to(dtype)), method, w)
+
+
+def correlation(x: Tensor, y: Tensor, method: Correlation, weights: Tensor | None = None) -> Tensor:
+    """Pearson's or Spearman's coefficient of two [N] vectors, 0-dim; nan where it is not defined."""
+    one_of("method", method, ("pearson", "spearman"))
+    w = torch.ones_like(x) if weights is None else weights.to(x.dtype)
+    if method == "spearman":
+        x, y = _mean_ranks(x, w), _mean_ranks(y, w)
+    total = w.sum()
+    x, y = x - (w * x).sum() / total, y - (w * y).sum() / total
+    spread = ((w * x * x).sum() * (w * y * y).sum()).sqrt()
+    # a constant column centres to rounding noise, which must not pass for a correlation
+    noise = 1e-12 * total
+    r = (w * x * y).sum() / spread
+    return torch.where(spread > noise, r.clamp(-1, 1), torch.full_like(r, torch.nan))
+
+
+def _mean_ranks(values: Tensor, weights: Tensor) -> Tensor:
+    distinct, where = torch.unique(values, return_inverse=True)
+    size = torch.zeros_like(distinct).index_add_(0, where, weights)
+    return (size.cumsum(0) - (size - 1) / 2)[where]

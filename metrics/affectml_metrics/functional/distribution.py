@@ -1,0 +1,205 @@
+"""Distributions against distributions: how far is the predicted share of each label from people's?
+
+preds and target are [N, C] with rows that sum to 1; `from_logits=True` takes raw outputs as preds and
+softmaxes them (never guessed from their range). A row measure returns [N] in the wider float dtype of the two
+inputs. Logarithms are natural unless unit="bits". Rows without votes have no distribution and are refused.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._inputs import ArrayLike
+from affectml_metrics.functional._logs import (
+    Unit,
+    check_eps,
+    distributions,
+    expected_log,
+    log_distribution,
+    per,
+    row_entropy,
+)
+
+
+def kl_divergence(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    reverse: bool = False,
+    eps: float | None = None,
+    unit: Unit = "nats",
+    from_logits: bool = False,
+) -> Tensor:
+    """Kullback-Leibler divergence of the target from the preds, KL(target || preds), per row.
+
+    Returns [N] in 0..inf: inf where preds rule out what someone chose, unless `eps` lifts the preds to at
+    least eps (without renormalising; such a value is a choice, so name it). `reverse` gives KL(preds ||
+    target), where eps lifts the target. Source: Kullback & Leibler 1951. Raises MetricInputError.
+
+    >>> kl_divergence(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
+    tensor([0.6931])
+    """
+    if reverse:
+        check_eps(eps)
+        p, t = distributions(preds, target, from_logits)
+        log_t = (t if eps is None else t.clamp(min=eps)).log()
+        divergence = -row_entropy(p) - expected_log(p, log_t)
+    else:
+        log_p, t = log_distribution(preds, target, from_logits, eps)
+        divergence = -row_entropy(t) - expected_log(t, log_p)
+    # rounding can leave -1e-17 where the two agree; with eps a value below 0 is real
+    return (divergence if eps is not None else divergence.clamp(min=0)) * per(unit)
+
+
+def cross_entropy(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    eps: float | None = None,
+    unit: Unit = "nats",
+    from_logits: bool = False,
+) -> Tensor:
+    """Cross-entropy of soft labels, -sum target log preds, per row; at least the entropy of the target.
+
+    Returns [N] in 0..inf; eps as in `kl_divergence`. A proper scoring rule (Good 1952). Raises
+    MetricInputError.
+
+    >>> cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.3, 0.7]]))
+    tensor([0.6931])
+    """
+    log_p, t = log_distribution(preds, target, from_logits, eps)
+    return -expected_log(t, log_p) * per(unit)
+
+
+def js_divergence(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    unit: Unit = "nats",
+    square_root: bool = False,
+    from_logits: bool = False,
+) -> Tensor:
+    """Jensen-Shannon divergence: mean KL of the two from their average, per row.
+
+    Returns [N] in 0..log 2 (0..1 in bits). square_root=True is the Jensen-Shannon distance, a metric, and
+    what scipy's jensenshannon returns. Source: Lin 1991; Endres & Schindelin 2003. Raises MetricInputError.
+
+    >>> js_divergence(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), unit="bits")
+    tensor([1.])
+    """
+    p, t = distributions(preds, target, from_logits)
+    divergence = (row_entropy((p + t) / 2) - (row_entropy(p) + row_entropy(t)) / 2).clamp(min=0) * per(unit)
+    return divergence.sqrt() if square_root else divergence
+
+
+def total_variation(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Half the sum of absolute differences: the share of answers that would have to change, per row.
+
+    Returns [N] in [0, 1]; 1 - `intersection`. Baan et al. 2022 call it DistCE. Raises MetricInputError.
+
+    >>> total_variation(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
+    tensor([0.3000])
+    """
+    p, t = distributions(preds, target, from_logits)
+    return (p - t).abs().sum(-1) / 2
+
+
+def chebyshev_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """The largest absolute difference of any label's share, per row.
+
+    Returns [N] in [0, 1]. Source: Geng 2016, table 1. Raises MetricInputError.
+
+    >>> chebyshev_distance(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
+    tensor([0.3000])
+    """
+    p, t = distributions(preds, target, from_logits)
+    return (p - t).abs().amax(-1)
+
+
+def clark_distance(
+    preds: ArrayLike, target: ArrayLike, *, normalised: bool = False, from_logits: bool = False
+) -> Tensor:
+    """Root of the summed squares of (p - t) / (p + t), per row; a label with no share in either counts 0.
+
+    Returns [N] in 0..sqrt(C), or 0..1 when normalised (divided by sqrt(C)). It saturates where most shares
+    are 0: each label that only one side chose costs 1 whatever its share. Source: Geng 2016, table 1. Raises
+    MetricInputError.
+
+    >>> clark_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    tensor([1.4142])
+    """
+    p, t = distributions(preds, target, from_logits)
+    distance = _relative_difference(p, t).square().sum(-1).sqrt()
+    return distance / p.shape[1] ** 0.5 if normalised else distance
+
+
+def canberra_distance(
+    preds: ArrayLike, target: ArrayLike, *, normalised: bool = False, from_logits: bool = False
+) -> Tensor:
+    """Sum of |p - t| / (p + t), per row; a label with no share in either counts 0 (as in scipy).
+
+    Returns [N] in 0..C, or 0..1 when normalised (divided by C). Saturates like `clark_distance`.
+    Source: Lance & Williams 1967; Geng 2016, table 1. Raises MetricInputError.
+
+    >>> canberra_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    tensor([2.])
+    """
+    p, t = distributions(preds, target, from_logits)
+    distance = _relative_difference(p, t).sum(-1)
+    return distance / p.shape[1] if normalised else distance
+
+
+def cosine_similarity(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Cosine of the angle between the two rows.
+
+    Returns [N] in [0, 1]; a row that sums to 1 has a length, so it is always defined. Source: Geng 2016,
+    table 1. Raises MetricInputError.
+
+    >>> cosine_similarity(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
+    tensor([0.7071])
+    """
+    p, t = distributions(preds, target, from_logits)
+    return (p * t).sum(-1) / (p.square().sum(-1) * t.square().sum(-1)).sqrt()
+
+
+def intersection(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Shared mass, sum of min(p, t), per row: 1 - `total_variation`.
+
+    Returns [N] in [0, 1]. Source: Swain & Ballard 1991; Geng 2016, table 1. Raises MetricInputError.
+
+    >>> intersection(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
+    tensor([0.7000])
+    """
+    p, t = distributions(preds, target, from_logits)
+    return torch.minimum(p, t).sum(-1)
+
+
+def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Root of 1 minus the Bhattacharyya coefficient: distance of the rows' square roots over sqrt(2), per
+    row.
+
+    Returns [N] in [0, 1]. Source: Hellinger 1909; Bhattacharyya 1943. Raises MetricInputError.
+
+    >>> hellinger_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    tensor([1.])
+    """
+    p, t = distributions(preds, target, from_logits)
+    return ((p.clamp(min=0).sqrt() - t.clamp(min=0).sqrt()).square().sum(-1) / 2).sqrt()
+
+
+def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Sum of squared differences of the shares, per row (Brier's own form: 0..2, not halved, not averaged).
+
+    Returns [N] in [0, 2]. A proper scoring rule. Source: Brier 1950. Raises MetricInputError.
+
+    >>> brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
+    tensor([0.5000])
+    """
+    p, t = distributions(preds, target, from_logits)
+    return (p - t).square().sum(-1)
+
+
+def _relative_difference(p: Tensor, t: Tensor) -> Tensor:
+    total = p + t
+    return (p - t).abs() / total.masked_fill(total == 0, 1.0)

@@ -1,0 +1,200 @@
+"""Rankings against sets: do the labels people chose stand above those they did not?
+
+preds are scores [N, C] of any scale (probabilities or logits: only their order counts), target is 0/1 [N, C].
+A row measure returns float64 [N]. A row without right labels has no ranking to get right: it is `no_labels`,
+nan by default, and streaming counts it apart.
+
+Ties. `ties="first"` gives the lower index the better place, always the same; `ties="expected"` is the mean
+over all ways to break them, which is what a person's 0/1 answer needs, since the order of the labels says
+nothing about it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, matrix, pair, whole_number, wide
+from affectml_metrics.functional._order import Ties, chance_of_hits, chunks, count, inclusion, top_k
+
+Match = Literal["any", "all"]
+
+
+def top_k_accuracy(
+    preds: ArrayLike,
+    target: ArrayLike,
+    k: int = 1,
+    *,
+    match: Match = "any",
+    ties: Ties = "first",
+    no_labels: float = math.nan,
+) -> Tensor:
+    """1 where the k best labels meet the right ones (match="any"), or hold as many as can be (match="all"),
+    per row.
+
+    "all" asks for min(k, |Y|) hits. "any" grows with |Y|: show `set_size` and `top_k_chance` beside it.
+
+    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N], 0 or 1 (with ties="expected" the
+    chance). On single labels it is scikit-learn's top_k_accuracy_score. Raises MetricInputError.
+
+    >>> top_k_accuracy([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
+    tensor([1.], dtype=torch.float64)
+    >>> top_k_accuracy([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2, match="all")
+    tensor([0.], dtype=torch.float64)
+    """
+    one_of("match", match, ("any", "all"))
+    p, t = pair(preds, target, "scores", "labels")
+    sure, tied, left = top_k(p, k, ties)
+    right, hits = count(t), count(sure & t)
+    wanted = torch.ones_like(hits) if match == "any" else right.clamp(max=k)
+    result = (hits >= wanted).to(wide(p.device))
+    if ties == "expected":
+        pool, right_in_pool = count(tied), count(tied & t)
+        if match == "any":
+            by_luck = 1 - chance_of_hits(pool, right_in_pool, left, torch.zeros_like(left))
+        else:
+            by_luck = chance_of_hits(pool, right_in_pool, left, wanted - hits)
+        result = torch.where((hits < wanted) & (pool > 0), by_luck, result)
+    return result.masked_fill(right == 0, no_labels)
+
+
+def top_k_recall(
+    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan
+) -> Tensor:
+    """Share of the right labels among the k best, |top k and Y| / |Y|, per row; 1 can need k >= |Y|.
+
+    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N] in [0, 1]. (PyLDL divides by C.)
+    Raises MetricInputError.
+
+    >>> top_k_recall([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
+    tensor([0.5000], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "scores", "labels")
+    right = count(t)
+    return (_hits(p, t, k, ties) / right).masked_fill(right == 0, no_labels)
+
+
+def top_k_precision(
+    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan
+) -> Tensor:
+    """Share of the k best labels that are right, |top k and Y| / k, per row; at most |Y| / k.
+
+    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N] in [0, 1]. Raises MetricInputError.
+
+    >>> top_k_precision([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
+    tensor([0.5000], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "scores", "labels")
+    return (_hits(p, t, k, ties) / k).masked_fill(count(t) == 0, no_labels)
+
+
+def set_size(target: ArrayLike) -> Tensor:
+    """Number of right labels |Y| of each row: float64 [N]; its mean belongs beside every "any" score.
+
+    >>> set_size([[1, 1, 0], [0, 0, 0]])
+    tensor([2., 0.], dtype=torch.float64)
+    """
+    t = matrix(target, "target", "labels")
+    return count(t).to(wide(t.device))
+
+
+def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labels: float = math.nan) -> Tensor:
+    """What `top_k_accuracy` gives a ranking drawn at random, per row.
+
+    target: 0/1 [N, C]; k: 1..C. Returns float64 [N]: the hypergeometric chance of a hit, or of min(k, |Y|)
+    hits. Raises MetricInputError.
+
+    >>> top_k_chance([[1, 1, 0, 0]], k=1)
+    tensor([0.5000], dtype=torch.float64)
+    """
+    one_of("match", match, ("any", "all"))
+    t = matrix(target, "target", "labels")
+    whole_number("k", k, 1, t.shape[1])
+    right = count(t)
+    labels, drawn = torch.full_like(right, t.shape[1]), torch.full_like(right, k)
+    if match == "any":
+        chance = 1 - chance_of_hits(labels, right, drawn, torch.zeros_like(right))
+    else:
+        chance = chance_of_hits(labels, right, drawn, right.clamp(max=k))
+    return chance.masked_fill(right == 0, no_labels)
+
+
+def label_ranking_average_precision(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
+    """For each right label, the share of right ones among all labels ranked as high or higher; the mean, per
+    row.
+
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in (0, 1]. Tied labels all take the lowest
+    of their places, as in scikit-learn and torchmetrics, which score a row without labels 1 (`no_labels=1`).
+    Source: Schapire & Singer 2000; Tsoumakas et al. 2010. Raises MetricInputError.
+
+    >>> label_ranking_average_precision([[0.6, 0.3, 0.1]], [[0, 1, 1]])
+    tensor([0.5833], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "scores", "labels")
+    right = count(t)
+    total = torch.empty(len(p), dtype=wide(p.device), device=p.device)
+    for part in chunks(*p.shape):
+        as_high = p[part, None, :] >= p[part, :, None]
+        place, right_above = count(as_high), count(as_high & t[part, None, :])
+        total[part] = (right_above / place.to(total.dtype)).masked_fill(~t[part], 0.0).sum(-1)
+    return (total / right).masked_fill(right == 0, no_labels)
+
+
+def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
+    """How many of the best labels must be taken to have all right ones, per row; at best |Y|.
+
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in 1..C, counted from 1 as in scikit-learn
+    and torchmetrics (Zhang & Zhou 2014 count from 0); labels tied with the last right one are counted. Both
+    score a row without labels 0 (`no_labels=0`). Source: Tsoumakas et al. 2010. Raises MetricInputError.
+
+    >>> coverage_error([[0.6, 0.3, 0.1]], [[1, 0, 0]])
+    tensor([1.], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "scores", "labels")
+    lowest = p.masked_fill(~t, math.inf).amin(-1, keepdim=True)
+    return count(p >= lowest).to(wide(p.device)).masked_fill(~t.any(-1), no_labels)
+
+
+def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, no_labels: float = math.nan) -> Tensor:
+    """Share of (right, wrong) label pairs in the wrong order, per row.
+
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in [0, 1]; a row with no right or no wrong
+    labels has no pairs and is `no_labels`. A tie costs `tie_cost`: half, as 1 - AUC; scikit-learn counts it
+    as wrong (1, with `no_labels=0`). Source: Zhang & Zhou 2014, section 2.2.2; Schapire & Singer 2000. Raises
+    MetricInputError.
+
+    >>> ranking_loss([[0.6, 0.3, 0.1]], [[0, 1, 0]])
+    tensor([0.5000], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "scores", "labels")
+    dtype = wide(p.device)
+    wrong = torch.empty(len(p), dtype=dtype, device=p.device)
+    for part in chunks(*p.shape):
+        mine, other = p[part, :, None], p[part, None, :]
+        absent = ~t[part, None, :]
+        worse = count((other > mine) & absent).to(dtype)
+        worse += tie_cost * count((other == mine) & absent)
+        wrong[part] = worse.masked_fill(~t[part], 0.0).sum(-1)
+    right = count(t)
+    pairs = right * (t.shape[1] - right)
+    return (wrong / pairs).masked_fill(pairs == 0, no_labels)
+
+
+def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "first", no_labels: float = math.nan) -> Tensor:
+    """1 where the best label is not a right one, per row: 1 - `top_k_accuracy` at k = 1.
+
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N]. Source: Schapire & Singer 2000.
+    Raises MetricInputError.
+
+    >>> one_error([[0.6, 0.3, 0.1]], [[0, 1, 1]])
+    tensor([1.], dtype=torch.float64)
+    """
+    return 1 - top_k_accuracy(preds, target, 1, ties=ties, no_labels=1 - no_labels)
+
+
+def _hits(preds: Tensor, target: Tensor, k: int, ties: Ties) -> Tensor:
+    return (inclusion(preds, k, ties) * target).sum(-1)

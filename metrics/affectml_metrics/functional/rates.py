@@ -1,0 +1,218 @@
+"""Rates: for each label, the share of people asked who chose it. Each label is a yes/no question of its own.
+
+preds and target are [N, C] in [0, 1]; rows need not sum to anything. `from_logits=True` takes raw outputs as
+preds and passes them through the sigmoid. A row measure returns [N] in the wider float dtype: the mean over
+the C labels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+from affectml_metrics._errors import DomainError, ShapeError, one_of
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, pair, row_weights, same, wide
+from affectml_metrics.functional._logs import Unit, check_eps, per
+
+Average = Literal["micro", "macro", "none"]
+
+
+def rate_cross_entropy(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    eps: float | None = None,
+    unit: Unit = "nats",
+    from_logits: bool = False,
+) -> Tensor:
+    """Binary cross-entropy with soft targets, the mean over labels, per row: [N] in 0..inf.
+
+    At least the mean binary entropy of the target. A pred of exactly 0 or 1 that someone contradicts costs
+    inf, unless `eps` keeps preds within [eps, 1 - eps]. With from_logits it is computed without leaving the
+    logarithm. A proper scoring rule (Good 1952). Raises MetricInputError.
+
+    >>> rate_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.2, 1.0]]))
+    tensor([0.6931])
+    """
+    log_yes, log_no, t = _log_rates(preds, target, from_logits, eps)
+    return -(_silenced(t, log_yes) + _silenced(1 - t, log_no)).mean(-1) * per(unit)
+
+
+def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Squared difference of the rates, the mean over labels, per row: [N] in [0, 1].
+
+    The one-sided form of Brier's score (half of the sum over yes and no). Source: Brier 1950. Raises
+    MetricInputError.
+
+    >>> rate_brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]]))
+    tensor([0.2500])
+    """
+    p, t = _rates(preds, target, from_logits)
+    return (p - t).square().mean(-1)
+
+
+def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Manhattan distance of each label's (yes, no) pair, 2 |p - t|, the mean over labels, per row: [N] in [0,
+    2].
+
+    Source: the average Manhattan distance over labels of LeWiDi 2025 (Leonardelli et al. 2025). Half of it is
+    the mean absolute error. Raises MetricInputError.
+
+    >>> rate_manhattan(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]]))
+    tensor([1.])
+    """
+    p, t = _rates(preds, target, from_logits)
+    return 2 * (p - t).abs().mean(-1)
+
+
+def rate_js_divergence(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    unit: Unit = "nats",
+    square_root: bool = False,
+    from_logits: bool = False,
+) -> Tensor:
+    """Jensen-Shannon divergence of each label's (yes, no) pair, the mean over labels, per row: [N] in 0..log
+    2.
+
+    square_root=True averages the labels' distances instead. Source: Lin 1991. Raises MetricInputError.
+
+    >>> rate_js_divergence(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]), unit="bits")
+    tensor([0.5000])
+    """
+    p, t = _rates(preds, target, from_logits)
+    divergence = (binary_entropy((p + t) / 2) - (binary_entropy(p) + binary_entropy(t)) / 2).clamp(min=0)
+    divergence = divergence * per(unit)
+    return (divergence.sqrt() if square_root else divergence).mean(-1)
+
+
+def binomial_log_likelihood(
+    preds: ArrayLike,
+    votes: ArrayLike,
+    n: ArrayLike,
+    *,
+    eps: float | None = None,
+    from_logits: bool = False,
+) -> Tensor:
+    """log P(votes | n people asked, rate preds), the mean over labels, per row: [N] in -inf..0.
+
+    preds: rates [N, C]; votes: whole numbers [N, C]; n: people asked, [N] or [N, C], votes <= n. Keeps the
+    binomial coefficient, so values compare across predictors on the same votes and say how likely the votes
+    were. Weighs rows by the evidence in them, which shares cannot. A row in which nobody was asked gives 0.
+    Labels are taken one by one, so it does not ask whether people chose one or several. Raises
+    MetricInputError.
+
+    >>> binomial_log_likelihood(torch.tensor([[0.5]]), torch.tensor([[1]]), torch.tensor([2]))
+    tensor([-0.6931])
+    """
+    check_eps(eps)
+    p = matrix(preds, "preds", "scores" if from_logits else "rates")
+    v = matrix(votes, "votes", "mass")
+    same(p, v, ("preds", "votes"))
+    p = as_float(p)
+    v = v.to(p.dtype)
+    asked = as_tensor(n, "n").to(dtype=p.dtype, device=p.device)
+    asked = asked[:, None] if asked.ndim == 1 else asked
+    if asked.ndim != 2 or asked.shape[0] != p.shape[0] or asked.shape[1] not in (1, p.shape[1]):
+        raise ShapeError(
+            f"n: expected [{p.shape[0]}] or {list(p.shape)}, but received shape {list(as_tensor(n, 'n').shape)}"
+        )
+    broken = (v > asked) | (v != v.round()) | ~torch.isfinite(asked) | (asked != asked.round())
+    if bool(broken.any()):
+        row, label = (int(x) for x in broken.nonzero()[0])
+        raise DomainError(
+            f"votes: expected whole numbers of at most n, but received {float(v[row, label]):.6g} votes of "
+            f"{float(asked.expand_as(v)[row, label]):.6g} in row {row}, label {label}"
+        )
+    log_yes, log_no = _logs(p, from_logits, eps)
+    choose = torch.lgamma(asked + 1) - torch.lgamma(v + 1) - torch.lgamma(asked - v + 1)
+    return (choose + _silenced(v, log_yes) + _silenced(asked - v, log_no)).mean(-1)
+
+
+def soft_f1(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    average: Average = "micro",
+    zero_division: float = 0.0,
+    from_logits: bool = False,
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """F1 with shared mass in place of hits: 2 sum min(p, t) / sum (p + t), over the table.
+
+    preds, target: rates [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in
+    [0, 1] ("micro": all cells at once; "macro": mean over labels) or [C] ("none"). It is 1 only where p = t;
+    the product form 2 sum pt / sum (p + t) gives .5 for p = t = .5. A label with no mass on either side is
+    `zero_division`; nan leaves it out. On 0/1 values it is `label_f1`. Source: Harju & Mesaros 2023 (soft F).
+    Raises MetricInputError.
+
+    >>> soft_f1(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))
+    tensor(0.8000, dtype=torch.float64)
+    """
+    one_of("average", average, ("micro", "macro", "none"))
+    shared, mass = soft_counts(preds, target, from_logits=from_logits, weights=weights)
+    return soft_f1_from_counts(shared, mass, average=average, zero_division=zero_division)
+
+
+def soft_counts(
+    preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False, weights: ArrayLike | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sum of min(p, t) and of p + t for each label: two float64 [C].
+
+    >>> soft_counts(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))[1]
+    tensor([1.0000, 1.5000], dtype=torch.float64)
+    """
+    p, t = _rates(preds, target, from_logits)
+    w = row_weights(weights, p)
+    shared, mass = torch.minimum(p, t), p + t
+    if w is not None:
+        return w @ shared.to(w.dtype), w @ mass.to(w.dtype)
+    dtype = wide(p.device)
+    return shared.sum(0, dtype=dtype), mass.sum(0, dtype=dtype)
+
+
+def soft_f1_from_counts(
+    shared: Tensor, mass: Tensor, *, average: Average = "micro", zero_division: float = 0.0
+) -> Tensor:
+    """`soft_f1` from the two sums of `soft_counts`, each [C]."""
+    if average == "micro":
+        shared, mass = shared.sum(-1), mass.sum(-1)
+    f1 = torch.where(mass == 0, torch.full_like(mass, zero_division), 2 * shared / mass)
+    return f1.nanmean(-1) if average == "macro" else f1
+
+
+def binary_entropy(p: Tensor) -> Tensor:
+    """Entropy in nats of a yes/no answer with rate p, of any shape."""
+    both: Tensor = torch.special.entr(p) + torch.special.entr(1 - p)
+    return both
+
+
+def _rates(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor]:
+    p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
+    return (p.sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
+
+
+def _log_rates(
+    preds: ArrayLike, target: ArrayLike, from_logits: bool, eps: float | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    check_eps(eps)
+    p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
+    return *_logs(p, from_logits, eps), t.clamp(max=1)
+
+
+def _logs(p: Tensor, from_logits: bool, eps: float | None) -> tuple[Tensor, Tensor]:
+    """log p and log(1 - p)."""
+    if from_logits:
+        yes, no = nnf.logsigmoid(p), nnf.logsigmoid(-p)
+        return (yes, no) if eps is None else (yes.clamp(min=math.log(eps)), no.clamp(min=math.log(eps)))
+    p = p.clamp(max=1) if eps is None else p.clamp(eps, 1 - eps)
+    return p.log(), torch.log1p(-p)
+
+
+def _silenced(weight: Tensor, log_p: Tensor) -> Tensor:
+    return torch.where(weight == 0, torch.zeros_like(log_p), weight * log_p)

@@ -1,0 +1,212 @@
+"""Sets against sets: how well the predicted labels of a row match the labels people chose.
+
+Everything here takes 0/1 matrices [N, C]. A row measure returns float64 [N].
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, pair, row_weights, square, wide
+
+Average = Literal["micro", "macro", "weighted", "none"]
+
+
+def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+    """Example-based F1 of each row: 2 |P and Y| / (|P| + |Y|), in [0, 1].
+
+    preds, target: 0/1 [N, C]. Returns float64 [N]. Two empty sets agree and score `both_empty`; an empty set
+    against labels scores `one_empty`. The mean over rows is scikit-learn's samples average with
+    zero_division=both_empty. Source: Godbole & Sarawagi 2004; Zhang & Zhou 2014, section 2.2.2. Raises
+    MetricInputError.
+
+    >>> set_f1([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0]])
+    tensor([0.6667, 1.0000], dtype=torch.float64)
+    """
+    hits, chosen, right = _counts(preds, target)
+    return _fill(2 * hits / (chosen + right), chosen, right, both_empty, one_empty)
+
+
+def set_precision(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+    """Share of the predicted labels that are right, |P and Y| / |P|, per row.
+
+    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`.
+    Source: Godbole & Sarawagi 2004. Raises MetricInputError.
+
+    >>> set_precision([[1, 1, 0]], [[1, 0, 0]])
+    tensor([0.5000], dtype=torch.float64)
+    """
+    hits, chosen, right = _counts(preds, target)
+    return _fill(hits / chosen, chosen, right, both_empty, one_empty)
+
+
+def set_recall(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+    """Share of the right labels that were predicted, |P and Y| / |Y|, per row.
+
+    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`.
+    Source: Godbole & Sarawagi 2004. Raises MetricInputError.
+
+    >>> set_recall([[1, 1, 0]], [[1, 0, 0]])
+    tensor([1.], dtype=torch.float64)
+    """
+    hits, chosen, right = _counts(preds, target)
+    return _fill(hits / right, chosen, right, both_empty, one_empty)
+
+
+def set_jaccard(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+    """Jaccard index |P and Y| / |P or Y| of each row, in [0, 1]; `set_f1` is 2J / (1 + J).
+
+    preds, target: 0/1 [N, C]. Returns float64 [N]. Empty sets as in `set_f1`.
+    Source: Jaccard 1912; Zhang & Zhou 2014 call it accuracy. Raises MetricInputError.
+
+    >>> set_jaccard([[1, 1, 0]], [[1, 0, 1]])
+    tensor([0.3333], dtype=torch.float64)
+    """
+    hits, chosen, right = _counts(preds, target)
+    return _fill(hits / (chosen + right - hits), chosen, right, both_empty, one_empty)
+
+
+def exact_match(preds: ArrayLike, target: ArrayLike) -> Tensor:
+    """1 where the two sets of a row are the same, 0 elsewhere (subset accuracy); two empty sets are the same.
+
+    preds, target: 0/1 [N, C]. Returns float64 [N]. Source: Zhang & Zhou 2014. Raises MetricInputError.
+
+    >>> exact_match([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0]])
+    tensor([0., 1.], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "labels", "labels")
+    return (p == t).all(-1).to(wide(p.device))
+
+
+def hamming_loss(preds: ArrayLike, target: ArrayLike) -> Tensor:
+    """Share of the C labels on which the two sets of a row differ, in [0, 1].
+
+    preds, target: 0/1 [N, C]. Returns float64 [N]. On rare labels it is small for anyone who predicts
+    nothing: read it beside the prior's. Source: Schapire & Singer 2000. Raises MetricInputError.
+
+    >>> hamming_loss([[1, 1, 0, 0]], [[1, 0, 0, 0]])
+    tensor([0.2500], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "labels", "labels")
+    return _size(p ^ t) / p.shape[1]
+
+
+def semantic_set_f1(
+    preds: ArrayLike,
+    target: ArrayLike,
+    similarity: ArrayLike,
+    *,
+    both_empty: float = 1.0,
+    one_empty: float = 0.0,
+) -> Tensor:
+    """F1 that gives partial credit for a label close to a right one, per row.
+
+    Precision is the mean, over predicted labels, of the similarity to the nearest right label; recall the
+    mean, over right labels, of the similarity to the nearest predicted one; the score is their harmonic mean.
+
+    preds, target: 0/1 [N, C]; similarity: [C, C] in [0, 1], row = predicted label, 1 on the diagonal (the
+    identity gives `set_f1`). Returns float64 [N]. Empty sets as in `set_f1`. Source: Chochlakis et al. 2025
+    (Semantic F1). Raises MetricInputError.
+
+    >>> close = torch.tensor([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> semantic_set_f1([[0, 1, 0]], [[1, 0, 0]], close)
+    tensor([0.5000], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "labels", "labels")
+    near = square(similarity, "similarity", p.shape[1], torch.empty(0, dtype=wide(p.device), device=p.device))
+    best_for_pred = _nearest(near, t)
+    best_for_target = _nearest(near.T, p)
+    chosen, right = _size(p), _size(t)
+    precision = (best_for_pred * p).sum(-1) / chosen
+    recall = (best_for_target * t).sum(-1) / right
+    total = precision + recall
+    f1 = torch.where(total == 0, torch.zeros_like(total), 2 * precision * recall / total)
+    return _fill(f1, chosen, right, both_empty, one_empty)
+
+
+def label_f1(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    average: Average = "macro",
+    zero_division: float = 0.0,
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """F1 of each label over the table, 2 TP / (2 TP + FP + FN), and its averages, in [0, 1].
+
+    preds, target: 0/1 [N, C]. average: "macro" is the mean of the labels' F1 (not the F1 of mean precision
+    and mean recall, which can differ much: Opitz & Burst 2019), "weighted" weighs labels by how often they
+    are right, "micro" counts all cells as one label, "none" returns [C]. Otherwise a 0-dim float64 tensor. A
+    label neither predicted nor right gets `zero_division`; nan leaves it out of the averages. weights: [N],
+    how often each row counts. Raises MetricInputError.
+
+    >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
+    tensor(0.8333, dtype=torch.float64)
+    """
+    one_of("average", average, ("micro", "macro", "weighted", "none"))
+    return label_f1_from_counts(*label_counts(preds, target, weights), average=average, zero_division=zero_division)
+
+
+def label_counts(
+    preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """True positives, predicted positives and right answers of each label: three float64 [C].
+
+    preds, target: 0/1 [N, C]; weights: [N], how often each row counts. Raises MetricInputError.
+
+    >>> label_counts([[1, 0], [1, 1]], [[1, 0], [0, 1]])[1]
+    tensor([2., 1.], dtype=torch.float64)
+    """
+    p, t = pair(preds, target, "labels", "labels")
+    w = row_weights(weights, p)
+    if w is not None:
+        return w @ (p & t).to(w.dtype), w @ p.to(w.dtype), w @ t.to(w.dtype)
+    dtype = wide(p.device)
+    return (p & t).sum(0).to(dtype), p.sum(0).to(dtype), t.sum(0).to(dtype)
+
+
+def label_f1_from_counts(
+    hits: Tensor, chosen: Tensor, right: Tensor, *, average: Average = "macro", zero_division: float = 0.0
+) -> Tensor:
+    """`label_f1` from the three counts of `label_counts`, each [..., C]; leading dimensions are replicates."""
+    if average == "micro":
+        hits, chosen, right = (x.sum(-1) for x in (hits, chosen, right))
+    size = chosen + right
+    f1 = torch.where(size == 0, torch.full_like(size, zero_division), 2 * hits / size)
+    if average == "macro":
+        return f1.nanmean(-1)
+    if average == "weighted":
+        weights = torch.where(f1.isnan(), torch.zeros_like(right), right)
+        total = weights.sum(-1)
+        mean = (f1.nan_to_num() * weights).sum(-1) / total
+        return torch.where(total == 0, torch.full_like(mean, zero_division), mean)
+    return f1
+
+
+def _size(sets: Tensor) -> Tensor:
+    # int32 first: torch's default int64 sum over bools is fifty times slower
+    return sets.sum(-1, dtype=torch.int32).to(wide(sets.device))
+
+
+def _counts(preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor, Tensor]:
+    p, t = pair(preds, target, "labels", "labels")
+    return _size(p & t), _size(p), _size(t)
+
+
+def _fill(score: Tensor, chosen: Tensor, right: Tensor, both_empty: float, one_empty: float) -> Tensor:
+    no_preds, no_target = chosen == 0, right == 0
+    score = score.masked_fill(no_preds ^ no_target, one_empty)
+    return score.masked_fill(no_preds & no_target, both_empty)
+
+
+def _nearest(similarity: Tensor, sets: Tensor) -> Tensor:
+    """For each row and each label c, the similarity of c to the nearest label of the row's set (-inf if empty)."""
+    best = similarity.new_full(sets.shape, -torch.inf)
+    for label in range(sets.shape[1]):  # a loop over labels keeps memory at [N, C]
+        candidate = torch.where(sets[:, label : label + 1], similarity[:, label], -torch.inf)
+        best = torch.maximum(best, candidate)
+    return best.masked_fill(~sets.any(-1, keepdim=True), 0.0)
