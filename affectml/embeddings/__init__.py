@@ -1,0 +1,7 @@
+"""Embedding stores: what an encoder made of a data set's images, on disk beside them."""
+
+from affectml.embeddings._embed import EmbedSummary, embed_dataset
+from affectml.embeddings._store import EmbeddingStore
+from affectml.embeddings._writer import StoreWriter
+
+__all__ = ["EmbedSummary", "EmbeddingStore", "StoreWriter", "embed_dataset"]

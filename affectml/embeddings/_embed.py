@@ -1,0 +1,191 @@
+"""Embedding a data set's images: decode in threads, encode in batches, write by the shard."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from affectml._progress import Progress
+from affectml.data import Dataset
+from affectml.embeddings._store import EmbeddingStore
+from affectml.embeddings._writer import StoreWriter
+from affectml.encoders import Encoder, load_encoder, read_image
+from affectml.errors import BadDataset, BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHARD_SIZE = 1024  # a kill loses at most these: 45 s of ViT-B/32 in fp32 on two cores
+BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class EmbedSummary:
+    """What one run of `embed_dataset` did.
+
+    done: images embedded now. skipped_existing: those that had an embedding. unreadable: (image_id, file,
+    reason), also in the store's unreadable.csv; they are tried again by the next run. no_image: image_ids of
+    rows with neither file nor url. url_only: image_ids with a url but no file (nothing is downloaded).
+    seconds: wall time of decoding, encoding and writing, without loading the encoder.
+    """
+
+    store: EmbeddingStore
+    done: int
+    skipped_existing: int
+    unreadable: list[tuple[str, str, str]] = field(default_factory=list)
+    no_image: list[str] = field(default_factory=list)
+    url_only: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def images_per_second(self) -> float:
+        """Images embedded by this run per second; 0 if there were none."""
+        return self.done / self.seconds if self.seconds and self.done else 0.0
+
+
+@dataclass(frozen=True)
+class _Item:
+    image_id: str
+    file: str
+    path: Path
+
+
+def embed_dataset(
+    dataset: Dataset | str | Path,
+    encoder: Encoder | str,
+    *,
+    batch_size: int = 64,
+    progress: bool = True,
+    decode_threads: int = 2,
+    shard_size: int = SHARD_SIZE,
+) -> EmbedSummary:
+    """Embed every image of `dataset` that has no embedding by this encoder yet.
+
+    encoder: an Encoder, or a spec for `load_encoder`. Rows are stored as float16, L2-normalised, in
+    DATASET/embeddings/SLUG. Killed at any moment it loses at most the shard in hand (`shard_size` images), and
+    the next run goes on; the result is then bit for bit that of an uninterrupted run on one machine at one
+    thread count and batch size. Images that cannot be read whole are listed and never stop the run.
+
+    An image file that changes under its image_id keeps its old embedding: remove the store to renew it.
+
+    Raises BadDataset if no image at all could be embedded, if the store was made by another encoder, or if
+    another process writes to it; EncoderUnavailable as `load_encoder`; BadInput for sizes below 1.
+    """
+    for name, value in (
+        ("batch_size", batch_size),
+        ("decode_threads", decode_threads),
+        ("shard_size", shard_size),
+    ):
+        if value < 1:
+            raise BadInput(f"{name} must be at least 1, got {value}")
+    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    items, no_image, url_only = _items(data)
+    if not items:
+        raise BadDataset(
+            f"{data.root}: images.parquet names no image file to embed "
+            f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
+        )
+    encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
+
+    start = time.perf_counter()
+    writer = StoreWriter(data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale)
+    with writer:
+        had = set(writer.store.ids)
+        failed = {row[0]: row for row in writer.unreadable()}
+        new = [item for item in items if item.image_id not in had]
+        # Those that failed before come last: batches after an interruption are then those of a run without one.
+        new.sort(key=lambda item: item.image_id in failed)
+        bar = Progress("embedding", len(new), "images") if progress else nullcontext()
+        with bar as shown, ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as pool:
+            try:
+                for at in range(0, len(new), shard_size):
+                    shard = new[at : at + shard_size]
+                    ids: list[str] = []
+                    rows: list[np.ndarray] = []
+                    for batch, pixels in _decoded(shard, encoder, pool, batch_size):
+                        good = [i for i, p in enumerate(pixels) if not isinstance(p, str)]
+                        for item, pixel in zip(batch, pixels, strict=True):
+                            failed.pop(item.image_id, None)
+                            if isinstance(pixel, str):
+                                failed[item.image_id] = (item.image_id, item.file, pixel)
+                        if good:
+                            rows.append(_encode(encoder, [pixels[i] for i in good]))
+                            ids += [batch[i].image_id for i in good]
+                        if shown is not None:
+                            shown.advance(len(batch))
+                    writer.list_unreadable(list(failed.values()))
+                    if ids:
+                        writer.add(ids, np.concatenate(rows))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        known = {item.image_id for item in items}
+        failed = {key: row for key, row in failed.items() if key in known}
+        writer.list_unreadable(list(failed.values()))
+    store = EmbeddingStore.open(writer.folder)
+    if not len(store.ids):
+        first = next(iter(failed.values()))
+        raise BadDataset(f"{data.root}: none of its {len(items)} images could be read; the first: {first[2]}")
+    return EmbedSummary(
+        store=store,
+        done=len(new) - len(failed),
+        skipped_existing=len(items) - len(new),
+        unreadable=list(failed.values()),
+        no_image=no_image,
+        url_only=url_only,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _items(data: Dataset) -> tuple[list[_Item], list[str], list[str]]:
+    """Images with a file; image_ids with neither file nor url; image_ids with a url only."""
+    table = data.images
+    nothing = pd.Series([None] * len(table), index=table.index, dtype=object)
+    files = table["file"] if "file" in table.columns else nothing
+    urls = table["url"] if "url" in table.columns else nothing
+    has_file = files.notna() & (files.astype(str) != "")
+    has_url = urls.notna() & (urls.astype(str) != "")
+    items = [
+        _Item(image_id, str(file), data.image_path(str(file)))
+        for image_id, file in zip(table["image_id"][has_file], files[has_file], strict=True)
+    ]
+    ids = table["image_id"]
+    return items, ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
+
+
+def _decoded(
+    items: Sequence[_Item], encoder: Encoder, pool: ThreadPoolExecutor, batch_size: int
+) -> "Iterator[tuple[Sequence[_Item], list[Tensor | str]]]":
+    """Batches of items with their pixels, or the reason why there are none; a few batches are decoded ahead."""
+
+    def pixels(item: _Item) -> "Tensor | str":
+        try:
+            return encoder.preprocess(read_image(item.path))
+        except BadInput as error:
+            return str(error).removeprefix(f"{item.path}: ")
+        except Exception as error:  # a size that the transform cannot resize
+            return f"cannot be prepared ({(str(error) or type(error).__name__).splitlines()[0]})"
+
+    ahead: deque[tuple[Sequence[_Item], list[Future[Tensor | str]]]] = deque()
+    for at in range(0, len(items), batch_size):
+        batch = items[at : at + batch_size]
+        ahead.append((batch, [pool.submit(pixels, item) for item in batch]))
+        if len(ahead) > BATCHES_AHEAD:
+            first, futures = ahead.popleft()
+            yield first, [future.result() for future in futures]
+    for batch, futures in ahead:
+        yield batch, [future.result() for future in futures]
+
+
+def _encode(encoder: Encoder, pixels: "Sequence[Tensor | str]") -> np.ndarray:
+    import torch
+
+    batch = torch.stack([p for p in pixels if not isinstance(p, str)])
+    return encoder.encode_pixels(batch).numpy().astype(np.float16)

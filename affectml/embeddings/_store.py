@@ -1,0 +1,234 @@
+"""Reading an embedding store: DATASET/embeddings/SLUG/{encoder.json, ids.parquet, shard-00000.npy ...}."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml._files import replacing, sha256, write_json
+from affectml.encoders import TINY_SPEC, EncoderIdentity, local_weights
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+
+if TYPE_CHECKING:
+    from affectml.data import Dataset
+    from affectml.encoders import Encoder
+
+FOLDER = "embeddings"
+AGAIN = "remove the folder and run `affectml embed` again"
+
+
+class EmbeddingStore:
+    """An opened store. Shards are memory-mapped; a store that nothing was written to yet has no ids.
+
+    identity: of the encoder. ids: image_id of every row, str objects [N]. dim: columns. specs: the specs under
+    which its encoder was loaded. logit_scale: the encoder's factor on cosines, None for imported embeddings.
+    """
+
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+        self.folder = folder
+        where = str(folder / "encoder.json")
+        try:
+            self.identity = EncoderIdentity.from_json(description["identity"], where)
+        except (KeyError, TypeError):
+            raise BadDataset(f"{where}: no identity in it, so it is not an encoder.json of affectml's") from None
+        except BadInput as error:
+            raise BadDataset(str(error)) from None
+        self.dim = self.identity.dim
+        self.specs: tuple[str, ...] = tuple(description.get("specs", ()))
+        self.logit_scale: float | None = description.get("logit_scale")
+
+    def __repr__(self) -> str:
+        return f"EmbeddingStore({str(self.folder)!r}, {len(self.ids)} x {self.dim})"
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "EmbeddingStore":
+        """Open a store's folder; raises BadDataset if it is none."""
+        path = Path(folder) / "encoder.json"
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise BadDataset(f"{folder}: no encoder.json there, so it is no embedding store") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise BadDataset(f"{path}: not valid JSON ({error}); {AGAIN}") from None
+        if not isinstance(description, dict):
+            raise BadDataset(f"{path}: expected an object, got {type(description).__name__}; {AGAIN}")
+        return cls(Path(folder), description)
+
+    @classmethod
+    def for_dataset(
+        cls, dataset: "Dataset", spec: str | None = None, *, precision: str | None = None
+    ) -> "EmbeddingStore":
+        """The data set's store for an encoder spec (or a store's folder name), or the only one there is.
+
+        Needs no encoder. A spec that names a file is matched by the weights' sha256, so that changed weights
+        do not pass for the old ones; a tag by the spec recorded in the store. precision narrows further.
+
+        Raises BadDataset if there is none, or if several would do: the message names them.
+        """
+        root = dataset.root / FOLDER
+        folders = sorted(p.parent for p in root.glob("*/encoder.json") if not p.parent.name.startswith("."))
+        stores = [store for store in map(cls.open, folders) if len(store.ids)]
+        names = ", ".join(store.folder.name for store in stores)
+        if not stores:
+            raise BadDataset(f"{dataset.root}: no embeddings yet; run `affectml embed {dataset.root}`")
+        if spec is not None:
+            wanted = _matcher(spec)
+            stores = [store for store in stores if wanted(store)]
+        if precision is not None:
+            stores = [store for store in stores if store.identity.precision == precision]
+        if not stores:
+            asked = f"{spec or 'any encoder'}{f' in {precision}' if precision else ''}"
+            raise BadDataset(
+                f"{dataset.root}: no embeddings of {asked} (it has: {names}); run "
+                f"`affectml embed {dataset.root} --encoder {spec or 'SPEC'}`"
+            )
+        if len(stores) > 1:
+            names = ", ".join(store.folder.name for store in stores)
+            raise BadDataset(f"{dataset.root}: several embedding stores, name the encoder or one of: {names}")
+        return stores[0]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """ids.parquet: image_id, shard, row; one row per embedding, in the order of writing."""
+        path = self.folder / "ids.parquet"
+        try:
+            table = pd.read_parquet(path)
+            table = table[["image_id", "shard", "row"]]
+        except FileNotFoundError:
+            return pd.DataFrame(
+                {"image_id": pd.Series([], dtype=object), "shard": pd.Series([], dtype=np.int64)}
+            ).assign(row=pd.Series([], dtype=np.int64))
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
+            raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
+        table["image_id"] = table["image_id"].astype(str)
+        doubled = table["image_id"].duplicated()
+        if doubled.any():
+            raise BadDataset(f"{path}: image {table['image_id'][doubled].iloc[0]!r} has two rows; {AGAIN}")
+        return table
+
+    @cached_property
+    def ids(self) -> NDArray[Any]:
+        """image_id of every row, [N] of str."""
+        return self.table["image_id"].to_numpy(dtype=object)
+
+    @cached_property
+    def _index(self) -> "pd.Index[Any]":
+        index: pd.Index[Any] = pd.Index(self.ids)
+        return index
+
+    @cached_property
+    def _shards(self) -> dict[int, NDArray[Any]]:
+        """Memory-mapped shards, each checked to have the rows that the ids table says."""
+        shards = {}
+        for number, rows in self.table.groupby("shard", sort=True)["row"].max().items():
+            path = shard_path(self.folder, int(str(number)))
+            try:
+                shard = np.load(path, mmap_mode="r", allow_pickle=False)
+            except FileNotFoundError:
+                raise BadDataset(f"{path}: no such shard, but ids.parquet names it; {AGAIN}") from None
+            except (ValueError, EOFError, OSError) as error:
+                raise BadDataset(f"{path}: not a readable shard ({error}); {AGAIN}") from None
+            if shard.ndim != 2 or shard.shape[0] <= rows or shard.shape[1] != self.dim:
+                raise BadDataset(f"{path}: expected at least {rows + 1} rows of {self.dim}, got {shard.shape}; {AGAIN}")
+            shards[int(str(number))] = shard
+        return shards
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        """Those of `image_ids` that have no embedding, in their order."""
+        ids = list(image_ids)
+        return [i for i, at in zip(ids, self._index.get_indexer(pd.Index(ids, dtype=object)), strict=True) if at < 0]
+
+    def rows(self, image_ids: Iterable[str]) -> NDArray[np.float32]:
+        """Embeddings of these images in this order: float32 [N, dim]; an image may be asked for twice.
+
+        Raises BadDataset naming the first image without an embedding.
+        """
+        ids = list(image_ids)
+        at = self._index.get_indexer(pd.Index(ids, dtype=object))
+        if (at < 0).any():
+            absent = self.missing(ids)
+            raise BadDataset(
+                f"{self.folder}: no embedding for image {absent[0]!r} ({len(absent)} of {len(ids)} missing; "
+                "`affectml embed` adds new images and lists those it cannot read)"
+            )
+        shard = self.table["shard"].to_numpy()[at]
+        row = self.table["row"].to_numpy()[at]
+        out = np.empty((len(ids), self.dim), dtype=np.float32)
+        for number in np.unique(shard):
+            here = np.flatnonzero(shard == number)
+            out[here] = self._shards[int(number)][row[here]]
+        return out
+
+    def text_features(
+        self, encoder_factory: "Callable[[], Encoder] | None", texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """The store's encoder's embeddings of `texts`, float32 [T, dim]: from the cache beside the shards, or made.
+
+        encoder_factory is called only when the texts are not cached, and must give the encoder that filled the
+        store; None asks for cached texts only. Raises EncoderUnavailable if the encoder has no text tower, is
+        another one, or is needed and not given.
+        """
+        texts = list(texts)
+        key = hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:16]
+        path = self.folder / f"texts-{key}.npy"
+        if path.exists():
+            cached: NDArray[np.float32] = np.load(path, allow_pickle=False)
+            if cached.shape == (len(texts), self.dim):
+                return cached
+        if not self.identity.has_text:
+            raise EncoderUnavailable(f"{self.folder.name}: imported embeddings come without a text tower")
+        if encoder_factory is None:
+            raise EncoderUnavailable(f"{self.folder}: these {len(texts)} texts are not cached, and no encoder is given")
+        encoder = encoder_factory()
+        if encoder.identity != self.identity:
+            raise EncoderUnavailable(
+                f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
+                f"({differences(encoder.identity, self.identity)})"
+            )
+        features: NDArray[np.float32] = encoder.encode_texts(texts).numpy()
+        write_json(self.folder / f"texts-{key}.json", texts)
+        save_array(path, features)
+        return features
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """The file of a shard."""
+    return folder / f"shard-{number:05d}.npy"
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an .npy file atomically."""
+    with replacing(path) as temporary, temporary.open("wb") as handle:
+        np.save(handle, array, allow_pickle=False)
+
+
+def differences(got: EncoderIdentity, wanted: EncoderIdentity) -> str:
+    """The middle of an error message: what differs between two identities."""
+    ours, theirs = got.to_json(), wanted.to_json()
+    return "; ".join(f"{key}: {ours[key]}, not {theirs[key]}" for key in ours if ours[key] != theirs[key])
+
+
+def _matcher(spec: str) -> Callable[[EmbeddingStore], bool]:
+    """Whether a store holds what a spec names."""
+    try:
+        weights = local_weights(spec)
+    except EncoderUnavailable:  # the weights have gone, their embeddings are still there
+        weights = None
+    digest = sha256(weights) if weights is not None else None
+    architecture = spec.partition(":")[0]
+
+    def fits(store: EmbeddingStore) -> bool:
+        if store.folder.name == spec:
+            return True
+        if digest is None:
+            return spec in store.specs
+        same = architecture in ("local-dir", TINY_SPEC, store.identity.architecture)
+        return same and store.identity.weights_sha256 == digest
+
+    return fits

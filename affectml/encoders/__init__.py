@@ -1,0 +1,21 @@
+"""Encoders: frozen open_clip models behind a spec, checked so that no wrong weights go unnoticed.
+
+A spec is `affect-tiny`, `ARCH:TAG`, `ARCH:/path/to/weights`, `local-dir:FOLDER` or `hf-hub:ORG/NAME`.
+Importing this package loads neither torch nor open_clip; `load_encoder` does.
+"""
+
+from affectml.encoders._encoder import PRECISIONS, Encoder, load_encoder
+from affectml.encoders._identity import EncoderIdentity
+from affectml.encoders._images import read_image
+from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, local_weights
+
+__all__ = [
+    "DEFAULT_SPEC",
+    "PRECISIONS",
+    "TINY_SPEC",
+    "Encoder",
+    "EncoderIdentity",
+    "load_encoder",
+    "local_weights",
+    "read_image",
+]

@@ -1,0 +1,70 @@
+"""What makes two encoders the same: everything that changes the numbers, and nothing that does not."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from affectml.errors import BadInput, did_you_mean
+
+Activation = Literal["quickgelu", "gelu"]
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """The identity of a set of embeddings; two sets may be mixed when their identities are equal.
+
+    architecture: open_clip's name, `affect-tiny`, or `custom-HASH` of a model configuration without a name.
+    weights_sha256: of the weights file. activation: what the loaded model runs, not what its name says.
+    preprocessing: size, mean, std, interpolation, resize mode. precision: one of `PRECISIONS`.
+    normalised: rows have L2 norm 1. dim: columns. has_text: texts can be encoded too.
+
+    Imported embeddings have `source_sha256` (of the file they came from) instead of weights: their
+    architecture is `imported-NAME`, activation is None, precision the file's dtype.
+    """
+
+    architecture: str
+    weights_sha256: str | None
+    activation: Activation | None
+    preprocessing: Mapping[str, Any] = field(hash=False)
+    precision: str
+    normalised: bool
+    dim: int
+    has_text: bool
+    source_sha256: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over all fields: equal for equal identities, on any machine."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def slug(self) -> str:
+        """Folder name below `embeddings/`: readable, and different for every identity of an encoder."""
+        if self.source_sha256 is not None:
+            return _plain(self.architecture)
+        return f"{_plain(self.architecture)}-{_plain(self.precision)}-{self.fingerprint[:10]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` reads them back."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], where: str = "encoder.json") -> "EncoderIdentity":
+        """Read an identity back; raises BadInput naming an absent or unknown key. `where` names the file."""
+        names = [f.name for f in fields(cls)]
+        for key in content:
+            if key not in names:
+                raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(key, names)}")
+        absent = [name for name in names if name not in content and name != "source_sha256"]
+        if absent:
+            raise BadInput(f"{where}: no key {absent[0]!r}; is it an encoder.json of affectml's?")
+        return cls(**content)
+
+
+def _plain(name: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "unnamed"

@@ -1,0 +1,65 @@
+"""Reading one image as people saw it: upright, first frame, 8-bit RGB, transparent parts on white."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from affectml.errors import BadInput
+
+WHITE = (255, 255, 255)
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """The image in `path` as upright RGB, fully decoded.
+
+    The EXIF orientation is applied; of an animation the first frame is taken; palettes are resolved and
+    transparency is laid on white, as browsers show it; 16-bit grey is scaled to 8 bits.
+
+    Raises BadInput (one line naming the file and why) for anything that cannot be read whole: no such file,
+    not an image, cut short, floating-point pixels, or more pixels than Pillow's `Image.MAX_IMAGE_PIXELS`
+    (89 million unless changed: a small file can hide gigabytes).
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and image.width * image.height > limit:
+                raise Image.DecompressionBombError
+            image.seek(0)
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise BadInput(f"{path}: a folder, not an image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadInput(f"{path}: more than the safe {Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller") from None
+    except UnidentifiedImageError:
+        raise BadInput(f"{path}: not an image that Pillow can read") from None
+    except BadInput:
+        raise
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error ...
+        raise BadInput(f"{path}: cannot be read whole ({_first_line(error)})") from None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB of any mode Pillow decodes."""
+    if image.mode.startswith("I"):  # I;16 and kin, or I: Pillow clips them at 255, which makes them white
+        deep = np.asarray(image).astype(np.int64)
+        if deep.min() < 0 or deep.max() > 65535:
+            raise ValueError(f"mode {image.mode} with values outside 16 bits")
+        wide = image.mode != "I" or deep.max() > 255
+        shallow = np.round(deep / 257) if wide else deep
+        return Image.fromarray(shallow.astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed white; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, (*WHITE, 255))
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,250 @@
+"""From a spec to weights on this machine: `affect-tiny`, ARCH:TAG, ARCH:PATH, local-dir:FOLDER, hf-hub:ID."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affectml._files import sha256
+from affectml.encoders._guards import (
+    check_activation,
+    check_weights_file,
+    preprocessing_for_file,
+    published_as,
+)
+from affectml.errors import EncoderUnavailable, did_you_mean
+
+TINY_SPEC = "affect-tiny"
+DEFAULT_SPEC = "ViT-B-32-quickgelu:openai"  # the encoder of Bustos et al. 2023
+GRAMMAR = (
+    f"a spec is {TINY_SPEC}, ARCH:TAG (for example {DEFAULT_SPEC}), ARCH:/path/to/weights, "
+    "local-dir:FOLDER or hf-hub:ORG/NAME"
+)
+# The order in which open_clip looks for weights in a folder: what is hashed must be what it loads.
+_PREFERRED = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an encoder's weights are, and the arguments with which open_clip loads just these.
+
+    model_name, pretrained: open_clip's. architecture: for the identity. preprocessing: overrides, empty
+    where open_clip's own choice is right.
+    """
+
+    architecture: str
+    weights: Path
+    sha256: str
+    model_name: str
+    pretrained: str | None = None
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+
+
+def find(spec: str) -> Source:
+    """Resolve `spec`; a tag or a hub id is downloaded by open_clip into Hugging Face's cache.
+
+    Raises EncoderUnavailable saying what was tried and what would work instead.
+    """
+    if spec == TINY_SPEC:
+        return _folder(tiny_folder(), architecture=TINY_SPEC)
+    head, colon, tail = spec.partition(":")
+    if not colon or not tail:
+        raise EncoderUnavailable(f"encoder {spec!r}{_near(head)}: {GRAMMAR}")
+    if head == "local-dir":
+        return _folder(Path(tail).expanduser())
+    if head == "hf-hub":
+        return _hub(tail)
+    return _built_in(head, tail)
+
+
+def local_weights(spec: str) -> Path | None:
+    """The weights file that `spec` names on this machine, or None where it names a tag or a hub id.
+
+    Light: needs neither torch nor open_clip. Raises EncoderUnavailable if the named file is not there.
+    """
+    if spec == TINY_SPEC:
+        return _weights_in(tiny_folder())
+    head, _, tail = spec.partition(":")
+    if head == "local-dir":
+        return _weights_in(Path(tail).expanduser())
+    path = Path(tail).expanduser()
+    return path if head != "hf-hub" and tail and path.is_file() else None
+
+
+def tiny_folder() -> Path:
+    """Where the shipped encoder lies."""
+    return Path(__file__).parent / "affect_tiny"
+
+
+def _folder(folder: Path, architecture: str | None = None) -> Source:
+    weights = _weights_in(folder)
+    config = _config_in(folder)
+    check_weights_file(weights)
+    if architecture is None:
+        same = folder.resolve() == tiny_folder().resolve()
+        architecture = TINY_SPEC if same else _name_of(config["model_cfg"])
+    digest = sha256(weights)
+    published = published_as(weights, digest, architecture)
+    if published is not None:
+        check_activation(_quick(config["model_cfg"]), published, f"{folder}: open_clip_config.json")
+    return Source(architecture, weights, digest, f"local-dir:{folder}")
+
+
+def _config_in(folder: Path) -> dict[str, Any]:
+    path = folder / "open_clip_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EncoderUnavailable(
+            f"{folder}: no open_clip_config.json there; expected one with model_cfg and preprocess_cfg"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise EncoderUnavailable(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
+        raise EncoderUnavailable(f"{path}: no key model_cfg (and preprocess_cfg) in it")
+    return config
+
+
+def _weights_in(folder: Path) -> Path:
+    """The one weights file of a local-dir that open_clip will load."""
+    if not folder.is_dir():
+        if folder == tiny_folder():
+            raise EncoderUnavailable(f"{folder}: {TINY_SPEC} is missing from this installation; install affectml again")
+        raise EncoderUnavailable(f"local-dir:{folder}: no such folder")
+    found = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".pth"))
+    for name in _PREFERRED:
+        if folder / name in found:
+            return folder / name
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(p.name for p in found)
+        raise EncoderUnavailable(f"{folder}: several weights files ({names}); call the right one {_PREFERRED[0]}")
+    lone = sorted(folder.glob("*.pt"))
+    hint = f" ({lone[0].name} is not looked for: rename it to .pth)" if lone else ""
+    raise EncoderUnavailable(f"{folder}: no weights there, expected .safetensors, .bin or .pth{hint}")
+
+
+def _name_of(model_cfg: dict[str, Any]) -> str:
+    """open_clip's name for this configuration, or one made from its content."""
+    import open_clip
+
+    for name in open_clip.list_models():
+        if open_clip.get_model_config(name) == model_cfg:
+            return str(name)
+    content = json.dumps(model_cfg, sort_keys=True).encode()
+    return f"custom-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+def _hub(model_id: str) -> Source:
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    spec = f"hf-hub:{model_id}"
+    try:
+        config_path = Path(download_pretrained_from_hf(model_id, filename="open_clip_config.json"))
+        weights = Path(download_pretrained_from_hf(model_id))
+    except Exception as error:
+        raise EncoderUnavailable(_not_to_be_had(spec, f"the Hugging Face repository {model_id}", error)) from None
+    config = _config_in(config_path.parent)
+    check_weights_file(weights)
+    architecture = _name_of(config["model_cfg"])
+    digest = sha256(weights)
+    published = published_as(weights, digest, architecture)
+    if published is not None:
+        check_activation(_quick(config["model_cfg"]), published, spec)
+    return Source(architecture, weights, digest, spec)
+
+
+def _built_in(architecture: str, pretrained: str) -> Source:
+    import open_clip
+
+    if architecture not in open_clip.list_models():
+        raise EncoderUnavailable(
+            f"encoder '{architecture}:{pretrained}': open_clip has no architecture {architecture!r}"
+            f"{_near(architecture)} ({GRAMMAR})"
+        )
+    quick = _quick(open_clip.get_model_config(architecture))
+    tag = open_clip.get_pretrained_cfg(architecture, pretrained)
+    spec = f"{architecture}:{pretrained}"
+    if tag:
+        check_activation(quick, (architecture, pretrained, tag), spec)
+        try:
+            weights = Path(open_clip.download_pretrained(tag))
+        except Exception as error:
+            where = f"the Hugging Face repository {tag['hf_hub'].strip('/')}" if tag.get("hf_hub") else tag["url"]
+            raise EncoderUnavailable(_not_to_be_had(spec, where, error)) from None
+        check_weights_file(weights)
+        return Source(architecture, weights, sha256(weights), architecture, pretrained)
+
+    path = Path(pretrained).expanduser()
+    if not path.is_file():
+        raise EncoderUnavailable(_no_such_weights(architecture, pretrained))
+    check_weights_file(path)
+    digest = sha256(path)
+    published = published_as(path, digest, architecture)
+    if published is not None:
+        check_activation(quick, published, spec)
+    elif not quick and f"{architecture}-quickgelu" in open_clip.list_models():
+        import warnings
+
+        warnings.warn(
+            f"{path}: nothing tells whether these weights were trained with GELU or QuickGELU; GELU is "
+            f"taken, as {architecture} says (if it was QuickGELU, use {architecture}-quickgelu:{pretrained})",
+            stacklevel=4,
+        )
+    preprocessing = preprocessing_for_file(path, architecture, published)
+    return Source(architecture, path, digest, architecture, str(path), preprocessing)
+
+
+def _quick(model_cfg: dict[str, Any]) -> bool:
+    return bool(model_cfg.get("quick_gelu"))
+
+
+def _no_such_weights(architecture: str, pretrained: str) -> str:
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    elsewhere = open_clip.list_pretrained_models_by_tag(pretrained)
+    twin = [name for name in elsewhere if name.startswith(architecture) or architecture.startswith(name)]
+    if twin:
+        hint = f"; {twin[0]}:{pretrained} exists"
+    elif "/" in pretrained or "\\" in pretrained or Path(pretrained).suffix:
+        hint = "; no such file"
+    else:
+        hint = did_you_mean(pretrained, tags)
+    have = ", ".join(tags) or "none"
+    spec = f"{architecture}:{pretrained}"
+    return f"encoder {spec!r}: neither a tag of {architecture} nor a file{hint} (tags: {have})"
+
+
+def _not_to_be_had(spec: str, where: str, error: Exception) -> str:
+    lines = str(error).splitlines()
+    reason = lines[0] if lines else type(error).__name__
+    arch = spec.split(":")[0] if not spec.startswith("hf-hub:") else "ARCH"
+    return (
+        f"encoder {spec!r}: its weights are not on this machine, and {where} could not be reached "
+        f"({reason}). Ways out: fetch the weights where there is a network and use "
+        f"'{arch}:/path/to/weights.safetensors', or 'local-dir:FOLDER' with open_clip_config.json and the "
+        f"weights in it; or use '{TINY_SPEC}', "
+        "which is always there but knows the demo set only"
+    )
+
+
+def _near(name: str) -> str:
+    import difflib
+
+    import open_clip
+
+    choices = {n.lower(): n for n in [*open_clip.list_models(), TINY_SPEC]}
+    near = difflib.get_close_matches(name.lower().replace("/", "-"), list(choices), n=1)
+    return f"; did you mean {choices[near[0]]!r}?" if near else ""
