@@ -1,5 +1,17 @@
 """Judgements of images by people: votes in, rates, sets and agreement out. No torch, no Streamlit."""
 
+from affectml_annotation.agreement import (
+    Alpha,
+    Interval,
+    NominalAgreement,
+    annotator_report,
+    group_agreement,
+    krippendorff_alpha,
+    label_agreement,
+    nominal_agreement,
+    pairwise_agreement,
+)
+from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.errors import AnnotationError, BadCounts, BadJudgement, UnknownLabel
 from affectml_annotation.judgements import (
     ANSWERS,
@@ -26,22 +38,33 @@ from affectml_annotation.smoothing import (
 __all__ = [
     "ANSWERS",
     "KINDS",
+    "Alpha",
+    "Anchoring",
     "AnnotationError",
     "BadCounts",
     "BadJudgement",
     "BetaPrior",
     "DirichletPrior",
+    "Interval",
+    "NominalAgreement",
     "Panel",
     "UnknownLabel",
     "Votes",
+    "anchoring",
+    "annotator_report",
     "count_votes",
     "encode",
     "fit_beta_prior",
     "fit_dirichlet_prior",
     "found_labels",
+    "group_agreement",
     "judgement_tensor",
+    "krippendorff_alpha",
+    "label_agreement",
     "label_sets",
     "label_sets_from_shares",
+    "nominal_agreement",
+    "pairwise_agreement",
     "smoothed_rates",
     "smoothed_shares",
     "validate_judgements",

@@ -127,7 +127,9 @@ def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
     for row, value in enumerate(lists):
         if type(value) is list:
             continue
-        if isinstance(value, np.ndarray | tuple | set | frozenset):
+        if isinstance(value, np.ndarray):  # what parquet readers give
+            lists[row] = value.tolist()
+        elif isinstance(value, tuple | set | frozenset):
             lists[row] = list(value)
         elif value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
             lists[row] = ()
@@ -139,9 +141,7 @@ def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
     return lists
 
 
-def _chosen(
-    judgements: pd.DataFrame, lists: list[Sequence[str]], labels: Sequence[str], kinds: IntArray
-) -> BoolArray:
+def _chosen(judgements: pd.DataFrame, lists: list[Sequence[str]], labels: Sequence[str], kinds: IntArray) -> BoolArray:
     sizes = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
     wrong = (sizes == 0) == (kinds == 0)
     if wrong.any():
@@ -269,9 +269,9 @@ def count_votes(
     """
     panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
     images = len(panel.image_ids)
-    votes = np.stack(
-        [np.bincount(panel.image[column], minlength=images) for column in panel.chosen.T], axis=1
-    ).astype(np.int64)
+    votes = np.stack([np.bincount(panel.image[column], minlength=images) for column in panel.chosen.T], axis=1).astype(
+        np.int64
+    )
     n = np.bincount(panel.image, minlength=images).astype(np.int64)
     return Votes(panel.labels, panel.image_ids, votes, n)
 

@@ -37,9 +37,7 @@ class BetaPrior:
         return self.alpha / (self.alpha + self.beta)
 
 
-def _counts(
-    votes: npt.ArrayLike, n: npt.ArrayLike, labels: int | None = None
-) -> tuple[FloatArray, FloatArray]:
+def _counts(votes: npt.ArrayLike, n: npt.ArrayLike, labels: int | None = None) -> tuple[FloatArray, FloatArray]:
     """Votes and n as float [N, C], checked."""
     k = np.asarray(votes, dtype=np.float64)
     asked = np.asarray(n, dtype=np.float64)
@@ -83,9 +81,7 @@ def _fit_one(k: FloatArray, n: FloatArray, weight: FloatArray, start: float) -> 
     odds = np.log(start / (1 - start))
     best = min(
         (
-            minimize(
-                loss, np.array([odds, guess]), jac=True, method="L-BFGS-B", bounds=[(-15, 15), (low, high)]
-            )
+            minimize(loss, np.array([odds, guess]), jac=True, method="L-BFGS-B", bounds=[(-15, 15), (low, high)])
             for guess in (0.0, 2.0)
         ),
         key=lambda result: float(result.fun),
@@ -118,9 +114,7 @@ def fit_beta_prior(votes: npt.ArrayLike, n: npt.ArrayLike) -> BetaPrior:
         mean[label] = (yes + 0.5) / (all_ + 1)
         repeated = int(weight[pairs[:, 1] >= 2].sum())
         if min(yes, all_ - yes) >= MIN_POSITIVES and repeated >= MIN_REPEATED:
-            mean[label], total[label] = _fit_one(
-                pairs[:, 0], pairs[:, 1], weight.astype(np.float64), mean[label]
-            )
+            mean[label], total[label] = _fit_one(pairs[:, 0], pairs[:, 1], weight.astype(np.float64), mean[label])
     pooled = np.isnan(total)
     borrowed = float(np.median(total[~pooled])) if (~pooled).any() else DEFAULT_CONCENTRATION
     total = np.where(pooled, borrowed, total)
@@ -134,9 +128,7 @@ def smoothed_rates(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior) -> 
     return rates
 
 
-def label_sets(
-    votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, tau: float = 1 / 3
-) -> npt.NDArray[np.bool_]:
+def label_sets(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, tau: float = 1 / 3) -> npt.NDArray[np.bool_]:
     """The labels that belong to each image: those with P(rate >= tau | votes, prior) >= 1/2, [N, C].
 
     votes [N, C], n [N] or [N, C]. Votes may be fractional (shares of a known number of people). One person
@@ -170,9 +162,7 @@ def label_sets_from_shares(shares: npt.ArrayLike, tau: float = 1 / 3) -> BoolArr
         raise BadCounts(f"tau: expected a rate between 0 and 1, but received {tau}")
     bad = ~((rate >= -1e-6) & (rate <= 1 + 1e-6))
     if bad.any():
-        raise BadCounts(
-            f"row {int(np.argwhere(bad)[0][0])}: expected shares in [0, 1], but received {rate[bad][0]}"
-        )
+        raise BadCounts(f"row {int(np.argwhere(bad)[0][0])}: expected shares in [0, 1], but received {rate[bad][0]}")
     return rate >= tau - 1e-6
 
 
@@ -196,9 +186,7 @@ def _one_choice(votes: npt.ArrayLike, labels: int | None = None) -> FloatArray:
     return k
 
 
-def fit_dirichlet_prior(
-    votes: npt.ArrayLike, *, iterations: int = 2000, tolerance: float = 1e-9
-) -> DirichletPrior:
+def fit_dirichlet_prior(votes: npt.ArrayLike, *, iterations: int = 2000, tolerance: float = 1e-9) -> DirichletPrior:
     """Fit one Dirichlet to one-choice votes [N, C], each row the votes of that image's people.
 
     Dirichlet-multinomial maximum likelihood by Minka's fixed point (Minka 2000, eq. 55), started from the

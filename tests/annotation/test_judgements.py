@@ -95,9 +95,7 @@ def test_labels_come_as_lists_arrays_or_tuples():
 )
 def test_a_bad_row_is_named(change, error, words):
     row = {"image_id": "a", "annotator_id": "x", "round": 1, "kind": "labels", "labels": ["awe"]} | change
-    bad = pd.concat(
-        [SMALL.iloc[:1].astype({"round": object}), pd.DataFrame([row], dtype=object)], ignore_index=True
-    )
+    bad = pd.concat([SMALL.iloc[:1].astype({"round": object}), pd.DataFrame([row], dtype=object)], ignore_index=True)
     with pytest.raises(error, match=words):
         validate_judgements(bad, LABELS)
 
@@ -131,9 +129,7 @@ def test_votes_are_the_sum_of_the_tensor_in_any_row_order(rows, random):
     def make(some):
         kinds = [("labels" if row[3] else "none") if row[4] else "skip" for row in some]
         lists = [sorted(row[3]) if row[4] else [] for row in some]
-        return table(
-            *((*row[:3], kind, chosen) for row, kind, chosen in zip(some, kinds, lists, strict=True))
-        )
+        return table(*((*row[:3], kind, chosen) for row, kind, chosen in zip(some, kinds, lists, strict=True)))
 
     images = ["d", "c", "b", "a"]
     counted = count_votes(make(rows), LABELS, images)

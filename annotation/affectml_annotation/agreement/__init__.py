@@ -1,0 +1,21 @@
+"""How well people agree: over sets, labels, numbers, annotators and groups of annotators."""
+
+from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
+from affectml_annotation.agreement.distances import distance_table, set_distances
+from affectml_annotation.agreement.nominal import NominalAgreement, label_agreement, nominal_agreement
+from affectml_annotation.agreement.people import annotator_report, group_agreement, pairwise_agreement
+from affectml_annotation.agreement.resampling import Interval
+
+__all__ = [
+    "Alpha",
+    "Interval",
+    "NominalAgreement",
+    "annotator_report",
+    "distance_table",
+    "group_agreement",
+    "krippendorff_alpha",
+    "label_agreement",
+    "nominal_agreement",
+    "pairwise_agreement",
+    "set_distances",
+]

@@ -1,0 +1,246 @@
+"""Krippendorff's alpha for sets, categories and numbers, at a million judgements.
+
+alpha = 1 - Do / De (Krippendorff 2004, ch. 11): the disagreement seen within images over the disagreement of
+answers paired at random. Images that fewer than two people answered have no pairs and are left out.
+
+Do needs one number per image and De the count of each distinct value, so nothing grows with pairs of answers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation.agreement.distances import distance_table, set_distances
+from affectml_annotation.agreement.resampling import Interval, image_weights, interval
+from affectml_annotation.agreement.values import (
+    FloatArray,
+    IntArray,
+    Values,
+    group_numbers,
+    image_pairs,
+    number_values,
+    set_values,
+)
+from affectml_annotation.errors import BadJudgement
+from affectml_annotation.judgements import Rounds, encode, found_labels
+
+Distance = Literal["masi", "jaccard", "nominal", "ordinal", "interval", "ratio"]
+DISTANCES = ("masi", "jaccard", "nominal", "ordinal", "interval", "ratio")
+
+# Up to this many distinct values the bootstrap computes De exactly in every replicate. Above, it goes by the
+# first-order change of De with the counts, whose error is of the order of 1 / images.
+EXACT_VALUES = 2000
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Alpha(Interval):
+    """Krippendorff's alpha: value, low, high, and what it rests on.
+
+    observed, expected: Do and De (interval: in units of the squared range of the values; ordinal: of the
+    squared number of answers). images, judgements: how many of them have pairs.
+    """
+
+    observed: float = float("nan")
+    expected: float = float("nan")
+    images: int = 0
+    judgements: int = 0
+
+
+Evaluate = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+
+
+def _counts(values: Values, images: int) -> Any:
+    """Sparse [V, N]: how often each value was given to each image."""
+    from scipy.sparse import csr_array
+
+    ones = np.ones(len(values.image))
+    return csr_array((ones, (values.value, values.image)), shape=(len(values.names), images))
+
+
+def _seen_by_pairs(values: Values, size: FloatArray, between: Callable[[IntArray, IntArray], FloatArray]) -> FloatArray:
+    """Disagreement within each image [N]: the sum over ordered pairs of its answers, over (size - 1)."""
+    seen = np.zeros(len(size))
+    for i, j in image_pairs(values.image):
+        apart = between(values.value[i], values.value[j])
+        seen += np.bincount(values.image[i], weights=apart, minlength=len(size))
+    return 2 * seen / (size - 1)
+
+
+def _by_table(
+    values: Values,
+    size: FloatArray,
+    table: Callable[[slice, slice], FloatArray],
+    between: Callable[[IntArray, IntArray], FloatArray],
+) -> Evaluate:
+    """Do and De through distances between distinct values."""
+    counts = _counts(values, len(size))
+    v = len(values.names)
+    everything = slice(0, v)
+    if v <= EXACT_VALUES:
+        whole = table(everything, everything)
+        seen = _seen_by_pairs(values, size, lambda a, b: whole[a, b])
+
+        def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+            drawn = (counts @ weights.T).T
+            return weights @ seen, ((drawn @ whole) * drawn).sum(axis=1)
+
+        return evaluate
+    seen = _seen_by_pairs(values, size, between)
+    total = np.asarray(counts.sum(axis=1)).ravel()
+    pull = np.concatenate([table(slice(at, min(at + BLOCK, v)), everything) @ total for at in range(0, v, BLOCK)])
+    constant = float(total @ pull)
+
+    def linearised(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        drawn = (counts @ weights.T).T
+        return weights @ seen, constant + 2 * (drawn - total) @ pull
+
+    return linearised
+
+
+def _nominal(values: Values, size: FloatArray) -> Evaluate:
+    counts = _counts(values, len(size))
+    agreed = np.asarray((counts.multiply(counts)).sum(axis=0)).ravel()
+    seen = (size**2 - agreed) / (size - 1)
+
+    def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        drawn = (counts @ weights.T).T
+        return weights @ seen, drawn.sum(axis=1) ** 2 - (drawn**2).sum(axis=1)
+
+    return evaluate
+
+
+def _interval(values: Values, size: FloatArray) -> Evaluate:
+    """Squared differences need only sums and sums of squares."""
+    low, high = values.names.min(), values.names.max()
+    x = ((values.names - low) / (high - low if high > low else 1.0))[values.value]
+    one = np.bincount(values.image, weights=x, minlength=len(size))
+    two = np.bincount(values.image, weights=x**2, minlength=len(size))
+    seen = 2 * (size * two - one**2) / (size - 1)
+
+    def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        n = weights @ size
+        return weights @ seen, 2 * (n * (weights @ two) - (weights @ one) ** 2)
+
+    return evaluate
+
+
+def _ordinal(values: Values, size: FloatArray) -> Evaluate:
+    """The ordinal difference of two values is the difference of their mid-ranks, so interval alpha on ranks."""
+    counts = _counts(values, len(size))
+
+    def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        found = []
+        for row, drawn in zip(weights, (counts @ weights.T).T, strict=True):
+            n = drawn.sum()
+            rank = (np.cumsum(drawn) - drawn / 2) / n
+            one, two = counts.T @ rank, counts.T @ rank**2
+            seen = 2 * (size * two - one**2) / (size - 1)
+            found.append((row @ seen, 2 * (n * (drawn @ rank**2) - (drawn @ rank) ** 2)))
+        both = np.array(found)
+        return both[:, 0], both[:, 1]
+
+    return evaluate
+
+
+def _scheme(values: Values, size: FloatArray, distance: Distance) -> Evaluate:
+    names = values.names.astype(np.float64)
+    if distance == "nominal":
+        return _nominal(values, size)
+    if distance == "interval":
+        return _interval(values, size)
+    if distance == "ordinal":
+        return _ordinal(values, size)
+    if distance == "ratio":
+        if (names < 0).any():
+            raise BadJudgement("ratio: expected numbers of zero or more, but received a negative one")
+
+        def ratio(a: FloatArray, b: FloatArray) -> FloatArray:
+            total = a + b
+            return np.where(total > 0, ((a - b) / np.where(total > 0, total, 1)) ** 2, 0.0)
+
+        return _by_table(
+            values,
+            size,
+            lambda rows, columns: ratio(names[rows, None], names[None, columns]),
+            lambda a, b: ratio(names[a], names[b]),
+        )
+    sets = values.names.astype(bool)
+    return _by_table(
+        values,
+        size,
+        lambda rows, columns: distance_table(sets[rows], sets[columns], distance),
+        lambda a, b: set_distances(sets[a], sets[b], distance),
+    )
+
+
+def krippendorff_alpha(
+    judgements: pd.DataFrame,
+    distance: Distance = "masi",
+    *,
+    labels: Sequence[str] | None = None,
+    value: str | None = None,
+    rounds: Rounds = "first",
+    bootstrap: int = 0,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: Mapping[str, object] | None = None,
+) -> Alpha:
+    """Krippendorff's alpha of a judgement table.
+
+    distance: `masi`, `jaccard` and `nominal` compare sets of labels (the empty set is an answer: distance 0 to
+    itself, 1 to any other); `ordinal`, `interval` and `ratio` compare numbers: the column named by `value`
+    ("valence", or "intensities:LABEL"), or the labels themselves where each answer is one number.
+    labels: all labels in use; without it, those that occur. rounds: as for `encode`; "all" would pair a person
+    with themselves. bootstrap: replicates over images (0: no interval), or over `groups`, a mapping from
+    image to what must not be parted. value is nan, and `undefined` says why, where no image has two answers or
+    everybody always said the same, so that nothing is left to agree on.
+
+    Sources: Krippendorff 2004; Passonneau 2006 (MASI). Raises BadJudgement or UnknownLabel for a bad table.
+
+    >>> table = pd.DataFrame({
+    ...     "image_id": ["a", "a", "b", "b"], "annotator_id": ["u", "v", "u", "v"], "round": 1,
+    ...     "kind": "labels", "labels": [["org"], ["org", "loc"], ["loc"], ["loc", "per"]],
+    ... })
+    >>> round(krippendorff_alpha(table, "masi").value, 4), round(krippendorff_alpha(table, "jaccard").value, 4)
+    (0.1818, 0.28)
+    """
+    if distance not in DISTANCES:
+        raise BadJudgement(f"distance: expected one of {', '.join(DISTANCES)}, but received {distance!r}")
+    if rounds == "all":
+        raise BadJudgement("krippendorff_alpha: rounds='all' would pair a person with themselves; choose a round")
+    names = tuple(labels) if labels is not None else (found_labels(judgements) or ("none",))
+    panel = encode(judgements, names, rounds=rounds)
+    if distance in ("ordinal", "interval", "ratio"):
+        values = number_values(panel, judgements, value)
+    elif value is not None:
+        raise BadJudgement(f"value: {distance} compares sets of labels; numbers go with ordinal, interval, ratio")
+    else:
+        values = set_values(panel)
+    values, kept = values.pairable()
+    if not len(values.image):
+        return Alpha(float("nan"), undefined="no image has answers of two people")
+    size = np.bincount(values.image).astype(np.float64)
+    evaluate = _scheme(values, size, distance)
+
+    def alpha(weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        within, across = evaluate(weights)
+        n = weights @ size
+        observed, expected = within / n, across / (n * (n - 1))
+        varied = expected > 1e-12  # less is the rounding of answers that do not differ
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(varied, 1 - observed / expected, np.nan), observed, expected
+
+    value_, observed, expected = (float(part[0]) for part in alpha(np.ones((1, len(size)))))
+    undefined = "everybody always gave the same answer" if np.isnan(value_) else None
+    drawn: FloatArray = np.zeros(0)
+    if bootstrap and undefined is None:
+        together = group_numbers(panel.image_ids, groups)
+        together = None if together is None else np.unique(together[kept], return_inverse=True)[1]
+        for weights in image_weights(len(size), bootstrap, np.random.default_rng(seed), together):
+            drawn = np.append(drawn, alpha(weights)[0])
+    found = interval(value_, drawn, level=level, undefined=undefined)
+    return Alpha(**vars(found), observed=observed, expected=expected, images=len(size), judgements=len(values.image))

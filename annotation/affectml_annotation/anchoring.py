@@ -1,0 +1,106 @@
+"""Anchoring: how far a second look moves towards the model because its suggestion was shown.
+
+People change their minds on a second look without any suggestion, and a model that is often right is where they
+would have gone anyway. So the movement after a suggestion is set against a control arm: second looks of the same
+kind without one. Which arm a look falls in must have been left to chance.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation.agreement.distances import SetDistance, set_distances
+from affectml_annotation.agreement.resampling import Interval, image_weights, interval
+from affectml_annotation.errors import BadJudgement, UnknownLabel
+from affectml_annotation.judgements import encode
+
+
+@dataclass(frozen=True)
+class Anchoring:
+    """Movement towards the suggestion, from -1 to 1: how much nearer the second answer is than the first.
+
+    shown, control: the mean movement in each arm. effect: shown - control, what the suggestion did.
+    changed_shown, changed_control: the share of second looks that changed the answer at all.
+    looks_shown, looks_control: how many second looks each arm has.
+    """
+
+    shown: Interval
+    control: Interval
+    effect: Interval
+    changed_shown: float
+    changed_control: float
+    looks_shown: int
+    looks_control: int
+
+
+def anchoring(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    suggestions: Mapping[str, Collection[str]],
+    *,
+    first: int = 1,
+    second: int = 2,
+    distance: SetDistance = "jaccard",
+    resample: Literal["annotator", "image"] = "annotator",
+    bootstrap: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Anchoring:
+    """Measure anchoring from first looks (blind) and second looks (column `suggestions_visible`).
+
+    suggestions: image to the labels the model suggested, for both arms. Only pairs of answers (labels or none) by
+    one person on an image with a suggestion count. Movement is d(first, suggestion) - d(second, suggestion).
+    Intervals resample annotators (each has a suggestibility of their own) or images. Raises BadJudgement
+    where a first look had suggestions visible, or where an arm is empty: without a control, nothing can be said.
+    """
+    if "suggestions_visible" not in judgements.columns:
+        raise BadJudgement("anchoring: expected a column suggestions_visible, which says what each look could see")
+    looks = [encode(judgements, labels, rounds=number).answers() for number in (first, second)]
+    frames = [
+        pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
+        for n, look in enumerate(looks)
+    ]
+    both = frames[0].merge(frames[1], on=["image", "person"])
+    ids = looks[0].image_ids
+    both = both[[ids[image] in suggestions for image in both["image"]]]
+    visible = judgements["suggestions_visible"].fillna(False).to_numpy(dtype=bool)
+    primed = visible[looks[0].row[both["at0"]]]
+    if primed.any():
+        row = int(looks[0].row[both["at0"].to_numpy()[np.flatnonzero(primed)[0]]])
+        raise BadJudgement(f"judgement row {row}: a first look with suggestions visible cannot serve as a blind one")
+    shown = visible[looks[1].row[both["at1"]]]
+    if not shown.any() or shown.all():
+        empty = "with suggestions" if not shown.any() else "without suggestions (the control)"
+        raise BadJudgement(f"anchoring: no second look {empty} in round {second}; both arms are needed")
+    place = {label: at for at, label in enumerate(labels)}
+    advised = np.zeros((len(both), len(place)), dtype=bool)
+    for at, image in enumerate(both["image"]):
+        for label in suggestions[ids[image]]:
+            if label not in place:
+                raise UnknownLabel.named(label, labels, f"suggestion for image {ids[image]!r}")
+            advised[at, place[label]] = True
+    before, after = looks[0].chosen[both["at0"]], looks[1].chosen[both["at1"]]
+    moved = set_distances(before, advised, distance) - set_distances(after, advised, distance)
+    unit = np.unique(both["person" if resample == "annotator" else "image"], return_inverse=True)[1]
+    units = int(unit.max()) + 1
+    sums = np.stack([np.bincount(unit, weights=moved * arm, minlength=units) for arm in (shown, ~shown)])
+    sizes = np.stack([np.bincount(unit, weights=arm, minlength=units) for arm in (shown, ~shown)])
+    values = sums.sum(axis=1) / sizes.sum(axis=1)
+    drawn = []
+    for weights in image_weights(units, bootstrap, np.random.default_rng(seed)):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            drawn.append((weights @ sums.T) / (weights @ sizes.T))
+    arms = np.concatenate(drawn) if drawn else np.zeros((0, 2))
+    changed = (before != after).any(axis=1)
+    return Anchoring(
+        shown=interval(float(values[0]), arms[:, 0], level=level),
+        control=interval(float(values[1]), arms[:, 1], level=level),
+        effect=interval(float(values[0] - values[1]), arms[:, 0] - arms[:, 1], level=level),
+        changed_shown=float(changed[shown].mean()),
+        changed_control=float(changed[~shown].mean()),
+        looks_shown=int(shown.sum()),
+        looks_control=int((~shown).sum()),
+    )

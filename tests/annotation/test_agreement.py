@@ -1,0 +1,327 @@
+"""Agreement against published values, NLTK, krippendorff, and what must not change it."""
+
+import krippendorff
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from nltk.metrics.agreement import AnnotationTask
+from nltk.metrics.distance import jaccard_distance, masi_distance
+
+from affectml_annotation import (
+    BadJudgement,
+    annotator_report,
+    group_agreement,
+    krippendorff_alpha,
+    label_agreement,
+    nominal_agreement,
+    pairwise_agreement,
+)
+from affectml_annotation.agreement import alpha as alpha_module
+from affectml_annotation.agreement.distances import set_distances
+
+_ = None
+A = ["0100000010", "1110010000"]
+B = ["aabbdcccedda", "babbbccceddd"]
+C = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, _, _, _],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, _, 3],
+    [_, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, _],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, _],
+]
+
+
+def one_choice(raters) -> pd.DataFrame:
+    rows = [
+        (f"i{image}", f"u{person}", 1, "labels", [str(value)])
+        for person, row in enumerate(raters)
+        for image, value in enumerate(row)
+        if value is not None
+    ]
+    return pd.DataFrame(rows, columns=["image_id", "annotator_id", "round", "kind", "labels"])
+
+
+def sets(*rows) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(image, person, 1, "labels" if chosen else "none", sorted(chosen)) for image, person, chosen in rows],
+        columns=["image_id", "annotator_id", "round", "kind", "labels"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("raters", "distance", "published"),
+    [
+        (A, "nominal", 0.0952),
+        (B, "nominal", 0.6920),
+        (C, "nominal", 0.7434),
+        (C, "ordinal", 0.8154),
+        (C, "interval", 0.8491),
+        (C, "ratio", 0.7974),
+    ],
+)
+def test_krippendorffs_own_examples(raters, distance, published):
+    assert krippendorff_alpha(one_choice(raters), distance).value == pytest.approx(published, abs=5e-5)
+
+
+def test_the_docstring_example_of_the_krippendorff_package():
+    raters = [
+        [_, _, _, _, _, 3, 4, 1, 2, 1, 1, 3, 3, _, 3],
+        [1, _, 2, 1, 3, 3, 4, 3, _, _, _, _, _, _, _],
+        [_, _, 2, 1, 3, 4, 4, _, 2, 1, 1, 3, 3, _, 4],
+    ]
+    assert krippendorff_alpha(one_choice(raters), "nominal").value == pytest.approx(0.691358, abs=1e-6)
+    assert krippendorff_alpha(one_choice(raters), "interval").value == pytest.approx(0.810845, abs=1e-6)
+
+
+def test_sets_inside_one_another():
+    table = sets(("a", "u", {"org"}), ("a", "v", {"org", "loc"}), ("b", "u", {"loc"}), ("b", "v", {"loc", "per"}))
+    assert krippendorff_alpha(table, "masi").value == pytest.approx(0.1818, abs=5e-5)
+    assert krippendorff_alpha(table, "jaccard").value == pytest.approx(0.28)
+
+
+def test_gwets_four_raters():
+    four = [[*row[:11], 3 if person == 2 else _] for person, row in enumerate(C)]
+    found = nominal_agreement(one_choice(four))
+    assert found.fleiss_kappa == pytest.approx(0.76117, abs=5e-6)
+    assert found.gwet_ac1 == pytest.approx(0.77544, abs=5e-6)
+    assert found.conger_kappa == pytest.approx(0.76282, abs=5e-6)
+    assert krippendorff_alpha(one_choice(four), "nominal").value == pytest.approx(0.74342, abs=5e-6)
+
+
+def test_empty_sets_are_answers():
+    empty = np.zeros((1, 3), dtype=bool)
+    some = np.array([[True, False, False]])
+    for distance in ("masi", "jaccard", "nominal"):
+        assert set_distances(empty, empty, distance).tolist() == [0.0]
+        assert set_distances(empty, some, distance).tolist() == [1.0]
+    agreed = sets(("a", "u", set()), ("a", "v", set()), ("b", "u", {"x"}), ("b", "v", {"x"}))
+    assert krippendorff_alpha(agreed).value == 1.0
+
+
+def test_masi_by_hand():
+    first = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]], dtype=bool)
+    second = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]], dtype=bool)
+    expected = [0, 1 - (1 / 2) * (2 / 3), 1 - (1 / 3) * (1 / 3), 1]
+    np.testing.assert_allclose(set_distances(first, second, "masi"), expected)
+
+
+SET_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from("abcde"),
+        st.sampled_from("uvwx"),
+        st.frozensets(st.sampled_from(["awe", "fear", "joy", "rage"]), min_size=1),
+    ),
+    unique_by=lambda row: row[:2],
+    min_size=4,
+    max_size=20,
+)
+
+
+@given(SET_ROWS, st.sampled_from(["masi", "jaccard"]))
+def test_nltk_agrees_on_random_sets(rows, distance):
+    paired = [row for row in rows if sum(other[0] == row[0] for other in rows) > 1]
+    assume(len({row[2] for row in paired}) > 1)
+    function = masi_distance if distance == "masi" else jaccard_distance
+    oracle = AnnotationTask([(person, image, chosen) for image, person, chosen in paired], distance=function).alpha()
+    assert krippendorff_alpha(sets(*rows), distance).value == pytest.approx(oracle, abs=1e-12)
+
+
+@given(
+    st.lists(st.lists(st.one_of(st.none(), st.integers(0, 4)), min_size=6, max_size=6), min_size=2, max_size=4),
+    st.sampled_from(["nominal", "ordinal", "interval", "ratio"]),
+)
+def test_krippendorff_agrees_on_random_numbers(raters, distance):
+    data = np.array([[np.nan if v is None else v for v in row] for row in raters])
+    pairable = data[:, (~np.isnan(data)).sum(axis=0) >= 2]
+    assume(len(np.unique(pairable[~np.isnan(pairable)])) > 1)
+    oracle = krippendorff.alpha(reliability_data=data, level_of_measurement=distance)
+    assert krippendorff_alpha(one_choice(raters), distance).value == pytest.approx(oracle, abs=1e-10)
+
+
+@given(SET_ROWS, st.randoms(use_true_random=False))
+def test_names_and_order_change_nothing(rows, random):
+    before = krippendorff_alpha(sets(*rows)).value
+    person = dict(zip("uvwx", random.sample("uvwx", 4), strict=True))
+    image = dict(zip("abcde", random.sample("abcde", 5), strict=True))
+    label = dict(zip(["awe", "fear", "joy", "rage"], random.sample("1234", 4), strict=True))
+    other = [(image[i], person[p], {label[x] for x in chosen}) for i, p, chosen in rows]
+    random.shuffle(other)
+    assert krippendorff_alpha(sets(*other)).value == pytest.approx(before, abs=1e-12, nan_ok=True)
+
+
+def random_sets(images=60, people=4, labels=5, seed=0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    truth = random.random((images, labels)) < 0.4
+    names = np.array(list("abcdefgh"[:labels]))
+    return sets(*(
+        (f"i{image}", f"u{person}", set(names[truth[image] ^ (random.random(labels) < 0.15)]))
+        for image in range(images)
+        for person in range(people)
+    ))  # fmt: skip
+
+
+def test_many_distinct_values_go_another_way_to_the_same_alpha(monkeypatch):
+    table = random_sets()
+    exact = krippendorff_alpha(table, bootstrap=400)
+    monkeypatch.setattr(alpha_module, "EXACT_VALUES", 3)
+    monkeypatch.setattr(alpha_module, "BLOCK", 7)
+    other = krippendorff_alpha(table, bootstrap=400)
+    assert other.value == pytest.approx(exact.value, abs=1e-12)
+    assert other.low == pytest.approx(exact.low, abs=0.01)
+    assert other.high == pytest.approx(exact.high, abs=0.01)
+
+
+@pytest.mark.parametrize("distance", ["masi", "jaccard", "nominal"])
+def test_the_interval_is_that_of_resampled_tables(distance):
+    """Each replicate equals alpha of a table in which the drawn images stand as often as they were drawn."""
+    table = random_sets(images=12)
+    images = table["image_id"].unique()
+    random = np.random.default_rng(5)
+    drawn = []
+    for _row in range(30):
+        chosen = images[random.integers(12, size=(1, 12))[0]]
+        parts = [table[table["image_id"] == i].assign(image_id=f"{i}-{at}") for at, i in enumerate(chosen)]
+        drawn.append(krippendorff_alpha(pd.concat(parts, ignore_index=True), distance).value)
+    found = krippendorff_alpha(table, distance, bootstrap=30, seed=5)
+    assert [found.low, found.high] == pytest.approx(list(np.quantile(drawn, [0.025, 0.975])), abs=1e-12)
+
+
+@pytest.mark.parametrize("distance", ["ordinal", "interval", "ratio"])
+def test_the_interval_of_numbers_is_that_of_resampled_tables(distance):
+    table = one_choice(C)
+    images = [f"i{n}" for n in range(11)]  # the twelfth has one answer
+    random = np.random.default_rng(6)
+    drawn = []
+    for row in random.integers(11, size=(40, 11)):
+        parts = [table[table["image_id"] == images[i]].assign(image_id=f"{i}-{at}") for at, i in enumerate(row)]
+        drawn.append(krippendorff_alpha(pd.concat(parts, ignore_index=True), distance).value)
+    found = krippendorff_alpha(table, distance, bootstrap=40, seed=6)
+    assert [found.low, found.high] == pytest.approx(list(np.nanquantile(drawn, [0.025, 0.975])), abs=1e-12)
+
+
+def test_groups_of_images_are_drawn_whole():
+    table = random_sets(images=20)
+    whole = krippendorff_alpha(table, bootstrap=50, groups=dict.fromkeys(table["image_id"], "one film"))
+    assert whole.low == whole.high == pytest.approx(whole.value)
+
+
+def test_undefined_where_there_is_no_variation_to_agree_on():
+    same = krippendorff_alpha(sets(("a", "u", {"x"}), ("a", "v", {"x"})), bootstrap=10)
+    assert np.isnan(same.value)
+    assert same.undefined == "everybody always gave the same answer"
+    assert same.low is None
+    assert str(same).startswith("undefined")
+    assert same.as_dict()["value"] is None
+    alone = krippendorff_alpha(sets(("a", "u", {"x"}), ("b", "v", {"y"})))
+    assert alone.undefined == "no image has answers of two people"
+    table = sets(("a", "u", {"x"}), ("a", "v", {"x"}), ("b", "u", {"x"}), ("b", "v", {"x"}))
+    per_label = label_agreement(table, ["x", "y"]).set_index("label")
+    assert per_label["alpha"].isna().all()
+    assert per_label["ac1"].tolist() == [1.0, 1.0]
+
+
+def test_each_label_by_itself_is_nominal_alpha_on_yes_and_no():
+    table = random_sets()
+    found = label_agreement(table, list("abcde"), bootstrap=200).set_index("label")
+    for label in "abcde":
+        binary = table.assign(
+            labels=[["yes"] if label in chosen else ["no"] for chosen in table["labels"]], kind="labels"
+        )
+        assert found.loc[label, "alpha"] == pytest.approx(krippendorff_alpha(binary, "nominal").value, abs=1e-12)
+        assert found.loc[label, "ac1"] == pytest.approx(nominal_agreement(binary).gwet_ac1, abs=1e-12)
+        assert found.loc[label, "alpha_low"] < found.loc[label, "alpha"] < found.loc[label, "alpha_high"]
+
+
+def test_ac1_stays_where_alpha_collapses():
+    rows = [(f"i{n}", person, {"rare"} if (n, person) == (0, "u") else set()) for n in range(200) for person in "uv"]
+    found = label_agreement(sets(*rows), ["rare"]).iloc[0]
+    assert found["alpha"] < 0.01
+    assert found["ac1"] > 0.99
+
+
+def test_valence_and_intensities_as_numbers():
+    table = sets(*((i, p, {"awe"}) for i in "abc" for p in "uv"))
+    table["valence"] = [1.0, 1.2, 3.0, 2.8, 5.0, np.nan]
+    table["intensities"] = [[1.0], [1.0], [3.0], [2.0], [2.0], [3.0]]
+    same = one_choice([[1.0, 3.0], [1.2, 2.8]])
+    assert krippendorff_alpha(table, "interval", value="valence").value == pytest.approx(
+        krippendorff_alpha(same, "interval").value
+    )
+    strength = one_choice([[1, 3, 2], [1, 2, 3]])
+    assert krippendorff_alpha(table, "interval", value="intensities:awe").value == pytest.approx(
+        krippendorff_alpha(strength, "interval").value
+    )
+
+
+def test_unsure_and_skip_are_no_answers():
+    table = random_sets(images=10)
+    extra = table.iloc[::4].assign(annotator_id="new", kind="skip", labels=[[]] * 10)
+    both = pd.concat([table, extra], ignore_index=True)
+    assert krippendorff_alpha(both).value == krippendorff_alpha(table).value
+
+
+@pytest.mark.parametrize(
+    ("distance", "options", "words"),
+    [
+        ("cosine", {}, "distance: expected one of masi"),
+        ("interval", {}, "are not numbers"),
+        ("interval", {"value": "mood"}, "no column 'mood'"),
+        ("interval", {"value": "intensities:awe"}, "no intensities of 'awe'"),
+        ("masi", {"value": "valence"}, "compares sets"),
+        ("masi", {"rounds": "all"}, "pair a person with themselves"),
+    ],
+)
+def test_bad_questions_are_refused(distance, options, words):
+    with pytest.raises(BadJudgement, match=words):
+        krippendorff_alpha(random_sets(images=4), distance, **options)
+
+
+def test_each_annotator_worked_by_hand():
+    table = sets(
+        ("a", "u", {"x"}), ("a", "v", {"x"}), ("a", "w", {"y"}),
+        ("b", "u", set()), ("b", "v", {"x", "y"}),
+    )  # fmt: skip
+    table["seconds"] = [1.0, 2.0, 3.0, 5.0, 4.0]
+    skip = table.iloc[:1].assign(image_id="b", annotator_id="w", kind="skip", labels=[[]], seconds=9.0)
+    checks = pd.DataFrame({"image_id": ["a"], "accepted": [["x"]], "forbidden": [["y"]]})
+    found = annotator_report(pd.concat([table, skip], ignore_index=True), ["x", "y"], distance="jaccard", checks=checks)
+    found = found.set_index("annotator_id")
+    assert found["with_others"].tolist() == pytest.approx([(0.5 + 0) / 2, (0.5 + 0) / 2, 0])
+    assert found["shared_images"].tolist() == [2, 2, 1]
+    assert found["judgements"].tolist() == [2, 2, 2]
+    assert found["skip"].tolist() == [0, 0, 1]
+    assert found["labels_per_answer"].tolist() == [0.5, 1.5, 1.0]
+    assert found["seconds"].tolist() == [3.0, 3.0, 6.0]
+    assert found["use:x"].tolist() == [0.5, 1.0, 0.0]
+    assert found["checks"].tolist() == [1, 1, 1]
+    assert found["checks_failed"].tolist() == [0, 0, 1]
+    # u's answers {x}, {} against v's and w's {x}, {x, y}, {y}
+    assert found.loc["u", "expected_by_chance"] == pytest.approx((1 + 0.5 + 0 + 0 + 0 + 0) / 6)
+
+
+def test_repeats_give_self_agreement():
+    first = sets(("a", "u", {"x"}), ("b", "u", {"x"}), ("a", "v", {"y"}))
+    again = sets(("a", "u", {"x"}), ("b", "u", {"y"})).assign(round=2)
+    repeats = pd.DataFrame({"round": [2], "of": [1]})
+    found = annotator_report(pd.concat([first, again], ignore_index=True), ["x", "y"], repeats=repeats)
+    assert found["repeats"].tolist() == [2, 0]
+    assert found["self_agreement"].tolist() == pytest.approx([0.5, np.nan], nan_ok=True)
+
+
+def test_every_two_annotators_and_groups_of_them():
+    table = sets(
+        ("a", "u", {"x"}), ("a", "v", {"x"}), ("a", "w", {"y"}), ("b", "u", {"y"}), ("b", "v", {"x"}),
+    )  # fmt: skip
+    pairs = pairwise_agreement(table, ["x", "y"])
+    assert pairs.loc["u", "v"] == pairs.loc["v", "u"] == 0.5
+    assert pairs.loc["u", "w"] == 0
+    assert np.isnan(pairs.loc["u", "u"])
+    within, shares = group_agreement(table, ["x", "y"], {"u": "old", "v": "old", "w": "young"}, bootstrap=50)
+    assert within[["group", "other", "pairs"]].to_numpy().tolist() == [
+        ["old", "old", 2], ["old", "young", 2], ["young", "young", 0],
+    ]  # fmt: skip
+    assert within["agreement"].tolist() == pytest.approx([0.5, 0.0, np.nan], nan_ok=True)
+    assert shares["x"].tolist() == [0.75, 0.0]
+    with pytest.raises(BadJudgement, match="nothing to compare"):
+        group_agreement(table, ["x", "y"], {})
