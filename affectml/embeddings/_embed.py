@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.embeddings._store import EmbeddingStore
-from affectml.embeddings._writer import StoreWriter
+from affectml.embeddings._writer import UNREADABLE, StoreWriter
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHARD_SIZE = 1024  # a kill loses at most these: 45 s of ViT-B/32 in fp32 on two cores
 BATCHES_AHEAD = 2
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,39 @@ class EmbedSummary:
     def images_per_second(self) -> float:
         """Images embedded by this run per second; 0 if there were none."""
         return self.done / self.seconds if self.seconds and self.done else 0.0
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(what, value) pairs for a two-column table; the first unreadable images by name."""
+        identity = self.store.identity
+        out = [
+            ("store", str(self.store.folder)),
+            ("encoder", f"{identity.architecture}, {identity.activation}, {identity.precision}, {identity.dim} values"),
+            ("embedded", f"{self.done:,} images in {self.seconds:,.1f} s ({self.images_per_second:,.0f} images/s)"),
+            ("already there", f"{self.skipped_existing:,}"),
+        ]
+        if self.unreadable:
+            out.append(("unreadable", f"{len(self.unreadable):,}, listed in {self.store.folder / 'unreadable.csv'}"))
+            out += [("", f"{file}: {reason}") for _, file, reason in self.unreadable[:SHOWN]]
+        if self.url_only:
+            out.append(("url without a file", f"{len(self.url_only):,}; download them and name them in column file"))
+        if self.no_image:
+            out.append(("neither file nor url", f"{len(self.no_image):,}: {', '.join(self.no_image[:SHOWN])}"))
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: every field, the encoder's identity and its fingerprint."""
+        return {
+            "store": str(self.store.folder),
+            "encoder": self.store.identity.to_json(),
+            "fingerprint": self.store.identity.fingerprint,
+            "done": self.done,
+            "skipped_existing": self.skipped_existing,
+            "unreadable": [dict(zip(UNREADABLE, row, strict=True)) for row in self.unreadable],
+            "no_image": self.no_image,
+            "url_only": self.url_only,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.images_per_second, 2),
+        }
 
 
 @dataclass(frozen=True)
