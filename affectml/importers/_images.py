@@ -1,6 +1,7 @@
 """Bringing image files into a data set: is it an image, may it be named so, copy or link it."""
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from affectml.errors import BadInput
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+
+_UNUSUAL = re.compile(r"[\\:\0]|\.\.|//|/\./|/$")
 
 Placement = Literal["copy", "hardlink", "none"]
 
@@ -47,6 +50,8 @@ def inside_name(name: str, root: Path, where: str) -> str:
     Backslashes are separators (no image of this field has one in its name); an absolute path is fine where
     it lies below `root`.
     """
+    if name[0] not in "/." and not _UNUSUAL.search(name):
+        return name
     plain = name.replace("\\", "/")
     if PureWindowsPath(plain).drive and not PurePosixPath(plain).is_absolute():
         raise BadInput(f"{where}: {name!r} has a drive; give paths relative to the folder of the images")
@@ -55,8 +60,7 @@ def inside_name(name: str, root: Path, where: str) -> str:
         absolute = PurePosixPath(root.resolve().as_posix())
         if not path.is_relative_to(absolute):
             raise BadInput(
-                f"{where}: {name!r} lies outside {root}; "
-                "name the folder that holds all images (--images-root)"
+                f"{where}: {name!r} lies outside {root}; name the folder that holds all images (--images-root)"
             )
         path = path.relative_to(absolute)
     if ".." in path.parts or not path.parts or "\0" in plain:

@@ -91,9 +91,7 @@ def _infer(renamed: Mapping[str, str], where: str, name: str) -> Taxonomy:
     for wanted in renamed.values():
         other = spellings.setdefault(wanted.casefold(), wanted)
         if other != wanted:
-            raise BadInput(
-                f"{where}: labels {other!r} and {wanted!r} differ in capitals only; --map {wanted}={other}"
-            )
+            raise BadInput(f"{where}: labels {other!r} and {wanted!r} differ in capitals only; --map {wanted}={other}")
     if len(spellings) < 2:
         only = ", ".join(spellings.values()) or "none"
         raise BadInput(f"{where}: expected at least two labels, found {only}; name a taxonomy (--taxonomy)")

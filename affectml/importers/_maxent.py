@@ -23,9 +23,7 @@ def sd_bounds(mean: Floats, points: int = 7) -> tuple[Floats, Floats]:
     return np.sqrt(part * (1 - part)), np.sqrt(np.maximum((mean - 1) * (points - mean), 0))
 
 
-def maximum_entropy_shares(
-    mean: Floats, sd: Floats, points: int = 7, where: Sequence[str] | None = None
-) -> Floats:
+def maximum_entropy_shares(mean: Floats, sd: Floats, points: int = 7, where: Sequence[str] | None = None) -> Floats:
     """The distribution on 1..points of largest entropy that has this mean and SD, per row.
 
     mean, sd: [N], in scale points. Returns [N, points], rows sum to 1. Its form is exp(ax + bx^2) (Jaynes

@@ -92,9 +92,7 @@ def _splits(table: pd.DataFrame) -> dict[str, int]:
     return {name: int(counts[name]) for name in ("train", "val", "test") if name in counts}
 
 
-def _unusable(
-    bad: list[int], problems: list[str | None], sources: list[Path | None], total: int, where: str
-) -> str:
+def _unusable(bad: list[int], problems: list[str | None], sources: list[Path | None], total: int, where: str) -> str:
     first = f"{sources[bad[0]]}: {problems[bad[0]]}"
     if len(bad) == total:
         return (

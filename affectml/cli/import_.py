@@ -1,0 +1,170 @@
+"""affectml import: folders, tables, OASIS and embeddings become data set folders."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Make a data set folder of your own images, labels or embeddings.")
+
+Out = Annotated[Path, typer.Argument(help="Data set folder to write; must not exist yet.")]
+Taxonomy = Annotated[
+    str | None,
+    typer.Option(help="A built-in taxonomy or a YAML file.", show_default="inferred from the labels"),
+]
+Name = Annotated[str | None, typer.Option(help="The data set's name.", show_default="the source's name")]
+Construct = Annotated[
+    str,
+    typer.Option(help="What the labels are about: evoked, expressed, intended, or query (the search word)."),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FROM=TO", help="Rename a label; may be given several times."),
+]
+Question = Annotated[str, typer.Option(help="The question people were asked, word for word.")]
+Source = Annotated[str, typer.Option(help="Where the data come from.")]
+Licence = Annotated[str, typer.Option(help="The licence they are under.")]
+Images = Annotated[str, typer.Option(help="How images come in: copy or hardlink.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at an image that cannot be used instead of leaving it out.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+
+@app.command()
+def folder(
+    path: Annotated[Path, typer.Argument(help="Folder that has one folder of images per label.")],
+    out: Out,
+    taxonomy: Taxonomy = None,
+    name: Name = None,
+    construct: Construct = "query",
+    map_: Map = None,
+    images: Images = "copy",
+    question: Question = "",
+    source: Source = "",
+    licence: Licence = "",
+    strict: Strict = False,
+    json: Json = False,
+) -> None:
+    """Import a class folder per label, nested or not, with or without train/val/test folders around."""
+    from affectml.importers import import_folder, parse_mapping
+
+    mapping = parse_mapping(map_ or [])
+    options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "images": images}
+    about: dict[str, Any] = {"question": question, "source": source, "licence": licence}
+    _show(import_folder(path, out, mapping=mapping, strict=strict, **options, **about), json)
+
+
+@app.command()
+def table(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet file.")],
+    out: Out,
+    images_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder that file names are relative to.", show_default="the table's folder"),
+    ] = None,
+    file_column: Annotated[str | None, typer.Option(help="Column with the image's file name.")] = None,
+    url_column: Annotated[str | None, typer.Option(help="Column with the image's url.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column with the label or the list of labels.")] = None,
+    label_columns: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Columns, one per label: 0/1, votes or shares.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What separates labels in a cell.")] = None,
+    annotator_column: Annotated[
+        str | None, typer.Option(help="Column with the person: each row is one judgement.")
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Each row is one judgement by a person without a name.")
+    ] = False,
+    n_column: Annotated[str | None, typer.Option(help="Column with the number of people asked.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column with train, val or test.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Column that names images a split must not part.")] = None,
+    taxonomy: Taxonomy = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="single, sets, rates or distribution.", show_default="inferred from the values"),
+    ] = None,
+    vote_rule: Annotated[
+        str | None, typer.Option(help="How votes became a distribution: one_choice, set_split, normalised.")
+    ] = None,
+    empty: Annotated[
+        str | None, typer.Option(help="What an empty label cell is: none (no label applies) or skip (not known).")
+    ] = None,
+    duplicates: Annotated[
+        str, typer.Option(help="Rows that repeat an image: error, first (keep it) or union (join the labels).")
+    ] = "error",
+    name: Name = None,
+    construct: Construct = "evoked",
+    map_: Map = None,
+    images: Annotated[
+        str, typer.Option(help="How images come in: copy, hardlink, or none (embeddings come from elsewhere).")
+    ] = "copy",
+    encoding: Annotated[str, typer.Option(help="Encoding of a text file.")] = "utf-8",
+    separator: Annotated[
+        str | None, typer.Option(help="What separates cells.", show_default="found from the header")
+    ] = None,
+    question: Question = "",
+    source: Source = "",
+    licence: Licence = "",
+    strict: Strict = False,
+    json: Json = False,
+) -> None:
+    """Import a table: a label, a list, a column per label, or a judgement in each row."""
+    from affectml.importers import import_table, parse_list, parse_mapping
+
+    labels: dict[str, Any] = {
+        "label_column": label_column, "label_columns": parse_list(label_columns), "delimiter": delimiter,
+        "taxonomy": taxonomy, "mapping": parse_mapping(map_ or []), "kind": kind, "vote_rule": vote_rule,
+        "empty": empty, "duplicates": duplicates, "n_column": n_column,
+        "annotator_column": annotator_column, "anonymous": anonymous,
+    }  # fmt: skip
+    files: dict[str, Any] = {
+        "images_root": images_root, "file_column": file_column, "url_column": url_column, "images": images,
+        "split_column": split_column, "group_column": group_column, "encoding": encoding,
+        "separator": separator, "strict": strict,
+    }  # fmt: skip
+    about: dict[str, Any] = {
+        "name": name, "construct": construct, "question": question, "source": source, "licence": licence,
+    }  # fmt: skip
+    _show(import_table(file, out, **labels, **files, **about), json)
+
+
+@app.command()
+def oasis(
+    path: Annotated[Path, typer.Argument(help="Folder with OASIS.csv and Images/.")],
+    out: Out,
+    images: Images = "copy",
+    strict: Strict = False,
+    json: Json = False,
+) -> None:
+    """Import OASIS (Kurdi, Lozano & Banaji 2017) as it is published: polarity and affect from means and SDs."""
+    from affectml.importers import import_oasis
+
+    _show(import_oasis(path, out, images=images, strict=strict), json)
+
+
+@app.command()
+def embeddings(
+    file: Annotated[Path, typer.Argument(help="npz with image, embedding, label, split; or npy with --csv.")],
+    out: Out,
+    csv: Annotated[Path | None, typer.Option(help="Table whose rows are the npy file's rows.")] = None,
+    taxonomy: Taxonomy = None,
+    name: Name = None,
+    construct: Construct = "query",
+    seed: Annotated[int, typer.Option(help="Seed for a validation split cut from train.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Import embeddings computed elsewhere, with their labels and splits."""
+    from affectml.importers.embeddings import import_embeddings
+
+    options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "seed": seed}
+    _show(import_embeddings(file, out, csv=csv, **options), json)
+
+
+def _show(summary: Any, as_json: bool) -> None:
+    from affectml.cli._print import print_json, print_table
+
+    if as_json:
+        print_json(summary.to_json())
+    else:
+        print_table(f"imported {summary.name}", ("what", "value"), summary.rows(), numbers=False)

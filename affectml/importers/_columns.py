@@ -1,0 +1,217 @@
+"""Which column of a table is what: as the user says, else by its name, else an error that lists the choices."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput, did_you_mean
+from affectml.importers._read import Table
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+
+FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
+        "path", "filepath", "img", "imgpath")  # fmt: skip
+URL = ("url", "imageurl", "link")
+ANNOTATOR = ("annotator", "annotatorid", "worker", "workerid", "rater", "raterid", "participant",
+             "participantid", "judge", "judgeid", "coder", "coderid")  # fmt: skip
+LABEL = ("label", "labels", "emotion", "emotions", "class", "sentiment")
+# Numbers about an image or a rating that nobody means as a label.
+NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "dominance", "width", "height",
+                        "seconds", "round", "repetition"})  # fmt: skip
+_IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$|^https?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The table's columns by what they hold, None where it has none; `label` or `labels`, not both."""
+
+    file: str | None
+    url: str | None
+    image_id: str | None
+    split: str | None
+    group: str | None
+    annotator: str | None
+    n: str | None
+    label: str | None
+    labels: tuple[str, ...]
+
+    def used(self) -> set[str]:
+        """Every column that has a role."""
+        roles = (self.file, self.url, self.image_id, self.split, self.group, self.annotator, self.n, self.label)
+        used = {column for column in roles if column is not None} | set(self.labels)
+        return used | {f"n:{label}" for label in self.labels}
+
+
+def plain(name: str) -> str:
+    """A column's name without capitals, spaces, underscores and hyphens."""
+    return re.sub(r"[\s_\-]+", "", name).casefold()
+
+
+def pick(table: Table, given: str | None, names: Sequence[str], option: str) -> str | None:
+    """The column `given`, else the only one called one of `names`, else None; BadInput if two are."""
+    columns = list(table.frame.columns)
+    if given is not None:
+        if given in columns:
+            return given
+        raise BadInput(
+            f"{table.path}: {option}: no column {given!r}{did_you_mean(given, columns)} (columns: {', '.join(columns)})"
+        )
+    found = [column for column in columns if plain(column) in names]
+    if len(found) > 1:
+        raise BadInput(f"{table.path}: {' and '.join(map(repr, found))} could both be meant; name one: {option}")
+    return found[0] if found else None
+
+
+def find_columns(
+    table: Table,
+    *,
+    file: str | None,
+    url: str | None,
+    split: str | None,
+    group: str | None,
+    annotator: str | None,
+    n: str | None,
+    label: str | None,
+    labels: Sequence[str] | None,
+    taxonomy: Taxonomy | None,
+    mapping: Mapping[str, str],
+) -> tuple[Columns, list[str]]:
+    """Find every role, and say in notes what was found without having been named."""
+    notes: list[str] = []
+    image_id = pick(table, None, ("imageid",), "image_id")
+    url = pick(table, url, URL, "--url-column")
+    given_file = file
+    if file is None and url is not None and plain("image") not in map(plain, table.frame.columns):
+        others = [c for c in table.frame.columns if plain(c) in FILE]
+        file = pick(table, None, FILE, "--file-column") if others else None
+    else:
+        file = pick(table, file, FILE, "--file-column")
+    if file is None and url is None:
+        file = image_id or _file_by_content(table)
+    split = pick(table, split, ("split",), "--split-column")
+    group = pick(table, group, ("group",), "--group-column")
+    annotator = pick(table, annotator, ANNOTATOR, "--annotator-column")
+    n = pick(table, n, ("n",), "--n-column")
+    taken = {c for c in (file, url, image_id, split, group, annotator, n) if c is not None}
+    label_columns: tuple[str, ...] = ()
+    if label is not None and labels is not None:
+        raise BadInput(f"{table.path}: --label-column and --label-columns exclude each other; give one")
+    if label is not None:
+        label = pick(table, label, LABEL, "--label-column")
+    elif labels is not None:
+        for column in labels:
+            pick(table, column, (), "--label-columns")
+        label_columns = tuple(labels)
+        if len(set(label_columns)) < max(2, len(label_columns)):
+            raise BadInput(f"{table.path}: --label-columns: expected two or more different columns")
+    else:
+        label, label_columns = _find_labels(table, taken, taxonomy, mapping)
+        notes.append(f"labels taken from {'column ' + label if label else 'columns ' + ', '.join(label_columns)}")
+    if given_file is None and (file or url):
+        notes.append(f"images taken from column {' and '.join(c for c in (file, url) if c)}")
+    found = Columns(file, url, image_id, split, group, annotator, n, label, label_columns)
+    return found, notes
+
+
+def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no finite number."""
+    out = np.empty((len(table.frame), len(columns)))
+    for at, column in enumerate(columns):
+        cells = table.frame[column]
+        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row = int(bad.argmax())
+            raise BadInput(
+                f"{table.where(row)}: column {column!r}: expected a number, but received {cells.iloc[row]!r}; "
+                "fill it in or take the row out"
+            )
+        out[:, at] = values
+    return out
+
+
+def tidy(cells: pd.Series) -> pd.Series:
+    """A column of the user's own as it is kept: numbers where every filled cell is one, else text; gaps None."""
+    if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+        return cells
+    if not all(isinstance(cell, str) or cell is None for cell in cells):
+        return cells
+    filled = cells.where(cells != "", None)
+    numeric = pd.to_numeric(filled, errors="coerce")
+    return numeric if (numeric.isna() == filled.isna()).all() and filled.notna().any() else filled
+
+
+def _file_by_content(table: Table) -> str:
+    found = []
+    for column in table.frame.columns:
+        cells = [cell for cell in table.frame[column].head(1000) if isinstance(cell, str) and cell]
+        if cells and all(_IMAGE.search(cell) for cell in cells):
+            found.append(column)
+    if len(found) != 1:
+        which = f"{' and '.join(map(repr, found))} both name images" if found else "no column names images"
+        raise BadInput(
+            f"{table.path}: {which}; say which column names each row's file or url: --file-column "
+            f"(columns: {', '.join(table.frame.columns)})"
+        )
+    return found[0]
+
+
+def _find_labels(
+    table: Table, taken: set[str], taxonomy: Taxonomy | None, mapping: Mapping[str, str]
+) -> tuple[str | None, tuple[str, ...]]:
+    frame = table.frame
+    free = [column for column in frame.columns if column not in taken and not column.startswith("n:")]
+    named = [column for column in free if plain(column) in LABEL]
+    numeric = [column for column in free if column not in named and _is_numeric(frame[column])]
+    if taxonomy is not None:
+        words = frozenset(label.casefold() for label in taxonomy.labels)
+        known = [column for column in numeric if mapping.get(column, column).casefold() in words]
+        unknown: list[str] = []
+    else:
+        words = _emotion_words() | {raw.casefold() for raw in mapping}
+        known = [column for column in numeric if column.casefold() in words]
+        unknown = [c for c in numeric if c not in known and plain(c) not in NOT_LABELS]
+        exact = {frozenset(get_taxonomy(name).labels) for name in builtin_names()}
+        if frozenset(mapping.get(c, c).casefold() for c in known) in exact:
+            unknown = []
+    several = len(known) >= 2
+    if len(named) + several != 1 or (several and unknown):
+        if not named and not several:
+            reason = "no column is called a label, and no two number columns have the names of emotions"
+        elif several and not named:
+            reason = f"{', '.join(known)} are emotions, but what are {', '.join(unknown)}?"
+        else:
+            reason = f"{', '.join([*named, *(known if several else [])])} could all hold the labels"
+        raise BadInput(
+            f"{table.path}: {reason} Say where the labels are: --label-column NAME, or --label-columns A,B,... "
+            f"(columns: {', '.join(frame.columns)})"
+        )
+    if named:
+        return named[0], ()
+    if taxonomy is not None and len({mapping.get(c, c).casefold() for c in known}) < len(taxonomy):
+        have = {mapping.get(c, c).casefold() for c in known}
+        gone = next(label for label in taxonomy.labels if label.casefold() not in have)
+        near = did_you_mean(gone, [c for c in frame.columns if c not in known])
+        raise BadInput(f"{table.path}: no column of numbers for label {gone!r} of taxonomy {taxonomy.name}{near}")
+    return None, tuple(known)
+
+
+def _is_numeric(cells: pd.Series) -> bool:
+    """Whether most of a column's first thousand cells are numbers; one bad cell is to be named, not hidden."""
+    head = cells.head(1000)
+    if not (pd.api.types.is_object_dtype(head) or pd.api.types.is_string_dtype(head)):
+        return bool(pd.api.types.is_numeric_dtype(head))
+    return bool(pd.to_numeric(head.astype(str), errors="coerce").notna().mean() > 0.5)
+
+
+@cache
+def _emotion_words() -> frozenset[str]:
+    words: set[str] = set()
+    for name in builtin_names():
+        taxonomy = get_taxonomy(name)
+        words.update(taxonomy.labels, *taxonomy.synonyms.values())
+    return frozenset(word.casefold() for word in words)

@@ -1,0 +1,192 @@
+"""One row per judgement: annotations.parquet, and the rates (or shares) that the votes make."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput
+from affectml.importers._cells import Cells
+from affectml.importers._columns import Columns, numbers, pick, tidy
+from affectml.importers._labels import LabelPlan
+from affectml.importers._read import Table
+
+_WORDS = ("none", "unsure", "skip", "flag")
+_OF_A_JUDGEMENT = ("intensities", "valence", "arousal", "suggestions_visible", "seconds", "at", "note", "purpose")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Judgements and what they add up to.
+
+    annotations: as annotations.parquet. rates: image_id, n and votes, one row per image with an answer.
+    one_choice: whether every answer is exactly one label, so that the votes are also a distribution.
+    own: the user's columns that differ between judgements of one image, and so belong to the judgement.
+    """
+
+    annotations: pd.DataFrame
+    rates: pd.DataFrame
+    one_choice: bool
+    unanswered: list[str]
+    people: int | None
+    notes: tuple[str, ...]
+
+
+def words_for_no_label(found: dict[str, str], known: set[str]) -> dict[str, str]:
+    """Cells of a judgement table that say none, unsure, skip or flag instead of a label: cell -> kind."""
+    return {raw: raw.casefold() for raw in found if raw.casefold() in _WORDS and raw.casefold() not in known}
+
+
+def judge(
+    table: Table,
+    image_ids: NDArray[Any],
+    columns: Columns,
+    plan: LabelPlan,
+    cells: Cells | None,
+    words: dict[str, str],
+    *,
+    empty: str | None,
+    duplicates: str,
+    own: list[str],
+) -> Judged:
+    """Build the judgements of a table (rows in its order) and count them.
+
+    cells: the label column, or None where labels are 0/1 columns. words: see `words_for_no_label`. An empty
+    cell is an error unless `empty` says "none" (nothing applies) or "skip" (no answer). Two rows of one
+    person, image and round are an error unless `duplicates` says "first", or "union" (one label a row).
+    """
+    from affectml_annotation import AnnotationError, count_votes
+
+    annotator = (
+        pd.Series([f"anonymous-{place}" for place in table.place])
+        if columns.annotator is None
+        else _text(table, columns.annotator)
+    )
+    round_column = pick(table, None, ("round",), "round")
+    rounds = (
+        np.ones(len(table.frame), dtype=np.int64)
+        if round_column is None
+        else numbers(table, [round_column])[:, 0].astype(np.int64)
+    )
+    kind, labels = (
+        _from_cells(table, columns, plan, cells, words, empty)
+        if cells is not None
+        else _from_indicators(table, columns, plan)
+    )
+    found = pd.DataFrame(
+        {
+            "event_id": [f"{table.unit}-{place}" for place in table.place],
+            "image_id": image_ids,
+            "annotator_id": annotator.to_numpy(),
+            "round": rounds,
+            "kind": kind,
+            "labels": labels,
+        }
+    )
+    carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
+    for column in dict.fromkeys([*carried, *own]):
+        found[column] = tidy(table.frame[column])
+    found, dropped = _one_each(table, found, duplicates)
+    try:
+        votes = count_votes(found, plan.taxonomy.labels)
+    except AnnotationError as error:
+        raise BadInput(f"{table.path}: {error}") from None
+    answered = votes.n > 0
+    rates = pd.DataFrame(votes.votes[answered], columns=list(plan.taxonomy.labels))
+    rates.insert(0, "n", votes.n[answered])
+    rates.insert(0, "image_id", votes.image_id[answered])
+    answers = found["kind"].isin(("labels", "none"))
+    one_choice = bool((found.loc[answers, "labels"].map(len) == 1).all())
+    return Judged(
+        annotations=found,
+        rates=rates,
+        one_choice=one_choice,
+        unanswered=[str(image) for image in votes.image_id[~answered]],
+        people=None if columns.annotator is None else int(found["annotator_id"].nunique()),
+        notes=tuple(dropped),
+    )
+
+
+def _text(table: Table, column: str) -> pd.Series:
+    cells = table.frame[column]
+    gaps = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
+    if gaps.any():
+        row = int(gaps.argmax())
+        raise BadInput(f"{table.where(row)}: column {column!r} is empty; every judgement needs who made it")
+    return cells.astype(str)
+
+
+def _from_cells(
+    table: Table, columns: Columns, plan: LabelPlan, cells: Cells, words: dict[str, str], empty: str | None
+) -> tuple[NDArray[Any], list[list[str]]]:
+    kinds, lists = [], []
+    for part, row in zip(cells.parts, cells.first_rows(), strict=True):
+        said = {words[label] for label in part or () if label in words}
+        chosen = list(dict.fromkeys(plan.label_of[label] for label in part or () if label not in words))
+        if part is None:
+            if empty is None:
+                raise BadInput(
+                    f"{table.where(row)}: column {columns.label!r} is empty: nothing applies (--empty none), "
+                    "or no answer (--empty skip)?"
+                )
+            said = {empty}
+        if said and (chosen or len(said) > 1):
+            raise BadInput(f"{table.where(row)}: {', '.join(part or ())}: a label and {said.pop()!r} at once")
+        kinds.append(said.pop() if said else "labels" if chosen else "none")
+        lists.append(chosen)
+    code = cells.code
+    return np.array(kinds, dtype=object)[code], [lists[at] for at in code]
+
+
+def _from_indicators(table: Table, columns: Columns, plan: LabelPlan) -> tuple[NDArray[Any], list[list[str]]]:
+    values = numbers(table, columns.labels)
+    odd = (values != 0) & (values != 1)
+    if odd.any():
+        row, column = (int(at) for at in np.argwhere(odd)[0])
+        raise BadInput(
+            f"{table.where(row)}: column {columns.labels[column]!r}: in a judgement a label is chosen (1) or "
+            f"not (0), but received {values[row, column]:g}"
+        )
+    patterns, code = np.unique(values.astype(bool), axis=0, return_inverse=True)
+    names = [plan.label_of[column] for column in columns.labels]
+    order = {label: at for at, label in enumerate(plan.taxonomy.labels)}
+    lists = [
+        sorted({name for name, on in zip(names, pattern, strict=True) if on}, key=order.__getitem__)
+        for pattern in patterns
+    ]
+    code = code.reshape(-1)
+    kinds = np.array(["labels" if chosen else "none" for chosen in lists], dtype=object)
+    return kinds[code], [lists[at] for at in code]
+
+
+def _one_each(table: Table, found: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
+    key = ["image_id", "annotator_id", "round"]
+    again = found.duplicated(key).to_numpy()
+    if not again.any():
+        return found, []
+    row = int(again.argmax())
+    first = int((found[key] == found.loc[row, key]).all(axis=1).to_numpy().argmax())
+    if duplicates == "first":
+        return found[~again].reset_index(drop=True), [f"{int(again.sum()):,} repeated judgements left out"]
+    if duplicates == "union":
+        extra: dict[tuple[str, str, int], list[str]] = {}
+        both = found[found.duplicated(key, keep=False)]
+        if (both["kind"] != "labels").any():
+            odd = int((found.duplicated(key, keep=False) & (found["kind"] != "labels")).to_numpy().argmax())
+            raise BadInput(f"{table.where(odd)}: {found.loc[odd, 'kind']!r} cannot be joined with other rows")
+        for *who, labels in both[[*key, "labels"]].itertuples(index=False):
+            extra.setdefault(tuple(who), []).extend(labels)
+        kept = found[~again].reset_index(drop=True)
+        kept["labels"] = [
+            list(dict.fromkeys(extra.get(who, labels)))
+            for *rest, labels in kept[[*key, "labels"]].itertuples(index=False)
+            for who in [tuple(rest)]
+        ]
+        return kept, [f"{int(again.sum()):,} rows joined with an earlier one of the same person and image"]
+    raise BadInput(
+        f"{table.where(row)}: person {found.loc[row, 'annotator_id']!r} judged image "
+        f"{found.loc[row, 'image_id']!r} already ({table.unit} {table.place[first]}); "
+        "keep the first (--duplicates first), join their labels (--duplicates union), or number a column round"
+    )

@@ -1,0 +1,30 @@
+"""Options as a command line has them: FROM=TO and A,B,C."""
+
+from collections.abc import Iterable
+
+from affectml.errors import BadInput
+
+
+def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
+    """{"happy": "joy"} from ["happy=joy"]; raises BadInput for anything else, or one label renamed twice.
+
+    >>> parse_mapping(["happy=joy", "0 = anger"])
+    {'happy': 'joy', '0': 'anger'}
+    """
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        before, mark, after = (part.strip() for part in pair.partition("="))
+        if not (before and mark and after):
+            raise BadInput(f"--map {pair!r}: expected FROM=TO, such as happy=joy")
+        if mapping.setdefault(before, after) != after:
+            raise BadInput(f"--map: {before!r} is renamed to both {mapping[before]!r} and {after!r}; give one")
+    return mapping
+
+
+def parse_list(text: str | None) -> list[str] | None:
+    """["joy", "awe"] from "joy,awe"; None stays None.
+
+    >>> parse_list("joy, awe")
+    ['joy', 'awe']
+    """
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,189 @@
+"""One column per label: 0/1, votes or shares, and which kind of target that makes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.data._schema import Kind, Values, VoteRule
+from affectml.data._targets import SUM_TOLERANCE
+from affectml.errors import BadInput
+from affectml.importers._columns import numbers
+from affectml.importers._labels import LabelPlan
+from affectml.importers._read import Table
+
+Floats = NDArray[np.float64]
+_WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A target made of label columns: kind, values and vote rule as dataset.json has them.
+
+    table: n (or n:LABEL) where known and one column per label; keep: [N], rows that carry a target.
+    """
+
+    kind: Kind
+    values: Values
+    vote_rule: VoteRule | None
+    table: pd.DataFrame
+    keep: NDArray[np.bool_]
+    note: str
+
+
+def measure(
+    table: Table,
+    raw: tuple[str, ...],
+    plan: LabelPlan,
+    n_column: str | None,
+    kind: str | None,
+    vote_rule: VoteRule | None,
+) -> Measured:
+    """Read the label columns and decide what they are.
+
+    0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
+    `rates` with the number of people asked, except that rows whose votes add up to it are a `distribution`
+    (one choice each), as are votes without it. Fractions: `distribution` where rows sum to one, else `rates`.
+    `kind` overrides where the numbers allow it. Raises BadInput naming row and column.
+    """
+    cells = numbers(table, raw)
+    _refuse(table, cells < 0, raw, cells, "a value cannot be negative")
+    people = _people(table, raw, n_column)
+    whole = bool((cells == np.round(cells)).all())
+    is_votes = whole and (cells.max() > 1 or people is not None)
+    values, kind_found, rule, note = _decide(table, raw, cells, people, whole, is_votes, kind, vote_rule)
+    merged = _merge(table, raw, cells, plan, kind_found, values)
+    if kind_found == "single":
+        off = merged.sum(axis=1) != 1
+        if off.any():
+            row = int(off.argmax())
+            raise BadInput(
+                f"{table.where(row)}: kind single needs exactly one label, got {merged[row].sum():.0f}; "
+                "mend the row, or say --kind sets"
+            )
+    keep: NDArray[np.bool_] = np.ones(len(merged), dtype=bool)
+    if values == "votes":
+        asked = merged.sum(axis=1, keepdims=True) if people is None or kind_found == "distribution" else people
+        keep = np.asarray((asked > 0).all(axis=1))
+        merged = merged.astype(np.int64)
+    elif values == "indicator":
+        merged = merged.astype(np.int8)
+    labels = list(plan.taxonomy.labels)
+    columns = pd.DataFrame(merged, columns=labels)
+    if people is not None and values != "indicator":
+        columns = pd.concat([_people_columns(people, raw, plan), columns], axis=1)
+    return Measured(kind_found, values, rule, columns, keep, note)
+
+
+def _decide(
+    table: Table,
+    raw: tuple[str, ...],
+    cells: Floats,
+    people: Floats | None,
+    whole: bool,
+    is_votes: bool,
+    kind: str | None,
+    vote_rule: VoteRule | None,
+) -> tuple[Values, Kind, VoteRule | None, str]:
+    sums = cells.sum(axis=1)
+    if is_votes:
+        if people is not None:
+            _refuse(table, cells > people, raw, cells, "more votes than people asked (n)")
+        if kind in ("single", "sets"):
+            raise BadInput(f"{table.path}: kind {kind} needs 0 and 1, but the label columns hold votes")
+        all_chose = people is not None and bool((sums == people[:, 0]).all()) and np.ptp(people, axis=1).max() == 0
+        if people is None and kind == "rates":
+            raise BadInput(
+                f"{table.path}: rates from votes need the number of people asked: --n-column; "
+                "without it the votes are a distribution"
+            )
+        if kind == "rates" or (kind is None and people is not None and not all_chose):
+            return "votes", "rates", None, "whole numbers with people asked (n): votes, kind rates"
+        equal = all_chose or len(np.unique(sums)) == 1
+        rule = vote_rule or ("one_choice" if equal else "unknown")
+        why = "equally many votes in every row" if equal else "no column n, unequal votes per row"
+        return "votes", "distribution", rule, f"votes, kind distribution, vote rule {rule} ({why})"
+    if whole and kind in (None, "single", "sets"):
+        single = kind == "single" or (kind is None and bool((sums == 1).all()))
+        if single:
+            note = "0/1 columns with one label in every row: kind single (if people could choose several: sets)"
+            return "indicator", "single", None, note
+        return "indicator", "sets", None, "0/1 columns: kind sets"
+    if kind in ("single", "sets"):
+        fraction = cells != np.round(cells)
+        _refuse(table, fraction, raw, cells, f"kind {kind} needs 0 or 1")
+    _refuse(
+        table,
+        cells > 1 + SUM_TOLERANCE,
+        raw,
+        cells,
+        "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)",
+    )
+    ones = np.abs(sums - 1) <= SUM_TOLERANCE
+    if kind == "rates":
+        return "shares", "rates", vote_rule, "shares, kind rates as asked"
+    if not ones.all() and (kind == "distribution" or ones.mean() > _WHOLE_OF_SUMS):
+        row = int((~ones).argmax())
+        why = "" if kind == "distribution" else f", as those of {int(ones.sum()):,} other rows do"
+        raise BadInput(
+            f"{table.where(row)}: the shares sum to {sums[row]:.4g}, not to 1{why}; mend the row, or say --kind rates"
+        )
+    if ones.all():
+        rule = vote_rule or "unknown"
+        return "shares", "distribution", rule, f"shares sum to 1: kind distribution, vote rule {rule}"
+    return "shares", "rates", vote_rule, "shares that do not sum to 1: kind rates"
+
+
+def _merge(table: Table, raw: tuple[str, ...], cells: Floats, plan: LabelPlan, kind: Kind, values: Values) -> Floats:
+    """Columns of one label together, in the taxonomy's order; every label needs a column."""
+    at = plan.columns()
+    order = [at[column] for column in raw]
+    for index, label in enumerate(plan.taxonomy.labels):
+        if index not in order:
+            raise BadInput(
+                f"{table.path}: no column for label {label!r} of taxonomy {plan.taxonomy.name}: nobody was "
+                "asked about it, which is not the same as nobody choosing it; name a taxonomy without it"
+            )
+    merged = np.zeros((len(cells), len(plan.taxonomy)))
+    for column, index in enumerate(order):
+        merged[:, index] += cells[:, column]
+    if len(set(order)) < len(order):
+        if values == "indicator":
+            merged = np.minimum(merged, 1)
+        elif kind == "rates":
+            twice = [column for column in raw if order.count(at[column]) > 1]
+            raise BadInput(
+                f"{table.path}: columns {' and '.join(twice)} cannot become one label: one person may have "
+                "chosen both, so their votes do not add up; keep them apart, or import single judgements"
+            )
+    return merged
+
+
+def _people(table: Table, raw: tuple[str, ...], n_column: str | None) -> Floats | None:
+    """People asked, [N, columns], or None."""
+    per_label = [f"n:{column}" for column in raw]
+    if all(column in table.frame.columns for column in per_label):
+        names = per_label
+    elif n_column is not None:
+        names = [n_column]
+    else:
+        return None
+    people = numbers(table, names)
+    _refuse(table, (people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
+    return np.broadcast_to(people, (len(people), len(raw)))
+
+
+def _people_columns(people: Floats, raw: tuple[str, ...], plan: LabelPlan) -> pd.DataFrame:
+    if np.ptp(people, axis=1).max(initial=0) == 0:
+        return pd.DataFrame({"n": people[:, 0].astype(np.int64)})
+    by_label = {plan.label_of[column]: people[:, at].astype(np.int64) for at, column in enumerate(raw)}
+    return pd.DataFrame({f"n:{label}": by_label[label] for label in plan.taxonomy.labels})
+
+
+def _refuse(
+    table: Table, bad: NDArray[np.bool_], columns: tuple[str, ...] | list[str], cells: Floats, what: str
+) -> None:
+    if bad.any():
+        row, column = (int(at) for at in np.argwhere(bad)[0])
+        raise BadInput(f"{table.where(row)}: column {columns[column]!r}: {what}, but received {cells[row, column]:g}")
