@@ -1,0 +1,160 @@
+"""From fitted heads and what people said to metrics.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from affectml.evaluation.people import people
+from affectml.evaluation.scoring import REPLICATES, Answers, Array, Score, per_label, score, share_measures
+from affectml.evaluation.truth import TAUS, Truth
+from affectml.heads import Head, PriorHead, ZeroShotHead
+from affectml_metrics import functional as F
+from affectml_metrics import sampling_floor
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Systems:
+    """The fitted systems of a run. why_not: system -> why it has no scores."""
+
+    model: Head
+    prior: PriorHead
+    zero_shot: ZeroShotHead | None
+    kind: str
+    why_not: dict[str, str] = field(default_factory=dict)
+
+    def answers(self, X: Array) -> dict[str, Answers]:
+        """What each system says of the images with these embeddings, in the report's order."""
+        heads: dict[str, Head | None] = {"prior": self.prior, "zero_shot": self.zero_shot, "model": self.model}
+        return {name: answers_of(head, X, self.kind) for name, head in heads.items() if head is not None}
+
+
+@dataclass(frozen=True)
+class Result:
+    """metrics.json's content, and how the set scores move with the cut: {tau: {system: set_f1}}."""
+
+    metrics: dict[str, Any]
+    by_tau: dict[str, dict[str, float]]
+
+
+def answers_of(head: Head, X: Array, kind: str) -> Answers:
+    """A head's scores, its rates or distribution as the target's kind asks, and its sets where it has any."""
+    shares = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
+    sets = head.predict_sets(X) if head.thresholds_ is not None else None
+    return Answers(head.scores(X).double(), shares.double(), sets)
+
+
+def evaluate(
+    answers: Mapping[str, Answers], truth: Truth, *, split: str, seed: int, why_not: Mapping[str, str]
+) -> Result:
+    """Score every system on `truth`; same answers, truth and seed, same result.
+
+    answers: prior, zero_shot and model, as far as there are any. People, their leave-one-out counterparts, the
+    oracle of a demo set and the sampling floor are added here.
+    """
+    answers = dict(answers)
+    if truth.oracle is not None:
+        answers["oracle"] = _oracle(truth)
+    # One generator per system, so that adding a system moves no other's interval.
+    systems = {name: score(given, truth, torch.Generator().manual_seed(seed)) for name, given in answers.items()}
+    beside: dict[str, Answers] = {name: answers[name] for name in answers if name in ("model", "prior")}
+    systems |= people(truth, beside, torch.Generator().manual_seed(seed))
+    floor, why_no_floor = _floor(truth, torch.Generator().manual_seed(seed))
+    rules = _rules(truth, {**why_not, **why_no_floor})
+    metrics = {
+        "schema": SCHEMA,
+        "split": split,
+        "n": len(truth.image_id),
+        "rules": rules,
+        "systems": {name: systems[name] for name in sorted(systems, key=_ORDER.index)},
+        "sampling_floor": floor,
+        "per_label": per_label(answers["model"], truth, torch.Generator().manual_seed(seed)),
+    }
+    return Result(metrics, _by_tau(answers, truth))
+
+
+_ORDER = ["prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "oracle"]
+
+
+def _oracle(truth: Truth) -> Answers:
+    """The true rates as a system: what could be known of these images, with the sets that tau cuts from them."""
+    rates = torch.from_numpy(np.asarray(truth.oracle, dtype=np.float64))
+    return Answers(rates, rates, (rates >= truth.tau - 1e-9).long())
+
+
+def _floor(truth: Truth, generator: torch.Generator) -> tuple[dict[str, float], dict[str, str]]:
+    """What the truth itself would score against this many people's votes, or why that is not known."""
+    if truth.kind in ("single", "sets"):
+        return {}, {"sampling_floor": f"not available: a {truth.kind} target has no counts"}
+    n = truth.people if truth.people is not None else None
+    if n is None and truth.kind == "distribution" and truth.votes is not None:
+        n = np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1)
+    if n is None:
+        return {}, {"sampling_floor": "not available: how many people were asked is not known"}
+    if truth.oracle is not None:
+        stand_in, what = truth.oracle, "the true rates"
+    else:
+        stand_in, what = truth.smoothed(), "smoothed shares in place of the unknown truth: a little low"
+    if (n != n[:, :1]).any():
+        return {}, {"sampling_floor": "not available: people asked differ by label"}
+    kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
+    floor = {
+        name: float(sampling_floor(stand_in, n[:, 0].copy(), measure, kind=kind, generator=generator))
+        for name, measure in share_measures(truth).items()
+    }
+    return floor, {"sampling_floor": what}
+
+
+def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
+    """The conventions behind the numbers, in words, and why a system has none."""
+    rules: dict[str, Any] = {
+        "hit": truth.hit_rule,
+        "interval": f"95 % percentile bootstrap, {REPLICATES} replicates over "
+        + ("images" if truth.groups is None else f"{len(np.unique(truth.groups))} groups"),
+    }
+    if truth.sets is not None:
+        rules["tau"] = truth.tau
+        rules["label_set"] = (
+            "the given sets"
+            if truth.kind == "sets"
+            else "labels with P(rate >= tau | votes) >= 1/2, Beta prior fitted on train"
+            if truth.votes is not None
+            else "labels with a share of at least tau"
+        )
+        rules["predicted_sets"] = "thresholds chosen on validation; the oracle's from tau"
+        rules["mean_set_size"] = float(truth.sets.sum(axis=1).mean())
+    else:
+        rules["label_set"] = f"none: {truth.no_sets}"
+    hits = torch.from_numpy(truth.hits)
+    rules["mean_hits"] = float(hits.sum(dim=1).double().mean())
+    rules["top_1_chance"] = float(F.top_k_chance(hits, k=1).nanmean())
+    if truth.chosen is None:
+        rules["human"] = f"not available: {truth.no_judgements}"
+    else:
+        rules["human"] = (
+            "one person against the rest of the panel; the *_loo systems on the same targets; "
+            "half_panel: half of an image's people against the other half"
+        )
+    return {**rules, **notes}
+
+
+def _by_tau(answers: Mapping[str, Answers], truth: Truth) -> dict[str, dict[str, float]]:
+    """Mean set F1 against the label sets of other cuts; predicted sets stay as they are."""
+    if truth.sets is None or truth.kind == "sets":
+        return {}
+    out: dict[str, dict[str, float]] = {}
+    for tau in TAUS:
+        sets = truth.sets_at(tau)
+        assert sets is not None
+        cut = torch.from_numpy(sets.astype(np.int64))
+        out[f"{tau:.3g}"] = {
+            name: float(F.set_f1(given.sets, cut).mean()) for name, given in answers.items() if given.sets is not None
+        }
+    return out
+
+
+__all__ = ["Result", "Score", "Systems", "answers_of", "evaluate"]

@@ -1,0 +1,71 @@
+"""The human reference: people scored like models, beside the model and the prior on the very same targets.
+
+It is not a ceiling. One person predicts the rest of the panel, so a model that has learned what people tend to
+say can beat one person; it is the figure that a model's score has to be read next to.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectml.evaluation.scoring import RATE_MEASURES, Answers, Score, intervals, ranking_measures
+from affectml.evaluation.truth import Truth, cut_sets
+from affectml_metrics import functional as F
+from affectml_metrics import human_reference
+
+PERSON_MEASURES = {"set_f1": F.set_f1, "set_precision": F.set_precision, "set_recall": F.set_recall}
+
+
+def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generator) -> dict[str, dict[str, Score]]:
+    """Systems `human`, `half_panel` and, for each of `others` (model, prior), NAME_loo; {} without judgements.
+
+    human: one person against the rest, on sets and rankings only, for one answer is no probability. The labels
+    of one answer share a place in its ranking, and so do the labels it leaves out: ties count as the average
+    over their orders.
+    NAME_loo: the others on the same leave-one-out targets. half_panel: half of an image's people against the
+    other half.
+    """
+    if truth.chosen is None or truth.asked is None or int(truth.asked.sum(axis=1).max()) < 2:
+        return {}
+    rows: dict[str, dict[str, Tensor]] = {}
+
+    def keep(measure: str, found: Mapping[str, Tensor]) -> None:
+        for system, values in found.items():
+            rows.setdefault(system, {})[measure] = values
+
+    judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
+    scores = {name: answers.scores for name, answers in others.items()}
+    for name, measure in ranking_measures(len(truth.labels)).items():
+        if truth.kind == "distribution" and "ranking" in name:
+            continue
+        rule = _modes if name.startswith("top_") else _sets(truth)
+        keep(name, human_reference(judgements, asked, measure, scores, against=rule).rows)
+    if truth.sets is not None:
+        sets = {name: a.sets for name, a in others.items() if a.sets is not None}
+        for name, measure in PERSON_MEASURES.items():
+            keep(name, human_reference(judgements, asked, measure, sets, against=_sets(truth)).rows)
+        keep("set_f1_judgements", human_reference(judgements, asked, F.set_f1, sets, against="people").rows)
+        half: dict[str, Any] = {"predictor": "half", "generator": generator}
+        keep("set_f1", human_reference(judgements, asked, F.set_f1, against=_sets(truth), **half).rows)
+        for name, measure in RATE_MEASURES.items():
+            keep(name, human_reference(judgements, asked, measure, against="rates", **half).rows)
+    return {system: intervals(found, truth, generator) for system, found in rows.items()}
+
+
+def _sets(truth: Truth) -> Any:
+    """The data set's own rule for label sets, for panels of other sizes: the same prior, the same cut."""
+
+    def rule(votes: Tensor, n: Tensor) -> Tensor:
+        counts, people = votes.numpy().astype(np.int64), n.numpy().astype(np.int64)
+        shares = counts / people[:, None]
+        return torch.from_numpy(cut_sets("rates", shares, counts, people, truth.beta, truth.tau).astype(np.int64))
+
+    return rule
+
+
+def _modes(votes: Tensor, n: Tensor) -> Tensor:
+    """The labels most chosen by the rest of the panel; none where they chose nothing."""
+    return ((votes == votes.amax(dim=1, keepdim=True)) & (votes > 0)).long()

@@ -1,0 +1,184 @@
+"""What people said of the images to be judged, in the forms that the scores need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.data import Dataset, Targets
+from affectml_annotation import (
+    BetaPrior,
+    fit_beta_prior,
+    judgement_tensor,
+    label_sets,
+    label_sets_from_shares,
+    smoothed_rates,
+)
+
+DEFAULT_TAU = 1 / 3
+TAUS = (0.2, 1 / 3, 0.5)  # every report shows how the set scores move with the cut
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """N images over C labels, as people (or a folder name) see them.
+
+    shares [N, C]: rates, or a distribution, or 0/1. hits [N, C]: the labels that count as right for top-k, by
+    `hit_rule`. sets [N, C]: the label set of each image at `tau`, None where there can be none (`no_sets` says
+    why). chosen [N, A, C] and asked [N, A]: single judgements, None where unknown. oracle [N, C]: the true
+    rates, on demo sets only. votes, people [N, C]: counts where known. groups [N]: whom the bootstrap keeps
+    together. prior: fitted on training images, used wherever votes become sets.
+    """
+
+    kind: str
+    labels: tuple[str, ...]
+    image_id: Array
+    shares: Array
+    hits: Array
+    hit_rule: str
+    sets: Array | None
+    no_sets: str
+    tau: float
+    votes: Array | None
+    people: Array | None
+    chosen: Array | None
+    asked: Array | None
+    no_judgements: str
+    oracle: Array | None
+    groups: Array | None
+    beta: BetaPrior | None
+    single_positive: bool = False
+
+    def sets_at(self, tau: float) -> Array | None:
+        """The label sets another cut would give."""
+        return None if self.sets is None else cut_sets(self.kind, self.shares, self.votes, self.people, self.beta, tau)
+
+    def smoothed(self) -> Array:
+        """Shares to stand in for the unknown truth: posterior means where counts are known, else as given."""
+        if self.kind == "rates" and self.votes is not None and self.people is not None and self.beta is not None:
+            return smoothed_rates(self.votes, self.people, self.beta)
+        return self.shares
+
+
+def fit_prior(train: Targets) -> BetaPrior | None:
+    """The Beta prior of each label's rate, from the votes on training images; None without counts."""
+    if train.kind != "rates" or train.votes is None or train.people is None:
+        return None
+    return fit_beta_prior(train.votes, train.people)
+
+
+def cut_sets(
+    kind: str, shares: Array, votes: Array | None, people: Array | None, beta: BetaPrior | None, tau: float
+) -> Array:
+    """Label sets [N, C] bool: given sets as they are, votes by the posterior rule, bare shares at the cut."""
+    if kind == "sets":
+        return shares > 0.5
+    if votes is not None and people is not None and beta is not None:
+        return np.asarray(label_sets(votes, people, beta, tau))
+    return np.asarray(label_sets_from_shares(shares, tau))
+
+
+def read_truth(
+    dataset: Dataset,
+    targets: Targets,
+    image_ids: Array | Sequence[str],
+    *,
+    beta: BetaPrior | None,
+    tau: float = DEFAULT_TAU,
+    single_positive: bool = False,
+) -> Truth:
+    """Gather what the data set knows of these images under one target."""
+    part = targets.take(image_ids)
+    shares = part.shares()
+    sets, no_sets = None, ""
+    if part.kind in ("single", "distribution"):
+        no_sets = (
+            "single labels: labels that are absent are unknown, not wrong"
+            if single_positive
+            else f"a {part.kind} target has one answer or shares of it, not sets"
+        )
+    elif part.meta.vote_rule == "moments":
+        no_sets = "rates made from a mean and an SD are marginals only"
+    else:
+        sets = cut_sets(part.kind, shares, part.votes, part.people, beta, tau)
+    chosen, asked, no_judgements = _judgements(dataset, part)
+    hits, rule = _hits(part.kind, shares)
+    return Truth(
+        kind=part.kind,
+        labels=part.taxonomy.labels,
+        image_id=part.image_id,
+        shares=shares,
+        hits=hits,
+        hit_rule=rule,
+        sets=sets,
+        no_sets=no_sets,
+        tau=tau,
+        votes=part.votes,
+        people=part.people,
+        chosen=chosen,
+        asked=asked,
+        no_judgements=no_judgements,
+        oracle=_oracle(dataset, part),
+        groups=_groups(dataset, part.image_id),
+        beta=beta,
+        single_positive=single_positive,
+    )
+
+
+def _hits(kind: str, shares: Array) -> tuple[Array, str]:
+    """Which labels count as right for top-k: the set's labels, else the most chosen ones, ties all counting."""
+    if kind == "sets":
+        return (shares > 0.5).astype(np.int64), "any label of the image's set"
+    if kind == "single":
+        return shares.astype(np.int64), "the label"
+    from affectml_metrics.functional import modes
+
+    voted = shares.sum(axis=1) > 0
+    hits = np.zeros(shares.shape, dtype=np.int64)
+    hits[voted] = modes(shares[voted], ties="all").numpy()
+    return (
+        hits,
+        "the most chosen label, any of them where several tie; images nobody chose a label for are left out",
+    )
+
+
+def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | None, str]:
+    if part.meta.vote_rule == "moments":
+        return None, None, "only means and SDs of people's ratings are known"
+    if part.kind == "rates":
+        if dataset.judgements is None:
+            return None, None, "no single judgements (annotations.parquet) in the data set"
+        chosen, asked, _ = judgement_tensor(dataset.judgements, part.taxonomy.labels, list(part.image_id))
+        return chosen, asked, ""
+    if part.kind == "distribution" and part.meta.vote_rule == "one_choice" and part.votes is not None:
+        from affectml_metrics import judgements_from_counts
+
+        counted, present = judgements_from_counts(part.votes)
+        return counted.numpy(), present.numpy(), ""
+    why = {
+        "single": "one label per image says nothing of how people agree",
+        "sets": "one agreed set per image says nothing of how people agree",
+        "distribution": "shares without exact counts of people who chose one label each",
+    }[part.kind]
+    return None, None, why
+
+
+def _oracle(dataset: Dataset, part: Targets) -> Array | None:
+    truth = dataset.truth
+    if truth is None or part.kind != "rates" or not set(part.taxonomy.labels) <= set(truth.columns):
+        return None
+    rows = pd.Index(truth["image_id"].astype(str)).get_indexer(pd.Index(part.image_id))
+    return truth[list(part.taxonomy.labels)].to_numpy(dtype=np.float64)[rows] if (rows >= 0).all() else None
+
+
+def _groups(dataset: Dataset, image_ids: Array) -> Array | None:
+    if "group" not in dataset.images.columns or dataset.images["group"].isna().all():
+        return None
+    group = dataset.images.set_index("image_id")["group"].reindex(image_ids)
+    alone = pd.Series([f"image {i}" for i in image_ids], index=group.index)
+    return group.astype(object).where(group.notna(), alone).astype(str).to_numpy(dtype=object)

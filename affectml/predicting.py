@@ -1,0 +1,188 @@
+"""Reading a run back: predictions for image files, and evaluation on a data set."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affectml._files import write_json
+from affectml.data import Dataset, Targets
+from affectml.data._dataset import SPLITS
+from affectml.embeddings import EmbeddingStore
+from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
+from affectml.errors import BadDataset, BadRun, EncoderUnavailable
+from affectml.evaluation import Answers, Result, evaluate, read_truth
+from affectml.evaluation.evaluate import answers_of
+from affectml.runs import Run
+from affectml.training import ensure_embeddings, set_threads
+from affectml_annotation import BetaPrior
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's labels. best: (label, score), highest first; labels: the predicted set, None without sets."""
+
+    image: str
+    best: list[tuple[str, float]]
+    labels: list[str] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: image, scores by label, labels (absent where the head predicts no sets)."""
+        out: dict[str, Any] = {"image": self.image, "scores": dict(self.best)}
+        return out if self.labels is None else {**out, "labels": self.labels}
+
+
+def predict_images(run: str | Path, images: Sequence[Path], *, threads: int | None = None) -> list[Prediction]:
+    """Predictions for image files, in their order. Every file is read before anything is predicted.
+
+    Raises BadRun for a run on embeddings made elsewhere (no encoder is known), EncoderUnavailable where the
+    encoder is not the one the run was trained with, BadInput naming the first file that is not an image.
+    """
+    opened = Run.open(run)
+    head = opened.head
+    pictures = [read_image(path) for path in images]
+    encoder = run_encoder(opened, set_threads(threads))
+    X = torch.cat([encoder.encode_images(pictures[i : i + 64]) for i in range(0, len(pictures), 64)])
+    # Training saw rows rounded to half precision, as stores keep them; prediction sees the same.
+    X = X.half().float()
+    scores = head.scores(X).double()
+    sets = head.predict_sets(X).bool().tolist() if head.thresholds_ is not None else None
+    labels = opened.taxonomy.labels
+    out = []
+    for i, path in enumerate(images):
+        ranked = sorted(zip(labels, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
+        chosen = None if sets is None else [label for label, inside in zip(labels, sets[i], strict=True) if inside]
+        out.append(Prediction(str(path), ranked, chosen))
+    return out
+
+
+def run_encoder(run: Run, threads: int | None) -> Encoder:
+    """The encoder that a run was trained with, loaded and compared with what run.json says of it."""
+    identity = EncoderIdentity.from_json(run.info["encoder"]["identity"], str(run.folder / "run.json"))
+    specs = run.info["encoder"]["specs"]
+    if not specs:
+        raise BadRun(
+            f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
+            "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
+        )
+    encoder = load_encoder(specs[0], precision=identity.precision, threads=threads)
+    if encoder.identity != identity:
+        raise EncoderUnavailable(
+            f"{run.folder}: {specs[0]} is not the encoder this run was trained with "
+            f"(weights {encoder.identity.weights_sha256}, not {identity.weights_sha256})"
+        )
+    return encoder
+
+
+def evaluate_run(
+    run: str | Path,
+    dataset: str | Path,
+    *,
+    target: str | None = None,
+    out: Path | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Score a run's head and its training prior on a data set with the same labels, beside people.
+
+    Judged are the images of the data set's test split; on the very data the run was trained on, the run's own
+    test images; else, where there is no split, all images. Returns metrics.json's content (written to `out`,
+    a file, if given) and how set_f1 moves with tau.
+    """
+    opened = Run.open(run)
+    if out is not None and out.exists():
+        raise BadDataset(f"{out} exists; name a file that does not")
+    data = Dataset.open(dataset)
+    targets = _fitting_target(opened, data, target)
+    count = set_threads(threads)
+    store = _store(opened, data, count, say)
+    ids, split = _judged(opened, data, targets, say)
+    missing = set(store.missing(ids))
+    if missing:
+        say(f"{len(missing)} of {len(ids)} images have no embedding and are left out")
+        ids = np.array([i for i in ids if i not in missing], dtype=object)
+    if not len(ids):
+        raise BadDataset(f"{data.root}: no image to judge by target {targets.name}")
+    info = opened.info
+    beta = info["beta_prior"]
+    prior = None
+    if beta is not None:
+        alpha, other = np.array(beta["alpha"]), np.array(beta["beta"])
+        prior = BetaPrior(alpha, other, np.zeros(len(alpha), dtype=bool))
+    truth = read_truth(
+        data,
+        targets,
+        ids,
+        beta=prior,
+        tau=info["config"]["tau"],
+        single_positive=targets.kind == "single" and info["config"]["multilabel"],
+    )
+    answers = {
+        "prior": _prior_answers(info["prior"], len(ids)),
+        "model": answers_of(opened.head, store.rows(ids), targets.kind),
+    }
+    why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
+    result: Result = evaluate(answers, truth, split=split, seed=info["config"]["seed"], why_not=why)
+    if data.meta.construct != info["data"]["construct"]:
+        say(
+            f"across constructs: the run learned {info['data']['construct']} labels and is judged by "
+            f"{data.meta.construct} ones"
+        )
+    if out is not None:
+        write_json(out, result.metrics)
+    return result.metrics, result.by_tau
+
+
+def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
+    kind, labels = run.info["data"]["kind"], run.taxonomy.labels
+    names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind == kind]
+    fitting = [t for t in map(data.target, names) if t.kind == kind and t.taxonomy.labels == labels]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise BadDataset(f"{data.root}: targets {', '.join(t.name for t in fitting)} would do; choose with --target")
+    have = ", ".join(f"{k} ({e.kind}, {e.resolve_taxonomy().name})" for k, e in data.meta.targets.items())
+    raise BadDataset(
+        f"{data.root}: no target of kind {kind} with the run's labels ({run.taxonomy.name}: {', '.join(labels)}); "
+        f"it has {have or 'none'}"
+    )
+
+
+def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) -> EmbeddingStore:
+    """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
+    identity, specs = run.info["encoder"]["identity"], run.info["encoder"]["specs"]
+    if specs:
+        store = ensure_embeddings(data, specs[0], demo=False, threads=threads, say=say)
+        if store.identity.to_json() != identity:
+            raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({specs[0]})")
+        return store
+    store = EmbeddingStore.for_dataset(data)
+    if store.dim != identity["dim"]:
+        raise BadDataset(
+            f"{store.folder}: {store.dim} features per image, but the run was trained on {identity['dim']}"
+        )
+    if store.identity.to_json() != identity:
+        say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")
+    return store
+
+
+def _judged(run: Run, data: Dataset, targets: Targets, say: Callable[[str], None]) -> tuple[np.ndarray[Any, Any], str]:
+    """Which images to judge, and the name of that part."""
+    if data.fingerprint() == run.info["data"]["fingerprint"]:
+        table = run.predictions
+        return table["image_id"][table["split"] == "test"].to_numpy(dtype=object), "test"
+    images = data.images.set_index("image_id")
+    if "split" in images.columns and images["split"].isin(SPLITS).any():
+        part = images["split"].reindex(targets.image_id).to_numpy(dtype=object)
+        return targets.image_id[part == "test"], "test"
+    say("this data set has no split: all of its images are judged")
+    return targets.image_id, "all"
+
+
+def _prior_answers(prior: dict[str, list[float] | None], n: int) -> Answers:
+    shares = torch.tensor(prior["shares"], dtype=torch.float64).expand(n, -1)
+    sets = None if prior["set"] is None else torch.tensor(prior["set"]).expand(n, -1)
+    return Answers(shares, shares, sets)

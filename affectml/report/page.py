@@ -1,0 +1,155 @@
+"""report.html: one self-contained page with the tables of a run, intervals as a plot, and a gallery."""
+
+import base64
+import io
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from affectml._files import replacing
+from affectml.encoders import TINY_SPEC, read_image
+from affectml.errors import AffectmlError
+from affectml.report.tables import (
+    SYSTEMS,
+    arrow,
+    main_table,
+    notes,
+    number,
+    order,
+    people_table,
+    per_label_table,
+    tau_table,
+)
+
+if TYPE_CHECKING:
+    from affectml.data import Dataset
+    from affectml.evaluation import Answers, Result, Truth
+    from affectml.runs import Run
+
+GALLERY = 24
+THUMBNAIL = 192  # pixels, longer side
+PLOTTED = ("top_1_accuracy", "set_f1_judgements", "set_f1", "label_f1_macro", "rate_cross_entropy", "kl_divergence")
+
+
+def write_report(
+    run: "Run", dataset: "Dataset", truth: "Truth", answers: "Mapping[str, Answers]", result: "Result"
+) -> None:
+    """Write report.html into the run's folder. Text from the data is escaped; the page loads nothing from elsewhere."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string(files("affectml.report").joinpath("report.html.j2").read_text(encoding="utf-8"))
+    metrics = result.metrics
+    tables = [main_table(metrics), people_table(metrics), per_label_table(metrics), tau_table(result.by_tau)]
+    page = template.render(
+        info=run.info,
+        metrics=metrics,
+        caveats=_caveats(run.info, dataset),
+        plots=[plot for measure in PLOTTED if (plot := interval_plot(metrics, measure)) is not None],
+        tables=[table for table in tables if table is not None],
+        rules=notes(metrics),
+        split=_split_rows(run.info["split"]["table"]),
+        gallery=gallery(dataset, truth, answers["model"]),
+        has_truth=truth.oracle is not None,
+        people_word=_people_word(truth),
+    )
+    with replacing(run.folder / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _caveats(info: Mapping[str, Any], dataset: "Dataset") -> list[str]:
+    """What a reader has to know before any figure."""
+    out = []
+    if dataset.truth is not None:
+        out.append(
+            "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
+        )
+    if TINY_SPEC in info["encoder"]["specs"]:
+        out.append(
+            "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "
+            "on photographs it stands for no real encoder."
+        )
+    construct = {
+        "evoked": "The labels say what viewers report feeling, on average; they do not read any one person's feelings.",
+        "expressed": "The labels say what depicted persons seem to show, not what anyone feels.",
+        "intended": "The labels say what the maker wanted to evoke.",
+        "query": "The labels are the words or folders the images were found by, not anyone's judgement of them.",
+    }
+    return [*out, construct[dataset.meta.construct]]
+
+
+def _people_word(truth: "Truth") -> str:
+    return {"single": "label", "sets": "set", "rates": "people's rate", "distribution": "people's share"}[truth.kind]
+
+
+def _split_rows(table: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    columns = list(table[0])
+    rows = [[number(row[c]) if isinstance(row[c], float) else str(row[c]) for c in columns] for row in table]
+    return columns, rows
+
+
+def interval_plot(metrics: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
+    """One measure as dots with whiskers, one line a system; positions in per cent of the axis. None without it."""
+    systems = metrics["systems"]
+    found = [(name, systems[name][measure]) for name in SYSTEMS if measure in systems.get(name, {})]
+    if not found or measure not in order(systems):
+        return None
+    low, high = min(s["low"] for _, s in found), max(s["high"] for _, s in found)
+    pad = (high - low or 1.0) * 0.05
+    start, width = low - pad, high - low + 2 * pad
+
+    def at(value: float) -> float:
+        return round(100 * (value - start) / width, 2)
+
+    lines = [
+        {"system": name, "value": number(s["value"]), "at": at(s["value"]), "low": at(s["low"]), "high": at(s["high"])}
+        for name, s in found
+    ]
+    return {"title": arrow(measure), "lines": lines, "low": number(low), "high": number(high)}
+
+
+def gallery(dataset: "Dataset", truth: "Truth", model: "Answers") -> list[dict[str, Any]]:
+    """Test images from where model and people agree most to where they agree least, evenly spaced, with their bars."""
+    shares = (model.shares if model.shares is not None else model.scores).numpy()
+    distance = np.abs(shares - truth.shares).mean(axis=1)
+    ranked = np.argsort(distance, kind="stable")
+    rows = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(GALLERY, len(ranked))).round().astype(int))]
+    named = dataset.images.set_index("image_id")
+    return [
+        {
+            "image_id": truth.image_id[row],
+            "picture": _picture(dataset, named, str(truth.image_id[row])),
+            "distance": number(float(distance[row])),
+            "n": None if truth.people is None else int(truth.people[row].max()),
+            "bars": [
+                {
+                    "label": label,
+                    "people": round(100 * float(truth.shares[row, c]), 1),
+                    "model": round(100 * float(shares[row, c]), 1),
+                    "truth": None if truth.oracle is None else round(100 * float(truth.oracle[row, c]), 1),
+                    "in_people": bool(truth.sets is not None and truth.sets[row, c]),
+                    "in_model": bool(model.sets is not None and model.sets[row, c]),
+                }
+                for c, label in enumerate(truth.labels)
+            ],
+        }
+        for row in rows
+    ]
+
+
+def _picture(dataset: "Dataset", named: pd.DataFrame, image_id: str) -> str | None:
+    """A thumbnail as a data URL; None where there is no readable file (embeddings only)."""
+    file = named["file"].get(image_id) if "file" in named.columns else None
+    if file is None or pd.isna(file):
+        return None
+    try:
+        picture = read_image(dataset.image_path(str(file)))
+    except AffectmlError:
+        return None
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,127 @@
+"""The tables of a run, as plain cells: the terminal and the page print the same ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Reading order. What is not named here comes after, in the order of metrics.json.
+MEASURES = (
+    "top_1_accuracy",
+    "top_2_accuracy",
+    "top_3_accuracy",
+    "set_f1_judgements",
+    "set_f1",
+    "label_f1_macro",
+    "label_ranking_average_precision",
+    "rate_cross_entropy",
+    "kl_divergence",
+    "cross_entropy",
+    "total_variation",
+)
+SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
+FALLING = ("_loss", "_error", "_divergence", "_entropy", "_manhattan", "total_variation", "brier_score")
+_BRIEF = (*MEASURES, "ranking_loss", "coverage_error")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, column names, rows of text, and a line to read under it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def falls(measure: str) -> bool:
+    """Whether lower is better, which the name of a measure says by its ending."""
+    return measure.endswith(FALLING)
+
+
+def arrow(measure: str) -> str:
+    """The measure's name with the direction that is better."""
+    return f"{measure} {'↓' if falls(measure) else '↑'}"
+
+
+def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
+    """Measures down, systems across: value and half the width of its 95 % interval; the floor where there is one."""
+    systems = metrics["systems"]
+    shown = [name for name in SYSTEMS if name in systems]
+    floor = metrics["sampling_floor"]
+    measures = order(systems, brief=brief)
+    columns = ("measure", *shown, *(("sampling floor",) if floor else ()))
+    rows = tuple(
+        (
+            arrow(measure),
+            *(cell(systems[name].get(measure)) for name in shown),
+            *((number(floor.get(measure)),) if floor else ()),
+        )
+        for measure in measures
+    )
+    note = "± is half the width of the 95 % interval; ↑ higher is better, ↓ lower is better"
+    if "human" in systems:
+        note += "; human: one person against the rest of the panel (the same targets for all: next table)"
+    return Table(f"{metrics['split']} split, {metrics['n']} images", columns, rows, note)
+
+
+def people_table(metrics: Mapping[str, Any]) -> Table | None:
+    """People beside the model and the prior on the very same leave-one-out targets; None without people."""
+    systems = metrics["systems"]
+    if "human" not in systems:
+        return None
+    shown = [name for name in ("prior_loo", "model_loo", "human") if name in systems]
+    measures = order({name: systems[name] for name in shown})
+    rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in measures)
+    note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
+    return Table("People and systems on the same leave-one-out targets", ("measure", *shown), rows, note)
+
+
+def per_label_table(metrics: Mapping[str, Any]) -> Table:
+    """One row per label: prevalence, how often it is in people's and in the model's sets, scores."""
+    per_label = metrics["per_label"]
+    keys = list(dict.fromkeys(key for entry in per_label.values() for key in entry))
+    rows = tuple(
+        (label, *(cell(v) if isinstance(v := entry.get(key), dict) else number(v) for key in keys))
+        for label, entry in per_label.items()
+    )
+    return Table("Per label", ("label", *keys), rows, "prevalence: mean share of people, or of images")
+
+
+def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
+    """How set F1 moves with the cut that makes label sets; None where no sets are cut."""
+    if not by_tau:
+        return None
+    systems = list(next(iter(by_tau.values())))
+    rows = tuple((tau, *(number(scores[name]) for name in systems)) for tau, scores in by_tau.items())
+    note = "tau: the rate from which a label belongs to an image's set; predicted sets stay as they are"
+    return Table("set_f1 by tau", ("tau", *systems), rows, note)
+
+
+def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
+    """The measures that any of the systems has, in reading order."""
+    found = list(dict.fromkeys(measure for scores in systems.values() for measure in scores))
+    first = [measure for measure in MEASURES if measure in found]
+    rest = [measure for measure in found if measure not in MEASURES]
+    return [measure for measure in [*first, *rest] if not brief or measure in _BRIEF]
+
+
+def cell(score: Mapping[str, float] | None) -> str:
+    """`.623 ±.018`, or a dash for a score that a system cannot have."""
+    if score is None:
+        return "–"
+    return f"{number(score['value'])} ±{number((score['high'] - score['low']) / 2)}"
+
+
+def number(value: float | None) -> str:
+    """Three digits after the point, no leading zero: `.623`, `1.204`."""
+    if value is None:
+        return "–"
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def notes(metrics: Mapping[str, Any]) -> Sequence[str]:
+    """The rules behind the numbers as lines `name: text`; numbers rounded."""
+    return [
+        f"{name}: {number(value) if isinstance(value, float) else value}" for name, value in metrics["rules"].items()
+    ]

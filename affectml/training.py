@@ -1,0 +1,319 @@
+"""`affectml train`: choose the target, embed, split, fit, judge beside the prior, zero-shot and people, write."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from affectml._files import new_folder, write_json, write_parquet
+from affectml._progress import Progress
+from affectml.data import Dataset, Targets, check_new
+from affectml.data.splits import Split, split_dataset, split_table
+from affectml.embeddings import EmbeddingStore, embed_dataset
+from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
+from affectml.heads import (
+    Head,
+    PriorHead,
+    SigmoidConfig,
+    SigmoidHead,
+    SoftmaxConfig,
+    SoftmaxHead,
+    ZeroShotConfig,
+    ZeroShotHead,
+)
+from affectml.runs import SCHEMA, Run, next_run_folder, surroundings
+
+Say = Callable[[str], None]
+
+DEMO = Path("data/demo")
+# How far single labels are trusted as negatives of all the others; see SigmoidConfig.
+ASSUMED_NEGATIVES = 0.1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `affectml train` was asked for; saved with the run. None means: decide from the data.
+
+    dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
+    `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images. encoder:
+    None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set;
+    change it when your question is about what most people feel (1/2) or about what anyone might (.2).
+    threads: part of what makes a result repeatable; None is one less than the cores.
+    """
+
+    dataset: str | None = None
+    multilabel: bool = False
+    target: str | None = None
+    head: Literal["softmax", "sigmoid"] | None = None
+    hidden: int = 0
+    encoder: str | None = None
+    tau: float = 1 / 3
+    seed: int = 0
+    threads: int | None = None
+
+
+def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Run:
+    """Train, judge on the test split and write the run folder; `say` is called with what a user should know.
+
+    Raises AffectmlError subclasses for what the user can mend; then nothing has been written to `out`.
+    """
+    started = time.perf_counter()
+    if out is not None:
+        check_new(out)
+    threads = set_threads(config.threads)
+    dataset = Dataset.open(config.dataset) if config.dataset is not None else _demo(say)
+    targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
+    head = _head(config, targets)
+    single_positive = targets.kind == "single" and config.multilabel
+    if single_positive:
+        say(
+            "single labels are not negatives: an absent label is unknown. Training as single-positive multi-label "
+            f"(assumed negatives, smoothed by {ASSUMED_NEGATIVES}); top-k and ranking scores only."
+        )
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+    store = ensure_embeddings(dataset, config.encoder, demo=config.dataset is None, threads=threads, say=say)
+    seconds["embed"] = time.perf_counter() - clock
+    targets = _with_embeddings(dataset, targets, store, say)
+    split = split_dataset(dataset, targets, config.seed)
+    for note in split.notes:
+        say(note)
+
+    clock = time.perf_counter()
+    beta = fit_prior(targets.take(split.ids("train")))
+    parts = {
+        part: read_truth(dataset, targets, split.ids(part), beta=beta, tau=config.tau, single_positive=single_positive)
+        for part in ("val", "test")
+    }
+    systems = fit_systems(head, store, targets, split, parts["val"], config.seed, say)
+    seconds["fit"] = time.perf_counter() - clock
+
+    clock = time.perf_counter()
+    answers = systems.answers(store.rows(split.ids("test")))
+    result = evaluate(answers, parts["test"], split="test", seed=config.seed, why_not=systems.why_not)
+    seconds["evaluate"] = time.perf_counter() - clock
+    seconds["total"] = time.perf_counter() - started
+
+    folder = out if out is not None else next_run_folder(dataset.name)
+    info = {
+        "schema": SCHEMA,
+        "command": _command(config, out),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": asdict(config),
+        "threads": threads,
+        "data": {
+            "name": dataset.name,
+            "construct": dataset.meta.construct,
+            "question": dataset.meta.question,
+            "target": targets.name,
+            "kind": targets.kind,
+            "fingerprint": dataset.fingerprint(),
+        },
+        "taxonomy": targets.taxonomy.to_dict(),
+        "encoder": {"specs": list(store.specs), "identity": store.identity.to_json()},
+        "split": {"notes": list(split.notes), "table": split_table(split, targets).to_dict(orient="records")},
+        "head": {"name": head.name, "report": head.report_},
+        "prior": _constant(answers["prior"]),
+        "beta_prior": None if beta is None else {"alpha": beta.alpha.tolist(), "beta": beta.beta.tolist()},
+        "set_f1_by_tau": result.by_tau,
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "energy": None,
+        **surroundings(),
+    }
+    with new_folder(folder) as temporary:
+        write_json(temporary / "run.json", info)
+        head.save(temporary)
+        write_parquet(temporary / "predictions.parquet", _predictions(head, store, targets, split))
+        write_json(temporary / "metrics.json", result.metrics)
+        run = Run(temporary, info)
+        from affectml.report import write_report
+
+        write_report(run, dataset, parts["test"], answers, result)
+    return Run.open(folder)
+
+
+def set_threads(threads: int | None) -> int:
+    """Set torch's threads: as asked, or one less than the cores, so that a busy neighbour does not stall torch."""
+    number = threads if threads is not None else max(1, (os.cpu_count() or 1) - 1)
+    torch.set_num_threads(number)
+    return number
+
+
+def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Targets:
+    """The target that fits what was asked for; raises BadDataset saying which option decides where several do."""
+    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
+    if name is not None:
+        targets = dataset.target(name)
+        if multilabel and targets.kind == "distribution":
+            raise BadDataset(
+                f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
+                "leave out --multilabel, or import rates or sets"
+            )
+        if not multilabel and targets.kind in ("rates", "sets"):
+            raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add --multilabel")
+        return targets
+    wanted = (("rates", "sets"), ("single",)) if multilabel else (("single",), ("distribution",))
+    for group in wanted:
+        fitting = [key for key, kind in kinds.items() if kind in group]
+        if len(fitting) > 1:
+            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; choose with --target")
+        if fitting:
+            return dataset.target(fitting[0])
+    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
+    way = (
+        "--multilabel needs rates, sets or single labels: leave it out"
+        if multilabel
+        else "rates and sets are learned with --multilabel"
+    )
+    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
+
+
+def ensure_embeddings(dataset: Dataset, spec: str | None, *, demo: bool, threads: int, say: Say) -> EmbeddingStore:
+    """The store to use, with every image embedded that can be: what is there is not made again."""
+    if spec is None:
+        try:
+            store = EmbeddingStore.for_dataset(dataset)
+        except BadDataset as several_or_none:
+            if any((dataset.root / "embeddings").glob("*/encoder.json")):
+                raise BadDataset(f"{several_or_none}; choose with --encoder") from None
+            spec = TINY_SPEC if demo else DEFAULT_SPEC
+        else:
+            if not store.missing(dataset.images["image_id"]) or not store.specs:
+                return store
+            spec = store.specs[0]
+    elif _complete(dataset, spec):
+        return EmbeddingStore.for_dataset(dataset, spec)
+    summary = embed_dataset(dataset, load_encoder(spec, threads=threads))
+    if summary.done:
+        say(
+            f"embedded {summary.done} images with {spec} in {summary.seconds:.1f} s ({summary.images_per_second:.0f}/s)"
+        )
+    for image_id, file, reason in summary.unreadable[:5]:
+        say(f"cannot be read: {file} ({image_id}): {reason}")
+    if len(summary.unreadable) > 5:
+        say(f"... and {len(summary.unreadable) - 5} more, listed in {summary.store.folder / 'unreadable.csv'}")
+    return summary.store
+
+
+def _complete(dataset: Dataset, spec: str) -> bool:
+    try:
+        return not EmbeddingStore.for_dataset(dataset, spec).missing(dataset.images["image_id"])
+    except BadDataset:
+        return False
+
+
+def _demo(say: Say) -> Dataset:
+    """The demo set in data/demo, drawn if it is not there."""
+    if (DEMO / "dataset.json").exists():
+        say(f"no data set named: using the demo set in {DEMO} (simulated people judging paintings drawn by code)")
+        return Dataset.open(DEMO)
+    from affectml.demo import write_demo
+
+    say(f"no data set named: drawing the demo set in {DEMO} (simulated people judging paintings drawn by code)")
+    with Progress("painting", 2000, "images") as bar:
+        return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)
+
+
+def _with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, say: Say) -> Targets:
+    """The targets of images that have an embedding; how many do not is said."""
+    missing = set(store.missing(targets.image_id))
+    if not missing:
+        return targets
+    kept = np.array([i for i in targets.image_id if i not in missing], dtype=object)
+    if not len(kept):
+        raise BadDataset(f"{dataset.root}: no image with target {targets.name} has an embedding in {store.folder.name}")
+    say(f"{len(missing)} of {len(targets.image_id)} judged images have no embedding and are left out")
+    return targets.take(kept)
+
+
+def _head(config: TrainConfig, targets: Targets) -> Head:
+    """The head asked for; refuses one that cannot learn this kind of target."""
+    name = config.head or ("sigmoid" if config.multilabel else "softmax")
+    if name not in ("softmax", "sigmoid"):
+        raise BadInput(f"no head {name!r}: expected softmax or sigmoid")
+    if name == "softmax" and config.multilabel:
+        raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
+    if name == "sigmoid" and not config.multilabel:
+        raise BadInput("a sigmoid head predicts rates and sets: add --multilabel, or take --head softmax")
+    if name == "softmax":
+        return SoftmaxHead(SoftmaxConfig(hidden=config.hidden))
+    smoothing = ASSUMED_NEGATIVES if targets.kind == "single" else None
+    return SigmoidHead(SigmoidConfig(hidden=config.hidden, assumed_negatives=smoothing))
+
+
+def fit_systems(
+    head: Head, store: EmbeddingStore, targets: Targets, split: Split, val: Truth, seed: int, say: Say
+) -> Systems:
+    """Fit the head, the prior and zero-shot's calibration on train and validation; choose thresholds on validation."""
+    train = targets.take(split.ids("train"))
+    X, X_val = store.rows(train.image_id), store.rows(val.image_id)
+    generator = torch.Generator().manual_seed(seed)
+    head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
+    prior = PriorHead().fit(X, train.shares())
+    zero_shot, why = _zero_shot(store, targets, say)
+    if zero_shot is not None and targets.kind in ("rates", "sets"):
+        zero_shot.fit(X_val, val.shares)
+    systems = Systems(head, prior, zero_shot, kind=targets.kind, why_not=dict(why))
+    if val.sets is not None:
+        for system in (head, prior, zero_shot):
+            if system is not None:
+                system.tune_thresholds(X_val, val.sets.astype(np.int64))
+    return systems
+
+
+def _zero_shot(store: EmbeddingStore, targets: Targets, say: Say) -> tuple[ZeroShotHead | None, dict[str, str]]:
+    """The encoder's text tower as a head, or why there is none."""
+    try:
+        spec = store.specs[0] if store.specs else None
+        texts = store.text_features(
+            None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision)),
+            targets.taxonomy.prompts(),
+        )
+    except EncoderUnavailable as error:
+        return None, {"zero_shot": f"not available: {error}"}
+    return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0)), {}
+
+
+def _predictions(head: Head, store: EmbeddingStore, targets: Targets, split: Split) -> pd.DataFrame:
+    """The head's scores of every image, in any split, and its sets where it has thresholds."""
+    X = store.rows(targets.image_id)
+    scores = head.scores(X).float().numpy()
+    table = pd.DataFrame({"image_id": targets.image_id, "split": split.assignment})
+    table = pd.concat([table, pd.DataFrame(scores, columns=list(targets.taxonomy.labels))], axis=1)
+    if head.thresholds_ is not None:
+        labels = np.array(targets.taxonomy.labels, dtype=object)
+        table["set"] = [list(labels[row]) for row in head.predict_sets(X).bool().numpy()]
+    return table
+
+
+def _constant(prior: Answers) -> dict[str, Any]:
+    """What the prior says of every image, for later evaluations."""
+    return {"shares": prior.scores[0].tolist(), "set": None if prior.sets is None else prior.sets[0].tolist()}
+
+
+def _command(config: TrainConfig, out: Path | None) -> str:
+    """The command line that repeats this run."""
+    words = ["affectml", "train"]
+    if config.dataset:
+        words.append(config.dataset)
+    if config.multilabel:
+        words.append("--multilabel")
+    for option in ("target", "head", "encoder", "threads"):
+        value = getattr(config, option)
+        if value is not None:
+            words += [f"--{option}", str(value)]
+    if config.hidden:
+        words += ["--hidden", str(config.hidden)]
+    if config.tau != TrainConfig.tau:
+        words += ["--tau", str(config.tau)]
+    words += ["--seed", str(config.seed)]
+    return " ".join([*words, *(["--out", str(out)] if out else [])])
