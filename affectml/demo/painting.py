@@ -47,11 +47,11 @@ def look_of(feeling: FloatArray, rng: np.random.Generator) -> Look:
     bright, saturated = _AFFECT_TO_COLOUR @ feeling[:2]
     mood = rng.normal(size=5)
     return Look(
-        brightness=float(np.clip(0.52 + 0.30 * bright + 0.03 * mood[0], 0.1, 0.95)),
-        saturation=float(np.clip(0.48 + 0.26 * saturated + 0.04 * mood[1], 0.08, 0.95)),
-        hue=float(np.clip(0.36 - 0.6 * dominance + 0.02 * mood[2], 0.0, 0.75)),
-        jaggedness=float(np.clip(0.5 - 0.6 * valence + 0.1 * mood[3], 0.0, 1.0)),
-        shapes=max(1, round(4.0 * float(np.exp(1.1 * arousal + 0.15 * mood[4])))),
+        brightness=float(np.clip(0.52 + 0.30 * bright + 0.02 * mood[0], 0.1, 0.95)),
+        saturation=float(np.clip(0.48 + 0.26 * saturated + 0.025 * mood[1], 0.08, 0.95)),
+        hue=float(np.clip(0.36 - 0.6 * dominance + 0.015 * mood[2], 0.0, 0.75)),
+        jaggedness=float(np.clip(0.5 - 0.6 * valence + 0.08 * mood[3], 0.0, 1.0)),
+        shapes=max(1, round(4.0 * float(np.exp(1.1 * arousal + 0.12 * mood[4])))),
     )
 
 
