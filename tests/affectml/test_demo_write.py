@@ -1,0 +1,128 @@
+"""The demo set as a folder: an ordinary data set, the same on every run, all or nothing."""
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from affectml.data import Dataset
+from affectml.demo import write_demo
+from affectml.errors import BadInput
+from affectml.taxonomies import builtin_names
+
+IMAGES = 60
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Dataset:
+    return write_demo(tmp_path_factory.mktemp("demo") / "set", images=IMAGES, seed=5)
+
+
+def test_it_is_an_ordinary_data_set(demo):
+    target = Dataset.open(demo.root).target("emotions")
+    assert (target.kind, target.taxonomy.name, target.votes.shape) == ("rates", "mikels-8", (IMAGES, 8))
+    assert demo.meta.construct == "evoked"
+    for file in demo.images["file"]:
+        with Image.open(demo.image_path(file)) as picture:
+            assert (picture.size, picture.mode) == ((96, 96), "RGB")
+
+
+def test_the_truth_lies_beside_and_is_no_target(demo):
+    assert list(demo.meta.targets) == ["emotions"]
+    labels = list(demo.target("emotions").taxonomy.labels)
+    assert list(demo.truth.columns) == ["image_id", "valence", "arousal", "dominance", *labels]
+    assert demo.truth["image_id"].tolist() == demo.images["image_id"].tolist()
+    habits = pd.read_parquet(demo.root / "truth-annotators.parquet")
+    assert len(habits) == 12
+
+
+def test_five_of_twelve_people_judge_each_image_once(demo):
+    judgements = demo.judgements
+    assert (judgements.groupby("image_id")["annotator_id"].nunique() == 5).all()
+    assert len(judgements) == 5 * IMAGES
+    assert judgements["event_id"].is_unique
+    people = pd.read_parquet(demo.root / "annotators.parquet")
+    assert judgements["annotator_id"].nunique() == len(people) == 12
+    assert {"labels", "none", "unsure"} <= set(judgements["kind"])
+
+
+def test_votes_are_the_judgements_counted(demo):
+    target = demo.target("emotions")
+    answered = demo.judgements[demo.judgements["kind"].isin(["labels", "none"])]
+    for row in range(0, IMAGES, 7):
+        rows = answered[answered["image_id"] == target.image_id[row]]
+        chosen = [label for labels in rows["labels"] for label in labels]
+        assert target.votes[row].tolist() == [chosen.count(label) for label in target.taxonomy.labels]
+        assert target.n[row] == len(rows)
+
+
+def test_the_same_arguments_give_the_same_bytes(demo, tmp_path):
+    again = write_demo(tmp_path / "again", images=IMAGES, seed=5)
+    assert again.fingerprint() == demo.fingerprint()
+    for file in demo.images["file"]:
+        assert again.image_path(file).read_bytes() == demo.image_path(file).read_bytes()
+
+
+def test_another_seed_gives_other_images(demo, tmp_path):
+    other = write_demo(tmp_path / "other", images=IMAGES, seed=6)
+    same = [
+        file
+        for file in demo.images["file"]
+        if other.image_path(file).read_bytes() == demo.image_path(file).read_bytes()
+    ]
+    assert not same
+    assert (other.truth["valence"] != demo.truth["valence"]).mean() > 0.9  # only cut-off values can agree
+
+
+def test_an_image_does_not_depend_on_how_many_are_drawn(demo, tmp_path):
+    fewer = write_demo(tmp_path / "fewer", images=10, seed=5)
+    pd.testing.assert_frame_equal(fewer.truth, demo.truth.head(10))
+    for file in fewer.images["file"]:
+        assert fewer.image_path(file).read_bytes() == demo.image_path(file).read_bytes()
+
+
+@pytest.mark.parametrize("taxonomy", builtin_names())
+def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
+    dataset = write_demo(tmp_path / "set", images=20, taxonomy=taxonomy)
+    assert dataset.target("emotions").taxonomy.name == taxonomy
+    assert dataset.target("emotions").votes.sum() > 0
+
+
+def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
+    own = tmp_path / "own.yaml"
+    place = "place: {{valence: {}, arousal: 0, source: me}}"
+    own.write_text(f"name: own\nlabels:\n  up: {{{place.format(1)}}}\n  down: {{{place.format(-1)}}}\n")
+    dataset = write_demo(tmp_path / "set", images=10, taxonomy=str(own))
+    own.unlink()
+    assert Dataset.open(dataset.root).target("emotions").taxonomy.labels == ("up", "down")
+
+
+def test_progress_hears_of_every_painting(tmp_path):
+    heard = []
+    write_demo(tmp_path / "set", images=7, progress=heard.append)
+    assert heard == [1] * 7
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path):
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_demo(tmp_path / "set", images=7, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"images": 0}, "images: expected at least 1, got 0"), ({"seed": -1}, "seed: .* at least 0, got -1")],
+)
+def test_bad_numbers_are_named_and_nothing_is_written(arguments, message, tmp_path):
+    with pytest.raises(BadInput, match=message):
+        write_demo(tmp_path / "set", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_taken_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(BadInput, match="not empty"):
+        write_demo(tmp_path, images=5)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,0 +1,126 @@
+"""What the built-in taxonomies say: checked against their sources and against each other."""
+
+import pytest
+
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+
+SIZES = {
+    "artemis-9": 9,
+    "ekman-6": 6,
+    "ekman-7": 7,
+    "emotic-26": 26,
+    "mikels-8": 8,
+    "parrott-2": 2,
+    "parrott-25": 25,
+    "parrott-6": 6,
+    "plutchik-8": 8,
+    "polarity-2": 2,
+    "polarity-3": 3,
+}
+
+# Pleasure, arousal and dominance as Russell & Mehrabian (1977) print them, for the words most relied on.
+PRINTED = {
+    "angry": (-0.51, 0.59, 0.25),
+    "disgusted": (-0.60, 0.35, 0.11),
+    "fearful": (-0.64, 0.60, -0.43),
+    "sad": (-0.63, -0.27, -0.33),
+    "joyful": (0.76, 0.48, 0.35),
+    "happy": (0.81, 0.51, 0.46),
+    "surprised": (0.40, 0.67, -0.13),
+    "excited": (0.62, 0.75, 0.38),
+    "confused": (-0.53, 0.27, -0.32),
+    "enraged": (-0.44, 0.72, 0.32),
+    "hopeful": (0.51, 0.23, 0.14),
+}
+
+
+def test_these_and_no_others_are_built_in():
+    assert {name: len(get_taxonomy(name)) for name in builtin_names()} == SIZES
+
+
+def test_webemo_ids_and_spellings_are_kept():
+    labels = get_taxonomy("parrott-25").labels
+    assert [labels[i] for i in (0, 1, 2, 11, 19, 24)] == [
+        "affection",
+        "cheerfullness",
+        "confusion",
+        "irritabilty",
+        "sadness",
+        "zest",
+    ]
+
+
+def test_webemo_primaries_and_the_one_without():
+    parrott = get_taxonomy("parrott-25")
+    assert set(parrott.labels) - set(parrott.parents) == {"confusion"}
+    counts = {p: list(parrott.parents.values()).count(p) for p in get_taxonomy("parrott-6").labels}
+    assert counts == {"love": 3, "joy": 7, "surprise": 1, "anger": 5, "sadness": 6, "fear": 2}
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_parents_are_labels_of_the_parent_taxonomy(name):
+    taxonomy = get_taxonomy(name)
+    if taxonomy.parent is None:
+        assert not taxonomy.parents
+    else:
+        assert set(taxonomy.parents.values()) <= set(get_taxonomy(taxonomy.parent).labels)
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_places_have_sources_and_agree_with_the_parent_polarity(name):
+    taxonomy = get_taxonomy(name)
+    for label, place in taxonomy.places.items():
+        assert all(-1 <= axis <= 1 for axis in (place.valence, place.arousal, place.dominance)), label
+        assert place.source.startswith(("Russell & Mehrabian 1977: ", "placed by affectml")), label
+        if taxonomy.parents.get(label) in ("positive", "negative"):
+            assert (place.valence > 0) == (taxonomy.parents[label] == "positive"), label
+
+
+def test_only_neutral_and_something_else_have_no_place():
+    without = {label for name in builtin_names() for label in _unplaced(get_taxonomy(name))}
+    assert without == {"neutral", "something else"}
+
+
+def test_places_are_those_that_were_printed():
+    seen = set()
+    for name in builtin_names():
+        for place in get_taxonomy(name).places.values():
+            word = place.source.removeprefix("Russell & Mehrabian 1977: ")
+            if word in PRINTED:
+                assert (place.valence, place.arousal, place.dominance) == PRINTED[word]
+                seen.add(word)
+    assert seen == set(PRINTED)
+
+
+def test_a_word_means_one_place_wherever_it_stands():
+    places = {}
+    for name in builtin_names():
+        taxonomy = get_taxonomy(name)
+        for label, place in taxonomy.places.items():
+            for word in (label, *taxonomy.synonyms.get(label, ())):
+                assert places.setdefault(word, place) == place, f"{word} in {name}"
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_wheels_are_the_labels_in_another_order(name):
+    taxonomy = get_taxonomy(name)
+    if taxonomy.wheel:
+        assert sorted(taxonomy.wheel) == sorted(taxonomy.labels)
+        assert taxonomy.wheel_source
+
+
+def test_default_prompts_are_the_published_ones():
+    assert get_taxonomy("mikels-8").prompts()[1] == "a photo that evokes awe"
+    assert get_taxonomy("polarity-2").prompts() == [
+        "a photo that evokes a negative feeling",
+        "a photo that evokes a positive feeling",
+    ]
+
+
+def test_content_survives_a_round_trip():
+    for name in builtin_names():
+        assert Taxonomy.from_dict(get_taxonomy(name).to_dict()) == get_taxonomy(name)
+
+
+def _unplaced(taxonomy):
+    return set(taxonomy.labels) - set(taxonomy.places)
