@@ -90,7 +90,9 @@ def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.f
         loss = float(whole.loss(logits)) / total + l2 / 2 * float(weight.square().sum())
         return loss, gradient.numpy()
 
-    options = {"maxiter": 500, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-6}
+    # float32 cannot resolve the loss more finely than about 1e-7 of itself
+    ftol = 1e-9 if features.dtype == torch.float64 else 1e-7
+    options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
     return np.asarray(minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x)
 
 

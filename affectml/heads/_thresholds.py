@@ -14,7 +14,7 @@ _GLOBAL_CANDIDATES = 200
 _SWEEPS = 5
 
 
-def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 20.0) -> Tensor:
+def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 50.0) -> Tensor:
     """Thresholds [C] for scores [N, C] in [0, 1], so that `scores >= thresholds` has the best mean set F1.
 
     sets: the true label sets as 0/1 [N, C]. First one threshold for all labels; then, label by label and given
@@ -47,7 +47,9 @@ def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 
     # shrinkage 0 would make 0/0 of a label without positives: it keeps the common threshold
     trust = np.divide(positives, positives + shrinkage, out=np.zeros_like(positives), where=positives > 0)
     drawn = _expit(trust * _logit(own) + (1 - trust) * _logit(np.full_like(own, common)))
-    return torch.from_numpy(np.where(trust == 0, common, drawn))
+    # exact where nothing is drawn: a cut above 1, which lets nothing in, does not survive the logit
+    exact = [(trust == 0) | (own == common), trust == 1]
+    return torch.from_numpy(np.select(exact, [np.full_like(own, common), own], drawn))
 
 
 def apply_thresholds(scores: ArrayLike, thresholds: ArrayLike) -> Tensor:

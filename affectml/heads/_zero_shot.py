@@ -39,7 +39,7 @@ class ZeroShotHead(Head):
 
     def __init__(self, texts: ArrayLike, config: ZeroShotConfig | None = None) -> None:
         super().__init__(config)
-        self.texts = normalize(as_matrix(texts, "texts", torch.float64))
+        self.texts = as_matrix(texts, "texts", torch.float64)
 
     def fit(
         self,
@@ -91,11 +91,11 @@ class ZeroShotHead(Head):
         return head
 
     def _logits(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
-        rows = self.texts if texts is None else normalize(as_matrix(texts, "texts", torch.float64))
+        rows = self.texts if texts is None else as_matrix(texts, "texts", torch.float64)
         if rows.shape[1] != self.texts.shape[1]:
             raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
         features = as_features(X, rows.shape[1]).double()
-        return self.config.logit_scale * (normalize(features) @ rows.T)
+        return self.config.logit_scale * (normalize(features) @ normalize(rows).T)
 
     def _centred(self, X: ArrayLike) -> Tensor:
         """Logits less their row mean: how an image's labels compare, without how near it is to text at all."""

@@ -1,0 +1,220 @@
+"""The promises every head keeps, asked of all of them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from affectml.errors import BadInput
+from affectml.heads import (
+    Head,
+    PriorHead,
+    SigmoidConfig,
+    SigmoidHead,
+    SoftmaxConfig,
+    SoftmaxHead,
+    ZeroShotHead,
+    load_head,
+)
+
+D, C = 6, 3
+TEXTS = np.random.default_rng(7).normal(size=(C, D))
+
+
+def quick(config_class):
+    return config_class(hidden=8, weight_decay=0.01, max_epochs=5)
+
+
+HEADS: dict[str, Callable[[], Head]] = {
+    "prior": PriorHead,
+    "softmax": lambda: SoftmaxHead(SoftmaxConfig()),
+    "softmax hidden": lambda: SoftmaxHead(quick(SoftmaxConfig)),
+    "sigmoid": lambda: SigmoidHead(SigmoidConfig()),
+    "sigmoid hidden": lambda: SigmoidHead(quick(SigmoidConfig)),
+    "zero_shot": lambda: ZeroShotHead(TEXTS),
+}
+
+
+@pytest.fixture(params=HEADS)
+def make(request) -> Callable[[], Head]:
+    return HEADS[request.param]
+
+
+def case(seed: int = 0, rows: int = 60):
+    """Features, and distributions that depend on them (so valid targets for every head)."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(rows, D)).astype(np.float32)
+    logits = features @ rng.normal(size=(D, C)) * 1.5
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return features, shares
+
+
+def predictions(head: Head, X) -> list[torch.Tensor]:
+    ways = [head.scores]
+    ways += [head.predict_distribution] if not isinstance(head, SigmoidHead) else []
+    ways += [head.predict_rates] if not isinstance(head, SoftmaxHead) else []
+    return [way(X) for way in ways]
+
+
+def test_scores_are_probabilities_as_detached_cpu_tensors(make):
+    X, P = case()
+    head = make().fit(X, P)
+    for predicted in predictions(head, X):
+        assert predicted.shape == (len(X), C)
+        assert predicted.device.type == "cpu"
+        assert not predicted.requires_grad
+        assert ((predicted >= 0) & (predicted <= 1)).all()
+
+
+def test_fit_returns_the_head_itself(make):
+    X, P = case()
+    head = make()
+    assert head.fit(X, P) is head
+
+
+def test_distributions_sum_to_one(make):
+    X, P = case()
+    head = make().fit(X, P)
+    if isinstance(head, SigmoidHead):
+        with pytest.raises(BadInput, match="predict_rates"):
+            head.predict_distribution(X)
+        return
+    assert torch.allclose(head.predict_distribution(X).sum(dim=1), torch.ones(len(X), dtype=torch.float64))
+
+
+def test_a_second_fit_forgets_the_first(make):
+    X, P = case(0)
+    other_X, other_P = case(1)
+    once = make().fit(X, P)
+    twice = make().fit(other_X, other_P).tune_thresholds(other_X, other_P.round()).fit(X, P)
+    assert all(torch.equal(a, b) for a, b in zip(predictions(once, X), predictions(twice, X), strict=True))
+    assert twice.thresholds_ is None
+    assert twice.report_ == once.report_
+
+
+def test_same_seed_same_bits(make, tmp_path):
+    X, P = case()
+    for name in ("a", "b"):
+        make().fit(X, P, generator=torch.Generator().manual_seed(5)).save(tmp_path / name)
+    for file in ("head.json", "head.safetensors"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_the_global_random_state_neither_matters_nor_moves(make):
+    X, P = case()
+    torch.manual_seed(1)
+    first = make().fit(X, P).scores(X)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    second = make().fit(X, P).scores(X)
+    assert torch.equal(first, second)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("convert", [np.float16, np.float32, np.float64, torch.float16, torch.bfloat16])
+def test_any_float_type_as_array_or_tensor(make, convert):
+    X, P = case()
+    rough = torch.from_numpy(X).to(torch.bfloat16).float()  # values that every one of the types can hold
+    given = rough.to(convert) if isinstance(convert, torch.dtype) else rough.numpy().astype(convert)
+    head = make().fit(rough, P)
+    same = make().fit(given, P)
+    assert torch.allclose(head.scores(rough), same.scores(given), atol=1e-4)
+
+
+def test_inputs_are_left_alone(make):
+    X, P = case()
+    X0, P0 = X.copy(), P.copy()
+    make().fit(X, P, val=(X, P)).scores(X)
+    np.testing.assert_array_equal(X, X0)
+    np.testing.assert_array_equal(P, P0)
+
+
+def test_a_loaded_head_predicts_the_same(make, tmp_path):
+    X, P = case()
+    head = make().fit(X, P).tune_thresholds(X, (P > 0.3).astype(int))
+    head.save(tmp_path)
+    loaded = load_head(tmp_path)
+    assert type(loaded) is type(head)
+    assert loaded.config == head.config
+    assert loaded.report_ == head.report_
+    assert torch.equal(loaded.predict_sets(X), head.predict_sets(X))
+    assert all(torch.equal(a, b) for a, b in zip(predictions(head, X), predictions(loaded, X), strict=True))
+
+
+def test_rows_are_predicted_independently(make):
+    X, P = case()
+    head = make().fit(X, P)
+    one_by_one = torch.cat([head.scores(row[None]) for row in X])
+    assert torch.allclose(head.scores(X), one_by_one, atol=1e-12)
+
+
+def test_sets_need_thresholds(make):
+    X, P = case()
+    head = make().fit(X, P)
+    with pytest.raises(BadInput, match="tune_thresholds"):
+        head.predict_sets(X)
+    sets = head.tune_thresholds(X, (P > 0.3).astype(int)).predict_sets(X)
+    assert sets.shape == (len(X), C)
+    assert sets.dtype == torch.int64
+    assert set(sets.unique().tolist()) <= {0, 1}
+
+
+def test_an_unfitted_head_says_so(make, tmp_path):
+    head = make()
+    if isinstance(head, ZeroShotHead):
+        with pytest.raises(BadInput, match="call fit"):
+            head.predict_rates(case()[0])
+        return
+    with pytest.raises(BadInput, match="call fit"):
+        head.scores(case()[0])
+    with pytest.raises(BadInput, match="call fit"):
+        head.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_fit_leaves_the_last_one(make):
+    X, P = case()
+    head = make().fit(X, P)
+    before = head.scores(X)
+    with pytest.raises(BadInput):
+        head.fit(X, P[:-1])
+    assert torch.equal(before, head.scores(X))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda X, P: (with_cell(X, 4, np.nan), P), "X: row 4 .*NaN"),
+        (lambda X, P: (X, with_cell(P, 2, np.inf)), "targets: row 2 .*infinite"),
+        (lambda X, P: (X[:, 0], P), "X: expected a matrix"),
+        (lambda X, P: (X, P[:-1]), "59 rows for 60 rows"),
+        (lambda X, P: (X, P - 0.5), "targets: row 0 .*outside 0..1"),
+        (lambda X, P: (X[:0], P[:0]), "expected a matrix with rows"),
+        (lambda X, P: (X.astype(str).astype(object), P), "X: not a numeric"),
+    ],
+)
+def test_bad_arrays_are_named(make, spoil, message):
+    X, P = spoil(*case())
+    with pytest.raises(BadInput, match=message):
+        make().fit(X, P)
+
+
+def with_cell(table, row, value):
+    table = table.copy()
+    table[row, 1] = value
+    return table
+
+
+def test_other_features_than_fitted_on_are_refused(make):
+    X, P = case()
+    head = make().fit(X, P)
+    with pytest.raises(BadInput, match=r"features per row"):
+        head.scores(X[:, :-1])
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name != "prior"])
+def test_val_of_other_labels_is_refused(name):
+    X, P = case()
+    with pytest.raises(BadInput, match="labels, expected 3"):
+        HEADS[name]().fit(X, P, val=(X, np.full((len(X), 2), 0.5)))
