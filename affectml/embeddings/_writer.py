@@ -24,7 +24,8 @@ class StoreWriter:
     """Adds rows to DATASET/embeddings/SLUG, one shard at a time; a context manager that holds the store's lock.
 
     A shard is written under a temporary name and renamed, then the ids table that names it is. A kill between
-    the two leaves a shard that no id names; the next one takes its number.
+    the two leaves a shard that no id names; the next one takes its number. Half-written temporary files of a
+    killed run are removed by the next.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class StoreWriter:
         except Timeout:
             raise BadDataset(f"{self.folder}: another process is writing to it; wait for it to end") from None
         try:
+            for litter in self.folder.glob(".*.tmp"):  # of a run that was killed while writing
+                litter.unlink()
             self._describe()
             self.store = EmbeddingStore.open(self.folder)
             self._table = self.store.table

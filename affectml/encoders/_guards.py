@@ -74,18 +74,19 @@ def check_activation(quick: bool, published: Published, where: str) -> None:
     )
 
 
-def preprocessing_for_file(path: Path, architecture: str, published: Published | None) -> dict[str, Any]:
+def preprocessing_for_file(path: Path, architecture: str, quick: bool, published: Published | None) -> dict[str, Any]:
     """mean, std, interpolation and resize mode for a weights file, from the architecture's published weights.
 
-    A file does not say how its images were prepared. What all published weights of the architecture agree on
-    is taken; where they disagree, or there are none, the most common choice (OpenAI's) with a warning.
+    A file does not say how its images were prepared. What all published weights of the architecture with this
+    activation agree on is taken; where they disagree the most common choice, where there are none OpenAI's, both
+    with a warning.
     """
     if published is not None:
         return _preprocessing(published[2])
     base = architecture.removesuffix("-quickgelu")
     seen: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for arch, tag, entry in _table():
-        if arch.removesuffix("-quickgelu") == base:
+        if arch.removesuffix("-quickgelu") == base and bool(entry.get("quick_gelu")) == quick:
             choice = _preprocessing(entry)
             seen.setdefault(str(choice), (choice, []))[1].append(tag)
     if len(seen) == 1:

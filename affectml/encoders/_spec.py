@@ -202,7 +202,7 @@ def _built_in(architecture: str, pretrained: str) -> Source:
             f"taken, as {architecture} says (if it was QuickGELU, use {architecture}-quickgelu:{pretrained})",
             stacklevel=4,
         )
-    preprocessing = preprocessing_for_file(path, architecture, published)
+    preprocessing = preprocessing_for_file(path, architecture, quick, published)
     return Source(architecture, path, digest, architecture, str(path), preprocessing)
 
 

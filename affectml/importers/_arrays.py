@@ -106,10 +106,11 @@ def _load(file: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
     if file.is_dir():
         raise BadInput(f"{file} is a folder; expected an .npz, or an .npy with a CSV (--csv)")
     try:
-        content = np.load(file, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
+        # Opened here: np.load leaves a damaged .npz open.
+        with file.open("rb") as handle:
+            content = np.load(handle, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
             return {key: content[key] for key in content.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
         if "allow_pickle" in str(error):

@@ -1,0 +1,321 @@
+"""A store survives whatever happens to the run that fills it, and never says more than it has."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.embeddings import EmbeddingStore, StoreWriter, embed_dataset
+from affectml.encoders import load_encoder, read_image
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_clip):
+    return load_encoder(f"local-dir:{tiny_clip}", threads=1)
+
+
+def make_dataset(folder: Path, count: int, **columns: list) -> Dataset:
+    (folder / "images").mkdir(parents=True)
+    for i in range(count):
+        noise = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"images/{i}.png")
+    ids = [f"i{i}" for i in range(count)]
+    table = pd.DataFrame({"image_id": ids, "file": [f"images/{i}.png" for i in range(count)], **columns})
+    return write_dataset(folder, DatasetMeta(name="noise", construct="evoked", targets={}), table, {})
+
+
+def rewrite(dataset: Dataset, table: pd.DataFrame) -> Dataset:
+    table.to_parquet(dataset.root / "images.parquet", index=False)
+    return Dataset.open(dataset.root)
+
+
+def add_row(dataset: Dataset, **row: str) -> Dataset:
+    return rewrite(dataset, pd.concat([dataset.images, pd.DataFrame([row])], ignore_index=True))
+
+
+def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 10)
+    summary = embed_dataset(dataset, encoder, batch_size=3, shard_size=4)
+    assert (summary.done, summary.skipped_existing, summary.unreadable) == (10, 0, [])
+    assert summary.seconds > 0
+    assert summary.images_per_second == pytest.approx(10 / summary.seconds)
+    store = EmbeddingStore.for_dataset(dataset)
+    assert sorted(p.name for p in store.folder.glob("*.npy")) == [f"shard-0000{i}.npy" for i in range(3)]
+    asked = ["i9", "i0", "i9", "i4"]
+    wanted = encoder.encode_images([read_image(dataset.root / f"images/{i[1:]}.png") for i in asked]).numpy()
+    got = store.rows(asked)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, wanted, atol=1e-3)  # float16 on disk
+    assert np.load(store.folder / "shard-00000.npy").dtype == np.float16
+    assert store.identity == encoder.identity
+    assert store.logit_scale == encoder.logit_scale
+    assert store.rows([]).shape == (0, store.dim)
+
+
+def test_only_what_is_new_is_embedded(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 6)
+    everything = dataset.images
+    dataset = rewrite(dataset, everything.iloc[:4])
+    first = embed_dataset(dataset, encoder).store.rows(["i0", "i3"])
+    dataset = rewrite(dataset, everything)
+    assert EmbeddingStore.for_dataset(dataset).missing(["i5", "i0", "i4"]) == ["i5", "i4"]
+    with pytest.raises(BadDataset, match="no embedding for image 'i5' \\(2 of 3 missing"):
+        EmbeddingStore.for_dataset(dataset).rows(["i5", "i0", "i4"])
+    summary = embed_dataset(dataset, encoder)
+    assert (summary.done, summary.skipped_existing) == (2, 4)
+    np.testing.assert_array_equal(summary.store.rows(["i0", "i3"]), first)
+    assert embed_dataset(dataset, encoder).done == 0
+
+
+def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 9)
+    whole = (dataset.root / "images/2.png").read_bytes()
+    (dataset.root / "images/2.png").write_bytes(whole[: len(whole) // 2])
+    (dataset.root / "images/5.png").write_bytes(b"not an image")
+    (dataset.root / "images/8.png").unlink()
+    summary = embed_dataset(dataset, encoder, batch_size=2, shard_size=4)
+    assert summary.done == 6
+    assert [(i, file) for i, file, _ in summary.unreadable] == [(f"i{i}", f"images/{i}.png") for i in (2, 5, 8)]
+    assert [reason.split(" (")[0] for _, _, reason in summary.unreadable] == [
+        "cannot be read whole",
+        "not an image that Pillow can read",
+        "no such file",
+    ]
+    listed = pd.read_csv(summary.store.folder / "unreadable.csv")
+    assert listed["image_id"].tolist() == ["i2", "i5", "i8"]
+    assert summary.store.missing(["i1", "i2", "i5"]) == ["i2", "i5"]
+
+    (dataset.root / "images/2.png").write_bytes(whole)
+    summary = embed_dataset(dataset, encoder)
+    assert (summary.done, summary.skipped_existing, len(summary.unreadable)) == (1, 6, 2)
+    shutil.copy(dataset.root / "images/0.png", dataset.root / "images/5.png")
+    shutil.copy(dataset.root / "images/0.png", dataset.root / "images/8.png")
+    assert embed_dataset(dataset, encoder).unreadable == []
+    assert not (summary.store.folder / "unreadable.csv").exists()
+
+
+def test_rows_without_a_file_are_named(tmp_path, encoder):
+    dataset = add_row(make_dataset(tmp_path / "d", 3), image_id="remote", url="https://example.org/a.jpg")
+    dataset = add_row(dataset, image_id="nothing")
+    summary = embed_dataset(dataset, encoder)
+    assert (summary.done, summary.url_only, summary.no_image) == (3, ["remote"], ["nothing"])
+    alone = rewrite(dataset, dataset.images[dataset.images["file"].isna()])
+    with pytest.raises(BadDataset, match="names no image file to embed \\(1 rows with a url only, 1 with neither"):
+        embed_dataset(alone, encoder)
+
+
+def test_no_readable_image_at_all_is_an_error(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 2)
+    for i in range(2):
+        (dataset.root / f"images/{i}.png").write_bytes(b"")
+    with pytest.raises(BadDataset, match="none of its 2 images could be read; the first: not an image"):
+        embed_dataset(dataset, encoder)
+    with pytest.raises(BadDataset, match="no embeddings yet; run `affectml embed"):
+        EmbeddingStore.for_dataset(dataset)
+
+
+def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
+    dataset = add_row(make_dataset(tmp_path / "d", 2), image_id="x", file="../secret.png")
+    with pytest.raises(BadDataset, match=r"'\.\./secret\.png' leaves the data set's folder"):
+        embed_dataset(dataset, encoder)
+    assert not (dataset.root / "embeddings").exists()
+
+
+KILLED = """
+import sys, time
+from affectml.embeddings import embed_dataset
+from affectml.encoders import load_encoder
+
+encoder = load_encoder(sys.argv[2], threads=1)
+transform = encoder.preprocess
+def slow(image):
+    time.sleep(0.004)
+    return transform(image)
+encoder.preprocess = slow
+embed_dataset(sys.argv[1], encoder, batch_size=8, shard_size=16)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shards", [1, 4])
+def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encoder, shards):
+    dataset = make_dataset(tmp_path / "d", 160)
+    (dataset.root / "images/3.png").write_bytes(b"not an image")
+    whole = Path(shutil.copytree(dataset.root, tmp_path / "whole"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED, str(dataset.root), f"local-dir:{tiny_clip}"]
+    process = subprocess.Popen(command, env=environment)
+    folder = dataset.root / "embeddings" / encoder.identity.slug
+    deadline = time.monotonic() + 60
+    while not (folder / f"shard-{shards - 1:05d}.npy").exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    store = EmbeddingStore.open(folder)
+    kept = len(store.ids)
+    assert 16 * (shards - 1) - 1 <= kept < 160
+    assert np.isfinite(store.rows(store.ids)).all()
+    summary = embed_dataset(dataset, encoder, batch_size=8, shard_size=16)
+    assert summary.skipped_existing == kept
+    assert [row[0] for row in summary.unreadable] == ["i3"]
+    assert not list(folder.glob(".*.tmp"))
+    reference = embed_dataset(whole, encoder, batch_size=8, shard_size=16).store
+    ids = [i for i in dataset.images["image_id"] if i != "i3"]
+    assert summary.store.missing(ids) == []
+    np.testing.assert_array_equal(summary.store.rows(ids), reference.rows(ids))
+
+
+def test_a_kill_between_the_shard_and_its_ids(tmp_path, encoder, monkeypatch):
+    dataset = make_dataset(tmp_path / "d", 8)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("affectml.embeddings._writer.write_parquet", killed)
+        with pytest.raises(KeyboardInterrupt):
+            embed_dataset(dataset, encoder, shard_size=4)
+    folder = dataset.root / "embeddings" / encoder.identity.slug
+    assert (folder / "shard-00000.npy").exists()
+    assert len(EmbeddingStore.open(folder).ids) == 0
+    assert embed_dataset(dataset, encoder, shard_size=3).done == 8
+
+
+def test_two_runs_do_not_write_to_one_store(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 3)
+    with (
+        StoreWriter(dataset.root, encoder.identity),
+        pytest.raises(BadDataset, match="another process is writing to it"),
+    ):
+        embed_dataset(dataset, encoder)
+    assert embed_dataset(dataset, encoder).done == 3
+
+
+def test_two_identities_are_never_mixed(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 3)
+    folder = embed_dataset(dataset, encoder).store.folder
+    description = json.loads((folder / "encoder.json").read_text())
+    description["identity"]["activation"] = "gelu"
+    (folder / "encoder.json").write_text(json.dumps(description))
+    with pytest.raises(BadDataset, match=r"another encoder \(activation: quickgelu, not gelu\).*cannot be mixed"):
+        embed_dataset(dataset, encoder)
+
+
+def test_which_store_a_spec_means(tmp_path, tiny_clip, encoder):
+    dataset = make_dataset(tmp_path / "d", 3)
+    spec = f"local-dir:{tiny_clip}"
+    fp32 = embed_dataset(dataset, encoder).store.folder
+    bf16 = embed_dataset(dataset, load_encoder(spec, precision="bf16")).store.folder
+    with pytest.raises(BadDataset, match=f"several embedding stores.*{bf16.name}, {fp32.name}"):
+        EmbeddingStore.for_dataset(dataset)
+    with pytest.raises(BadDataset, match="several embedding stores"):
+        EmbeddingStore.for_dataset(dataset, spec)
+    assert EmbeddingStore.for_dataset(dataset, spec, precision="bf16").folder == bf16
+    assert EmbeddingStore.for_dataset(dataset, fp32.name).folder == fp32
+    with pytest.raises(BadDataset, match=r"no embeddings of ViT-B-32-quickgelu:openai \(it has: .*--encoder"):
+        EmbeddingStore.for_dataset(dataset, "ViT-B-32-quickgelu:openai")
+
+
+def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
+    dataset = make_dataset(tmp_path / "d", 2)
+    model = Path(shutil.copytree(tiny_clip, tmp_path / "model"))
+    embed_dataset(dataset, f"local-dir:{model}")
+    moved = Path(shutil.copytree(model, tmp_path / "moved"))
+    assert len(EmbeddingStore.for_dataset(dataset, f"local-dir:{moved}").ids) == 2
+    weights = model / "open_clip_model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"x")
+    with pytest.raises(BadDataset, match="no embeddings of local-dir"):
+        EmbeddingStore.for_dataset(dataset, f"local-dir:{model}")
+    shutil.rmtree(model)  # the weights have gone; their embeddings serve
+    assert len(EmbeddingStore.for_dataset(dataset, f"local-dir:{model}").ids) == 2
+
+
+def test_texts_are_encoded_once(tmp_path, tiny_clip, encoder):
+    dataset = make_dataset(tmp_path / "d", 2)
+    store = embed_dataset(dataset, encoder).store
+    with pytest.raises(EncoderUnavailable, match="these 2 texts are not cached"):
+        store.text_features(None, ["joy", "fear"])
+    asked = []
+
+    def factory():
+        asked.append(1)
+        return encoder
+
+    first = store.text_features(factory, ["joy", "fear"])
+    again = EmbeddingStore.open(store.folder).text_features(factory, ["joy", "fear"])
+    assert asked == [1]
+    np.testing.assert_array_equal(first, again)
+    assert torch.equal(torch.from_numpy(first), encoder.encode_texts(["joy", "fear"]))
+    np.testing.assert_array_equal(store.text_features(factory, ["fear", "joy"]), first[::-1])
+    assert len(asked) == 2
+    other = load_encoder(f"local-dir:{tiny_clip}", precision="bf16")
+    with pytest.raises(EncoderUnavailable, match=r"not the one that made these.*precision: bf16, not fp32"):
+        store.text_features(lambda: other, ["sadness"])
+
+
+def test_a_damaged_store_says_which_file(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 4)
+    folder = embed_dataset(dataset, encoder, shard_size=2).store.folder
+    shard = folder / "shard-00001.npy"
+    whole = shard.read_bytes()
+    for content in (whole[:-8], b"", np.zeros(3).tobytes()):
+        shard.write_bytes(content)
+        with pytest.raises(BadDataset, match=r"shard-00001\.npy: not a readable shard"):
+            EmbeddingStore.open(folder).rows(["i0"])
+    np.save(shard, np.zeros((1, 32), dtype=np.float16))
+    with pytest.raises(BadDataset, match=r"shard-00001\.npy: expected at least 2 rows of 32, got \(1, 32\)"):
+        EmbeddingStore.open(folder).rows(["i0"])
+    shard.unlink()
+    with pytest.raises(BadDataset, match=r"shard-00001\.npy: no such shard"):
+        EmbeddingStore.open(folder).rows(["i0"])
+    (folder / "ids.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BadDataset, match="not a readable ids table"):
+        _ = EmbeddingStore.open(folder).ids
+    for content in ("{", "[]", "{}"):
+        (folder / "encoder.json").write_text(content)
+        with pytest.raises(BadDataset, match=r"encoder\.json"):
+            EmbeddingStore.open(folder)
+    with pytest.raises(BadDataset, match="so it is no embedding store"):
+        EmbeddingStore.open(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["batch_size", "shard_size", "decode_threads"])
+def test_sizes_below_one(tmp_path, encoder, name):
+    dataset = make_dataset(tmp_path / "d", 1)
+    with pytest.raises(BadInput, match=f"{name} must be at least 1, got 0"):
+        embed_dataset(dataset, encoder, **{name: 0})
+
+
+def test_the_command_prints_what_was_done(tmp_path, tiny_clip):
+    from affectml.cli.embed import embed
+
+    dataset = make_dataset(tmp_path / "d", 3)
+    (dataset.root / "images/1.png").write_bytes(b"not an image")
+    app = typer.Typer()
+    app.command()(embed)
+    arguments = [str(dataset.root), "--encoder", f"local-dir:{tiny_clip}", "--threads", "1"]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0, shown.output
+    assert "images/s" in shown.output
+    assert "images/1.png: not an image" in " ".join(shown.output.split())
+    content = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert (content["done"], content["skipped_existing"]) == (0, 2)
+    assert content["unreadable"][0]["image_id"] == "i1"
+    assert len(content["fingerprint"]) == 64

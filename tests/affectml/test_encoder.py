@@ -1,0 +1,338 @@
+"""The right weights with the right activation and preprocessing, or an error that says which."""
+
+import hashlib
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from affectml.encoders import PRECISIONS, EncoderIdentity, load_encoder, local_weights
+from affectml.encoders._guards import published_as
+from affectml.encoders._spec import find
+from affectml.errors import BadInput, EncoderUnavailable
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch, tmp_path):
+    """As on a machine without a network and without a cache: nothing is waited for."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no-cache"))
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 255, (40 + i, 50, 3), dtype=np.uint8)) for i in range(5)]
+
+
+@pytest.fixture
+def copy(tiny_clip, tmp_path):
+    """A copy of the tiny encoder to spoil."""
+    return Path(shutil.copytree(tiny_clip, tmp_path / "model"))
+
+
+@pytest.fixture(scope="module")
+def tiny_arch(tiny_clip, tmp_path_factory):
+    """The tiny encoder as an architecture by name, with and without QuickGELU."""
+    folder = tmp_path_factory.mktemp("configs")
+    config = json.loads((tiny_clip / "open_clip_config.json").read_text())["model_cfg"]
+    (folder / "affectml-test-quickgelu.json").write_text(json.dumps(config))
+    (folder / "affectml-test.json").write_text(json.dumps({**config, "quick_gelu": False}))
+    open_clip.add_model_config(folder)
+    return "affectml-test"
+
+
+def test_embeddings_are_open_clips_own_normalised(tiny_clip, images):
+    encoder = load_encoder(f"local-dir:{tiny_clip}")
+    model, transform = open_clip.create_model_from_pretrained(f"local-dir:{tiny_clip}")
+    model.eval()
+    with torch.inference_mode():
+        wanted = model.encode_image(torch.stack([transform(image) for image in images]), normalize=True)
+        tokens = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")(["joy", "a sad dog"])
+        texts = model.encode_text(tokens, normalize=True)
+    got = encoder.encode_images(images)
+    assert got.dtype == torch.float32
+    assert got.shape == (5, encoder.dim) == (5, 32)
+    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(encoder.encode_texts(["joy", "a sad dog"]), texts, rtol=0, atol=1e-6)
+    torch.testing.assert_close(got.norm(dim=1), torch.ones(5), rtol=0, atol=1e-6)
+    assert encoder.logit_scale == pytest.approx(1 / 0.07)
+
+
+def test_the_identity_says_what_runs(tiny_clip):
+    identity = load_encoder(f"local-dir:{tiny_clip}").identity
+    digest = hashlib.sha256((tiny_clip / "open_clip_model.safetensors").read_bytes()).hexdigest()
+    assert identity.weights_sha256 == digest
+    assert identity.activation == "quickgelu"
+    assert identity.preprocessing["mean"] == [0.5, 0.5, 0.5]
+    assert identity.preprocessing["interpolation"] == "bilinear"
+    assert (identity.precision, identity.normalised, identity.dim, identity.has_text) == ("fp32", True, 32, True)
+    again = EncoderIdentity.from_json(json.loads(json.dumps(identity.to_json())))
+    assert again == identity
+    assert again.slug == identity.slug
+    with pytest.raises(BadInput, match="'presicion'; did you mean 'precision'"):
+        EncoderIdentity.from_json({**identity.to_json(), "presicion": "fp32"})
+
+
+def test_the_identity_does_not_know_where_the_weights_lie(tiny_clip, copy):
+    here, there = load_encoder(f"local-dir:{tiny_clip}"), load_encoder(f"local-dir:{copy}")
+    assert here.identity == there.identity
+    assert here.identity.slug == there.identity.slug
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_each_precision_gives_its_own_identity_and_nearly_the_same_rows(tiny_clip, images, precision):
+    reference = load_encoder(f"local-dir:{tiny_clip}")
+    encoder = load_encoder(f"local-dir:{tiny_clip}", precision=precision)
+    rows = encoder.encode_images(images)
+    assert rows.dtype == torch.float32
+    assert ((rows * reference.encode_images(images)).sum(1) > 0.995).all()
+    assert encoder.encode_texts(["joy"]).dtype == torch.float32
+    assert (encoder.identity.slug == reference.identity.slug) == (precision == "fp32")
+
+
+def test_one_thread_count_gives_one_result_and_is_given_back(tiny_clip, images):
+    before = torch.get_num_threads()
+    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
+    assert torch.equal(encoder.encode_images(images), encoder.encode_images(images))
+    assert torch.get_num_threads() == before
+    with pytest.raises(BadInput, match="at least one thread"):
+        load_encoder(f"local-dir:{tiny_clip}", threads=0)
+
+
+def test_no_images_and_no_texts(tiny_clip):
+    encoder = load_encoder(f"local-dir:{tiny_clip}")
+    assert encoder.encode_images([]).shape == (0, 32)
+    assert encoder.encode_texts([]).shape == (0, 32)
+    with pytest.raises(BadInput, match="a list of texts"):
+        encoder.encode_texts("joy")
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("affect-tinny", r"did you mean 'affect-tiny'\?.*local-dir:FOLDER"),
+        ("ViT-B-32", "ARCH:TAG"),
+        ("ViT-B/32:openai", "no architecture 'ViT-B/32'; did you mean 'ViT-B-32'"),
+        ("ViT-B-32:opennai", "neither a tag of ViT-B-32 nor a file; did you mean 'openai'"),
+        ("ViT-B-32:/nowhere/w.safetensors", "neither a tag of ViT-B-32 nor a file; no such file"),
+        ("ViT-B-32-quickgelu:laion2b_s34b_b79k", "ViT-B-32:laion2b_s34b_b79k exists"),
+        ("local-dir:/nowhere", "no such folder"),
+        ("hf-hub:", "a spec is"),
+    ],
+)
+def test_a_spec_that_names_nothing(spec, says):
+    with pytest.raises(EncoderUnavailable, match=says):
+        load_encoder(spec)
+
+
+def test_a_misspelt_precision_is_not_fp32():
+    with pytest.raises(BadInput, match="no precision 'pf16'; did you mean 'fp16'"):
+        load_encoder("affect-tiny", precision="pf16")
+
+
+@pytest.mark.parametrize(
+    ("spec", "repository"),
+    [
+        ("ViT-B-32-quickgelu:openai", "timm/vit_base_patch32_clip_224.openai"),
+        ("hf-hub:some/model", "some/model"),
+    ],
+)
+def test_weights_that_cannot_be_had_say_what_was_tried_and_what_would_do(spec, repository):
+    with pytest.raises(EncoderUnavailable) as caught:
+        load_encoder(spec)
+    message = str(caught.value)
+    assert repository in message
+    assert "/path/to/weights.safetensors" in message
+    assert "local-dir:FOLDER" in message
+    assert "'affect-tiny'" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("tag", ["openai", "laion400m_e32", "metaclip_400m"])
+def test_quickgelu_weights_do_not_run_with_gelu(tag):
+    with pytest.raises(EncoderUnavailable, match=r"trained with QuickGELU.*use the architecture ViT-B-32-quickgelu"):
+        load_encoder(f"ViT-B-32:{tag}")
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_b_32-quickgelu-laion400m_e31-d867053b.pth", "ViT-B-32-openai.safetensors", "openai.bin"]
+)
+def test_nor_do_they_from_a_file(tmp_path, name):
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(EncoderUnavailable, match=r"with QuickGELU, but would run with GELU"):
+        find(f"ViT-B-32:{tmp_path / name}")
+
+
+def test_nor_from_the_hubs_cache(tmp_path):
+    folder = tmp_path / "models--timm--vit_base_patch32_clip_224.openai" / "snapshots" / "0"
+    folder.mkdir(parents=True)
+    (folder / "open_clip_model.safetensors").write_bytes(b"weights")
+    with pytest.raises(EncoderUnavailable, match="with QuickGELU, but would run with GELU"):
+        find(f"ViT-B-32:{folder / 'open_clip_model.safetensors'}")
+
+
+def test_a_checksum_says_what_a_file_is_whatever_its_name():
+    openai = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"  # in OpenAI's own address
+    published = published_as(Path("renamed.pt"), openai, "ViT-B-32")
+    assert published is not None
+    assert published[1] == "openai"
+    assert published_as(Path("renamed.pt"), "0" * 64, "ViT-B-32") is None
+
+
+def test_gelu_weights_do_not_run_with_quickgelu(tmp_path):
+    path = tmp_path / "laion2b_s34b_b79k.safetensors"
+    path.write_bytes(b"weights")
+    with pytest.raises(EncoderUnavailable, match=r"with GELU, but would run with QuickGELU.*architecture ViT-B-32"):
+        find(f"ViT-B-32-quickgelu:{path}")
+
+
+def test_a_local_folder_of_quickgelu_weights_says_so_in_its_config(copy):
+    weights = copy / "open_clip_model.safetensors"
+    folder = copy / "models--timm--vit_base_patch32_clip_224.openai"
+    folder.mkdir()
+    weights.rename(folder / weights.name)
+    config = json.loads((copy / "open_clip_config.json").read_text())
+    config["model_cfg"]["quick_gelu"] = False
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(EncoderUnavailable, match="with QuickGELU, but would run with GELU"):
+        load_encoder(f"local-dir:{folder}")
+
+
+def test_a_weights_file_gets_its_architectures_preprocessing_not_openais(tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"weights")
+    siglip = find(f"ViT-B-16-SigLIP:{path}").preprocessing
+    assert siglip["mean"] == siglip["std"] == (0.5, 0.5, 0.5)
+    assert siglip["resize_mode"] == "squash"
+    openai = find(f"ViT-L-14-quickgelu:{path}").preprocessing
+    assert openai["mean"] == (0.48145466, 0.4578275, 0.40821073)
+    with (
+        pytest.warns(UserWarning, match="ViT-L-14 prepare images in different ways.*laion2b_s32b_b82k"),
+        pytest.warns(UserWarning, match="GELU or QuickGELU"),
+    ):
+        assert find(f"ViT-L-14:{path}").preprocessing["mean"] == openai["mean"]
+    named = path.rename(tmp_path / "laion2b_s32b_b82k.safetensors")
+    assert find(f"ViT-L-14:{named}").preprocessing["mean"] == (0.5, 0.5, 0.5)
+
+
+def test_a_file_that_says_nothing_of_its_activation_is_loaded_with_a_warning(tiny_clip, tiny_arch, images):
+    path = tiny_clip / "open_clip_model.safetensors"
+    with (
+        pytest.warns(UserWarning, match=rf"GELU or QuickGELU.*use {tiny_arch}-quickgelu:{path}"),
+        pytest.warns(UserWarning, match=f"no published weights of {tiny_arch}"),
+    ):
+        gelu = load_encoder(f"{tiny_arch}:{path}")
+    with pytest.warns(UserWarning, match="no published weights"):
+        quick = load_encoder(f"{tiny_arch}-quickgelu:{path}")
+    assert (gelu.identity.activation, quick.identity.activation) == ("gelu", "quickgelu")
+    assert gelu.identity.slug != quick.identity.slug
+    assert not torch.equal(gelu.encode_images(images), quick.encode_images(images))
+
+
+def test_a_known_configuration_is_called_by_its_name(tiny_clip, tiny_arch):
+    assert load_encoder(f"local-dir:{tiny_clip}").identity.architecture == f"{tiny_arch}-quickgelu"
+
+
+def test_no_weights_never_means_random_ones(copy):
+    (copy / "open_clip_model.safetensors").unlink()
+    with pytest.raises(EncoderUnavailable, match="no weights there"):
+        load_encoder(f"local-dir:{copy}")
+    (copy / "w.pt").write_bytes(b"weights")
+    with pytest.raises(EncoderUnavailable, match=r"w\.pt is not looked for: rename it to \.pth"):
+        load_encoder(f"local-dir:{copy}")
+
+
+def test_which_of_several_weights_is_not_guessed(copy):
+    weights = copy / "open_clip_model.safetensors"
+    shutil.copy(weights, copy / "epoch_1.safetensors")
+    assert find(f"local-dir:{copy}").weights == weights == local_weights(f"local-dir:{copy}")
+    weights.rename(copy / "epoch_2.safetensors")
+    with pytest.raises(EncoderUnavailable, match=r"several weights files \(epoch_1.safetensors, epoch_2.safetensors\)"):
+        load_encoder(f"local-dir:{copy}")
+
+
+def test_a_folder_without_its_configuration(copy):
+    (copy / "open_clip_config.json").write_text("{}")
+    with pytest.raises(EncoderUnavailable, match="no key model_cfg"):
+        load_encoder(f"local-dir:{copy}")
+    (copy / "open_clip_config.json").write_text("{")
+    with pytest.raises(EncoderUnavailable, match="not valid JSON"):
+        load_encoder(f"local-dir:{copy}")
+    (copy / "open_clip_config.json").unlink()
+    with pytest.raises(EncoderUnavailable, match="no open_clip_config"):
+        load_encoder(f"local-dir:{copy}")
+
+
+def test_weights_that_do_not_fit_lack_a_part_or_are_not_finite(copy):
+    path = copy / "open_clip_model.safetensors"
+    whole = load_file(path)
+    save_file({k: v for k, v in whole.items() if k != "visual.proj"}, path)
+    with pytest.raises(EncoderUnavailable, match=r"could not load open_clip_model\.safetensors.*visual\.proj"):
+        load_encoder(f"local-dir:{copy}")
+    whole["visual.proj"] = whole["visual.proj"] * float("nan")
+    save_file(whole, path)
+    with pytest.raises(EncoderUnavailable, match=r"visual\.proj has values that are not finite"):
+        load_encoder(f"local-dir:{copy}")
+    path.write_bytes(b"no safetensors")
+    with pytest.raises(EncoderUnavailable, match="could not load"):
+        load_encoder(f"local-dir:{copy}")
+
+
+class Payload:
+    """What a hostile weights file would hold."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+def test_a_pickle_is_not_run(copy, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (copy / "open_clip_model.safetensors").unlink()
+    torch.save({"state_dict": Payload()}, copy / "model.pth")
+    with pytest.raises(EncoderUnavailable, match="holds more than tensors"):
+        load_encoder(f"local-dir:{copy}")
+    with (copy / "model.pth").open("wb") as handle:
+        pickle.dump(Payload(), handle)
+    with pytest.raises(EncoderUnavailable):
+        load_encoder(f"local-dir:{copy}")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_torchscript_archive_is_named_as_such(tmp_path):
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), str(path))
+    with pytest.raises(EncoderUnavailable, match=r"TorchScript archive.*state_dict\(\) with safetensors"):
+        load_encoder(f"ViT-B-32-quickgelu:{path}")
+
+
+def test_a_tokenizer_that_does_not_fit_is_not_used(copy):
+    config = json.loads((copy / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["vocab_size"] = 100
+    (copy / "open_clip_config.json").write_text(json.dumps(config))
+    path = copy / "open_clip_model.safetensors"
+    weights = load_file(path)
+    weights["token_embedding.weight"] = weights["token_embedding.weight"][:100].clone()
+    save_file(weights, path)
+    encoder = load_encoder(f"local-dir:{copy}")
+    with pytest.raises(EncoderUnavailable, match="but the model has 100"):
+        encoder.encode_texts(["joy"])
+
+
+def test_importing_the_library_loads_neither_torch_nor_open_clip():
+    code = (
+        "import sys, affectml.encoders, affectml.embeddings, affectml.importers.embeddings, affectml.cli.embed;"
+        "print([m for m in ('torch', 'open_clip', 'streamlit') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,105 @@
+"""An image is read as people saw it, or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from affectml.encoders import read_image
+from affectml.errors import BadInput
+
+
+def pixels(path: Path) -> np.ndarray:
+    image = read_image(path)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def test_the_exif_orientation_is_applied(tmp_path):
+    image = Image.new("RGB", (4, 2), "black")
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held turned: show it rotated by 90 degrees clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    read = pixels(tmp_path / "a.png")
+    assert read.shape == (4, 2, 3)
+    assert read[0, 1].tolist() == [255, 255, 255]
+
+
+def test_transparent_pixels_are_white_not_what_hides_below(tmp_path):
+    image = Image.new("RGBA", (2, 1), (10, 20, 30, 255))
+    image.putpixel((1, 0), (10, 20, 30, 0))
+    image.save(tmp_path / "a.png")
+    assert pixels(tmp_path / "a.png").tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+def test_a_palette_with_a_transparent_colour(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=0)
+    assert pixels(tmp_path / "a.png").tolist() == [[[255, 255, 255], [0, 255, 0]]]
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
+    assert pixels(tmp_path / "a.png")[0, :, 0].tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_of_an_animation_the_first_frame_is_read(tmp_path, suffix):
+    first, second = Image.new("RGB", (3, 3), "white"), Image.new("RGB", (3, 3), "black")
+    path = tmp_path / f"a.{suffix}"
+    first.save(path, save_all=True, append_images=[second], duration=100, lossless=True)
+    assert (pixels(path) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "CMYK", "HSV", "YCbCr"])
+def test_every_usual_mode_becomes_rgb(tmp_path, mode):
+    path = tmp_path / "a.tif"
+    if mode in ("HSV", "YCbCr"):
+        path = tmp_path / "a.jpg"
+        Image.new("RGB", (5, 4)).convert("YCbCr").save(path)
+    else:
+        Image.new(mode, (5, 4)).save(path)
+    assert pixels(path).shape == (4, 5, 3)
+
+
+def test_floating_point_pixels_are_refused(tmp_path):
+    Image.fromarray(np.array([[0.0, 0.5]], dtype=np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(BadInput, match=r"a\.tif: .*floating-point"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "tif", "bmp"])
+def test_an_image_cut_short_is_refused_not_filled_with_grey(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=rf"a\.{suffix}: "):
+        read_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG hardly"])
+def test_a_file_that_is_no_image(tmp_path, content):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.jpg: not an image"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_no_file_and_a_folder(tmp_path):
+    with pytest.raises(BadInput, match="no such file"):
+        read_image(tmp_path / "a.jpg")
+    with pytest.raises(BadInput, match="a folder, not an image"):
+        read_image(tmp_path)
+
+
+def test_a_decompression_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    Image.new("RGB", (200, 200)).save(tmp_path / "a.png")
+    for limit in (39_999, 100):  # a warning, and an error, of Pillow's
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(BadInput, match=r"a\.png: more than the safe"):
+            read_image(tmp_path / "a.png")
