@@ -1,5 +1,6 @@
 """Judgements of images by people: votes in, rates, sets and agreement out. No torch, no Streamlit."""
 
+from affectml_annotation.aggregation import Aggregate, aggregate, annotator_weights
 from affectml_annotation.agreement import (
     Alpha,
     Interval,
@@ -12,7 +13,9 @@ from affectml_annotation.agreement import (
     pairwise_agreement,
 )
 from affectml_annotation.anchoring import Anchoring, anchoring
-from affectml_annotation.errors import AnnotationError, BadCounts, BadJudgement, UnknownLabel
+from affectml_annotation.crowd import CrowdFit, fit_crowd_model
+from affectml_annotation.errors import AnnotationError, BadCounts, BadJudgement, MissingExtra, UnknownLabel
+from affectml_annotation.exchange.counts import read_counts
 from affectml_annotation.judgements import (
     ANSWERS,
     KINDS,
@@ -38,23 +41,29 @@ from affectml_annotation.smoothing import (
 __all__ = [
     "ANSWERS",
     "KINDS",
+    "Aggregate",
     "Alpha",
     "Anchoring",
     "AnnotationError",
     "BadCounts",
     "BadJudgement",
     "BetaPrior",
+    "CrowdFit",
     "DirichletPrior",
     "Interval",
+    "MissingExtra",
     "NominalAgreement",
     "Panel",
     "UnknownLabel",
     "Votes",
+    "aggregate",
     "anchoring",
     "annotator_report",
+    "annotator_weights",
     "count_votes",
     "encode",
     "fit_beta_prior",
+    "fit_crowd_model",
     "fit_dirichlet_prior",
     "found_labels",
     "group_agreement",
@@ -65,6 +74,7 @@ __all__ = [
     "label_sets_from_shares",
     "nominal_agreement",
     "pairwise_agreement",
+    "read_counts",
     "smoothed_rates",
     "smoothed_shares",
     "validate_judgements",

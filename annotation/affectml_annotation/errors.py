@@ -3,7 +3,8 @@
 AnnotationError (a ValueError: one line that says what was wanted, what came, and the way out)
 ├── BadJudgement     a row of a judgement table breaks the contract; the row is named
 ├── UnknownLabel     a label that the task does not have
-└── BadCounts        votes, numbers of people asked or shares that cannot be
+├── BadCounts        votes, numbers of people asked or shares that cannot be
+└── MissingExtra     an optional dependency that is not installed
 """
 
 from collections.abc import Sequence
@@ -32,3 +33,7 @@ class UnknownLabel(AnnotationError):
 
 class BadCounts(AnnotationError):
     """Votes, numbers of people asked, or shares that cannot be."""
+
+
+class MissingExtra(AnnotationError):
+    """An optional dependency that is not installed."""

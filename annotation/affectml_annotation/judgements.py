@@ -74,6 +74,13 @@ class Votes:
     votes: IntArray
     n: IntArray
 
+    def table(self) -> pd.DataFrame:
+        """As targets-NAME.parquet has them: image_id, n, then one column of votes per label."""
+        found = pd.DataFrame(self.votes, columns=list(self.labels))
+        found.insert(0, "image_id", self.image_id)
+        found.insert(1, "n", self.n)
+        return found
+
 
 def _where(row: int, judgements: pd.DataFrame) -> str:
     image, person = judgements["image_id"].iloc[row], judgements["annotator_id"].iloc[row]
@@ -85,6 +92,11 @@ def _first(mask: npt.NDArray[np.bool_]) -> int:
 
 
 def _check_columns(judgements: pd.DataFrame) -> None:
+    if isinstance(judgements, Votes):
+        raise BadJudgement(
+            "these are vote counts: who said what is not known, so nothing about single annotators or whole sets "
+            "can be computed; label_agreement, fit_beta_prior and label_sets take counts"
+        )
     missing = [name for name in REQUIRED if name not in judgements.columns]
     if missing:
         raise BadJudgement(

@@ -13,7 +13,7 @@ import pandas as pd
 from affectml_annotation.agreement.resampling import image_weights, interval
 from affectml_annotation.agreement.values import FloatArray, group_numbers, set_values
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import Rounds, count_votes, encode, found_labels
+from affectml_annotation.judgements import Rounds, Votes, count_votes, encode, found_labels
 
 
 def _per_label(weights: FloatArray, votes: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -37,8 +37,8 @@ def _per_label(weights: FloatArray, votes: FloatArray, n: FloatArray) -> tuple[F
 
 
 def label_agreement(
-    judgements: pd.DataFrame,
-    labels: Sequence[str],
+    judgements: pd.DataFrame | Votes,
+    labels: Sequence[str] | None = None,
     *,
     rounds: Rounds = "first",
     bootstrap: int = 0,
@@ -51,9 +51,14 @@ def label_agreement(
     Columns: label, answers (that hold it), prevalence (mean share over images), alpha (nominal Krippendorff on
     yes and no), ac1 (Gwet 2008), and alpha_low, alpha_high, ac1_low, ac1_high where `bootstrap` replicates over
     images were asked for. alpha is nan (undefined) for a label that everybody or nobody chose; both are nan
-    where no image has two answers. Arguments otherwise as for `krippendorff_alpha`.
+    where no image has two answers. Vote counts will do, as this needs to know how many, not who. Arguments
+    otherwise as for `krippendorff_alpha`.
     """
-    counted = count_votes(judgements, labels, rounds=rounds)
+    if isinstance(judgements, Votes):
+        counted = judgements
+    else:
+        names = tuple(labels) if labels is not None else found_labels(judgements)
+        counted = count_votes(judgements, names, rounds=rounds)
     votes, n = counted.votes.astype(np.float64), counted.n.astype(np.float64)
     share, alpha, ac1 = (part[0] for part in _per_label(np.ones((1, len(n))), votes, n))
     found = pd.DataFrame({

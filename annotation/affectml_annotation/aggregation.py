@@ -1,0 +1,301 @@
+"""From judgements to training targets, each with the rule that made it.
+
+What people said is `p_vote`; what a model of annotators believes is `p_model`. A result is one or the other.
+Sets become a distribution only by a rule that is named. Nobody is left out or weighted unless asked for.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from affectml_annotation.agreement.values import FloatArray
+from affectml_annotation.crowd import fit_crowd_model
+from affectml_annotation.errors import BadJudgement
+from affectml_annotation.judgements import Panel, Rounds, encode, found_labels
+from affectml_annotation.smoothing import (
+    BetaPrior,
+    fit_beta_prior,
+    fit_dirichlet_prior,
+    label_sets,
+    smoothed_rates,
+    smoothed_shares,
+)
+
+Method = Literal[
+    "votes", "shares", "smoothed", "weighted",
+    "one_choice", "one_choice_smoothed", "set_split", "normalised",
+    "posterior", "majority", "quorum", "minimum_votes", "mode",
+    "dawid_skene", "mace",
+]  # fmt: skip
+Kind = Literal["single", "sets", "rates", "distribution"]
+
+# What each method makes: kind of target, what its values are, and the vote rule of a distribution.
+MAKES: dict[str, tuple[Kind, str, str | None]] = {
+    "votes": ("rates", "votes", None),
+    "shares": ("rates", "shares", None),
+    "smoothed": ("rates", "shares", None),
+    "weighted": ("rates", "shares", None),
+    "one_choice": ("distribution", "votes", "one_choice"),
+    "one_choice_smoothed": ("distribution", "shares", "one_choice"),
+    "set_split": ("distribution", "shares", "set_split"),
+    "normalised": ("distribution", "shares", "normalised"),
+    "posterior": ("sets", "indicator", None),
+    "majority": ("sets", "indicator", None),
+    "quorum": ("sets", "indicator", None),
+    "minimum_votes": ("sets", "indicator", None),
+    "mode": ("single", "indicator", None),
+    "dawid_skene": ("rates", "shares", None),
+    "mace": ("rates", "shares", None),
+}
+MODELS = ("dawid_skene", "mace")
+
+
+@dataclass(frozen=True, eq=False)
+class Aggregate:
+    """A target made from judgements.
+
+    image_id [N], n [N] people who answered, values [N, C]; kind, values_are (votes, shares or indicator) and
+    vote_rule as in dataset.json; made_by: one sentence that says how; left_out: why images are missing, with
+    how many; annotators: what the method thinks of each, where it thinks anything.
+    """
+
+    method: Method
+    kind: Kind
+    values_are: str
+    vote_rule: str | None
+    labels: tuple[str, ...]
+    image_id: npt.NDArray[np.object_]
+    n: npt.NDArray[np.int64]
+    values: npt.NDArray[np.generic]
+    made_by: str
+    left_out: dict[str, int] = field(default_factory=dict)
+    annotators: pd.DataFrame | None = None
+
+    @property
+    def estimate(self) -> Literal["p_vote", "p_model"]:
+        """Whether the values are what people said or what a model of annotators believes."""
+        return "p_model" if self.method in MODELS else "p_vote"
+
+    @property
+    def p_vote(self) -> npt.NDArray[np.generic]:
+        """The values, if they are what people said; else an AttributeError that says what they are."""
+        if self.estimate != "p_vote":
+            raise AttributeError(f"{self.method} gives p_model, what a model of annotators believes, not p_vote")
+        return self.values
+
+    @property
+    def p_model(self) -> npt.NDArray[np.generic]:
+        """The values, if they are what a model believes; else an AttributeError that says what they are."""
+        if self.estimate != "p_model":
+            raise AttributeError(f"{self.method} gives p_vote, what people said, not p_model")
+        return self.values
+
+    def table(self) -> pd.DataFrame:
+        """The content of targets-NAME.parquet: image_id, n, then one column per label."""
+        found = pd.DataFrame(self.values, columns=list(self.labels))
+        found.insert(0, "image_id", self.image_id)
+        found.insert(1, "n", self.n)
+        return found
+
+
+def aggregate(
+    judgements: pd.DataFrame,
+    labels: Sequence[str] | None = None,
+    method: Method = "votes",
+    *,
+    image_ids: Sequence[str] | None = None,
+    minimum_people: int = 1,
+    tau: float = 1 / 3,
+    share: float = 0.5,
+    votes: int = 2,
+    ties: Literal["drop", "order"] = "drop",
+    weights: Mapping[str, float] | Literal["agreement"] | None = None,
+    fit_on: Collection[str] | None = None,
+    rounds: Rounds = "first",
+    seed: int = 0,
+) -> Aggregate:
+    """Aggregate a judgement table into a target.
+
+    method, and the options that only it reads:
+    rates: `votes` (integer counts beside n), `shares` (votes / n), `smoothed` (posterior mean under a Beta prior per
+    label), `weighted` (shares with `weights` per annotator; "agreement" takes `annotator_weights`).
+    distribution: `one_choice` (counts; each answer must be one label), `one_choice_smoothed` (Dirichlet), `set_split`
+    (each person's vote shared among their labels), `normalised` (shares divided by their sum).
+    sets: `posterior` (P(rate >= tau) >= 1/2), `majority` (more than half), `quorum` (at least `share`),
+    `minimum_votes` (at least `votes`). single: `mode`, the most chosen label; `ties` drops tied images or takes
+    the first in label order. Beliefs of a model of annotators: `dawid_skene`, `mace` (seeded by `seed`).
+
+    labels: without it, those that occur. Images with fewer than `minimum_people` answers are left out, and so
+    are those a distribution cannot be made of (only empty sets); `left_out` counts them. fit_on: the images
+    a prior is fitted on (train); without it, all. Raises BadJudgement or UnknownLabel naming the row.
+
+    >>> table = pd.DataFrame({
+    ...     "image_id": ["a", "a", "a"], "annotator_id": ["u", "v", "w"], "round": 1,
+    ...     "kind": ["labels", "labels", "none"], "labels": [["awe", "joy"], ["awe"], []],
+    ... })
+    >>> aggregate(table, method="votes").table().to_dict("records")
+    [{'image_id': 'a', 'n': 3, 'awe': 2, 'joy': 1}]
+    >>> aggregate(table, method="set_split").values.tolist()
+    [[0.75, 0.25]]
+    """
+    if method not in MAKES:
+        raise BadJudgement(f"method: expected one of {', '.join(MAKES)}, but received {method!r}")
+    if rounds == "all":
+        raise BadJudgement("aggregate: rounds='all' would count a person twice; choose a round, first or last")
+    names = tuple(labels) if labels is not None else found_labels(judgements)
+    panel = encode(judgements, names, image_ids, rounds=rounds).answers()
+    images = len(panel.image_ids)
+    n = np.bincount(panel.image, minlength=images).astype(np.int64)
+    k = _sum_by_image(panel, panel.chosen.astype(np.float64))
+    fit = np.ones(images, dtype=bool) if fit_on is None else np.isin(panel.image_ids, list(fit_on))
+    keep = n >= max(minimum_people, 1)
+    left_out = {f"fewer than {max(minimum_people, 1)} answers": int((~keep).sum())}
+    made_by, annotators = "", None
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares: FloatArray = k / n[:, None]
+    values: npt.NDArray[np.generic]
+    if method == "votes":
+        values, made_by = k.astype(np.int64), "people who chose each label, of the n who answered"
+    elif method == "shares":
+        values, made_by = shares, "votes / n"
+    elif method == "smoothed":
+        prior = fit_beta_prior(k[fit], n[fit])
+        values, made_by = smoothed_rates(k, n, prior), f"posterior mean under Beta priors ({_told(prior, names)})"
+    elif method == "weighted":
+        by_person = _weights(judgements, panel, weights, rounds)
+        w = by_person[panel.annotator]
+        total = np.bincount(panel.image, weights=w, minlength=images)
+        keep, left_out["total weight zero"] = keep & (total > 0), int((keep & (total <= 0)).sum())
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = _sum_by_image(panel, panel.chosen * w[:, None]) / total[:, None]
+        made_by = f"shares weighted by annotator ({'agreement' if weights == 'agreement' else 'given weights'})"
+        annotators = pd.DataFrame({"annotator_id": panel.annotator_ids, "weight": by_person})
+    elif method in ("one_choice", "one_choice_smoothed"):
+        _one_label_each(panel)
+        values, made_by = k.astype(np.int64), "votes of people who chose one label each"
+        if method == "one_choice_smoothed":
+            dirichlet = fit_dirichlet_prior(k[fit])
+            values = smoothed_shares(k, dirichlet)
+            made_by = f"posterior mean under Dirichlet({', '.join(f'{a:.3g}' for a in dirichlet.alpha)})"
+    elif method in ("set_split", "normalised"):
+        some = k.sum(axis=1) > 0
+        left_out["only empty sets"] = int((keep & ~some).sum())
+        keep &= some
+        if method == "set_split":
+            size = panel.chosen.sum(axis=1, keepdims=True)
+            k = _sum_by_image(panel, panel.chosen / np.maximum(size, 1))
+            made_by = "each person's vote shared among their labels; empty sets say nothing"
+        else:
+            made_by = "shares divided by their sum"
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = k / k.sum(axis=1, keepdims=True)
+    elif method == "posterior":
+        prior = fit_beta_prior(k[fit], n[fit])
+        values = label_sets(k, n, prior, tau)
+        made_by = f"P(rate >= {tau:.4g} | votes) >= 1/2 under Beta priors ({_told(prior, names)})"
+    elif method == "majority":
+        values, made_by = 2 * k > n[:, None], "labels that more than half of the people chose"
+    elif method == "quorum":
+        if not 0 < share <= 1:
+            raise BadJudgement(f"share: expected a share in (0, 1], but received {share}")
+        # on counts, with a tolerance: share * n is rarely exact in binary
+        values, made_by = k >= share * n[:, None] - 1e-9, f"labels that at least {share:.4g} of the people chose"
+    elif method == "minimum_votes":
+        values, made_by = k >= votes, f"labels with at least {votes} votes"
+    elif method == "mode":
+        top = k == k.max(axis=1, keepdims=True, initial=0)
+        clear = (k.max(axis=1, initial=0) > 0) & ((top.sum(axis=1) == 1) | (ties == "order"))
+        left_out["no single most chosen label"] = int((keep & ~clear).sum())
+        keep &= clear
+        values = np.arange(len(names)) == top.argmax(axis=1)[:, None]
+        made_by = "the most chosen label; " + ("ties left out" if ties == "drop" else "ties to the first label")
+    else:
+        believed = fit_crowd_model(panel, "mace" if method == "mace" else "dawid_skene", seed=seed)
+        values, annotators = believed.p_model, believed.annotators
+        made_by = f"p_model: {method} per label, through crowd-kit (a belief about one truth, not a share)"
+    kind, values_are, vote_rule = MAKES[method]
+    if values_are == "indicator":
+        values = values.astype(np.int64)
+    return Aggregate(
+        method=method,
+        kind=kind,
+        values_are=values_are,
+        vote_rule=vote_rule,
+        labels=names,
+        image_id=panel.image_ids[keep],
+        n=n[keep],
+        values=values[keep],
+        made_by=made_by + ("" if rounds == "first" else f"; rounds: {rounds}"),
+        left_out={reason: count for reason, count in left_out.items() if count},
+        annotators=annotators,
+    )
+
+
+def annotator_weights(judgements: pd.DataFrame, labels: Sequence[str], *, rounds: Rounds = "first") -> pd.DataFrame:
+    """Weights from agreement: the inverse of a person's mean squared distance from the shares of the others.
+
+    Columns: annotator_id, error (mean over their images and labels of (choice - share of the others)^2), images,
+    and weight (1 / error, scaled to a mean of 1; 1 for whoever shares no image). Nobody gets zero. Weighting
+    by agreement silences minorities: a group that feels differently is outvoted twice. Look before you use it.
+    """
+    panel = encode(judgements, labels, rounds=rounds).answers()
+    n = np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.float64)
+    k = _sum_by_image(panel, panel.chosen.astype(np.float64))
+    shared = n[panel.image] >= 2
+    image, who, said = panel.image[shared], panel.annotator[shared], panel.chosen[shared].astype(np.float64)
+    others = (k[image] - said) / (n[image] - 1)[:, None]
+    people = len(panel.annotator_ids)
+    images = np.bincount(who, minlength=people)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.bincount(who, weights=((said - others) ** 2).mean(axis=1), minlength=people) / images
+    known = images > 0
+    weight = np.ones(people)
+    weight[known] = 1 / np.maximum(error[known], 1e-3)
+    weight[known] /= weight[known].mean() if known.any() else 1
+    return pd.DataFrame({"annotator_id": panel.annotator_ids, "error": error, "images": images, "weight": weight})
+
+
+def _sum_by_image(panel: Panel, values: FloatArray) -> FloatArray:
+    """Sums of per-judgement values [M, C] over the judgements of each image, [N, C]."""
+    images = len(panel.image_ids)
+    columns = [np.bincount(panel.image, weights=column, minlength=images) for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def _told(prior: BetaPrior, labels: Sequence[str]) -> str:
+    return ", ".join(f"{x} {a:.3g}/{b:.3g}" for x, a, b in zip(labels, prior.alpha, prior.beta, strict=True))
+
+
+def _one_label_each(panel: Panel) -> None:
+    wrong = panel.chosen.sum(axis=1) != 1
+    if wrong.any():
+        row = int(panel.row[np.flatnonzero(wrong)[0]])
+        raise BadJudgement(
+            f"judgement row {row}: one_choice expects one label in each answer; for sets choose set_split or "
+            "normalised, or keep them as rates (votes)"
+        )
+
+
+def _weights(
+    judgements: pd.DataFrame,
+    panel: Panel,
+    weights: Mapping[str, float] | Literal["agreement"] | None,
+    rounds: Rounds,
+) -> FloatArray:
+    if weights is None:
+        raise BadJudgement("weighted: expected weights, a mapping from annotator to weight, or 'agreement'")
+    if weights == "agreement":
+        table = annotator_weights(judgements, panel.labels, rounds=rounds)
+        weights = dict(zip(table["annotator_id"], table["weight"], strict=True))
+    seen = panel.annotator_ids[np.unique(panel.annotator)]
+    missing = [person for person in seen if person not in weights]
+    if missing:
+        raise BadJudgement(f"weights: none for annotator {missing[0]!r}; give everybody one (0 leaves them out)")
+    found = np.array([float(weights.get(person, 0.0)) for person in panel.annotator_ids])
+    if not (np.isfinite(found) & (found >= 0)).all():
+        raise BadJudgement("weights: expected finite numbers of zero or more")
+    return found

@@ -1,0 +1,244 @@
+"""Targets from judgements: each rule by hand, crowd-kit's traps, and simulated people whose truth is known."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from affectml.demo.annotators import Annotators, choice_chances, judge
+from affectml_annotation import (
+    BadCounts,
+    BadJudgement,
+    aggregate,
+    annotator_report,
+    annotator_weights,
+    count_votes,
+    encode,
+    fit_beta_prior,
+    fit_crowd_model,
+    krippendorff_alpha,
+    label_agreement,
+    read_counts,
+)
+
+LABELS = ("awe", "fear", "joy")
+COLUMNS = ["image_id", "annotator_id", "round", "kind", "labels"]
+TABLE = pd.DataFrame(
+    [
+        ("a", "u", 1, "labels", ["awe", "joy"]),
+        ("a", "v", 1, "labels", ["joy"]),
+        ("a", "w", 1, "none", []),
+        ("b", "u", 1, "labels", ["fear"]),
+        ("b", "v", 1, "skip", []),
+        ("c", "u", 1, "none", []),
+        ("c", "v", 1, "none", []),
+        ("d", "v", 1, "unsure", []),
+    ],
+    columns=COLUMNS,
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "expected"),
+    [
+        ("votes", {}, {"a": [1, 0, 2], "b": [0, 1, 0], "c": [0, 0, 0]}),
+        ("shares", {}, {"a": [1 / 3, 0, 2 / 3], "b": [0, 1, 0], "c": [0, 0, 0]}),
+        ("set_split", {}, {"a": [0.25, 0, 0.75], "b": [0, 1, 0]}),
+        ("normalised", {}, {"a": [1 / 3, 0, 2 / 3], "b": [0, 1, 0]}),
+        ("majority", {}, {"a": [0, 0, 1], "b": [0, 1, 0], "c": [0, 0, 0]}),
+        ("quorum", {"share": 1 / 3}, {"a": [1, 0, 1], "b": [0, 1, 0], "c": [0, 0, 0]}),
+        ("minimum_votes", {"votes": 2}, {"a": [0, 0, 1], "b": [0, 0, 0], "c": [0, 0, 0]}),
+        ("mode", {}, {"a": [0, 0, 1], "b": [0, 1, 0]}),
+        ("votes", {"minimum_people": 2}, {"a": [1, 0, 2], "c": [0, 0, 0]}),
+        ("weighted", {"weights": {"u": 2, "v": 1, "w": 1}}, {"a": [0.5, 0, 0.75], "b": [0, 1, 0], "c": [0, 0, 0]}),
+    ],
+)
+def test_each_rule_by_hand(method, options, expected):
+    found = aggregate(TABLE, LABELS, method, **options)
+    assert found.image_id.tolist() == list(expected)
+    np.testing.assert_allclose(np.asarray(found.values, dtype=float), list(expected.values()))
+
+
+def test_what_is_left_out_is_said():
+    assert aggregate(TABLE, LABELS, "votes").left_out == {"fewer than 1 answers": 1}
+    assert aggregate(TABLE, LABELS, "set_split").left_out == {"fewer than 1 answers": 1, "only empty sets": 1}
+
+
+def test_the_targets_table_holds_counts_and_nothing_else():
+    found = aggregate(TABLE, LABELS)
+    assert (found.kind, found.values_are, found.vote_rule) == ("rates", "votes", None)
+    assert found.table().to_dict("list") == {
+        "image_id": ["a", "b", "c"], "n": [3, 1, 2], "awe": [1, 0, 0], "fear": [0, 1, 0], "joy": [2, 0, 0],
+    }  # fmt: skip
+    assert found.table()["awe"].dtype == np.int64
+
+
+def test_tied_modes_are_dropped_or_taken_in_order():
+    tied = pd.DataFrame([("a", "u", 1, "labels", ["fear", "joy"])], columns=COLUMNS)
+    assert len(aggregate(tied, LABELS, "mode").image_id) == 0
+    assert aggregate(tied, LABELS, "mode", ties="order").values.tolist() == [[0, 1, 0]]
+
+
+def test_one_choice_refuses_sets_and_names_the_row():
+    with pytest.raises(BadJudgement, match=r"judgement row 0: one_choice expects one label"):
+        aggregate(TABLE, LABELS, "one_choice")
+    single = TABLE[TABLE["labels"].map(len) == 1]
+    assert aggregate(single, LABELS, "one_choice").values.tolist() == [[0, 0, 1], [0, 1, 0]]
+    smoothed = aggregate(single, LABELS, "one_choice_smoothed")
+    assert smoothed.vote_rule == "one_choice"
+    np.testing.assert_allclose(np.asarray(smoothed.values, dtype=float).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": "vote"}, "expected one of votes"),
+        ({"method": "weighted"}, "expected weights"),
+        ({"method": "weighted", "weights": {"u": 1}}, "none for annotator 'v'"),
+        ({"method": "weighted", "weights": {"u": 1, "v": -1, "w": 1}}, "zero or more"),
+        ({"method": "quorum", "share": 0}, "share"),
+        ({"method": "votes", "rounds": "all"}, "twice"),
+    ],
+)
+def test_bad_options_are_refused(options, words):
+    with pytest.raises(BadJudgement, match=words):
+        aggregate(TABLE, LABELS, **options)
+
+
+def test_what_people_said_and_what_a_model_believes_never_mix():
+    said, believed = aggregate(TABLE, LABELS, "shares"), aggregate(TABLE, LABELS, "dawid_skene")
+    assert said.estimate == "p_vote"
+    assert believed.estimate == "p_model"
+    with pytest.raises(AttributeError, match="not p_vote"):
+        _ = believed.p_vote
+    with pytest.raises(AttributeError, match="not p_model"):
+        _ = said.p_model
+    assert believed.made_by.startswith("p_model")
+
+
+def people(images=400, judges=5, labels=4, seed=0, spread=0.0):
+    """Simulated people of the demo set, with the true rates."""
+    random = np.random.default_rng(seed)
+    names = tuple("abcd"[:labels])
+    rates = random.beta(0.7, 1.5, size=(images, labels)).clip(0.02, 0.98)
+    panel = Annotators.draw(labels, random)
+    if spread:
+        decisive = np.exp(np.linspace(-spread, spread, len(panel.ids)))
+        panel = Annotators(panel.ids, panel.talkativeness * 0, panel.leaning * 0, decisive, panel.hesitancy)
+    ids = np.array([f"i{n}" for n in range(images)], dtype=object)
+    return judge(rates, names, ids, panel, random, judges=judges), rates, names, panel
+
+
+def test_shares_converge_to_the_true_rates():
+    error = {}
+    for judges in (3, 12):
+        table, rates, names, _ = people(judges=judges)
+        images = [f"i{n}" for n in range(len(rates))]
+        raw = aggregate(table, names, "shares", image_ids=images, minimum_people=1)
+        smooth = aggregate(table, names, "smoothed", image_ids=images)
+        kept = [int(i[1:]) for i in raw.image_id]
+        error[judges] = [float(np.mean((r.p_vote - rates[kept]) ** 2)) for r in (raw, smooth)]
+    assert error[12][0] < error[3][0] / 3
+    assert error[3][1] < error[3][0] * 0.75  # smoothing pays most where people are few
+    assert error[12][1] < error[12][0]
+
+
+def test_weights_rank_the_annotators_rightly():
+    """Decisive people are nearer to the others' shares than noisy ones; the panel's order is known."""
+    table, rates, names, panel = people(images=1500, spread=1.2)
+    chances = choice_chances(rates, panel)
+    true_error = ((chances - rates) ** 2 + chances * (1 - chances)).mean(axis=(1, 2))
+    found = annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
+    assert spearmanr(found["weight"], -true_error).statistic > 0.9
+    assert (found["weight"] > 0).all()
+    assert found["weight"].mean() == pytest.approx(1)
+
+
+def noisy(images=150, seed=0):
+    """Three careful people and two who guess, over a hidden yes-no truth for two labels."""
+    random = np.random.default_rng(seed)
+    truth = random.random((images, 2)) < [0.4, 0.2]
+    skill = {"u": 0.95, "v": 0.9, "w": 0.85, "x": 0.5, "y": 0.55}
+    rows = []
+    for image in range(images):
+        for person, right in skill.items():
+            chosen = np.where(random.random(2) < right, truth[image], ~truth[image])
+            said = np.array(["a", "b"])[chosen].tolist()
+            rows.append((f"i{image}", person, 1, "labels" if said else "none", said))
+    return pd.DataFrame(rows, columns=COLUMNS), truth, skill
+
+
+@pytest.mark.parametrize("method", ["dawid_skene", pytest.param("mace", marks=pytest.mark.slow)])
+def test_models_of_annotators_find_the_hidden_truth_better_than_votes(method):
+    table, truth, skill = noisy()
+    believed = aggregate(table, ["a", "b"], method)
+    votes = aggregate(table, ["a", "b"], "majority")
+    assert ((believed.p_model > 0.5) == truth).mean() > (votes.values.astype(bool) == truth).mean()
+    column = "specificity" if method == "dawid_skene" else "competence"
+    figures = believed.annotators.groupby("annotator_id")[column].mean()
+    assert figures[["u", "v", "w"]].min() > figures[["x", "y"]].max()
+    assert set(figures.index) == set(skill)
+
+
+def test_dawid_skene_is_crowd_kits_own_on_each_label():
+    from crowdkit.aggregation import DawidSkene
+
+    table, _, _ = noisy(images=40)
+    found = fit_crowd_model(encode(table, ["a", "b"]))
+    rows = pd.DataFrame({
+        "task": table["image_id"], "worker": table["annotator_id"],
+        "label": [int("b" in chosen) for chosen in table["labels"]],
+    })  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = DawidSkene(n_iter=100).fit_predict_proba(rows)[1].loc[[f"i{n}" for n in range(40)]]
+    np.testing.assert_allclose(found.p_model[:, 1], own, atol=1e-12)
+
+
+def test_images_with_only_empty_sets_stay_and_two_fits_share_nothing():
+    first = fit_crowd_model(encode(TABLE, LABELS))
+    again = fit_crowd_model(encode(TABLE[TABLE["image_id"] != "a"], LABELS))
+    assert np.isfinite(first.p_model[2]).all()
+    assert (first.p_model[2] < 0.5).all()
+    assert np.isnan(first.p_model[3]).all()
+    assert again.p_model.shape == (3, 3)
+    assert (again.p_model[:, 0][:2] == 0).all()
+
+
+def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data):
+    path = real_data / "ferplus" / "fer2013new.csv"
+    labels = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+    counted = read_counts(path, labels, image_column=None, not_answers=["unknown", "NF"])
+    published = pd.read_csv(path)
+    assert (counted.votes == published[labels].to_numpy()).all()
+    assert (counted.n == published[labels].sum(axis=1)).all()
+    assert len(counted.n) == 35887
+    agreement = label_agreement(counted).set_index("label")
+    assert agreement.loc["happiness", "alpha"] > agreement.loc["contempt", "alpha"] > 0
+    assert fit_beta_prior(counted.votes, counted.n).mean[1] == pytest.approx(0.28, abs=0.03)
+    for statistic in (annotator_report, krippendorff_alpha):
+        with pytest.raises(BadJudgement, match="who said what is not known"):
+            statistic(counted, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("image_id,awe,joy\na,1,2\na,0,1\n", "image 'a' stands in two rows"),
+        ("image_id,awe,joy\n,1,2\n", "row 0 has no image_id"),
+        ("image_id,awe,joy\na,1,0.5\n", "image 'a': expected a count, but received 0.5"),
+        ("image_id,awe,joy\na,1,-1\n", "image 'a'"),
+        ("image_id,awe,joy\na,1,\n", "image 'a'"),
+        ("image_id,awe\na,1\n", "no column 'joy'"),
+    ],
+)
+def test_impossible_counts_name_the_image(tmp_path, rows, words):
+    (tmp_path / "counts.csv").write_text(rows)
+    with pytest.raises(BadCounts, match=words):
+        read_counts(tmp_path / "counts.csv", ["awe", "joy"])
+
+
+def test_votes_and_counts_are_the_same_thing():
+    assert (aggregate(TABLE, LABELS).values == count_votes(TABLE, LABELS, ["a", "b", "c"]).votes).all()
