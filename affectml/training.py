@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from affectml.data import Dataset, Targets, check_new
 from affectml.data.splits import Split, split_dataset, split_table
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
-from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_mean
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
 from affectml.heads import (
     Head,
@@ -34,6 +34,7 @@ from affectml.runs import SCHEMA, Run, next_run_folder, surroundings
 
 Say = Callable[[str], None]
 
+HEADS = ("softmax", "sigmoid")
 DEMO = Path("data/demo")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
@@ -53,7 +54,7 @@ class TrainConfig:
     dataset: str | None = None
     multilabel: bool = False
     target: str | None = None
-    head: Literal["softmax", "sigmoid"] | None = None
+    head: str | None = None
     hidden: int = 0
     encoder: str | None = None
     tau: float = 1 / 3
@@ -238,8 +239,8 @@ def _with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, 
 def _head(config: TrainConfig, targets: Targets) -> Head:
     """The head asked for; refuses one that cannot learn this kind of target."""
     name = config.head or ("sigmoid" if config.multilabel else "softmax")
-    if name not in ("softmax", "sigmoid"):
-        raise BadInput(f"no head {name!r}: expected softmax or sigmoid")
+    if name not in HEADS:
+        raise BadInput(f"no head {name!r}{did_you_mean(name, HEADS)} (heads: {', '.join(HEADS)})")
     if name == "softmax" and config.multilabel:
         raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
     if name == "sigmoid" and not config.multilabel:

@@ -102,7 +102,7 @@ def interval_plot(metrics: Mapping[str, Any], measure: str) -> dict[str, Any] | 
     start, width = low - pad, high - low + 2 * pad
 
     def at(value: float) -> float:
-        return round(100 * (value - start) / width, 2)
+        return round(float(100 * (value - start) / width), 2)
 
     lines = [
         {"system": name, "value": number(s["value"]), "at": at(s["value"]), "low": at(s["low"]), "high": at(s["high"])}

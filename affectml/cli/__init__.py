@@ -1,0 +1,33 @@
+"""The command line. Commands parse, call the library and print; they decide nothing.
+
+Only here do errors become exit codes: 2 for what the user can mend, in one line on standard error.
+"""
+
+import sys
+
+from affectml.cli._app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Entry point of the `affectml` command."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if not _users(error):
+            raise
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _users(error: Exception) -> bool:
+    """Whether the user can mend it. Asked only once something went wrong: these imports are not light."""
+    from affectml.errors import AffectmlError
+    from affectml_annotation import AnnotationError
+    from affectml_metrics import MetricInputError
+
+    return isinstance(error, AffectmlError | AnnotationError | MetricInputError)

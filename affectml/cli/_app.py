@@ -1,0 +1,39 @@
+"""The Typer application and its commands. Nothing heavy is imported until a command runs."""
+
+from typing import Annotated
+
+import typer
+
+from affectml import __version__
+from affectml.cli.embed import embed
+from affectml.cli.import_ import app as import_app
+from affectml.cli.runs import demo_data, evaluate, predict, train
+
+app = typer.Typer(
+    name="affectml",
+    help="Multi-label affect: train and judge heads on frozen CLIP embeddings where several answers are right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(train)
+app.command()(predict)
+app.command()(evaluate)
+app.command("demo-data")(demo_data)
+app.command()(embed)
+app.add_typer(import_app, name="import")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"affectml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,44 @@
+"""Tables for people and JSON for programs, printed the same way by every command."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def print_json(value: Any) -> None:
+    """`value` as indented JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = True) -> None:
+    """A table on standard output; every column but the first is right-aligned unless `numbers` is false.
+
+    In a pipe or a log it is as wide as it needs to be. On a terminal too narrow for it, intervals move under
+    their values.
+    """
+    from rich.console import Console
+
+    cells = [[str(cell) for cell in row] for row in rows]
+    needed = Console(width=10_000).measure(_table(title, columns, cells, numbers)).maximum
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(needed, len(title)))
+    elif needed > console.width:
+        cells = [[cell.replace(" ±", "\n±") for cell in row] for row in cells]
+    console.print(_table(title, columns, cells, numbers))
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool) -> "Table":
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(escape(column), justify="right" if place and numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table

@@ -1,0 +1,100 @@
+"""train, predict, evaluate, demo-data: the commands around a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Seed = Annotated[int, typer.Option(help="Seed of every random choice; same seed, same result.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads for torch; part of what makes a result repeatable.", show_default="cores - 1"),
+]
+
+
+def train(
+    dataset: Annotated[
+        Path | None, typer.Argument(help="Data set folder.", show_default="the demo set, drawn in data/demo")
+    ] = None,
+    multilabel: Annotated[
+        bool, typer.Option("--multilabel", help="Predict rates and sets of labels instead of one answer.")
+    ] = False,
+    target: Annotated[str | None, typer.Option(help="Which target of the data set to learn.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="softmax or sigmoid.", show_default="sigmoid with --multilabel, else softmax")
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoder spec, e.g. ViT-B-32-quickgelu:openai or affect-tiny.",
+            show_default="the data set's only embedding store; else affect-tiny for the demo set "
+            "and ViT-B-32-quickgelu:openai for yours",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default="runs/NAME-NNN")] = None,
+    tau: Annotated[float, typer.Option(help="Rate from which a label belongs to an image's set.")] = 1 / 3,
+    seed: Seed = 0,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
+    from affectml.cli._runs_print import print_trained
+    from affectml.training import TrainConfig, train_run
+
+    config = TrainConfig(
+        dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
+        encoder=encoder, tau=tau, seed=seed, threads=threads,
+    )  # fmt: skip
+    print_trained(train_run(config, out=out, say=_say), as_json=json)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Predict labels for image files with a trained run."""
+    from affectml.cli._runs_print import print_predictions
+    from affectml.predicting import predict_images
+
+    print_predictions(predict_images(run, images, threads=threads), as_json=json)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    dataset: Annotated[Path, typer.Argument(help="Data set folder, with the run's labels.")],
+    target: Annotated[str | None, typer.Option(help="Which target of the data set to judge by.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write metrics.json of this evaluation.")] = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Judge a trained run on a data set: its test split, or all of it where it has none."""
+    from affectml.cli._runs_print import print_metrics
+    from affectml.predicting import evaluate_run
+
+    print_metrics(evaluate_run(run, dataset, target=target, out=out, threads=threads, say=_say), as_json=json)
+
+
+def demo_data(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    images: Annotated[int, typer.Option(min=20, help="How many paintings.")] = 2000,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators."""
+    from affectml.cli._print import print_json
+    from affectml.demo import write_demo
+
+    dataset = write_demo(out, images=images, seed=seed)
+    summary = {"dataset": str(out), "images": len(dataset.images), "judgements": len(dataset.judgements or [])}
+    print_json(summary) if json else typer.echo(
+        "{images} paintings, {judgements} judgements: {dataset}".format(**summary)
+    )
+
+
+def _say(line: str) -> None:
+    """Progress in words, on standard error, so that --json output stays clean."""
+    typer.echo(line, err=True)
