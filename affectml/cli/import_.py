@@ -151,14 +151,21 @@ def embeddings(
     taxonomy: Taxonomy = None,
     name: Name = None,
     construct: Construct = "query",
+    map_: Map = None,
+    question: Question = "",
+    source: Source = "",
+    licence: Licence = "",
     seed: Annotated[int, typer.Option(help="Seed for a validation split cut from train.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Import embeddings computed elsewhere, with their labels and splits."""
+    from affectml.importers import ImportSummary, parse_mapping
     from affectml.importers.embeddings import import_embeddings
 
+    mapping = parse_mapping(map_ or [])
     options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "seed": seed}
-    _show(import_embeddings(file, out, csv=csv, **options), json)
+    about: dict[str, Any] = {"question": question, "source": source, "licence": licence}
+    _show(ImportSummary.of(import_embeddings(file, out, csv=csv, mapping=mapping, **options, **about)), json)
 
 
 def _show(summary: Any, as_json: bool) -> None:

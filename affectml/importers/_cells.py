@@ -86,7 +86,8 @@ def parse_cells(table: Table, column: str, delimiter: str | None, known: Collect
 def _simple(cell: Any) -> Any:
     """Text, a tuple of texts, or None; whole numbers lose their .0."""
     if isinstance(cell, str):
-        return cell.strip() or None
+        text = cell.strip()
+        return None if text in ("", "nan", "NaN") else text  # what pandas writes for nothing is nobody's label
     if isinstance(cell, list | tuple | np.ndarray):
         return tuple(dict.fromkeys(str(_simple(part)) for part in cell))
     if _is_gap(cell):

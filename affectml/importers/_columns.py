@@ -22,6 +22,8 @@ LABEL = ("label", "labels", "emotion", "emotions", "class", "sentiment")
 # Numbers about an image or a rating that nobody means as a label.
 NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "dominance", "width", "height",
                         "seconds", "round", "repetition"})  # fmt: skip
+# How programs write that there is nothing; in a label's column each is an error that names the row.
+GAPS = ("", "nan", "na", "n/a", "null", "none")
 _IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$|^https?://", re.IGNORECASE)
 
 
@@ -85,11 +87,7 @@ def find_columns(
     image_id = pick(table, None, ("imageid",), "image_id")
     url = pick(table, url, URL, "--url-column")
     given_file = file
-    if file is None and url is not None and plain("image") not in map(plain, table.frame.columns):
-        others = [c for c in table.frame.columns if plain(c) in FILE]
-        file = pick(table, None, FILE, "--file-column") if others else None
-    else:
-        file = pick(table, file, FILE, "--file-column")
+    file = pick(table, file, FILE, "--file-column")
     if file is None and url is None:
         file = image_id or _file_by_content(table)
     split = pick(table, split, ("split",), "--split-column")
@@ -142,7 +140,10 @@ def tidy(cells: pd.Series) -> pd.Series:
         return cells
     filled = cells.where(cells != "", None)
     numeric = pd.to_numeric(filled, errors="coerce")
-    return numeric if (numeric.isna() == filled.isna()).all() and filled.notna().any() else filled
+    if filled.isna().all() or (numeric.isna() != filled.isna()).any():
+        return filled
+    whole = filled.isna().any() and (numeric.dropna() == numeric.dropna().round()).all()
+    return numeric.astype("Int64") if whole else numeric
 
 
 def _file_by_content(table: Table) -> str:
@@ -183,11 +184,11 @@ def _find_labels(
         if not named and not several:
             reason = "no column is called a label, and no two number columns have the names of emotions"
         elif several and not named:
-            reason = f"{', '.join(known)} are emotions, but what are {', '.join(unknown)}?"
+            reason = f"{', '.join(known)} are emotions, but what of {', '.join(unknown)}"
         else:
             reason = f"{', '.join([*named, *(known if several else [])])} could all hold the labels"
         raise BadInput(
-            f"{table.path}: {reason} Say where the labels are: --label-column NAME, or --label-columns A,B,... "
+            f"{table.path}: {reason}; say where the labels are: --label-column NAME, or --label-columns A,B,... "
             f"(columns: {', '.join(frame.columns)})"
         )
     if named:
@@ -205,7 +206,9 @@ def _is_numeric(cells: pd.Series) -> bool:
     head = cells.head(1000)
     if not (pd.api.types.is_object_dtype(head) or pd.api.types.is_string_dtype(head)):
         return bool(pd.api.types.is_numeric_dtype(head))
-    return bool(pd.to_numeric(head.astype(str), errors="coerce").notna().mean() > 0.5)
+    text = head.astype(str)
+    filled = text[head.notna() & ~text.str.casefold().isin(GAPS)]
+    return bool(pd.to_numeric(filled, errors="coerce").notna().mean() > 0.5) if len(filled) else False
 
 
 @cache

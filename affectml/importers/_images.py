@@ -14,7 +14,7 @@ from affectml.errors import BadInput
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 
-_UNUSUAL = re.compile(r"[\\:\0]|\.\.|//|/\./|/$")
+_UNUSUAL = re.compile(r"^[/.]|[\\:\0]|\.\.|//|/\./|/$")
 
 Placement = Literal["copy", "hardlink", "none"]
 
@@ -44,14 +44,17 @@ def problem_with(path: Path) -> str | None:
         return f"not readable as an image ({type(error).__name__})"
 
 
+def is_usual(name: str) -> bool:
+    """Whether a file name is below its root as it stands (the empty one is: it names nothing)."""
+    return not _UNUSUAL.search(name)
+
+
 def inside_name(name: str, root: Path, where: str) -> str:
     """A file name from a table as a POSIX path below `root`; raises BadInput if it leaves it.
 
     Backslashes are separators (no image of this field has one in its name); an absolute path is fine where
     it lies below `root`.
     """
-    if name[0] not in "/." and not _UNUSUAL.search(name):
-        return name
     plain = name.replace("\\", "/")
     if PureWindowsPath(plain).drive and not PurePosixPath(plain).is_absolute():
         raise BadInput(f"{where}: {name!r} has a drive; give paths relative to the folder of the images")

@@ -13,6 +13,7 @@ from affectml.importers._columns import Columns, numbers, pick, tidy
 from affectml.importers._labels import LabelPlan
 from affectml.importers._read import Table
 
+_TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
 _WORDS = ("none", "unsure", "skip", "flag")
 _OF_A_JUDGEMENT = ("intensities", "valence", "arousal", "suggestions_visible", "seconds", "at", "note", "purpose")
 
@@ -59,25 +60,27 @@ def judge(
     """
     from affectml_annotation import AnnotationError, count_votes
 
+    given_kind = _given_kind(table)
+    if given_kind is not None:
+        empty = "none"
+
     annotator = (
         pd.Series([f"anonymous-{place}" for place in table.place])
         if columns.annotator is None
         else _text(table, columns.annotator)
     )
     round_column = pick(table, None, ("round",), "round")
-    rounds = (
-        np.ones(len(table.frame), dtype=np.int64)
-        if round_column is None
-        else numbers(table, [round_column])[:, 0].astype(np.int64)
-    )
+    rounds = np.ones(len(table.frame), dtype=np.int64) if round_column is None else _rounds(table, round_column)
     kind, labels = (
         _from_cells(table, columns, plan, cells, words, empty)
         if cells is not None
         else _from_indicators(table, columns, plan)
     )
+    if given_kind is not None:
+        kind, labels = given_kind, [of if said == "labels" else [] for of, said in zip(labels, given_kind, strict=True)]
     found = pd.DataFrame(
         {
-            "event_id": [f"{table.unit}-{place}" for place in table.place],
+            "event_id": _event_ids(table),
             "image_id": image_ids,
             "annotator_id": annotator.to_numpy(),
             "round": rounds,
@@ -86,7 +89,7 @@ def judge(
         }
     )
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
-    for column in dict.fromkeys([*carried, *own]):
+    for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
     found, dropped = _one_each(table, found, duplicates)
     try:
@@ -107,6 +110,31 @@ def judge(
         people=None if columns.annotator is None else int(found["annotator_id"].nunique()),
         notes=tuple(dropped),
     )
+
+
+def _event_ids(table: Table) -> list[str]:
+    if "event_id" in table.frame.columns:
+        given = table.frame["event_id"]
+        if given.notna().all() and given.is_unique:
+            return [str(event) for event in given]
+    return [f"{table.unit}-{place}" for place in table.place]
+
+
+def _given_kind(table: Table) -> NDArray[Any] | None:
+    """The column `kind`, where it is a judgement table's and not the user's own of that name."""
+    from affectml_annotation import KINDS
+
+    if "kind" not in table.frame.columns or not table.frame["kind"].isin(KINDS).all():
+        return None
+    return table.frame["kind"].to_numpy(dtype=object)
+
+
+def _rounds(table: Table, column: str) -> NDArray[np.int64]:
+    rounds = numbers(table, [column])[:, 0]
+    if (rounds != np.round(rounds)).any():
+        row = int((rounds != np.round(rounds)).argmax())
+        raise BadInput(f"{table.where(row)}: column {column!r}: rounds are whole numbers, got {rounds[row]:g}")
+    return rounds.astype(np.int64)
 
 
 def _text(table: Table, column: str) -> pd.Series:

@@ -43,7 +43,8 @@ def read_table(path: str | Path, *, encoding: str = "utf-8", separator: str | No
     """Read a CSV, TSV or Parquet file; the content decides which, not the suffix.
 
     encoding: of a text file; a UTF-8 byte-order mark is taken off. separator: one character; found from the
-    header unless given. Headers lose spaces, brackets and quotes around them. Raises BadInput naming the
+    header unless given. Headers lose spaces, brackets and quotes around them; a
+    column without a name (a written index) is left out. Raises BadInput naming the
     line: another encoding, a row with more or fewer cells than the header, a header given twice or absent.
     """
     file = Path(path)
@@ -64,7 +65,7 @@ def _read_parquet(file: Path) -> Table:
     frame.columns = _headers([str(column) for column in frame.columns], file)
     if frame.empty:
         raise BadInput(f"{file}: no rows")
-    frame = frame.reset_index(drop=True)
+    frame = frame.loc[:, [bool(column) for column in frame.columns]].reset_index(drop=True)
     return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row")
 
 
@@ -128,7 +129,7 @@ def _read_text(file: Path, encoding: str, separator: str | None) -> Table:
     columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
     names = _headers([column[0] for column in columns], file)
     frame = pd.DataFrame(
-        {name: pd.Series(column[1:], dtype=object) for name, column in zip(names, columns, strict=True)}
+        {name: pd.Series(column[1:], dtype=object) for name, column in zip(names, columns, strict=True) if name}
     )
     return Table(file, frame, np.array(place[1:], dtype=np.int64), "line", tuple(notes))
 
@@ -152,11 +153,11 @@ def _find_separator(header: str, file: Path) -> str:
 
 def _headers(names: list[str], file: Path) -> list[str]:
     clean = [name.strip().strip("[]'\"").strip() for name in names]
-    clean = [name or f"column {at + 1}" for at, name in enumerate(clean)]
+    clean = ["" if name.startswith("Unnamed: ") else name for name in clean]
     for name in clean:
         if _LOOKS_LIKE_DATA.search(name):
             raise BadInput(f"{file}: the first line holds {name!r}, not names of columns; add a header line")
-    twice = [name for at, name in enumerate(clean) if name in clean[:at]]
+    twice = [name for at, name in enumerate(clean) if name and name in clean[:at]]
     if twice:
         raise BadInput(f"{file}: two columns are called {twice[0]!r}; rename one")
     return clean

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from affectml.data import Dataset
 
 SHOWN = 3  # names shown per reason; --json has them all
 
@@ -27,6 +32,32 @@ class ImportSummary:
     splits: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        dataset: "Dataset",
+        out: Path | None = None,
+        skipped: dict[str, list[str]] | None = None,
+        people: int | None = None,
+    ) -> "ImportSummary":
+        """What a written data set holds; `out` is where it will lie, if that is not where it lies now."""
+        first = next(iter(dataset.meta.targets.values())).resolve_taxonomy()
+        judgements = dataset.judgements
+        return cls(
+            name=dataset.name,
+            out=out or dataset.root,
+            construct=dataset.meta.construct,
+            images=len(dataset.images),
+            taxonomy=first.name,
+            labels=first.labels,
+            targets={name: target.kind for name, target in dataset.meta.targets.items()},
+            people=people,
+            judgements=None if judgements is None else len(judgements),
+            splits=_splits(dataset.images),
+            skipped=skipped or {},
+            notes=tuple(dataset.meta.notes),
+        )
 
     def rows(self) -> list[tuple[str, str]]:
         """(what, value) pairs for a two-column table."""
@@ -68,3 +99,10 @@ class ImportSummary:
         if self.people is not None:
             content["people"] = self.people
         return content
+
+
+def _splits(table: "pd.DataFrame") -> dict[str, int]:
+    if "split" not in table.columns:
+        return {}
+    counts = table["split"].value_counts()
+    return {name: int(counts[name]) for name in ("train", "val", "test") if name in counts}

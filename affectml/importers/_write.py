@@ -63,33 +63,12 @@ def write_draft(draft: Draft, out: str | Path, *, images: str, strict: bool, whe
         for name, target in targets.items():
             if target.empty:
                 raise BadInput(f"{where}: target {name}: no row is left (see the reasons: {dict(skipped)})")
-        write_dataset(temporary, draft.meta, table, targets, annotations)
-    first = next(iter(draft.meta.targets.values())).resolve_taxonomy()
-    return ImportSummary(
-        name=draft.meta.name,
-        out=folder,
-        construct=draft.meta.construct,
-        images=len(table),
-        taxonomy=first.name,
-        labels=first.labels,
-        targets={name: target.kind for name, target in draft.meta.targets.items()},
-        people=draft.people,
-        judgements=None if annotations is None else len(annotations),
-        splits=_splits(table),
-        skipped=dict(skipped),
-        notes=tuple(draft.meta.notes),
-    )
+        dataset = write_dataset(temporary, draft.meta, table, targets, annotations)
+        return ImportSummary.of(dataset, folder, dict(skipped), draft.people)
 
 
 def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
-
-
-def _splits(table: pd.DataFrame) -> dict[str, int]:
-    if "split" not in table.columns:
-        return {}
-    counts = table["split"].value_counts()
-    return {name: int(counts[name]) for name in ("train", "val", "test") if name in counts}
 
 
 def _unusable(bad: list[int], problems: list[str | None], sources: list[Path | None], total: int, where: str) -> str:

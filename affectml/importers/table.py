@@ -11,7 +11,7 @@ from affectml.data import DatasetMeta, check_new
 from affectml.data._schema import Construct, Kind, VoteRule
 from affectml.errors import BadInput, did_you_mean
 from affectml.importers._columns import Columns, find_columns, tidy
-from affectml.importers._images import check_placement, file_in_dataset, inside_name
+from affectml.importers._images import check_placement, file_in_dataset, inside_name, is_usual
 from affectml.importers._read import Table, read_table
 from affectml.importers._shapes import Request, from_judgements, from_label_column, from_label_columns
 from affectml.importers._summary import ImportSummary
@@ -99,7 +99,11 @@ def import_table(
         raise BadInput(f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
     identity = _identify(table, columns, root, images)
     ids = identity["image_id"].to_numpy(dtype=object)
-    own = [c for c in table.frame.columns if c not in columns.used() and not c.startswith(("column ", "n:"))]
+    own = [c for c in table.frame.columns if c not in columns.used() and not c.startswith("n:")]
+    taken = [c for c in own if c in ("image_id", "file", "url", "split", "group")]
+    if taken:
+        notes.append(f"columns left out, because the data set has its own of that name: {', '.join(taken)}")
+        own = [c for c in own if c not in taken]
     request = Request(name, given, mapping or {}, delimiter, kind, vote_rule, empty, duplicates)
     if anonymous and columns.annotator is not None:
         raise BadInput(f"{table.path}: column {columns.annotator!r} names the people; leave out --anonymous")
@@ -145,7 +149,7 @@ def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.Dat
     nothing = pd.Series([""] * len(frame), dtype=object)
     named = nothing if columns.file is None else _text(frame[columns.file])
     url = nothing if columns.url is None else _text(frame[columns.url])
-    is_url = named.str.contains(r"^https?://", case=False, regex=True)
+    is_url = pd.Series([cell.lower().startswith(("http://", "https://")) for cell in named], dtype=bool)
     url = url.where(~is_url | (url != ""), named)
     named = named.where(~is_url, "")
     bare = (named == "") & (url == "")
@@ -155,7 +159,7 @@ def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.Dat
         raise BadInput(
             f"{table.where(row)}: neither file nor url (column {looked} is empty); fill it in or take the row out"
         )
-    names = [inside_name(cell, root, table.where(row)) if cell else "" for row, cell in enumerate(named)]
+    names = [cell if is_usual(cell) else inside_name(cell, root, table.where(row)) for row, cell in enumerate(named)]
     own_id = columns.image_id is not None and columns.image_id not in (columns.file, columns.url)
     out = pd.DataFrame(index=frame.index)
     if own_id:

@@ -1,0 +1,129 @@
+"""A class folder per label."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from affectml.data import Dataset
+from affectml.errors import BadInput, UnknownLabel
+from affectml.importers import import_folder
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (5, 5), (10, 200, 30)).save(path)
+
+
+@pytest.fixture
+def classes(tmp_path):
+    root = tmp_path / "in"
+    for name in ("joy/1.jpg", "joy/deep/er/2.PNG", "fear/1.jpg"):
+        picture(root / name)
+    return root
+
+
+def labels_of(out: Path) -> dict[str, str]:
+    target = Dataset.open(out).target("single")
+    return {
+        image: target.taxonomy.labels[row.argmax()] for image, row in zip(target.image_id, target.table, strict=True)
+    }
+
+
+def test_nested_images_belong_to_the_top_folder_and_the_rest_is_counted(classes, tmp_path):
+    (classes / "joy" / "notes.txt").write_text("hello")
+    (classes / "readme.md").write_text("hello")
+    (classes / "joy" / ".hidden.jpg").write_text("")
+    (classes / "awe").mkdir()
+    summary = import_folder(classes, tmp_path / "out")
+    assert labels_of(tmp_path / "out") == {"joy/1.jpg": "joy", "joy/deep/er/2.PNG": "joy", "fear/1.jpg": "fear"}
+    assert {reason: len(names) for reason, names in summary.skipped.items()} == {
+        "files that are not images by their suffix or lie in no label's folder": 2,
+        "folders without images": 1,
+    }
+    assert summary.construct == "query"
+    assert (tmp_path / "out/images/joy/deep/er/2.PNG").read_bytes() == (classes / "joy/deep/er/2.PNG").read_bytes()
+
+
+def test_split_folders_are_kept(tmp_path):
+    for name in ("train/joy/1.jpg", "train/fear/2.jpg", "validation/joy/3.jpg", "test/fear/4.jpg"):
+        picture(tmp_path / "in" / name)
+    summary = import_folder(tmp_path / "in", tmp_path / "out")
+    assert summary.splits == {"train": 2, "val": 1, "test": 1}
+    assert summary.labels == ("fear", "joy")
+
+
+def test_hardlinks_share_the_file(classes, tmp_path):
+    import_folder(classes, tmp_path / "out", images="hardlink")
+    assert (classes / "joy/1.jpg").samefile(tmp_path / "out/images/joy/1.jpg")
+
+
+def test_folders_map_to_labels_of_a_taxonomy_whatever_their_capitals(tmp_path):
+    for name in ("Happy/1.jpg", "Delight/2.jpg", "Fear/1.jpg"):
+        picture(tmp_path / "in" / name)
+    mapping = {"Happy": "joy", "Delight": "joy"}
+    summary = import_folder(tmp_path / "in", tmp_path / "out", taxonomy="ekman-6", mapping=mapping)
+    assert set(labels_of(tmp_path / "out").values()) == {"joy", "fear"}
+    assert any("never occur: anger" in note for note in summary.notes)
+
+
+def test_exactly_a_built_in_taxonomy_is_recognised(tmp_path):
+    for label in ("Anger", "Disgust", "Fear", "Joy", "Sadness", "Surprise"):
+        picture(tmp_path / "in" / label / "1.jpg")
+    assert import_folder(tmp_path / "in", tmp_path / "out").taxonomy == "ekman-6"
+
+
+def test_a_file_that_is_no_image_is_left_out_and_named(classes, tmp_path):
+    (classes / "joy" / "broken.jpg").write_text("not an image")
+    (classes / "joy" / "empty.jpg").touch()
+    summary = import_folder(classes, tmp_path / "out")
+    assert summary.images == 3
+    assert summary.skipped == {
+        "images: not an image": [str(classes / "joy" / "broken.jpg")],
+        "images: empty file": [str(classes / "joy" / "empty.jpg")],
+    }
+    with pytest.raises(BadInput, match=r"1 of 4|2 of 5.*broken.jpg: not an image"):
+        import_folder(classes, tmp_path / "strict", strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_nothing_but_broken_files_is_an_error(tmp_path):
+    for label in ("joy", "fear"):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        (tmp_path / "in" / label / "1.jpg").write_text("no")
+    with pytest.raises(BadInput, match="none of its 2 images can be used"):
+        import_folder(tmp_path / "in", tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"taxonomy": "mikels-8"}, UnknownLabel, r"folder joy: no label 'joy' in taxonomy mikels-8.*--map joy=LABEL"),
+        ({"mapping": {"jooy": "joy"}}, BadInput, r"--map jooy=joy: no label 'jooy' there; did you mean 'joy'"),
+        ({"construct": "felt"}, BadInput, r"construct: no 'felt'"),
+        ({"images": "link"}, BadInput, r"images: expected copy or hardlink"),
+        ({"mapping": {"fear": "joy"}}, BadInput, r"expected at least two labels, found joy"),
+    ],
+)
+def test_bad_requests_say_what_was_wanted(classes, tmp_path, change, error, message):
+    with pytest.raises(error, match=message):
+        import_folder(classes, tmp_path / "out", **change)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_folders(classes, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="no images in folders below it"):
+        import_folder(tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(BadInput, match="no such folder"):
+        import_folder(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(BadInput, match="is a file, not a folder"):
+        import_folder(classes / "joy" / "1.jpg", tmp_path / "out")
+    with pytest.raises(BadInput, match="lies inside"):
+        import_folder(classes, classes / "out")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(BadInput, match="exists and is not empty"):
+        import_folder(classes, tmp_path / "full")
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["x"]

@@ -1,0 +1,160 @@
+"""OASIS and the maximum-entropy distribution behind its targets."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.optimize import minimize
+
+from affectml.data import Dataset
+from affectml.errors import BadInput
+from affectml.importers import import_oasis
+from affectml.importers._maxent import maximum_entropy_shares, sd_bounds
+
+SCALE = np.arange(1, 8)
+HEADER = "Theme,Category,Source,Valence_mean,Valence_SD,Valence_N,Arousal_mean,Arousal_SD,Arousal_N"
+
+
+def moments(shares):
+    mean = shares @ SCALE
+    return mean, np.sqrt(((SCALE - mean[:, None]) ** 2 * shares).sum(axis=1))
+
+
+def entropy(p):
+    p = np.clip(p, 1e-300, None)
+    return -(p * np.log(p)).sum(axis=-1)
+
+
+def oasis_folder(root: Path, rows: list[str], images: list[str], end: str = "\n") -> Path:
+    (root / "Images").mkdir(parents=True)
+    (root / "OASIS.csv").write_bytes((end.join([HEADER, *rows]) + end).encode())
+    for theme in images:
+        Image.new("RGB", (6, 4), (90, 20, 30)).save(root / "Images" / f"{theme}.jpg")
+    return root
+
+
+ROWS = [
+    "Dog 1,Animal,x,4,2,100,4,2,101",
+    "Dog 2,Animal,x,6.5,0.8,104,5,2.5,99",
+    "Fence 1 ,Object,x,2,1.0,104,3,1.5,99",
+]
+
+
+def test_flat_is_flat_and_wide_is_u_shaped():
+    flat, bell, wide = maximum_entropy_shares(np.array([4.0, 4.0, 4.0]), np.array([2.0, 1.0, 2.6]))
+    np.testing.assert_allclose(flat, 1 / 7, atol=1e-9)
+    assert bell.argmax() == 3
+    assert wide.argmin() == 3
+    assert wide[0] == pytest.approx(wide[6])
+
+
+def test_the_edges_are_the_only_distributions_there_are():
+    shares = maximum_entropy_shares(
+        np.array([1.0, 4.0, 2.25, 4.0, 7.0]), np.array([0.0, 0.0, np.sqrt(3 / 16), 3.0, 0.0])
+    )
+    expected = np.zeros((5, 7))
+    expected[0, 0] = expected[1, 3] = expected[4, 6] = 1
+    expected[2, 1:3] = 0.75, 0.25
+    expected[3, [0, 6]] = 0.5
+    np.testing.assert_allclose(shares, expected, atol=1e-9)
+
+
+@given(st.lists(st.tuples(st.floats(1, 7), st.floats(0, 1)), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=200)
+def test_every_possible_pair_gets_its_moments(pairs):
+    mean = np.array([pair[0] for pair in pairs])
+    low, high = sd_bounds(mean)
+    sd = low + np.array([pair[1] for pair in pairs]) * (high - low)
+    shares = maximum_entropy_shares(mean, sd)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-9)
+    found_mean, found_sd = moments(shares)
+    np.testing.assert_allclose(found_mean, mean, atol=2e-6)
+    np.testing.assert_allclose(found_sd**2, sd**2, atol=2e-6)
+
+
+@given(st.floats(1.5, 6.5), st.floats(0.1, 0.9))
+@settings(deadline=None, max_examples=25)
+def test_no_other_distribution_with_these_moments_has_more_entropy(mean, part):
+    low, high = (float(bound[0]) for bound in sd_bounds(np.array([mean])))
+    sd = low + part * (high - low)
+    ours = maximum_entropy_shares(np.array([mean]), np.array([sd]))[0]
+    constraints = [
+        {"type": "eq", "fun": lambda p: p.sum() - 1},
+        {"type": "eq", "fun": lambda p: p @ SCALE - mean},
+        {"type": "eq", "fun": lambda p: p @ SCALE**2 - mean**2 - sd**2},
+    ]
+    start = np.clip(ours + 0.02 * np.cos(np.arange(7)), 1e-4, 1)
+    oracle = minimize(
+        lambda p: -entropy(p), start / start.sum(), bounds=[(1e-9, 1)] * 7, constraints=constraints, method="SLSQP",
+        options={"ftol": 1e-13, "maxiter": 500},
+    )  # fmt: skip
+    if oracle.success and max(abs(c["fun"](oracle.x)) for c in constraints) < 1e-8:
+        assert entropy(ours) >= -oracle.fun - 1e-6
+
+
+def test_an_impossible_sd_names_the_row_and_the_range(tmp_path):
+    root = oasis_folder(tmp_path / "in", [*ROWS, "Cat 1,Animal,x,6.9,2,100,4,1,100"], ["Cat 1"])
+    with pytest.raises(BadInput, match=r"OASIS.csv, line 5: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768"):
+        import_oasis(root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_cr_line_ends_trailing_spaces_and_images_that_are_not_there(tmp_path):
+    root = oasis_folder(tmp_path / "in", ROWS, ["Dog 2", "Fence 1 "], end="\r")
+    summary = import_oasis(root, tmp_path / "out")
+    assert summary.skipped == {"images: not in the folder": ["Dog 1"]}
+    images = Dataset.open(tmp_path / "out").images
+    assert images["image_id"].tolist() == ["Dog 2", "Fence 1"]
+    assert images["group"].tolist() == ["Dog", "Fence"]
+    assert images["category"].tolist() == ["Animal", "Object"]
+    assert all((tmp_path / "out" / file).is_file() for file in images["file"])
+
+
+def test_one_row_by_hand(tmp_path):
+    # Mean 4 and SD 2 on seven points is the flat distribution: three sevenths on each side, one in the middle.
+    root = oasis_folder(tmp_path / "in", ROWS, ["Dog 1"])
+    import_oasis(root, tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    polarity, affect = dataset.target("polarity"), dataset.target("affect")
+    np.testing.assert_allclose(polarity.table[0], [3 / 7, 1 / 7, 3 / 7], atol=1e-8)
+    np.testing.assert_allclose(affect.table[0], [3 / 7] * 4, atol=1e-8)
+    assert affect.people.tolist() == [[100, 100, 101, 101]]
+    assert polarity.people.tolist() == [[100] * 3]
+    assert (polarity.meta.vote_rule, affect.meta.vote_rule) == ("moments", "moments")
+    assert (polarity.kind, affect.kind) == ("distribution", "rates")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*ROWS, ROWS[0]], r"line 5: theme 'Dog 1' stands in two rows"),
+        (["Dog 1,Animal,x,nan,2,100,4,2,101"], r"line 2: Valence_mean: expected a number, but received 'nan'"),
+        (["Dog 1,Animal,x,4,2,100.5,4,2,101"], r"line 2: Valence_N: expected a whole number"),
+        (["Dog 1,Animal,x,8,2,100,4,2,101"], r"line 2: Valence: a mean of 8 is not on the scale"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, rows, message):
+    root = oasis_folder(tmp_path / "in", rows, ["Dog 1"])
+    with pytest.raises(BadInput, match=message):
+        import_oasis(root, tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
+
+
+@pytest.mark.real_data
+def test_the_real_set(real_data, tmp_path):
+    summary = import_oasis(real_data / "oasis", tmp_path / "out")
+    assert (summary.images, summary.targets) == (598, {"polarity": "distribution", "affect": "rates"})
+    dataset = Dataset.open(tmp_path / "out")
+    images = dataset.images.set_index("image_id")
+    polarity = pd.DataFrame(dataset.target("polarity").table, index=dataset.target("polarity").image_id)
+    assert images["group"].nunique() < 598
+    # Published means order the images, and so must the shares: pleasant dogs and lakes, unpleasant injuries.
+    assert polarity[2].corr(images["valence_mean"], method="spearman") > 0.98
+    assert polarity.loc["Dog 6"].idxmax() == 2
+    assert polarity.loc["Injury 4"].idxmax() == 0
+    # "Alcohol 1": valence 4.685, SD 1.189; a normal with these moments has .158 below 3.5 and .247 in 3.5-4.5.
+    np.testing.assert_allclose(polarity.loc["Alcohol 1"], [0.158, 0.279, 0.563], atol=0.02)
