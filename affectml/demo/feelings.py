@@ -17,7 +17,7 @@ from affectml.taxonomies import Taxonomy
 FloatArray = npt.NDArray[np.float64]
 
 AXES = ("valence", "arousal", "dominance")
-AXIS_WEIGHTS = np.array([1.0, 1.0, 0.7])  # dominance explains least of what people say (same source)
+AXIS_WEIGHTS = np.array([1.0, 1.0, 0.7])  # dominance counts less: our own choice
 PEAK, STEEPNESS = 2.6, 1.3  # log-odds: at its very place 93 % choose a word, one reach away 79 %, two 7 %
 RARE = 0.002  # no label is impossible: somebody somewhere feels it
 SPREAD = 0.2  # how far a painting strays from the word it starts from
@@ -53,9 +53,8 @@ class Words:
         return words
 
 
-def draw_feeling(words: Words, rng: np.random.Generator) -> FloatArray:
-    """One painting's feeling [3]: near a word chosen at random, or now and then anywhere."""
-    places = words.places[words.placed]
+def draw_feeling(places: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """One painting's feeling [3]: near one of the places [P, 3], chosen at random, or now and then anywhere."""
     start = places[rng.integers(len(places))]
     near = start + rng.normal(0.0, SPREAD, size=3)
     far = rng.uniform(-0.85, 0.85, size=3)

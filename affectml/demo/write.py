@@ -66,8 +66,7 @@ def write_demo(
                 name="demo",
                 construct="evoked",
                 question=QUESTION,
-                source=f"painted and judged by affectml's own code (images={images}, seed={seed}); "
-                "no people took part",
+                source=f"painted and judged by affectml's own code (images={images}, seed={seed}); no people took part",
                 licence="CC0-1.0",
                 targets={
                     "emotions": TargetMeta(
@@ -93,10 +92,11 @@ def _paint_all(
     """Paint every image into `folder`/images; returns images.parquet's table and the feelings [N, 3]."""
     (folder / "images").mkdir()
     feelings = np.empty((images, 3))
+    places = words.places[words.placed]
     rows = []
     for index in range(images):
         rng = painting_stream(seed, index)
-        feelings[index] = draw_feeling(words, rng)
+        feelings[index] = draw_feeling(places, rng)
         look = look_of(feelings[index], rng)
         name = f"{index:06d}"
         paint(look, rng).save(folder / "images" / f"{name}.png", compress_level=1)

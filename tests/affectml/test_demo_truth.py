@@ -78,7 +78,7 @@ def test_pleasant_is_round_arousing_is_cluttered_and_in_control_is_red():
 def test_a_painting_shows_the_look_it_was_given():
     for index in range(20):
         rng = painting_stream(3, index)
-        look = look_of(draw_feeling(Words.of(get_taxonomy("mikels-8")), rng), rng)
+        look = look_of(draw_feeling(Words.of(get_taxonomy("mikels-8")).places, rng), rng)
         pixels = np.asarray(paint(look, rng, size=64)) / 255
         assert pixels.shape == (64, 64, 3)
         hsv = np.array([colorsys.rgb_to_hsv(*pixel) for pixel in pixels.reshape(-1, 3)])
