@@ -1,0 +1,142 @@
+"""What systems and people score: tables worked by hand, and the rules that decide who may have which score."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from affectml.data import DatasetMeta, TargetMeta, write_dataset
+from affectml.evaluation import Answers, evaluate, fit_prior, read_truth
+from affectml.evaluation.scoring import mean_over_people, row_scores
+
+LABELS = ["awe", "fear", "joy"]
+TAXONOMY = {"name": "three", "labels": LABELS}
+# image a: three people; b: two, one of whom said "none of these"; c: three, of whom one was unsure
+SAID = [
+    ("a", "u", "labels", ["awe", "joy"]),
+    ("a", "v", "labels", ["joy"]),
+    ("a", "w", "labels", ["joy"]),
+    ("b", "u", "labels", ["fear"]),
+    ("b", "v", "none", []),
+    ("c", "u", "labels", ["fear"]),
+    ("c", "v", "labels", ["awe", "fear"]),
+    ("c", "w", "unsure", []),
+]
+
+
+@pytest.fixture
+def judged(tmp_path):
+    judgements = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "kind", "labels"]).assign(round=1)
+    votes = pd.DataFrame(
+        {"image_id": ["a", "b", "c"], "n": [3, 2, 2], "awe": [1, 0, 1], "fear": [0, 1, 2], "joy": [3, 0, 0]}
+    )
+    entry = TargetMeta(kind="rates", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
+    meta = DatasetMeta(name="judged", construct="evoked", targets={"t": entry})
+    return write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+
+
+def truth_of(dataset, tau=0.5):
+    targets = dataset.target("t")
+    return read_truth(dataset, targets, ["a", "b", "c"], beta=fit_prior(targets), tau=tau)
+
+
+def answers(sets, shares=None):
+    shares = torch.tensor(shares if shares is not None else np.where(sets, 0.9, 0.1), dtype=torch.float64)
+    return Answers(shares, shares, torch.tensor(sets))
+
+
+def test_hits_are_all_tied_modes(judged):
+    assert truth_of(judged).hits.tolist() == [[0, 0, 1], [0, 1, 0], [0, 1, 0]]
+
+
+def test_the_mean_over_judgements_counts_none_of_these_and_leaves_out_the_unsure(judged):
+    said = answers([[0, 0, 1], [0, 1, 0], [1, 1, 0]])
+    # a: against {awe, joy} 2/3, {joy} 1, {joy} 1; b: {fear} 1, {} 0; c: {fear} 2/3, {awe, fear} 1
+    expected = [(2 / 3 + 1 + 1) / 3, 0.5, (2 / 3 + 1) / 2]
+    assert mean_over_people(said.sets, truth_of(judged)).tolist() == pytest.approx(expected)
+
+
+def test_cross_entropy_is_the_mean_over_labels(judged):
+    said = answers([[0, 0, 1]] * 3, shares=[[0.25, 0.5, 0.5]] * 3)
+    first = row_scores(said, truth_of(judged))["rate_cross_entropy"][0]
+    awe = -(1 / 3 * np.log(0.25) + 2 / 3 * np.log(0.75))
+    assert float(first) == pytest.approx((awe + 2 * np.log(2)) / 3)
+
+
+def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_the_systems(judged):
+    said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]])
+    result = evaluate({"prior": said, "model": said}, truth_of(judged), split="test", seed=0, why_not={})
+    systems = result.metrics["systems"]
+    assert "rate_cross_entropy" not in systems["human"]
+    assert set(systems["human"]) == set(systems["model_loo"]) == set(systems["prior_loo"])
+    # a: u meets {joy} 2/3, 2/3; v meets {awe, joy} 2/3, {joy} 1; w the same; b: 0, 0; c: 2/3, 2/3
+    by_hand = np.mean([(2 * (2 / 3) + (2 / 3 + 1) + (2 / 3 + 1)) / 6, 0, 2 / 3])
+    assert systems["human"]["set_f1_judgements"]["value"] == pytest.approx(by_hand)
+
+
+def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_file(judged):
+    said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    one, two = (evaluate({"model": said}, truth_of(judged), split="test", seed=3, why_not={}) for _ in range(2))
+    assert one.metrics == two.metrics
+    for scores in one.metrics["systems"].values():
+        for score in scores.values():
+            assert score["low"] <= score["value"] <= score["high"]
+
+
+def test_the_cut_moves_the_sets(judged):
+    truth = truth_of(judged)
+    assert truth.sets_at(0.2).sum() >= truth.sets_at(0.5).sum()
+    result = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0, why_not={})
+    assert list(result.by_tau) == ["0.2", "0.333", "0.5"]
+
+
+def target(tmp_path, kind, values, table, **more):
+    entry = TargetMeta(kind=kind, taxonomy=TAXONOMY, values=values, file="targets-t.parquet", **more)
+    meta = DatasetMeta(name="d", construct="evoked", targets={"t": entry})
+    frame = pd.DataFrame(table).assign(image_id=["a", "b"])
+    return write_dataset(tmp_path, meta, frame[["image_id"]], {"t": frame})
+
+
+def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
+    data = target(
+        tmp_path, "distribution", "votes", {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}, vote_rule="one_choice"
+    )
+    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    model = Answers(torch.tensor([[0.7, 0.2, 0.1]] * 2), torch.tensor([[0.7, 0.2, 0.1]] * 2))
+    metrics = evaluate({"model": model}, truth, split="test", seed=0, why_not={}).metrics
+    # a: each of three awe-sayers meets a rest with mode awe (hit), the fear-sayer does not; b: nobody hits
+    assert metrics["systems"]["human"]["top_1_accuracy"]["value"] == pytest.approx((3 / 4 + 0) / 2)
+    assert "kl_divergence" not in metrics["systems"]["human"]
+    assert metrics["sampling_floor"]["kl_divergence"] > 0
+
+
+def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_path):
+    data = target(
+        tmp_path, "distribution", "shares", {"awe": [0.5, 1], "fear": [0.5, 0], "joy": [0, 0]}, vote_rule="unknown"
+    )
+    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    model = Answers(torch.full((2, 3), 1 / 3), torch.full((2, 3), 1 / 3))
+    metrics = evaluate({"model": model}, truth, split="test", seed=0, why_not={}).metrics
+    assert "human" not in metrics["systems"]
+    assert metrics["rules"]["human"].startswith("not available")
+    assert metrics["sampling_floor"] == {}
+
+
+def test_moments_have_neither_sets_nor_people(tmp_path):
+    content = {"awe": [0.5, 0.2], "fear": [0.5, 0.1], "joy": [0.1, 0.9]}
+    data = target(tmp_path, "rates", "shares", content, vote_rule="moments")
+    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    assert truth.sets is None
+    assert truth.chosen is None
+    assert "marginals" in truth.no_sets
+
+
+def test_single_positives_get_ranking_scores_only(tmp_path):
+    data = target(tmp_path, "single", "indicator", {"awe": [1, 0], "fear": [0, 1], "joy": [0, 0]})
+    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=True)
+    rates = torch.tensor([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5]], dtype=torch.float64)
+    rows = row_scores(Answers(rates, rates), truth)
+    assert set(rows) == {
+        "top_1_accuracy", "top_2_accuracy", "label_ranking_average_precision", "coverage_error", "ranking_loss",
+    }  # fmt: skip
+    assert rows["coverage_error"].tolist() == [1, 3]

@@ -1,0 +1,308 @@
+"""Training end to end on a small demo set and a small random encoder: what a run holds, and what it refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml.cli import main
+from affectml.demo import write_demo
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
+from affectml.predicting import evaluate_run, predict_images
+from affectml.runs import Run, next_run_folder
+from affectml.training import TrainConfig, train_run
+
+SCORE = {"value", "low", "high"}
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("demo") / "small", images=300, seed=5).root
+
+
+@pytest.fixture(scope="session")
+def spec(tiny_clip):
+    return f"local-dir:{tiny_clip}"
+
+
+def config(demo, spec, **more):
+    return TrainConfig(dataset=str(demo), encoder=spec, threads=1, **{"multilabel": True, **more})
+
+
+@pytest.fixture(scope="session")
+def run(demo, spec, tmp_path_factory):
+    return train_run(config(demo, spec), out=tmp_path_factory.mktemp("runs") / "one")
+
+
+def affectml(monkeypatch, capsys, *words):
+    """Exit code, standard output and standard error of the command."""
+    monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
+    try:
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
+    files = {path.name for path in run.folder.iterdir()}
+    assert files == {
+        "run.json", "head.safetensors", "head.json", "predictions.parquet", "metrics.json", "report.html",
+    }  # fmt: skip
+    for key in ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds"):
+        assert run.info[key]
+
+
+def test_metrics_json_has_the_documented_shape(run):
+    metrics = run.metrics
+    keys = ["schema", "split", "n", "rules", "systems", "sampling_floor", "per_label"]
+    assert list(metrics) == keys
+    assert set(metrics["systems"]) == {
+        "prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "oracle",
+    }  # fmt: skip
+    for scores in metrics["systems"].values():
+        assert all(set(score) == SCORE for score in scores.values())
+    assert "rate_cross_entropy" not in metrics["systems"]["human"]
+    assert {"set_f1", "set_f1_judgements", "label_f1_macro", "top_1_accuracy"} <= set(metrics["systems"]["model"])
+    assert set(metrics["per_label"]) == set(run.taxonomy.labels)
+    assert all("prevalence" in entry for entry in metrics["per_label"].values())
+
+
+def test_metrics_json_holds_no_path_and_no_time(run):
+    text = (run.folder / "metrics.json").read_text()
+    assert str(run.folder.parent) not in text
+    assert "seconds" not in text
+
+
+def test_the_same_seed_gives_the_same_bytes(run, demo, spec, tmp_path):
+    again = train_run(config(demo, spec), out=tmp_path / "again")
+    for name in ("metrics.json", "head.safetensors"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
+
+
+def test_test_labels_move_nothing_but_the_scores(run, demo, spec, tmp_path):
+    poisoned = tmp_path / "poisoned"
+    shutil.copytree(demo, poisoned)
+    images = pd.read_parquet(poisoned / "images.parquet")
+    split = run.predictions.set_index("image_id")["split"]
+    # The split is fixed first, since drawing one looks at all labels.
+    images["split"] = images["image_id"].map(split)
+    images.to_parquet(poisoned / "images.parquet")
+    clean = train_run(config(poisoned, spec), out=tmp_path / "clean")
+    table = pd.read_parquet(poisoned / "targets-emotions.parquet")
+    test = table["image_id"].map(split) == "test"
+    labels = list(run.taxonomy.labels)
+    table.loc[test, labels] = (table["n"].to_numpy()[:, None] - table[labels])[test]
+    table.to_parquet(poisoned / "targets-emotions.parquet")
+    spoiled = train_run(config(poisoned, spec), out=tmp_path / "spoiled")
+    assert (clean.folder / "head.safetensors").read_bytes() == (spoiled.folder / "head.safetensors").read_bytes()
+    assert clean.metrics["systems"]["model"] != spoiled.metrics["systems"]["model"]
+
+
+def test_predict_gives_what_the_run_predicted(run, demo):
+    table = run.predictions.iloc[:3].set_index("image_id")
+    images = pd.read_parquet(demo / "images.parquet").set_index("image_id")
+    predictions = predict_images(run.folder, [demo / images.loc[i, "file"] for i in table.index], threads=1)
+    for image_id, prediction in zip(table.index, predictions, strict=True):
+        scores = dict(prediction.best)
+        assert [scores[label] for label in run.taxonomy.labels] == pytest.approx(
+            table.loc[image_id, list(run.taxonomy.labels)].to_list(), abs=2e-3
+        )
+        assert prediction.labels == list(table.loc[image_id, "set"])
+
+
+def test_evaluate_on_its_own_data_repeats_the_scores(run, demo):
+    metrics, by_tau = evaluate_run(run.folder, demo, threads=1)
+    for system in ("prior", "model", "human", "oracle"):
+        assert metrics["systems"][system] == run.metrics["systems"][system]
+    assert by_tau["0.333"]["model"] == run.info["set_f1_by_tau"]["0.333"]["model"]
+
+
+def test_evaluate_on_other_data_judges_all_of_it(run, tmp_path):
+    other = write_demo(tmp_path / "other", images=60, seed=9)
+    metrics, _ = evaluate_run(run.folder, other.root, out=tmp_path / "m.json", threads=1)
+    assert (metrics["split"], metrics["n"]) == ("all", len(other.target("emotions").image_id))
+    assert json.loads((tmp_path / "m.json").read_text()) == metrics
+
+
+def test_a_run_of_another_version_is_refused(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.folder, copy)
+    info = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**info, "schema": 99}))
+    with pytest.raises(BadRun, match=r"schema 99.*affectml 0"):
+        Run.open(copy)
+
+
+def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is_said(demo, spec, tmp_path):
+    data = single_label_copy(demo, tmp_path)
+    said = []
+    run = train_run(config(data, spec, target="one"), out=tmp_path / "run", say=said.append)
+    assert "single labels are not negatives" in said[0]
+    model = run.metrics["systems"]["model"]
+    assert "top_1_accuracy" in model
+    assert not any("set_" in name or "label_f1" in name for name in model)
+    assert "human" not in run.metrics["systems"]
+
+
+def single_label_copy(demo, tmp_path):
+    """The demo set with one more target: each image's most chosen label as a single label."""
+    data = tmp_path / "single"
+    shutil.copytree(demo, data)
+    votes = pd.read_parquet(data / "targets-emotions.parquet")
+    labels = [c for c in votes.columns if c not in ("image_id", "n")]
+    best = np.eye(len(labels), dtype=int)[votes[labels].to_numpy().argmax(axis=1)]
+    pd.DataFrame(best, columns=labels).assign(image_id=votes["image_id"]).to_parquet(data / "targets-one.parquet")
+    content = json.loads((data / "dataset.json").read_text())
+    content["targets"]["one"] = {
+        "kind": "single", "taxonomy": "mikels-8", "values": "indicator", "file": "targets-one.parquet",
+    }  # fmt: skip
+    (data / "dataset.json").write_text(json.dumps(content))
+    return data
+
+
+def test_a_softmax_head_learns_single_labels(demo, spec, tmp_path):
+    data = single_label_copy(demo, tmp_path)
+    run = train_run(config(data, spec, multilabel=False), out=tmp_path / "run")
+    systems = run.metrics["systems"]
+    assert systems["model"]["cross_entropy"]["value"] < systems["prior"]["cross_entropy"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"multilabel": False}, r"emotions \(rates\).*--multilabel"),
+        ({"target": "emotion"}, r"did you mean 'emotions'"),
+        ({"head": "softmax"}, "softmax head gives one answer"),
+        ({"head": "sigmod"}, "did you mean 'sigmoid'"),
+        ({"encoder": "affect-tinny"}, "affect-tiny"),
+    ],
+)
+def test_what_cannot_be_trained_says_the_way_out_and_writes_nothing(demo, spec, tmp_path, more, says):
+    with pytest.raises(AffectmlError, match=says):
+        train_run(config(demo, **{"spec": spec} if "encoder" not in more else {"spec": more.pop("encoder")}, **more),
+                  out=tmp_path / "run")  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_distribution_is_refused_with_multilabel(demo, spec, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    votes = pd.read_parquet(data / "targets-emotions.parquet")
+    labels = [c for c in votes.columns if c not in ("image_id", "n")]
+    shares = votes[labels].to_numpy() + 0.1
+    shares = pd.DataFrame(shares / shares.sum(axis=1, keepdims=True), columns=labels)
+    shares.assign(image_id=votes["image_id"]).to_parquet(data / "targets-emotions.parquet")
+    content = json.loads((data / "dataset.json").read_text())
+    content["targets"]["emotions"] |= {"kind": "distribution", "values": "shares", "vote_rule": "normalised"}
+    (data / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(BadDataset, match="--multilabel needs rates, sets or single"):
+        train_run(config(data, spec), out=tmp_path / "run")
+    with pytest.raises(BadDataset, match="leave out --multilabel"):
+        train_run(config(data, spec, target="emotions"), out=tmp_path / "run")
+    run = train_run(config(data, spec, multilabel=False), out=tmp_path / "run")
+    assert run.metrics["systems"]["model"]["kl_divergence"]["value"] > 0
+
+
+def test_an_out_folder_with_something_in_it_is_refused_before_any_work(demo, spec, tmp_path):
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(BadInput, match="not empty"):
+        train_run(config(demo, spec), out=tmp_path)
+
+
+def test_user_text_is_escaped_in_the_report(demo, spec, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    content = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps({**content, "name": "<script>alert(1)</script>"}))
+    run = train_run(config(data, spec), out=tmp_path / "run")
+    page = (run.folder / "report.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_report_loads_nothing_from_elsewhere(run):
+    page = (run.folder / "report.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert page.count("data:image/jpeg;base64,") == 24
+
+
+def test_runs_are_numbered(tmp_path):
+    assert next_run_folder("My set!", tmp_path).name == "my-set-001"
+    (tmp_path / "my-set-007").mkdir()
+    assert next_run_folder("My set!", tmp_path).name == "my-set-008"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "nowhere"], "no such folder"),
+        (["train", __file__, "--multilabel"], "is a file"),
+        (["predict", "nowhere", "a.png"], "no run.json"),
+        (["evaluate", "nowhere", "nowhere"], "no run.json"),
+        (["train", "nowhere", "--seed", "-1"], "seed"),
+        (["embed", "nowhere"], "no such folder"),
+    ],
+)
+def test_bad_input_is_exit_code_2(monkeypatch, capsys, tmp_path, words, says):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = affectml(monkeypatch, capsys, *words)
+    assert code == 2
+    assert says in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
+    code, _, err = affectml(monkeypatch, capsys, "train", tmp_path / "nowhere")
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_predict_refuses_what_is_not_an_image(monkeypatch, capsys, run, tmp_path):
+    text = tmp_path / "notes.png"
+    text.write_text("not an image")
+    code, _, err = affectml(monkeypatch, capsys, "predict", run.folder, text)
+    assert code == 2
+    assert "notes.png" in err
+
+
+def test_train_prints_a_table_and_json(monkeypatch, capsys, demo, spec, tmp_path):
+    words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", 1]
+    code, out, _ = affectml(monkeypatch, capsys, *words, "--out", tmp_path / "a")
+    assert code == 0
+    for word in ("prior", "zero_shot", "model", "human", "oracle", "sampling floor", "report.html"):
+        assert word in out
+    code, out, _ = affectml(monkeypatch, capsys, *words, "--out", tmp_path / "b", "--json")
+    assert code == 0
+    assert json.loads(out)["systems"]["model"]["set_f1"].keys() == SCORE
+
+
+def test_help_loads_neither_torch_nor_pandas():
+    code = """
+import sys
+from affectml.cli import app
+sys.argv = ["affectml", "--help"]
+try:
+    app()
+except SystemExit:
+    pass
+assert not {"torch", "pandas", "numpy", "open_clip"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "--version" in done.stdout
+
+
+def test_the_seed_reaches_the_split(run, demo, spec, tmp_path):
+    other = train_run(config(demo, spec, seed=1), out=tmp_path / "other")
+    assert (other.predictions["split"] != run.predictions["split"]).any()
+    assert Path(other.folder, "metrics.json").read_bytes() != (run.folder / "metrics.json").read_bytes()
