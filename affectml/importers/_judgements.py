@@ -31,7 +31,6 @@ class Judged:
     rates: pd.DataFrame
     one_choice: bool
     unanswered: list[str]
-    people: int | None
     notes: tuple[str, ...]
 
 
@@ -107,7 +106,6 @@ def judge(
         rates=rates,
         one_choice=one_choice,
         unanswered=[str(image) for image in votes.image_id[~answered]],
-        people=None if columns.annotator is None else int(found["annotator_id"].nunique()),
         notes=tuple(dropped),
     )
 

@@ -49,7 +49,6 @@ class Shaped:
     own: list[str]
     targets: dict[str, tuple[TargetMeta, pd.DataFrame]] = field(default_factory=dict)
     annotations: pd.DataFrame | None = None
-    people: int | None = None
     notes: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
@@ -79,7 +78,7 @@ def from_judgements(table: Table, ids: NDArray[Any], columns: Columns, own: list
         own=varying,
     )
     rows = np.flatnonzero(~pd.Series(ids).duplicated().to_numpy())
-    shaped = Shaped(rows, constant, annotations=result.annotations, people=result.people)
+    shaped = Shaped(rows, constant, annotations=result.annotations)
     shaped.notes += [*_notes(plan, cells), *result.notes]
     if varying:
         shaped.notes.append(f"differ between judgements of one image, so kept there: {', '.join(varying)}")

@@ -18,7 +18,8 @@ class Draft:
     """A data set in memory, its images still where the user has them.
 
     images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file.
-    targets: the tables, by name. skipped: for each reason, what was left out. people: who judged, if known.
+    targets: the tables, by name. skipped: for each reason, what was left out. people_named: whether
+    annotator_id tells people apart.
     """
 
     meta: DatasetMeta
@@ -27,7 +28,7 @@ class Draft:
     targets: dict[str, pd.DataFrame]
     annotations: pd.DataFrame | None = None
     skipped: dict[str, list[str]] = field(default_factory=dict)
-    people: int | None = None
+    people_named: bool = True
 
 
 def target_file(name: str) -> str:
@@ -64,7 +65,10 @@ def write_draft(draft: Draft, out: str | Path, *, images: str, strict: bool, whe
             if target.empty:
                 raise BadInput(f"{where}: target {name}: no row is left (see the reasons: {dict(skipped)})")
         dataset = write_dataset(temporary, draft.meta, table, targets, annotations)
-        return ImportSummary.of(dataset, folder, dict(skipped), draft.people)
+        people = None
+        if annotations is not None and draft.people_named:
+            people = int(annotations["annotator_id"].nunique())
+        return ImportSummary.of(dataset, folder, dict(skipped), people)
 
 
 def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:

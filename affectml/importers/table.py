@@ -138,7 +138,7 @@ def import_table(
         targets={key: content for key, (_, content) in shaped.targets.items()},
         annotations=shaped.annotations,
         skipped=shaped.skipped,
-        people=shaped.people,
+        people_named=not anonymous,
     )
     return write_draft(draft, out, images=images, strict=strict, where=str(table.path))
 

@@ -225,6 +225,12 @@ def test_one_choice_each_is_also_a_distribution(load):
     assert dataset.target("distribution").meta.vote_rule == "one_choice"
 
 
+def test_people_whose_images_are_all_missing_are_not_counted(load):
+    summary, dataset = load("file,annotator,emotion\n0.png,a,joy\n9.png,b,fear\n")
+    assert (summary.images, summary.people, summary.judgements) == (1, 1, 1)
+    assert rows(dataset, "rates") == {"0.png": [0, 1]}
+
+
 def test_people_without_names(load):
     summary, dataset = load("file,emotion\n0.png,joy\n0.png,fear\n0.png,joy\n1.png,joy\n", anonymous=True)
     assert summary.people is None
