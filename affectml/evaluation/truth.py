@@ -1,7 +1,7 @@
 """What people said of the images to be judged, in the forms that the scores need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,27 @@ class Truth:
         if self.kind == "rates" and self.votes is not None and self.people is not None and self.beta is not None:
             return smoothed_rates(self.votes, self.people, self.beta)
         return self.shares
+
+
+def part_of(truth: Truth, index: Array) -> Truth:
+    """The same for some of the images."""
+
+    def rows(values: Array | None) -> Array | None:
+        return None if values is None else values[index]
+
+    return replace(
+        truth,
+        image_id=truth.image_id[index],
+        shares=truth.shares[index],
+        hits=truth.hits[index],
+        sets=rows(truth.sets),
+        votes=rows(truth.votes),
+        people=rows(truth.people),
+        chosen=rows(truth.chosen),
+        asked=rows(truth.asked),
+        oracle=rows(truth.oracle),
+        groups=rows(truth.groups),
+    )
 
 
 def fit_prior(train: Targets) -> BetaPrior | None:

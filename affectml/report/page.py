@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from affectml._files import replacing
 from affectml.encoders import TINY_SPEC, read_image
 from affectml.errors import AffectmlError
+from affectml.evaluation.subgroups import by_subgroup
 from affectml.report.tables import (
     SYSTEMS,
     arrow,
@@ -21,6 +23,7 @@ from affectml.report.tables import (
     order,
     people_table,
     per_label_table,
+    subgroup_table,
     tau_table,
 )
 
@@ -44,6 +47,9 @@ def write_report(
     template = environment.from_string(files("affectml.report").joinpath("report.html.j2").read_text(encoding="utf-8"))
     metrics = result.metrics
     tables = [main_table(metrics), people_table(metrics), per_label_table(metrics), tau_table(result.by_tau)]
+    generator = torch.Generator().manual_seed(run.info["config"]["seed"])
+    subgroups = by_subgroup(answers["model"], truth, dataset.images, generator)
+    tables += [subgroup_table(column, levels) for column, levels in subgroups.items()]
     page = template.render(
         info=run.info,
         metrics=metrics,

@@ -97,6 +97,14 @@ def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
     return Table("set_f1 by tau", ("tau", *systems), rows, note)
 
 
+def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The model on each level of one of the user's columns."""
+    measures = [m for m in MEASURES if any(m in entry for entry in levels.values())]
+    rows = tuple((level, str(entry["n"]), *(cell(entry.get(m)) for m in measures)) for level, entry in levels.items())
+    note = "subgroups differ in their labels too: a lower score is not yet a worse model for them"
+    return Table(f"Model by {column}", (column, "images", *map(arrow, measures)), rows, note)
+
+
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
     """The measures that any of the systems has, in reading order."""
     found = list(dict.fromkeys(measure for scores in systems.values() for measure in scores))

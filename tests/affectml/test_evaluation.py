@@ -1,5 +1,7 @@
 """What systems and people score: tables worked by hand, and the rules that decide who may have which score."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ import torch
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, evaluate, fit_prior, read_truth
 from affectml.evaluation.scoring import mean_over_people, row_scores
+from affectml.evaluation.subgroups import by_subgroup
+from affectml.evaluation.truth import part_of
 
 LABELS = ["awe", "fear", "joy"]
 TAXONOMY = {"name": "three", "labels": LABELS}
@@ -140,3 +144,19 @@ def test_single_positives_get_ranking_scores_only(tmp_path):
         "top_1_accuracy", "top_2_accuracy", "label_ranking_average_precision", "coverage_error", "ranking_loss",
     }  # fmt: skip
     assert rows["coverage_error"].tolist() == [1, 3]
+
+
+def test_subgroups_are_the_users_columns_and_small_ones_have_no_scores(judged):
+    images = pd.DataFrame({"image_id": ["a", "b", "c"] * 5, "look": ["round", "jagged", "round"] * 5})
+    images["image_id"] = [f"{i}{k // 3}" for k, i in enumerate(images["image_id"])]
+    truth = truth_of(judged)
+    index = np.arange(15) % 3
+    many = replace(part_of(truth, index), image_id=images["image_id"].to_numpy(dtype=object))
+    said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]]).rows(index)
+    found = by_subgroup(said, many, images, torch.Generator().manual_seed(0))
+    assert {level: entry["n"] for level, entry in found["look"].items()} == {"jagged": 5, "round": 10}
+    assert found["look"]["jagged"]["set_f1_judgements"]["value"] == pytest.approx(0.5)
+    few = by_subgroup(
+        answers([[0, 0, 1]] * 3), truth, images.assign(image_id=["a", "b", "c"] * 5)[:3], torch.Generator()
+    )
+    assert few == {"look": {"jagged": {"n": 1}, "round": {"n": 2}}}

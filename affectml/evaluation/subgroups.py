@@ -1,0 +1,43 @@
+"""The model's scores by subgroup: every column that the user keeps beside the images splits the report once."""
+
+from typing import Any
+
+import pandas as pd
+import torch
+
+from affectml.evaluation.scoring import Answers, Score, intervals, row_scores
+from affectml.evaluation.truth import Truth, part_of
+
+OURS = ("image_id", "file", "url", "split", "group", "width", "height", "caption")
+MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
+MIN_IMAGES = 5  # fewer would make an interval of noise
+MEASURES = ("set_f1_judgements", "set_f1", "top_1_accuracy", "rate_cross_entropy", "kl_divergence", "cross_entropy")
+
+
+def by_subgroup(
+    answers: Answers, truth: Truth, images: pd.DataFrame, generator: torch.Generator
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """{column: {level: {"n", METRIC: score}}} for columns of images.parquet with 2 to 12 levels.
+
+    A level with fewer than five of these images has n and no scores. Differences between subgroups can come
+    from their labels as well as from the model: read them beside the prevalence.
+    """
+    out: dict[str, dict[str, dict[str, Any]]] = {}
+    table = images.set_index("image_id").reindex(truth.image_id)
+    for column in table.columns:
+        levels = table[column].dropna().astype(str)
+        if column in OURS or not 2 <= levels.nunique() <= MAX_LEVELS:
+            continue
+        out[column] = {}
+        for level in sorted(levels.unique()):
+            index = (table[column].astype(str) == level).to_numpy().nonzero()[0]
+            entry: dict[str, Any] = {"n": len(index)}
+            if len(index) >= MIN_IMAGES:
+                entry |= _scores(answers.rows(index), part_of(truth, index), generator)
+            out[column][level] = entry
+    return out
+
+
+def _scores(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:
+    rows = row_scores(answers, truth)
+    return intervals({name: rows[name] for name in MEASURES if name in rows}, truth, generator)

@@ -1,0 +1,39 @@
+"""Imports go one way, and light paths stay light: asked of fresh processes."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"open_clip", "streamlit", "transformers", "crowdkit"}
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(m.split('.')[0] for m in sys.modules))"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("package", "never"),
+    [
+        ("affectml_metrics", {"affectml", "affectml_annotation", *HEAVY}),
+        ("affectml_annotation", {"affectml", "torch", *HEAVY}),
+    ],
+)
+def test_the_lower_packages_know_nothing_of_the_upper(package, never):
+    everything = f"""
+import importlib, pkgutil
+import {package}
+for module in pkgutil.walk_packages({package}.__path__, "{package}."):
+    importlib.import_module(module.name)
+for name in {package}.__all__:
+    getattr({package}, name)
+"""
+    assert not modules_after(everything) & never
+
+
+def test_importing_affectml_loads_neither_torch_nor_pandas():
+    assert not modules_after("import affectml, affectml.errors, affectml.taxonomies") & {"torch", "pandas", *HEAVY}
