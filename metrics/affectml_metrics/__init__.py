@@ -1,7 +1,8 @@
 """Measures for sets, rankings, rates and distributions of labels, where more than one answer is right.
 
-Plain functions are in `affectml_metrics.functional`; the names here wrap them for streaming, give intervals,
-and say what a score can be compared with. Importing this package loads nothing; each name loads on first use.
+Plain functions are in `affectml_metrics.functional`; the classes here wrap them for streaming with
+torchmetrics, and the other names give intervals and say what a score can be compared with. Importing this
+package loads nothing: each name loads on first use (torchmetrics takes seconds, the functions do without it).
 """
 
 from __future__ import annotations
@@ -10,40 +11,138 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from affectml_metrics import functional as functional
-    from affectml_metrics._bootstrap import Interval as Interval
-    from affectml_metrics._bootstrap import bootstrap as bootstrap
-    from affectml_metrics._bootstrap import bootstrap_table as bootstrap_table
-    from affectml_metrics._errors import ArgumentError as ArgumentError
-    from affectml_metrics._errors import DomainError as DomainError
-    from affectml_metrics._errors import MetricInputError as MetricInputError
-    from affectml_metrics._errors import ShapeError as ShapeError
-    from affectml_metrics._inputs import unchecked as unchecked
-    from affectml_metrics._reference import HumanReference as HumanReference
-    from affectml_metrics._reference import human_reference as human_reference
-    from affectml_metrics._reference import judgements_from_counts as judgements_from_counts
-    from affectml_metrics._reference import sampling_floor as sampling_floor
+    from affectml_metrics import functional
+    from affectml_metrics._bootstrap import Interval, bootstrap, bootstrap_sums, bootstrap_table
+    from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
+    from affectml_metrics._floor import sampling_floor
+    from affectml_metrics._inputs import unchecked
+    from affectml_metrics._panel import judgements_from_counts
+    from affectml_metrics._reference import HumanReference, human_reference
+    from affectml_metrics._score import score
+    from affectml_metrics.streaming import (
+        NDCG,
+        BinomialLogLikelihood,
+        BrierScore,
+        CanberraDistance,
+        ChebyshevDistance,
+        ClarkDistance,
+        CosineSimilarity,
+        CoverageError,
+        CrossEntropy,
+        EarthMoversDistance,
+        EntropyCorrelation,
+        EntropyError,
+        ExactMatch,
+        HammingLoss,
+        HellingerDistance,
+        HumanMassAtK,
+        Intersection,
+        JSDivergence,
+        KLDivergence,
+        LabelCalibrationError,
+        LabelF1,
+        LabelRankingAveragePrecision,
+        MeanAveragePrecision,
+        OneError,
+        RankCS,
+        RankingLoss,
+        RateBrierScore,
+        RateCrossEntropy,
+        RateJSDivergence,
+        RateManhattan,
+        SemanticSetF1,
+        SetF1,
+        SetJaccard,
+        SetPrecision,
+        SetRecall,
+        SetSize,
+        SoftF1,
+        TopKAccuracy,
+        TopKChance,
+        TopKPrecision,
+        TopKRecall,
+        TotalVariation,
+    )
 
 _HOME = {
-    "_bootstrap": ["Interval", "bootstrap", "bootstrap_table"],
-    "_errors": ["ArgumentError", "DomainError", "MetricInputError", "ShapeError"],
-    "_inputs": ["unchecked"],
-    "_reference": ["HumanReference", "human_reference", "judgements_from_counts", "sampling_floor"],
+    "_bootstrap": ("Interval", "bootstrap", "bootstrap_sums", "bootstrap_table"),
+    "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
+    "_inputs": ("unchecked",),
+    "_floor": ("sampling_floor",),
+    "_panel": ("judgements_from_counts",),
+    "_reference": ("HumanReference", "human_reference"),
+    "_score": ("score",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "NDCG",
+    "ArgumentError",
+    "BinomialLogLikelihood",
+    "BrierScore",
+    "CanberraDistance",
+    "ChebyshevDistance",
+    "ClarkDistance",
+    "CosineSimilarity",
+    "CoverageError",
+    "CrossEntropy",
+    "DomainError",
+    "EarthMoversDistance",
+    "EntropyCorrelation",
+    "EntropyError",
+    "ExactMatch",
+    "HammingLoss",
+    "HellingerDistance",
+    "HumanMassAtK",
+    "HumanReference",
+    "Intersection",
+    "Interval",
+    "JSDivergence",
+    "KLDivergence",
+    "LabelCalibrationError",
+    "LabelF1",
+    "LabelRankingAveragePrecision",
+    "MeanAveragePrecision",
+    "MetricInputError",
+    "OneError",
+    "RankCS",
+    "RankingLoss",
+    "RateBrierScore",
+    "RateCrossEntropy",
+    "RateJSDivergence",
+    "RateManhattan",
+    "SemanticSetF1",
+    "SetF1",
+    "SetJaccard",
+    "SetPrecision",
+    "SetRecall",
+    "SetSize",
+    "ShapeError",
+    "SoftF1",
+    "TopKAccuracy",
+    "TopKChance",
+    "TopKPrecision",
+    "TopKRecall",
+    "TotalVariation",
+    "bootstrap",
+    "bootstrap_sums",
+    "bootstrap_table",
     "functional",
-    *_MODULE_OF,
+    "human_reference",
+    "judgements_from_counts",
+    "sampling_floor",
+    "score",
+    "unchecked",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'affectml_metrics' has no attribute {name!r}")
     if name == "functional":
         return importlib.import_module("affectml_metrics.functional")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'affectml_metrics' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"affectml_metrics.{_MODULE_OF[name]}"), name)
+    home = importlib.import_module(f"affectml_metrics.{_MODULE_OF.get(name, 'streaming')}")
+    value: object = getattr(home, name)
     globals()[name] = value
     return value
 

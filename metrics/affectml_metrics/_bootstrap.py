@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor, whole_number
+from affectml_metrics._inputs import ArrayLike, as_tensor, unchecked, whole_number
 
 _AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
 
@@ -72,6 +72,7 @@ def bootstrap(
         )
     else:
         units = len(table)
+    sums = sums.T.contiguous().T  # columns in one piece: the product reads them twice as fast
     whole = groups is None and bool(defined.all())  # then every replicate has N rows
     any_infinite = bool(infinite.any())
 
@@ -86,7 +87,7 @@ def bootstrap(
     value = means(torch.ones(1, units, dtype=torch.float64))[0]
     drawn = [means(counts) for counts in _counts(units, replicates, generator)] if units else []
     spread = torch.cat(drawn) if drawn else value[None]
-    low, high = _percentiles(spread, level)
+    low, high = percentiles(spread, level)
     rows_used = defined.sum(0)
     result = Interval(value, low, high, rows_used, len(table) - rows_used)
     return Interval(*(field[0] for field in result)) if flat else result
@@ -119,8 +120,6 @@ def bootstrap_table(
     >>> round(float(interval.value), 4)
     0.8333
     """
-    from affectml_metrics._inputs import unchecked
-
     whole_number("n", n, 1)
     _check(replicates, level, generator)
     index, units = (torch.arange(n), n) if groups is None else _group_index(groups, n)
@@ -131,21 +130,62 @@ def bootstrap_table(
             for counts in _counts(units, replicates, generator)
             for count in counts
         ]
-    low, high = (x.reshape(value.shape) for x in _percentiles(torch.cat(drawn), level))
+    low, high = (x.reshape(value.shape) for x in percentiles(torch.cat(drawn), level))
+    return Interval(value, low, high, torch.full_like(value, n), torch.zeros_like(value))
+
+
+def bootstrap_sums(
+    columns: ArrayLike,
+    statistic: Callable[[Tensor], Tensor],
+    *,
+    groups: ArrayLike | None = None,
+    replicates: int = 1000,
+    level: float = 0.95,
+    generator: torch.Generator,
+) -> Interval:
+    """A measure that needs only sums over rows (F1 from counts, soft F1) with a percentile interval, all at
+    once.
+
+    columns: [N, M], finite, what each row adds; statistic: takes sums [B, M] of B replicates and returns [B,
+    K]. Much faster than `bootstrap_table` where it fits. The rest as in `bootstrap_table`. Raises
+    MetricInputError.
+
+    >>> sums = bootstrap_sums(
+    ...     torch.tensor([[1.0, 1.0], [0.0, 1.0]]),
+    ...     lambda total: total[:, :1] / total[:, 1:],
+    ...     generator=torch.Generator().manual_seed(0),
+    ... )
+    >>> float(sums.value)
+    0.5
+    """
+    table = as_tensor(columns, "columns").detach().to("cpu", torch.float64)
+    if table.ndim != 2:
+        raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
+    n = len(table)
+    whole_number("rows", n, 1)
+    _check(replicates, level, generator)
+    if groups is not None:
+        index, units = _group_index(groups, n)
+        table = table.new_zeros(units, table.shape[1]).index_add_(0, index, table)
+    value = statistic(table.sum(0, keepdim=True))[0]
+    table = table.T.contiguous().T
+    drawn = [statistic(counts @ table) for counts in _counts(len(table), replicates, generator)]
+    low, high = percentiles(torch.cat(drawn), level)
     return Interval(value, low, high, torch.full_like(value, n), torch.zeros_like(value))
 
 
 def _counts(units: int, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
     """How often each unit is drawn, [b, units] for b replicates at a time."""
+    counts = torch.empty(min(_AT_ONCE, replicates), units, dtype=torch.float64)  # one buffer for all replicates
+    drawn = torch.empty(units, dtype=torch.int32)
     for start in range(0, replicates, _AT_ONCE):
-        size = min(_AT_ONCE, replicates - start)
-        counts = torch.empty(size, units, dtype=torch.float64)
-        for row in counts:
-            row.copy_(torch.randint(units, (units,), generator=generator).bincount(minlength=units))
-        yield counts
+        part = counts[: min(_AT_ONCE, replicates - start)]
+        for row in part:
+            row.copy_(drawn.random_(0, units, generator=generator).bincount(minlength=units))
+        yield part
 
 
-def _percentiles(spread: Tensor, level: float) -> tuple[Tensor, Tensor]:
+def percentiles(spread: Tensor, level: float) -> tuple[Tensor, Tensor]:
     """The interval of each column of [B, M], from the outer of the neighbouring replicates; nan replicates left out."""
     ordered = spread.sort(0).values  # nan last
     last = (~ordered.isnan()).sum(0) - 1

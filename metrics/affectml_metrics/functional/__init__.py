@@ -53,6 +53,7 @@ from affectml_metrics.functional.sets import (
     set_recall,
 )
 from affectml_metrics.functional.soft_ranking import human_mass_at_k, modes, ndcg
+from affectml_metrics.functional.transport import earth_movers_distance
 
 __all__ = [
     "binomial_log_likelihood",
@@ -63,6 +64,7 @@ __all__ = [
     "cosine_similarity",
     "coverage_error",
     "cross_entropy",
+    "earth_movers_distance",
     "entropy",
     "entropy_correlation",
     "entropy_error",

@@ -1,0 +1,68 @@
+"""The sampling floor: the truth seen through a few votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import DomainError, ShapeError, one_of
+from affectml_metrics._inputs import ArrayLike, as_tensor, matrix, whole_number
+
+
+def sampling_floor(
+    target: ArrayLike,
+    n: int | ArrayLike,
+    metric: Callable[[Tensor, Tensor], Tensor],
+    *,
+    kind: Literal["distribution", "rates"] = "distribution",
+    repeats: int = 10,
+    generator: torch.Generator,
+) -> Tensor:
+    """What the truth itself would score against the answers of n people: no model can be expected to do
+    better.
+
+    target: the truth, or its best stand-in, [N, C]: a distribution (each person gives one vote) or rates
+    (each label is chosen independently with its rate). n: people an image, one number or [N], at least 1.
+    metric: `(preds, target)` to [N] or 0-dim; it is called with the truth as preds and drawn shares as
+    target. repeats: tables drawn; the result is the mean over rows and repeats, 0-dim float64. Shares
+    observed from n people and taken as the truth are more extreme than the truth, so the floor from them is a
+    little low. Raises MetricInputError.
+
+    >>> from affectml_metrics.functional import total_variation
+    >>> truth = torch.full((200, 4), 0.25)
+    >>> few = sampling_floor(truth, 5, total_variation, generator=torch.Generator().manual_seed(0))
+    >>> many = sampling_floor(truth, 500, total_variation, generator=torch.Generator().manual_seed(0))
+    >>> bool(few > 5 * many)
+    True
+    """
+    one_of("kind", kind, ("distribution", "rates"))
+    whole_number("repeats", repeats, 1)
+    truth = matrix(target, "target", kind).detach().to("cpu", torch.float64)
+    people = torch.as_tensor(n if isinstance(n, int) else as_tensor(n, "n")).to("cpu", torch.int64)
+    if people.ndim > 1 or (people.ndim == 1 and len(people) != len(truth)):
+        raise ShapeError(f"n: expected one number or [{len(truth)}], but received shape {list(people.shape)}")
+    if people.numel() and int(people.min()) < 1:
+        raise DomainError(f"n: expected at least 1 person an image, but received {int(people.min())}")
+    people = people.expand(len(truth))
+    draw = _vote if kind == "distribution" else _answer
+    scores = [metric(truth, draw(truth, people, generator)).double().nanmean() for _ in range(repeats)]
+    return torch.stack(scores).mean()
+
+
+def _vote(truth: Tensor, n: Tensor, generator: torch.Generator) -> Tensor:
+    """Shares of n votes drawn from each row."""
+    seats = int(n.max()) if len(n) else 0
+    if not seats:
+        return truth
+    drawn = torch.multinomial(truth, seats, replacement=True, generator=generator)
+    counted = (torch.arange(seats) < n[:, None]).to(truth.dtype)
+    return torch.zeros_like(truth).scatter_add_(1, drawn, counted) / n[:, None]
+
+
+def _answer(truth: Tensor, n: Tensor, generator: torch.Generator) -> Tensor:
+    """Rates among n people who say yes to each label with its rate."""
+    people = n[:, None].to(truth.dtype).expand_as(truth).contiguous()
+    return torch.binomial(people, truth.clamp(max=1), generator=generator) / people

@@ -1,0 +1,221 @@
+"""Every measure of a kind in one call, as a tidy table with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._bootstrap import Interval, bootstrap, bootstrap_sums, bootstrap_table, percentiles
+from affectml_metrics._errors import ArgumentError, ShapeError, one_of
+from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, matrix, same, unchecked, whole_number
+from affectml_metrics._kinds import Kind, Measures, Options, better, measures
+from affectml_metrics._panel import Panel, TargetRule
+from affectml_metrics.functional.transport import Ground
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DOMAINS: dict[str, tuple[Domain, Domain]] = {
+    "sets": ("labels", "labels"),
+    "ranking": ("scores", "labels"),
+    "distribution": ("distribution", "distribution"),
+    "rates": ("rates", "rates"),
+}
+_RULES: dict[str, Literal["set", "rates", "distribution"]] = {
+    "sets": "set",
+    "ranking": "set",
+    "distribution": "distribution",
+    "rates": "rates",
+}
+
+
+def score(
+    preds: ArrayLike,
+    target: ArrayLike | None = None,
+    kind: Kind = "sets",
+    *,
+    generator: torch.Generator,
+    judgements: ArrayLike | None = None,
+    asked: ArrayLike | None = None,
+    rule: TargetRule | None = None,
+    tau: float = 1 / 3,
+    groups: ArrayLike | None = None,
+    replicates: int = 1000,
+    level: float = 0.95,
+    from_logits: bool = False,
+    eps: float | None = None,
+    k: Sequence[int] = (1, 2, 3),
+    shares: ArrayLike | None = None,
+    votes: ArrayLike | None = None,
+    n: ArrayLike | None = None,
+    similarity: ArrayLike | None = None,
+    ground: Ground | ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Every measure of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
+
+    Returns one row a measure with the columns metric (its name in reports, k spelled in: top_3_accuracy),
+    value, low, high, rows (how many it rests on), skipped (on how many it is not defined) and better
+    ("higher", "lower" or "" for figures to read the others by). The same generator in the same state gives
+    the same table.
+
+    kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates"; from_logits for
+    raw outputs of the last two. Options bring in more: `shares` [N, C] human mass and NDCG on soft labels
+    (ranking), `votes` and `n` the binomial likelihood (rates), `similarity` [C, C] semantic F1 (sets),
+    `ground` the earth mover's distance (distribution).
+
+    Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N,
+    A] in place of a target, the target is made from them (sets: what at least `tau` of the people chose;
+    shares and rates: votes over their number; or `rule(votes, n)`), and the intervals resample the people:
+    column a is one person throughout. Images that nobody drawn was asked about drop out of that replicate.
+    Every replicate is then a pass of its own, so take fewer of them on large tables. Raises MetricInputError.
+
+    >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
+    >>> table.set_index("metric").loc["set_f1", "value"].round(4)
+    np.float64(0.8333)
+    """
+    one_of("kind", kind, ("sets", "ranking", "distribution", "rates"))
+    if (target is None) == (judgements is None):
+        raise ArgumentError("target and judgements: expected exactly one of the two (a target is made from judgements)")
+    if (judgements is None) != (asked is None):
+        raise ArgumentError("judgements and asked: expected both or neither")
+    if from_logits and kind not in ("distribution", "rates"):
+        raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose measures take no probabilities")
+    for value in k:
+        whole_number("k", value, 1)
+    soft_preds: Domain = "scores" if from_logits else _DOMAINS[kind][0]
+    p = matrix(preds, "preds", soft_preds).detach()
+    p = p if kind == "sets" else as_float(p)
+    options = Options(
+        k=k,
+        from_logits=from_logits,
+        eps=eps,
+        shares=_beside(shares, "shares", p),
+        votes=_beside(votes, "votes", p),
+        n=None if n is None else as_tensor(n, "n"),
+        similarity=similarity,
+        ground=ground,
+    )
+    if judgements is not None and asked is not None:
+        if any(given is not None for given in (groups, shares, votes, n)):
+            raise ArgumentError(
+                "groups, shares, votes and n: expected none with judgements, whose intervals resample people and which "
+                "the other three are made from"
+            )
+        panel = Panel.of(judgements, asked, tau=tau)
+        intervals = _over_people(kind, options, p, panel, rule or _RULES[kind], replicates, level, generator)
+    elif target is not None:
+        t = matrix(target, "target", _DOMAINS[kind][1]).detach()
+        same(p, t)
+        t = t if t.dtype == torch.bool else as_float(t, p)
+        if not len(t):
+            raise ShapeError("preds and target: expected at least one row, but received none")
+        intervals = _over_rows(measures(kind, options, p.shape[1]), p, t, groups, replicates, level, generator)
+    return _table(intervals)
+
+
+def _over_rows(
+    chosen: Measures,
+    p: Tensor,
+    t: Tensor,
+    groups: ArrayLike | None,
+    replicates: int,
+    level: float,
+    generator: torch.Generator,
+) -> Iterator[tuple[str, Interval]]:
+    def again(boot: Callable[..., Interval], *what: object) -> Interval:
+        return boot(*what, groups=groups, replicates=replicates, level=level, generator=generator)
+
+    with unchecked():  # preds and target were checked once
+        table = torch.stack([measure(p, t).double() for measure in chosen.rows.values()], dim=1)
+    yield from _split(" ".join(chosen.rows), again(bootstrap, table))
+    for names, (columns, statistic) in chosen.sums.items():
+        with unchecked():
+            added = columns(p, t)
+        yield from _split(names, again(bootstrap_sums, added, statistic))
+    for name, prepare in chosen.table.items():
+        with unchecked():
+            weighted = prepare(p, t)
+        yield name, again(bootstrap_table, weighted, len(p))
+
+
+def _over_people(
+    kind: Kind,
+    options: Options,
+    p: Tensor,
+    panel: Panel,
+    rule: Literal["set", "rates", "distribution"] | TargetRule,
+    replicates: int,
+    level: float,
+    generator: torch.Generator,
+) -> Iterator[tuple[str, Interval]]:
+    if p.shape != (panel.answers.shape[0], panel.answers.shape[2]):
+        raise ShapeError(
+            f"preds and judgements: expected [N, C] and [N, A, C] of one N and C, but received {list(p.shape)} "
+            f"and {list(panel.answers.shape)}"
+        )
+    people = panel.answers.shape[1]
+    if people < 2:
+        raise ShapeError(f"judgements: expected at least 2 people to resample, but received {people}")
+
+    def once(weights: Tensor) -> Tensor:
+        """Values, rows used and rows skipped of every measure, [3, M], with each person counted `weights` times."""
+        votes, n = panel.votes(weights)
+        usable = panel.usable(votes, n, rule)
+        votes, n, q = votes[usable], n[usable], p[usable]
+        t = panel.target(votes, n, rule)
+        chosen = measures(kind, replace(options, shares=votes, votes=votes, n=n), p.shape[1])
+        rows = torch.stack([measure(q, t).double() for measure in chosen.rows.values()], dim=1)
+        values, used = list(rows.nanmean(0)), list((~rows.isnan()).sum(0).double())
+        for columns, statistic in chosen.sums.values():
+            values += statistic(columns(q, t).double().sum(0, keepdim=True))[0]
+        ones = torch.ones(len(q), dtype=torch.float64)
+        values += [prepare(q, t)(ones) for prepare in chosen.table.values()]
+        used += [ones.sum()] * (len(values) - len(used))
+        count = torch.stack(used)
+        return torch.stack([torch.stack(values), count, len(p) - count])
+
+    with unchecked():
+        value, rows, skipped = once(torch.ones(people, dtype=torch.float64))
+        draws = torch.randint(people, (replicates, people), generator=generator)
+        spread = torch.stack([once(draw.bincount(minlength=people).double())[0] for draw in draws])
+    low, high = percentiles(spread, level)
+    every = measures(kind, replace(options, shares=p, votes=p, n=p), p.shape[1])
+    names = " ".join([*every.rows, *every.sums, *every.table])
+    yield from _split(names, Interval(value, low, high, rows, skipped))
+
+
+def _split(names: str, interval: Interval) -> Iterator[tuple[str, Interval]]:
+    """One interval of [M] fields as M intervals, under the names in order."""
+    for i, name in enumerate(names.split()):
+        yield name, Interval(*(field[i] for field in interval))
+
+
+def _table(intervals: Iterator[tuple[str, Interval]]) -> pd.DataFrame:
+    import pandas as pd  # here, because it is slow to load and only this function needs it
+
+    rows = [
+        {
+            "metric": name,
+            "value": float(interval.value),
+            "low": float(interval.low),
+            "high": float(interval.high),
+            "rows": int(interval.rows),
+            "skipped": int(interval.skipped),
+            "better": better(name),
+        }
+        for name, interval in intervals
+    ]
+    return pd.DataFrame(rows)
+
+
+def _beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
+    """An optional [N, C] matrix of counts or shares that goes with preds."""
+    if value is None:
+        return None
+    tensor = matrix(value, name, "mass")
+    same(preds, tensor, ("preds", name))
+    return tensor

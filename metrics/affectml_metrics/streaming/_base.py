@@ -1,0 +1,175 @@
+"""How a function becomes a `torchmetrics.Metric`: sums and counts of rows, or the rows themselves where order
+matters.
+
+States are float64 (float32 on a device without it), so any split into batches, `merge_state` and any number
+of processes gives the value of one call. Their names carry a digest of the class and its configuration: a
+`MetricCollection` shares states between metrics whose states look equal after the first batch, and would
+otherwise give top-1 and top-3 one value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypedDict, cast
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from affectml_metrics._errors import ShapeError
+from affectml_metrics._inputs import ArrayLike, whole_number, wide
+
+
+class MetricOptions(TypedDict, total=False):
+    """What every `torchmetrics.Metric` takes about synchronisation and memory."""
+
+    compute_on_cpu: bool
+    dist_sync_on_step: bool
+    process_group: Any
+    dist_sync_fn: Callable[..., Any] | None
+    distributed_available_fn: Callable[..., Any] | None
+    sync_on_compute: bool
+    compute_with_cache: bool
+
+
+class AffectMetric(Metric):
+    """Base of the streaming metrics: a configuration, and states named after it."""
+
+    is_differentiable: bool = False
+    full_state_update: bool = False
+
+    def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        super().__init__(**options)
+        self.config = dict(config)
+        self._tag = _digest(type(self).__name__, self.config)
+
+    def _add_sum(self, name: str, *shape: int) -> None:
+        self.add_state(self._name(name), torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def _add_rows(self, name: str) -> None:
+        self.add_state(self._name(name), [], dist_reduce_fx="cat")
+
+    def _name(self, name: str) -> str:
+        return f"{name}_{self._tag}"
+
+    def _sum(self, name: str) -> Tensor:
+        return cast(Tensor, getattr(self, self._name(name)))
+
+    def _increase(self, name: str, amount: Tensor) -> None:
+        state = self._sum(name)
+        setattr(self, self._name(name), state + amount.to(dtype=state.dtype, device=state.device))
+
+    def _append(self, name: str, rows: Tensor) -> None:
+        getattr(self, self._name(name)).append(rows.detach().to(self.device))
+
+    def _rows(self, name: str) -> Tensor | None:
+        state = getattr(self, self._name(name))
+        if isinstance(state, list) and not state:
+            return None
+        return dim_zero_cat(state)
+
+    def _apply(self, fn: Callable[..., Any], exclude_state: Any = "") -> nn.Module:
+        try:
+            return super()._apply(fn, exclude_state)
+        except TypeError as error:  # Apple's MPS has no float64
+            if "float64" not in str(error):
+                raise
+            for name, default in self._defaults.items():
+                if isinstance(default, Tensor):
+                    self._defaults[name] = default.float()
+                    setattr(self, name, getattr(self, name).float())
+            return super()._apply(fn, exclude_state)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name}={_brief(value)}" for name, value in self.config.items())
+        return f"{type(self).__name__}({listed})"
+
+
+class RowMetric(AffectMetric):
+    """Mean of a row measure over all rows seen; rows on which it is not defined (nan) are left out and counted."""
+
+    _function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        super().__init__(config, options)
+        for name in ("total", "rows", "skipped"):
+            self._add_sum(name)
+
+    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
+        """Add a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError."""
+        self._add(type(self)._function(preds, target, **self.config))
+
+    def compute(self) -> Tensor:
+        """Mean over the rows seen, 0-dim float64; nan if there were none."""
+        return self._sum("total") / self._sum("rows")
+
+    @property
+    def rows(self) -> int:
+        """How many rows the value rests on, in this process."""
+        return int(self._sum("rows"))
+
+    @property
+    def skipped(self) -> int:
+        """How many rows were not defined, and left out, in this process."""
+        return int(self._sum("skipped"))
+
+    def _add(self, values: Tensor) -> None:
+        undefined = values.isnan()
+        missing = undefined.sum()
+        self._increase("total", values.masked_fill(undefined, 0.0).sum(dtype=wide(values.device)))
+        self._increase("skipped", missing)
+        self._increase("rows", values.numel() - missing)
+
+
+class PairMetric(AffectMetric):
+    """A measure that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
+
+    _function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        super().__init__(config, options)
+        for name in ("preds", "target"):
+            self._add_rows(name)
+
+    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
+        """Keep a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError."""
+        p, t = self._checked(preds, target)
+        self._append("preds", p)
+        self._append("target", t)
+
+    def compute(self) -> Tensor:
+        """The measure over all rows seen, float64; nan if there were none."""
+        preds, target = self._rows("preds"), self._rows("target")
+        if preds is None or target is None:
+            return torch.full((), torch.nan, dtype=torch.float64, device=self.device)
+        return type(self)._function(preds, target, **self.config)
+
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+def number_of_labels(num_labels: int) -> int:
+    """`num_labels` if it is a positive whole number; sums per label need to know it before the first batch."""
+    whole_number("num_labels", num_labels, 1)
+    return num_labels
+
+
+def same_labels(counts: Tensor, state: Tensor) -> None:
+    """Raise ShapeError unless a batch has as many labels as the metric was made for."""
+    if counts.shape != state.shape:
+        raise ShapeError(
+            f"preds and target: expected {len(state)} labels (num_labels={len(state)}), but received {len(counts)}"
+        )
+
+
+def _digest(name: str, config: Mapping[str, object]) -> str:
+    seen = hashlib.blake2b(name.encode(), digest_size=6)
+    for key, value in sorted(config.items()):
+        seen.update(f"|{key}={value.tolist() if isinstance(value, Tensor) else value!r}".encode())
+    return f"{name}_{seen.hexdigest()}"
+
+
+def _brief(value: object) -> str:
+    return f"tensor{list(value.shape)}" if isinstance(value, Tensor) else repr(value)

@@ -1,0 +1,192 @@
+"""Streaming metrics on rankings: preds are scores [N, C], target is 0/1 (shares for `NDCG` and `HumanMassAtK`)."""
+
+from __future__ import annotations
+
+import math
+from typing import Unpack
+
+from torch import Tensor
+
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, pair
+from affectml_metrics.functional import average_precision, soft_ranking
+from affectml_metrics.functional import ranking as F
+from affectml_metrics.functional._order import Ties
+from affectml_metrics.functional.ranking import Match
+from affectml_metrics.functional.sets import Average
+from affectml_metrics.functional.soft_ranking import Gain
+from affectml_metrics.streaming._base import MetricOptions, PairMetric, RowMetric
+
+
+class TopKAccuracy(RowMetric):
+    """Share of rows whose k best labels meet the right ones; see `functional.top_k_accuracy`.
+
+    Put `SetSize` and `TopKChance` beside it: "any" grows with the size of the sets.
+
+    >>> from torchmetrics import MetricCollection
+    >>> from affectml_metrics import TopKAccuracy
+    >>> metrics = MetricCollection({"top_1": TopKAccuracy(1), "top_2": TopKAccuracy(2)})
+    >>> metrics.update([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], [[0, 1, 0], [0, 1, 1]])
+    >>> {name: float(value) for name, value in metrics.compute().items()}
+    {'top_1': 0.5, 'top_2': 1.0}
+    """
+
+    higher_is_better: bool = True
+    _function = staticmethod(F.top_k_accuracy)
+
+    def __init__(
+        self,
+        k: int = 1,
+        *,
+        match: Match = "any",
+        ties: Ties = "first",
+        no_labels: float = math.nan,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"k": k, "match": match, "ties": ties, "no_labels": no_labels}, options)
+
+
+class TopKRecall(RowMetric):
+    """Mean share of right labels among the k best; see `functional.top_k_recall`."""
+
+    higher_is_better: bool = True
+    _function = staticmethod(F.top_k_recall)
+
+    def __init__(
+        self, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
+
+
+class TopKPrecision(RowMetric):
+    """Mean share of the k best labels that are right; see `functional.top_k_precision`."""
+
+    higher_is_better: bool = True
+    _function = staticmethod(F.top_k_precision)
+
+    def __init__(
+        self, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
+
+
+class LabelRankingAveragePrecision(RowMetric):
+    """Mean LRAP; see `functional.label_ranking_average_precision`."""
+
+    higher_is_better: bool = True
+    _function = staticmethod(F.label_ranking_average_precision)
+
+    def __init__(self, *, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"no_labels": no_labels}, options)
+
+
+class CoverageError(RowMetric):
+    """Mean number of best labels that hold all right ones; see `functional.coverage_error`."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.coverage_error)
+
+    def __init__(self, *, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"no_labels": no_labels}, options)
+
+
+class RankingLoss(RowMetric):
+    """Mean share of label pairs in the wrong order; see `functional.ranking_loss`."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.ranking_loss)
+
+    def __init__(self, *, tie_cost: float = 0.5, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"tie_cost": tie_cost, "no_labels": no_labels}, options)
+
+
+class OneError(RowMetric):
+    """Share of rows whose best label is wrong; see `functional.one_error`."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.one_error)
+
+    def __init__(self, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"ties": ties, "no_labels": no_labels}, options)
+
+
+class NDCG(RowMetric):
+    """Mean normalised discounted cumulative gain against soft labels; see `functional.ndcg`."""
+
+    higher_is_better: bool = True
+    _function = staticmethod(soft_ranking.ndcg)
+
+    def __init__(
+        self,
+        k: int | None = None,
+        *,
+        gain: Gain = "linear",
+        ties: Ties = "first",
+        no_labels: float = math.nan,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"k": k, "gain": gain, "ties": ties, "no_labels": no_labels}, options)
+
+
+class HumanMassAtK(RowMetric):
+    """Mean share of people's answers on the k best labels; see `functional.human_mass_at_k`."""
+
+    higher_is_better: bool = True
+    _function = staticmethod(soft_ranking.human_mass_at_k)
+
+    def __init__(
+        self, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
+
+
+class SetSize(RowMetric):
+    """Mean number of right labels; see `functional.set_size`. Ignores preds, so that it fits a collection."""
+
+    higher_is_better: bool | None = None
+
+    def __init__(self, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({}, options)
+
+    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
+        """Add a batch; target is 0/1 [N, C]. Raises MetricInputError."""
+        self._add(F.set_size(target))
+
+
+class TopKChance(RowMetric):
+    """What `TopKAccuracy` gives a random ranking; see `functional.top_k_chance`. Ignores preds."""
+
+    higher_is_better: bool | None = None
+
+    def __init__(
+        self, k: int = 1, *, match: Match = "any", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"k": k, "match": match, "no_labels": no_labels}, options)
+        self.k, self.match, self.no_labels = k, match, no_labels
+
+    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
+        """Add a batch; target is 0/1 [N, C]. Raises MetricInputError."""
+        self._add(F.top_k_chance(target, self.k, match=self.match, no_labels=self.no_labels))
+
+
+class MeanAveragePrecision(PairMetric):
+    """Average precision of each label, and its mean; see `functional.mean_average_precision`. Keeps all rows.
+
+    >>> from affectml_metrics import MeanAveragePrecision
+    >>> metric = MeanAveragePrecision()
+    >>> metric.update([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]])
+    >>> metric.compute()
+    tensor(0.9167, dtype=torch.float64)
+    """
+
+    higher_is_better: bool = True
+    _function = staticmethod(average_precision.mean_average_precision)
+
+    def __init__(
+        self, *, average: Average = "macro", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        one_of("average", average, ("micro", "macro", "weighted", "none"))
+        super().__init__({"average": average, "no_labels": no_labels}, options)
+
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        return pair(preds, target, "scores", "labels")

@@ -1,0 +1,177 @@
+"""Streaming metrics on rates: preds and target are [N, C] in [0, 1], each label a question of its own."""
+
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
+from torch import Tensor
+
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, pair, whole_number
+from affectml_metrics.functional import calibration
+from affectml_metrics.functional import rates as F
+from affectml_metrics.functional._logs import Unit
+from affectml_metrics.functional.calibration import Norm
+from affectml_metrics.streaming._base import (
+    AffectMetric,
+    MetricOptions,
+    PairMetric,
+    RowMetric,
+    number_of_labels,
+    same_labels,
+)
+
+
+class RateCrossEntropy(RowMetric):
+    """Mean binary cross-entropy over labels and rows; see `functional.rate_cross_entropy`.
+
+    >>> import torch
+    >>> from affectml_metrics import RateCrossEntropy
+    >>> metric = RateCrossEntropy(from_logits=True)
+    >>> metric.update(torch.zeros(1, 2), torch.tensor([[0.2, 1.0]]))
+    >>> metric.compute()
+    tensor(0.6931, dtype=torch.float64)
+    """
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.rate_cross_entropy)
+
+    def __init__(
+        self,
+        *,
+        eps: float | None = None,
+        unit: Unit = "nats",
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"eps": eps, "unit": unit, "from_logits": from_logits}, options)
+
+
+class RateBrierScore(RowMetric):
+    """Mean squared difference of rates; see `functional.rate_brier_score`."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.rate_brier_score)
+
+    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"from_logits": from_logits}, options)
+
+
+class RateManhattan(RowMetric):
+    """Mean Manhattan distance of (yes, no) pairs; see `functional.rate_manhattan`."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.rate_manhattan)
+
+    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"from_logits": from_logits}, options)
+
+
+class RateJSDivergence(RowMetric):
+    """Mean Jensen-Shannon divergence of (yes, no) pairs; see `functional.rate_js_divergence`."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(F.rate_js_divergence)
+
+    def __init__(
+        self,
+        *,
+        unit: Unit = "nats",
+        square_root: bool = False,
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"unit": unit, "square_root": square_root, "from_logits": from_logits}, options)
+
+
+class BinomialLogLikelihood(RowMetric):
+    """Mean log-likelihood of the votes; see `functional.binomial_log_likelihood`.
+
+    >>> import torch
+    >>> from affectml_metrics import BinomialLogLikelihood
+    >>> metric = BinomialLogLikelihood()
+    >>> metric.update(torch.tensor([[0.5]]), torch.tensor([[1]]), torch.tensor([2]))
+    >>> metric.compute()
+    tensor(-0.6931, dtype=torch.float64)
+    """
+
+    higher_is_better: bool = True
+
+    def __init__(
+        self, *, eps: float | None = None, from_logits: bool = False, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"eps": eps, "from_logits": from_logits}, options)
+        self.eps, self.from_logits = eps, from_logits
+
+    def update(self, preds: ArrayLike, target: ArrayLike, n: ArrayLike) -> None:  # type: ignore[override]
+        """Add a batch: rates [N, C], votes [N, C] as target, people asked [N] or [N, C]. Raises MetricInputError."""
+        self._add(F.binomial_log_likelihood(preds, target, n, eps=self.eps, from_logits=self.from_logits))
+
+
+class SoftF1(AffectMetric):
+    """F1 with shared mass in place of hits, over all rows; see `functional.soft_f1`. Keeps two sums a label.
+
+    >>> import torch
+    >>> from affectml_metrics import SoftF1
+    >>> metric = SoftF1(num_labels=2)
+    >>> metric.update(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))
+    >>> metric.compute()
+    tensor(0.8000, dtype=torch.float64)
+    """
+
+    higher_is_better: bool = True
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        average: F.Average = "micro",
+        zero_division: float = 0.0,
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        one_of("average", average, ("micro", "macro", "none"))
+        config = {"num_labels": num_labels, "average": average, "zero_division": zero_division}
+        super().__init__({**config, "from_logits": from_logits}, options)
+        self.average: F.Average = average
+        self.zero_division, self.from_logits = zero_division, from_logits
+        for name in ("shared", "mass"):
+            self._add_sum(name, number_of_labels(num_labels))
+
+    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
+        """Add a batch of rates [N, C]. Raises MetricInputError."""
+        shared, mass = F.soft_counts(preds, target, from_logits=self.from_logits)
+        same_labels(shared, self._sum("shared"))
+        self._increase("shared", shared)
+        self._increase("mass", mass)
+
+    def compute(self) -> Tensor:
+        """The average, 0-dim float64, or [C] with average="none"."""
+        return F.soft_f1_from_counts(
+            self._sum("shared"), self._sum("mass"), average=self.average, zero_division=self.zero_division
+        )
+
+
+class LabelCalibrationError(PairMetric):
+    """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
+
+    higher_is_better: bool = False
+    _function = staticmethod(calibration.label_calibration_error)
+
+    def __init__(
+        self,
+        *,
+        bins: int = 15,
+        norm: Norm = "l1",
+        average: Literal["macro", "none"] = "macro",
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        one_of("norm", norm, ("l1", "l2", "max"))
+        one_of("average", average, ("macro", "none"))
+        whole_number("bins", bins, 1)
+        super().__init__({"bins": bins, "norm": norm, "average": average, "from_logits": from_logits}, options)
+        self.from_logits = from_logits
+
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        return pair(preds, target, "scores" if self.from_logits else "rates", "rates")
