@@ -112,13 +112,7 @@ def embed_dataset(
     Raises BadDataset if no image at all could be embedded, if the store was made by another encoder, or if
     another process writes to it; EncoderUnavailable as `load_encoder`; BadInput for sizes below 1.
     """
-    for name, value in (
-        ("batch_size", batch_size),
-        ("decode_threads", decode_threads),
-        ("shard_size", shard_size),
-    ):
-        if value < 1:
-            raise BadInput(f"{name} must be at least 1, got {value}")
+    _at_least_one(batch_size=batch_size, decode_threads=decode_threads, shard_size=shard_size)
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     items, no_image, url_only = _items(data)
     if not items:
@@ -129,39 +123,37 @@ def embed_dataset(
     encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
 
     start = time.perf_counter()
-    writer = StoreWriter(data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale)
-    with writer:
+    done = 0
+    with StoreWriter(data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale) as writer:
         had = set(writer.store.ids)
-        failed = {row[0]: row for row in writer.unreadable()}
         new = [item for item in items if item.image_id not in had]
+        wanted = {item.image_id for item in new}
+        failed = {row[0]: row for row in writer.unreadable() if row[0] in wanted}
         # Those that failed before come last: batches after an interruption are then those of a run without one.
         new.sort(key=lambda item: item.image_id in failed)
         bar = Progress("embedding", len(new), "images") if progress else nullcontext()
         with bar as shown, ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as pool:
             try:
                 for at in range(0, len(new), shard_size):
-                    shard = new[at : at + shard_size]
                     ids: list[str] = []
                     rows: list[np.ndarray] = []
-                    for batch, pixels in _decoded(shard, encoder, pool, batch_size):
-                        good = [i for i, p in enumerate(pixels) if not isinstance(p, str)]
-                        for item, pixel in zip(batch, pixels, strict=True):
+                    for batch, pixels in _decoded(new[at : at + shard_size], encoder, pool, batch_size):
+                        good, bad = _sorted_out(batch, pixels)
+                        for item in batch:
                             failed.pop(item.image_id, None)
-                            if isinstance(pixel, str):
-                                failed[item.image_id] = (item.image_id, item.file, pixel)
+                        failed.update({row[0]: row for row in bad})
                         if good:
-                            rows.append(_encode(encoder, [pixels[i] for i in good]))
-                            ids += [batch[i].image_id for i in good]
+                            ids += [item.image_id for item, _ in good]
+                            rows.append(_encode(encoder, [pixel for _, pixel in good]))
                         if shown is not None:
                             shown.advance(len(batch))
                     writer.list_unreadable(list(failed.values()))
                     if ids:
                         writer.add(ids, np.concatenate(rows))
+                        done += len(ids)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        known = {item.image_id for item in items}
-        failed = {key: row for key, row in failed.items() if key in known}
         writer.list_unreadable(list(failed.values()))
     store = EmbeddingStore.open(writer.folder)
     if not len(store.ids):
@@ -169,13 +161,32 @@ def embed_dataset(
         raise BadDataset(f"{data.root}: none of its {len(items)} images could be read; the first: {first[2]}")
     return EmbedSummary(
         store=store,
-        done=len(new) - len(failed),
+        done=done,
         skipped_existing=len(items) - len(new),
         unreadable=list(failed.values()),
         no_image=no_image,
         url_only=url_only,
         seconds=time.perf_counter() - start,
     )
+
+
+def _at_least_one(**sizes: int) -> None:
+    for name, value in sizes.items():
+        if value < 1:
+            raise BadInput(f"{name} must be at least 1, got {value}")
+
+
+def _sorted_out(
+    batch: "Sequence[_Item]", pixels: "Sequence[Tensor | str]"
+) -> "tuple[list[tuple[_Item, Tensor]], list[tuple[str, str, str]]]":
+    """Items with their pixels, and a line of unreadable.csv for each that has none."""
+    good, bad = [], []
+    for item, pixel in zip(batch, pixels, strict=True):
+        if isinstance(pixel, str):
+            bad.append((item.image_id, item.file, pixel))
+        else:
+            good.append((item, pixel))
+    return good, bad
 
 
 def _items(data: Dataset) -> tuple[list[_Item], list[str], list[str]]:
@@ -218,8 +229,7 @@ def _decoded(
         yield batch, [future.result() for future in futures]
 
 
-def _encode(encoder: Encoder, pixels: "Sequence[Tensor | str]") -> np.ndarray:
+def _encode(encoder: Encoder, pixels: "list[Tensor]") -> np.ndarray:
     import torch
 
-    batch = torch.stack([p for p in pixels if not isinstance(p, str)])
-    return encoder.encode_pixels(batch).numpy().astype(np.float16)
+    return encoder.encode_pixels(torch.stack(pixels)).numpy().astype(np.float16)

@@ -119,7 +119,7 @@ class EmbeddingStore:
 
     @cached_property
     def _index(self) -> "pd.Index[Any]":
-        index: pd.Index[Any] = pd.Index(self.ids)
+        index: pd.Index[Any] = pd.Index(self.ids, dtype=object)
         return index
 
     @cached_property
@@ -159,10 +159,11 @@ class EmbeddingStore:
             )
         shard = self.table["shard"].to_numpy()[at]
         row = self.table["row"].to_numpy()[at]
+        order = np.lexsort((row, shard))  # each shard once, front to back
+        starts = np.flatnonzero(np.diff(shard[order], prepend=-1))
         out = np.empty((len(ids), self.dim), dtype=np.float32)
-        for number in np.unique(shard):
-            here = np.flatnonzero(shard == number)
-            out[here] = self._shards[int(number)][row[here]]
+        for here in np.split(order, starts[1:]) if len(ids) else ():
+            out[here] = self._shards[int(shard[here[0]])][row[here]]
         return out
 
     def text_features(
