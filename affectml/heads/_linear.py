@@ -122,6 +122,8 @@ def fit_linear(
         paths, held_out = [], []
         correction = torch.zeros_like(correction)  # the folds left out weigh labels as the fit does
         for kept, left_out in folds(objective.positive, FOLDS, generator):
+            if not objective.rows(kept).total > 0:
+                continue  # every row kept weighs nothing
             paths.append(_Path(features[kept], objective.rows(kept)))
             held_out.append((features[left_out], objective.rows(left_out)))
     best, best_loss, worse = L2_GRID[0], np.inf, 0

@@ -94,23 +94,23 @@ class NeuralHead(Head):
         mass = self._weights(weights, shares.shape)
         generator = seeded(generator)
         held = None
+        if val is None and len(features) < 2 and (self.config.hidden or self.config.l2 is None):
+            raise BadInput("X: one row is too few to keep any out for choices; give val, or a linear head its l2")
         if val is not None:
             held_features = as_features(val[0], features.shape[1], "val X")
             held_shares = self._shares(val[1], len(held_features), shares.shape[1], "val targets")
             held = (held_features, self._judged(held_shares))
         elif self.config.hidden:
-            if len(features) < 2:
-                raise BadInput("X: one row is too few for a hidden layer, which stops on rows kept out")
             kept, left_out = folds(shares, 5, generator)[0]
             held = (features[left_out], self._judged(shares[left_out]))
             features, shares, mass = features[kept], shares[kept], mass[kept]
-        self._forget()
         cells = mass.expand_as(shares)
         prevalence = (cells * shares).sum(dim=0) / cells.sum(dim=0).clamp(min=1e-300)
         label_weights = self._label_weights(prevalence)
         objective = self._objective(shares, mass, label_weights)
         if not objective.total > 0:
             raise BadInput("weights: every row that is fitted on weighs nothing")
+        self._forget()
         standard = Standardiser.of(features)
         correction = label_weights.log()
         self.report_ = {

@@ -217,6 +217,24 @@ def test_targets_of_the_wrong_kind_name_the_head_to_take():
         SoftmaxHead().fit(X, np.array([[1, 0], [1, 1], [0, 1], [0, 1.0]]))
 
 
+@pytest.mark.parametrize("hidden", [0, 4])
+def test_one_row_leaves_nothing_to_choose_on(hidden):
+    X, one_hot = np.ones((1, 2)), np.eye(2)[:1]
+    with pytest.raises(BadInput, match="one row is too few"):
+        SigmoidHead(SigmoidConfig(hidden=hidden)).fit(X, one_hot)
+    assert SigmoidHead(SigmoidConfig(l2=1.0)).fit(X, one_hot).scores(X)[0, 0] > 0.7
+
+
+def test_rows_that_weigh_nothing_are_not_learned_from():
+    X, logits = planted(40)
+    weights = np.zeros(40)
+    weights[7] = 1
+    rates = (logits > 0).astype(float)
+    scores = SigmoidHead().fit(X, rates, weights=weights).scores(X)
+    assert torch.isfinite(scores).all()
+    assert torch.equal((scores[7] > 0.5).double(), torch.from_numpy(rates[7]))
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

@@ -1,6 +1,8 @@
 """The promises every head keeps, asked of all of them."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,3 +220,21 @@ def test_val_of_other_labels_is_refused(name):
     X, P = case()
     with pytest.raises(BadInput, match="labels, expected 3"):
         HEADS[name]().fit(X, P, val=(X, np.full((len(X), 2), 0.5)))
+
+
+def test_the_pages_example_runs(tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "heads.md"
+    if not page.is_file():
+        pytest.skip("tests run away from the repository, without its docs")
+    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert type(names["same"]) is SigmoidHead
+
+
+def test_the_public_names():
+    import affectml.heads
+
+    assert sorted(affectml.heads.__all__) == affectml.heads.__all__
+    assert all(hasattr(affectml.heads, name) for name in affectml.heads.__all__)
