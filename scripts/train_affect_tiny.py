@@ -22,10 +22,10 @@ import numpy as np
 import open_clip
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
-from affectml._files import write_json
+from affectml._files import replacing, write_json
 from affectml.demo import write_demo
 from affectml.demo.feelings import draw_feeling, squared_distances
 from affectml.demo.painting import look_of, paint
@@ -75,7 +75,7 @@ class Captions:
 
     def used_tokens(self) -> Tensor:
         """Ids of all tokens that occur in any prompt."""
-        used: Tensor = torch.unique(torch.cat([prompts.flatten() for prompts in self.tokens]))  # type: ignore[no-untyped-call]
+        used: Tensor = torch.unique(torch.cat([prompts.flatten() for prompts in self.tokens]))
         return used
 
 
@@ -165,9 +165,8 @@ def save(model: Any, captions: Captions, out: Path) -> None:
     state["token_embedding.weight"][~kept] = 0
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "open_clip_config.json", CONFIG)
-    temporary = out / ".open_clip_model.tmp"
-    save_file(state, temporary, metadata={"format": "pt"})
-    temporary.replace(out / "open_clip_model.safetensors")
+    with replacing(out / "open_clip_model.safetensors") as temporary:
+        temporary.write_bytes(serialize(state, metadata={"format": "pt"}))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""The encoder in the wheel: what the file holds, that it loads as any other, and that it knows the demo set."""
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import affectml
+from affectml.taxonomies import builtin_names, get_taxonomy
+
+FOLDER = Path(affectml.__file__).parent / "encoders" / "affect_tiny"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_affect_tiny.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The training script as a module."""
+    spec = importlib.util.spec_from_file_location("train_affect_tiny", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_folder_is_small_enough_for_the_wheel():
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) <= 9_000_000
+
+
+def test_the_file_holds_finite_halves_and_open_clip_loads_exactly_them(caplog):
+    stored = load_file(FOLDER / "open_clip_model.safetensors")
+    assert all(tensor.dtype == torch.float16 and tensor.isfinite().all() for tensor in stored.values())
+    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{FOLDER}")
+    assert "random" not in caplog.text
+    loaded = model.state_dict()
+    assert loaded.keys() == stored.keys()
+    assert all(torch.equal(loaded[name].half(), stored[name]) for name in stored)
+
+
+def test_only_tokens_of_its_words_have_a_row(recipe):
+    with safe_open(FOLDER / "open_clip_model.safetensors", framework="pt") as file:
+        rows = file.get_tensor("token_embedding.weight")
+    captions = recipe.all_captions(open_clip.get_tokenizer(f"local-dir:{FOLDER}"))
+    used = torch.zeros(len(rows), dtype=torch.bool)
+    used[captions.used_tokens()] = True
+    assert torch.equal(rows.any(dim=1), used)
+
+
+def test_no_prompt_of_a_built_in_taxonomy_is_cut_off():
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{FOLDER}")
+    for name in builtin_names():
+        taxonomy = get_taxonomy(name)
+        for template in taxonomy.templates:
+            tokens = tokenizer(taxonomy.prompts(template))
+            assert (tokens[:, -1] == 0).all(), f"{name}: {template}"
+
+
+def test_it_names_the_mode_of_paintings_it_has_not_seen(recipe):
+    measured = recipe.measure(FOLDER, "mikels-8", seed=1001, images=400)
+    assert measured.top_1 >= 0.75
+
+
+@pytest.mark.slow
+def test_a_linear_head_on_it_closes_nine_tenths_of_the_gap(recipe):
+    assert recipe.measure(FOLDER, "mikels-8", seed=1002, images=2000).gap >= 0.9
+
+
+def test_gap_closed_is_nothing_for_noise_and_all_for_the_truth(recipe):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3000, 4, generator=generator)
+    votes = torch.binomial(torch.full((3000, 4), 5.0), logits.sigmoid(), generator=generator) / 5
+    truth = logits.sigmoid().numpy()
+    assert recipe.gap_closed(logits, votes, truth) == pytest.approx(1, abs=0.03)
+    noise = torch.randn(3000, 4, generator=generator)
+    assert recipe.gap_closed(noise, votes, truth) == pytest.approx(0, abs=0.03)
+
+
+def test_training_twice_gives_the_same_weights_and_learns(recipe, tmp_path, capsys):
+    def run(steps: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        recipe.write_json(tmp_path / "open_clip_config.json", recipe.CONFIG)
+        model = open_clip.create_model(f"local-dir:{tmp_path}", load_weights=False)
+        captions = recipe.all_captions(open_clip.get_tokenizer(f"local-dir:{tmp_path}"))
+        recipe.train(model, captions, argparse.Namespace(seed=0, paintings=32, batch=32, steps=steps, lr=1e-3))
+        return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    first, second = run(3), run(3)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    capsys.readouterr()
+    run(1)
+    run(12)
+    losses = [float(line.split("loss ")[1].split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert losses[1] < losses[0]
