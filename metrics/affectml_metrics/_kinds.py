@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
@@ -115,29 +116,37 @@ def _sets(options: Options) -> Measures:
 
 def _ranking(options: Options, labels: int) -> Measures:
     rows: dict[str, Rows] = {}
-    for k in (k for k in options.k if k <= labels):
-        rows[f"top_{k}_accuracy"] = lambda p, t, k=k: F.top_k_accuracy(p, t, k)  # type: ignore[misc]
-        rows[f"top_{k}_chance"] = lambda p, t, k=k: F.top_k_chance(t, k)  # type: ignore[misc]
-        rows[f"top_{k}_accuracy_all"] = lambda p, t, k=k: F.top_k_accuracy(p, t, k, match="all")  # type: ignore[misc]
-        rows[f"top_{k}_recall"] = lambda p, t, k=k: F.top_k_recall(p, t, k)  # type: ignore[misc]
-        rows[f"top_{k}_precision"] = lambda p, t, k=k: F.top_k_precision(p, t, k)  # type: ignore[misc]
+    some_k = [k for k in options.k if k <= labels]
+    for k in some_k:
+        rows[f"top_{k}_accuracy"] = partial(F.top_k_accuracy, k=k)
+        rows[f"top_{k}_chance"] = _of_target(partial(F.top_k_chance, k=k))
+        rows[f"top_{k}_accuracy_all"] = partial(F.top_k_accuracy, k=k, match="all")
+        rows[f"top_{k}_recall"] = partial(F.top_k_recall, k=k)
+        rows[f"top_{k}_precision"] = partial(F.top_k_precision, k=k)
     rows |= {
-        "set_size": lambda p, t: F.set_size(t),
+        "set_size": _of_target(F.set_size),
         "label_ranking_average_precision": F.label_ranking_average_precision,
         "coverage_error": F.coverage_error,
         "ranking_loss": F.ranking_loss,
         "one_error": F.one_error,
     }
     shares = options.shares
-    rows["ndcg"] = F.ndcg if shares is None else lambda p, t: F.ndcg(p, shares)
+    rows["ndcg"] = F.ndcg if shares is None else _against(shares, F.ndcg)
     if shares is not None:
-        for k in (k for k in options.k if k <= labels):
-            rows[f"human_mass_at_{k}"] = lambda p, t, k=k: F.human_mass_at_k(p, shares, k)  # type: ignore[misc]
+        rows |= {f"human_mass_at_{k}": _against(shares, partial(F.human_mass_at_k, k=k)) for k in some_k}
 
     def precision(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda weights: F.mean_average_precision(p, t, weights=weights)
 
     return Measures(rows, table={"mean_average_precision": precision})
+
+
+def _of_target(function: Callable[[Tensor], Tensor]) -> Rows:
+    return lambda p, t: function(t)
+
+
+def _against(shares: Tensor, function: Rows) -> Rows:
+    return lambda p, t: function(p, shares)
 
 
 def _distribution(options: Options) -> Measures:

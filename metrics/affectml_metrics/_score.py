@@ -69,9 +69,10 @@ def score(
 
     Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N,
     A] in place of a target, the target is made from them (sets: what at least `tau` of the people chose;
-    shares and rates: votes over their number; or `rule(votes, n)`), and the intervals resample the people:
-    column a is one person throughout. Images that nobody drawn was asked about drop out of that replicate.
-    Every replicate is then a pass of its own, so take fewer of them on large tables. Raises MetricInputError.
+    shares and rates: votes over their number; or `rule(votes, n)`), and the intervals resample the people
+    (column a is one person throughout), recentred on the value: people drawn twice make every target noisier
+    than the real one. Images that nobody drawn was asked about drop out of that replicate. Every replicate is
+    then a pass of its own, so take fewer of them on large tables. Raises MetricInputError.
 
     >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
     >>> table.set_index("metric").loc["set_f1", "value"].round(4)
@@ -182,10 +183,23 @@ def _over_people(
         value, rows, skipped = once(torch.ones(people, dtype=torch.float64))
         draws = torch.randint(people, (replicates, people), generator=generator)
         spread = torch.stack([once(draw.bincount(minlength=people).double())[0] for draw in draws])
-    low, high = percentiles(spread, level)
+    low, high = _recentred(value, spread, level)
     every = measures(kind, replace(options, shares=p, votes=p, n=p), p.shape[1])
     names = " ".join([*every.rows, *every.sums, *every.table])
     yield from _split(names, Interval(value, low, high, rows, skipped))
+
+
+def _recentred(value: Tensor, spread: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Percentiles of the replicates, moved so that their median is the value.
+
+    People drawn with replacement are fewer different people, so every replicate's target is noisier than the
+    real one and scores are worse throughout; plain percentiles can miss the value itself. Their spread is
+    what is asked for.
+    """
+    low, high = percentiles(spread, level)
+    shift = value - spread.nanmedian(0).values
+    shift = torch.where(shift.isfinite(), shift, torch.zeros_like(shift))
+    return low + shift, high + shift
 
 
 def _split(names: str, interval: Interval) -> Iterator[tuple[str, Interval]]:
