@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+LOG_WIDTH = 140  # columns; prose in a cell wraps there
+
+
 def print_json(value: Any) -> None:
     """`value` as indented JSON on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
@@ -16,7 +19,7 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = True) -> None:
     """A table on standard output; every column but the first is right-aligned unless `numbers` is false.
 
-    In a pipe or a log it is as wide as it needs to be. On a terminal too narrow for it, intervals move under
+    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it, intervals move under
     their values.
     """
     from rich.console import Console
@@ -25,7 +28,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     needed = Console(width=10_000).measure(_table(title, columns, cells, numbers)).maximum
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=max(needed, len(title)))
+        console = Console(highlight=False, width=min(max(needed, len(title)), LOG_WIDTH))
     elif needed > console.width:
         cells = [[cell.replace(" ±", "\n±") for cell in row] for row in cells]
     console.print(_table(title, columns, cells, numbers))

@@ -90,7 +90,9 @@ def _floor(truth: Truth, generator: torch.Generator) -> tuple[dict[str, float], 
     """What the truth itself would score against this many people's votes, or why that is not known."""
     if truth.kind in ("single", "sets"):
         return {}, {"sampling_floor": f"not available: a {truth.kind} target has no counts"}
-    n = truth.people if truth.people is not None else None
+    if truth.no_sets and truth.kind == "rates":
+        return {}, {"sampling_floor": f"not available: {truth.no_sets}"}
+    n = truth.people
     if n is None and truth.kind == "distribution" and truth.votes is not None:
         n = np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1)
     if n is None:

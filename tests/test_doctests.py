@@ -1,0 +1,65 @@
+"""Every example in a docstring and in the README runs, and every command the documents name exists."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("affectml", "affectml_metrics", "affectml_annotation")
+OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def modules():
+    for name in PACKAGES:
+        package = importlib.import_module(name)
+        yield name
+        yield from (m.name for m in pkgutil.walk_packages(package.__path__, f"{name}.") if "__main__" not in m.name)
+
+
+def test_examples_in_docstrings_run():
+    failed, attempted = {}, 0
+    for name in modules():
+        result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
+        attempted += result.attempted
+        if result.failed:
+            failed[name] = result.failed
+    assert not failed
+    assert attempted > 50
+
+
+def documents():
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
+def test_links_between_documents_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), f"{path.name} links to {target}, which is not there"
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
+def test_commands_in_documents_exist_with_their_options(path):
+    import typer
+
+    from affectml.cli import app
+
+    root = typer.main.get_command(app)
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    fenced = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"^(?:\$ )?affectml ([a-z][^\n#|>]*)", fenced, flags=re.MULTILINE)
+    lines += re.findall(r"^    affectml ([a-z][^\n#|>]*)", text, flags=re.MULTILINE)
+    lines += re.findall(r"`affectml ([a-z][^\n#|>`]*)`", text)
+    for line in lines:
+        command, words = root, line.replace("`", " ").split()
+        while words and hasattr(command, "commands") and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        assert command is not root, f"{path.name}: no command {line!r}"
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        for word in words:
+            if word.startswith("--"):
+                assert word.split("=")[0] in known, f"{path.name}: `affectml {line}`: no option {word}"
