@@ -57,7 +57,7 @@ class ZeroShotHead(Head):
         if val is not None and weights is not None:
             raise BadInput("weights: a zero-shot head is calibrated on val alone, whose rows have no weights")
         rows, rates = (X, targets) if val is None else val
-        logits = self._centred(rows)
+        logits = self._logits(rows)
         shares = as_shares(rates, len(logits), len(self.texts))
         mass = as_weights(weights, shares.shape, per_cell=True).expand_as(shares)
         self._forget()
@@ -77,7 +77,7 @@ class ZeroShotHead(Head):
     def predict_rates(self, X: ArrayLike) -> Tensor:
         """Calibrated rates, [N, C]; raises BadInput before `fit`."""
         state = self._fitted()
-        return (self._centred(X) * state["slope"] + state["intercept"]).sigmoid()
+        return (self._logits(X) * state["slope"] + state["intercept"]).sigmoid()
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -96,11 +96,6 @@ class ZeroShotHead(Head):
             raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
         features = as_features(X, rows.shape[1]).double()
         return self.config.logit_scale * (normalize(features) @ normalize(rows).T)
-
-    def _centred(self, X: ArrayLike) -> Tensor:
-        """Logits less their row mean: how an image's labels compare, without how near it is to text at all."""
-        logits = self._logits(X)
-        return logits - logits.mean(dim=1, keepdim=True)
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("slope", "intercept")

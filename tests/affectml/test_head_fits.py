@@ -202,9 +202,9 @@ def test_zero_shot_rates_are_calibrated_on_validation():
     rng = np.random.default_rng(0)
     texts, X = rng.normal(size=(3, 8)), rng.normal(size=(600, 8))
     head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=10.0))
-    logits = torch.log(head.scores(X)).numpy()
-    logits -= logits.mean(axis=1, keepdims=True)
-    rates = 1 / (1 + np.exp(-(logits * [0.2, 0.5, 1.0] - [1.0, 2.0, 0.0])))
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True), texts / np.linalg.norm(texts, axis=1, keepdims=True)
+    logits = 10 * unit[0] @ unit[1].T
+    rates = 1 / (1 + np.exp(-(logits * [0.2, 0.3, 0.5] - [1.0, 2.0, 0.0])))
     head.fit(np.zeros((2, 8)), np.zeros((2, 3)), val=(X, rates))
     np.testing.assert_allclose(head.predict_rates(X), rates, atol=0.01)
     with pytest.raises(BadInput, match="weights"):
