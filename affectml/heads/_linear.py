@@ -71,6 +71,7 @@ def precision(features: Tensor) -> torch.dtype:
 def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.float64]) -> NDArray[np.float64]:
     """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C]."""
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     rows, columns = features.shape
     whole = objective.with_pseudo_row()
@@ -93,7 +94,9 @@ def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.f
     # float32 cannot resolve the loss more finely than about 1e-7 of itself
     ftol = 1e-9 if features.dtype == torch.float64 else 1e-7
     options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
-    return np.asarray(minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x)
+    # The optimiser's own vectors are short: threads that wait for each other made it four times slower.
+    with threadpool_limits(limits=torch.get_num_threads(), user_api="blas"):
+        return np.asarray(minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x)
 
 
 def fit_linear(
