@@ -155,7 +155,7 @@ def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) ->
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info["encoder"]["identity"], run.info["encoder"]["specs"]
     if specs:
-        store = ensure_embeddings(data, specs[0], demo=False, threads=threads, say=say)
+        store = ensure_embeddings(data, specs[0], threads=threads, say=say)
         if store.identity.to_json() != identity:
             raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({specs[0]})")
         return store

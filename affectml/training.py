@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from affectml._files import new_folder, write_json, write_parquet
 from affectml._progress import Progress
@@ -82,7 +83,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         )
     seconds: dict[str, float] = {}
     clock = time.perf_counter()
-    store = ensure_embeddings(dataset, config.encoder, demo=config.dataset is None, threads=threads, say=say)
+    store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
     seconds["embed"] = time.perf_counter() - clock
     targets = _with_embeddings(dataset, targets, store, say)
     split = split_dataset(dataset, targets, config.seed)
@@ -146,6 +147,7 @@ def set_threads(threads: int | None) -> int:
     """Set torch's threads: as asked, or one less than the cores, so that a busy neighbour does not stall torch."""
     number = threads if threads is not None else max(1, (os.cpu_count() or 1) - 1)
     torch.set_num_threads(number)
+    threadpool_limits(limits=number)  # BLAS keeps threads of its own
     return number
 
 
@@ -178,7 +180,7 @@ def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Ta
     raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
 
 
-def ensure_embeddings(dataset: Dataset, spec: str | None, *, demo: bool, threads: int, say: Say) -> EmbeddingStore:
+def ensure_embeddings(dataset: Dataset, spec: str | None, *, threads: int, say: Say) -> EmbeddingStore:
     """The store to use, with every image embedded that can be: what is there is not made again."""
     if spec is None:
         try:
@@ -186,7 +188,7 @@ def ensure_embeddings(dataset: Dataset, spec: str | None, *, demo: bool, threads
         except BadDataset as several_or_none:
             if any((dataset.root / "embeddings").glob("*/encoder.json")):
                 raise BadDataset(f"{several_or_none}; choose with --encoder") from None
-            spec = TINY_SPEC if demo else DEFAULT_SPEC
+            spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
         else:
             if not store.missing(dataset.images["image_id"]) or not store.specs:
                 return store

@@ -34,7 +34,9 @@ def train(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default="runs/NAME-NNN")] = None,
-    tau: Annotated[float, typer.Option(help="Rate from which a label belongs to an image's set.")] = 1 / 3,
+    tau: Annotated[
+        float, typer.Option(help="Rate from which a label belongs to an image's set.", show_default="1/3")
+    ] = 1 / 3,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,
@@ -85,14 +87,18 @@ def demo_data(
     json: Json = False,
 ) -> None:
     """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators."""
+    from affectml._progress import Progress
     from affectml.cli._print import print_json
     from affectml.demo import write_demo
 
-    dataset = write_demo(out, images=images, seed=seed)
-    summary = {"dataset": str(out), "images": len(dataset.images), "judgements": len(dataset.judgements or [])}
-    print_json(summary) if json else typer.echo(
-        "{images} paintings, {judgements} judgements: {dataset}".format(**summary)
-    )
+    with Progress("painting", images, "images") as bar:
+        dataset = write_demo(out, images=images, seed=seed, progress=bar.advance)
+    judgements = dataset.judgements
+    summary = {"dataset": str(out), "images": images, "judgements": 0 if judgements is None else len(judgements)}
+    if json:
+        print_json(summary)
+    else:
+        typer.echo(f"{images} paintings, {summary['judgements']} judgements: {out}")
 
 
 def _say(line: str) -> None:

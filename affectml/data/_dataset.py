@@ -72,9 +72,7 @@ class Dataset:
         """A target by name, checked; raises BadDataset naming the nearest one if there is none."""
         if name not in self.meta.targets:
             have = ", ".join(self.meta.targets) or "none"
-            raise BadDataset(
-                f"{self.root}: no target {name!r}{did_you_mean(name, self.meta.targets)} (it has: {have})"
-            )
+            raise BadDataset(f"{self.root}: no target {name!r}{did_you_mean(name, self.meta.targets)} (it has: {have})")
         entry = self.meta.targets[name]
         path = self.image_path(entry.file)
         targets = read_targets(_read_parquet(path), name, entry, str(path))
@@ -107,9 +105,7 @@ def check_new(out: Path) -> None:
     if out.is_file():
         raise BadInput(f"{out} is a file; name a folder that does not exist yet")
     if out.is_dir() and any(out.iterdir()):
-        raise BadInput(
-            f"{out} exists and is not empty; nothing was written: choose another folder or remove it"
-        )
+        raise BadInput(f"{out} exists and is not empty; nothing was written: choose another folder or remove it")
 
 
 def write_dataset(

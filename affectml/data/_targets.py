@@ -106,9 +106,7 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
             if n is None:
                 raise BadDataset(f"{where}: votes for rates need a column n (people asked)")
             bad((values > (n if n.ndim == 2 else n[:, None])).any(axis=1), "more votes than people asked (n)")
-            bad(
-                (n <= 0).any(axis=1) if n.ndim == 2 else n <= 0, "nobody was asked (n = 0): leave the row out"
-            )
+            bad((n <= 0).any(axis=1) if n.ndim == 2 else n <= 0, "nobody was asked (n = 0): leave the row out")
         else:
             bad(values.sum(axis=1) == 0, "no votes at all: leave the row out")
     else:

@@ -46,7 +46,8 @@ def infer_taxonomy(labels: Iterable[str], name: str = "own") -> Taxonomy:
     Exactly, not "contains": six folder names that all occur in ekman-7 are a taxonomy of six.
     """
     found = set(labels)
-    for builtin in builtin_names():
+    # parrott-2 has polarity-2's labels; a polarity says less about where they came from.
+    for builtin in sorted(builtin_names(), key=lambda name: (not name.startswith("polarity"), name)):
         if set(_builtin(builtin).labels) == found:
             return _builtin(builtin)
     return Taxonomy(name=name, labels=tuple(sorted(found)))

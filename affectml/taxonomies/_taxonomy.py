@@ -73,8 +73,7 @@ class Taxonomy:
         except ValueError:
             shown = ", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else "")
             raise UnknownLabel(
-                f"no label {label!r} in taxonomy {self.name}"
-                f"{did_you_mean(label, self.labels)} (labels: {shown})"
+                f"no label {label!r} in taxonomy {self.name}{did_you_mean(label, self.labels)} (labels: {shown})"
             ) from None
 
     def check(self, labels: Iterable[str], where: str = "") -> None:
@@ -145,9 +144,7 @@ class Taxonomy:
         for label, entry in entries.items():
             for key in entry or {}:
                 if key not in entry_keys:
-                    raise BadInput(
-                        f"{where}: label {label!r}: unknown key {key!r}{did_you_mean(key, entry_keys)}"
-                    )
+                    raise BadInput(f"{where}: label {label!r}: unknown key {key!r}{did_you_mean(key, entry_keys)}")
         return cls(
             name=str(content["name"]),
             labels=tuple(str(label) for label in entries),

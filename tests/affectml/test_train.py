@@ -286,6 +286,23 @@ def test_train_prints_a_table_and_json(monkeypatch, capsys, demo, spec, tmp_path
     assert json.loads(out)["systems"]["model"]["set_f1"].keys() == SCORE
 
 
+def test_demo_data_writes_a_data_set(monkeypatch, capsys, tmp_path):
+    code, out, _ = affectml(monkeypatch, capsys, "demo-data", tmp_path / "d", "--images", 20, "--seed", 1)
+    assert (code, out) == (0, f"20 paintings, 100 judgements: {tmp_path / 'd'}\n")
+    code, out, _ = affectml(monkeypatch, capsys, "demo-data", tmp_path / "e", "--images", 20, "--json")
+    assert json.loads(out)["judgements"] == 100
+
+
+def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    write_demo(Path("data/demo"), images=200, seed=0)
+    code, out, err = affectml(monkeypatch, capsys, "train", "--multilabel", "--threads", 1)
+    assert code == 0
+    assert "no data set named" in err
+    assert "affect-tiny" in err
+    assert str(Path("runs/demo-001/report.html")) in out
+
+
 def test_help_loads_neither_torch_nor_pandas():
     code = """
 import sys
