@@ -89,7 +89,7 @@ class Encoder:
             import open_clip
 
             try:
-                self._tokenizer = open_clip.get_tokenizer(self._source.model_name)
+                self._tokenizer = open_clip.get_tokenizer(self._source.tokenizer or self._source.model_name)
             except Exception as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise EncoderUnavailable(

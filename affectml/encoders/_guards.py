@@ -82,12 +82,12 @@ def preprocessing_for_file(path: Path, architecture: str, quick: bool, published
     with a warning.
     """
     if published is not None:
-        return _preprocessing(published[2])
+        return preprocessing_of(published[2])
     base = architecture.removesuffix("-quickgelu")
     seen: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for arch, tag, entry in _table():
         if arch.removesuffix("-quickgelu") == base and bool(entry.get("quick_gelu")) == quick:
-            choice = _preprocessing(entry)
+            choice = preprocessing_of(entry)
             seen.setdefault(str(choice), (choice, []))[1].append(tag)
     if len(seen) == 1:
         return next(iter(seen.values()))[0]
@@ -108,7 +108,8 @@ def preprocessing_for_file(path: Path, architecture: str, quick: bool, published
     return choice
 
 
-def _preprocessing(entry: Mapping[str, Any]) -> dict[str, Any]:
+def preprocessing_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What open_clip's table says of how a tag's images are prepared."""
     return {key: entry[key] for key in PREPROCESSING if entry.get(key) is not None}
 
 

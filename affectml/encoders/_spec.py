@@ -11,8 +11,10 @@ from affectml.encoders._guards import (
     check_activation,
     check_weights_file,
     preprocessing_for_file,
+    preprocessing_of,
     published_as,
 )
+from affectml.encoders._hub import CONFIG, WEIGHTS, fetch, names_of
 from affectml.errors import EncoderUnavailable, did_you_mean
 
 TINY_SPEC = "affect-tiny"
@@ -39,7 +41,7 @@ class Source:
     """Where an encoder's weights are, and the arguments with which open_clip loads just these.
 
     model_name, pretrained: open_clip's. architecture: for the identity. preprocessing: overrides, empty
-    where open_clip's own choice is right.
+    where open_clip's own choice is right. tokenizer: the model name to find it by, where that is another one.
     """
 
     architecture: str
@@ -48,10 +50,11 @@ class Source:
     model_name: str
     pretrained: str | None = None
     preprocessing: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
 
 
 def find(spec: str) -> Source:
-    """Resolve `spec`; a tag or a hub id is downloaded by open_clip into Hugging Face's cache.
+    """Resolve `spec`; the files of a tag or a hub id are downloaded into Hugging Face's cache.
 
     Raises EncoderUnavailable saying what was tried and what would work instead.
     """
@@ -101,7 +104,7 @@ def _folder(folder: Path, architecture: str | None = None) -> Source:
 
 
 def _config_in(folder: Path) -> dict[str, Any]:
-    path = folder / "open_clip_config.json"
+    path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -147,22 +150,24 @@ def _name_of(model_cfg: dict[str, Any]) -> str:
 
 
 def _hub(model_id: str) -> Source:
-    from open_clip.pretrained import download_pretrained_from_hf
-
     spec = f"hf-hub:{model_id}"
     try:
-        config_path = Path(download_pretrained_from_hf(model_id, filename="open_clip_config.json"))
-        weights = Path(download_pretrained_from_hf(model_id))
+        folder = fetch(model_id, (CONFIG,)).parent
+        weights = fetch(model_id, WEIGHTS)
     except Exception as error:
         raise EncoderUnavailable(_not_to_be_had(spec, f"the Hugging Face repository {model_id}", error)) from None
-    config = _config_in(config_path.parent)
+    config = _config_in(folder)
     check_weights_file(weights)
     architecture = _name_of(config["model_cfg"])
     digest = sha256(weights)
     published = published_as(weights, digest, architecture)
     if published is not None:
         check_activation(_quick(config["model_cfg"]), published, spec)
-    return Source(architecture, weights, digest, spec)
+    if weights.parent != folder:  # of two revisions: open_clip fetches them itself
+        return Source(architecture, weights, digest, spec)
+    here = f"local-dir:{folder}"
+    own_tokenizer = bool(config["model_cfg"].get("text_cfg", {}).get("hf_tokenizer_name"))
+    return Source(architecture, weights, digest, here, tokenizer=spec if own_tokenizer else here)
 
 
 def _built_in(architecture: str, pretrained: str) -> Source:
@@ -178,13 +183,14 @@ def _built_in(architecture: str, pretrained: str) -> Source:
     spec = f"{architecture}:{pretrained}"
     if tag:
         check_activation(quick, (architecture, pretrained, tag), spec)
+        repository, names = names_of(tag.get("hf_hub", ""))
+        where = f"the Hugging Face repository {repository}" if repository else tag["url"]
         try:
-            weights = Path(open_clip.download_pretrained(tag))
+            weights = fetch(repository, names) if repository else Path(open_clip.download_pretrained(tag))
         except Exception as error:
-            where = f"the Hugging Face repository {tag['hf_hub'].strip('/')}" if tag.get("hf_hub") else tag["url"]
             raise EncoderUnavailable(_not_to_be_had(spec, where, error)) from None
         check_weights_file(weights)
-        return Source(architecture, weights, sha256(weights), architecture, pretrained)
+        return Source(architecture, weights, sha256(weights), architecture, str(weights), preprocessing_of(tag))
 
     path = Path(pretrained).expanduser()
     if not path.is_file():
@@ -232,7 +238,7 @@ def _not_to_be_had(spec: str, where: str, error: Exception) -> str:
     reason = lines[0] if lines else type(error).__name__
     arch = spec.split(":")[0] if not spec.startswith("hf-hub:") else "ARCH"
     return (
-        f"encoder {spec!r}: its weights are not on this machine, and {where} could not be reached "
+        f"encoder {spec!r}: its weights are not on this machine, and {where} did not give them "
         f"({reason}). Ways out: fetch the weights where there is a network and use "
         f"'{arch}:/path/to/weights.safetensors', or 'local-dir:FOLDER' with open_clip_config.json and the "
         f"weights in it; or use '{TINY_SPEC}', "

@@ -4,8 +4,10 @@ import hashlib
 import json
 import pickle
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,40 @@ def test_weights_that_cannot_be_had_say_what_was_tried_and_what_would_do(spec, r
     assert "local-dir:FOLDER" in message
     assert "'affect-tiny'" in message
     assert "\n" not in message
+
+
+def test_without_a_network_nothing_is_retried_for_a_minute(monkeypatch):
+    def unresolved(*_):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+    start = time.monotonic()
+    with pytest.raises(EncoderUnavailable, match=r"did not give them \(huggingface\.co does not resolve"):
+        load_encoder("ViT-B-32-quickgelu:openai")
+    assert time.monotonic() - start < 5
+
+
+def in_cache(cache: Path, repository: str, files: list[Path]) -> None:
+    """Put files where the hub's client would have put them."""
+    folder = cache / f"models--{repository.replace('/', '--')}"
+    (folder / "snapshots" / "0").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0")
+    for file in files:
+        shutil.copy(file, folder / "snapshots" / "0")
+
+
+def test_what_is_in_the_cache_needs_no_network(tmp_path, tiny_clip):
+    in_cache(tmp_path / "no-cache", "some/model", list(tiny_clip.iterdir()))
+    cached, here = load_encoder("hf-hub:some/model"), load_encoder(f"local-dir:{tiny_clip}")
+    assert cached.identity == here.identity
+    assert torch.equal(cached.encode_texts(["joy"]), here.encode_texts(["joy"]))
+    in_cache(tmp_path / "no-cache", "timm/ViT-B-16-SigLIP", [tiny_clip / "open_clip_model.safetensors"])
+    source = find("ViT-B-16-SigLIP:webli")
+    assert source.weights.name == "open_clip_model.safetensors"
+    assert source.preprocessing["resize_mode"] == "squash"
 
 
 @pytest.mark.parametrize("tag", ["openai", "laion400m_e32", "metaclip_400m"])
@@ -327,6 +363,17 @@ def test_a_tokenizer_that_does_not_fit_is_not_used(copy):
     encoder = load_encoder(f"local-dir:{copy}")
     with pytest.raises(EncoderUnavailable, match="but the model has 100"):
         encoder.encode_texts(["joy"])
+
+
+def test_the_shipped_encoder_is_the_default_and_an_ordinary_folder(images):
+    shipped = load_encoder()
+    assert shipped.identity.architecture == shipped.spec == "affect-tiny"
+    weights = local_weights("affect-tiny")
+    assert weights is not None
+    assert weights.stat().st_size < 9e6
+    same = load_encoder(f"local-dir:{weights.parent}")
+    assert same.identity == shipped.identity
+    assert torch.equal(same.encode_images(images), shipped.encode_images(images))
 
 
 def test_importing_the_library_loads_neither_torch_nor_open_clip():
