@@ -104,6 +104,7 @@ def correlation(x: Tensor, y: Tensor, method: Correlation, weights: Tensor | Non
 
 
 def _mean_ranks(values: Tensor, weights: Tensor) -> Tensor:
-    distinct, where = torch.unique(values, return_inverse=True)
+    # the same shares in another order have the same entropy but for the last bits: a tie all the same
+    distinct, where = torch.unique(values.round(decimals=12), return_inverse=True)
     size = torch.zeros_like(distinct).index_add_(0, where, weights)
     return (size.cumsum(0) - (size - 1) / 2)[where]

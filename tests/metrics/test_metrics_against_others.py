@@ -1,0 +1,273 @@
+"""Agreement with scikit-learn, scipy, torchmetrics and PyLDL wherever they are right, and where they are not."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.spatial.distance
+import scipy.special
+import scipy.stats
+import sklearn.metrics as sk
+import torch
+import torchmetrics.functional.classification as tm
+
+from affectml_metrics import functional as F
+
+
+def agree(ours, theirs, atol=1e-9):
+    ours, theirs = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
+    np.testing.assert_allclose(ours, theirs, rtol=atol, atol=atol)
+
+
+def both(table, ferplus):
+    yield table.preds, table.target
+    yield ferplus[:2]
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+def test_set_measures_against_scikit_learn(table, empty):
+    p, t = table.sets, table.chosen
+    for ours, theirs in (
+        (F.set_f1, sk.f1_score),
+        (F.set_jaccard, sk.jaccard_score),
+    ):
+        agree(ours(p, t, both_empty=empty).mean(), theirs(t, p, average="samples", zero_division=empty))
+    some = p.any(-1) & t.any(-1)
+    agree(F.set_precision(p[some], t[some]).mean(), sk.precision_score(t[some], p[some], average="samples"))
+    agree(F.set_recall(p[some], t[some]).mean(), sk.recall_score(t[some], p[some], average="samples"))
+    agree(F.exact_match(p, t).mean(), sk.accuracy_score(t, p))
+    agree(F.hamming_loss(p, t).mean(), sk.hamming_loss(t, p))
+
+
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
+def test_label_f1_against_scikit_learn_and_torchmetrics(table, average):
+    ours = F.label_f1(table.sets, table.chosen, average=average or "none")
+    agree(ours, sk.f1_score(table.chosen, table.sets, average=average))
+    theirs = tm.multilabel_f1_score(table.sets.int(), table.chosen.int(), table.sets.shape[1], average=average)
+    agree(ours, theirs, atol=1e-6)  # torchmetrics counts in float32
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_top_k_on_single_labels_against_scikit_learn(table, k):
+    truth = table.rates.argmax(-1)
+    once = torch.nn.functional.one_hot(truth, table.rates.shape[1])
+    distinct = table.preds
+    labels = range(table.rates.shape[1])
+    agree(F.top_k_accuracy(distinct, once, k).mean(), sk.top_k_accuracy_score(truth, distinct, k=k, labels=labels))
+
+
+def test_ranking_measures_against_scikit_learn(table):
+    s, t = table.scores, table.chosen
+    agree(F.label_ranking_average_precision(s, t, no_labels=1).mean(), sk.label_ranking_average_precision_score(t, s))
+    agree(F.coverage_error(s, t, no_labels=0).mean(), sk.coverage_error(t, s))
+    agree(F.ranking_loss(s, t, tie_cost=1, no_labels=0).mean(), sk.label_ranking_loss(t, s))
+
+
+def test_ranking_measures_against_torchmetrics(table):
+    s, t = table.preds, table.chosen[:]  # no ties: there torchmetrics is right, in float64 too
+    labels = s.shape[1]
+    t = t & ~t.all(-1, keepdim=True)
+    agree(
+        F.label_ranking_average_precision(s, t, no_labels=1).mean(),
+        tm.multilabel_ranking_average_precision(s, t.int(), labels),
+        atol=1e-6,
+    )
+    agree(F.coverage_error(s, t, no_labels=0).mean(), tm.multilabel_coverage_error(s, t.int(), labels), atol=1e-6)
+    agree(F.ranking_loss(s, t, no_labels=0).mean(), tm.multilabel_ranking_loss(s, t.int(), labels), atol=1e-6)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", None])
+def test_average_precision_against_scikit_learn(table, average):
+    ours = F.mean_average_precision(table.scores, table.chosen, average=average or "none")
+    agree(ours, sk.average_precision_score(table.chosen, table.scores, average=average))
+
+
+def test_weights_are_repeated_rows(table):
+    s, t, p = table.scores, table.chosen, table.sets
+    times = torch.arange(len(s)) % 4
+    repeated = torch.arange(len(s)).repeat_interleave(times)
+    for ours in (
+        lambda r, w: F.mean_average_precision(s[r], t[r], weights=w),
+        lambda r, w: F.mean_average_precision(s[r], t[r], weights=w, average="micro"),
+        lambda r, w: F.label_f1(p[r], t[r], weights=w),
+        lambda r, w: F.soft_f1(table.rates[r], table.shares[r], weights=w, average="macro"),
+        lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w),
+        lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w, method="spearman"),
+        lambda r, w: F.label_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
+    ):
+        agree(ours(torch.arange(len(s)), times), ours(repeated, None))
+
+
+@pytest.mark.parametrize("k", [None, 1, 3])
+def test_ndcg_against_scikit_learn_with_and_without_ties(table, k):
+    agree(F.ndcg(table.scores, table.target, k, ties="expected").mean(), sk.ndcg_score(table.target, table.scores, k=k))
+    agree(F.ndcg(table.preds, table.target, k).mean(), sk.ndcg_score(table.target, table.preds, k=k, ignore_ties=True))
+
+
+def test_distributions_against_scipy(table, ferplus):
+    for p, t in both(table, ferplus):
+        p, t = p.numpy(), t.numpy()
+        agree(F.kl_divergence(p, t), scipy.special.rel_entr(t, p).sum(-1))
+        agree(F.kl_divergence(t, p, reverse=True), scipy.special.rel_entr(t, p).sum(-1))
+        agree(F.js_divergence(p, t, square_root=True), scipy.spatial.distance.jensenshannon(p, t, axis=-1), 1e-8)
+        agree(F.js_divergence(p, t), scipy.spatial.distance.jensenshannon(p, t, axis=-1) ** 2)
+        agree(F.entropy(t), scipy.stats.entropy(t, axis=-1))
+        agree(F.entropy_correlation(p, t), scipy.stats.pearsonr(F.entropy(p), F.entropy(t))[0])
+        agree(
+            F.entropy_correlation(p, t, method="spearman"),
+            scipy.stats.spearmanr(F.entropy(p).numpy().round(12), F.entropy(t).numpy().round(12))[0],
+        )
+        some = slice(0, 400)
+        for ours, theirs in (
+            (F.canberra_distance, scipy.spatial.distance.canberra),
+            (F.chebyshev_distance, scipy.spatial.distance.chebyshev),
+            (F.brier_score, scipy.spatial.distance.sqeuclidean),
+            (lambda x, y: 1 - F.cosine_similarity(x, y), scipy.spatial.distance.cosine),
+            (lambda x, y: 2 * F.total_variation(x, y), scipy.spatial.distance.cityblock),
+        ):
+            agree(ours(p[some], t[some]), [theirs(x, y) for x, y in zip(p[some], t[some], strict=True)])
+
+
+def test_distributions_against_torchmetrics(table, ferplus):
+    from torchmetrics.functional import cosine_similarity, kl_divergence
+
+    for p, t in both(table, ferplus):
+        agree(F.kl_divergence(p, t), kl_divergence(t, p, reduction="none"))
+        agree(F.cosine_similarity(p, t), cosine_similarity(p, t, reduction="none"), atol=1e-6)  # it rounds to float32
+
+
+def test_distributions_against_pyldl(table, ferplus):
+    import pyldl.metrics as ldl
+
+    for p, t in both(table, ferplus):
+        x, y = t.numpy(), p.numpy()
+        agree(F.chebyshev_distance(p, t), ldl.chebyshev(x, y, reduction=None))
+        agree(F.clark_distance(p, t), ldl.clark(x, y, reduction=None))
+        agree(F.canberra_distance(p, t), ldl.canberra(x, y, reduction=None))
+        agree(F.kl_divergence(p, t), ldl.kl_divergence(x, y, reduction=None))
+        agree(F.js_divergence(p, t), ldl.js_divergence(x, y, reduction=None))
+        agree(F.cosine_similarity(p, t), ldl.cosine(x, y, reduction=None))
+        agree(F.intersection(p, t), ldl.intersection(x, y, reduction=None))
+        agree(F.brier_score(p, t), ldl.euclidean(x, y, reduction=None) ** 2)
+        agree(1 - F.hellinger_distance(p, t) ** 2, ldl.fidelity(x, y, reduction=None))
+
+
+def test_soft_cross_entropy_against_torch(table, ferplus):
+    for p, t in both(table, ferplus):
+        agree(F.cross_entropy(p, t), torch.nn.functional.cross_entropy(p.log(), t, reduction="none"))
+        agree(
+            F.cross_entropy(p * 9, t, from_logits=True), torch.nn.functional.cross_entropy(p * 9, t, reduction="none")
+        )
+        bce = torch.nn.functional.binary_cross_entropy
+        agree(F.rate_cross_entropy(p, t), bce(p, t, reduction="none").mean(-1))
+        logits = torch.nn.functional.binary_cross_entropy_with_logits
+        agree(F.rate_cross_entropy(p * 9, t, from_logits=True), logits(p * 9, t, reduction="none").mean(-1))
+
+
+def test_binomial_likelihood_against_scipy(ferplus):
+    preds, _, counts = ferplus
+    n = counts.sum(-1)
+    theirs = scipy.stats.binom.logpmf(counts, n[:, None], preds).mean(-1)
+    agree(F.binomial_log_likelihood(preds, counts, n), theirs)
+
+
+def test_rate_js_is_the_two_class_js(table):
+    pairs = [torch.stack([x, 1 - x], -1).flatten(0, 1) for x in (table.rates, table.shares)]
+    ours = F.js_divergence(*pairs).reshape(table.rates.shape).mean(-1)
+    agree(F.rate_js_divergence(table.rates, table.shares), ours)
+
+
+def test_calibration_in_one_bin_a_row_is_the_mean_absolute_error(table):
+    ours = F.label_calibration_error(table.rates, table.shares, bins=len(table.rates))
+    agree(ours, (table.rates - table.shares).abs().mean())
+
+
+def _by_linear_programme(p, t, cost):
+    labels = len(p)
+    a = np.zeros((2 * labels, labels * labels))
+    for i in range(labels):
+        a[i, i * labels : (i + 1) * labels] = 1
+        a[labels + i, i::labels] = 1
+    exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    return scipy.optimize.linprog(cost.ravel(), A_eq=a, b_eq=np.r_[p, t], method="highs", options=exact).fun
+
+
+@pytest.mark.parametrize("kind", ["metric", "any", "whole"])
+def test_transport_against_a_linear_programme(table, ferplus, kind):
+    g = torch.Generator().manual_seed(1)
+    for p, t in both(table, ferplus):
+        p, t, labels = p[:40], t[:40], p.shape[1]
+        places = torch.rand(labels, 2, generator=g, dtype=torch.float64)
+        cost = {
+            "metric": torch.cdist(places, places),
+            "any": torch.rand(labels, labels, generator=g, dtype=torch.float64),
+            "whole": torch.randint(1, 4, (labels, labels), generator=g).double(),
+        }[kind]
+        theirs = [_by_linear_programme(x.numpy(), y.numpy(), cost.numpy()) for x, y in zip(p, t, strict=True)]
+        agree(F.earth_movers_distance(p, t, cost), theirs, atol=1e-9)
+
+
+def test_transport_on_a_line_against_scipy(table, ferplus):
+    g = torch.Generator().manual_seed(1)
+    for p, t in both(table, ferplus):
+        p, t = p[:200], t[:200]
+        at = torch.rand(p.shape[1], generator=g, dtype=torch.float64)
+        theirs = [scipy.stats.wasserstein_distance(at, at, x, y) for x, y in zip(p, t, strict=True)]
+        agree(F.earth_movers_distance(p, t, (at[:, None] - at).abs()), theirs)
+
+
+class TestWhereOthersDiffer:
+    """The rows of the table in docs/metrics.md: should one of these change, the page is out of date."""
+
+    def test_two_empty_sets(self):
+        empty = np.zeros((1, 3), dtype=int)
+        assert sk.f1_score(empty, empty, average="samples", zero_division=0) == 0
+        assert F.set_f1(empty, empty) == 1
+
+    def test_torchmetrics_guesses_logits_from_their_range(self):
+        scores, target = torch.tensor([[20.0, 30.0, 40.0, -5.0]]), torch.tensor([[0, 0, 1, 0]])
+        assert tm.multilabel_ranking_average_precision(scores, target, 4) == pytest.approx(1 / 3)
+        assert F.label_ranking_average_precision(scores, target) == 1
+
+    def test_ranking_loss_of_ties(self):
+        scores, target = torch.full((1, 4), 0.5), torch.tensor([[1, 0, 0, 1]])
+        assert sk.label_ranking_loss(target, scores) == 1.0
+        assert tm.multilabel_ranking_loss(scores, target, 4) == 0.5
+        assert F.ranking_loss(scores, target) == 0.5
+
+    def test_torchmetrics_breaks_ties_by_index_even_against_the_right_label(self):
+        scores = torch.full((1, 4), 0.5)
+        ours = [float(F.ranking_loss(scores, torch.eye(4)[i : i + 1])) for i in range(4)]
+        theirs = [float(tm.multilabel_ranking_loss(scores, torch.eye(4)[i : i + 1].int(), 4)) for i in range(4)]
+        assert ours == [0.5] * 4
+        assert theirs != ours
+
+    def test_torchmetrics_kl_renormalises_and_lets_zero_rows_through(self):
+        from torchmetrics.functional import kl_divergence
+
+        p, t = torch.tensor([[0.2, 0.2]]), torch.tensor([[0.5, 0.5]])
+        assert kl_divergence(t, p) == 0
+        assert kl_divergence(torch.zeros(1, 2), t).isnan()
+        with pytest.raises(ValueError, match="row 0 sums to 0.4"):
+            F.kl_divergence(p, t)
+
+    def test_pyldl_intersection_is_only_right_for_normalised_rows(self):
+        import pyldl.metrics as ldl
+
+        x, y = np.array([[0.5, 0.2]]), np.array([[0.5, 0.6]])
+        assert ldl.intersection(x, y, reduction=None)[0] == pytest.approx(0.8)
+        assert np.minimum(x, y).sum() == pytest.approx(0.7)
+
+    def test_scipy_jensenshannon_is_the_root(self):
+        p, t = [1.0, 0.0], [0.5, 0.5]
+        assert scipy.spatial.distance.jensenshannon(p, t) ** 2 == pytest.approx(float(F.js_divergence([p], [t])))
+
+    def test_kl_div_mean_divides_by_labels_too(self, table):
+        with pytest.warns(UserWarning, match="batchmean"):
+            theirs = torch.nn.functional.kl_div(table.preds.log(), table.target, reduction="mean")
+        agree(theirs * table.preds.shape[1], F.kl_divergence(table.preds, table.target).mean())
+
+    def test_nan_passes_torchmetrics_silently(self):
+        scores, target = torch.tensor([[0.2, float("nan")]]), torch.tensor([[1, 0]])
+        tm.multilabel_ranking_average_precision(scores, target, 2)  # no complaint
+        with pytest.raises(ValueError, match="row 0, label 1"):
+            F.label_ranking_average_precision(scores, target)

@@ -1,0 +1,217 @@
+"""Every wrong input is one clear error: which matrix, which row and label, what was expected, and the way out."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import affectml_metrics as am
+from affectml_metrics import functional as F
+
+SETS = (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard, F.exact_match, F.hamming_loss, F.label_f1)
+RANKINGS = (
+    F.top_k_accuracy,
+    F.top_k_recall,
+    F.top_k_precision,
+    F.label_ranking_average_precision,
+    F.coverage_error,
+    F.ranking_loss,
+    F.one_error,
+    F.mean_average_precision,
+)
+DISTRIBUTIONS = (
+    F.kl_divergence,
+    F.cross_entropy,
+    F.js_divergence,
+    F.total_variation,
+    F.chebyshev_distance,
+    F.clark_distance,
+    F.canberra_distance,
+    F.cosine_similarity,
+    F.intersection,
+    F.hellinger_distance,
+    F.brier_score,
+    F.entropy_error,
+    F.rank_cs,
+    F.entropy_correlation,
+)
+RATES = (
+    F.rate_cross_entropy,
+    F.rate_brier_score,
+    F.rate_manhattan,
+    F.rate_js_divergence,
+    F.soft_f1,
+    F.label_calibration_error,
+)
+GOOD, NAN = [[0.5, 0.5], [1.0, 0.0]], [[0.5, 0.5], [1.0, math.nan]]
+
+
+def refused(measure, preds, target, says, error=am.DomainError, **options):
+    with pytest.raises(error, match=says):
+        measure(preds, target, **options)
+
+
+@pytest.mark.parametrize("measure", SETS + RANKINGS, ids=lambda f: f.__name__)
+def test_soft_targets_are_refused_where_sets_are_due(measure):
+    refused(measure, [[1, 0]], [[0.4, 0.6]], r"target: expected 0 or 1 .* received 0.4 in row 0, label 0; turn shares")
+
+
+@pytest.mark.parametrize("measure", SETS, ids=lambda f: f.__name__)
+def test_scores_are_refused_where_sets_are_due(measure):
+    refused(measure, [[0, 0], [0, 0.7]], [[1, 0], [1, 0]], "preds: expected 0 or 1 .* received 0.7 in row 1, label 1")
+
+
+@pytest.mark.parametrize("measure", SETS + RANKINGS + DISTRIBUTIONS + RATES + (F.ndcg,), ids=lambda f: f.__name__)
+def test_nan_is_refused_on_either_side(measure):
+    target = [[1, 0], [0, 1]] if measure in SETS + RANKINGS else GOOD
+    refused(measure, NAN, target, r"preds: .*(row 1, label 1|row 0)")
+    refused(measure, target, NAN, r"target: .*(row 1, label 1|row 0)")
+
+
+@pytest.mark.parametrize("measure", DISTRIBUTIONS, ids=lambda f: f.__name__)
+def test_what_does_not_sum_to_one_is_no_distribution(measure):
+    refused(measure, GOOD, [[0.5, 0.5], [0, 0]], "target: expected rows that sum to 1, but row 1 sums to 0; divide")
+    refused(measure, [[0.5, 0.6], [1, 0]], GOOD, "preds: expected rows that sum to 1, but row 0 sums to 1.1")
+    refused(measure, [[0.5, 0.5], [-0.2, 1.2]], GOOD, "preds: expected a share in .* -0.2 in row 1, label 0")
+
+
+@pytest.mark.parametrize("measure", RATES, ids=lambda f: f.__name__)
+def test_raw_outputs_are_no_rates_unless_said(measure):
+    refused(measure, [[2.5, -1.0]], [[1, 0]], "preds: expected a rate .* 2.5 in row 0, label 0; .* from_logits=True")
+    assert measure([[2.5, -1.0]], [[1, 0]], from_logits=True).isfinite().all()
+
+
+@pytest.mark.parametrize("measure", SETS + RANKINGS + DISTRIBUTIONS + RATES, ids=lambda f: f.__name__)
+def test_shapes_must_match(measure):
+    refused(measure, [[1, 0]], [[1, 0, 0]], r"expected one shape \[N, C\].*\[1, 2\] and \[1, 3\]", am.ShapeError)
+    refused(measure, [1, 0], [1, 0], r"preds: expected \[N, C\].*shape \[2\]; one row is", am.ShapeError)
+    refused(measure, np.zeros((2, 0)), np.zeros((2, 0)), "at least one label", am.ShapeError)
+
+
+def test_words_are_refused():
+    refused(F.set_f1, [["joy"]], [["joy"]], "preds: expected numbers, but received an array of dtype")
+
+
+@pytest.mark.parametrize("k", [0, 3, 1.0, True])
+def test_k_is_a_number_of_labels(k):
+    for measure in (F.top_k_accuracy, F.top_k_recall, F.top_k_precision, F.human_mass_at_k, F.ndcg):
+        refused(measure, [[1, 0]], [[1, 0]], "k: expected a whole number, 1 to 2", am.ArgumentError, k=k)
+
+
+@pytest.mark.parametrize(
+    ("measure", "options", "match"),
+    [
+        (F.top_k_accuracy, {"match": "some"}, "match: expected one of 'any', 'all', but received 'some'"),
+        (F.top_k_accuracy, {"ties": "last"}, "ties: expected one of 'first', 'expected'"),
+        (F.kl_divergence, {"unit": "bit"}, "unit: expected one of 'nats', 'bits'"),
+        (F.kl_divergence, {"eps": 0.0}, "eps: expected None or a number between 0 and 1"),
+        (F.rate_cross_entropy, {"eps": 2}, "eps: expected None or a number between 0 and 1"),
+        (F.label_f1, {"average": "samples"}, "average: expected one of 'micro'"),
+        (F.soft_f1, {"average": "weighted"}, "average: expected one of 'micro'"),
+        (F.mean_average_precision, {"average": None}, "average: expected one of 'micro'"),
+        (F.ndcg, {"gain": "square"}, "gain: expected one of 'linear'"),
+        (F.rank_cs, {"ties": "expected"}, "ties: expected one of 'free'"),
+        (F.entropy_correlation, {"method": "kendall"}, "method: expected one of 'pearson'"),
+        (F.earth_movers_distance, {"ground": "wheel"}, "ground: expected one of 'line', 'circle'"),
+        (F.label_calibration_error, {"norm": "l3"}, "norm: expected one of 'l1'"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_the_choices(measure, options, match):
+    refused(measure, [[1, 0]], [[1, 0]], match, am.ArgumentError, **options)
+
+
+def test_labels_without_a_place_need_an_explicit_cost():
+    ground = torch.tensor([[0, 1], [math.nan, 0]])
+    refused(F.earth_movers_distance, GOOD, GOOD, "no place needs an explicit cost", ground=ground)
+    refused(F.earth_movers_distance, GOOD, GOOD, r"expected \[2, 2\]", am.ShapeError, ground=torch.zeros(3, 3))
+    refused(F.earth_movers_distance, GOOD, GOOD, "costs of 0 or more", ground=[[0, -1], [1, 0]])
+
+
+def test_modes_of_nothing_negative():
+    with pytest.raises(am.DomainError, match="-1 in row 0, label 1"):
+        F.modes([[3, -1]])
+    with pytest.raises(am.ArgumentError, match="generator"):
+        F.modes([[3, 3]], ties="random")
+
+
+@pytest.mark.parametrize(
+    ("votes", "n", "match"),
+    [
+        ([[3, 0]], [2], "3 votes of 2 in row 0, label 0"),
+        ([[0.5, 0]], [2], "0.5 votes of 2"),
+        ([[1, 0]], [2, 2], r"n: expected \[1\] or \[1, 2\]"),
+    ],
+)
+def test_votes_are_whole_and_at_most_n(votes, n, match):
+    with pytest.raises(am.MetricInputError, match=match):
+        F.binomial_log_likelihood([[0.5, 0.5]], votes, n)
+
+
+def test_weights_are_one_a_row():
+    refused(F.label_f1, [[1, 0]], [[1, 0]], r"weights: expected \[1\]", am.ShapeError, weights=[1, 1])
+    refused(F.label_f1, [[1, 0]], [[1, 0]], "weights: expected finite numbers", weights=[-1])
+
+
+def test_every_error_is_a_value_error_of_one_tree():
+    for error in (am.ShapeError, am.DomainError, am.ArgumentError):
+        assert issubclass(error, am.MetricInputError)
+        assert issubclass(error, ValueError)
+
+
+def test_metrics_refuse_what_their_functions_refuse_and_keep_their_state():
+    metric = am.KLDivergence()
+    metric.update([[0.5, 0.5]], [[1.0, 0.0]])
+    with pytest.raises(am.DomainError):
+        metric.update([[0.5, 0.4]], [[1.0, 0.0]])
+    assert float(metric.compute()) == pytest.approx(math.log(2))
+
+
+def test_arrays_lists_frames_and_read_only_memory_are_taken():
+    frame = pd.DataFrame({"joy": [1, 0], "fear": [0, 1]})
+    frozen = np.array([[1, 0], [0, 1]])
+    frozen.setflags(write=False)
+    for preds in (frame, frozen, frozen[::-1][::-1], frozen.tolist(), torch.from_numpy(frozen.copy())):
+        assert F.set_f1(preds, frozen).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("preds", "target", "expected"),
+    [
+        (torch.float64, torch.float64, torch.float64),
+        (torch.float32, torch.float64, torch.float64),
+        (torch.float32, torch.float32, torch.float32),
+        (torch.float16, torch.float32, torch.float32),
+        (torch.bfloat16, torch.bfloat16, torch.float32),
+        (torch.float32, torch.int64, torch.float32),
+        (torch.int64, torch.int64, torch.float64),
+    ],
+)
+def test_the_wider_float_is_kept(preds, target, expected):
+    half = torch.tensor([[1, 0]])
+    assert F.total_variation(half.to(preds), half.to(target)).dtype == expected
+    assert F.rate_brier_score(half.to(preds), half.to(target)).dtype == expected
+
+
+def test_shares_that_overshoot_by_rounding_are_rates():
+    assert F.rate_cross_entropy([[1 + 1e-9, 0]], [[1.0, 0.0]]).item() == 0
+
+
+def test_unchecked_trusts_values_but_not_shapes():
+    with am.unchecked():
+        assert F.total_variation([[0.5, 0.4]], [[0.5, 0.5]]).item() == pytest.approx(0.05)
+        with pytest.raises(am.ShapeError):
+            F.total_variation([[0.5, 0.4]], [[1.0]])
+    with pytest.raises(am.DomainError):
+        F.total_variation([[0.5, 0.4]], [[0.5, 0.5]])
+
+
+def test_inputs_are_left_as_they_were():
+    p, t = torch.tensor([[0.5, 0.5], [0.1, 0.9]]), torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+    kept = p.clone(), t.clone()
+    for measure in DISTRIBUTIONS + RATES:
+        measure(p, t)
+    F.earth_movers_distance(p, t, [[0, 1], [2, 0]])
+    assert torch.equal(p, kept[0])
+    assert torch.equal(t, kept[1])

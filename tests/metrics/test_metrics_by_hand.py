@@ -1,0 +1,261 @@
+"""Small tables worked by hand, and what each measure says of rows that have no right answer."""
+
+import math
+
+import pytest
+import torch
+
+from affectml_metrics import functional as F
+
+NAN = math.nan
+
+
+def row(*values):
+    return torch.tensor([values], dtype=torch.float64)
+
+
+def near(result, *expected):
+    torch.testing.assert_close(
+        result.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12, equal_nan=True
+    )
+
+
+def test_sets_of_three_rows():
+    preds = [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]]
+    target = [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
+    near(F.set_f1(preds, target), 1 / 2, 1, 0, 2 / 3)
+    near(F.set_precision(preds, target), 1 / 2, 1, 0, 1 / 2)
+    near(F.set_recall(preds, target), 1 / 2, 1, 0, 1)
+    near(F.set_jaccard(preds, target), 1 / 3, 1, 0, 1 / 2)
+    near(F.exact_match(preds, target), 0, 1, 0, 0)
+    near(F.hamming_loss(preds, target), 2 / 4, 0, 1 / 4, 1 / 4)
+
+
+def test_empty_sets_are_what_the_caller_says():
+    preds, target = [[0, 0], [0, 0], [1, 0]], [[0, 0], [1, 0], [0, 0]]
+    for measure in (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard):
+        near(measure(preds, target), 1, 0, 0)
+        near(measure(preds, target, both_empty=0.0, one_empty=NAN), 0, NAN, NAN)
+
+
+def test_semantic_f1_gives_credit_for_the_nearest_label():
+    near_labels = torch.tensor([[1, 0.6, 0], [0.6, 1, 0.2], [0, 0.2, 1]], dtype=torch.float64)
+    # precision (1 + .2) / 2, recall (1 + .6) / 2 of {0, 2} against {0, 1}
+    near(F.semantic_set_f1([[1, 0, 1]], [[1, 1, 0]], near_labels), 2 * 0.6 * 0.8 / 1.4)
+    near(F.semantic_set_f1([[0, 0, 0], [0, 0, 0]], [[0, 0, 0], [1, 0, 0]], near_labels), 1, 0)
+
+
+def test_semantic_f1_reads_rows_as_predictions():
+    one_way = torch.tensor([[1.0, 0.5], [0.0, 1.0]])
+    near(F.semantic_set_f1([[1, 0]], [[0, 1]], one_way), 0.5)
+    near(F.semantic_set_f1([[0, 1]], [[1, 0]], one_way), 0)
+
+
+def test_label_f1_is_the_mean_of_f1s():
+    preds, target = [[1, 1, 0], [1, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
+    near(F.label_f1(preds, target, average="none"), 2 / 3, 2 / 3, 0)
+    near(F.label_f1(preds, target, average="macro")[None], 4 / 9)
+    near(F.label_f1(preds, target, average="macro", zero_division=NAN)[None], 2 / 3)
+    near(F.label_f1(preds, target, average="micro")[None], 2 / 3)
+    near(F.label_f1(preds, target, average="weighted")[None], 2 / 3)
+    near(F.label_f1([[0, 0]], [[0, 0]], average="weighted", zero_division=1.0)[None], 1)
+
+
+def test_top_k_any_all_and_recall():
+    scores, target = row(0.5, 0.4, 0.3, 0.2), row(0, 1, 1, 0)
+    near(torch.cat([F.top_k_accuracy(scores, target, k) for k in (1, 2, 3)]), 0, 1, 1)
+    near(torch.cat([F.top_k_accuracy(scores, target, k, match="all") for k in (1, 2, 3)]), 0, 0, 1)
+    near(torch.cat([F.top_k_recall(scores, target, k) for k in (1, 2, 3)]), 0, 1 / 2, 1)
+    near(torch.cat([F.top_k_precision(scores, target, k) for k in (1, 2, 3)]), 0, 1 / 2, 2 / 3)
+
+
+def test_all_asks_for_as_many_hits_as_can_be():
+    near(F.top_k_accuracy(row(0.5, 0.4, 0.1), row(1, 1, 1), 2, match="all"), 1)
+
+
+def test_tied_scores_go_to_the_lowest_index():
+    even = torch.full((1, 25), 0.04)
+    for k in (1, 3, 24):
+        assert F.top_k_precision(even, (torch.arange(25) < k).int()[None], k).item() == 1.0
+        assert F.top_k_accuracy(even, (torch.arange(25) >= k).int()[None], k).item() == 0.0
+
+
+def test_a_persons_tied_answer_scores_its_expectation():
+    answer = row(1, 1, 0, 0)  # two labels chosen: either may be called the first
+    near(F.top_k_accuracy(answer, row(0, 1, 0, 0), 1, ties="expected"), 1 / 2)
+    near(F.top_k_accuracy(answer, row(0, 1, 1, 0), 3, match="all", ties="expected"), 1 / 2)
+    near(F.top_k_accuracy(answer, row(0, 0, 1, 1), 3, match="any", ties="expected"), 1)
+    near(F.top_k_recall(answer, row(0, 1, 1, 0), 1, ties="expected"), 1 / 4)
+    near(F.top_k_accuracy(row(0, 0, 0, 0), row(0, 1, 1, 0), 2, ties="expected"), 5 / 6)
+
+
+def test_chance_and_set_size():
+    target = [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+    near(F.set_size(target), 1, 2, 0)
+    near(F.top_k_chance(target, 2), 1 / 2, 5 / 6, NAN)
+    near(F.top_k_chance(target, 2, match="all"), 1 / 2, 1 / 6, NAN)
+
+
+def test_ranking_measures_of_one_row():
+    scores, target = row(0.9, 0.6, 0.3, 0.1), row(0, 1, 0, 1)
+    near(F.label_ranking_average_precision(scores, target), (1 / 2 + 2 / 4) / 2)
+    near(F.coverage_error(scores, target), 4)
+    near(F.ranking_loss(scores, target), 3 / 4)
+    near(F.one_error(scores, target), 1)
+
+
+def test_all_scores_tied():
+    scores, target = row(0.5, 0.5, 0.5, 0.5), row(1, 0, 0, 1)
+    near(F.ranking_loss(scores, target), 1 / 2)
+    near(F.ranking_loss(scores, target, tie_cost=1), 1)
+    near(F.coverage_error(scores, target), 4)
+    near(F.label_ranking_average_precision(scores, target), 2 / 4)
+
+
+def test_rows_without_right_labels_are_not_scored():
+    scores, empty, full = row(0.5, 0.2), row(0, 0), row(1, 1)
+    for measure in (
+        F.top_k_accuracy,
+        F.top_k_recall,
+        F.top_k_precision,
+        F.label_ranking_average_precision,
+        F.coverage_error,
+        F.ranking_loss,
+        F.one_error,
+        F.ndcg,
+        F.human_mass_at_k,
+    ):
+        near(measure(scores, empty), NAN)
+        near(measure(scores, empty, no_labels=0.25), 0.25)
+    near(F.ranking_loss(scores, full), NAN)  # no wrong label to stand above
+
+
+def test_logits_rank_like_any_other_scores():
+    near(F.label_ranking_average_precision(row(20, 30, 40, -5), row(1, 1, 1, 0)), 1.0)
+
+
+def test_average_precision_with_a_tied_threshold():
+    scores = torch.tensor([[0.9], [0.5], [0.5], [0.1]])
+    target = torch.tensor([[1], [0], [1], [1]])
+    near(F.mean_average_precision(scores, target)[None], 1 / 3 * 1 + 1 / 3 * 2 / 3 + 1 / 3 * 3 / 4)
+
+
+def test_a_label_nobody_chose_is_left_out_of_map():
+    scores, target = torch.rand(5, 2), torch.tensor([[1, 0]] * 5)
+    assert F.mean_average_precision(scores, target) == 1.0
+    assert F.mean_average_precision(scores, target, no_labels=0.0) == 0.5
+    assert F.mean_average_precision(scores, torch.zeros(5, 2)).isnan()
+
+
+def test_modes_and_their_ties():
+    votes = torch.tensor([[2, 5, 5], [1, 0, 0], [0, 0, 0]])
+    assert F.modes(votes).int().tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
+    assert F.modes(votes, ties="first").int().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    thirds = torch.tensor([[1, 1, 1]]) / 3 + torch.tensor([[0.0, 1e-8, 0.0]])
+    assert F.modes(thirds).all()
+
+
+def test_random_modes_are_each_as_likely():
+    g = torch.Generator().manual_seed(0)
+    drawn = F.modes(torch.tensor([[2, 5, 5]]).expand(4000, 3), ties="random", generator=g)
+    assert (drawn.sum(1) == 1).all()
+    assert not drawn[:, 0].any()
+    assert 0.46 < drawn[:, 1].double().mean() < 0.54
+
+
+def test_human_mass_of_the_mode():
+    near(F.human_mass_at_k(row(0.1, 0.9, 0.0), torch.tensor([[5, 3, 2]]), 1), 0.3)
+    near(F.human_mass_at_k(row(0.5, 0.5, 0.0), torch.tensor([[5, 3, 2]]), 1, ties="expected"), 0.4)
+
+
+def test_distances_of_two_distributions():
+    p, t = row(0.5, 0.5, 0.0), row(0.25, 0.25, 0.5)
+    near(F.total_variation(p, t), 0.5)
+    near(F.chebyshev_distance(p, t), 0.5)
+    near(F.intersection(p, t), 0.5)
+    near(F.canberra_distance(p, t), 1 / 3 + 1 / 3 + 1)
+    near(F.canberra_distance(p, t, normalised=True), 5 / 9)
+    near(F.clark_distance(p, t), (2 / 9 + 1) ** 0.5)
+    near(F.brier_score(p, t), 2 / 16 + 1 / 4)
+    near(F.cosine_similarity(p, t), 0.25 / (0.5 * 0.375) ** 0.5)
+    near(F.hellinger_distance(p, t), (1 - 2 * (0.5 * 0.25) ** 0.5) ** 0.5)
+    near(F.entropy_error(p, t, unit="bits"), 0.5)
+    near(F.entropy_error(p, t, unit="bits", signed=True), -0.5)
+    near(F.cross_entropy(t, p, unit="bits"), 2.0)
+
+
+def test_ruling_out_what_people_chose_costs_infinity():
+    p, t = row(1, 0), row(0.5, 0.5)
+    near(F.kl_divergence(p, t), math.inf)
+    near(F.cross_entropy(p, t), math.inf)
+    near(F.kl_divergence(p, t, reverse=True), math.log(2))
+    near(F.kl_divergence(t, p), math.log(2))
+    near(F.kl_divergence(p, t, eps=1e-3), 0.5 * math.log(0.5) + 0.5 * math.log(0.5 / 1e-3))
+    near(F.rate_cross_entropy(p, t), math.inf)
+
+
+def test_logits_far_from_zero_keep_their_logarithm():
+    logits = row(-800, 800)
+    near(F.kl_divergence(logits, row(1, 0), from_logits=True), 1600)
+    near(F.rate_cross_entropy(logits, row(1, 0), from_logits=True), 800)
+
+
+def test_rank_cs_lets_people_tie():
+    tied = row(0.4, 0.4, 0.2)
+    near(F.rank_cs(row(0.3, 0.6, 0.1), tied), 1)
+    near(F.rank_cs(row(0.3, 0.6, 0.1), tied, ties="first"), 0)
+    near(F.rank_cs(row(0.4, 0.2, 0.4), tied), 0)
+
+
+def test_soft_f1_by_shared_mass():
+    p, t = row(0.5, 0.2), row(0.5, 0.6)
+    assert F.soft_f1(p, p) == 1.0
+    near(F.soft_f1(p, t)[None], 2 * 0.7 / 1.8)
+    near(F.soft_f1(p, t, average="none"), 1, 0.5)
+    near(F.soft_f1(p, t, average="macro")[None], 0.75)
+
+
+def test_rates_are_means_over_labels():
+    p, t = row(0.5, 1.0), row(0.0, 1.0)
+    near(F.rate_brier_score(p, t), 0.125)
+    near(F.rate_manhattan(p, t), 0.5)
+    near(F.rate_cross_entropy(p, t, unit="bits"), 0.5)
+
+
+def test_binomial_likelihood_counts_what_was_asked():
+    p = torch.tensor([[0.25, 0.5]], dtype=torch.float64)
+    expected = (math.log(4 * 0.25 * 0.75**3) + math.log(6 / 16)) / 2
+    near(F.binomial_log_likelihood(p, [[1, 2]], [4]), expected)
+    near(F.binomial_log_likelihood(p, [[1, 2]], [[4, 4]]), expected)
+    near(F.binomial_log_likelihood(p, [[0, 0]], [0]), 0)
+
+
+def test_calibration_in_two_bins():
+    p = torch.tensor([[0.1], [0.1], [0.7], [0.7]], dtype=torch.float64)
+    t = torch.tensor([[0.0], [0.4], [0.5], [0.6]], dtype=torch.float64)
+    near(F.label_calibration_error(p, t, bins=2)[None], 0.5 * 0.1 + 0.5 * 0.15)
+    near(F.label_calibration_error(p, t, bins=2, norm="max")[None], 0.15)
+    near(F.label_calibration_error(p, t, bins=2, norm="l2")[None], (0.5 * 0.01 + 0.5 * 0.0225) ** 0.5)
+    near(F.label_calibration_error(p, t, bins=1)[None], 0.4 - 0.375)
+
+
+def test_equal_predictions_share_a_bin_in_any_order():
+    p = torch.tensor([[0.2], [0.2], [0.2], [0.9]])
+    t = torch.tensor([[1.0], [0.0], [0.0], [1.0]])
+    order = torch.tensor([1, 3, 2, 0])
+    near(F.label_calibration_error(p, t, bins=4)[None] - F.label_calibration_error(p[order], t[order], bins=4)[None], 0)
+
+
+def test_entropy_correlation_needs_variation():
+    people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
+    assert F.entropy_correlation(people, people).item() == pytest.approx(1)
+    assert F.entropy_correlation(torch.full((3, 2), 0.5), people).isnan()
+    assert F.entropy_correlation(people[:1], people[:1]).isnan()
+    assert F.entropy_correlation(people[[1, 0, 2]], people, method="spearman").item() == pytest.approx(-1)
+
+
+def test_distance_on_a_line_and_a_circle():
+    p, t = row(1, 0, 0, 0), row(0, 0, 0, 1)
+    near(F.earth_movers_distance(p, t, "line"), 3)
+    near(F.earth_movers_distance(p, t, "circle"), 1)
+    near(F.earth_movers_distance(p, t, [[0, 1, 5, 7], [1, 0, 1, 2], [5, 1, 0, 1], [7, 2, 1, 0]]), 7)

@@ -1,0 +1,148 @@
+"""The package from outside: what importing it loads, what it exports, its types, and the examples of its page."""
+
+import ast
+import doctest
+import importlib
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import affectml_metrics
+from affectml_metrics import functional, streaming
+
+PACKAGE = Path(affectml_metrics.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "metrics.md"
+
+LOADED = "import json, sys; {}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+
+
+def loaded_by(code):
+    run = subprocess.run([sys.executable, "-c", LOADED.format(code)], capture_output=True, text=True, check=True)
+    return set(json.loads(run.stdout))
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not loaded_by("import affectml_metrics") & {"torch", "torchmetrics", "pandas", "numpy"}
+
+
+def test_functions_need_torch_alone():
+    code = "from affectml_metrics import bootstrap, functional, human_reference, sampling_floor, score"
+    assert not loaded_by(code) & {"torchmetrics", "pandas", "scipy", "sklearn"}
+
+
+@pytest.mark.slow
+def test_using_everything_loads_nothing_of_ours_and_no_other_library():
+    found = loaded_by("import affectml_metrics as m; [getattr(m, name) for name in m.__all__]")
+    assert {"torch", "torchmetrics", "affectml_metrics"} <= found
+    assert not found & {"affectml", "affectml_annotation", "affectml_apps", "open_clip", "streamlit", "sqlalchemy"}
+
+
+def test_its_own_imports_are_the_four_it_may_have():
+    allowed = {"torch", "torchmetrics", "numpy", "pandas", "affectml_metrics", *sys.stdlib_module_names}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0
+                names = [node.module or ""]
+            assert {name.split(".")[0] for name in names} <= allowed, path
+
+
+def test_all_is_the_public_api():
+    for module in (affectml_metrics, functional, streaming):
+        assert len(set(module.__all__)) == len(module.__all__)
+        for name in module.__all__:
+            assert getattr(module, name) is not None
+    assert set(streaming.__all__) < set(affectml_metrics.__all__)
+    assert set(affectml_metrics.__all__) <= set(dir(affectml_metrics))
+    with pytest.raises(AttributeError, match="no attribute 'SetF2'"):
+        _ = affectml_metrics.SetF2
+
+
+def test_every_public_name_says_what_it_does_with_shapes_and_an_example():
+    for name in functional.__all__:
+        doc = getattr(functional, name).__doc__
+        assert ">>>" in doc, name
+        assert "[N" in doc, name
+        assert "Raises MetricInputError" in doc or name == "set_size", name
+    for name in affectml_metrics.__all__:
+        assert getattr(affectml_metrics, name).__doc__, name
+
+
+def test_the_examples_of_the_code_run():
+    attempted = 0
+    for module in pkgutil.walk_packages([str(PACKAGE)], "affectml_metrics."):
+        result = doctest.testmod(importlib.import_module(module.name), optionflags=doctest.NORMALIZE_WHITESPACE)
+        assert result.failed == 0, module.name
+        attempted += result.attempted
+    assert attempted > 100
+
+
+def test_the_examples_of_the_page_run():
+    result = doctest.testfile(str(PAGE), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+    assert result.attempted > 30
+
+
+def test_the_page_has_an_entry_for_every_function_and_class():
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)", text))
+    assert set(functional.__all__) - named == set()
+    assert set(affectml_metrics.__all__) - named == set()
+
+
+USER = """
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from affectml_metrics import Interval, KLDivergence, LabelF1, SetF1, TopKAccuracy, bootstrap, score
+from affectml_metrics import functional as F
+
+
+def validate(scores: Tensor, target: Tensor) -> dict[str, float]:
+    metrics = MetricCollection({"top_1": TopKAccuracy(1), "top_3": TopKAccuracy(3, match="all")})
+    metrics.update(scores, target)
+    f1 = SetF1(both_empty=1.0, sync_on_compute=False)
+    f1.update(scores > 0.5, target)
+    kl: Tensor = KLDivergence(from_logits=True, eps=1e-6).compute()
+    interval: Interval = bootstrap(F.ranking_loss(scores, target), generator=torch.Generator())
+    table = score(scores > 0.5, target, "sets", generator=torch.Generator())
+    table["value"].mean()
+    return {"f1": float(f1.compute()), "kl": float(kl), "low": float(interval.low)}
+"""
+
+WRONG = {
+    "SetF1(zero_division=1.0)": "SetF1",
+    'TopKAccuracy(k="three")': "TopKAccuracy",
+    'TopKAccuracy(match="most")': "TopKAccuracy",
+    "LabelF1(3, syncs=True)": "LabelF1",
+    'F.kl_divergence(torch.ones(1, 1), torch.ones(1, 1), unit="bit")': "kl_divergence",
+}
+
+
+@pytest.mark.slow
+def test_a_users_file_passes_mypy_strict_and_mistakes_do_not(tmp_path):
+    right, wrong = tmp_path / "user.py", tmp_path / "wrong.py"
+    right.write_text(USER, encoding="utf-8")
+    wrong.write_text(USER + "\n" + "\n".join(WRONG) + "\n", encoding="utf-8")
+
+    def mypy(path):
+        command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "c")]
+        environment_path = {"MYPYPATH": str(PACKAGE.parent), "PATH": ""}
+        return subprocess.run([*command, str(path)], capture_output=True, text=True, cwd=tmp_path, env=environment_path)
+
+    run = mypy(right)
+    assert run.returncode == 0, run.stdout + run.stderr
+    complaints = mypy(wrong).stdout
+    first = USER.count("\n") + 2
+    for line, (code, name) in enumerate(WRONG.items(), first):
+        assert re.search(rf"wrong.py:{line}: error: .*{name}", complaints), (code, complaints)

@@ -1,0 +1,173 @@
+"""One call, every measure of a kind: the values are those of the functions, the intervals reproducible."""
+
+import pandas as pd
+import pytest
+import torch
+
+from affectml_metrics import ArgumentError, ShapeError, human_reference, score
+from affectml_metrics import functional as F
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+N, C = 60, 5
+SCORES = torch.rand(N, C, generator=gen(1), dtype=torch.float64)
+SETS = torch.rand(N, C, generator=gen(2)) < 0.4
+SHARES = torch.rand(N, C, generator=gen(3), dtype=torch.float64).softmax(-1)
+CHOSEN = torch.rand(N, C, generator=gen(4)) < 0.4
+NEAR = torch.eye(C) * 0.5 + 0.5
+ANSWERS = torch.rand(N, 8, C, generator=gen(5)) < 0.4
+ASKED = torch.rand(N, 8, generator=gen(6)) < 0.8
+ANSWERS &= ASKED[..., None]
+
+CALLS = {
+    "sets": (SETS, CHOSEN, {"similarity": NEAR}),
+    "ranking": (SCORES, CHOSEN, {"shares": SHARES}),
+    "distribution": (SCORES.softmax(-1), SHARES, {"ground": "circle"}),
+    "rates": (SCORES, SHARES, {"votes": CHOSEN.long(), "n": torch.full((N,), 2)}),
+}
+
+
+def table(kind, **more):
+    preds, target, options = CALLS[kind]
+    return score(preds, target, kind, generator=gen(), replicates=50, **options, **more).set_index("metric")
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_it_is_a_tidy_table(kind):
+    found = table(kind)
+    assert list(found.columns) == ["value", "low", "high", "rows", "skipped", "better"]
+    assert found.index.is_unique
+    assert (found["low"] <= found["value"]).all()
+    assert (found["value"] <= found["high"]).all()
+    assert set(found["better"]) <= {"higher", "lower", ""}
+    assert (found["rows"] + found["skipped"] == N).all()
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_the_same_generator_gives_the_same_table(kind):
+    pd.testing.assert_frame_equal(table(kind), table(kind))
+
+
+def test_values_are_those_of_the_functions():
+    ranking, rates, shares = table("ranking"), table("rates"), table("distribution")
+    for name, value in {
+        "top_2_accuracy": F.top_k_accuracy(SCORES, CHOSEN, 2).nanmean(),
+        "top_3_accuracy_all": F.top_k_accuracy(SCORES, CHOSEN, 3, match="all").nanmean(),
+        "mean_average_precision": F.mean_average_precision(SCORES, CHOSEN),
+        "human_mass_at_2": F.human_mass_at_k(SCORES, SHARES, 2).mean(),
+        "ndcg": F.ndcg(SCORES, SHARES).mean(),
+    }.items():
+        assert ranking.loc[name, "value"] == pytest.approx(float(value), abs=1e-12)
+    assert rates.loc["soft_f1_macro", "value"] == pytest.approx(float(F.soft_f1(SCORES, SHARES, average="macro")))
+    assert shares.loc["kl_divergence", "value"] == pytest.approx(
+        float(F.kl_divergence(SCORES, SHARES, from_logits=True).mean())
+    )
+    assert table("sets").loc["label_f1_macro", "value"] == pytest.approx(float(F.label_f1(SETS, CHOSEN)))
+
+
+@pytest.mark.parametrize("kind", ["distribution", "rates"])
+def test_logits_are_taken_when_said(kind):
+    outputs = SCORES * 4 - 2
+    soft = outputs.softmax(-1) if kind == "distribution" else outputs.sigmoid()
+    by_logits = score(outputs, SHARES, kind, from_logits=True, generator=gen(), replicates=5)
+    pd.testing.assert_frame_equal(by_logits, score(soft, SHARES, kind, generator=gen(), replicates=5))
+
+
+def test_options_bring_in_their_measures_and_only_they():
+    for kind, names in {
+        "sets": {"semantic_set_f1"},
+        "ranking": {"human_mass_at_1", "human_mass_at_2", "human_mass_at_3"},
+        "distribution": {"earth_movers_distance"},
+        "rates": {"binomial_log_likelihood"},
+    }.items():
+        preds, target, _ = CALLS[kind]
+        plain = score(preds, target, kind, generator=gen(), replicates=2)
+        assert set(table(kind).index) - set(plain["metric"]) == names
+
+
+def test_directions():
+    better = pd.concat([table(kind)["better"] for kind in CALLS])
+    for name, way in {"set_f1": "higher", "one_error": "lower", "kl_divergence": "lower", "rank_cs": "higher"}.items():
+        assert better[name] == way
+    assert better["top_1_chance"] == better["set_size"] == ""
+
+
+def test_groups_widen_the_intervals():
+    twice = [torch.cat([x, x]) for x in (SETS, CHOSEN)]
+    groups = torch.arange(N).repeat(2)
+    plain = score(*twice, "sets", generator=gen(), replicates=300).set_index("metric").loc["set_f1"]
+    grouped = score(*twice, "sets", generator=gen(), replicates=300, groups=groups).set_index("metric").loc["set_f1"]
+    assert grouped["high"] - grouped["low"] > 1.2 * (plain["high"] - plain["low"])
+    assert grouped["value"] == plain["value"]
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_with_judgements_people_are_resampled(kind):
+    preds = CALLS[kind][0]
+    found = score(preds, None, kind, judgements=ANSWERS, asked=ASKED, generator=gen(), replicates=20)
+    again = score(preds, None, kind, judgements=ANSWERS, asked=ASKED, generator=gen(), replicates=20)
+    pd.testing.assert_frame_equal(found, again)
+    defined = found.dropna()
+    assert len(defined) >= len(found) - 1
+    assert (defined["low"] <= defined["value"]).all()
+    assert (defined["value"] <= defined["high"]).all()
+
+
+def test_the_target_of_people_is_their_votes():
+    n = ASKED.sum(-1)
+    seen = n > 0
+    rates = (ANSWERS.sum(1) / n[:, None].clamp(min=1))[seen]
+    found = score(SCORES, None, "rates", judgements=ANSWERS, asked=ASKED, generator=gen(), replicates=2)
+    value = found.set_index("metric").loc["rate_brier_score", "value"]
+    assert value == pytest.approx(float(F.rate_brier_score(SCORES[seen], rates).mean()))
+
+
+def test_a_rule_of_ones_own_makes_the_target():
+    found = score(
+        SETS,
+        None,
+        "sets",
+        judgements=ANSWERS,
+        asked=ASKED,
+        rule=lambda votes, n: votes >= 1,
+        generator=gen(),
+        replicates=2,
+    )
+    value = found.set_index("metric").loc["set_recall", "value"]
+    seen = ASKED.any(-1)
+    assert value == pytest.approx(float(F.set_recall(SETS[seen], ANSWERS.any(1)[seen]).mean()))
+
+
+def test_rows_of_a_reference_fit_beside_it():
+    reference = human_reference(ANSWERS, ASKED, F.set_f1, {"model": SETS}, against="people")
+    assert reference.rows["human"].shape == (N,)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: score(SETS, CHOSEN, "set", generator=gen()), ArgumentError, "kind: expected one of 'sets'"),
+        (lambda: score(SETS, generator=gen()), ArgumentError, "exactly one of the two"),
+        (lambda: score(SETS, judgements=ANSWERS, generator=gen()), ArgumentError, "both or neither"),
+        (lambda: score(SETS, CHOSEN, from_logits=True, generator=gen()), ArgumentError, "from_logits"),
+        (lambda: score(SETS[:0], CHOSEN[:0], generator=gen()), ShapeError, "at least one row"),
+        (
+            lambda: score(SETS, judgements=ANSWERS, asked=ASKED, groups=range(N), generator=gen()),
+            ArgumentError,
+            "groups, shares, votes and n",
+        ),
+        (lambda: score(SETS[:9], judgements=ANSWERS, asked=ASKED, generator=gen()), ShapeError, "of one N and C"),
+        (lambda: score(SCORES, CHOSEN, "ranking", shares=SHARES[:2], generator=gen()), ShapeError, "preds and shares"),
+        (
+            lambda: score(SETS, judgements=ANSWERS[:, :1], asked=ASKED[:, :1], generator=gen()),
+            ShapeError,
+            "at least 2 people",
+        ),
+    ],
+)
+def test_wrong_calls_are_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
