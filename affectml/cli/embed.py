@@ -36,4 +36,4 @@ def embed(
     if json:
         print_json(summary.to_json())
     else:
-        print_table(f"Embeddings of {opened.name}", ("", ""), summary.rows(), numbers=False)
+        print_table(f"Embeddings of {opened.name}", ("what", "value"), summary.rows(), numbers=False)
