@@ -35,6 +35,14 @@ def documents():
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def test_code_in_the_readme_runs_and_prints_what_it_says(capsys):
+    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL):
+        exec(compile(block, "README.md", "exec"), {})
+        printed = capsys.readouterr().out.splitlines()
+        promised = re.findall(r"print\(.*\) +# (.*)$", block, flags=re.MULTILINE)
+        assert printed[: len(promised)] == promised
+
+
 @pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
 def test_links_between_documents_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8")):

@@ -19,8 +19,8 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = True) -> None:
     """A table on standard output; columns after the first are right-aligned unless `numbers` is false.
 
-    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it, intervals move under
-    their values.
+    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it,
+    intervals move under their values.
     """
     from rich.console import Console
 
