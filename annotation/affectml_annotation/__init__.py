@@ -1,4 +1,9 @@
-"""Judgements of images by people: votes in, rates, sets and agreement out. No torch, no Streamlit."""
+"""Judgements of images by people: votes in, rates, sets and agreement out. No torch, no Streamlit.
+
+The store's names load SQLAlchemy, so they are fetched when first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from affectml_annotation.aggregation import Aggregate, aggregate, annotator_weights
 from affectml_annotation.agreement import (
@@ -14,7 +19,14 @@ from affectml_annotation.agreement import (
 )
 from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.crowd import CrowdFit, fit_crowd_model
-from affectml_annotation.errors import AnnotationError, BadCounts, BadJudgement, MissingExtra, UnknownLabel
+from affectml_annotation.errors import (
+    AnnotationError,
+    BadCounts,
+    BadJudgement,
+    MissingExtra,
+    StoreError,
+    UnknownLabel,
+)
 from affectml_annotation.exchange.counts import read_counts
 from affectml_annotation.judgements import (
     ANSWERS,
@@ -38,6 +50,20 @@ from affectml_annotation.smoothing import (
     smoothed_shares,
 )
 
+if TYPE_CHECKING:
+    from affectml_annotation.store import Answer, Claim, LabelStore, Progress, Receipt, TaskSettings
+
+_STORE = ("Answer", "Claim", "LabelStore", "Progress", "Receipt", "TaskSettings")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _STORE:
+        from affectml_annotation import store
+
+        return getattr(store, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "ANSWERS",
     "KINDS",
@@ -45,15 +71,22 @@ __all__ = [
     "Alpha",
     "Anchoring",
     "AnnotationError",
+    "Answer",
     "BadCounts",
     "BadJudgement",
     "BetaPrior",
+    "Claim",
     "CrowdFit",
     "DirichletPrior",
     "Interval",
+    "LabelStore",
     "MissingExtra",
     "NominalAgreement",
     "Panel",
+    "Progress",
+    "Receipt",
+    "StoreError",
+    "TaskSettings",
     "UnknownLabel",
     "Votes",
     "aggregate",

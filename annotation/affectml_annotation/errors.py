@@ -4,7 +4,8 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 ├── BadJudgement     a row of a judgement table breaks the contract; the row is named
 ├── UnknownLabel     a label that the task does not have
 ├── BadCounts        votes, numbers of people asked or shares that cannot be
-└── MissingExtra     an optional dependency that is not installed
+├── MissingExtra     an optional dependency that is not installed
+└── StoreError       the label store cannot do what was asked
 """
 
 from collections.abc import Sequence
@@ -37,3 +38,7 @@ class BadCounts(AnnotationError):
 
 class MissingExtra(AnnotationError):
     """An optional dependency that is not installed."""
+
+
+class StoreError(AnnotationError):
+    """The label store cannot do what was asked: wrong settings, unknown image or annotator, newer database."""

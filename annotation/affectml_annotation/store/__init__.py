@@ -1,0 +1,7 @@
+"""The label store: who was asked what, what they said, and nothing lost."""
+
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
+from affectml_annotation.store.settings import TaskSettings
+
+__all__ = ["Answer", "Claim", "LabelStore", "Progress", "Receipt", "TaskSettings"]

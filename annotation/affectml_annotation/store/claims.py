@@ -1,0 +1,289 @@
+"""Handing out images: who may see what next, and for how long it is theirs.
+
+Overlap counts different people: `slot.taken` is how many have answered an image or hold it now, and never passes
+`slot.wanted`. Nobody gets an image twice in a round: (annotator, round, position) is a key. A claim not answered
+in time is given back. The order of images is a pseudo-random one of each annotator's own.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError
+from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
+from affectml_annotation.store.settings import TaskSettings
+
+PRIME = 2**31 - 1
+REFILL = 64
+RELEASE_AT_ONCE = 500
+
+
+def number_of(*parts: object) -> int:
+    """A number of 64 bits that looks random and is always the same for the same parts."""
+    return int.from_bytes(blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest(), "big")
+
+
+def chance(*parts: object) -> float:
+    """As `number_of`, in [0, 1)."""
+    return number_of(*parts) / 2**64
+
+
+def own_order(who: str, round_number: int, seed: int) -> sa.ColumnElement[int]:
+    """An order of all images that is this person's own: position -> (a * position + b) mod a prime."""
+    a = 1 + number_of(seed, who, round_number, "a") % (PRIME - 1)
+    b = number_of(seed, who, round_number, "b") % PRIME
+    wide = sa.cast(image.c.position, sa.BigInteger)
+    return (wide * sa.literal(a, sa.BigInteger) + sa.literal(b, sa.BigInteger)) % sa.literal(PRIME, sa.BigInteger)
+
+
+def lock_annotator(connection: sa.Connection, who: str) -> Any:
+    """This person's row, so that two requests of one person go one after the other."""
+    row = connection.execute(
+        sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise StoreError(f"nobody invited annotator {who!r}; `affectml labels assign --invite {who}` does")
+    if row.withdrawn_at is not None:
+        raise StoreError(f"annotator {who!r} has withdrawn from this task")
+    return row
+
+
+def round_row(connection: sa.Connection, number: int) -> Any:
+    """The round of this number; StoreError where there is none."""
+    row = connection.execute(sa.select(round_).where(round_.c.number == number)).one_or_none()
+    if row is None:
+        raise StoreError(f"there is no round {number} in this task")
+    return row
+
+
+def repeat_round(connection: sa.Connection, of: int) -> int | None:
+    """The number of the round that holds the repeats of round `of`."""
+    wanted = sa.select(round_.c.number).where(round_.c.purpose == "repeat", round_.c.of == of)
+    return connection.scalar(wanted)
+
+
+def candidates(connection: sa.Connection, settings: TaskSettings, who: str, round_number: int) -> list[int]:
+    """The next images this person could be given, best first. Only a proposal: `claim` takes them or not."""
+    this = round_row(connection, round_number)
+    mine = (
+        sa.select(assignment.c.position)
+        .where(
+            assignment.c.annotator_id == who,
+            assignment.c.round == round_number,
+            assignment.c.position == slot.c.position,
+        )
+        .exists()
+    )
+    order = own_order(who, round_number, settings.seed)
+    where = [slot.c.round == round_number, slot.c.taken < slot.c.wanted, ~mine]
+    if this.of is not None:  # a further look at what they have answered before
+        where.append(
+            sa.select(answer.c.image_id)
+            .where(answer.c.annotator_id == who, answer.c.round == this.of, answer.c.image_id == image.c.image_id)
+            .exists()
+        )
+    keys: list[sa.ColumnElement[Any]] = [image.c.queue_rank.is_(None), image.c.queue_rank]
+    if settings.strategy == "fill":
+        keys.append(slot.c.taken.desc())
+    elif settings.strategy == "priority":
+        keys += [image.c.priority.is_(None), image.c.priority.desc()]
+    elif settings.strategy == "queue":
+        where.append(image.c.queue_rank.is_not(None))
+    columns: list[sa.ColumnElement[Any]] = [slot.c.position]
+    if settings.strategy == "stratified":
+        turn = sa.func.row_number().over(partition_by=image.c.stratum, order_by=order)
+        keys.append(turn)
+    keys.append(order)
+    query = (
+        sa.select(*columns).join(image, image.c.position == slot.c.position).where(*where).order_by(*keys).limit(REFILL)
+    )
+    return list(connection.scalars(query))
+
+
+def open_claims(connection: sa.Connection, who: str, rounds: Sequence[int], count: int) -> list[Any]:
+    """What this person holds and has not answered, in the order it was given."""
+    return list(
+        connection.execute(
+            sa.select(assignment, image.c.image_id, image.c.file)
+            .join(image, image.c.position == assignment.c.position)
+            .where(
+                assignment.c.annotator_id == who,
+                assignment.c.round.in_(rounds),
+                assignment.c.answered_at.is_(None),
+            )
+            .order_by(assignment.c.place)
+            .limit(count)
+        )
+    )
+
+
+def next_place(connection: sa.Connection, who: str) -> int:
+    """The place of the next thing this person sees."""
+    last = connection.scalar(sa.select(sa.func.max(assignment.c.place)).where(assignment.c.annotator_id == who))
+    return 0 if last is None else int(last) + 1
+
+
+def claim(
+    connection: sa.Connection,
+    settings: TaskSettings,
+    who: str,
+    count: int,
+    round_number: int,
+    proposed: list[int],
+) -> list[Any]:
+    """Give this person `count` images: first those they hold already, then checks, repeats and new ones.
+
+    Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry.
+    """
+    lock_annotator(connection, who)
+    this = round_row(connection, round_number)
+    again = repeat_round(connection, round_number)
+    rounds = [round_number] if again is None else [round_number, again]
+    now = now_ms()
+    lease = now + round(settings.lease_seconds * 1000)
+    held = open_claims(connection, who, rounds, count)
+    if held:
+        connection.execute(
+            assignment.update()
+            .where(
+                assignment.c.annotator_id == who,
+                assignment.c.place.in_([row.place for row in held]),
+                assignment.c.answered_at.is_(None),
+            )
+            .values(lease_until=lease)
+        )
+    place = next_place(connection, who)
+    fresh: list[dict[str, Any]] = []
+    while len(held) + len(fresh) < count:
+        draw = chance(settings.seed, who, "mix", place) if this.purpose == "main" else 1.0
+        given: tuple[int, int, str, bool] | None = None
+        if draw < settings.check_rate:
+            given = _check(connection, settings, who, round_number, fresh)
+        elif draw < settings.check_rate + settings.repeat_rate and again is not None:
+            given = _repeat(connection, settings, who, round_number, again, place, fresh)
+        if given is None:
+            given = _task(connection, this, who, proposed)
+        if given is None:
+            break
+        position, in_round, purpose, holds = given
+        fresh.append({
+            "annotator_id": who,
+            "round": in_round,
+            "position": position,
+            "place": place,
+            "purpose": purpose,
+            "suggestions_visible": purpose == "second" and not is_control(settings, who, position),
+            "holds_slot": holds,
+            "claimed_at": now,
+            "lease_until": lease,
+        })  # fmt: skip
+        place += 1
+    if fresh:
+        connection.execute(assignment.insert(), fresh)
+    return open_claims(connection, who, rounds, count)
+
+
+def is_control(settings: TaskSettings, who: str, position: int) -> bool:
+    """Whether this person's second look at this image is one without a suggestion."""
+    return chance(settings.seed, who, "control", position) < settings.control_share
+
+
+def _task(connection: sa.Connection, this: Any, who: str, proposed: list[int]) -> tuple[int, int, str, bool] | None:
+    while proposed:
+        position = proposed.pop(0)
+        free = connection.scalar(
+            sa.select(slot.c.position)
+            .where(slot.c.round == this.number, slot.c.position == position, slot.c.taken < slot.c.wanted)
+            .with_for_update(skip_locked=True)
+        )
+        if free is None:
+            continue
+        seen = connection.scalar(
+            sa.select(sa.func.count()).where(
+                assignment.c.annotator_id == who,
+                assignment.c.round == this.number,
+                assignment.c.position == position,
+            )
+        )
+        if seen:
+            continue
+        connection.execute(
+            slot.update().where(slot.c.round == this.number, slot.c.position == position).values(taken=slot.c.taken + 1)
+        )
+        return position, this.number, "task" if this.purpose == "main" else this.purpose, True
+    return None
+
+
+def _check(
+    connection: sa.Connection, settings: TaskSettings, who: str, round_number: int, fresh: list[dict[str, Any]]
+) -> tuple[int, int, str, bool] | None:
+    seen = sa.select(assignment.c.position).where(assignment.c.annotator_id == who, assignment.c.round == round_number)
+    position = connection.scalar(
+        sa.select(check.c.position)
+        .join(image, image.c.position == check.c.position)
+        .where(check.c.position.not_in(seen), check.c.position.not_in([row["position"] for row in fresh]))
+        .order_by(own_order(who, round_number, settings.seed))
+        .limit(1)
+    )
+    return None if position is None else (position, round_number, "check", False)
+
+
+def _repeat(
+    connection: sa.Connection,
+    settings: TaskSettings,
+    who: str,
+    round_number: int,
+    again: int,
+    place: int,
+    fresh: list[dict[str, Any]],
+) -> tuple[int, int, str, bool] | None:
+    repeated = sa.select(assignment.c.position).where(assignment.c.annotator_id == who, assignment.c.round == again)
+    position = connection.scalar(
+        sa.select(assignment.c.position)
+        .join(image, image.c.position == assignment.c.position)
+        .where(
+            assignment.c.annotator_id == who,
+            assignment.c.round == round_number,
+            assignment.c.purpose == "task",
+            assignment.c.answered_at.is_not(None),
+            assignment.c.place < place - settings.repeat_gap,
+            assignment.c.position.not_in(repeated),
+            assignment.c.position.not_in([row["position"] for row in fresh if row["round"] == again]),
+        )
+        .order_by(own_order(who, again, settings.seed))
+        .limit(1)
+    )
+    return None if position is None else (position, again, "repeat", False)
+
+
+def release_expired(connection: sa.Connection) -> int:
+    """Give back claims whose lease ran out; return how many."""
+    rows = connection.execute(
+        sa.select(assignment)
+        .where(assignment.c.answered_at.is_(None), assignment.c.lease_until < now_ms())
+        .order_by(assignment.c.round, assignment.c.position)
+        .limit(RELEASE_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        give_back(connection, row)
+    return len(rows)
+
+
+def give_back(connection: sa.Connection, row: Any) -> None:
+    """Undo one assignment and free its slot."""
+    connection.execute(
+        assignment.delete().where(
+            assignment.c.annotator_id == row.annotator_id,
+            assignment.c.round == row.round,
+            assignment.c.position == row.position,
+        )
+    )
+    if row.holds_slot:
+        connection.execute(
+            slot.update()
+            .where(slot.c.round == row.round, slot.c.position == row.position)
+            .values(taken=slot.c.taken - 1)
+        )

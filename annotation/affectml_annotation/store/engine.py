@@ -1,0 +1,105 @@
+"""The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from affectml_annotation.errors import MissingExtra, StoreError
+
+T = TypeVar("T")
+BUSY_SECONDS = 60
+TRIES = 5
+
+
+def make_engine(url: str | Path) -> sa.Engine:
+    """An engine for a path, `sqlite:///FILE`, `sqlite://` (in memory), or `postgresql://USER@HOST/NAME`."""
+    text = str(url)
+    if "://" not in text:
+        path = Path(text)
+        if path.is_dir():
+            raise StoreError(f"{text} is a folder; name a database file, such as {path / 'labels.db'}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = f"sqlite:///{path}"
+    try:
+        parsed = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise StoreError(f"{text!r} is no database URL; give a file's path or postgresql://USER@HOST/NAME") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(parsed)
+    if backend == "postgresql":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        try:
+            return sa.create_engine(parsed, pool_pre_ping=True)
+        except ModuleNotFoundError:
+            raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml[postgres]'") from None
+    raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    arguments: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
+    if url.database in (None, "", ":memory:"):
+        arguments["poolclass"] = StaticPool
+    engine = sa.create_engine(url, **arguments)
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged answer survives a power cut
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A writer that reads first and writes later would find, only then, that somebody was quicker.
+        writes = connection.get_execution_options().get("affectml_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+class Database:
+    """Transactions that read and transactions that write."""
+
+    def __init__(self, url: str | Path) -> None:
+        self.engine = make_engine(url)
+        self.dialect = self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads; on SQLite it waits for nobody."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that writes: all of it or nothing."""
+        with self.engine.connect().execution_options(affectml_writes=True) as connection, connection.begin():
+            yield connection
+
+    def retried(self, work: Callable[[sa.Connection], T]) -> T:
+        """`work` in a writing transaction, again if the database broke it off (PostgreSQL's deadlocks)."""
+        for attempt in range(TRIES):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except OperationalError as error:
+                deadlock = getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
+                if not deadlock or attempt == TRIES - 1:
+                    raise
+                time.sleep(0.01 * 2**attempt)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()

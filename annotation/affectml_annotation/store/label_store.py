@@ -1,0 +1,366 @@
+"""The one door to a labelling task's database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.store import claims, reading, setup
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
+from affectml_annotation.store.schema import (
+    annotator,
+    answer,
+    assignment,
+    conflict,
+    decision,
+    draft,
+    event,
+    migrate,
+    now_ms,
+    round_,
+)
+from affectml_annotation.store.settings import TaskSettings
+from affectml_annotation.store.submits import submit_one
+
+MAIN = 1
+
+
+class LabelStore:
+    """A labelling task in a database: SQLite by a file's path, PostgreSQL by URL. Opens or makes it, and migrates.
+
+    Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
+    one transaction. Raises StoreError for a database from a newer version.
+
+    >>> store = LabelStore("sqlite://")
+    >>> store.init_task(TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
+    >>> store.invite(["ann"])
+    ['ann']
+    >>> claim, = store.claim("ann", 1)
+    >>> receipt, = store.submit([Answer(claim.image_id, "ann", "labels", ("awe",))])
+    >>> receipt.status, store.judgements()["labels"].tolist()
+    ('accepted', [['awe']])
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self.database = Database(url)
+        try:
+            migrate(self.database.write)
+        except BaseException:
+            self.database.close()
+            raise
+        self._proposed: dict[tuple[str, int], list[int]] = {}
+        self._labels: tuple[str, ...] | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # The task
+
+    def init_task(self, settings: TaskSettings, images: pd.DataFrame | Sequence[str]) -> None:
+        """Set the task up, once: its settings and its images (columns image_id, and file and stratum if any)."""
+        with self.database.write() as connection:
+            setup.init_task(connection, settings, images)
+
+    @property
+    def settings(self) -> TaskSettings:
+        """The task's settings; StoreError before `init_task`."""
+        with self.database.read() as connection:
+            return setup.read_settings(connection)
+
+    def update_settings(self, **changes: Any) -> TaskSettings:
+        """Change how images are handed out; labels, question, construct and seed stay what people were asked."""
+        with self.database.write() as connection:
+            fresh = setup.update_settings(connection, changes)
+        self._proposed.clear()
+        return fresh
+
+    def images(self) -> pd.DataFrame:
+        """All images: position, image_id, file, stratum, priority, queue_rank."""
+        with self.database.read() as connection:
+            return setup.images(connection)
+
+    def invite(
+        self, annotator_ids: Iterable[str], attributes: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> list[str]:
+        """Let people in; those invited before stay as they are. Returns who is new. attributes: what they share."""
+        with self.database.write() as connection:
+            return setup.invite(connection, list(annotator_ids), attributes or {})
+
+    def add_checks(self, checks: pd.DataFrame) -> None:
+        """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
+
+        A check has no right answer: it fails if a forbidden label is in the answer, or if there are accepted
+        labels and none of them is. Checks are shown at the task's check_rate, to everybody, outside the overlap.
+        """
+        with self.database.write() as connection:
+            setup.add_checks(connection, checks)
+
+    def checks(self) -> pd.DataFrame:
+        """The attention checks: image_id, accepted, forbidden."""
+        with self.database.read() as connection:
+            return setup.checks(connection)
+
+    def set_priority(self, priority: Mapping[str, float]) -> None:
+        """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""
+        if not all(np.isfinite(value) for value in priority.values()):
+            raise StoreError("priority: expected finite numbers")
+        with self.database.write() as connection:
+            setup.set_priority(connection, priority)
+        self._proposed.clear()
+
+    def enqueue(self, image_ids: Sequence[str], *, more: int | None = None) -> None:
+        """Put images at the end of the queue, which is served before anything else.
+
+        more: how many more people are wanted for each, counting from those who have it now; None leaves the
+        overlap as it is, so that complete images stay out.
+        """
+        with self.database.write() as connection:
+            setup.enqueue(connection, image_ids, more, MAIN)
+        self._proposed.clear()
+
+    def open_round(
+        self, purpose: str, image_ids: Sequence[str] | None = None, *, of: int = MAIN, overlap: int | None = None
+    ) -> int:
+        """Open a further round over images (all, unless given) and return its number.
+
+        purpose `second`: people see their images again, with a suggestion or, by chance, without (the control);
+        `discussion`: again after they talked. Only who answered an image in round `of` sees it again.
+        """
+        if purpose not in ("second", "discussion"):
+            raise StoreError(f"purpose: expected second or discussion, but received {purpose!r}")
+        with self.database.write() as connection:
+            return setup.open_round(connection, purpose, image_ids, of, overlap)
+
+    def rounds(self) -> pd.DataFrame:
+        """All rounds: round, purpose (main, repeat, second, discussion), of."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                sa.select(round_.c.number.label("round"), round_.c.purpose, round_.c.of).order_by(round_.c.number)
+            ).all()
+        return pd.DataFrame.from_records([tuple(r) for r in rows], columns=["round", "purpose", "of"])
+
+    # One person's work
+
+    def claim(self, who: str, count: int = 5, *, round_number: int = MAIN) -> list[Claim]:
+        """The next images for this person, at most `count`: what they hold already first, in its place.
+
+        So a client that was closed goes on where it was. Fewer come back where nothing is left to give. Raises
+        StoreError for somebody not invited or withdrawn.
+        """
+        key = (who, round_number)
+        rows: list[Any] = []
+        for _ in range(3):
+            proposed = self._proposed.get(key) or self._propose(who, round_number)
+            self._proposed[key] = proposed
+            rows = self.database.retried(partial(self._claim, who, count, round_number, proposed))
+            if len(rows) >= count or (not proposed and not self._propose_again(key)):
+                break
+        return self._claims(who, rows)
+
+    def _claim(
+        self, who: str, count: int, round_number: int, proposed: list[int], connection: sa.Connection
+    ) -> list[Any]:
+        settings = setup.read_settings(connection)
+        return claims.claim(connection, settings, who, count, round_number, proposed)
+
+    def _propose(self, who: str, round_number: int) -> list[int]:
+        """A fresh list of images for this person, read outside the writing transaction: it takes a while."""
+        self.release_expired()
+        with self.database.read() as connection:
+            return claims.candidates(connection, setup.read_settings(connection), who, round_number)
+
+    def _propose_again(self, key: tuple[str, int]) -> bool:
+        self._proposed[key] = self._propose(*key)
+        return bool(self._proposed[key])
+
+    def _claims(self, who: str, rows: Sequence[Any]) -> list[Claim]:
+        if not rows:
+            return []
+        ids = [row.image_id for row in rows]
+        with self.database.read() as connection:
+            revisions = {
+                (row.image_id, row.round): row.revision
+                for row in connection.execute(
+                    sa.select(answer).where(answer.c.annotator_id == who, answer.c.image_id.in_(ids))
+                )
+            }
+            drafts = {
+                (row.image_id, row.round): row.content
+                for row in connection.execute(
+                    sa.select(draft).where(draft.c.annotator_id == who, draft.c.image_id.in_(ids))
+                )
+            }
+        return [
+            Claim(
+                image_id=row.image_id,
+                file=row.file,
+                round=row.round,
+                place=row.place,
+                purpose=row.purpose,
+                suggestions_visible=row.suggestions_visible,
+                lease_until=row.lease_until / 1000,
+                revision=revisions.get((row.image_id, row.round), 0),
+                draft=drafts.get((row.image_id, row.round)),
+            )
+            for row in rows
+        ]
+
+    def release_expired(self) -> int:
+        """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""
+        with self.database.read() as connection:
+            late = sa.select(assignment.c.place).where(
+                assignment.c.answered_at.is_(None), assignment.c.lease_until < now_ms()
+            )
+            if connection.execute(late.limit(1)).first() is None:
+                return 0
+        return self.database.retried(claims.release_expired)
+
+    def submit(self, answers: Sequence[Answer]) -> list[Receipt]:
+        """Store answers, in one transaction; one receipt each. A refused one does not stop the others."""
+        labels = self._task_labels()
+
+        def work(connection: sa.Connection) -> list[Receipt]:
+            # In the order of the keys, so that two batches never wait for each other.
+            order = sorted(range(len(answers)), key=lambda at: answers[at].annotator_id)
+            receipts = {at: submit_one(connection, answers[at], labels) for at in order}
+            return [receipts[at] for at in range(len(answers))]
+
+        return self.database.retried(work)
+
+    def _task_labels(self) -> tuple[str, ...]:
+        if self._labels is None:
+            self._labels = self.settings.labels
+        return self._labels
+
+    def second_look(self, who: str, image_id: str, *, of: int = MAIN) -> Claim:
+        """A second look, at once, at what this person has just answered blind: with a suggestion or, by chance, not.
+
+        Which of the two is fixed for this person and image, and kept with the answer.
+        """
+        row = self.database.retried(lambda connection: setup.second_look(connection, who, image_id, of))
+        return self._claims(who, [row])[0]
+
+    def chip_order(self, who: str) -> tuple[str, ...]:
+        """The order in which this person sees the labels, always the same."""
+        with self.database.read() as connection:
+            order = connection.scalar(sa.select(annotator.c.chip_order).where(annotator.c.annotator_id == who))
+        if order is None:
+            raise StoreError(f"nobody invited annotator {who!r}")
+        return tuple(order)
+
+    def save_draft(self, who: str, image_id: str, content: Mapping[str, Any], *, round_number: int = MAIN) -> None:
+        """Keep what somebody has begun to say; the answer removes it."""
+        with self.database.write() as connection:
+            setup.save_draft(connection, who, image_id, round_number, dict(content))
+
+    def history(self, who: str, limit: int = 50) -> pd.DataFrame:
+        """This person's current answers, newest first, with the revision that a correction has to name."""
+        with self.database.read() as connection:
+            return reading.history(connection, who, limit)
+
+    def consent(self, who: str) -> None:
+        """Remember that this person has read what they will see and agreed."""
+        with self.database.write() as connection:
+            claims.lock_annotator(connection, who)
+            connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(consented_at=now_ms()))
+
+    def withdraw(self, who: str) -> None:
+        """Take this person out: no more claims or answers, their answers no longer count, their places are free."""
+        with self.database.write() as connection:
+            setup.withdraw(connection, who)
+
+    # Reading
+
+    def judgements(
+        self, *, rounds: Sequence[int] | None = None, surplus: bool = False, withdrawn: bool = False
+    ) -> pd.DataFrame:
+        """Current judgements as the long table of annotations.parquet, with purpose, place and revision.
+
+        rounds: these only. surplus: also answers beyond the overlap. withdrawn: also of people who withdrew.
+        """
+        with self.database.read() as connection:
+            return reading.judgements(connection, rounds=rounds, surplus=surplus, withdrawn=withdrawn)
+
+    def events(self) -> pd.DataFrame:
+        """Everything anybody ever said, in the order it came."""
+        columns = [column for column in event.c if column.name != "number"]
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(event.c.number)).all()
+        return reading.events_table(rows, [column.name for column in columns])
+
+    def progress(self, *, round_number: int = MAIN) -> Progress:
+        """How far a round is, how fast, and how long it will take."""
+        with self.database.read() as connection:
+            return reading.progress(connection, round_number)
+
+    def annotators(self) -> pd.DataFrame:
+        """Everybody invited, with what they did."""
+        with self.database.read() as connection:
+            return reading.annotators(connection)
+
+    # The lead's decisions
+
+    def conflicts(self) -> pd.DataFrame:
+        """Answers that met a changed one."""
+        with self.database.read() as connection:
+            return reading.conflicts(connection)
+
+    def resolve_conflict(self, event_id: str, *, keep: bool, by: str) -> None:
+        """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""
+        with self.database.write() as connection:
+            row = connection.execute(
+                sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id)
+                .join(event, event.c.event_id == conflict.c.event_id)
+                .where(conflict.c.event_id == event_id)
+            ).one_or_none()
+            if row is None or row.resolved_at is not None:
+                raise StoreError(f"no open conflict about event {event_id!r}")
+            if keep:
+                connection.execute(
+                    answer.update()
+                    .where(
+                        answer.c.annotator_id == row.annotator_id,
+                        answer.c.round == row.round,
+                        answer.c.image_id == row.image_id,
+                    )
+                    .values(event_id=event_id, revision=answer.c.revision + 1)
+                )
+            connection.execute(
+                conflict.update()
+                .where(conflict.c.event_id == event_id)
+                .values(resolved_at=now_ms(), resolved_by=by, kept=keep)
+            )
+
+    def decide(self, image_id: str, labels: Sequence[str], *, by: str, note: str | None = None) -> None:
+        """Add an adjudicated set for an image. Nobody's answer is touched, and earlier decisions stay."""
+        known = self._task_labels()
+        for label in labels:
+            if label not in known:
+                raise UnknownLabel.named(label, known, f"decision on image {image_id!r}")
+        with self.database.write() as connection:
+            setup.position_of(connection, image_id)
+            connection.execute(
+                decision.insert().values(image_id=image_id, labels=list(labels), decided_by=by, note=note, at=now_ms())
+            )
+
+    def decisions(self) -> pd.DataFrame:
+        """All decisions, oldest first; the last one about an image stands."""
+        columns = [decision.c.image_id, decision.c.labels, decision.c.decided_by, decision.c.note, decision.c.at]
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(decision.c.number)).all()
+        table = pd.DataFrame.from_records([tuple(row) for row in rows], columns=[c.name for c in columns])
+        table["at"] = pd.to_datetime(table["at"], unit="ms", utc=True)
+        return table

@@ -1,0 +1,227 @@
+"""The store's tables, and the numbered migrations that make and change them.
+
+`event` is the truth: append-only, which the database itself enforces. `answer` says which event is current for
+one (image, annotator, round); `slot` counts how many people an image has or is waiting for. Both could be made
+anew from the events and the claims. Times are milliseconds since 1970, UTC.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import sqlalchemy as sa
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from affectml_annotation.errors import StoreError
+
+metadata = sa.MetaData()
+# SQLite numbers rows by itself only in a column of type INTEGER.
+Counter = BigInteger().with_variant(Integer(), "sqlite")
+
+schema_version = Table(
+    "schema_version", metadata, Column("version", Integer, primary_key=True), Column("applied_at", BigInteger)
+)
+setting = Table("setting", metadata, Column("key", String, primary_key=True), Column("value", JSON, nullable=False))
+image = Table(
+    "image",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("image_id", String, nullable=False, unique=True),
+    Column("file", String),
+    Column("stratum", String),
+    Column("priority", Float),
+    Column("queue_rank", Integer),
+)
+round_ = Table(
+    "round",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("purpose", String, nullable=False),  # main, repeat, second, discussion
+    Column("of", Integer),
+    Column("opened_at", BigInteger, nullable=False),
+)
+annotator = Table(
+    "annotator",
+    metadata,
+    Column("annotator_id", String, primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("invited_at", BigInteger, nullable=False),
+    Column("attributes", JSON),
+    Column("chip_order", JSON, nullable=False),
+    Column("consented_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
+)
+slot = Table(
+    "slot",
+    metadata,
+    Column("round", ForeignKey("round.number"), primary_key=True),
+    Column("position", ForeignKey("image.position"), primary_key=True),
+    Column("wanted", Integer, nullable=False),
+    Column("taken", Integer, nullable=False, server_default="0"),
+    CheckConstraint("taken >= 0", name="slot_taken_not_negative"),
+)
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("annotator_id", ForeignKey("annotator.annotator_id"), primary_key=True),
+    Column("round", ForeignKey("round.number"), primary_key=True),
+    Column("position", ForeignKey("image.position"), primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("purpose", String, nullable=False),  # task, check, repeat, second, discussion
+    Column("suggestions_visible", Boolean, nullable=False, default=False),
+    Column("holds_slot", Boolean, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("answered_at", BigInteger),
+    UniqueConstraint("annotator_id", "place", name="assignment_place"),
+)
+Index("assignment_open", assignment.c.lease_until, postgresql_where=assignment.c.answered_at.is_(None),
+      sqlite_where=assignment.c.answered_at.is_(None))  # fmt: skip
+Index("assignment_by_image", assignment.c.round, assignment.c.position)
+event = Table(
+    "event",
+    metadata,
+    Column("number", Counter, primary_key=True, autoincrement=True),
+    Column("event_id", String, nullable=False, unique=True),
+    Column("image_id", String, nullable=False),
+    Column("annotator_id", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("intensities", JSON),
+    Column("valence", Float),
+    Column("arousal", Float),
+    Column("note", String),
+    Column("suggestions_visible", Boolean, nullable=False),
+    Column("seconds", Float),
+    Column("at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("base_revision", Integer, nullable=False),
+    Column("status", String, nullable=False),  # accepted, conflict, surplus
+    Column("revision", Integer, nullable=False),
+    Column("context", JSON),
+    Column("source", String),
+)
+Index("event_by_time", event.c.received_at)
+answer = Table(
+    "answer",
+    metadata,
+    Column("annotator_id", String, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("image_id", String, primary_key=True),
+    Column("event_id", ForeignKey("event.event_id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("surplus", Boolean, nullable=False, default=False),
+)
+conflict = Table(
+    "conflict",
+    metadata,
+    Column("event_id", ForeignKey("event.event_id"), primary_key=True),
+    Column("against", ForeignKey("event.event_id"), nullable=False),
+    Column("resolved_at", BigInteger),
+    Column("resolved_by", String),
+    Column("kept", Boolean),
+)
+draft = Table(
+    "draft",
+    metadata,
+    Column("annotator_id", String, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("image_id", String, primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("saved_at", BigInteger, nullable=False),
+)
+check = Table(
+    "attention_check",
+    metadata,
+    Column("position", ForeignKey("image.position"), primary_key=True),
+    Column("accepted", JSON, nullable=False),
+    Column("forbidden", JSON, nullable=False),
+)
+decision = Table(
+    "decision",
+    metadata,
+    Column("number", Counter, primary_key=True, autoincrement=True),
+    Column("image_id", String, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("decided_by", String, nullable=False),
+    Column("note", String),
+    Column("at", BigInteger, nullable=False),
+)
+imported = Table(
+    "imported",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _create_tables(connection: sa.Connection) -> None:
+    metadata.create_all(connection)
+    if connection.dialect.name == "sqlite":
+        for deed in ("UPDATE", "DELETE"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER event_no_{deed.lower()} BEFORE {deed} ON event "
+                "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
+            )
+    else:
+        connection.exec_driver_sql(
+            "CREATE FUNCTION event_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$"
+        )
+        connection.exec_driver_sql(
+            "CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON event "
+            "FOR EACH ROW EXECUTE FUNCTION event_is_append_only()"
+        )
+
+
+Migration = Callable[[sa.Connection], None]
+# Number n is the n-th entry. A released entry never changes; a change of the tables is a new entry that alters them.
+MIGRATIONS: tuple[Migration, ...] = (_create_tables,)
+
+
+def migrate(
+    begin: Callable[[], AbstractContextManager[sa.Connection]], migrations: Sequence[Migration] = MIGRATIONS
+) -> int:
+    """Bring a database to the newest version, each migration in a transaction of its own; return the version.
+
+    Raises StoreError for a database from a newer version of this package.
+    """
+    while True:
+        with begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two programs may open a new database at once.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235812)")
+            if not sa.inspect(connection).has_table("schema_version"):
+                version = 0
+            else:
+                version = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
+            if version > len(migrations):
+                raise StoreError(
+                    f"this database has schema {version}, newer than the {len(migrations)} that this version "
+                    "of affectml knows; upgrade affectml (nothing was changed)"
+                )
+            if version == len(migrations):
+                return version
+            migrations[version](connection)
+            connection.execute(schema_version.insert().values(version=version + 1, applied_at=now_ms()))

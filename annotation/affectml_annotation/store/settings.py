@@ -1,0 +1,76 @@
+"""What a labelling task is: the labels, the question, and how images are handed out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from affectml_annotation.errors import StoreError
+
+Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
+STRATEGIES = ("random", "fill", "stratified", "priority", "queue")
+CONSTRUCTS = ("evoked", "expressed", "intended", "query")
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """One task, kept in the store and exported with its answers.
+
+    labels: in taxonomy order. question: what people are asked, word for word. construct: what the labels are
+    about. taxonomy: a name or a taxonomy's content, for the exported data set; None makes one of the labels.
+    """
+
+    labels: tuple[str, ...]
+    question: str
+    construct: str = "evoked"
+    name: str = "labels"
+    taxonomy: str | Mapping[str, Any] | None = None
+    # How many different people answer each image. More people show more of the spread; 5 is common.
+    overlap: int = 3
+    # random; fill: finish started images first; stratified: strata in turn; priority: highest first (a model's
+    # uncertainty, people's disagreement); queue: only images put in the queue. Queued images always come first.
+    strategy: Strategy = "random"
+    # An image claimed and not answered for so long goes to somebody else.
+    lease_seconds: float = 900.0
+    # Shares of what a person sees that are attention checks, and images they have answered before.
+    check_rate: float = 0.0
+    repeat_rate: float = 0.0
+    # How many other images lie at least between an image and its repeat.
+    repeat_gap: int = 20
+    # Of second looks, the share that sees no suggestion: without them anchoring cannot be told from second thoughts.
+    control_share: float = 0.5
+    # random: an order of label chips per annotator, always the same for one person; taxonomy: the labels' order.
+    chip_order: Literal["random", "taxonomy"] = "random"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = {
+            "labels": bool(self.labels) and len(set(self.labels)) == len(self.labels),
+            "construct": self.construct in CONSTRUCTS,
+            "strategy": self.strategy in STRATEGIES,
+            "overlap": self.overlap >= 1,
+            "lease_seconds": self.lease_seconds > 0,
+            "check_rate": 0 <= self.check_rate < 1,
+            "repeat_rate": 0 <= self.repeat_rate < 1 and self.check_rate + self.repeat_rate < 1,
+            "repeat_gap": self.repeat_gap >= 1,
+            "control_share": 0 <= self.control_share <= 1,
+            "chip_order": self.chip_order in ("random", "taxonomy"),
+            "question": bool(self.question.strip()),
+        }
+        for name, good in problems.items():
+            if not good:
+                raise StoreError(f"task setting {name}: {getattr(self, name)!r} cannot be; see TaskSettings")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"labels": list(self.labels)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TaskSettings":
+        """Read what `to_dict` gave; an unknown name is an error that names the nearest one."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                raise StoreError(f"no task setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return cls(**{**values, "labels": tuple(values["labels"])})

@@ -1,0 +1,266 @@
+"""Setting a task up and steering it: images, people, checks, queue, rounds. Functions within a transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.store import claims
+from affectml_annotation.store.schema import (
+    annotator,
+    answer,
+    assignment,
+    check,
+    draft,
+    image,
+    now_ms,
+    round_,
+    setting,
+    slot,
+)
+from affectml_annotation.store.settings import TaskSettings
+
+CHANGEABLE = ("overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share")
+
+
+def read_settings(connection: sa.Connection) -> TaskSettings:
+    """The task's settings."""
+    value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == "task"))
+    if value is None:
+        raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
+    return TaskSettings.from_dict(value)
+
+
+def init_task(connection: sa.Connection, settings: TaskSettings, images: pd.DataFrame | Sequence[str]) -> None:
+    """Store settings and images, and open the main round (and one for repeats, where there are any)."""
+    if connection.scalar(sa.select(setting.c.key).where(setting.c.key == "task")) is not None:
+        raise StoreError("this database holds a task already; use another database for another task")
+    table = images if isinstance(images, pd.DataFrame) else pd.DataFrame({"image_id": list(images)})
+    ids = [str(value) for value in table["image_id"]]
+    if not ids:
+        raise StoreError("a task needs at least one image")
+    if len(set(ids)) != len(ids):
+        twice = pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]
+        raise StoreError(f"image {twice!r} stands in two rows")
+    connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
+    rows = [
+        {"position": at, "image_id": name, "file": file, "stratum": stratum}
+        for at, (name, file, stratum) in enumerate(zip(ids, _text(table, "file"), _text(table, "stratum"), strict=True))
+    ]
+    connection.execute(image.insert(), rows)
+    new_round(connection, 1, "main", None)
+    connection.execute(
+        slot.insert(), [{"round": 1, "position": at, "wanted": settings.overlap} for at in range(len(rows))]
+    )
+    new_round(connection, 2, "repeat", 1)
+
+
+def _text(table: pd.DataFrame, name: str) -> list[str | None]:
+    if name not in table.columns:
+        return [None] * len(table)
+    return [None if pd.isna(value) else str(value) for value in table[name]]
+
+
+def new_round(connection: sa.Connection, number: int, purpose: str, of: int | None) -> None:
+    """Add a row to the rounds."""
+    connection.execute(round_.insert().values(number=number, purpose=purpose, of=of, opened_at=now_ms()))
+
+
+def update_settings(connection: sa.Connection, changes: Mapping[str, Any]) -> TaskSettings:
+    """Change what may change; a new overlap holds for all images of the main round but checks."""
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise StoreError(f"setting {name!r} cannot change in a running task (only {', '.join(CHANGEABLE)})")
+    fresh = replace(read_settings(connection), **changes)
+    connection.execute(setting.update().where(setting.c.key == "task").values(value=fresh.to_dict()))
+    if "overlap" in changes:
+        connection.execute(
+            slot.update()
+            .where(slot.c.round == 1, slot.c.position.not_in(sa.select(check.c.position)))
+            .values(wanted=fresh.overlap)
+        )
+    return fresh
+
+
+def images(connection: sa.Connection) -> pd.DataFrame:
+    """All images, in their order."""
+    rows = connection.execute(sa.select(image).order_by(image.c.position))
+    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=[c.name for c in image.c])
+
+
+def position_of(connection: sa.Connection, image_id: str) -> int:
+    """An image's position; StoreError for one the task does not have."""
+    position = connection.scalar(sa.select(image.c.position).where(image.c.image_id == image_id))
+    if position is None:
+        raise StoreError(f"no image {image_id!r} in this task")
+    return int(position)
+
+
+def _positions(connection: sa.Connection, image_ids: Sequence[str]) -> list[int]:
+    known = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
+    for name in image_ids:
+        if name not in known:
+            raise StoreError(f"no image {name!r} in this task")
+    return [known[name] for name in image_ids]
+
+
+def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Add annotators, each with an order of label chips of their own."""
+    settings = read_settings(connection)
+    known = set(connection.scalars(sa.select(annotator.c.annotator_id)))
+    number = len(known)
+    new = []
+    for who in dict.fromkeys(people):
+        if not who.strip():
+            raise StoreError("an annotator needs a name")
+        if who in known:
+            continue
+        order = list(settings.labels)
+        if settings.chip_order == "random":
+            np.random.default_rng(claims.number_of(settings.seed, who, "chips")).shuffle(order)
+        connection.execute(annotator.insert().values(
+            annotator_id=who, number=number, invited_at=now_ms(),
+            attributes=dict(attributes.get(who, {})), chip_order=order,
+        ))  # fmt: skip
+        number += 1
+        new.append(who)
+    return new
+
+
+def add_checks(connection: sa.Connection, checks: pd.DataFrame) -> None:
+    """Turn images into attention checks."""
+    labels = read_settings(connection).labels
+    positions = _positions(connection, [str(name) for name in checks["image_id"]])
+    for position, accepted, forbidden in zip(positions, checks["accepted"], checks["forbidden"], strict=True):
+        for label in [*accepted, *forbidden]:
+            if label not in labels:
+                raise UnknownLabel.named(label, labels, f"check on image {position}")
+        if not len(accepted) and not len(forbidden):
+            raise StoreError("a check needs accepted or forbidden labels")
+        connection.execute(check.delete().where(check.c.position == position))
+        connection.execute(check.insert().values(position=position, accepted=list(accepted), forbidden=list(forbidden)))
+        connection.execute(slot.update().where(slot.c.position == position).values(wanted=0))
+
+
+def checks(connection: sa.Connection) -> pd.DataFrame:
+    """The attention checks."""
+    rows = connection.execute(
+        sa.select(image.c.image_id, check.c.accepted, check.c.forbidden).join(
+            image, image.c.position == check.c.position
+        )
+    )
+    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=["image_id", "accepted", "forbidden"])
+
+
+def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:
+    """Set some images' priority."""
+    positions = _positions(connection, list(priority))
+    if positions:
+        connection.execute(
+            image.update().where(image.c.position == sa.bindparam("at")).values(priority=sa.bindparam("value")),
+            [{"at": at, "value": float(v)} for at, v in zip(positions, priority.values(), strict=True)],
+        )
+
+
+def enqueue(connection: sa.Connection, image_ids: Sequence[str], more: int | None, round_number: int) -> None:
+    """Append images to the queue, and ask for more people where said."""
+    positions = _positions(connection, image_ids)
+    if not positions:
+        return
+    last = connection.scalar(sa.select(sa.func.max(image.c.queue_rank)))
+    start = 0 if last is None else int(last) + 1
+    connection.execute(
+        image.update().where(image.c.position == sa.bindparam("at")).values(queue_rank=sa.bindparam("rank")),
+        [{"at": at, "rank": start + n} for n, at in enumerate(positions)],
+    )
+    if more is not None:
+        connection.execute(
+            slot.update()
+            .where(slot.c.round == round_number, slot.c.position == sa.bindparam("at"))
+            .values(wanted=slot.c.taken + more),
+            [{"at": at} for at in positions],
+        )
+
+
+def open_round(
+    connection: sa.Connection, purpose: str, image_ids: Sequence[str] | None, of: int, overlap: int | None
+) -> int:
+    """Add a round over images."""
+    claims.round_row(connection, of)
+    number = int(connection.scalar(sa.select(sa.func.max(round_.c.number))) or 0) + 1
+    new_round(connection, number, purpose, of)
+    wanted = overlap or read_settings(connection).overlap
+    positions = (
+        list(connection.scalars(sa.select(image.c.position)))
+        if image_ids is None
+        else _positions(connection, image_ids)
+    )
+    if positions:
+        connection.execute(slot.insert(), [{"round": number, "position": at, "wanted": wanted} for at in positions])
+    return number
+
+
+def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> Any:
+    """This person's second look at an image: the assignment, made if it is not there."""
+    settings = read_settings(connection)
+    claims.lock_annotator(connection, who)
+    position = position_of(connection, image_id)
+    first = sa.select(answer.c.event_id).where(
+        answer.c.annotator_id == who, answer.c.round == of, answer.c.image_id == image_id
+    )
+    if connection.scalar(first) is None:
+        raise StoreError(f"{who!r} has not answered image {image_id!r} in round {of}: a second look needs a first")
+    number = connection.scalar(
+        sa.select(round_.c.number).where(round_.c.purpose == "second", round_.c.of == of).order_by(round_.c.number)
+    )
+    if number is None:
+        raise StoreError("no round of second looks is open; open_round('second') opens one")
+    mine = (
+        sa.select(assignment, image.c.image_id, image.c.file)
+        .join(image, image.c.position == assignment.c.position)
+        .where(assignment.c.annotator_id == who, assignment.c.round == number, assignment.c.position == position)
+    )
+    if connection.execute(mine).one_or_none() is None:
+        now = now_ms()
+        connection.execute(assignment.insert().values(
+            annotator_id=who, round=number, position=position, place=claims.next_place(connection, who),
+            purpose="second", suggestions_visible=not claims.is_control(settings, who, position),
+            holds_slot=False, claimed_at=now, lease_until=now + round(settings.lease_seconds * 1000),
+        ))  # fmt: skip
+    return connection.execute(mine).one()
+
+
+def save_draft(connection: sa.Connection, who: str, image_id: str, round_number: int, content: dict[str, Any]) -> None:
+    """Replace a draft."""
+    claims.lock_annotator(connection, who)
+    position_of(connection, image_id)
+    key = [draft.c.annotator_id == who, draft.c.round == round_number, draft.c.image_id == image_id]
+    connection.execute(draft.delete().where(*key))
+    connection.execute(
+        draft.insert().values(
+            annotator_id=who, round=round_number, image_id=image_id, content=content, saved_at=now_ms()
+        )
+    )
+
+
+def withdraw(connection: sa.Connection, who: str) -> None:
+    """Mark a person as gone, and free the places of all they held or answered."""
+    claims.lock_annotator(connection, who)
+    connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(withdrawn_at=now_ms()))
+    held = connection.execute(
+        sa.select(assignment)
+        .where(assignment.c.annotator_id == who, assignment.c.holds_slot)
+        .order_by(assignment.c.round, assignment.c.position)
+    ).all()
+    for row in held:
+        connection.execute(
+            slot.update()
+            .where(slot.c.round == row.round, slot.c.position == row.position)
+            .values(taken=slot.c.taken - 1)
+        )
+    connection.execute(assignment.update().where(assignment.c.annotator_id == who).values(holds_slot=False))
+    connection.execute(assignment.delete().where(assignment.c.annotator_id == who, assignment.c.answered_at.is_(None)))

@@ -1,0 +1,170 @@
+"""Taking answers: every one is an event, kept for good; one per (image, annotator, round) is current."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.judgements import KINDS
+from affectml_annotation.store.claims import lock_annotator, next_place, round_row
+from affectml_annotation.store.records import Answer, Receipt, Status
+from affectml_annotation.store.schema import answer, assignment, conflict, draft, event, image, now_ms, slot
+
+# Clocks of laptops are off by minutes; more is a mistake.
+FUTURE_SECONDS = 300
+
+
+def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
+    """What is wrong with an answer by itself, or None. `now` is in seconds since 1970."""
+    if not given.event_id:
+        return "event_id is empty; the client makes one for each answer"
+    if given.kind not in KINDS:
+        return f"expected kind to be one of {', '.join(KINDS)}, but received {given.kind!r}"
+    if (given.kind == "labels") != bool(given.labels):
+        return f"kind {given.kind!r} with {len(given.labels)} labels"
+    for label in given.labels:
+        if label not in labels:
+            return str(UnknownLabel.named(label, labels))
+    if len(set(given.labels)) != len(given.labels):
+        return f"a label stands there twice: {list(given.labels)}"
+    if given.kind == "flag" and not (given.note or "").strip():
+        return "a flag needs a note that says what is wrong with the image"
+    if given.intensities is not None and len(given.intensities) != len(given.labels):
+        return f"{len(given.labels)} labels but {len(given.intensities)} intensities; expected one for each"
+    numbers = {"seconds": given.seconds, "valence": given.valence, "arousal": given.arousal, "at": given.at}
+    numbers |= {f"intensity of {k}": v for k, v in zip(given.labels, given.intensities or (), strict=False)}
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            return f"{name}: expected a finite number, but received {number}"
+    if given.seconds is not None and given.seconds < 0:
+        return f"seconds: expected zero or more, but received {given.seconds}"
+    if given.at is not None and given.at > now + FUTURE_SECONDS:
+        return f"at: {given.at:.0f} lies {given.at - now:.0f} s in the future; set the clock right"
+    return None
+
+
+def submit_one(
+    connection: sa.Connection, given: Answer, labels: Sequence[str], *, source: str | None = None
+) -> Receipt:
+    """Store one answer within a transaction. What cannot be is refused in the receipt, and stores nothing."""
+    now = now_ms()
+    wrong = problem(given, labels, now / 1000)
+    if wrong is not None:
+        return _refused(given, wrong)
+    try:
+        lock_annotator(connection, given.annotator_id)
+        this = round_row(connection, given.round)
+    except StoreError as error:
+        return _refused(given, str(error))
+    before = connection.execute(sa.select(event).where(event.c.event_id == given.event_id)).one_or_none()
+    if before is not None:
+        same = (before.image_id, before.annotator_id, before.round, before.kind, list(before.labels))
+        if same != (given.image_id, given.annotator_id, given.round, given.kind, list(given.labels)):
+            return _refused(given, f"event_id {given.event_id} was used for another answer; make a new one")
+        return Receipt(given.event_id, before.status, before.revision, again=True)
+    position = connection.scalar(sa.select(image.c.position).where(image.c.image_id == given.image_id))
+    if position is None:
+        return _refused(given, f"no image {given.image_id!r} in this task")
+    current = connection.execute(
+        sa.select(answer).where(
+            answer.c.annotator_id == given.annotator_id,
+            answer.c.round == given.round,
+            answer.c.image_id == given.image_id,
+        )
+    ).one_or_none()
+    revision = 0 if current is None else current.revision
+    assigned = connection.execute(
+        sa.select(assignment).where(
+            assignment.c.annotator_id == given.annotator_id,
+            assignment.c.round == given.round,
+            assignment.c.position == position,
+        )
+    ).one_or_none()
+    surplus = bool(current.surplus) if current is not None else False
+    if current is None:
+        if assigned is None:
+            surplus = not _take_late(connection, given, this, position, now)
+        else:
+            connection.execute(
+                assignment.update()
+                .where(
+                    assignment.c.annotator_id == given.annotator_id,
+                    assignment.c.round == given.round,
+                    assignment.c.position == position,
+                )
+                .values(answered_at=now)
+            )
+    clash = given.base_revision != revision
+    status: Status = "conflict" if clash and current is not None else "surplus" if surplus else "accepted"
+    if status != "conflict":
+        revision += 1
+    visible = given.suggestions_visible
+    if visible is None:
+        visible = bool(assigned.suggestions_visible) if assigned is not None else False
+    connection.execute(event.insert().values(
+        event_id=given.event_id,
+        image_id=given.image_id,
+        annotator_id=given.annotator_id,
+        round=given.round,
+        kind=given.kind,
+        labels=list(given.labels),
+        intensities=None if given.intensities is None else list(given.intensities),
+        valence=given.valence,
+        arousal=given.arousal,
+        note=given.note,
+        suggestions_visible=visible,
+        seconds=given.seconds,
+        at=now if given.at is None else round(given.at * 1000),
+        received_at=now,
+        base_revision=given.base_revision,
+        status=status,
+        revision=revision,
+        context=given.context,
+        source=source,
+    ))  # fmt: skip
+    key = {"annotator_id": given.annotator_id, "round": given.round, "image_id": given.image_id}
+    if status == "conflict" and current is not None:
+        connection.execute(conflict.insert().values(event_id=given.event_id, against=current.event_id))
+    elif current is None:
+        connection.execute(answer.insert().values(**key, event_id=given.event_id, revision=1, surplus=surplus))
+    else:
+        connection.execute(
+            answer.update()
+            .where(*(answer.c[name] == value for name, value in key.items()))
+            .values(event_id=given.event_id, revision=revision)
+        )
+    connection.execute(draft.delete().where(*(draft.c[name] == value for name, value in key.items())))
+    return Receipt(given.event_id, status, revision)
+
+
+def _take_late(connection: sa.Connection, given: Answer, this: Any, position: int, now: int) -> bool:
+    """An answer without a claim (the lease ran out): a place for it where the image still wants people."""
+    free = connection.scalar(
+        sa.select(slot.c.position)
+        .where(slot.c.round == this.number, slot.c.position == position, slot.c.taken < slot.c.wanted)
+        .with_for_update()
+    )
+    if free is not None:
+        connection.execute(
+            slot.update().where(slot.c.round == this.number, slot.c.position == position).values(taken=slot.c.taken + 1)
+        )
+    connection.execute(assignment.insert().values(
+        annotator_id=given.annotator_id,
+        round=given.round,
+        position=position,
+        place=next_place(connection, given.annotator_id),
+        purpose="task" if this.purpose == "main" else this.purpose,
+        suggestions_visible=bool(given.suggestions_visible),
+        holds_slot=free is not None,
+        claimed_at=now,
+        lease_until=now,
+        answered_at=now,
+    ))  # fmt: skip
+    return free is not None
+
+
+def _refused(given: Answer, why: str) -> Receipt:
+    where = f"answer {given.event_id} (image {given.image_id!r}, annotator {given.annotator_id!r})"
+    return Receipt(given.event_id, "refused", error=f"{where}: {why}")

@@ -1,0 +1,366 @@
+"""The label store, on SQLite and PostgreSQL: claims, answers, conflicts, rounds, and what must never happen."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
+from affectml_annotation.store import schema
+from affectml_annotation.store.engine import Database
+
+LABELS = ("awe", "fear", "joy")
+TASK = TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
+
+
+@pytest.fixture
+def open_store(database_url):
+    """Opens stores on one database, and closes them."""
+    opened = []
+
+    def open_() -> LabelStore:
+        opened.append(LabelStore(database_url))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store):
+    return make(open_store())
+
+
+def make(store, images=30, people="uvwx", **changes):
+    table = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(images)], "stratum": ["a", "b"] * (images // 2)})
+    store.init_task(replace(TASK, **changes), table)
+    store.invite(people)
+    return store
+
+
+def answer(store, who, claim, labels=("awe",), **more):
+    given = Answer(claim.image_id, who, "labels" if labels else "none", tuple(labels), round=claim.round, **more)
+    return store.submit([given])[0]
+
+
+def work(store, who, most=1000, **more):
+    """Answer until nothing is left; returns the claims in the order given."""
+    done = []
+    while len(done) < most and (claims := store.claim(who, 1, **more)):
+        assert answer(store, who, claims[0]).status == "accepted"
+        done.append(claims[0])
+    return done
+
+
+def test_overlap_counts_different_people_and_nobody_sees_an_image_twice(store):
+    seen = {who: [c.image_id for c in work(store, who)] for who in "uvwx"}
+    assert all(len(set(ids)) == len(ids) for ids in seen.values())
+    assert Counter(i for ids in seen.values() for i in ids) == dict.fromkeys(store.images()["image_id"], 2)
+    progress = store.progress()
+    assert (progress.answered, progress.wanted, progress.complete, progress.seconds_left) == (60, 60, 30, 0)
+
+
+def test_claims_are_resumed_at_the_same_place(store, open_store):
+    first = store.claim("u", 3)
+    assert [c.place for c in first] == [0, 1, 2]
+    answer(store, "u", first[0])
+    store.save_draft("u", first[1].image_id, {"labels": ["fear"]})
+    after_a_crash = open_store().claim("u", 3)
+    assert [c.image_id for c in after_a_crash[:2]] == [c.image_id for c in first[1:]]
+    assert after_a_crash[0].draft == {"labels": ["fear"]}
+    answer(store, "u", first[1])
+    assert store.claim("u", 1)[0].draft is None
+    assert store.history("u")["image_id"].tolist() == [first[1].image_id, first[0].image_id]
+
+
+def test_each_person_has_an_order_of_their_own(store):
+    orders = [tuple(c.image_id for c in store.claim(who, 5)) for who in "uvwx"]
+    assert len(set(orders)) == 4
+    assert sorted(store.chip_order("u")) == sorted(LABELS)
+    assert store.chip_order("u") == store.chip_order("u")
+
+
+def test_an_expired_claim_goes_to_somebody_else(open_store):
+    store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
+    held = [c.image_id for c in store.claim("u", 2)]
+    time.sleep(0.1)
+    assert sorted(c.image_id for c in store.claim("v", 2)) == sorted(held)
+    late = Answer(held[0], "u", "labels", ("awe",))
+    assert store.submit([late])[0].status == "surplus"
+    assert store.judgements().empty
+    assert store.judgements(surplus=True)["event_id"].tolist() == [late.event_id]
+    assert store.progress().answered == 0
+
+
+def test_a_late_answer_counts_where_the_image_still_wants_people(open_store):
+    store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
+    held = store.claim("u", 1)[0]
+    time.sleep(0.1)
+    assert store.release_expired() == 1
+    assert answer(store, "u", held).status == "accepted"
+    assert [c.image_id for c in store.claim("v", 2)] == [i for i in ("i000", "i001") if i != held.image_id]
+
+
+def test_sending_twice_is_harmless(store):
+    claim = store.claim("u", 1)[0]
+    given = Answer(claim.image_id, "u", "labels", ("awe",))
+    first, again = store.submit([given]) + store.submit([given])
+    assert (first.status, again.status, again.revision, again.again) == ("accepted", "accepted", 1, True)
+    assert len(store.events()) == 1
+    other = replace(given, labels=("fear",))
+    assert "used for another answer" in store.submit([other])[0].error
+
+
+def test_a_correction_replaces_and_a_blind_one_is_kept_as_a_conflict(store):
+    claim = store.claim("u", 1)[0]
+    answer(store, "u", claim, ["awe"])
+    assert answer(store, "u", claim, ["fear"], base_revision=1).revision == 2
+    stale = answer(store, "u", claim, ["joy"], base_revision=1)
+    assert (stale.status, stale.revision) == ("conflict", 2)
+    assert store.judgements()["labels"].tolist() == [["fear"]]
+    assert len(store.events()) == 3
+    open_ = store.conflicts().iloc[0]
+    assert (open_["labels"], open_["against_labels"]) == (["joy"], ["fear"])
+    assert store.progress().conflicts == 1
+    store.resolve_conflict(stale.event_id, keep=True, by="lead")
+    assert store.judgements()["labels"].tolist() == [["joy"]]
+    assert store.progress().conflicts == 0
+    with pytest.raises(StoreError, match="no open conflict"):
+        store.resolve_conflict(stale.event_id, keep=True, by="lead")
+
+
+def test_events_cannot_be_changed_or_deleted(store):
+    answer(store, "u", store.claim("u", 1)[0])
+    for statement in ("UPDATE event SET kind = 'none'", "DELETE FROM event"):
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), store.database.write() as connection:
+            connection.exec_driver_sql(statement)
+
+
+def test_a_full_judgement_comes_back_as_it_went_in(store):
+    claim = store.claim("u", 1)[0]
+    store.submit([
+        Answer(
+            claim.image_id, "u", "labels", ("awe", "joy"), seconds=4.5, at=1_700_000_000.25, intensities=(2.0, None),
+            valence=0.5, arousal=-0.25, note="hm", suggestions_visible=True, context={"chips": ["joy", "awe", "fear"]},
+        )
+    ])  # fmt: skip
+    row = store.judgements().iloc[0]
+    assert row[["labels", "intensities", "seconds", "valence", "arousal", "note"]].tolist() == [
+        ["awe", "joy"], [2.0, None], 4.5, 0.5, -0.25, "hm",
+    ]  # fmt: skip
+    assert row["at"] == pd.Timestamp("2023-11-14T22:13:20.250Z")
+    assert row["suggestions_visible"]
+    assert (row["purpose"], row["place"]) == ("task", 0)
+    assert store.events()["context"].iloc[0] == {"chips": ["joy", "awe", "fear"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": ("jog",)}, "did you mean 'joy'"),
+        ({"labels": ()}, "kind 'labels' with 0 labels"),
+        ({"kind": "none"}, "kind 'none' with 1 labels"),
+        ({"kind": "flag", "labels": ()}, "a flag needs a note"),
+        ({"labels": ("awe", "awe")}, "twice"),
+        ({"kind": "maybe"}, "expected kind"),
+        ({"annotator_id": "stranger"}, "nobody invited annotator 'stranger'"),
+        ({"image_id": "i999"}, "no image 'i999'"),
+        ({"round": 9}, "no round 9"),
+        ({"at": time.time() + 3600}, "in the future"),
+        ({"seconds": -1.0}, "zero or more"),
+        ({"valence": float("nan")}, "finite"),
+        ({"intensities": (1.0, 2.0)}, "1 labels but 2 intensities"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_stops_no_other(store, change, words):
+    good = Answer("i000", "u", "labels", ("awe",))
+    refused, stored = store.submit([replace(good, event_id="bad", **change), good])
+    assert refused.status == "refused"
+    assert words in refused.error
+    assert stored.status == "accepted"
+    assert len(store.events()) == 1
+
+
+def test_only_the_invited_get_images(store):
+    with pytest.raises(StoreError, match="nobody invited annotator 'stranger'"):
+        store.claim("stranger", 1)
+
+
+def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
+    store = make(open_store(), images=2, people="uv", overlap=1)
+    work(store, "u", 1)
+    store.claim("u", 1)
+    store.consent("u")
+    store.withdraw("u")
+    assert store.judgements().empty
+    assert len(store.events()) == 1
+    assert len(work(store, "v")) == 2
+    with pytest.raises(StoreError, match="withdrawn"):
+        store.claim("u", 1)
+    people = store.annotators().set_index("annotator_id")
+    assert people["withdrawn"].to_dict() == {"u": True, "v": False}
+    assert people["consented"].to_dict() == {"u": True, "v": False}
+
+
+def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
+    store = make(open_store(), images=300, people="u", overlap=1, check_rate=0.1, repeat_rate=0.1, repeat_gap=5)
+    checks = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(60)]})
+    checks["accepted"], checks["forbidden"] = [["joy"]] * 60, [["fear"]] * 60
+    store.add_checks(checks)
+    done = work(store, "u")
+    purposes = Counter(c.purpose for c in done)
+    assert purposes["task"] == 240
+    assert 15 <= purposes["check"] <= 45
+    assert 15 <= purposes["repeat"] <= 45
+    first = {c.image_id: c.place for c in done if c.purpose == "task"}
+    assert all(c.place - first[c.image_id] > 5 for c in done if c.purpose == "repeat")
+    rounds = store.rounds()
+    report = annotator_report(
+        store.judgements(), LABELS, checks=store.checks(), repeats=rounds[rounds["purpose"] == "repeat"]
+    ).iloc[0]
+    assert (report["checks"], report["checks_failed"]) == (purposes["check"], purposes["check"])
+    assert (report["repeats"], report["self_agreement"]) == (purposes["repeat"], 1.0)
+    assert store.progress().answered == 240
+
+
+def test_strategies_order_the_images(open_store):
+    store = make(open_store(), images=20, people="uvwxyz", strategy="priority", overlap=3)
+    store.set_priority({"i007": 0.9, "i003": 0.5})
+    assert [c.image_id for c in store.claim("u", 2)] == ["i007", "i003"]
+    store.enqueue(["i011", "i002"])
+    assert [c.image_id for c in store.claim("v", 3)] == ["i011", "i002", "i007"]
+    store.update_settings(strategy="fill")
+    assert {c.image_id for c in store.claim("w", 5)} == {"i011", "i002", "i007", "i003", *()} | {
+        c.image_id for c in store.claim("w", 5)[4:]
+    }
+    store.update_settings(strategy="queue")
+    assert [c.image_id for c in store.claim("x", 5)] == ["i011", "i002"]
+    store.update_settings(strategy="stratified")
+    stratum = store.images().set_index("image_id")["stratum"]
+    assert Counter(stratum[c.image_id] for c in store.claim("y", 12)[2:]) == {"a": 5, "b": 5}
+
+
+def test_a_run_can_ask_for_more_people_on_images_that_are_complete(open_store):
+    store = make(open_store(), images=4, people="uv", overlap=1)
+    work(store, "u")
+    assert store.claim("v", 1) == []
+    store.enqueue(["i002", "i001"], more=1)
+    assert [c.image_id for c in work(store, "v")] == ["i002", "i001"]
+
+
+def test_overlap_can_be_raised_while_people_work(open_store):
+    store = make(open_store(), images=4, people="uv", overlap=1)
+    work(store, "u")
+    store.update_settings(overlap=2)
+    assert len(work(store, "v")) == 4
+    with pytest.raises(StoreError, match="cannot change"):
+        store.update_settings(labels=("x",))
+
+
+def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
+    store = make(open_store(), images=6, people="uv", overlap=1)
+    mine = {c.image_id for c in work(store, "u", 3)}
+    number = store.open_round("discussion", overlap=2)
+    again = work(store, "u", round_number=number)
+    assert {c.image_id for c in again} == mine
+    assert {c.purpose for c in again} == {"discussion"}
+    assert len(store.judgements()) == 6
+    assert len(store.judgements(rounds=[1])) == 3
+
+
+def test_second_looks_fall_into_two_arms_by_chance_and_stay_there(open_store):
+    store = make(open_store(), images=60, people="u", overlap=1, control_share=0.3)
+    number = store.open_round("second")
+    with pytest.raises(StoreError, match="a second look needs a first"):
+        store.second_look("u", "i000")
+    arms = []
+    for _ in range(60):
+        claim = store.claim("u", 1)[0]
+        answer(store, "u", claim)
+        look = store.second_look("u", claim.image_id)
+        assert look.round == number
+        assert store.second_look("u", claim.image_id) == replace(look, lease_until=look.lease_until)
+        answer(store, "u", look, ["joy"])
+        arms.append(look.suggestions_visible)
+    assert 8 <= arms.count(False) <= 28
+    table = store.judgements()
+    assert table.loc[table["round"] == number, "suggestions_visible"].tolist() == arms
+    assert not table.loc[table["round"] == 1, "suggestions_visible"].any()
+
+
+def test_a_decision_adds_and_overwrites_nothing(store):
+    answer(store, "u", store.claim("u", 1)[0])
+    before = store.judgements()
+    store.decide("i000", ["awe"], by="lead", note="after discussion")
+    store.decide("i000", [], by="lead")
+    assert store.decisions()["labels"].tolist() == [["awe"], []]
+    pd.testing.assert_frame_equal(store.judgements(), before)
+    with pytest.raises(UnknownLabel, match="decision on image"):
+        store.decide("i000", ["awful"], by="lead")
+    with pytest.raises(StoreError, match="no image"):
+        store.decide("i999", [], by="lead")
+
+
+def test_progress_says_how_long_it_will_take(store):
+    assert np.isnan(store.progress().rate)
+    for _ in range(5):
+        answer(store, "u", store.claim("u", 1)[0])
+        time.sleep(0.02)
+    progress = store.progress()
+    assert 0 < progress.rate < 5 / 0.08 * 3600
+    assert progress.seconds_left == pytest.approx(55 / progress.rate * 3600)
+
+
+def test_a_task_is_set_up_once_and_a_database_without_one_says_so(open_store):
+    store = open_store()
+    with pytest.raises(StoreError, match="no task yet"):
+        store.claim("u", 1)
+    with pytest.raises(StoreError, match="stands in two rows"):
+        store.init_task(TASK, ["a", "a"])
+    make(store)
+    with pytest.raises(StoreError, match="a task already"):
+        store.init_task(TASK, ["a"])
+
+
+def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, open_store):
+    assert open_store().settings == store.settings
+    with store.database.write() as connection:
+        connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
+    with pytest.raises(StoreError, match=r"schema 99, newer than the 1.*upgrade"):
+        open_store()
+
+
+def test_a_migration_that_fails_leaves_the_old_version(database_url):
+    def breaks(connection):
+        connection.exec_driver_sql("CREATE TABLE half_done (x INTEGER)")
+        raise RuntimeError("power cut")
+
+    database = Database(database_url)
+    with pytest.raises(RuntimeError, match="power cut"):
+        schema.migrate(database.write, (*schema.MIGRATIONS, breaks))
+    assert schema.migrate(database.write) == 1
+    assert not sa.inspect(database.engine).has_table("half_done")
+    assert schema.migrate(database.write, (*schema.MIGRATIONS, lambda _connection: None)) == 2
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("mysql://x/y", "not supported"), ("://", "no database URL"), (".", "is a folder")],
+)
+def test_other_databases_are_refused(url, words):
+    with pytest.raises(StoreError, match=words):
+        LabelStore(url)
+
+
+@pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"check_rate": 1.5}, {"question": " "}])
+def test_impossible_settings_are_refused(change):
+    with pytest.raises(StoreError, match=next(iter(change))):
+        replace(TASK, **change)
+    with pytest.raises(StoreError, match="did you mean 'overlap'"):
+        TaskSettings.from_dict(TASK.to_dict() | {"overlaps": 1})
