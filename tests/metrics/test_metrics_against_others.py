@@ -271,3 +271,22 @@ class TestWhereOthersDiffer:
         tm.multilabel_ranking_average_precision(scores, target, 2)  # no complaint
         with pytest.raises(ValueError, match="row 0, label 1"):
             F.label_ranking_average_precision(scores, target)
+
+    def test_scikit_learn_counts_a_label_nobody_chose_as_nothing(self):
+        scores, target = np.array([[0.9, 0.2], [0.1, 0.3]]), np.array([[1, 0], [0, 0]])
+        with pytest.warns(UserWarning, match="No positive class"):
+            assert sk.average_precision_score(target, scores) == 0.5
+        assert F.mean_average_precision(scores, target) == 1
+
+    def test_pyldl_clips_zeros(self):
+        import pyldl.metrics as ldl
+
+        q, p = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
+        assert ldl.kl_divergence(p, q, reduction=None)[0] == pytest.approx(0.5 * 36.04 + np.log(0.5), abs=0.01)
+        assert F.kl_divergence(q, p) == np.inf
+
+    def test_rows_without_labels(self):
+        scores, target = torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([[0, 0], [0, 1]])
+        assert sk.label_ranking_average_precision_score(target, scores) == 0.75
+        assert tm.multilabel_ranking_average_precision(scores, target, 2) == 0.75
+        assert F.label_ranking_average_precision(scores, target).nanmean() == 0.5

@@ -69,7 +69,7 @@ def test_all_is_the_public_api():
 
 def test_every_public_name_says_what_it_does_with_shapes_and_an_example():
     for name in functional.__all__:
-        doc = getattr(functional, name).__doc__
+        doc = " ".join(getattr(functional, name).__doc__.split())
         assert ">>>" in doc, name
         assert "[N" in doc, name
         assert "Raises MetricInputError" in doc or name == "set_size", name
