@@ -231,6 +231,14 @@ def _with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, 
     missing = set(store.missing(targets.image_id))
     if not missing:
         return targets
+    images = dataset.images.set_index("image_id").reindex(targets.image_id)
+    sources = images.reindex(columns=["file", "url"]).replace("", None)
+    nowhere = [i for i in images.index[sources.isna().all(axis=1)] if i in missing]
+    if nowhere:
+        raise BadDataset(
+            f"{dataset.root / 'images.parquet'}: image {nowhere[0]!r} has neither file nor url nor an embedding "
+            f"({len(nowhere)} such rows): fill one of them, or remove its row here and in the targets"
+        )
     kept = np.array([i for i in targets.image_id if i not in missing], dtype=object)
     if not len(kept):
         raise BadDataset(f"{dataset.root}: no image with target {targets.name} has an embedding in {store.folder.name}")

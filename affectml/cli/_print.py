@@ -20,7 +20,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """A table on standard output; columns after the first are right-aligned unless `numbers` is false.
 
     In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it,
-    intervals move under their values.
+    intervals move under their values, and names break after an underscore.
     """
     from rich.console import Console
 
@@ -30,7 +30,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     if not console.is_terminal:
         console = Console(highlight=False, width=min(max(needed, len(title)), LOG_WIDTH))
     elif needed > console.width:
-        cells = [[cell.replace(" ±", "\n±") for cell in row] for row in cells]
+        cells = [[_broken(row[0], 20), *(cell.replace(" ±", "\n±") for cell in row[1:])] for row in cells]
+        columns = [_broken(column, 8) for column in columns]
     console.print(_table(title, columns, cells, numbers))
 
 
@@ -45,3 +46,15 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], nu
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     return table
+
+
+def _broken(name: str, width: int) -> str:
+    """A name_of_many_words on lines of about `width`; other text stays as it is."""
+    if " " in name.rstrip(" ↑↓") or "_" not in name:
+        return name
+    lines = [""]
+    for part in name.replace("_", "_\0").split("\0"):
+        if lines[-1] and len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)

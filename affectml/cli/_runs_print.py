@@ -44,9 +44,10 @@ def print_predictions(predictions: "list[Prediction]", *, as_json: bool) -> None
 
 
 def _print_metrics(metrics: dict[str, Any], by_tau: dict[str, dict[str, float]]) -> None:
-    from affectml.report.tables import main_table, notes, people_table, per_label_table, tau_table
+    from affectml.report.tables import main_table, notes, people_table, tau_table
 
-    tables = [main_table(metrics, brief=True), people_table(metrics), per_label_table(metrics), tau_table(by_tau)]
+    # Results per label and per subgroup are in the report: here the figures have to fit a screen.
+    tables = [main_table(metrics, brief=True), people_table(metrics), tau_table(by_tau)]
     for table in tables:
         if table is not None:
             _show(table)

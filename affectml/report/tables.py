@@ -49,7 +49,7 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     shown = [name for name in SYSTEMS if name in systems]
     floor = metrics["sampling_floor"]
     measures = order(systems, brief=brief)
-    columns = ("measure", *shown, *(("sampling floor",) if floor else ()))
+    columns = ("measure", *shown, *(("sampling_floor",) if floor else ()))
     rows = tuple(
         (
             arrow(measure),

@@ -217,6 +217,32 @@ def test_an_out_folder_with_something_in_it_is_refused_before_any_work(demo, spe
         train_run(config(demo, spec), out=tmp_path)
 
 
+def test_an_image_with_neither_file_nor_url_nor_embedding_is_named(demo, spec, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    shutil.rmtree(data / "embeddings", ignore_errors=True)
+    images = pd.read_parquet(data / "images.parquet")
+    victim = pd.read_parquet(data / "targets-emotions.parquet")["image_id"].iloc[7]
+    images.loc[images["image_id"] == victim, "file"] = None
+    images.to_parquet(data / "images.parquet")
+    with pytest.raises(BadDataset, match=rf"image '{victim}' has neither file nor url nor an embedding"):
+        train_run(config(data, spec), out=tmp_path / "run")
+
+
+def test_an_image_that_cannot_be_read_is_said_and_left_out(demo, spec, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    shutil.rmtree(data / "embeddings", ignore_errors=True)
+    victim = pd.read_parquet(data / "targets-emotions.parquet")["image_id"].iloc[7]
+    file = data / pd.read_parquet(data / "images.parquet").set_index("image_id").loc[victim, "file"]
+    file.write_bytes(file.read_bytes()[:100])
+    said = []
+    run = train_run(config(data, spec), out=tmp_path / "run", say=said.append)
+    assert any(file.name in line for line in said)
+    assert any(line.startswith("1 of ") for line in said)
+    assert victim not in set(run.predictions["image_id"])
+
+
 def test_user_text_is_escaped_in_the_report(demo, spec, tmp_path):
     data = tmp_path / "d"
     shutil.copytree(demo, data)
@@ -279,7 +305,7 @@ def test_train_prints_a_table_and_json(monkeypatch, capsys, demo, spec, tmp_path
     words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", 1]
     code, out, _ = affectml(monkeypatch, capsys, *words, "--out", tmp_path / "a")
     assert code == 0
-    for word in ("prior", "zero_shot", "model", "human", "oracle", "sampling floor", "report.html"):
+    for word in ("prior", "zero_shot", "model", "human", "oracle", "sampling_floor", "report.html"):
         assert word in out
     code, out, _ = affectml(monkeypatch, capsys, *words, "--out", tmp_path / "b", "--json")
     assert code == 0
