@@ -5,6 +5,7 @@
     ├── UnknownTaxonomy      a taxonomy name that nobody defined
     ├── BadDataset           a data set folder, or a file in it, that cannot be used
     ├── BadInput             a file, option or array given by the user that cannot be used
+    │   └── NoMapping        labels that cannot be mapped as asked: coarse to fine, or without a target
     ├── EncoderUnavailable   an encoder whose weights cannot be had, or cannot be trusted
     ├── BadRun               a run folder that cannot be read back
     └── MissingExtra         an optional dependency that is not installed
@@ -34,6 +35,10 @@ class BadDataset(AffectmlError):
 
 class BadInput(AffectmlError):
     """A user's file, option or array that cannot be used as it is."""
+
+
+class NoMapping(BadInput):
+    """Labels of one taxonomy that cannot be mapped to another's as asked."""
 
 
 class EncoderUnavailable(AffectmlError):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from affectml.errors import BadInput
 
 
-def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
+def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:
     """{"happy": "joy"} from ["happy=joy"]; raises BadInput for anything else, or one label renamed twice.
 
     >>> parse_mapping(["happy=joy", "0 = anger"])
@@ -15,9 +15,9 @@ def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         before, mark, after = (part.strip() for part in pair.partition("="))
         if not (before and mark and after):
-            raise BadInput(f"--map {pair!r}: expected FROM=TO, such as happy=joy")
+            raise BadInput(f"{option} {pair!r}: expected FROM=TO, such as happy=joy")
         if mapping.setdefault(before, after) != after:
-            raise BadInput(f"--map: {before!r} is renamed to both {mapping[before]!r} and {after!r}; give one")
+            raise BadInput(f"{option}: {before!r} is renamed to both {mapping[before]!r} and {after!r}; give one")
     return mapping
 
 

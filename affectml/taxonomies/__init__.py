@@ -1,9 +1,27 @@
-"""Taxonomies: ordered tuples of emotion labels, with what their sources know about each label.
+"""Taxonomies: ordered tuples of emotion labels, with what their sources know about each label, and how they map.
 
 A taxonomy is a YAML file; the built-in ones lie beside this module and a data set may carry its own.
 """
 
 from affectml.taxonomies._builtin import builtin_names, get_taxonomy, infer_taxonomy
-from affectml.taxonomies._taxonomy import Place, Taxonomy
+from affectml.taxonomies._decide import mapping
+from affectml.taxonomies._describe import describe
+from affectml.taxonomies._mapping import Choice, Mapping, wheel_choice
+from affectml.taxonomies._route import ancestors, polarity_of
+from affectml.taxonomies._taxonomy import Place, Taxonomy, Wheel
 
-__all__ = ["Place", "Taxonomy", "builtin_names", "get_taxonomy", "infer_taxonomy"]
+__all__ = [
+    "Choice",
+    "Mapping",
+    "Place",
+    "Taxonomy",
+    "Wheel",
+    "ancestors",
+    "builtin_names",
+    "describe",
+    "get_taxonomy",
+    "infer_taxonomy",
+    "mapping",
+    "polarity_of",
+    "wheel_choice",
+]

@@ -1,13 +1,14 @@
 """Finding a taxonomy: by name among the built-in ones, by file, or by the labels that a data set uses."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import yaml
 
-from affectml.errors import UnknownTaxonomy, did_you_mean
+from affectml.errors import BadInput, UnknownTaxonomy, did_you_mean
 from affectml.taxonomies._taxonomy import Taxonomy
 
 
@@ -24,20 +25,37 @@ def _builtin(name: str) -> Taxonomy:
     return Taxonomy.from_dict(yaml.safe_load(text), where=f"built-in taxonomy {name}")
 
 
-def get_taxonomy(name: str) -> Taxonomy:
+def get_taxonomy(name: str | Path) -> Taxonomy:
     """The built-in taxonomy of that name, or the one in the YAML file of that path.
 
-    Raises UnknownTaxonomy, naming the nearest built-in one.
+    A file's `parent` may be another file, named from the folder that holds it. Raises UnknownTaxonomy, naming the
+    nearest built-in one, and BadInput for a file that holds no taxonomy.
     """
+    name = str(name)
     if name in builtin_names():
         return _builtin(name)
     path = Path(name)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        return Taxonomy.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), where=str(path))
+        return _from_file(path)
     raise UnknownTaxonomy(
         f"no taxonomy {name!r}{did_you_mean(name, builtin_names())} "
         f"(built in: {', '.join(builtin_names())}; or the path of a YAML file)"
     )
+
+
+def _from_file(path: Path) -> Taxonomy:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from None
+    taxonomy = Taxonomy.from_dict(content, where=str(path))
+    if taxonomy.name in builtin_names() and taxonomy != _builtin(taxonomy.name):
+        raise BadInput(f"{path}: the name {taxonomy.name} is taken by a built-in taxonomy; choose another")
+    if taxonomy.parent is not None and taxonomy.parent not in builtin_names():
+        beside = path.parent / taxonomy.parent
+        if beside.suffix in (".yaml", ".yml") and beside.is_file():
+            return replace(taxonomy, parent=str(beside.resolve()))
+    return taxonomy
 
 
 def infer_taxonomy(labels: Iterable[str], name: str = "own") -> Taxonomy:

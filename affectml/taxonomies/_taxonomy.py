@@ -1,7 +1,8 @@
 """The Taxonomy itself: what its labels are, and how they relate."""
 
+import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, did_you_mean
@@ -24,12 +25,21 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Wheel:
+    """An order of all labels around a circle, and who gives it."""
+
+    order: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True)
 class Taxonomy:
     """An ordered tuple of labels, with parents (fine -> coarse), synonyms, prompt templates and places.
 
     `parent` names the taxonomy that the values of `parents` belong to. `places`, `parents` and `synonyms`
     have a key only for the labels for which a source (or we, marked) says something: neutral and
-    "something else" have no place.
+    "something else" have no place. `wheel` is the order around a circle that is used, `other_wheels` are those of
+    sources that disagree, by name.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Taxonomy:
     templates: tuple[str, ...] = (DEFAULT_TEMPLATE,)
     wheel: tuple[str, ...] = ()
     wheel_source: str = ""
+    other_wheels: Mapping[str, Wheel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -59,9 +70,11 @@ class Taxonomy:
             for label in given:
                 if label not in self.labels:
                     raise BadInput(f"taxonomy {self.name}: {what} names {label!r}, which is not a label")
+        for name, wheel in {"wheel": Wheel(self.wheel, self.wheel_source), **self.other_wheels}.items():
+            if wheel.order and sorted(wheel.order) != sorted(self.labels):
+                raise BadInput(f"taxonomy {self.name}: {name} must name each label once, got {list(wheel.order)}")
         for template in self.templates:
-            if "{label}" not in template:
-                raise BadInput(f"taxonomy {self.name}: prompt template {template!r} has no {{label}}")
+            check_template(template, f"taxonomy {self.name}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,6 +98,16 @@ class Taxonomy:
                     self.index(label)
                 except UnknownLabel as error:
                     raise UnknownLabel(f"{where}: {error}" if where else str(error)) from None
+
+    def with_wheel(self, name: str) -> "Taxonomy":
+        """The same taxonomy with another of its wheels in use; raises BadInput naming the nearest one."""
+        if name not in self.other_wheels:
+            have = ", ".join(self.other_wheels) or "none"
+            raise BadInput(
+                f"taxonomy {self.name}: no wheel {name!r}{did_you_mean(name, self.other_wheels)} (others: {have})"
+            )
+        wheel = self.other_wheels[name]
+        return replace(self, wheel=wheel.order, wheel_source=wheel.source)
 
     def prompts(self, template: str | None = None) -> list[str]:
         """One prompt per label, from `template` or the taxonomy's first."""
@@ -114,47 +137,100 @@ class Taxonomy:
                 out[key] = getattr(self, key)
         if self.wheel:
             out["wheel"] = list(self.wheel)
+        if self.other_wheels:
+            out["other_wheels"] = {
+                name: {"order": list(wheel.order), "source": wheel.source} for name, wheel in self.other_wheels.items()
+            }
         out["templates"] = list(self.templates)
         out["labels"] = labels
         return out
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any], where: str = "taxonomy") -> "Taxonomy":
-        """Build from a YAML file's content; `labels` may also be a plain list of names."""
-        known = {
-            "name",
-            "title",
-            "source",
-            "parent",
-            "wheel",
-            "wheel_source",
-            "templates",
-            "labels",
-        }
-        for key in content:
-            if key not in known:
-                raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
+    def from_dict(cls, content: Any, where: str = "taxonomy") -> "Taxonomy":
+        """Build from a YAML file's content; `labels` may also be a plain list of names.
+
+        Raises BadInput naming the key or label that cannot be read.
+        """
+        if not isinstance(content, Mapping):
+            raise BadInput(f"{where}: expected keys such as name and labels, got {type(content).__name__}")
+        _only(content, _KEYS, where)
         if "name" not in content or not content.get("labels"):
-            raise BadInput(f"{where}: expected the keys 'name' and 'labels', got {sorted(content)}")
+            raise BadInput(f"{where}: expected the keys 'name' and 'labels', got {sorted(map(str, content))}")
         raw = content["labels"]
-        entries = {str(label): {} for label in raw} if isinstance(raw, list) else dict(raw)
-        if isinstance(raw, list) and len(entries) != len(raw):
+        if not isinstance(raw, list | Mapping):
+            raise BadInput(f"{where}: labels: expected a list of names, or names with their entries, got {raw!r}")
+        for label in raw:
+            if not isinstance(label, str):
+                raise BadInput(f"{where}: label {label!r} is read as {type(label).__name__}; put it in quotes")
+        entries: dict[str, Any] = dict.fromkeys(raw) if isinstance(raw, list) else dict(raw)
+        if len(entries) != len(raw):
             raise BadInput(f"{where}: a label is listed twice in {raw}")
-        entry_keys = {"parent", "synonyms", "place", "note"}
         for label, entry in entries.items():
-            for key in entry or {}:
-                if key not in entry_keys:
-                    raise BadInput(f"{where}: label {label!r}: unknown key {key!r}{did_you_mean(key, entry_keys)}")
+            if entry is not None and not isinstance(entry, Mapping):
+                raise BadInput(f"{where}: label {label!r}: expected keys such as parent, got {entry!r}")
+            _only(entry or {}, _ENTRY_KEYS, f"{where}: label {label!r}")
+        wheels = content.get("other_wheels") or {}
         return cls(
             name=str(content["name"]),
-            labels=tuple(str(label) for label in entries),
+            labels=tuple(entries),
             title=str(content.get("title") or ""),
             source=str(content.get("source") or ""),
             parent=content.get("parent"),
             parents={k: str(v["parent"]) for k, v in entries.items() if v and v.get("parent")},
-            synonyms={k: tuple(v["synonyms"]) for k, v in entries.items() if v and v.get("synonyms")},
-            places={k: Place(**v["place"]) for k, v in entries.items() if v and v.get("place")},
-            templates=tuple(content.get("templates") or (DEFAULT_TEMPLATE,)),
-            wheel=tuple(content.get("wheel") or ()),
+            synonyms={
+                k: _texts(v["synonyms"], f"{where}: label {k!r}: synonyms")
+                for k, v in entries.items()
+                if v and v.get("synonyms")
+            },
+            places={k: _place(v["place"], f"{where}: label {k!r}") for k, v in entries.items() if v and v.get("place")},
+            templates=_texts(content.get("templates") or [DEFAULT_TEMPLATE], f"{where}: templates"),
+            wheel=_texts(content.get("wheel") or [], f"{where}: wheel"),
             wheel_source=str(content.get("wheel_source") or ""),
+            other_wheels={name: _wheel(wheel, f"{where}: wheel {name!r}") for name, wheel in wheels.items()},
         )
+
+
+_KEYS = ("name", "title", "source", "parent", "wheel", "wheel_source", "other_wheels", "templates", "labels")
+_ENTRY_KEYS = ("parent", "synonyms", "place", "note")
+
+
+def check_template(template: str, where: str) -> None:
+    """Raise BadInput unless a prompt template has {label} and no other field."""
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise BadInput(f"{where}: prompt template {template!r}: {error}; write {{{{ for a brace") from None
+    if "label" not in fields:
+        raise BadInput(f"{where}: prompt template {template!r} has no {{label}}")
+    for name in fields:
+        if name != "label":
+            raise BadInput(f"{where}: prompt template {template!r}: expected {{label}} alone, but it has {{{name}}}")
+
+
+def _only(content: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
+    for key in content:
+        if key not in known:
+            raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
+
+
+def _texts(values: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise BadInput(f"{where}: expected a list of texts, got {values!r}")
+    return tuple(values)
+
+
+def _wheel(content: Any, where: str) -> Wheel:
+    if not isinstance(content, Mapping) or "order" not in content:
+        raise BadInput(f"{where}: expected the keys order and source, got {content!r}")
+    return Wheel(_texts(content["order"], where), str(content.get("source") or ""))
+
+
+def _place(content: Any, where: str) -> Place:
+    try:
+        place = Place(**content)
+        axes = [float(axis) for axis in (place.valence, place.arousal, place.dominance or 0.0)]
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{where}: place: expected valence, arousal and source ({error})") from None
+    if any(not -1 <= axis <= 1 for axis in axes):
+        raise BadInput(f"{where}: place: valence, arousal and dominance lie on [-1, 1], got {content}")
+    return place

@@ -1,0 +1,85 @@
+"""affectml taxonomy: the built-in taxonomies, what is known of their labels, and where they map to."""
+
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="List taxonomies, or show one: labels, parents, places, mappings.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the built-in taxonomies."""
+    from affectml.cli._print import print_json, print_table
+    from affectml.taxonomies import builtin_names, get_taxonomy
+
+    found = [get_taxonomy(name) for name in builtin_names()]
+    if json:
+        print_json([{"name": t.name, "title": t.title, "source": t.source, "labels": list(t.labels)} for t in found])
+    else:
+        rows = [(t.name, len(t), t.parent or "-", t.title, t.source) for t in found]
+        print_table("built-in taxonomies", ("name", "labels", "parent", "title", "source"), rows, numbers=False)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A built-in taxonomy or a YAML file.")],
+    to: Annotated[str | None, typer.Option(help="Show how it maps to this one instead.")] = None,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=OPTION", help="With --to: a choice; may be given several times."),
+    ] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="With --to: leave labels without a target out.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a taxonomy, or with --to where each label goes, why, and what else was possible."""
+    from affectml.cli._print import print_json, print_table
+    from affectml.importers import parse_mapping
+    from affectml.taxonomies import describe, get_taxonomy, mapping
+
+    if to is None:
+        taxonomy = get_taxonomy(name)
+        content = describe(taxonomy)
+        if json:
+            print_json(content)
+            return
+        print_table(f"{taxonomy.name}: {taxonomy.title}", ("what", "value"), _about(content), numbers=False)
+        columns = ("label", "parent", "polarity", "valence", "arousal", "place from", "synonyms")
+        print_table(
+            "labels", columns, [_label(label, entry) for label, entry in content["labels"].items()], numbers=False
+        )
+        return
+    found = mapping(name, to, drop=drop, **parse_mapping(choose or [], option="--choose"))
+    if json:
+        print_json(found.to_dict())
+        return
+    goes = found.to_dict()["matrix"]
+    rows = [
+        (label, ", ".join(f"{t} {s:.3g}" if s < 1 else t for t, s in goes[label].items()) or "-", found.source[label])
+        for label in found.origin.labels
+    ]
+    print_table(f"{found.origin.name} -> {found.target.name}", ("label", "goes to", "why"), rows, numbers=False)
+    for line in found.lines():
+        typer.echo(line)
+
+
+def _about(content: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("source", content["source"]), ("parent", content["parent"] or "-")]
+    rows += [("prompt", template) for template in content["templates"]]
+    if content["wheel"]:
+        rows.append(("wheel", f"{', '.join(content['wheel'])} ({content['wheel_source']})"))
+    rows += [
+        (f"other wheel {name}", f"{', '.join(wheel['order'])} ({wheel['source']})")
+        for name, wheel in content["other_wheels"].items()
+    ]
+    for target, state in content["mappings"].items():
+        rows.append(("maps to " + target, state))
+    return rows
+
+
+def _label(label: str, entry: dict[str, Any]) -> tuple[object, ...]:
+    place = entry["place"]
+    axes = (f"{place['valence']:+.2f}", f"{place['arousal']:+.2f}", place["source"]) if place else ("-", "-", "-")
+    return (label, entry["parent"] or "-", entry["polarity"] or "-", *axes, ", ".join(entry["synonyms"]))

@@ -1,0 +1,268 @@
+"""A mapping between two taxonomies as a matrix, and what it does to distributions, sets, judgements and rates."""
+
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.errors import NoMapping
+from affectml.taxonomies._taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+DROP = "drop"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An ambiguous decision that was taken: where `label` goes ("drop": nowhere), why, and what else was possible.
+
+    by: "default" or "user". alternatives: the options not taken, each with its citation or reasoning.
+    """
+
+    label: str
+    taken: str
+    why: str
+    by: str
+    alternatives: Dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        others = "; ".join(f"{option} ({why})" for option, why in self.alternatives.items())
+        return f"{self.label} -> {self.taken} ({self.by}: {self.why})" + (f"; else {others}" if others else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Where the labels of `origin` go among those of `target`.
+
+    matrix: [S, T], row s says how the mass of origin label s is shared among the target labels; rows sum to 1,
+    or to 0 for labels that are dropped. source: for each origin label the citation, or "our reasoning: ...".
+    choices: ambiguous decisions taken, for reports to print. path: the taxonomies passed, from origin to target.
+    """
+
+    origin: Taxonomy
+    target: Taxonomy
+    matrix: Floats
+    source: Dict[str, str]
+    choices: tuple[Choice, ...] = ()
+    path: tuple[str, ...] = ()
+
+    @property
+    def drops(self) -> tuple[str, ...]:
+        """Origin labels without a target: their mass is lost, and who chose only them chose none."""
+        return tuple(label for label, row in zip(self.origin.labels, self.matrix, strict=True) if not row.any())
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Target labels that no origin label reaches: nobody was asked about them, so they have no score."""
+        return tuple(label for label, got in zip(self.target.labels, self.matrix.T, strict=True) if not got.any())
+
+    @property
+    def merged(self) -> dict[str, tuple[str, ...]]:
+        """For each reachable target label, the origin labels that reach it."""
+        return {
+            label: tuple(np.array(self.origin.labels, dtype=object)[column > 0])
+            for label, column in zip(self.target.labels, self.matrix.T, strict=True)
+            if column.any()
+        }
+
+    @property
+    def split(self) -> tuple[str, ...]:
+        """Origin labels shared among several target labels: masses map, sets and judgements do not."""
+        several = (self.matrix > 0).sum(axis=1) > 1
+        return tuple(label for label, on in zip(self.origin.labels, several, strict=True) if on)
+
+    def then(self, other: "Mapping") -> "Mapping":
+        """This mapping followed by `other`, whose origin must have this one's target labels, in any order.
+
+        Raises NoMapping where a label would be dropped by parts.
+        """
+        if set(other.origin.labels) != set(self.target.labels):
+            raise NoMapping(
+                f"{self.target.name} does not have the labels of {other.origin.name}: nothing to go on with"
+            )
+        order = [other.origin.labels.index(label) for label in self.target.labels]
+        matrix = self.matrix @ other.matrix[order]
+        kept = matrix.sum(axis=1)
+        for label, before, now in zip(self.origin.labels, self.matrix.sum(axis=1), kept, strict=True):
+            if now < before - 1e-9 and now > 0:
+                raise NoMapping(
+                    f"{self.origin.name}: only {now:.2g} of {label!r} reaches {other.target.name}; choose one"
+                )
+        reached = {label for label, row in zip(self.target.labels, self.matrix.T, strict=True) if row.any()}
+        why = {
+            label: "; then ".join(_once([said, *(other.source[self.target.labels[t]] for t in np.flatnonzero(row))]))
+            for (label, said), row in zip(self.source.items(), self.matrix, strict=True)
+        }
+        later = tuple(choice for choice in other.choices if choice.label in reached)
+        path = self.path + other.path[1:]
+        return Mapping(self.origin, other.target, matrix, why, self.choices + later, path)
+
+    def map_distribution(self, distribution: Any, *, renormalise: bool = False) -> Any:
+        """Shares [N, S] to [N, T], an array or a tensor as it came; a row keeps the mass that is not dropped.
+
+        renormalise: divide by that mass; a row that keeps none becomes nan. Exact where people chose one label
+        each, and for a model's probabilities; rates are not shares, see `bound_rates`.
+        """
+        shares = self._columns(distribution, "shares")
+        mapped = shares @ self.matrix
+        if renormalise:
+            whole = mapped.sum(axis=1, keepdims=True)
+            mapped = np.divide(mapped, whole, out=np.full_like(mapped, np.nan), where=whole > 0)
+        return _like(mapped, distribution)
+
+    def kept_mass(self, distribution: Any) -> Any:
+        """The part of each row of shares [N, S] that has a target, [N]."""
+        return _like(self._columns(distribution, "shares") @ self.matrix.sum(axis=1), distribution)
+
+    def map_sets(self, sets: Any) -> Any:
+        """Label sets, 0/1 [N, S], to 0/1 [N, T]: a label is in where any that leads to it is.
+
+        A set of dropped labels only becomes the empty set: no target label applies. Raises NoMapping where a label
+        is shared among several: half a label is in no set.
+        """
+        self._refuse_split("sets")
+        return _like((self._columns(sets, "sets") @ self.matrix > 0).astype(np.float64), sets)
+
+    def map_judgements(self, judgements: "pd.DataFrame", *, only_dropped: str = "none") -> "pd.DataFrame":
+        """A judgement table with the target's labels; votes counted from it are exact for every target label.
+
+        Each person counts once for a parent, however many of its children they chose. Where a label stands beside
+        intensities, the largest is kept. only_dropped: the kind of an answer whose labels are all dropped: "none"
+        (no target label applies; the person still counts) or "skip" (leaves the count). Raises UnknownLabel for a
+        label that the origin lacks and NoMapping where a label is shared among several.
+        """
+        import pandas as pd
+
+        self._refuse_split("judgements")
+        if only_dropped not in ("none", "skip"):
+            raise NoMapping(f"only_dropped: expected none or skip, but received {only_dropped!r}")
+        to = {
+            label: None if not row.any() else self.target.labels[int(row.argmax())]
+            for label, row in zip(self.origin.labels, self.matrix, strict=True)
+        }
+        order = {label: place for place, label in enumerate(self.target.labels)}
+        out = judgements.copy()
+        strengths = out["intensities"].tolist() if "intensities" in out.columns else [None] * len(out)
+        kinds, labels, kept = [], [], []
+        seen: dict[tuple[str, ...], list[str]] = {}
+        for kind, chosen, strength in zip(out["kind"], out["labels"], strengths, strict=True):
+            names = () if chosen is None or kind != "labels" else tuple(chosen)
+            if names not in seen:
+                self.origin.check(names, where="judgements")
+                seen[names] = sorted(
+                    {mapped for name in names if (mapped := to[name]) is not None}, key=order.__getitem__
+                )
+            mapped_names = seen[names]
+            kinds.append(only_dropped if kind == "labels" and not mapped_names else kind)
+            labels.append(list(mapped_names))
+            kept.append(_largest(names, strength, to, mapped_names))
+        out["kind"], out["labels"] = kinds, labels
+        if "intensities" in out.columns:
+            out["intensities"] = pd.Series(kept, index=out.index, dtype=object)
+        return out
+
+    def bound_rates(self, rates: Any) -> tuple[Any, Any]:
+        """What rates alone say of the target's rates: (low, high), each [N, T], from rates [N, S].
+
+        A parent's rate is the share of people who chose any child. Rates do not say who chose several, so it is
+        known only to lie in [max, min(1, sum)] over the children (Frechet's bounds); with one child it is exact.
+        `map_judgements` gives the exact one. Unreachable labels are nan: nobody was asked.
+        """
+        self._refuse_split("rates")
+        given = self._columns(rates, "rates")
+        low = np.full((len(given), len(self.target)), np.nan)
+        high = low.copy()
+        for t, column in enumerate(self.matrix.T):
+            children = np.flatnonzero(column)
+            if len(children):
+                low[:, t] = given[:, children].max(axis=1, initial=-np.inf)
+                high[:, t] = np.minimum(1.0, given[:, children].sum(axis=1))
+        return _like(low, rates), _like(high, rates)
+
+    def lines(self) -> list[str]:
+        """What a report prints: path, choices, drops and unreachable labels, a line each."""
+        out = [" -> ".join(self.path)]
+        out += [f"choice: {choice}" for choice in self.choices]
+        if self.drops:
+            out.append(f"dropped: {', '.join(self.drops)}")
+        if self.unreachable:
+            out.append(f"not reached: {', '.join(self.unreachable)}")
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a report or JSON: the matrix as label -> {label: share}."""
+        return {
+            "origin": self.origin.name,
+            "target": self.target.name,
+            "path": list(self.path),
+            "matrix": {
+                label: {self.target.labels[t]: float(row[t]) for t in np.flatnonzero(row)}
+                for label, row in zip(self.origin.labels, self.matrix, strict=True)
+            },
+            "source": dict(self.source),
+            "choices": [
+                {"label": c.label, "taken": c.taken, "why": c.why, "by": c.by, "alternatives": dict(c.alternatives)}
+                for c in self.choices
+            ],
+            "drops": list(self.drops),
+            "unreachable": list(self.unreachable),
+        }
+
+    def _columns(self, values: Any, what: str) -> Floats:
+        table = np.asarray(values, dtype=np.float64)
+        if table.ndim != 2 or table.shape[1] != len(self.origin):
+            raise NoMapping(
+                f"{what}: expected [N, {len(self.origin)}], a column per label of {self.origin.name}, "
+                f"but received {list(table.shape)}"
+            )
+        return table
+
+    def _refuse_split(self, what: str) -> None:
+        if self.split:
+            label = self.split[0]
+            among = " and ".join(self.target.labels[t] for t in np.flatnonzero(self.matrix[self.origin.index(label)]))
+            raise NoMapping(
+                f"{what}: {label!r} is shared between {among}, which only masses can be; "
+                f"choose one of them for {label!r}, or drop it"
+            )
+
+
+def wheel_choice(taxonomy: Taxonomy) -> Choice | None:
+    """Which order around the wheel is used and which others there are; None where only one is known."""
+    if not taxonomy.other_wheels:
+        return None
+    others = {
+        f"{name}: {', '.join(wheel.order)}": wheel.source
+        for name, wheel in taxonomy.other_wheels.items()
+        if wheel.order != taxonomy.wheel
+    }
+    is_other = len(others) < len(taxonomy.other_wheels)
+    return Choice("wheel", ", ".join(taxonomy.wheel), taxonomy.wheel_source, "user" if is_other else "default", others)
+
+
+def _largest(
+    names: tuple[str, ...], strengths: Any, to: dict[str, str | None], mapped: list[str]
+) -> list[float] | None:
+    """The largest intensity of each mapped label; None where none are given."""
+    if strengths is None or len(strengths) != len(names):
+        return None
+    return [max(s for name, s in zip(names, strengths, strict=True) if to[name] == label) for label in mapped]
+
+
+def _once(parts: list[str]) -> list[str]:
+    return list(dict.fromkeys(parts))
+
+
+def _like(result: Floats, given: Any) -> Any:
+    """`result` as a tensor where one was given: of its dtype if that is a float, else of the default one."""
+    if type(given).__module__.partition(".")[0] != "torch":
+        return result
+    import torch
+
+    dtype = given.dtype if given.dtype.is_floating_point else torch.get_default_dtype()
+    return torch.as_tensor(result).to(dtype)

@@ -1,0 +1,133 @@
+"""From one taxonomy to another: which tables, parents and equal names lead there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from affectml.errors import UnknownLabel, UnknownTaxonomy, did_you_mean
+from affectml.taxonomies._builtin import builtin_names, get_taxonomy
+from affectml.taxonomies._tables import Decision, Table, tables
+from affectml.taxonomies._taxonomy import Taxonomy
+
+_MOST_HOPS = 4
+_POLES = frozenset({"negative", "neutral", "positive"})
+Kind = Literal["table", "parents", "names"]
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One step: between two taxonomies, by a table, by parents or by equal names."""
+
+    start: Taxonomy
+    end: Taxonomy
+    kind: Kind
+    table: Table | None = None
+
+    def decision(self, label: str) -> Decision | None:
+        """Where `label` may go here; None where nothing says."""
+        if self.table is not None and label in self.table.decisions:
+            return self.table.decisions[label]
+        by_parents = self.kind == "parents" or (self.table is not None and self.table.base == "parents")
+        if by_parents and label in self.start.parents:
+            return Decision({self.start.parents[label]: _why_parent(self.start, label)}, self.start.parents[label])
+        if self.kind == "names" and label in self.end.labels:
+            return Decision({label: "same word"}, label)
+        return None
+
+
+def ancestors(taxonomy: Taxonomy) -> list[Taxonomy]:
+    """The coarser taxonomies above, nearest first."""
+    found: list[Taxonomy] = []
+    here = _parent(taxonomy)
+    while here is not None and here.name not in {taxonomy.name, *(t.name for t in found)}:
+        found.append(here)
+        here = _parent(here)
+    return found
+
+
+def polarity_of(taxonomy: Taxonomy) -> dict[str, str]:
+    """positive, negative or neutral for each label whose parents lead to one of them; others have no key."""
+    names = {label: label for label in taxonomy.labels}
+    here: Taxonomy | None = taxonomy
+    while here is not None and not set(here.labels) <= _POLES:
+        names = {label: here.parents[name] for label, name in names.items() if name in here.parents}
+        here = _parent(here)
+    return names if here is not None else {}
+
+
+def find_route(start: Taxonomy, goal: Taxonomy) -> list[Hop] | None:
+    """The shortest chain of steps; one that refines goes with equal names only, never after or before merging."""
+    nodes = [get_taxonomy(name) for name in builtin_names()]
+    nodes = [*ancestors(start), *(node for node in nodes if node.name not in {start.name, goal.name})]
+    for length in range(1, _MOST_HOPS + 1):
+        for hops in _chains([], start, goal, nodes, length):
+            refining = [hop for hop in hops if hop.table is not None and hop.table.refines]
+            if not refining or all(hop.kind == "names" or hop in refining for hop in hops):
+                return hops
+    return None
+
+
+def find_hop(start: Taxonomy, end: Taxonomy) -> Hop | None:
+    """The single step between two taxonomies, if there is one."""
+    here, there = set(start.labels), set(end.labels)
+    table = tables().get((_known(start) or "", _known(end) or ""))
+    if table is not None:
+        return Hop(start, end, "table", table)
+    if here == there:
+        return Hop(start, end, "names")
+    parent = _parent(start)
+    if parent is not None and set(parent.labels) == there:
+        return Hop(start, end, "parents")
+    if (here < there or there < here) and start.name not in {above.name for above in ancestors(end)}:
+        return Hop(start, end, "names")
+    return None
+
+
+def _chains(
+    so_far: list[Hop], start: Taxonomy, goal: Taxonomy, nodes: list[Taxonomy], length: int
+) -> Iterator[list[Hop]]:
+    if length == 1:
+        last = find_hop(start, goal)
+        if last is not None:
+            yield [*so_far, last]
+        return
+    passed = {start.name, *(hop.start.name for hop in so_far)}
+    steps = [hop for node in nodes if node.name not in passed and (hop := find_hop(start, node)) is not None]
+    for step in sorted(steps, key=_rank):  # one's own parents before what another source says
+        yield from _chains([*so_far, step], step.end, goal, nodes, length - 1)
+
+
+def _rank(hop: Hop) -> int:
+    if hop.kind == "parents" or (hop.table is not None and hop.table.base == "parents"):
+        return 0
+    return 1 if hop.kind == "table" else 2
+
+
+def _parent(taxonomy: Taxonomy) -> Taxonomy | None:
+    if taxonomy.parent is None or not taxonomy.parents:
+        return None
+    try:
+        parent = get_taxonomy(taxonomy.parent)
+    except UnknownTaxonomy as error:
+        raise UnknownTaxonomy(f"taxonomy {taxonomy.name}: its parent: {error}") from None
+    for label, above in taxonomy.parents.items():
+        if above not in parent.labels:
+            raise UnknownLabel(
+                f"taxonomy {taxonomy.name}: the parent {above!r} of {label!r} is no label of {parent.name}"
+                f"{did_you_mean(above, parent.labels)}"
+            )
+    return parent
+
+
+def _why_parent(taxonomy: Taxonomy, label: str) -> str:
+    if set(taxonomy.parents.values()) <= _POLES and label in taxonomy.places and taxonomy.parent != "parrott-2":
+        place = taxonomy.places[label]
+        return f"its valence {place.valence:+.2f} ({place.source})"
+    return taxonomy.source or f"the parents given in {taxonomy.name}"
+
+
+def _known(taxonomy: Taxonomy) -> str | None:
+    """The built-in taxonomy whose name and labels these are, in whatever order."""
+    if taxonomy.name in builtin_names() and set(get_taxonomy(taxonomy.name).labels) == set(taxonomy.labels):
+        return taxonomy.name
+    return None

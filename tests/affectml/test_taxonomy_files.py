@@ -1,0 +1,100 @@
+"""A user's own taxonomy file, and the commands that show taxonomies."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from affectml.cli.taxonomy import app
+from affectml.errors import BadInput
+from affectml.taxonomies import Taxonomy, builtin_names, describe, get_taxonomy, polarity_of
+
+OWN = """
+name: mine
+source: "somebody 2020"
+parent: polarity-2
+wheel: [calm, glee]
+labels:
+  glee:
+    parent: positive
+    synonyms: [mirth]
+    place: {valence: 0.7, arousal: 0.5, source: somebody 2020}
+  calm: {parent: positive}
+"""
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_a_file_reads_as_a_taxonomy(tmp_path):
+    (tmp_path / "mine.yaml").write_text(OWN)
+    mine = get_taxonomy(tmp_path / "mine.yaml")
+    assert mine.labels == ("glee", "calm")
+    assert mine.prompts() == ["a photo that evokes glee", "a photo that evokes calm"]
+    assert Taxonomy.from_dict(mine.to_dict()) == mine
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name: [", r"bad.yaml: not a readable YAML file"),
+        ("- a\n- b\n", r"bad.yaml: expected keys such as name and labels, got list"),
+        ("name: x\nlabel: [a, b]\n", r"bad.yaml: unknown key 'label'; did you mean 'labels'"),
+        ("name: x\nlabels: [yes, no]\n", r"label True is read as bool; put it in quotes"),
+        ("name: x\nlabels: joy\n", r"labels: expected a list of names, or names with their entries, got 'joy'"),
+        ("name: x\nlabels: [a, a]\n", r"a label is listed twice"),
+        ("name: x\nlabels: [a]\n", r"expected at least two labels"),
+        ("name: x\nlabels: {a: {synonym: [b]}, c: }\n", r"label 'a': unknown key 'synonym'; did you mean 'synonyms'"),
+        ("name: x\nlabels: {a: b, c: }\n", r"label 'a': expected keys such as parent, got 'b'"),
+        ("name: x\nlabels: {a: {place: {valence: 2, arousal: 0, source: s}}, c: }\n", r"lie on \[-1, 1\]"),
+        ("name: x\nlabels: {a: {place: {valence: 1}}, c: }\n", r"place: expected valence, arousal and source"),
+        ("name: x\ntemplates: ['a photo']\nlabels: [a, b]\n", r"prompt template 'a photo' has no \{label\}"),
+        ("name: x\ntemplates: ['{label} {x}']\nlabels: [a, b]\n", r"expected \{label\} alone, but it has \{x\}"),
+        ("name: x\ntemplates: ['{label} {']\nlabels: [a, b]\n", r"prompt template '\{label\} \{'"),
+        ("name: x\ntemplates: '{label}'\nlabels: [a, b]\n", r"templates: expected a list of texts"),
+        ("name: x\nwheel: [a]\nlabels: [a, b]\n", r"wheel must name each label once"),
+        ("name: x\nother_wheels: {w: [a, b]}\nlabels: [a, b]\n", r"wheel 'w': expected the keys order and source"),
+        ("name: mikels-8\nlabels: [a, b]\n", r"the name mikels-8 is taken by a built-in taxonomy"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, content, message):
+    (tmp_path / "bad.yaml").write_text(content)
+    with pytest.raises(BadInput, match=message):
+        get_taxonomy(str(tmp_path / "bad.yaml"))
+
+
+def test_polarity_follows_the_parents():
+    assert polarity_of(get_taxonomy("parrott-25"))["horror"] == "negative"
+    assert "confusion" not in polarity_of(get_taxonomy("parrott-25"))
+    assert polarity_of(get_taxonomy("ekman-7"))["neutral"] == "neutral"
+    assert polarity_of(get_taxonomy("polarity-2")) == {"negative": "negative", "positive": "positive"}
+    assert polarity_of(Taxonomy(name="x", labels=("a", "b"))) == {}
+
+
+def test_list_names_all_of_them():
+    shown = run("list").stdout
+    found = json.loads(run("list", "--json").stdout)
+    assert [entry["name"] for entry in found] == list(builtin_names())
+    assert all(name in shown for name in builtin_names())
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_show_says_what_is_known(name):
+    found = json.loads(run("show", name, "--json").stdout)
+    assert found == describe(get_taxonomy(name))
+    assert list(found["labels"]) == list(get_taxonomy(name).labels)
+    assert run("show", name).exit_code == 0
+
+
+def test_show_a_file_and_a_mapping(tmp_path):
+    (tmp_path / "mine.yaml").write_text(OWN)
+    assert "somebody 2020" in run("show", tmp_path / "mine.yaml").stdout
+    found = json.loads(run("show", tmp_path / "mine.yaml", "--to", "polarity-2", "--json").stdout)
+    assert found["matrix"] == {"glee": {"positive": 1.0}, "calm": {"positive": 1.0}}
+    assert found["unreachable"] == ["negative"]
+    text = run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion=fear").stdout
+    assert "choice: confusion -> fear (user: our reasoning" in text
+    assert "choice: disgust -> anger (default" in text
+    with pytest.raises(BadInput, match=r"--choose 'confusion': expected FROM=TO"):
+        run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion")
