@@ -22,12 +22,13 @@ from affectml_annotation.crowd import CrowdFit, fit_crowd_model
 from affectml_annotation.errors import (
     AnnotationError,
     BadCounts,
+    BadImport,
     BadJudgement,
     MissingExtra,
     StoreError,
     UnknownLabel,
 )
-from affectml_annotation.exchange.counts import read_counts
+from affectml_annotation.exchange import import_problems, read_counts, read_judgements, write_judgements
 from affectml_annotation.judgements import (
     ANSWERS,
     KINDS,
@@ -73,6 +74,7 @@ __all__ = [
     "AnnotationError",
     "Answer",
     "BadCounts",
+    "BadImport",
     "BadJudgement",
     "BetaPrior",
     "Claim",
@@ -100,6 +102,7 @@ __all__ = [
     "fit_dirichlet_prior",
     "found_labels",
     "group_agreement",
+    "import_problems",
     "judgement_tensor",
     "krippendorff_alpha",
     "label_agreement",
@@ -108,7 +111,9 @@ __all__ = [
     "nominal_agreement",
     "pairwise_agreement",
     "read_counts",
+    "read_judgements",
     "smoothed_rates",
     "smoothed_shares",
     "validate_judgements",
+    "write_judgements",
 ]

@@ -5,7 +5,8 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 ├── UnknownLabel     a label that the task does not have
 ├── BadCounts        votes, numbers of people asked or shares that cannot be
 ├── MissingExtra     an optional dependency that is not installed
-└── StoreError       the label store cannot do what was asked
+├── StoreError       the label store cannot do what was asked
+└── BadImport        a file of judgements that cannot be taken as it is; each bad row is named
 """
 
 from collections.abc import Sequence
@@ -42,3 +43,13 @@ class MissingExtra(AnnotationError):
 
 class StoreError(AnnotationError):
     """The label store cannot do what was asked: wrong settings, unknown image or annotator, newer database."""
+
+
+class BadImport(AnnotationError):
+    """A file of judgements that cannot be taken as it is. `problems` has one line per bad row."""
+
+    def __init__(self, where: str, problems: Sequence[str], *, shown: int = 20) -> None:
+        more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
+        count = f"{len(problems)} problems, nothing was imported: " if len(problems) > 1 else ""
+        super().__init__(f"{where}: {count}{'; '.join(problems[:shown])}{more}")
+        self.problems = tuple(problems)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,8 +11,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.store import claims, reading, setup
 from affectml_annotation.store.engine import Database
+from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
 from affectml_annotation.store.schema import (
     annotator,
@@ -310,6 +313,20 @@ class LabelStore:
         """Everybody invited, with what they did."""
         with self.database.read() as connection:
             return reading.annotators(connection)
+
+    def import_file(self, path: str | Path, *, invite: bool = False, **reading_options: Any) -> int:
+        """Take a file or folder of judgements in, all of it or nothing; returns the rows.
+
+        The same content a second time is refused. invite: let its annotators in. Other options as for
+        `read_judgements`. Raises BadImport with every bad row.
+        """
+        path = Path(path)
+        table = read_judgements(path, **reading_options)
+        digest = sha256()
+        for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
+            digest.update(file.read_bytes())
+        with self.database.write() as connection:
+            return import_judgements(connection, table, name=path.name, sha256=digest.hexdigest(), invite=invite)
 
     # The lead's decisions
 

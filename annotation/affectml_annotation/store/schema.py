@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -28,6 +27,7 @@ from sqlalchemy import (
 from affectml_annotation.errors import StoreError
 
 metadata = sa.MetaData()
+JSON = sa.JSON(none_as_null=True)
 # SQLite numbers rows by itself only in a column of type INTEGER.
 Counter = BigInteger().with_variant(Integer(), "sqlite")
 

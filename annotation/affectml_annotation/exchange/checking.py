@@ -1,0 +1,62 @@
+"""Every problem of a table of judgements, row by row: an import takes all of a file or nothing."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation.errors import UnknownLabel
+from affectml_annotation.judgements import KINDS
+
+FUTURE = pd.Timedelta(minutes=5)
+
+
+def import_problems(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    images: Collection[str] | None = None,
+    annotators: Collection[str] | None = None,
+    now: pd.Timestamp | None = None,
+) -> list[str]:
+    """One line for each thing wrong with a table as `read_judgements` gives it, in the order of its rows.
+
+    images, annotators: those the task has, where that is to be checked. now: what is the future starts here.
+    """
+    known = set(labels)
+    found: list[tuple[int, str]] = []
+    kinds, lists = judgements["kind"].tolist(), judgements["labels"].tolist()
+    for row, (kind, chosen) in enumerate(zip(kinds, lists, strict=True)):
+        if kind not in KINDS:
+            found.append((row, f"expected kind to be one of {', '.join(KINDS)}, but received {kind!r}"))
+        elif (kind == "labels") != bool(len(chosen)):
+            found.append((row, f"kind {kind!r} with {len(chosen)} labels"))
+        strangers = [label for label in chosen if label not in known]
+        found += [(row, str(UnknownLabel.named(label, labels))) for label in strangers]
+        if len(set(chosen)) != len(chosen):
+            found.append((row, f"a label stands there twice: {list(chosen)}"))
+    for name, task in (("image_id", images), ("annotator_id", annotators)):
+        empty = (judgements[name].isna() | (judgements[name] == "")).to_numpy()
+        found += [(int(row), f"{name} is empty") for row in np.flatnonzero(empty)]
+        if task is not None:
+            strange = ~judgements[name].isin(list(task)).to_numpy() & ~empty
+            what = "is no image of this task" if name == "image_id" else "was not invited"
+            found += [(int(row), f"{judgements[name].iloc[row]!r} {what}") for row in np.flatnonzero(strange)]
+    numbers = judgements["round"].to_numpy(dtype=float)
+    odd = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)))
+    found += [(int(row), f"round {numbers[row]} is no whole number") for row in np.flatnonzero(odd)]
+    key = ["image_id", "annotator_id", "round"]
+    again = judgements.duplicated(key).to_numpy()
+    found += [(int(row), "the same person, image and round as a row before") for row in np.flatnonzero(again)]
+    if "event_id" in judgements:
+        twice = (judgements["event_id"].duplicated() & judgements["event_id"].notna()).to_numpy()
+        found += [(int(row), f"event_id {judgements['event_id'].iloc[row]!r} again") for row in np.flatnonzero(twice)]
+    if "at" in judgements:
+        latest = (now if now is not None else pd.Timestamp.now(tz="UTC")) + FUTURE
+        future = (judgements["at"] > latest).to_numpy()
+        found += [(int(row), f"at {judgements['at'].iloc[row]} lies in the future") for row in np.flatnonzero(future)]
+    if "intensities" in judgements:
+        for row, (chosen, strengths) in enumerate(zip(lists, judgements["intensities"], strict=True)):
+            if strengths is not None and not np.isscalar(strengths) and len(strengths) != len(chosen):
+                found.append((row, f"{len(chosen)} labels but {len(strengths)} intensities"))
+    return [f"row {row}: {what}" for row, what in sorted(found, key=lambda one: one[0])]

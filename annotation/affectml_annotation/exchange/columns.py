@@ -1,0 +1,112 @@
+"""The columns of a judgement table in files, and how their values become plain ones and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation.errors import BadImport
+from affectml_annotation.judgements import REQUIRED
+
+# In the order in which files have them. A column is written where the table has it and any value is not missing.
+COLUMNS = (
+    "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal",
+    "suggestions_visible", "seconds", "at", "note", "purpose",
+)  # fmt: skip
+TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "purpose")
+NUMBERS = ("valence", "arousal", "seconds")
+
+
+def as_list(value: Any) -> list[Any]:
+    """A cell of labels or intensities as a list; missing is empty."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return []
+    return list(value)
+
+
+def as_numbers(value: Any) -> list[float | None] | None:
+    """A cell of intensities as floats, None where a label has none; a missing cell is None."""
+    values = as_list(value)
+    return [None if one is None or np.isnan(one) else float(one) for one in values] or None
+
+
+def for_files(judgements: pd.DataFrame) -> pd.DataFrame:
+    """The table as files have it: known columns in order, empty optional ones left out, lists as lists."""
+    missing = [name for name in REQUIRED if name not in judgements.columns]
+    if missing:
+        raise BadImport("judgements", [f"no column {missing[0]}"])
+    keep = [
+        name for name in COLUMNS if name in judgements.columns and (name in REQUIRED or judgements[name].notna().any())
+    ]
+    table = judgements[keep].reset_index(drop=True)
+    table["labels"] = pd.Series([as_list(value) for value in table["labels"]], dtype=object)
+    if "intensities" in table:
+        lists = [as_numbers(value) for value in table["intensities"]]
+        table["intensities"] = pd.Series(lists, dtype=object)
+    return table
+
+
+def from_files(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """A table from a file with proper types; round 1 and the kind are filled in where a file leaves them out.
+
+    A row without a kind is `labels` or, with no labels, `none`. Raises BadImport naming file and row.
+    """
+    for name in ("image_id", "annotator_id", "labels"):
+        if name not in table.columns:
+            raise BadImport(where, [f"no column {name} (columns: {', '.join(map(str, table.columns))})"])
+    table = table[[name for name in COLUMNS if name in table.columns]].reset_index(drop=True)
+    table["labels"] = pd.Series([as_list(value) for value in table["labels"]], dtype=object)
+    if "intensities" in table:
+        lists = [as_numbers(value) for value in table["intensities"]]
+        table["intensities"] = pd.Series(lists, dtype=object)
+    if "round" not in table:
+        table["round"] = 1
+    said = pd.Series(["labels" if labels else "none" for labels in table["labels"]], dtype="str")
+    table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
+    for name in TEXT:
+        if name in table:
+            table[name] = table[name].astype("str")
+    for name in NUMBERS:
+        if name in table:
+            table[name] = numbers(table[name], name, where)
+    rounds = numbers(table["round"], "round", where)
+    table["round"] = rounds.astype("int64") if (rounds == np.floor(rounds)).all() else rounds
+    if "at" in table:
+        table["at"] = times(table["at"], where)
+    if "suggestions_visible" in table:
+        table["suggestions_visible"] = truths(table["suggestions_visible"], where)
+    return table[[name for name in COLUMNS if name in table.columns]]
+
+
+def numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]":
+    """A column as floats; a cell that is no number is named."""
+    found = pd.to_numeric(column, errors="coerce")
+    bad = (found.isna() & column.notna()).to_numpy()
+    if bad.any():
+        raise BadImport(where, [f"row {row}: {name} {column.iloc[row]!r} is no number" for row in np.flatnonzero(bad)])
+    return found.astype("float64")
+
+
+def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    """A column as UTC times; without a zone it is UTC."""
+    found = pd.to_datetime(column, utc=True, errors="coerce", format=None if column.dtype.kind == "M" else "ISO8601")
+    bad = (found.isna() & column.notna()).to_numpy()
+    if bad.any():
+        raise BadImport(where, [f"row {row}: at {column.iloc[row]!r} is no time" for row in np.flatnonzero(bad)])
+    return found.astype("datetime64[ms, UTC]")
+
+
+def truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    """A column as booleans; missing is false."""
+    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
+    text = ["" if pd.isna(value) else str(value).lower() for value in column]
+    bad = [row for row, word in enumerate(text) if word not in words]
+    if bad:
+        raise BadImport(where, [f"row {row}: suggestions_visible {text[row]!r} is not true or false" for row in bad])
+    return pd.Series([words[word] for word in text], dtype="bool")
+
+
+def time_text(column: "pd.Series[Any]") -> Sequence[str | None]:
+    """Times as ISO 8601 with milliseconds and Z."""
+    return [None if pd.isna(at) else at.isoformat(timespec="milliseconds").replace("+00:00", "Z") for at in column]

@@ -1,0 +1,69 @@
+"""One way in and one way out for every format."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from affectml_annotation.errors import BadImport
+from affectml_annotation.exchange.dataset_folder import read_dataset_judgements
+from affectml_annotation.exchange.hugging_face import read_hugging_face, write_hugging_face
+from affectml_annotation.exchange.label_studio import read_label_studio, write_label_studio
+from affectml_annotation.exchange.tables import read_table, write_table
+
+Format = Literal["table", "label-studio", "hugging-face", "dataset"]
+FORMATS = ("table", "label-studio", "hugging-face", "dataset")
+
+
+def guess_format(path: str | Path) -> Format:
+    """By the path: .json is Label Studio's; a folder with a dataset.json ours, another one Hugging Face's."""
+    path = Path(path)
+    if path.suffix in (".parquet", ".csv", ".jsonl"):
+        return "table"
+    if path.suffix == ".json":
+        return "label-studio"
+    if path.is_dir():
+        return "dataset" if (path / "dataset.json").exists() else "hugging-face"
+    raise BadImport(str(path), [f"cannot tell the format; name it: {', '.join(FORMATS)}"])
+
+
+def read_judgements(
+    path: str | Path,
+    format: Format | None = None,  # noqa: A002 - what the command line calls it
+    *,
+    rename: Mapping[str, str] | None = None,
+    encoding: str = "utf-8-sig",
+) -> pd.DataFrame:
+    """Read judgements as the long table. format: guessed from the path unless given; `rename` and `encoding` are
+    for tables. Raises BadImport naming the file and the row."""
+    kind = format or guess_format(path)
+    if kind == "table":
+        return read_table(path, rename=rename, encoding=encoding)
+    if kind == "label-studio":
+        return read_label_studio(path)[0]
+    if kind == "hugging-face":
+        return read_hugging_face(path)
+    return read_dataset_judgements(path)
+
+
+def write_judgements(
+    judgements: pd.DataFrame,
+    path: str | Path,
+    format: Format | None = None,  # noqa: A002 - what the command line calls it
+    *,
+    name: str = "judgements",
+    question: str = "",
+    urls: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write judgements; returns what the format could not hold, one line each. Data sets: `write_dataset_folder`."""
+    kind = format or guess_format(path)
+    if kind == "table":
+        write_table(judgements, path)
+        return []
+    if kind == "label-studio":
+        return write_label_studio(judgements, path, urls=urls)
+    if kind == "hugging-face":
+        write_hugging_face(judgements, path, name=name, question=question)
+        return []
+    raise BadImport(str(path), ["a data set holds targets too: write_dataset_folder writes it"])

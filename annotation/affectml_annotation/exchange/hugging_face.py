@@ -1,0 +1,45 @@
+"""A folder that Hugging Face `datasets` loads: Parquet files and a README.md whose header says which."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from affectml_annotation.errors import BadImport
+from affectml_annotation.exchange._files import new_folder, write_parquet, write_text
+from affectml_annotation.exchange.columns import for_files, from_files
+
+CARD = """---
+pretty_name: {name}
+configs:
+- config_name: judgements
+  default: true
+  data_files:
+  - split: train
+    path: data/judgements-*.parquet
+---
+# {name}
+
+One row per judgement: what one person said of one image. Question: {question}
+
+`kind` is labels, none (none of the labels applies; an answer), unsure, skip or flag. `train` is the name that the
+format wants; it holds every judgement.
+"""
+
+
+def write_hugging_face(judgements: pd.DataFrame, folder: str | Path, *, name: str, question: str) -> None:
+    """Write a new folder for `datasets.load_dataset(FOLDER)`; it holds every column. Raises BadImport if taken."""
+    folder = Path(folder)
+    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
+        raise BadImport(str(folder), ["exists already; name a new folder"])
+    with new_folder(folder) as fresh:
+        write_parquet(fresh / "data" / "judgements-00000-of-00001.parquet", for_files(judgements))
+        write_text(fresh / "README.md", CARD.format(name=name, question=question))
+
+
+def read_hugging_face(folder: str | Path) -> pd.DataFrame:
+    """Read the Parquet files under such a folder's data/, in the order of their names."""
+    folder = Path(folder)
+    files = sorted(folder.glob("data/*.parquet"))
+    if not files:
+        raise BadImport(str(folder), ["no data/*.parquet in it"])
+    return from_files(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True), str(folder))

@@ -1,0 +1,182 @@
+"""Label Studio's JSON: tasks with image-level choices, annotations and predictions, both ways.
+
+What it holds: labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times,
+annotators, and as further results of ours: unsure and flag, notes, valence, arousal, round. What it cannot hold:
+intensities, suggestions_visible and the purpose of an assignment; `write_label_studio` says so where they occur.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import pandas as pd
+
+from affectml_annotation.errors import BadImport
+from affectml_annotation.exchange._files import write_json
+from affectml_annotation.exchange.columns import for_files, from_files, time_text
+
+CHOICES, KIND, IMAGE = "labels", "answer", "image"
+PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")
+CANNOT_HOLD = ("intensities", "suggestions_visible", "purpose")
+
+
+def labelling_config(labels: Sequence[str]) -> str:
+    """The labelling interface, to paste into Label Studio, that fits what `write_label_studio` writes."""
+    choices = "".join(f"\n    <Choice value={quoteattr(label)}/>" for label in labels)
+    return (
+        f'<View>\n  <Image name="{IMAGE}" value="$image"/>\n'
+        f'  <Choices name="{CHOICES}" toName="{IMAGE}" choice="multiple">{choices}\n  </Choices>\n'
+        f'  <Choices name="{KIND}" toName="{IMAGE}" choice="single">\n    <Choice value="unsure"/>\n'
+        f'    <Choice value="flag"/>\n  </Choices>\n  <TextArea name="note" toName="{IMAGE}"/>\n'
+        f'  <Number name="valence" toName="{IMAGE}"/>\n  <Number name="arousal" toName="{IMAGE}"/>\n'
+        f'  <Number name="round" toName="{IMAGE}"/>\n</View>\n'
+    )
+
+
+def write_label_studio(
+    judgements: pd.DataFrame,
+    path: str | Path,
+    *,
+    urls: Mapping[str, str] | None = None,
+    predictions: pd.DataFrame | None = None,
+) -> list[str]:
+    """Write tasks with their annotations and predictions; returns what could not be held, one line each.
+
+    urls: image to what Label Studio shows (default: the image's id). predictions: image_id, model, score, labels.
+    """
+    table = for_files(judgements)
+    lost = [
+        f"{name}: Label Studio has no place for it"
+        for name in CANNOT_HOLD
+        if name in table and (name != "suggestions_visible" or table[name].any())
+    ]
+    if "at" in table:
+        table["at"] = time_text(table["at"])
+    tasks: dict[str, dict[str, Any]] = {}
+
+    def task(image_id: str) -> dict[str, Any]:
+        data = {"image": (urls or {}).get(image_id, image_id), "image_id": image_id}
+        return tasks.setdefault(image_id, {"data": data, "annotations": [], "predictions": []})
+
+    for row in table.to_dict("records"):
+        task(str(row["image_id"]))["annotations"].append(_annotation(row))
+    if predictions is not None:
+        for row in predictions.to_dict("records"):
+            task(str(row["image_id"]))["predictions"].append({
+                "model_version": row["model"],
+                "score": None if pd.isna(row["score"]) else float(row["score"]),
+                "result": _choices(CHOICES, list(row["labels"])),
+            })  # fmt: skip
+    write_json(Path(path), list(tasks.values()))
+    return lost
+
+
+def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
+    result = _choices(CHOICES, row["labels"]) if row["labels"] else []
+    if row["kind"] in ("unsure", "flag"):
+        result += _choices(KIND, [row["kind"]])
+    if _there(row, "note"):
+        result.append(_result("note", "textarea", {"text": [row["note"]]}))
+    for name in ("valence", "arousal"):
+        if _there(row, name):
+            result.append(_result(name, "number", {"number": float(row[name])}))
+    if row["round"] != 1:
+        result.append(_result("round", "number", {"number": int(row["round"])}))
+    found: dict[str, Any] = {
+        "completed_by": {"email": row["annotator_id"]},
+        "was_cancelled": row["kind"] == "skip",
+        "result": result,
+    }
+    for name, theirs in (("event_id", "unique_id"), ("seconds", "lead_time"), ("at", "created_at")):
+        if _there(row, name):
+            found[theirs] = row[name]
+    return found
+
+
+def _there(row: Mapping[Any, Any], name: str) -> bool:
+    return name in row and not pd.isna(row[name])
+
+
+def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"from_name": name, "to_name": IMAGE, "type": kind, "value": value}
+
+
+def _choices(name: str, chosen: list[str]) -> list[dict[str, Any]]:
+    return [_result(name, "choices", {"choices": list(chosen)})]
+
+
+def read_label_studio(
+    path: str | Path, *, image_key: str | None = None, from_name: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read Label Studio's JSON export: (judgements, predictions).
+
+    image_key: of `data`, what names the image (default: image_id, else image). from_name: the control that holds
+    the labels, needed where a task has several controls of choices that are not ours. Raises BadImport
+    naming the task.
+    """
+    path = Path(path)
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadImport(str(path), [f"not readable as Label Studio's JSON ({error})"]) from None
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
+        raise BadImport(str(path), ["expected a list of tasks with `data`; export as JSON, not JSON_MIN or CSV"])
+    rows, predicted = [], []
+    for number, task in enumerate(tasks):
+        where = f"task {task.get('id', number)}"
+        keys = [image_key] if image_key else ["image_id", "image"]
+        image_id = next((task["data"][key] for key in keys if task["data"].get(key)), None)
+        if image_id is None:
+            raise BadImport(
+                str(path), [f"{where}: data has no {' or '.join(keys)} (it has: {', '.join(task['data'])})"]
+            )
+        rows += [
+            {"image_id": image_id, **_judgement(annotation, from_name, f"{path}: {where}")}
+            for annotation in task.get("annotations", [])
+        ]
+        for prediction in task.get("predictions", []):
+            if isinstance(prediction, dict):
+                said = _read_results(prediction.get("result", []), from_name, f"{path}: {where}")
+                predicted.append((image_id, prediction.get("model_version"), prediction.get("score"), said["labels"]))
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["image_id", "annotator_id", "labels"]
+    table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+    return from_files(table, str(path)), pd.DataFrame(predicted, columns=list(PREDICTION_COLUMNS))
+
+
+def _judgement(annotation: Mapping[str, Any], from_name: str | None, where: str) -> dict[str, Any]:
+    by = annotation.get("completed_by")
+    if isinstance(by, dict):
+        by = by.get("email") or by.get("id")
+    found = _read_results(annotation.get("result", []), from_name, where)
+    found["annotator_id"] = None if by is None else str(by)
+    if annotation.get("was_cancelled"):
+        found |= {"kind": "skip", "labels": []}
+    for name, theirs in (("event_id", "unique_id"), ("seconds", "lead_time"), ("at", "created_at")):
+        if annotation.get(theirs) is not None:
+            found[name] = annotation[theirs]
+    return found
+
+
+def _read_results(results: Sequence[Mapping[str, Any]], from_name: str | None, where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"labels": [], "round": 1}
+    controls = set()
+    for result in results:
+        name, value = result.get("from_name"), result.get("value", {})
+        if "choices" in value and name == KIND and from_name != KIND:
+            found["kind"] = value["choices"][0]
+        elif "choices" in value and from_name in (None, name):
+            controls.add(name)
+            found["labels"] = [*found["labels"], *value["choices"]]
+        elif name in ("valence", "arousal", "round") and "number" in value:
+            found[name] = value["number"]
+        elif name == "note" and "text" in value:
+            found["note"] = " ".join(value["text"]) if isinstance(value["text"], list) else value["text"]
+    if len(controls) > 1:
+        names = ", ".join(sorted(map(str, controls)))
+        raise BadImport(where, [f"choices under several controls ({names}); name the one with the labels (from_name)"])
+    found.setdefault("kind", "labels" if found["labels"] else "none")
+    if found["kind"] not in ("labels", "none"):
+        found["labels"] = []
+    return found

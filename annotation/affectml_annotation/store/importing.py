@@ -1,0 +1,128 @@
+"""Taking a whole file of judgements into the store: all of it or nothing, and never twice."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pandas as pd
+import sqlalchemy as sa
+
+from affectml_annotation.errors import BadImport, StoreError
+from affectml_annotation.exchange.checking import import_problems
+from affectml_annotation.store import setup
+from affectml_annotation.store.schema import (
+    annotator,
+    answer,
+    assignment,
+    event,
+    image,
+    imported,
+    now_ms,
+    round_,
+    slot,
+)
+
+ROWS_AT_ONCE = 10_000
+
+
+def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: str, sha256: str, invite: bool) -> int:
+    """Add every row as an answer of its own; returns how many. Raises BadImport with every bad row."""
+    before = connection.execute(sa.select(imported).where(imported.c.sha256 == sha256)).one_or_none()
+    if before is not None:
+        when = pd.Timestamp(before.at, unit="ms").isoformat(timespec="minutes")
+        raise StoreError(f"{name}: imported already, as {before.name} on {when}Z ({before.rows} rows)")
+    settings = setup.read_settings(connection)
+    position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
+    if invite:
+        setup.invite(connection, sorted(set(table["annotator_id"].dropna()) - {""}), {})
+    people = set(connection.scalars(sa.select(annotator.c.annotator_id)))
+    problems = import_problems(table, settings.labels, images=position, annotators=people)
+    problems += _clashes(connection, table)
+    if problems:
+        raise BadImport(name, problems)
+    now = now_ms()
+    places = dict.fromkeys(people, 0) | {
+        row.annotator_id: row.last + 1
+        for row in connection.execute(
+            sa.select(assignment.c.annotator_id, sa.func.max(assignment.c.place).label("last")).group_by(
+                assignment.c.annotator_id
+            )
+        )
+    }
+    events, answers, assignments = [], [], []
+    taken: dict[tuple[int, int], int] = {}
+    held = _held(connection)
+    for number, row in enumerate(table.astype(object).where(table.notna(), None).to_dict("records")):
+        event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
+        key = (row["annotator_id"], int(row["round"]), row["image_id"])
+        at = position[row["image_id"]]
+        events.append(_event(row, event_id, key, now, name))
+        answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
+                       | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
+        if (key[0], key[1], at) in held:
+            connection.execute(
+                assignment.update()
+                .where(assignment.c.annotator_id == key[0], assignment.c.round == key[1], assignment.c.position == at)
+                .values(answered_at=now)
+            )
+            continue
+        purpose = row.get("purpose") or "task"
+        counts = purpose in ("task", "discussion")
+        assignments.append({
+            "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
+            "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
+            "holds_slot": counts, "claimed_at": now, "lease_until": now, "answered_at": now,
+        })  # fmt: skip
+        places[key[0]] += 1
+        taken[key[1], at] = taken.get((key[1], at), 0) + counts
+    for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            connection.execute(destination.insert(), rows[start : start + ROWS_AT_ONCE])
+    if taken:
+        connection.execute(
+            slot.update()
+            .where(slot.c.round == sa.bindparam("r"), slot.c.position == sa.bindparam("p"))
+            .values(taken=slot.c.taken + sa.bindparam("more")),
+            [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())],
+        )
+    connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
+    return len(table)
+
+
+def _held(connection: sa.Connection) -> set[tuple[str, int, int]]:
+    rows = connection.execute(sa.select(assignment.c.annotator_id, assignment.c.round, assignment.c.position))
+    return {(row.annotator_id, row.round, row.position) for row in rows}
+
+
+def _clashes(connection: sa.Connection, table: pd.DataFrame) -> list[str]:
+    """Rows whose round there is not, or that the store has an answer or an event for."""
+    rounds = set(connection.scalars(sa.select(round_.c.number)))
+    there = {
+        (row.annotator_id, row.round, row.image_id)
+        for row in connection.execute(sa.select(answer.c.annotator_id, answer.c.round, answer.c.image_id))
+    }
+    known = set(connection.scalars(sa.select(event.c.event_id)))
+    ids = table["event_id"] if "event_id" in table else [None] * len(table)
+    found = []
+    keys = zip(table["annotator_id"], table["round"], table["image_id"], ids, strict=True)
+    for row, (who, number, image_id, event_id) in enumerate(keys):
+        if number not in rounds:
+            found.append(f"row {row}: there is no round {number} in this task; open it first")
+        elif event_id is not None and event_id in known:
+            found.append(f"row {row}: event {event_id!r} is in the store already")
+        elif (who, number, image_id) in there:
+            found.append(f"row {row}: {who!r} has answered image {image_id!r} in round {number} already")
+    return found
+
+
+def _event(row: Mapping[Any, Any], event_id: str, key: tuple[str, int, str], now: int, source: str) -> dict[str, Any]:
+    strengths = row.get("intensities")
+    at = row.get("at")
+    return {
+        "event_id": event_id, "annotator_id": key[0], "round": key[1], "image_id": key[2], "kind": row["kind"],
+        "labels": list(row["labels"]), "intensities": None if strengths is None else list(strengths),
+        "valence": row.get("valence"), "arousal": row.get("arousal"), "note": row.get("note"),
+        "suggestions_visible": bool(row.get("suggestions_visible")), "seconds": row.get("seconds"),
+        "at": now if at is None else at.value // 1_000_000, "received_at": now, "base_revision": 0,
+        "status": "accepted", "revision": 1, "context": None, "source": source,
+    }  # fmt: skip

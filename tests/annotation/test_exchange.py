@@ -1,0 +1,259 @@
+"""Files in and out: round trips lose nothing the format can hold, and bad files are refused row by row."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectml.data import Dataset
+from affectml_annotation import (
+    BadImport,
+    LabelStore,
+    StoreError,
+    TaskSettings,
+    aggregate,
+    import_problems,
+    read_judgements,
+    write_judgements,
+)
+from affectml_annotation.exchange.dataset_folder import write_dataset_folder
+from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio, write_label_studio
+
+LABELS = ("awe", "fear", "joy")
+TASK = TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, name="feelings")
+
+
+def full() -> pd.DataFrame:
+    """One row of each kind, with everything a judgement can have."""
+    return pd.DataFrame({
+        "event_id": [f"e{n}" for n in range(5)],
+        "image_id": ["a", "a", "b", "b", "c"],
+        "annotator_id": ["u", "v", "u", "v", "zoë"],
+        "round": [1, 2, 1, 1, 1],
+        "kind": ["labels", "none", "unsure", "skip", "flag"],
+        "labels": [["awe", "joy"], [], [], [], []],
+        "intensities": [[2.0, None], None, None, None, None],
+        "valence": [0.25, np.nan, np.nan, np.nan, np.nan],
+        "arousal": [-0.5, np.nan, np.nan, np.nan, np.nan],
+        "suggestions_visible": [False, True, False, False, False],
+        "seconds": [3.125, 2.0, np.nan, 1.0, 9.0],
+        "at": pd.to_datetime(["2026-01-05T09:00:00.125Z"] * 5).astype("datetime64[ms, UTC]"),
+        "note": [None, None, None, None, 'does "not" load, | at all'],
+        "purpose": ["task", "second", "task", "check", "task"],
+    }).astype({"note": "str"})  # fmt: skip
+
+
+def plain(table: pd.DataFrame) -> list[dict]:
+    clean = table.astype(object).where(table.notna(), None)
+    return clean.to_dict("records")
+
+
+@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "hub"])
+def test_a_round_trip_loses_nothing(tmp_path, name):
+    format_ = "hugging-face" if name == "hub" else None
+    assert write_judgements(full(), tmp_path / name, format_) == []
+    again = read_judgements(tmp_path / name)
+    assert list(again.columns) == list(full().columns)
+    assert plain(again) == plain(full())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_label_studio_keeps_what_it_can_and_says_what_it_cannot(tmp_path):
+    lost = write_label_studio(full(), tmp_path / "ls.json", urls={"a": "https://example.org/a.jpg"})
+    assert [line.split(":")[0] for line in lost] == ["intensities", "suggestions_visible", "purpose"]
+    again, predictions = read_label_studio(tmp_path / "ls.json")
+    held = [c for c in full().columns if c not in ("intensities", "suggestions_visible", "purpose")]
+    assert plain(again[held]) == plain(full()[held])
+    assert predictions.empty
+
+
+def test_label_studio_predictions_go_both_ways(tmp_path):
+    predictions = pd.DataFrame(
+        {"image_id": ["a", "z"], "model": ["m1", "m1"], "score": [0.5, np.nan], "labels": [["awe"], []]}
+    )
+    write_label_studio(full(), tmp_path / "ls.json", predictions=predictions)
+    again = read_label_studio(tmp_path / "ls.json")[1]
+    assert again.astype(object).where(again.notna(), None).to_numpy().tolist() == [
+        ["a", "m1", 0.5, ["awe"]], ["z", "m1", None, []],
+    ]  # fmt: skip
+    assert '<Choice value="fear"/>' in labelling_config(LABELS)
+
+
+def test_label_studio_exports_of_others_are_read(tmp_path):
+    """As Label Studio itself writes them: numeric annotators, a control by any name, an empty result."""
+    said = {"from_name": "emotion", "to_name": "img", "type": "choices", "value": {"choices": ["joy", "awe"]}}
+    tasks = [
+        {"id": 7, "data": {"image": "/data/upload/1.jpg"}, "predictions": [], "annotations": [
+            {"completed_by": 3, "was_cancelled": False, "lead_time": 4.2, "created_at": "2026-02-01T10:00:00.000000Z",
+             "result": [said]},
+            {"completed_by": {"id": 4, "email": "v@example.org"}, "was_cancelled": False, "result": []},
+            {"completed_by": 5, "was_cancelled": True, "result": []},
+        ]},
+    ]  # fmt: skip
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps(tasks))
+    table = read_judgements(path)
+    assert table["annotator_id"].tolist() == ["3", "v@example.org", "5"]
+    assert table["kind"].tolist() == ["labels", "none", "skip"]
+    assert table["labels"].tolist() == [["joy", "awe"], [], []]
+    assert table["image_id"].unique().tolist() == ["/data/upload/1.jpg"]
+    second = {"from_name": "style", "to_name": "img", "type": "choices", "value": {"choices": ["oil"]}}
+    tasks[0]["annotations"][0]["result"].append(second)
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(BadImport, match=r"task 7.*several controls.*emotion, style"):
+        read_judgements(path)
+    assert read_label_studio(path, from_name="emotion")[0]["labels"].tolist()[0] == ["joy", "awe"]
+
+
+NAMES = st.text("xyz\"',;\n é", min_size=1, max_size=4)
+ROWS = st.tuples(st.sampled_from("abc"), NAMES, st.sets(st.sampled_from(LABELS)))
+
+
+@given(st.lists(ROWS, unique_by=lambda row: row[:2], max_size=6))
+def test_any_names_survive_csv_and_jsonl(tmp_path_factory, rows):
+    table = pd.DataFrame({
+        "image_id": [row[0] for row in rows], "annotator_id": [row[1] for row in rows], "round": 1,
+        "kind": ["labels" if row[2] else "none" for row in rows], "labels": [sorted(row[2]) for row in rows],
+    })  # fmt: skip
+    folder = tmp_path_factory.mktemp("files")
+    for name in ("j.csv", "j.jsonl"):
+        if rows:
+            write_judgements(table, folder / name)
+            assert plain(read_judgements(folder / name)) == plain(table)
+
+
+def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
+    path = tmp_path / "theirs.csv"
+    path.write_text("picture,who,labels\na.jpg,u,awe|joy\na.jpg,v,\n")
+    table = read_judgements(path, rename={"picture": "image_id", "who": "annotator_id"})
+    assert table["kind"].tolist() == ["labels", "none"]
+    assert table["round"].tolist() == [1, 1]
+    with pytest.raises(BadImport, match=r"no column image_id \(columns: picture, who, labels\)"):
+        read_judgements(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "x.csv",
+            "image_id,annotator_id,labels\na,zo\u00eb,awe\n".encode("latin-1"),
+            "not utf-8-sig text.*name its encoding",
+        ),
+        ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "row 0: seconds 'fast' is no number"),
+        ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "row 0: at 'yesterday' is no time"),
+        ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
+        ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
+        ("x.jsonl", b"[1]\n", "line 1: expected an object"),
+        ("x.json", b"{}", "expected a list of tasks"),
+        ("x.json", b'[{"data": {"text": "hi"}}]', "data has no image_id or image"),
+        ("x.parquet", b"PAR1", "not readable"),
+        ("x.txt", b"", "cannot tell the format"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(BadImport, match=words):
+        read_judgements(path)
+
+
+def test_another_encoding_can_be_named(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("image_id,annotator_id,labels\na,zoë,awe\n".encode("latin-1"))
+    assert read_judgements(path, encoding="latin-1")["annotator_id"].tolist() == ["zoë"]
+
+
+def test_every_bad_row_is_named():
+    table = full().drop(columns=["intensities"])
+    table["labels"] = [["awe", "joyful"], ["awe"], [], [], []]
+    table["at"] = pd.Timestamp("2036-01-01", tz="UTC")
+    table.loc[4, ["image_id", "annotator_id", "kind"]] = ["a", "u", "none"]
+    table.loc[3, "event_id"] = "e2"
+    found = import_problems(
+        table, LABELS, images={"a", "b"}, annotators={"u"}, now=pd.Timestamp("2036-01-01", tz="UTC")
+    )
+    assert [line.split(":")[0] for line in found] == ["row 0", "row 1", "row 1", "row 3", "row 3", "row 4"]
+    assert "did you mean 'joy'" in found[0]
+    assert "kind 'none' with 1 labels" in found[1]
+    assert "'v' was not invited" in found[2]
+    assert "event_id 'e2' again" in found[4]
+    assert "same person, image and round" in found[5]
+    late = import_problems(full(), LABELS, now=pd.Timestamp("2025-01-01", tz="UTC"))
+    assert len(late) == 5
+    assert "lies in the future" in late[0]
+
+
+@pytest.fixture
+def store(database_url):
+    with LabelStore(database_url) as opened:
+        opened.init_task(TASK, ["a", "b", "c"])
+        yield opened
+
+
+def test_an_import_is_all_or_nothing(store, tmp_path):
+    bad = full().drop(columns="intensities").assign(labels=[["joyful"], [], [], [], []], round=[1, 7, 1, 1, 1])
+    write_judgements(bad, tmp_path / "bad.parquet")
+    with pytest.raises(BadImport, match=r"2 problems, nothing was imported: row 0: no label 'joyful'.*no round 7"):
+        store.import_file(tmp_path / "bad.parquet", invite=True)
+    assert store.events().empty
+    assert store.annotators().empty
+
+
+def test_a_file_is_imported_once_and_comes_back_as_it_was(store, tmp_path):
+    write_judgements(full(), tmp_path / "j.parquet")
+    with pytest.raises(BadImport, match="row 4: 'zoë' was not invited"):
+        store.invite(["u", "v"])
+        store.import_file(tmp_path / "j.parquet")
+    assert store.import_file(tmp_path / "j.parquet", invite=True) == 5
+    again = store.judgements()
+    assert plain(again[list(full().columns)]) == plain(full())
+    with pytest.raises(StoreError, match=r"imported already, as j.parquet"):
+        store.import_file(tmp_path / "j.parquet")
+    write_judgements(full().drop(columns="event_id"), tmp_path / "k.csv")
+    with pytest.raises(BadImport, match="5 problems.*'u' has answered image 'a' in round 1 already"):
+        store.import_file(tmp_path / "k.csv")
+    assert store.progress().answered == 3  # a check does not count
+    assert [c.image_id for c in store.claim("u", 5)] == ["c"]
+
+
+def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
+    images = pd.DataFrame({"image_id": ["a", "b", "c"], "file": ["x/a.png", "b.png", "c.png"]})
+    for file in images["file"]:
+        (tmp_path / "pictures" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pictures" / file).write_bytes(b"png")
+    targets = {"feelings": aggregate(full(), LABELS), "sets": aggregate(full(), LABELS, "posterior")}
+    notes = write_dataset_folder(tmp_path / "out", TASK, images, full(), targets, images_root=tmp_path / "pictures")
+    assert notes == []
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.meta.question == TASK.question
+    assert set(dataset.meta.targets) == {"feelings", "sets"}
+    assert dataset.target("feelings").image_id.tolist() == ["a"]
+    assert dataset.image_path("x/a.png").is_file()
+    assert plain(read_judgements(tmp_path / "out")) == plain(full())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]
+
+
+def test_an_existing_data_set_gains_judgements_and_keeps_the_rest(tmp_path):
+    images = pd.DataFrame({"image_id": ["a", "b", "c"]})
+    first = {"old": aggregate(full(), LABELS)}
+    write_dataset_folder(tmp_path / "out", TASK, images, full(), first)
+    again = write_dataset_folder(tmp_path / "out", TASK, images, full(), {"new": aggregate(full(), LABELS, "smoothed")})
+    assert again == ["annotations.parquet was replaced"]
+    assert set(Dataset.open(tmp_path / "out").meta.targets) == {"old", "new"}
+    other = TaskSettings(labels=LABELS, question="What does the person show?", construct="expressed")
+    with pytest.raises(BadImport, match="holds evoked labels, the task asked for expressed"):
+        write_dataset_folder(tmp_path / "out", other, images, full(), first)
+    strange = full().assign(image_id="zzz", annotator_id=list("abcde"))
+    with pytest.raises(BadImport, match="has no image 'zzz'"):
+        write_dataset_folder(tmp_path / "out", TASK, images, strange, first)
+
+
+def test_a_failed_export_leaves_nothing_behind(tmp_path):
+    images = pd.DataFrame({"image_id": ["a"], "file": ["missing.png"]})
+    with pytest.raises(BadImport, match="no such image file"):
+        write_dataset_folder(tmp_path / "out", TASK, images, full(), {}, images_root=tmp_path)
+    assert list(tmp_path.iterdir()) == []
