@@ -1,34 +1,27 @@
-"""affectml import: folders, tables, OASIS and embeddings become data set folders."""
+"""affectml import: folders, tables, published sets and embeddings become data set folders."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Make a data set folder of your own images, labels or embeddings.")
+from affectml.cli._import_options import (
+    Construct,
+    Images,
+    Json,
+    Licence,
+    Map,
+    Name,
+    Out,
+    Question,
+    Source,
+    Strict,
+    Taxonomy,
+    show,
+)
+from affectml.cli.import_sets import COMMANDS
 
-Out = Annotated[Path, typer.Argument(help="Data set folder to write; must not exist yet.")]
-Taxonomy = Annotated[
-    str | None,
-    typer.Option(help="A built-in taxonomy or a YAML file.", show_default="inferred from the labels"),
-]
-Name = Annotated[str | None, typer.Option(help="The data set's name.", show_default="the source's name")]
-Construct = Annotated[
-    str,
-    typer.Option(help="What the labels are about: evoked, expressed, intended, or query (the search word)."),
-]
-Map = Annotated[
-    list[str] | None,
-    typer.Option("--map", metavar="FROM=TO", help="Rename a label; may be given several times."),
-]
-Question = Annotated[str, typer.Option(help="The question people were asked, word for word.")]
-Source = Annotated[str, typer.Option(help="Where the data come from.")]
-Licence = Annotated[str, typer.Option(help="The licence they are under.")]
-Images = Annotated[str, typer.Option(help="How images come in: copy or hardlink.")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at an image that cannot be used instead of leaving it out.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+app = typer.Typer(no_args_is_help=True, help="Make a data set folder of your own images, labels or embeddings.")
 
 
 @app.command()
@@ -52,7 +45,7 @@ def folder(
     mapping = parse_mapping(map_ or [])
     options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "images": images}
     about: dict[str, Any] = {"question": question, "source": source, "licence": licence}
-    _show(import_folder(path, out, mapping=mapping, strict=strict, **options, **about), json)
+    show(import_folder(path, out, mapping=mapping, strict=strict, **options, **about), json)
 
 
 @app.command()
@@ -126,7 +119,7 @@ def table(
     about: dict[str, Any] = {
         "name": name, "construct": construct, "question": question, "source": source, "licence": licence,
     }  # fmt: skip
-    _show(import_table(file, out, **labels, **files, **about), json)
+    show(import_table(file, out, **labels, **files, **about), json)
 
 
 @app.command()
@@ -140,7 +133,7 @@ def oasis(
     """Import OASIS (Kurdi, Lozano & Banaji 2017) as it is published: polarity and affect from means and SDs."""
     from affectml.importers import import_oasis
 
-    _show(import_oasis(path, out, images=images, strict=strict), json)
+    show(import_oasis(path, out, images=images, strict=strict), json)
 
 
 @app.command()
@@ -165,13 +158,8 @@ def embeddings(
     mapping = parse_mapping(map_ or [])
     options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "seed": seed}
     about: dict[str, Any] = {"question": question, "source": source, "licence": licence}
-    _show(ImportSummary.of(import_embeddings(file, out, csv=csv, mapping=mapping, **options, **about)), json)
+    show(ImportSummary.of(import_embeddings(file, out, csv=csv, mapping=mapping, **options, **about)), json)
 
 
-def _show(summary: Any, as_json: bool) -> None:
-    from affectml.cli._print import print_json, print_table
-
-    if as_json:
-        print_json(summary.to_json())
-    else:
-        print_table(f"imported {summary.name}", ("what", "value"), summary.rows(), numbers=False)
+for _command in COMMANDS:
+    app.command()(_command)

@@ -36,7 +36,6 @@ def show(
 ) -> None:
     """Show a taxonomy, or with --to where each label goes, why, and what else was possible."""
     from affectml.cli._print import print_json, print_table
-    from affectml.importers import parse_mapping
     from affectml.taxonomies import describe, get_taxonomy, mapping
 
     if to is None:
@@ -51,6 +50,8 @@ def show(
             "labels", columns, [_label(label, entry) for label, entry in content["labels"].items()], numbers=False
         )
         return
+    from affectml.importers import parse_mapping
+
     found = mapping(name, to, drop=drop, **parse_mapping(choose or [], option="--choose"))
     if json:
         print_json(found.to_dict())

@@ -1,5 +1,6 @@
 """Bringing image files into a data set: is it an image, may it be named so, copy or link it."""
 
+import math
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 _UNUSUAL = re.compile(r"^[/.]|[\\:\0]|\.\.|//|/\./|/$")
 
 Placement = Literal["copy", "hardlink", "none"]
+Box = tuple[float, float, float, float]
 
 
 def check_placement(images: str, allowed: Sequence[str] = get_args(Placement)) -> None:
@@ -80,29 +82,56 @@ def file_in_dataset(name: str) -> str:
 
 
 def place_images(
-    sources: Sequence[Path | None], files: Sequence[str | None], folder: Path, how: str
+    sources: Sequence[Path | None],
+    files: Sequence[str | None],
+    folder: Path,
+    how: str,
+    boxes: Sequence[Box | None] | None = None,
 ) -> list[str | None]:
     """Bring each source to `folder`/file by copying or linking; returns each one's problem, or None.
 
-    A row without a source (only a url) has no problem and brings nothing. A link that the file system
-    refuses (another disk) becomes a copy.
+    A row without a source (only a url) has no problem and brings nothing; rows may share a file. A link that the
+    file system refuses (another disk) becomes a copy. boxes: the part of each image to keep, None for all of it.
     """
     problems: list[str | None] = []
     made: set[Path] = set()
-    pairs = zip(sources, files, strict=True)
-    for source, file in track(pairs, "bringing in images", len(sources), "images"):
+    done: dict[Path, str | None] = {}
+    rows = zip(sources, files, boxes or [None] * len(sources), strict=True)
+    for source, file, box in track(rows, "bringing in images", len(sources), "images"):
         if source is None or file is None:
             problems.append(None)
             continue
-        problem = problem_with(source)
-        problems.append(problem)
-        if problem is None:
-            target = folder / file
-            if target.parent not in made:
+        target = folder / file
+        if target not in done:
+            done[target] = problem_with(source)
+            if target.parent not in made and done[target] is None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 made.add(target.parent)
-            _bring(source, target, how)
+            if done[target] is None and box is not None:
+                done[target] = _crop(source, target, box)
+            elif done[target] is None:
+                _bring(source, target, how)
+        problems.append(done[target])
     return problems
+
+
+def _crop(source: Path, target: Path, box: Box) -> str | None:
+    """Save the part of an image inside box (left, top, right, bottom, in pixels), cut at the image's edges."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=_FORMATS) as image:
+                left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
+                right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
+                if right <= left or bottom <= top:
+                    return "the person's box lies outside the image"
+                part = image.convert("RGB").crop((left, top, right, bottom))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"not readable as an image ({type(error).__name__})"
+    part.save(target, format="JPEG", quality=95, subsampling=0)
+    return None
 
 
 def _bring(source: Path, target: Path, how: str) -> None:

@@ -39,12 +39,14 @@ class Table:
         return Table(self.path, frame, self.place[rows], self.unit, self.notes)
 
 
-def read_table(path: str | Path, *, encoding: str = "utf-8", separator: str | None = None) -> Table:
+def read_table(
+    path: str | Path, *, encoding: str = "utf-8", separator: str | None = None, first: str | None = None
+) -> Table:
     """Read a CSV, TSV or Parquet file; the content decides which, not the suffix.
 
     encoding: of a text file; a UTF-8 byte-order mark is taken off. separator: one character; found from the
     header unless given. Headers lose spaces, brackets and quotes around them; a
-    column without a name (a written index) is left out. Raises BadInput naming the
+    column without a name (a written index) is left out, unless `first` names the first one. Raises BadInput naming the
     line: another encoding, a row with more or fewer cells than the header, a header given twice or absent.
     """
     file = Path(path)
@@ -54,7 +56,7 @@ def read_table(path: str | Path, *, encoding: str = "utf-8", separator: str | No
         raise BadInput(f"{file} is a folder, not a table; `affectml import folder` takes a folder per label")
     with file.open("rb") as handle:
         parquet = handle.read(4) == b"PAR1"
-    return _read_parquet(file) if parquet else _read_text(file, encoding, separator)
+    return _read_parquet(file) if parquet else _read_text(file, encoding, separator, first)
 
 
 def _read_parquet(file: Path) -> Table:
@@ -86,7 +88,7 @@ def _decode(file: Path, encoding: str) -> str:
         ) from None
 
 
-def _read_text(file: Path, encoding: str, separator: str | None) -> Table:
+def _read_text(file: Path, encoding: str, separator: str | None, first: str | None = None) -> Table:
     text = _decode(file, encoding).replace("\r\n", "\n").replace("\r", "\n")
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:
@@ -128,6 +130,7 @@ def _read_text(file: Path, encoding: str, separator: str | None) -> Table:
         raise BadInput(f"{file}: a header and no rows")
     columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
     names = _headers([column[0] for column in columns], file)
+    names[0] = names[0] or first or ""
     frame = pd.DataFrame(
         {name: pd.Series(column[1:], dtype=object) for name, column in zip(names, columns, strict=True) if name}
     )

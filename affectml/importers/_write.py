@@ -9,7 +9,7 @@ import pandas as pd
 from affectml._files import new_folder
 from affectml.data import DatasetMeta, check_new, write_dataset
 from affectml.errors import BadInput
-from affectml.importers._images import place_images
+from affectml.importers._images import Box, place_images
 from affectml.importers._summary import ImportSummary
 
 
@@ -19,7 +19,7 @@ class Draft:
 
     images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file.
     targets: the tables, by name. skipped: for each reason, what was left out. people_named: whether
-    annotator_id tells people apart.
+    annotator_id tells people apart. boxes: the part of each row's image to keep, None for all of it.
     """
 
     meta: DatasetMeta
@@ -29,6 +29,7 @@ class Draft:
     annotations: pd.DataFrame | None = None
     skipped: dict[str, list[str]] = field(default_factory=dict)
     people_named: bool = True
+    boxes: list[Box | None] | None = None
 
 
 def target_file(name: str) -> str:
@@ -50,7 +51,7 @@ def write_draft(draft: Draft, out: str | Path, *, images: str, strict: bool, whe
         table, targets, annotations = draft.images, dict(draft.targets), draft.annotations
         if images != "none" and "file" in table.columns:
             files = [None if pd.isna(file) else str(file) for file in table["file"]]
-            problems = place_images(draft.sources, files, temporary, images)
+            problems = place_images(draft.sources, files, temporary, images, draft.boxes)
             bad = [row for row, problem in enumerate(problems) if problem is not None]
             if bad and (strict or len(bad) == len(table)):
                 raise BadInput(_unusable(bad, problems, draft.sources, len(table), where))

@@ -1,0 +1,165 @@
+"""FlickrLDL and TwitterLDL (Yang, Sun & Sun 2017): votes for Mikels' eight in space-separated text files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.data._targets import SUM_TOLERANCE
+from affectml.errors import BadInput
+from affectml.importers._native import (
+    MIKELS_WORDS,
+    About,
+    Found,
+    find,
+    finish,
+    image_table,
+    label_of,
+    locate,
+    native_root,
+    read_lines,
+    relative_names,
+    repeated,
+    unnamed,
+)
+from affectml.importers._summary import ImportSummary
+from affectml.taxonomies import get_taxonomy
+
+_FILES = {"train_ground_truth.txt": "train", "test_ground_truth.txt": "test", "ground_truth.txt": None}
+_SOURCE = "Yang, Sun & Sun 2017, Learning Visual Sentiment Distributions via Augmented Conditional Probability"
+
+
+def about_ldl(name: str) -> About:
+    """What is said of either set."""
+    return About(
+        name=name,
+        construct="evoked",
+        question="In our words: which one of the eight emotions does this image evoke in you?",
+        source=f"{_SOURCE} ({'FlickrLDL' if name == 'flickrldl' else 'TwitterLDL'})",
+    )
+
+
+def import_ldl(
+    path: str | Path,
+    out: str | Path,
+    about: About,
+    *,
+    columns: Sequence[str] | None,
+    name: str | None,
+    images: str,
+    strict: bool,
+) -> ImportSummary:
+    """Read {train,test}_ground_truth.txt, or one of them, or ground_truth.txt; the target is `distribution`.
+
+    columns: the eight emotions in the files' order, where a file has no header, or a wrong one. Whole numbers
+    are votes (one_choice where every row has equally many, else unknown); fractions are shares that sum to 1.
+    """
+    root = native_root(path, out, images)
+    taxonomy = get_taxonomy("mikels-8")
+    files = [(file, part) for wanted, part in _FILES.items() if (file := find(root, [wanted])) is not None]
+    if not files:
+        raise BadInput(f"{root}: none of {', '.join(_FILES)}; expected the set's text files beside a folder images")
+    order = None if columns is None else _order(columns, "--columns")
+    names, rows, where, splits = [], [], [], []
+    orders: list[str] = []
+    for file, part in files[:2]:
+        found_order, content = _read(file, order)
+        orders.append(", ".join(found_order))
+        at = [found_order.index(label) for label in taxonomy.labels]
+        for number, image, eight in content:
+            names.append(image)
+            rows.append([eight[i] for i in at])
+            where.append(f"{file}, line {number}")
+            splits.append(part)
+    ids = relative_names(names, root, where)
+    ids = [image.removeprefix("images/") for image in ids]
+    repeated(ids, where, "take one of the two out")
+    votes = np.array(rows, dtype=np.float64)
+    values, rule, note = _kind_of(votes, where)
+    folder = find(root, ["images", "image"], folder=True) or root
+    places = locate(ids, folder, str(files[0][0]), required=images != "none")
+    inner = [place.relative_to(folder).as_posix() for place in places]
+    columns_of: dict[str, Any] = {} if all(part is None for part in splits) else {"split": splits}
+    cast = votes.sum(axis=1) > 0
+    table = image_table(ids, inner, **columns_of)[cast].reset_index(drop=True)
+    found = Found(table, [place for place, on in zip(places, cast, strict=True) if on])
+    said = "given by the user (--columns)" if columns is not None else "taken from the header"
+    found.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}", note]
+    found.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
+    found.skipped["images that no row names"] = unnamed(places, folder) if images != "none" else []
+    content_table = pd.DataFrame(votes, columns=list(taxonomy.labels))
+    if values == "votes":
+        content_table = content_table.astype(np.int64)
+        content_table.insert(0, "n", content_table.sum(axis=1))
+    content_table.insert(0, "image_id", ids)
+    made_by = f"{values} in {' and '.join(file.name for file, _ in files[:2])}"
+    found.add(
+        "distribution", "distribution", content_table[cast], taxonomy, values=values, vote_rule=rule, made_by=made_by
+    )
+    return finish(found, about, out, name=name, images=images, strict=strict, where=str(root))
+
+
+def _order(words: Sequence[str], where: str) -> list[str]:
+    labels = [
+        label_of(word, MIKELS_WORDS, where, "name the eight emotions of Mikels in the file's order") for word in words
+    ]
+    if sorted(labels) != sorted(set(MIKELS_WORDS.values())):
+        raise BadInput(f"{where}: expected each of the eight emotions once, got {', '.join(words)}")
+    return labels
+
+
+def _read(file: Path, order: list[str] | None) -> tuple[list[str], list[tuple[int, str, list[float]]]]:
+    """The order of the columns and (line, image, eight numbers) of every row."""
+    lines = read_lines(file)
+    head = lines[0][1].split()
+    has_header = not _numbers(head[-8:]) or len(head) < 9
+    if not has_header and order is None:
+        raise BadInput(
+            f"{file}, line 1: no header names the columns, and published readers disagree on their order; "
+            "say it: --columns Amusement,Awe,..."
+        )
+    if order is None:
+        order = _order([word.strip("'\"[]") for word in head[-8:]], f"{file}, line 1")
+    content = []
+    for number, line in lines[has_header:]:
+        cells = line.replace("\t", " ").split(" ")
+        cells = [cell for cell in cells if cell]
+        values = _numbers(cells[-8:])
+        if len(cells) < 9 or values is None:
+            raise BadInput(f"{file}, line {number}: expected an image and eight numbers, but received {line[:80]!r}")
+        content.append((number, " ".join(cells[:-8]), values))
+    if not content:
+        raise BadInput(f"{file}: a header and no rows")
+    return order, content
+
+
+def _numbers(cells: list[str]) -> list[float] | None:
+    try:
+        values = [float(cell) for cell in cells]
+    except ValueError:
+        return None
+    return values if all(np.isfinite(values)) else None
+
+
+def _kind_of(votes: NDArray[np.float64], where: list[str]) -> tuple[str, str, str]:
+    sums = votes.sum(axis=1)
+    if (votes < 0).any():
+        row = int((votes < 0).any(axis=1).argmax())
+        raise BadInput(f"{where[row]}: a number is negative; expected votes or shares")
+    if (votes == np.round(votes)).all() and votes.max(initial=0) > 1:
+        people = np.unique(sums[sums > 0])
+        if len(people) == 1:
+            return "votes", "one_choice", f"{people[0]:.0f} votes in every row: one choice each"
+        return (
+            "votes",
+            "unknown",
+            f"between {people.min():.0f} and {people.max():.0f} votes in a row: vote rule unknown",
+        )
+    off = np.abs(sums - 1) > SUM_TOLERANCE
+    if off.any():
+        row = int(off.argmax())
+        raise BadInput(f"{where[row]}: expected whole votes or shares that sum to 1, but they sum to {sums[row]:.4g}")
+    return "shares", "unknown", "shares that sum to 1: vote rule unknown"

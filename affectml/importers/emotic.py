@@ -1,0 +1,218 @@
+"""EMOTIC (Kosti et al. 2017, 2019): what each person in a photograph seems to feel, in the set's own MATLAB file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affectml.errors import BadInput, did_you_mean
+from affectml.importers._native import About, Found, find, finish, native_root, need, relative_names
+from affectml.importers._summary import ImportSummary
+from affectml.taxonomies import get_taxonomy
+
+Answer = tuple[str | None, list[str]]  # an annotator, where the file names one, and the labels they chose
+_SPLITS = ("train", "val", "test")
+_AXES = ("valence", "arousal", "dominance")
+_RESPELT = {"disquitement": "disquietment", "doubt / confusion": "doubt/confusion"}
+_LAYOUT = "Annotations/Annotations.mat beside emotic/{ade20k,emodb_small,framesdb,mscoco}"
+_ABOUT = About(
+    name="emotic",
+    construct="expressed",
+    question="In our words: which of these 26 does the marked person seem to feel? Several may apply.",
+    source="Kosti, Alvarez, Recasens & Lapedriza 2017, 2019, EMOTIC (Emotions in Context)",
+    notes=(
+        "one row per marked person; group is the photograph, so that people of one photograph stay in one split",
+        "train has one annotator per person, val and test have several; sets are the set's own combined categories",
+        "valence, arousal and dominance are on 1 to 10, and come from other annotators than the categories",
+    ),
+)
+
+
+def import_emotic(
+    path: str | Path,
+    out: str | Path,
+    *,
+    region: str = "person",
+    name: str | None = None,
+    images: str = "copy",
+    strict: bool = False,
+) -> ImportSummary:
+    """Make a data set of EMOTIC: `path` holds Annotations/Annotations.mat and emotic/DATABASE/images.
+
+    One row per person. region: "person" cuts each person's box out of the photograph, "image" takes all of it.
+    Annotators' answers stay judgements (without names where the file has none); targets are `rates` from them and
+    `sets` over emotic-26, the file's combined categories. Columns: split, group (the photograph), the box in pixels,
+    gender and age as annotated, valence, arousal, dominance. The file is read by scipy and holds no Python objects.
+    Raises BadInput naming the photograph and the person.
+    """
+    root = native_root(path, out, images)
+    if region not in ("person", "image"):
+        raise BadInput(f"region: expected person or image, but received {region!r}")
+    file = need(root, "Annotations.mat", _LAYOUT)
+    folder = find(root, ["emotic"], folder=True) or root
+    rows, people = _read(file)
+    where = [f"{file}: {row['photo']}, person {row['person']}" for row in rows]
+    photos = relative_names([str(row.pop("photo")) for row in rows], folder, where)
+    numbers = [int(row.pop("person")) for row in rows]
+    boxes = [row.pop("box") for row in rows]
+    combined = [row.pop("combined") for row in rows]
+    ids = [f"{photo}#{number}" for photo, number in zip(photos, numbers, strict=True)]
+    again = pd.Index(ids).duplicated()
+    if again.any():
+        raise BadInput(f"{where[int(again.argmax())]}: stands in the file twice; take one out")
+    taxonomy = get_taxonomy("emotic-26")
+    annotations = _judgements(people, ids, where)
+    files = [f"images/{photo}" for photo in photos]
+    if region == "person":
+        files = [f"{file_.rpartition('.')[0]}-person{number}.jpg" for file_, number in zip(files, numbers, strict=True)]
+    table = pd.DataFrame(rows)
+    table.insert(0, "image_id", ids)
+    table.insert(1, "file", files)
+    table["group"] = photos
+    for at, side in enumerate(("left", "top", "right", "bottom")):
+        table[f"box_{side}"] = [box[at] for box in boxes]
+    sources = [folder / photo for photo in photos]
+    if images != "none" and not any(source.is_file() for source in dict.fromkeys(sources)):
+        raise BadInput(
+            f"{folder}: none of the photographs that {file.name} names is there (first: {photos[0]}); "
+            f"expected {_LAYOUT}, or take the labels alone: --images none"
+        )
+    found = Found(table, list(sources), annotations=annotations, boxes=boxes if region == "person" else None)
+    found.notes.append(f"each row is {'the box of one person' if region == 'person' else 'the whole photograph'}")
+    named = [who is not None for told in people for who, _ in told]
+    found.people_named = bool(named) and all(named)
+    if not found.people_named:
+        found.notes.append("the file does not name all annotators: they cannot be followed from person to person")
+    _add_targets(found, ids, combined, taxonomy, file.name)
+    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+
+
+def _add_targets(found: Found, ids: list[str], combined: list[list[str]], taxonomy: Any, file: str) -> None:
+    from affectml_annotation import count_votes
+
+    assert found.annotations is not None
+    votes = count_votes(found.annotations, taxonomy.labels)
+    rates = votes.table()
+    made_by = f"votes of the annotators in {file}"
+    found.add("rates", "rates", rates[rates["n"] > 0], taxonomy, values="votes", made_by=made_by)
+    at = {label: place for place, label in enumerate(taxonomy.labels)}
+    sets = np.zeros((len(ids), len(taxonomy)), dtype=np.int8)
+    for row, labels in enumerate(combined):
+        sets[row, [at[label] for label in labels]] = 1
+    content = pd.DataFrame(sets, columns=list(taxonomy.labels))
+    content.insert(0, "image_id", ids)
+    found.add("sets", "sets", content, taxonomy, values="indicator", made_by=f"combined categories in {file}")
+
+
+def _judgements(people: list[list[Answer]], ids: list[str], where: list[str]) -> pd.DataFrame:
+    events = []
+    for row, told in enumerate(people):
+        for number, (who, labels) in enumerate(told, start=1):
+            events.append(
+                {
+                    "event_id": f"{ids[row]}/{number}",
+                    "image_id": ids[row],
+                    "annotator_id": who or f"anonymous-{row + 1}-{number}",
+                    "round": 1,
+                    "kind": "labels" if labels else "none",
+                    "labels": labels,
+                }
+            )
+    table = pd.DataFrame(events, columns=["event_id", "image_id", "annotator_id", "round", "kind", "labels"])
+    again = table.duplicated(["image_id", "annotator_id"]).to_numpy()
+    if again.any():
+        row = ids.index(table["image_id"].iloc[int(again.argmax())])
+        raise BadInput(f"{where[row]}: one annotator answers twice; take one answer out")
+    return table
+
+
+def _read(file: Path) -> tuple[list[dict[str, Any]], list[list[Answer]]]:
+    """A row per person and, beside it, the answers of everybody who answered."""
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(file, simplify_cells=True)
+    except NotImplementedError:
+        raise BadInput(f"{file}: a MATLAB 7.3 file; save it in MATLAB with -v7, as it is published") from None
+    except Exception as error:  # scipy raises many kinds for a damaged file
+        raise BadInput(f"{file}: not a readable MATLAB file ({type(error).__name__}: {error})") from None
+    splits = [split for split in _SPLITS if split in content]
+    if not splits:
+        have = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
+        raise BadInput(f"{file}: none of train, val, test in it (it has: {have})")
+    rows: list[dict[str, Any]] = []
+    people: list[list[Answer]] = []
+    for split in splits:
+        for number, photo in enumerate(_many(content[split]), start=1):
+            where = f"{file}: {split}({number})"
+            for field_name in ("filename", "folder", "person"):
+                if not isinstance(photo, Mapping) or field_name not in photo:
+                    raise BadInput(f"{where}: no field {field_name!r}; expected filename, folder and person")
+            named = f"{photo['folder']}/{photo['filename']}"
+            for order, person in enumerate(_many(photo["person"]), start=1):
+                row, told = _person(person, f"{where} {named}, person {order}")
+                rows.append({"photo": named, "person": order, "split": split, **row})
+                people.append(told)
+    if not rows:
+        raise BadInput(f"{file}: no person in it")
+    return rows, people
+
+
+def _person(person: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[Answer]]:
+    box = np.asarray(person.get("body_bbox", []), dtype=np.float64).reshape(-1)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        raise BadInput(f"{where}: body_bbox: expected left, top, right, bottom, got {box.tolist()}")
+    told: list[Answer] = []
+    for answer in _many(person.get("annotations_categories")):
+        given = answer.get("categories") if isinstance(answer, Mapping) else answer
+        who = str(answer["worker_id"]) if isinstance(answer, Mapping) and answer.get("worker_id") else None
+        told.append((who, _labels(given, where)))
+    if not told:
+        raise BadInput(f"{where}: annotations_categories is empty; nobody said anything of this person")
+    given = person.get("combined_categories")
+    together = _labels(given, where) if given is not None else sorted({label for _, labels in told for label in labels})
+    means = _axes(person.get("combined_continuous") or (_many(person.get("annotations_continuous")) or [{}])[0])
+    row = {
+        "box": tuple(float(side) for side in box),
+        "combined": together,
+        "gender": _word(person.get("gender")),
+        "age": _word(person.get("age")),
+        **{axis: means.get(axis) for axis in _AXES},
+    }
+    return row, told
+
+
+def _labels(value: Any, where: str) -> list[str]:
+    known = get_taxonomy("emotic-26").labels
+    out = []
+    for word in _many(value):
+        label = str(word).strip().casefold()
+        label = _RESPELT.get(label, label)
+        if label not in known:
+            raise BadInput(
+                f"{where}: {word!r} is none of EMOTIC's 26 categories{did_you_mean(label, known)}; mend the file"
+            )
+        out.append(label)
+    return list(dict.fromkeys(out))
+
+
+def _axes(value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        return {}
+    found = {axis: float(value[axis]) for axis in _AXES if np.size(value.get(axis, [])) == 1}
+    return {axis: number for axis, number in found.items() if np.isfinite(number)}
+
+
+def _many(value: Any) -> list[Any]:
+    """A MATLAB value as a list: one struct or text is a list of one, an empty array none."""
+    if value is None:
+        return []
+    if isinstance(value, str | Mapping):
+        return [value]
+    return list(np.asarray(value, dtype=object).reshape(-1)) if not isinstance(value, list) else value
+
+
+def _word(value: Any) -> str | None:
+    return str(value).strip() or None if isinstance(value, str) else None

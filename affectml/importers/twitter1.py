@@ -1,0 +1,174 @@
+"""Twitter I (You et al. 2015): images from tweets, each judged positive or negative by five people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from affectml.errors import BadInput, did_you_mean
+from affectml.importers._columns import numbers
+from affectml.importers._native import (
+    About,
+    Found,
+    find,
+    finish,
+    image_table,
+    locate,
+    native_root,
+    one_hot,
+    read_lines,
+    relative_names,
+    repeated,
+    unnamed,
+)
+from affectml.importers._read import Table, read_table
+from affectml.importers._summary import ImportSummary
+from affectml.taxonomies import get_taxonomy
+
+_AGREE = {3: "three_agree.txt", 4: "four_agree.txt", 5: "five_agree.txt"}
+_PEOPLE = 5
+_ABOUT = About(
+    name="twitter1",
+    construct="evoked",
+    question="In our words: is the sentiment that this image evokes positive or negative?",
+    source="You, Luo, Jin & Yang 2015, Robust Image Sentiment Analysis Using Progressively Trained and Domain "
+    "Transferred Deep Networks (Twitter I)",
+)
+
+
+def import_twitter1(
+    path: str | Path,
+    out: str | Path,
+    *,
+    positive_column: str | None = None,
+    name: str | None = None,
+    images: str = "copy",
+    strict: bool = False,
+) -> ImportSummary:
+    """Make a data set of Twitter I: `path` holds amt_result.csv, {three,four,five}_agree.txt, or some of them.
+
+    With amt_result.csv, or with all three lists, the target is `distribution` over polarity-2: votes of five people.
+    With some of the lists alone it is `single`. Which of the two counts is the positive one is read from the header,
+    else from the lists (1 is positive), else it must be said: positive_column. Column `agree` tells how many people
+    at least agreed. Raises BadInput naming file and line, and where the votes contradict a list.
+    """
+    root = native_root(path, out, images)
+    taxonomy = get_taxonomy("polarity-2")
+    lists = {count: _read_list(file, root) for count, wanted in _AGREE.items() if (file := find(root, [wanted]))}
+    csv = find(root, ["amt_result.csv"])
+    if csv is None and not lists:
+        raise BadInput(f"{root}: neither amt_result.csv nor {', '.join(_AGREE.values())}; one of them is needed")
+    majority = {image: label for count in sorted(lists) for image, label in lists[count].items()}
+    votes: pd.DataFrame | None = None
+    notes: list[str] = []
+    if csv is not None:
+        votes, note = _votes(read_table(csv, first="image"), root, positive_column, majority)
+        notes.append(note)
+        ids = votes["image_id"].tolist()
+    else:
+        ids = list(majority)
+        if len(lists) == len(_AGREE):
+            votes = _votes_of_lists(lists)
+            notes.append("votes follow from the three lists: how many of five people agreed at least")
+        else:
+            notes.append(f"without amt_result.csv and all three lists only the majority is known ({len(lists)} of 3)")
+    folder = find(root, ["Agg_AMT_Candidates", "images"], folder=True) or root
+    places = locate(ids, folder, str(csv or root), required=images != "none")
+    inner = [place.relative_to(folder).as_posix() for place in places]
+    agree = [max((count for count, part in lists.items() if image in part), default=None) for image in ids]
+    columns = {"agree": pd.array(agree, dtype="Int64")} if lists else {}
+    found = Found(image_table(ids, inner, **columns), list(places), notes=notes)
+    found.skipped["images that no row names"] = unnamed(places, folder) if images != "none" else []
+    found.skipped["images of a list that amt_result.csv lacks"] = sorted(set(majority) - set(ids))
+    if votes is not None:
+        made_by = csv.name if csv is not None else "the three lists of agreement"
+        found.add(
+            "distribution",
+            "distribution",
+            votes,
+            taxonomy,
+            values="votes",
+            vote_rule="one_choice",
+            made_by=f"votes in {made_by}",
+        )
+    else:
+        codes = np.array([majority[image] for image in ids], dtype=np.int64)
+        made_by = " and ".join(_AGREE[count] for count in lists)
+        found.add("single", "single", one_hot(ids, codes, taxonomy), taxonomy, values="indicator", made_by=made_by)
+    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+
+
+def _read_list(file: Path, root: Path) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for number, line in read_lines(file):
+        image, _, label = line.replace("\t", " ").rpartition(" ")
+        if not image or label not in ("0", "1"):
+            raise BadInput(f"{file}, line {number}: expected an image and 0 or 1, but received {line[:80]!r}")
+        (clean,) = relative_names([image], root, [f"{file}, line {number}"])
+        if found.setdefault(clean, int(label)) != int(label):
+            raise BadInput(f"{file}, line {number}: {clean!r} is both 0 and 1; take one of its lines out")
+    return found
+
+
+def _votes(table: Table, root: Path, positive: str | None, majority: Mapping[str, int]) -> tuple[pd.DataFrame, str]:
+    columns = [str(column) for column in table.frame.columns]
+    if len(columns) != 4:
+        raise BadInput(f"{table.path}: expected four columns (image, n, and two counts), got {', '.join(columns)}")
+    where = [table.where(row) for row in range(len(table.frame))]
+    ids = relative_names(table.frame[columns[0]].tolist(), root, where)
+    repeated(ids, where, "take one of the two out")
+    n, *counts = numbers(table, columns[1:]).T
+    pair = dict(zip(columns[2:], counts, strict=True))
+    off = (pair[columns[2]] + pair[columns[3]] != n) | (n < 1) | (n != np.round(n))
+    if off.any():
+        row = int(off.argmax())
+        raise BadInput(
+            f"{where[row]}: {counts[0][row]:g} and {counts[1][row]:g} votes of n = {n[row]:g}; expected them to add up"
+        )
+    if positive is not None and positive not in pair:
+        near = did_you_mean(positive, pair)
+        raise BadInput(f"{table.path}: --positive-column: no count {positive!r}{near} (counts: {', '.join(pair)})")
+    by_name = [column for column in pair if "pos" in column.casefold()]
+    chosen, why = positive, "as the user says"
+    if chosen is None and len(by_name) == 1:
+        chosen, why = by_name[0], "by its name"
+    if chosen is None and majority:
+        chosen, why = _by_lists(pair, ids, majority, table), "by the lists of agreement"
+    if chosen is None:
+        raise BadInput(
+            f"{table.path}: which of {' and '.join(map(repr, pair))} counts the positive votes? Say --positive-column, "
+            "or put three_agree.txt beside it"
+        )
+    up = pair[chosen]
+    wrong = [i for i, image in enumerate(ids) if image in majority and (up[i] * 2 > n[i]) != bool(majority[image])]
+    if wrong:
+        raise BadInput(
+            f"{where[wrong[0]]}: {up[wrong[0]]:g} of {n[wrong[0]]:g} positive votes in {chosen!r}, but the lists of "
+            f"agreement say {majority[ids[wrong[0]]]} (1 is positive); is it the other column (--positive-column)?"
+        )
+    content = pd.DataFrame({"image_id": ids, "n": n, "negative": n - up, "positive": up})
+    return content.astype(
+        {"n": np.int64, "negative": np.int64, "positive": np.int64}
+    ), f"positive votes: {chosen} ({why})"
+
+
+def _by_lists(pair: Mapping[str, np.ndarray], ids: list[str], majority: Mapping[str, int], table: Table) -> str:
+    first, second = pair
+    rows = [i for i, image in enumerate(ids) if image in majority]
+    if not rows:
+        raise BadInput(f"{table.path}: no image of it stands in the lists of agreement; say --positive-column")
+    fits = sum((pair[first][i] > pair[second][i]) == bool(majority[ids[i]]) for i in rows)
+    return first if fits * 2 > len(rows) else second
+
+
+def _votes_of_lists(lists: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
+    rows = []
+    for image, label in lists[3].items():
+        agreed = max(count for count, part in lists.items() if image in part)
+        rows.append((image, _PEOPLE, _PEOPLE - agreed if label else agreed, agreed if label else _PEOPLE - agreed))
+    for count in (4, 5):
+        extra = set(lists[count]) - set(lists[3])
+        if extra:
+            raise BadInput(f"{_AGREE[count]}: {sorted(extra)[0]!r} is not in {_AGREE[3]}, which should hold all images")
+    return pd.DataFrame(rows, columns=["image_id", "n", "negative", "positive"])

@@ -1,0 +1,115 @@
+"""WEBEmo (Panda et al. 2018): urls of stock photographs and the search words that found them."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput
+from affectml.importers._images import SUFFIXES
+from affectml.importers._native import About, Found, find, finish, image_table, is_url, native_root, read_lines
+from affectml.importers._summary import ImportSummary
+from affectml.taxonomies import get_taxonomy
+
+_LISTS = {"train25.txt": "train", "test25.txt": "test"}
+_ABOUT = About(
+    name="webemo",
+    construct="query",
+    question="Nobody was asked: the labels are the words that found the image in a stock library's search.",
+    source="Panda et al. 2018, Contemplating Visual Emotions: Understanding and Overcoming Dataset Bias (WEBEmo)",
+    notes=(
+        "an image that several words found has all of them as its set; a word that did not find it says nothing "
+        "about what people feel",
+    ),
+)
+
+
+def import_webemo(
+    path: str | Path, out: str | Path, *, name: str | None = None, images: str = "copy", strict: bool = False
+) -> ImportSummary:
+    """Make a data set of WEBEmo: `path` holds train25.txt and test25.txt, or one of them (lines `URL ID`).
+
+    The target is `sets` over parrott-25, one row per url: a url in several lines has several labels. A url in both
+    lists is kept once, in test. Image files are taken from SPLIT/LABEL/FILE, where LABEL is the id or the name
+    and FILE the end of the url, with or without `ID_` before it; urls without a file are kept and counted. Raises
+    BadInput naming the line that cannot be read.
+    """
+    root = native_root(path, out, images)
+    taxonomy = get_taxonomy("parrott-25")
+    files = {split: file for wanted, split in _LISTS.items() if (file := find(root, [wanted])) is not None}
+    if not files:
+        raise BadInput(f"{root}: neither train25.txt nor test25.txt; at least one of the two lists is needed")
+    parts = [_read(file, split, len(taxonomy)) for split, file in files.items()]
+    rows = pd.concat(parts, ignore_index=True)
+    code, urls = pd.factorize(rows["url"])
+    sets = np.zeros((len(urls), len(taxonomy)), dtype=np.int8)
+    sets[code, rows["label"].to_numpy()] = 1
+    in_test, in_train = np.zeros(len(urls), dtype=bool), np.zeros(len(urls), dtype=bool)
+    in_test[code[(rows["split"] == "test").to_numpy()]] = True
+    in_train[code[(rows["split"] == "train").to_numpy()]] = True
+    split = np.where(in_test, "test", "train").astype(object)
+    ids = [str(url) for url in urls]
+    places: list[Path | None] = [None] * len(ids)
+    if images != "none":
+        places = _files(root, ids, split, sets, taxonomy.labels)
+    inner = [None if place is None else place.relative_to(root).as_posix() for place in places]
+    several = int((sets.sum(axis=1) > 1).sum())
+    found = Found(image_table(ids, inner, url=ids, split=split), places)
+    found.notes.append(f"{several:,} of {len(ids):,} urls have more than one label ({len(rows):,} lines)")
+    missing = [wanted for wanted, name_of in _LISTS.items() if name_of not in files]
+    found.notes += [f"{wanted} is not there, so that part of the set is not either" for wanted in missing]
+    if (both := int((in_test & in_train).sum())) > 0:
+        found.notes.append(f"{both:,} urls stand in both lists: kept once, in test, with the labels of both")
+    content = pd.DataFrame(sets, columns=list(taxonomy.labels))
+    content.insert(0, "image_id", ids)
+    made_by = f"the search words of {' and '.join(file.name for file in files.values())}"
+    found.add("sets", "sets", content, taxonomy, values="indicator", made_by=made_by)
+    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+
+
+def _read(file: Path, split: str, classes: int) -> pd.DataFrame:
+    urls, labels = [], []
+    known = {str(number): number for number in range(classes)}
+    for number, line in read_lines(file):
+        url, _, label = line.replace("\t", " ").rpartition(" ")
+        url = url.strip().strip("'\"")
+        if label not in known or not is_url(url):
+            raise BadInput(
+                f"{file}, line {number}: expected a url and an id from 0 to {classes - 1}, but received {line[:80]!r}"
+            )
+        urls.append(url)
+        labels.append(known[label])
+    return pd.DataFrame({"url": urls, "label": labels, "split": split})
+
+
+def _files(
+    root: Path, urls: list[str], split: NDArray[np.object_], sets: NDArray[np.int8], labels: tuple[str, ...]
+) -> list[Path | None]:
+    """The file of each url, looked for by split, label and the end of the url; None where two urls could claim it."""
+    on_disk: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
+    for folder in (root / "train", root / "test", root / "images" / "train", root / "images" / "test"):
+        if folder.is_dir():
+            for path in sorted(folder.rglob("*")):
+                if path.suffix.lower() in SUFFIXES:
+                    on_disk[folder.name, path.name].append(path)
+    places: list[Path | None] = [None] * len(urls)
+    if not on_disk:
+        return places
+    claims: defaultdict[Path, list[int]] = defaultdict(list)
+    for row, (url, part, on) in enumerate(zip(urls, split, sets, strict=True)):
+        end = url.partition("?")[0].rpartition("/")[2]
+        for label in np.flatnonzero(on):
+            folders = {str(label), labels[label]}
+            for name in (end, f"{label}_{end}"):
+                for path in on_disk.get((part, name), ()):
+                    if places[row] is None and folders & set(path.parent.relative_to(root).parts):
+                        places[row] = path
+        if (place := places[row]) is not None:
+            claims[place].append(row)
+    for rows in claims.values():
+        if len(rows) > 1:
+            for row in rows:
+                places[row] = None
+    return places
