@@ -176,7 +176,11 @@ def _labels(tensor: Tensor, name: str) -> Tensor:
     if tensor.dtype == torch.bool:
         return tensor
     labels = tensor.bool()
-    if not _trusted.get() and not torch.equal(labels.to(tensor.dtype), tensor):
+    if _trusted.get() or not tensor.numel():
+        return labels
+    lowest, highest = (float(x) for x in torch.aminmax(tensor))
+    inside = lowest >= 0 and highest <= 1
+    if not inside or (tensor.is_floating_point() and not torch.equal(labels.to(tensor.dtype), tensor)):
         _complain(tensor, tensor != labels, name, "labels")
     return labels
 

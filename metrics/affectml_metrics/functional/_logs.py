@@ -32,16 +32,12 @@ def distributions(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tup
     return (p.softmax(-1) if from_logits else p), t
 
 
-def log_distribution(
-    preds: ArrayLike, target: ArrayLike, from_logits: bool, eps: float | None
-) -> tuple[Tensor, Tensor]:
-    """log preds [N, C] and target [N, C]; a pred of 0 has the log -inf, or log(eps) where eps is given."""
-    check_eps(eps)
-    p, t = pair(preds, target, "scores" if from_logits else "distribution", "distribution")
+def log_share(p: Tensor, from_logits: bool, eps: float | None) -> Tensor:
+    """log p of shares or logits [N, C]; a share of 0 has the log -inf, or log(eps) where eps is given."""
     if from_logits:
         log_p = p.log_softmax(-1)
-        return (log_p if eps is None else log_p.clamp(min=math.log(eps))), t
-    return (p if eps is None else p.clamp(min=eps)).log(), t
+        return log_p if eps is None else log_p.clamp(min=math.log(eps))
+    return (p if eps is None else p.clamp(min=eps)).log()
 
 
 def expected_log(weight: Tensor, log_p: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ than a sort, and ties are seen for what they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -17,6 +17,7 @@ from affectml_metrics._inputs import whole_number, wide
 
 Ties = Literal["first", "expected"]
 
+_BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
 _CELLS = 1 << 22  # compared at once: small enough to stay in cache, large enough to keep all threads busy
 
 
@@ -25,6 +26,28 @@ def chunks(rows: int, labels: int) -> Iterator[slice]:
     step = max(1, _CELLS // (labels * labels))
     for start in range(0, rows, step):
         yield slice(start, start + step)
+
+
+def by_rows(formula: Callable[[Tensor, Tensor], Tensor], p: Tensor, t: Tensor) -> Tensor:
+    """`formula(p, t)`, a few thousand rows at a time on a CPU: what it makes on the way stays in the cache.
+
+    On tables of a hundred thousand rows that is several times faster, and needs hardly any memory.
+    """
+    if p.device.type != "cpu" or len(p) <= _BLOCK:
+        return formula(p, t)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(p), _BLOCK)]
+    return torch.cat([formula(p[block], t[block]) for block in blocks])
+
+
+def right_labels(p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each right label, the row it is in, [M], and its score, [M, 1]: mostly few of the C labels are right."""
+    where = t.flatten().nonzero()[:, 0]
+    return where // p.shape[1], p.flatten().index_select(0, where)[:, None]
+
+
+def sum_by_row(values: Tensor, rows: Tensor, like: Tensor) -> Tensor:
+    """Sums of the values that belong to each row of `like`, [N]."""
+    return values.new_zeros(len(like)).index_add_(0, rows, values)
 
 
 def count(comparisons: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics.functional._logs import Unit, distributions, per, row_entropy
-from affectml_metrics.functional._order import chunks, places
+from affectml_metrics.functional._order import by_rows, chunks, places
 
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]
@@ -34,7 +34,7 @@ def entropy_error(
     tensor([1.])
     """
     p, t = distributions(preds, target, from_logits)
-    error = (row_entropy(p) - row_entropy(t)) * per(unit)
+    error = by_rows(lambda p, t: row_entropy(p) - row_entropy(t), p, t) * per(unit)
     return error if signed else error.abs()
 
 

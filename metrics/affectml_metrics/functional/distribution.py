@@ -10,16 +10,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike
+from affectml_metrics._inputs import ArrayLike, pair
 from affectml_metrics.functional._logs import (
     Unit,
     check_eps,
     distributions,
     expected_log,
-    log_distribution,
+    log_share,
     per,
     row_entropy,
 )
+from affectml_metrics.functional._order import by_rows
 
 
 def kl_divergence(
@@ -40,16 +41,18 @@ def kl_divergence(
     >>> kl_divergence(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.6931])
     """
-    if reverse:
-        check_eps(eps)
-        p, t = distributions(preds, target, from_logits)
-        log_t = (t if eps is None else t.clamp(min=eps)).log()
-        divergence = -row_entropy(p) - expected_log(p, log_t)
-    else:
-        log_p, t = log_distribution(preds, target, from_logits, eps)
-        divergence = -row_entropy(t) - expected_log(t, log_p)
+    check_eps(eps)
+    p, t = pair(preds, target, "scores" if from_logits else "distribution", "distribution")
+
+    def divergence(p: Tensor, t: Tensor) -> Tensor:
+        if reverse:
+            p = p.softmax(-1) if from_logits else p
+            return -row_entropy(p) - expected_log(p, log_share(t, False, eps))
+        return -row_entropy(t) - expected_log(t, log_share(p, from_logits, eps))
+
+    value = by_rows(divergence, p, t)
     # rounding can leave -1e-17 where the two agree; with eps a value below 0 is real
-    return (divergence if eps is not None else divergence.clamp(min=0)) * per(unit)
+    return (value if eps is not None else value.clamp(min=0)) * per(unit)
 
 
 def cross_entropy(
@@ -68,8 +71,9 @@ def cross_entropy(
     >>> cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.3, 0.7]]))
     tensor([0.6931])
     """
-    log_p, t = log_distribution(preds, target, from_logits, eps)
-    return -expected_log(t, log_p) * per(unit)
+    check_eps(eps)
+    p, t = pair(preds, target, "scores" if from_logits else "distribution", "distribution")
+    return -by_rows(lambda p, t: expected_log(t, log_share(p, from_logits, eps)), p, t) * per(unit)
 
 
 def js_divergence(
@@ -89,7 +93,11 @@ def js_divergence(
     tensor([1.])
     """
     p, t = distributions(preds, target, from_logits)
-    divergence = (row_entropy((p + t) / 2) - (row_entropy(p) + row_entropy(t)) / 2).clamp(min=0) * per(unit)
+
+    def surplus(p: Tensor, t: Tensor) -> Tensor:
+        return row_entropy((p + t) / 2) - (row_entropy(p) + row_entropy(t)) / 2
+
+    divergence = by_rows(surplus, p, t).clamp(min=0) * per(unit)
     return divergence.sqrt() if square_root else divergence
 
 
@@ -102,7 +110,7 @@ def total_variation(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = 
     tensor([0.3000])
     """
     p, t = distributions(preds, target, from_logits)
-    return (p - t).abs().sum(-1) / 2
+    return by_rows(lambda p, t: (p - t).abs().sum(-1) / 2, p, t)
 
 
 def chebyshev_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -114,7 +122,7 @@ def chebyshev_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool
     tensor([0.3000])
     """
     p, t = distributions(preds, target, from_logits)
-    return (p - t).abs().amax(-1)
+    return by_rows(lambda p, t: (p - t).abs().amax(-1), p, t)
 
 
 def clark_distance(
@@ -130,7 +138,7 @@ def clark_distance(
     tensor([1.4142])
     """
     p, t = distributions(preds, target, from_logits)
-    distance = _relative_difference(p, t).square().sum(-1).sqrt()
+    distance = by_rows(lambda p, t: _relative_difference(p, t).square().sum(-1).sqrt(), p, t)
     return distance / p.shape[1] ** 0.5 if normalised else distance
 
 
@@ -146,7 +154,7 @@ def canberra_distance(
     tensor([2.])
     """
     p, t = distributions(preds, target, from_logits)
-    distance = _relative_difference(p, t).sum(-1)
+    distance = by_rows(lambda p, t: _relative_difference(p, t).sum(-1), p, t)
     return distance / p.shape[1] if normalised else distance
 
 
@@ -160,7 +168,11 @@ def cosine_similarity(preds: ArrayLike, target: ArrayLike, *, from_logits: bool 
     tensor([0.7071])
     """
     p, t = distributions(preds, target, from_logits)
-    return (p * t).sum(-1) / (p.square().sum(-1) * t.square().sum(-1)).sqrt()
+
+    def cosine(p: Tensor, t: Tensor) -> Tensor:
+        return (p * t).sum(-1) / (p.square().sum(-1) * t.square().sum(-1)).sqrt()
+
+    return by_rows(cosine, p, t)
 
 
 def intersection(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -172,7 +184,7 @@ def intersection(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fal
     tensor([0.7000])
     """
     p, t = distributions(preds, target, from_logits)
-    return torch.minimum(p, t).sum(-1)
+    return by_rows(lambda p, t: torch.minimum(p, t).sum(-1), p, t)
 
 
 def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -185,7 +197,7 @@ def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool
     tensor([1.])
     """
     p, t = distributions(preds, target, from_logits)
-    return ((p.clamp(min=0).sqrt() - t.clamp(min=0).sqrt()).square().sum(-1) / 2).sqrt()
+    return by_rows(lambda p, t: ((p.sqrt() - t.sqrt()).square().sum(-1) / 2).sqrt(), p, t)
 
 
 def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -197,7 +209,7 @@ def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fals
     tensor([0.5000])
     """
     p, t = distributions(preds, target, from_logits)
-    return (p - t).square().sum(-1)
+    return by_rows(lambda p, t: (p - t).square().sum(-1), p, t)
 
 
 def _relative_difference(p: Tensor, t: Tensor) -> Tensor:

@@ -19,7 +19,16 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, matrix, pair, whole_number, wide
-from affectml_metrics.functional._order import Ties, chance_of_hits, chunks, count, inclusion, top_k
+from affectml_metrics.functional._order import (
+    Ties,
+    by_rows,
+    chance_of_hits,
+    count,
+    inclusion,
+    right_labels,
+    sum_by_row,
+    top_k,
+)
 
 Match = Literal["any", "all"]
 
@@ -48,18 +57,22 @@ def top_k_accuracy(
     """
     one_of("match", match, ("any", "all"))
     p, t = pair(preds, target, "scores", "labels")
-    sure, tied, left = top_k(p, k, ties)
-    right, hits = count(t), count(sure & t)
-    wanted = torch.ones_like(hits) if match == "any" else right.clamp(max=k)
-    result = (hits >= wanted).to(wide(p.device))
-    if ties == "expected":
-        pool, right_in_pool = count(tied), count(tied & t)
-        if match == "any":
-            by_luck = 1 - chance_of_hits(pool, right_in_pool, left, torch.zeros_like(left))
-        else:
-            by_luck = chance_of_hits(pool, right_in_pool, left, wanted - hits)
-        result = torch.where((hits < wanted) & (pool > 0), by_luck, result)
-    return result.masked_fill(right == 0, no_labels)
+
+    def hit(p: Tensor, t: Tensor) -> Tensor:
+        sure, tied, left = top_k(p, k, ties)
+        right, hits = count(t), count(sure & t)
+        wanted = torch.ones_like(hits) if match == "any" else right.clamp(max=k)
+        result = (hits >= wanted).to(wide(p.device))
+        if ties == "expected":
+            pool, right_in_pool = count(tied), count(tied & t)
+            if match == "any":
+                by_luck = 1 - chance_of_hits(pool, right_in_pool, left, torch.zeros_like(left))
+            else:
+                by_luck = chance_of_hits(pool, right_in_pool, left, wanted - hits)
+            result = torch.where((hits < wanted) & (pool > 0), by_luck, result)
+        return result.masked_fill(right == 0, no_labels)
+
+    return by_rows(hit, p, t)
 
 
 def top_k_recall(
@@ -135,13 +148,15 @@ def label_ranking_average_precision(preds: ArrayLike, target: ArrayLike, *, no_l
     tensor([0.5833], dtype=torch.float64)
     """
     p, t = pair(preds, target, "scores", "labels")
+
+    def precision(p: Tensor, t: Tensor) -> Tensor:
+        rows, mine = right_labels(p, t)
+        as_high = p.index_select(0, rows) >= mine
+        right_above = count(as_high & t.index_select(0, rows)).to(wide(p.device))
+        return sum_by_row(right_above / count(as_high), rows, p)
+
     right = count(t)
-    total = torch.empty(len(p), dtype=wide(p.device), device=p.device)
-    for part in chunks(*p.shape):
-        as_high = p[part, None, :] >= p[part, :, None]
-        place, right_above = count(as_high), count(as_high & t[part, None, :])
-        total[part] = (right_above / place.to(total.dtype)).masked_fill(~t[part], 0.0).sum(-1)
-    return (total / right).masked_fill(right == 0, no_labels)
+    return (by_rows(precision, p, t) / right).masked_fill(right == 0, no_labels)
 
 
 def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
@@ -155,8 +170,11 @@ def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = ma
     tensor([1.], dtype=torch.float64)
     """
     p, t = pair(preds, target, "scores", "labels")
-    lowest = p.masked_fill(~t, math.inf).amin(-1, keepdim=True)
-    return count(p >= lowest).to(wide(p.device)).masked_fill(~t.any(-1), no_labels)
+
+    def depth(p: Tensor, t: Tensor) -> Tensor:
+        return count(p >= torch.where(t, p, math.inf).amin(-1, keepdim=True))
+
+    return by_rows(depth, p, t).to(wide(p.device)).masked_fill(~t.any(-1), no_labels)
 
 
 def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, no_labels: float = math.nan) -> Tensor:
@@ -171,17 +189,17 @@ def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, 
     tensor([0.5000], dtype=torch.float64)
     """
     p, t = pair(preds, target, "scores", "labels")
-    dtype = wide(p.device)
-    wrong = torch.empty(len(p), dtype=dtype, device=p.device)
-    for part in chunks(*p.shape):
-        mine, other = p[part, :, None], p[part, None, :]
-        absent = ~t[part, None, :]
-        worse = count((other > mine) & absent).to(dtype)
-        worse += tie_cost * count((other == mine) & absent)
-        wrong[part] = worse.masked_fill(~t[part], 0.0).sum(-1)
+
+    def wrong(p: Tensor, t: Tensor) -> Tensor:
+        rows, mine = right_labels(p, t)
+        others = p.masked_fill(t, math.nan).index_select(0, rows)  # nan is neither above nor tied
+        cost = count(others > mine).to(wide(p.device))
+        cost += tie_cost * count(others == mine)
+        return sum_by_row(cost, rows, p)
+
     right = count(t)
     pairs = right * (t.shape[1] - right)
-    return (wrong / pairs).masked_fill(pairs == 0, no_labels)
+    return (by_rows(wrong, p, t) / pairs).masked_fill(pairs == 0, no_labels)
 
 
 def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "first", no_labels: float = math.nan) -> Tensor:
@@ -197,4 +215,4 @@ def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "first", no_l
 
 
 def _hits(preds: Tensor, target: Tensor, k: int, ties: Ties) -> Tensor:
-    return (inclusion(preds, k, ties) * target).sum(-1)
+    return by_rows(lambda p, t: (inclusion(p, k, ties) * t).sum(-1), preds, target)

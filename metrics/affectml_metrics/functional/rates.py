@@ -17,6 +17,7 @@ from torch import Tensor
 from affectml_metrics._errors import DomainError, ShapeError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, pair, row_weights, same, wide
 from affectml_metrics.functional._logs import Unit, check_eps, per
+from affectml_metrics.functional._order import by_rows
 
 Average = Literal["micro", "macro", "none"]
 
@@ -38,8 +39,15 @@ def rate_cross_entropy(
     >>> rate_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.2, 1.0]]))
     tensor([0.6931])
     """
-    log_yes, log_no, t = _log_rates(preds, target, from_logits, eps)
-    return -(_silenced(t, log_yes) + _silenced(1 - t, log_no)).mean(-1) * per(unit)
+    check_eps(eps)
+    p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
+
+    def expected(p: Tensor, t: Tensor) -> Tensor:
+        t = t.clamp(max=1)
+        log_yes, log_no = _logs(p, from_logits, eps)
+        return (_silenced(t, log_yes) + _silenced(1 - t, log_no)).mean(-1)
+
+    return -by_rows(expected, p, t) * per(unit)
 
 
 def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -52,7 +60,7 @@ def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool =
     tensor([0.2500])
     """
     p, t = _rates(preds, target, from_logits)
-    return (p - t).square().mean(-1)
+    return by_rows(lambda p, t: (p - t).square().mean(-1), p, t)
 
 
 def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -66,7 +74,7 @@ def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = F
     tensor([1.])
     """
     p, t = _rates(preds, target, from_logits)
-    return 2 * (p - t).abs().mean(-1)
+    return by_rows(lambda p, t: 2 * (p - t).abs().mean(-1), p, t)
 
 
 def rate_js_divergence(
@@ -86,9 +94,14 @@ def rate_js_divergence(
     tensor([0.5000])
     """
     p, t = _rates(preds, target, from_logits)
-    divergence = (binary_entropy((p + t) / 2) - (binary_entropy(p) + binary_entropy(t)) / 2).clamp(min=0)
-    divergence = divergence * per(unit)
-    return (divergence.sqrt() if square_root else divergence).mean(-1)
+    scale = per(unit)
+
+    def divergence(p: Tensor, t: Tensor) -> Tensor:
+        surplus = binary_entropy((p + t) / 2) - (binary_entropy(p) + binary_entropy(t)) / 2
+        each = surplus.clamp(min=0) * scale
+        return (each.sqrt() if square_root else each).mean(-1)
+
+    return by_rows(divergence, p, t)
 
 
 def binomial_log_likelihood(
@@ -195,14 +208,6 @@ def binary_entropy(p: Tensor) -> Tensor:
 def _rates(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor]:
     p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
     return (p.sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
-
-
-def _log_rates(
-    preds: ArrayLike, target: ArrayLike, from_logits: bool, eps: float | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    check_eps(eps)
-    p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
-    return *_logs(p, from_logits, eps), t.clamp(max=1)
 
 
 def _logs(p: Tensor, from_logits: bool, eps: float | None) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, whole_number, wide
-from affectml_metrics.functional._order import Ties, inclusion, places
+from affectml_metrics.functional._order import Ties, by_rows, inclusion, places
 
 ModeTies = Literal["all", "first", "random"]
 Gain = Literal["linear", "exponential"]
@@ -78,14 +78,18 @@ def ndcg(
     labels = t.shape[1]
     k = labels if k is None else k
     whole_number("k", k, 1, labels)
-    gains = t if gain == "linear" else torch.exp2(t) - 1
     place = torch.arange(1, labels + 1, device=t.device, dtype=t.dtype)
     discount = (1 / torch.log2(place + 1)).masked_fill(place > k, 0.0)
     summed = torch.cat([discount.new_zeros(1), discount.cumsum(0)])
-    above, tied = places(p, ties)
-    mine = (summed[above + tied] - summed[above]) / tied  # mean discount of the places a label may take
-    best = (gains.sort(-1, descending=True).values * discount).sum(-1)
-    return ((gains * mine).sum(-1) / best).masked_fill(best == 0, no_labels)
+
+    def share_of_best(p: Tensor, t: Tensor) -> Tensor:
+        gains = t if gain == "linear" else torch.exp2(t) - 1
+        above, tied = places(p, ties)
+        mine = (summed[above + tied] - summed[above]) / tied  # mean discount of the places a label may take
+        best = (gains.sort(-1, descending=True).values * discount).sum(-1)
+        return ((gains * mine).sum(-1) / best).masked_fill(best == 0, no_labels)
+
+    return by_rows(share_of_best, p, t)
 
 
 def human_mass_at_k(
@@ -103,7 +107,8 @@ def human_mass_at_k(
     """
     p, t = _scores_and_mass(preds, target)
     mass = t.sum(-1)
-    return ((inclusion(p, k, ties) * t).sum(-1) / mass).masked_fill(mass == 0, no_labels)
+    shared = by_rows(lambda p, t: (inclusion(p, k, ties) * t).sum(-1), p, t)
+    return (shared / mass).masked_fill(mass == 0, no_labels)
 
 
 def _scores_and_mass(preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,335 @@
+"""Times of affectml_metrics beside torchmetrics, scikit-learn and PyLDL, in one process on the same tables.
+
+    python benchmarks/metrics.py                  268,000 x 25, medians of 5, and how time and memory grow
+    python benchmarks/metrics.py --rows 20000 --no-growth --dry-run
+
+Writes its table between its markers in benchmarks/README.md. Values are compared before anything is timed, so a fast
+wrong answer cannot win. Needs `pip install -e ".[dev]"`; takes about 20 minutes, most of them in the other libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from affectml_metrics import bootstrap, score
+from affectml_metrics import functional as F
+
+LABELS = 25
+README = Path(__file__).with_name("README.md")
+START, END = "<!-- metrics: written by metrics.py -->", "<!-- metrics: end -->"
+GROWTH = (10_000, 100_000, 1_000_000)
+
+Call = Callable[[], object]
+
+
+@dataclass
+class Tables:
+    """The same rows for everybody: tensors for us and torchmetrics, arrays (sharing memory) for the others."""
+
+    scores: torch.Tensor
+    sets: torch.Tensor
+    chosen: torch.Tensor
+    preds: torch.Tensor
+    target: torch.Tensor
+
+    @staticmethod
+    def of(rows: int, ties: bool = True) -> Tables:
+        g = torch.Generator().manual_seed(0)
+
+        def rand() -> torch.Tensor:
+            return torch.rand(rows, LABELS, generator=g, dtype=torch.float64)
+
+        scores = rand()
+        if ties:
+            scores[: rows // 4] = (scores[: rows // 4] * 8).round() / 8
+        return Tables(scores, (rand() < 0.15).long(), (rand() < 0.12).long(), *((rand() * 4).softmax(-1) for _ in "pt"))
+
+
+@dataclass
+class Contest:
+    """One measure: our call, theirs, and the bar it has to clear against each."""
+
+    name: str
+    ours: Call
+    theirs: dict[str, Call]
+    bar: float
+    same: bool = True  # whether one number can be compared
+    times: dict[str, float] = field(default_factory=dict)
+
+
+def contests(t: Tables) -> list[Contest]:
+    import pyldl.metrics as ldl
+    import sklearn.metrics as sk
+    import torchmetrics.functional.classification as tm
+
+    scores, sets, chosen = t.scores.numpy(), t.sets.numpy(), t.chosen.numpy()
+    p, q = t.preds.numpy(), t.target.numpy()
+    shared = ("chebyshev", "clark", "canberra", "kl_divergence", "js_divergence", "cosine", "intersection")
+    squared = ("euclidean", "fidelity")
+    ours = (
+        F.chebyshev_distance,
+        F.clark_distance,
+        F.canberra_distance,
+        F.kl_divergence,
+        F.js_divergence,
+        F.cosine_similarity,
+        F.intersection,
+        F.brier_score,
+        F.hellinger_distance,
+    )
+    ranks = ("spearman", "kendall")
+
+    def samplewise() -> object:
+        return tm.binary_f1_score(t.sets, t.chosen, multidim_average="samplewise").mean()
+
+    return [
+        Contest(
+            "label ranking average precision",
+            lambda: F.label_ranking_average_precision(t.scores, t.chosen, no_labels=1.0).mean(),
+            {
+                "torchmetrics": lambda: tm.multilabel_ranking_average_precision(t.scores, t.chosen, LABELS),
+                "scikit-learn": lambda: sk.label_ranking_average_precision_score(chosen, scores),
+            },
+            20,
+        ),
+        Contest(
+            "ranking loss",
+            lambda: F.ranking_loss(t.scores, t.chosen, tie_cost=1.0, no_labels=0.0).mean(),
+            {
+                "torchmetrics": lambda: tm.multilabel_ranking_loss(t.scores, t.chosen, LABELS),
+                "scikit-learn": lambda: sk.label_ranking_loss(chosen, scores),
+            },
+            10,
+        ),
+        Contest(
+            "coverage error",
+            lambda: F.coverage_error(t.scores, t.chosen, no_labels=0.0).mean(),
+            {
+                "torchmetrics": lambda: tm.multilabel_coverage_error(t.scores, t.chosen, LABELS),
+                "scikit-learn": lambda: sk.coverage_error(chosen, scores),
+            },
+            10,
+        ),
+        Contest(
+            "set F1",
+            lambda: F.set_f1(t.sets, t.chosen, both_empty=0.0).mean(),
+            {
+                "torchmetrics (samplewise)": samplewise,
+                "scikit-learn (samples)": lambda: sk.f1_score(chosen, sets, average="samples", zero_division=0.0),
+            },
+            10,
+        ),
+        Contest(
+            "macro F1",
+            lambda: F.label_f1(t.sets, t.chosen),
+            {
+                "torchmetrics": lambda: tm.multilabel_f1_score(t.sets, t.chosen, LABELS),
+                "scikit-learn": lambda: sk.f1_score(chosen, sets, average="macro"),
+            },
+            1,
+        ),
+        Contest(
+            "mean average precision",
+            lambda: F.mean_average_precision(t.scores, t.chosen),
+            {
+                "torchmetrics": lambda: tm.multilabel_average_precision(t.scores, t.chosen, LABELS),
+                "scikit-learn": lambda: sk.average_precision_score(chosen, scores),
+            },
+            1,
+        ),
+        Contest(
+            "NDCG, ties averaged",
+            lambda: F.ndcg(t.scores, t.target, ties="expected").mean(),
+            {"scikit-learn": lambda: sk.ndcg_score(q, scores)},
+            1,
+        ),
+        Contest(
+            f"distributions: the {len(ours)} that both have",
+            lambda: [float(f(t.preds, t.target).mean()) for f in ours[:7]] + [f(t.preds, t.target) for f in ours[7:]],
+            {
+                "PyLDL": lambda: (
+                    [float(getattr(ldl, m)(q, p)) for m in shared] + [getattr(ldl, m)(q, p) for m in squared]
+                )
+            },
+            1,
+            same=False,
+        ),
+        Contest(
+            "distributions: each library's whole family",
+            lambda: [f(t.preds, t.target).mean() for f in (*ours, F.cross_entropy, F.entropy_error, F.rank_cs, F.ndcg)],
+            {"PyLDL": lambda: [float(getattr(ldl, m)(q, p)) for m in (*shared, *squared, *ranks)]},
+            20,
+            same=False,
+        ),
+    ]
+
+
+def check(contest: Contest, ties: bool) -> None:
+    """The values agree, to 1e-9 where the other library keeps float64 and 2e-6 where it does not."""
+    if not contest.same:
+        for ours, theirs in zip(contest.ours()[:7], contest.theirs["PyLDL"]()[:7], strict=True):  # type: ignore[index]
+            assert abs(float(ours) - theirs) < 1e-9, (contest.name, float(ours), theirs)
+        return
+    for who, call in contest.theirs.items():
+        if ties and contest.name == "ranking loss" and who == "torchmetrics":
+            continue  # it breaks ties by index
+        ours, theirs = float(contest.ours()), float(call())  # type: ignore[arg-type]
+        assert abs(ours - theirs) < (1e-9 if "scikit" in who else 2e-6), (contest.name, who, ours, theirs)
+
+
+def timed(call: Call, runs: int) -> float:
+    """Median seconds of `runs` calls."""
+    seconds = []
+    for _ in range(runs):
+        gc.collect()
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def per_row(t: Tables) -> torch.Tensor:
+    """Every per-row measure of the library, as columns."""
+    from affectml_metrics._kinds import Options, measures
+
+    cases = (
+        ("sets", t.sets.bool(), t.chosen.bool()),
+        ("ranking", t.scores, t.chosen.bool()),
+        ("distribution", t.preds, t.target),
+        ("rates", t.scores, t.target),
+    )
+    columns = []
+    for kind, preds, target in cases:
+        options = Options(shares=t.target)
+        columns += [f(preds, target).double() for f in measures(kind, options, LABELS).rows.values()]
+    return torch.stack(columns, dim=1)
+
+
+def grown(rows: int) -> tuple[float, float, float, float, float]:
+    """Seconds of LRAP, KL and all per-row measures, MiB of the tables and added at the peak, in a fresh process."""
+    run = subprocess.run(
+        [sys.executable, __file__, "--one-size", str(rows), "--threads", str(torch.get_num_threads())],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return tuple(float(x) for x in run.stdout.split())  # type: ignore[return-value]
+
+
+def one_size(rows: int) -> None:
+    t = Tables.of(rows)
+    size = sum(x.nbytes for x in (t.scores, t.sets, t.chosen, t.preds, t.target)) / 2**20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lrap = timed(lambda: F.label_ranking_average_precision(t.scores, t.chosen), 5)
+    kl = timed(lambda: F.kl_divergence(t.preds, t.target), 5)
+    everything = timed(lambda: per_row(t), 3)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(lrap, kl, everything, size, (peak - before) / 1024)
+
+
+def report(rows: int, runs: int, growth: bool) -> str:
+    t = Tables.of(rows)
+    found = contests(t)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for ties in (True, False):
+            for contest in contests(Tables.of(2_000, ties)):
+                check(contest, ties)
+        for contest in found:
+            contest.times["ours"] = timed(contest.ours, runs)
+            for who, call in contest.theirs.items():
+                contest.times[who] = timed(call, runs)
+                print(
+                    f"{contest.name}: ours {contest.times['ours']:.3f} s, {who} {contest.times[who]:.2f} s", flush=True
+                )
+    lines = [
+        f"{rows:,} rows x {LABELS} labels, float64 scores and int64 sets, a quarter of the rows with tied scores; "
+        f"one process, torch on {torch.get_num_threads()} thread(s), medians of {runs}. "
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in ("torch", "torchmetrics", "scikit-learn", "python-ldl"))
+        + ".",
+        "",
+        "| measure | ours, s | other | other, s | times faster | bar |",
+        "|---|--:|---|--:|--:|--:|",
+    ]
+    for contest in found:
+        for who in contest.theirs:
+            ratio = contest.times[who] / contest.times["ours"]
+            bar = f"{contest.bar:g}" if contest.bar > 1 else ""
+            times = f"{contest.times['ours']:.3f} | {who} | {contest.times[who]:.2f}"
+            lines.append(f"| {contest.name} | {times} | {ratio:.0f} | {bar} |")
+    table = per_row(t)
+    one_pass = timed(lambda: per_row(t), runs)
+    replicates = timed(lambda: bootstrap(table, generator=torch.Generator().manual_seed(0)), min(runs, 3))
+    lines += [
+        "",
+        f"All {table.shape[1]} per-row measures in one pass: {one_pass:.2f} s. "
+        f"1,000 bootstrap replicates of all of them: {replicates:.2f} s, {replicates / one_pass:.1f} times one pass (bar: under 10).",
+    ]
+    some = Tables.of(min(rows, 10_000))
+    whole = timed(
+        lambda: score(some.scores, some.chosen, "ranking", generator=torch.Generator().manual_seed(0)), min(runs, 3)
+    )
+    lines.append(
+        f'`score(..., "ranking")` on {len(some.scores):,} rows, with 1,000 replicates of everything: {whole:.1f} s.'
+    )
+    if growth:
+        lines += [
+            "",
+            "| rows | LRAP, s | KL, s | all per-row measures, s | the five tables, MiB | added at the peak, MiB |",
+            "|--:|--:|--:|--:|--:|--:|",
+        ]
+        for size in GROWTH:
+            lrap, kl, everything, tables, peak = grown(size)
+            lines.append(f"| {size:,} | {lrap:.3f} | {kl:.3f} | {everything:.2f} | {tables:.0f} | {peak:.0f} |")
+    return "\n".join(lines)
+
+
+def write(text: str) -> None:
+    """Put the text between the markers of benchmarks/README.md, in one step."""
+    old = README.read_text(encoding="utf-8") if README.exists() else "# Benchmarks\n"
+    if START not in old:
+        old = f"{old.rstrip()}\n\n## Metrics\n\n`python benchmarks/metrics.py` writes this section.\n\n{START}\n{END}\n"
+    before, rest = old.split(START)
+    after = rest.split(END)[1]
+    new = README.with_suffix(".tmp")
+    new.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+    new.replace(README)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=268_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="torch threads; the other libraries use one")
+    parser.add_argument("--no-growth", action="store_true")
+    parser.add_argument("--dry-run", action="store_true", help="print the section and leave the README as it is")
+    parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.one_size:
+        one_size(options.one_size)
+        return
+    text = report(options.rows, options.runs, not options.no_growth)
+    print(text)
+    if not options.dry_run:
+        write(text)
+
+
+if __name__ == "__main__":
+    main()
