@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from affectml._files import new_folder, write_json, write_parquet
 from affectml._progress import Progress
 from affectml.data import Dataset, Targets, check_new
-from affectml.data.splits import Split, split_dataset, split_table
+from affectml.data.splits import Split, check_labels, split_dataset, split_table
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_mean
@@ -74,6 +74,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     threads = set_threads(config.threads)
     dataset = Dataset.open(config.dataset) if config.dataset is not None else _demo(say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
+    check_labels(dataset, targets)  # before hours of embedding, not after
     head = _head(config, targets)
     single_positive = targets.kind == "single" and config.multilabel
     if single_positive:

@@ -45,15 +45,8 @@ def strata(targets: Targets) -> NDArray[np.int64]:
     return chosen.astype(np.int64)
 
 
-def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
-    """The data set's own split where it has one (validation cut from train if missing), else a new one.
-
-    New splits are 70 / 15 / 15 by iterative stratification (Sechidis et al. 2011), or by StratifiedGroupKFold
-    for single labels with groups; sets with groups are stratified over groups, each carrying the labels that
-    occur in it. Raises BadDataset for an empty part or a label with fewer than three positive images.
-    """
-    table = dataset.images.set_index("image_id")
-    ids = targets.image_id
+def check_labels(dataset: Dataset, targets: Targets) -> None:
+    """Raise BadDataset naming the first label with fewer than three positive images."""
     present = (targets.table > 0).sum(axis=0)
     if (present < MIN_POSITIVES).any():
         label = int(np.argmax(present < MIN_POSITIVES))
@@ -63,6 +56,18 @@ def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
             "validation and test): collect more, or import again with the label merged into another (--map) "
             "or left out of the taxonomy"
         )
+
+
+def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
+    """The data set's own split where it has one (validation cut from train if missing), else a new one.
+
+    New splits are 70 / 15 / 15 by iterative stratification (Sechidis et al. 2011), or by StratifiedGroupKFold
+    for single labels with groups; sets with groups are stratified over groups, each carrying the labels that
+    occur in it. Raises BadDataset for an empty part or a label with fewer than three positive images.
+    """
+    table = dataset.images.set_index("image_id")
+    ids = targets.image_id
+    check_labels(dataset, targets)
     groups = None
     if "group" in table.columns and table["group"].notna().any():
         own = table["group"].reindex(ids)
