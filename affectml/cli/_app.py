@@ -7,6 +7,7 @@ import typer
 from affectml import __version__
 from affectml.cli.embed import embed
 from affectml.cli.import_ import app as import_app
+from affectml.cli.labels import app as labels_app
 from affectml.cli.runs import demo_data, evaluate, predict, train
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app.command()(evaluate)
 app.command("demo-data")(demo_data)
 app.command()(embed)
 app.add_typer(import_app, name="import")
+app.add_typer(labels_app, name="labels")
 
 
 def _version(asked: bool) -> None:

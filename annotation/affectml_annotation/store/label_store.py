@@ -38,7 +38,8 @@ class LabelStore:
     """A labelling task in a database: SQLite by a file's path, PostgreSQL by URL. Opens or makes it, and migrates.
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
-    one transaction. Raises StoreError for a database from a newer version.
+    one transaction. must_exist: refuse a file that is not there instead of making it. Raises StoreError for a
+    database from a newer version.
 
     >>> store = LabelStore("sqlite://")
     >>> store.init_task(TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
@@ -50,7 +51,9 @@ class LabelStore:
     ('accepted', [['awe']])
     """
 
-    def __init__(self, url: str | Path) -> None:
+    def __init__(self, url: str | Path, *, must_exist: bool = False) -> None:
+        if must_exist and "://" not in str(url) and not Path(url).exists():
+            raise StoreError(f"{url}: no such database; `affectml labels init DATASET --db {url}` makes one")
         self.database = Database(url)
         try:
             migrate(self.database.write)
@@ -381,3 +384,8 @@ class LabelStore:
         table = pd.DataFrame.from_records([tuple(row) for row in rows], columns=[c.name for c in columns])
         table["at"] = pd.to_datetime(table["at"], unit="ms", utc=True)
         return table
+
+
+def is_database(text: str) -> bool:
+    """Whether a name is that of a label store rather than of a file or folder of judgements."""
+    return "://" in text or Path(text).suffix in (".db", ".sqlite", ".sqlite3")

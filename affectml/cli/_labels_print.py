@@ -1,0 +1,112 @@
+"""How `affectml labels` prints: tables for people, JSON for programs."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affectml._files import write_parquet
+from affectml.cli._print import print_json, print_table
+from affectml_annotation import Aggregate, Progress
+from affectml_annotation.agreement.report import AgreementReport
+
+
+def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows as plain values; nan is None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _table(title: str, table: pd.DataFrame) -> None:
+    print_table(title, list(table.columns), [[_cell(cell) for cell in row] for row in table.itertuples(index=False)])
+
+
+def _duration(seconds: float) -> str:
+    if np.isnan(seconds):
+        return "unknown until people answer"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def show_status(progress: Progress, people: pd.DataFrame, json: bool) -> None:
+    """Progress of the task, and who did what."""
+    rows = people.drop(columns=["chip_order", "attributes"])
+    if json:
+        values = {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(progress).items()}
+        print_json({**values, "people": records(rows)})
+        return
+    share = progress.answered / progress.wanted if progress.wanted else 1.0
+    rate = "-" if np.isnan(progress.rate) else f"{progress.rate:.0f} answers an hour"
+    print_table(
+        "Progress",
+        ("what", "value"),
+        [
+            ("answers", f"{progress.answered} of {progress.wanted} ({share:.1%})"),
+            ("images complete", f"{progress.complete} of {progress.images}"),
+            ("out now", progress.claimed),
+            ("open conflicts", progress.conflicts),
+            ("rate", rate),
+            ("time left at this rate", _duration(progress.seconds_left)),
+        ],
+        numbers=False,
+    )
+    rows = rows.assign(last_answer=[_cell(v) if pd.isna(v) else f"{v:%Y-%m-%d %H:%M}" for v in rows["last_answer"]])
+    _table("Annotators", rows)
+
+
+def show_agreement(report: AgreementReport, json: bool) -> None:
+    """The agreement report."""
+    if json:
+        print_json(report.to_dict())
+        return
+    alphas = {**{f"sets, {name}": a for name, a in report.sets.items()}, **report.numbers}
+    print_table(
+        "Krippendorff's alpha",
+        ("of", "alpha [95 %]", "images", "judgements"),
+        [(name, str(alpha), alpha.images, alpha.judgements) for name, alpha in alphas.items()],
+    )
+    _table("Each label", report.labels)
+    people = report.annotators
+    _table("Each annotator", people[[name for name in people.columns if not name.startswith("use:")]])
+    if report.groups is not None and report.shares is not None:
+        _table("Groups of annotators", report.groups)
+        _table("What each group says", report.shares)
+
+
+def show_aggregate(made: Aggregate, out: Path | None, json: bool) -> None:
+    """What an aggregation made; with `out`, also the result as a file."""
+    if out is not None:
+        write_parquet(out, made.table())
+    values = np.asarray(made.values, dtype=float)
+    mean = values.sum(axis=0) / (made.n.sum() if made.values_are == "votes" else max(len(values), 1))
+    about = {
+        "method": made.method, "kind": made.kind, "values": made.values_are, "estimate": made.estimate,
+        "vote_rule": made.vote_rule, "images": len(made.image_id), "made_by": made.made_by,
+        "left_out": made.left_out, "out": None if out is None else str(out),
+    }  # fmt: skip
+    if json:
+        means = {label: float(m) for label, m in zip(made.labels, mean, strict=True)}
+        people = None if made.annotators is None else records(made.annotators)
+        print_json({**about, "mean": means, "annotators": people})
+        return
+    print_table("Aggregated", ("what", "value"), [(k, v) for k, v in about.items() if v], numbers=False)
+    print_table("Labels", ("label", "mean"), [(k, f"{v:.3f}") for k, v in zip(made.labels, mean, strict=True)])
+    if made.annotators is not None:
+        _table("Annotators", made.annotators)
+
+
+def show_checks(report: pd.DataFrame, checks: pd.DataFrame | None, json: bool) -> None:
+    """Checks and repeats, person by person."""
+    columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
+    rows = report[[name for name in columns if name in report]]
+    if json:
+        print_json({"checks": 0 if checks is None else len(checks), "annotators": records(rows)})
+    else:
+        _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)

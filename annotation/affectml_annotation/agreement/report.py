@@ -1,0 +1,80 @@
+"""Everything about agreement on one page: sets, labels, numbers, people and groups of people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
+from affectml_annotation.agreement.nominal import label_agreement
+from affectml_annotation.agreement.people import annotator_report, group_agreement, pairwise_agreement
+from affectml_annotation.judgements import Rounds
+
+
+@dataclass(frozen=True, eq=False)
+class AgreementReport:
+    """sets: alpha by distance (masi, jaccard); numbers: interval alpha of valence, arousal and intensities where
+    there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None."""
+
+    sets: dict[str, Alpha]
+    labels: pd.DataFrame
+    annotators: pd.DataFrame
+    pairs: pd.DataFrame
+    numbers: dict[str, Alpha] = field(default_factory=dict)
+    groups: pd.DataFrame | None = None
+    shares: pd.DataFrame | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; nan is None."""
+
+        def rows(table: pd.DataFrame | None) -> list[dict[Any, Any]] | None:
+            return None if table is None else table.astype(object).where(table.notna(), None).to_dict("records")
+
+        return {
+            "sets": {name: alpha.as_dict() for name, alpha in self.sets.items()},
+            "numbers": {name: alpha.as_dict() for name, alpha in self.numbers.items()},
+            "labels": rows(self.labels),
+            "annotators": rows(self.annotators),
+            "groups": rows(self.groups),
+            "shares": rows(self.shares),
+        }
+
+
+def agreement_report(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    *,
+    rounds: Rounds = "first",
+    bootstrap: int = 1000,
+    seed: int = 0,
+    checks: pd.DataFrame | None = None,
+    repeats: pd.DataFrame | None = None,
+    attribute: Mapping[str, object] | None = None,
+) -> AgreementReport:
+    """Compute the report. Arguments as for the functions it is made of; attribute: annotator to group."""
+    options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
+    numbers = {
+        name: krippendorff_alpha(judgements, "interval", labels=labels, value=name, **options)
+        for name in ("valence", "arousal")
+        if name in judgements and judgements[name].notna().any()
+    }
+    if "intensities" in judgements and judgements["intensities"].notna().any():
+        for label in labels:
+            value = f"intensities:{label}"
+            numbers[value] = krippendorff_alpha(judgements, "interval", labels=labels, value=value, **options)
+    groups, shares = (None, None)
+    if attribute is not None:
+        groups, shares = group_agreement(judgements, labels, attribute, **options)
+    return AgreementReport(
+        sets={
+            "masi": krippendorff_alpha(judgements, "masi", labels=labels, **options),
+            "jaccard": krippendorff_alpha(judgements, "jaccard", labels=labels, **options),
+        },
+        labels=label_agreement(judgements, labels, **options),
+        annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
+        pairs=pairwise_agreement(judgements, labels, rounds=rounds),
+        numbers=numbers,
+        groups=groups,
+        shares=shares,
+    )

@@ -1,0 +1,47 @@
+"""Which images are worth another look: where a model is unsure, or where people disagree."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation.agreement.distances import SetDistance, set_distances
+from affectml_annotation.agreement.values import image_pairs
+from affectml_annotation.errors import BadCounts
+from affectml_annotation.judgements import Rounds, encode
+
+
+def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.Series[float]":
+    """Mean binary entropy (nats) of a model's rates over the labels, by image, highest first.
+
+    predictions: image_id and one column of rates in [0, 1] per label, as in a run's predictions.parquet. Ties keep
+    the table's order. Raises BadCounts for a missing label or a rate that is none.
+    """
+    missing = [label for label in labels if label not in predictions.columns]
+    if missing:
+        raise BadCounts(f"predictions: no column for label {missing[0]!r}; was the run trained on other labels?")
+    rates = predictions[list(labels)].to_numpy(dtype=np.float64)
+    bad = ~((rates >= 0) & (rates <= 1))
+    if bad.any():
+        row = int(np.argwhere(bad)[0][0])
+        raise BadCounts(f"predictions: image {predictions['image_id'].iloc[row]!r} has a rate outside [0, 1]")
+    inside = rates.clip(1e-12, 1 - 1e-12)
+    entropy = -(inside * np.log(inside) + (1 - inside) * np.log(1 - inside)).mean(axis=1)
+    index = pd.Index(predictions["image_id"].astype("str"), name="image_id")
+    return pd.Series(entropy, index=index, name="uncertainty").sort_values(ascending=False, kind="stable")
+
+
+def disagreement(
+    judgements: pd.DataFrame, labels: Sequence[str], *, distance: SetDistance = "masi", rounds: Rounds = "first"
+) -> "pd.Series[float]":
+    """Mean distance between the answers of every two people to an image, highest first; images with two or more."""
+    panel = encode(judgements, labels, rounds=rounds).answers()
+    total, pairs = np.zeros(len(panel.image_ids)), np.zeros(len(panel.image_ids))
+    for i, j in image_pairs(panel.image):
+        apart = set_distances(panel.chosen[i], panel.chosen[j], distance)
+        total += np.bincount(panel.image[i], weights=apart, minlength=len(total))
+        pairs += np.bincount(panel.image[i], minlength=len(total))
+    some = pairs > 0
+    index = pd.Index(panel.image_ids[some], name="image_id")
+    found = pd.Series(total[some] / pairs[some], index=index, name="disagreement")
+    return found.sort_values(ascending=False, kind="stable")

@@ -1,0 +1,167 @@
+"""`affectml labels`: the loop from a data set to judgements, agreement, a target, and back into the queue."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml.cli import main
+from affectml.data import Dataset
+from affectml.demo import write_demo
+from affectml_annotation import Answer, LabelStore, read_judgements, write_judgements
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A small demo set; its simulated people's judgements stand in for people at work."""
+    return write_demo(tmp_path_factory.mktemp("demo") / "set", images=40, seed=3)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command line as a shell would; gives back what it printed, or the error line with exit code 2."""
+
+    def run_(*arguments, fails=False):
+        monkeypatch.setattr("sys.argv", ["affectml", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capsys.readouterr()
+        assert stop.value.code == (2 if fails else 0), printed.err
+        return printed.err if fails else printed.out
+
+    return run_
+
+
+@pytest.fixture
+def task(run, demo, tmp_path):
+    """A task on the demo set, with the simulated judgements in it."""
+    db = tmp_path / "labels.db"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 5, "--seed", 1)
+    rows = demo.judgements
+    write_judgements(rows, tmp_path / "people.parquet")
+    out = run("labels", "import", tmp_path / "people.parquet", "--db", db, "--invite")
+    assert f"{len(rows)} judgements imported" in out
+    return db
+
+
+def test_the_loop(run, demo, task, tmp_path):
+    status = json.loads(run("labels", "status", "--db", task, "--json"))
+    assert (status["answered"], status["wanted"], status["complete"]) == (200, 200, 40)
+    assert status["seconds_left"] == 0
+    told = json.loads(run("labels", "agreement", task, "--json", "--bootstrap", 50))
+    assert 0 < told["sets"]["masi"]["low"] < told["sets"]["masi"]["value"] < told["sets"]["masi"]["high"] < 1
+    assert len(told["annotators"]) == 12
+    exported = json.loads(
+        run("labels", "export", "--db", task, "--to", tmp_path / "new", "--images", demo.root, "--json")
+    )
+    assert (exported["rows"], exported["format"]) == (len(demo.judgements), "dataset")
+    dataset = Dataset.open(tmp_path / "new")
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "new" / "targets-labels.parquet"),
+        pd.read_parquet(demo.root / "targets-emotions.parquet"),
+    )
+    assert dataset.meta.targets["labels"].taxonomy == "mikels-8"
+
+
+def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_path):
+    labels = list(demo.target("emotions").taxonomy.labels)
+    images = demo.images["image_id"].tolist()
+    rates = pd.DataFrame(0.01, index=range(len(images)), columns=labels).assign(image_id=images)
+    rates.loc[[7, 3], labels] = [[0.5] * len(labels), [0.3] * len(labels)]
+    (tmp_path / "run").mkdir()
+    rates.to_parquet(tmp_path / "run" / "predictions.parquet")
+    run("labels", "assign", "--db", task, "--queue", tmp_path / "run", "--top", 2, "--more", 1, "--invite", "new")
+    with LabelStore(task) as store:
+        assert [claim.image_id for claim in store.claim("new", 5)] == [images[7], images[3]]
+
+
+def test_disagreement_goes_back_into_the_queue(run, task, tmp_path):
+    run("labels", "assign", "--db", task, "--disagreement", "--top", 3, "--more", 2, "--invite", "x,y")
+    with LabelStore(task) as store:
+        assert len(store.claim("x", 10)) == 3
+    (tmp_path / "ids.txt").write_text("000001\n000001\n\n000002\n")
+    status = json.loads(
+        run("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt", "--more", 1, "--release", "--json")
+    )
+    assert status["wanted"] == 200 + 3 * 2 + 2
+    assert "no image 'zzz'" in _queue_error(run, task, tmp_path)
+
+
+def _queue_error(run, task, tmp_path):
+    (tmp_path / "ids.txt").write_text("zzz\n")
+    return run("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt", fails=True)
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.jsonl", "all.json", "all.parquet"])
+def test_every_format_of_the_export_is_read_back(run, task, tmp_path, name):
+    out = run("labels", "export", "--db", task, "--to", tmp_path / name)
+    assert "judgements written" in out
+    again = read_judgements(tmp_path / name)
+    with LabelStore(task) as store:
+        now = store.judgements()
+    key = ["image_id", "annotator_id"]
+    kept = again.sort_values(key), now.sort_values(key)
+    assert kept[0]["labels"].tolist() == kept[1]["labels"].tolist()
+    assert kept[0]["kind"].tolist() == kept[1]["kind"].tolist()
+
+
+@pytest.mark.parametrize("method", ["votes", "smoothed", "posterior", "weighted", "normalised"])
+def test_aggregate_writes_a_target(run, task, tmp_path, method):
+    out = tmp_path / "t.parquet"
+    told = json.loads(run("labels", "aggregate", task, "--method", method, "--out", out, "--json"))
+    table = pd.read_parquet(out)
+    assert told["images"] == len(table)
+    assert list(table.columns)[:2] == ["image_id", "n"]
+    assert (told["annotators"] is not None) == (method == "weighted")
+
+
+def test_tables_for_people(run, demo, task):
+    assert "200 of 200 (100.0%)" in run("labels", "status", "--db", task)
+    out = run("labels", "agreement", demo.root, "--bootstrap", 20)
+    assert "sets, masi" in out
+    assert "contentment" in out
+    assert "made_by" in run("labels", "aggregate", demo.root)
+    out = run("labels", "agreement", demo.root, "--bootstrap", 0, "--by", "simulated")
+    assert "Groups of annotators" in out
+
+
+def test_checks_are_added_and_reported(run, demo, tmp_path):
+    db = tmp_path / "c.db"
+    run("labels", "init", demo.root, "--db", db, "--check-rate", 0.5, "--invite", "u,v")
+    (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awe,fear|anger\n")
+    run("labels", "check", "--db", db, "--add", tmp_path / "checks.csv")
+    with LabelStore(db) as store:
+        while (claim := store.claim("u", 1)[0]).purpose != "check":
+            store.submit([Answer(claim.image_id, "u", "none")])
+        store.submit([Answer("000000", "u", "labels", ("fear",))])
+    told = json.loads(run("labels", "check", "--db", db, "--json"))
+    assert told["checks"] == 1
+    assert told["annotators"][0]["checks_failed"] == 1
+    (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awesome,\n")
+    assert "no label 'awesome'" in run("labels", "check", "--db", db, "--add", tmp_path / "checks.csv", fails=True)
+
+
+def test_errors_are_one_line_and_leave_nothing(run, demo, task, tmp_path):
+    missing = tmp_path / "nowhere.db"
+    assert "no such database" in run("labels", "status", "--db", missing, fails=True)
+    assert not missing.exists()
+    assert "holds a task already" in run("labels", "init", demo.root, "--db", task, fails=True)
+    assert "imported already" in run("labels", "import", tmp_path / "people.parquet", "--db", task, fails=True)
+    bad = demo.judgements.head(3).assign(annotator_id="stranger", event_id=["x", "y", "z"])
+    write_judgements(bad, tmp_path / "bad.csv")
+    error = run("labels", "import", tmp_path / "bad.csv", "--db", task, fails=True)
+    assert error.count("\n") == 1
+    assert "5 problems, nothing was imported: row 0: 'stranger' was not invited" in error
+    assert "expected one of votes" in run("labels", "aggregate", task, "--method", "vote", fails=True)
+    assert "no such file" in run("labels", "agreement", tmp_path / "x.csv", fails=True)
+
+
+def test_status_without_answers_has_no_rate(run, demo, tmp_path):
+    db = tmp_path / "new.db"
+    told = json.loads(run("labels", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))
+    assert (told["rate"], told["seconds_left"], told["wanted"]) == (None, None, 120)
+    assert "unknown until people answer" in run("labels", "status", "--db", db)
+    with LabelStore(db) as store:
+        assert store.settings.taxonomy == "ekman-6"
+        assert np.all([label in store.settings.labels for label in ("anger", "fear")])
