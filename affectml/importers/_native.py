@@ -95,7 +95,7 @@ def need(root: Path, name: str, layout: str) -> Path:
     """The file called `name` in `root` or a folder of it; BadInput naming what else would do."""
     found = find(root, [name])
     if found is None:
-        near = did_you_mean(name, [entry.name for entry in root.iterdir()])
+        near = did_you_mean(name, [entry.name for entry in root.iterdir() if entry.is_file()])
         raise BadInput(f"{root}: no {name}{near}; expected {layout}")
     return found
 

@@ -1,0 +1,171 @@
+"""Published sets whose labels are names of folders and files: FI, UnBiasedEmo, ArtPhoto, EmoSet; and the commands."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from affectml.cli.import_ import app
+from affectml.cli.import_sets import COMMANDS
+from affectml.data import Dataset
+from affectml.errors import BadInput
+from affectml.importers import import_artphoto, import_emoset, import_fi, import_unbiasedemo
+
+MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+PARROTT = ("anger", "fear", "joy", "love", "sadness", "surprise")
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 4), (10, 90, 40)).save(path, format="JPEG")
+
+
+def fi_folder(root: Path, labels=MIKELS) -> Path:
+    for label in labels:
+        picture(root / "emotion_dataset" / label / f"{label}_1.jpg")
+    (root / "emotion_dataset" / labels[0] / "Thumbs.txt").write_text("x")
+    return root
+
+
+def test_fi(tmp_path):
+    summary = import_fi(fi_folder(tmp_path / "in"), tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    target = dataset.target("single")
+    assert (summary.images, summary.construct, target.taxonomy.name) == (8, "evoked", "mikels-8")
+    assert all(
+        target.taxonomy.labels[row.argmax()] in image for row, image in zip(target.table, target.image_id, strict=True)
+    )
+    assert [len(names) for names in summary.skipped.values()] == [1]
+    assert import_fi(tmp_path / "in" / "emotion_dataset", tmp_path / "out2").images == 8
+
+
+def test_fi_names_unknown_and_missing_folders(tmp_path):
+    root = fi_folder(tmp_path / "in", MIKELS[:-1])
+    with pytest.raises(BadInput, match=r"no images for sadness, so half of the set is not there.*--partial"):
+        import_fi(root, tmp_path / "out")
+    summary = import_fi(root, tmp_path / "out", partial=True)
+    assert summary.images == 7
+    assert any("no images for sadness" in note for note in summary.notes)
+    picture(root / "emotion_dataset" / "saddness" / "1.jpg")
+    with pytest.raises(BadInput, match=r"folder .*saddness: 'saddness' is none of .*did you mean 'sadness'.*rename it"):
+        import_fi(root, tmp_path / "out2")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"no folder called amusement, awe"):
+        import_fi(tmp_path / "empty", tmp_path / "out2")
+    with pytest.raises(BadInput, match=r"nowhere: no such folder"):
+        import_fi(tmp_path / "nowhere", tmp_path / "out2")
+    with pytest.raises(BadInput, match=r"lies inside"):
+        import_fi(root, root / "out")
+
+
+def test_unbiasedemo_keeps_the_folders_inside(tmp_path):
+    for label in PARROTT:
+        picture(tmp_path / "in" / "images" / label / f"{label} baby" / "1.jpg")
+    summary = import_unbiasedemo(tmp_path / "in", tmp_path / "out")
+    images = Dataset.open(tmp_path / "out").images
+    assert (summary.images, summary.construct, summary.taxonomy) == (6, "query", "parrott-6")
+    assert images["subfolder"].tolist() == [f"{label} baby" for label in PARROTT]
+
+
+def test_artphoto_takes_the_word_before_the_underscore(tmp_path):
+    words = ("sad", "content", *(label for label in MIKELS if label not in ("sadness", "contentment")))
+    for word in words:
+        picture(tmp_path / "in" / "testImages_artphoto" / f"{word}_0001.jpg")
+    (tmp_path / "in" / "testImages_artphoto" / "ReadMe.rtf").write_text("x")
+    summary = import_artphoto(tmp_path / "in", tmp_path / "out")
+    target = Dataset.open(tmp_path / "out").target("single")
+    found = {
+        image: target.taxonomy.labels[row.argmax()] for image, row in zip(target.image_id, target.table, strict=True)
+    }
+    assert found["sad_0001.jpg"] == "sadness"
+    assert found["content_0001.jpg"] == "contentment"
+    assert (summary.images, summary.construct) == (8, "intended")
+    picture(tmp_path / "in" / "testImages_artphoto" / "joy_0001.jpg")
+    with pytest.raises(BadInput, match=r"joy_0001.jpg: 'joy' is none of"):
+        import_artphoto(tmp_path / "in", tmp_path / "out2")
+
+
+def emoset_folder(root: Path, *, splits=("train", "val", "test"), annotations=True) -> Path:
+    attributes = {"brightness": 0.4, "scene": "beach", "object": ["Dog", "Ball"], "facial_expression": None}
+    for at, split in enumerate(splits):
+        label = MIKELS[at]
+        image, annotation = f"image/{label}/{label}_0000{at}.jpg", f"annotation/{label}/{label}_0000{at}.json"
+        picture(root / image)
+        if annotations and split != "test":
+            (root / annotation).parent.mkdir(parents=True, exist_ok=True)
+            (root / annotation).write_text(json.dumps({"image_id": "x", "emotion": label, **attributes}))
+        (root / f"{split}.json").write_text(json.dumps([[label, image.replace("/", "\\"), annotation]]))
+    (root / "info.json").write_text(
+        json.dumps({"emotion": {"label2idx": {label: i for i, label in enumerate(MIKELS)}}})
+    )
+    return root
+
+
+def test_emoset_keeps_splits_and_attributes(tmp_path):
+    summary = import_emoset(emoset_folder(tmp_path / "in"), tmp_path / "out")
+    images = Dataset.open(tmp_path / "out").images
+    assert summary.splits == {"train": 1, "val": 1, "test": 1}
+    assert images["image_id"].tolist()[0] == "amusement/amusement_00000.jpg"
+    assert images["object"].fillna("-").tolist() == ["Dog; Ball", "Dog; Ball", "-"]
+    assert images["brightness"].tolist()[:2] == [0.4, 0.4]
+    assert "facial_expression" not in images.columns
+    assert summary.skipped == {"attributes of images: no annotation file": ["contentment/contentment_00002.jpg"]}
+
+
+def test_emoset_names_what_is_wrong(tmp_path):
+    root = emoset_folder(tmp_path / "in", splits=("train", "val"))
+    with pytest.raises(BadInput, match=r"no test.json; complete it, or take what there is: --partial"):
+        import_emoset(root, tmp_path / "out")
+    assert import_emoset(root, tmp_path / "out", partial=True).images == 2
+    annotation = root / "annotation" / "amusement" / "amusement_00000.json"
+    annotation.write_text(json.dumps({"emotion": "awe"}))
+    with pytest.raises(
+        BadInput, match=r"train.json, entry 0 .*the list says 'amusement', but annotation/.* says 'awe'"
+    ):
+        import_emoset(root, tmp_path / "out2", partial=True)
+    annotation.write_text("{")
+    with pytest.raises(BadInput, match=r"amusement_00000.json: not valid JSON"):
+        import_emoset(root, tmp_path / "out2", partial=True)
+    (root / "train.json").write_text(json.dumps([["joy", "image/x.jpg", "annotation/x.json"]]))
+    with pytest.raises(BadInput, match=r"train.json, entry 0 \(counted from 0\): 'joy' is none of"):
+        import_emoset(root, tmp_path / "out2", partial=True)
+    (root / "train.json").write_text(json.dumps([["awe", 3]]))
+    with pytest.raises(BadInput, match=r"entry 0 .*expected \[emotion, image, annotation\]"):
+        import_emoset(root, tmp_path / "out2", partial=True)
+    (root / "info.json").write_text(json.dumps({"emotion": {"label2idx": {"joy": 0}}}))
+    with pytest.raises(BadInput, match=r"info.json: its emotions are joy"):
+        import_emoset(root, tmp_path / "out2", partial=True)
+
+
+def test_emoset_without_images_imports_labels_alone(tmp_path):
+    root = emoset_folder(tmp_path / "in", annotations=False)
+    for image in (root / "image").rglob("*.jpg"):
+        image.unlink()
+    with pytest.raises(BadInput, match=r"none of the 3 images of the lists is there .*--images none"):
+        import_emoset(root, tmp_path / "out")
+    assert import_emoset(root, tmp_path / "out", images="none").images == 3
+
+
+def test_every_set_has_a_command_and_every_command_an_importer(tmp_path):
+    import affectml.importers as importers
+
+    names = [command.__name__ for command in COMMANDS]
+    assert sorted(names) == sorted(
+        name.removeprefix("import_")
+        for name in importers.__all__
+        if name.startswith("import_") and name not in ("import_folder", "import_oasis", "import_table")
+    )
+    runner = CliRunner()
+    for name in names:
+        result = runner.invoke(app, [name, str(tmp_path / "nowhere"), str(tmp_path / "out")])
+        assert isinstance(result.exception, BadInput), name
+        assert "nowhere: no such folder" in str(result.exception)
+
+
+def test_a_command_prints_the_summary(tmp_path):
+    arguments = ["fi", str(fi_folder(tmp_path / "in")), str(tmp_path / "out"), "--json", "--name", "mine"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    found = json.loads(result.stdout)
+    assert (found["name"], found["images"], found["targets"]) == ("mine", 8, {"single": "single"})

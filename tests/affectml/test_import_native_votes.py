@@ -1,0 +1,282 @@
+"""Published sets with counted answers: Abstract, Emotion6, FlickrLDL and TwitterLDL, Twitter I."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from affectml.data import Dataset
+from affectml.errors import BadInput
+from affectml.importers import (
+    import_abstract,
+    import_emotion6,
+    import_flickrldl,
+    import_twitter1,
+    import_twitterldl,
+)
+
+MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 4), (10, 90, 40)).save(path, format="JPEG")
+
+
+# Abstract: headers and names in single quotes, `Content` and `Sad`, an unnamed first header, CR line ends.
+ABSTRACT = [
+    "'','Amusement','Anger','Awe','Content','Disgust','Excitement','Fear','Sad'",
+    "'abstract_0001.jpg',1,0,2,3,0,0,0,8",
+    "'abstract_0002.jpg',0,0,0,0,0,0,0,0",
+    "'abstract_0003.jpg',5,4,0,0,0,0,0,1",
+]
+
+
+def abstract_folder(root: Path, lines=ABSTRACT, images=("0001", "0003", "0009"), end="\r") -> Path:
+    folder = root / "testImages_abstract"
+    for number in images:
+        picture(folder / f"abstract_{number}.jpg")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ABSTRACT_groundTruth.csv").write_bytes((end.join(lines) + end).encode())
+    return root
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_abstract_by_hand(tmp_path, end):
+    summary = import_abstract(abstract_folder(tmp_path / "in", end=end), tmp_path / "out")
+    target = Dataset.open(tmp_path / "out").target("distribution")
+    assert target.image_id.tolist() == ["abstract_0001.jpg", "abstract_0003.jpg"]
+    assert target.table[0].tolist() == [1, 2, 3, 0, 0, 0, 0, 8]
+    assert (target.meta.values, target.meta.vote_rule, target.taxonomy.name) == ("votes", "one_choice", "mikels-8")
+    assert target.n.tolist() == [14, 10]
+    assert (summary.images, summary.construct) == (2, "evoked")
+    assert [len(names) for names in summary.skipped.values()] == [1, 1]
+    assert any("abstract_0009.jpg" in name for names in summary.skipped.values() for name in names)
+
+
+def test_abstract_with_a_header_cell_of_its_own_and_the_images_root_itself(tmp_path):
+    root = abstract_folder(tmp_path / "in", lines=["'image'" + ABSTRACT[0][2:], *ABSTRACT[1:]])
+    assert import_abstract(root / "testImages_abstract", tmp_path / "out").images == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "images", "message"),
+    [
+        (lambda lines: [*lines[:3], lines[1]], ("0001",), r"line 4: image 'abstract_0001.jpg' stands in .* line 2"),
+        (lambda lines: [lines[0].replace("Awe", "Aww"), *lines[1:]], ("0001",), r"column: 'Aww' is none of .*'awe'"),
+        (lambda lines: [lines[0], lines[1].replace(",8", ",x")], ("0001",), r"line 2: column 'Sad': expected a number"),
+        (lambda lines: [lines[0], lines[1].replace(",8", ",-8")], ("0001",), r"line 2: Sad: votes are whole numbers"),
+        (lambda lines: lines, ("7777",), r"none of the 3 images it names is in .*first: 'abstract_0001.jpg'; there: "),
+        (lambda lines: [line.rpartition(",")[0] for line in lines], ("0001",), r"missing or doubled: sadness"),
+    ],
+)
+def test_abstract_names_what_is_wrong(tmp_path, change, images, message):
+    root = abstract_folder(tmp_path / "in", lines=change(ABSTRACT), images=images)
+    with pytest.raises(BadInput, match=message):
+        import_abstract(root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_abstract_without_its_table(tmp_path):
+    picture(tmp_path / "in" / "testImages_abstract" / "abstract_0001.jpg")
+    with pytest.raises(BadInput, match=r"no ABSTRACT_groundTruth.csv; expected ABSTRACT_groundTruth.csv beside or in"):
+        import_abstract(tmp_path / "in", tmp_path / "out")
+
+
+# Emotion6: brackets in the header, tabs, and shares rounded to six digits.
+EMOTION6 = [
+    "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. disgust]\t[prob. fear]\t[prob. joy]"
+    "\t[prob. sadness]\t[prob. surprise]\t[prob. neutral]",
+    "disgust/1.jpg\t2.5\t3.8\t0.133333\t0.7\t0\t0.0666667\t0.1\t0\t0",
+    "joy\\2.jpg\t7\t5 \t0\t0\t0\t1\t0\t0\t0",
+    "fear/3.jpg\t3\t6\t0\t0\t0.5\t0\t0\t0\t0.5",
+]
+
+
+def emotion6_folder(root: Path, lines=EMOTION6, images=("disgust/1.jpg", "joy/2.jpg")) -> Path:
+    for image in images:
+        picture(root / "images" / image)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "ground_truth.txt").write_bytes("\r\n".join(lines).encode())
+    return root
+
+
+def test_emotion6_by_hand(tmp_path):
+    summary = import_emotion6(emotion6_folder(tmp_path / "in"), tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    target = dataset.target("distribution")
+    np.testing.assert_allclose(target.table[0], [2 / 15, 0.7, 0, 1 / 15, 0.1, 0, 0], atol=1e-5)
+    assert (target.taxonomy.name, target.meta.vote_rule, target.n) == ("ekman-7", "unknown", None)
+    images = dataset.images
+    assert images["image_id"].tolist() == ["disgust/1.jpg", "joy/2.jpg"]
+    assert images["keyword"].tolist() == ["disgust", "joy"]
+    assert images[["valence", "arousal"]].to_numpy().tolist() == [[2.5, 3.8], [7, 5]]
+    assert summary.skipped == {"images: missing": [str(tmp_path / "in" / "images" / "fear/3.jpg")]}
+    with pytest.raises(BadInput, match="1 of 3 images cannot be used"):
+        import_emotion6(tmp_path / "in", tmp_path / "strict", strict=True)
+
+
+def test_emotion6_labels_alone(tmp_path):
+    summary = import_emotion6(emotion6_folder(tmp_path / "in", images=()), tmp_path / "out", images="none")
+    assert summary.images == 3
+    assert "file" not in Dataset.open(tmp_path / "out").images.columns
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([EMOTION6[0], EMOTION6[1].replace("0.7", "0.9")], r"line 2: the shares sum to 1.2, expected 1"),
+        ([EMOTION6[0], EMOTION6[1].replace("3.8", "?")], r"line 2: column 'arousal': expected a number"),
+        ([EMOTION6[0].replace("joy", "love"), EMOTION6[1]], r"no column 'joy'; expected ground_truth.txt as published"),
+        ([EMOTION6[0], EMOTION6[1], EMOTION6[1]], r"line 3: image 'disgust/1.jpg' stands in .* line 2 already"),
+        ([EMOTION6[0], "../x.jpg" + EMOTION6[1][13:]], r"line 2: '../x.jpg' leaves the folder"),
+    ],
+)
+def test_emotion6_names_what_is_wrong(tmp_path, lines, message):
+    with pytest.raises(BadInput, match=message):
+        import_emotion6(emotion6_folder(tmp_path / "in", lines=lines), tmp_path / "out")
+
+
+# The LDL sets: space-separated, two files, trailing spaces; the order of the columns is the header's.
+HEADER = "images-name Amusement Awe Contentment Excitement Anger Disgust Fear Sadness"
+
+
+def ldl_folder(root: Path, train, test=(), images=("a.jpg", "b.jpg", "c.jpg"), header=HEADER) -> Path:
+    for image in images:
+        picture(root / "images" / image)
+    head = [header] if header else []
+    (root / "train_ground_truth.txt").write_text("\n".join([*head, *train]) + "\n")
+    if test:
+        (root / "test_ground_truth.txt").write_text("\r".join([*head, *test]))
+    return root
+
+
+def test_ldl_by_hand(tmp_path):
+    root = ldl_folder(
+        tmp_path / "in", ["a.jpg 1 2 0 0 0 0 0 8 ", "images\\b.jpg 11 0 0 0 0 0 0 0"], ["c 0 0 0 0 0 0 5 6"]
+    )
+    summary = import_flickrldl(root, tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    target = dataset.target("distribution")
+    assert target.table.tolist() == [[1, 2, 0, 0, 0, 0, 0, 8], [11, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 5, 6]]
+    assert (target.meta.vote_rule, target.n.tolist(), dataset.name) == ("one_choice", [11, 11, 11], "flickrldl")
+    assert dataset.images["split"].tolist() == ["train", "train", "test"]
+    assert dataset.images["file"].tolist() == ["images/a.jpg", "images/b.jpg", "images/c.jpg"]
+    assert summary.splits == {"train": 2, "test": 1}
+
+
+def test_the_header_says_the_order_of_the_columns(tmp_path):
+    header = "images-name " + " ".join(reversed(HEADER.split()[1:]))
+    import_twitterldl(ldl_folder(tmp_path / "in", ["a.jpg 8 0 0 0 0 0 0 0"], header=header), tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.target("distribution").table.tolist() == [[0, 0, 0, 0, 0, 0, 0, 8]]
+    assert any("taken from the header: sadness, fear" in note for note in dataset.meta.notes)
+
+
+def test_without_a_header_the_user_says_the_order(tmp_path):
+    root = ldl_folder(tmp_path / "in", ["a.jpg 8 0 0 0 0 0 0 0"], header=None)
+    with pytest.raises(BadInput, match=r"line 1: no header names the columns, and published readers disagree"):
+        import_flickrldl(root, tmp_path / "out")
+    order = ["Awe", "amusement", *MIKELS[2:]]
+    import_flickrldl(root, tmp_path / "out", columns=order)
+    assert Dataset.open(tmp_path / "out").target("distribution").table.tolist() == [[0, 8, 0, 0, 0, 0, 0, 0]]
+    with pytest.raises(BadInput, match=r"--columns: 'love' is none of"):
+        import_flickrldl(root, tmp_path / "out2", columns=["love", *MIKELS[1:]])
+    with pytest.raises(BadInput, match=r"--columns: expected each of the eight emotions once"):
+        import_flickrldl(root, tmp_path / "out2", columns=["awe", *MIKELS[1:]])
+
+
+def test_unequal_votes_and_shares_are_said_to_be_of_unknown_rule(tmp_path):
+    import_flickrldl(ldl_folder(tmp_path / "a", ["a.jpg 1 2 0 0 0 0 0 8", "b.jpg 1 0 0 0 0 0 0 0"]), tmp_path / "out")
+    assert Dataset.open(tmp_path / "out").target("distribution").meta.vote_rule == "unknown"
+    import_flickrldl(ldl_folder(tmp_path / "b", ["a.jpg .25 .75 0 0 0 0 0 0"]), tmp_path / "out2")
+    target = Dataset.open(tmp_path / "out2").target("distribution")
+    assert (target.meta.values, target.meta.vote_rule) == ("shares", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (["a.jpg 1 2 0 0 0 0 8"], r"train_ground_truth.txt, line 2: expected an image and eight numbers"),
+        (["a.jpg 1 2 0 0 0 0 0 .5"], r"line 2: expected whole votes or shares that sum to 1, but they sum to 3.5"),
+        (["a.jpg 1 2 0 0 0 0 0 -1"], r"line 2: a number is negative"),
+        (["a.jpg 1 2 0 0 0 0 0 8", "a.jpg 1 2 0 0 0 0 0 8"], r"line 3: image 'a.jpg' stands in .*line 2 already"),
+        (["z.jpg 1 2 0 0 0 0 0 8"], r"none of the 1 images it names is in"),
+    ],
+)
+def test_ldl_names_what_is_wrong(tmp_path, train, message):
+    with pytest.raises(BadInput, match=message):
+        import_flickrldl(ldl_folder(tmp_path / "in", train), tmp_path / "out")
+
+
+# Twitter I: three lists of agreement and the counts behind them.
+LISTS = {"three": ["a.jpg 1", "b.jpg 0", "c.jpg 1"], "four": ["a.jpg 1", "b.jpg 0"], "five": ["a.jpg 1 "]}
+
+
+def twitter_folder(root: Path, csv=None, lists=LISTS) -> Path:
+    for image in ("a", "b", "c"):
+        picture(root / "Agg_AMT_Candidates" / f"{image}.jpg")
+    for name, lines in lists.items():
+        (root / f"{name}_agree.txt").write_text("\n".join(lines))
+    if csv is not None:
+        (root / "amt_result.csv").write_text("\n".join(csv))
+    return root
+
+
+COUNTS = ["a.jpg,5,0,5", "b.jpg,5,4,1", "c.jpg,5,2,3"]
+
+
+def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path):
+    expected = [[0, 5], [4, 1], [2, 3]]  # negative, positive
+    named = twitter_folder(tmp_path / "a", ["image,n,num_neg,num_pos", *COUNTS], lists={})
+    by_lists = twitter_folder(tmp_path / "b", ["image,n,x,y", *COUNTS])
+    said = twitter_folder(tmp_path / "c", ["image,n,x,y", *COUNTS], lists={})
+    lists_only = twitter_folder(tmp_path / "d")
+    import_twitter1(named, tmp_path / "out-a")
+    summary = import_twitter1(by_lists, tmp_path / "out-b")
+    import_twitter1(said, tmp_path / "out-c", positive_column="y")
+    import_twitter1(lists_only, tmp_path / "out-d")
+    for part in "abcd":
+        target = Dataset.open(tmp_path / f"out-{part}").target("distribution")
+        assert target.table.tolist() == expected, part
+        assert (target.n.tolist(), target.meta.vote_rule) == ([5, 5, 5], "one_choice")
+    assert Dataset.open(tmp_path / "out-b").images["agree"].tolist() == [5, 4, 3]
+    assert any("by the lists of agreement" in note for note in summary.notes)
+
+
+def test_one_list_alone_gives_single_labels(tmp_path):
+    root = twitter_folder(tmp_path / "in", lists={"four": LISTS["four"]})
+    summary = import_twitter1(root, tmp_path / "out")
+    assert summary.targets == {"single": "single"}
+    assert Dataset.open(tmp_path / "out").target("single").table.tolist() == [[0, 1], [1, 0]]
+    assert any("c.jpg" in name for name in summary.skipped["images that no row names"])
+
+
+@pytest.mark.parametrize(
+    ("csv", "lists", "options", "message"),
+    [
+        (["image,n,x,y", *COUNTS], {}, {}, r"which of 'x' and 'y' counts the positive votes\? Say --positive-column"),
+        (["image,n,x,y", *COUNTS], {}, {"positive_column": "z"}, r"--positive-column: no count 'z'"),
+        (
+            ["image,n,x,y", *COUNTS],
+            LISTS,
+            {"positive_column": "x"},
+            r"line 2: 0 of 5 positive votes in 'x', but the lists",
+        ),
+        (
+            ["image,n,x,y", "a.jpg,5,1,5"],
+            {},
+            {"positive_column": "y"},
+            r"line 2: 1 and 5 votes of n = 5; expected them",
+        ),
+        (["image,n,x", "a.jpg,5,1"], {}, {}, r"expected four columns \(image, n, and two counts\)"),
+        (None, {"three": ["a.jpg 2"]}, {}, r"three_agree.txt, line 1: expected an image and 0 or 1"),
+        (None, {"three": ["a.jpg 1", "a.jpg 0"]}, {}, r"line 2: 'a.jpg' is both 0 and 1"),
+        (None, {**LISTS, "five": ["z.jpg 1"]}, {}, r"five_agree.txt: 'z.jpg' is not in three_agree.txt"),
+        (None, {}, {}, r"neither amt_result.csv nor three_agree.txt"),
+    ],
+)
+def test_twitter_names_what_is_wrong(tmp_path, csv, lists, options, message):
+    with pytest.raises(BadInput, match=message):
+        import_twitter1(twitter_folder(tmp_path / "in", csv, lists), tmp_path / "out", **options)
