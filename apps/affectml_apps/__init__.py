@@ -1,0 +1,1 @@
+"""The Streamlit pages of affectml: they draw and call; what is right is decided in plain functions beside them."""

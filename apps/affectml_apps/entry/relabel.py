@@ -1,0 +1,10 @@
+"""The labelling app as the installed package has it: `affectml relabel` runs this file with Streamlit."""
+
+import sys
+
+import streamlit as st
+
+from affectml_apps.relabel.launch import app_parts
+
+PAGE, PARTS = app_parts(sys.argv[1:])
+app = st.App(PAGE, **PARTS)

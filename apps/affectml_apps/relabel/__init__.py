@@ -1,0 +1,18 @@
+"""The labelling app: several labels per image, at typing speed, never a wrong or lost one.
+
+    options.py      what may stand after `streamlit run relabel.py --`
+    task.py         a data set and its label store, opened once per process
+    preferences.py  what the lead chose for the page (instructions, blur, blind-first, ...), kept in the store
+    people.py       who somebody is: names, signed tokens, consent, leads
+    queries.py      the few questions to the store's tables that its own interface does not answer
+    items.py        what a browser is told of an image, and what it is not
+    sync.py         one exchange with a browser: answers in, receipts and the next images out
+    suggestions.py  what a model suggests, computed once
+    verify.py       "is this label reasonable for this image?" as a task of its own
+    web.py          the routes, and who may call them
+    pages/          what Streamlit draws
+    client/         the page's own part in the browser: plain ES modules and a stylesheet
+
+The browser owns the selection, the clock and a queue of images; answers travel by a route beside Streamlit's own,
+because widget state loses keys at typing speed (docs/relabel.md has the measurements).
+"""

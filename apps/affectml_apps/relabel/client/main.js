@@ -1,0 +1,226 @@
+// The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
+
+import { LABEL_KEYS, listen } from "./keys.js";
+import { Outbox } from "./outbox.js";
+import { Pictures } from "./pictures.js";
+import { Session } from "./session.js";
+import { View, make } from "./view.js";
+
+const QUEUE = 5;
+const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thinks
+const mounted = new WeakMap(); // where we are mounted -> the labeller there
+
+// Streamlit calls this on every change of its data; only the first call for an element builds anything.
+export function mount(parent, data) {
+  let labeller = mounted.get(parent);
+  if (labeller && labeller.identity !== data.identity) {
+    labeller.close();
+    labeller = undefined;
+  }
+  labeller?.matchTheme();
+  if (!labeller) {
+    labeller = new Labeller(parent, data);
+    mounted.set(parent, labeller);
+  }
+  return () => {
+    labeller.close();
+    if (mounted.get(parent) === labeller) mounted.delete(parent);
+  };
+}
+
+class FinalError extends Error {
+  final = true;
+}
+
+class Labeller {
+  constructor(parent, data) {
+    this.data = data;
+    this.identity = data.identity;
+    this.root = make("div", { class: "labeller", "data-state": "waiting" });
+    parent.querySelector(".mount").replaceChildren(this.root);
+    this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
+    const place = `affectml-relabel:${data.identity}:`;
+    const headers = { "x-relabel-token": data.token };
+    const address = (path) => new URL(`${data.base}/relabel/${path}`, location.origin);
+    this.lock = { held: false };
+    this.labels = data.labels.map((each, at) => ({ ...each, key: LABEL_KEYS[at] ?? null }));
+    this.keys = new Map(this.labels.filter((each) => each.key).map((each) => [each.key, each.label]));
+    this.pictures = new Pictures({
+      url: (image) => `${address("image")}?id=${encodeURIComponent(image)}`,
+      headers, keep: QUEUE * 4, onReady: (item) => this.session.pictureReady(item),
+    });
+    this.asked = false;
+    this.outbox = new Outbox({
+      place,
+      post: (message, signal) => post(address("sync"), headers, message, signal),
+      ask: () => ({ want: QUEUE + 1, round: data.round, history: !this.asked }),
+      onReply: (reply) => {
+        this.asked = true;
+        this.session.receive(reply);
+      },
+      onChange: () => this.drawProgress(),
+    });
+    this.session = new Session({
+      pictures: this.pictures, outbox: this.outbox, settings: data.settings,
+      memory: memoryUnder(place), changed: (what) => this.changed(what),
+    });
+    this.view = new View(this.root, {
+      labels: this.labels, task: { ...data.task, ...data.settings },
+      on: {
+        label: (label) => this.session.click({ label }),
+        command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
+        note: (text) => this.session.setNote(text),
+        feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
+      },
+    });
+    this.changed("item");
+    this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
+    this.hidden = () => (document.hidden ? this.session.stopClock() : this.woken());
+    document.addEventListener("visibilitychange", this.hidden);
+    this.heart = setInterval(() => !document.hidden && this.lock.held && this.outbox.kick(), HEARTBEAT_MS);
+    this.resize = new ResizeObserver(() => this.view.fit());
+    this.resize.observe(this.view.stage);
+    this.takeLock(false);
+    this.matchTheme();
+    this.theme = setInterval(() => this.matchTheme(), 1000);
+  }
+
+  // Streamlit changes its theme's variables in place and tells nobody.
+  matchTheme() {
+    const channels = getComputedStyle(this.root).color.match(/[\d.]+/g) ?? ["0"];
+    this.root.classList.toggle("dark", Number(channels[0]) > 128);
+  }
+
+  press(meant, time) {
+    if (!this.lock.held) return;
+    this.pressedAt = meant.command === "save" ? time : null;
+    this.session.press(meant, time);
+    this.pressedAt = null;
+  }
+
+  woken() {
+    if (!this.lock.held) return;
+    this.session.startClock();
+    this.outbox.kick();
+  }
+
+  // One tab per person: the others wait. Without locks (plain http) the server's revisions are the backstop.
+  async takeLock(steal) {
+    const name = `affectml-relabel:${this.identity}`;
+    if (!navigator.locks) return this.begin();
+    const hold = () => new Promise((resolve) => {
+      this.release = resolve;
+      this.begin();
+    });
+    const stolen = () => this.lose();
+    if (steal) return navigator.locks.request(name, { steal: true }, hold).catch(stolen);
+    this.turn = new AbortController();
+    this.changed("state");
+    return navigator.locks.request(name, { signal: this.turn.signal }, hold).catch(stolen);
+  }
+
+  begin() {
+    if (this.closed) return this.release?.();
+    this.turn = null;
+    this.lock.held = true;
+    this.outbox.waiting.clear();
+    this.outbox.refused.clear();
+    this.outbox.load();
+    this.asked = false;
+    this.session.past = [];
+    this.outbox.kick();
+    return this.changed("state");
+  }
+
+  lose() {
+    if (this.closed) return;
+    this.lock.held = false;
+    this.session.show(null);
+    this.session.at = null;
+    this.session.queue = [];
+    this.changed("state");
+    this.takeLock(false);
+  }
+
+  changed(what) {
+    const { session, view } = this;
+    if (what === "item") {
+      this.turnPage();
+      view.drawItem(session);
+    }
+    if (what === "picture") this.turnPage();
+    if (what === "look") view.toggleZoom();
+    if (what === "help") view.toggleHelp();
+    if (what === "search") view.openSearch();
+    if (what === "item" || what === "selection" || what === "flag") view.drawSelection(session);
+    if (what === "flag") view.note.focus();
+    if (what === "notice") view.drawNotice(session);
+    view.drawState(session, this.lock);
+    if (what === "queue" && session.item === null) view.showPicture(session, null);
+    if (what === "item" || what === "queue") this.drawProgress();
+  }
+
+  // Put the image in sight, and tell the session once the browser has painted it.
+  turnPage() {
+    const { session, view } = this;
+    const item = session.item;
+    view.showPicture(session, item && this.pictures.get(item));
+    if (item === null) return;
+    const from = this.pressedAt;
+    const frame = new MessageChannel();
+    frame.port1.onmessage = () => {
+      if (session.item !== item || session.paintedAt !== null || this.closed) return;
+      session.painted(performance.now());
+      if (from) performance.measure("relabel:next-image", { start: from, end: performance.now() });
+    };
+    requestAnimationFrame(() => frame.port2.postMessage(null));
+  }
+
+  drawProgress() {
+    if (this.closed) return;
+    clearTimeout(this.later);
+    // An answer on its way for a moment is no news.
+    if (this.outbox.waiting.size === 0 || !this.outbox.online || this.outbox.stopped) this.view.drawProgress(this.session, this.outbox);
+    else this.later = setTimeout(() => this.view.drawProgress(this.session, this.outbox), 400);
+    this.root.dataset.unsaved = String(this.outbox.waiting.size);
+  }
+
+  close() {
+    this.closed = true;
+    this.stopKeys();
+    clearInterval(this.heart);
+    clearInterval(this.theme);
+    clearTimeout(this.later);
+    document.removeEventListener("visibilitychange", this.hidden);
+    this.resize.disconnect();
+    this.outbox.close();
+    this.pictures.close();
+    this.turn?.abort();
+    this.release?.();
+  }
+}
+
+async function post(address, headers, message, signal) {
+  const reply = await fetch(address, {
+    method: "POST", signal, headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(message),
+  });
+  if (reply.ok) return reply.json();
+  const body = await reply.json().catch(() => ({}));
+  // A server that is starting or overloaded will be back; one that says no will say no again.
+  if (reply.status >= 500 || reply.status === 429) throw new Error(body.error ?? reply.statusText);
+  throw new FinalError(body.error ?? reply.statusText);
+}
+
+function memoryUnder(place) {
+  return {
+    get: (name) => sessionStorage.getItem(place + name),
+    set: (name, value) => {
+      try {
+        sessionStorage.setItem(place + name, value);
+      } catch {
+        // A draft is a convenience: without room for it, a reload starts this image afresh.
+      }
+    },
+    remove: (name) => sessionStorage.removeItem(place + name),
+  };
+}

@@ -1,0 +1,69 @@
+// Images fetched ahead (the token travels in a header, so an <img src> would not do) and decoded, ready to be shown.
+
+export const keyOf = (item) => `${item.round}|${item.image}`;
+
+export class Pictures {
+  constructor({ url, headers, keep, onReady }) {
+    Object.assign(this, { url, headers, keep, onReady });
+    this.entries = new Map(); // image id -> {state: "loading" | "ready" | "broken" | "failed", element, promise}
+  }
+
+  get(item) {
+    return this.entries.get(item.image);
+  }
+
+  want(item) {
+    const known = this.entries.get(item.image);
+    if (known && known.state !== "failed") {
+      this.entries.delete(item.image); // the last asked for stays longest
+      this.entries.set(item.image, known);
+      return known;
+    }
+    const entry = { state: "loading", element: null };
+    this.entries.set(item.image, entry);
+    entry.promise = this.load(item.image, entry).then(() => this.onReady(item));
+    this.trim();
+    return entry;
+  }
+
+  async load(image, entry) {
+    let reply;
+    try {
+      reply = await fetch(this.url(image), { headers: this.headers });
+    } catch {
+      entry.state = "failed"; // no connection: asked for again later
+      return;
+    }
+    if (reply.status >= 500 || reply.status === 401 || reply.status === 403) {
+      entry.state = "failed";
+      return;
+    }
+    try {
+      if (!reply.ok) throw new Error("not there");
+      entry.address = URL.createObjectURL(await reply.blob());
+      const element = new Image();
+      element.alt = "The image to label";
+      element.draggable = false;
+      element.src = entry.address;
+      await element.decode();
+      entry.element = element;
+      entry.state = "ready";
+    } catch {
+      entry.state = "broken"; // no image: it can be skipped or flagged
+    }
+  }
+
+  trim() {
+    for (const [image, entry] of this.entries) {
+      if (this.entries.size <= this.keep) return;
+      if (entry.element && entry.element.isConnected) continue;
+      if (entry.address) URL.revokeObjectURL(entry.address);
+      this.entries.delete(image);
+    }
+  }
+
+  close() {
+    for (const entry of this.entries.values()) if (entry.address) URL.revokeObjectURL(entry.address);
+    this.entries.clear();
+  }
+}

@@ -1,0 +1,360 @@
+// The labelling session: which image is in sight, what is selected, and when an answer counts. No drawing here.
+//
+// Rules. An answer is taken only for an image that was painted, and only if every key of it came after the paint:
+// keys that come too early are dropped up to and including their Enter, so that a set is what was typed or nothing.
+
+import { newId } from "./outbox.js";
+import { keyOf } from "./pictures.js";
+
+const PAUSE_MS = 400; // after this long without a key, dropped keys are over
+const PACE_OVER = 30;
+
+const empty = () => ({ labels: new Map(), kind: null, note: "", valence: null, arousal: null });
+
+export class Session {
+  // pictures, outbox; settings: what the lead chose; memory: sessionStorage under a prefix; changed(what) redraws.
+  constructor({ pictures, outbox, settings, memory, changed }) {
+    Object.assign(this, { pictures, outbox, settings, memory, changed });
+    this.queue = [];
+    this.past = []; // {item, answer, revision, fixed}, oldest first
+    this.at = null; // place in past while looking back
+    this.item = null;
+    this.selection = empty();
+    this.paintedAt = null;
+    this.revealed = true;
+    this.elapsed = 0;
+    this.runsSince = null;
+    this.paused = false;
+    this.dropping = false;
+    this.droppedAt = 0;
+    this.known = false; // whether the server has told us anything yet
+    this.done = 0;
+    this.team = null;
+    this.pace = [];
+    this.worked = 0; // seconds since the last break
+    this.notice = null;
+    this.input = "keys";
+  }
+
+  // What the server gave
+
+  receive(reply) {
+    this.known = true;
+    this.done = reply.done;
+    this.team = reply.team;
+    if (reply.past) this.remember(reply.past);
+    for (const receipt of reply.receipts) this.receipt(receipt);
+    const taken = new Set(this.past.map((entry) => keyOf(entry.item)));
+    const inSight = this.item && keyOf(this.item);
+    this.queue = reply.items.filter((item) => {
+      const key = keyOf(item);
+      return key !== inSight && !taken.has(key) && !this.outbox.has(item);
+    });
+    for (const item of this.queue) this.pictures.want(item);
+    if (this.item === null && this.at === null) this.advance();
+    this.changed("queue");
+  }
+
+  remember(past) {
+    const mine = new Map(this.past.map((entry) => [keyOf(entry.item), entry]));
+    const before = past
+      .filter((entry) => !mine.has(keyOf(entry)))
+      .map(({ answer, revision, fixed, ...item }) => ({ item, answer, revision, fixed }));
+    this.past = [...before, ...this.past];
+    if (this.at !== null) this.at += before.length;
+  }
+
+  receipt(receipt) {
+    const entry = this.past.find((known) => known.event === receipt.id);
+    if (!entry) return;
+    if (receipt.status === "refused") {
+      this.past.splice(this.past.indexOf(entry), 1);
+      if (this.at !== null && this.at >= this.past.length) this.at = null;
+    } else {
+      entry.revision = receipt.revision;
+      if (receipt.status === "conflict") this.say("conflict");
+    }
+  }
+
+  pictureReady(item) {
+    if (this.item === null && this.at === null) this.advance();
+    else if (this.item && keyOf(item) === keyOf(this.item)) this.changed("picture");
+  }
+
+  // Which image is in sight
+
+  advance() {
+    this.at = null;
+    const next = this.queue[0];
+    const picture = next && this.pictures.want(next);
+    if (!next || picture.state === "loading" || picture.state === "failed" || this.paused) {
+      this.show(null);
+      return;
+    }
+    this.queue.shift();
+    this.show(next);
+  }
+
+  show(item, answer = null) {
+    this.item = item;
+    this.selection = empty();
+    this.paintedAt = null;
+    this.elapsed = 0;
+    this.runsSince = null;
+    this.revealed = !this.settings.blur;
+    if (item !== null) {
+      const from = answer ?? this.draft(item) ?? item.before ?? null;
+      if (from) this.select(from);
+    }
+    this.changed("item");
+  }
+
+  // The page has painted the image in sight; `time` on the clock of key events.
+  painted(time) {
+    this.paintedAt = time;
+    this.startClock();
+    this.changed("painted");
+  }
+
+  get ready() {
+    return this.item !== null && this.paintedAt !== null && this.revealed && !this.paused;
+  }
+
+  get broken() {
+    return this.item !== null && this.pictures.get(this.item)?.state === "broken";
+  }
+
+  // The clock: seconds in sight, without the time the page was hidden or paused
+
+  startClock() {
+    if (this.ready && !document.hidden) this.runsSince ??= performance.now();
+  }
+
+  stopClock() {
+    if (this.runsSince !== null) this.elapsed += performance.now() - this.runsSince;
+    this.runsSince = null;
+  }
+
+  get seconds() {
+    const running = this.runsSince === null ? 0 : performance.now() - this.runsSince;
+    return (this.elapsed + running) / 1000;
+  }
+
+  // Keys and clicks. Both come here; `time` is the event's own.
+
+  press(meant, time) {
+    if (this.tooEarly(meant, time)) return;
+    this.input = "keys";
+    this.act(meant);
+  }
+
+  click(meant, input = "pointer") {
+    this.input = input;
+    this.act(meant);
+  }
+
+  tooEarly({ label, command }, time) {
+    const labelling = label !== undefined || ["save", "none", "unsure", "skip", "flag"].includes(command);
+    if (!labelling) return false;
+    if (!this.ready || time < this.paintedAt) {
+      this.dropping = command !== "save";
+      this.droppedAt = time;
+      if (label !== undefined) this.say("early");
+      return true;
+    }
+    if (this.dropping && time - this.droppedAt < PAUSE_MS) {
+      this.dropping = command !== "save";
+      this.droppedAt = time;
+      return true;
+    }
+    this.dropping = false;
+    return false;
+  }
+
+  act({ label, command }) {
+    if (label !== undefined) this.toggle(label);
+    else if (command === "save") this.save();
+    else if (["none", "unsure", "skip", "flag"].includes(command)) this.choose(command);
+    else if (command === "back") this.back();
+    else if (command === "forward") this.forward();
+    else if (command === "pause") this.pause(!this.paused);
+    else if (command === "look" && this.item && !this.revealed) this.reveal();
+    else this.changed(command); // zoom, search, help: the view's own business
+  }
+
+  reveal() {
+    this.revealed = true;
+    if (this.paintedAt !== null) this.paintedAt = performance.now();
+    this.startClock();
+    this.changed("item-look");
+  }
+
+  pause(on) {
+    if (on) this.stopClock();
+    this.paused = on;
+    if (!on) {
+      this.worked = 0;
+      this.say(null);
+      if (this.item === null && this.at === null) this.advance();
+      else this.startClock();
+    }
+    this.changed("item-look");
+  }
+
+  // What is selected
+
+  toggle(label) {
+    if (!this.ready || this.broken) return;
+    const { labels } = this.selection;
+    this.selection.kind = null;
+    if (this.settings.single) labels.clear();
+    const strength = labels.get(label);
+    if (strength === undefined) labels.set(label, 1);
+    else if (this.settings.intensity && strength < 3) labels.set(label, strength + 1);
+    else labels.delete(label);
+    this.edited();
+  }
+
+  choose(kind) {
+    if (!this.ready || (this.broken && (kind === "none" || kind === "unsure"))) return;
+    this.selection.labels.clear();
+    this.selection.kind = this.selection.kind === kind ? null : kind;
+    this.edited();
+    if (this.selection.kind === "flag") this.changed("flag");
+  }
+
+  feel(axis, value) {
+    this.selection[axis] = value;
+    this.edited();
+  }
+
+  setNote(text) {
+    this.selection.note = text;
+    this.edited(false);
+  }
+
+  edited(redraw = true) {
+    this.say(null);
+    if (this.at === null) {
+      const { image, round } = this.item;
+      this.memory.set("draft", JSON.stringify({ image, round, ...this.plain() }));
+    }
+    if (redraw) this.changed("selection");
+  }
+
+  draft(item) {
+    const text = this.memory.get("draft");
+    const draft = text ? JSON.parse(text) : null;
+    return draft && draft.image === item.image && draft.round === item.round ? draft : null;
+  }
+
+  plain() {
+    const { labels, kind, note, valence, arousal } = this.selection;
+    return {
+      kind: labels.size > 0 ? "labels" : kind,
+      labels: [...labels.keys()],
+      intensities: this.settings.intensity && labels.size > 0 ? [...labels.values()] : null,
+      note: kind === "flag" || note ? note : null,
+      valence,
+      arousal,
+    };
+  }
+
+  select({ kind, labels = [], intensities = null, note = "", valence = null, arousal = null }) {
+    this.selection = {
+      labels: new Map(labels.map((label, n) => [label, intensities?.[n] ?? 1])),
+      kind: kind === "labels" ? null : (kind ?? null),
+      note: note ?? "",
+      valence,
+      arousal,
+    };
+  }
+
+  // Saving, and going back
+
+  save() {
+    if (!this.ready) return;
+    const said = this.plain();
+    if (said.kind === null) return this.say("nothing");
+    if (said.kind === "flag" && !said.note.trim()) return this.say("note");
+    const seconds = this.seconds;
+    if (seconds < this.settings.minView && said.kind !== "skip" && said.kind !== "flag") return this.say("look");
+    const entry = this.at === null ? { item: this.item, revision: this.item.revision } : this.past[this.at];
+    const answer = {
+      ...said,
+      id: newId(),
+      seq: this.outbox.nextSeq(),
+      image: this.item.image,
+      round: this.item.round,
+      ticket: this.item.ticket,
+      seconds: Math.round(seconds * 1000) / 1000,
+      at: this.outbox.now(),
+      base_revision: entry.revision,
+      input: this.input,
+    };
+    try {
+      this.outbox.put(answer);
+    } catch {
+      return this.say("full"); // the image stays: nothing was taken
+    }
+    Object.assign(entry, { answer: said, event: answer.id, revision: entry.revision + 1 });
+    if (this.at === null) {
+      entry.fixed = this.settings.blindFirst && this.item.look === "first";
+      this.past.push(entry);
+      this.done += 1;
+      this.pace = [...this.pace, seconds].slice(-PACE_OVER);
+      this.worked += seconds;
+      this.memory.remove("draft");
+      this.say(this.breakDue() ? "break" : null);
+      this.advance();
+    } else {
+      this.say(null);
+      this.forward();
+    }
+    this.outbox.kick();
+    return undefined;
+  }
+
+  breakDue() {
+    const { breakMinutes } = this.settings;
+    return breakMinutes > 0 && this.worked >= breakMinutes * 60;
+  }
+
+  back() {
+    let at = (this.at ?? this.past.length) - 1;
+    while (at >= 0 && this.past[at].fixed) at -= 1;
+    if (at < 0) return this.say(this.past.length ? "fixed" : "first");
+    if (this.at === null && this.item !== null) this.queue.unshift(this.item);
+    return this.visit(at);
+  }
+
+  forward() {
+    if (this.at === null) return undefined;
+    let at = this.at + 1;
+    while (at < this.past.length && this.past[at].fixed) at += 1;
+    return at < this.past.length ? this.visit(at) : this.advance();
+  }
+
+  visit(at) {
+    const entry = this.past[at];
+    const picture = this.pictures.want(entry.item);
+    this.at = at;
+    if (picture.state === "ready" || picture.state === "broken") return this.show(entry.item, entry.answer);
+    this.show(null);
+    this.at = at;
+    return picture.promise?.then(() => {
+      if (this.at === at && this.item === null) this.show(entry.item, entry.answer);
+    });
+  }
+
+  say(notice) {
+    if (this.notice === notice) return;
+    this.notice = notice;
+    this.changed("notice");
+  }
+
+  get secondsEach() {
+    if (this.pace.length < 3) return null;
+    return this.pace.reduce((sum, each) => sum + each, 0) / this.pace.length;
+  }
+}

@@ -1,0 +1,340 @@
+// Drawing: the page's elements are made once, and changed where something changed. All text goes in as text.
+
+import { COMMANDS } from "./keys.js";
+
+const NOTICES = {
+  early: "Too fast: keys typed before the image was there were not counted.",
+  nothing: "Nothing is chosen yet. Choose labels, or “none of these”.",
+  note: "Say in the note what is wrong with the image.",
+  look: "Look a little longer before you answer.",
+  full: "This browser has no room to keep the answer safely, so it was not taken. Free some space and press Enter again.",
+  conflict: "This image was answered differently elsewhere under your name. Both answers are kept, and the lead decides.",
+  first: "This is the first image.",
+  fixed: "First answers stand here; you will be asked again.",
+  break: "You have worked for a while. A break helps: Escape pauses.",
+};
+const KINDS = [
+  ["none", "None of these", "0"],
+  ["unsure", "Unsure", "."],
+  ["skip", "Skip", ","],
+  ["flag", "Flag", "!"],
+];
+const STRENGTHS = ["", "a little", "clearly", "strongly"];
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+// A button for the pointer: it does not take the focus from the keys.
+function button(text, attributes) {
+  return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
+}
+
+export class View {
+  // labels: [{label, key, group, tone, meaning}], in the order shown; task: question, instructions, settings;
+  // on: what to do about clicks.
+  constructor(root, { labels, task, on }) {
+    Object.assign(this, { labels, task, on });
+    this.chips = new Map();
+    this.zoom = "fit";
+    this.root = root;
+    this.build();
+  }
+
+  build() {
+    const { task, on } = this;
+    this.stage = make("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image" });
+    this.scale = make("span", { class: "scale" });
+    this.waiting = make("p", { class: "waiting" });
+    this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => on.command(this.covered) });
+    this.cover.hidden = true;
+    this.question = make("h2", { class: "question", id: "question" }, task.question);
+    this.ask = make("p", { class: "ask" });
+    this.original = make("p", { class: "original" });
+    this.suggestion = make("p", { class: "suggestion" });
+    this.search = make("input", {
+      type: "search", class: "search", placeholder: "Search labels ( / )", "aria-label": "Search labels",
+      autocomplete: "off", spellcheck: "false",
+      oninput: () => this.filter(), onkeydown: (event) => this.searchKey(event),
+    });
+    this.search.hidden = this.labels.length <= 12;
+    this.groups = make("div", { class: "groups", role: "group", "aria-labelledby": "question" });
+    this.buildChips();
+    this.kinds = make("div", { class: "kinds", role: "group", "aria-label": "Other answers" });
+    for (const [kind, text, key] of KINDS) {
+      const chip = this.chip(text, key, () => on.command(kind));
+      this.chips.set(`kind:${kind}`, chip);
+      this.kinds.append(chip);
+    }
+    this.note = make("input", {
+      type: "text", class: "note", maxlength: "2000", placeholder: "What is wrong with the image?",
+      "aria-label": "Note", oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
+    });
+    this.note.hidden = true;
+    this.pad = task.valenceArousal ? this.buildPad() : null;
+    this.saveButton = button("Save", { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
+    this.backButton = button("Back", { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
+    this.forwardButton = button("Forward", { "aria-keyshortcuts": "ArrowRight", onclick: () => on.command("forward") });
+    const actions = make("div", { class: "actions" }, this.backButton, this.forwardButton, this.saveButton);
+    this.notice = make("p", { class: "notice", role: "status" });
+    this.status = make("p", { class: "status", role: "status" });
+    this.progress = make("p", { class: "progress" });
+    this.bar = make("progress", { max: "1", value: "0", "aria-label": "Progress of the team" });
+    this.refused = make("div", { class: "refused" });
+    const tools = make("div", { class: "tools" },
+      button("Zoom", { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
+      button("Pause", { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
+      button("Help", { "aria-keyshortcuts": "?", onclick: () => on.command("help") }));
+    this.help = this.buildHelp();
+    this.root.replaceChildren(
+      make("div", { class: "left" },
+        make("div", { class: "frame" }, this.stage, this.waiting, this.cover),
+        make("div", { class: "under" }, this.scale, tools)),
+      make("div", { class: "right" },
+        make("div", { class: "asked" }, this.question, this.ask, this.original, this.suggestion),
+        this.search, this.groups, this.kinds, this.note, this.pad, actions,
+        this.notice, make("div", { class: "how" }, this.bar, this.progress, this.status), this.refused),
+      this.help);
+  }
+
+  chip(text, key, act, meaning = null) {
+    const cap = key ? make("kbd", { "aria-hidden": "true" }, key) : null;
+    const strength = make("span", { class: "strength" });
+    const chip = button("", {
+      class: "chip", "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, onclick: act,
+    });
+    const mark = make("span", { class: "mark", "aria-hidden": "true" }, "✓");
+    chip.replaceChildren(...(cap ? [cap] : []), mark, make("span", {}, text), strength);
+    return chip;
+  }
+
+  buildChips() {
+    const groups = new Map();
+    for (const each of this.labels) {
+      const place = groups.get(each.group) ?? make("div", { class: "group" });
+      if (!groups.has(each.group)) {
+        groups.set(each.group, place);
+        if (each.group) place.append(make("span", { class: "heading" }, each.group));
+        this.groups.append(place);
+      }
+      const chip = this.chip(each.label, each.key, () => this.on.label(each.label), each.meaning);
+      if (each.tone) chip.dataset.tone = each.tone;
+      this.chips.set(`label:${each.label}`, chip);
+      place.append(chip);
+    }
+  }
+
+  buildPad() {
+    const slider = (axis, low, high) => {
+      const input = make("input", {
+        type: "range", min: "-1", max: "1", step: "0.05", "aria-label": `${low} to ${high}`,
+        oninput: () => this.on.feel(axis, Number(input.value)),
+      });
+      this[axis] = input;
+      return make("label", { class: "axis" }, make("span", {}, low), input, make("span", {}, high));
+    };
+    const spot = make("span", { class: "spot" });
+    const plane = make("div", {
+      class: "plane", "aria-hidden": "true",
+      onpointerdown: (event) => {
+        event.preventDefault();
+        const box = plane.getBoundingClientRect();
+        const part = (at, from, size) => Math.round(Math.min(Math.max((at - from) / size, 0), 1) * 40) / 20 - 1;
+        this.on.feel("valence", part(event.clientX, box.left, box.width));
+        this.on.feel("arousal", -part(event.clientY, box.top, box.height));
+      },
+    }, spot);
+    this.spot = spot;
+    return make("div", { class: "pad", role: "group", "aria-label": "How the image feels" }, plane,
+      make("div", {}, slider("valence", "unpleasant", "pleasant"), slider("arousal", "calm", "excited")));
+  }
+
+  buildHelp() {
+    const { task } = this;
+    const rows = COMMANDS.map(([key, , what]) =>
+      make("tr", {}, make("td", {}, make("kbd", {}, key === " " ? "Space" : key)), make("td", {}, what)));
+    const meanings = this.labels.map(({ label, key, meaning }) =>
+      make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, label),
+        make("td", {}, meaning ?? "")));
+    return make("dialog", { class: "help", "aria-labelledby": "help-title" },
+      make("h2", { id: "help-title" }, "Help"),
+      task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
+      make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": "Keys and labels" },
+        make("table", {}, make("caption", {}, "Keys"), make("tbody", {}, ...rows)),
+        make("table", {}, make("caption", {}, "Labels"), make("tbody", {}, ...meanings))),
+      task.intensity ? make("p", {}, "The same key again says how strongly: a little, clearly, strongly.") : null,
+      button("Close", { "data-enter": "own", onclick: () => this.help.close(), autofocus: true }));
+  }
+
+  // Changes
+
+  showPicture(session, picture) {
+    const element = session.item && picture ? picture.element : null;
+    this.stage.replaceChildren(...(element ? [element] : []));
+    this.zoom = "fit";
+    this.fit();
+    const wait = session.item !== null ? (session.broken ? "This image cannot be shown. Skip it, or flag it." : "") : null;
+    this.waiting.textContent = wait ?? (session.at !== null || session.queue.length || !session.known
+      ? "Loading the next image …" : this.task.finished);
+    this.waiting.hidden = wait === "";
+  }
+
+  drawItem(session) {
+    const { item } = session;
+    const looks = { second: "Second look. ", again: "Another round. " };
+    this.ask.textContent = item?.ask ? `“${item.ask}”` : "";
+    this.original.textContent = item?.original ? `The collection's own label: ${item.original}` : "";
+    this.suggestion.textContent = item?.look && looks[item.look]
+      ? looks[item.look] + (item.suggestion ? `A model suggests: ${item.suggestion.join(", ")}. ` : "")
+        + "Your first answer is chosen; change it or keep it."
+      : "";
+    for (const line of [this.ask, this.original, this.suggestion]) line.hidden = !line.textContent;
+    this.root.dataset.image = item?.image ?? "";
+    this.root.dataset.round = item?.round ?? "";
+    this.root.dataset.look = item?.look ?? "";
+  }
+
+  drawSelection(session) {
+    const { labels, kind, note, valence, arousal } = session.selection;
+    for (const [name, chip] of this.chips) {
+      const [type, value] = [name.slice(0, name.indexOf(":")), name.slice(name.indexOf(":") + 1)];
+      const strength = type === "label" ? labels.get(value) : undefined;
+      const on = type === "label" ? strength !== undefined : kind === value;
+      if ((chip.getAttribute("aria-pressed") === "true") !== on) chip.setAttribute("aria-pressed", String(on));
+      const text = on && this.task.intensity && type === "label" ? STRENGTHS[strength] : "";
+      if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
+    }
+    this.note.hidden = kind !== "flag";
+    if (this.note.value !== note) this.note.value = note;
+    if (this.pad) {
+      this.valence.value = valence ?? 0;
+      this.arousal.value = arousal ?? 0;
+      this.pad.dataset.set = String(valence !== null || arousal !== null);
+      this.spot.style.left = `${((valence ?? 0) + 1) * 50}%`;
+      this.spot.style.top = `${(1 - (arousal ?? 0)) * 50}%`;
+    }
+  }
+
+  drawState(session, lock) {
+    this.backButton.disabled = session.past.length === 0;
+    this.forwardButton.disabled = session.at === null;
+    this.saveButton.textContent = session.at === null ? "Save" : "Save the correction";
+    this.root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
+    this.root.dataset.at = session.at === null ? "" : String(session.at);
+    this.covered = !lock.held ? "take" : session.paused ? "pause" : "look";
+    const veiled = session.item !== null && !session.revealed && !session.broken;
+    this.cover.hidden = lock.held && !session.paused && !veiled;
+    this.cover.textContent = !lock.held
+      ? "You are labelling in another tab or window. Work here instead"
+      : session.paused ? "Paused. Continue" : "Show the image (space)";
+    this.stage.dataset.veiled = String(veiled || session.paused || !lock.held);
+  }
+
+  drawNotice(session) {
+    const text = session.notice === null ? "" : NOTICES[session.notice];
+    if (this.notice.textContent !== text) this.notice.textContent = text;
+  }
+
+  drawProgress(session, outbox) {
+    const { team, secondsEach } = session;
+    const parts = [`${session.done} answered by you`];
+    if (secondsEach !== null) parts.push(`${secondsEach.toFixed(1)} s each`);
+    if (team) {
+      this.bar.value = team.wanted ? team.answered / team.wanted : 0;
+      parts.push(`${team.answered} of ${team.wanted} by all`);
+      const left = secondsEach === null ? team.seconds_left : (team.wanted - team.answered) * secondsEach;
+      if (left > 0) parts.push(`${duration(left)} left at ${secondsEach === null ? "the team's" : "your"} pace`);
+    }
+    this.progress.textContent = parts.join(" · ");
+    const unsaved = outbox.waiting.size;
+    let text = "All answers saved";
+    if (outbox.stopped) text = `${outbox.stopped}${unsaved ? ` (${unsaved} unsaved, kept in this browser)` : ""}`;
+    else if (!outbox.online) text = `Offline: ${unsaved} unsaved, kept in this browser and sent when the server is back`;
+    else if (unsaved) text = `${unsaved} unsaved`;
+    if (this.status.textContent !== text) this.status.textContent = text;
+    this.status.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
+    this.root.dataset.unsaved = String(unsaved);
+    this.drawRefused(outbox);
+  }
+
+  drawRefused(outbox) {
+    if (this.refused.childElementCount === outbox.refused.size) return;
+    this.refused.replaceChildren(...[...outbox.refused.values()].map(({ answer, error }) =>
+      make("p", { role: "alert" },
+        `Not stored: image ${answer.image}, ${answer.labels.join(", ") || answer.kind}. ${error} `,
+        button("Understood", { "data-enter": "own", onclick: () => outbox.forgetRefused(answer.id) }))));
+  }
+
+  // Zoom. Small images are enlarged by a whole number and say so; large ones are shrunk to fit.
+
+  fit() {
+    const picture = this.stage.firstChild;
+    this.scale.textContent = "";
+    if (!picture) return;
+    const room = Math.min(this.stage.clientWidth / picture.naturalWidth, this.stage.clientHeight / picture.naturalHeight);
+    const whole = room >= 2 ? Math.floor(room) : Math.min(room, 1);
+    const scale = this.zoom === "fit" ? whole : Math.max(whole * 2, 1);
+    picture.style.width = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
+    picture.style.imageRendering = scale >= 2 ? "pixelated" : "auto";
+    this.stage.dataset.zoom = this.zoom;
+    this.scale.textContent =
+      `${picture.naturalWidth} × ${picture.naturalHeight} pixels, shown at ${Math.round(scale * 100)} %`;
+  }
+
+  toggleZoom() {
+    this.zoom = this.zoom === "fit" ? "close" : "fit";
+    this.fit();
+  }
+
+  // Search and note fields
+
+  filter() {
+    const wanted = this.search.value.trim().toLowerCase();
+    for (const { label, also } of this.labels) {
+      const fits = [label, ...(also ?? [])].some((name) => name.toLowerCase().includes(wanted));
+      this.chips.get(`label:${label}`).hidden = wanted !== "" && !fits;
+    }
+  }
+
+  searchKey(event) {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    event.preventDefault();
+    const shown = this.labels.filter(({ label }) => !this.chips.get(`label:${label}`).hidden);
+    if (event.key === "Enter" && this.search.value.trim() && shown.length) this.on.label(shown[0].label);
+    this.search.value = "";
+    this.filter();
+    this.search.blur();
+    this.search.hidden = this.labels.length <= 12;
+  }
+
+  noteKey(event) {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    event.preventDefault();
+    this.note.blur();
+    if (event.key === "Enter") this.on.command("save");
+  }
+
+  openSearch() {
+    this.search.hidden = false;
+    this.search.focus();
+  }
+
+  toggleHelp() {
+    if (this.help.open) this.help.close();
+    else this.help.showModal();
+  }
+}
+
+function duration(seconds) {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 1) return "less than a minute";
+  if (minutes < 90) return `${minutes} min`;
+  return `${(minutes / 60).toFixed(1)} h`;
+}

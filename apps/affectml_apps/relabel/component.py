@@ -1,0 +1,104 @@
+"""The labelling page's component: what Streamlit mounts, and what it tells the browser at the start."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from affectml.taxonomies import Taxonomy
+from affectml_apps.relabel.people import make_token
+from affectml_apps.relabel.preferences import Preferences
+from affectml_apps.relabel.task import LabelTask
+
+CLIENT = Path(__file__).parent / "client"
+# The modules import each other, so they are fetched as files; this loads the first one.
+LOADER = """
+export default function (component) {
+  const { parentElement, data } = component;
+  let cleanup = null;
+  let gone = false;
+  import(new URL(`${data.base}/relabel/client/main.js?${data.version}`, location.origin).href).then(({ mount }) => {
+    if (!gone) cleanup = mount(parentElement, data);
+  });
+  return () => {
+    gone = true;
+    if (cleanup) cleanup();
+  };
+}
+"""
+
+
+def mount(task: LabelTask, who: str, round_number: int, *, base: str) -> None:
+    """Show the labelling component for this person and round."""
+    _renderer()(
+        key=f"relabel-{round_number}",
+        data=start_data(task, who, round_number, base=base),
+    )
+
+
+def _renderer() -> Any:
+    css = (CLIENT / "relabel.css").read_text(encoding="utf-8")
+    return st.components.v2.component("affectml-relabel", html='<div class="mount"></div>', css=css, js=LOADER)
+
+
+def start_data(task: LabelTask, who: str, round_number: int, *, base: str) -> dict[str, Any]:
+    """All that the browser needs to begin: who, what is asked, the labels in this person's order. No image yet."""
+    preferences = task.preferences
+    order = task.store.chip_order(who)
+    return {
+        "base": f"/{base.strip('/')}" if base.strip("/") else "",
+        "identity": f"{task.secret[:8]}:{who}",
+        "version": version(),
+        "token": make_token(task.secret, who),
+        "round": round_number,
+        "labels": chips(order, task.taxonomy, preferences, grouped=not task.verifying),
+        "task": {
+            "question": task.settings.question,
+            "instructions": preferences.instructions,
+            "finished": "Nothing is left for you in this round. Thank you.",
+        },
+        "settings": {
+            "blur": preferences.blur,
+            "minView": preferences.min_view_seconds,
+            "breakMinutes": preferences.break_minutes,
+            "intensity": preferences.intensity and not task.verifying,
+            "valenceArousal": preferences.valence_arousal and not task.verifying,
+            "blindFirst": preferences.blind_first,
+            "single": task.verifying,
+        },
+    }
+
+
+def version() -> str:
+    """Changes whenever a file of the client does, so that no browser runs an old one."""
+    return str(max(path.stat().st_mtime_ns for path in CLIENT.iterdir()))
+
+
+def chips(order: Sequence[str], taxonomy: Taxonomy, preferences: Preferences, *, grouped: bool) -> list[dict[str, Any]]:
+    """The labels as the page shows them: in this person's order, those of one parent together.
+
+    A grouping by pleasant and unpleasant would prime people, so it shows only where valence colours do.
+    """
+    by_valence = (taxonomy.parent or "").startswith(("polarity", "parrott-2")) and taxonomy.parent != "parrott-25"
+    use_groups = grouped and bool(taxonomy.parents) and (preferences.valence_colours or not by_valence)
+    group_of = {label: taxonomy.parents.get(label, "other") if use_groups else "" for label in order}
+    groups = list(dict.fromkeys(group_of.values()))
+    shown = sorted(order, key=lambda label: groups.index(group_of[label]))
+    return [
+        {
+            "label": label,
+            "group": group_of[label],
+            "tone": _tone(taxonomy, label) if preferences.valence_colours else None,
+            "meaning": preferences.definitions.get(label) or ", ".join(taxonomy.synonyms.get(label, ())) or None,
+            "also": list(taxonomy.synonyms.get(label, ())),
+        }
+        for label in shown
+    ]
+
+
+def _tone(taxonomy: Taxonomy, label: str) -> str | None:
+    place = taxonomy.places.get(label)
+    if place is None or place.valence == 0:
+        return None
+    return "pleasant" if place.valence > 0 else "unpleasant"

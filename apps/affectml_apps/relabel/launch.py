@@ -1,0 +1,34 @@
+"""What the entry scripts hand to `st.App`: the page, the routes, the guard, and the task's opening and closing."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from affectml.errors import AffectmlError
+from affectml_annotation import AnnotationError
+from affectml_apps.relabel import web
+from affectml_apps.relabel.options import parse
+from affectml_apps.relabel.task import open_task
+
+PAGE = Path(__file__).parent / "pages" / "main.py"
+
+
+def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """The page's path, and st.App's other arguments.
+
+    Opens the task at once, so that a wrong folder or database ends the program with one line before anything is
+    served; exits with code 2 then.
+    """
+    from streamlit import config
+
+    options = parse(arguments)
+    try:
+        task = open_task(options, say=lambda line: print(line, flush=True))
+    except (AffectmlError, AnnotationError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    return PAGE, {
+        "routes": web.make_routes(config.get_option("server.baseUrlPath")),
+        "middleware": web.make_middleware(options),
+        "lifespan": web.make_lifespan(task),
+    }

@@ -1,0 +1,51 @@
+"""Who somebody is, and what they may do. A name is no proof; a token says only that this server gave it out."""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
+
+NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")
+
+
+class BadToken(ValueError):
+    """A token that this task's server did not give out."""
+
+
+def clean_name(text: str) -> str | None:
+    """A name somebody typed, without outer blanks; None if it cannot be one (empty, too long, control characters)."""
+    name = " ".join(text.split())
+    return name if NAME.fullmatch(name) else None
+
+
+def make_token(secret: str, who: str) -> str:
+    """A token for one annotator, signed with HMAC-SHA256."""
+    return f"{urlsafe_b64encode(who.encode()).decode()}.{_signature(secret, who)}"
+
+
+def read_token(secret: str, token: str) -> str:
+    """The annotator a token was made for; BadToken where the signature does not fit."""
+    name, _, signature = token.partition(".")
+    try:
+        who = urlsafe_b64decode(name.encode()).decode()
+    except (ValueError, UnicodeDecodeError):
+        raise BadToken("this token cannot be read; open the page again") from None
+    if not hmac.compare_digest(signature.encode(), _signature(secret, who).encode()):
+        raise BadToken("this token was not given out by this task's server; open the page again")
+    return who
+
+
+def _signature(secret: str, who: str) -> str:
+    return hmac.new(secret.encode(), f"annotator:{who}".encode(), hashlib.sha256).hexdigest()
+
+
+def may_lead(who: str | None, leads: Collection[str], *, signed_in: bool) -> bool:
+    """Whether somebody sees the lead's pages.
+
+    With a list of leads, those on it. Without one, everybody on a loopback page, where the machine's owner is the
+    only one there, and nobody once people sign in from elsewhere. Roles given by the store would be asked here.
+    """
+    if leads:
+        return who in leads
+    return not signed_in

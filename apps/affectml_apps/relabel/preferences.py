@@ -1,0 +1,93 @@
+"""What the lead chose for the page. It lives in the task's database, so that every server shows the same page."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+import sqlalchemy as sa
+
+from affectml_annotation import LabelStore, StoreError
+from affectml_annotation.store.schema import setting
+
+KEY = "relabel"
+SECRET = "relabel-secret"
+WARNING = (
+    "Some of these images may show violence, injury, nudity or suffering. You may skip any image without giving a "
+    "reason, stop at any time, and withdraw later: then none of your answers is used."
+)
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """How the labelling page looks and what it asks for, beside the labels themselves."""
+
+    # Shown with the key `?`, and before the first image.
+    instructions: str = ""
+    # label -> what is meant by it.
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    # Shown, and agreed to, before the first image.
+    content_warning: str = WARNING
+    # Images stay blurred until the person asks to see each one: for sets known to be hard to look at.
+    blur: bool = False
+    # Answers are taken only after an image was in sight this long.
+    min_view_seconds: float = 0.0
+    # Suggest a break after this many minutes of work; 0 never.
+    break_minutes: float = 45.0
+    # The same key again says how strongly (1 to 3).
+    intensity: bool = False
+    # A pad for how pleasant and how exciting the feeling is.
+    valence_arousal: bool = False
+    # Colours of pleasant and unpleasant labels prime people, so they are off.
+    valence_colours: bool = False
+    # Show the data set's own single label.
+    show_original: bool = False
+    # Record the answer first, then show the model's suggestion (or, in the control arm, none) and ask again.
+    blind_first: bool = False
+    # Only people the lead invited may label; otherwise a name is enough.
+    invited_only: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("min_view_seconds", "break_minutes"):
+            if not 0 <= float(getattr(self, name)) < 86_400:
+                raise StoreError(f"{name}: expected 0 to 86400, but received {getattr(self, name)}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preferences":
+        """Read what `asdict` gave; an unknown name is an error that names the nearest one."""
+        known = [entry.name for entry in fields(cls)]
+        for name in values:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                raise StoreError(f"no preference {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return cls(**values)
+
+
+def read_preferences(store: LabelStore) -> Preferences:
+    """The task's preferences; the defaults where nobody chose any."""
+    with store.database.read() as connection:
+        value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == KEY))
+    return Preferences() if value is None else Preferences.from_dict(value)
+
+
+def change_preferences(store: LabelStore, **changes: Any) -> Preferences:
+    """Change some preferences and return all of them."""
+    fresh = replace(read_preferences(store), **changes)
+    with store.database.write() as connection:
+        connection.execute(setting.delete().where(setting.c.key == KEY))
+        connection.execute(setting.insert().values(key=KEY, value=asdict(fresh)))
+    return fresh
+
+
+def read_secret(store: LabelStore) -> str:
+    """The key that signs this task's tokens, made when first asked for.
+
+    It lives in the database, so that a browser's token outlives a restart and holds on every server of the task.
+    """
+    with store.database.write() as connection:
+        value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == SECRET))
+        if value is None:
+            value = secrets.token_hex(32)
+            connection.execute(setting.insert().values(key=SECRET, value=value))
+    return str(value)

@@ -1,0 +1,28 @@
+"""What a model would say of each image, read from a run's own predictions: no torch, no encoder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from affectml.errors import BadRun
+from affectml.runs import Run
+
+
+def read_suggestions(run: Path, labels: Sequence[str], image_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """image -> the set the model predicts, or its best label where it predicts no sets or an empty one.
+
+    Only images of the task. Raises BadRun where the run has other labels, or predictions for none of the images.
+    """
+    opened = Run.open(run)
+    own = opened.taxonomy.labels
+    if set(own) != set(labels):
+        raise BadRun(f"{run}: predicts {', '.join(own)}, but the task's labels are {', '.join(labels)}")
+    table = opened.predictions
+    table = table[table["image_id"].isin(list(image_ids))]
+    if table.empty:
+        raise BadRun(f"{run}: has predictions for none of these images; train it on this data set")
+    best = table[list(own)].to_numpy().argmax(axis=1)
+    sets = table["set"].tolist() if "set" in table.columns else [()] * len(table)
+    return {
+        str(name): tuple(chosen) if len(chosen) else (own[top],)
+        for name, chosen, top in zip(table["image_id"], sets, best, strict=True)
+    }

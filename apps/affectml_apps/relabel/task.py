@@ -1,0 +1,202 @@
+"""A data set and its label store, opened once per process and shared by every page and route."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from affectml.data import Dataset
+from affectml.errors import BadDataset, BadInput
+from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
+from affectml_apps.relabel import verify
+from affectml_apps.relabel.options import DEMO, Options
+from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
+from affectml_apps.relabel.suggestions import read_suggestions
+
+PROGRESS_SECONDS = 5.0
+QUESTIONS = {
+    "evoked": "Which of these feelings does this image evoke in you? Choose all that apply, or none.",
+    "expressed": "Which of these feelings does the person in this image show? Choose all that apply, or none.",
+    "intended": "Which of these feelings did the maker of this image intend? Choose all that apply, or none.",
+    "query": "Which of these words fit this image? Choose all that apply, or none.",
+}
+
+
+@dataclass
+class LabelTask:
+    """One labelling task: what is labelled, where answers go, what the page may show.
+
+    suggestions: image -> labels a model would give. originals: image -> the data set's own single label.
+    """
+
+    dataset: Dataset
+    store: LabelStore
+    settings: TaskSettings
+    taxonomy: Taxonomy
+    secret: str
+    suggestions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    originals: Mapping[str, str] = field(default_factory=dict)
+    leads: tuple[str, ...] = ()
+    verifying: bool = False
+
+    def __post_init__(self) -> None:
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._progress: dict[int, tuple[float, Progress]] = {}
+
+    @property
+    def preferences(self) -> Preferences:
+        """What the lead chose, as it is now."""
+        return read_preferences(self.store)
+
+    def refresh(self) -> None:
+        """Read the settings again, after they were changed."""
+        self.settings = self.store.settings
+        self._progress.clear()
+
+    def one_at_a_time(self, who: str) -> AbstractContextManager[object]:
+        """A lock per annotator: two tabs of one person go one after the other."""
+        return self._locks[who]
+
+    def progress(self, round_number: int) -> Progress:
+        """How far a round is, at most some seconds old: counting a large task takes a while."""
+        made, known = self._progress.get(round_number, (0.0, None))
+        if known is None or time.monotonic() - made > PROGRESS_SECONDS:
+            known = self.store.progress(round_number=round_number)
+            self._progress[round_number] = (time.monotonic(), known)
+        return known
+
+
+def open_task(options: Options, say: Callable[[str], None] = lambda line: None) -> LabelTask:
+    """Open the data set and the store; draw the demo set and set the task up where they are not there yet.
+
+    Raises AffectmlError or AnnotationError, one line each, for anything the user can mend.
+    """
+    dataset = _open_dataset(options, say)
+    target = _target(dataset, options.target)
+    taxonomy = get_taxonomy(options.taxonomy) if options.taxonomy else _taxonomy(dataset, target)
+    suggestions: Mapping[str, tuple[str, ...]] = {}
+    if options.model is not None:
+        suggestions = read_suggestions(options.model, taxonomy.labels, _ids(dataset))
+    store = LabelStore(options.store_url)
+    try:
+        try:
+            settings = store.settings
+        except StoreError:
+            settings = _set_up(options, dataset, target, taxonomy, suggestions, store)
+            say(f"new labelling task in {options.store_url}: {len(settings.labels)} labels")
+        verifying = settings.name == verify.TASK_NAME
+        if verifying != bool(options.check_labels):
+            way = "add --check-labels" if verifying else "leave out --check-labels, or name another --db"
+            raise BadInput(f"{options.store_url} holds a task of another kind: {way}")
+        if not verifying and not set(settings.labels) <= set(taxonomy.labels):
+            raise BadInput(
+                f"{options.store_url} holds a task with the labels {', '.join(settings.labels)}, not those of "
+                f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
+            )
+        return LabelTask(
+            dataset=dataset,
+            store=store,
+            settings=settings,
+            taxonomy=taxonomy,
+            secret=read_secret(store),
+            suggestions=suggestions,
+            originals=_originals(dataset, target),
+            leads=options.leads,
+            verifying=verifying,
+        )
+    except BaseException:
+        store.close()
+        raise
+
+
+def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
+    if options.dataset is not None or (DEMO / "dataset.json").exists():
+        return Dataset.open(options.folder)
+    from affectml.demo import write_demo
+
+    say(f"no data set named: drawing the demo set in {DEMO} (paintings by our own code)")
+    return write_demo(DEMO)
+
+
+def _target(dataset: Dataset, name: str | None) -> str | None:
+    targets = dataset.meta.targets
+    if name is not None:
+        dataset.target(name)
+        return name
+    if len({str(entry.taxonomy) for entry in targets.values()}) > 1:
+        raise BadDataset(
+            f"{dataset.root}: its targets have different labels; choose with --target ({', '.join(targets)})"
+        )
+    return next(iter(targets), None)
+
+
+def _taxonomy(dataset: Dataset, target: str | None) -> Taxonomy:
+    if target is None:
+        raise BadDataset(f"{dataset.root}: no target says which labels there are; name some with --taxonomy")
+    return dataset.meta.targets[target].resolve_taxonomy()
+
+
+def _ids(dataset: Dataset) -> list[str]:
+    return [str(name) for name in dataset.images["image_id"]]
+
+
+def _set_up(
+    options: Options,
+    dataset: Dataset,
+    target: str | None,
+    taxonomy: Taxonomy,
+    suggestions: Mapping[str, tuple[str, ...]],
+    store: LabelStore,
+) -> TaskSettings:
+    images = dataset.images
+    if "file" not in images.columns or not images["file"].notna().any():
+        raise BadDataset(f"{dataset.root}: no image has a file on this machine, so there is nothing to show")
+    images = images.loc[images["file"].notna(), ["image_id", "file"]]
+    if options.check_labels:
+        given = (
+            suggestions if options.check_labels == "model" else verify.labels_of(dataset.target(options.check_labels))
+        )
+        if not given:
+            raise BadInput("--check-labels model needs --model RUN")
+        images = verify.pairs(images, given)
+        settings = verify.settings(dataset.meta.construct)
+    else:
+        settings = TaskSettings(
+            labels=taxonomy.labels,
+            question=dataset.meta.question or QUESTIONS[dataset.meta.construct],
+            construct=dataset.meta.construct,
+            taxonomy=options.taxonomy or (None if target is None else dataset.meta.targets[target].taxonomy),
+        )
+    store.init_task(settings, images)
+    return settings
+
+
+def _originals(dataset: Dataset, target: str | None) -> dict[str, str]:
+    """The single label of each image, where the data set has one."""
+    single = [name for name, entry in dataset.meta.targets.items() if entry.kind == "single"]
+    if not single:
+        return {}
+    targets = dataset.target(target if target in single else single[0])
+    names = pd.Series(targets.taxonomy.labels)
+    return dict(zip(map(str, targets.image_id), names[targets.table.argmax(axis=1)], strict=True))
+
+
+_current: LabelTask | None = None
+
+
+def use(task: LabelTask | None) -> None:
+    """Make this the task that pages and routes of this process serve."""
+    global _current  # Streamlit runs a page as a script: there is no other place to hand it over
+    _current = task
+
+
+def current() -> LabelTask:
+    """The task this process serves."""
+    if _current is None:
+        raise StoreError("no task is open; start the app with `streamlit run apps/relabel.py`")
+    return _current

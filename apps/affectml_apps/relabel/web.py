@@ -1,0 +1,179 @@
+"""The routes beside Streamlit's own, and who may call anything here.
+
+    GET  relabel/client/FILE    the page's own part in the browser
+    GET  relabel/image?id=...   an image, to whom it was given
+    POST relabel/sync           answers in, receipts and the next images out (JSON)
+
+The browser names itself by a signed token in a header: no other site can set one without asking first, and we
+never agree. Host is checked on everything, so that no foreign name can be made to point at this server.
+"""
+
+import json
+import mimetypes
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from affectml.errors import AffectmlError
+from affectml_annotation import AnnotationError
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.people import BadToken, read_token
+from affectml_apps.relabel.sync import BadMessage, NotAllowed, exchange
+from affectml_apps.relabel.task import LabelTask, current, use
+
+TOKEN_HEADER = "x-relabel-token"
+CLIENT = Path(__file__).parent / "client"
+MAX_BODY = 1_000_000
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+HEADERS = {
+    b"x-frame-options": b"DENY",
+    b"content-security-policy": b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+}
+
+
+class Guard:
+    """Refuses calls under a foreign name or from a foreign page, and adds headers that keep others from framing us."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] = ()) -> None:
+        self.app = app
+        self.hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = urlsplit(f"//{host}").hostname or ""
+        wrong = None
+        if name not in self.hosts:
+            wrong = f"this server does not answer to the name {name[:100]!r}; --allow-host adds names"
+        elif b"origin" in headers:
+            origin = headers[b"origin"].decode("latin-1")
+            if urlsplit(origin).netloc != host:
+                wrong = "a page of another site called; only this app's own page may"
+        if wrong is not None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await JSONResponse({"error": wrong}, 403)(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                have = {key.lower() for key, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in have)]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def make_routes(base: str = "") -> list[BaseRoute]:
+    """The app's routes under server.baseUrlPath."""
+    prefix = f"/{base.strip('/')}" if base.strip("/") else ""
+    return [
+        Route(f"{prefix}/relabel/client/{{name}}", client_file, methods=["GET"]),
+        Route(f"{prefix}/relabel/image", image, methods=["GET"]),
+        Route(f"{prefix}/relabel/sync", sync, methods=["POST"]),
+    ]
+
+
+def make_middleware(options: Options) -> list[Middleware]:
+    """The guard around everything, Streamlit's pages too."""
+    from streamlit import config
+
+    named = (config.get_option("server.address"), config.get_option("browser.serverAddress"), *options.hosts)
+    return [Middleware(Guard, hosts=[name for name in named if name and name not in ("0.0.0.0", "::")])]
+
+
+def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Serve this task while the server runs, and close its store after."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        use(task)
+        try:
+            yield
+        finally:
+            use(None)
+            task.store.close()
+
+    return lifespan
+
+
+def client_file(request: Request) -> Response:
+    """A file of the client; every name is checked against what is there."""
+    name = request.path_params["name"]
+    if name not in {path.name for path in CLIENT.iterdir()}:
+        return PlainTextResponse("no such file", 404)
+    kind = "text/javascript" if name.endswith(".js") else "text/css"
+    return FileResponse(CLIENT / name, media_type=kind, headers={"cache-control": "no-cache"})
+
+
+def _who(request: Request, task: LabelTask) -> str:
+    return read_token(task.secret, request.headers.get(TOKEN_HEADER, ""))
+
+
+def image(request: Request) -> Response:
+    """An image, if it was given to the caller."""
+    task = current()
+    try:
+        who = _who(request, task)
+    except BadToken as error:
+        return JSONResponse({"error": str(error)}, 401)
+    person = queries.person(task.store, who)
+    file = queries.assigned_file(task.store, who, request.query_params.get("id", ""))
+    if person is None or person.withdrawn or not person.consented or file is None:
+        return JSONResponse({"error": "this image was not given to you"}, 403)
+    try:
+        path = task.dataset.image_path(file)
+    except AffectmlError as error:
+        return JSONResponse({"error": str(error)}, 404)
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if not path.is_file() or not kind.startswith("image/") or kind == "image/svg+xml":
+        return JSONResponse({"error": f"{file} is not there, or not an image a browser can show"}, 404)
+    return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER})
+
+
+async def sync(request: Request) -> Response:
+    """One exchange; see `affectml_apps.relabel.sync`."""
+    task = current()
+    try:
+        who = _who(request, task)
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return JSONResponse({"error": "expected content-type application/json"}, 415)
+        body = await _body(request)
+        if body is None:
+            return JSONResponse({"error": f"more than {MAX_BODY} bytes"}, 413)
+        reply = await run_in_threadpool(exchange, task, who, json.loads(body))
+    except BadToken as error:
+        return JSONResponse({"error": str(error)}, 401)
+    except NotAllowed as error:
+        return JSONResponse({"error": str(error)}, 403)
+    except (BadMessage, AnnotationError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        return JSONResponse({"error": str(error)}, 400)
+    return JSONResponse(reply)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body, or None where it is too long: nothing beyond the limit is kept."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY:
+            return None
+        parts.append(part)
+    return b"".join(parts)
