@@ -5,7 +5,9 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 """
 
 from affectml.heads._base import Head, HeadConfig
+from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._load import load_head
+from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
@@ -13,6 +15,8 @@ from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 __all__ = [
+    "ContrastiveConfig",
+    "ContrastiveHead",
     "Head",
     "HeadConfig",
     "PriorHead",
@@ -24,5 +28,6 @@ __all__ = [
     "ZeroShotHead",
     "apply_thresholds",
     "choose_thresholds",
+    "contrastive_loss",
     "load_head",
 ]

@@ -1,0 +1,292 @@
+"""Contrastive head (CLIP-E contrastive): images are moved into the text tower's space, texts stay where they are.
+
+The texts of labels that nobody trained on lie in that space too, so the head scores any list of labels.
+"""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from affectml.errors import BadInput
+from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights, is_distribution
+from affectml.heads._linear import Standardiser, folds
+from affectml.heads._mlp import forward
+from affectml.heads._pairs import Pairs, Prompts, contrastive_loss
+from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
+
+_LAYERS = ("weight1", "bias1", "weight2", "bias2")
+_CHUNK = 65_536
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastiveConfig(HeadConfig):
+    """The authors' shape and temperature (Bustos et al. 2023); the other defaults are ours.
+
+    hidden: units of the hidden layer. temperature: what cosines are divided by in the loss; lower parts labels of
+    similar meaning more sharply. positives: labels of one image that enter one batch; more of them is slower.
+    The rest is AdamW's and early stopping's.
+    """
+
+    hidden: int = 512
+    temperature: float = 0.075
+    positives: int = 2
+    dropout: float = 0.0
+    weight_decay: float = 0.01
+    learning_rate: float = 1e-3
+    batch_size: int = 256
+    max_epochs: int = 100
+    patience: int = 10
+
+    def __post_init__(self) -> None:
+        for option in ("hidden", "positives", "batch_size", "max_epochs", "patience"):
+            self._need(getattr(self, option) >= 1, option, "at least 1")
+        self._need(self.temperature > 0, "temperature", "above 0")
+        self._need(self.learning_rate > 0, "learning_rate", "above 0")
+        self._need(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
+        self._need(self.weight_decay >= 0, "weight_decay", "at least 0")
+
+    def _need(self, right: bool, option: str, wanted: str) -> None:
+        if not right:
+            raise BadInput(f"ContrastiveConfig: {option} must be {wanted}, got {getattr(self, option)!r}")
+
+
+class ContrastiveHead(Head):
+    """Image features -> Dense relu -> Dense linear, compared with text features by cosine (Bustos et al. 2023).
+
+    texts: [C, T], one row per label (mean of its prompts' features, say), for `scores` without texts of its own;
+    rows need not have length one. None: only `scores(X, texts)` works, as for weights that come without texts.
+    """
+
+    name = "contrastive"
+    config_class = ContrastiveConfig
+    config: ContrastiveConfig
+
+    def __init__(self, texts: ArrayLike | None, config: ContrastiveConfig | None = None) -> None:
+        super().__init__(config)
+        self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
+        self._matcher: ZeroShotHead | None = None
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+        prompts: Sequence[ArrayLike] | None = None,
+        captions: ArrayLike | None = None,
+    ) -> Self:
+        """Fit afresh on X [N, D] and targets [N, C]: one-hot labels, sets, rates or a distribution.
+
+        Each label of an image makes a pair of the image and one of the label's texts, weighed by the label's part of
+        the row; an image with several labels has several pairs in its batch. A row of zeros makes none.
+
+        prompts: for each label the texts to learn from, [K, T] each, drawn anew for every pair; None learns from
+        `texts`; all empty learns from captions alone. captions: [N, T], each image's own text, one more pair of
+        weight one; a row of zeros where an image has none. weights: [N].
+        val: rows that choose the epoch and calibrate rates or the sharpness of the distribution; else a fifth of the
+        rows is kept out for it. Raises BadInput where shapes do not fit or no pair is left.
+        """
+        features = as_features(X)
+        if self.texts is None:
+            raise BadInput("this contrastive head has no label texts to learn from: ContrastiveHead(texts)")
+        labels, columns = self.texts.shape
+        shares = as_shares(targets, len(features), labels)
+        mass = as_weights(weights, shares.shape, per_cell=False)[:, 0]
+        bank = Prompts.of([self.texts[c : c + 1] for c in range(labels)] if prompts is None else prompts, columns)
+        if len(bank.counts) != labels:
+            raise BadInput(f"prompts: texts of {len(bank.counts)} labels, expected {labels}")
+        own = None if captions is None else as_matrix(captions, "captions", torch.float32)
+        if own is not None and own.shape != (len(features), columns):
+            raise BadInput(f"captions: expected shape {[len(features), columns]}, got {list(own.shape)}")
+        generator = seeded(generator)
+        kept = torch.arange(len(features))
+        if val is None:
+            if len(features) < 2:
+                raise BadInput("X: one row is too few to keep any out for choices; give val")
+            kept, left_out = folds(shares, 5, generator)[0]
+            held, held_shares = features[left_out], shares[left_out]
+        else:
+            held = as_features(val[0], features.shape[1], "val X")
+            held_shares = as_shares(val[1], len(held), labels, "val targets")
+        whole = is_distribution(shares)
+        self._forget()
+        pairs = Pairs(shares[kept], mass[kept], bank, None if own is None else own[kept], self.config.positives)
+        standard = Standardiser.of(features[kept])
+        layers, epochs, loss = self._learn(
+            standard.apply(features[kept], torch.float32),
+            pairs,
+            (standard.apply(held, torch.float32), held_shares),
+            generator,
+        )
+        raw, raw_bias = standard.fold(layers[0].T, layers[1])
+        self._state = {
+            "weight1": raw.T.contiguous(),
+            "bias1": raw_bias,
+            "weight2": layers[2].double(),
+            "bias2": layers[3].double(),
+        }
+        projected = self.project(held)
+        scale = _sharpness(projected @ normalize(self.texts).T, held_shares)
+        self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
+        self._matcher = ZeroShotHead(self.texts, ZeroShotConfig(logit_scale=scale))
+        if not whole:
+            self._matcher.fit(projected, held_shares)
+        self.report_ = {
+            "rows": len(kept),
+            "prevalence": shares[kept].mean(dim=0).tolist(),
+            "prompts": bank.counts.tolist(),
+            "captions": 0 if own is None else int(own[kept].any(dim=1).sum()),
+            "epochs": epochs,
+            "held_out_loss": loss,
+            "scale": scale,
+        }
+        return self
+
+    def project(self, X: ArrayLike) -> Tensor:
+        """Where the images lie in the text space: unit rows [N, T], float64."""
+        state = self._fitted()
+        layers = (state["weight1"], state["bias1"], state["weight2"], state["bias2"])
+        parts = torch.split(as_features(X, layers[0].shape[1]), _CHUNK)
+        return torch.cat([normalize(forward(part.double(), layers)) for part in parts])
+
+    def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+        """Softmax over the labels of the sharpened cosines, [N, C]; with `texts` [K, T], over those, [N, K]."""
+        return self._match().scores(self.project(X), texts)
+
+    def predict_distribution(self, X: ArrayLike) -> Tensor:
+        """The scores, which sum to one: [N, C]."""
+        return self.scores(X)
+
+    def predict_rates(self, X: ArrayLike) -> Tensor:
+        """Rates [N, C], calibrated label by label on validation rows; raises BadInput after a fit on one answer each."""
+        matcher = self._match()
+        if not matcher._state:
+            raise BadInput(
+                "this contrastive head learned from one answer per image, so it knows no rates: "
+                "call predict_distribution"
+            )
+        return matcher.predict_rates(self.project(X))
+
+    @classmethod
+    def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The head that `save` wrote; see Head.from_saved."""
+        return cls.from_tensors(ContrastiveConfig.from_dict(config), report, tensors)
+
+    @classmethod
+    def from_tensors(cls, config: ContrastiveConfig, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """A head of given weights: weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], perhaps texts."""
+        head = cls(tensors.pop("texts", None), config)
+        head.thresholds_, head.report_ = tensors.pop("thresholds", None), report
+        head._state = {key: tensors.pop(key) for key in head._state_keys()}
+        matcher = ZeroShotConfig(logit_scale=float(head._state["scale"]))
+        if head.texts is not None:
+            saved = {"texts": head.texts, **{key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}}
+            head._matcher = ZeroShotHead.from_saved(dataclasses.asdict(matcher), {}, saved)
+        if tensors:
+            raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
+        return head
+
+    def _match(self) -> ZeroShotHead:
+        state = self._fitted()
+        if self._matcher is not None:
+            return self._matcher
+        raise BadInput(
+            "this contrastive head has no label texts of its own: call scores(X, texts) with the text features of "
+            f"the labels to choose among, [K, {len(state['bias2'])}]"
+        )
+
+    def _learn(
+        self, features: Tensor, pairs: Pairs, held: tuple[Tensor, Tensor], generator: torch.Generator
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int, float]:
+        """Layers of the epoch with the lowest held-out cross-entropy, that epoch, and the loss."""
+        c = self.config
+        assert self.texts is not None
+        columns = self.texts.shape[1]
+        texts = normalize(self.texts)
+        layers = (
+            _uniform(c.hidden, features.shape[1], generator).requires_grad_(),
+            torch.zeros(c.hidden, requires_grad=True),
+            _uniform(columns, c.hidden, generator).requires_grad_(),
+            torch.zeros(columns, requires_grad=True),
+        )
+        groups = [
+            {"params": [layers[0], layers[2]], "weight_decay": c.weight_decay},
+            {"params": [layers[1], layers[3]], "weight_decay": 0.0},
+        ]
+        optimiser = torch.optim.AdamW(groups, lr=c.learning_rate)
+        best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
+        for epoch in range(1, c.max_epochs + 1):
+            for rows in torch.split(torch.randperm(len(features), generator=generator), c.batch_size):
+                batch = pairs.draw(rows, generator)
+                if len(batch.weight) < 2:
+                    continue
+                hidden = torch.relu(torch.nn.functional.linear(features[rows], layers[0], layers[1]))
+                if c.dropout:
+                    keep = torch.rand(hidden.shape, generator=generator) >= c.dropout
+                    hidden = hidden * keep / (1 - c.dropout)
+                images = torch.nn.functional.linear(hidden, layers[2], layers[3])[batch.image]
+                each = contrastive_loss(images, batch.text, temperature=c.temperature, weights=batch.weight)
+                loss = (each * batch.weight).sum() / batch.weight.sum()
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+            with torch.no_grad():
+                cosines = normalize(forward(held[0], layers).double()) @ texts.T
+                found = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
+            if found < best_loss:
+                best, best_loss, best_epoch = copy.deepcopy(layers), found, epoch
+            elif epoch - best_epoch >= c.patience:
+                break
+        detached = (best[0].detach(), best[1].detach(), best[2].detach(), best[3].detach())
+        return detached, best_epoch, best_loss
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return (*_LAYERS, "scale")
+
+    def _saved(self) -> dict[str, Tensor]:
+        own = {} if self.texts is None else {"texts": self.texts}
+        return {**own, **({} if self._matcher is None else self._matcher._state), **self._fitted()}
+
+    def _set_scores(self, X: ArrayLike) -> Tensor:
+        return self._match()._set_scores(self.project(X))
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._matcher = None
+
+
+def _sharpness(cosines: Tensor, shares: Tensor) -> float:
+    """The factor on cosines [N, C] before a softmax that fits shares [N, C] best, by cross-entropy, in [1, 1000]."""
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(
+        lambda log: _cross_entropy(cosines, shares, math.exp(log)),
+        bounds=(0.0, math.log(1000.0)),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    return math.exp(float(found.x))
+
+
+def _cross_entropy(cosines: Tensor, shares: Tensor, scale: float) -> float:
+    """Mean soft cross-entropy of the labels' parts of each row; rows without any label say nothing."""
+    chosen = shares.sum(dim=1) > 0
+    parts = shares[chosen] / shares[chosen].sum(dim=1, keepdim=True)
+    if not len(parts):
+        return math.inf
+    return float(-(parts * (scale * cosines[chosen]).log_softmax(dim=1)).sum(dim=1).mean())
+
+
+def _uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """Glorot's uniform initialisation, Keras' default for Dense layers, from the given generator."""
+    bound = math.sqrt(6 / (into + out))
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * bound
