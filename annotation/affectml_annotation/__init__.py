@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from affectml_annotation.aggregation import Aggregate, aggregate, annotator_weights
 from affectml_annotation.agreement import (
+    AgreementReport,
     Alpha,
     Interval,
     NominalAgreement,
+    agreement_report,
     annotator_report,
     group_agreement,
     krippendorff_alpha,
@@ -50,6 +52,7 @@ from affectml_annotation.smoothing import (
     smoothed_rates,
     smoothed_shares,
 )
+from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 if TYPE_CHECKING:
     from affectml_annotation.store import Answer, Claim, LabelStore, Progress, Receipt, TaskSettings
@@ -69,6 +72,7 @@ __all__ = [
     "ANSWERS",
     "KINDS",
     "Aggregate",
+    "AgreementReport",
     "Alpha",
     "Anchoring",
     "AnnotationError",
@@ -92,10 +96,12 @@ __all__ = [
     "UnknownLabel",
     "Votes",
     "aggregate",
+    "agreement_report",
     "anchoring",
     "annotator_report",
     "annotator_weights",
     "count_votes",
+    "disagreement",
     "encode",
     "fit_beta_prior",
     "fit_crowd_model",
@@ -108,6 +114,7 @@ __all__ = [
     "label_agreement",
     "label_sets",
     "label_sets_from_shares",
+    "model_uncertainty",
     "nominal_agreement",
     "pairwise_agreement",
     "read_counts",

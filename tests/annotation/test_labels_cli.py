@@ -9,7 +9,7 @@ import pytest
 from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo import write_demo
-from affectml_annotation import Answer, LabelStore, read_judgements, write_judgements
+from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judgements, write_judgements
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,28 @@ def test_the_loop(run, demo, task, tmp_path):
         pd.read_parquet(demo.root / "targets-emotions.parquet"),
     )
     assert dataset.meta.targets["labels"].taxonomy == "mikels-8"
+
+
+@pytest.mark.slow
+def test_the_whole_loop_with_a_training_in_it(run, tmp_path):
+    """A data set, people's judgements, agreement, a target, a model, and its uncertain images in the queue again."""
+    demo = write_demo(tmp_path / "set", images=200, seed=5)
+    db, out = tmp_path / "labels.db", tmp_path / "labelled"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 5)
+    write_judgements(demo.judgements, tmp_path / "people.jsonl")
+    run("labels", "import", tmp_path / "people.jsonl", "--db", db, "--invite")
+    assert "sets, masi" in run("labels", "agreement", db, "--bootstrap", 50)
+    run("labels", "export", "--db", db, "--to", out, "--images", demo.root)
+    options = ["--target", "labels", "--encoder", "affect-tiny", "--threads", 1, "--out", tmp_path / "run"]
+    run("train", out, "--multilabel", *options)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["systems"]["human"]["set_f1_judgements"]["value"] > 0
+    run("labels", "assign", "--db", db, "--queue", tmp_path / "run", "--top", 5, "--more", 1, "--invite", "new")
+    with LabelStore(db) as store:
+        queued = [claim.image_id for claim in store.claim("new", 10)]
+    predicted = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    labels = list(demo.target("emotions").taxonomy.labels)
+    assert queued == list(model_uncertainty(predicted, labels).index[:5])
 
 
 def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_path):

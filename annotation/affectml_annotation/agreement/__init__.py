@@ -4,12 +4,15 @@ from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
 from affectml_annotation.agreement.distances import distance_table, set_distances
 from affectml_annotation.agreement.nominal import NominalAgreement, label_agreement, nominal_agreement
 from affectml_annotation.agreement.people import annotator_report, group_agreement, pairwise_agreement
+from affectml_annotation.agreement.report import AgreementReport, agreement_report
 from affectml_annotation.agreement.resampling import Interval
 
 __all__ = [
+    "AgreementReport",
     "Alpha",
     "Interval",
     "NominalAgreement",
+    "agreement_report",
     "annotator_report",
     "distance_table",
     "group_agreement",

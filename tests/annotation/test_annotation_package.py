@@ -1,0 +1,58 @@
+"""What the package promises: its names, and what importing it costs."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import affectml_annotation
+from affectml_annotation import BadCounts, disagreement, model_uncertainty
+
+
+def test_every_public_name_is_there():
+    for name in affectml_annotation.__all__:
+        assert getattr(affectml_annotation, name).__doc__ or name in ("KINDS", "ANSWERS"), name
+    with pytest.raises(AttributeError, match="nothing_of_ours"):
+        affectml_annotation.nothing_of_ours  # noqa: B018
+
+
+def test_importing_it_loads_nothing_heavy():
+    code = (
+        "import sys, affectml_annotation\n"
+        "heavy = {'torch', 'streamlit', 'sqlalchemy', 'scipy', 'crowdkit', 'affectml', 'affectml_metrics'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_the_store_loads_no_torch_and_nothing_of_affectml():
+    code = (
+        "import sys, affectml_annotation\n"
+        "affectml_annotation.LabelStore('sqlite://').close()\n"
+        "print(sorted({'torch', 'streamlit', 'affectml', 'affectml_metrics'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_a_model_is_most_uncertain_at_one_half():
+    rates = pd.DataFrame({"image_id": ["a", "b", "c"], "awe": [0.0, 0.5, 0.9], "joy": [1.0, 0.5, 0.9]})
+    found = model_uncertainty(rates, ["awe", "joy"])
+    assert found.index.tolist() == ["b", "c", "a"]
+    assert found["b"] == pytest.approx(np.log(2))
+    assert found["a"] == pytest.approx(0, abs=1e-9)
+    with pytest.raises(BadCounts, match="no column for label 'fear'"):
+        model_uncertainty(rates, ["fear"])
+    with pytest.raises(BadCounts, match="image 'a' has a rate outside"):
+        model_uncertainty(rates.assign(awe=2.0), ["awe"])
+
+
+def test_people_disagree_most_where_their_sets_are_disjoint():
+    table = pd.DataFrame(
+        [("a", "u", ["awe"]), ("a", "v", ["joy"]), ("b", "u", ["awe"]), ("b", "v", ["awe"]), ("c", "u", ["awe"])],
+        columns=["image_id", "annotator_id", "labels"],
+    ).assign(round=1, kind="labels")
+    assert disagreement(table, ["awe", "joy"]).to_dict() == {"a": 1.0, "b": 0.0}
