@@ -9,6 +9,7 @@ from affectml.cli.embed import embed
 from affectml.cli.import_ import app as import_app
 from affectml.cli.labels import app as labels_app
 from affectml.cli.runs import demo_data, evaluate, predict, train
+from affectml.cli.taxonomy import app as taxonomy_app
 
 app = typer.Typer(
     name="affectml",
@@ -24,6 +25,7 @@ app.command("demo-data")(demo_data)
 app.command()(embed)
 app.add_typer(import_app, name="import")
 app.add_typer(labels_app, name="labels")
+app.add_typer(taxonomy_app, name="taxonomy")
 
 
 def _version(asked: bool) -> None:
