@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+_TEXTS = 256  # texts encoded at a time, so that a data set's captions fit into memory
 # open_clip's names; pure_bf16 is the fast one on CPUs with bf16 instructions.
 PRECISIONS = ("fp32", "bf16", "fp16", "pure_bf16", "pure_fp16")
 
@@ -82,7 +83,8 @@ class Encoder:
             return torch.empty(0, self.dim)
         tokens = self._tokens(texts)
         with self._inference():
-            return self._rows(self._model.encode_text(tokens.to(self.device)))
+            parts = [self._model.encode_text(part.to(self.device)) for part in tokens.split(_TEXTS)]
+            return self._rows(torch.cat(parts))
 
     def _tokens(self, texts: Sequence[str]) -> "Tensor":
         if self._tokenizer is None:
