@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,10 +13,13 @@ from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
-from affectml.errors import BadDataset, BadRun, EncoderUnavailable
+from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.evaluate import answers_of
+from affectml.heads import ContrastiveHead, ZeroShotHead
+from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import Run
+from affectml.taxonomies import Taxonomy
 from affectml.training import ensure_embeddings, set_threads
 from affectml_annotation import BetaPrior
 
@@ -35,28 +38,55 @@ class Prediction:
         return out if self.labels is None else {**out, "labels": self.labels}
 
 
-def predict_images(run: str | Path, images: Sequence[Path], *, threads: int | None = None) -> list[Prediction]:
+def predict_images(
+    run: str | Path, images: Sequence[Path], *, labels: Sequence[str] | None = None, threads: int | None = None
+) -> list[Prediction]:
     """Predictions for image files, in their order. Every file is read before anything is predicted.
 
-    Raises BadRun for a run on embeddings made elsewhere (no encoder is known), EncoderUnavailable where the
-    encoder is not the one the run was trained with, BadInput naming the first file that is not an image.
+    labels: choose among these instead of the run's own, which only text heads can (contrastive, zero_shot): scores
+    are then a softmax over them, and there are no sets.
+
+    Raises BadInput for `labels` with another head and for the first file that is not an image, BadRun for a run on
+    embeddings made elsewhere (no encoder is known), EncoderUnavailable where the encoder is not the one the run was
+    trained with.
     """
     opened = Run.open(run)
     head = opened.head
+    asked = None if labels is None else _asked(opened, labels)
     pictures = [read_image(path) for path in images]
     encoder = run_encoder(opened, set_threads(threads))
     X = torch.cat([encoder.encode_images(pictures[i : i + 64]) for i in range(0, len(pictures), 64)])
     # Training saw rows rounded to half precision, as stores keep them; prediction sees the same.
     X = X.half().float()
-    scores = head.scores(X).double()
-    sets = head.predict_sets(X).bool().tolist() if head.thresholds_ is not None else None
-    labels = opened.taxonomy.labels
+    names, sets = opened.taxonomy.labels, None
+    if asked is not None:
+        names = asked.labels
+        texts = label_features(_prompts(opened), asked, lambda rows: encoder.encode_texts(rows).numpy())
+        scores = cast("ContrastiveHead | ZeroShotHead", head).scores(X, texts).double()
+    else:
+        scores = head.scores(X).double()
+        sets = head.predict_sets(X).bool().tolist() if head.thresholds_ is not None else None
     out = []
     for i, path in enumerate(images):
-        ranked = sorted(zip(labels, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
-        chosen = None if sets is None else [label for label, inside in zip(labels, sets[i], strict=True) if inside]
+        ranked = sorted(zip(names, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
+        chosen = None if sets is None else [label for label, inside in zip(names, sets[i], strict=True) if inside]
         out.append(Prediction(str(path), ranked, chosen))
     return out
+
+
+def _asked(run: Run, labels: Sequence[str]) -> Taxonomy:
+    """The labels asked for as a taxonomy; refused for a head that has no texts."""
+    if not isinstance(run.head, ContrastiveHead | ZeroShotHead):
+        raise BadInput(
+            f"{run.folder}: a {run.head.name} head knows only its own labels ({', '.join(run.taxonomy.labels)}); "
+            "for labels of your own train with --head contrastive or --head zero_shot"
+        )
+    return asked_labels(labels, run.taxonomy)
+
+
+def _prompts(run: Run) -> Prompts:
+    content = run.info.get("prompts")
+    return Prompts() if content is None else Prompts.from_dict(content)
 
 
 def run_encoder(run: Run, threads: int | None) -> Encoder:

@@ -1,6 +1,7 @@
 """`affectml train`: choose the target, embed, split, fit, judge beside the prior, zero-shot and people, write."""
 
 import os
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_mean
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
 from affectml.heads import (
+    ContrastiveConfig,
+    ContrastiveHead,
     Head,
     PriorHead,
     SigmoidConfig,
@@ -31,11 +34,13 @@ from affectml.heads import (
     ZeroShotConfig,
     ZeroShotHead,
 )
+from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, next_run_folder, surroundings
 
 Say = Callable[[str], None]
 
-HEADS = ("softmax", "sigmoid")
+HEADS = ("softmax", "sigmoid", "contrastive", "zero_shot")
+TEXT_HEADS = ("contrastive", "zero_shot")  # they need an encoder with a text tower
 DEMO = Path("data/demo")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
@@ -46,7 +51,8 @@ class TrainConfig:
     """What `affectml train` was asked for; saved with the run. None means: decide from the data.
 
     dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
-    `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images. encoder:
+    `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images; 0 is linear,
+    and 512 for contrastive. prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder:
     None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set;
     change it when your question is about what most people feel (1/2) or about what anyone might (.2).
     threads: part of what makes a result repeatable; None is one less than the cores.
@@ -57,6 +63,8 @@ class TrainConfig:
     target: str | None = None
     head: str | None = None
     hidden: int = 0
+    prompts: str = "sentiment"
+    templates: tuple[str, ...] = ()
     encoder: str | None = None
     tau: float = 1 / 3
     seed: int = 0
@@ -75,7 +83,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     dataset = Dataset.open(config.dataset) if config.dataset is not None else _demo(say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
     check_labels(dataset, targets)  # before hours of embedding, not after
-    head = _head(config, targets)
+    check_head(config, targets)
     single_positive = targets.kind == "single" and config.multilabel
     if single_positive:
         say(
@@ -87,6 +95,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
     seconds["embed"] = time.perf_counter() - clock
     targets = _with_embeddings(dataset, targets, store, say)
+    head = make_head(config, targets, store)
     split = split_dataset(dataset, targets, config.seed)
     for note in split.notes:
         say(note)
@@ -97,7 +106,8 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         part: read_truth(dataset, targets, split.ids(part), beta=beta, tau=config.tau, single_positive=single_positive)
         for part in ("val", "test")
     }
-    systems = fit_systems(head, store, targets, split, parts["val"], config.seed, say)
+    prompts = Prompts.parse(config.prompts, config.templates)
+    systems = fit_systems(head, store, dataset, targets, split, parts["val"], config.seed, prompts)
     seconds["fit"] = time.perf_counter() - clock
 
     clock = time.perf_counter()
@@ -125,6 +135,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         "encoder": {"specs": list(store.specs), "identity": store.identity.to_json()},
         "split": {"notes": list(split.notes), "table": split_table(split, targets).to_dict(orient="records")},
         "head": {"name": head.name, "report": head.report_},
+        "prompts": prompts.to_dict(),
         "prior": _constant(answers["prior"]),
         "beta_prior": None if beta is None else {"alpha": beta.alpha.tolist(), "beta": beta.beta.tolist()},
         "set_f1_by_tau": result.by_tau,
@@ -247,32 +258,78 @@ def _with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, 
     return targets.take(kept)
 
 
-def _head(config: TrainConfig, targets: Targets) -> Head:
-    """The head asked for; refuses one that cannot learn this kind of target."""
-    name = config.head or ("sigmoid" if config.multilabel else "softmax")
+def check_head(config: TrainConfig, targets: Targets) -> str:
+    """The name of the head asked for; refuses one that cannot learn this kind of target, and prompts that are none."""
+    name = (config.head or ("sigmoid" if config.multilabel else "softmax")).replace("-", "_")
     if name not in HEADS:
         raise BadInput(f"no head {name!r}{did_you_mean(name, HEADS)} (heads: {', '.join(HEADS)})")
     if name == "softmax" and config.multilabel:
         raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
     if name == "sigmoid" and not config.multilabel:
         raise BadInput("a sigmoid head predicts rates and sets: add --multilabel, or take --head softmax")
+    prompts = Prompts.parse(config.prompts, config.templates)
+    if name in TEXT_HEADS:
+        prompts.learned(targets.taxonomy)
+    return name
+
+
+def make_head(config: TrainConfig, targets: Targets, store: EmbeddingStore) -> Head:
+    """The head asked for, not fitted; text heads have their labels' text features, made or from the store's cache."""
+    name = check_head(config, targets)
     if name == "softmax":
         return SoftmaxHead(SoftmaxConfig(hidden=config.hidden))
-    smoothing = ASSUMED_NEGATIVES if targets.kind == "single" else None
-    return SigmoidHead(SigmoidConfig(hidden=config.hidden, assumed_negatives=smoothing))
+    if name == "sigmoid":
+        smoothing = ASSUMED_NEGATIVES if targets.kind == "single" else None
+        return SigmoidHead(SigmoidConfig(hidden=config.hidden, assumed_negatives=smoothing))
+    prompts = Prompts.parse(config.prompts, config.templates)
+    try:
+        texts = label_features(prompts, targets.taxonomy, text_encoder(store))
+    except EncoderUnavailable as error:
+        raise EncoderUnavailable(
+            f"a {name} head compares images with texts, which needs the encoder's text tower: {error}; embed with an "
+            "encoder that has one, or take --head softmax or sigmoid"
+        ) from None
+    if name == "zero_shot":
+        return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
+    return ContrastiveHead(texts, ContrastiveConfig(hidden=config.hidden or ContrastiveConfig.hidden))
+
+
+def text_encoder(store: EmbeddingStore) -> Encode:
+    """Text features by the store's encoder, cached beside it; raises EncoderUnavailable when called without one."""
+    spec = store.specs[0] if store.specs else None
+    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision))
+    return lambda texts: store.text_features(factory, texts)
 
 
 def fit_systems(
-    head: Head, store: EmbeddingStore, targets: Targets, split: Split, val: Truth, seed: int, say: Say
+    head: Head,
+    store: EmbeddingStore,
+    dataset: Dataset,
+    targets: Targets,
+    split: Split,
+    val: Truth,
+    seed: int,
+    prompts: Prompts,
 ) -> Systems:
     """Fit the head, the prior and zero-shot's calibration on train and validation; choose thresholds on validation."""
     train = targets.take(split.ids("train"))
     X, X_val = store.rows(train.image_id), store.rows(val.image_id)
     generator = torch.Generator().manual_seed(seed)
-    head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
+    calibrated = targets.kind in ("rates", "sets")
+    if isinstance(head, ContrastiveHead):
+        encode = text_encoder(store)
+        own = (
+            caption_features(dataset.images, train.image_id, encode, str(dataset.root))
+            if "captions" in prompts.kinds
+            else None
+        )
+        texts = encoded(prompts.learned(targets.taxonomy), encode)
+        head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator, prompts=texts, captions=own)
+    elif not isinstance(head, ZeroShotHead) or calibrated:
+        head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
     prior = PriorHead().fit(X, train.shares())
-    zero_shot, why = _zero_shot(store, targets, say)
-    if zero_shot is not None and targets.kind in ("rates", "sets"):
+    zero_shot, why = _zero_shot(store, targets, prompts)
+    if zero_shot is not None and calibrated:
         zero_shot.fit(X_val, val.shares)
     systems = Systems(head, prior, zero_shot, kind=targets.kind, why_not=dict(why))
     if val.sets is not None:
@@ -282,14 +339,10 @@ def fit_systems(
     return systems
 
 
-def _zero_shot(store: EmbeddingStore, targets: Targets, say: Say) -> tuple[ZeroShotHead | None, dict[str, str]]:
+def _zero_shot(store: EmbeddingStore, targets: Targets, prompts: Prompts) -> tuple[ZeroShotHead | None, dict[str, str]]:
     """The encoder's text tower as a head, or why there is none."""
     try:
-        spec = store.specs[0] if store.specs else None
-        texts = store.text_features(
-            None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision)),
-            targets.taxonomy.prompts(),
-        )
+        texts = label_features(prompts, targets.taxonomy, text_encoder(store))
     except EncoderUnavailable as error:
         return None, {"zero_shot": f"not available: {error}"}
     return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0)), {}
@@ -325,6 +378,10 @@ def _command(config: TrainConfig, out: Path | None) -> str:
             words += [f"--{option}", str(value)]
     if config.hidden:
         words += ["--hidden", str(config.hidden)]
+    if config.prompts != TrainConfig.prompts:
+        words += ["--prompts", config.prompts]
+    for template in config.templates:
+        words += ["--template", shlex.quote(template)]
     if config.tau != TrainConfig.tau:
         words += ["--tau", str(config.tau)]
     words += ["--seed", str(config.seed)]

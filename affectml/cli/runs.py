@@ -22,9 +22,22 @@ def train(
     ] = False,
     target: Annotated[str | None, typer.Option(help="Which target of the data set to learn.")] = None,
     head: Annotated[
-        str | None, typer.Option(help="softmax or sigmoid.", show_default="sigmoid with --multilabel, else softmax")
+        str | None,
+        typer.Option(
+            help="softmax, sigmoid, contrastive or zero_shot.", show_default="sigmoid with --multilabel, else softmax"
+        ),
     ] = None,
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
+    prompts: Annotated[
+        str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
+    ] = "sentiment",
+    template: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Prompt, e.g. "a photo that evokes {label}"; several are averaged.',
+            show_default="the taxonomy's first",
+        ),
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -47,7 +60,7 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        encoder=encoder, tau=tau, seed=seed, threads=threads,
+        prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 
@@ -55,6 +68,14 @@ def train(
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Choose among these labels; for runs of text heads.",
+            show_default="the run's own labels",
+        ),
+    ] = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -62,7 +83,8 @@ def predict(
     from affectml.cli._runs_print import print_predictions
     from affectml.predicting import predict_images
 
-    print_predictions(predict_images(run, images, threads=threads), as_json=json)
+    asked = None if labels is None else labels.split(",")
+    print_predictions(predict_images(run, images, labels=asked, threads=threads), as_json=json)
 
 
 def evaluate(

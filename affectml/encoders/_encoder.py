@@ -83,7 +83,7 @@ class Encoder:
             return torch.empty(0, self.dim)
         tokens = self._tokens(texts)
         with self._inference():
-            parts = [self._model.encode_text(part.to(self.device)) for part in tokens.split(_TEXTS)]
+            parts = [self._model.encode_text(part.to(self.device)) for part in torch.split(tokens, _TEXTS)]
             return self._rows(torch.cat(parts))
 
     def _tokens(self, texts: Sequence[str]) -> "Tensor":

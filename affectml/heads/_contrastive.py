@@ -160,14 +160,17 @@ class ContrastiveHead(Head):
 
     def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
         """Softmax over the labels of the sharpened cosines, [N, C]; with `texts` [K, T], over those, [N, K]."""
-        return self._match().scores(self.project(X), texts)
+        if texts is None:
+            return self._match().scores(self.project(X))
+        scale = ZeroShotConfig(logit_scale=float(self._fitted()["scale"]))
+        return ZeroShotHead(texts, scale).scores(self.project(X))
 
     def predict_distribution(self, X: ArrayLike) -> Tensor:
         """The scores, which sum to one: [N, C]."""
         return self.scores(X)
 
     def predict_rates(self, X: ArrayLike) -> Tensor:
-        """Rates [N, C], calibrated label by label on validation rows; raises BadInput after a fit on one answer each."""
+        """Rates [N, C], calibrated label by label on validation rows; BadInput after a fit on one answer each."""
         matcher = self._match()
         if not matcher._state:
             raise BadInput(
@@ -189,7 +192,8 @@ class ContrastiveHead(Head):
         head._state = {key: tensors.pop(key) for key in head._state_keys()}
         matcher = ZeroShotConfig(logit_scale=float(head._state["scale"]))
         if head.texts is not None:
-            saved = {"texts": head.texts, **{key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}}
+            saved: dict[str, Tensor] = {"texts": head.texts}
+            saved |= {key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}
             head._matcher = ZeroShotHead.from_saved(dataclasses.asdict(matcher), {}, saved)
         if tensors:
             raise BadInput(f"unknown tensor {next(iter(tensors))!r}")

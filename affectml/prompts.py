@@ -1,0 +1,151 @@
+"""Prompts: the texts that stand for labels, and for images, where a head learns from texts or is asked with them.
+
+Three kinds, in any mix (Bustos et al. 2023): `sentiment`, the label in a template ("a photo that evokes joy");
+`synonyms`, the label's synonyms in the same template; `captions`, each image's own text (column `caption`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadDataset, BadInput, did_you_mean
+from affectml.taxonomies import Taxonomy
+from affectml.taxonomies._taxonomy import check_template
+
+KINDS = ("sentiment", "synonyms", "captions")
+CAPTION = "caption"  # the column of images.parquet
+
+Floats = NDArray[np.float32]
+Encode = Callable[[Sequence[str]], Floats]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Which texts: kinds, and the templates that labels and synonyms are put into (none: the taxonomy's first).
+
+    Several templates make an ensemble: a label's text feature is the mean of its prompts' unit rows.
+    """
+
+    kinds: tuple[str, ...] = ("sentiment",)
+    templates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise BadInput(f"prompts: name at least one kind (kinds: {', '.join(KINDS)})")
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise BadInput(f"prompts: no kind {kind!r}{did_you_mean(kind, KINDS)} (kinds: {', '.join(KINDS)})")
+        if len(set(self.kinds)) < len(self.kinds):
+            raise BadInput(f"prompts: a kind is named twice in {'+'.join(self.kinds)}")
+        for template in self.templates:
+            check_template(template, "prompts")
+
+    @classmethod
+    def parse(cls, kinds: str, templates: Sequence[str] = ()) -> "Prompts":
+        """From the command line: kinds joined by "+", such as `sentiment+synonyms`."""
+        return cls(tuple(kind.strip() for kind in kinds.split("+") if kind.strip()), tuple(templates))
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Plain values for run.json."""
+        return {"kinds": list(self.kinds), "templates": list(self.templates)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Prompts":
+        """What `to_dict` gave."""
+        return cls(tuple(content["kinds"]), tuple(content["templates"]))
+
+    def learned(self, taxonomy: Taxonomy) -> list[list[str]]:
+        """For each label the texts to learn from; none where only captions are.
+
+        Raises BadInput naming the labels that have no synonyms where these are the only texts of labels.
+        """
+        words = [
+            ([label] if "sentiment" in self.kinds else [])
+            + (list(taxonomy.synonyms.get(label, ())) if "synonyms" in self.kinds else [])
+            for label in taxonomy.labels
+        ]
+        bare = [label for label, found in zip(taxonomy.labels, words, strict=True) if not found]
+        if bare and "synonyms" in self.kinds:
+            raise BadInput(
+                f"prompts: taxonomy {taxonomy.name} has no synonyms of {', '.join(bare)}: add them to its YAML file, "
+                "or mix in the labels themselves (sentiment+synonyms)"
+            )
+        return [self._filled(found, taxonomy) for found in words]
+
+    def asked(self, taxonomy: Taxonomy) -> list[list[str]]:
+        """For each label the prompts whose mean stands for it when images are scored: never none."""
+        synonyms = taxonomy.synonyms if "synonyms" in self.kinds else {}
+        return [self._filled([label, *synonyms.get(label, ())], taxonomy) for label in taxonomy.labels]
+
+    def _filled(self, words: Sequence[str], taxonomy: Taxonomy) -> list[str]:
+        templates = self.templates or taxonomy.templates[:1]
+        return [template.format(label=word) for word in words for template in templates]
+
+
+def encoded(texts: Sequence[Sequence[str]], encode: Encode) -> list[Floats]:
+    """For each label the features of its texts, [K, D] each; a text is encoded once."""
+    flat = list(dict.fromkeys(text for part in texts for text in part))
+    if not flat:
+        return [np.empty((0, 0), dtype=np.float32) for _ in texts]
+    rows = encode(flat)
+    at = {text: row for row, text in enumerate(flat)}
+    return [rows[[at[text] for text in part]] for part in texts]
+
+
+def ensemble(features: Sequence[Floats]) -> Floats:
+    """One unit row per label: the mean of the label's unit rows, [C, D] (Radford et al. 2021, prompt ensembling)."""
+    means = np.stack([_unit(part).mean(axis=0) for part in features])
+    return _unit(means).astype(np.float32)
+
+
+def label_features(prompts: Prompts, taxonomy: Taxonomy, encode: Encode) -> Floats:
+    """The text feature that stands for each label, [C, D]."""
+    return ensemble(encoded(prompts.asked(taxonomy), encode))
+
+
+def caption_features(
+    images: pd.DataFrame, image_ids: Sequence[str] | NDArray[Any], encode: Encode, where: str
+) -> Floats:
+    """The features of the images' captions, [N, D]; a row of zeros where an image has none.
+
+    Raises BadDataset where there is no text column `caption`, or none of these images has one.
+    """
+    if CAPTION not in images.columns:
+        raise BadDataset(
+            f"{where}: no column {CAPTION!r} in images.parquet: captions are a text column of that name, or leave "
+            "captions out of the kinds of prompt"
+        )
+    column = images.set_index("image_id")[CAPTION].reindex(pd.Index(image_ids))
+    texts = ["" if pd.isna(text) else str(text).strip() for text in column]
+    flat = sorted({text for text in texts if text})
+    if not flat:
+        raise BadDataset(f"{where}: no image to learn from has a {CAPTION}")
+    rows = encode(flat)
+    at = {text: row for row, text in enumerate(flat)}
+    out = np.zeros((len(texts), rows.shape[1]), dtype=np.float32)
+    for row, text in enumerate(texts):
+        if text:
+            out[row] = rows[at[text]]
+    return out
+
+
+def asked_labels(labels: Sequence[str], taxonomy: Taxonomy) -> Taxonomy:
+    """A taxonomy of any labels, with the prompt templates of `taxonomy`, and its synonyms for labels it shares."""
+    names = [label.strip() for label in labels if label.strip()]
+    twice = [label for label in names if names.count(label) > 1]
+    if twice:
+        raise BadInput(f"labels: {twice[0]!r} is named twice")
+    if len(names) < 2:
+        raise BadInput(f"labels: expected at least two to choose among, got {names}")
+    synonyms = {label: taxonomy.synonyms[label] for label in names if label in taxonomy.synonyms}
+    return Taxonomy(name="asked", labels=tuple(names), synonyms=synonyms, templates=taxonomy.templates)
+
+
+def _unit(rows: NDArray[Any]) -> NDArray[np.float64]:
+    wide = np.asarray(rows, dtype=np.float64)
+    length = np.linalg.norm(wide, axis=-1, keepdims=True)
+    return np.asarray(wide / np.where(length > 0, length, 1.0))
