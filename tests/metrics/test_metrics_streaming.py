@@ -302,7 +302,20 @@ def test_a_wrong_option_is_refused_at_once(make):
         make()
 
 
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+@each
+def test_every_device_at_hand_gives_the_value(case, device):
+    metric = case.make().to(device)
+    metric.update(*(x.to(device) for x in case.data))
+    assert metric.compute().device.type == device
+    equal(metric.compute().cpu(), case.expected())
+
+
 def test_another_number_of_labels_is_refused():
+    ranking = am.MeanAveragePrecision()
+    ranking.update(*RANKING)
+    with pytest.raises(am.ShapeError, match="expected 6 labels as before, but received 2"):
+        ranking.update([[0.1, 0.2]], [[1, 0]])
     for metric, data in ((am.LabelF1(4), SETS), (am.SoftF1(4), RATES)):
         with pytest.raises(am.ShapeError, match="expected 4 labels"):
             metric.update(*data)
@@ -312,12 +325,15 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     values = []
-    for case in CASES:
-        metric = case.make()
-        for i, part in enumerate(parts(case.data, [10, 45, 60])):  # unequal shares, out of order
-            if i % 2 == rank:
-                metric.update(*part)
-        values.append(metric.compute())
+    for cuts in ([10, 45, 60], []):  # unequal shares, out of order; then all rows in one process and none in the other
+        for case in CASES:
+            metric = case.make()
+            for i, part in enumerate(parts(case.data, cuts)):
+                if i % 2 == rank:
+                    metric.update(*part)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # torchmetrics: compute before update
+                values.append(metric.compute())
     if rank == 0:
         torch.save(values, f"{folder}/values.pt")
     dist.barrier()
@@ -330,7 +346,7 @@ def test_two_processes_give_the_score_of_one(tmp_path):
     processes = [subprocess.Popen([*command, str(rank)]) for rank in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     values = torch.load(tmp_path / "values.pt")
-    for case, value in zip(CASES, values, strict=True):
+    for case, value in zip([*CASES, *CASES], values, strict=True):
         equal(value, case.expected())
 
 

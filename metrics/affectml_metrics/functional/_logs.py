@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, one_of
-from affectml_metrics._inputs import ArrayLike, matrix, pair
+from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair
 
 Unit = Literal["nats", "bits"]
 
@@ -62,6 +62,5 @@ def entropy(shares: ArrayLike, *, unit: Unit = "nats", from_logits: bool = False
     >>> entropy(torch.tensor([[0.5, 0.5]]), unit="bits")
     tensor([1.])
     """
-    p = matrix(shares, "shares", "scores" if from_logits else "distribution")
-    p = p if p.is_floating_point() and p.dtype in (torch.float32, torch.float64) else p.float()
+    p = as_float(matrix(shares, "shares", "scores" if from_logits else "distribution"))
     return row_entropy(p.softmax(-1) if from_logits else p) * per(unit)

@@ -46,7 +46,8 @@ def label_calibration_error(
     whole_number("bins", bins, 1)
     p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
     dtype = wide(p.device)
-    p, t = (p.sigmoid() if from_logits else p).to(dtype), t.to(dtype)
+    p, t = p.to(dtype), t.to(dtype)
+    p = p.sigmoid() if from_logits else p
     w = row_weights(weights, p)
     w = torch.ones_like(p[:, 0]) if w is None else w
     errors = torch.stack([_one_label(p[:, c], t[:, c], w, bins, norm) for c in range(p.shape[1])])

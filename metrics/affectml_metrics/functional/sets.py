@@ -166,7 +166,8 @@ def label_counts(
     if w is not None:
         return w @ (p & t).to(w.dtype), w @ p.to(w.dtype), w @ t.to(w.dtype)
     dtype = wide(p.device)
-    return (p & t).sum(0).to(dtype), p.sum(0).to(dtype), t.sum(0).to(dtype)
+    hits, chosen, right = (x.sum(0, dtype=torch.int32).to(dtype) for x in (p & t, p, t))
+    return hits, chosen, right
 
 
 def label_f1_from_counts(

@@ -62,13 +62,21 @@ class AffectMetric(Metric):
         setattr(self, self._name(name), state + amount.to(dtype=state.dtype, device=state.device))
 
     def _append(self, name: str, rows: Tensor) -> None:
-        getattr(self, self._name(name)).append(rows.detach().to(self.device))
+        flat = rows.detach().flatten()
+        getattr(self, self._name(name)).append(flat.to(device=self.device, dtype=wide(self.device)))
 
     def _rows(self, name: str) -> Tensor | None:
         state = getattr(self, self._name(name))
         if isinstance(state, list) and not state:
             return None
         return dim_zero_cat(state)
+
+    def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
+        # a process that saw no rows must send nothing in the shape and dtype of the others: so rows are kept flat
+        for name, default in self._defaults.items():
+            if isinstance(default, list) and not getattr(self, name):
+                setattr(self, name, [torch.empty(0, device=self.device, dtype=wide(self.device))])
+        super()._sync_dist(*args, **kwargs)
 
     def _apply(self, fn: Callable[..., Any], exclude_state: Any = "") -> nn.Module:
         try:
@@ -132,19 +140,24 @@ class PairMetric(AffectMetric):
         super().__init__(config, options)
         for name in ("preds", "target"):
             self._add_rows(name)
+        self.add_state(self._name("labels"), torch.zeros((), dtype=torch.int64), dist_reduce_fx="max")
 
     def update(self, preds: ArrayLike, target: ArrayLike) -> None:
         """Keep a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError."""
         p, t = self._checked(preds, target)
+        known = int(self._sum("labels"))
+        if known not in (0, p.shape[1]):
+            raise ShapeError(f"preds and target: expected {known} labels as before, but received {p.shape[1]}")
+        setattr(self, self._name("labels"), torch.full_like(self._sum("labels"), p.shape[1]))
         self._append("preds", p)
         self._append("target", t)
 
     def compute(self) -> Tensor:
         """The measure over all rows seen, float64; nan if there were none."""
-        preds, target = self._rows("preds"), self._rows("target")
-        if preds is None or target is None:
-            return torch.full((), torch.nan, dtype=torch.float64, device=self.device)
-        return type(self)._function(preds, target, **self.config)
+        preds, target, labels = self._rows("preds"), self._rows("target"), int(self._sum("labels"))
+        if preds is None or target is None or not labels:
+            return torch.full((), torch.nan, dtype=wide(self.device), device=self.device)
+        return type(self)._function(preds.reshape(-1, labels), target.reshape(-1, labels), **self.config)
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
