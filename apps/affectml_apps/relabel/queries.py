@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from affectml_annotation import LabelStore
-from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_
+from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_, slot
 
 
 @dataclass(frozen=True)
@@ -118,3 +118,33 @@ def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limi
     )
     with store.database.read() as connection:
         return list(connection.scalars(query))
+
+
+def further_rounds(store: LabelStore, who: str, *, inline_second: bool) -> list[tuple[int, str, int]]:
+    """Rounds after the first with images for this person: number, what it is called, how many images are left.
+
+    A round of second looks that comes inline, right after each first answer, is left out.
+    """
+    names = {"discussion": "Second round", "second": "Second looks"}
+    first, again = answer.alias(), answer.alias()
+    query = (
+        sa.select(round_.c.number, round_.c.purpose, sa.func.count())
+        .select_from(round_)
+        .join(slot, sa.and_(slot.c.round == round_.c.number, slot.c.wanted > 0))
+        .join(image, image.c.position == slot.c.position)
+        .join(
+            first,
+            sa.and_(first.c.annotator_id == who, first.c.round == round_.c.of, first.c.image_id == image.c.image_id),
+        )
+        .outerjoin(
+            again,
+            sa.and_(
+                again.c.annotator_id == who, again.c.round == round_.c.number, again.c.image_id == image.c.image_id
+            ),
+        )
+        .where(round_.c.purpose.in_(names if not inline_second else ["discussion"]), again.c.image_id.is_(None))
+        .group_by(round_.c.number, round_.c.purpose)
+        .order_by(round_.c.number)
+    )
+    with store.database.read() as connection:
+        return [(int(number), names[purpose], int(left)) for number, purpose, left in connection.execute(query)]

@@ -43,10 +43,9 @@ export function listen(root, labels, press) {
   const heard = (event) => {
     const meant = meaning(event, root, labels());
     if (meant === null) {
-      // Streamlit's own single-key shortcuts (r, c) stay quiet while the labelling page is in front.
+      // Streamlit's own single-key shortcuts (r, c) stay quiet here; those from within our fields stop at our root.
       const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-      const target = event.composedPath()[0];
-      if (plain && (target === document.body || event.composedPath().includes(root))) event.stopPropagation();
+      if (plain && event.composedPath()[0] === document.body) event.stopPropagation();
       return;
     }
     event.preventDefault();

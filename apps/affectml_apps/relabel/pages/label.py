@@ -1,15 +1,72 @@
-"""The page where images are labelled."""
+"""The page where images are labelled: the door, consent, and then the component."""
 
+import streamlit as st
 from streamlit import config
 
-from affectml_apps.relabel import component
-from affectml_apps.relabel.task import current
+from affectml_apps.relabel import component, queries
+from affectml_apps.relabel.pages.who import ask_who, who_is_there
+from affectml_apps.relabel.task import LabelTask, current
+
+RECORDED = (
+    "Recorded are your answers, when you gave them and how many seconds you took. Anything else about you is only "
+    "what you agreed to share. Nobody sees your answers before they have given their own."
+)
 
 
 def draw() -> None:
     """Draw it."""
-    task = current()
-    who = "ann"
-    task.store.invite([who])
-    task.store.consent(who)
-    component.mount(task, who, 1, base=config.get_option("server.baseUrlPath"))
+    task, who = current(), who_is_there()
+    if who is None:
+        ask_who()
+        return
+    person = queries.person(task.store, who)
+    if person is None:
+        if task.preferences.invited_only:
+            st.error(f"Nobody invited {who!r} to this task. Ask the lead, or label under the name you were invited by.")
+            _another_name()
+            return
+        task.store.invite([who])
+        person = queries.person(task.store, who)
+    if person is not None and person.withdrawn:
+        st.info(f"{who}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.")
+        _another_name()
+    elif person is not None and not person.consented:
+        _ask_consent(task, who)
+    else:
+        component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
+
+
+def _another_name() -> None:
+    if st.button("Another name"):
+        st.session_state.pop("who", None)
+        st.query_params.clear()
+        st.rerun()
+
+
+def _ask_consent(task: LabelTask, who: str) -> None:
+    """What they will see and what is recorded, before the first image."""
+    preferences = task.preferences
+    st.title("Before the first image")
+    st.subheader("What you will be asked")
+    st.text(task.settings.question)
+    if preferences.instructions:
+        st.text(preferences.instructions)
+    st.subheader("What you may see")
+    st.text(preferences.content_warning)
+    st.subheader("What is recorded")
+    st.text(RECORDED)
+    if st.button("I have read this and want to take part", type="primary"):
+        task.store.consent(who)
+        st.rerun()
+
+
+def _round(task: LabelTask, who: str) -> int:
+    """The round to label: the first, unless a further one has images for this person and they choose it."""
+    further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
+    if not further:
+        return 1
+    names = {1: "First look"} | {number: f"{purpose}, {left} images" for number, purpose, left in further}
+    chosen = st.segmented_control(
+        "Round", list(names), format_func=names.__getitem__, default=1, key="round", label_visibility="collapsed"
+    )
+    return 1 if chosen is None else int(chosen)

@@ -1,0 +1,35 @@
+"""What an annotator sees of their own part: how much they did, what is known of them, and the way out."""
+
+import streamlit as st
+
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.pages.who import ask_who, who_is_there
+from affectml_apps.relabel.task import current
+
+
+def draw() -> None:
+    """Draw it."""
+    task, who = current(), who_is_there()
+    if who is None:
+        ask_who()
+        return
+    person = queries.person(task.store, who)
+    st.title("Your part")
+    if person is None:
+        st.write("You have not begun yet.")
+        return
+    rounds = [int(number) for number in task.store.rounds()["round"]]
+    st.text(f"{who}: {queries.answered_count(task.store, who, rounds)} answers so far.")
+    st.write(
+        "You can stop at any time: close the page, and it goes on at the same image when you come back. "
+        "Answers that could not be sent yet are kept in this browser until they can."
+    )
+    if person.withdrawn:
+        st.info("You have withdrawn. Your answers are not used.")
+        return
+    st.subheader("Withdraw")
+    st.write("After that nothing is shown to you, and none of your answers is counted or exported. It is final.")
+    sure = st.checkbox("Yes, I want to withdraw, with all my answers")
+    if st.button("Withdraw", disabled=not sure):
+        task.store.withdraw(who)
+        st.rerun()

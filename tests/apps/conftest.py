@@ -1,0 +1,235 @@
+"""A real server, a real browser: the app started as people start it, on a small demo set, and Debian's Chromium."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from affectml.data import Dataset
+from affectml.demo import write_demo
+from affectml_annotation import LabelStore
+from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.task import LabelTask, open_task, use
+
+ROOT = Path(__file__).resolve().parents[2]
+QUIET = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+class Server:
+    """`streamlit run apps/relabel.py` in a process of its own, that can be killed and started again."""
+
+    def __init__(
+        self, folder: Path, dataset: Path, *arguments: str, entry: Path = ROOT / "apps" / "relabel.py"
+    ) -> None:
+        self.db = folder / "labels.db"
+        self.log = folder / "server.log"
+        self.arguments = ["--dataset", str(dataset), "--db", str(self.db), *arguments]
+        self.entry = entry
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *streamlit: str) -> "Server":
+        command = [sys.executable, "-m", "streamlit", "run", str(self.entry), "--server.port", str(self.port)]
+        command += ["--server.headless", "true", *streamlit, "--", *self.arguments]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.log.parent, env={**os.environ, "OMP_NUM_THREADS": "1"}
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                return self
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def events(self) -> pd.DataFrame:
+        """Everything stored, in the order it came."""
+        with LabelStore(self.db) as store:
+            return store.events()
+
+    def stored(self, who: str) -> list[tuple[str, str, tuple[str, ...]]]:
+        """What this person said, in order: image, kind, labels."""
+        events = self.events()
+        mine = events[events["annotator_id"] == who]
+        return [(row.image_id, row.kind, tuple(row.labels)) for row in mine.itertuples()]
+
+    def count(self) -> int:
+        with contextlib.closing(sqlite3.connect(self.db)) as connection:
+            return int(connection.execute("select count(*) from event").fetchone()[0])
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo set of 240 paintings, shared and never written to."""
+    return write_demo(tmp_path_factory.mktemp("demo") / "demo", images=240, seed=5).root
+
+
+@pytest.fixture
+def start(tmp_path: Path, demo: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers; all are stopped at the end."""
+    running: list[Server] = []
+
+    def starter(*arguments: str, dataset: Path = demo, streamlit: tuple[str, ...] = ()) -> Server:
+        folder = tmp_path / f"server{len(running)}"
+        folder.mkdir()
+        server = Server(folder, dataset, *arguments)
+        running.append(server)
+        return server.start(*streamlit)
+
+    yield starter
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Iterator[Server]:
+    """One server for the tests of a module, each under a name of its own."""
+    made = Server(tmp_path_factory.mktemp("server"), demo)
+    yield made.start()
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a screen."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine; `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of its own, as another person's laptop would be."""
+    made = browser.new_context(viewport={"width": 1280, "height": 720})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page on which no script may fail."""
+    made = context.new_page()
+    problems: list[str] = []
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    yield made
+    assert problems == []
+
+
+@pytest.fixture
+def task(tmp_path: Path, demo: Path) -> Iterator[LabelTask]:
+    """A task in this process, for what needs no browser; pages and routes serve it."""
+    made = open_task(Options(dataset=demo, db=str(tmp_path / "labels.db")))
+    use(made)
+    yield made
+    use(None)
+    made.store.close()
+
+
+class Person:
+    """Somebody in front of the labelling page."""
+
+    def __init__(self, page: Page, server: Server, who: str) -> None:
+        self.page, self.server, self.who = page, server, who
+        self.root = page.locator(".labeller")
+
+    def enter(self) -> "Person":
+        """Open the page under a name, and agree to take part."""
+        self.page.goto(f"{self.server.url}/?who={self.who}")
+        self.page.get_by_role("button", name="I have read this").click()
+        return self.ready()
+
+    def open(self) -> "Person":
+        """Open the page again."""
+        self.page.goto(f"{self.server.url}/?who={self.who}")
+        return self.ready()
+
+    def ready(self, *, after: str | None = None) -> "Person":
+        """Wait for an image in sight, another one than `after`."""
+        other = "" if after is None else f":not([data-image='{after}'])"
+        self.page.wait_for_selector(f".labeller[data-state=ready]{other}")
+        return self
+
+    def settled(self) -> "Person":
+        """Wait until the browser holds no unacknowledged answer."""
+        self.page.wait_for_selector(".labeller[data-unsaved='0']")
+        return self
+
+    @property
+    def image(self) -> str:
+        return self.root.get_attribute("data-image") or ""
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels in the order of their keys 1, 2, 3, ..."""
+        return self.page.locator(".groups .chip span:nth-last-child(2)").all_inner_texts()
+
+    @property
+    def chosen(self) -> list[str]:
+        return self.page.locator(".chip[aria-pressed=true] span:nth-last-child(2)").all_inner_texts()
+
+    def press(self, *keys: str, gap: float = 0) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+            time.sleep(gap / 1000)
+
+    def answer(self, *keys: str) -> str:
+        """Answer the image in sight and wait for the next; returns the image answered."""
+        before = self.image
+        self.press(*keys, "Enter")
+        self.ready(after=before)
+        return before
+
+    @property
+    def stored(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        return self.server.stored(self.who)
+
+
+@pytest.fixture
+def person(page: Page) -> Callable[..., Person]:
+    """Make persons: `person(server, "ann")` in this test's page, or in another page given."""
+    return lambda server, who="ann", where=None: Person(where or page, server, who)
+
+
+@pytest.fixture
+def dataset(demo: Path) -> Dataset:
+    return Dataset.open(demo)
