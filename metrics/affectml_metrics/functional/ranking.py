@@ -172,7 +172,7 @@ def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = ma
     p, t = pair(preds, target, "scores", "labels")
 
     def depth(p: Tensor, t: Tensor) -> Tensor:
-        return count(p >= torch.where(t, p, math.inf).amin(-1, keepdim=True))
+        return count(p >= p.masked_fill(~t, math.inf).amin(-1, keepdim=True))
 
     return by_rows(depth, p, t).to(wide(p.device)).masked_fill(~t.any(-1), no_labels)
 
