@@ -143,11 +143,19 @@ def store(url: str | None, processes: int, rate: float, answers: int) -> None:
             opened.init_task(task, [f"i{n}" for n in range(answers // 4)])
             opened.invite(people)
         paced = ["--rate", str(rate / processes)] if rate else []
-        start = time.perf_counter()
+        go = Path(folder) / "go"
         clients = [
-            subprocess.Popen([sys.executable, str(CLIENT), where, who, str(Path(folder) / f"{who}.txt"), *paced])
+            subprocess.Popen(
+                [sys.executable, str(CLIENT), where, who, str(Path(folder) / f"{who}.txt"), *paced, "--go", str(go)],
+                stdout=subprocess.PIPE,
+            )
             for who in people
         ]
+        for client in clients:  # importing takes longer than answering
+            assert client.stdout is not None
+            client.stdout.readline()
+        go.touch()
+        start = time.perf_counter()
         failed = sum(client.wait() != 0 for client in clients)
         seconds = time.perf_counter() - start
         notes = [line.split() for f in Path(folder).glob("p*.txt") for line in f.read_text().splitlines()]

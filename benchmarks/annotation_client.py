@@ -1,9 +1,10 @@
 """One simulated annotator on a label store: claims, answers, and notes down what was acknowledged.
 
-    python annotation_client.py URL WHO FILE [--rate R]
+    python annotation_client.py URL WHO FILE [--rate R] [--go FILE]
 
 FILE gets a line for each acknowledged answer, written before the next is begun: event id, status, and the
-milliseconds that the submit took. Ends when nothing is left to claim. --rate: answers per second at most.
+milliseconds that the submit took. Ends when nothing is left to claim. --rate: answers per second at most. --go: say `ready` on standard
+output and wait for that file to appear.
 """
 
 import argparse
@@ -20,11 +21,16 @@ def main() -> None:
     parser.add_argument("who")
     parser.add_argument("file")
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--go")
     given = parser.parse_args()
     store = LabelStore(given.url)
     labels = store.settings.labels
     pick = random.Random(given.who)
     notes = os.open(given.file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    if given.go:
+        print("ready", flush=True)
+        while not os.path.exists(given.go):  # noqa: PTH110
+            time.sleep(0.01)
     due = time.perf_counter() + (pick.random() / given.rate if given.rate else 0)
     while claims := store.claim(given.who, 5):
         for claim in claims:

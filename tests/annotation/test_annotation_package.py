@@ -1,7 +1,9 @@
 """What the package promises: its names, and what importing it costs."""
 
+import doctest
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,3 +58,19 @@ def test_people_disagree_most_where_their_sets_are_disjoint():
         columns=["image_id", "annotator_id", "labels"],
     ).assign(round=1, kind="labels")
     assert disagreement(table, ["awe", "joy"]).to_dict() == {"a": 1.0, "b": 0.0}
+
+
+def test_the_examples_in_the_documentation_run():
+    page = Path(__file__).parents[2] / "docs" / "annotation.md"
+    found = doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted >= 6
+    assert found.failed == 0
+
+
+def test_every_command_is_documented():
+    from affectml.cli.labels import app
+
+    page = (Path(__file__).parents[2] / "docs" / "annotation.md").read_text(encoding="utf-8")
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert f"affectml labels {name}" in page, name

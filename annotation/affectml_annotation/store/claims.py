@@ -38,11 +38,13 @@ def own_order(who: str, round_number: int, seed: int) -> sa.ColumnElement[int]:
     return (wide * sa.literal(a, sa.BigInteger) + sa.literal(b, sa.BigInteger)) % sa.literal(PRIME, sa.BigInteger)
 
 
+_ANNOTATOR = sa.select(annotator).where(annotator.c.annotator_id == sa.bindparam("who")).with_for_update()
+_ROUND = sa.select(round_).where(round_.c.number == sa.bindparam("number"))
+
+
 def lock_annotator(connection: sa.Connection, who: str) -> Any:
     """This person's row, so that two requests of one person go one after the other."""
-    row = connection.execute(
-        sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()
-    ).one_or_none()
+    row = connection.execute(_ANNOTATOR, {"who": who}).one_or_none()
     if row is None:
         raise StoreError(f"nobody invited annotator {who!r}; `affectml labels assign --invite {who}` does")
     if row.withdrawn_at is not None:
@@ -52,7 +54,7 @@ def lock_annotator(connection: sa.Connection, who: str) -> Any:
 
 def round_row(connection: sa.Connection, number: int) -> Any:
     """The round of this number; StoreError where there is none."""
-    row = connection.execute(sa.select(round_).where(round_.c.number == number)).one_or_none()
+    row = connection.execute(_ROUND, {"number": number}).one_or_none()
     if row is None:
         raise StoreError(f"there is no round {number} in this task")
     return row
@@ -190,29 +192,26 @@ def is_control(settings: TaskSettings, who: str, position: int) -> bool:
     return chance(settings.seed, who, "control", position) < settings.control_share
 
 
+_AT_SLOT = (slot.c.round == sa.bindparam("number"), slot.c.position == sa.bindparam("at_position"))
+_FREE = sa.select(slot.c.position).where(*_AT_SLOT, slot.c.taken < slot.c.wanted)
+_LOCK_FREE = _FREE.with_for_update(skip_locked=True)
+_TAKE = slot.update().where(*_AT_SLOT).values(taken=slot.c.taken + 1)
+_SEEN = sa.select(assignment.c.place).where(
+    assignment.c.annotator_id == sa.bindparam("who"),
+    assignment.c.round == sa.bindparam("number"),
+    assignment.c.position == sa.bindparam("at_position"),
+)
+
+
 def _task(connection: sa.Connection, this: Any, who: str, proposed: list[int]) -> tuple[int, int, str, bool] | None:
     while proposed:
-        position = proposed.pop(0)
-        free = connection.scalar(
-            sa.select(slot.c.position)
-            .where(slot.c.round == this.number, slot.c.position == position, slot.c.taken < slot.c.wanted)
-            .with_for_update(skip_locked=True)
-        )
-        if free is None:
+        where = {"number": this.number, "at_position": proposed.pop(0)}
+        if connection.execute(_LOCK_FREE, where).first() is None:
             continue
-        seen = connection.scalar(
-            sa.select(sa.func.count()).where(
-                assignment.c.annotator_id == who,
-                assignment.c.round == this.number,
-                assignment.c.position == position,
-            )
-        )
-        if seen:
+        if connection.execute(_SEEN, {**where, "who": who}).first() is not None:
             continue
-        connection.execute(
-            slot.update().where(slot.c.round == this.number, slot.c.position == position).values(taken=slot.c.taken + 1)
-        )
-        return position, this.number, "task" if this.purpose == "main" else this.purpose, True
+        connection.execute(_TAKE, where)
+        return where["at_position"], this.number, "task" if this.purpose == "main" else this.purpose, True
     return None
 
 

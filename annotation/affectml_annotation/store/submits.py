@@ -45,6 +45,26 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     return None
 
 
+# Built once: making a statement costs more than running it, and every answer waits for the ones before it.
+_who: sa.BindParameter[str] = sa.bindparam("who")
+_round: sa.BindParameter[int] = sa.bindparam("number")
+_image: sa.BindParameter[str] = sa.bindparam("image")
+_EVENT = sa.select(event).where(event.c.event_id == sa.bindparam("id"))
+_POSITION = sa.select(image.c.position).where(image.c.image_id == _image)
+_IS_CURRENT = (answer.c.annotator_id == _who, answer.c.round == _round, answer.c.image_id == _image)
+_CURRENT = sa.select(answer).where(*_IS_CURRENT)
+_IS_ASSIGNED = (
+    assignment.c.annotator_id == _who,
+    assignment.c.round == _round,
+    assignment.c.position == sa.bindparam("at_position"),
+)
+_ASSIGNED = sa.select(assignment).where(*_IS_ASSIGNED)
+_DONE = assignment.update().where(*_IS_ASSIGNED).values(answered_at=sa.bindparam("now"))
+_REPLACE = answer.update().where(*_IS_CURRENT).values(event_id=sa.bindparam("id"), revision=sa.bindparam("fresh"))
+_NO_DRAFT = draft.delete().where(draft.c.annotator_id == _who, draft.c.round == _round, draft.c.image_id == _image)
+_INSERT_EVENT, _INSERT_ANSWER, _INSERT_CONFLICT = event.insert(), answer.insert(), conflict.insert()
+
+
 def submit_one(
     connection: sa.Connection, given: Answer, labels: Sequence[str], *, source: str | None = None
 ) -> Receipt:
@@ -58,44 +78,26 @@ def submit_one(
         this = round_row(connection, given.round)
     except StoreError as error:
         return _refused(given, str(error))
-    before = connection.execute(sa.select(event).where(event.c.event_id == given.event_id)).one_or_none()
+    before = connection.execute(_EVENT, {"id": given.event_id}).one_or_none()
     if before is not None:
         same = (before.image_id, before.annotator_id, before.round, before.kind, list(before.labels))
         if same != (given.image_id, given.annotator_id, given.round, given.kind, list(given.labels)):
             return _refused(given, f"event_id {given.event_id} was used for another answer; make a new one")
         return Receipt(given.event_id, before.status, before.revision, again=True)
-    position = connection.scalar(sa.select(image.c.position).where(image.c.image_id == given.image_id))
+    key = {"who": given.annotator_id, "number": given.round, "image": given.image_id}
+    position = connection.scalar(_POSITION, {"image": given.image_id})
     if position is None:
         return _refused(given, f"no image {given.image_id!r} in this task")
-    current = connection.execute(
-        sa.select(answer).where(
-            answer.c.annotator_id == given.annotator_id,
-            answer.c.round == given.round,
-            answer.c.image_id == given.image_id,
-        )
-    ).one_or_none()
+    current = connection.execute(_CURRENT, key).one_or_none()
     revision = 0 if current is None else current.revision
-    assigned = connection.execute(
-        sa.select(assignment).where(
-            assignment.c.annotator_id == given.annotator_id,
-            assignment.c.round == given.round,
-            assignment.c.position == position,
-        )
-    ).one_or_none()
+    where = {"who": given.annotator_id, "number": given.round, "at_position": position}
+    assigned = connection.execute(_ASSIGNED, where).one_or_none()
     surplus = bool(current.surplus) if current is not None else False
     if current is None:
         if assigned is None:
             surplus = not _take_late(connection, given, this, position, now)
         else:
-            connection.execute(
-                assignment.update()
-                .where(
-                    assignment.c.annotator_id == given.annotator_id,
-                    assignment.c.round == given.round,
-                    assignment.c.position == position,
-                )
-                .values(answered_at=now)
-            )
+            connection.execute(_DONE, {**where, "now": now})
     clash = given.base_revision != revision
     status: Status = "conflict" if clash and current is not None else "surplus" if surplus else "accepted"
     if status != "conflict":
@@ -103,40 +105,42 @@ def submit_one(
     visible = given.suggestions_visible
     if visible is None:
         visible = bool(assigned.suggestions_visible) if assigned is not None else False
-    connection.execute(event.insert().values(
-        event_id=given.event_id,
-        image_id=given.image_id,
-        annotator_id=given.annotator_id,
-        round=given.round,
-        kind=given.kind,
-        labels=list(given.labels),
-        intensities=None if given.intensities is None else list(given.intensities),
-        valence=given.valence,
-        arousal=given.arousal,
-        note=given.note,
-        suggestions_visible=visible,
-        seconds=given.seconds,
-        at=now if given.at is None else round(given.at * 1000),
-        received_at=now,
-        base_revision=given.base_revision,
-        status=status,
-        revision=revision,
-        context=given.context,
-        source=source,
-    ))  # fmt: skip
-    key = {"annotator_id": given.annotator_id, "round": given.round, "image_id": given.image_id}
+    row = _event(given, now, visible, status, revision, source)
+    connection.execute(_INSERT_EVENT, row)
     if status == "conflict" and current is not None:
-        connection.execute(conflict.insert().values(event_id=given.event_id, against=current.event_id))
+        connection.execute(_INSERT_CONFLICT, {"event_id": given.event_id, "against": current.event_id})
     elif current is None:
-        connection.execute(answer.insert().values(**key, event_id=given.event_id, revision=1, surplus=surplus))
+        names = ("annotator_id", "round", "image_id", "event_id")
+        fresh = {name: row[name] for name in names} | {"revision": 1, "surplus": surplus}
+        connection.execute(_INSERT_ANSWER, fresh)
     else:
-        connection.execute(
-            answer.update()
-            .where(*(answer.c[name] == value for name, value in key.items()))
-            .values(event_id=given.event_id, revision=revision)
-        )
-    connection.execute(draft.delete().where(*(draft.c[name] == value for name, value in key.items())))
+        connection.execute(_REPLACE, {**key, "id": given.event_id, "fresh": revision})
+    connection.execute(_NO_DRAFT, key)
     return Receipt(given.event_id, status, revision)
+
+
+def _event(given: Answer, now: int, visible: bool, status: Status, revision: int, source: str | None) -> dict[str, Any]:
+    return {
+        "event_id": given.event_id,
+        "image_id": given.image_id,
+        "annotator_id": given.annotator_id,
+        "round": given.round,
+        "kind": given.kind,
+        "labels": list(given.labels),
+        "intensities": None if given.intensities is None else list(given.intensities),
+        "valence": given.valence,
+        "arousal": given.arousal,
+        "note": given.note,
+        "suggestions_visible": visible,
+        "seconds": given.seconds,
+        "at": now if given.at is None else round(given.at * 1000),
+        "received_at": now,
+        "base_revision": given.base_revision,
+        "status": status,
+        "revision": revision,
+        "context": given.context,
+        "source": source,
+    }
 
 
 def _take_late(connection: sa.Connection, given: Answer, this: Any, position: int, now: int) -> bool:
