@@ -1,0 +1,179 @@
+"""Laptops die, servers restart, networks go away, tabs are opened twice: nothing is lost, nothing is doubled."""
+
+import itertools
+import random
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def no_doubles(stored):
+    return len({image for image, _, _ in stored}) == len(stored)
+
+
+def test_reload_in_mid_selection_keeps_image_and_draft(server, person):
+    ann = person(server, "draft").enter()
+    ann.answer("4")
+    image = ann.image
+    ann.press("2", "5")
+    chosen = ann.chosen
+    ann.page.reload()
+    ann.ready()
+    assert (ann.image, ann.chosen) == (image, chosen)
+    ann.answer()
+    ann.settled()
+    assert ann.stored[-1] == (image, "labels", tuple(label for label in ann.labels if label in chosen))
+
+
+def test_reload_right_after_enter_loses_nothing(server, person):
+    ann = person(server, "reloads").enter()
+    given = []
+    for turn in range(5):
+        image = ann.image
+        given.append(image)
+        key = str(turn + 1)
+        # In one task of the browser: the answer is taken, and the page is gone before any reply.
+        ann.page.evaluate(
+            """key => { for (const k of [key, 'Enter'])
+            document.body.dispatchEvent(new KeyboardEvent('keydown', {key: k, bubbles: true, composed: true}));
+            location.reload(); }""",
+            key,
+        )
+        ann.page.wait_for_load_state()
+        ann.ready(after=image)
+    ann.settled()
+    assert [image for image, _, _ in ann.stored] == given
+
+
+def test_sigkill_and_restart_twice(start, person):
+    server = start()
+    ann = person(server).enter()
+    given = []
+    for killed in (False, True, True):
+        if killed:
+            server.kill()
+        for _ in range(4):  # the queue holds five
+            given.append(ann.image)
+            ann.press(str(random.Random(len(given)).randint(1, 8)), "Enter")
+            ann.ready(after=given[-1])
+        if killed:
+            assert ann.root.get_attribute("data-unsaved") != "0"
+            server.start()
+        ann.settled()
+        ann.ready()
+    assert [image for image, _, _ in ann.stored] == given
+    assert ann.image not in given
+
+
+def test_offline_for_ten_seconds_and_back(server, person, context):
+    ann = person(server, "offline").enter()
+    given = []
+    context.set_offline(True)
+    went = time.monotonic()
+    for _ in range(6):  # the one in sight and the five fetched ahead
+        given.append(ann.image)
+        ann.press("3", "Enter")
+        if len(given) < 6:
+            ann.ready(after=given[-1])
+    ann.page.wait_for_selector(".labeller[data-state=waiting]")
+    ann.press("1", "Enter")  # nothing in sight: dropped
+    assert "6 unsaved" in ann.page.locator(".status").inner_text()
+    time.sleep(max(0, 10 - (time.monotonic() - went)))
+    context.set_offline(False)
+    ann.ready(after=given[-1]).settled()
+    assert [(image, labels) for image, _, labels in ann.stored] == [(image, (ann.labels[2],)) for image in given]
+
+
+def test_answers_kept_in_a_closed_browser_arrive_with_the_next_page(server, person, context):
+    ann = person(server, "closed").enter()
+    context.set_offline(True)
+    image = ann.image
+    ann.press("6", "Enter")
+    ann.ready(after=image)
+    ann.page.close()
+    context.set_offline(False)
+    later = person(server, "closed", context.new_page()).open()
+    later.settled()
+    assert [image for image, _, _ in later.stored] == [image]
+    later.page.close()
+
+
+def test_two_tabs_of_one_person_never_answer_an_image_twice(server, person, context):
+    one = person(server, "tabs").enter()
+    other = person(server, "tabs", context.new_page())
+    other.page.goto(f"{server.url}/?who=tabs")
+    other.page.wait_for_selector(".labeller[data-state=elsewhere]")
+    one.answer("1")
+    other.press("2", "Enter")
+    other.page.get_by_role("button", name="Work here instead").click()
+    other.ready()
+    one.page.wait_for_selector(".labeller[data-state=elsewhere]")
+    one.press("3", "Enter")
+    other.answer("4")
+    other.page.close()  # gives the lock back, and the first tab goes on by itself
+    one.ready()
+    one.answer("5")
+    one.settled()
+    stored = one.stored
+    assert no_doubles(stored)
+    assert [labels for _, _, labels in stored] == [(one.labels[at - 1],) for at in (1, 4, 5)]
+
+
+def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, person, browser):
+    """No lock reaches another machine: both answers are kept, and the page says so."""
+    one = person(server, "machines").enter()
+    elsewhere = browser.new_context(viewport={"width": 1280, "height": 720})
+    other = person(server, "machines", elsewhere.new_page()).open()
+    assert one.image == other.image
+    image = one.answer("1")
+    one.settled()
+    other.answer("2")
+    other.settled()
+    assert "answered differently elsewhere" in other.page.locator(".notice").inner_text()
+    assert one.stored == [(image, "labels", (one.labels[0],)), (image, "labels", (one.labels[1],))]
+    events = server.events()
+    assert events[events["annotator_id"] == "machines"]["status"].tolist() == ["accepted", "conflict"]
+    elsewhere.close()
+
+
+def test_eight_people_at_once(start, person, browser):
+    server = start()
+    contexts = [browser.new_context(viewport={"width": 1280, "height": 720}) for _ in range(8)]
+    people = [person(server, f"person{at}", context.new_page()).enter() for at, context in enumerate(contexts)]
+    given = {each.who: [] for each in people}
+    for turn, each in itertools.product(range(12), people):
+        given[each.who].append((each.image, each.labels[(turn + len(each.who)) % 8]))
+        each.answer(str((turn + len(each.who)) % 8 + 1))
+    for each in people:
+        each.settled()
+        assert [(image, labels[0]) for image, _, labels in each.stored] == given[each.who]
+    taken = server.events().groupby("image_id")["annotator_id"].nunique()
+    assert taken.max() <= 3  # the task's overlap
+    for context in contexts:
+        context.close()
+
+
+def test_undo_and_back_over_the_whole_session_and_a_reload(server, person):
+    ann = person(server, "undo").enter()
+    images = [ann.answer(str(key)) for key in (1, 2, 3)]
+    ann.settled()
+    ann.page.reload()
+    ann.ready()
+    head = ann.image
+    ann.press("Backspace", "Backspace", "Backspace")
+    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{images[0]}']")
+    assert ann.chosen == [ann.labels[0]]
+    ann.press("1", "8", "Enter")
+    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{images[1]}']")
+    ann.press("ArrowRight")
+    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{images[2]}']")
+    ann.press("ArrowRight")
+    ann.page.wait_for_selector(f".labeller[data-state=ready][data-image='{head}']")
+    ann.settled()
+    events = server.events()
+    mine = events[(events["annotator_id"] == "undo") & (events["image_id"] == images[0])]
+    assert mine["labels"].tolist() == [[ann.labels[0]], [ann.labels[7]]]
+    assert mine["revision"].tolist() == [1, 2]
+    assert mine["status"].tolist() == ["accepted", "accepted"]
