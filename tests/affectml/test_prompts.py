@@ -1,0 +1,89 @@
+"""Kinds of prompt, templates, ensembles, captions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml.errors import BadDataset, BadInput
+from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
+from affectml.taxonomies import Taxonomy, get_taxonomy
+
+TWO = Taxonomy(
+    name="two", labels=("joy", "fear"), synonyms={"joy": ("delight",)}, templates=("feel {label}", "{label}")
+)
+
+
+def letters(texts):
+    """A text tower of three numbers: length, vowels, words."""
+    return np.array([[len(t), sum(c in "aeiou" for c in t), t.count(" ") + 1] for t in texts], dtype=np.float32)
+
+
+def test_kinds_are_mixed_with_a_plus():
+    plan = Prompts.parse("sentiment+synonyms")
+    assert plan.learned(TWO) == [["feel joy", "feel delight"], ["feel fear"]]
+    assert plan.asked(TWO) == [["feel joy", "feel delight"], ["feel fear"]]
+    assert Prompts.parse("captions").learned(TWO) == [[], []]
+    assert Prompts.parse("captions").asked(TWO) == [["feel joy"], ["feel fear"]]
+    assert Prompts.from_dict(plan.to_dict()) == plan
+
+
+def test_templates_multiply():
+    plan = Prompts.parse("sentiment", ["{label}!", "so {label}"])
+    assert plan.learned(TWO) == [["joy!", "so joy"], ["fear!", "so fear"]]
+
+
+def test_the_papers_prompts_are_the_defaults():
+    assert Prompts().asked(get_taxonomy("parrott-25"))[0] == ["a photo that evokes affection"]
+    assert Prompts().asked(get_taxonomy("polarity-2"))[0] == ["a photo that evokes a negative feeling"]
+
+
+def test_an_ensemble_is_the_mean_of_unit_rows():
+    rows = ensemble([np.array([[2.0, 0.0], [0.0, 5.0]]), np.array([[0.0, 3.0]])])
+    assert rows.tolist() == [pytest.approx([0.5**0.5, 0.5**0.5]), pytest.approx([0, 1])]
+
+
+def test_a_text_is_encoded_once():
+    asked = []
+
+    def encode(texts):
+        asked.extend(texts)
+        return letters(texts)
+
+    found = encoded([["a", "b c"], ["a"]], encode)
+    assert asked == ["a", "b c"]
+    assert found[0].tolist() == [[1, 1, 1], [3, 0, 2]]
+    assert found[1].tolist() == [[1, 1, 1]]
+    assert label_features(Prompts(), TWO, letters).shape == (2, 3)
+
+
+def test_captions_come_in_the_images_order_with_zeros_where_there_is_none():
+    images = pd.DataFrame({"image_id": ["a", "b", "c"], "caption": ["old sea", None, " "]})
+    found = caption_features(images, ["c", "a", "b", "a"], letters, "here")
+    assert found.tolist() == [[0, 0, 0], [7, 3, 2], [0, 0, 0], [7, 3, 2]]
+
+
+def test_what_cannot_be_is_named():
+    with pytest.raises(BadInput, match="no kind 'synonym'; did you mean 'synonyms'"):
+        Prompts.parse("sentiment+synonym")
+    with pytest.raises(BadInput, match="named twice"):
+        Prompts.parse("captions+captions")
+    with pytest.raises(BadInput, match="at least one kind"):
+        Prompts.parse("")
+    with pytest.raises(BadInput, match=r"has no \{label\}"):
+        Prompts.parse("sentiment", ["a photo"])
+    with pytest.raises(BadInput, match="no synonyms of fear"):
+        Prompts.parse("synonyms").learned(TWO)
+    with pytest.raises(BadDataset, match="no column 'caption'"):
+        caption_features(pd.DataFrame({"image_id": ["a"]}), ["a"], letters, "here")
+    with pytest.raises(BadDataset, match="no image to learn from has a caption"):
+        caption_features(pd.DataFrame({"image_id": ["a"], "caption": [None]}), ["a"], letters, "here")
+
+
+def test_asked_labels_keep_the_runs_templates_and_synonyms():
+    asked = asked_labels(["awe", " joy"], TWO)
+    assert asked.labels == ("awe", "joy")
+    assert Prompts.parse("sentiment+synonyms").asked(asked) == [["feel awe"], ["feel joy", "feel delight"]]
+    with pytest.raises(BadInput, match="at least two"):
+        asked_labels(["awe"], TWO)
+    with pytest.raises(BadInput, match="'awe' is named twice"):
+        asked_labels(["awe", "awe"], TWO)
