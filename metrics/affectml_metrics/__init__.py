@@ -1,8 +1,8 @@
 """Measures for sets, rankings, rates and distributions of labels, where more than one answer is right.
 
-Plain functions are in `affectml_metrics.functional`; the classes here wrap them for streaming with
-torchmetrics, and the other names give intervals and say what a score can be compared with. Importing this
-package loads nothing: each name loads on first use (torchmetrics takes seconds, the functions do without it).
+Plain functions are in `affectml_metrics.functional`; the classes here wrap them for streaming with torchmetrics, and
+the other names give intervals and say what a score can be compared with. Importing this package loads nothing: each
+name loads on first use (torchmetrics takes seconds, the functions do without it).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Percentile bootstrap intervals: of means of rows, all columns at once, and of any measure over the table.
 
-A replicate draws N rows with replacement (or G groups), so it is a vector of counts; for means of rows all
-replicates are one product counts @ rows, exact and without a Poisson approximation. Source: Efron &
-Tibshirani 1993.
+A replicate draws N rows with replacement (or G groups), so it is a vector of counts; for means of rows all replicates
+are one product counts @ rows, exact and without a Poisson approximation. Source: Efron & Tibshirani 1993.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ def bootstrap(
     """Mean of the rows of one or many measures, with a percentile interval.
 
     rows: [N] or [N, M], one column per measure, for instance the result of a function of
-    `affectml_metrics.functional`; a nan is a row on which the measure is not defined: it is left out and
-    counted. An infinite row makes the mean of each replicate that draws it infinite. groups: [N] ids (numbers
-    or strings); whole groups are drawn, for rows that are not independent (frames of one film). For the
-    interval of a difference, pass the difference of two systems' rows: the same images are drawn for both.
-    Works on the CPU, in float64; `generator` is a CPU generator, and the same one in the same state gives the
-    same interval. A column without a defined row is nan. Raises MetricInputError.
+    `affectml_metrics.functional`; a nan is a row on which the measure is not defined: it is left out and counted. An
+    infinite row makes the mean of each replicate that draws it infinite. groups: [N] ids (numbers or strings); whole
+    groups are drawn, for rows that are not independent (frames of one film). For the interval of a difference, pass
+    the difference of two systems' rows: the same images are drawn for both. Works on the CPU, in float64; `generator`
+    is a CPU generator, and the same one in the same state gives the same interval. A column without a defined row is
+    nan. Raises MetricInputError.
 
     >>> interval = bootstrap([0.0, 1.0, 1.0, 1.0], generator=torch.Generator().manual_seed(0))
     >>> [round(float(x), 2) for x in (interval.value, interval.low, interval.high)]
@@ -104,11 +103,10 @@ def bootstrap_table(
 ) -> Interval:
     """A measure over the table (macro F1, mAP, a correlation) with a percentile interval.
 
-    measure: takes row weights, float64 [N] (how often each row was drawn), and returns a 0-dim tensor or [K];
-    every table measure of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It
-    is called once with ones and once for each replicate, inside `unchecked()` after the first. groups,
-    generator and the result as in `bootstrap`; a replicate in which the measure is nan is left out. Raises
-    MetricInputError.
+    measure: takes row weights, float64 [N] (how often each row was drawn), and returns a 0-dim tensor or [K]; every
+    table measure of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called once
+    with ones and once for each replicate, inside `unchecked()` after the first. groups, generator and the result as
+    in `bootstrap`; a replicate in which the measure is nan is left out. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import label_f1
     >>> preds, target = torch.tensor([[1, 0], [1, 1], [0, 1]]), torch.tensor([[1, 0], [0, 1], [0, 1]])
@@ -143,12 +141,10 @@ def bootstrap_sums(
     level: float = 0.95,
     generator: torch.Generator,
 ) -> Interval:
-    """A measure that needs only sums over rows (F1 from counts, soft F1) with a percentile interval, all at
-    once.
+    """A measure that needs only sums over rows (F1 from counts, soft F1) with a percentile interval, all at once.
 
-    columns: [N, M], finite, what each row adds; statistic: takes sums [B, M] of B replicates and returns [B,
-    K]. Much faster than `bootstrap_table` where it fits. The rest as in `bootstrap_table`. Raises
-    MetricInputError.
+    columns: [N, M], finite, what each row adds; statistic: takes sums [B, M] of B replicates and returns [B, K]. Much
+    faster than `bootstrap_table` where it fits. The rest as in `bootstrap_table`. Raises MetricInputError.
 
     >>> sums = bootstrap_sums(
     ...     torch.tensor([[1.0, 1.0], [0.0, 1.0]]),

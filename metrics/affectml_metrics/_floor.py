@@ -21,15 +21,13 @@ def sampling_floor(
     repeats: int = 10,
     generator: torch.Generator,
 ) -> Tensor:
-    """What the truth itself would score against the answers of n people: no model can be expected to do
-    better.
+    """What the truth itself would score against the answers of n people: no model can be expected to do better.
 
-    target: the truth, or its best stand-in, [N, C]: a distribution (each person gives one vote) or rates
-    (each label is chosen independently with its rate). n: people an image, one number or [N], at least 1.
-    metric: `(preds, target)` to [N] or 0-dim; it is called with the truth as preds and drawn shares as
-    target. repeats: tables drawn; the result is the mean over rows and repeats, 0-dim float64. Shares
-    observed from n people and taken as the truth are more extreme than the truth, so the floor from them is a
-    little low. Raises MetricInputError.
+    target: the truth, or its best stand-in, [N, C]: a distribution (each person gives one vote) or rates (each label
+    is chosen independently with its rate). n: people an image, one number or [N], at least 1. metric: `(preds,
+    target)` to [N] or 0-dim; it is called with the truth as preds and drawn shares as target. repeats: tables drawn;
+    the result is the mean over rows and repeats, 0-dim float64. Shares observed from n people and taken as the truth
+    are more extreme than the truth, so the floor from them is a little low. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import total_variation
     >>> truth = torch.full((200, 4), 0.25)

@@ -1,5 +1,4 @@
-"""The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear
-error.
+"""The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error.
 
 Five domains cover every measure of the library:
 
@@ -50,8 +49,8 @@ _EXPECTED = {
 def unchecked() -> Iterator[None]:
     """Inside this context the values of inputs are trusted: no scan for NaN, range or row sums.
 
-    Shapes are still compared. Saves two passes over the data, and on CUDA the waits for the device; what
-    comes out for values outside their domain is undefined.
+    Shapes are still compared. Saves two passes over the data, and on CUDA the waits for the device; what comes out
+    for values outside their domain is undefined.
 
     >>> import torch
     >>> from affectml_metrics import unchecked

@@ -106,12 +106,11 @@ class Panel:
 
 
 def judgements_from_counts(counts: ArrayLike) -> tuple[Tensor, Tensor]:
-    """One-choice votes as judgements: bool [N, A, C] and asked bool [N, A], with A the largest number of
-    votes.
+    """One-choice votes as judgements: bool [N, A, C] and asked bool [N, A], with A the largest number of votes.
 
-    counts: whole numbers [N, C], where each person gave exactly one vote; then who the people were does not
-    matter to `human_reference`, and this is exact. It is not possible for people who chose sets: their counts
-    do not say which labels came from one person. Raises MetricInputError.
+    counts: whole numbers [N, C], where each person gave exactly one vote; then who the people were does not matter to
+    `human_reference`, and this is exact. It is not possible for people who chose sets: their counts do not say which
+    labels came from one person. Raises MetricInputError.
 
     >>> judgements_from_counts([[2, 1]])[0].int()
     tensor([[[1, 0],

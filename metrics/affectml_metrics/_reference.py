@@ -19,12 +19,11 @@ RowMeasure: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class HumanReference:
-    """Rows of people and of other systems on the same targets; pass them to `bootstrap` for values and
-    intervals.
+    """Rows of people and of other systems on the same targets; pass them to `bootstrap` for values and intervals.
 
-    rows: {"human" or "half_panel": [N], "<system>_loo" or "<system>_half": [N]}, one value an image, the mean
-    over the people left out of it (or over the draws of a half); nan where too few were asked. images: how
-    many have a value. predictor: "person", "rest" or "half", as it was asked for.
+    rows: {"human" or "half_panel": [N], "<system>_loo" or "<system>_half": [N]}, one value an image, the mean over
+    the people left out of it (or over the draws of a half); nan where too few were asked. images: how many have a
+    value. predictor: "person", "rest" or "half", as it was asked for.
     """
 
     predictor: str
@@ -52,25 +51,31 @@ def human_reference(
 ) -> HumanReference:
     """How well people do at a measure, with other systems on the very same targets.
 
-    predictor="person": each person in turn predicts the rest of the panel. The person's 0/1 answer is the
-    prediction, so it fits set and ranking measures (for top-k use ties="expected": the order of labels says
-    nothing about an answer). Every system of `preds` meets the same leave-one-out targets. predictor="rest":
-    the other people's smoothed shares predict the person left out: the reference for proper scores
-    (cross-entropy, Brier), which one person's answer cannot have. Systems meet the same single answers.
-    predictor="half": half the panel, drawn at random, predicts the other half: a reference made of half
-    panels, and named so. Needs `generator`; the mean over `draws` halvings.
+    predictor says who predicts whom, and every system of `preds` meets the same targets:
 
-    judgements: 0/1 [N, A, C], what each person chose; asked: 0/1 [N, A], who was asked (unsure and skipped
-    are not asked; an asked person who chose nothing said "none of these"). metric: `(preds, target) -> [M]`.
-    preds: {name: [N, C] or [C]}, such as {"model": ..., "prior": ...}; for set measures these are sets.
-    against: what the target side is made into: "people" scores against each of its people one by one and
-    takes the mean, which needs no cut; "set" has the labels that at least `tau` of them chose; "rates" votes
-    / n; "distribution" votes / all their votes (images without a vote drop out); or a rule of your own. With
-    predictor="half" the predicting half is made by the same rule, unless against="distribution" or "rates",
-    where it is smoothed; with predictor="rest" only "rates" and "distribution" (the form of the smoothed
-    shares) are possible. smoothing: how many imaginary people who answer like `base` ([C] rates; the average
-    of all judgements if not given) are added to shares that predict. Images with fewer than 2 people are nan
-    (for "distribution", also those whose people chose nothing). Raises MetricInputError.
+    - "person": each person in turn predicts the rest of the panel by their 0/1 answer, which fits set and ranking
+      measures (for top-k use ties="expected": the order of labels says nothing about an answer).
+    - "rest": the other people's smoothed shares predict the person left out: the reference for proper scores
+      (cross-entropy, Brier), which one person's answer cannot have.
+    - "half": half the panel, drawn at random, predicts the other half; named "half_panel", so that nobody takes it for
+      one person. Needs `generator`; the mean over `draws` halvings.
+
+    against says what the predicted people's answers are made into:
+
+    - "people": nothing; the score is the mean over them one by one, which needs no cut.
+    - "set": the labels that at least `tau` of them chose.
+    - "rates": votes / n.
+    - "distribution": votes / all their votes; images whose people chose nothing drop out.
+    - a function `(votes [M, C], n [M]) -> target [M, C]`: a rule of your own.
+
+    With "half" the predicting half is made by the same rule, but smoothed for "rates" and "distribution"; with "rest"
+    only these two are possible.
+
+    judgements: 0/1 [N, A, C], what each person chose; asked: 0/1 [N, A], who was asked (unsure and skipped are not
+    asked; an asked person who chose nothing said "none of these"). metric: `(preds, target) -> [M]`, a value a row.
+    preds: {name: [N, C] or [C]}, such as {"model": ..., "prior": ...}; for set measures these are sets. smoothing: how
+    many imaginary people who answer like `base` ([C] rates; the average of all judgements if not given) are added to
+    shares that predict. Images with fewer than 2 people are nan. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import set_f1
     >>> answers = torch.tensor([[[1, 0], [1, 0], [1, 1]]])  # one image, three people, two labels

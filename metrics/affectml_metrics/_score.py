@@ -57,22 +57,21 @@ def score(
 ) -> pd.DataFrame:
     """Every measure of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
 
-    Returns one row a measure with the columns metric (its name in reports, k spelled in: top_3_accuracy),
-    value, low, high, rows (how many it rests on), skipped (on how many it is not defined) and better
-    ("higher", "lower" or "" for figures to read the others by). The same generator in the same state gives
-    the same table.
+    Returns one row a measure with the columns metric (its name in reports, k spelled in: top_3_accuracy), value, low,
+    high, rows (how many it rests on), skipped (on how many it is not defined) and better ("higher", "lower" or "" for
+    figures to read the others by). The same generator in the same state gives the same table.
 
-    kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates"; from_logits for
-    raw outputs of the last two. Options bring in more: `shares` [N, C] human mass and NDCG on soft labels
-    (ranking), `votes` and `n` the binomial likelihood (rates), `similarity` [C, C] semantic F1 (sets),
-    `ground` the earth mover's distance (distribution).
+    kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates"; from_logits for raw
+    outputs of the last two. Options bring in more: `shares` [N, C] human mass and NDCG on soft labels (ranking),
+    `votes` and `n` the binomial likelihood (rates), `similarity` [C, C] semantic F1 (sets), `ground` the earth
+    mover's distance (distribution).
 
-    Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N,
-    A] in place of a target, the target is made from them (sets: what at least `tau` of the people chose;
-    shares and rates: votes over their number; or `rule(votes, n)`), and the intervals resample the people
-    (column a is one person throughout), recentred on the value: people drawn twice make every target noisier
-    than the real one. Images that nobody drawn was asked about drop out of that replicate. Every replicate is
-    then a pass of its own, so take fewer of them on large tables. Raises MetricInputError.
+    Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N, A] in
+    place of a target, the target is made from them (sets: what at least `tau` of the people chose; shares and rates:
+    votes over their number; or `rule(votes, n)`), and the intervals resample the people (column a is one person
+    throughout), recentred on the value: people drawn twice make every target noisier than the real one. Images that
+    nobody drawn was asked about drop out of that replicate. Every replicate is then a pass of its own, so take fewer
+    of them on large tables. Raises MetricInputError.
 
     >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
     >>> table.set_index("metric").loc["set_f1", "value"].round(4)
@@ -192,9 +191,8 @@ def _over_people(
 def _recentred(value: Tensor, spread: Tensor, level: float) -> tuple[Tensor, Tensor]:
     """Percentiles of the replicates, moved so that their median is the value.
 
-    People drawn with replacement are fewer different people, so every replicate's target is noisier than the
-    real one and scores are worse throughout; plain percentiles can miss the value itself. Their spread is
-    what is asked for.
+    People drawn with replacement are fewer different people, so every replicate's target is noisier than the real one
+    and scores are worse throughout; plain percentiles can miss the value itself. Their spread is what is asked for.
     """
     low, high = percentiles(spread, level)
     shift = value - spread.nanmedian(0).values

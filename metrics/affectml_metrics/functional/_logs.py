@@ -52,12 +52,10 @@ def row_entropy(p: Tensor) -> Tensor:
 
 
 def entropy(shares: ArrayLike, *, unit: Unit = "nats", from_logits: bool = False) -> Tensor:
-    """Shannon entropy -sum p log p of each row: 0 where all agree, log C where every label has the same
-    share.
+    """Shannon entropy -sum p log p of each row: 0 where all agree, log C where every label has the same share.
 
-    shares: distribution [N, C]. Returns [N] in the float dtype of the input. Estimated from n votes it is too
-    low, by about (C - 1) / 2n nats (Miller 1955): compare entropies with `sampling_floor` at hand. Raises
-    MetricInputError.
+    shares: distribution [N, C]. Returns [N] in the float dtype of the input. Estimated from n votes it is too low, by
+    about (C - 1) / 2n nats (Miller 1955): compare entropies with `sampling_floor` at hand. Raises MetricInputError.
 
     >>> entropy(torch.tensor([[0.5, 0.5]]), unit="bits")
     tensor([1.])

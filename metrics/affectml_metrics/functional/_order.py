@@ -1,7 +1,7 @@
 """What ranking measures share: who stands above whom, and which labels are among the top k.
 
-Comparing all pairs of labels costs C^2 a row, but in plain vectorised compares: at 25 labels that is faster
-than a sort, and ties are seen for what they are.
+Comparing all pairs of labels costs C^2 a row, but in plain vectorised compares: at 25 labels that is faster than a
+sort, and ties are seen for what they are.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ def count(comparisons: Tensor) -> Tensor:
 
 
 def places(scores: Tensor, ties: Ties) -> tuple[Tensor, Tensor]:
-    """How many labels stand above each label, and how many share its place (itself included): int32 [N, C]
-    each.
+    """How many labels stand above each label, and how many share its place (itself included): int32 [N, C] each.
 
     With ties="first" the lower index stands above the higher, so every place is held by one label.
     """
@@ -80,8 +79,8 @@ def places(scores: Tensor, ties: Ties) -> tuple[Tensor, Tensor]:
 def top_k(scores: Tensor, k: int, ties: Ties) -> tuple[Tensor, Tensor, Tensor]:
     """The labels surely in the top k, those tied for its last places, and how many such places there are.
 
-    Returns bool [N, C], bool [N, C] and int32 [N]. With ties="first" the places go to the lowest indices, and
-    the second is empty.
+    Returns bool [N, C], bool [N, C] and int32 [N]. With ties="first" the places go to the lowest indices, and the
+    second is empty.
     """
     one_of("ties", ties, ("first", "expected"))
     whole_number("k", k, 1, scores.shape[1])

@@ -22,14 +22,13 @@ def mean_average_precision(
 ) -> Tensor:
     """Average precision of each label over the rows, and its mean over labels.
 
-    AP = sum over thresholds of (recall step) x precision, no interpolation; rows with one score share a
-    threshold.
+    AP = sum over thresholds of (recall step) x precision, no interpolation; rows with one score share a threshold.
 
-    preds: scores [N, C]; target: 0/1 [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64
-    tensor in (0, 1] (average "macro", "weighted" by positives, or "micro": all cells as one ranking), or [C]
-    ("none"). A label nobody chose is `no_labels`; nan leaves it out of the mean (scikit-learn counts it as
-    0). The same as scikit-learn's average_precision_score. Needs all rows at once. Source: Everingham et al.
-    2010 (area without interpolation). Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor
+    in (0, 1] (average "macro", "weighted" by positives, or "micro": all cells as one ranking), or [C] ("none"). A
+    label nobody chose is `no_labels`; nan leaves it out of the mean (scikit-learn counts it as 0). The same as
+    scikit-learn's average_precision_score. Needs all rows at once. Source: Everingham et al. 2010 (area without
+    interpolation). Raises MetricInputError.
 
     >>> mean_average_precision([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]])
     tensor(0.9167, dtype=torch.float64)

@@ -24,19 +24,17 @@ def label_calibration_error(
     from_logits: bool = False,
     weights: ArrayLike | None = None,
 ) -> Tensor:
-    """Calibration error of each label over the table, in bins of equal numbers of rows, and its mean over
-    labels.
+    """Calibration error of each label over the table, in bins of equal numbers of rows, and its mean over labels.
 
-    In each bin, the gap between the mean predicted rate and people's mean rate; norm "l1" weighs gaps by
-    rows, "l2" is the root of the weighted squares, "max" the largest gap. Bin edges are quantiles of the
-    label's own predictions (adaptive), so labels that are rarely predicted above .2 still fill their bins;
-    equal predictions share a bin, whatever the order of rows, so there can be fewer bins than asked for.
+    In each bin, the gap between the mean predicted rate and people's mean rate; norm "l1" weighs gaps by rows, "l2"
+    is the root of the weighted squares, "max" the largest gap. Bin edges are quantiles of the label's own predictions
+    (adaptive), so labels that are rarely predicted above .2 still fill their bins; equal predictions share a bin,
+    whatever the order of rows, so there can be fewer bins than asked for.
 
-    preds, target: rates [N, C] (a 0/1 target or a distribution will do); bins: at most as many as are useful,
-    about the cube root of N or fewer; weights: [N], how often each row counts (edges stay those of the
-    unweighted rows). Returns a 0-dim float64 tensor in [0, 1], or [C] with average="none"; nan without rows.
-    Biased upwards when bins hold few rows. Needs all rows at once. Source: Nguyen & O'Connor 2015; Nixon et
-    al. 2019. Raises MetricInputError.
+    preds, target: rates [N, C] (a 0/1 target or a distribution will do); bins: at most as many as are useful, about
+    the cube root of N or fewer; weights: [N], how often each row counts (edges stay those of the unweighted rows).
+    Returns a 0-dim float64 tensor in [0, 1], or [C] with average="none"; nan without rows. Biased upwards when bins
+    hold few rows. Needs all rows at once. Source: Nguyen & O'Connor 2015; Nixon et al. 2019. Raises MetricInputError.
 
     >>> label_calibration_error(torch.tensor([[0.2], [0.2], [0.8], [0.8]]), torch.tensor([[0], [1], [1], [1]]), bins=2)
     tensor(0.2500, dtype=torch.float64)

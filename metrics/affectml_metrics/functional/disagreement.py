@@ -26,9 +26,9 @@ def entropy_error(
 ) -> Tensor:
     """How far the model's uncertainty is from people's: |H(preds) - H(target)|, per row.
 
-    preds, target: distributions [N, C]. Returns [N] in 0..log C. signed=True keeps the sign: above 0 the
-    model is less sure than people are divided (Baan et al. 2022 call the difference EntCE). The entropy of
-    few votes is biased low. Raises MetricInputError.
+    preds, target: distributions [N, C]. Returns [N] in 0..log C. signed=True keeps the sign: above 0 the model is
+    less sure than people are divided (Baan et al. 2022 call the difference EntCE). The entropy of few votes is biased
+    low. Raises MetricInputError.
 
     >>> entropy_error(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), unit="bits")
     tensor([1.])
@@ -39,13 +39,11 @@ def entropy_error(
 
 
 def rank_cs(preds: ArrayLike, target: ArrayLike, *, ties: RankTies = "free", from_logits: bool = False) -> Tensor:
-    """1 where the model ranks all labels as people do, 0 elsewhere, per row; the mean is RankCS of Baan et
-    al. 2022.
+    """1 where the model ranks all labels as people do, 0 elsewhere, per row; the mean is RankCS of Baan et al. 2022.
 
-    preds, target: distributions [N, C]. Returns float64 [N]. ties="free": labels with equal shares may come
-    in any order, but unequal ones must be strictly ordered; "first": both sides are sorted with the lower
-    index first among equals, as an argsort does, which punishes the model for an order that people never
-    gave. Raises MetricInputError.
+    preds, target: distributions [N, C]. Returns float64 [N]. ties="free": labels with equal shares may come in any
+    order, but unequal ones must be strictly ordered; "first": both sides are sorted with the lower index first among
+    equals, as an argsort does, which punishes the model for an order that people never gave. Raises MetricInputError.
 
     >>> rank_cs(torch.tensor([[0.5, 0.2, 0.3]]), torch.tensor([[0.4, 0.3, 0.3]]))
     tensor([1.], dtype=torch.float64)
@@ -73,10 +71,9 @@ def entropy_correlation(
 ) -> Tensor:
     """Correlation over rows between the model's entropy and people's: is it unsure where they disagree?
 
-    preds, target: distributions [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64
-    tensor in [-1, 1], nan with fewer than two rows or where one side never varies. method: "pearson" (Uma et
-    al. 2021) or "spearman" (mean ranks for ties; weights there must be whole). Needs all rows at once. Raises
-    MetricInputError.
+    preds, target: distributions [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in
+    [-1, 1], nan with fewer than two rows or where one side never varies. method: "pearson" (Uma et al. 2021) or
+    "spearman" (mean ranks for ties; weights there must be whole). Needs all rows at once. Raises MetricInputError.
 
     >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
     >>> entropy_correlation(people, people)

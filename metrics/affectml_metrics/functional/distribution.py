@@ -1,8 +1,8 @@
 """Distributions against distributions: how far is the predicted share of each label from people's?
 
-preds and target are [N, C] with rows that sum to 1; `from_logits=True` takes raw outputs as preds and
-softmaxes them (never guessed from their range). A row measure returns [N] in the wider float dtype of the two
-inputs. Logarithms are natural unless unit="bits". Rows without votes have no distribution and are refused.
+preds and target are [N, C] with rows that sum to 1; `from_logits=True` takes raw outputs as preds and softmaxes them
+(never guessed from their range). A row measure returns [N] in the wider float dtype of the two inputs. Logarithms are
+natural unless unit="bits". Rows without votes have no distribution and are refused.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def kl_divergence(
 ) -> Tensor:
     """Kullback-Leibler divergence of the target from the preds, KL(target || preds), per row.
 
-    Returns [N] in 0..inf: inf where preds rule out what someone chose, unless `eps` lifts the preds to at
-    least eps (without renormalising; such a value is a choice, so name it). `reverse` gives KL(preds ||
-    target), where eps lifts the target. Source: Kullback & Leibler 1951. Raises MetricInputError.
+    Returns [N] in 0..inf: inf where preds rule out what someone chose, unless `eps` lifts the preds to at least eps
+    (without renormalising; such a value is a choice, so name it). `reverse` gives KL(preds || target), where eps
+    lifts the target. Source: Kullback & Leibler 1951. Raises MetricInputError.
 
     >>> kl_divergence(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.6931])
@@ -65,8 +65,7 @@ def cross_entropy(
 ) -> Tensor:
     """Cross-entropy of soft labels, -sum target log preds, per row; at least the entropy of the target.
 
-    Returns [N] in 0..inf; eps as in `kl_divergence`. A proper scoring rule (Good 1952). Raises
-    MetricInputError.
+    Returns [N] in 0..inf; eps as in `kl_divergence`. A proper scoring rule (Good 1952). Raises MetricInputError.
 
     >>> cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.3, 0.7]]))
     tensor([0.6931])
@@ -86,8 +85,8 @@ def js_divergence(
 ) -> Tensor:
     """Jensen-Shannon divergence: mean KL of the two from their average, per row.
 
-    Returns [N] in 0..log 2 (0..1 in bits). square_root=True is the Jensen-Shannon distance, a metric, and
-    what scipy's jensenshannon returns. Source: Lin 1991; Endres & Schindelin 2003. Raises MetricInputError.
+    Returns [N] in 0..log 2 (0..1 in bits). square_root=True is the Jensen-Shannon distance, a metric, and what
+    scipy's jensenshannon returns. Source: Lin 1991; Endres & Schindelin 2003. Raises MetricInputError.
 
     >>> js_divergence(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), unit="bits")
     tensor([1.])
@@ -130,8 +129,8 @@ def clark_distance(
 ) -> Tensor:
     """Root of the summed squares of (p - t) / (p + t), per row; a label with no share in either counts 0.
 
-    Returns [N] in 0..sqrt(C), or 0..1 when normalised (divided by sqrt(C)). It saturates where most shares
-    are 0: each label that only one side chose costs 1 whatever its share. Source: Geng 2016, table 1. Raises
+    Returns [N] in 0..sqrt(C), or 0..1 when normalised (divided by sqrt(C)). It saturates where most shares are 0:
+    each label that only one side chose costs 1 whatever its share. Source: Geng 2016, table 1. Raises
     MetricInputError.
 
     >>> clark_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
@@ -147,8 +146,8 @@ def canberra_distance(
 ) -> Tensor:
     """Sum of |p - t| / (p + t), per row; a label with no share in either counts 0 (as in scipy).
 
-    Returns [N] in 0..C, or 0..1 when normalised (divided by C). Saturates like `clark_distance`.
-    Source: Lance & Williams 1967; Geng 2016, table 1. Raises MetricInputError.
+    Returns [N] in 0..C, or 0..1 when normalised (divided by C). Saturates like `clark_distance`. Source: Lance &
+    Williams 1967; Geng 2016, table 1. Raises MetricInputError.
 
     >>> canberra_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
     tensor([2.])
@@ -161,8 +160,8 @@ def canberra_distance(
 def cosine_similarity(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
     """Cosine of the angle between the two rows.
 
-    Returns [N] in [0, 1]; a row that sums to 1 has a length, so it is always defined. Source: Geng 2016,
-    table 1. Raises MetricInputError.
+    Returns [N] in [0, 1]; a row that sums to 1 has a length, so it is always defined. Source: Geng 2016, table 1.
+    Raises MetricInputError.
 
     >>> cosine_similarity(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.7071])
@@ -188,8 +187,7 @@ def intersection(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fal
 
 
 def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
-    """Root of 1 minus the Bhattacharyya coefficient: distance of the rows' square roots over sqrt(2), per
-    row.
+    """Root of 1 minus the Bhattacharyya coefficient: distance of the rows' square roots over sqrt(2), per row.
 
     Returns [N] in [0, 1]. Source: Hellinger 1909; Bhattacharyya 1943. Raises MetricInputError.
 

@@ -1,12 +1,11 @@
 """Rankings against sets: do the labels people chose stand above those they did not?
 
-preds are scores [N, C] of any scale (probabilities or logits: only their order counts), target is 0/1 [N, C].
-A row measure returns float64 [N]. A row without right labels has no ranking to get right: it is `no_labels`,
-nan by default, and streaming counts it apart.
+preds are scores [N, C] of any scale (probabilities or logits: only their order counts), target is 0/1 [N, C]. A row
+measure returns float64 [N]. A row without right labels has no ranking to get right: it is `no_labels`, nan by
+default, and streaming counts it apart.
 
-Ties. `ties="first"` gives the lower index the better place, always the same; `ties="expected"` is the mean
-over all ways to break them, which is what a person's 0/1 answer needs, since the order of the labels says
-nothing about it.
+Ties. `ties="first"` gives the lower index the better place, always the same; `ties="expected"` is the mean over all
+ways to break them, which is what a person's 0/1 answer needs, since the order of the labels says nothing about it.
 """
 
 from __future__ import annotations
@@ -42,13 +41,12 @@ def top_k_accuracy(
     ties: Ties = "first",
     no_labels: float = math.nan,
 ) -> Tensor:
-    """1 where the k best labels meet the right ones (match="any"), or hold as many as can be (match="all"),
-    per row.
+    """1 where the k best labels meet the right ones (match="any"), or hold as many as can be (match="all"), per row.
 
     "all" asks for min(k, |Y|) hits. "any" grows with |Y|: show `set_size` and `top_k_chance` beside it.
 
-    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N], 0 or 1 (with ties="expected" the
-    chance). On single labels it is scikit-learn's top_k_accuracy_score. Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N], 0 or 1 (with ties="expected" the chance).
+    On single labels it is scikit-learn's top_k_accuracy_score. Raises MetricInputError.
 
     >>> top_k_accuracy([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
     tensor([1.], dtype=torch.float64)
@@ -80,8 +78,8 @@ def top_k_recall(
 ) -> Tensor:
     """Share of the right labels among the k best, |top k and Y| / |Y|, per row; 1 can need k >= |Y|.
 
-    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N] in [0, 1]. (PyLDL divides by C.)
-    Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]; k: 1..C. Returns float64 [N] in [0, 1]. (PyLDL divides by C.) Raises
+    MetricInputError.
 
     >>> top_k_recall([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
     tensor([0.5000], dtype=torch.float64)
@@ -118,8 +116,8 @@ def set_size(target: ArrayLike) -> Tensor:
 def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labels: float = math.nan) -> Tensor:
     """What `top_k_accuracy` gives a ranking drawn at random, per row.
 
-    target: 0/1 [N, C]; k: 1..C. Returns float64 [N]: the hypergeometric chance of a hit, or of min(k, |Y|)
-    hits. Raises MetricInputError.
+    target: 0/1 [N, C]; k: 1..C. Returns float64 [N]: the hypergeometric chance of a hit, or of min(k, |Y|) hits.
+    Raises MetricInputError.
 
     >>> top_k_chance([[1, 1, 0, 0]], k=1)
     tensor([0.5000], dtype=torch.float64)
@@ -137,12 +135,11 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
 
 
 def label_ranking_average_precision(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
-    """For each right label, the share of right ones among all labels ranked as high or higher; the mean, per
-    row.
+    """For each right label, the share of right ones among all labels ranked as high or higher; the mean, per row.
 
-    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in (0, 1]. Tied labels all take the lowest
-    of their places, as in scikit-learn and torchmetrics, which score a row without labels 1 (`no_labels=1`).
-    Source: Schapire & Singer 2000; Tsoumakas et al. 2010. Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in (0, 1]. Tied labels all take the lowest of their
+    places, as in scikit-learn and torchmetrics, which score a row without labels 1 (`no_labels=1`). Source: Schapire
+    & Singer 2000; Tsoumakas et al. 2010. Raises MetricInputError.
 
     >>> label_ranking_average_precision([[0.6, 0.3, 0.1]], [[0, 1, 1]])
     tensor([0.5833], dtype=torch.float64)
@@ -162,9 +159,9 @@ def label_ranking_average_precision(preds: ArrayLike, target: ArrayLike, *, no_l
 def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
     """How many of the best labels must be taken to have all right ones, per row; at best |Y|.
 
-    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in 1..C, counted from 1 as in scikit-learn
-    and torchmetrics (Zhang & Zhou 2014 count from 0); labels tied with the last right one are counted. Both
-    score a row without labels 0 (`no_labels=0`). Source: Tsoumakas et al. 2010. Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in 1..C, counted from 1 as in scikit-learn and
+    torchmetrics (Zhang & Zhou 2014 count from 0); labels tied with the last right one are counted. Both score a row
+    without labels 0 (`no_labels=0`). Source: Tsoumakas et al. 2010. Raises MetricInputError.
 
     >>> coverage_error([[0.6, 0.3, 0.1]], [[1, 0, 0]])
     tensor([1.], dtype=torch.float64)
@@ -180,10 +177,9 @@ def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = ma
 def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, no_labels: float = math.nan) -> Tensor:
     """Share of (right, wrong) label pairs in the wrong order, per row.
 
-    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in [0, 1]; a row with no right or no wrong
-    labels has no pairs and is `no_labels`. A tie costs `tie_cost`: half, as 1 - AUC; scikit-learn counts it
-    as wrong (1, with `no_labels=0`). Source: Zhang & Zhou 2014, section 2.2.2; Schapire & Singer 2000. Raises
-    MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in [0, 1]; a row with no right or no wrong labels
+    has no pairs and is `no_labels`. A tie costs `tie_cost`: half, as 1 - AUC; scikit-learn counts it as wrong (1,
+    with `no_labels=0`). Source: Zhang & Zhou 2014, section 2.2.2; Schapire & Singer 2000. Raises MetricInputError.
 
     >>> ranking_loss([[0.6, 0.3, 0.1]], [[0, 1, 0]])
     tensor([0.5000], dtype=torch.float64)
@@ -212,8 +208,8 @@ def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, 
 def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "first", no_labels: float = math.nan) -> Tensor:
     """1 where the best label is not a right one, per row: 1 - `top_k_accuracy` at k = 1.
 
-    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N]. Source: Schapire & Singer 2000.
-    Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N]. Source: Schapire & Singer 2000. Raises
+    MetricInputError.
 
     >>> one_error([[0.6, 0.3, 0.1]], [[0, 1, 1]])
     tensor([1.], dtype=torch.float64)

@@ -1,8 +1,7 @@
 """Rates: for each label, the share of people asked who chose it. Each label is a yes/no question of its own.
 
-preds and target are [N, C] in [0, 1]; rows need not sum to anything. `from_logits=True` takes raw outputs as
-preds and passes them through the sigmoid. A row measure returns [N] in the wider float dtype: the mean over
-the C labels.
+preds and target are [N, C] in [0, 1]; rows need not sum to anything. `from_logits=True` takes raw outputs as preds
+and passes them through the sigmoid. A row measure returns [N] in the wider float dtype: the mean over the C labels.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ def rate_cross_entropy(
 ) -> Tensor:
     """Binary cross-entropy with soft targets, the mean over labels, per row: [N] in 0..inf.
 
-    At least the mean binary entropy of the target. A pred of exactly 0 or 1 that someone contradicts costs
-    inf, unless `eps` keeps preds within [eps, 1 - eps]. With from_logits it is computed without leaving the
-    logarithm. A proper scoring rule (Good 1952). Raises MetricInputError.
+    At least the mean binary entropy of the target. A pred of exactly 0 or 1 that someone contradicts costs inf,
+    unless `eps` keeps preds within [eps, 1 - eps]. With from_logits it is computed without leaving the logarithm. A
+    proper scoring rule (Good 1952). Raises MetricInputError.
 
     >>> rate_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.2, 1.0]]))
     tensor([0.6931])
@@ -64,11 +63,10 @@ def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool =
 
 
 def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
-    """Manhattan distance of each label's (yes, no) pair, 2 |p - t|, the mean over labels, per row: [N] in [0,
-    2].
+    """Manhattan distance of each label's (yes, no) pair, 2 |p - t|, the mean over labels, per row: [N] in [0, 2].
 
-    Source: the average Manhattan distance over labels of LeWiDi 2025 (Leonardelli et al. 2025). Half of it is
-    the mean absolute error. Raises MetricInputError.
+    Source: the average Manhattan distance over labels of LeWiDi 2025 (Leonardelli et al. 2025). Half of it is the
+    mean absolute error. Raises MetricInputError.
 
     >>> rate_manhattan(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]]))
     tensor([1.])
@@ -85,8 +83,7 @@ def rate_js_divergence(
     square_root: bool = False,
     from_logits: bool = False,
 ) -> Tensor:
-    """Jensen-Shannon divergence of each label's (yes, no) pair, the mean over labels, per row: [N] in 0..log
-    2.
+    """Jensen-Shannon divergence of each label's (yes, no) pair, the mean over labels, per row: [N] in 0..log 2.
 
     square_root=True averages the labels' distances instead. Source: Lin 1991. Raises MetricInputError.
 
@@ -114,11 +111,10 @@ def binomial_log_likelihood(
 ) -> Tensor:
     """log P(votes | n people asked, rate preds), the mean over labels, per row: [N] in -inf..0.
 
-    preds: rates [N, C]; votes: whole numbers [N, C]; n: people asked, [N] or [N, C], votes <= n. Keeps the
-    binomial coefficient, so values compare across predictors on the same votes and say how likely the votes
-    were. Weighs rows by the evidence in them, which shares cannot. A row in which nobody was asked gives 0.
-    Labels are taken one by one, so it does not ask whether people chose one or several. Raises
-    MetricInputError.
+    preds: rates [N, C]; votes: whole numbers [N, C]; n: people asked, [N] or [N, C], votes <= n. Keeps the binomial
+    coefficient, so values compare across predictors on the same votes and say how likely the votes were. Weighs rows
+    by the evidence in them, which shares cannot. A row in which nobody was asked gives 0. Labels are taken one by
+    one, so it does not ask whether people chose one or several. Raises MetricInputError.
 
     >>> binomial_log_likelihood(torch.tensor([[0.5]]), torch.tensor([[1]]), torch.tensor([2]))
     tensor([-0.6931])
@@ -158,11 +154,10 @@ def soft_f1(
 ) -> Tensor:
     """F1 with shared mass in place of hits: 2 sum min(p, t) / sum (p + t), over the table.
 
-    preds, target: rates [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in
-    [0, 1] ("micro": all cells at once; "macro": mean over labels) or [C] ("none"). It is 1 only where p = t;
-    the product form 2 sum pt / sum (p + t) gives .5 for p = t = .5. A label with no mass on either side is
-    `zero_division`; nan leaves it out. On 0/1 values it is `label_f1`. Source: Harju & Mesaros 2023 (soft F).
-    Raises MetricInputError.
+    preds, target: rates [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in [0, 1]
+    ("micro": all cells at once; "macro": mean over labels) or [C] ("none"). It is 1 only where p = t; the product
+    form 2 sum pt / sum (p + t) gives .5 for p = t = .5. A label with no mass on either side is `zero_division`; nan
+    leaves it out. On 0/1 values it is `label_f1`. Source: Harju & Mesaros 2023 (soft F). Raises MetricInputError.
 
     >>> soft_f1(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))
     tensor(0.8000, dtype=torch.float64)

@@ -19,10 +19,9 @@ Average = Literal["micro", "macro", "weighted", "none"]
 def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
     """Example-based F1 of each row: 2 |P and Y| / (|P| + |Y|), in [0, 1].
 
-    preds, target: 0/1 [N, C]. Returns float64 [N]. Two empty sets agree and score `both_empty`; an empty set
-    against labels scores `one_empty`. The mean over rows is scikit-learn's samples average with
-    zero_division=both_empty. Source: Godbole & Sarawagi 2004; Zhang & Zhou 2014, section 2.2.2. Raises
-    MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N]. Two empty sets agree and score `both_empty`; an empty set against
+    labels scores `one_empty`. The mean over rows is scikit-learn's samples average with zero_division=both_empty.
+    Source: Godbole & Sarawagi 2004; Zhang & Zhou 2014, section 2.2.2. Raises MetricInputError.
 
     >>> set_f1([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0]])
     tensor([0.6667, 1.0000], dtype=torch.float64)
@@ -34,8 +33,8 @@ def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_
 def set_precision(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
     """Share of the predicted labels that are right, |P and Y| / |P|, per row.
 
-    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`.
-    Source: Godbole & Sarawagi 2004. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`. Source: Godbole & Sarawagi
+    2004. Raises MetricInputError.
 
     >>> set_precision([[1, 1, 0]], [[1, 0, 0]])
     tensor([0.5000], dtype=torch.float64)
@@ -47,8 +46,8 @@ def set_precision(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.
 def set_recall(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
     """Share of the right labels that were predicted, |P and Y| / |Y|, per row.
 
-    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`.
-    Source: Godbole & Sarawagi 2004. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`. Source: Godbole & Sarawagi
+    2004. Raises MetricInputError.
 
     >>> set_recall([[1, 1, 0]], [[1, 0, 0]])
     tensor([1.], dtype=torch.float64)
@@ -60,8 +59,8 @@ def set_recall(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, 
 def set_jaccard(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
     """Jaccard index |P and Y| / |P or Y| of each row, in [0, 1]; `set_f1` is 2J / (1 + J).
 
-    preds, target: 0/1 [N, C]. Returns float64 [N]. Empty sets as in `set_f1`.
-    Source: Jaccard 1912; Zhang & Zhou 2014 call it accuracy. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N]. Empty sets as in `set_f1`. Source: Jaccard 1912; Zhang & Zhou 2014
+    call it accuracy. Raises MetricInputError.
 
     >>> set_jaccard([[1, 1, 0]], [[1, 0, 1]])
     tensor([0.3333], dtype=torch.float64)
@@ -85,8 +84,8 @@ def exact_match(preds: ArrayLike, target: ArrayLike) -> Tensor:
 def hamming_loss(preds: ArrayLike, target: ArrayLike) -> Tensor:
     """Share of the C labels on which the two sets of a row differ, in [0, 1].
 
-    preds, target: 0/1 [N, C]. Returns float64 [N]. On rare labels it is small for anyone who predicts
-    nothing: read it beside the prior's. Source: Schapire & Singer 2000. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N]. On rare labels it is small for anyone who predicts nothing: read
+    it beside the prior's. Source: Schapire & Singer 2000. Raises MetricInputError.
 
     >>> hamming_loss([[1, 1, 0, 0]], [[1, 0, 0, 0]])
     tensor([0.2500], dtype=torch.float64)
@@ -105,12 +104,12 @@ def semantic_set_f1(
 ) -> Tensor:
     """F1 that gives partial credit for a label close to a right one, per row.
 
-    Precision is the mean, over predicted labels, of the similarity to the nearest right label; recall the
-    mean, over right labels, of the similarity to the nearest predicted one; the score is their harmonic mean.
+    Precision is the mean, over predicted labels, of the similarity to the nearest right label; recall the mean, over
+    right labels, of the similarity to the nearest predicted one; the score is their harmonic mean.
 
-    preds, target: 0/1 [N, C]; similarity: [C, C] in [0, 1], row = predicted label, 1 on the diagonal (the
-    identity gives `set_f1`). Returns float64 [N]. Empty sets as in `set_f1`. Source: Chochlakis et al. 2025
-    (Semantic F1). Raises MetricInputError.
+    preds, target: 0/1 [N, C]; similarity: [C, C] in [0, 1], row = predicted label, 1 on the diagonal (the identity
+    gives `set_f1`). Returns float64 [N]. Empty sets as in `set_f1`. Source: Chochlakis et al. 2025 (Semantic F1).
+    Raises MetricInputError.
 
     >>> close = torch.tensor([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
     >>> semantic_set_f1([[0, 1, 0]], [[1, 0, 0]], close)
@@ -138,11 +137,11 @@ def label_f1(
 ) -> Tensor:
     """F1 of each label over the table, 2 TP / (2 TP + FP + FN), and its averages, in [0, 1].
 
-    preds, target: 0/1 [N, C]. average: "macro" is the mean of the labels' F1 (not the F1 of mean precision
-    and mean recall, which can differ much: Opitz & Burst 2019), "weighted" weighs labels by how often they
-    are right, "micro" counts all cells as one label, "none" returns [C]. Otherwise a 0-dim float64 tensor. A
-    label neither predicted nor right gets `zero_division`; nan leaves it out of the averages. weights: [N],
-    how often each row counts. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. average: "macro" is the mean of the labels' F1 (not the F1 of mean precision and mean
+    recall, which can differ much: Opitz & Burst 2019), "weighted" weighs labels by how often they are right, "micro"
+    counts all cells as one label, "none" returns [C]. Otherwise a 0-dim float64 tensor. A label neither predicted nor
+    right gets `zero_division`; nan leaves it out of the averages. weights: [N], how often each row counts. Raises
+    MetricInputError.
 
     >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
     tensor(0.8333, dtype=torch.float64)

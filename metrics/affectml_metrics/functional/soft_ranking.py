@@ -25,11 +25,10 @@ def modes(
 ) -> Tensor:
     """The most chosen label or labels of each row, as a 0/1 set for the ranking and set measures.
 
-    target: counts, rates or shares [N, C]. Returns bool [N, C]. ties: "all" keeps every label within
-    `tolerance` of the highest (relative to it), "first" the lowest index among them, "random" one of them by
-    `generator`. A row of zeros has no mode: an empty set. With few votes ties are common (a quarter of the
-    images of ArtEmis), and the rule alone can move top-1 accuracy by 10 points: name it with the score.
-    Raises MetricInputError.
+    target: counts, rates or shares [N, C]. Returns bool [N, C]. ties: "all" keeps every label within `tolerance` of
+    the highest (relative to it), "first" the lowest index among them, "random" one of them by `generator`. A row of
+    zeros has no mode: an empty set. With few votes ties are common (a quarter of the images of ArtEmis), and the rule
+    alone can move top-1 accuracy by 10 points: name it with the score. Raises MetricInputError.
 
     >>> modes([[0.4, 0.4, 0.2]])
     tensor([[ True,  True, False]])
@@ -64,11 +63,10 @@ def ndcg(
 
     DCG = sum over places 1..k of gain / log2(place + 1), divided by that of the best ranking.
 
-    preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C]; k: 1..C or None for C. Returns float64
-    [N] in [0, 1]. gain: "linear" takes the target itself (as scikit-learn), "exponential" 2^target - 1
-    (Burges et al. 2005). ties="expected" averages over tied predictions (McSherry & Najork 2008;
-    scikit-learn's default). A row of zeros is `no_labels` (scikit-learn: 0). Source: Jarvelin & Kekalainen
-    2002. Raises MetricInputError.
+    preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C]; k: 1..C or None for C. Returns float64 [N] in
+    [0, 1]. gain: "linear" takes the target itself (as scikit-learn), "exponential" 2^target - 1 (Burges et al. 2005).
+    ties="expected" averages over tied predictions (McSherry & Najork 2008; scikit-learn's default). A row of zeros is
+    `no_labels` (scikit-learn: 0). Source: Jarvelin & Kekalainen 2002. Raises MetricInputError.
 
     >>> ndcg([[0.1, 0.9]], [[0.7, 0.3]])
     tensor([0.8340], dtype=torch.float64)
@@ -97,10 +95,9 @@ def human_mass_at_k(
 ) -> Tensor:
     """Share of people's answers that fall on the k best labels, per row; grows with k and is 1 at k = C.
 
-    preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C], divided by their sum. Returns float64
-    [N] in [0, 1]. At k = 1 it is the chance that a person drawn at random agrees with the model's first
-    label, and the mode's share is the most that any model can reach. A row of zeros is `no_labels`. Raises
-    MetricInputError.
+    preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C], divided by their sum. Returns float64 [N] in
+    [0, 1]. At k = 1 it is the chance that a person drawn at random agrees with the model's first label, and the
+    mode's share is the most that any model can reach. A row of zeros is `no_labels`. Raises MetricInputError.
 
     >>> human_mass_at_k([[0.1, 0.6, 0.3]], [[0.5, 0.3, 0.2]], k=2)
     tensor([0.5000], dtype=torch.float64)

@@ -20,16 +20,16 @@ def earth_movers_distance(
 ) -> Tensor:
     """Least total of share x distance that turns the predicted distribution into people's, per row.
 
-    preds, target: distributions [N, C]. ground: "line", labels in order on a line, neighbours 1 apart;
-    "circle", evenly spaced on a wheel in the order of the columns, neighbours 1 apart; or costs [C, C], 0 or
-    more and finite, row = from (preds), column = to (target). A label that has no place (neutral, something
-    else) needs an explicit cost to each other label. Returns [N], in the unit of the ground distance; with
-    cost 1 between any two labels it is `total_variation`.
+    preds, target: distributions [N, C]. ground: "line", labels in order on a line, neighbours 1 apart; "circle",
+    evenly spaced on a wheel in the order of the columns, neighbours 1 apart; or costs [C, C], 0 or more and finite,
+    row = from (preds), column = to (target). A label that has no place (neutral, something else) needs an explicit
+    cost to each other label. Returns [N], in the unit of the ground distance; with cost 1 between any two labels it
+    is `total_variation`.
 
-    The line and the circle have closed forms (Vallender 1974; Rabin et al. 2011), which hold only for even
-    spacing. Costs that are places on a line, or all equal, are recognised; any others are solved exactly by
-    successive shortest paths (Ahuja et al. 1993), many rows at a time: milliseconds for hundreds of rows, but
-    minutes for hundreds of thousands at 25 labels. Source: Rubner et al. 2000. Raises MetricInputError.
+    The line and the circle have closed forms (Vallender 1974; Rabin et al. 2011), which hold only for even spacing.
+    Costs that are places on a line, or all equal, are recognised; any others are solved exactly by successive
+    shortest paths (Ahuja et al. 1993), many rows at a time: milliseconds for hundreds of rows, but minutes for
+    hundreds of thousands at 25 labels. Source: Rubner et al. 2000. Raises MetricInputError.
 
     >>> p, t = torch.tensor([[1.0, 0.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0, 1.0]])
     >>> earth_movers_distance(p, t, "line"), earth_movers_distance(p, t, "circle")

@@ -1,10 +1,10 @@
 """How a function becomes a `torchmetrics.Metric`: sums and counts of rows, or the rows themselves where order
 matters.
 
-States are float64 (float32 on a device without it), so any split into batches, `merge_state` and any number
-of processes gives the value of one call. Their names carry a digest of the class and its configuration: a
-`MetricCollection` shares states between metrics whose states look equal after the first batch, and would
-otherwise give top-1 and top-3 one value.
+States are float64 (float32 on a device without it), so any split into batches, `merge_state` and any number of
+processes gives the value of one call. Their names carry a digest of the class and its configuration: a
+`MetricCollection` shares states between metrics whose states look equal after the first batch, and would otherwise
+give top-1 and top-3 one value.
 """
 
 from __future__ import annotations

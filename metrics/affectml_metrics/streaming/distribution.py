@@ -199,8 +199,8 @@ class RankCS(RowMetric):
 
 
 class EntropyCorrelation(AffectMetric):
-    """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps two
-    numbers a row.
+    """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps two numbers a
+    row.
 
     >>> from affectml_metrics import EntropyCorrelation
     >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
