@@ -105,6 +105,10 @@ def evaluate(
 def demo_data(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     images: Annotated[int, typer.Option(min=20, help="How many paintings.")] = 2000,
+    taxonomy: Annotated[str, typer.Option(help="Labels: a built-in taxonomy or a YAML file.")] = "mikels-8",
+    look: Annotated[
+        str, typer.Option(help="plain, dark, pale or busy: the same feelings, painted in another manner.")
+    ] = "plain",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -114,7 +118,7 @@ def demo_data(
     from affectml.demo import write_demo
 
     with Progress("painting", images, "images") as bar:
-        dataset = write_demo(out, images=images, seed=seed, progress=bar.advance)
+        dataset = write_demo(out, images=images, seed=seed, taxonomy=taxonomy, look=look, progress=bar.advance)
     judgements = dataset.judgements
     summary = {"dataset": str(out), "images": images, "judgements": 0 if judgements is None else len(judgements)}
     if json:

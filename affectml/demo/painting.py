@@ -55,6 +55,28 @@ def look_of(feeling: FloatArray, rng: np.random.Generator) -> Look:
     )
 
 
+# What a painter of another school does to every look, whatever is felt: brightness and saturation added, hue turned,
+# shapes multiplied. Feelings and rates stay the same, so that a model trained on one school is wrong on another.
+SCHOOLS: dict[str, tuple[float, float, float, float]] = {
+    "plain": (0.0, 0.0, 0.0, 1.0),
+    "dark": (-0.14, 0.0, 0.0, 1.0),
+    "pale": (0.08, -0.14, 0.0, 1.0),
+    "busy": (0.0, 0.0, 0.06, 1.8),
+}
+
+
+def of_school(look: Look, school: str) -> Look:
+    """The look as this school would paint it."""
+    brightness, saturation, hue, shapes = SCHOOLS[school]
+    return Look(
+        brightness=float(np.clip(look.brightness + brightness, 0.05, 0.98)),
+        saturation=float(np.clip(look.saturation + saturation, 0.04, 0.98)),
+        hue=(look.hue + hue) % 1.0,
+        jaggedness=look.jaggedness,
+        shapes=max(1, round(look.shapes * shapes)),
+    )
+
+
 def paint(look: Look, rng: np.random.Generator, size: int = SIZE) -> Image.Image:
     """A square RGB painting with that look, `size` pixels wide: a ground, shapes on it, the canvas' grain."""
     canvas = _ground(look, rng, size * _SMOOTHING)

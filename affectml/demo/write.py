@@ -10,9 +10,9 @@ from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.demo.annotators import Annotators, habits, judge
 from affectml.demo.feelings import AXES, Words, draw_feeling, true_rates
-from affectml.demo.painting import look_of, paint
+from affectml.demo.painting import SCHOOLS, look_of, of_school, paint
 from affectml.demo.streams import painting_stream, people_stream
-from affectml.errors import BadInput
+from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import builtin_names, get_taxonomy
 from affectml_annotation import count_votes
 
@@ -25,6 +25,7 @@ def write_demo(
     images: int = 2000,
     seed: int = 0,
     taxonomy: str = "mikels-8",
+    look: str = "plain",
     progress: Callable[[int], object] | None = None,
 ) -> Dataset:
     """Write a demo set of `images` paintings into the new folder `out` and return it, opened.
@@ -34,18 +35,21 @@ def write_demo(
     each label; valence, arousal and dominance of the image) and truth-annotators.parquet (their habits).
     Same arguments, same content; image i of a seed is the same whatever `images` is.
 
-    taxonomy: a built-in name or a YAML file, with at least two placed labels. progress: called with 1 after
-    each painting. Raises BadInput if `out` is taken, or for fewer than one image or a negative seed.
+    taxonomy: a built-in name or a YAML file, with at least two placed labels. look: one of `painting.SCHOOLS`, which
+    shifts every painting's brightness, saturation, hue or clutter and leaves its truth alone. progress: called with 1
+    after each painting. Raises BadInput if `out` is taken, or for fewer than one image or a negative seed.
     """
     out = Path(out)
     check_new(out)
     if images < 1:
         raise BadInput(f"images: expected at least 1, got {images}")
+    if look not in SCHOOLS:
+        raise BadInput(f"no look {look!r}{did_you_mean(look, SCHOOLS)} (looks: {', '.join(SCHOOLS)})")
     chosen = get_taxonomy(taxonomy)
     words = Words.of(chosen)
     people = people_stream(seed)
     with new_folder(out) as folder:
-        table, feelings = _paint_all(folder, images, seed, words, progress)
+        table, feelings = _paint_all(folder, images, seed, words, look, progress)
         rates = true_rates(feelings, words)
         panel = Annotators.draw(len(chosen), people)
         image_ids = table["image_id"].to_numpy(dtype=object)
@@ -63,10 +67,11 @@ def write_demo(
         write_dataset(
             folder,
             DatasetMeta(
-                name="demo",
+                name=_name(chosen.name, look),
                 construct="evoked",
                 question=QUESTION,
-                source=f"painted and judged by affectml's own code (images={images}, seed={seed}); no people took part",
+                source=f"painted and judged by affectml's own code (images={images}, seed={seed}"
+                f"{'' if look == 'plain' else f', look={look}'}); no people took part",
                 licence="CC0-1.0",
                 targets={
                     "emotions": TargetMeta(
@@ -86,8 +91,14 @@ def write_demo(
     return Dataset.open(out)
 
 
+def _name(taxonomy: str, look: str) -> str:
+    """demo, or what sets a variant apart from it."""
+    variant = [taxonomy] * (taxonomy != "mikels-8") + [look] * (look != "plain")
+    return " ".join(["demo", *variant])
+
+
 def _paint_all(
-    folder: Path, images: int, seed: int, words: Words, progress: Callable[[int], object] | None
+    folder: Path, images: int, seed: int, words: Words, school: str, progress: Callable[[int], object] | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Paint every image into `folder`/images; returns images.parquet's table and the feelings [N, 3]."""
     (folder / "images").mkdir()
@@ -97,7 +108,7 @@ def _paint_all(
     for index in range(images):
         rng = painting_stream(seed, index)
         feelings[index] = draw_feeling(places, rng)
-        look = look_of(feelings[index], rng)
+        look = of_school(look_of(feelings[index], rng), school)
         name = f"{index:06d}"
         paint(look, rng).save(folder / "images" / f"{name}.png", compress_level=1)
         shapes = "jagged" if look.jaggedness > 0.5 else "round"

@@ -126,3 +126,22 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path):
     with pytest.raises(BadInput, match="not empty"):
         write_demo(tmp_path, images=5)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(demo, tmp_path):
+    dark = write_demo(tmp_path / "dark", images=IMAGES, seed=5, look="dark")
+    pd.testing.assert_frame_equal(dark.truth, demo.truth)
+    pd.testing.assert_frame_equal(dark.judgements, demo.judgements)
+    light = [mean_brightness(dataset) for dataset in (dark, demo)]
+    assert light[0] < light[1] - 15
+    assert (demo.name, dark.name) == ("demo", "demo dark")
+    with pytest.raises(BadInput, match="no look 'drak'; did you mean 'dark'"):
+        write_demo(tmp_path / "odd", images=IMAGES, look="drak")
+
+
+def mean_brightness(dataset) -> float:
+    total = 0.0
+    for file in dataset.images["file"]:
+        with Image.open(dataset.image_path(file)) as picture:
+            total += sum(value * count for value, count in enumerate(picture.convert("L").histogram())) / 96**2
+    return total / IMAGES
