@@ -94,7 +94,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     clock = time.perf_counter()
     store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
     seconds["embed"] = time.perf_counter() - clock
-    targets = _with_embeddings(dataset, targets, store, say)
+    targets = with_embeddings(dataset, targets, store, say)
     head = make_head(config, targets, store)
     split = split_dataset(dataset, targets, config.seed)
     for note in split.notes:
@@ -238,7 +238,7 @@ def _demo(say: Say) -> Dataset:
         return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)
 
 
-def _with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, say: Say) -> Targets:
+def with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, say: Say) -> Targets:
     """The targets of images that have an embedding; how many do not is said."""
     missing = set(store.missing(targets.image_id))
     if not missing:

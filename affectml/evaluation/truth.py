@@ -128,7 +128,7 @@ def read_truth(
     else:
         sets = cut_sets(part.kind, shares, part.votes, part.people, beta, tau)
     chosen, asked, no_judgements = _judgements(dataset, part)
-    hits, rule = _hits(part.kind, shares)
+    hits, rule = hits_of(part.kind, shares)
     return Truth(
         kind=part.kind,
         labels=part.taxonomy.labels,
@@ -145,13 +145,13 @@ def read_truth(
         asked=asked,
         no_judgements=no_judgements,
         oracle=_oracle(dataset, part),
-        groups=_groups(dataset, part.image_id),
+        groups=groups_of(dataset, part.image_id),
         beta=beta,
         single_positive=single_positive,
     )
 
 
-def _hits(kind: str, shares: Array) -> tuple[Array, str]:
+def hits_of(kind: str, shares: Array) -> tuple[Array, str]:
     """Which labels count as right for top-k: the set's labels, else the most chosen ones, ties all counting."""
     if kind == "sets":
         return (shares > 0.5).astype(np.int64), "any label of the image's set"
@@ -197,7 +197,7 @@ def _oracle(dataset: Dataset, part: Targets) -> Array | None:
     return truth[list(part.taxonomy.labels)].to_numpy(dtype=np.float64)[rows] if (rows >= 0).all() else None
 
 
-def _groups(dataset: Dataset, image_ids: Array) -> Array | None:
+def groups_of(dataset: Dataset, image_ids: Array) -> Array | None:
     if "group" not in dataset.images.columns or dataset.images["group"].isna().all():
         return None
     group = dataset.images.set_index("image_id")["group"].reindex(image_ids)

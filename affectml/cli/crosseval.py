@@ -1,0 +1,78 @@
+"""crosseval: the command around `affectml.crosseval`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def crosseval(
+    train: Annotated[list[Path], typer.Option(help="Data set folder to train on; may be given several times.")],
+    test: Annotated[list[Path], typer.Option(help="Data set folder to judge on; may be given several times.")],
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="auto (sigmoid or softmax, as the labels are), softmax, sigmoid, contrastive, zero_shot.",
+            show_default="auto and contrastive",
+        ),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Target to use where a data set has one of this name.")] = None,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=OPTION", help="Where an ambiguous label goes; may be given several times."),
+    ] = None,
+    drop_undecided: Annotated[
+        bool, typer.Option("--drop-undecided", help="Leave out labels without a target instead of the whole pair.")
+    ] = False,
+    measure: Annotated[
+        str | None, typer.Option(help="Measure of the matrix; cells.csv has all.", show_default="top_1_accuracy")
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
+    prompts: Annotated[
+        str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
+    ] = "sentiment",
+    template: Annotated[
+        list[str] | None, typer.Option(help="Prompt with {label}; several are averaged.", show_default="the taxonomy's")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder spec.", show_default="the data sets' only embedding stores")
+    ] = None,
+    tau: Annotated[
+        float, typer.Option(help="Rate from which a label belongs to an image's set.", show_default="1/3")
+    ] = 1 / 3,
+    out: Annotated[Path | None, typer.Option(help="Folder to write.", show_default="runs/crosseval-NNN")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
+) -> None:
+    """Train on some data sets, judge on others: the matrix, with intervals, drops, zero-shot and priors."""
+    from affectml.cli._print import print_json, print_table
+    from affectml.crosseval import (
+        CrossConfig,
+        cells_table,
+        crosseval,
+        main_measure,
+        matrix_table,
+        write_crosseval,
+    )
+    from affectml.data import check_new
+    from affectml.importers import parse_mapping
+    from affectml.runs import next_run_folder
+
+    folder = out if out is not None else next_run_folder("crosseval")
+    check_new(folder)
+    config = CrossConfig(
+        train=tuple(map(str, train)), test=tuple(map(str, test)), heads=tuple(head or CrossConfig.heads),
+        target=target, choices=parse_mapping(choose or []), drop=drop_undecided, hidden=hidden, prompts=prompts,
+        templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
+    )  # fmt: skip
+    result = crosseval(config, say=lambda line: typer.echo(line, err=True))
+    chosen = main_measure(result, measure)
+    write_crosseval(result, folder, chosen)
+    if json:
+        print_json({"folder": str(folder), **result.to_json()})
+        return
+    for table in (matrix_table(result, chosen), cells_table(result, chosen)):
+        print_table(table.title, table.columns, table.rows)
+        print(f"  {table.note}\n")
+    print(f"written: {folder}")

@@ -1,0 +1,177 @@
+"""The matrix of a cross-dataset evaluation: rows are what was trained, columns what was judged."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from affectml._files import new_folder, replacing, write_json
+from affectml.crosseval._heatmap import draw_heatmap
+from affectml.crosseval._run import Cell, CrossResult
+from affectml.data import check_new
+from affectml.errors import BadInput, did_you_mean
+from affectml.evaluation.scoring import Score
+from affectml.report.tables import Table, arrow, cell, number, order
+
+EMPTY = "–"
+
+
+def main_measure(result: CrossResult, name: str | None = None) -> str:
+    """The measure asked for, if any cell has it; else the first in reading order that the cells share."""
+    found = order({str(i): c.scores for i, c in enumerate(result.cells)})
+    if not found:
+        reasons = "; ".join(dict.fromkeys(f"{c.train} -> {c.test}: {c.reason}" for c in result.cells))
+        raise BadInput(f"crosseval: no pair could be compared: {reasons}")
+    if name is None:
+        return found[0]
+    if name not in found:
+        raise BadInput(f"no measure {name!r}{did_you_mean(name, found)} (measures: {', '.join(found)})")
+    return name
+
+
+def rows_of(result: CrossResult, measure: str) -> list[tuple[str, list[Score | None]]]:
+    """Row names and scores in the order of the test sets: heads by train set, then zero-shot and priors.
+
+    The prior's row of a train set is its label shares, in each cell's labels; zero-shot's is in the test set's own.
+    """
+    tests = list(dict.fromkeys(c.test for c in result.cells))
+    rows: dict[str, dict[str, Score | None]] = {}
+    priors: dict[str, dict[str, Score | None]] = {}
+    for c in result.cells:
+        rows.setdefault(f"{c.head}, {c.train}", {})[c.test] = c.scores.get(measure)
+        if c.prior or c.reason:
+            priors.setdefault(f"prior, {c.train}", {}).setdefault(c.test, c.prior.get(measure))
+    zero_shot = {"zero_shot": {test: result.zero_shot[test].get(measure) for test in tests}}
+    return [(name, [row.get(test) for test in tests]) for name, row in {**rows, **zero_shot, **priors}.items()]
+
+
+def matrix_table(result: CrossResult, measure: str) -> Table:
+    """What was trained down, what was judged across; a refused pair is a dash, and its reason in the note."""
+    tests = list(dict.fromkeys(c.test for c in result.cells))
+    rows = tuple((name, *(cell(score) for score in scores)) for name, scores in rows_of(result, measure))
+    reasons = dict.fromkeys(f"{c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason)
+    note = (
+        "rows: head, data set it was trained on; ± is half the width of the 95 % interval; each cell in the labels "
+        "that both sides have (next table)"
+    )
+    return Table(f"{arrow(measure)} across data sets", ("trained", *tests), rows, "\n  ".join([note, *reasons]))
+
+
+def cells_table(result: CrossResult, measure: str) -> Table:
+    """Pair by pair: labels compared, mass, the model across and at home in these labels, the drop, the references."""
+    rows = []
+    for c in result.cells:
+        if c.reason or c.train == c.test:
+            continue
+        drop = c.drop(measure)
+        rows.append(
+            (
+                f"{c.head}, {c.train} -> {c.test}",
+                f"{len(c.labels)} of {c.taxonomy}",
+                str(c.images),
+                number(c.mass),
+                cell(c.scores.get(measure)),
+                cell(c.in_domain.get(measure)),
+                EMPTY if drop is None else cell(drop),
+                cell(c.zero_shot.get(measure)),
+                cell(c.prior.get(measure)),
+            )
+        )
+    columns = ("pair", "labels", "images", "mass", "across", "in domain", "drop", "zero_shot", "prior")
+    shown = dict.fromkeys(
+        f"{c.train} -> {c.test}: {line}"
+        for c in result.cells
+        for line in (*c.lines, *([f"only one side has: {', '.join(c.unreachable)}"] if c.unreachable else []))
+    )
+    note = (
+        "all in the pair's labels; in domain: the same model on its own test images; mass: the part of people's "
+        "choices that lies on these labels"
+    )
+    return Table(f"{arrow(measure)}, pair by pair", columns, tuple(rows), "\n  ".join([note, *shown]))
+
+
+def write_crosseval(result: CrossResult, out: Path, measure: str) -> None:
+    """Write crosseval.json, cells.csv (every measure), matrix.csv, matrix.tex, heatmap.svg and .png: a new folder."""
+    check_new(out)
+    with new_folder(out) as folder:
+        write_json(folder / "crosseval.json", result.to_json())
+        _write(folder / "cells.csv", _cells_csv(result.cells))
+        _write(folder / "matrix.csv", _matrix_csv(result, measure))
+        _write(folder / "matrix.tex", latex(result, measure))
+        tests = list(dict.fromkeys(c.test for c in result.cells))
+        draw_heatmap(rows_of(result, measure), tests, arrow(measure), [folder / "heatmap.svg", folder / "heatmap.png"])
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def _matrix_csv(result: CrossResult, measure: str) -> str:
+    tests = list(dict.fromkeys(c.test for c in result.cells))
+    rows: list[list[Any]] = [["trained", *(f"{test}{part}" for test in tests for part in ("", " low", " high"))]]
+    for name, scores in rows_of(result, measure):
+        rows.append([name, *("" if s is None else s[key] for s in scores for key in ("value", "low", "high"))])
+    return _csv(rows)
+
+
+def _cells_csv(cells: Sequence[Cell]) -> str:
+    """Long form: one row per pair, head, system and measure; a refused pair is one row with its reason."""
+    rows: list[list[Any]] = [
+        ["head", "train", "test", "taxonomy", "labels", "images", "mass", "system", "measure", "value", "low", "high",
+         "reason"]
+    ]  # fmt: skip
+    for c in cells:
+        start = [c.head, c.train, c.test]
+        if c.reason:
+            rows.append([*start, "", "", "", "", "", "", "", "", "", c.reason])
+        systems: Mapping[str, Mapping[str, Score]] = {
+            "model": c.scores, "in_domain": c.in_domain, "prior": c.prior, "zero_shot": c.zero_shot
+        }  # fmt: skip
+        for system, scores in systems.items():
+            for measure, s in scores.items():
+                what = [c.taxonomy, "+".join(c.labels), c.images, c.mass, system, measure]
+                rows.append([*start, *what, s["value"], s["low"], s["high"], ""])
+    return _csv(rows)
+
+
+_TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", ">": "$>$", "<": "$<$"}  # fmt: skip
+
+
+def escape_tex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_TEX.get(letter, letter) for letter in text)
+
+
+def latex(result: CrossResult, measure: str) -> str:
+    """A booktabs table; what is not printed (reasons, mappings, intervals' kind) stands as comments above it."""
+    tests = list(dict.fromkeys(c.test for c in result.cells))
+    comments = [
+        f"% {measure}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
+        *(f"% {note}" for note in result.notes),
+        *dict.fromkeys(f"% {c.train} -> {c.test}: {line}" for c in result.cells for line in c.lines),
+        *dict.fromkeys(f"% empty: {c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason),
+    ]
+    lines = [
+        *(" ".join(comment.split()) for comment in comments),
+        r"\begin{tabular}{l" + "r" * len(tests) + "}",
+        r"\toprule",
+        " & ".join(["trained", *map(escape_tex, tests)]) + r" \\",
+        r"\midrule",
+    ]
+    for name, scores in rows_of(result, measure):
+        cells = ["--" if s is None else _tex_score(s) for s in scores]
+        lines.append(" & ".join([escape_tex(name), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _tex_score(s: Score) -> str:
+    return rf"${number(s['value'])}${{\scriptsize$\,\pm\,{number((s['high'] - s['low']) / 2)}$}}"

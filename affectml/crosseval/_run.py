@@ -1,0 +1,334 @@
+"""Train once per data set and head, judge every pair: the chain behind `affectml crosseval`."""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Dict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affectml.crosseval._sides import People, people_in, system_in
+from affectml.crosseval._space import Choices, Space, find_space
+from affectml.data import Dataset, Targets
+from affectml.data._dataset import SPLITS
+from affectml.data.splits import Split, split_dataset
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping
+from affectml.evaluation import Answers, fit_prior, read_truth
+from affectml.evaluation.evaluate import Systems, answers_of
+from affectml.evaluation.scoring import Score, score
+from affectml.heads import ZeroShotConfig, ZeroShotHead
+from affectml.prompts import Prompts, label_features
+from affectml.training import (
+    TEXT_HEADS,
+    TrainConfig,
+    ensure_embeddings,
+    fit_systems,
+    make_head,
+    set_threads,
+    text_encoder,
+    with_embeddings,
+)
+
+Say = Callable[[str], None]
+Ids = NDArray[np.object_]
+MULTILABEL = ("rates", "sets")
+
+
+@dataclass(frozen=True)
+class CrossConfig:
+    """What `affectml crosseval` was asked for.
+
+    train, test: data set folders; one that is in both is judged on the part it was not trained on. heads: "auto" is
+    sigmoid for rates and sets, softmax for the others. target: of the data sets that have one of this name. choices:
+    for ambiguous labels of a mapping, label -> option. drop: leave out labels without a target instead of refusing.
+    """
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    heads: tuple[str, ...] = ("auto", "contrastive")
+    target: str | None = None
+    choices: Dict[str, str] = field(default_factory=dict)
+    drop: bool = False
+    hidden: int = 0
+    prompts: str = "sentiment"
+    templates: tuple[str, ...] = ()
+    encoder: str | None = None
+    tau: float = 1 / 3
+    seed: int = 0
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One head, trained on one data set and judged on another.
+
+    scores: of the model on the test set. in_domain: of the same model on its own test images, in the same labels: what
+    the drop is measured from. prior: the train set's label shares on the test set. zero_shot: the encoder's texts on
+    the test set. All {measure: {value, low, high}} over `labels`. mass: the part of people's choices in the test set
+    that lies on those labels; unreachable: labels that only one side has. reason: why the cell is empty, else "".
+    """
+
+    head: str
+    train: str
+    test: str
+    taxonomy: str = ""
+    labels: tuple[str, ...] = ()
+    images: int = 0
+    mass: float = 0.0
+    unreachable: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    scores: Dict[str, Score] = field(default_factory=dict)
+    in_domain: Dict[str, Score] = field(default_factory=dict)
+    prior: Dict[str, Score] = field(default_factory=dict)
+    zero_shot: Dict[str, Score] = field(default_factory=dict)
+    reason: str = ""
+
+    def drop(self, measure: str) -> Score | None:
+        """In-domain minus across, in the same labels; both intervals added in quadrature (a normal approximation)."""
+        here, home = self.scores.get(measure), self.in_domain.get(measure)
+        if here is None or home is None or self.train == self.test:
+            return None
+        half = (((here["high"] - here["low"]) / 2) ** 2 + ((home["high"] - home["low"]) / 2) ** 2) ** 0.5
+        value = home["value"] - here["value"]
+        return {"value": value, "low": value - half, "high": value + half}
+
+
+@dataclass(frozen=True)
+class CrossResult:
+    """All cells, row by row, and what a reader must know first. zero_shot: on each test set in its own labels."""
+
+    config: CrossConfig
+    encoder: str
+    cells: tuple[Cell, ...]
+    zero_shot: Dict[str, Dict[str, Score]]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "schema": 1,
+            "config": asdict(self.config),
+            "encoder": self.encoder,
+            "notes": list(self.notes),
+            "zero_shot": {name: dict(scores) for name, scores in self.zero_shot.items()},
+            "cells": [asdict(cell) for cell in self.cells],
+        }
+
+
+@dataclass(frozen=True)
+class Side:
+    """A data set, opened and embedded: which images are judged, and which train."""
+
+    name: str
+    dataset: Dataset
+    targets: Targets
+    store: EmbeddingStore
+    split: Split | None
+    judged: Ids
+    others: Ids  # not judged: where a Beta prior is fitted
+    what: str
+
+
+def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResult:
+    """Train each head once on each train set and judge it on every test set; see CrossConfig and Cell.
+
+    Raises BadInput and BadDataset for what stops everything; a pair that cannot be compared is an empty cell with its
+    reason.
+    """
+    if not config.train or not config.test:
+        raise BadInput("crosseval: name at least one data set to train on and one to test on")
+    threads = set_threads(config.threads)
+    sides = _sides(config, threads, say)
+    choices = Choices(config.choices, config.drop)
+    choices.check([side.targets.taxonomy for side in sides.values()])
+    prompts = Prompts.parse(config.prompts, config.templates)
+    cells: list[Cell] = []
+    for head in dict.fromkeys(config.heads):
+        for path in config.train:
+            home = sides[path]
+            name, systems, why = _fit(home, head, config, prompts, say)
+            for other in config.test:
+                there = sides[other]
+                if systems is None:
+                    cells.append(Cell(name, home.name, there.name, reason=why))
+                else:
+                    cells.append(_cell(name, systems, home, there, choices, prompts, config))
+    zero_shot = {}
+    for path in config.test:
+        there = sides[path]
+        space = find_space(there.targets.taxonomy, there.targets.taxonomy, Choices({}))
+        people = _people(there, space, config.tau, ours=True)
+        texts = _texts(there, space, prompts)
+        zero_shot[there.name] = {} if texts is None else _score(_zero_shot(texts, there, people), people, config.seed)
+    notes = _notes([sides[p] for p in config.train], [sides[p] for p in config.test])
+    for note in notes:
+        say(note)
+    encoder = ", ".join(dict.fromkeys(side.store.identity.architecture for side in sides.values()))
+    return CrossResult(config, encoder, tuple(cells), zero_shot, notes)
+
+
+def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
+    sides: dict[str, Side] = {}
+    taken: set[str] = set()
+    for path in dict.fromkeys((*config.train, *config.test)):
+        dataset = Dataset.open(path)
+        name = dataset.name if dataset.name not in taken else Path(path).name
+        if name in taken:
+            raise BadInput(f"{path}: a data set named {name!r} is there already; give the folder another name")
+        taken.add(name)
+        targets = _target(dataset, config.target)
+        store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
+        first = next(iter(sides.values()), None)
+        if first is not None and store.identity != first.store.identity:
+            raise BadDataset(
+                f"{path}: embedded by {store.identity.architecture}, {first.dataset.root} by "
+                f"{first.store.identity.architecture}: a head works on one encoder's features; embed both with "
+                "the same one, or name it with --encoder"
+            )
+        targets = with_embeddings(dataset, targets, store, say)
+        sides[path] = _side(name, dataset, targets, store, config.seed, path in config.train)
+    return sides
+
+
+def _target(dataset: Dataset, name: str | None) -> Targets:
+    """The target of that name, else the only one, else the first kind that says most of single answers."""
+    entries = dataset.meta.targets
+    if name is not None and name in entries:
+        return dataset.target(name)
+    for kinds in (("single", "distribution"), MULTILABEL):
+        fitting = [key for key, entry in entries.items() if entry.kind in kinds]
+        if len(fitting) == 1:
+            return dataset.target(fitting[0])
+        if fitting:
+            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would all do; choose with --target")
+    raise BadDataset(f"{dataset.root}: no target in it")
+
+
+def _side(name: str, dataset: Dataset, targets: Targets, store: EmbeddingStore, seed: int, trained: bool) -> Side:
+    own = dataset.images.set_index("image_id").get("split")
+    has_split = own is not None and own.isin(SPLITS).any()
+    if trained or has_split:
+        if not trained and own is not None:
+            part = own.reindex(targets.image_id).to_numpy(dtype=object)
+            if (part == "test").any():
+                test = part == "test"
+                judged, others = targets.image_id[test], targets.image_id[~test]
+                return Side(name, dataset, targets, store, None, judged, others if len(others) else judged, "test")
+        else:
+            split = split_dataset(dataset, targets, seed)
+            return Side(name, dataset, targets, store, split, split.ids("test"), split.ids("train"), "test")
+    return Side(name, dataset, targets, store, None, targets.image_id, targets.image_id, "all images")
+
+
+def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say) -> tuple[str, Systems | None, str]:
+    """The head's name and the fitted systems, or why this head cannot be fitted here."""
+    several = side.targets.kind in MULTILABEL
+    name = ("sigmoid" if several else "softmax") if head == "auto" else head.replace("-", "_")
+    settings = TrainConfig(
+        dataset=str(side.dataset.root),
+        multilabel=several,
+        head=name,
+        hidden=config.hidden,
+        prompts=config.prompts,
+        templates=config.templates,
+        tau=config.tau,
+        seed=config.seed,
+    )
+    assert side.split is not None
+    try:
+        model = make_head(settings, side.targets, side.store)
+    except EncoderUnavailable as error:
+        if name not in TEXT_HEADS:
+            raise
+        return name, None, str(error)
+    say(f"training {name} on {side.name}")
+    beta = fit_prior(side.targets.take(side.split.ids("train")))
+    val = read_truth(side.dataset, side.targets, side.split.ids("val"), beta=beta, tau=config.tau)
+    systems = fit_systems(model, side.store, side.dataset, side.targets, side.split, val, config.seed, prompts)
+    return name, systems, ""
+
+
+def _cell(
+    head: str,
+    systems: Systems,
+    home: Side,
+    there: Side,
+    choices: Choices,
+    prompts: Prompts,
+    config: CrossConfig,
+) -> Cell:
+    try:
+        space = find_space(home.targets.taxonomy, there.targets.taxonomy, choices)
+        people = _people(there, space, config.tau, ours=False)
+        family = _people(home, space, config.tau, ours=True) if home is not there else people
+    except NoMapping as error:
+        return Cell(head, home.name, there.name, reason=str(error))
+    texts = _texts(there, space, prompts)
+    rates = head not in ("softmax", *TEXT_HEADS)
+
+    def judged(side: Side, said: People, name: str) -> dict[str, Score]:
+        system = systems.model if name == "model" else systems.prior
+        answers = answers_of(system, side.store.rows(said.truth.image_id), systems.kind)
+        as_rates = rates if name == "model" else systems.kind in MULTILABEL
+        return _score(
+            system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind), said, config.seed
+        )
+
+    return Cell(
+        head,
+        home.name,
+        there.name,
+        taxonomy=space.taxonomy.name,
+        labels=space.taxonomy.labels,
+        images=len(people.truth.image_id),
+        mass=people.mass,
+        unreachable=space.unreachable,
+        lines=(*space.lines, *people.notes),
+        scores=judged(there, people, "model"),
+        in_domain=judged(home, family, "model"),
+        prior=judged(there, people, "prior"),
+        zero_shot={} if texts is None else _score(_zero_shot(texts, there, people), people, config.seed),
+    )
+
+
+def _people(side: Side, space: Space, tau: float, *, ours: bool) -> People:
+    """A side's answers in the space; `ours`: the side whose labels the model speaks."""
+    to = space.of_model if ours else space.of_truth
+    return people_in(side.dataset, side.targets, side.judged, side.others, to, space, tau)
+
+
+def _texts(side: Side, space: Space, prompts: Prompts) -> NDArray[np.float32] | None:
+    try:
+        return label_features(prompts, space.taxonomy, text_encoder(side.store))
+    except EncoderUnavailable:
+        return None
+
+
+def _zero_shot(texts: NDArray[np.float32], side: Side, people: People) -> Answers:
+    """The encoder's own texts of the space's labels; a distribution, and nothing calibrated."""
+    head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=side.store.logit_scale or 100.0))
+    scores = head.scores(side.store.rows(people.truth.image_id))
+    return Answers(scores, None if people.truth.kind in MULTILABEL else scores)
+
+
+def _score(answers: Answers, people: People, seed: int) -> dict[str, Score]:
+    return score(answers, people.truth, torch.Generator().manual_seed(seed))
+
+
+def _notes(train: Sequence[Side], test: Sequence[Side]) -> tuple[str, ...]:
+    """Warnings across constructs, once for each pair of them."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for home in train:
+        for there in test:
+            pair = (home.dataset.meta.construct, there.dataset.meta.construct)
+            if pair[0] != pair[1]:
+                found.setdefault(pair, []).append(f"{home.name} -> {there.name}")
+    return tuple(
+        f"across constructs: {', '.join(pairs)}: learned from {learned} labels, judged by {judged} ones, so a lower "
+        "score is not yet a worse model"
+        for (learned, judged), pairs in found.items()
+    )

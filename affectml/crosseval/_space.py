@@ -1,0 +1,116 @@
+"""Where a model of one taxonomy and the answers of another can be compared: the space of a pair of data sets."""
+
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput, NoMapping, UnknownLabel
+from affectml.taxonomies import Mapping, Taxonomy, mapping
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Space:
+    """The labels that both sides reach.
+
+    of_model: the train set's labels to the space; of_truth: the test set's. One of them changes nothing (each label to
+    itself). taxonomy: the space's labels that both sides reach, in the order of its taxonomy; keep: their columns.
+    unreachable: labels of the space that only one side has. lines: the path, the choices taken and what is dropped.
+    """
+
+    of_model: Mapping
+    of_truth: Mapping
+    taxonomy: Taxonomy
+    keep: NDArray[np.int64]
+    unreachable: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user decided about ambiguous labels: label -> option, and whether undecided labels may be dropped."""
+
+    options: Dict[str, str]
+    drop: bool = False
+
+    def mapping(self, start: Taxonomy, goal: Taxonomy) -> Mapping:
+        """The mapping with those choices that speak of it."""
+        return mapping(start, goal, drop=self.drop, **self.fitting(start, goal))
+
+    def fitting(self, start: Taxonomy, goal: Taxonomy) -> dict[str, str]:
+        """The choices that are possible on this way."""
+        fit = {}
+        for label, option in self.options.items():
+            try:
+                mapping(start, goal, drop=True, **{label: option})
+            except (BadInput, UnknownLabel):
+                continue
+            fit[label] = option
+        return fit
+
+    def check(self, taxonomies: list[Taxonomy]) -> None:
+        """Raise BadInput for a choice that fits no way between any two of these taxonomies."""
+        for label, option in self.options.items():
+            alone = Choices({label: option})
+            if not any(alone.fitting(start, goal) for start in taxonomies for goal in taxonomies):
+                names = ", ".join(dict.fromkeys(taxonomy.name for taxonomy in taxonomies))
+                raise BadInput(f"choice {label}={option}: no mapping between {names} offers it")
+
+
+def find_space(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space:
+    """The test set's labels if the model's map to them, else the model's own if the test set's map to those.
+
+    Raises NoMapping with the reasons of both ways.
+    """
+    try:
+        there = choices.mapping(model, truth)
+    except NoMapping as first:
+        try:
+            back = choices.mapping(truth, model)
+        except NoMapping as second:
+            raise NoMapping(f"{first}; the other way, {second}") from None
+        return _space(_same(model), back, model)
+    return _space(there, _same(truth), truth)
+
+
+def _space(of_model: Mapping, of_truth: Mapping, taxonomy: Taxonomy) -> Space:
+    reached = of_model.matrix.any(axis=0) & of_truth.matrix.any(axis=0)
+    keep = np.flatnonzero(reached)
+    if len(keep) < 2:
+        raise NoMapping(
+            f"{of_model.origin.name} and {of_truth.origin.name} share fewer than two labels of {taxonomy.name}"
+        )
+    changed = of_truth if of_model.origin is taxonomy else of_model
+    shown = () if changed.origin is changed.target else tuple(changed.lines())
+    return Space(
+        of_model, of_truth, _part(taxonomy, keep), keep, tuple(np.array(taxonomy.labels, dtype=object)[~reached]), shown
+    )
+
+
+def _same(taxonomy: Taxonomy) -> Mapping:
+    eye = np.eye(len(taxonomy))
+    return Mapping(taxonomy, taxonomy, eye, dict.fromkeys(taxonomy.labels, "itself"), (), (taxonomy.name,))
+
+
+def _part(taxonomy: Taxonomy, keep: NDArray[np.int64]) -> Taxonomy:
+    """Some of a taxonomy's labels, with their synonyms, places and prompts."""
+    if len(keep) == len(taxonomy):
+        return taxonomy
+    labels = tuple(taxonomy.labels[c] for c in keep)
+
+    def some(values: Dict[str, T]) -> dict[str, T]:
+        return {label: values[label] for label in labels if label in values}
+
+    return replace(
+        taxonomy,
+        labels=labels,
+        parents=some(taxonomy.parents),
+        synonyms=some(taxonomy.synonyms),
+        places=some(taxonomy.places),
+        wheel=(),
+        other_wheels={},
+    )
