@@ -63,7 +63,7 @@ def crosseval(
     check_new(folder)
     config = CrossConfig(
         train=tuple(map(str, train)), test=tuple(map(str, test)), heads=tuple(head or CrossConfig.heads),
-        target=target, choices=parse_mapping(choose or []), drop=drop_undecided, hidden=hidden, prompts=prompts,
+        target=target, choices=parse_mapping(choose or [], option="--choose"), drop=drop_undecided, hidden=hidden, prompts=prompts,
         templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     result = crosseval(config, say=lambda line: typer.echo(line, err=True))
@@ -73,6 +73,8 @@ def crosseval(
         print_json({"folder": str(folder), **result.to_json()})
         return
     for table in (matrix_table(result, chosen), cells_table(result, chosen)):
+        if not table.rows:
+            continue
         print_table(table.title, table.columns, table.rows)
         print(f"  {table.note}\n")
     print(f"written: {folder}")

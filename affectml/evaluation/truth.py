@@ -198,6 +198,7 @@ def _oracle(dataset: Dataset, part: Targets) -> Array | None:
 
 
 def groups_of(dataset: Dataset, image_ids: Array) -> Array | None:
+    """The group of each image, [N] of str, an image without one being a group of its own; None without groups."""
     if "group" not in dataset.images.columns or dataset.images["group"].isna().all():
         return None
     group = dataset.images.set_index("image_id")["group"].reindex(image_ids)

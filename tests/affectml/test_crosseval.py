@@ -1,0 +1,148 @@
+"""The whole of crosseval on three small demo variants: matrix, files, drops, refusals."""
+
+import csv
+import json
+
+import pytest
+
+from affectml.cli import main
+from affectml.crosseval import CrossConfig, cells_table, crosseval, main_measure, matrix_table, write_crosseval
+from affectml.crosseval._matrix import escape_tex, latex
+from affectml.data import Dataset
+from affectml.demo import write_demo
+from affectml.errors import BadDataset, BadInput
+
+VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarity-2", "dark")}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("variants")
+    for seed, (name, (taxonomy, look)) in enumerate(VARIANTS.items()):
+        write_demo(root / name, images=240, seed=seed, taxonomy=taxonomy, look=look)
+    return {name: str(root / name) for name in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def result(folders):
+    paths = tuple(folders.values())
+    return crosseval(CrossConfig(train=paths, test=paths, heads=("auto",), threads=1))
+
+
+def pair(result, train, test):
+    return next(c for c in result.cells if (c.train, c.test) == (train, test))
+
+
+def test_every_pair_has_scores_or_a_reason(result):
+    assert len(result.cells) == 9
+    empty = [(c.train, c.test) for c in result.cells if c.reason]
+    ekman, polarity = "demo ekman-6 pale", "demo polarity-2 dark"
+    assert empty == [(ekman, polarity), (polarity, ekman)]
+    assert all("surprise" in c.reason for c in result.cells if c.reason)
+    for c in result.cells:
+        assert bool(c.scores) != bool(c.reason)
+        for score in (*c.scores.values(), *c.in_domain.values(), *c.prior.values(), *c.zero_shot.values()):
+            assert score["low"] <= score["value"] <= score["high"]
+
+
+def test_the_drop_compares_like_with_like_and_is_real(result):
+    c = pair(result, "demo", "demo ekman-6 pale")
+    assert c.taxonomy == "ekman-6"
+    assert c.unreachable == ("surprise",)
+    assert 0 < c.mass < 1
+    assert set(c.in_domain) == set(c.scores)
+    drop = c.drop("top_1_accuracy")
+    assert drop["value"] == pytest.approx(c.in_domain["top_1_accuracy"]["value"] - c.scores["top_1_accuracy"]["value"])
+    assert drop["value"] > 0
+    assert pair(result, "demo", "demo").drop("top_1_accuracy") is None
+
+
+def test_the_model_beats_its_prior_everywhere(result):
+    for c in result.cells:
+        if not c.reason:
+            assert c.scores["top_1_accuracy"]["value"] > c.prior["top_1_accuracy"]["value"]
+
+
+def test_the_same_seed_gives_the_same_files_and_they_agree(result, folders, tmp_path):
+    measure = main_measure(result)
+    assert measure == "top_1_accuracy"
+    for name in ("one", "two"):
+        write_crosseval(result, tmp_path / name, measure)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["cells.csv", "crosseval.json", "heatmap.png", "heatmap.svg", "matrix.csv", "matrix.tex"]
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    with (tmp_path / "one" / "cells.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert sum(bool(row["reason"]) for row in rows) == 2
+    wanted = {"train": "demo", "test": "demo", "system": "model", "measure": measure}
+    row = next(r for r in rows if wanted.items() <= r.items())
+    assert float(row["value"]) == pair(result, "demo", "demo").scores[measure]["value"]
+    stored = json.loads((tmp_path / "one" / "crosseval.json").read_text())
+    assert len(stored["cells"]) == 9
+    with (tmp_path / "one" / "matrix.csv").open() as handle:
+        matrix = list(csv.reader(handle))
+    assert [len(line) for line in matrix] == [10] * 8  # three heads, zero-shot, three priors, the header
+    again = crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("auto",), threads=1))
+    assert again.cells[0].scores == pair(result, "demo", "demo").scores
+
+
+def test_tables_name_the_reasons_and_latex_is_escaped(result):
+    table = matrix_table(result, "top_1_accuracy")
+    assert [row[0] for row in table.rows][-4:] == [
+        "zero_shot", "prior, demo", "prior, demo ekman-6 pale", "prior, demo polarity-2 dark"
+    ]  # fmt: skip
+    assert "'surprise' has no target" in table.note
+    assert len(cells_table(result, "top_1_accuracy").rows) == 4
+    tex = latex(result, "top_1_accuracy")
+    assert tex.count(r"\\") == 8
+    assert tex.count("--") >= 3
+    assert "zero\\_shot" in tex
+    assert escape_tex("50 % & a_b > c") == r"50 \% \& a\_b $>$ c"
+
+
+def test_a_choice_fills_the_cell(folders):
+    config = CrossConfig(
+        train=(folders["e"],), test=(folders["p"],), heads=("auto",), choices={"surprise": "positive"}, threads=1
+    )
+    (c,) = crosseval(config).cells
+    assert not c.reason
+    assert c.mass == 1.0
+    assert any("surprise -> positive (user" in line for line in c.lines)
+
+
+def test_across_constructs_is_said(folders, tmp_path):
+    import shutil
+
+    other = tmp_path / "query"
+    shutil.copytree(folders["m"], other)
+    meta = json.loads((other / "dataset.json").read_text())
+    (other / "dataset.json").write_text(json.dumps({**meta, "name": "found", "construct": "query"}))
+    lines = []
+    config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("auto",), threads=1)
+    found = crosseval(config, say=lines.append)
+    assert "across constructs: demo -> found: learned from evoked labels, judged by query ones" in found.notes[0]
+    assert found.notes[0] in lines
+    assert Dataset.open(other).meta.construct == "query"
+
+
+def test_bad_input_is_named(folders, tmp_path, result):
+    with pytest.raises(BadInput, match="choice joy=purple: no mapping"):
+        crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), choices={"joy": "purple"}, threads=1))
+    with pytest.raises(BadDataset, match="no such folder"):
+        crosseval(CrossConfig(train=(str(tmp_path / "no"),), test=(folders["m"],), threads=1))
+    with pytest.raises(BadInput, match="no measure 'top1_accuracy'; did you mean 'top_1_accuracy'"):
+        main_measure(result, "top1_accuracy")
+    with pytest.raises(BadInput, match="no pair could be compared"):
+        main_measure(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("auto",), threads=1)))
+
+
+def test_the_command_writes_and_prints(folders, tmp_path, monkeypatch, capsys):
+    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", ["affectml", "crosseval", *words, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    printed = capsys.readouterr().out
+    assert "zero_shot, demo polarity-2 dark" in printed
+    assert (tmp_path / "out" / "heatmap.svg").is_file()
