@@ -1,9 +1,9 @@
 """Reading a run back: predictions for image files, and evaluation on a data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from affectml.runs import Run
 from affectml.taxonomies import Taxonomy
 from affectml.training import ensure_embeddings, set_threads
 from affectml_annotation import BetaPrior
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,11 @@ def predict_images(
     opened = Run.open(run)
     head = opened.head
     asked = None if labels is None else _asked(opened, labels)
+    if labels is None and isinstance(head, ContrastiveHead) and head.texts is None:
+        asked = opened.taxonomy  # weights that came without texts: the encoder is asked now
     pictures = [read_image(path) for path in images]
     encoder = run_encoder(opened, set_threads(threads))
-    X = torch.cat([encoder.encode_images(pictures[i : i + 64]) for i in range(0, len(pictures), 64)])
+    X = _embedded(opened, encoder, pictures)
     # Training saw rows rounded to half precision, as stores keep them; prediction sees the same.
     X = X.half().float()
     names, sets = opened.taxonomy.labels, None
@@ -99,12 +104,27 @@ def run_encoder(run: Run, threads: int | None) -> Encoder:
             "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
         )
     encoder = load_encoder(specs[0], precision=identity.precision, threads=threads)
-    if encoder.identity != identity:
+    if not _same_encoder(encoder.identity, identity):
         raise EncoderUnavailable(
             f"{run.folder}: {specs[0]} is not the encoder this run was trained with "
             f"(weights {encoder.identity.weights_sha256}, not {identity.weights_sha256})"
         )
     return encoder
+
+
+def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
+    """Whether it is the run's encoder; weights that came from elsewhere name an architecture only."""
+    if recorded.weights_sha256 is not None or recorded.source_sha256 is not None:
+        return loaded == recorded
+    names = ("architecture", "activation", "dim")
+    return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
+
+
+def _embedded(run: Run, encoder: Encoder, pictures: "Sequence[Image.Image]") -> torch.Tensor:
+    """Features as the run's head takes them, [N, D]."""
+    normalised = bool(run.info["encoder"]["identity"]["normalised"])
+    parts = [encoder.encode_images(pictures[i : i + 64], normalised=normalised) for i in range(0, len(pictures), 64)]
+    return torch.cat(parts)
 
 
 def evaluate_run(
@@ -150,10 +170,9 @@ def evaluate_run(
         tau=info["config"]["tau"],
         single_positive=targets.kind == "single" and info["config"]["multilabel"],
     )
-    answers = {
-        "prior": _prior_answers(info["prior"], len(ids)),
-        "model": answers_of(opened.head, store.rows(ids), targets.kind),
-    }
+    answers = {"model": answers_of(opened.head, store.rows(ids), targets.kind)}
+    if info["prior"] is not None:
+        answers = {"prior": _prior_answers(info["prior"], len(ids)), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info["config"]["seed"], why_not=why)
     if data.meta.construct != info["data"]["construct"]:
@@ -181,9 +200,12 @@ def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
     )
 
 
-def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) -> EmbeddingStore:
+def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info["encoder"]["identity"], run.info["encoder"]["specs"]
+    if specs and not identity["normalised"]:
+        say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
+        return FromFiles(run, data, run_encoder(run, threads))
     if specs:
         store = ensure_embeddings(data, specs[0], threads=threads, say=say)
         if store.identity.to_json() != identity:
@@ -197,6 +219,28 @@ def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) ->
     if store.identity.to_json() != identity:
         say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")
     return store
+
+
+class FromFiles:
+    """Features of a data set's image files, made when asked for; in the place of a store."""
+
+    def __init__(self, run: Run, data: Dataset, encoder: Encoder) -> None:
+        self._run, self._data, self._encoder = run, data, encoder
+        table = data.images.set_index("image_id")
+        self._files = table["file"].dropna().to_dict() if "file" in table.columns else {}
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        """Those of `image_ids` that have no file."""
+        return [i for i in image_ids if i not in self._files]
+
+    def rows(self, image_ids: Iterable[str]) -> np.ndarray[Any, Any]:
+        """Features in this order, [N, D]; raises BadInput naming the first file that is not an image."""
+        ids = list(image_ids)
+        parts = []
+        for start in range(0, len(ids), 64):
+            files = [self._data.image_path(str(self._files[i])) for i in ids[start : start + 64]]
+            parts.append(_embedded(self._run, self._encoder, [read_image(file) for file in files]).numpy())
+        return np.concatenate(parts)
 
 
 def _judged(run: Run, data: Dataset, targets: Targets, say: Callable[[str], None]) -> tuple[np.ndarray[Any, Any], str]:

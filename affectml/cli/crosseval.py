@@ -63,8 +63,8 @@ def crosseval(
     check_new(folder)
     config = CrossConfig(
         train=tuple(map(str, train)), test=tuple(map(str, test)), heads=tuple(head or CrossConfig.heads),
-        target=target, choices=parse_mapping(choose or [], option="--choose"), drop=drop_undecided, hidden=hidden, prompts=prompts,
-        templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
+        target=target, choices=parse_mapping(choose or [], option="--choose"), drop=drop_undecided, hidden=hidden,
+        prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     result = crosseval(config, say=lambda line: typer.echo(line, err=True))
     chosen = main_measure(result, measure)

@@ -161,5 +161,32 @@ def embeddings(
     show(ImportSummary.of(import_embeddings(file, out, csv=csv, mapping=mapping, **options, **about)), json)
 
 
+@app.command("clip-e")
+def clip_e(
+    file: Annotated[Path, typer.Argument(help="clip-e_25cat.hdf5, _6cat, _binary or _contrastive.")],
+    run: Annotated[Path, typer.Argument(help="Run folder to write; must not exist yet.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Labels of the outputs.", show_default="the published models'"),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="For contrastive weights: save the labels' text features by this encoder with the run."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a run of the weights that CLIP-E's authors published (Keras 2 HDF5); `affectml predict` reads it."""
+    from affectml.cli._print import print_json
+    from affectml.importers import parse_list
+    from affectml.importers.clip_e import import_clip_e
+
+    made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
+    summary = {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
+    if json:
+        print_json(summary)
+    else:
+        typer.echo(f"{made.head.name} head over {made.taxonomy.name}: {made.folder}")
+
+
 for _command in COMMANDS:
     app.command()(_command)

@@ -55,19 +55,19 @@ class Encoder:
         pixels: Tensor = self._preprocess(image)
         return pixels
 
-    def encode_images(self, images: "Sequence[Image.Image]") -> "Tensor":
-        """Embed PIL images: float32 [N, dim] on the CPU, rows of norm 1. No images give [0, dim]."""
+    def encode_images(self, images: "Sequence[Image.Image]", *, normalised: bool = True) -> "Tensor":
+        """Embed PIL images: float32 [N, dim] on the CPU, rows of norm 1 unless told. No images give [0, dim]."""
         import torch
 
         if not len(images):
             return torch.empty(0, self.dim)
-        return self.encode_pixels(torch.stack([self.preprocess(image) for image in images]))
+        return self.encode_pixels(torch.stack([self.preprocess(image) for image in images]), normalised=normalised)
 
-    def encode_pixels(self, pixels: "Tensor") -> "Tensor":
+    def encode_pixels(self, pixels: "Tensor", *, normalised: bool = True) -> "Tensor":
         """Embed preprocessed images [N, 3, H, W] as one batch; returns what `encode_images` returns."""
         with self._inference():
             features = self._model.encode_image(pixels.to(self.device, _input_dtype(self.identity.precision)))
-            return self._rows(features)
+            return self._rows(features, normalised)
 
     def encode_texts(self, texts: Sequence[str]) -> "Tensor":
         """Embed texts: float32 [T, dim] on the CPU, rows of norm 1. No texts give [0, dim].
@@ -107,11 +107,12 @@ class Encoder:
             )
         return tokens
 
-    def _rows(self, features: "Tensor") -> "Tensor":
+    def _rows(self, features: "Tensor", normalised: bool = True) -> "Tensor":
         import torch
         from torch.nn.functional import normalize
 
-        rows = normalize(features.detach().float(), dim=-1).cpu()
+        rows = features.detach().float()
+        rows = (normalize(rows, dim=-1) if normalised else rows).cpu()
         if not torch.isfinite(rows).all():
             raise EncoderUnavailable(
                 f"encoder {self.spec!r}: it gave values that are not finite in precision "

@@ -1,0 +1,250 @@
+"""The weights that CLIP-E's authors published (Bustos et al. 2023) become a run.
+
+They are Keras 2 `save_weights` files: `clip-e_25cat.hdf5`, `_6cat`, `_binary` (layers `img_fc1`, `preds`) and
+`_contrastive` (`img_fc1`, `img_fc2`). Keras numbers the models it wraps layers in, so layers are found by their names
+at any depth. The image features they were trained on are CLIP's before normalisation: a run of these weights embeds
+images that way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml._files import new_folder, sha256, write_json
+from affectml.data import check_new
+from affectml.errors import BadInput
+from affectml.runs import SCHEMA, Run, surroundings
+from affectml.taxonomies import Taxonomy, get_taxonomy
+
+if TYPE_CHECKING:
+    from affectml.heads import Head
+
+ENCODER = "ViT-B-32-quickgelu:openai"
+TEMPERATURE = 0.075  # the contrastive model's, in training
+# Outputs of the published models and the labels they stand for, in the order of the authors' notebooks.
+PUBLISHED: dict[int, tuple[str, tuple[str, ...]]] = {
+    25: ("parrott-25", ()),  # WEBEmo's ids 0-24, which is that taxonomy's order
+    6: ("parrott-6", ("anger", "fear", "joy", "love", "sadness", "surprise")),
+    1: ("parrott-2", ("negative", "positive")),
+}
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A layer's kernel [into, out] and bias [out]."""
+
+    kernel: Floats
+    bias: Floats
+
+
+def import_clip_e(
+    file: str | Path, out: str | Path, *, labels: Sequence[str] | None = None, encoder: str | None = None
+) -> Run:
+    """Write the run folder `out` from a weights file, which h5py reads without Keras.
+
+    The run predicts from features alone: `load_head(out).scores(X)`, X [N, 512] being CLIP ViT-B/32 image features
+    before normalisation. labels: of the outputs, where they are not the published ones (25, 6 or 1); for contrastive
+    weights the labels asked about by default, parrott-25. encoder: for contrastive weights, an encoder whose text
+    tower is asked for the labels' features now, so that they are saved with the head; without it, scores need texts.
+
+    Raises BadInput naming the file and what was found in it: no HDF5, another architecture, shapes that do not fit,
+    labels that are too many or too few.
+    """
+    file, out = Path(file), Path(out)
+    check_new(out)
+    layers = read_dense(file, ("img_fc1", "preds", "img_fc2"))
+    first = layers.get("img_fc1")
+    second = layers.get("preds", layers.get("img_fc2"))
+    if first is None or second is None or ("preds" in layers) == ("img_fc2" in layers):
+        raise BadInput(
+            f"{file}: expected the layers img_fc1 and preds (cross-entropy) or img_fc1 and img_fc2 (contrastive), "
+            f"found {', '.join(layers) or 'none of them'}; expected CLIP-E's weights as Keras 2 writes them"
+        )
+    if first.kernel.shape[1] != second.kernel.shape[0]:
+        raise BadInput(
+            f"{file}: img_fc1 gives {first.kernel.shape[1]} values and the next layer takes {second.kernel.shape[0]}"
+        )
+    contrastive = "img_fc2" in layers
+    if contrastive:
+        taxonomy, head = _contrastive(file, first, second, labels, encoder)
+    else:
+        if encoder is not None:
+            raise BadInput(
+                f"{file}: cross-entropy weights have no texts, so there is nothing to encode: drop --encoder"
+            )
+        taxonomy, head = _cross_entropy(file, first, second, labels)
+    info = _info(file, out, taxonomy, head, first.kernel.shape[0])
+    with new_folder(out) as folder:
+        head.save(folder)
+        write_json(folder / "run.json", info)
+    return Run.open(out)
+
+
+def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
+    """The Dense layers of these names in a Keras 2 weights file, wherever they lie in it.
+
+    Raises BadInput for a file that is no HDF5, a layer that is there twice or incomplete, and values that are not
+    finite.
+    """
+    import h5py
+
+    found: dict[str, dict[str, Floats]] = {}
+    seen: list[str] = []
+    try:
+        with h5py.File(file, "r") as handle:
+
+            def visit(path: str, node: Any) -> None:
+                if not isinstance(node, h5py.Dataset):
+                    return
+                *_, layer, weight = ("", *path.split("/"))
+                seen.append(path)
+                if layer not in names:
+                    return
+                part = weight.partition(":")[0]
+                if part in found.setdefault(layer, {}):
+                    raise BadInput(f"{file}: layer {layer} is there twice; expected one model's weights")
+                found[layer][part] = np.asarray(node, dtype=np.float32)
+
+            handle.visititems(visit)
+    except FileNotFoundError:
+        raise BadInput(f"{file}: no such file") from None
+    except OSError as error:
+        raise BadInput(f"{file}: not a readable HDF5 file ({error})") from None
+    if not found and any("/vars/" in path or path.startswith("layers/") for path in seen):
+        raise BadInput(f"{file}: written by Keras 3, which does not keep layers' names; expected Keras 2's layout")
+    if not found:
+        shown = ", ".join(seen[:6]) + (", ..." if len(seen) > 6 else "")
+        raise BadInput(f"{file}: expected layers named {', '.join(names)}, found {shown or 'no weights'}")
+    layers = {}
+    for layer, parts in found.items():
+        if set(parts) != {"kernel", "bias"}:
+            raise BadInput(f"{file}: layer {layer}: expected a kernel and a bias, found {', '.join(sorted(parts))}")
+        kernel, bias = parts["kernel"], parts["bias"]
+        if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
+            raise BadInput(
+                f"{file}: layer {layer}: expected a Dense layer's kernel [into, out] and bias [out], found "
+                f"{list(kernel.shape)} and {list(bias.shape)}"
+            )
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+            raise BadInput(f"{file}: layer {layer} has values that are not finite; fetch the file again")
+        layers[layer] = Dense(kernel, bias)
+    return layers
+
+
+def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, "Head"]:
+    """A softmax head in the taxonomy's order; one sigmoid output becomes two, the first with logit zero."""
+    import torch
+
+    from affectml.heads import SoftmaxConfig, SoftmaxHead
+
+    outputs = last.kernel.shape[1]
+    kernel, bias = last.kernel, last.bias
+    if outputs == 1:
+        kernel, bias = np.hstack([np.zeros_like(kernel), kernel]), np.append(np.float32(0), bias)
+    if labels is not None:
+        order = [label.strip() for label in labels]
+        taxonomy = Taxonomy(name=file.stem, labels=tuple(order))
+    elif outputs in PUBLISHED:
+        taxonomy = get_taxonomy(PUBLISHED[outputs][0])
+        order = list(PUBLISHED[outputs][1] or taxonomy.labels)
+    else:
+        known = ", ".join(map(str, PUBLISHED))
+        raise BadInput(f"{file}: {outputs} outputs, but the published models have {known}: name them with --labels")
+    if len(order) != kernel.shape[1]:
+        raise BadInput(f"{file}: {kernel.shape[1]} labels in it, but {len(order)} were named: {', '.join(order)}")
+    column = [order.index(label) for label in taxonomy.labels]
+    tensors = {
+        "weight1": torch.from_numpy(first.kernel.T.copy()).double(),
+        "bias1": torch.from_numpy(first.bias).double(),
+        "weight2": torch.from_numpy(kernel[:, column].T.copy()).double(),
+        "bias2": torch.from_numpy(bias[column].copy()).double(),
+    }
+    config = asdict(SoftmaxConfig(hidden=first.kernel.shape[1]))
+    return taxonomy, SoftmaxHead.from_saved(config, _report(file), tensors)
+
+
+def _contrastive(
+    file: Path, first: Dense, last: Dense, labels: Sequence[str] | None, encoder: str | None
+) -> tuple[Taxonomy, "Head"]:
+    import torch
+
+    from affectml.heads import ContrastiveConfig, ContrastiveHead
+    from affectml.prompts import Prompts, asked_labels, label_features
+
+    taxonomy = get_taxonomy("parrott-25")
+    if labels is not None:
+        taxonomy = asked_labels(labels, taxonomy)
+    tensors = {
+        "weight1": torch.from_numpy(first.kernel.T.copy()).double(),
+        "bias1": torch.from_numpy(first.bias).double(),
+        "weight2": torch.from_numpy(last.kernel.T.copy()).double(),
+        "bias2": torch.from_numpy(last.bias).double(),
+        "scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64),
+    }
+    if encoder is not None:
+        from affectml.encoders import load_encoder
+
+        tower = load_encoder(encoder)
+        if tower.dim != last.kernel.shape[1]:
+            raise BadInput(
+                f"{file}: its images lie in a space of {last.kernel.shape[1]}, texts of {encoder} in one of {tower.dim}"
+            )
+        rows = label_features(Prompts(), taxonomy, lambda texts: tower.encode_texts(texts).numpy())
+        tensors["texts"] = torch.from_numpy(rows).double()
+    config = ContrastiveConfig(hidden=first.kernel.shape[1], temperature=TEMPERATURE)
+    return taxonomy, ContrastiveHead.from_tensors(config, _report(file), tensors)
+
+
+def _report(file: Path) -> dict[str, Any]:
+    return {"imported": file.name, "sha256": sha256(file)}
+
+
+def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int) -> dict[str, Any]:
+    """run.json of a run that nobody trained here."""
+    from affectml.encoders import EncoderIdentity
+    from affectml.prompts import Prompts
+    from affectml.training import TrainConfig
+
+    identity = EncoderIdentity(
+        architecture=ENCODER.partition(":")[0],
+        weights_sha256=None,  # the authors took Hugging Face's copy: any file of the same weights will do
+        activation="quickgelu",
+        preprocessing={},
+        precision="fp32",
+        normalised=False,
+        dim=features,
+        has_text=True,
+    )
+    return {
+        "schema": SCHEMA,
+        "command": f"affectml import clip-e {file} {out}",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": asdict(TrainConfig(head=head.name)),
+        "threads": None,
+        "data": {
+            "name": "WEBEmo",
+            "construct": "query",
+            "question": "",
+            "target": None,
+            "kind": "single",
+            "fingerprint": {},
+        },
+        "taxonomy": taxonomy.to_dict(),
+        "encoder": {"specs": [ENCODER], "identity": identity.to_json()},
+        "split": {"notes": ["trained elsewhere, on WEBEmo's train list (Bustos et al. 2023)"], "table": []},
+        "head": {"name": head.name, "report": head.report_},
+        "prompts": Prompts().to_dict(),
+        "prior": None,
+        "beta_prior": None,
+        "set_f1_by_tau": {},
+        "seconds": {},
+        "energy": None,
+        **surroundings(),
+    }

@@ -1,0 +1,178 @@
+"""The authors' weights: files that Keras 2 wrote, what it predicted for them, and files that are something else."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from affectml.cli import main
+from affectml.encoders import load_encoder, read_image
+from affectml.errors import BadInput
+from affectml.heads import load_head
+from affectml.importers.clip_e import import_clip_e
+from affectml.predicting import evaluate_run, predict_images
+from affectml.runs import Run
+
+WEIGHTS = Path(__file__).parent / "clip_e_weights"
+SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's order
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """What Keras itself predicted, by scripts/record_clip_e_weights.py."""
+    with np.load(WEIGHTS / "expected.npz") as file:
+        return dict(file)
+
+
+def test_the_recording_says_what_made_it():
+    made_by = json.loads((WEIGHTS / "made_by.json").read_text())
+    assert made_by["tf_keras"].startswith("2.")
+
+
+def test_25_categories_predict_what_keras_predicts(recorded, tmp_path):
+    run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
+    assert run.taxonomy.name == "parrott-25"
+    found = load_head(tmp_path / "run").scores(recorded["features"])
+    assert np.abs(found.numpy() - recorded["25cat"]).max() < 1e-6
+
+
+def test_6_categories_come_in_our_order(recorded, tmp_path):
+    run = import_clip_e(WEIGHTS / "clip-e_6cat.hdf5", tmp_path / "run")
+    assert run.taxonomy.name == "parrott-6"
+    found = run.head.scores(recorded["features"]).numpy()
+    ours = [SIX.index(label) for label in run.taxonomy.labels]
+    assert ours != sorted(ours)
+    assert np.abs(found - recorded["6cat"][:, ours]).max() < 1e-6
+
+
+def test_one_sigmoid_becomes_two_labels(recorded, tmp_path):
+    run = import_clip_e(WEIGHTS / "clip-e_binary.hdf5", tmp_path / "run")
+    assert run.taxonomy.labels == ("negative", "positive")
+    found = run.head.scores(recorded["features"]).numpy()
+    assert np.abs(found[:, 1] - recorded["binary"][:, 0]).max() < 1e-6
+    assert found.sum(axis=1) == pytest.approx(np.ones(5))
+
+
+@pytest.mark.parametrize("name", ["contrastive", "contrastive_renumbered"])
+def test_contrastive_projects_as_keras_does_whatever_its_wrappers_are_called(recorded, tmp_path, name):
+    run = import_clip_e(WEIGHTS / f"clip-e_{name}.hdf5", tmp_path / "run")
+    found = run.head.project(recorded["features"]).numpy()
+    wanted = recorded[name] / np.linalg.norm(recorded[name], axis=1, keepdims=True)
+    assert np.abs(found - wanted).max() < 1e-6
+    texts = np.random.default_rng(3).normal(size=(4, 16))
+    cosines = wanted @ (texts / np.linalg.norm(texts, axis=1, keepdims=True)).T
+    scores = run.head.scores(recorded["features"], texts)
+    assert torch.allclose(scores, torch.from_numpy(cosines / 0.075).softmax(dim=1), atol=1e-5)
+    with pytest.raises(BadInput, match="no label texts of its own"):
+        run.head.scores(recorded["features"])
+
+
+def test_the_run_says_where_it_comes_from(tmp_path):
+    run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
+    info = Run.open(tmp_path / "run").info
+    assert info["data"]["construct"] == "query"
+    assert info["encoder"]["specs"] == ["ViT-B-32-quickgelu:openai"]
+    assert info["encoder"]["identity"]["normalised"] is False
+    assert run.head.report_["imported"] == "clip-e_25cat.hdf5"
+
+
+def keras_file(path, **layers):
+    """A file in Keras 2's layout of any layers."""
+    with h5py.File(path, "w") as handle:
+        for name, (kernel, bias) in layers.items():
+            handle[f"{name}/{name}/kernel:0"] = np.asarray(kernel, dtype=np.float32)
+            handle[f"{name}/{name}/bias:0"] = np.asarray(bias, dtype=np.float32)
+    return path
+
+
+def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_path):
+    rng = np.random.default_rng(0)
+    layers = {
+        "img_fc1": (rng.normal(size=(32, 8)), rng.normal(size=8)),
+        "preds": (rng.normal(size=(8, 6)), rng.normal(size=6)),
+    }
+    run = import_clip_e(keras_file(tmp_path / "w.hdf5", **layers), tmp_path / "run")
+    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
+    info = json.loads((run.folder / "run.json").read_text())
+    info["encoder"]["specs"] = [f"local-dir:{tiny_clip}"]
+    info["encoder"]["identity"]["architecture"] = encoder.identity.architecture
+    (run.folder / "run.json").write_text(json.dumps(info))
+    Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    features = encoder.encode_images([read_image(tmp_path / "a.png")], normalised=False)
+    assert abs(float(features.norm()) - 1) > 0.05
+    hidden = np.maximum(features.half().float().numpy() @ layers["img_fc1"][0] + layers["img_fc1"][1], 0)
+    logits = torch.from_numpy(hidden @ layers["preds"][0] + layers["preds"][1])
+    wanted = dict(zip(SIX, logits.softmax(dim=1)[0].tolist(), strict=True))
+    (prediction,) = predict_images(run.folder, [tmp_path / "a.png"], threads=1)
+    assert dict(prediction.best) == pytest.approx(wanted, abs=1e-3)
+
+    from affectml.importers import import_folder
+
+    for label in run.taxonomy.labels:
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        shutil.copy(tmp_path / "a.png", tmp_path / "photos" / label / f"{label}.png")
+    import_folder(tmp_path / "photos", tmp_path / "data", taxonomy="parrott-6")
+    said = []
+    metrics, _ = evaluate_run(run.folder, tmp_path / "data", threads=1, say=said.append)
+    assert metrics["n"] == 6
+    assert metrics["systems"]["model"]["top_1_accuracy"]["value"] == pytest.approx(1 / 6)
+    assert "prior" not in metrics["systems"]
+    assert any("before normalisation" in line for line in said)
+
+
+def test_another_architecture_is_named(tmp_path):
+    square, line = np.ones((4, 4)), np.ones(4)
+    cases = {
+        "found img_fc1": {"img_fc1": (square, line)},
+        "found img_fc1, img_fc2, preds": dict.fromkeys(("img_fc1", "img_fc2", "preds"), (square, line)),
+        "expected layers named img_fc1, preds, img_fc2, found dense/dense/bias:0": {"dense": (square, line)},
+        "img_fc1 gives 4 values and the next layer takes 3": {
+            "img_fc1": (square, line), "preds": (np.ones((3, 25)), np.ones(25))
+        },
+        "expected a Dense layer's kernel": {"img_fc1": (np.ones((4, 3, 3)), line), "preds": (square, line)},
+        "not finite": {"img_fc1": (square * np.nan, line), "preds": (square, line)},
+        "4 outputs, but the published models have 25, 6, 1": {"img_fc1": (square, line), "preds": (square, line)},
+    }  # fmt: skip
+    for number, (message, layers) in enumerate(cases.items()):
+        file = keras_file(tmp_path / f"{number}.hdf5", **layers)
+        with pytest.raises(BadInput, match=message):
+            import_clip_e(file, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_other_files_are_named(tmp_path):
+    (tmp_path / "text.hdf5").write_text("no")
+    with pytest.raises(BadInput, match="text.hdf5: not a readable HDF5 file"):
+        import_clip_e(tmp_path / "text.hdf5", tmp_path / "run")
+    with pytest.raises(BadInput, match="no such file"):
+        import_clip_e(tmp_path / "none.hdf5", tmp_path / "run")
+    with h5py.File(tmp_path / "three.h5", "w") as handle:
+        handle["layers/dense/vars/0"] = np.ones((2, 2))
+    with pytest.raises(BadInput, match="written by Keras 3"):
+        import_clip_e(tmp_path / "three.h5", tmp_path / "run")
+    with h5py.File(tmp_path / "half.hdf5", "w") as handle:
+        handle["img_fc1/img_fc1/kernel:0"] = np.ones((2, 2))
+    with pytest.raises(BadInput, match="expected a kernel and a bias, found kernel"):
+        import_clip_e(tmp_path / "half.hdf5", tmp_path / "run")
+    with h5py.File(tmp_path / "twice.hdf5", "w") as handle:
+        handle["a/img_fc1/kernel:0"] = handle["b/img_fc1/kernel:0"] = np.ones((2, 2))
+    with pytest.raises(BadInput, match="img_fc1 is there twice"):
+        import_clip_e(tmp_path / "twice.hdf5", tmp_path / "run")
+    with pytest.raises(BadInput, match="25 labels in it, but 2 were named"):
+        import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run", labels=["a", "b"])
+    with pytest.raises(BadInput, match="texts of affect-tiny in one of 128"):
+        import_clip_e(WEIGHTS / "clip-e_contrastive.hdf5", tmp_path / "run", encoder="affect-tiny")
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    words = ["import", "clip-e", str(WEIGHTS / "clip-e_6cat.hdf5"), str(tmp_path / "run"), "--json"]
+    monkeypatch.setattr("sys.argv", ["affectml", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    assert json.loads(capsys.readouterr().out)["head"] == "softmax"
