@@ -161,9 +161,7 @@ def test_images_are_served_to_those_they_were_given_to(client, task):
     assert client.get("/relabel/image", params={"id": given}).status_code == 403
 
 
-@pytest.mark.parametrize(
-    "file", ["../outside.png", "/etc/passwd", "images/page.html", "images/none.png", "dataset.json"]
-)
+@pytest.mark.parametrize("file", ["../outside.png", "/etc/passwd", "images/page.html", "images/none.png", "a.json"])
 def test_no_path_leaves_the_folder_and_only_images_are_served(client, task, file):
     given = say(client, want=1)["items"][0]["image"]
     with task.store.database.write() as connection:
@@ -241,9 +239,7 @@ class TestBlindFirst:
         return seen
 
     def test_no_suggestion_is_told_before_the_blind_answer_is_stored(self, blind):
-        texts = []
-        for _ in range(3):
-            texts.append(json.dumps(say(blind, want=12)))
+        texts = [json.dumps(say(blind, want=12)) for _ in range(3)]
         assert not any("sadness" in text or "suggestion" in text for text in texts)
 
     def test_the_second_look_is_at_the_same_image_and_half_of_them_are_controls(self, blind, task):

@@ -9,7 +9,7 @@ from affectml_apps.relabel.task import LabelTask, current
 
 RECORDED = (
     "Recorded are your answers, when you gave them and how many seconds you took. Anything else about you is only "
-    "what you agreed to share. Nobody sees your answers before they have given their own."
+    "what you agreed to share. The lead of this task sees your answers; other annotators do not."
 )
 
 

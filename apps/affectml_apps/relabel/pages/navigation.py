@@ -4,12 +4,18 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from affectml_apps.relabel.pages import label, people
+from affectml_apps.relabel.pages import agreement, disagreement, export, label, people, progress, setup
 from affectml_apps.relabel.pages.who import may_see_lead_pages
 
 # The component needs the height; Streamlit leaves six rem free above it.
 STYLE = "<style>.stMainBlockContainer {padding: 3.75rem 2rem 1rem}</style>"
-LEAD: tuple[tuple[str, str, Callable[[], None]], ...] = ()
+LEAD: tuple[tuple[str, str, Callable[[], None]], ...] = (
+    ("Set-up", "setup", setup.draw),
+    ("People and progress", "progress", progress.draw),
+    ("Agreement", "agreement", agreement.draw),
+    ("Disagreement", "disagreement", disagreement.draw),
+    ("Export", "export", export.draw),
+)
 
 
 def run() -> None:

@@ -39,7 +39,7 @@ def ask_who() -> None:
         if st.button("Sign in", type="primary"):
             st.login()
         return
-    with st.form("who"):
+    with st.form("door"):
         typed = st.text_input("Your name in this task", max_chars=80)
         if st.form_submit_button("Continue", type="primary"):
             name = people.clean_name(typed)

@@ -1,0 +1,160 @@
+"""What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
+from affectml_annotation.uncertainty import disagreement
+from affectml_apps.relabel import queries
+from affectml_apps.relabel.preferences import change_preferences
+from affectml_apps.relabel.task import LabelTask
+
+SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
+
+
+def label_confusion(judgements: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """How often two people stand one label against another: columns label, instead, pairs, share.
+
+    pairs counts ordered pairs of people on one image of whom the first chose `label` and not `instead`, and the
+    second `instead` and not `label`; share is that over all ordered pairs of answers to one image. Rows without
+    any are left out; most frequent first. Each two labels stand once, in the order of `labels`. First looks only.
+    """
+    panel = encode(judgements, labels).answers()
+    chosen = panel.chosen.astype(np.int64)
+    images = len(panel.image_ids)
+    n = np.bincount(panel.image, minlength=images)
+    pairs_in_all = int((n * (n - 1)).sum())
+    rows = []
+    for a in range(len(labels)):
+        for b in range(a + 1, len(labels)):
+            only_a = np.bincount(panel.image, weights=chosen[:, a] * (1 - chosen[:, b]), minlength=images)
+            only_b = np.bincount(panel.image, weights=chosen[:, b] * (1 - chosen[:, a]), minlength=images)
+            pairs = 2 * int((only_a * only_b).sum())
+            if pairs:
+                rows.append((labels[a], labels[b], pairs, pairs / pairs_in_all))
+    table = pd.DataFrame(rows, columns=["label", "instead", "pairs", "share"])
+    return table.sort_values("pairs", ascending=False, kind="stable", ignore_index=True)
+
+
+def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -> pd.DataFrame:
+    """How people change as they go on: one row per person and block of `block` answers in the order they gave them.
+
+    Columns: annotator_id, block (from 1), answers, seconds (median), labels_per_answer, none (share of "none of
+    these"), use:LABEL (share of answers that hold it). A last block of less than half the size joins the one before.
+    """
+    answers = judgements[judgements["kind"].isin(["labels", "none"]) & (judgements["round"] == 1)]
+    rows = []
+    for who, mine in answers.sort_values("at", kind="stable").groupby("annotator_id", sort=True):
+        count = max(1, (len(mine) + block // 2) // block)
+        for number in range(count):
+            part = mine.iloc[number * block : (number + 1) * block if number < count - 1 else None]
+            sets = [set(given) for given in part["labels"]]
+            row: dict[str, object] = {
+                "annotator_id": who,
+                "block": number + 1,
+                "answers": len(part),
+                "seconds": float(part["seconds"].median()),
+                "labels_per_answer": float(np.mean([len(given) for given in sets])),
+                "none": float((part["kind"] == "none").mean()),
+            }
+            row |= {f"use:{label}": float(np.mean([label in given for given in sets])) for label in labels}
+            rows.append(row)
+    columns = ["annotator_id", "block", "answers", "seconds", "labels_per_answer", "none"]
+    return pd.DataFrame(rows, columns=[*columns, *(f"use:{label}" for label in labels)])
+
+
+def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -> pd.DataFrame:
+    """Images by how far people are apart on them (mean MASI distance of every two), at most `limit`."""
+    return disagreement(judgements, labels).head(limit).reset_index()
+
+
+def answers_to(judgements: pd.DataFrame, image_id: str, *, names: bool) -> pd.DataFrame:
+    """Everyone's answers to an image, one row each; without `names`, people are numbered in an order of no meaning."""
+    mine = judgements[judgements["image_id"] == image_id].sort_values(["event_id"], kind="stable")
+    numbers = {who: f"person {at}" for at, who in enumerate(dict.fromkeys(mine["annotator_id"]), 1)}
+    said = [", ".join(given) if len(given) else kind for given, kind in zip(mine["labels"], mine["kind"], strict=True)]
+    return pd.DataFrame({
+        "who": mine["annotator_id"] if names else mine["annotator_id"].map(numbers),
+        "round": mine["round"],
+        "answer": said,
+        "note": mine["note"].where(mine["note"].notna(), ""),
+    }).reset_index(drop=True)  # fmt: skip
+
+
+def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[bytes, list[str]]:
+    """A file of judgements, and what its format could not hold. Without `names`, people become a1, a2, ..."""
+    if not names:
+        known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
+        judgements = judgements.assign(annotator_id=judgements["annotator_id"].map(known).astype("str"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"judgements{SUFFIXES[kind]}"
+        lost = write_judgements(judgements, path)
+        return path.read_bytes(), lost
+
+
+def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
+    """Votes and people asked per image, as CSV."""
+    return aggregate(judgements, labels).table().to_csv(index=False).encode()
+
+
+def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | None:
+    """What suggestions did to second looks, or None where there is no round of them."""
+    second = queries.second_round(task.store, 1)
+    if second is None or not task.suggestions:
+        return None
+    return anchoring(
+        task.store.judgements(), task.settings.labels, task.suggestions, first=1, second=second, bootstrap=bootstrap
+    )
+
+
+def set_blind_first(task: LabelTask, on: bool) -> None:
+    """Turn blind-first second looks on or off; a round for them is opened when there is none yet."""
+    if on and not task.suggestions:
+        raise StoreError("blind-first shows a model's suggestion after the answer: start the app with --model RUN")
+    if on and queries.second_round(task.store, 1) is None:
+        task.store.open_round("second")
+    change_preferences(task.store, blind_first=on)
+
+
+def read_names(text: str) -> list[str]:
+    """Names from text: one on each line, or separated by commas."""
+    return list(dict.fromkeys(name for line in text.splitlines() for part in line.split(",") if (name := part.strip())))
+
+
+def read_definitions(text: str, labels: Sequence[str]) -> dict[str, str]:
+    """Label definitions from lines `label: what is meant`; UnknownLabel names a line's label that is none."""
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        label, colon, meaning = (part.strip() for part in line.partition(":"))
+        if label not in labels:
+            raise UnknownLabel.named(label, labels, f"definitions, line {number}")
+        if not colon or not meaning:
+            raise StoreError(f"definitions, line {number}: expected `{label}: what is meant`")
+        found[label] = meaning
+    return found
+
+
+def write_definitions(definitions: Mapping[str, str]) -> str:
+    """The text that `read_definitions` reads."""
+    return "\n".join(f"{label}: {meaning}" for label, meaning in definitions.items())
+
+
+def read_checks(text: str) -> pd.DataFrame:
+    """Attention checks from lines `image; accepted, labels; forbidden, labels` (either list may be empty)."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        parts = [part.strip() for part in line.split(";")]
+        if len(parts) != 3 or not parts[0]:
+            raise StoreError(
+                f"checks, line {number}: expected `image; accepted, labels; forbidden, labels`, but received {line!r}"
+            )
+        rows.append((parts[0], *([label.strip() for label in part.split(",") if label.strip()] for part in parts[1:])))
+    return pd.DataFrame(rows, columns=["image_id", "accepted", "forbidden"])

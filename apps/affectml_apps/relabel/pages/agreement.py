@@ -1,0 +1,55 @@
+"""Agreement with intervals, confusion between labels, and what suggestions did."""
+
+import streamlit as st
+
+from affectml_annotation import AnnotationError, krippendorff_alpha, label_agreement
+from affectml_apps.relabel import lead
+from affectml_apps.relabel.pages.drawing import table
+from affectml_apps.relabel.task import LabelTask, current
+
+REPLICATES = 1000
+
+
+def draw() -> None:
+    """Draw it."""
+    task = current()
+    st.title("Agreement")
+    judgements, labels = task.store.judgements(), task.settings.labels
+    answered = judgements[judgements["kind"].isin(["labels", "none"]) & (judgements["round"] == 1)]
+    if not answered["image_id"].duplicated().any():
+        st.info("No image has two answers yet: agreement needs two people on one image.")
+        return
+    with st.spinner("Computing intervals"):
+        masi = krippendorff_alpha(judgements, "masi", labels=labels, bootstrap=REPLICATES)
+        jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, bootstrap=REPLICATES)
+        by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)
+    left, middle, right = st.columns(3)
+    left.metric("Krippendorff's alpha, MASI", str(masi))
+    middle.metric("Krippendorff's alpha, Jaccard", str(jaccard))
+    right.metric("Images with two or more answers", masi.images)
+    st.write(
+        "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
+        "mistakes: low agreement can be the finding."
+    )
+    table(by_label, "By label")
+    st.write("alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
+    table(lead.label_confusion(judgements, labels).head(20), "Labels that stand against each other")
+    st.write("share: of all pairs of answers to one image, one has the first label only, the other the second only.")
+    _anchoring(task)
+
+
+def _anchoring(task: LabelTask) -> None:
+    st.subheader("What suggestions did")
+    try:
+        found = lead.measure_anchoring(task, bootstrap=REPLICATES)
+    except AnnotationError as error:
+        st.info(str(error))
+        return
+    if found is None:
+        st.info("No second looks with a model's suggestions here (Set-up: blind first).")
+        return
+    columns = st.columns(3)
+    columns[0].metric("Moved towards the model, suggestion shown", str(found.shown))
+    columns[1].metric("Moved towards the model, control", str(found.control))
+    columns[2].metric("The suggestion's own doing", str(found.effect))
+    st.text(f"{found.looks_shown} second looks with a suggestion, {found.looks_control} without")

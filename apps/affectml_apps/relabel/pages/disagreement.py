@@ -1,0 +1,89 @@
+"""Images people disagree on most, with everyone's answers; decisions, further rounds, conflicts."""
+
+import streamlit as st
+
+from affectml.errors import AffectmlError
+from affectml_annotation import AnnotationError
+from affectml_apps.relabel import lead
+from affectml_apps.relabel.pages.drawing import done, show_done, table
+from affectml_apps.relabel.pages.who import who_is_there
+from affectml_apps.relabel.task import LabelTask, current
+
+SHOWN = 50
+
+
+def draw() -> None:
+    """Draw it."""
+    task = current()
+    st.title("Disagreement")
+    show_done()
+    judgements = task.store.judgements()
+    answered = judgements[judgements["kind"].isin(["labels", "none"])]
+    disputed = lead.most_disputed(judgements, task.settings.labels, SHOWN) if len(answered) else None
+    if disputed is None or disputed.empty:
+        st.info("No image has two answers yet.")
+    else:
+        distance = dict(zip(disputed["image_id"], disputed["disagreement"], strict=True))
+        image_id = st.selectbox(
+            f"The {len(distance)} images with most disagreement", list(distance),
+            format_func=lambda name: f"{name} (distance {distance[name]:.2f})",
+        )  # fmt: skip
+        left, right = st.columns(2)
+        with left:
+            _picture(task, image_id)
+        with right:
+            names = st.checkbox("Show names")
+            table(lead.answers_to(judgements, image_id, names=names), "Everyone's answers")
+            _decide(task, image_id)
+        _second_round(task, list(distance))
+    _conflicts(task)
+
+
+def _picture(task: LabelTask, image_id: str) -> None:
+    images = task.store.images().set_index("image_id")
+    try:
+        st.image(str(task.dataset.image_path(str(images.loc[image_id, "file"]))), width=384, alt=f"Image {image_id}")
+    except (AffectmlError, OSError) as error:
+        st.error(f"{image_id}: {error}")
+
+
+def _decide(task: LabelTask, image_id: str) -> None:
+    decisions = task.store.decisions()
+    for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
+        st.text(f"Decided by {row['decided_by']}: {', '.join(row['labels']) or 'none of these'}")
+    with st.form("decide"):
+        labels = st.multiselect("Decide: a set of labels, or none", list(task.settings.labels), key=f"set-{image_id}")
+        note = st.text_input("Why", key=f"why-{image_id}")
+        st.write("A decision stands beside people's answers; no answer is changed, and earlier decisions stay.")
+        if st.form_submit_button("Add this decision", type="primary"):
+            task.store.decide(image_id, labels, by=who_is_there() or "the lead", note=note or None)
+            done("The decision is added.")
+
+
+def _second_round(task: LabelTask, images: list[str]) -> None:
+    st.subheader("Second round")
+    with st.form("round"):
+        chosen = st.multiselect("Images to look at again, by those who answered them", images)
+        if st.form_submit_button("Open a second round"):
+            try:
+                number = task.store.open_round("discussion", chosen or images)
+            except AnnotationError as error:
+                st.error(str(error))
+            else:
+                done(f"Round {number} is open with {len(chosen or images)} images. People find it on their page.")
+
+
+def _conflicts(task: LabelTask) -> None:
+    conflicts = task.store.conflicts()
+    conflicts = conflicts[conflicts["resolved_at"].isna()]
+    st.subheader(f"Conflicts: {len(conflicts)} open")
+    st.write("One person's answers that met from two places. Both are kept; choose which is current.")
+    for row in conflicts.to_dict("records"):
+        said = [", ".join(row[name]) or row[kind] for name, kind in
+                (("against_labels", "against_kind"), ("labels", "kind"))]  # fmt: skip
+        st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{said[0]}” stands, later came “{said[1]}”")
+        stands, later = st.columns(2)
+        for column, keep, text in ((stands, False, f"Keep “{said[0]}”"), (later, True, f"Take “{said[1]}”")):
+            if column.button(text, key=f"{row['event_id']}-{keep}"):
+                task.store.resolve_conflict(row["event_id"], keep=keep, by=who_is_there() or "the lead")
+                done("The conflict is settled.")

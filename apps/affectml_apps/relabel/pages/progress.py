@@ -1,0 +1,47 @@
+"""How far the task is, person by person, how checks went, and how people change as they go on."""
+
+import streamlit as st
+
+from affectml_annotation import annotator_report
+from affectml_apps.relabel import lead
+from affectml_apps.relabel.pages.drawing import hours, line_chart, table
+from affectml_apps.relabel.task import current
+
+
+def draw() -> None:
+    """Draw it."""
+    task = current()
+    st.title("People and progress")
+    progress = task.progress(1)
+    columns = st.columns(4)
+    columns[0].metric("Answers", f"{progress.answered} of {progress.wanted}")
+    columns[1].metric("Images complete", f"{progress.complete} of {progress.images}")
+    columns[2].metric("Answers an hour", "–" if progress.rate != progress.rate else f"{progress.rate:.0f}")
+    columns[3].metric("Time left at this rate", hours(progress.seconds_left))
+    people = task.store.annotators()
+    if people.empty:
+        st.info("Nobody has been here yet.")
+        return
+    shown = people[["annotator_id", "answers", "claimed", "last_answer", "consented", "withdrawn"]]
+    table(shown, "Everybody invited")
+    judgements = task.store.judgements()
+    if judgements.empty:
+        return
+    labels = task.settings.labels
+    rounds = task.store.rounds()
+    checks = task.store.checks()
+    report = annotator_report(
+        judgements, labels, checks=checks if len(checks) else None, repeats=rounds[rounds["purpose"] == "repeat"]
+    )
+    use = [name for name in report.columns if name.startswith("use:")]
+    table(report.drop(columns=use), "Agreement with the others, checks and repeats")
+    st.write(
+        "with_others: mean similarity (1 - MASI distance) to the others' answers; expected_by_chance: the same against "
+        "answers to other images. A check has no right answer, and disagreeing is no mistake: look before you judge."
+    )
+    table(report[["annotator_id", *use]].rename(columns=lambda name: name.removeprefix("use:")), "Label use (shares)")
+    st.subheader("Drift: how people change as they go on")
+    changes = lead.drift(judgements, labels)
+    line_chart(changes, "block", "seconds", "annotator_id", "Median seconds, by blocks of 50 answers")
+    line_chart(changes, "block", "labels_per_answer", "annotator_id", "Labels per answer, by blocks of 50 answers")
+    table(changes, "The same as a table")

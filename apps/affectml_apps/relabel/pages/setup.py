@@ -1,0 +1,128 @@
+"""Task set-up: how images are handed out, what the page shows, who is invited, checks and queue."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from affectml_annotation import AnnotationError
+from affectml_annotation.store.settings import STRATEGIES
+from affectml_apps.relabel import lead
+from affectml_apps.relabel.pages.drawing import done, show_done
+from affectml_apps.relabel.preferences import change_preferences
+from affectml_apps.relabel.task import LabelTask, current
+
+STRATEGY_HELP = (
+    "random: an order of each person's own. fill: finish images that somebody has begun. stratified: strata in turn. "
+    "priority: what the model is least sure of, or people disagree on. queue: only queued images. "
+    "Queued images always come first."
+)
+
+
+def draw() -> None:
+    """Draw it."""
+    task = current()
+    st.title("Task set-up")
+    show_done()
+    st.subheader("What people are asked")
+    st.text(task.settings.question)
+    st.text(f"Labels: {', '.join(task.settings.labels)}. Construct: {task.settings.construct}.")
+    st.write("Question, labels and construct stay as they are: answers to another question are another task.")
+    _handing_out(task)
+    _page(task)
+    _people(task)
+    _checks_and_queue(task)
+
+
+def _try(change: Callable[[], object], message: str) -> None:
+    """Do it, and say that it is done or in one line why not."""
+    try:
+        change()
+    except AnnotationError as error:
+        st.error(str(error))
+        return
+    current().refresh()
+    done(message)
+
+
+def _handing_out(task: LabelTask) -> None:
+    now = task.settings
+    st.subheader("How images are handed out")
+    with st.form("handing-out"):
+        overlap = st.number_input("People per image (overlap)", 1, 1000, now.overlap)
+        strategy = st.selectbox("Order", STRATEGIES, STRATEGIES.index(now.strategy), help=STRATEGY_HELP)
+        minutes = st.number_input("Minutes until an unanswered image goes to somebody else", 1, 10_000,
+                                  max(round(now.lease_seconds / 60), 1))  # fmt: skip
+        checks = st.number_input("Attention checks, % of what a person sees", 0, 50, round(now.check_rate * 100))
+        repeats = st.number_input("Repeats, % of what a person sees", 0, 45, round(now.repeat_rate * 100))
+        gap = st.number_input("Other images at least between an image and its repeat", 1, 10_000, now.repeat_gap)
+        control = st.number_input("Second looks without a suggestion (control), %", 0, 100,
+                                  round(now.control_share * 100))  # fmt: skip
+        if st.form_submit_button("Save", type="primary"):
+            _try(
+                lambda: task.store.update_settings(
+                    overlap=int(overlap), strategy=strategy, lease_seconds=float(minutes * 60),
+                    check_rate=checks / 100, repeat_rate=repeats / 100, repeat_gap=int(gap),
+                    control_share=control / 100,
+                ),
+                "Saved. It holds for what is handed out from now on.",
+            )  # fmt: skip
+
+
+def _page(task: LabelTask) -> None:
+    now = task.preferences
+    st.subheader("What the page shows and asks for")
+    with st.form("page"):
+        instructions = st.text_area("Instructions", now.instructions)
+        definitions = st.text_area("What the labels mean: one line each, label: meaning",
+                                   lead.write_definitions(now.definitions))  # fmt: skip
+        warning = st.text_area("Content warning, shown before the first image", now.content_warning)
+        left, right = st.columns(2)
+        blur = left.checkbox("Blur each image until it is asked for", now.blur)
+        original = left.checkbox("Show the data set's own label", now.show_original)
+        colours = left.checkbox("Colour and group labels by valence (this primes people)", now.valence_colours)
+        invited = left.checkbox("Only people on the list below may label", now.invited_only)
+        intensity = right.checkbox("Ask how strongly (the same key again)", now.intensity)
+        plane = right.checkbox("Ask for valence and arousal", now.valence_arousal)
+        blind = right.checkbox("Blind first, then the model's suggestion (half of them without: the control)",
+                               now.blind_first)  # fmt: skip
+        seconds = st.number_input("Seconds an image must be in sight", 0.0, 600.0, now.min_view_seconds, 0.5)
+        minutes = st.number_input("Suggest a break after minutes of work (0: never)", 0.0, 1000.0, now.break_minutes)
+        if st.form_submit_button("Save the page", type="primary"):
+
+            def change() -> None:
+                meanings = lead.read_definitions(definitions, task.settings.labels)
+                if blind != now.blind_first:
+                    lead.set_blind_first(task, blind)
+                change_preferences(
+                    task.store, instructions=instructions, definitions=meanings, content_warning=warning, blur=blur,
+                    show_original=original, valence_colours=colours, invited_only=invited, intensity=intensity,
+                    valence_arousal=plane, min_view_seconds=seconds, break_minutes=minutes,
+                )  # fmt: skip
+
+            _try(change, "Saved. People see it when they open the page again.")
+
+
+def _people(task: LabelTask) -> None:
+    st.subheader("Invitations")
+    with st.form("invite"):
+        names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
+        if st.form_submit_button("Invite"):
+            _try(lambda: task.store.invite(lead.read_names(names)), "Invited.")
+    known = ", ".join(task.store.annotators()["annotator_id"])
+    st.text(f"Invited so far: {known or 'nobody'}")
+
+
+def _checks_and_queue(task: LabelTask) -> None:
+    st.subheader("Attention checks")
+    st.write("A feeling has no right answer, so a check only says which labels are accepted and which forbidden.")
+    with st.form("checks"):
+        text = st.text_area("One line each: image; accepted, labels; forbidden, labels")
+        if st.form_submit_button("Add the checks"):
+            _try(lambda: task.store.add_checks(lead.read_checks(text)), "Added.")
+    st.text(f"{len(task.store.checks())} checks so far")
+    st.subheader("Queue")
+    with st.form("queue"):
+        images = st.text_area("Images to be served before anything else, one on each line")
+        more = st.number_input("How many more people for each (0: the overlap decides)", 0, 100, 0)
+        if st.form_submit_button("Put in the queue"):
+            _try(lambda: task.store.enqueue(lead.read_names(images), more=int(more) or None), "Queued.")

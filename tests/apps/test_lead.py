@@ -1,0 +1,86 @@
+"""What the lead's pages compute, by hand-worked tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml_annotation import StoreError, UnknownLabel
+from affectml_apps.relabel import lead
+
+LABELS = ("awe", "fear", "joy")
+
+
+def table(*rows):
+    """Rows (image, annotator, labels)."""
+    made = [
+        (f"e{at}", image, who, 1, "labels" if labels else "none", list(labels), float(at), pd.Timestamp(at, unit="s"))
+        for at, (image, who, labels) in enumerate(rows)
+    ]
+    return pd.DataFrame(
+        made, columns=["event_id", "image_id", "annotator_id", "round", "kind", "labels", "seconds", "at"]
+    ).assign(note=None)
+
+
+def test_confusion_by_hand():
+    """Image 1: awe against fear once each way. Image 2: {awe} against {awe, fear} is no confusion. Image 3: twice."""
+    judgements = table(
+        ("1", "a", ["awe"]), ("1", "b", ["fear"]),
+        ("2", "a", ["awe"]), ("2", "b", ["awe", "fear"]),
+        ("3", "a", ["awe"]), ("3", "b", ["fear"]), ("3", "c", ["fear"]),
+    )  # fmt: skip
+    found = lead.label_confusion(judgements, LABELS)
+    assert found.to_dict("records") == [{"label": "awe", "instead": "fear", "pairs": 6, "share": 6 / (2 + 2 + 6)}]
+
+
+def test_confusion_agrees_with_counting_pair_by_pair():
+    rng = np.random.default_rng(0)
+    rows = [
+        (str(image), who, [label for label in LABELS if rng.random() < 0.4]) for image in range(20) for who in "abcd"
+    ]
+    expected = {}
+    for image in range(20):
+        mine = [set(labels) for name, _, labels in rows if name == str(image)]
+        for i, one in enumerate(mine):
+            for j, other in enumerate(mine):
+                for a in LABELS:
+                    for b in LABELS:
+                        if i != j and LABELS.index(a) < LABELS.index(b):
+                            stands = (a in one - other and b in other - one) or (b in one - other and a in other - one)
+                            expected[a, b] = expected.get((a, b), 0) + stands
+    found = lead.label_confusion(table(*rows), LABELS)
+    assert {(r["label"], r["instead"]): r["pairs"] for r in found.to_dict("records")} == expected
+
+
+def test_drift_by_hand():
+    rows = [(str(at), "ann", ["awe"] if at < 4 else ["awe", "joy"]) for at in range(8)] + [("8", "ann", [])]
+    found = lead.drift(table(*rows), LABELS, block=4)
+    assert found["answers"].tolist() == [4, 5]  # the ninth answer is less than half a block
+    assert found["labels_per_answer"].tolist() == [1.0, 8 / 5]
+    assert found["none"].tolist() == [0.0, 0.2]
+    assert found["use:joy"].tolist() == [0.0, 0.8]
+    assert found["seconds"].tolist() == [1.5, 6.0]
+
+
+def test_people_are_numbered_without_names():
+    judgements = table(("1", "zoe", ["awe"]), ("1", "ann", []))
+    assert lead.answers_to(judgements, "1", names=False)["who"].tolist() == ["person 1", "person 2"]
+    assert lead.answers_to(judgements, "1", names=True)["answer"].tolist() == ["awe", "none"]
+
+
+def test_definitions_read_what_they_write():
+    meanings = {"awe": "something vast: larger than you", "joy": "gladness"}
+    assert lead.read_definitions(lead.write_definitions(meanings), LABELS) == meanings
+    with pytest.raises(UnknownLabel, match=r"line 2.*did you mean 'joy'"):
+        lead.read_definitions("awe: vast\njoi: glad", LABELS)
+    with pytest.raises(StoreError, match="line 1"):
+        lead.read_definitions("awe", LABELS)
+
+
+def test_checks_are_read_line_by_line():
+    found = lead.read_checks("000001; awe, joy; fear\n\n000002; ; joy\n")
+    assert found.to_dict("records") == [
+        {"image_id": "000001", "accepted": ["awe", "joy"], "forbidden": ["fear"]},
+        {"image_id": "000002", "accepted": [], "forbidden": ["joy"]},
+    ]
+    with pytest.raises(StoreError, match="line 1"):
+        lead.read_checks("000001 awe")

@@ -1,0 +1,153 @@
+"""The pages without a browser: what they show and do, by Streamlit's own AppTest."""
+
+import random
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from affectml_annotation import Answer
+from affectml_apps.relabel import lead, queries
+from affectml_apps.relabel.preferences import change_preferences, read_preferences
+
+
+def page_of(module, who=None):
+    """One page as a script of its own."""
+    script = f"from affectml_apps.relabel.pages import {module}\n{module}.draw()\n"
+    app = AppTest.from_string(script, default_timeout=30)
+    if who is not None:
+        app.session_state["who"] = who
+    return app
+
+
+def texts(app):
+    kinds = ("markdown", "text", "info", "error", "success", "title", "subheader", "caption")
+    return " ".join(element.value for kind in kinds for element in app.get(kind))
+
+
+@pytest.fixture
+def answered(task):
+    """Three people's answers to thirty images, drawn at random."""
+    chance = random.Random(4)
+    task.store.invite(["ann", "bob", "eve"])
+    for who in ("ann", "bob", "eve"):
+        for claim in task.store.claim(who, 30):
+            labels = tuple(label for label in task.settings.labels if chance.random() < 0.25)
+            kind = "labels" if labels else "none"
+            task.store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
+    return task
+
+
+def test_nobody_sees_an_image_before_giving_a_name_and_agreeing(task):
+    app = page_of("label").run()
+    assert not app.exception
+    assert "A name is no password" in texts(app)
+    app.text_input[0].input("  ann ")
+    app.button[0].click().run()
+    assert "violence" in texts(app)
+    assert queries.person(task.store, "ann").consented is False
+    app.button[0].click().run()
+    assert not app.exception
+    assert queries.person(task.store, "ann").consented
+    assert len(app.get("bidi_component")) == 1
+
+
+@pytest.mark.parametrize("name", ["", "   ", "<b>ann</b>"])
+def test_what_is_no_name_is_refused(task, name):
+    app = page_of("label").run()
+    app.text_input[0].input(name)
+    app.button[0].click().run()
+    assert "1 to 80 characters" in texts(app)
+    assert task.store.annotators().empty
+
+
+def test_where_an_invitation_is_needed_others_stay_out(task):
+    change_preferences(task.store, invited_only=True)
+    app = page_of("label", "stranger").run()
+    assert "Nobody invited" in texts(app)
+    assert task.store.annotators().empty
+
+
+def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
+    app = page_of("people", "ann").run()
+    assert app.button[0].disabled
+    app.checkbox[0].check().run()
+    app.button[0].click().run()
+    assert "You have withdrawn" in texts(app)
+    assert set(answered.store.judgements()["annotator_id"]) == {"bob", "eve"}
+    assert "you have withdrawn" in texts(page_of("label", "ann").run())
+
+
+@pytest.mark.parametrize("module", ["setup", "progress", "agreement", "disagreement", "export"])
+@pytest.mark.parametrize("state", ["task", "answered"])
+def test_every_lead_page_draws_with_and_without_answers(request, module, state):
+    request.getfixturevalue(state)
+    app = page_of(module).run()
+    assert not app.exception
+    assert app.title[0].value
+
+
+def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
+    app = page_of("setup").run()
+    app.number_input[0].set_value(5)
+    next(b for b in app.button if b.label == "Save").click().run()
+    assert task.store.settings.overlap == 5
+    app.text_area[0].input("Trust your first feeling.")
+    app.text_area[1].input("awe: something vast")
+    next(b for b in app.button if b.label == "Save the page").click().run()
+    preferences = read_preferences(task.store)
+    assert preferences.instructions == "Trust your first feeling."
+    assert preferences.definitions == {"awe": "something vast"}
+    app.text_area[1].input("aww: cute")
+    next(b for b in app.button if b.label == "Save the page").click().run()
+    assert "did you mean 'awe'?" in texts(app)
+
+
+def test_blind_first_needs_a_model(task):
+    app = page_of("setup").run()
+    next(b for b in app.checkbox if b.label.startswith("Blind first")).check()
+    next(b for b in app.button if b.label == "Save the page").click().run()
+    assert "--model RUN" in texts(app)
+    assert not read_preferences(task.store).blind_first
+
+
+def test_names_are_hidden_until_asked_for(answered):
+    app = page_of("disagreement").run()
+    shown = app.table[0].value
+    assert not set(shown["who"]) & {"ann", "bob", "eve"}
+    app.checkbox[0].check().run()
+    assert set(app.table[0].value["who"]) <= {"ann", "bob", "eve"}
+
+
+def test_a_decision_is_added_and_no_answer_changes(answered):
+    before = answered.store.judgements()
+    app = page_of("disagreement", "lead").run()
+    app.multiselect[0].select("awe")
+    next(b for b in app.button if b.label == "Add this decision").click().run()
+    assert not app.exception
+    decisions = answered.store.decisions()
+    assert decisions["labels"].tolist() == [["awe"]]
+    assert decisions["decided_by"].tolist() == ["lead"]
+    assert answered.store.judgements().equals(before)
+
+
+def test_a_second_round_reaches_those_who_answered_before(answered):
+    app = page_of("disagreement").run()
+    chosen = app.multiselect[1].options[:2]
+    app.multiselect[1].set_value(chosen)
+    next(b for b in app.button if b.label == "Open a second round").click().run()
+    rounds = answered.store.rounds()
+    number = int(rounds[rounds["purpose"] == "discussion"]["round"].iloc[0])
+    judged = answered.store.judgements()
+    mine = set(judged[judged["annotator_id"] == "ann"]["image_id"]) & set(chosen)
+    further = queries.further_rounds(answered.store, "ann", inline_second=False)
+    assert further == ([(number, "Second round", len(mine))] if mine else [])
+    assert {claim.image_id for claim in answered.store.claim("ann", 9, round_number=number)} == mine
+
+
+def test_exports_hide_names_unless_asked(answered):
+    judgements = answered.store.judgements()
+    for kind in lead.SUFFIXES:
+        hidden, _ = lead.export_bytes(judgements, kind, names=False)
+        named, _ = lead.export_bytes(judgements, kind, names=True)
+        assert b"bob" not in hidden
+        assert b"bob" in named
