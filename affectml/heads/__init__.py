@@ -4,8 +4,11 @@ head = SigmoidHead().fit(X, rates, val=(X_val, rates_val)).tune_thresholds(X_val
 head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_head(folder)
 """
 
+from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._base import Head, HeadConfig
+from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
+from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import load_head
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
@@ -15,10 +18,16 @@ from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 __all__ = [
+    "AutoConfig",
+    "AutoHead",
     "ContrastiveConfig",
     "ContrastiveHead",
+    "EnsembleConfig",
+    "EnsembleHead",
     "Head",
     "HeadConfig",
+    "KernelConfig",
+    "KernelHead",
     "PriorHead",
     "SigmoidConfig",
     "SigmoidHead",

@@ -68,8 +68,18 @@ def precision(features: Tensor) -> torch.dtype:
     return torch.float64 if features.numel() <= _DOUBLE_PRECISION_CELLS else torch.float32
 
 
-def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C]."""
+def solve(
+    features: Tensor,
+    objective: Objective,
+    l2: float,
+    start: NDArray[np.float64],
+    curvature: Tensor | None = None,
+) -> NDArray[np.float64]:
+    """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C].
+
+    curvature: [D], about what the loss curves by along each feature, where features differ much in size (a
+    kernel's do): the search then runs in rescaled weights, ten times shorter for the same answer.
+    """
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
 
@@ -78,15 +88,18 @@ def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.f
     total, labels = whole.total, objective.positive.shape[1]
     whole = whole.to(features.dtype)
     cut = columns * labels
+    scale = torch.ones(columns, 1, dtype=torch.float64)
+    if curvature is not None:
+        scale = (curvature.double() + l2).rsqrt()[:, None]
 
     def value_and_gradient(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weight = torch.from_numpy(parameters[:cut]).reshape(columns, labels)
+        weight = torch.from_numpy(parameters[:cut]).reshape(columns, labels) * scale
         bias = torch.from_numpy(parameters[cut:])
         at_zero = bias.to(features.dtype)
         logits = torch.cat([torch.addmm(at_zero, features, weight.to(features.dtype)), at_zero[None]])
         slope = whole.gradient(logits)
         gradient = torch.empty(cut + labels, dtype=torch.float64)
-        gradient[:cut] = ((features.T @ slope[:rows]).double() / total + l2 * weight).flatten()
+        gradient[:cut] = (((features.T @ slope[:rows]).double() / total + l2 * weight) * scale).flatten()
         gradient[cut:] = slope.sum(dim=0, dtype=torch.float64) / total
         loss = float(whole.loss(logits)) / total + l2 / 2 * float(weight.square().sum())
         return loss, gradient.numpy()
@@ -95,8 +108,10 @@ def solve(features: Tensor, objective: Objective, l2: float, start: NDArray[np.f
     ftol = 1e-9 if features.dtype == torch.float64 else 1e-7
     options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
     # The optimiser's own vectors are short: threads that wait for each other made it four times slower.
+    factors = np.concatenate([scale.expand(columns, labels).flatten().numpy(), np.ones(labels)])
     with threadpool_limits(limits=torch.get_num_threads(), user_api="blas"):
-        return np.asarray(minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x)
+        found = minimize(value_and_gradient, start / factors, jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x * factors)
 
 
 def fit_linear(
@@ -107,6 +122,7 @@ def fit_linear(
     val: tuple[Tensor, Objective] | None,
     correction: Tensor,
     generator: torch.Generator,
+    grid: Sequence[float] = L2_GRID,
 ) -> LinearFit:
     """Fit on standardised features [N, D]; with l2 None, the grid is walked from strong to weak.
 
@@ -115,7 +131,7 @@ def fit_linear(
     fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C] before
     `val` judges them, where `objective` weighs labels and `val` does not.
     """
-    whole = _Path(features, objective)
+    whole = Path(features, objective)
     if l2 is not None:
         whole.step(l2)
         return whole.result(l2, None if val is None else whole.loss(*val, correction))
@@ -127,11 +143,11 @@ def fit_linear(
         for kept, left_out in folds(objective.positive, FOLDS, generator):
             if not objective.rows(kept).total > 0:
                 continue  # every row kept weighs nothing
-            paths.append(_Path(features[kept], objective.rows(kept)))
+            paths.append(Path(features[kept], objective.rows(kept)))
             held_out.append((features[left_out], objective.rows(left_out)))
-    best, best_loss, worse = L2_GRID[0], np.inf, 0
+    best, best_loss, worse = grid[0], np.inf, 0
     best_state = whole.parameters
-    for candidate in L2_GRID:
+    for candidate in grid:
         loss = 0.0
         for path, (x, y) in zip(paths, held_out, strict=True):
             path.step(candidate)
@@ -149,27 +165,28 @@ def fit_linear(
     return whole.result(best, best_loss)
 
 
-class _Path:
+class Path:
     """One set of rows walked along the L2 grid, each step starting where the last one ended."""
 
-    def __init__(self, features: Tensor, objective: Objective) -> None:
-        self.features, self.objective = features, objective
+    def __init__(self, features: Tensor, objective: Objective, curvature: Tensor | None = None) -> None:
+        self.features, self.objective, self.curvature = features, objective, curvature
         self.labels = objective.positive.shape[1]
         start = objective.with_pseudo_row().intercept()
         self.parameters = np.concatenate([np.zeros(features.shape[1] * self.labels), start.double().numpy()])
 
     def step(self, l2: float) -> None:
-        self.parameters = solve(self.features, self.objective, l2, self.parameters)
+        self.parameters = solve(self.features, self.objective, l2, self.parameters, self.curvature)
 
     def split(self) -> tuple[Tensor, Tensor]:
         parameters = torch.from_numpy(self.parameters)
         return parameters[: -self.labels].reshape(-1, self.labels), parameters[-self.labels :]
 
     def loss(self, features: Tensor, objective: Objective, correction: Tensor) -> float:
+        return float(objective.loss(self.logits(features) - correction)) / max(objective.total, 1e-300)
+
+    def logits(self, features: Tensor) -> Tensor:
         weight, bias = self.split()
-        weight, bias = weight.to(features.dtype), (bias - correction).to(features.dtype)
-        logits = torch.addmm(bias, features, weight).double()
-        return float(objective.loss(logits)) / max(objective.total, 1e-300)
+        return torch.addmm(bias.to(features.dtype), features, weight.to(features.dtype)).double()
 
     def result(self, l2: float, held_out_loss: float | None) -> LinearFit:
         weight, bias = self.split()

@@ -3,17 +3,28 @@
 from pathlib import Path
 
 from affectml.errors import AffectmlError, BadRun, did_you_mean
+from affectml.heads._auto import AutoHead
 from affectml.heads._base import Head
+from affectml.heads._blend import EnsembleHead
 from affectml.heads._contrastive import ContrastiveHead
+from affectml.heads._kernel import KernelHead
 from affectml.heads._prior import PriorHead
 from affectml.heads._saving import read_head
 from affectml.heads._sigmoid import SigmoidHead
 from affectml.heads._softmax import SoftmaxHead
 from affectml.heads._zero_shot import ZeroShotHead
 
-HEADS: dict[str, type[Head]] = {
-    head.name: head for head in (PriorHead, SoftmaxHead, SigmoidHead, ContrastiveHead, ZeroShotHead)
-}
+_CLASSES: tuple[type[Head], ...] = (
+    PriorHead,
+    SoftmaxHead,
+    SigmoidHead,
+    KernelHead,
+    EnsembleHead,
+    AutoHead,
+    ContrastiveHead,
+    ZeroShotHead,
+)
+HEADS: dict[str, type[Head]] = {head.name: head for head in _CLASSES}
 
 
 def load_head(folder: Path | str) -> Head:

@@ -1,0 +1,331 @@
+"""AutoHead: compares heads and their regularisation on rows kept out, then blends what earned a place."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput
+from affectml.heads._base import Head
+from affectml.heads._blend import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead, fit_pool
+from affectml.heads._inputs import ArrayLike, Pair, as_features
+from affectml.heads._kernel import KernelConfig, KernelHead, KernelSpace
+from affectml.heads._kernel_map import KernelName
+from affectml.heads._kinds import Kind, logits_of, masses, refuse_distributions, shares_of, weights_of
+from affectml.heads._linear import L2_GRID, Standardiser, folds, precision
+from affectml.heads._objective import Objective
+from affectml.heads._prior import PriorHead
+from affectml.heads._search import Budget, Split, mean_loss, splits_of, walk
+from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
+from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
+
+FAMILIES = ("linear", "exponential", "rbf", "hidden")
+FOLDS = 5
+ONE_FOLD_ROWS = 20_000  # beyond, one fifth of the rows is judge enough
+HIDDEN: dict[str, Any] = {"hidden": 128, "weight_decay": 0.1}
+HIDDEN_COUNT = 3
+_LEAST_WEIGHT = 0.02  # a member that weighs less is not worth keeping
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoConfig(BlendConfig):
+    """kind: "distribution" or "rates". seed: of everything random, unless `fit` is given a generator.
+
+    budget: how many fits the comparison may make, in all folds together; the families are tried in the order
+    given, so a small budget means fewer of them. Never seconds: the same seed gives the same head.
+    """
+
+    seed: int = 0
+    budget: int = 250
+    families: tuple[str, ...] = FAMILIES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "families", tuple(self.families))  # JSON has lists
+        for family in self.families:
+            if family not in FAMILIES:
+                raise BadInput(f"AutoConfig: no family {family!r} (families: {', '.join(FAMILIES)})")
+        if not self.families:
+            raise BadInput(f"AutoConfig: families is empty; name at least one of {', '.join(FAMILIES)}")
+        if self.budget < FOLDS:
+            raise BadInput(f"AutoConfig: budget must be at least {FOLDS} fits, got {self.budget!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A head worth blending: how to fit it on all rows, its logits on the rows kept out, and in words."""
+
+    family: str
+    words: str
+    fit: Callable[[], Head]
+    logits: tuple[Tensor, ...]
+    loss: float
+
+
+class AutoHead(CompositeHead):
+    """The blend of heads that predicts rows kept out best, or the single head where no blend is better.
+
+    Candidates: linear heads along the L2 grid, kernel heads (exponential and RBF, each with its gamma and L2),
+    three hidden layers, and the label shares, which draw a blend towards themselves. They are compared on
+    `val`, else by 5-fold cross-validation (beyond 20,000 rows on one fifth), and pooled with weights fitted on
+    those same held-out predictions. A pool stands only if it also wins when its weights come from other folds
+    than it is judged on. Then what is kept is fitted on all rows. `report_["why"]` says it in words.
+    """
+
+    name: ClassVar[str] = "auto"
+    config_class = AutoConfig
+    config: AutoConfig
+
+    def __init__(
+        self,
+        config: AutoConfig | None = None,
+        *,
+        kind: Kind | None = None,
+        seed: int | None = None,
+        budget: int | None = None,
+    ) -> None:
+        given = {"kind": kind, "seed": seed, "budget": budget}
+        values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        if config is not None and values:
+            raise BadInput(f"AutoHead: give a config or {', '.join(values)}, not both")
+        super().__init__(config if config is not None else AutoConfig(**values))
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Compare, choose, fit on X [N, D] and targets [N, C]; nothing but these (and `val`) is looked at.
+
+        weights: [N], or [N, C] for rates. Raises BadInput for targets of the other kind.
+        """
+        kind = self.config.kind
+        features = as_features(X)
+        shares = shares_of(kind, targets, len(features), None, "targets")
+        if kind == "rates":
+            refuse_distributions(shares, "targets")
+        mass = weights_of(kind, weights, shares.shape)
+        held = None
+        if val is not None:
+            held_features = as_features(val[0], features.shape[1], "val X")
+            held_shares = shares_of(kind, val[1], len(held_features), shares.shape[1], "val targets")
+            held = (held_features, held_shares)
+        elif len(features) < 2 * FOLDS:
+            raise BadInput(f"X: {len(features)} rows are too few to choose on; give val, or take one head")
+        generator = generator if generator is not None else torch.Generator().manual_seed(self.config.seed)
+        search = _Comparison(self.config, features, shares, mass, held, generator)
+        candidates = search.run()
+        kept, pool, why = _choose(candidates, search.judges(), search.prior)
+        members = [c.fit() for c in kept]
+        self._forget()
+        self.members_ = tuple(members)
+        self._state = {"weights": pool}
+        self.report_ = {
+            "rows": len(features),
+            "prevalence": shares.mean(dim=0).tolist(),
+            "fits": search.budget.used,
+            "held_out_loss": {c.words: c.loss for c in candidates},
+            "weights": pool.tolist(),
+            "why": [*search.notes, *why],
+            "members": self._described(),
+        }
+        return self
+
+
+class _Comparison:
+    """One set of rows, the folds they are judged in, and every family's best candidate on them."""
+
+    def __init__(
+        self,
+        config: AutoConfig,
+        features: Tensor,
+        shares: Tensor,
+        mass: Tensor,
+        held: tuple[Tensor, Tensor] | None,
+        generator: torch.Generator,
+    ) -> None:
+        self.config, self.kind = config, config.kind
+        self.features, self.shares, self.mass, self.held = features, shares, mass, held
+        self.generator = generator
+        self.objective = masses(self.kind, shares, mass)
+        self.budget = Budget(config.budget)
+        self.notes: list[str] = []
+        self.parts: list[tuple[Tensor, Tensor]] = []
+        if held is None:
+            dealt = folds(self.objective.positive, FOLDS, generator)
+            dealt = [(kept, out) for kept, out in dealt if self._weighs(kept) and self._weighs(out)]
+            self.parts = list(dealt[:1] if len(features) > ONE_FOLD_ROWS else dealt)
+            if not self.parts:
+                raise BadInput("weights: too few rows weigh anything to keep some out; give val, or take one head")
+        self.standard = Standardiser.of(features)
+        self.prior = self._prior()
+
+    def _weighs(self, rows: Tensor) -> bool:
+        return self.objective.rows(rows).total > 0
+
+    def judges(self) -> list[Objective]:
+        """What the rows kept out are judged by, one per split."""
+        if self.held is not None:
+            return [masses(self.kind, self.held[1])]
+        return [self.objective.rows(out) for _, out in self.parts]
+
+    def run(self) -> list[Candidate]:
+        """Every family in turn, as far as the budget goes."""
+        finders: dict[str, Callable[[], Candidate | None]] = {
+            "linear": self._linear,
+            "exponential": lambda: self._kernel("exponential"),
+            "rbf": lambda: self._kernel("rbf"),
+            "hidden": self._hidden,
+        }
+        found = []
+        for family in self.config.families:
+            candidate = finders[family]()
+            if candidate is None:
+                self.notes.append(f"{family} was not tried: the budget of {self.config.budget} fits was spent")
+            else:
+                found.append(candidate)
+        if not found:
+            raise BadInput(f"AutoConfig: a budget of {self.config.budget} fits is too small to try a single head")
+        return found
+
+    def _prior(self) -> Candidate:
+        """The label shares of the rows fitted on: no fit to speak of, so none is counted."""
+        logits = [self._predict(self._fit(PriorHead(), kept), out) for kept, out in self._rows()]
+        loss = mean_loss(self.judges(), logits)
+        everyone = torch.arange(len(self.features))
+        return Candidate("prior", "the label shares", lambda: self._fit(PriorHead(), everyone), tuple(logits), loss)
+
+    def _rows(self) -> list[tuple[Tensor, Tensor | None]]:
+        """(rows fitted on, rows judged; None for val) of each split."""
+        everyone = torch.arange(len(self.features))
+        return [(everyone, None)] if self.held is not None else [(kept, out) for kept, out in self.parts]
+
+    def _fit(self, head: Head, rows: Tensor, *, own: torch.Generator | None = None, val: bool = False) -> Head:
+        pair = self.held if val else None
+        weights = self.mass[rows]
+        flat = weights[:, 0] if weights.shape[1] == 1 else weights
+        return head.fit(self.features[rows], self.shares[rows], val=pair, weights=flat, generator=own)
+
+    def _predict(self, head: Head, out: Tensor | None) -> Tensor:
+        X = self.features[out] if out is not None else self.held[0]  # type: ignore[index]
+        return logits_of(self.kind, head.scores(X))
+
+    def _linear(self) -> Candidate | None:
+        dtype = precision(self.features)
+        table = self.standard.apply(self.features, dtype)
+        if self.held is not None:
+            splits = [Split(table, self.objective, self.standard.apply(self.held[0], dtype), self.judges()[0])]
+        else:
+            splits = splits_of(table, self.objective, self.parts)
+        walked = walk(splits, L2_GRID, self.budget)
+        if walked is None:
+            return None
+        head: Callable[[], Head]
+        if self.kind == "distribution":
+            head = lambda: SoftmaxHead(SoftmaxConfig(l2=walked.l2))  # noqa: E731
+        else:
+            head = lambda: SigmoidHead(SigmoidConfig(l2=walked.l2))  # noqa: E731
+        everyone = torch.arange(len(self.features))
+        words = f"linear (l2 {walked.l2:g})"
+        return Candidate("linear", words, lambda: self._fit(head(), everyone), walked.logits, walked.loss)
+
+    def _kernel(self, kernel: KernelName) -> Candidate | None:
+        space = KernelSpace(
+            KernelConfig(kind=self.kind, kernel=kernel),
+            self.standard.apply(self.features, torch.float32),
+            self.generator,
+        )
+        pair = None
+        if self.held is not None:
+            pair = (self.standard.apply(self.held[0], torch.float32), self.judges()[0])
+        gamma, walked = space.choose(kernel, self.objective, pair, self.budget, self.parts or None)
+        if len(walked.logits) < max(1, len(self.parts)):
+            return None
+        config = KernelConfig(kind=self.kind, kernel=kernel, gamma=gamma, l2=walked.l2)
+        everyone = torch.arange(len(self.features))
+        seed = int(torch.randint(2**31, (), generator=self.generator))
+
+        def fit() -> Head:
+            return self._fit(KernelHead(config), everyone, own=torch.Generator().manual_seed(seed))
+
+        words = f"{kernel} kernel (gamma {gamma:g}, l2 {walked.l2:g})"
+        return Candidate(kernel, words, fit, walked.logits, walked.loss)
+
+    def _hidden(self) -> Candidate | None:
+        name = "softmax" if self.kind == "distribution" else "sigmoid"
+        config = EnsembleConfig(kind=self.kind, head=name, count=HIDDEN_COUNT, options=HIDDEN)
+        if not self.budget.take(HIDDEN_COUNT * (len(self.parts) or 1)):
+            return None
+        fitted, logits = [], []
+        for kept, out in self._rows():
+            own = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=self.generator)))
+            # early stopping keeps a fifth of the rows fitted on, never the rows judged
+            fitted.append(self._fit(EnsembleHead(config), kept, own=own))
+            logits.append(self._predict(fitted[-1], out))
+        everyone = torch.arange(len(self.features))
+        seed = int(torch.randint(2**31, (), generator=self.generator))
+
+        def fit() -> Head:
+            if self.held is not None:
+                return fitted[0]
+            return self._fit(EnsembleHead(config), everyone, own=torch.Generator().manual_seed(seed))
+
+        words = f"{HIDDEN_COUNT} hidden layers of {HIDDEN['hidden']}"
+        return Candidate("hidden", words, fit, tuple(logits), mean_loss(self.judges(), logits))
+
+
+def _choose(
+    candidates: Sequence[Candidate], judges: Sequence[Objective], prior: Candidate
+) -> tuple[list[Candidate], Tensor, list[str]]:
+    """The members to keep, their weights, and why, in words."""
+    best = min(candidates, key=lambda c: c.loss)
+    lines = [f"{c.words}: held-out loss {c.loss:.4f}" for c in [*candidates, prior]]
+    everyone = [*candidates, prior]
+    crossed = _cross_fitted(everyone, judges)
+    weights, _ = fit_pool([torch.cat(c.logits) for c in everyone], _whole(judges))
+    if crossed >= best.loss:
+        lines.append(f"kept {best.words} alone: no blend of them did better ({crossed:.4f})")
+        return [best], torch.ones(1, dtype=torch.float64), lines
+    kept, pool = everyone, weights
+    while (pool < _LEAST_WEIGHT).any():
+        kept = [c for c, weight in zip(kept, pool.tolist(), strict=True) if weight >= _LEAST_WEIGHT]
+        pool, _ = fit_pool([torch.cat(c.logits) for c in kept], _whole(judges))
+    parts = ", ".join(f"{float(w):.2f} x {c.words}" for w, c in zip(pool, kept, strict=True))
+    lines.append(f"kept the blend {parts}: held-out loss {crossed:.4f} with weights from other folds")
+    return kept, pool, lines
+
+
+def _whole(judges: Sequence[Objective]) -> Objective:
+    negative = None if judges[0].negative is None else torch.cat([j.negative for j in judges if j.negative is not None])
+    return Objective(torch.cat([j.positive for j in judges]), negative)
+
+
+def _cross_fitted(candidates: Sequence[Candidate], judges: Sequence[Objective]) -> float:
+    """The pool's mean held-out loss when its weights come from the other splits.
+
+    With one split its rows are dealt into five.
+    """
+    logits = [[c.logits[k] for c in candidates] for k in range(len(judges))]
+    judges = list(judges)
+    if len(judges) == 1:
+        whole, [tables] = judges[0], logits
+        dealt = [torch.arange(k, len(whole.positive), FOLDS) for k in range(FOLDS)]
+        dealt = [rows for rows in dealt if len(rows) and whole.rows(rows).total > 0]
+        if len(dealt) < 2:
+            return float("inf")
+        judges = [whole.rows(rows) for rows in dealt]
+        logits = [[z[rows] for z in tables] for rows in dealt]
+    losses = []
+    for k in range(len(judges)):
+        others = [j for j in range(len(judges)) if j != k]
+        tables = [torch.cat([logits[j][m] for j in others]) for m in range(len(candidates))]
+        weights, _ = fit_pool(tables, _whole([judges[j] for j in others]))
+        mixed = sum((w * z for w, z in zip(weights, logits[k], strict=True)), torch.zeros(()))
+        losses.append(mean_loss([judges[k]], [mixed]))
+    return sum(losses) / len(losses)

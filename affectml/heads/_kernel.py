@@ -1,0 +1,269 @@
+"""Kernel head: softmax, logistic or ridge regression in the feature space of a kernel."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput, did_you_mean
+from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._inputs import ArrayLike, Pair, as_features
+from affectml.heads._kernel_map import KERNELS, KernelMap, KernelName, squared_distances
+from affectml.heads._kinds import (
+    Kind,
+    check_kind,
+    logits_of,
+    masses,
+    probabilities,
+    refuse_distributions,
+    shares_of,
+    weights_of,
+)
+from affectml.heads._linear import Path, Standardiser, folds
+from affectml.heads._objective import Objective
+from affectml.heads._ridge import RidgePath
+from affectml.heads._search import Budget, Split, Walked, climb, splits_of, walk
+
+GAMMAS: dict[KernelName, tuple[float, ...]] = {
+    "rbf": (0.05, 0.1, 0.2, 0.4, 0.8, 1.6),
+    "exponential": (0.25, 0.5, 1.0, 2.0),
+}
+_START: dict[KernelName, float] = {"rbf": 0.4, "exponential": 1.0}
+KERNEL_L2 = (3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
+SEARCH_FOLDS = 2  # of the five, on which gamma is chosen
+_CHUNK = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelConfig(HeadConfig):
+    """What a kernel head depends on.
+
+    kind: "distribution" (softmax) or "rates" (sigmoid). kernel, gamma: see kernel_of; gamma None is chosen on
+    rows kept out, as is l2. loss: "log", or "ridge" for squared error, which solves in closed form and is then
+    clipped to probabilities. exact_rows: up to so many rows each is a landmark; beyond, `landmarks` rows drawn
+    at random are (Nystroem). budget: fits that the search may make.
+    """
+
+    kind: Kind = "distribution"
+    kernel: KernelName = "exponential"
+    gamma: float | None = None
+    l2: float | None = None
+    loss: Literal["log", "ridge"] = "log"
+    exact_rows: int = 10_000
+    landmarks: int = 2_000
+    budget: int = 100
+
+    def __post_init__(self) -> None:
+        check_kind(self.kind, "KernelConfig")
+        if self.kernel not in KERNELS:
+            near = did_you_mean(str(self.kernel), KERNELS)
+            raise BadInput(f"KernelConfig: no kernel {self.kernel!r}{near} (kernels: {', '.join(KERNELS)})")
+        if self.loss not in ("log", "ridge"):
+            raise BadInput(f"KernelConfig: no loss {self.loss!r} (losses: log, ridge)")
+        if not (self.gamma is None or self.gamma > 0):
+            raise BadInput(f"KernelConfig: gamma must be above 0, or None to choose it, got {self.gamma!r}")
+        if not (self.l2 is None or self.l2 > 0):
+            raise BadInput(f"KernelConfig: l2 must be above 0, or None to choose it, got {self.l2!r}")
+        for option in ("exact_rows", "landmarks", "budget"):
+            if getattr(self, option) < 1:
+                raise BadInput(f"KernelConfig: {option} must be at least 1, got {getattr(self, option)!r}")
+
+
+class KernelHead(Head):
+    """A kernel machine: every training row (or a sample of them) is a landmark that its likes are judged by.
+
+    Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";
+    weights [N] or [N, C]). A saved head holds the standardised landmarks, M x D float32, and a coefficient per
+    landmark and label.
+    """
+
+    name = "kernel"
+    config_class = KernelConfig
+    config: KernelConfig
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Fit afresh; gamma and L2, unless given, are chosen on `val`, else by 5-fold cross-validation.
+
+        gamma is chosen on two of the folds, L2 on all five, then all rows are fitted. Memory: 8 M^2 bytes twice
+        for M landmarks (10,000: 1.6 GB).
+        """
+        c = self.config
+        features = as_features(X)
+        shares = shares_of(c.kind, targets, len(features), None, "targets")
+        if c.kind == "rates":
+            refuse_distributions(shares, "targets")
+        mass = weights_of(c.kind, weights, shares.shape)
+        held = None
+        if val is not None:
+            held_features = as_features(val[0], features.shape[1], "val X")
+            held_shares = shares_of(c.kind, val[1], len(held_features), shares.shape[1], "val targets")
+            held = (held_features, masses(c.kind, held_shares))
+        elif len(features) < 2 and (c.gamma is None or c.l2 is None):
+            raise BadInput("X: one row is too few to keep any out for choices; give val, or both gamma and l2")
+        self._forget()
+        standard = Standardiser.of(features)
+        space = KernelSpace(c, standard.apply(features, torch.float32), seeded(generator))
+        objective = masses(c.kind, shares, mass)
+        budget = Budget(c.budget)
+        pair = None if held is None else (standard.apply(held[0], torch.float32), held[1])
+        gamma, walked = space.choose(c.kernel, objective, pair, budget)
+        self._finish(space, standard, objective, gamma, walked.l2)
+        self.report_ = {
+            "rows": len(features),
+            "prevalence": shares.mean(dim=0).tolist(),
+            "landmarks": len(space.landmarks),
+            "gamma": gamma,
+            "l2": walked.l2,
+            "held_out_loss": walked.loss if walked.tried else None,
+            "fits": budget.used + 1,
+        }
+        return self
+
+    def _finish(
+        self, space: "KernelSpace", standard: Standardiser, objective: Objective, gamma: float, l2: float
+    ) -> None:
+        kernel_map = space.map(self.config.kernel, gamma)
+        path = space.path(space.table(kernel_map), objective)
+        path.step(l2)
+        weight, bias = path.split()
+        if self.config.kind == "distribution" and self.config.loss == "log":
+            weight, bias = weight - weight.mean(dim=1, keepdim=True), bias - bias.mean()
+        self._state = {
+            "landmarks": space.landmarks,
+            "coefficients": kernel_map.coefficients(weight),
+            "bias": bias.clone(),
+            "gamma": torch.tensor(gamma, dtype=torch.float64),
+            "mean": standard.mean,
+            "deviation": standard.deviation,
+        }
+
+    def scores(self, X: ArrayLike) -> Tensor:
+        """The predicted distribution or rates, [N, C] float64."""
+        return probabilities(self.config.kind, self._logits(X))
+
+    def predict_distribution(self, X: ArrayLike) -> Tensor:
+        """The predicted distribution, [N, C]; raises BadInput for a head of rates."""
+        return self.scores(X) if self.config.kind == "distribution" else super().predict_distribution(X)
+
+    def predict_rates(self, X: ArrayLike) -> Tensor:
+        """The predicted rates, [N, C]; raises BadInput for a head of distributions."""
+        return self.scores(X) if self.config.kind == "rates" else super().predict_rates(X)
+
+    def _logits(self, X: ArrayLike) -> Tensor:
+        state = self._fitted()
+        features = as_features(X, len(state["mean"]))
+        standard = Standardiser(state["mean"], state["deviation"])
+        nothing = torch.empty(0)  # kernel values need no more than the landmarks
+        kernel_map = KernelMap(self.config.kernel, float(state["gamma"]), state["landmarks"], nothing, nothing)
+        out = []
+        for part in torch.split(standard.apply(features, torch.float64), _CHUNK):
+            raw = kernel_map.values(part) @ state["coefficients"] + state["bias"]
+            out.append(self._read(raw))
+        return torch.cat(out)
+
+    def _read(self, raw: Tensor) -> Tensor:
+        return raw if self.config.loss == "log" else logits_of(self.config.kind, clipped(self.config.kind, raw))
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return ("landmarks", "coefficients", "bias", "gamma", "mean", "deviation")
+
+
+def clipped(kind: Kind, raw: Tensor) -> Tensor:
+    """What a least-squares fit says, as probabilities: at least 0.005, and summing to one for a distribution."""
+    inside = raw.clamp(0.005, 1 if kind == "distribution" else 0.995)
+    return inside / inside.sum(dim=1, keepdim=True) if kind == "distribution" else inside
+
+
+class KernelSpace:
+    """One set of training rows, standardised, with its landmarks and the distances that every kernel needs."""
+
+    def __init__(self, config: KernelConfig, rows: Tensor, generator: torch.Generator) -> None:
+        self.config, self.rows, self.generator = config, rows, generator
+        self.exact = len(rows) <= config.exact_rows
+        if self.exact:
+            self.landmarks = rows
+        else:
+            count = min(config.landmarks, len(rows))
+            self.landmarks = rows[torch.randperm(len(rows), generator=generator)[:count].sort().values]
+        self._squared: Tensor | None = None
+
+    def map(self, kernel: KernelName, gamma: float) -> KernelMap:
+        """The kernel's feature map on these landmarks."""
+        if self._squared is None:
+            self._squared = squared_distances(self.landmarks, self.landmarks)
+            self._squared.fill_diagonal_(0)  # rounding would leave roots of 1e-7
+        return KernelMap.of(kernel, gamma, self.landmarks, self._squared)
+
+    def table(self, kernel_map: KernelMap) -> Tensor:
+        """phi of the training rows, float32."""
+        return kernel_map.table.float() if self.exact else kernel_map.features(self.rows)
+
+    def path(self, features: Tensor, objective: Objective) -> Path:
+        """A walk along L2 for the loss asked for."""
+        if self.config.loss == "ridge":
+            return RidgePath(features, objective, self.config.kind)
+        # the loss curves by p (1 - p) of the features' mean square, and .15 is a middling p (1 - p)
+        return Path(features, objective, 0.15 * features.square().mean(dim=0, dtype=torch.float64))
+
+    def choose(
+        self,
+        kernel: KernelName,
+        objective: Objective,
+        val: tuple[Tensor, Objective] | None,
+        budget: Budget,
+        parts: Sequence[tuple[Tensor, Tensor]] | None = None,
+    ) -> tuple[float, Walked]:
+        """gamma and the walk along L2 that did best on rows kept out; `parts` are folds already dealt.
+
+        Where the budget ends first, the first gamma and the strongest L2 stand.
+        """
+        c = self.config
+        grid: tuple[float, ...] = KERNEL_L2 if c.l2 is None else (c.l2,)
+        if c.gamma is not None and c.l2 is not None and parts is None:
+            return c.gamma, Walked(c.l2, float("nan"), ())
+        if val is None and parts is None:
+            parts = folds(objective.positive, 5, self.generator)
+
+        def splits(gamma: float, count: int | None = None) -> list[Split]:
+            kernel_map = self.map(kernel, gamma)
+            table = self.table(kernel_map)
+            if val is not None:
+                return [Split(table, objective, kernel_map.features(val[0]), val[1])]
+            assert parts is not None
+            return splits_of(table, objective, parts[:count])
+
+        gammas: tuple[float, ...] = GAMMAS[kernel] if c.gamma is None else (c.gamma,)
+        start = gammas.index(_START[kernel]) if c.gamma is None else 0
+        found: dict[float, Walked] = {}
+
+        def measure(gamma: float) -> float | None:
+            walked = walk(splits(gamma, SEARCH_FOLDS), grid, budget, self.path)
+            if walked is None:
+                return None
+            found[gamma] = walked
+            return walked.loss
+
+        best: float | None = gammas[0]
+        if len(gammas) > 1:
+            best, _ = climb(gammas, start, measure)
+        if best is None:
+            return gammas[start], Walked(grid[0], float("nan"), ())
+        if val is not None and best in found:
+            return best, found[best]
+        # the other folds have their say on L2: around the value that two of them liked best
+        around = grid
+        if best in found:
+            at = grid.index(found[best].l2)
+            around = grid[max(0, at - 1) : at + 2]
+        walked = walk(splits(best), around, budget, self.path)
+        return best, walked if walked is not None else found.get(best, Walked(grid[0], float("nan"), ()))
