@@ -1,0 +1,223 @@
+"""The ablation over kinds of prompt (Bustos et al. 2023): what a contrastive head gains from which texts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.data import Dataset, Targets
+from affectml.data.splits import split_dataset
+from affectml.errors import BadInput
+from affectml.evaluation import fit_prior, read_truth
+from affectml.evaluation.evaluate import answers_of
+from affectml.evaluation.scoring import Score, row_scores
+from affectml.prompts import CAPTION, Prompts
+from affectml.report.tables import Table, arrow, cell, order
+from affectml.training import (
+    TrainConfig,
+    choose_target,
+    ensure_embeddings,
+    fit_systems,
+    make_head,
+    set_threads,
+    with_embeddings,
+)
+
+Say = Callable[[str], None]
+MULTILABEL = ("rates", "sets")
+SEEDS = 5
+# What the table has room for; the JSON has every measure.
+SHOWN = (
+    "top_1_accuracy",
+    "set_f1",
+    "label_ranking_average_precision",
+    "rate_cross_entropy",
+    "cross_entropy",
+    "kl_divergence",
+)
+
+
+@dataclass(frozen=True)
+class AblateConfig:
+    """What `affectml ablate prompts` was asked for.
+
+    mixes: kinds of prompt joined by "+"; None is every mix that the data set and its taxonomy allow. seeds: how many;
+    each moves the split (unless the data set has its own), the initial weights and the batches. templates: see
+    Prompts.
+    """
+
+    dataset: str
+    mixes: tuple[str, ...] | None = None
+    seeds: int = SEEDS
+    target: str | None = None
+    encoder: str | None = None
+    templates: tuple[str, ...] = ()
+    hidden: int = 0
+    tau: float = 1 / 3
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class AblateRow:
+    """A head and a mix of prompts: {measure: value of each seed}."""
+
+    head: str
+    prompts: str
+    values: dict[str, list[float]]
+
+    def score(self, measure: str) -> Score | None:
+        """Mean over seeds with its 95 % interval by Student's t; None where the measure is not defined."""
+        values = np.array(self.values.get(measure, []), dtype=np.float64)
+        if not len(values) or np.isnan(values).any():
+            return None
+        return t_interval(values)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """All rows on the same splits, seed by seed."""
+
+    config: AblateConfig
+    dataset: str
+    rows: tuple[AblateRow, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: means, intervals, and each seed's value."""
+        return {
+            "dataset": self.dataset,
+            "seeds": self.config.seeds,
+            "notes": list(self.notes),
+            "rows": [
+                {
+                    "head": row.head,
+                    "prompts": row.prompts,
+                    "scores": {measure: row.score(measure) for measure in row.values},
+                    "values": row.values,
+                }
+                for row in self.rows
+            ],
+        }
+
+    def table(self) -> Table:
+        """Heads and mixes down, measures across."""
+        found = order({str(i): row.values for i, row in enumerate(self.rows)})
+        measures = [measure for measure in SHOWN if measure in found]
+        rows = tuple((f"{row.head}, {row.prompts}", *(cell(row.score(m)) for m in measures)) for row in self.rows)
+        note = f"mean over {self.config.seeds} seeds ± half the width of its 95 % interval (Student's t)"
+        return Table(
+            f"Kinds of prompt on {self.dataset}",
+            ("head, prompts", *map(arrow, measures)),
+            rows,
+            "\n  ".join([note, *self.notes]),
+        )
+
+
+def t_interval(values: NDArray[np.float64]) -> Score:
+    """Mean and 95 % interval of independent values; [low, high] is the value itself where all are equal.
+
+    >>> t_interval(np.array([1.0, 2.0, 3.0]))["low"].round(3)
+    np.float64(-0.484)
+    """
+    from scipy.stats import t
+
+    mean = float(values.mean())
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return {"value": mean, "low": mean - half, "high": mean + half}
+
+
+def ablate_prompts(config: AblateConfig, *, say: Say = lambda line: None) -> Ablation:
+    """Train the contrastive head on each mix of prompts with each seed, beside zero-shot asked with the same prompts.
+
+    Raises BadInput for fewer than two seeds and for a mix that the data set or its taxonomy cannot give.
+    """
+    if config.seeds < 2:
+        raise BadInput(f"seeds: expected at least 2, since an interval over seeds needs a spread; got {config.seeds}")
+    threads = set_threads(config.threads)
+    dataset = Dataset.open(config.dataset)
+    targets = _target(dataset, config.target)
+    store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
+    targets = with_embeddings(dataset, targets, store, say)
+    mixes, notes = _mixes(config, dataset, targets)
+    if "split" in dataset.images.columns and dataset.images["split"].notna().any():
+        notes.append("the data set's own split: seeds move the head only, and zero-shot not at all")
+    values: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for seed in range(config.seeds):
+        split = split_dataset(dataset, targets, seed)
+        beta = fit_prior(targets.take(split.ids("train")))
+        parts = {
+            part: read_truth(dataset, targets, split.ids(part), beta=beta, tau=config.tau) for part in ("val", "test")
+        }
+        X = store.rows(split.ids("test"))
+        for mix in mixes:
+            say(f"seed {seed}: {mix}")
+            prompts = Prompts.parse(mix, config.templates)
+            settings = TrainConfig(
+                dataset=config.dataset,
+                multilabel=targets.kind in MULTILABEL,
+                head="contrastive",
+                hidden=config.hidden,
+                prompts=mix,
+                templates=config.templates,
+            )
+            head = make_head(settings, targets, store)
+            systems = fit_systems(head, store, dataset, targets, split, parts["val"], seed, prompts)
+            found = {"contrastive": systems.model, "zero_shot": systems.zero_shot}
+            for name, system in found.items():
+                if system is None or (name == "zero_shot" and "captions" in prompts.kinds):
+                    continue
+                rows = row_scores(answers_of(system, X, targets.kind), parts["test"])
+                kept = values.setdefault((name, mix), {})
+                for measure, each in rows.items():
+                    kept.setdefault(measure, []).append(float(each.double().nanmean()))
+    made = [AblateRow(head, mix, scores) for (head, mix), scores in values.items()]
+    made.sort(key=lambda row: row.head != "zero_shot")
+    return Ablation(config, dataset.name, tuple(made), tuple(notes))
+
+
+def _target(dataset: Dataset, name: str | None) -> Targets:
+    """The target named, else the one that `affectml train` would take without or with --multilabel."""
+    kinds = {entry.kind for entry in dataset.meta.targets.values()}
+    if name is not None and name in dataset.meta.targets:
+        return dataset.target(name)
+    return choose_target(dataset, multilabel=not kinds & {"single", "distribution"}, name=name)
+
+
+def _mixes(config: AblateConfig, dataset: Dataset, targets: Targets) -> tuple[list[str], list[str]]:
+    """The mixes to train on, and why some that the paper has are not among them."""
+    if config.mixes is not None:
+        for mix in config.mixes:
+            Prompts.parse(mix, config.templates).learned(targets.taxonomy)
+        return list(config.mixes), []
+    mixes, notes = ["sentiment"], []
+    bare = [label for label in targets.taxonomy.labels if not targets.taxonomy.synonyms.get(label)]
+    if len(bare) < len(targets.taxonomy):
+        mixes += [*([] if bare else ["synonyms"]), "sentiment+synonyms"]
+    if bare:
+        notes.append(f"no synonyms of {', '.join(bare)} in taxonomy {targets.taxonomy.name}")
+    if CAPTION in dataset.images.columns and dataset.images[CAPTION].notna().any():
+        mixes += ["captions", *(f"{mix}+captions" for mix in list(mixes))]
+    else:
+        notes.append(f"no column {CAPTION!r} in images.parquet, so nothing was learned from captions")
+    return mixes, notes
+
+
+def write_ablation(result: Ablation, path: Path) -> None:
+    """Write every mean, interval and seed's value as JSON."""
+    from affectml._files import write_json
+
+    write_json(path, result.to_json())
+
+
+__all__: Sequence[str] = [
+    "SEEDS",
+    "AblateConfig",
+    "AblateRow",
+    "Ablation",
+    "ablate_prompts",
+    "t_interval",
+    "write_ablation",
+]

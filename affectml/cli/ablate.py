@@ -1,0 +1,58 @@
+"""affectml ablate: what a choice is worth, over seeds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Measure what a choice is worth, over seeds.")
+
+
+@app.callback()
+def _main() -> None:
+    """Keeps `prompts` a subcommand while it is the only one."""
+
+
+@app.command()
+def prompts(
+    dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Kinds of prompt joined by +: sentiment, synonyms, captions; may be given several times.",
+            show_default="every mix that the data set allows",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="How many seeds; each moves split, weights and batches.")] = 5,
+    target: Annotated[str | None, typer.Option(help="Which target of the data set to learn.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder spec.", show_default="the data set's only embedding store")
+    ] = None,
+    template: Annotated[
+        list[str] | None, typer.Option(help="Prompt with {label}; several are averaged.", show_default="the taxonomy's")
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for 512.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write, with each seed's values.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
+) -> None:
+    """Contrastive heads trained on each kind of prompt, beside zero-shot asked with them."""
+    from affectml.ablate import AblateConfig, ablate_prompts, write_ablation
+    from affectml.cli._print import print_json, print_table
+    from affectml.errors import BadInput
+
+    if out is not None and out.exists():
+        raise BadInput(f"{out} exists; name a file that does not")
+    config = AblateConfig(
+        dataset=str(dataset), mixes=tuple(mix) if mix else None, seeds=seeds, target=target, encoder=encoder,
+        templates=tuple(template or ()), hidden=hidden, threads=threads,
+    )  # fmt: skip
+    result = ablate_prompts(config, say=lambda line: typer.echo(line, err=True))
+    if out is not None:
+        write_ablation(result, out)
+    if json:
+        print_json(result.to_json())
+        return
+    table = result.table()
+    print_table(table.title, table.columns, table.rows)
+    print(f"  {table.note}")
