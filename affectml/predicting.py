@@ -185,6 +185,28 @@ def evaluate_run(
     return result.metrics, result.by_tau
 
 
+def scores_of(
+    run: Run, data: Dataset, *, threads: int | None = None, say: Callable[[str], None] = lambda line: None
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """A run's scores of a data set's images that can be embedded: image_id [N] and scores [N, C], whatever was judged.
+
+    Contrastive weights without texts are asked with the run's own labels.
+    """
+    count = set_threads(threads)
+    store = _store(run, data, count, say)
+    every = data.images["image_id"].to_numpy(dtype=object)
+    missing = set(store.missing(every))
+    ids = np.array([i for i in every if i not in missing], dtype=object)
+    if not len(ids):
+        raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
+    head, X = run.head, store.rows(ids)
+    if isinstance(head, ContrastiveHead) and head.texts is None:
+        encoder = run_encoder(run, count)
+        texts = label_features(_prompts(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
+        return ids, head.scores(X, texts).double().numpy()
+    return ids, head.scores(X).double().numpy()
+
+
 def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
     kind, labels = run.info["data"]["kind"], run.taxonomy.labels
     names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind == kind]

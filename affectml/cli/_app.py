@@ -6,6 +6,7 @@ import typer
 
 from affectml import __version__
 from affectml.cli.ablate import app as ablate_app
+from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.embed import embed
 from affectml.cli.import_ import app as import_app
@@ -26,6 +27,7 @@ app.command()(evaluate)
 app.command("demo-data")(demo_data)
 app.command()(embed)
 app.command()(crosseval)
+app.command()(compare)
 app.add_typer(ablate_app, name="ablate")
 app.add_typer(import_app, name="import")
 app.add_typer(labels_app, name="labels")

@@ -127,7 +127,7 @@ def gallery(dataset: "Dataset", truth: "Truth", model: "Answers") -> list[dict[s
     return [
         {
             "image_id": truth.image_id[row],
-            "picture": _picture(dataset, named, str(truth.image_id[row])),
+            "picture": thumbnail(dataset, named, str(truth.image_id[row])),
             "distance": number(float(distance[row])),
             "n": None if truth.people is None else int(truth.people[row].max()),
             "bars": [
@@ -146,7 +146,7 @@ def gallery(dataset: "Dataset", truth: "Truth", model: "Answers") -> list[dict[s
     ]
 
 
-def _picture(dataset: "Dataset", named: pd.DataFrame, image_id: str) -> str | None:
+def thumbnail(dataset: "Dataset", named: pd.DataFrame, image_id: str) -> str | None:
     """A thumbnail as a data URL; None where there is no readable file (embeddings only)."""
     file = named["file"].get(image_id) if "file" in named.columns else None
     if file is None or pd.isna(file):

@@ -1,0 +1,39 @@
+"""compare: the command around `affectml.compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, at least two.")],
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Write a page with the most disputed images and each run's reading.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The gallery's file.", show_default="compare.html in the first run")
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="Data set folder.", show_default="the first run's")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Images shown.")] = 24,
+    k: Annotated[int, typer.Option(min=1, help="Labels shown for each reading.")] = 3,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
+) -> None:
+    """Several readings of one image: where runs disagree, beside what people said."""
+    from affectml.cli._print import print_json, print_table
+    from affectml.compare import compare_runs, write_gallery
+
+    result = compare_runs(runs, dataset=dataset, k=k, threads=threads, say=lambda line: typer.echo(line, err=True))
+    page = out if out is not None else runs[0] / "compare.html"
+    if gallery:
+        write_gallery(result, page, count=count)
+    if json:
+        print_json(result.to_json())
+        return
+    for table in (result.pairs_table(), result.images_table(min(count, 10))):
+        print_table(table.title, table.columns, table.rows, numbers=False)
+        if table.note:
+            print(f"  {table.note}\n")
+    if gallery:
+        print(f"gallery: {page}")

@@ -1,0 +1,244 @@
+"""What several runs say of the same images, and how far apart they are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.crosseval._space import Choices, Space, find_space
+from affectml.data import Dataset, Targets
+from affectml.errors import BadInput, NoMapping
+from affectml.report.tables import Table, number
+from affectml.runs import Run
+from affectml.training import DEMO
+
+Say = Callable[[str], None]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One run's view of an image, or people's: its k best labels with scores (or shares of people), best first."""
+
+    who: str
+    best: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image, how far the runs are apart on it (0 alike, 1 disjoint), each run's reading, people's where known."""
+
+    image_id: str
+    distance: float
+    readings: tuple[Reading, ...]
+    people: Reading | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Images from the most disputed to the most agreed on, and each pair of runs as a whole.
+
+    pairs: (run, run, share of images with the same first label, mean distance, labels compared).
+    """
+
+    dataset: Dataset
+    runs: tuple[str, ...]
+    split: str
+    images: tuple[Seen, ...]
+    pairs: tuple[tuple[str, str, float, float, str], ...]
+    notes: tuple[str, ...]
+
+    def pairs_table(self) -> Table:
+        """How alike two runs are."""
+        rows = tuple((f"{a} / {b}", number(same), number(apart), what) for a, b, same, apart, what in self.pairs)
+        note = (
+            "distance: total variation between the normalised scores, 0 alike and 1 disjoint; labels of different "
+            "taxonomies are mapped first"
+        )
+        return Table(
+            f"{len(self.images)} {self.split} images of {self.dataset.name}",
+            ("runs", "same first label", "distance", "compared in"),
+            rows,
+            "\n  ".join([note, *self.notes]),
+        )
+
+    def images_table(self, count: int = 10) -> Table:
+        """The most disputed images."""
+        shown = self.images[:count]
+        who = [*self.runs, *(["people"] if any(seen.people for seen in shown) else [])]
+        rows = []
+        for seen in shown:
+            readings = {reading.who: reading for reading in (*seen.readings, *([seen.people] if seen.people else []))}
+            rows.append((seen.image_id, number(seen.distance), *(_words(readings.get(name)) for name in who)))
+        return Table("Where they disagree most", ("image", "distance", *who), tuple(rows))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "dataset": self.dataset.name,
+            "runs": list(self.runs),
+            "split": self.split,
+            "pairs": [
+                {"runs": [a, b], "same_first_label": same, "distance": apart, "compared_in": what}
+                for a, b, same, apart, what in self.pairs
+            ],
+            "images": [asdict(seen) for seen in self.images],
+            "notes": list(self.notes),
+        }
+
+
+def _words(reading: Reading | None) -> str:
+    if reading is None:
+        return "–"
+    return "  ".join(f"{label} {value:.2f}" for label, value in reading.best) or "nothing applies"
+
+
+def compare_runs(
+    runs: Sequence[str | Path],
+    *,
+    dataset: str | Path | None = None,
+    k: int = 3,
+    threads: int | None = None,
+    say: Say = lambda line: None,
+) -> Comparison:
+    """Compare at least two runs on the images that none of them was trained on.
+
+    dataset: where the images and people's answers are; None is the data set of the first run. Scores come from the
+    runs' predictions, or are made anew where a run has none of these images (weights trained elsewhere, or on another
+    data set, whose images are then all judged).
+
+    Raises BadInput for fewer than two runs or where no image is left, BadRun for what is no run.
+    """
+    if len(runs) < 2:
+        raise BadInput(f"compare: expected at least two runs, got {len(runs)}")
+    opened = [Run.open(run) for run in runs]
+    names = _names(opened)
+    data = Dataset.open(_where(opened[0]) if dataset is None else dataset)
+    tables = [_scores(run, data, threads, say) for run in opened]
+    ids, split = _common(opened, tables, data)
+    scores = [table.reindex(ids).to_numpy(dtype=np.float64) for table in tables]
+    pairs, distance, notes = _pairs(opened, names, scores)
+    people = _people(opened[0], data)
+    order = np.lexsort((np.arange(len(ids)), -distance))
+    images = tuple(
+        Seen(
+            str(ids[row]),
+            float(distance[row]),
+            tuple(
+                Reading(name, _best(run.taxonomy.labels, table[row], k))
+                for name, run, table in zip(names, opened, scores, strict=True)
+            ),
+            _said(people, str(ids[row]), k),
+        )
+        for row in order
+    )
+    return Comparison(data, tuple(names), split, images, tuple(pairs), tuple(notes))
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """The folders' names, with the head's where two are alike."""
+    names = [run.folder.resolve().name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({number + 1})" for number, name in enumerate(names)]
+
+
+def _where(run: Run) -> Path:
+    path = run.info["config"].get("dataset")
+    if path is None and run.info["data"]["name"] != "demo":
+        raise BadInput(f"{run.folder}: it does not say which data set it was trained on; name one with --dataset")
+    return DEMO if path is None else Path(path)
+
+
+def _scores(run: Run, data: Dataset, threads: int | None, say: Say) -> pd.DataFrame:
+    """Scores of every label by image_id: as predicted, else made from the data set's images."""
+    labels = list(run.taxonomy.labels)
+    if _trained_on(run, data):
+        return run.predictions.set_index("image_id")[labels]
+    from affectml.predicting import scores_of
+
+    ids, scores = scores_of(run, data, threads=threads, say=say)
+    return pd.DataFrame(scores, index=pd.Index(ids), columns=labels)
+
+
+def _trained_on(run: Run, data: Dataset) -> bool:
+    """Whether the run's predictions are of these very data: equal names of images do not make equal images."""
+    return bool(run.info["data"]["fingerprint"] == data.fingerprint())
+
+
+def _common(runs: Sequence[Run], tables: Sequence[pd.DataFrame], data: Dataset) -> tuple[NDArray[np.object_], str]:
+    """Images that every run scored and none was trained on."""
+    kept = pd.Index(data.images["image_id"])
+    split = "all"
+    for run, table in zip(runs, tables, strict=True):
+        kept = kept[kept.isin(table.index)]
+        if _trained_on(run, data):
+            parts = run.predictions.set_index("image_id")["split"]
+            kept = kept[kept.isin(parts.index[parts == "test"])]
+            split = "test"
+    if not len(kept):
+        raise BadInput(
+            f"compare: no image of {data.root} is in the test split of every run: train them on the same data set with "
+            "the same --seed"
+        )
+    return kept.to_numpy(dtype=object), split
+
+
+def _pairs(
+    runs: Sequence[Run], names: Sequence[str], scores: Sequence[Floats]
+) -> tuple[list[tuple[str, str, float, float, str]], Floats, list[str]]:
+    """Each pair as a whole, and the mean distance of each image over pairs."""
+    found, notes = [], []
+    total = np.zeros(len(scores[0]))
+    for a, b in combinations(range(len(runs)), 2):
+        try:
+            space = find_space(runs[a].taxonomy, runs[b].taxonomy, Choices({}, drop=True))
+        except NoMapping as error:
+            notes.append(f"{names[a]} / {names[b]}: compared by their first labels' names ({error})")
+            first, second = (np.array(runs[i].taxonomy.labels, dtype=object)[scores[i].argmax(axis=1)] for i in (a, b))
+            same, apart, what = first == second, (first != second).astype(np.float64), "first labels"
+        else:
+            one, two = _carried(scores[a], space, model=True), _carried(scores[b], space, model=False)
+            apart = np.abs(one - two).sum(axis=1) / 2
+            same, what = one.argmax(axis=1) == two.argmax(axis=1), space.taxonomy.name
+        total += apart
+        found.append((names[a], names[b], float(np.mean(same)), float(apart.mean()), what))
+    return found, total / len(found), notes
+
+
+def _carried(scores: Floats, space: Space, *, model: bool) -> Floats:
+    """Scores as shares of the labels both runs have, [N, C]; even where a run gives none of them any."""
+    to = space.of_model if model else space.of_truth
+    mass = scores @ to.matrix[:, space.keep]
+    whole = mass.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(mass, whole, out=np.full_like(mass, 1 / mass.shape[1]), where=whole > 0))
+
+
+def _people(run: Run, data: Dataset) -> Targets | None:
+    """People's answers: the target that the first run learned, else the only one."""
+    name = run.info["data"]["target"]
+    if name in data.meta.targets:
+        return data.target(name)
+    names = list(data.meta.targets)
+    return data.target(names[0]) if len(names) == 1 else None
+
+
+def _said(people: Targets | None, image_id: str, k: int) -> Reading | None:
+    if people is None:
+        return None
+    row = np.flatnonzero(people.image_id == image_id)
+    if not len(row):
+        return None
+    shares = people.shares()[row[0]]
+    best = _best(people.taxonomy.labels, shares, k)
+    return Reading("people", tuple((label, share) for label, share in best if share > 0))
+
+
+def _best(labels: Sequence[str], scores: Floats, k: int) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-scores, kind="stable")[:k]
+    return tuple((labels[c], float(scores[c])) for c in order)

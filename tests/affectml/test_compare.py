@@ -1,0 +1,111 @@
+"""Several runs on the same images: distances by hand, people beside them, the page, what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from affectml.cli import main
+from affectml.compare import compare_runs, write_gallery
+from affectml.compare._compare import _carried
+from affectml.crosseval._space import Choices, find_space
+from affectml.demo import write_demo
+from affectml.errors import BadInput, BadRun
+from affectml.taxonomies import Taxonomy
+from affectml.training import TrainConfig, train_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("compare")
+    demo = write_demo(root / "demo", images=200, seed=31)
+    heads = {"rates": "sigmoid", "texts": "contrastive", "words": "zero_shot"}
+    for name, head in heads.items():
+        config = TrainConfig(dataset=str(demo.root), multilabel=True, head=head, threads=1)
+        train_run(config, out=root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def result(runs):
+    return compare_runs([runs / name for name in ("rates", "texts", "words")], threads=1)
+
+
+def test_only_images_that_no_run_was_trained_on_are_compared(result, runs):
+    from affectml.runs import Run
+
+    table = Run.open(runs / "rates").predictions
+    test = set(table["image_id"][table["split"] == "test"])
+    assert {seen.image_id for seen in result.images} == test
+    assert result.split == "test"
+
+
+def test_the_most_disputed_come_first_with_each_reading(result):
+    distances = [seen.distance for seen in result.images]
+    assert distances == sorted(distances, reverse=True)
+    seen = result.images[0]
+    assert [reading.who for reading in seen.readings] == ["rates", "texts", "words"]
+    assert all(len(reading.best) == 3 for reading in seen.readings)
+    assert all(value > 0 for image in result.images for _, value in image.people.best)
+
+
+def test_pairs_are_summed_up(result):
+    assert [pair[:2] for pair in result.pairs] == [("rates", "texts"), ("rates", "words"), ("texts", "words")]
+    assert all(0 <= same <= 1 and 0 <= apart <= 1 for _, _, same, apart, _ in result.pairs)
+    mean = np.mean([seen.distance for seen in result.images])
+    assert mean == pytest.approx(np.mean([pair[3] for pair in result.pairs]))
+
+
+def test_a_run_agrees_with_itself(runs):
+    twice = compare_runs([runs / "rates", runs / "rates"], threads=1)
+    assert twice.runs == ("rates (1)", "rates (2)")
+    assert twice.pairs[0][2:4] == (1.0, 0.0)
+
+
+def test_distance_by_hand():
+    taxonomy = Taxonomy(name="t", labels=("a", "b"))
+    space = find_space(taxonomy, replace(taxonomy, name="u"), Choices({}))
+    rates = _carried(np.array([[0.2, 0.2], [0.0, 0.0]]), space, model=True)
+    shares = _carried(np.array([[0.9, 0.1], [0.5, 0.5]]), space, model=False)
+    assert rates.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert (np.abs(rates - shares).sum(axis=1) / 2).tolist() == pytest.approx([0.4, 0.0])
+
+
+def test_runs_of_other_labels_are_mapped_and_of_other_data_are_asked_anew(runs, tmp_path):
+    coarse = write_demo(tmp_path / "coarse", images=200, seed=32, taxonomy="polarity-2")
+    config = TrainConfig(dataset=str(coarse.root), multilabel=True, threads=1)
+    train_run(config, out=tmp_path / "two")
+    found = compare_runs([runs / "rates", tmp_path / "two"], threads=1)
+    assert found.pairs[0][4] == "polarity-2"
+    assert found.pairs[0][2] > 0.7
+    assert found.images[0].people is not None
+
+
+def test_the_gallery_is_one_page_that_loads_nothing(result, tmp_path):
+    write_gallery(result, tmp_path / "page.html", count=5)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<article") == 5
+    assert page.count("data:image/jpeg") == 5
+    assert "http" not in page.replace("http-equiv", "")
+    assert "people" in page
+    with pytest.raises(BadInput, match="exists"):
+        write_gallery(result, tmp_path / "page.html")
+
+
+def test_bad_input_is_named(runs, tmp_path):
+    with pytest.raises(BadInput, match="at least two"):
+        compare_runs([runs / "rates"])
+    with pytest.raises(BadRun, match="no run.json"):
+        compare_runs([runs / "rates", tmp_path])
+
+
+def test_the_command(runs, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "g.html"
+    words = ["compare", str(runs / "rates"), str(runs / "words"), "--gallery", "--out", str(out), "--threads", "1"]
+    monkeypatch.setattr("sys.argv", ["affectml", *words, "--json"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    assert json.loads(capsys.readouterr().out)["runs"] == ["rates", "words"]
+    assert out.is_file()
