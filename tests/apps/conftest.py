@@ -56,11 +56,12 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.log.parent, env={**os.environ, "OMP_NUM_THREADS": "1"}
             )
+        base = streamlit[1] + "/" if "--server.baseUrlPath" in streamlit else ""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/{base}_stcore/health", timeout=2):
                 return self
             time.sleep(0.05)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")

@@ -129,7 +129,14 @@ class Labeller {
     this.asked = false;
     this.session.past = [];
     this.outbox.kick();
+    this.takeFocus();
     return this.changed("state");
+  }
+
+  // Keys belong to the image, not to the button that led here; whoever is typing somewhere is left alone.
+  takeFocus() {
+    const at = document.activeElement;
+    if (!at?.matches("input, textarea, [contenteditable=true]")) this.view.stage.focus({ preventScroll: true });
   }
 
   lose() {

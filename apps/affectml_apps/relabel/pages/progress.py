@@ -36,7 +36,7 @@ def draw() -> None:
     use = [name for name in report.columns if name.startswith("use:")]
     table(report.drop(columns=use), "Agreement with the others, checks and repeats")
     st.write(
-        "with_others: mean similarity (1 - MASI distance) to the others' answers; expected_by_chance: the same against "
+        "With others: mean similarity (1 - MASI distance) to the others' answers; expected by chance: the same against "
         "answers to other images. A check has no right answer, and disagreeing is no mistake: look before you judge."
     )
     table(report[["annotator_id", *use]].rename(columns=lambda name: name.removeprefix("use:")), "Label use (shares)")

@@ -1,0 +1,302 @@
+"""What the labelling page offers, in a real browser: each thing asked for is in the database, nothing else is told."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from affectml.taxonomies import get_taxonomy
+from affectml_annotation import Answer, LabelStore
+from affectml_apps.relabel.preferences import change_preferences
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(tmp_path, dataset):
+    """A run folder as `affectml train` leaves it, as far as suggestions read it: it predicts sadness everywhere."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    taxonomy = get_taxonomy("mikels-8")
+    (folder / "run.json").write_text(json.dumps({"schema": 1, "taxonomy": taxonomy.to_dict()}))
+    table = pd.DataFrame({"image_id": dataset.images["image_id"], "split": "test"})
+    for label in taxonomy.labels:
+        table[label] = 0.9 if label == "sadness" else 0.1
+    table["set"] = [["sadness"]] * len(table)
+    table.to_parquet(folder / "predictions.parquet")
+    return folder
+
+
+def prefer(server, **preferences):
+    with LabelStore(server.db) as store:
+        change_preferences(store, **preferences)
+
+
+def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(start, person, run):
+    server = start("--model", str(run))
+    with LabelStore(server.db) as store:
+        store.open_round("second")
+        change_preferences(store, blind_first=True)
+        store.update_settings(control_share=0.4)
+        store.invite(["bob-the-other"])
+        for claim in store.claim("bob-the-other", 200):
+            store.submit([Answer(claim.image_id, "bob-the-other", "flag", note="secret-of-bob")])
+    ann = person(server)
+    replies, everything = [], []
+
+    def heard(response):
+        if "/relabel/sync" in response.url:
+            replies.append(response.json())
+        elif response.url.startswith(server.url) and "/static/" not in response.url and "/image" not in response.url:
+            everything.append(response.text())
+
+    ann.page.on("response", heard)
+    ann.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: everything.append(str(frame))))
+    ann.enter()
+    for _ in range(24):
+        before = (ann.image, ann.root.get_attribute("data-look"))
+        if before[1] == "first":
+            ann.press("1")
+        ann.press("Enter")
+        ann.page.wait_for_function(
+            """([image, look]) => { const at = [...document.querySelectorAll('*')].map(e =>
+            e.shadowRoot?.querySelector('.labeller')).find(Boolean);
+            return at.dataset.state === 'ready' && (at.dataset.image !== image || at.dataset.look !== look); }""",
+            arg=list(before),
+        )
+    ann.settled()
+    stored, suggested = set(), set()
+    for reply in replies:
+        stored |= {receipt["id"] for receipt in reply["receipts"] if receipt["status"] == "accepted"}
+        known = {e.image_id for e in server.events().itertuples() if e.round == 1 and e.event_id in stored}
+        for item in reply["items"]:
+            if "suggestion" in item:
+                assert item["look"] == "second"
+                assert item["image"] in known
+                suggested.add(item["image"])
+        assert "bob" not in json.dumps(reply)
+        assert "model_says" not in json.dumps(reply)
+    assert suggested
+    assert not any("bob-the-other" in text or "secret-of-bob" in text for text in everything)
+    assert not any('"suggestion":' in text and "export" not in text for text in everything)
+    events = server.events()
+    seconds = events[(events["annotator_id"] == "ann") & (events["round"] > 1)]
+    assert set(seconds[seconds["suggestions_visible"]]["image_id"]) <= suggested
+    assert not seconds["suggestions_visible"].all()  # the control arm
+
+
+def test_a_suggestion_is_never_chosen_beforehand(start, person, run):
+    server = start("--model", str(run))
+    with LabelStore(server.db) as store:
+        store.open_round("second")
+        store.update_settings(control_share=0.0)
+        change_preferences(store, blind_first=True)
+    ann = person(server).enter()
+    first = ann.image
+    ann.press("1", "Enter")
+    ann.page.wait_for_selector(".labeller[data-state=ready]:not([data-image='" + first + "'])")
+    ann.settled()
+    ann.press("2", "Enter")
+    ann.page.wait_for_selector(".labeller[data-state=ready][data-look=second]")
+    assert "A model suggests: sadness" in ann.page.locator(".suggestion").inner_text()
+    assert len(ann.chosen) == 1
+    assert ann.chosen[0] in ann.labels[:2]
+
+
+def test_how_strongly_and_where_on_the_plane(start, person):
+    server = start()
+    prefer(server, intensity=True, valence_arousal=True)
+    ann = person(server).enter()
+    first = ann.image
+    ann.press("2", "2", "3")
+    box = ann.page.locator(".plane").bounding_box()
+    ann.page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
+    ann.press("Enter")
+    ann.ready(after=first).settled()
+    event = server.events().iloc[0]
+    assert (event["labels"], event["intensities"]) == ([ann.labels[1], ann.labels[2]], [2.0, 1.0])
+    assert event["valence"] == pytest.approx(0.5, abs=0.06)
+    assert event["arousal"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_other_answers_and_the_clock(server, person):
+    ann = person(server, "kinds").enter()
+    for key in ("0", ".", ","):
+        ann.page.wait_for_timeout(300)
+        ann.answer(key)
+    ann.settled()
+    events = server.events()
+    mine = events[events["annotator_id"] == "kinds"]
+    assert mine["kind"].tolist() == ["none", "unsure", "skip"]
+    assert mine["seconds"].between(0.3, 5).all()
+
+
+def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
+    ann = person(server, "pauses").enter()
+    ann.press("Escape")
+    ann.page.wait_for_selector(".labeller[data-state=paused]")
+    ann.press("1", "Enter")  # dropped
+    ann.page.wait_for_timeout(1500)
+    ann.press("Escape")
+    ann.ready()
+    ann.page.wait_for_timeout(500)
+    ann.answer("1")
+    ann.settled()
+    events = server.events()
+    assert events[events["annotator_id"] == "pauses"]["seconds"].tolist()[0] < 1.5
+
+
+def test_an_answer_needs_the_time_that_was_set(start, person):
+    server = start()
+    prefer(server, min_view_seconds=2.0)
+    ann = person(server).enter()
+    image = ann.image
+    ann.press("1", "Enter")
+    assert "a little longer" in ann.page.locator(".notice").inner_text()
+    ann.page.wait_for_timeout(2100)
+    ann.press("Enter")
+    ann.ready(after=image).settled()
+    assert server.events()["seconds"].tolist()[0] >= 2.0
+
+
+def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(start, person):
+    server = start()
+    prefer(server, blur=True)
+    ann = person(server)
+    ann.page.goto(f"{server.url}/?who=ann")
+    ann.page.get_by_role("button", name="I have read this").click()
+    ann.page.wait_for_selector(".stage img")
+    ann.page.get_by_role("button", name="Show the image").wait_for()
+    ann.press("1", "Enter")
+    assert ann.chosen == []
+    ann.page.wait_for_timeout(500)
+    ann.press(" ")
+    ann.ready()
+    image = ann.image
+    ann.press("2", "Enter")
+    ann.page.wait_for_selector(f".labeller:not([data-image='{image}'])")
+    ann.settled()
+    assert [labels for _, _, labels in ann.stored] == [(ann.labels[1],)]
+
+
+def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(demo, damaged)
+    for path in (damaged / "images").iterdir():
+        path.write_bytes(b"no image")
+    ann = person(start(dataset=damaged)).enter()
+    assert "cannot be shown" in ann.page.locator(".waiting").inner_text()
+    image = ann.image
+    ann.press("1", "0")
+    assert ann.chosen == []
+    ann.press(",", "Enter")
+    ann.ready(after=image).settled()
+    assert [kind for _, kind, _ in ann.stored] == ["skip"]
+
+
+def test_checking_labels_is_a_task_of_its_own(start, person):
+    ann = person(start("--check-labels", "emotions")).enter()
+    item = ann.image
+    assert ann.page.locator(".ask").inner_text() == f"“{item.rpartition(' :: ')[2]}”"
+    ann.press("1", "2")
+    assert ann.chosen == ["not reasonable"]  # one answer, not a set
+    ann.press("Enter")
+    ann.ready(after=item).settled()
+    assert ann.stored == [(item, "labels", ("not reasonable",))]
+
+
+def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(start, person):
+    ann = person(start("--taxonomy", "parrott-25")).enter()
+    assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}
+    caps = ann.page.locator(".groups kbd").all_inner_texts()
+    assert len(set(caps)) == 25
+    chosen = []
+    for key in ("r", "t", "9"):  # r is Streamlit's own shortcut elsewhere
+        chosen.append(ann.labels[caps.index(key)])
+        ann.press(key)
+    assert sorted(ann.chosen) == sorted(chosen)
+    ann.press("/")
+    ann.page.keyboard.type("warmth")  # a synonym of affection
+    ann.press("Enter")
+    assert "affection" in ann.chosen
+
+
+def test_pleasant_and_unpleasant_are_told_apart_only_when_asked_for(start, person):
+    server = start()
+    ann = person(server).enter()
+    assert ann.page.locator(".chip[data-tone], .heading").count() == 0
+    prefer(server, valence_colours=True)
+    ann.open()
+    assert ann.page.locator(".chip[data-tone=pleasant]").count() == 4
+    assert ann.page.locator(".heading").all_inner_texts() != []
+
+
+def test_streamlit_s_own_keys_stay_quiet(server, person):
+    ann = person(server, "quiet").enter()
+    ann.press("1", "c", "r")
+    ann.page.wait_for_timeout(500)
+    assert ann.page.locator("[role=dialog]").count() == 0
+    assert len(ann.chosen) == 1
+
+
+def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person, context):
+    ann = person(server, "refused").enter()
+    image = ann.image
+    context.set_offline(True)
+    ann.press("1", "Enter")
+    ann.ready(after=image)
+    ann.page.evaluate(
+        """() => { const key = Object.keys(localStorage).find(name => name.includes(':answer:'));
+        localStorage.setItem(key, localStorage.getItem(key).replace(/"ticket":"[^"]*"/, '"ticket":"forged"')); }"""
+    )
+    ann.page.goto("about:blank")  # this page knows the answer by heart, and would send it
+    context.set_offline(False)
+    ann.open()
+    ann.page.get_by_text("Not stored").wait_for()
+    ann.open()
+    assert "was not given" in ann.page.get_by_text("Not stored").inner_text()
+    assert ann.image == image  # still theirs to answer
+    ann.page.get_by_role("button", name="Understood").click()
+    assert ann.page.get_by_text("Not stored").count() == 0
+    ann.open()
+    assert ann.page.get_by_text("Not stored").count() == 0
+
+
+def test_under_a_base_path(start, person):
+    server = start(streamlit=("--server.baseUrlPath", "deep/er"))
+    server.url += "/deep/er"
+    ann = person(server).enter()
+    ann.answer("1")
+    ann.settled()
+    assert len(ann.stored) == 1
+
+
+def test_who_withdraws_is_shown_nothing_more(server, person):
+    ann = person(server, "leaves").enter()
+    with LabelStore(server.db) as store:
+        store.withdraw("leaves")
+    ann.press("1", "Enter")
+    ann.page.wait_for_function(
+        """() => [...document.querySelectorAll('*')].some(e =>
+        e.shadowRoot?.querySelector('.status')?.textContent.includes('withdrawn'))"""
+    )
+    assert ann.stored == []
+
+
+def test_a_second_round_shows_one_s_first_answer(start, person):
+    server = start()
+    ann = person(server).enter()
+    image = ann.answer("3")
+    ann.settled()
+    with LabelStore(server.db) as store:
+        number = store.open_round("discussion", [image])
+    ann.open()
+    ann.page.get_by_text("Second round, 1 images").click()
+    ann.page.wait_for_selector(f".labeller[data-state=ready][data-round='{number}']")
+    assert (ann.image, ann.chosen) == (image, [ann.labels[2]])
+    ann.press("4", "Enter")
+    ann.page.wait_for_selector(".labeller[data-state=waiting]")
+    ann.settled()
+    assert len(ann.stored) == 2
+    assert ann.stored[1] == (image, "labels", (ann.labels[2], ann.labels[3]))
