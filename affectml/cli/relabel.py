@@ -1,0 +1,44 @@
+"""affectml relabel: the labelling page in a browser, from an installed package."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def relabel(
+    dataset: Annotated[
+        Path | None, typer.Option(help="Data set folder.", show_default="the demo set, drawn in data/demo")
+    ] = None,
+    db: Annotated[
+        str | None, typer.Option(help="SQLite file or postgresql:// URL.", show_default="NAME-labels.db beside it")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Run whose predictions may be shown as suggestions.")] = None,
+    target: Annotated[str | None, typer.Option(help="Target whose labels people choose from.")] = None,
+    taxonomy: Annotated[str | None, typer.Option(help="Other labels: a built-in taxonomy or a YAML file.")] = None,
+    check_labels: Annotated[
+        str | None, typer.Option(help="Ask whether single labels are reasonable: a target's name, or model.")
+    ] = None,
+    lead: Annotated[list[str] | None, typer.Option(help="Who may see the lead's pages.")] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="A name this server may be called by.")] = None,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+) -> None:
+    """Label images with several labels each, in the browser."""
+    from streamlit.web.cli import main as streamlit
+
+    given = {"dataset": dataset, "db": db, "model": model, "target": target, "taxonomy": taxonomy}
+    given |= {"check-labels": check_labels}
+    arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    arguments += [f"--lead={name}" for name in lead or ()] + [f"--allow-host={name}" for name in allow_host or ()]
+    options = ["--server.address", address, "--server.port", str(port)]
+    streamlit(["run", str(_entry()), *options, "--", *arguments])
+
+
+def _entry() -> Path:
+    """The script that Streamlit runs, found without importing the pages."""
+    spec = find_spec("affectml_apps")
+    if spec is None or not spec.submodule_search_locations:
+        raise typer.BadParameter("the package affectml_apps is not installed; install affectml again")
+    return Path(spec.submodule_search_locations[0]) / "entry" / "relabel.py"
