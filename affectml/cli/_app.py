@@ -9,8 +9,10 @@ from affectml.cli.ablate import app as ablate_app
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.embed import embed
+from affectml.cli.export import export
 from affectml.cli.import_ import app as import_app
 from affectml.cli.labels import app as labels_app
+from affectml.cli.relabel import relabel
 from affectml.cli.runs import demo_data, evaluate, predict, train
 from affectml.cli.taxonomy import app as taxonomy_app
 
@@ -26,8 +28,10 @@ app.command()(predict)
 app.command()(evaluate)
 app.command("demo-data")(demo_data)
 app.command()(embed)
+app.command()(relabel)
 app.command()(crosseval)
 app.command()(compare)
+app.command()(export)
 app.add_typer(ablate_app, name="ablate")
 app.add_typer(import_app, name="import")
 app.add_typer(labels_app, name="labels")

@@ -50,6 +50,18 @@ class Encoder:
     def __repr__(self) -> str:
         return f"Encoder({self.spec!r}, dim={self.dim}, {self.identity.activation}, {self.identity.precision})"
 
+    @property
+    def image_tower(self) -> Any:
+        """open_clip's model, whose `encode_image` takes pixels [N, 3, H, W]; for exporting it."""
+        return self._model
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of preprocessed images."""
+        size = self._model.visual.image_size
+        height, width = size if isinstance(size, tuple) else (size, size)
+        return int(height), int(width)
+
     def preprocess(self, image: "Image.Image") -> "Tensor":
         """One image (`read_image` reads files well) as float32 [3, H, W]. Safe to call from threads."""
         pixels: Tensor = self._preprocess(image)

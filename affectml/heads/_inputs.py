@@ -1,5 +1,8 @@
 """What a head accepts: arrays or tensors of any float dtype, checked once, turned into CPU tensors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +15,18 @@ from affectml.errors import BadInput
 ArrayLike: TypeAlias = Tensor | NDArray[np.generic]
 Pair: TypeAlias = tuple[ArrayLike, ArrayLike]
 
+_TRACED: ContextVar[bool] = ContextVar("traced", default=False)
 SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    """Inside, inputs are tensors that are taken as they are: an export follows arithmetic, and no checks of values."""
+    token = _TRACED.set(True)
+    try:
+        yield
+    finally:
+        _TRACED.reset(token)
 
 
 def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) -> Tensor:
@@ -20,6 +34,8 @@ def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) ->
 
     Raises BadInput naming the first row that is not finite, or the shape that came instead of a matrix.
     """
+    if _TRACED.get() and isinstance(values, Tensor):
+        return values if dtype is None else values.to(dtype)
     try:
         tensor = values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     except (TypeError, ValueError) as error:

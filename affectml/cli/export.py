@@ -1,0 +1,50 @@
+"""export: the command around `affectml.sharing`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write an ONNX graph: features in, scores out.")] = False,
+    with_encoder: Annotated[
+        bool, typer.Option("--with-encoder", help="With --onnx: one graph from pixels to scores.")
+    ] = False,
+    hub: Annotated[
+        Path | None, typer.Option(help="Write a folder in Hugging Face's form, with a model card; must not exist yet.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The graph's file.", show_default="head.onnx or model.onnx in the run")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
+) -> None:
+    """Give a run to others: an ONNX graph checked against torch, a folder for the Hugging Face Hub, or both."""
+    from affectml._files import new_folder
+    from affectml.cli._print import print_json
+    from affectml.data import check_new
+    from affectml.errors import BadInput
+    from affectml.runs import Run
+    from affectml.sharing import AffectModel, export_onnx
+
+    if not onnx and hub is None:
+        raise BadInput("export: say what to write: --onnx, --hub FOLDER, or both")
+    if with_encoder and not onnx:
+        raise BadInput("export: --with-encoder is about the ONNX graph: add --onnx")
+    done = {}
+    if hub is not None:
+        check_new(hub)
+        with new_folder(hub) as folder:
+            AffectModel(Run.open(run)).save_pretrained(folder)
+        done["hub"] = str(hub)
+    if onnx:
+        graph = export_onnx(run, out, encoder=with_encoder, threads=threads)
+        done |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
+        done["largest difference from torch"] = f"{graph.difference:.1e}"
+    if json:
+        print_json(done)
+        return
+    for what, value in done.items():
+        typer.echo(f"{what}: {value}")

@@ -1,0 +1,126 @@
+"""The model card: what a stranger must know before using a head that says something about feelings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from affectml.encoders import TINY_SPEC
+from affectml.report.tables import main_table
+
+CONSTRUCTS = {
+    "evoked": "what viewers say they felt, on average over those asked",
+    "expressed": "what a depicted person seems to show, as others judged it",
+    "intended": "what the maker wanted viewers to feel",
+    "query": "the search word or folder that an image was found by; nobody was asked about it",
+}
+
+
+def card_data(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> ModelCardData:
+    """The card's metadata, with the model's scores as results."""
+    name = f"{info['data']['name']} {info['head']['name']}"
+    found = {} if metrics is None else metrics["systems"]["model"]
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type=info["data"]["name"],
+            dataset_name=info["data"]["name"],
+            dataset_split=metrics["split"] if metrics else None,
+            metric_type=measure,
+            metric_value=round(score["value"], 4),
+        )
+        for measure, score in found.items()
+    ]
+    return ModelCardData(
+        library_name="affectml",
+        tags=["affective-computing", "emotion", "clip", info["data"]["construct"]],
+        model_name=name,
+        eval_results=results or None,
+    )
+
+
+def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
+    """The card in Markdown."""
+    data, taxonomy, encoder = info["data"], info["taxonomy"], info["encoder"]
+    labels = list(taxonomy["labels"])
+    spec = encoder["specs"][0] if encoder["specs"] else encoder["identity"]["architecture"]
+    parts = [
+        f"# {data['name']}: {data['kind']} of {taxonomy['name']}",
+        f"A {info['head']['name']} head on frozen image embeddings of `{spec}`, made with affectml "
+        f"{info['versions']['affectml']}. It predicts {_what(data['kind'])} over {len(labels)} labels: "
+        f"{', '.join(labels)}.",
+        "## What the labels are about",
+        f"Construct: **{data['construct']}**, {CONSTRUCTS[data['construct']]}."
+        + (f" People were asked: “{data['question']}”" if data["question"] else ""),
+        "## Intended use, and limits",
+        "- For research on images, for retrieval and for sorting collections, where a score is read as a tendency.\n"
+        "- **It does not read any person's feelings.** It says what labels images like this one were given; people "
+        "differ, and the one who looks next may feel something else.\n"
+        "- Not for decisions about people: hiring, policing, teaching, health, credit, or anything that presumes a "
+        "state of mind.\n"
+        "- It knows the people and images of its training data. Other cultures, ages and kinds of image are not "
+        "covered until somebody measures them.\n"
+        "- The encoder learned from captions on the web and carries their stereotypes.",
+    ]
+    caveats = _caveats(info, metrics)
+    if caveats:
+        parts.append("\n".join(f"- {line}" for line in caveats))
+    parts += ["## Data", _data(info)]
+    if metrics is not None:
+        table = main_table(metrics)
+        parts += [
+            "## Scores",
+            f"{table.title}. Value and half the width of its 95 % bootstrap interval; arrows say what is better.",
+            _markdown(table.columns, table.rows),
+            _rules(metrics),
+        ]
+    parts += [
+        "## How to use it",
+        "```python\nfrom affectml.sharing import AffectModel\n\n"
+        'model = AffectModel.from_pretrained("FOLDER or ORG/NAME")\n'
+        "model.labels\n"
+        "model.predict(features)          # features of the encoder above, [N, "
+        f"{encoder['identity']['dim']}]\n```",
+        "`affectml predict FOLDER IMAGE` embeds image files itself, where the encoder is known.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(kind: str) -> str:
+    return "the share of people who would choose each label" if kind in ("rates", "sets") else "one distribution"
+
+
+def _caveats(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str]:
+    out = []
+    if metrics is not None and "oracle" in metrics["systems"]:
+        out.append(
+            "Trained and judged on the demo set: paintings drawn by code, judged by simulated people. No figure here "
+            "is about people."
+        )
+    if TINY_SPEC in info["encoder"]["specs"]:
+        out.append("Its encoder, affect-tiny, knows demo paintings and nothing else: useless on photographs.")
+    if not info["encoder"]["specs"]:
+        out.append(
+            "Its encoder is not public under a name; features must come from the very same one "
+            f"({info['encoder']['identity']['architecture']})."
+        )
+    return out
+
+
+def _data(info: Mapping[str, Any]) -> str:
+    data, split = info["data"], info["split"]
+    lines = [f"Data set {data['name']}, target {data['target'] or 'unknown'} ({data['kind']})."]
+    lines += [f"{note[0].upper()}{note[1:]}." for note in split["notes"]]
+    lines += [f"{row['split']}: {row['images']} images." for row in split["table"]]
+    lines.append("The data set's licence is its maker's; this card gives none.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _rules(metrics: Mapping[str, Any]) -> str:
+    kept = ("hit", "label_set", "human", "zero_shot", "sampling_floor", "interval")
+    return "\n".join(f"- {name}: {metrics['rules'][name]}" for name in kept if name in metrics["rules"])
+
+
+def _markdown(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])

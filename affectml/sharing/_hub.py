@@ -1,0 +1,115 @@
+"""A run as a folder in Hugging Face's form, which is a run's folder too, less what is private to its maker."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any, Self
+
+from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
+from torch import Tensor
+
+from affectml._files import write_json
+from affectml.errors import BadRun
+from affectml.heads import Head
+from affectml.heads._inputs import ArrayLike
+from affectml.runs import Run
+from affectml.sharing._card import card_data, card_text
+
+FILES = ("config.json", "head.json", "head.safetensors", "metrics.json", "run.json", "README.md")
+_PRIVATE = ("command", "at", "hardware", "seconds", "energy")
+
+
+class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-computing", "emotion", "clip"]):
+    """A trained run to share: `AffectModel(Run.open(RUN)).save_pretrained(FOLDER)`, then `from_pretrained(FOLDER)`.
+
+    The folder holds the head (safetensors), config.json, metrics.json, a model card, and run.json without the
+    maker's paths, times and machine; `affectml predict FOLDER IMAGE` reads it as it reads a run. No image, no
+    judgement and no prediction of one goes into it. push_to_hub and the name of a repository on the Hub work as for any
+    model of huggingface_hub's.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @property
+    def head(self) -> Head:
+        """The trained head; needs neither data nor encoder weights."""
+        return self.run.head
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the columns of `predict` are about."""
+        return self.run.taxonomy.labels
+
+    def predict(self, X: ArrayLike) -> Tensor:
+        """Rates or a distribution, as the run learned, [N, C], from the encoder's features X [N, D]."""
+        rates = self.run.info["data"]["kind"] in ("rates", "sets")
+        return self.head.predict_rates(X) if rates else self.head.scores(X)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        info = public_info(self.run)
+        self.head.save(save_directory)
+        write_json(save_directory / "run.json", info)
+        if (self.run.folder / "metrics.json").is_file():
+            write_json(save_directory / "metrics.json", self.run.metrics)
+        write_json(save_directory / "config.json", _config(self.run, info))
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        **model_kwargs: Any,
+    ) -> Self:
+        folder = Path(model_id)
+        if not folder.is_dir():
+            folder = Path(
+                snapshot_download(
+                    model_id,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    local_files_only=local_files_only,
+                    token=token,
+                    allow_patterns=list(FILES),
+                )
+            )
+        if not (folder / "head.safetensors").is_file():
+            raise BadRun(f"{model_id}: no head.safetensors there, so it is no model that affectml shared")
+        return cls(Run.open(folder))
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """The card: data, construct, metrics with intervals, intended use and limits."""
+        metrics = self.run.metrics if (self.run.folder / "metrics.json").is_file() else None
+        info = public_info(self.run)
+        return ModelCard(f"---\n{card_data(info, metrics).to_yaml()}\n---\n\n{card_text(info, metrics)}")
+
+
+def public_info(run: Run) -> dict[str, Any]:
+    """run.json without what tells of its maker: paths, times, the machine."""
+    info = {key: copy.deepcopy(value) for key, value in run.info.items() if key not in _PRIVATE}
+    info["config"] = {**info["config"], "dataset": None, "encoder": None}
+    info["encoder"]["specs"] = [spec for spec in info["encoder"]["specs"] if not _is_path(spec)]
+    return {**info, "command": None, "seconds": {}, "energy": None}
+
+
+def _is_path(spec: str) -> bool:
+    return spec.startswith("local-dir:") or re.search(r":[./~\\]|:\w:\\", spec) is not None
+
+
+def _config(run: Run, info: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "library": "affectml",
+        "library_version": info["versions"]["affectml"],
+        "head": run.head.name,
+        "labels": list(run.taxonomy.labels),
+        "taxonomy": run.taxonomy.name,
+        "kind": info["data"]["kind"],
+        "construct": info["data"]["construct"],
+        "encoder": info["encoder"],
+    }

@@ -1,0 +1,143 @@
+"""ONNX: a run's head, or its encoder and head in one graph, checked against torch before anybody gets it."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affectml._files import replacing
+from affectml.errors import BadInput, BadRun, MissingExtra
+from affectml.runs import Run
+from affectml.sharing._module import HeadModule, WholeModule
+
+TOLERANCE = 1e-4  # of scores, which are probabilities
+MOST_ROWS = 65_536  # heads go through more in chunks, which a graph cannot
+_CHECKED = (1, 2, 5)  # batch sizes: one is what exporters get wrong
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """A written graph: its inputs and outputs by name, and the largest difference from torch on random inputs."""
+
+    path: Path
+    input: str
+    outputs: tuple[str, ...]
+    difference: float
+
+
+def export_onnx(
+    run: str | Path, out: Path | None = None, *, encoder: bool = False, threads: int | None = None
+) -> OnnxExport:
+    """Write RUN/head.onnx, or RUN/model.onnx with the encoder's image tower in front; `out` names another file.
+
+    Input `features` [N, D] float32, or `pixels` [N, 3, H, W] float32, preprocessed as the metadata says; N is free.
+    Outputs `scores` [N, C] float32 (rates, or a distribution) and, where the run predicts sets, `sets` [N, C] int64.
+    Metadata: labels, kind, construct, encoder's identity with its preprocessing, as JSON.
+
+    Raises MissingExtra without onnx and onnxruntime, BadRun for a head that no graph can express and where a score is
+    further than 1e-4 from torch's, BadInput where `out` exists.
+    """
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "onnx", "exporting to ONNX")
+    opened = Run.open(run)
+    path = out if out is not None else opened.folder / ("model.onnx" if encoder else "head.onnx")
+    if path.exists():
+        raise BadInput(f"{path} exists; name a file that does not")
+    module, example, name = _module(opened, encoder, threads)
+    with torch.no_grad(), _quiet():
+        try:
+            program: Any = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                input_names=[name],
+                output_names=list(module.outputs),
+                dynamic_shapes={name: {0: torch.export.Dim("n", min=1, max=MOST_ROWS)}},
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # torch.export raises many kinds
+            reason = " ".join(str(error).split())[:300]
+            raise BadRun(
+                f"{opened.folder}: a {opened.head.name} head cannot be written as one graph ({reason}); share the run "
+                "itself, or as a folder in Hugging Face's form"
+            ) from None
+    model = program.model_proto
+    for key, value in _metadata(opened).items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    content = model.SerializeToString()
+    cuts = opened.head.thresholds_
+    difference = _difference(content, module, example, name, None if cuts is None else cuts.numpy())
+    if not difference <= TOLERANCE:
+        raise BadRun(f"{opened.folder}: the graph's scores are {difference:.2g} from torch's, above {TOLERANCE}")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return OnnxExport(path, name, module.outputs, difference)
+
+
+def _module(run: Run, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, torch.Tensor, str]:
+    """The module, an example input, the input's name."""
+    rates = run.info["data"]["kind"] in ("rates", "sets")
+    head = HeadModule(run.head, rates=rates).eval()
+    generator = torch.Generator().manual_seed(0)
+    if not encoder:
+        features = torch.randn(3, int(run.info["encoder"]["identity"]["dim"]), generator=generator)
+        return head, torch.nn.functional.normalize(features), "features"
+    from affectml.predicting import run_encoder
+
+    loaded = run_encoder(run, threads)
+    whole = WholeModule(loaded, head, normalised=bool(run.info["encoder"]["identity"]["normalised"])).eval()
+    return whole, torch.randn(3, 3, *loaded.image_size, generator=generator), "pixels"
+
+
+def _metadata(run: Run) -> dict[str, str]:
+    info = run.info
+    return {
+        "affectml": str(info["versions"]["affectml"]),
+        "labels": json.dumps(list(run.taxonomy.labels), ensure_ascii=False),
+        "kind": info["data"]["kind"],
+        "construct": info["data"]["construct"],
+        "encoder": json.dumps({"specs": info["encoder"]["specs"], **info["encoder"]["identity"]}),
+    }
+
+
+def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, name: str, thresholds: Any) -> float:
+    """The largest difference of a score between onnxruntime and torch on random inputs.
+
+    Infinite where a set differs although its score is further than the tolerance from the threshold.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(1)
+    worst = 0.0
+    for rows in _CHECKED:
+        batch = torch.randn(rows, *example.shape[1:], generator=generator)
+        if example.ndim == 2:
+            batch = torch.nn.functional.normalize(batch)
+        found = session.run(None, {name: batch.numpy()})
+        with torch.no_grad():
+            wanted = module(batch)
+        worst = max(worst, float(np.abs(found[0] - wanted[0].numpy()).max()))
+        if len(wanted) > 1:
+            apart = found[1] != wanted[1].numpy()
+            near = np.abs(wanted[0].numpy() - thresholds) <= TOLERANCE
+            worst = np.inf if (apart & ~near).any() else worst
+    return worst
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Exporters warn of their own innards, which is nothing to the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

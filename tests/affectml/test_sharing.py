@@ -1,0 +1,189 @@
+"""Sharing a run: ONNX graphs against torch, the Hugging Face folder there and back, the card, what is private."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+from affectml.cli import main
+from affectml.demo import write_demo
+from affectml.encoders import load_encoder, read_image
+from affectml.errors import BadInput, BadRun, MissingExtra
+from affectml.importers.clip_e import import_clip_e
+from affectml.predicting import predict_images
+from affectml.runs import Run
+from affectml.sharing import AffectModel, export_onnx
+from affectml.training import TrainConfig, train_run
+
+HEADS = {
+    "linear": ("sigmoid", 0),
+    "hidden": ("sigmoid", 16),
+    "contrastive": ("contrastive", 16),
+    "words": ("zero_shot", 0),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sharing")
+    demo = write_demo(root / "demo", images=160, seed=41)
+    for name, (head, hidden) in HEADS.items():
+        config = TrainConfig(dataset=str(demo.root), multilabel=True, head=head, hidden=hidden, threads=1)
+        train_run(config, out=root / name)
+    return root
+
+
+def features(rows, columns=128):
+    generator = torch.Generator().manual_seed(5)
+    return torch.nn.functional.normalize(torch.randn(rows, columns, generator=generator))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_graph_of_a_head_says_what_torch_says(runs, tmp_path, name):
+    made = export_onnx(runs / name, tmp_path / "head.onnx")
+    assert made.difference <= 1e-4
+    assert (made.input, made.outputs) == ("features", ("scores", "sets"))
+    session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
+    head = Run.open(runs / name).head
+    for rows in (1, 9):
+        X = features(rows)
+        scores, sets = session.run(None, {"features": X.numpy()})
+        assert np.abs(scores - head.predict_rates(X).numpy()).max() < 1e-4
+        assert (sets == head.predict_sets(X).numpy()).all()
+
+
+def test_one_graph_from_pixels_says_what_predict_says(runs, tmp_path):
+    made = export_onnx(runs / "hidden", tmp_path / "model.onnx", encoder=True, threads=1)
+    assert made.difference <= 1e-4
+    image = runs / "demo" / "images" / "000003.png"
+    pixels = load_encoder("affect-tiny", threads=1).preprocess(read_image(image))[None].numpy()
+    session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
+    (scores, _) = session.run(None, {"pixels": pixels})
+    (prediction,) = predict_images(runs / "hidden", [image], threads=1)
+    labels = json.loads({p.key: p.value for p in onnx.load(made.path).metadata_props}["labels"])
+    # embeddings are rounded to half precision on the way, so a last bit may fall the other way
+    assert dict(zip(labels, scores[0].tolist(), strict=True)) == pytest.approx(dict(prediction.best), abs=1e-3)
+
+
+def test_the_graph_carries_labels_and_preprocessing(runs, tmp_path):
+    made = export_onnx(runs / "linear", tmp_path / "head.onnx")
+    told = {p.key: p.value for p in onnx.load(made.path).metadata_props}
+    assert told["construct"] == "evoked"
+    assert len(json.loads(told["labels"])) == 8
+    assert json.loads(told["encoder"])["preprocessing"]["size"]
+
+
+def test_a_graph_that_is_wrong_is_not_written(runs, tmp_path, monkeypatch):
+    from affectml.sharing import _module
+
+    right = _module.HeadModule.forward
+
+    def wrong(self, features):
+        scores, sets = right(self, features)
+        return scores + (0.01 if torch.compiler.is_exporting() else 0.0), sets
+
+    monkeypatch.setattr(_module.HeadModule, "forward", wrong)
+    with pytest.raises(BadRun, match=r"scores are 0\.01 from torch's"):
+        export_onnx(runs / "linear", tmp_path / "head.onnx")
+    assert not (tmp_path / "head.onnx").exists()
+
+
+def test_without_the_extra_its_name_is_said(runs, tmp_path, monkeypatch):
+    from affectml.sharing import _onnx
+
+    monkeypatch.setattr(_onnx, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"affectml\[onnx\]"):
+        export_onnx(runs / "linear", tmp_path / "head.onnx")
+
+
+def test_an_existing_file_is_kept(runs, tmp_path):
+    (tmp_path / "head.onnx").write_text("mine")
+    with pytest.raises(BadInput, match="exists"):
+        export_onnx(runs / "linear", tmp_path / "head.onnx")
+    assert (tmp_path / "head.onnx").read_text() == "mine"
+
+
+def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
+    run = Run.open(runs / "contrastive")
+    AffectModel(run).save_pretrained(tmp_path / "shared")
+    model = AffectModel.from_pretrained(tmp_path / "shared")
+    assert model.labels == run.taxonomy.labels
+    X = features(4)
+    assert torch.equal(model.predict(X), run.head.predict_rates(X))
+    image = runs / "demo" / "images" / "000001.png"
+    assert predict_images(tmp_path / "shared", [image], threads=1) == predict_images(run.folder, [image], threads=1)
+
+
+def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
+    AffectModel(Run.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    files = {path.name for path in (tmp_path / "shared").iterdir()}
+    assert files == {"README.md", "config.json", "head.json", "head.safetensors", "metrics.json", "run.json"}
+    for path in (tmp_path / "shared").glob("*.*"):
+        assert str(runs).encode() not in path.read_bytes()
+    info = json.loads((tmp_path / "shared" / "run.json").read_text())
+    assert (info["command"], info["config"]["dataset"]) == (None, None)
+    assert "hardware" not in info
+
+
+def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):
+    shutil.copytree(runs / "linear", tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info["encoder"]["specs"] = ["ViT-B-32:/home/me/weights.pt", "local-dir:x", "hf-hub:timm/some"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
+    AffectModel(Run.open(tmp_path / "run")).save_pretrained(tmp_path / "shared")
+    assert json.loads((tmp_path / "shared" / "config.json").read_text())["encoder"]["specs"] == ["hf-hub:timm/some"]
+
+
+def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
+    AffectModel(Run.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    card = ModelCard.load(tmp_path / "shared" / "README.md")
+    assert card.data.library_name == "affectml"
+    assert "evoked" in card.data.tags
+    measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    metrics = Run.open(runs / "linear").metrics["systems"]["model"]
+    assert measured["set_f1"] == pytest.approx(metrics["set_f1"]["value"], abs=1e-4)
+    for words in ("does not read any person's feelings", "±", "simulated people", "Which of these"):
+        assert words in card.text
+
+
+def test_imported_weights_can_be_shared_though_nothing_was_measured(tmp_path):
+    from pathlib import Path
+
+    weights = Path(__file__).parent / "clip_e_weights" / "clip-e_6cat.hdf5"
+    run = import_clip_e(weights, tmp_path / "run")
+    AffectModel(run).save_pretrained(tmp_path / "shared")
+    text = (tmp_path / "shared" / "README.md").read_text()
+    assert "the search word" in text
+    assert "## Scores" not in text
+    X = features(3, 16)
+    assert torch.equal(AffectModel.from_pretrained(tmp_path / "shared").predict(X), run.head.scores(X))
+    made = export_onnx(tmp_path / "run")
+    assert made.outputs == ("scores",)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BadRun, match="no head.safetensors"):
+        AffectModel.from_pretrained(tmp_path)
+
+
+def test_the_command(runs, tmp_path, monkeypatch, capsys):
+    def affectml(*words):
+        monkeypatch.setattr("sys.argv", ["affectml", "export", str(runs / "linear"), *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code or 0, capsys.readouterr()
+
+    code, printed = affectml("--onnx", "--out", str(tmp_path / "h.onnx"), "--hub", str(tmp_path / "hub"), "--json")
+    assert code == 0
+    assert json.loads(printed.out)["outputs"] == "scores, sets"
+    assert (tmp_path / "hub" / "README.md").is_file()
+    assert affectml()[0] == 2
+    code, printed = affectml("--with-encoder", "--hub", str(tmp_path / "other"))
+    assert code == 2
+    assert "add --onnx" in printed.err
