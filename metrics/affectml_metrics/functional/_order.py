@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +42,11 @@ def by_rows(formula: Callable[[Tensor, Tensor], Tensor], p: Tensor, t: Tensor) -
 
 def right_labels(p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Of each right label, the row it is in, [M], and its score, [M, 1]: mostly few of the C labels are right."""
-    where = t.flatten().nonzero()[:, 0]
+    flat = t.flatten()
+    if flat.device.type == "cpu":
+        where = torch.from_numpy(np.flatnonzero(flat.numpy()))  # twice as fast as torch's
+    else:
+        where = flat.nonzero()[:, 0]
     return where // p.shape[1], p.flatten().index_select(0, where)[:, None]
 
 

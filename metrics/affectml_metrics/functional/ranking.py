@@ -171,7 +171,7 @@ def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = ma
     def depth(p: Tensor, t: Tensor) -> Tensor:
         return count(p >= p.masked_fill(~t, math.inf).amin(-1, keepdim=True))
 
-    return by_rows(depth, p, t).to(wide(p.device)).masked_fill(~t.any(-1), no_labels)
+    return by_rows(depth, p, t).to(wide(p.device)).masked_fill(count(t) == 0, no_labels)
 
 
 def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, no_labels: float = math.nan) -> Tensor:
