@@ -24,6 +24,7 @@ from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.task import LabelTask, open_task, use
 
 ROOT = Path(__file__).resolve().parents[2]
+RELABEL = ROOT / "apps" / "relabel.py"
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -36,9 +37,7 @@ QUIET = (
 class Server:
     """`streamlit run apps/relabel.py` in a process of its own, that can be killed and started again."""
 
-    def __init__(
-        self, folder: Path, dataset: Path, *arguments: str, entry: Path = ROOT / "apps" / "relabel.py"
-    ) -> None:
+    def __init__(self, folder: Path, dataset: Path, *arguments: str, entry: Path = RELABEL) -> None:
         self.db = folder / "labels.db"
         self.log = folder / "server.log"
         self.arguments = ["--dataset", str(dataset), "--db", str(self.db), *arguments]
@@ -106,10 +105,12 @@ def start(tmp_path: Path, demo: Path) -> Iterator[Callable[..., Server]]:
     """Start servers; all are stopped at the end."""
     running: list[Server] = []
 
-    def starter(*arguments: str, dataset: Path = demo, streamlit: tuple[str, ...] = ()) -> Server:
+    def starter(
+        *arguments: str, dataset: Path = demo, entry: Path = RELABEL, streamlit: tuple[str, ...] = ()
+    ) -> Server:
         folder = tmp_path / f"server{len(running)}"
         folder.mkdir()
-        server = Server(folder, dataset, *arguments)
+        server = Server(folder, dataset, *arguments, entry=entry)
         running.append(server)
         return server.start(*streamlit)
 
