@@ -1,0 +1,166 @@
+"""Top-k head: ranks the labels, believes in a number of them, and answers with the set it expects to score best."""
+
+import dataclasses
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput, did_you_mean
+from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
+from affectml.heads._kinds import refuse_distributions
+from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._set_model import best_sets, joint, size_distribution
+from affectml.heads._set_objective import SET_LOSSES, SetLoss, SetObjective
+
+_RARE = 1e-3  # a size with a smaller share of the images is not predicted
+
+
+@dataclasses.dataclass(frozen=True)
+class TopKConfig(HeadConfig):
+    """k: answer with exactly so many labels; None: with as many as the image seems to have.
+
+    loss: of the ranking, see SetObjective; "choose_k" measured best. l2: None chooses it on rows kept out.
+    """
+
+    k: int | None = None
+    loss: SetLoss = "choose_k"
+    l2: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.k is not None and self.k < 1:
+            raise BadInput(f"TopKConfig: k must be at least 1, or None for as many as there seem to be, got {self.k!r}")
+        if self.loss not in SET_LOSSES:
+            near = did_you_mean(str(self.loss), SET_LOSSES)
+            raise BadInput(f"TopKConfig: no loss {self.loss!r}{near} (losses: {', '.join(SET_LOSSES)})")
+        if not (self.l2 is None or self.l2 >= 0):
+            raise BadInput(f"TopKConfig: l2 must be at least 0, or None to choose it, got {self.l2!r}")
+
+
+class TopKHead(Head):
+    """A linear model of label sets: how many labels (sizes), then which (logits), fitted together.
+
+    Targets: sets as 0/1 [N, C], or each label's chance to be in the set (P(rate >= tau | votes), say); weights: [N].
+    It needs no thresholds: `predict_sets` is the set of the highest expected F1 under the model, or exactly
+    `config.k` labels. `scores` are each label's chance to be in the set. An image's set may be empty.
+    """
+
+    name = "topk"
+    config_class = TopKConfig
+    config: TopKConfig
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Fit afresh; L2 is chosen on `val`, else by 5-fold cross-validation.
+
+        Raises BadInput for one label per row (no set sizes to learn), for distributions, and for k above the
+        number of labels.
+        """
+        features = as_features(X)
+        inside = self._membership(targets, len(features), None, "targets")
+        if self.config.k is not None and self.config.k > inside.shape[1]:
+            raise BadInput(f"k: {self.config.k} labels asked for, but there are {inside.shape[1]}; choose a smaller k")
+        mass = as_weights(weights, inside.shape, per_cell=False)
+        held = None
+        if val is not None:
+            held_features = as_features(val[0], features.shape[1], "val X")
+            held = (held_features, self._membership(val[1], len(held_features), inside.shape[1], "val targets"))
+        elif len(features) < 2 and self.config.l2 is None:
+            raise BadInput("X: one row is too few to keep any out for choices; give val, or l2")
+        most = _largest(inside)
+        self._forget()
+        standard = Standardiser.of(features)
+        dtype = precision(features)
+        pair = None
+        if held is not None:
+            alike = torch.ones(len(held[1]), 1, dtype=torch.float64)
+            judged = SetObjective.of(held[1], alike, most, self.config.loss)
+            pair = (standard.apply(held[0], dtype), judged)
+        fitted = fit_linear(
+            standard.apply(features, dtype),
+            SetObjective.of(inside, mass, most, self.config.loss),
+            l2=self.config.l2,
+            val=pair,
+            correction=torch.zeros(inside.shape[1] + most + 1, dtype=torch.float64),
+            generator=seeded(generator),
+        )
+        weight, bias = standard.fold(fitted.weight, fitted.bias)
+        self._state = {"weight": weight, "bias": bias, "labels": torch.tensor(inside.shape[1])}
+        self.report_ = {
+            "rows": len(features),
+            "prevalence": inside.mean(dim=0).tolist(),
+            "sizes": size_distribution(inside, most).mean(dim=0).tolist(),
+            "l2": fitted.l2,
+            "held_out_loss": fitted.held_out_loss,
+        }
+        return self
+
+    @property
+    def predicts_sets(self) -> bool:
+        """True once fitted: sets need no thresholds here."""
+        return bool(self._state)
+
+    def scores(self, X: ArrayLike) -> Tensor:
+        """Each label's chance to be in the image's set, [N, C] float64."""
+        return joint(*self._logits(X)).sum(dim=2).clamp(0, 1)
+
+    def predict_rates(self, X: ArrayLike) -> Tensor:
+        """The same as `scores`: rates of images that have the label, not of people who choose it."""
+        return self.scores(X)
+
+    def predict_sizes(self, X: ArrayLike) -> Tensor:
+        """P(the set has s labels) for s = 0..K, [N, K + 1], K the largest size that is not rare in training."""
+        return self._logits(X)[1].softmax(dim=1)
+
+    def predict_sets(self, X: ArrayLike, k: int | None = None) -> Tensor:
+        """Label sets as 0/1 int64 [N, C]: the k likeliest labels, or the set of the highest expected F1.
+
+        k: None takes `config.k`. Raises BadInput for k below 1 or above the number of labels.
+        """
+        k = k if k is not None else self.config.k
+        logits, size_logits = self._logits(X)
+        together = joint(logits, size_logits)
+        if k is None:
+            return best_sets(together, size_logits.softmax(dim=1)[:, 0])
+        if not 1 <= k <= logits.shape[1]:
+            raise BadInput(f"k: expected 1 to {logits.shape[1]} labels, got {k}")
+        order = together.sum(dim=2).argsort(dim=1, descending=True, stable=True)[:, :k]
+        return torch.zeros(logits.shape, dtype=torch.int64).scatter_(1, order, 1)
+
+    def tune_thresholds(self, X: ArrayLike, sets: ArrayLike) -> Self:
+        """Raises BadInput: this head knows how many labels an image has and uses no thresholds."""
+        raise BadInput("a topk head decides by expected F1 and has no thresholds: call predict_sets(X) right away")
+
+    def _logits(self, X: ArrayLike) -> tuple[Tensor, Tensor]:
+        state = self._fitted()
+        features = as_features(X, state["weight"].shape[0]).double()
+        both = torch.addmm(state["bias"], features, state["weight"])
+        labels = int(state["labels"])
+        return both[:, :labels], both[:, labels:]
+
+    def _membership(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        inside = as_shares(targets, rows, columns, name)
+        refuse_distributions(inside, name)
+        if len(inside) > 1 and bool(((inside == 0) | (inside == 1)).all()) and bool((inside.sum(dim=1) == 1).all()):
+            raise BadInput(
+                f"{name}: every row has exactly one label, so there are no set sizes to learn: take SoftmaxHead, "
+                "whose scores rank the labels"
+            )
+        return inside
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return ("weight", "bias", "labels")
+
+
+def _largest(inside: Tensor) -> int:
+    """The largest set size that at least one image in a thousand has."""
+    shares = size_distribution(inside, inside.shape[1]).mean(dim=0)
+    return max(1, int((shares >= _RARE).nonzero().max()))
