@@ -1,6 +1,7 @@
 """A real server, a real browser: the app started as people start it, on a small demo set, and Debian's Chromium."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from affectml.data import Dataset
 from affectml.demo import write_demo
+from affectml.taxonomies import Taxonomy
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.task import LabelTask, open_task, use
@@ -230,6 +232,31 @@ class Person:
 def person(page: Page) -> Callable[..., Person]:
     """Make persons: `person(server, "ann")` in this test's page, or in another page given."""
     return lambda server, who="ann", where=None: Person(where or page, server, who)
+
+
+@pytest.fixture(scope="session")
+def write_run() -> Callable[..., Path]:
+    """Write a run folder, as far as suggestions read it: `write_run(folder, taxonomy, image_ids, best, sets)`."""
+
+    def write(
+        folder: Path,
+        taxonomy: Taxonomy,
+        image_ids: Sequence[str],
+        best: str,
+        sets: Sequence[Sequence[str]] | None = None,
+    ) -> Path:
+        folder.mkdir()
+        info = {"schema": 1, "config": {}, "data": {}, "encoder": {}, "head": {}, "taxonomy": taxonomy.to_dict()}
+        (folder / "run.json").write_text(json.dumps(info))
+        table = pd.DataFrame({"image_id": list(image_ids), "split": "test"})
+        for label in taxonomy.labels:
+            table[label] = 0.9 if label == best else 0.1
+        if sets is not None:
+            table["set"] = [list(given) for given in sets]
+        table.to_parquet(folder / "predictions.parquet")
+        return folder
+
+    return write
 
 
 @pytest.fixture

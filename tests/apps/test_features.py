@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import pandas as pd
 import pytest
 
 from affectml.taxonomies import get_taxonomy
@@ -14,18 +13,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def run(tmp_path, dataset):
+def run(tmp_path, dataset, write_run):
     """A run folder as `affectml train` leaves it, as far as suggestions read it: it predicts sadness everywhere."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    taxonomy = get_taxonomy("mikels-8")
-    (folder / "run.json").write_text(json.dumps({"schema": 1, "taxonomy": taxonomy.to_dict()}))
-    table = pd.DataFrame({"image_id": dataset.images["image_id"], "split": "test"})
-    for label in taxonomy.labels:
-        table[label] = 0.9 if label == "sadness" else 0.1
-    table["set"] = [["sadness"]] * len(table)
-    table.to_parquet(folder / "predictions.parquet")
-    return folder
+    ids = dataset.images["image_id"]
+    return write_run(tmp_path / "run", get_taxonomy("mikels-8"), ids, "sadness", [["sadness"]] * len(ids))
 
 
 def prefer(server, **preferences):

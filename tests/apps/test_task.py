@@ -1,0 +1,169 @@
+"""Opening a task: defaults, errors of one line that name the way out, and what a browser is told at the start."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from affectml.errors import AffectmlError, BadRun
+from affectml.taxonomies import get_taxonomy
+from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml_apps.relabel import verify
+from affectml_apps.relabel.component import chips, start_data
+from affectml_apps.relabel.options import Options, parse
+from affectml_apps.relabel.preferences import Preferences, change_preferences, read_preferences, read_secret
+from affectml_apps.relabel.suggestions import read_suggestions
+from affectml_apps.relabel.task import current, open_task
+
+MIKELS = get_taxonomy("mikels-8")
+
+
+def test_without_arguments_it_is_the_demo_set_with_a_file_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = parse([])
+    assert options.folder == Path("data/demo")
+    assert options.store_url == str(tmp_path / "data" / "demo-labels.db")
+
+
+def test_arguments_after_the_dashes():
+    options = parse(["--dataset", "d", "--db", "postgresql://h/n", "--model", "r", "--lead", "ann", "--lead", "bob"])
+    assert (options.folder, options.store_url, options.model) == (Path("d"), "postgresql://h/n", Path("r"))
+    assert options.leads == ("ann", "bob")
+    with pytest.raises(SystemExit):
+        parse(["--databse", "x"])
+
+
+def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, demo):
+    with LabelStore(tmp_path / "x.db") as store:
+        settings = TaskSettings(labels=("awe", "fear"), question="Awe or fear?", overlap=7)
+        store.init_task(settings, pd.DataFrame({"image_id": ["000001"], "file": ["images/000001.png"]}))
+    task = open_task(Options(dataset=demo, db=str(tmp_path / "x.db")))
+    assert task.settings == settings
+    task.store.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"dataset": Path("nowhere")}, "nowhere"),
+        ({"target": "emotion"}, "did you mean 'emotions'"),
+        ({"taxonomy": "mikels8"}, "mikels-8"),
+        ({"model": Path("norun")}, "norun"),
+        ({"check_labels": "model"}, "--model RUN"),
+        ({"db": "mysql://h/n"}, "mysql"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_one_line(tmp_path, demo, options, why):
+    with pytest.raises((AffectmlError, StoreError), match=why) as caught:
+        open_task(Options(**{"dataset": demo, "db": str(tmp_path / "x.db"), **options}))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_of_another_task_is_refused(tmp_path, demo):
+    where = str(tmp_path / "x.db")
+    open_task(Options(dataset=demo, db=where, taxonomy="parrott-6")).store.close()
+    with pytest.raises(AffectmlError, match="name another --db"):
+        open_task(Options(dataset=demo, db=where))
+    with pytest.raises(AffectmlError, match="another kind"):
+        open_task(Options(dataset=demo, db=where, check_labels="emotions"))
+
+
+def test_suggestions_are_the_predicted_set_or_the_best_label(tmp_path, write_run):
+    run = write_run(tmp_path / "run", MIKELS, ["a", "b", "c"], "anger", [["awe", "fear"], [], ["joy"]])
+    found = read_suggestions(run, MIKELS.labels, ["a", "b"])
+    assert found == {"a": ("awe", "fear"), "b": ("anger",)}
+    single = write_run(tmp_path / "single", MIKELS, ["a"], "awe")
+    assert read_suggestions(single, MIKELS.labels, ["a"]) == {"a": ("awe",)}
+
+
+def test_a_run_of_other_labels_or_other_images_is_refused(tmp_path, write_run):
+    run = write_run(tmp_path / "run", MIKELS, ["a"], "awe")
+    with pytest.raises(BadRun, match="labels are awe, fear"):
+        read_suggestions(run, ("awe", "fear"), ["a"])
+    with pytest.raises(BadRun, match="none of these images"):
+        read_suggestions(run, MIKELS.labels, ["x"])
+
+
+def test_label_checks_ask_of_what_a_third_of_the_people_said(dataset):
+    given = verify.labels_of(dataset.target("emotions"))
+    targets = dataset.target("emotions")
+    at = 7
+    people = targets.n[at]
+    expected = {label for label, votes in zip(MIKELS.labels, targets.table[at], strict=True) if votes * 3 >= people}
+    assert set(given[targets.image_id[at]]) == expected
+    images = pd.DataFrame({"image_id": ["a"], "file": ["a.png"]})
+    table = verify.pairs(images, {"a": ("awe", "fear")})
+    assert table["image_id"].tolist() == ["a :: awe", "a :: fear"]
+    assert [verify.label_of(name) for name in table["image_id"]] == table["stratum"].tolist() == ["awe", "fear"]
+
+
+def test_the_start_tells_who_and_what_but_no_image(task):
+    task.store.invite(["ann"])
+    text = json.dumps(start_data(task, "ann", 1, base="/deep/"))
+    assert "images/" not in text
+    assert task.secret not in text
+    assert start_data(task, "ann", 1, base="/deep/")["base"] == "/deep"
+
+
+def test_chips_keep_a_person_s_order_and_group_by_parents():
+    parrott = get_taxonomy("parrott-25")
+    order = parrott.labels[::-1]
+    shown = chips(order, parrott, Preferences(), grouped=True)
+    assert sorted(each["label"] for each in shown) == sorted(order)
+    groups = [each["group"] for each in shown]
+    assert [g for at, g in enumerate(groups) if at == 0 or groups[at - 1] != g] == list(dict.fromkeys(groups))
+    plain = chips(MIKELS.labels[::-1], MIKELS, Preferences(), grouped=True)
+    assert [each["label"] for each in plain] == list(MIKELS.labels[::-1])
+    assert {(each["group"], each["tone"]) for each in plain} == {("", None)}
+
+
+def test_preferences_live_in_the_database(task):
+    assert read_preferences(task.store) == Preferences()
+    change_preferences(task.store, blur=True, definitions={"awe": "vast"})
+    assert read_preferences(task.store).blur
+    assert read_preferences(task.store).definitions == {"awe": "vast"}
+    with pytest.raises(StoreError, match="did you mean 'blur'"):
+        Preferences.from_dict({"blurr": True})
+    with pytest.raises(StoreError, match="min_view_seconds"):
+        change_preferences(task.store, min_view_seconds=-1)
+    assert read_secret(task.store) == task.secret
+
+
+def test_without_a_task_the_pages_say_how_to_start():
+    with pytest.raises(StoreError, match="streamlit run"):
+        current()
+
+
+def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path, demo):
+    command = [sys.executable, "-c", "from affectml.cli import main; main()", "relabel"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "STREAMLIT_SERVER_HEADLESS": "true"}
+    wrong = subprocess.run(
+        [*command, "--dataset", "nowhere"], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert wrong.returncode != 0
+    assert "BadDataset: nowhere: no such folder" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["--dataset", str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
+    with subprocess.Popen([*command, *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(300):
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/relabel/client/main.js", timeout=2) as reply:
+                        assert b"export function mount" in reply.read()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            else:
+                raise AssertionError("the server did not start")
+        finally:
+            process.terminate()
