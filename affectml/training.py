@@ -35,7 +35,7 @@ from affectml.heads import (
     ZeroShotHead,
 )
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
-from affectml.runs import SCHEMA, Run, next_run_folder, surroundings
+from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
 
 Say = Callable[[str], None]
 
@@ -99,6 +99,8 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     split = split_dataset(dataset, targets, config.seed)
     for note in split.notes:
         say(note)
+    if store.identity.architecture == TINY_SPEC:
+        say("affect-tiny knows the demo paintings and nothing else; take a real CLIP for real images")
 
     clock = time.perf_counter()
     beta = fit_prior(targets.take(split.ids("train")))
@@ -107,21 +109,44 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         for part in ("val", "test")
     }
     prompts = Prompts.parse(config.prompts, config.templates)
-    systems = fit_systems(head, store, dataset, targets, split, parts["val"], config.seed, prompts)
+    systems = fit_systems(head, store, dataset, targets, split, parts["val"], config.seed, prompts, say)
     seconds["fit"] = time.perf_counter() - clock
 
     clock = time.perf_counter()
     answers = systems.answers(store.rows(split.ids("test")))
     result = evaluate(answers, parts["test"], split="test", seed=config.seed, why_not=systems.why_not)
+    # scores that are rates, each label on its own; those of text heads are distributions whatever they learned
+    rates = [name for name in ("prior", "model") if targets.kind in ("rates", "sets")]
+    if head.name in TEXT_HEADS and "model" in rates:
+        rates.remove("model")
+    from affectml.crosseval import by_level
+
+    levels = by_level(
+        dataset,
+        targets,
+        split.ids("test"),
+        split.ids("train"),
+        answers,
+        rates=rates,
+        tau=config.tau,
+        seed=config.seed,
+    )
     seconds["evaluate"] = time.perf_counter() - clock
     seconds["total"] = time.perf_counter() - started
 
-    folder = out if out is not None else next_run_folder(dataset.name)
+    folder = out if out is not None else reserve_run_folder(dataset.name)
     info = {
         "schema": SCHEMA,
         "command": _command(config, out),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": asdict(config),
+        "config": {
+            **asdict(config),
+            "dataset": str(dataset.root),
+            "target": targets.name,
+            "head": head.name,
+            "encoder": store.specs[0] if store.specs else store.folder.name,
+            "threads": threads,
+        },
         "threads": threads,
         "data": {
             "name": dataset.name,
@@ -139,6 +164,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         "prior": _constant(answers["prior"]),
         "beta_prior": None if beta is None else {"alpha": beta.alpha.tolist(), "beta": beta.beta.tolist()},
         "set_f1_by_tau": result.by_tau,
+        "levels": levels,
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "energy": None,
         **surroundings(),
@@ -157,7 +183,8 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
 
 def set_threads(threads: int | None) -> int:
     """Set torch's threads: as asked, or one less than the cores, so that a busy neighbour does not stall torch."""
-    number = threads if threads is not None else max(1, (os.cpu_count() or 1) - 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    number = threads if threads is not None else max(1, cores - 1)
     torch.set_num_threads(number)
     threadpool_limits(limits=number)  # BLAS keeps threads of its own
     return number
@@ -192,26 +219,32 @@ def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Ta
     raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
 
 
-def ensure_embeddings(dataset: Dataset, spec: str | None, *, threads: int, say: Say) -> EmbeddingStore:
-    """The store to use, with every image embedded that can be: what is there is not made again."""
+def ensure_embeddings(
+    dataset: Dataset, spec: str | None, *, threads: int, say: Say, precision: str | None = None
+) -> EmbeddingStore:
+    """The store to use, with every image embedded that can be: what is there is not made again.
+
+    Loads no encoder where nothing is left to embed. Where the encoder of a store with embeddings cannot be had, that
+    is said, and what there is is used.
+    """
+    store = _existing(dataset, spec, precision)
+    if store is not None:
+        if not store.specs or not _embeddable(dataset, store):
+            return store
+        spec, precision = spec or store.specs[0], store.identity.precision
     if spec is None:
-        try:
-            store = EmbeddingStore.for_dataset(dataset)
-        except BadDataset as several_or_none:
-            if any((dataset.root / "embeddings").glob("*/encoder.json")):
-                raise BadDataset(f"{several_or_none}; choose with --encoder") from None
-            spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
-        else:
-            if not store.missing(dataset.images["image_id"]) or not store.specs:
-                return store
-            spec = store.specs[0]
-    elif _complete(dataset, spec):
-        return EmbeddingStore.for_dataset(dataset, spec)
-    summary = embed_dataset(dataset, load_encoder(spec, threads=threads))
+        spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
+    try:
+        encoder = load_encoder(spec, precision=precision or "fp32", threads=threads)
+    except EncoderUnavailable as error:
+        if store is None or not len(store.ids):
+            raise
+        say(f"images without an embedding stay so: {error}")
+        return store
+    summary = embed_dataset(dataset, encoder)
     if summary.done:
-        say(
-            f"embedded {summary.done} images with {spec} in {summary.seconds:.1f} s ({summary.images_per_second:.0f}/s)"
-        )
+        rate = f"{summary.seconds:.1f} s ({summary.images_per_second:.0f}/s)"
+        say(f"embedded {summary.done} images with {spec} in {rate}")
     for image_id, file, reason in summary.unreadable[:5]:
         say(f"cannot be read: {file} ({image_id}): {reason}")
     if len(summary.unreadable) > 5:
@@ -219,11 +252,28 @@ def ensure_embeddings(dataset: Dataset, spec: str | None, *, threads: int, say: 
     return summary.store
 
 
-def _complete(dataset: Dataset, spec: str) -> bool:
+def _existing(dataset: Dataset, spec: str | None, precision: str | None) -> EmbeddingStore | None:
+    """The store that fits, if there is one; without a spec, the only one, be it one that an interruption left empty."""
+    folders = sorted(path.parent for path in (dataset.root / "embeddings").glob("*/encoder.json"))
+    if spec is None and len(folders) == 1:
+        return EmbeddingStore.open(folders[0])
     try:
-        return not EmbeddingStore.for_dataset(dataset, spec).missing(dataset.images["image_id"])
-    except BadDataset:
+        return EmbeddingStore.for_dataset(dataset, spec, precision=precision)
+    except BadDataset as error:
+        if spec is None and folders:
+            raise BadDataset(f"{error}; choose with --encoder") from None
+        return None
+
+
+def _embeddable(dataset: Dataset, store: EmbeddingStore) -> bool:
+    """Whether an image without an embedding has a file that no earlier run found unreadable."""
+    missing = set(store.missing(dataset.images["image_id"]))
+    if not missing or "file" not in dataset.images.columns:
         return False
+    files = dataset.images[dataset.images["image_id"].isin(missing)].dropna(subset=["file"])
+    known = store.folder / "unreadable.csv"
+    broken = set(pd.read_csv(known, dtype=str)["image_id"]) if known.exists() else set()
+    return bool((~files["image_id"].isin(broken)).any())
 
 
 def _demo(say: Say) -> Dataset:
@@ -267,6 +317,8 @@ def check_head(config: TrainConfig, targets: Targets) -> str:
         raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
     if name == "sigmoid" and not config.multilabel:
         raise BadInput("a sigmoid head predicts rates and sets: add --multilabel, or take --head softmax")
+    if not 0 < config.tau < 1:
+        raise BadInput(f"--tau {config.tau:g}: expected a rate between 0 and 1")
     prompts = Prompts.parse(config.prompts, config.templates)
     if name in TEXT_HEADS:
         prompts.learned(targets.taxonomy)
@@ -310,6 +362,7 @@ def fit_systems(
     val: Truth,
     seed: int,
     prompts: Prompts,
+    say: Say = lambda line: None,
 ) -> Systems:
     """Fit the head, the prior and zero-shot's calibration on train and validation; choose thresholds on validation."""
     train = targets.take(split.ids("train"))
@@ -328,7 +381,7 @@ def fit_systems(
     elif not isinstance(head, ZeroShotHead) or calibrated:
         head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
     prior = PriorHead().fit(X, train.shares())
-    zero_shot, why = _zero_shot(store, targets, prompts)
+    zero_shot, why = _zero_shot(store, targets, prompts, say)
     if zero_shot is not None and calibrated:
         zero_shot.fit(X_val, val.shares)
     systems = Systems(head, prior, zero_shot, kind=targets.kind, why_not=dict(why))
@@ -339,12 +392,16 @@ def fit_systems(
     return systems
 
 
-def _zero_shot(store: EmbeddingStore, targets: Targets, prompts: Prompts) -> tuple[ZeroShotHead | None, dict[str, str]]:
+def _zero_shot(
+    store: EmbeddingStore, targets: Targets, prompts: Prompts, say: Say
+) -> tuple[ZeroShotHead | None, dict[str, str]]:
     """The encoder's text tower as a head, or why there is none."""
     try:
         texts = label_features(prompts, targets.taxonomy, text_encoder(store))
     except EncoderUnavailable as error:
-        return None, {"zero_shot": f"not available: {error}"}
+        # metrics.json holds no paths, which the error may: it is said instead
+        say(f"no zero-shot: {error}")
+        return None, {"zero_shot": "not available: no text features by this encoder"}
     return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0)), {}
 
 
@@ -381,8 +438,8 @@ def _command(config: TrainConfig, out: Path | None) -> str:
     if config.prompts != TrainConfig.prompts:
         words += ["--prompts", config.prompts]
     for template in config.templates:
-        words += ["--template", shlex.quote(template)]
+        words += ["--template", template]
     if config.tau != TrainConfig.tau:
         words += ["--tau", str(config.tau)]
     words += ["--seed", str(config.seed)]
-    return " ".join([*words, *(["--out", str(out)] if out else [])])
+    return shlex.join([*words, *(["--out", str(out)] if out else [])])

@@ -17,7 +17,7 @@ def print_trained(run: "Run", *, as_json: bool) -> None:
         return
     data = run.info["data"]
     print(f"\n{data['name']} ({data['construct']}), target {data['target']}: {data['kind']}; head {run.head.name}")
-    _print_metrics(run.metrics, run.info["set_f1_by_tau"])
+    _print_metrics(run.metrics, run.info["set_f1_by_tau"], run.info.get("levels"))
     print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
 
 
@@ -43,11 +43,13 @@ def print_predictions(predictions: "list[Prediction]", *, as_json: bool) -> None
     print_table("", ("image", "labels", "scores"), rows, numbers=False)
 
 
-def _print_metrics(metrics: dict[str, Any], by_tau: dict[str, dict[str, float]]) -> None:
-    from affectml.report.tables import main_table, notes, people_table, tau_table
+def _print_metrics(
+    metrics: dict[str, Any], by_tau: dict[str, dict[str, float]], levels: dict[str, Any] | None = None
+) -> None:
+    from affectml.report.tables import levels_table, main_table, notes, people_table, tau_table
 
     # Results per label and per subgroup are in the report: here the figures have to fit a screen.
-    tables = [main_table(metrics, brief=True), people_table(metrics), tau_table(by_tau)]
+    tables = [main_table(metrics, brief=True), people_table(metrics), levels_table(levels or {}), tau_table(by_tau)]
     for table in tables:
         if table is not None:
             _show(table)

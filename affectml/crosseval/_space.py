@@ -77,6 +77,14 @@ def find_space(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space:
     return _space(there, _same(truth), truth)
 
 
+def space_of(to: Mapping) -> Space:
+    """The space of one data set's own coarser labels: both its model and its people are mapped the same way."""
+    keep = np.flatnonzero(to.matrix.any(axis=0))
+    if len(keep) < 2:
+        raise NoMapping(f"{to.origin.name} reaches fewer than two labels of {to.target.name}")
+    return Space(to, to, _part(to.target, keep), keep, to.unreachable, tuple(to.lines()))
+
+
 def _space(of_model: Mapping, of_truth: Mapping, taxonomy: Taxonomy) -> Space:
     reached = of_model.matrix.any(axis=0) & of_truth.matrix.any(axis=0)
     keep = np.flatnonzero(reached)

@@ -244,6 +244,7 @@ def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int
         "prior": None,
         "beta_prior": None,
         "set_f1_by_tau": {},
+        "levels": {},
         "seconds": {},
         "energy": None,
         **surroundings(),

@@ -17,6 +17,7 @@ from affectml.evaluation.subgroups import by_subgroup
 from affectml.report.tables import (
     SYSTEMS,
     arrow,
+    levels_table,
     main_table,
     notes,
     number,
@@ -47,6 +48,7 @@ def write_report(
     template = environment.from_string(files("affectml.report").joinpath("report.html.j2").read_text(encoding="utf-8"))
     metrics = result.metrics
     tables = [main_table(metrics), people_table(metrics), per_label_table(metrics), tau_table(result.by_tau)]
+    tables.insert(2, levels_table(run.info.get("levels", {})))
     generator = torch.Generator().manual_seed(run.info["config"]["seed"])
     subgroups = by_subgroup(answers["model"], truth, dataset.images, generator)
     tables += [subgroup_table(column, levels) for column, levels in subgroups.items()]

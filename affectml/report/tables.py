@@ -97,6 +97,28 @@ def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
     return Table("set_f1 by tau", ("tau", *systems), rows, note)
 
 
+def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
+    """The systems at the coarser levels of the labels: top-1, set F1 and macro F1; None without any level."""
+    if not levels:
+        return None
+    shown = [name for name in SYSTEMS if any(name in level["systems"] for level in levels.values())]
+    rows, lines = [], []
+    for name, level in levels.items():
+        measures = [m for m in order(level["systems"]) if m in ("top_1_accuracy", "label_f1_macro", "set_f1")]
+        for measure in measures:
+            cells = (cell(level["systems"][system].get(measure)) for system in shown)
+            rows.append((f"{name} ({len(level['labels'])})", arrow(measure), *cells))
+        inside = level["errors_inside"]
+        if inside is not None:
+            lines.append(
+                f"{name}: {number(inside['share'])} of the model's {inside['errors']} wrong first labels have the "
+                f"right parent; wrong guesses at random would have {number(inside['chance'])}"
+            )
+        lines += [f"{name}: {line}" for line in level["lines"][1:]]
+    note = "each system's fine answers, mapped; people's are counted anew from their judgements where there are any"
+    return Table("At coarser levels", ("level", "measure", *shown), tuple(rows), "\n  ".join([note, *lines]))
+
+
 def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
     """The model on each level of one of the user's columns."""
     measures = [m for m in MEASURES if any(m in entry for entry in levels.values())]
