@@ -1,0 +1,88 @@
+"""Text heads from the command line's side: training, any labels, the cache of text features, what is refused."""
+
+import pytest
+
+from affectml import training
+from affectml.demo import write_demo
+from affectml.errors import BadInput
+from affectml.heads import ContrastiveHead, ZeroShotHead
+from affectml.predicting import predict_images
+from affectml.training import TrainConfig, train_run
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("texts") / "demo", images=240, seed=61)
+
+
+def config(demo, **more):
+    return TrainConfig(dataset=str(demo.root), multilabel=True, threads=1, **more)
+
+
+@pytest.fixture(scope="module")
+def run(demo, tmp_path_factory):
+    settings = config(demo, head="contrastive", prompts="sentiment+synonyms")
+    return train_run(settings, out=tmp_path_factory.mktemp("run") / "contrastive")
+
+
+def test_a_contrastive_run_reports_beside_prior_zero_shot_and_people(run):
+    systems = run.metrics["systems"]
+    assert {"prior", "zero_shot", "model", "human", "oracle"} <= set(systems)
+    assert systems["model"]["top_1_accuracy"]["value"] > 0.6
+    assert isinstance(run.head, ContrastiveHead)
+    assert run.info["prompts"] == {"kinds": ["sentiment", "synonyms"], "templates": []}
+    assert "--head contrastive" in run.info["command"]
+    assert "--prompts sentiment+synonyms" in run.info["command"]
+
+
+def test_any_labels_can_be_asked_for(run, demo):
+    images = [demo.root / "images" / f"{number:06d}.png" for number in range(60)]
+    asked = predict_images(run.folder, images, labels=["sorrow", "wrath", "delight"], threads=1)
+    assert [label for label, _ in asked[0].best] != []
+    assert all(sum(score for _, score in p.best) == pytest.approx(1) for p in asked)
+    assert all(p.labels is None for p in asked)
+    truth = demo.truth.set_index("image_id")
+    sad = [p for p, path in zip(asked, images, strict=True) if truth.loc[path.stem, "sadness"] > 0.6]
+    assert sad
+    assert sum(p.best[0][0] == "sorrow" for p in sad) > len(sad) / 2
+
+
+def test_the_runs_own_labels_asked_for_by_name_rank_as_its_own(run, demo):
+    image = [demo.root / "images" / "000007.png"]
+    (asked,) = predict_images(run.folder, image, labels=list(run.taxonomy.labels), threads=1)
+    (plain,) = predict_images(run.folder, image, threads=1)
+    assert dict(asked.best) == pytest.approx(dict(plain.best), abs=1e-6)
+
+
+def test_zero_shot_is_a_head_too_and_templates_are_averaged(demo, tmp_path):
+    templates = ("a painting that evokes {label}", "{label}")
+    run = train_run(config(demo, head="zero-shot", templates=templates), out=tmp_path / "run")
+    assert isinstance(run.head, ZeroShotHead)
+    assert run.metrics["systems"]["model"] == run.metrics["systems"]["zero_shot"]
+    image = [demo.root / "images" / "000007.png"]
+    (found,) = predict_images(run.folder, image, labels=["joy", "fear"], threads=1)
+    assert len(found.best) == 2
+
+
+def test_text_features_are_cached_so_that_a_second_run_loads_no_model(run, demo, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("the encoder was loaded")
+
+    monkeypatch.setattr(training, "load_encoder", refuse)
+    again = train_run(config(demo, head="contrastive", prompts="sentiment+synonyms"), out=tmp_path / "again")
+    assert (again.folder / "metrics.json").read_bytes() == (run.folder / "metrics.json").read_bytes()
+
+
+def test_a_head_without_texts_says_which_heads_have_them(demo, tmp_path):
+    run = train_run(config(demo), out=tmp_path / "run")
+    with pytest.raises(BadInput, match=r"a sigmoid head knows only its own labels.*--head contrastive"):
+        predict_images(run.folder, [demo.root / "images" / "000000.png"], labels=["awe", "boredom"])
+
+
+def test_prompts_are_checked_before_anything_is_embedded(demo):
+    with pytest.raises(BadInput, match=r"has no \{label\}"):
+        train_run(config(demo, head="contrastive", templates=("a photo of {thing}",)))
+    with pytest.raises(BadInput, match="no kind 'synonym'"):
+        train_run(config(demo, head="contrastive", prompts="synonym"))
+    with pytest.raises(BadInput, match="no head 'contrastiv'; did you mean 'contrastive'"):
+        train_run(config(demo, head="contrastiv"))
