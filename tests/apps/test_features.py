@@ -283,7 +283,7 @@ def test_a_second_round_shows_one_s_first_answer(start, person):
     with LabelStore(server.db) as store:
         number = store.open_round("discussion", [image])
     ann.open()
-    ann.page.get_by_text("Second round, 1 images").click()
+    ann.page.get_by_text("Second round: 1 left").click()
     ann.page.wait_for_selector(f".labeller[data-state=ready][data-round='{number}']")
     assert (ann.image, ann.chosen) == (image, [ann.labels[2]])
     ann.press("4", "Enter")

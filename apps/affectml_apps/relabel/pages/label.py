@@ -65,7 +65,7 @@ def _round(task: LabelTask, who: str) -> int:
     further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
     if not further:
         return 1
-    names = {1: "First look"} | {number: f"{purpose}, {left} images" for number, purpose, left in further}
+    names = {1: "First look"} | {number: f"{purpose}: {left} left" for number, purpose, left in further}
     chosen = st.segmented_control(
         "Round", list(names), format_func=names.__getitem__, default=1, key="round", label_visibility="collapsed"
     )
