@@ -3,8 +3,8 @@
     python annotation_client.py URL WHO FILE [--rate R] [--go FILE]
 
 FILE gets a line for each acknowledged answer, written before the next is begun: event id, status, and the
-milliseconds that the submit took. Ends when nothing is left to claim. --rate: answers per second at most. --go: say `ready` on standard
-output and wait for that file to appear.
+milliseconds that the submit took. Ends when nothing is left to claim. --rate: answers per second at most.
+--go: say `ready` on standard output and wait for that file to appear.
 """
 
 import argparse
