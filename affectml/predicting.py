@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,8 +23,7 @@ from affectml.taxonomies import Taxonomy
 from affectml.training import ensure_embeddings, set_threads
 from affectml_annotation import BetaPrior
 
-if TYPE_CHECKING:
-    from PIL import Image
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,13 @@ def predict_images(
     asked = None if labels is None else _asked(opened, labels)
     if labels is None and isinstance(head, ContrastiveHead) and head.texts is None:
         asked = opened.taxonomy  # weights that came without texts: the encoder is asked now
-    pictures = [read_image(path) for path in images]
+    for path in images:
+        if not path.is_file():
+            raise BadInput(f"{path}: no such file")
     encoder = run_encoder(opened, set_threads(threads))
-    X = _embedded(opened, encoder, pictures)
+    # Pixels as the encoder takes them are small; whole photographs in memory are not.
+    pixels = [encoder.preprocess(read_image(path)) for path in images]
+    X = _embedded(opened, encoder, pixels)
     # Training saw rows rounded to half precision, as stores keep them; prediction sees the same.
     X = X.half().float()
     names, sets = opened.taxonomy.labels, None
@@ -120,11 +123,11 @@ def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
     return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
 
 
-def _embedded(run: Run, encoder: Encoder, pictures: "Sequence[Image.Image]") -> torch.Tensor:
+def _embedded(run: Run, encoder: Encoder, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
     """Features as the run's head takes them, [N, D]."""
     normalised = bool(run.info["encoder"]["identity"]["normalised"])
-    parts = [encoder.encode_images(pictures[i : i + 64], normalised=normalised) for i in range(0, len(pictures), 64)]
-    return torch.cat(parts)
+    batches = [torch.stack(list(pixels[i : i + 64])) for i in range(0, len(pixels), 64)]
+    return torch.cat([encoder.encode_pixels(batch, normalised=normalised) for batch in batches])
 
 
 def evaluate_run(
@@ -149,7 +152,7 @@ def evaluate_run(
     targets = _fitting_target(opened, data, target)
     count = set_threads(threads)
     store = _store(opened, data, count, say)
-    ids, split = _judged(opened, data, targets, say)
+    ids, split = _judged(opened, data, targets, store, say)
     missing = set(store.missing(ids))
     if missing:
         say(f"{len(missing)} of {len(ids)} images have no embedding and are left out")
@@ -229,7 +232,7 @@ def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) ->
         say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
         return FromFiles(run, data, run_encoder(run, threads))
     if specs:
-        store = ensure_embeddings(data, specs[0], threads=threads, say=say)
+        store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=identity["precision"])
         if store.identity.to_json() != identity:
             raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({specs[0]})")
         return store
@@ -261,21 +264,46 @@ class FromFiles:
         parts = []
         for start in range(0, len(ids), 64):
             files = [self._data.image_path(str(self._files[i])) for i in ids[start : start + 64]]
-            parts.append(_embedded(self._run, self._encoder, [read_image(file) for file in files]).numpy())
+            pixels = [self._encoder.preprocess(read_image(file)) for file in files]
+            parts.append(_embedded(self._run, self._encoder, pixels).numpy())
         return np.concatenate(parts)
 
 
-def _judged(run: Run, data: Dataset, targets: Targets, say: Callable[[str], None]) -> tuple[np.ndarray[Any, Any], str]:
+def _judged(
+    run: Run, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Callable[[str], None]
+) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
+    table = run.predictions
     if data.fingerprint() == run.info["data"]["fingerprint"]:
-        table = run.predictions
         return table["image_id"][table["split"] == "test"].to_numpy(dtype=object), "test"
     images = data.images.set_index("image_id")
     if "split" in images.columns and images["split"].isin(SPLITS).any():
         part = images["split"].reindex(targets.image_id).to_numpy(dtype=object)
         return targets.image_id[part == "test"], "test"
+    learned = _learned_from(run, store, targets.image_id)
+    if len(learned):
+        say(f"{len(learned)} images that the run was trained or tuned on are left out; the rest is judged")
+        return np.array([i for i in targets.image_id if i not in learned], dtype=object), "unseen"
     say("this data set has no split: all of its images are judged")
     return targets.image_id, "all"
+
+
+def _learned_from(run: Run, store: "EmbeddingStore | FromFiles", image_ids: Array) -> set[str]:
+    """Images of the run's train and validation parts: of the same image_id, and scored the same by its head.
+
+    Other collections may use the same ids; another image under a known id gets other scores.
+    """
+    table = run.predictions.set_index("image_id")
+    absent = set(store.missing(image_ids))
+    ids = [
+        i for i in table.index[table["split"].isin(("train", "val"))].intersection(list(image_ids)) if i not in absent
+    ]
+    if not ids or (isinstance(run.head, ContrastiveHead) and run.head.texts is None):
+        return set()
+    now = run.head.scores(store.rows(ids)).double().numpy()
+    then = table.loc[ids, list(run.taxonomy.labels)].to_numpy(dtype=np.float64)
+    same = np.abs(now - then).max(axis=1) < 1e-4
+    return {i for i, is_same in zip(ids, same, strict=True) if is_same}
 
 
 def _prior_answers(prior: dict[str, list[float] | None], n: int) -> Answers:

@@ -53,6 +53,9 @@ class Run:
                 f"{file}: schema {schema!r}, but this affectml reads schema {SCHEMA}: "
                 f"use the version that wrote it ({_versions_of(info)}), or train again"
             )
+        absent = [key for key in ("config", "data", "taxonomy", "encoder", "head") if key not in info]
+        if absent:
+            raise BadRun(f"{file}: no {absent[0]!r} in it: the run is damaged, train again")
         return cls(folder, info)
 
     @cached_property
@@ -70,13 +73,19 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """metrics.json."""
-        content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        try:
+            content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadRun(f"{self.folder / 'metrics.json'}: cannot be read ({error})") from None
         return content
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """predictions.parquet."""
-        return pd.read_parquet(self.folder / "predictions.parquet")
+        try:
+            return pd.read_parquet(self.folder / "predictions.parquet")
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
+            raise BadRun(f"{self.folder / 'predictions.parquet'}: cannot be read ({error})") from None
 
 
 def _versions_of(info: object) -> str:
@@ -93,6 +102,17 @@ def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:
         if (match := re.fullmatch(rf"{re.escape(slug)}-(\d+)", entry.name))
     ]
     return parent / f"{slug}-{max(taken, default=0) + 1:03d}"
+
+
+def reserve_run_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """The next free runs/NAME-NNN as an empty folder, so that no other training takes the number meanwhile."""
+    while True:
+        folder = next_run_folder(name, parent)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
 
 
 def surroundings() -> dict[str, Any]:

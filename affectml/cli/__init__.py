@@ -14,9 +14,6 @@ def main() -> None:
     """Entry point of the `affectml` command."""
     try:
         app()
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
-        raise SystemExit(130) from None
     except Exception as error:
         if not _users(error):
             raise

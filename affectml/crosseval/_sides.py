@@ -70,6 +70,7 @@ def people_in(
     hits, rule = hits_of(part.kind, kept[here])
     truth = Truth(
         kind=part.kind,
+        vote_rule=part.meta.vote_rule,
         labels=space.taxonomy.labels,
         image_id=part.image_id[here],
         shares=kept[here],

@@ -85,7 +85,10 @@ class Dataset:
     def judgements(self) -> pd.DataFrame | None:
         """annotations.parquet, one row per judgement, or None where the data set has none."""
         path = self.root / "annotations.parquet"
-        return _read_parquet(path) if path.exists() else None
+        if not path.exists():
+            return None
+        table = _read_parquet(path)
+        return table.assign(image_id=table["image_id"].astype(str)) if "image_id" in table.columns else table
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:

@@ -76,6 +76,8 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
     taxonomy = meta.resolve_taxonomy()
     if "image_id" not in table.columns:
         raise BadDataset(f"{where}: no column image_id")
+    if table.empty:
+        raise BadDataset(f"{where}: no rows in it")
     ids = table["image_id"].astype(str).to_numpy(dtype=object)
     doubled = pd.Index(ids).duplicated()
     if doubled.any():
@@ -111,6 +113,7 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
             bad(values.sum(axis=1) == 0, "no votes at all: leave the row out")
     else:
         bad((values > 1 + SUM_TOLERANCE).any(axis=1), "a value is above 1")
+        values = np.minimum(values, 1.0)
         if meta.values == "indicator":
             bad(((values != 0) & (values != 1)).any(axis=1), "indicators must be 0 or 1")
     if meta.kind == "single":

@@ -40,7 +40,7 @@ def strata(targets: Targets) -> NDArray[np.int64]:
         return shares.astype(np.int64)
     # The tolerance keeps 2 of 6 on the right side of 1/3 whatever the rounding of published shares.
     chosen = shares >= STRATA_CUT - 1e-6
-    none = ~chosen.any(axis=1)
+    none = ~chosen.any(axis=1) & (shares.sum(axis=1) > 0)  # nobody chose anything: no label
     chosen[none, shares[none].argmax(axis=1)] = True
     return chosen.astype(np.int64)
 
@@ -107,7 +107,10 @@ def _new(
         single=targets.kind == "single",
     )
     assignment[rest[val]] = "val"
-    how = "split 70/15/15 by iterative stratification"
+    how = "split {} by {}".format(
+        "/".join(f"{100 * (assignment == part).mean():.0f}" for part in SPLITS),
+        "StratifiedGroupKFold" if groups is not None and targets.kind == "single" else "iterative stratification",
+    )
     if groups is not None:
         how += f", keeping {len(np.unique(groups))} groups whole"
     if targets.meta.values != "indicator":
@@ -134,6 +137,12 @@ def _given(
         val = pick(labels[train], VAL_SHARE, seed, own, single=targets.kind == "single")
         assignment[train[val]] = "val"
         notes.append(f"{len(val)} of its {len(train)} train images became the validation part")
+        if targets.meta.values != "indicator":
+            notes.append(f"validation stratified on {STRATA_RULE}")
+    if groups is not None:
+        parts = pd.DataFrame({"group": groups, "part": assignment})[kept].groupby("group")["part"].nunique()
+        if (parts > 1).any():
+            notes.append(f"it parts {int((parts > 1).sum())} groups: scores on its test images are too good")
     return Split(ids, assignment, tuple(notes))
 
 
@@ -147,14 +156,18 @@ def pick(
 ) -> NDArray[np.int64]:
     """Sorted row numbers of about `share` of the rows [N, C], with each label in proportion.
 
-    With `groups` [N], whole groups are picked. Deterministic for a seed.
+    With `groups` [N], whole groups are picked. Deterministic for a seed. Raises BadDataset for fewer than three
+    groups, which cannot fill three parts.
     """
+    if groups is not None and len(np.unique(groups)) < 2:
+        raise BadDataset("too few groups to split: train, validation and test need at least three, none of them shared")
     if groups is None:
         return _stratified(labels, share, seed)
     if single:
         from sklearn.model_selection import StratifiedGroupKFold
 
-        folds = min(max(2, round(1 / share)), len(np.unique(groups)))
+        largest = int(labels.sum(axis=0).max())
+        folds = min(max(2, round(1 / share)), len(np.unique(groups)), max(2, largest))
         splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
         _, picked = next(iter(splitter.split(labels, labels.argmax(axis=1), groups)))
         return np.sort(picked)

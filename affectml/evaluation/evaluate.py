@@ -63,7 +63,7 @@ def evaluate(
     systems = {name: score(given, truth, torch.Generator().manual_seed(seed)) for name, given in answers.items()}
     beside: dict[str, Answers] = {name: answers[name] for name in answers if name in ("model", "prior")}
     systems |= people(truth, beside, torch.Generator().manual_seed(seed))
-    floor, why_no_floor = _floor(truth, torch.Generator().manual_seed(seed))
+    floor, why_no_floor = _floor(truth, seed)
     rules = _rules(truth, {**why_not, **why_no_floor})
     metrics = {
         "schema": SCHEMA,
@@ -86,29 +86,35 @@ def _oracle(truth: Truth) -> Answers:
     return Answers(rates, rates, (rates >= truth.tau - 1e-9).long())
 
 
-def _floor(truth: Truth, generator: torch.Generator) -> tuple[dict[str, float], dict[str, str]]:
+def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
     """What the truth itself would score against this many people's votes, or why that is not known."""
     if truth.kind in ("single", "sets"):
         return {}, {"sampling_floor": f"not available: a {truth.kind} target has no counts"}
     if truth.no_sets and truth.kind == "rates":
         return {}, {"sampling_floor": f"not available: {truth.no_sets}"}
-    n = truth.people
-    if n is None and truth.kind == "distribution" and truth.votes is not None:
-        n = np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1)
-    if n is None:
-        return {}, {"sampling_floor": "not available: how many people were asked is not known"}
-    if truth.oracle is not None:
+    if truth.oracle is not None and truth.people is not None:
         stand_in, what = truth.oracle, "the true rates"
     else:
-        stand_in, what = truth.smoothed(), "smoothed shares in place of the unknown truth: a little low"
+        drawn = truth.plausible(np.random.default_rng(seed))
+        if drawn is None:
+            return {}, {"sampling_floor": "not available: the answers of how many people they are is not known"}
+        stand_in, what = drawn, "a draw from each image's posterior in place of the unknown truth"
+    n = truth.people
+    if n is None or truth.kind == "distribution":
+        assert truth.votes is not None
+        n = np.repeat(truth.votes.sum(axis=1, keepdims=True), len(truth.labels), axis=1)
     if (n != n[:, :1]).any():
         return {}, {"sampling_floor": "not available: people asked differ by label"}
     kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
     floor = {
-        name: float(sampling_floor(stand_in, n[:, 0].copy(), measure, kind=kind, generator=generator))
+        name: float(sampling_floor(stand_in, n[:, 0].copy(), measure, kind=kind, generator=_seeded(seed)))
         for name, measure in share_measures(truth).items()
     }
     return floor, {"sampling_floor": what}
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
@@ -124,7 +130,7 @@ def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
             "the given sets"
             if truth.kind == "sets"
             else "labels with P(rate >= tau | votes) >= 1/2, Beta prior fitted on train"
-            if truth.votes is not None
+            if truth.votes is not None and truth.beta is not None
             else "labels with a share of at least tau"
         )
         rules["predicted_sets"] = "thresholds chosen on validation; the oracle's from tau"
@@ -133,7 +139,8 @@ def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
         rules["label_set"] = f"none: {truth.no_sets}"
     hits = torch.from_numpy(truth.hits)
     rules["mean_hits"] = float(hits.sum(dim=1).double().mean())
-    rules["top_1_chance"] = float(F.top_k_chance(hits, k=1).nanmean())
+    if bool(hits.any()):
+        rules["top_1_chance"] = float(F.top_k_chance(hits, k=1).nanmean())
     if truth.chosen is None:
         rules["human"] = f"not available: {truth.no_judgements}"
     else:

@@ -168,9 +168,7 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
         )
         for c, label in enumerate(truth.labels):
             out[label]["label_f1"] = as_score(interval.value[c], interval.low[c], interval.high[c])
-            out[label]["in_truth"] = float(table[1][:, c].double().mean())
-            out[label]["in_answers"] = float(table[0][:, c].double().mean())
-    if answers.shares is not None and truth.kind in ("rates", "sets"):
+    if answers.shares is not None and truth.kind != "single":
         observed = torch.from_numpy(truth.shares)
         columns = {
             label: RATE_MEASURES["rate_cross_entropy"](answers.shares[:, c : c + 1], observed[:, c : c + 1])

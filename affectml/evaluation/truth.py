@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml_annotation import (
     BetaPrior,
+    UnknownLabel,
+    encode,
     fit_beta_prior,
-    judgement_tensor,
+    fit_dirichlet_prior,
     label_sets,
     label_sets_from_shares,
-    smoothed_rates,
 )
 
 DEFAULT_TAU = 1 / 3
@@ -44,6 +45,7 @@ class Truth:
     sets: Array | None
     no_sets: str
     tau: float
+    vote_rule: str | None
     votes: Array | None
     people: Array | None
     chosen: Array | None
@@ -58,11 +60,21 @@ class Truth:
         """The label sets another cut would give."""
         return None if self.sets is None else cut_sets(self.kind, self.shares, self.votes, self.people, self.beta, tau)
 
-    def smoothed(self) -> Array:
-        """Shares to stand in for the unknown truth: posterior means where counts are known, else as given."""
-        if self.kind == "rates" and self.votes is not None and self.people is not None and self.beta is not None:
-            return smoothed_rates(self.votes, self.people, self.beta)
-        return self.shares
+    def plausible(self, generator: np.random.Generator) -> Array | None:
+        """One draw of what the unknown truth may be, [N, C]: from each image's posterior, given its votes.
+
+        Means of the posterior would be too even and observed shares too extreme to stand in for a truth. None where
+        the votes are not those of independent people, or not known.
+        """
+        if self.votes is None:
+            return None
+        if self.kind == "rates" and self.people is not None and self.beta is not None:
+            yes, no = self.votes + self.beta.alpha, self.people - self.votes + self.beta.beta
+            return np.asarray(generator.beta(yes, no))
+        if self.kind == "distribution" and self.vote_rule == "one_choice":
+            weights = generator.gamma(self.votes + fit_dirichlet_prior(self.votes).alpha)
+            return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+        return None
 
 
 def part_of(truth: Truth, index: Array) -> Truth:
@@ -139,6 +151,7 @@ def read_truth(
         sets=sets,
         no_sets=no_sets,
         tau=tau,
+        vote_rule=part.meta.vote_rule,
         votes=part.votes,
         people=part.people,
         chosen=chosen,
@@ -171,10 +184,16 @@ def hits_of(kind: str, shares: Array) -> tuple[Array, str]:
 def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | None, str]:
     if part.meta.vote_rule == "moments":
         return None, None, "only means and SDs of people's ratings are known"
-    if part.kind == "rates":
+    if part.kind == "rates" or (part.kind == "sets" and dataset.judgements is not None):
         if dataset.judgements is None:
             return None, None, "no single judgements (annotations.parquet) in the data set"
-        chosen, asked, _ = judgement_tensor(dataset.judgements, part.taxonomy.labels, list(part.image_id))
+        here = dataset.judgements[dataset.judgements["image_id"].isin(part.image_id)]
+        try:
+            chosen, asked = _seated(here, part)
+        except UnknownLabel:
+            return None, None, "the judgements are in other labels than this target"
+        if not asked.any() or int(asked.sum(axis=1).max()) < 2:
+            return None, None, "no image with answers of two people"
         return chosen, asked, ""
     if part.kind == "distribution" and part.meta.vote_rule == "one_choice" and part.votes is not None:
         from affectml_metrics import judgements_from_counts
@@ -187,6 +206,26 @@ def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | 
         "distribution": "shares without exact counts of people who chose one label each",
     }[part.kind]
     return None, None, why
+
+
+def _seated(judgements: pd.DataFrame, part: Targets) -> tuple[Array, Array]:
+    """chosen [N, S, C] and asked [N, S], S being the largest number of people that answered one image.
+
+    Who they were does not matter to one against the rest, and a seat per person of a large collection would not fit
+    into memory.
+    """
+    labels = part.taxonomy.labels
+    panel = encode(judgements, labels, list(part.image_id)).answers()
+    order = np.lexsort((panel.annotator, panel.image))
+    image = panel.image[order]
+    counts = np.bincount(image, minlength=len(part.image_id))
+    seats = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
+    width = int(counts.max(initial=0))
+    chosen = np.zeros((len(part.image_id), width, len(labels)), dtype=np.uint8)
+    asked = np.zeros((len(part.image_id), width), dtype=bool)
+    chosen[image, seats] = panel.chosen[order]
+    asked[image, seats] = True
+    return chosen, asked
 
 
 def _oracle(dataset: Dataset, part: Targets) -> Array | None:
