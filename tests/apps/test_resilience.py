@@ -121,6 +121,35 @@ def test_two_tabs_of_one_person_never_answer_an_image_twice(server, person, cont
     assert [labels for _, _, labels in stored] == [(one.labels[at - 1],) for at in (1, 4, 5)]
 
 
+def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person, context):
+    """Its images may have been answered in the other tab by the time this one has its turn again."""
+    one = person(server, "late").enter()
+    one.settled()
+    held, holding = [], [True]
+    one.page.route(
+        "**/relabel/sync",
+        lambda route: held.append((route, route.fetch())) if holding else route.continue_(),
+    )
+    first = one.answer("1")  # its reply is on its way for as long as we like
+    one.page.wait_for_timeout(300)
+    other = person(server, "late", context.new_page())
+    other.page.goto(f"{server.url}/?who=late")
+    other.page.get_by_role("button", name="Work here instead").click()
+    second = other.ready().answer("2")
+    other.settled()
+    one.page.wait_for_selector(".labeller[data-state=elsewhere]")
+    holding.clear()
+    for route, reply in held:
+        route.fulfill(response=reply)
+    one.page.wait_for_timeout(300)
+    other.page.close()
+    one.ready()
+    third = one.answer("3")
+    one.settled()
+    assert [image for image, _, _ in one.stored] == [first, second, third]
+    assert no_doubles(one.stored)
+
+
 def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, person, browser):
     """No lock reaches another machine: both answers are kept, and the page says so."""
     one = person(server, "machines").enter()

@@ -55,6 +55,7 @@ class Labeller {
       post: (message, signal) => post(address("sync"), headers, message, signal),
       ask: () => ({ want: QUEUE + 1, round: data.round, history: !this.asked }),
       onReply: (reply) => {
+        if (!this.lock.held) return;
         this.asked = true;
         this.session.receive(reply);
       },
@@ -123,11 +124,10 @@ class Labeller {
     if (this.closed) return this.release?.();
     this.turn = null;
     this.lock.held = true;
-    this.outbox.waiting.clear();
-    this.outbox.refused.clear();
+    this.outbox.turn += 1;
     this.outbox.load();
     this.asked = false;
-    this.session.past = [];
+    this.session.reset();
     this.outbox.kick();
     this.takeFocus();
     return this.changed("state");
@@ -142,9 +142,8 @@ class Labeller {
   lose() {
     if (this.closed) return;
     this.lock.held = false;
-    this.session.show(null);
-    this.session.at = null;
-    this.session.queue = [];
+    this.outbox.turn += 1;
+    this.session.reset();
     this.changed("state");
     this.takeLock(false);
   }

@@ -30,13 +30,16 @@ export class Outbox {
     this.clock = 0; // server's clock minus ours, in seconds
     this.timer = null;
     this.seq = 0;
+    this.turn = 0; // grows when this tab gets or loses its turn: what was asked before is answered for nobody
     this.closed = false;
     this.wake = () => this.kick();
     addEventListener("online", this.wake);
   }
 
-  // Read what an earlier page of this person left behind.
+  // Read what an earlier page or another tab of this person left behind.
   load() {
+    this.waiting.clear();
+    this.refused.clear();
     const found = [];
     for (let at = 0; at < localStorage.length; at += 1) {
       const key = localStorage.key(at);
@@ -99,6 +102,7 @@ export class Outbox {
 
   async send() {
     const answers = [...this.waiting.values()].slice(0, BATCH);
+    const { turn } = this;
     let reply;
     try {
       reply = await this.post({ ...this.ask(), answers }, AbortSignal.timeout(PATIENCE_MS));
@@ -120,7 +124,8 @@ export class Outbox {
     this.clock = reply.now - Date.now() / 1000;
     for (const receipt of reply.receipts) this.settle(receipt);
     if (this.waiting.size > 0 && answers.length === BATCH) this.again = true;
-    this.onReply(reply);
+    if (turn === this.turn) this.onReply(reply);
+    else this.again = true;
   }
 
   settle(receipt) {

@@ -38,6 +38,14 @@ export class Session {
 
   // What the server gave
 
+  // Forget all images: they may have been answered elsewhere meanwhile.
+  reset() {
+    this.queue = [];
+    this.past = [];
+    this.at = null;
+    this.show(null);
+  }
+
   receive(reply) {
     this.known = true;
     this.done = reply.done;
