@@ -75,7 +75,7 @@ def _caveats(info: Mapping[str, Any], dataset: "Dataset") -> list[str]:
         out.append(
             "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
         )
-    if TINY_SPEC in info["encoder"]["specs"]:
+    if info["encoder"]["identity"]["architecture"] == TINY_SPEC:
         out.append(
             "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "
             "on photographs it stands for no real encoder."

@@ -60,7 +60,8 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     )
     note = "± is half the width of the 95 % interval; ↑ higher is better, ↓ lower is better"
     if "human" in systems:
-        note += "; human: one person against the rest of the panel (the same targets for all: next table)"
+        note += "; human: one person against the rest of the panel, half_panel: half against half"
+        note += " (the same targets for all: next table)"
     return Table(f"{metrics['split']} split, {metrics['n']} images", columns, rows, note)
 
 

@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
-from affectml.data import DatasetMeta, TargetMeta, write_dataset
-from affectml.evaluation import Answers, evaluate, fit_prior, read_truth
+from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
+from affectml.evaluation.evaluate import _floor
+from affectml.evaluation.people import _over_orders
 from affectml.evaluation.scoring import mean_over_people, row_scores
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.evaluation.truth import part_of
+from affectml_annotation import fit_beta_prior
+from affectml_metrics import functional as F
 
 LABELS = ["awe", "fear", "joy"]
 TAXONOMY = {"name": "three", "labels": LABELS}
@@ -89,7 +93,7 @@ def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_file(judged):
 
 def test_the_cut_moves_the_sets(judged):
     truth = truth_of(judged)
-    assert truth.sets_at(0.2).sum() >= truth.sets_at(0.5).sum()
+    assert truth.sets_at(0.2).sum() > truth.sets_at(0.5).sum()
     result = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth, split="test", seed=0, why_not={})
     assert list(result.by_tau) == ["0.2", "0.333", "0.5"]
 
@@ -160,3 +164,66 @@ def test_subgroups_are_the_users_columns_and_small_ones_have_no_scores(judged):
         answers([[0, 0, 1]] * 3), truth, images.assign(image_id=["a", "b", "c"] * 5)[:3], torch.Generator()
     )
     assert few == {"look": {"jagged": {"n": 1}, "round": {"n": 2}}}
+
+
+def test_ties_in_an_answer_count_as_the_average_over_orders():
+    """{a, b} against {a, b, c} of 8 labels: c stands anywhere in places 3 to 8, its precision 3 / place."""
+    preds = torch.tensor([[1.0, 1, 0, 0, 0, 0, 0, 0]])
+    target = torch.tensor([[1, 1, 1, 0, 0, 0, 0, 0]])
+    by_hand = (2 + np.mean([3 / place for place in range(3, 9)])) / 3
+    measure = _over_orders(F.label_ranking_average_precision, torch.Generator().manual_seed(0), orders=2000)
+    assert float(measure(preds, target)) == pytest.approx(by_hand, abs=0.01)
+    scores, right = torch.tensor([[0.3, 0.9, 0.2, 0.1]]), torch.tensor([[1, 0, 1, 0]])
+    untied = _over_orders(F.label_ranking_average_precision, torch.Generator())(scores, right)
+    assert untied.tolist() == pytest.approx(F.label_ranking_average_precision(scores, right).tolist())
+
+
+@pytest.mark.parametrize("people", [3, 5, 15])
+def test_the_floor_from_votes_alone_is_the_floor_of_the_unseen_truth(people):
+    generator = np.random.default_rng(1)
+    rates = generator.beta(0.5, 2, size=(4000, 2))
+    votes = generator.binomial(people, rates)
+    n = np.full((4000, 2), people)
+    blank = dict.fromkeys(("chosen", "asked", "groups", "sets", "vote_rule"))
+    truth = Truth(
+        kind="rates", labels=("a", "b"), image_id=np.arange(4000).astype(str).astype(object), shares=votes / people,
+        hits=np.zeros((4000, 2), dtype=int), hit_rule="", no_sets="", tau=0.3, votes=votes, people=n,
+        no_judgements="", oracle=rates, beta=fit_beta_prior(votes, n), **blank,
+    )  # fmt: skip
+    known, _ = _floor(truth, 0)
+    unknown, why = _floor(replace(truth, oracle=None), 0)
+    assert unknown["rate_cross_entropy"] == pytest.approx(known["rate_cross_entropy"], rel=0.03)
+    assert "posterior" in why["sampling_floor"]
+
+
+def test_shared_votes_have_no_floor(tmp_path):
+    content = {"awe": [3, 1], "fear": [1, 1], "joy": [0, 0]}
+    data = target(tmp_path, "distribution", "votes", content, vote_rule="set_split")
+    truth = read_truth(data, data.target("t"), ["a", "b"], beta=None)
+    assert _floor(truth, 0)[0] == {}
+
+
+def test_judgements_by_many_people_need_seats_for_one_image_only(judged):
+    truth = truth_of(judged)
+    assert truth.chosen.shape == (3, 3, 3)
+    assert truth.asked.sum(axis=1).tolist() == [3, 2, 2]
+
+
+def test_one_person_an_image_is_no_panel(judged):
+    table = pd.read_parquet(judged.root / "annotations.parquet")
+    table.drop_duplicates("image_id").to_parquet(judged.root / "annotations.parquet")
+    truth = truth_of(Dataset.open(judged.root))
+    assert truth.chosen is None
+    assert "two people" in truth.no_judgements
+
+
+def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
+    judgements = pd.DataFrame(
+        {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
+    )
+    votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
+    entry = TargetMeta(kind="rates", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
+    meta = DatasetMeta(name="numbers", construct="evoked", targets={"t": entry})
+    data = write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+    truth = read_truth(data, data.target("t"), ["1"], beta=None)
+    assert truth.asked.sum() == 2

@@ -1,6 +1,7 @@
 """What the main job reaches: on the demo set, where the truth is known, and on real features and photographs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from affectml.demo import write_demo
@@ -53,5 +54,7 @@ def test_oasis_photographs_go_the_whole_path(real_data, tmp_path):
     metrics = run.metrics
     assert set(metrics["systems"]) == {"prior", "zero_shot", "model"}
     assert not any(name.startswith("set_") for scores in metrics["systems"].values() for name in scores)
-    assert "themes" not in metrics["rules"]["interval"]
+    groups = pd.read_parquet(tmp_path / "oasis" / "images.parquet").set_index("image_id")["group"]
+    parts = run.predictions.assign(group=run.predictions["image_id"].map(groups))
+    assert parts.groupby("group")["split"].nunique().max() == 1
     assert "groups" in metrics["rules"]["interval"]

@@ -71,10 +71,10 @@ def test_images_without_a_group_are_groups_of_their_own(tmp_path):
 
 
 def test_rates_are_binarised_by_the_stated_rule_and_not_by_a_cast(tmp_path):
-    rates = np.array([[0.2, 0.9], [0.1, 0.2], [1 / 3, 0.0], [0.05, 0.04]])
+    rates = np.array([[0.2, 0.9], [0.1, 0.2], [1 / 3, 0.0], [0.05, 0.04], [0.0, 0.0]])
     entry = TargetMeta(kind="rates", taxonomy="polarity-2", values="shares", file="f")
-    targets = Targets("t", entry, entry.resolve_taxonomy(), np.array(list("abcd"), dtype=object), rates, None)
-    assert strata(targets).tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
+    targets = Targets("t", entry, entry.resolve_taxonomy(), np.array(list("abcde"), dtype=object), rates, None)
+    assert strata(targets).tolist() == [[0, 1], [0, 1], [1, 0], [1, 0], [0, 0]]
 
 
 def test_given_splits_are_kept_and_missing_validation_is_cut_from_train(tmp_path):
@@ -105,3 +105,16 @@ def test_a_label_with_two_positives_is_an_error_that_names_it(tmp_path):
     data, targets = dataset(tmp_path, sets)
     with pytest.raises(BadDataset, match=r"label 'joy' has 2 positive images.*at least 3.*--map"):
         split_dataset(data, targets, seed=0)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_too_few_groups_is_an_error_in_one_line(single):
+    labels = np.eye(6, dtype=int)[np.arange(60) % 6]
+    with pytest.raises(BadDataset, match="too few groups"):
+        pick(labels, 0.15, 0, np.full(60, "only", dtype=object), single=single)
+
+
+def test_a_given_split_that_parts_groups_is_said(tmp_path):
+    parts = np.array((["train"] * 4 + ["val", "test"]) * 100, dtype=object)
+    data, targets = dataset(tmp_path, random_sets(), split=parts, group=["g"] * 600)
+    assert "parts 1 groups" in " ".join(split_dataset(data, targets, seed=0).notes)

@@ -11,10 +11,13 @@ import pandas as pd
 import pytest
 
 from affectml.cli import main
+from affectml.data import Dataset
 from affectml.demo import write_demo
+from affectml.embeddings import embed_dataset
+from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.predicting import evaluate_run, predict_images
-from affectml.runs import Run, next_run_folder
+from affectml.runs import Run, next_run_folder, reserve_run_folder
 from affectml.training import TrainConfig, train_run
 
 SCORE = {"value", "low", "high"}
@@ -72,7 +75,8 @@ def test_metrics_json_has_the_documented_shape(run):
     assert "rate_cross_entropy" not in metrics["systems"]["human"]
     assert {"set_f1", "set_f1_judgements", "label_f1_macro", "top_1_accuracy"} <= set(metrics["systems"]["model"])
     assert set(metrics["per_label"]) == set(run.taxonomy.labels)
-    assert all("prevalence" in entry for entry in metrics["per_label"].values())
+    for entry in metrics["per_label"].values():
+        assert all(set(score) == SCORE for name, score in entry.items() if name != "prevalence")
 
 
 def test_metrics_json_holds_no_path_and_no_time(run):
@@ -130,6 +134,61 @@ def test_evaluate_on_other_data_judges_all_of_it(run, tmp_path):
     metrics, _ = evaluate_run(run.folder, other.root, out=tmp_path / "m.json", threads=1)
     assert (metrics["split"], metrics["n"]) == ("all", len(other.target("emotions").image_id))
     assert json.loads((tmp_path / "m.json").read_text()) == metrics
+
+
+def test_evaluate_leaves_out_what_the_run_learned_from(run, demo, tmp_path):
+    edited = tmp_path / "edited"
+    shutil.copytree(demo, edited)
+    images = pd.read_parquet(edited / "images.parquet")
+    images.assign(note="x").to_parquet(edited / "images.parquet")
+    said = []
+    metrics, _ = evaluate_run(run.folder, edited, threads=1, say=said.append)
+    assert any("trained or tuned on are left out" in line for line in said)
+    assert metrics["n"] == run.metrics["n"]
+    assert metrics["systems"]["model"] == run.metrics["systems"]["model"]
+
+
+def test_a_store_that_an_interruption_left_empty_is_filled(run, demo, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    store = next((data / "embeddings").iterdir())
+    for file in store.iterdir():
+        if file.name != "encoder.json":
+            file.unlink()
+    again = train_run(config(data, None), out=tmp_path / "run")
+    assert again.metrics["systems"]["model"] == run.metrics["systems"]["model"]
+
+
+def test_the_precision_of_a_store_is_kept(demo, spec, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    shutil.rmtree(data / "embeddings", ignore_errors=True)
+    file = data / pd.read_parquet(data / "images.parquet")["file"].iloc[3]
+    file.write_bytes(b"no image")
+    embed_dataset(Dataset.open(data), load_encoder(spec, precision="bf16"), progress=False)
+    run = train_run(config(data, None), out=tmp_path / "run")
+    assert run.info["encoder"]["identity"]["precision"] == "bf16"
+    assert len(list((data / "embeddings").glob("*/encoder.json"))) == 1
+
+
+def test_tau_outside_its_range_is_refused_before_any_work(demo, spec, tmp_path):
+    with pytest.raises(BadInput, match="--tau 2"):
+        train_run(config(demo, spec, tau=2.0), out=tmp_path / "run")
+
+
+def test_a_damaged_run_is_refused_in_one_line(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.folder, copy)
+    (copy / "predictions.parquet").unlink()
+    with pytest.raises(BadRun, match="predictions.parquet"):
+        _ = Run.open(copy).predictions
+    (copy / "run.json").write_text('{"schema": 1}')
+    with pytest.raises(BadRun, match="damaged"):
+        Run.open(copy)
+
+
+def test_two_trainings_never_share_a_number(tmp_path):
+    assert [reserve_run_folder("x", tmp_path).name for _ in range(3)] == ["x-001", "x-002", "x-003"]
 
 
 def test_a_run_of_another_version_is_refused(run, tmp_path):
