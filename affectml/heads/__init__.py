@@ -8,6 +8,7 @@ from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._base import Head, HeadConfig
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
+from affectml.heads._dirichlet import DirichletConfig, DirichletHead
 from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import load_head
 from affectml.heads._pairs import contrastive_loss
@@ -15,6 +16,8 @@ from affectml.heads._prior import PriorHead
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+from affectml.heads._topk import TopKConfig, TopKHead
+from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 __all__ = [
@@ -22,6 +25,8 @@ __all__ = [
     "AutoHead",
     "ContrastiveConfig",
     "ContrastiveHead",
+    "DirichletConfig",
+    "DirichletHead",
     "EnsembleConfig",
     "EnsembleHead",
     "Head",
@@ -33,10 +38,14 @@ __all__ = [
     "SigmoidHead",
     "SoftmaxConfig",
     "SoftmaxHead",
+    "TopKConfig",
+    "TopKHead",
     "ZeroShotConfig",
     "ZeroShotHead",
     "apply_thresholds",
     "choose_thresholds",
     "contrastive_loss",
     "load_head",
+    "vote_correlation",
+    "vote_weights",
 ]

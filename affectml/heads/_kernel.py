@@ -136,8 +136,8 @@ class KernelHead(Head):
         path = space.path(space.table(kernel_map), objective)
         path.step(l2)
         weight, bias = path.split()
-        if self.config.kind == "distribution" and self.config.loss == "log":
-            weight, bias = weight - weight.mean(dim=1, keepdim=True), bias - bias.mean()
+        if self.config.loss == "log":
+            weight, bias = objective.centred(weight, bias)
         self._state = {
             "landmarks": space.landmarks,
             "coefficients": kernel_map.coefficients(weight),

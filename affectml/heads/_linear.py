@@ -189,10 +189,7 @@ class Path:
         return torch.addmm(bias.to(features.dtype), features, weight.to(features.dtype)).double()
 
     def result(self, l2: float, held_out_loss: float | None) -> LinearFit:
-        weight, bias = self.split()
-        # a softmax does not see a constant added to all logits: take the one that sums to zero
-        if self.objective.negative is None:
-            weight, bias = weight - weight.mean(dim=1, keepdim=True), bias - bias.mean()
+        weight, bias = self.objective.centred(*self.split())
         return LinearFit(weight, bias, l2, held_out_loss)
 
 

@@ -7,17 +7,21 @@ from affectml.heads._auto import AutoHead
 from affectml.heads._base import Head
 from affectml.heads._blend import EnsembleHead
 from affectml.heads._contrastive import ContrastiveHead
+from affectml.heads._dirichlet import DirichletHead
 from affectml.heads._kernel import KernelHead
 from affectml.heads._prior import PriorHead
 from affectml.heads._saving import read_head
 from affectml.heads._sigmoid import SigmoidHead
 from affectml.heads._softmax import SoftmaxHead
+from affectml.heads._topk import TopKHead
 from affectml.heads._zero_shot import ZeroShotHead
 
 _CLASSES: tuple[type[Head], ...] = (
     PriorHead,
     SoftmaxHead,
     SigmoidHead,
+    TopKHead,
+    DirichletHead,
     KernelHead,
     EnsembleHead,
     AutoHead,

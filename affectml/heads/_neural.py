@@ -25,12 +25,15 @@ class NeuralConfig(HeadConfig):
     l2: strength of a linear head's penalty (see docs); None chooses it from a grid on rows kept out.
     balance: 0 weighs every case alike, 1 weighs labels as if all were equally common, 0.5 lies between; the
     intercepts are corrected afterwards (King & Zeng 2001), so predictions stay rates.
+    logit_adjustment: how much of the log prior `scores` leave out (Menon et al. 2021): 1 ranks labels as if all
+    were equally common, which helps rare labels and costs the common ones; rates and distributions stay as they are.
     The rest concerns hidden layers only. weight_decay: AdamW's; None chooses it from a grid.
     """
 
     hidden: int = 0
     l2: float | None = None
     balance: float = 0.0
+    logit_adjustment: float = 0.0
     dropout: float = 0.5
     weight_decay: float | None = None
     learning_rate: float = 1e-3
@@ -42,6 +45,7 @@ class NeuralConfig(HeadConfig):
         self._need(self.hidden >= 0, "hidden", "0 (linear) or a number of units")
         self._need(self.l2 is None or self.l2 >= 0, "l2", "at least 0, or None to choose it")
         self._need(0 <= self.balance <= 1, "balance", "between 0 and 1")
+        self._need(self.logit_adjustment >= 0, "logit_adjustment", "at least 0")
         self._need(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
         self._need(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "at least 0, or None")
         self._need(self.learning_rate > 0, "learning_rate", "above 0")
@@ -73,6 +77,16 @@ class NeuralHead(Head):
     @abstractmethod
     def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
         """Targets and weights as masses."""
+
+    @abstractmethod
+    def _prior_logits(self, prevalence: Tensor) -> Tensor:
+        """The logits [C] of a head that knows only the label shares."""
+
+    def _adjustment(self) -> Tensor:
+        """What `scores` take off the logits, [C]."""
+        prior = torch.tensor(self.report_.get("prevalence", [0.0]), dtype=torch.float64)
+        strength = self.config.logit_adjustment
+        return strength * self._prior_logits(prior) if strength else torch.zeros_like(prior)
 
     def fit(
         self,

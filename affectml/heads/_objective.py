@@ -8,7 +8,8 @@ With z the logits of a row, A the mass for each label and B the mass against it:
 Rows' weights, labels' weights and votes are all factors of the masses, so the solvers know none of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -29,17 +30,17 @@ class Objective:
             return float(self.positive.sum())
         return float((self.positive + self.negative).sum()) / self.positive.shape[1]
 
-    def rows(self, index: Tensor) -> "Objective":
+    def rows(self, index: Tensor) -> Self:
         """The same objective on some of the rows."""
         negative = None if self.negative is None else self.negative[index]
-        return Objective(self.positive[index], negative)
+        return replace(self, positive=self.positive[index], negative=negative)
 
-    def to(self, dtype: torch.dtype) -> "Objective":
+    def to(self, dtype: torch.dtype) -> Self:
         """The same objective with masses of another float type."""
         negative = None if self.negative is None else self.negative.to(dtype)
-        return Objective(self.positive.to(dtype), negative)
+        return replace(self, positive=self.positive.to(dtype), negative=negative)
 
-    def with_pseudo_row(self) -> "Objective":
+    def with_pseudo_row(self) -> Self:
         """One more row, of average mass, that favours no label: Jeffreys' half a case for, half against.
 
         Placed at the average image (standardised features of zero) it keeps the intercept of a label that
@@ -49,9 +50,9 @@ class Objective:
         mass = self.total / rows
         if self.negative is None:
             even = torch.full((1, labels), mass / labels, dtype=self.positive.dtype)
-            return Objective(torch.cat([self.positive, even]), None)
+            return replace(self, positive=torch.cat([self.positive, even]))
         half = torch.full((1, labels), mass / 2, dtype=self.positive.dtype)
-        return Objective(torch.cat([self.positive, half]), torch.cat([self.negative, half]))
+        return replace(self, positive=torch.cat([self.positive, half]), negative=torch.cat([self.negative, half]))
 
     def loss(self, logits: Tensor) -> Tensor:
         """Summed loss of logits [N, C]; divide by `total` for the mean."""
@@ -70,3 +71,9 @@ class Objective:
         if self.negative is None:
             return self.positive.sum(dim=0).log()
         return self.positive.sum(dim=0).log() - self.negative.sum(dim=0).log()
+
+    def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights [D, C] and bias [C] without what the loss cannot see: a softmax's constant, made to sum to zero."""
+        if self.negative is None:
+            return weight - weight.mean(dim=1, keepdim=True), bias - bias.mean()
+        return weight, bias

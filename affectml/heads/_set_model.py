@@ -5,8 +5,9 @@ Given logits z [N, C] and size logits u [N, K + 1],
     P(Y) = softmax(u)_{|Y|} * exp(sum of z over Y) / e_{|Y|}(exp z),
 
 with e_s the s-th elementary symmetric polynomial: the n-choose-k model of Swersky, Tarlow, Adams, Zemel & Frey
-2012 (conditional Bernoulli: Chen, Dempster & Liu 1994). With one label in every set it is the softmax. Fitting
-it to uncertain sets, and deciding by expected F1 under it, are our extensions.
+2012 (conditional Bernoulli: Chen, Dempster & Liu 1994). With one label in every set it is the softmax; with
+u_s = v_s + log e_s(exp z) it is the logistic model with a cardinality potential v. Fitting it to uncertain sets, and
+deciding by expected F1 under it, are our extensions.
 """
 
 import torch

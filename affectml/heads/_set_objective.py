@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from affectml.heads._objective import Objective
 from affectml.heads._set_model import log_symmetric, size_distribution
 
-SetLoss: TypeAlias = Literal["choose_k", "bce", "pairwise", "softmax"]
+SetLoss: TypeAlias = Literal["cardinality", "choose_k", "bce", "pairwise", "softmax"]
 SET_LOSSES: tuple[SetLoss, ...] = get_args(SetLoss)
 
 _CHUNK = 16_384  # rows whose recursion is kept for the gradient
@@ -21,13 +21,15 @@ _CHUNK = 16_384  # rows whose recursion is kept for the gradient
 class SetObjective(Objective):
     """Objective over [label logits | size logits]; `positive` is [membership | size distribution] times weight.
 
-    loss_name, for the labels: "choose_k" is -log P(Y given |Y|) of the n-choose-k model; "bce" a logistic loss per
-    label; "pairwise" the logistic loss of (in, out) pairs over their number (Zhang & Zhou 2006, logistic);
-    "softmax" the mean log softmax of the labels that are in (Lapin, Hein & Schiele 2018, eq. 24).
+    "cardinality" is - log P(Y) of the logistic model with a cardinality potential, P(Y) ~ exp(sum of z over Y +
+    u_|Y|) (Tarlow, Swersky, Zemel, Adams & Frey 2012): plain logistic regressions where u is 0. The others fit the
+    sizes by cross-entropy of u, and the labels by: "choose_k", - log P(Y given |Y|) of the n-choose-k model;
+    "bce", a logistic loss per label; "pairwise", the logistic loss of (in, out) pairs over their number (Zhang &
+    Zhou 2006, logistic); "softmax", the mean log softmax of the labels that are in (Lapin, Hein & Schiele 2018).
     """
 
     labels: int = 0
-    loss_name: SetLoss = "choose_k"
+    loss_name: SetLoss = "cardinality"
 
     @classmethod
     def of(cls, membership: Tensor, weights: Tensor, most: int, loss_name: SetLoss) -> "SetObjective":
@@ -61,7 +63,13 @@ class SetObjective(Objective):
         """Logits of the mean membership and of the mean size distribution, after `with_pseudo_row`."""
         mean = self.positive.sum(dim=0) / self.total
         inside = mean[: self.labels].clamp(1e-6, 1 - 1e-6)
+        if self.loss_name == "cardinality":
+            return torch.cat([inside.logit(), torch.zeros_like(mean[self.labels :])])
         return torch.cat([inside.logit(), mean[self.labels :].clamp(min=1e-12).log()])
+
+    def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """As they are: label and size logits are tied to each other."""
+        return weight, bias
 
     def loss(self, logits: Tensor) -> Tensor:
         """Summed loss of [label logits | size logits], [N, C + K + 1]."""
@@ -82,6 +90,9 @@ class SetObjective(Objective):
         inside, sizes = positive[:, : self.labels], positive[:, self.labels :]
         z, u = logits[:, : self.labels], logits[:, self.labels :]
         weight = sizes.sum(dim=1, keepdim=True)
+        if self.loss_name == "cardinality":
+            possible = (u + log_symmetric(z, u.shape[1] - 1)).logsumexp(dim=1)
+            return (weight[:, 0] * possible).sum() - (inside * z).sum() - (sizes * u).sum()
         loss = -(sizes * u.log_softmax(dim=1)).sum()
         if self.loss_name == "bce":
             return loss + (inside * softplus(-z) + (weight - inside) * softplus(z)).sum()

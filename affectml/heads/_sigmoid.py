@@ -1,51 +1,172 @@
 """Sigmoid head: for each label on its own, the share of people who would choose it."""
 
 import dataclasses
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from affectml.heads._inputs import ArrayLike, as_shares, as_weights
+from affectml.errors import BadInput
+from affectml.heads._asymmetric import AsymmetricObjective, recalibrated
+from affectml.heads._base import seeded
+from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
+from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
+from affectml.heads._votes import vote_correlation, vote_weights
 
 
 @dataclasses.dataclass(frozen=True)
 class SigmoidConfig(NeuralConfig):
-    """NeuralConfig's options, and one more.
+    """NeuralConfig's options, and those of rates and sets.
 
     assumed_negatives: for single labels, where absent labels are unknown and not absent: they are taken as
     negatives, but every target moves this far towards one half, 0.1 turning 1 and 0 into .95 and .05 (label
     smoothing for single-positive multi-label learning, Cole et al. 2021). None: 0 means "does not apply".
+    rho: how far one image's votes go together. With it, `fit` takes weights as numbers of people asked and
+    counts n / (1 + (n - 1) rho) for each: 0 is binomial, "fit" estimates it (beta-binomial). None: weights as
+    they are. Worth it when people per image differ much.
+    asymmetric: focusing of the negatives, 1 to 4, for rare labels (see AsymmetricObjective); rates are then
+    recalibrated. coupling: whether each label's logit may lean on the other labels' (see _couple); linear only.
     """
 
     assumed_negatives: float | None = None
+    rho: float | Literal["fit"] | None = None
+    asymmetric: float | None = None
+    coupling: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         smoothing = self.assumed_negatives
         self._need(smoothing is None or 0 <= smoothing < 1, "assumed_negatives", "at least 0 and below 1, or None")
+        known = self.rho in (None, "fit") or (isinstance(self.rho, int | float) and 0 <= self.rho <= 1)
+        self._need(known, "rho", 'between 0 and 1, "fit" or None')
+        self._need(self.asymmetric is None or self.asymmetric >= 0, "asymmetric", "at least 0, or None")
+        self._need(
+            not (self.coupling and self.hidden), "coupling", "False for a hidden layer, whose labels share units"
+        )
 
 
 class SigmoidHead(NeuralHead):
     """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
 
     Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people
-    then counts n times; 0 where nobody was asked about that label, whose target is then ignored). `scores` and
-    `predict_rates` are the same [N, C] rates.
+    then counts n times; 0 where nobody was asked about that label, whose target is then ignored). `predict_rates`
+    are the [N, C] rates, and so are `scores` without logit adjustment.
     """
 
     name = "sigmoid"
     config_class = SigmoidConfig
     config: SigmoidConfig
 
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """See NeuralHead.fit; with `config.rho`, weights are numbers of people asked."""
+        rho = self.config.rho
+        if rho is None:
+            return super().fit(X, targets, val=val, weights=weights, generator=generator)
+        if weights is None:
+            raise BadInput("weights: rho weighs votes by the number of people asked: give it as weights, [N] or [N, C]")
+        generator = seeded(generator)
+        if rho == "fit":
+            super().fit(X, targets, val=val, weights=weights, generator=generator)
+            rho = self._vote_correlation(X, targets, weights, generator)
+        super().fit(X, targets, val=val, weights=vote_weights(weights, rho), generator=generator)
+        self.report_["rho"] = rho
+        return self
+
     def scores(self, X: ArrayLike) -> Tensor:
-        """The predicted rates, [N, C] float64."""
-        return self._logits(X).sigmoid()
+        """The predicted rates, [N, C] float64; with `config.logit_adjustment` they rank rare labels higher."""
+        return (self._logits(X) - self._adjustment()).sigmoid()
 
     def predict_rates(self, X: ArrayLike) -> Tensor:
         """The predicted rates, [N, C] float64."""
-        return self.scores(X)
+        return self._logits(X).sigmoid()
+
+    def _vote_correlation(
+        self, X: ArrayLike, targets: ArrayLike, weights: ArrayLike, generator: torch.Generator
+    ) -> float:
+        """rho from the rows that each of five linear fits, at the L2 just chosen, leaves out."""
+        features = as_features(X)
+        shares = self._shares(targets, len(features), None, "targets")
+        people = self._weights(weights, shares.shape)
+        table = Standardiser.of(features).apply(features, precision(features))
+        objective = Objective(shares * people, (1 - shares) * people)
+        logits = _left_out(table, objective, self.report_.get("l2", 0.1), generator)
+        return vote_correlation(shares, people, logits.sigmoid())
+
+    def _fit_linear(
+        self,
+        features: Tensor,
+        objective: Objective,
+        val: tuple[Tensor, Objective] | None,
+        standard: Standardiser,
+        correction: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        super()._fit_linear(features, objective, val, standard, correction, generator)
+        if self.config.coupling:
+            self._couple(features, objective, standard, correction, generator)
+        if self.config.asymmetric is not None:
+            self._recalibrate(features if val is None else val[0], objective if val is None else val[1])
+
+    def _fit_hidden(
+        self,
+        features: Tensor,
+        objective: Objective,
+        val: tuple[Tensor, Objective],
+        standard: Standardiser,
+        correction: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        super()._fit_hidden(features, objective, val, standard, correction, generator)
+        if self.config.asymmetric is not None:
+            self._recalibrate(*val)
+
+    def _couple(
+        self,
+        features: Tensor,
+        objective: Objective,
+        standard: Standardiser,
+        correction: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        """A second logistic regression, from all labels' left-out logits to each label, folded into the weights.
+
+        Stacking for multi-label (Godbole & Sarawagi 2004), the logistic sibling of curds and whey (Breiman &
+        Friedman 1997): a label whose rows are few or noisy borrows what its kin have learned.
+        """
+        logits = _left_out(standard.apply(features, precision(features)), objective, self.report_["l2"], generator)
+        inner = Standardiser.of(logits)
+        second = fit_linear(
+            inner.apply(logits, torch.float64),
+            objective,
+            l2=None,
+            val=None,
+            correction=torch.zeros_like(correction),
+            generator=generator,
+        )
+        mix, shift = inner.fold(second.weight, second.bias)
+        weight, bias = self._state["weight"], self._state["bias"] + correction
+        self._state = {"weight": weight @ mix, "bias": bias @ mix + shift - correction}
+        self.report_ |= {"coupling_l2": second.l2}
+
+    def _recalibrate(self, features: Tensor, objective: Objective) -> None:
+        assert objective.negative is not None
+        slope, shift = recalibrated(self._logits(features), objective.positive, objective.negative)
+        last_weight, last_bias = ("weight2", "bias2") if self.config.hidden else ("weight", "bias")
+        factor = slope[:, None] if self.config.hidden else slope
+        state = dict(self._state)
+        state[last_weight] = state[last_weight] * factor
+        state[last_bias] = state[last_bias] * slope + shift
+        self._state = state
 
     def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
         return as_shares(targets, rows, columns, name)
@@ -61,4 +182,21 @@ class SigmoidHead(NeuralHead):
     def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
         smoothing = self.config.assumed_negatives or 0.0
         softened = shares * (1 - smoothing) + smoothing / 2
-        return Objective(softened * weights * label_weights, (1 - softened) * weights)
+        positive, negative = softened * weights * label_weights, (1 - softened) * weights
+        if self.config.asymmetric is not None:
+            return AsymmetricObjective(positive, negative, self.config.asymmetric)
+        return Objective(positive, negative)
+
+    def _prior_logits(self, prevalence: Tensor) -> Tensor:
+        return prevalence.clamp(1e-4, 1 - 1e-4).logit()
+
+
+def _left_out(table: Tensor, objective: Objective, l2: float, generator: torch.Generator) -> Tensor:
+    """Logits [N, C] of every row from the one of five fits that it was kept out of."""
+    out = torch.zeros_like(objective.positive)
+    for kept, rows in folds(objective.positive, FOLDS, generator):
+        if objective.rows(kept).total > 0:
+            path = Path(table[kept], objective.rows(kept))
+            path.step(l2)
+            out[rows] = path.logits(table[rows])
+    return out

@@ -19,19 +19,19 @@ class SoftmaxHead(NeuralHead):
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
-    `predict_distribution` are the same [N, C] distribution.
+    `predict_distribution` are the same [N, C] distribution, unless logits are adjusted.
     """
 
     name = "softmax"
     config_class = SoftmaxConfig
 
     def scores(self, X: ArrayLike) -> Tensor:
-        """The predicted distribution, [N, C] float64; rows sum to one."""
-        return self._logits(X).softmax(dim=1)
+        """The predicted distribution, [N, C] float64; with `config.logit_adjustment` it ranks rare labels higher."""
+        return (self._logits(X) - self._adjustment()).softmax(dim=1)
 
     def predict_distribution(self, X: ArrayLike) -> Tensor:
         """The predicted distribution, [N, C] float64; rows sum to one."""
-        return self.scores(X)
+        return self._logits(X).softmax(dim=1)
 
     def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
         return as_distribution(targets, rows, columns, name)
@@ -46,3 +46,6 @@ class SoftmaxHead(NeuralHead):
 
     def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
         return Objective(shares * weights * label_weights, None)
+
+    def _prior_logits(self, prevalence: Tensor) -> Tensor:
+        return prevalence.clamp(min=1e-4).log()

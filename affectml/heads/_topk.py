@@ -11,21 +11,19 @@ from affectml.heads._base import Head, HeadConfig, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
 from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import Standardiser, fit_linear, precision
-from affectml.heads._set_model import best_sets, joint, size_distribution
+from affectml.heads._set_model import best_sets, joint, log_symmetric, size_distribution
 from affectml.heads._set_objective import SET_LOSSES, SetLoss, SetObjective
-
-_RARE = 1e-3  # a size with a smaller share of the images is not predicted
 
 
 @dataclasses.dataclass(frozen=True)
 class TopKConfig(HeadConfig):
     """k: answer with exactly so many labels; None: with as many as the image seems to have.
 
-    loss: of the ranking, see SetObjective; "choose_k" measured best. l2: None chooses it on rows kept out.
+    loss: of the ranking, see SetObjective; "cardinality" measured best. l2: None chooses it on rows kept out.
     """
 
     k: int | None = None
-    loss: SetLoss = "choose_k"
+    loss: SetLoss = "cardinality"
     l2: float | None = None
 
     def __post_init__(self) -> None:
@@ -117,7 +115,7 @@ class TopKHead(Head):
         return self.scores(X)
 
     def predict_sizes(self, X: ArrayLike) -> Tensor:
-        """P(the set has s labels) for s = 0..K, [N, K + 1], K the largest size that is not rare in training."""
+        """P(the set has s labels) for s = 0..K, [N, K + 1], K the largest size in training."""
         return self._logits(X)[1].softmax(dim=1)
 
     def predict_sets(self, X: ArrayLike, k: int | None = None) -> Tensor:
@@ -144,7 +142,10 @@ class TopKHead(Head):
         features = as_features(X, state["weight"].shape[0]).double()
         both = torch.addmm(state["bias"], features, state["weight"])
         labels = int(state["labels"])
-        return both[:, :labels], both[:, labels:]
+        logits, sizes = both[:, :labels], both[:, labels:]
+        if self.config.loss == "cardinality":
+            sizes = sizes + log_symmetric(logits, sizes.shape[1] - 1)
+        return logits, sizes
 
     def _membership(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
         inside = as_shares(targets, rows, columns, name)
@@ -161,6 +162,5 @@ class TopKHead(Head):
 
 
 def _largest(inside: Tensor) -> int:
-    """The largest set size that at least one image in a thousand has."""
-    shares = size_distribution(inside, inside.shape[1]).mean(dim=0)
-    return max(1, int((shares >= _RARE).nonzero().max()))
+    """The largest set size that any row may have: sizes cut short would contradict the labels that make them."""
+    return max(1, int((inside > 0).sum(dim=1).max()))

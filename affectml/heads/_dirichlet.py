@@ -1,0 +1,183 @@
+"""Dirichlet head: a distribution over the labels, and how sure it is of that distribution."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput
+from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._inputs import ArrayLike, Pair, as_distribution, as_features, as_weights
+from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._objective import Objective
+
+_LOG_CERTAINTY = (-3.0, 10.0)  # a Dirichlet of .05 to 22,000 imagined people: beyond lies rounding
+
+
+@dataclass(frozen=True)
+class DirichletObjective(Objective):
+    """Dirichlet-multinomial likelihood over [label logits | log certainty]; `positive` is [counts | their sum].
+
+    alpha = certainty * softmax(logits); - log of the chance of the counts, but for the multinomial coefficient
+    (Mosimann 1962). Counts may be fractions (votes split among labels).
+    """
+
+    @property
+    def total(self) -> float:
+        """The number of rows with votes."""
+        return float((self.positive[:, -1] > 0).sum())
+
+    def with_pseudo_row(self) -> Self:
+        """One more row of the usual number of votes, spread evenly."""
+        votes = self.positive[:, -1].sum() / max(self.total, 1.0)
+        row = torch.full((1, self.positive.shape[1]), float(votes), dtype=self.positive.dtype)
+        row[:, :-1] /= self.positive.shape[1] - 1
+        return dataclasses.replace(self, positive=torch.cat([self.positive, row]))
+
+    def intercept(self) -> Tensor:
+        """Log shares of all votes, and log 5, from which the search for the certainty starts."""
+        shares = self.positive[:, :-1].sum(dim=0) / self.positive[:, -1].sum()
+        return torch.cat([shares.log(), torch.tensor([5.0], dtype=shares.dtype).log()])
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """Summed negative log likelihood of [label logits | log certainty], [N, C + 1]."""
+        alpha, total = _alpha(logits)
+        counts, n = self.positive[:, :-1].double(), self.positive[:, -1].double()
+        each = torch.lgamma(counts + alpha) - torch.lgamma(alpha)
+        return -(torch.lgamma(total) - torch.lgamma(n + total) + each.sum(dim=1)).sum()
+
+    def gradient(self, logits: Tensor) -> Tensor:
+        """Derivative of the summed loss by the logits."""
+        alpha, total = _alpha(logits)
+        counts, n = self.positive[:, :-1].double(), self.positive[:, -1:].double()
+        whole = torch.digamma(total) - torch.digamma(n[:, 0] + total)
+        by_alpha = whole[:, None] + torch.digamma(counts + alpha) - torch.digamma(alpha)
+        p = alpha / total[:, None]
+        mean = (p * by_alpha).sum(dim=1, keepdim=True)
+        inside = (logits[:, -1:] > _LOG_CERTAINTY[0]) & (logits[:, -1:] < _LOG_CERTAINTY[1])
+        return -torch.cat([alpha * (by_alpha - mean), total[:, None] * mean * inside], dim=1).to(logits.dtype)
+
+    def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Label logits that sum to zero; the certainty as it is."""
+        w, b = weight.clone(), bias.clone()
+        w[:, :-1] -= w[:, :-1].mean(dim=1, keepdim=True)
+        b[:-1] -= b[:-1].mean()
+        return w, b
+
+
+def _alpha(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """alpha [N, C] and its sum [N], in float64: differences of log-gammas need it."""
+    total = logits[:, -1].double().clamp(*_LOG_CERTAINTY).exp()
+    p = logits[:, :-1].double().softmax(dim=1).clamp(min=1e-12)
+    return total[:, None] * p, total
+
+
+@dataclasses.dataclass(frozen=True)
+class DirichletConfig(HeadConfig):
+    """votes: people behind each row where `fit` is given no weights. l2: None chooses it on rows kept out."""
+
+    votes: float = 10.0
+    l2: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.votes > 0:
+            raise BadInput(f"DirichletConfig: votes must be above 0, got {self.votes!r}")
+        if not (self.l2 is None or self.l2 >= 0):
+            raise BadInput(f"DirichletConfig: l2 must be at least 0, or None to choose it, got {self.l2!r}")
+
+
+class DirichletHead(Head):
+    """A linear model of votes: a Dirichlet over distributions for each image, fitted by Dirichlet-multinomial.
+
+    Targets: shares of one-choice votes, rows summing to one, [N, C]; weights: people who voted, [N]. Images with
+    many votes count more, but not in proportion: once their votes outnumber the certainty, more say little.
+    `certainty` is how many imagined people the prediction is worth.
+    """
+
+    name = "dirichlet"
+    config_class = DirichletConfig
+    config: DirichletConfig
+
+    def fit(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """Fit afresh; L2 is chosen on `val` (whose rows count `config.votes` people), else by cross-validation."""
+        features = as_features(X)
+        shares = as_distribution(targets, len(features))
+        held = None
+        if val is not None:
+            held_features = as_features(val[0], features.shape[1], "val X")
+            held = (held_features, as_distribution(val[1], len(held_features), shares.shape[1], "val targets"))
+        elif len(features) < 2 and self.config.l2 is None:
+            raise BadInput("X: one row is too few to keep any out for choices; give val, or l2")
+        people = torch.full((len(shares), 1), self.config.votes, dtype=torch.float64)
+        if weights is not None:
+            people = as_weights(weights, shares.shape, per_cell=False)
+        self._forget()
+        standard = Standardiser.of(features)
+        dtype = precision(features)
+        pair = None
+        if held is not None:
+            alike = torch.full((len(held[1]), 1), self.config.votes, dtype=torch.float64)
+            pair = (standard.apply(held[0], dtype), _objective(held[1], alike))
+        fitted = fit_linear(
+            standard.apply(features, dtype),
+            _objective(shares, people),
+            l2=self.config.l2,
+            val=pair,
+            correction=torch.zeros(shares.shape[1] + 1, dtype=torch.float64),
+            generator=seeded(generator),
+        )
+        weight, bias = standard.fold(fitted.weight, fitted.bias)
+        self._state = {"weight": weight, "bias": bias}
+        self.report_ = {
+            "rows": len(features),
+            "prevalence": shares.mean(dim=0).tolist(),
+            "mean_votes": float(people.mean()),
+            "l2": fitted.l2,
+            "held_out_loss": fitted.held_out_loss,
+        }
+        return self
+
+    def scores(self, X: ArrayLike) -> Tensor:
+        """The mean of the predicted Dirichlet, [N, C] float64."""
+        alpha, total = _alpha(self._logits(X))
+        return alpha / total[:, None]
+
+    def predict_distribution(self, X: ArrayLike) -> Tensor:
+        """The mean of the predicted Dirichlet, [N, C] float64."""
+        return self.scores(X)
+
+    def certainty(self, X: ArrayLike) -> Tensor:
+        """The sum of the Dirichlet's parameters, [N]: as sure as after so many votes."""
+        return _alpha(self._logits(X))[1]
+
+    def predict_interval(self, X: ArrayLike, mass: float = 0.9) -> tuple[Tensor, Tensor]:
+        """Where each label's share of all people lies with probability `mass`: low and high, [N, C] each."""
+        from scipy.stats import beta
+
+        if not 0 < mass < 1:
+            raise BadInput(f"mass: expected a probability between 0 and 1, got {mass!r}")
+        alpha, total = _alpha(self._logits(X))
+        a, b = alpha.numpy(), (total[:, None] - alpha).clamp(min=1e-9).numpy()
+        low, high = beta.ppf((1 - mass) / 2, a, b), beta.ppf((1 + mass) / 2, a, b)
+        return torch.from_numpy(low), torch.from_numpy(high)
+
+    def _logits(self, X: ArrayLike) -> Tensor:
+        state = self._fitted()
+        return torch.addmm(state["bias"], as_features(X, state["weight"].shape[0]).double(), state["weight"])
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return ("weight", "bias")
+
+
+def _objective(shares: Tensor, people: Tensor) -> DirichletObjective:
+    return DirichletObjective(torch.cat([shares, torch.ones(len(shares), 1, dtype=shares.dtype)], dim=1) * people, None)

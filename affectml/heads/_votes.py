@@ -1,0 +1,40 @@
+"""How much an image's votes are worth: 2 of 3 is not 20 of 30, and 30 votes on one image are not 30 images."""
+
+import torch
+from torch import Tensor
+
+from affectml.errors import BadInput
+from affectml.heads._inputs import ArrayLike, as_matrix
+
+_EDGE = 0.02  # rates nearer to 0 or 1 say little of spread and would divide by next to nothing
+
+
+def vote_weights(people: ArrayLike, rho: float) -> Tensor:
+    """n / (1 + (n - 1) rho) for people asked, [N] or [N, C]; 0 where nobody was.
+
+    rho = 0 counts every vote (binomial), rho = 1 every image once. In between it is the beta-binomial's
+    effective sample size (Kish 1965; Williams 1982): what people say of an image strays from the prediction
+    together, since the prediction does not know all about the image. Raises BadInput for rho outside 0..1.
+    """
+    if not 0 <= rho <= 1:
+        raise BadInput(f"rho: expected 0 (every vote counts) to 1 (every image counts once), got {rho!r}")
+    flat = people[:, None] if people.ndim == 1 else people
+    n = as_matrix(flat, "people", torch.float64)
+    if (n < 0).any():
+        raise BadInput(f"people: row {int((n < 0).any(dim=1).long().argmax())} is negative")
+    found = n / (1 + (n - 1) * rho).clamp(min=1e-300)
+    found = torch.where(n > 0, found, torch.zeros_like(n))
+    return found[:, 0] if people.ndim == 1 else found
+
+
+def vote_correlation(shares: Tensor, people: Tensor, predicted: Tensor) -> float:
+    """rho by moments, from predicted rates [N, C] of rows that were not fitted on.
+
+    The beta-binomial has E (k - n p)^2 = n p (1 - p) (1 + (n - 1) rho); summed over all cells and solved for
+    rho, in 0..1. Where nobody was asked twice it cannot be known and is 0.
+    """
+    p = predicted.double().clamp(_EDGE, 1 - _EDGE)
+    n = people.double().expand_as(p)
+    spread = (n * (shares - p)).square() / (p * (1 - p))
+    repeats = float((n * (n - 1)).clamp(min=0).sum())
+    return min(1.0, max(0.0, float((spread - n).sum()) / repeats)) if repeats > 0 else 0.0
