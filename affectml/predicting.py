@@ -73,7 +73,7 @@ def predict_images(
         scores = cast("ContrastiveHead | ZeroShotHead", head).scores(X, texts).double()
     else:
         scores = head.scores(X).double()
-        sets = head.predict_sets(X).bool().tolist() if head.thresholds_ is not None else None
+        sets = head.predict_sets(X).bool().tolist() if head.predicts_sets else None
     out = []
     for i, path in enumerate(images):
         ranked = sorted(zip(names, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
@@ -273,14 +273,20 @@ def _judged(
     run: Run, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Callable[[str], None]
 ) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
-    table = run.predictions
+    known = (run.folder / "predictions.parquet").exists()  # a shared run and imported weights come without
     if data.fingerprint() == run.info["data"]["fingerprint"]:
+        if not known:
+            raise BadRun(
+                f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
+                "there would flatter it: evaluate the run that it was made of"
+            )
+        table = run.predictions
         return table["image_id"][table["split"] == "test"].to_numpy(dtype=object), "test"
     images = data.images.set_index("image_id")
     if "split" in images.columns and images["split"].isin(SPLITS).any():
         part = images["split"].reindex(targets.image_id).to_numpy(dtype=object)
         return targets.image_id[part == "test"], "test"
-    learned = _learned_from(run, store, targets.image_id)
+    learned = _learned_from(run, store, targets.image_id) if known else set()
     if len(learned):
         say(f"{len(learned)} images that the run was trained or tuned on are left out; the rest is judged")
         return np.array([i for i in targets.image_id if i not in learned], dtype=object), "unseen"

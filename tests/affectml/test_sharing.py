@@ -15,7 +15,7 @@ from affectml.demo import write_demo
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
-from affectml.predicting import predict_images
+from affectml.predicting import evaluate_run, predict_images
 from affectml.runs import Run
 from affectml.sharing import AffectModel, export_onnx
 from affectml.training import TrainConfig, train_run
@@ -117,6 +117,15 @@ def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
     assert torch.equal(model.predict(X), run.head.predict_rates(X))
     image = runs / "demo" / "images" / "000001.png"
     assert predict_images(tmp_path / "shared", [image], threads=1) == predict_images(run.folder, [image], threads=1)
+
+
+def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, tmp_path):
+    AffectModel(Run.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    with pytest.raises(BadRun, match="evaluate the run that it was made of"):
+        evaluate_run(tmp_path / "shared", runs / "demo", threads=1)
+    other = write_demo(tmp_path / "other", images=60, seed=42)
+    metrics, _ = evaluate_run(tmp_path / "shared", other.root, threads=1)
+    assert metrics["n"] > 50
 
 
 def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
