@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from affectml._files import new_folder, write_json, write_parquet
@@ -22,28 +23,30 @@ from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_mean
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
+from affectml.evaluation.truth import cut_sets
 from affectml.heads import (
+    PLAIN_HEADS,
     ContrastiveConfig,
     ContrastiveHead,
     Head,
     PriorHead,
-    SigmoidConfig,
-    SigmoidHead,
-    SoftmaxConfig,
-    SoftmaxHead,
     ZeroShotConfig,
     ZeroShotHead,
+    build_plain,
+    check_plain,
 )
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
 
 Say = Callable[[str], None]
 
-HEADS = ("softmax", "sigmoid", "contrastive", "zero_shot")
+HEADS = (*PLAIN_HEADS, "contrastive", "zero_shot")
 TEXT_HEADS = ("contrastive", "zero_shot")  # they need an encoder with a text tower
 DEMO = Path("data/demo")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
+# Standard deviation over mean of people per image from which votes are counted instead of shares.
+UNEVEN_PANELS = 0.3
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class TrainConfig:
 
     dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
     `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images; 0 is linear,
-    and 512 for contrastive. prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder:
-    None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set;
-    change it when your question is about what most people feel (1/2) or about what anyone might (.2).
+    and 512 for contrastive. k: labels that a topk head answers with; None: as many as it believes in. ensemble: how
+    many heads to average, 0 for one. prompts, templates: which texts text heads learn from, see `affectml.prompts`.
+    encoder: None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's
+    set; change it when your question is about what most people feel (1/2) or about what anyone might (.2).
     threads: part of what makes a result repeatable; None is one less than the cores.
     """
 
@@ -63,6 +67,8 @@ class TrainConfig:
     target: str | None = None
     head: str | None = None
     hidden: int = 0
+    k: int | None = None
+    ensemble: int = 0
     prompts: str = "sentiment"
     templates: tuple[str, ...] = ()
     encoder: str | None = None
@@ -313,10 +319,16 @@ def check_head(config: TrainConfig, targets: Targets) -> str:
     name = (config.head or ("sigmoid" if config.multilabel else "softmax")).replace("-", "_")
     if name not in HEADS:
         raise BadInput(f"no head {name!r}{did_you_mean(name, HEADS)} (heads: {', '.join(HEADS)})")
-    if name == "softmax" and config.multilabel:
-        raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
-    if name == "sigmoid" and not config.multilabel:
-        raise BadInput("a sigmoid head predicts rates and sets: add --multilabel, or take --head softmax")
+    check_plain(
+        name,
+        multilabel=config.multilabel,
+        target=targets.kind,
+        hidden=config.hidden,
+        k=config.k,
+        ensemble=config.ensemble,
+    )
+    if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
+        raise BadInput(f"--k {config.k}: expected 1 to {len(targets.taxonomy)}, the labels of {targets.taxonomy.name}")
     if not 0 < config.tau < 1:
         raise BadInput(f"--tau {config.tau:g}: expected a rate between 0 and 1")
     prompts = Prompts.parse(config.prompts, config.templates)
@@ -328,11 +340,17 @@ def check_head(config: TrainConfig, targets: Targets) -> str:
 def make_head(config: TrainConfig, targets: Targets, store: EmbeddingStore) -> Head:
     """The head asked for, not fitted; text heads have their labels' text features, made or from the store's cache."""
     name = check_head(config, targets)
-    if name == "softmax":
-        return SoftmaxHead(SoftmaxConfig(hidden=config.hidden))
-    if name == "sigmoid":
-        smoothing = ASSUMED_NEGATIVES if targets.kind == "single" else None
-        return SigmoidHead(SigmoidConfig(hidden=config.hidden, assumed_negatives=smoothing))
+    if name in PLAIN_HEADS:
+        return build_plain(
+            name,
+            kind="rates" if config.multilabel else "distribution",
+            seed=config.seed,
+            hidden=config.hidden,
+            k=config.k,
+            ensemble=config.ensemble,
+            assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
+            count_votes=_uneven(targets),
+        )
     prompts = Prompts.parse(config.prompts, config.templates)
     try:
         texts = label_features(prompts, targets.taxonomy, text_encoder(store))
@@ -344,6 +362,30 @@ def make_head(config: TrainConfig, targets: Targets, store: EmbeddingStore) -> H
     if name == "zero_shot":
         return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
     return ContrastiveHead(texts, ContrastiveConfig(hidden=config.hidden or ContrastiveConfig.hidden))
+
+
+def _uneven(targets: Targets) -> bool:
+    """Whether people per image differ so much that a share of few must count less than a share of many."""
+    n = targets.people
+    return targets.kind == "rates" and n is not None and float(n.std()) > UNEVEN_PANELS * float(n.mean())
+
+
+def _counts_votes(head: Head, targets: Targets) -> bool:
+    return head.name == "dirichlet" or (head.name in ("sigmoid", "ensemble") and _uneven(targets))
+
+
+def _people(part: Targets) -> NDArray[Any] | None:
+    """People behind each row: asked, or for a distribution the votes that made it; None where unknown."""
+    if part.kind == "distribution":
+        return None if part.votes is None else part.votes.sum(axis=1).astype(np.float64)
+    return None if part.people is None else part.people.astype(np.float64)
+
+
+def _plain_targets(head: Head, part: Targets, val: Truth) -> NDArray[Any]:
+    """What a head of features alone is fitted on: shares, or label sets by the rule that `val` was cut by."""
+    if head.uses_thresholds:
+        return part.shares()
+    return cut_sets(part.kind, part.shares(), part.votes, part.people, val.beta, val.tau).astype(np.float64)
 
 
 def text_encoder(store: EmbeddingStore) -> Encode:
@@ -378,8 +420,19 @@ def fit_systems(
         )
         texts = encoded(prompts.learned(targets.taxonomy), encode)
         head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator, prompts=texts, captions=own)
-    elif not isinstance(head, ZeroShotHead) or calibrated:
-        head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
+    elif isinstance(head, ZeroShotHead):
+        if calibrated:
+            head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
+    else:
+        if not head.uses_thresholds and val.sets is None:
+            raise BadInput(f"a {head.name} head learns sets, and here are none ({val.no_sets}): take --head sigmoid")
+        fitted, held = (_plain_targets(head, part, val) for part in (train, targets.take(val.image_id)))
+        people = _people(train) if _counts_votes(head, targets) else None
+        if people is not None and head.name != "dirichlet":
+            say("people per image differ much: votes count as votes of n, not as shares")
+        head.fit(X, fitted, val=(X_val, held), weights=people, generator=generator)
+        for line in head.report_.get("why", []):
+            say(line)
     prior = PriorHead().fit(X, train.shares())
     zero_shot, why = _zero_shot(store, targets, prompts, say)
     if zero_shot is not None and calibrated:
@@ -387,7 +440,7 @@ def fit_systems(
     systems = Systems(head, prior, zero_shot, kind=targets.kind, why_not=dict(why))
     if val.sets is not None:
         for system in (head, prior, zero_shot):
-            if system is not None:
+            if system is not None and system.uses_thresholds:
                 system.tune_thresholds(X_val, val.sets.astype(np.int64))
     return systems
 
@@ -411,7 +464,7 @@ def _predictions(head: Head, store: EmbeddingStore, targets: Targets, split: Spl
     scores = head.scores(X).float().numpy()
     table = pd.DataFrame({"image_id": targets.image_id, "split": split.assignment})
     table = pd.concat([table, pd.DataFrame(scores, columns=list(targets.taxonomy.labels))], axis=1)
-    if head.thresholds_ is not None:
+    if head.predicts_sets:
         labels = np.array(targets.taxonomy.labels, dtype=object)
         table["set"] = [list(labels[row]) for row in head.predict_sets(X).bool().numpy()]
     return table
@@ -435,6 +488,10 @@ def _command(config: TrainConfig, out: Path | None) -> str:
             words += [f"--{option}", str(value)]
     if config.hidden:
         words += ["--hidden", str(config.hidden)]
+    if config.k is not None:
+        words += ["--k", str(config.k)]
+    if config.ensemble:
+        words += ["--ensemble", str(config.ensemble)]
     if config.prompts != TrainConfig.prompts:
         words += ["--prompts", config.prompts]
     for template in config.templates:

@@ -24,10 +24,16 @@ def train(
     head: Annotated[
         str | None,
         typer.Option(
-            help="softmax, sigmoid, contrastive or zero_shot.", show_default="sigmoid with --multilabel, else softmax"
+            help="softmax, sigmoid, topk, dirichlet, kernel, auto, contrastive or zero_shot.",
+            show_default="sigmoid with --multilabel, else softmax",
         ),
     ] = None,
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
+    k: Annotated[
+        int | None,
+        typer.Option("--k", help="Labels a topk head answers with.", show_default="as many as it believes in"),
+    ] = None,
+    ensemble: Annotated[int, typer.Option(min=0, help="Average so many heads; 0 for one.")] = 0,
     prompts: Annotated[
         str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
     ] = "sentiment",
@@ -60,7 +66,8 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
+        k=k, ensemble=ensemble, prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau,
+        seed=seed, threads=threads,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 

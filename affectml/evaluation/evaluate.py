@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from affectml.evaluation.people import people
 from affectml.evaluation.scoring import REPLICATES, Answers, Array, Score, per_label, score, share_measures
@@ -43,9 +44,11 @@ class Result:
 
 def answers_of(head: Head, X: Array, kind: str) -> Answers:
     """A head's scores, its rates or distribution as the target's kind asks, and its sets where it has any."""
-    shares = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
-    sets = head.predict_sets(X) if head.thresholds_ is not None else None
-    return Answers(head.scores(X).double(), shares.double(), sets)
+    shares: Tensor | None = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
+    if kind == "rates" and not head.uses_thresholds:
+        shares = None  # it says how likely a label is in the image's set, not how many people would choose it
+    sets = head.predict_sets(X) if head.predicts_sets else None
+    return Answers(head.scores(X).double(), None if shares is None else shares.double(), sets)
 
 
 def evaluate(

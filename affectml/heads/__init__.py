@@ -7,6 +7,7 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._base import Head, HeadConfig
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
+from affectml.heads._build import PLAIN_HEADS, build_plain, check_plain
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
 from affectml.heads._kernel import KernelConfig, KernelHead
@@ -21,6 +22,7 @@ from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 __all__ = [
+    "PLAIN_HEADS",
     "AutoConfig",
     "AutoHead",
     "ContrastiveConfig",
@@ -43,6 +45,8 @@ __all__ = [
     "ZeroShotConfig",
     "ZeroShotHead",
     "apply_thresholds",
+    "build_plain",
+    "check_plain",
     "choose_thresholds",
     "contrastive_loss",
     "load_head",

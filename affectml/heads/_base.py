@@ -36,6 +36,7 @@ class Head(ABC):
     """
 
     name: ClassVar[str]  # in head.json and on the command line
+    uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
 
     def __init__(self, config: HeadConfig | None = None) -> None:
@@ -78,6 +79,11 @@ class Head(ABC):
         """Choose `thresholds_` on validation rows X [N, D] with label sets 0/1 [N, C]; see choose_thresholds."""
         self.thresholds_ = choose_thresholds(self._set_scores(X), sets)
         return self
+
+    @property
+    def predicts_sets(self) -> bool:
+        """Whether `predict_sets` has an answer: here, once thresholds are chosen."""
+        return self.thresholds_ is not None
 
     def predict_sets(self, X: ArrayLike) -> Tensor:
         """Label sets as 0/1 int64 [N, C], by `thresholds_`; a set may be empty.

@@ -164,8 +164,7 @@ class EnsembleHead(CompositeHead):
             mass = weights
             if not self.config.options.get("hidden"):
                 drawn = torch.bincount(torch.randint(rows, (rows,), generator=own), minlength=rows).double()
-                given = as_weights(weights, torch.Size((rows, np.shape(targets)[1])), per_cell=True)
-                mass = given * drawn[:, None]
+                mass = as_weights(weights, torch.Size((rows, np.shape(targets)[1])), per_cell=True) * drawn[:, None]
                 mass = mass[:, 0] if mass.shape[1] == 1 else mass
             members.append(self._member().fit(X, targets, val=val, weights=mass, generator=own))
         self._forget()

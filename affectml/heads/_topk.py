@@ -45,6 +45,7 @@ class TopKHead(Head):
     """
 
     name = "topk"
+    uses_thresholds = False
     config_class = TopKConfig
     config: TopKConfig
 
