@@ -22,7 +22,6 @@ from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 __all__ = [
-    "PLAIN_HEADS",
     "AutoConfig",
     "AutoHead",
     "ContrastiveConfig",
@@ -35,6 +34,7 @@ __all__ = [
     "HeadConfig",
     "KernelConfig",
     "KernelHead",
+    "PLAIN_HEADS",
     "PriorHead",
     "SigmoidConfig",
     "SigmoidHead",

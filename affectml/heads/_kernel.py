@@ -201,7 +201,6 @@ class KernelSpace:
         """The kernel's feature map on these landmarks."""
         if self._squared is None:
             self._squared = squared_distances(self.landmarks, self.landmarks)
-            self._squared.fill_diagonal_(0)  # rounding would leave roots of 1e-7
         return KernelMap.of(kernel, gamma, self.landmarks, self._squared)
 
     def table(self, kernel_map: KernelMap) -> Tensor:

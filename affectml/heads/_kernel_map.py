@@ -33,14 +33,19 @@ def kernel_of(squared: Tensor, kernel: KernelName, gamma: float, columns: int) -
 
 
 def squared_distances(rows: Tensor, landmarks: Tensor) -> Tensor:
-    """Squared Euclidean distances [N, M], float64, never below zero."""
+    """Squared Euclidean distances [N, M], float64.
+
+    Below 1e-11 of the rows' own size they are rounding, whose root would not be small: they count as zero.
+    """
     landmarks = landmarks.double()
     norms = landmarks.square().sum(dim=1)
     out = torch.empty(len(rows), len(landmarks), dtype=torch.float64)
     for part, into in zip(torch.split(rows, _CHUNK), torch.split(out, _CHUNK), strict=True):
         x = part.double()
-        into.copy_(torch.addmm(norms[None] + x.square().sum(dim=1, keepdim=True), x, landmarks.T, alpha=-2))
-    return out.clamp_(min=0)
+        size = norms[None] + x.square().sum(dim=1, keepdim=True)
+        squared = torch.addmm(size, x, landmarks.T, alpha=-2)
+        into.copy_(torch.where(squared > 1e-11 * size, squared, 0.0))
+    return out
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,6 @@ class KernelMap:
         """The map for these landmarks; `squared` are their distances to each other, where already known."""
         if squared is None:
             squared = squared_distances(landmarks, landmarks)
-            squared.fill_diagonal_(0)  # rounding would leave roots of 1e-7
         values = kernel_of(squared.clone(), kernel, gamma, landmarks.shape[1])
         if len(landmarks) <= _EIGEN_ROWS:
             size, direction = torch.linalg.eigh(values)

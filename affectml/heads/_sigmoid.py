@@ -10,6 +10,7 @@ from affectml.errors import BadInput
 from affectml.heads._asymmetric import AsymmetricObjective, recalibrated
 from affectml.heads._base import seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
+from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
@@ -169,7 +170,9 @@ class SigmoidHead(NeuralHead):
         self._state = state
 
     def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
-        return as_shares(targets, rows, columns, name)
+        shares = as_shares(targets, rows, columns, name)
+        refuse_distributions(shares, name)
+        return shares
 
     def _weights(self, weights: ArrayLike | None, shape: torch.Size) -> Tensor:
         return as_weights(weights, shape, per_cell=True)

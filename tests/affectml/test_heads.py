@@ -1,7 +1,9 @@
 """The promises every head keeps, asked of all of them."""
 
+import contextlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,21 @@ import torch
 
 from affectml.errors import BadInput
 from affectml.heads import (
+    AutoConfig,
+    AutoHead,
+    DirichletConfig,
+    DirichletHead,
+    EnsembleConfig,
+    EnsembleHead,
     Head,
+    KernelConfig,
+    KernelHead,
     PriorHead,
     SigmoidConfig,
     SigmoidHead,
     SoftmaxConfig,
     SoftmaxHead,
+    TopKHead,
     ZeroShotHead,
     load_head,
 )
@@ -24,43 +35,85 @@ D, C = 6, 3
 TEXTS = np.random.default_rng(7).normal(size=(C, D))
 
 
+QUICK = {"hidden": 8, "weight_decay": 0.01, "max_epochs": 5}
+
+
 def quick(config_class):
-    return config_class(hidden=8, weight_decay=0.01, max_epochs=5)
+    return config_class(**QUICK)
 
 
-HEADS: dict[str, Callable[[], Head]] = {
-    "prior": PriorHead,
-    "softmax": lambda: SoftmaxHead(SoftmaxConfig()),
-    "softmax hidden": lambda: SoftmaxHead(quick(SoftmaxConfig)),
-    "sigmoid": lambda: SigmoidHead(SigmoidConfig()),
-    "sigmoid hidden": lambda: SigmoidHead(quick(SigmoidConfig)),
-    "zero_shot": lambda: ZeroShotHead(TEXTS),
+@dataclass(frozen=True)
+class Maker:
+    """How to make a head, and what it learns: `kind` "distribution", "rates", or "both"."""
+
+    kind: str
+    build: Callable[[], Head]
+
+    def __call__(self) -> Head:
+        return self.build()
+
+    def case(self, seed: int = 0, rows: int = 60):
+        """Features, and distributions or rates that depend on them."""
+        rng = np.random.default_rng(seed)
+        features = rng.normal(size=(rows, D)).astype(np.float32)
+        logits = features @ rng.normal(size=(D, C)) * 1.5
+        if self.kind == "rates":
+            return features, 1 / (1 + np.exp(-logits))
+        return features, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def small_auto(kind):
+    return AutoHead(AutoConfig(kind=kind, budget=60, families=("linear", "exponential")))
+
+
+def ensemble(kind, head, **options):
+    return EnsembleHead(EnsembleConfig(kind=kind, head=head, count=2, options=options))
+
+
+HEADS: dict[str, Maker] = {
+    "prior": Maker("both", PriorHead),
+    "softmax": Maker("distribution", lambda: SoftmaxHead(SoftmaxConfig())),
+    "softmax hidden": Maker("distribution", lambda: SoftmaxHead(quick(SoftmaxConfig))),
+    "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig())),
+    "sigmoid hidden": Maker("rates", lambda: SigmoidHead(quick(SigmoidConfig))),
+    "sigmoid coupled": Maker("rates", lambda: SigmoidHead(SigmoidConfig(coupling=True))),
+    "sigmoid asymmetric": Maker("rates", lambda: SigmoidHead(SigmoidConfig(asymmetric=2.0))),
+    "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0))),
+    "topk": Maker("rates", TopKHead),
+    "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),
+    "kernel softmax": Maker("distribution", KernelHead),
+    "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2))),
+    "kernel ridge": Maker("distribution", lambda: KernelHead(KernelConfig(loss="ridge"))),
+    "kernel ridge rates": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", loss="ridge"))),
+    "kernel sampled": Maker("distribution", lambda: KernelHead(KernelConfig(exact_rows=10, landmarks=20, gamma=1.0))),
+    "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
+    "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),
+    "ensemble kernel": Maker("rates", lambda: ensemble("rates", "kernel", gamma=0.5, l2=1e-3)),
+    "auto": Maker("distribution", lambda: small_auto("distribution")),
+    "auto rates": Maker("rates", lambda: small_auto("rates")),
+    "zero_shot": Maker("both", lambda: ZeroShotHead(TEXTS)),
 }
 
 
 @pytest.fixture(params=HEADS)
-def make(request) -> Callable[[], Head]:
+def make(request) -> Maker:
     return HEADS[request.param]
 
 
-def case(seed: int = 0, rows: int = 60):
-    """Features, and distributions that depend on them (so valid targets for every head)."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(rows, D)).astype(np.float32)
-    logits = features @ rng.normal(size=(D, C)) * 1.5
-    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return features, shares
-
-
 def predictions(head: Head, X) -> list[torch.Tensor]:
-    ways = [head.scores]
-    ways += [head.predict_distribution] if not isinstance(head, SigmoidHead) else []
-    ways += [head.predict_rates] if not isinstance(head, SoftmaxHead) else []
-    return [way(X) for way in ways]
+    out = [head.scores(X)]
+    for way in (head.predict_distribution, head.predict_rates):
+        with contextlib.suppress(BadInput):  # a head has one or the other; which is asked elsewhere
+            out.append(way(X))
+    return out
+
+
+def with_sets(head: Head, X, sets) -> Head:
+    return head.tune_thresholds(X, sets) if head.uses_thresholds else head
 
 
 def test_scores_are_probabilities_as_detached_cpu_tensors(make):
-    X, P = case()
+    X, P = make.case()
     head = make().fit(X, P)
     for predicted in predictions(head, X):
         assert predicted.shape == (len(X), C)
@@ -70,33 +123,36 @@ def test_scores_are_probabilities_as_detached_cpu_tensors(make):
 
 
 def test_fit_returns_the_head_itself(make):
-    X, P = case()
+    X, P = make.case()
     head = make()
     assert head.fit(X, P) is head
 
 
 def test_distributions_sum_to_one(make):
-    X, P = case()
+    X, P = make.case()
     head = make().fit(X, P)
-    if isinstance(head, SigmoidHead):
+    if make.kind == "rates":
         with pytest.raises(BadInput, match="predict_rates"):
             head.predict_distribution(X)
         return
+    if make.kind == "distribution":
+        with pytest.raises(BadInput, match="predict_distribution"):
+            head.predict_rates(X)
     assert torch.allclose(head.predict_distribution(X).sum(dim=1), torch.ones(len(X), dtype=torch.float64))
 
 
 def test_a_second_fit_forgets_the_first(make):
-    X, P = case(0)
-    other_X, other_P = case(1)
+    X, P = make.case(0)
+    other_X, other_P = make.case(1)
     once = make().fit(X, P)
-    twice = make().fit(other_X, other_P).tune_thresholds(other_X, other_P.round()).fit(X, P)
+    twice = with_sets(make().fit(other_X, other_P), other_X, other_P.round()).fit(X, P)
     assert all(torch.equal(a, b) for a, b in zip(predictions(once, X), predictions(twice, X), strict=True))
     assert twice.thresholds_ is None
     assert twice.report_ == once.report_
 
 
 def test_same_seed_same_bits(make, tmp_path):
-    X, P = case()
+    X, P = make.case()
     for name in ("a", "b"):
         make().fit(X, P, generator=torch.Generator().manual_seed(5)).save(tmp_path / name)
     for file in ("head.json", "head.safetensors"):
@@ -104,7 +160,7 @@ def test_same_seed_same_bits(make, tmp_path):
 
 
 def test_the_global_random_state_neither_matters_nor_moves(make):
-    X, P = case()
+    X, P = make.case()
     torch.manual_seed(1)
     first = make().fit(X, P).scores(X)
     torch.manual_seed(2)
@@ -116,7 +172,7 @@ def test_the_global_random_state_neither_matters_nor_moves(make):
 
 @pytest.mark.parametrize("convert", [np.float16, np.float32, np.float64, torch.float16, torch.bfloat16])
 def test_any_float_type_as_array_or_tensor(make, convert):
-    X, P = case()
+    X, P = make.case()
     rough = torch.from_numpy(X).to(torch.bfloat16).float()  # values that every one of the types can hold
     given = rough.to(convert) if isinstance(convert, torch.dtype) else rough.numpy().astype(convert)
     head = make().fit(rough, P)
@@ -125,7 +181,7 @@ def test_any_float_type_as_array_or_tensor(make, convert):
 
 
 def test_inputs_are_left_alone(make):
-    X, P = case()
+    X, P = make.case()
     X0, P0 = X.copy(), P.copy()
     make().fit(X, P, val=(X, P)).scores(X)
     np.testing.assert_array_equal(X, X0)
@@ -133,8 +189,8 @@ def test_inputs_are_left_alone(make):
 
 
 def test_a_loaded_head_predicts_the_same(make, tmp_path):
-    X, P = case()
-    head = make().fit(X, P).tune_thresholds(X, (P > 0.3).astype(int))
+    X, P = make.case()
+    head = with_sets(make().fit(X, P), X, (P > 0.3).astype(int))
     head.save(tmp_path)
     loaded = load_head(tmp_path)
     assert type(loaded) is type(head)
@@ -145,18 +201,21 @@ def test_a_loaded_head_predicts_the_same(make, tmp_path):
 
 
 def test_rows_are_predicted_independently(make):
-    X, P = case()
+    X, P = make.case()
     head = make().fit(X, P)
     one_by_one = torch.cat([head.scores(row[None]) for row in X])
     assert torch.allclose(head.scores(X), one_by_one, atol=1e-12)
 
 
 def test_sets_need_thresholds(make):
-    X, P = case()
+    X, P = make.case()
     head = make().fit(X, P)
-    with pytest.raises(BadInput, match="tune_thresholds"):
-        head.predict_sets(X)
-    sets = head.tune_thresholds(X, (P > 0.3).astype(int)).predict_sets(X)
+    if head.uses_thresholds:
+        assert not head.predicts_sets
+        with pytest.raises(BadInput, match="tune_thresholds"):
+            head.predict_sets(X)
+    sets = with_sets(head, X, (P > 0.3).astype(int)).predict_sets(X)
+    assert head.predicts_sets
     assert sets.shape == (len(X), C)
     assert sets.dtype == torch.int64
     assert set(sets.unique().tolist()) <= {0, 1}
@@ -166,17 +225,17 @@ def test_an_unfitted_head_says_so(make, tmp_path):
     head = make()
     if isinstance(head, ZeroShotHead):
         with pytest.raises(BadInput, match="call fit"):
-            head.predict_rates(case()[0])
+            head.predict_rates(make.case()[0])
         return
     with pytest.raises(BadInput, match="call fit"):
-        head.scores(case()[0])
+        head.scores(make.case()[0])
     with pytest.raises(BadInput, match="call fit"):
         head.save(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_fit_leaves_the_last_one(make):
-    X, P = case()
+    X, P = make.case()
     head = make().fit(X, P)
     before = head.scores(X)
     with pytest.raises(BadInput):
@@ -197,7 +256,7 @@ def test_a_failed_fit_leaves_the_last_one(make):
     ],
 )
 def test_bad_arrays_are_named(make, spoil, message):
-    X, P = spoil(*case())
+    X, P = spoil(*make.case())
     with pytest.raises(BadInput, match=message):
         make().fit(X, P)
 
@@ -209,7 +268,7 @@ def with_cell(table, row, value):
 
 
 def test_other_features_than_fitted_on_are_refused(make):
-    X, P = case()
+    X, P = make.case()
     head = make().fit(X, P)
     with pytest.raises(BadInput, match=r"features per row"):
         head.scores(X[:, :-1])
@@ -217,7 +276,7 @@ def test_other_features_than_fitted_on_are_refused(make):
 
 @pytest.mark.parametrize("name", [name for name in HEADS if name != "prior"])
 def test_val_of_other_labels_is_refused(name):
-    X, P = case()
+    X, P = HEADS[name].case()
     with pytest.raises(BadInput, match="labels, expected 3"):
         HEADS[name]().fit(X, P, val=(X, np.full((len(X), 2), 0.5)))
 
