@@ -25,7 +25,6 @@ from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_me
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import (
-    PLAIN_HEADS,
     ContrastiveConfig,
     ContrastiveHead,
     Head,
@@ -35,6 +34,7 @@ from affectml.heads import (
     build_plain,
     check_plain,
 )
+from affectml.heads._build import PLAIN_HEADS
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
 

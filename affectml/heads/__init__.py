@@ -7,7 +7,7 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._base import Head, HeadConfig
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
-from affectml.heads._build import PLAIN_HEADS, build_plain, check_plain
+from affectml.heads._build import build_plain, check_plain
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
 from affectml.heads._kernel import KernelConfig, KernelHead
@@ -34,7 +34,6 @@ __all__ = [
     "HeadConfig",
     "KernelConfig",
     "KernelHead",
-    "PLAIN_HEADS",
     "PriorHead",
     "SigmoidConfig",
     "SigmoidHead",
