@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.data.splits import split_dataset
+from affectml.embeddings import ensure_embeddings, with_embeddings
 from affectml.errors import BadInput
 from affectml.evaluation import fit_prior, read_truth
 from affectml.evaluation.evaluate import answers_of
@@ -19,11 +20,9 @@ from affectml.report.tables import Table, arrow, cell, order
 from affectml.training import (
     TrainConfig,
     choose_target,
-    ensure_embeddings,
     fit_systems,
     make_head,
     set_threads,
-    with_embeddings,
 )
 
 Say = Callable[[str], None]

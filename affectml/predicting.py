@@ -11,7 +11,7 @@ import torch
 from affectml._files import write_json
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
-from affectml.embeddings import EmbeddingStore
+from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.evaluation import Answers, Result, evaluate, read_truth
@@ -20,7 +20,7 @@ from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import Run
 from affectml.taxonomies import Taxonomy
-from affectml.training import ensure_embeddings, set_threads
+from affectml.training import set_threads
 from affectml_annotation import BetaPrior
 
 Array = np.ndarray[Any, Any]

@@ -15,7 +15,7 @@ from affectml.crosseval._space import Choices, Space, find_space
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
-from affectml.embeddings import EmbeddingStore
+from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping
 from affectml.evaluation import Answers, fit_prior, read_truth
 from affectml.evaluation.evaluate import Systems, answers_of
@@ -25,12 +25,10 @@ from affectml.prompts import Prompts, label_features
 from affectml.training import (
     TEXT_HEADS,
     TrainConfig,
-    ensure_embeddings,
     fit_systems,
     make_head,
     set_threads,
     text_encoder,
-    with_embeddings,
 )
 
 Say = Callable[[str], None]

@@ -1,7 +1,8 @@
 """Embedding stores: what an encoder made of a data set's images, on disk beside them."""
 
 from affectml.embeddings._embed import EmbedSummary, embed_dataset
+from affectml.embeddings._ensure import ensure_embeddings, with_embeddings
 from affectml.embeddings._store import EmbeddingStore
 from affectml.embeddings._writer import StoreWriter
 
-__all__ = ["EmbedSummary", "EmbeddingStore", "StoreWriter", "embed_dataset"]
+__all__ = ["EmbedSummary", "EmbeddingStore", "StoreWriter", "embed_dataset", "ensure_embeddings", "with_embeddings"]

@@ -1,0 +1,91 @@
+"""The store a command works with: found, filled with what is missing, and matched with the images that were judged."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from affectml.data import Dataset, Targets
+from affectml.embeddings._embed import embed_dataset
+from affectml.embeddings._store import EmbeddingStore
+from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
+from affectml.errors import BadDataset, EncoderUnavailable
+
+Say = Callable[[str], None]
+
+
+def ensure_embeddings(
+    dataset: Dataset, spec: str | None, *, threads: int, say: Say, precision: str | None = None
+) -> EmbeddingStore:
+    """The store to use, with every image embedded that can be: what is there is not made again.
+
+    Loads no encoder where nothing is left to embed. Where the encoder of a store with embeddings cannot be had, that
+    is said, and what there is is used.
+    """
+    store = _existing(dataset, spec, precision)
+    if store is not None:
+        if not store.specs or not _embeddable(dataset, store):
+            return store
+        spec, precision = spec or store.specs[0], store.identity.precision
+    if spec is None:
+        spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
+    try:
+        encoder = load_encoder(spec, precision=precision or "fp32", threads=threads)
+    except EncoderUnavailable as error:
+        if store is None or not len(store.ids):
+            raise
+        say(f"images without an embedding stay so: {error}")
+        return store
+    summary = embed_dataset(dataset, encoder)
+    if summary.done:
+        rate = f"{summary.seconds:.1f} s ({summary.images_per_second:.0f}/s)"
+        say(f"embedded {summary.done} images with {spec} in {rate}")
+    for image_id, file, reason in summary.unreadable[:5]:
+        say(f"cannot be read: {file} ({image_id}): {reason}")
+    if len(summary.unreadable) > 5:
+        say(f"... and {len(summary.unreadable) - 5} more, listed in {summary.store.folder / 'unreadable.csv'}")
+    return summary.store
+
+
+def with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, say: Say) -> Targets:
+    """The targets of images that have an embedding; how many do not is said."""
+    missing = set(store.missing(targets.image_id))
+    if not missing:
+        return targets
+    images = dataset.images.set_index("image_id").reindex(targets.image_id)
+    sources = images.reindex(columns=["file", "url"]).replace("", None)
+    nowhere = [i for i in images.index[sources.isna().all(axis=1)] if i in missing]
+    if nowhere:
+        raise BadDataset(
+            f"{dataset.root / 'images.parquet'}: image {nowhere[0]!r} has neither file nor url nor an embedding "
+            f"({len(nowhere)} such rows): fill one of them, or remove its row here and in the targets"
+        )
+    kept = np.array([i for i in targets.image_id if i not in missing], dtype=object)
+    if not len(kept):
+        raise BadDataset(f"{dataset.root}: no image with target {targets.name} has an embedding in {store.folder.name}")
+    say(f"{len(missing)} of {len(targets.image_id)} judged images have no embedding and are left out")
+    return targets.take(kept)
+
+
+def _existing(dataset: Dataset, spec: str | None, precision: str | None) -> EmbeddingStore | None:
+    """The store that fits, if there is one; without a spec, the only one, be it one that an interruption left empty."""
+    folders = sorted(path.parent for path in (dataset.root / "embeddings").glob("*/encoder.json"))
+    if spec is None and len(folders) == 1:
+        return EmbeddingStore.open(folders[0])
+    try:
+        return EmbeddingStore.for_dataset(dataset, spec, precision=precision)
+    except BadDataset as error:
+        if spec is None and folders:
+            raise BadDataset(f"{error}; choose with --encoder") from None
+        return None
+
+
+def _embeddable(dataset: Dataset, store: EmbeddingStore) -> bool:
+    """Whether an image without an embedding has a file that no earlier run found unreadable."""
+    missing = set(store.missing(dataset.images["image_id"]))
+    if not missing or "file" not in dataset.images.columns:
+        return False
+    files = dataset.images[dataset.images["image_id"].isin(missing)].dropna(subset=["file"])
+    known = store.folder / "unreadable.csv"
+    broken = set(pd.read_csv(known, dtype=str)["image_id"]) if known.exists() else set()
+    return bool((~files["image_id"].isin(broken)).any())
