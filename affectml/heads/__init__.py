@@ -10,13 +10,14 @@ from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
+from affectml.heads._judged import JudgedTargets, judged_targets
 from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import load_head
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
-from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds, expected_f1_thresholds
 from affectml.heads._topk import TopKConfig, TopKHead
 from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
@@ -32,6 +33,7 @@ __all__ = [
     "EnsembleHead",
     "Head",
     "HeadConfig",
+    "JudgedTargets",
     "KernelConfig",
     "KernelHead",
     "PriorHead",
@@ -48,6 +50,8 @@ __all__ = [
     "check_plain",
     "choose_thresholds",
     "contrastive_loss",
+    "expected_f1_thresholds",
+    "judged_targets",
     "load_head",
     "vote_correlation",
     "vote_weights",

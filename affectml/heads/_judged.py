@@ -1,0 +1,75 @@
+"""Targets for a head from judgements, by what is trusted: the votes, the people, or a model of the people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput, did_you_mean
+from affectml_annotation import aggregate
+from affectml_annotation.aggregation import Method
+
+By: TypeAlias = Literal["votes", "weighted", "model", "both"]
+BYS: tuple[By, ...] = get_args(By)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedTargets:
+    """image_id [N] of images with answers, values [N, C] in 0..1 and people [N], for a head's `fit`."""
+
+    image_id: NDArray[np.object_]
+    values: NDArray[np.float64]
+    people: NDArray[np.int64]
+
+
+def judged_targets(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    image_ids: Sequence[str] | None = None,
+    *,
+    by: By = "votes",
+    mix: float = 0.5,
+) -> JudgedTargets:
+    """What people said of each image, as rates to learn from.
+
+    by: "votes", the share of people who chose a label; "weighted", the same with each person weighted by
+    agreement with the others; "model", what Dawid & Skene's (1979) model of the annotators believes (the `crowd`
+    extra); "both", `mix` of the model's belief and the rest of the votes. A model of annotators believes in one
+    truth per image, so its values lie near 0 and 1 where people disagree: use it for noise, not for ambiguity.
+
+    image_ids: images to make targets of (all by default). People are weighed by their answers to these alone, so
+    that training images give targets that no other image has touched. Images without an answer are left out.
+    Raises BadInput for judgements without annotators where it matters who said what, BadJudgement naming a row that
+    breaks the table's contract, and MissingExtra for a model without crowd-kit.
+    """
+    if by not in BYS:
+        raise BadInput(f"by: no {by!r}{did_you_mean(str(by), BYS)} (choices: {', '.join(BYS)})")
+    if not 0 <= mix <= 1:
+        raise BadInput(f"mix: expected a share between 0 (votes) and 1 (the model), got {mix!r}")
+    if image_ids is not None:
+        judgements = judgements[judgements["image_id"].isin(list(image_ids))]
+    if by != "votes":
+        who = judgements["annotator_id"] if "annotator_id" in judgements.columns else None
+        if who is None or who.isna().any() or who.nunique() < 2:
+            raise BadInput(
+                f"judgements: {by!r} weighs people against each other, which needs an annotator_id in every row and "
+                "at least two people; without them learn from the votes"
+            )
+
+    def made(method: Method) -> JudgedTargets:
+        weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
+        found = aggregate(judgements, labels, method, image_ids=image_ids, weights=weights)
+        return JudgedTargets(found.image_id, np.asarray(found.values, dtype=np.float64).clip(0, 1), found.n)
+
+    if by == "votes":
+        return made("shares")
+    if by == "weighted":
+        return made("weighted")
+    model = made("dawid_skene")
+    if by == "model":
+        return model
+    said = made("shares")  # of the same images: those with an answer
+    return JudgedTargets(said.image_id, mix * model.values + (1 - mix) * said.values, said.people)
