@@ -116,6 +116,9 @@ def demo_data(
     look: Annotated[
         str, typer.Option(help="plain, dark, pale or busy: the same feelings, painted in another manner.")
     ] = "plain",
+    answers: Annotated[
+        str, typer.Option(help="sets: people choose all labels that apply; one: the one that applies most.")
+    ] = "sets",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -125,7 +128,9 @@ def demo_data(
     from affectml.demo import write_demo
 
     with Progress("painting", images, "images") as bar:
-        dataset = write_demo(out, images=images, seed=seed, taxonomy=taxonomy, look=look, progress=bar.advance)
+        dataset = write_demo(
+            out, images=images, seed=seed, taxonomy=taxonomy, look=look, answers=answers, progress=bar.advance
+        )
     judgements = dataset.judgements
     summary = {"dataset": str(out), "images": images, "judgements": 0 if judgements is None else len(judgements)}
     if json:

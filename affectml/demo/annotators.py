@@ -15,6 +15,7 @@ from scipy.special import expit, logit
 
 from affectml.demo.feelings import FloatArray
 
+ANSWERS = ("sets", "one")  # all labels that apply, or the one that applies most
 PEOPLE = 12
 JUDGES = 5  # of them look at each image
 SKIPS = 0.01
@@ -62,6 +63,16 @@ def choice_chances(rates: FloatArray, panel: Annotators) -> FloatArray:
     return np.asarray(expit(evidence + (low + high) / 2))
 
 
+def single_choices(rates: FloatArray, panel: Annotators) -> FloatArray:
+    """Each person's chance to name each label where only one may be named: [A, N, C], rows sum to 1.
+
+    In proportion to the chances of choosing it where several may be chosen (Luce 1959). The mean over people is the
+    true distribution of one-choice answers.
+    """
+    chances = choice_chances(rates, panel)
+    return np.asarray(chances / chances.sum(axis=2, keepdims=True))
+
+
 def judge(
     rates: FloatArray,
     labels: tuple[str, ...],
@@ -69,15 +80,22 @@ def judge(
     panel: Annotators,
     rng: np.random.Generator,
     judges: int = JUDGES,
+    answers: str = "sets",
 ) -> pd.DataFrame:
     """The judgements of `judges` people per image, picked at random: rows of annotations.parquet.
 
-    rates: true rates [N, C]. The less clear an image is, the more often people are unsure.
+    rates: true rates [N, C]. answers: "sets", each label chosen or not, or "one", a single label drawn by
+    `single_choices`. The less clear an image is, the more often people are unsure.
     """
     images = len(image_ids)
     who = np.sort(rng.random((images, len(panel.ids))).argsort(axis=1)[:, :judges], axis=1)
     rows = np.arange(images)[:, None]
-    chosen = rng.random((images, judges, len(labels))) < choice_chances(rates, panel)[who, rows]
+    if answers == "one":
+        steps = single_choices(rates, panel)[who, rows].cumsum(axis=2)
+        first = (rng.random((images, judges, 1)) * steps[..., -1:] < steps).argmax(axis=2)
+        chosen = first[..., None] == np.arange(len(labels))
+    else:
+        chosen = rng.random((images, judges, len(labels))) < choice_chances(rates, panel)[who, rows]
     unclear = 1 - rates.max(axis=1, keepdims=True)
     unsure = rng.random(who.shape) < panel.hesitancy[who] * (0.2 + unclear)
     skip = rng.random(who.shape) < SKIPS

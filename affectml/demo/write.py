@@ -8,7 +8,7 @@ import pandas as pd
 
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.demo.annotators import Annotators, habits, judge
+from affectml.demo.annotators import ANSWERS, Annotators, habits, judge, single_choices
 from affectml.demo.feelings import AXES, Words, draw_feeling, true_rates
 from affectml.demo.painting import SCHOOLS, look_of, of_school, paint
 from affectml.demo.streams import painting_stream, people_stream
@@ -16,7 +16,10 @@ from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import builtin_names, get_taxonomy
 from affectml_annotation import count_votes
 
-QUESTION = "Which of these feelings does this image evoke in you? Choose all that apply, or none."
+QUESTIONS = {
+    "sets": "Which of these feelings does this image evoke in you? Choose all that apply, or none.",
+    "one": "Which of these feelings does this image evoke in you most? Choose one.",
+}
 
 
 def write_demo(
@@ -26,18 +29,21 @@ def write_demo(
     seed: int = 0,
     taxonomy: str = "mikels-8",
     look: str = "plain",
+    answers: str = "sets",
     progress: Callable[[int], object] | None = None,
 ) -> Dataset:
     """Write a demo set of `images` paintings into the new folder `out` and return it, opened.
 
-    The folder holds what any data set holds (dataset.json, images.parquet, targets-emotions.parquet: rates as
-    votes, annotations.parquet, annotators.parquet, images/*.png) and, beside it, truth.parquet (true rate of
-    each label; valence, arousal and dominance of the image) and truth-annotators.parquet (their habits).
-    Same arguments, same content; image i of a seed is the same whatever `images` is.
+    The folder holds what any data set holds (dataset.json, images.parquet, targets-emotions.parquet: votes,
+    annotations.parquet, annotators.parquet, images/*.png) and, beside it, truth.parquet (the share of people who
+    would choose each label; valence, arousal and dominance of the image) and truth-annotators.parquet (their
+    habits). Same arguments, same content; image i of a seed is the same whatever `images` is.
 
     taxonomy: a built-in name or a YAML file, with at least two placed labels. look: one of `painting.SCHOOLS`, which
-    shifts every painting's brightness, saturation, hue or clutter and leaves its truth alone. progress: called with 1
-    after each painting. Raises BadInput if `out` is taken, or for fewer than one image or a negative seed.
+    shifts every painting's brightness, saturation, hue or clutter and leaves its truth alone. answers: "sets", people
+    choose all labels that apply (the target is rates), or "one", the one that applies most (a one_choice
+    distribution). progress: called with 1 after each painting. Raises BadInput if `out` is taken, for an unknown look
+    or kind of answers, fewer than one image or a negative seed.
     """
     out = Path(out)
     check_new(out)
@@ -45,6 +51,8 @@ def write_demo(
         raise BadInput(f"images: expected at least 1, got {images}")
     if look not in SCHOOLS:
         raise BadInput(f"no look {look!r}{did_you_mean(look, SCHOOLS)} (looks: {', '.join(SCHOOLS)})")
+    if answers not in ANSWERS:
+        raise BadInput(f"no answers {answers!r}{did_you_mean(answers, ANSWERS)} (answers: {', '.join(ANSWERS)})")
     chosen = get_taxonomy(taxonomy)
     words = Words.of(chosen)
     people = people_stream(seed)
@@ -53,12 +61,15 @@ def write_demo(
         rates = true_rates(feelings, words)
         panel = Annotators.draw(len(chosen), people)
         image_ids = table["image_id"].to_numpy(dtype=object)
-        judgements = judge(rates, chosen.labels, image_ids, panel, people)
+        judgements = judge(rates, chosen.labels, image_ids, panel, people, answers=answers)
+        one = answers == "one"
         truth = pd.concat(
             [
                 table[["image_id"]],
                 pd.DataFrame(feelings, columns=list(AXES)),
-                pd.DataFrame(rates, columns=list(chosen.labels)),
+                pd.DataFrame(
+                    single_choices(rates, panel).mean(axis=0) if one else rates, columns=list(chosen.labels)
+                ),
             ],
             axis=1,
         )
@@ -67,15 +78,16 @@ def write_demo(
         write_dataset(
             folder,
             DatasetMeta(
-                name=_name(chosen.name, look),
+                name=_name(chosen.name, look, answers),
                 construct="evoked",
-                question=QUESTION,
+                question=QUESTIONS[answers],
                 source=f"painted and judged by affectml's own code (images={images}, seed={seed}"
-                f"{'' if look == 'plain' else f', look={look}'}); no people took part",
+                f"{'' if look == 'plain' else f', look={look}'}{', answers=one' if one else ''}); no people took part",
                 licence="CC0-1.0",
                 targets={
                     "emotions": TargetMeta(
-                        kind="rates",
+                        kind="distribution" if one else "rates",
+                        vote_rule="one_choice" if one else None,
                         taxonomy=taxonomy if taxonomy in builtin_names() else chosen.to_dict(),
                         values="votes",
                         file="targets-emotions.parquet",
@@ -91,9 +103,10 @@ def write_demo(
     return Dataset.open(out)
 
 
-def _name(taxonomy: str, look: str) -> str:
+def _name(taxonomy: str, look: str, answers: str) -> str:
     """demo, or what sets a variant apart from it."""
     variant = [taxonomy] * (taxonomy != "mikels-8") + [look] * (look != "plain")
+    variant += ["one choice"] * (answers == "one")
     return " ".join(["demo", *variant])
 
 

@@ -86,7 +86,7 @@ _ORDER = ["prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "hal
 def _oracle(truth: Truth) -> Answers:
     """The true rates as a system: what could be known of these images, with the sets that tau cuts from them."""
     rates = torch.from_numpy(np.asarray(truth.oracle, dtype=np.float64))
-    return Answers(rates, rates, (rates >= truth.tau - 1e-9).long())
+    return Answers(rates, rates, None if truth.sets is None else (rates >= truth.tau - 1e-9).long())
 
 
 def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
@@ -95,8 +95,8 @@ def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
         return {}, {"sampling_floor": f"not available: a {truth.kind} target has no counts"}
     if truth.no_sets and truth.kind == "rates":
         return {}, {"sampling_floor": f"not available: {truth.no_sets}"}
-    if truth.oracle is not None and truth.people is not None:
-        stand_in, what = truth.oracle, "the true rates"
+    if truth.oracle is not None and truth.votes is not None:
+        stand_in, what = truth.oracle, "the true rates" if truth.kind == "rates" else "the true distributions"
     else:
         drawn = truth.plausible(np.random.default_rng(seed))
         if drawn is None:

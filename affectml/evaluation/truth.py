@@ -230,10 +230,15 @@ def _seated(judgements: pd.DataFrame, part: Targets) -> tuple[Array, Array]:
 
 def _oracle(dataset: Dataset, part: Targets) -> Array | None:
     truth = dataset.truth
-    if truth is None or part.kind != "rates" or not set(part.taxonomy.labels) <= set(truth.columns):
+    one_choice = part.kind == "distribution" and part.meta.vote_rule == "one_choice"
+    if truth is None or not (one_choice or part.kind == "rates") or not set(part.taxonomy.labels) <= set(truth.columns):
         return None
     rows = pd.Index(truth["image_id"].astype(str)).get_indexer(pd.Index(part.image_id))
-    return truth[list(part.taxonomy.labels)].to_numpy(dtype=np.float64)[rows] if (rows >= 0).all() else None
+    if (rows < 0).any():
+        return None
+    values = truth[list(part.taxonomy.labels)].to_numpy(dtype=np.float64)[rows]
+    # where people named one label each, the truth is a distribution; where they chose all that apply, it is not
+    return values if one_choice == bool(np.allclose(values.sum(axis=1), 1)) else None
 
 
 def groups_of(dataset: Dataset, image_ids: Array) -> Array | None:

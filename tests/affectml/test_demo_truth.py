@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import expit
 
-from affectml.demo.annotators import Annotators, choice_chances, judge
+from affectml.demo.annotators import Annotators, choice_chances, judge, single_choices
 from affectml.demo.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
 from affectml.demo.painting import look_of, paint
 from affectml.demo.streams import painting_stream, training_stream
@@ -119,3 +119,19 @@ def test_shares_of_many_judgements_come_to_the_true_rates():
     answers = table[table["kind"].isin(["labels", "none"])]
     shares = [answers["labels"].map(lambda chosen, label=label: label in chosen).mean() for label in labels]
     assert shares == pytest.approx([0.05, 0.4, 0.8], abs=0.015)  # 4 standard errors and more
+
+
+def test_one_choice_each_comes_to_the_true_distribution():
+    rng = np.random.default_rng(2)
+    labels, images = ("a", "b", "c"), 4000
+    rates = np.tile([0.05, 0.4, 0.8], (images, 1))
+    panel = Annotators.draw(3, rng)
+    table = judge(rates, labels, np.arange(images).astype(str).astype(object), panel, rng, answers="one")
+    answers = table[table["kind"] == "labels"]
+    assert (answers["labels"].map(len) == 1).all()
+    assert "none" not in set(table["kind"])
+    true = single_choices(rates[:1], panel).mean(axis=0)[0]
+    assert true.sum() == pytest.approx(1)
+    assert list(true) == sorted(true)
+    shares = [(answers["labels"].map(lambda chosen: chosen[0]) == label).mean() for label in labels]
+    assert shares == pytest.approx(true, abs=0.015)  # 4 standard errors and more

@@ -80,6 +80,18 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(demo, tmp_path):
         assert fewer.image_path(file).read_bytes() == demo.image_path(file).read_bytes()
 
 
+def test_people_may_be_asked_for_one_label_each(demo, tmp_path):
+    one = write_demo(tmp_path / "one", images=IMAGES, seed=5, answers="one")
+    target = one.target("emotions")
+    assert (target.kind, target.meta.vote_rule, one.meta.name) == ("distribution", "one_choice", "demo one choice")
+    answered = one.judgements[one.judgements["kind"] == "labels"]
+    assert target.votes.sum() == len(answered)
+    labels = list(target.taxonomy.labels)
+    assert one.truth[labels].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert one.truth["valence"].tolist() == demo.truth["valence"].tolist()  # the same paintings, another question
+    assert one.meta.question != demo.meta.question
+
+
 @pytest.mark.parametrize("taxonomy", builtin_names())
 def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
     dataset = write_demo(tmp_path / "set", images=20, taxonomy=taxonomy)
@@ -113,9 +125,14 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"images": 0}, "images: expected at least 1, got 0"), ({"seed": -1}, "seed: .* at least 0, got -1")],
+    [
+        ({"images": 0}, "images: expected at least 1, got 0"),
+        ({"seed": -1}, "seed: .* at least 0, got -1"),
+        ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
+        ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
+    ],
 )
-def test_bad_numbers_are_named_and_nothing_is_written(arguments, message, tmp_path):
+def test_bad_arguments_are_named_and_nothing_is_written(arguments, message, tmp_path):
     with pytest.raises(BadInput, match=message):
         write_demo(tmp_path / "set", **arguments)
     assert list(tmp_path.iterdir()) == []

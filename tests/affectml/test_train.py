@@ -234,6 +234,17 @@ def test_a_softmax_head_learns_single_labels(demo, spec, tmp_path):
     assert systems["model"]["cross_entropy"]["value"] < systems["prior"]["cross_entropy"]["value"]
 
 
+def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth(spec, tmp_path):
+    data = write_demo(tmp_path / "one", images=300, seed=5, answers="one").root
+    run = train_run(config(data, spec, multilabel=False), out=tmp_path / "run")
+    systems = run.metrics["systems"]
+    losses = [systems[name]["cross_entropy"]["value"] for name in ("oracle", "model", "prior")]
+    assert losses == sorted(losses)
+    assert systems["human"]["top_1_accuracy"]["value"] < systems["oracle"]["top_1_accuracy"]["value"]
+    assert "set_f1" not in systems["oracle"]  # one answer each says nothing of sets
+    assert run.metrics["rules"]["sampling_floor"] == "the true distributions"
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
