@@ -262,6 +262,15 @@ def test_overlap_can_be_raised_while_people_work(open_store):
         store.update_settings(labels=("x",))
 
 
+def test_the_question_can_change_until_an_image_was_given_out(open_store):
+    store = make(open_store(), images=4, people="u")
+    assert store.update_settings(question="And now?").question == store.settings.question == "And now?"
+    store.claim("u", 1)
+    with pytest.raises(StoreError, match="until the first image"):
+        store.update_settings(question="Or now?")
+    assert store.settings.question == "And now?"
+
+
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     store = make(open_store(), images=6, people="uv", overlap=1)
     mine = {c.image_id for c in work(store, "u", 3)}

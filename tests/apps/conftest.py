@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -130,15 +131,29 @@ def server(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Iterator[Ser
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, without a screen."""
+def chromium() -> dict[str, object]:
+    """How to launch Chromium, without a screen."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on this machine; `apt-get install chromium`")
+    return {"executable_path": path, "args": list(QUIET)}
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: dict[str, Any]) -> Iterator[Browser]:
+    """Chromium, shared by all tests."""
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        running = playwright.chromium.launch(**chromium)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def laptop(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile for all tests that need none of their own: what it fetched once is not fetched again."""
+    made = browser.new_context(viewport={"width": 1280, "height": 720})
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -150,12 +165,13 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page on which no script may fail."""
-    made = context.new_page()
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page on which no script may fail: in the test's own `context` if it asks for one, else on the `laptop`."""
+    made = request.getfixturevalue("context" if "context" in request.fixturenames else "laptop").new_page()
     problems: list[str] = []
     made.on("pageerror", lambda error: problems.append(str(error)))
     yield made
+    made.close()
     assert problems == []
 
 
@@ -177,10 +193,11 @@ class Person:
         self.root = page.locator(".labeller")
 
     def enter(self) -> "Person":
-        """Open the page under a name, and agree to take part."""
-        self.page.goto(f"{self.server.url}/?who={self.who}")
-        self.page.get_by_role("button", name="I have read this").click()
-        return self.ready()
+        """Open the page under a name, as somebody who agreed to take part."""
+        with LabelStore(self.server.db) as store:
+            store.invite([self.who])
+            store.consent(self.who)
+        return self.open()
 
     def open(self) -> "Person":
         """Open the page again."""

@@ -1,8 +1,12 @@
 """What the lead's pages compute, by hand-worked tables."""
 
+import io
+from base64 import b64decode
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from affectml_annotation import StoreError, UnknownLabel
 from affectml_apps.relabel import lead
@@ -59,6 +63,22 @@ def test_drift_by_hand():
     assert found["none"].tolist() == [0.0, 0.2]
     assert found["use:joy"].tolist() == [0.0, 0.8]
     assert found["seconds"].tolist() == [1.5, 6.0]
+
+
+def test_coefficients_stand_with_their_intervals():
+    row = {"label": "awe", "answers": 5, "prevalence": 0.25, "alpha": 0.126, "alpha_low": -0.1, "alpha_high": 0.3}
+    found = lead.with_intervals(pd.DataFrame([{**row, "ac1": np.nan, "ac1_low": np.nan, "ac1_high": np.nan}]))
+    assert found.to_dict("records") == [
+        {"label": "awe", "answers": 5, "prevalence": 0.25, "alpha": "0.13 [-0.10, 0.30]", "ac1": "–"}
+    ]
+
+
+@pytest.mark.parametrize(("size", "shown"), [((96, 48), (480, 240)), ((1000, 500), (560, 280)), ((300, 30), (300, 30))])
+def test_a_preview_is_shrunk_to_fit_or_enlarged_by_a_whole_number(tmp_path, size, shown):
+    Image.new("L", size, 200).save(tmp_path / "image.png")
+    head, _, content = lead.preview(tmp_path / "image.png").partition(",")
+    assert head == "data:image/webp;base64"
+    assert Image.open(io.BytesIO(b64decode(content))).size == shown
 
 
 def test_people_are_numbered_without_names():

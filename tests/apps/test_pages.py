@@ -19,8 +19,17 @@ def page_of(module, who=None):
     return app
 
 
+def named(elements, label):
+    """The element with this label."""
+    return next(element for element in elements if element.label == label)
+
+
+def press(app, label):
+    return named(app.button, label).click().run()
+
+
 def texts(app):
-    kinds = ("markdown", "text", "info", "error", "success", "title", "subheader", "caption")
+    kinds = ("markdown", "text", "info", "error", "success", "warning", "title", "subheader", "caption")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 
@@ -69,9 +78,9 @@ def test_where_an_invitation_is_needed_others_stay_out(task):
 
 def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
     app = page_of("people", "ann").run()
-    assert app.button[0].disabled
+    assert named(app.button, "Withdraw").disabled
     app.checkbox[0].check().run()
-    app.button[0].click().run()
+    press(app, "Withdraw")
     assert "You have withdrawn" in texts(app)
     assert set(answered.store.judgements()["annotator_id"]) == {"bob", "eve"}
     assert "you have withdrawn" in texts(page_of("label", "ann").run())
@@ -88,24 +97,40 @@ def test_every_lead_page_draws_with_and_without_answers(request, module, state):
 
 def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
     app = page_of("setup").run()
-    app.number_input[0].set_value(5)
-    next(b for b in app.button if b.label == "Save").click().run()
+    named(app.number_input, "People per image (overlap)").set_value(5)
+    press(app, "Save")
     assert task.store.settings.overlap == 5
-    app.text_area[0].input("Trust your first feeling.")
-    app.text_area[1].input("awe: something vast")
-    next(b for b in app.button if b.label == "Save the page").click().run()
+    named(app.text_area, "Instructions").input("Trust your first feeling.")
+    meanings = "What the labels mean: one line each, label: meaning"
+    named(app.text_area, meanings).input("awe: something vast")
+    press(app, "Save the page")
     preferences = read_preferences(task.store)
     assert preferences.instructions == "Trust your first feeling."
     assert preferences.definitions == {"awe": "something vast"}
-    app.text_area[1].input("aww: cute")
-    next(b for b in app.button if b.label == "Save the page").click().run()
+    named(app.text_area, meanings).input("aww: cute")
+    press(app, "Save the page")
     assert "did you mean 'awe'?" in texts(app)
+
+
+def test_the_question_changes_until_the_first_image_is_given_out(task):
+    app = page_of("setup").run()
+    field = "The question, word for word"
+    named(app.text_area, field).input("What do you feel?")
+    press(app, "Save the question")
+    assert "Saved." in texts(app)
+    assert task.settings.question == task.store.settings.question == "What do you feel?"
+    task.store.invite(["ann"])
+    task.store.claim("ann", 1)
+    named(app.text_area, field).input("Another one?")
+    press(app, "Save the question")
+    assert "until the first image" in app.error[0].value
+    assert task.store.settings.question == "What do you feel?"
 
 
 def test_blind_first_needs_a_model(task):
     app = page_of("setup").run()
-    next(b for b in app.checkbox if b.label.startswith("Blind first")).check()
-    next(b for b in app.button if b.label == "Save the page").click().run()
+    named(app.checkbox, "Blind first, then the model's suggestion").check()
+    press(app, "Save the page")
     assert "--model RUN" in texts(app)
     assert not read_preferences(task.store).blind_first
 
@@ -114,7 +139,7 @@ def test_names_are_hidden_until_asked_for(answered):
     app = page_of("disagreement").run()
     shown = app.table[0].value
     assert not set(shown["who"]) & {"ann", "bob", "eve"}
-    app.checkbox[0].check().run()
+    named(app.checkbox, "Show names").check().run()
     assert set(app.table[0].value["who"]) <= {"ann", "bob", "eve"}
 
 
@@ -122,7 +147,7 @@ def test_a_decision_is_added_and_no_answer_changes(answered):
     before = answered.store.judgements()
     app = page_of("disagreement", "lead").run()
     app.multiselect[0].select("awe")
-    next(b for b in app.button if b.label == "Add this decision").click().run()
+    press(app, "Add this decision")
     assert not app.exception
     decisions = answered.store.decisions()
     assert decisions["labels"].tolist() == [["awe"]]
@@ -130,11 +155,27 @@ def test_a_decision_is_added_and_no_answer_changes(answered):
     assert answered.store.judgements().equals(before)
 
 
+def test_the_lead_goes_on_to_the_next_image_and_past_decided_ones(answered):
+    app = page_of("disagreement", "lead").run()
+    first, second = lead.most_disputed(answered.store.judgements(), answered.settings.labels, 2)["image_id"]
+    assert app.selectbox[0].value == first
+    press(app, "Next image")
+    assert app.selectbox[0].value == second
+    press(app, "Add this decision")
+    named(app.checkbox, "Leave out decided images").check().run()
+    assert not app.exception
+    assert not any(option.startswith(second) for option in app.selectbox[0].options)
+    assert app.selectbox[0].value == first
+
+
 def test_a_second_round_reaches_those_who_answered_before(answered):
     app = page_of("disagreement").run()
+    press(app, "Open a second round")
+    assert "Choose the images" in texts(app)
+    assert set(answered.store.rounds()["purpose"]) == {"main", "repeat"}
     chosen = app.multiselect[1].options[:2]
     app.multiselect[1].set_value(chosen)
-    next(b for b in app.button if b.label == "Open a second round").click().run()
+    press(app, "Open a second round")
     rounds = answered.store.rounds()
     number = int(rounds[rounds["purpose"] == "discussion"]["round"].iloc[0])
     judged = answered.store.judgements()
@@ -151,3 +192,20 @@ def test_exports_hide_names_unless_asked(answered):
         named, _ = lead.export_bytes(judgements, kind, names=True)
         assert b"bob" not in hidden
         assert b"bob" in named
+
+
+def test_drift_is_drawn_once_somebody_has_a_second_block(task):
+    task.store.invite(["ann"])
+    for _ in range(7):
+        answers = [
+            Answer(claim.image_id, "ann", "labels", ("awe",), seconds=2.0) for claim in task.store.claim("ann", 12)
+        ]
+        task.store.submit(answers)
+    assert "nobody has a second block" not in texts(page_of("progress").run())
+    assert len(page_of("progress").run().get("vega_lite_chart")) == 2
+
+
+def test_images_without_a_file_are_counted_in_the_set_up(task):
+    assert not page_of("setup").run().warning
+    task.dataset.images.loc[:2, "file"] = None
+    assert "3 images of the data set have no file" in page_of("setup").run().warning[0].value

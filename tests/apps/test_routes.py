@@ -280,7 +280,8 @@ def test_tokens_hold_for_one_person_and_one_task():
 
 
 def test_who_leads():
-    assert may_lead("ann", ["ann"], signed_in=True)
-    assert not may_lead("bob", ["ann"], signed_in=False)
-    assert may_lead(None, [], signed_in=False)
-    assert not may_lead("ann", [], signed_in=True)
+    assert may_lead("ann", ["ann"], signed_in=True, only_here=False)
+    assert not may_lead("bob", ["ann"], signed_in=False, only_here=True)
+    assert may_lead(None, [], signed_in=False, only_here=True)
+    assert not may_lead("ann", [], signed_in=True, only_here=True)
+    assert not may_lead("ann", ["ann"], signed_in=False, only_here=False)  # a name is no proof

@@ -1,6 +1,10 @@
 """At typing speed: what lies in the database is what was typed, in a real browser against a real server."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from playwright.async_api import async_playwright
 
 SETS = 50
 GAPS = [0, 20, 50, 100, 200]
@@ -18,30 +22,62 @@ def number_of(labels, order):
     return sum(1 << order.index(label) for label in labels)
 
 
-@pytest.mark.parametrize("gap", GAPS)
-def test_waiting_for_each_image_every_set_is_stored_as_typed(server, person, gap):
-    ann = person(server, f"waits{gap}").enter()
-    order = ann.labels
+async def type_sets(browser, server, who, gap, waiting):
+    """One person at work: types all sets, with or without waiting for each image; returns what was in sight."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 720})
+    page = await context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    await page.goto(f"{server.url}/?who={who}")
+    await page.get_by_role("button", name="I have read this").click()
+    await page.wait_for_selector(".labeller[data-state=ready]")
+    order = await page.locator(".groups .chip span:nth-last-child(2)").all_inner_texts()
     seen = []
     for number in range(1, SETS + 1):
-        seen.append(ann.image)
-        ann.press(*digits(number), "Enter", gap=gap)
-        ann.ready(after=seen[-1])
-    ann.settled()
-    assert [(image, number_of(labels, order)) for image, _, labels in ann.stored] == [
+        seen.append(await page.locator(".labeller").get_attribute("data-image"))
+        for key in [*digits(number), "Enter"]:
+            await page.keyboard.press(key)
+            await asyncio.sleep(gap / 1000)
+        if waiting:
+            await page.wait_for_selector(f".labeller[data-state=ready]:not([data-image='{seen[-1]}'])")
+    await page.wait_for_selector(".labeller[data-state=ready]")
+    await page.wait_for_selector(".labeller[data-unsaved='0']")
+    await context.close()
+    assert problems == []
+    return order, seen
+
+
+@pytest.fixture(scope="module")
+def typed(server, chromium):
+    """Ten people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
+    found = {}
+
+    async def all_at_once():
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(**chromium)
+            grid = [(gap, waiting) for gap in GAPS for waiting in (True, False)]
+            people = [type_sets(browser, server, f"types-{gap}-{waiting}", gap, waiting) for gap, waiting in grid]
+            found.update(zip(grid, await asyncio.gather(*people), strict=True))
+            await browser.close()
+
+    with ThreadPoolExecutor(1) as elsewhere:  # this thread has a loop already, Playwright's
+        elsewhere.submit(asyncio.run, all_at_once()).result()
+    return found
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_waiting_for_each_image_every_set_is_stored_as_typed(server, typed, gap):
+    order, seen = typed[gap, True]
+    assert [(image, number_of(labels, order)) for image, _, labels in server.stored(f"types-{gap}-True")] == [
         (image, number) for number, image in enumerate(seen, 1)
     ]
 
 
 @pytest.mark.parametrize("gap", GAPS)
-def test_without_waiting_a_set_is_stored_whole_or_not_at_all(server, person, gap):
+def test_without_waiting_a_set_is_stored_whole_or_not_at_all(server, typed, gap):
     """Keys typed before an image was there are dropped with their whole set; no set is ever mixed or doubled."""
-    ann = person(server, f"hurries{gap}").enter()
-    order = ann.labels
-    for number in range(1, SETS + 1):
-        ann.press(*digits(number), "Enter", gap=gap)
-    ann.ready().settled()
-    stored = ann.stored
+    order, _ = typed[gap, False]
+    stored = server.stored(f"types-{gap}-False")
     numbers = [number_of(labels, order) for _, _, labels in stored]
     assert numbers == sorted(set(numbers))
     assert set(numbers) <= set(range(1, SETS + 1))

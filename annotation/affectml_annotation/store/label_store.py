@@ -87,7 +87,10 @@ class LabelStore:
             return setup.read_settings(connection)
 
     def update_settings(self, **changes: Any) -> TaskSettings:
-        """Change how images are handed out; labels, question, construct and seed stay what people were asked."""
+        """Change how images are handed out; labels, construct and seed stay, and so does what people were asked.
+
+        The question can change until the first image was given to somebody. Raises StoreError for what cannot.
+        """
         with self.database.write() as connection:
             fresh = setup.update_settings(connection, changes)
         self._proposed.clear()

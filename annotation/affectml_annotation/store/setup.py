@@ -71,10 +71,18 @@ def new_round(connection: sa.Connection, number: int, purpose: str, of: int | No
 
 
 def update_settings(connection: sa.Connection, changes: Mapping[str, Any]) -> TaskSettings:
-    """Change what may change; a new overlap holds for all images of the main round but checks."""
+    """Change what may change; a new overlap holds for all images of the main round but checks.
+
+    The question may change until an image was given to somebody.
+    """
     for name in changes:
+        if name == "question" and connection.scalar(sa.select(assignment.c.place).limit(1)) is None:
+            continue
         if name not in CHANGEABLE:
-            raise StoreError(f"setting {name!r} cannot change in a running task (only {', '.join(CHANGEABLE)})")
+            raise StoreError(
+                f"setting {name!r} cannot change in a running task (only {', '.join(CHANGEABLE)}, and the question "
+                "until the first image is given to somebody)"
+            )
     fresh = replace(read_settings(connection), **changes)
     connection.execute(setting.update().where(setting.c.key == "task").values(value=fresh.to_dict()))
     if "overlap" in changes:

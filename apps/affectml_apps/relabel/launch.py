@@ -1,14 +1,19 @@
 """What the entry scripts hand to `st.App`: the page, the routes, the guard, and the task's opening and closing."""
 
+import gc
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from affectml.errors import AffectmlError
+import pyarrow as pa
+
+from affectml.errors import AffectmlError, MissingExtra
 from affectml_annotation import AnnotationError
 from affectml_apps.relabel import web
 from affectml_apps.relabel.options import parse
+from affectml_apps.relabel.pages.who import sign_in_configured
 from affectml_apps.relabel.task import open_task
 
 PAGE = Path(__file__).parent / "pages" / "main.py"
@@ -24,11 +29,21 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
 
     options = parse(arguments)
     try:
+        if sign_in_configured() and find_spec("authlib") is None:
+            raise MissingExtra("Authlib", "login", "sign-in ([auth] in .streamlit/secrets.toml)")
         task = open_task(options, say=lambda line: print(line, flush=True))
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    task.only_here = web.only_here(options)
+    release_memory()
     return PAGE, {
         "routes": web.make_routes(config.get_option("server.baseUrlPath")),
         "middleware": web.make_middleware(options),
         "lifespan": web.make_lifespan(task),
     }
+
+
+def release_memory() -> None:
+    """Give back what reading the tables of a large data set took; pyarrow would keep it for later."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()

@@ -1,11 +1,15 @@
 """What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
 
+import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageOps
 
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.uncertainty import disagreement
@@ -65,6 +69,36 @@ def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -
             rows.append(row)
     columns = ["annotator_id", "block", "answers", "seconds", "labels_per_answer", "none"]
     return pd.DataFrame(rows, columns=[*columns, *(f"use:{label}" for label in labels)])
+
+
+def with_intervals(by_label: pd.DataFrame) -> pd.DataFrame:
+    """`label_agreement`'s table for reading: each coefficient with its interval in one column."""
+
+    def text(row: Mapping[Hashable, Any], name: str) -> str:
+        value = row[name]
+        return "–" if value != value else f"{value:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+
+    shown = by_label[["label", "answers", "prevalence"]].copy()
+    for name in ("alpha", "ac1"):
+        shown[name] = [text(row, name) for row in by_label.to_dict("records")]
+    return shown
+
+
+def preview(path: Path, side: int = 560) -> str:
+    """An image as a data URI, at most `side` pixels wide and high; small ones are enlarged by a whole number.
+
+    It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
+    has it. Raises OSError or Image.DecompressionBombError for what is no image that can be shown.
+    """
+    with Image.open(path) as opened:
+        picture = ImageOps.exif_transpose(opened).convert("RGBA")
+    times = side // max(picture.size)
+    if times > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    picture.thumbnail((side, side))
+    stored = io.BytesIO()
+    picture.save(stored, "WEBP", quality=90)
+    return f"data:image/webp;base64,{b64encode(stored.getvalue()).decode()}"
 
 
 def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -> pd.DataFrame:

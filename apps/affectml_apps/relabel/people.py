@@ -40,12 +40,14 @@ def _signature(secret: str, who: str) -> str:
     return hmac.new(secret.encode(), f"annotator:{who}".encode(), hashlib.sha256).hexdigest()
 
 
-def may_lead(who: str | None, leads: Collection[str], *, signed_in: bool) -> bool:
+def may_lead(who: str | None, leads: Collection[str], *, signed_in: bool, only_here: bool) -> bool:
     """Whether somebody sees the lead's pages.
 
-    With a list of leads, those on it. Without one, everybody on a loopback page, where the machine's owner is the
-    only one there, and nobody once people sign in from elsewhere. Roles given by the store would be asked here.
+    signed_in: people sign in; only_here: nobody but this machine reaches the server. Where neither holds, a name
+    would open everyone's answers to the network, so nobody leads. With a list of leads, those on it. Without one,
+    everybody on a page for this machine only, whose owner is there alone, and nobody who signs in from elsewhere.
+    Roles given by the store would be asked here.
     """
-    if leads:
-        return who in leads
-    return not signed_in
+    if not signed_in and not only_here:
+        return False
+    return who in leads if leads else not signed_in

@@ -32,6 +32,7 @@ class LabelTask:
     """One labelling task: what is labelled, where answers go, what the page may show.
 
     suggestions: image -> labels a model would give. originals: image -> the data set's own single label.
+    only_here: nobody but this machine reaches the server.
     """
 
     dataset: Dataset
@@ -43,6 +44,7 @@ class LabelTask:
     originals: Mapping[str, str] = field(default_factory=dict)
     leads: tuple[str, ...] = ()
     verifying: bool = False
+    only_here: bool = True
 
     def __post_init__(self) -> None:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -52,6 +54,12 @@ class LabelTask:
     def preferences(self) -> Preferences:
         """What the lead chose, as it is now."""
         return read_preferences(self.store)
+
+    @property
+    def left_out(self) -> int:
+        """How many images of the data set have no file on this machine (only a url), and so are not shown."""
+        images = self.dataset.images
+        return int(images["file"].isna().sum()) if "file" in images.columns else len(images)
 
     def refresh(self) -> None:
         """Read the settings again, after they were changed."""
@@ -155,7 +163,10 @@ def _set_up(
 ) -> TaskSettings:
     images = dataset.images
     if "file" not in images.columns or not images["file"].notna().any():
-        raise BadDataset(f"{dataset.root}: no image has a file on this machine, so there is nothing to show")
+        raise BadDataset(
+            f"{dataset.root}: no image has a file on this machine, and a url is not shown (its site would learn who "
+            "looks at what); download the images and name them in the column `file` of images.parquet"
+        )
     images = images.loc[images["file"].notna(), ["image_id", "file"]]
     if options.check_labels:
         given = (

@@ -99,6 +99,13 @@ def make_middleware(options: Options) -> list[Middleware]:
     return [Middleware(Guard, hosts=[name for name in named if name and name not in ("0.0.0.0", "::")])]
 
 
+def only_here(options: Options) -> bool:
+    """Whether nobody but this machine reaches the server: it listens on loopback and has no further name."""
+    from streamlit import config
+
+    return config.get_option("server.address") in LOOPBACK and not options.hosts
+
+
 def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Serve this task while the server runs, and close its store after."""
 

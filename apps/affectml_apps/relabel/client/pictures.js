@@ -1,11 +1,13 @@
 // Images fetched ahead (the token travels in a header, so an <img src> would not do) and decoded, ready to be shown.
 
+const RETRY_MS = 2000;
+
 export const keyOf = (item) => `${item.round}|${item.image}`;
 
 export class Pictures {
   constructor({ url, headers, keep, onReady }) {
     Object.assign(this, { url, headers, keep, onReady });
-    this.entries = new Map(); // image id -> {state: "loading" | "ready" | "broken" | "failed", element, promise}
+    this.entries = new Map(); // image id -> {state: "loading" | "ready" | "broken" | "failed", element}
   }
 
   get(item) {
@@ -21,7 +23,10 @@ export class Pictures {
     }
     const entry = { state: "loading", element: null };
     this.entries.set(item.image, entry);
-    entry.promise = this.load(item.image, entry).then(() => this.onReady(item));
+    this.load(item.image, entry).then(() => {
+      if (entry.state === "failed") setTimeout(() => this.closed || this.onReady(item), RETRY_MS);
+      else this.onReady(item);
+    });
     this.trim();
     return entry;
   }
@@ -63,6 +68,7 @@ export class Pictures {
   }
 
   close() {
+    this.closed = true;
     for (const entry of this.entries.values()) if (entry.address) URL.revokeObjectURL(entry.address);
     this.entries.clear();
   }

@@ -27,7 +27,7 @@ export class Session {
     this.paused = false;
     this.dropping = false;
     this.droppedAt = 0;
-    this.known = false; // whether the server has told us anything yet
+    this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.team = null;
     this.pace = [];
@@ -47,7 +47,7 @@ export class Session {
   }
 
   receive(reply) {
-    this.known = true;
+    this.dry = reply.items.length === 0;
     this.done = reply.done;
     this.team = reply.team;
     if (reply.past) this.remember(reply.past);
@@ -85,7 +85,9 @@ export class Session {
   }
 
   pictureReady(item) {
+    const visited = this.past[this.at]?.item;
     if (this.item === null && this.at === null) this.advance();
+    else if (this.item === null && visited && keyOf(item) === keyOf(visited)) this.visit(this.at);
     else if (this.item && keyOf(item) === keyOf(this.item)) this.changed("picture");
   }
 
@@ -126,6 +128,11 @@ export class Session {
 
   get ready() {
     return this.item !== null && this.paintedAt !== null && this.revealed && !this.paused;
+  }
+
+  // Nothing is left in this round: said by the server, not guessed from an empty queue.
+  get finished() {
+    return this.dry && this.at === null && this.outbox.waiting.size === 0;
   }
 
   get broken() {
@@ -347,12 +354,8 @@ export class Session {
     const entry = this.past[at];
     const picture = this.pictures.want(entry.item);
     this.at = at;
-    if (picture.state === "ready" || picture.state === "broken") return this.show(entry.item, entry.answer);
-    this.show(null);
-    this.at = at;
-    return picture.promise?.then(() => {
-      if (this.at === at && this.item === null) this.show(entry.item, entry.answer);
-    });
+    const there = picture.state === "ready" || picture.state === "broken";
+    this.show(there ? entry.item : null, entry.answer);
   }
 
   say(notice) {

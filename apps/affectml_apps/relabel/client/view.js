@@ -45,7 +45,13 @@ export class View {
     this.chips = new Map();
     this.zoom = "fit";
     this.root = root;
+    root.classList.toggle("strengths", Boolean(task.intensity));
+    root.classList.toggle("many", this.many);
     this.build();
+  }
+
+  get many() {
+    return this.labels.length > 12;
   }
 
   build() {
@@ -64,7 +70,9 @@ export class View {
       autocomplete: "off", spellcheck: "false",
       oninput: () => this.filter(), onkeydown: (event) => this.searchKey(event),
     });
-    this.search.hidden = this.labels.length <= 12;
+    this.search.hidden = !this.many;
+    this.nothing = make("p", { class: "nothing" }, "No label fits.");
+    this.nothing.hidden = true;
     this.groups = make("div", { class: "groups", role: "group", "aria-labelledby": "question" });
     this.buildChips();
     this.kinds = make("div", { class: "kinds", role: "group", "aria-label": "Other answers" });
@@ -99,7 +107,7 @@ export class View {
         make("div", { class: "under" }, this.scale, tools)),
       make("div", { class: "right" },
         make("div", { class: "asked" }, this.question, this.ask, this.original, this.suggestion),
-        this.search, this.groups, this.kinds, this.note, this.pad, actions,
+        this.search, this.groups, this.nothing, this.kinds, this.note, this.pad, actions,
         this.notice, make("div", { class: "how" }, this.bar, this.progress, this.status), this.refused),
       this.help);
   }
@@ -152,8 +160,14 @@ export class View {
       },
     }, spot);
     this.spot = spot;
+    this.clearPad = button("Not given", {
+      class: "clear", onclick: () => {
+        this.on.feel("valence", null);
+        this.on.feel("arousal", null);
+      },
+    });
     return make("div", { class: "pad", role: "group", "aria-label": "How the image feels" }, plane,
-      make("div", {}, slider("valence", "unpleasant", "pleasant"), slider("arousal", "calm", "excited")));
+      make("div", {}, slider("valence", "unpleasant", "pleasant"), slider("arousal", "calm", "excited")), this.clearPad);
   }
 
   buildHelp() {
@@ -180,10 +194,18 @@ export class View {
     this.stage.replaceChildren(...(element ? [element] : []));
     this.zoom = "fit";
     this.fit();
-    const wait = session.item !== null ? (session.broken ? "This image cannot be shown. Skip it, or flag it." : "") : null;
-    this.waiting.textContent = wait ?? (session.at !== null || session.queue.length || !session.known
-      ? "Loading the next image …" : this.task.finished);
-    this.waiting.hidden = wait === "";
+    this.drawWaiting(session);
+  }
+
+  drawWaiting(session) {
+    let text = "";
+    if (session.broken) text = "This image cannot be shown. Skip it, or flag it.";
+    else if (session.item === null && session.finished) text = this.task.finished;
+    else if (session.item === null) {
+      text = session.outbox.online ? "Loading the next image …" : "No connection. The next image comes when the server is back.";
+    }
+    if (this.waiting.textContent !== text) this.waiting.textContent = text;
+    this.waiting.hidden = text === "";
   }
 
   drawItem(session) {
@@ -216,7 +238,10 @@ export class View {
     if (this.pad) {
       this.valence.value = valence ?? 0;
       this.arousal.value = arousal ?? 0;
-      this.pad.dataset.set = String(valence !== null || arousal !== null);
+      const given = valence !== null || arousal !== null;
+      this.pad.dataset.set = String(given);
+      this.clearPad.disabled = !given;
+      this.clearPad.textContent = given ? "Take it back" : "Not given";
       this.spot.style.left = `${((valence ?? 0) + 1) * 50}%`;
       this.spot.style.top = `${(1 - (arousal ?? 0)) * 50}%`;
     }
@@ -243,6 +268,7 @@ export class View {
   }
 
   drawProgress(session, outbox) {
+    this.drawWaiting(session);
     const { team, secondsEach } = session;
     const parts = [`${session.done} answered by you`];
     if (secondsEach !== null) parts.push(`${secondsEach.toFixed(1)} s each`);
@@ -284,6 +310,7 @@ export class View {
     picture.style.width = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
     picture.style.imageRendering = scale >= 2 ? "pixelated" : "auto";
     this.stage.dataset.zoom = this.zoom;
+    this.stage.scrollTo((this.stage.scrollWidth - this.stage.clientWidth) / 2, (this.stage.scrollHeight - this.stage.clientHeight) / 2);
     this.scale.textContent =
       `${picture.naturalWidth} × ${picture.naturalHeight} pixels, shown at ${Math.round(scale * 100)} %`;
   }
@@ -297,10 +324,13 @@ export class View {
 
   filter() {
     const wanted = this.search.value.trim().toLowerCase();
-    for (const { label, also } of this.labels) {
-      const fits = [label, ...(also ?? [])].some((name) => name.toLowerCase().includes(wanted));
-      this.chips.get(`label:${label}`).hidden = wanted !== "" && !fits;
+    let shown = 0;
+    for (const { label, group, also } of this.labels) {
+      const fits = [label, group, ...(also ?? [])].some((name) => name.toLowerCase().includes(wanted));
+      this.chips.get(`label:${label}`).hidden = !fits;
+      shown += fits;
     }
+    this.nothing.hidden = shown > 0;
   }
 
   searchKey(event) {
@@ -311,7 +341,7 @@ export class View {
     this.search.value = "";
     this.filter();
     this.search.blur();
-    this.search.hidden = this.labels.length <= 12;
+    this.search.hidden = !this.many;
   }
 
   noteKey(event) {

@@ -31,10 +31,10 @@ def draw() -> None:
         "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
         "mistakes: low agreement can be the finding."
     )
-    table(by_label, "By label")
-    st.write("alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
+    table(lead.with_intervals(by_label), "By label")
+    st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
     table(lead.label_confusion(judgements, labels).head(20), "Labels that stand against each other")
-    st.write("share: of all pairs of answers to one image, one has the first label only, the other the second only.")
+    st.write("Share: of all pairs of answers to one image, one has the first label only, the other the second only.")
     _anchoring(task)
 
 

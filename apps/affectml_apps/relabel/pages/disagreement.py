@@ -1,6 +1,9 @@
 """Images people disagree on most, with everyone's answers; decisions, further rounds, conflicts."""
 
+from collections.abc import Collection, Mapping
+
 import streamlit as st
+from PIL import Image
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError
@@ -10,6 +13,7 @@ from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import LabelTask, current
 
 SHOWN = 50
+CHOSEN = "disputed-image"
 
 
 def draw() -> None:
@@ -23,28 +27,53 @@ def draw() -> None:
     if disputed is None or disputed.empty:
         st.info("No image has two answers yet.")
     else:
+        decided = set(task.store.decisions()["image_id"])
         distance = dict(zip(disputed["image_id"], disputed["disagreement"], strict=True))
-        image_id = st.selectbox(
-            f"The {len(distance)} images with most disagreement", list(distance),
-            format_func=lambda name: f"{name} (distance {distance[name]:.2f})",
-        )  # fmt: skip
-        left, right = st.columns(2)
-        with left:
-            _picture(task, image_id)
-        with right:
-            names = st.checkbox("Show names")
-            table(lead.answers_to(judgements, image_id, names=names), "Everyone's answers")
-            _decide(task, image_id)
+        image_id = _choose(distance, decided)
+        if image_id is not None:
+            left, right = st.columns(2)
+            with left:
+                _picture(task, image_id)
+            with right:
+                names = st.checkbox("Show names")
+                table(lead.answers_to(judgements, image_id, names=names), "Everyone's answers")
+                _decide(task, image_id)
         _second_round(task, list(distance))
     _conflicts(task)
+
+
+def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | None:
+    """The image to look at; None where all are left out."""
+    choice, following, leaving_out = st.columns([4, 1, 2], vertical_alignment="bottom")
+    open_only = leaving_out.checkbox("Leave out decided images")
+    images = [name for name in distance if not (open_only and name in decided)]
+    if not images:
+        st.info("All of these images are decided.")
+        return None
+    if st.session_state.get(CHOSEN) not in images:
+        st.session_state.pop(CHOSEN, None)
+
+    def text(name: str) -> str:
+        return f"{name} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
+
+    def go_on() -> None:
+        at = images.index(st.session_state[CHOSEN])
+        st.session_state[CHOSEN] = images[(at + 1) % len(images)]
+
+    title = f"The {len(images)} images with most disagreement"
+    image_id = choice.selectbox(title, images, format_func=text, key=CHOSEN)
+    following.button("Next image", on_click=go_on, disabled=len(images) < 2, width="stretch")
+    return image_id
 
 
 def _picture(task: LabelTask, image_id: str) -> None:
     images = task.store.images().set_index("image_id")
     try:
-        st.image(str(task.dataset.image_path(str(images.loc[image_id, "file"]))), width=384, alt=f"Image {image_id}")
-    except (AffectmlError, OSError) as error:
+        picture = lead.preview(task.dataset.image_path(str(images.loc[image_id, "file"])))
+    except (AffectmlError, OSError, Image.DecompressionBombError) as error:
         st.error(f"{image_id}: {error}")
+    else:
+        st.image(picture, width="content", alt=f"Image {image_id}")
 
 
 def _decide(task: LabelTask, image_id: str) -> None:
@@ -64,13 +93,18 @@ def _second_round(task: LabelTask, images: list[str]) -> None:
     st.subheader("Second round")
     with st.form("round"):
         chosen = st.multiselect("Images to look at again, by those who answered them", images)
+        everything = st.checkbox(f"All {len(images)} images of the list above")
         if st.form_submit_button("Open a second round"):
+            wanted = images if everything else chosen
+            if not wanted:
+                st.error("Choose the images of the second round first.")
+                return
             try:
-                number = task.store.open_round("discussion", chosen or images)
+                number = task.store.open_round("discussion", wanted)
             except AnnotationError as error:
                 st.error(str(error))
             else:
-                done(f"Round {number} is open with {len(chosen or images)} images. People find it on their page.")
+                done(f"Round {number} is open with {len(wanted)} images. People find it on their page.")
 
 
 def _conflicts(task: LabelTask) -> None:

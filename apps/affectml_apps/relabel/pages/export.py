@@ -3,12 +3,14 @@
 import streamlit as st
 
 from affectml_apps.relabel import lead
+from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
 
 
 def draw() -> None:
     """Draw it."""
     task = current()
+    reading_width()
     st.title("Export")
     judgements = task.store.judgements()
     if judgements.empty:

@@ -4,7 +4,8 @@ import streamlit as st
 from streamlit import config
 
 from affectml_apps.relabel import component, queries
-from affectml_apps.relabel.pages.who import ask_who, who_is_there
+from affectml_apps.relabel.pages.drawing import reading_width
+from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import LabelTask, current
 
 RECORDED = (
@@ -22,30 +23,28 @@ def draw() -> None:
     person = queries.person(task.store, who)
     if person is None:
         if task.preferences.invited_only:
+            reading_width()
+            st.title("Not invited")
             st.error(f"Nobody invited {who!r} to this task. Ask the lead, or label under the name you were invited by.")
-            _another_name()
+            offer_to_leave()
             return
         task.store.invite([who])
         person = queries.person(task.store, who)
     if person is not None and person.withdrawn:
+        reading_width()
+        st.title("Withdrawn")
         st.info(f"{who}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.")
-        _another_name()
+        offer_to_leave()
     elif person is not None and not person.consented:
         _ask_consent(task, who)
     else:
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
 
 
-def _another_name() -> None:
-    if st.button("Another name"):
-        st.session_state.pop("who", None)
-        st.query_params.clear()
-        st.rerun()
-
-
 def _ask_consent(task: LabelTask, who: str) -> None:
     """What they will see and what is recorded, before the first image."""
     preferences = task.preferences
+    reading_width()
     st.title("Before the first image")
     st.subheader("What you will be asked")
     st.text(task.settings.question)
@@ -65,6 +64,7 @@ def _round(task: LabelTask, who: str) -> int:
     further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
     if not further:
         return 1
+    st.html("<style>.stMainBlockContainer {--above: 3.5rem}</style>")  # the component is that much lower
     names = {1: "First look"} | {number: f"{purpose}: {left} left" for number, purpose, left in further}
     chosen = st.segmented_control(
         "Round", list(names), format_func=names.__getitem__, default=1, key="round", label_visibility="collapsed"

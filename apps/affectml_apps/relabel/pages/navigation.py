@@ -22,12 +22,10 @@ def run() -> None:
     """Draw the page that was asked for."""
     st.set_page_config(page_title="Labelling", page_icon=":material/label:", layout="wide")
     st.html(STYLE)
-    pages = {
-        "Labelling": [
-            st.Page(label.draw, title="Label", url_path="label", default=True),
-            st.Page(people.draw, title="Your part", url_path="you"),
-        ]
-    }
+    pages = [
+        st.Page(label.draw, title="Label", url_path="label", default=True),
+        st.Page(people.draw, title="Your part", url_path="you"),
+    ]
     if may_see_lead_pages():
-        pages["For the lead"] = [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
+        pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
     st.navigation(pages, position="top").run()

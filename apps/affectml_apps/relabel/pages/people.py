@@ -3,7 +3,8 @@
 import streamlit as st
 
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.pages.who import ask_who, who_is_there
+from affectml_apps.relabel.pages.drawing import reading_width
+from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import current
 
 
@@ -14,19 +15,22 @@ def draw() -> None:
         ask_who()
         return
     person = queries.person(task.store, who)
+    reading_width()
     st.title("Your part")
     if person is None:
-        st.write("You have not begun yet.")
+        st.text(f"{who}: you have not begun yet. The page “Label” is where it starts.")
+        offer_to_leave()
         return
     rounds = [int(number) for number in task.store.rounds()["round"]]
     st.text(f"{who}: {queries.answered_count(task.store, who, rounds)} answers so far.")
+    offer_to_leave()
+    if person.withdrawn:
+        st.info("You have withdrawn. Your answers are not used.")
+        return
     st.write(
         "You can stop at any time: close the page, and it goes on at the same image when you come back. "
         "Answers that could not be sent yet are kept in this browser until they can."
     )
-    if person.withdrawn:
-        st.info("You have withdrawn. Your answers are not used.")
-        return
     st.subheader("Withdraw")
     st.write("After that nothing is shown to you, and none of your answers is counted or exported. It is final.")
     sure = st.checkbox("Yes, I want to withdraw, with all my answers")

@@ -7,6 +7,8 @@ from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import hours, line_chart, table
 from affectml_apps.relabel.task import current
 
+BLOCK = 50
+
 
 def draw() -> None:
     """Draw it."""
@@ -41,7 +43,12 @@ def draw() -> None:
     )
     table(report[["annotator_id", *use]].rename(columns=lambda name: name.removeprefix("use:")), "Label use (shares)")
     st.subheader("Drift: how people change as they go on")
-    changes = lead.drift(judgements, labels)
-    line_chart(changes, "block", "seconds", "annotator_id", "Median seconds, by blocks of 50 answers")
-    line_chart(changes, "block", "labels_per_answer", "annotator_id", "Labels per answer, by blocks of 50 answers")
-    table(changes, "The same as a table")
+    changes = lead.drift(judgements, labels, block=BLOCK)
+    if changes["block"].max() < 2:
+        st.info(f"Drift is told in blocks of {BLOCK} answers; nobody has a second block yet.")
+        return
+    line_chart(changes, "block", "seconds", "annotator_id", f"Median seconds, by blocks of {BLOCK} answers")
+    line_chart(
+        changes, "block", "labels_per_answer", "annotator_id", f"Labels per answer, by blocks of {BLOCK} answers"
+    )
+    table(changes.rename(columns=lambda name: name.removeprefix("use:")), "The same as a table, with label use")

@@ -7,7 +7,7 @@ import streamlit as st
 from affectml_annotation import AnnotationError
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import done, show_done
+from affectml_apps.relabel.pages.drawing import done, reading_width, show_done
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, current
 
@@ -21,16 +21,30 @@ STRATEGY_HELP = (
 def draw() -> None:
     """Draw it."""
     task = current()
+    reading_width()
     st.title("Task set-up")
     show_done()
-    st.subheader("What people are asked")
-    st.text(task.settings.question)
-    st.text(f"Labels: {', '.join(task.settings.labels)}. Construct: {task.settings.construct}.")
-    st.write("Question, labels and construct stay as they are: answers to another question are another task.")
+    _asked(task)
     _handing_out(task)
     _page(task)
     _people(task)
     _checks_and_queue(task)
+
+
+def _asked(task: LabelTask) -> None:
+    now = task.settings
+    st.subheader("What people are asked")
+    with st.form("asked"):
+        question = st.text_area("The question, word for word", now.question, height="content")
+        st.text(f"Labels: {', '.join(now.labels)}. About: what is {now.construct}.")
+        st.write(
+            "The question can change until the first image is given out. From then on answers to another question, or "
+            "with other labels, are another task (--db with --taxonomy, or `affectml labels init`)."
+        )
+        if st.form_submit_button("Save the question"):
+            _try(lambda: task.store.update_settings(question=question.strip()), "Saved.")
+    if left_out := task.left_out:
+        st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
 
 
 def _try(change: Callable[[], object], message: str) -> None:
@@ -48,15 +62,15 @@ def _handing_out(task: LabelTask) -> None:
     now = task.settings
     st.subheader("How images are handed out")
     with st.form("handing-out"):
-        overlap = st.number_input("People per image (overlap)", 1, 1000, now.overlap)
-        strategy = st.selectbox("Order", STRATEGIES, STRATEGIES.index(now.strategy), help=STRATEGY_HELP)
-        minutes = st.number_input("Minutes until an unanswered image goes to somebody else", 1, 10_000,
-                                  max(round(now.lease_seconds / 60), 1))  # fmt: skip
-        checks = st.number_input("Attention checks, % of what a person sees", 0, 50, round(now.check_rate * 100))
-        repeats = st.number_input("Repeats, % of what a person sees", 0, 45, round(now.repeat_rate * 100))
-        gap = st.number_input("Other images at least between an image and its repeat", 1, 10_000, now.repeat_gap)
-        control = st.number_input("Second looks without a suggestion (control), %", 0, 100,
-                                  round(now.control_share * 100))  # fmt: skip
+        left, right = st.columns(2)
+        overlap = left.number_input("People per image (overlap)", 1, 1000, now.overlap)
+        strategy = right.selectbox("Order", STRATEGIES, STRATEGIES.index(now.strategy), help=STRATEGY_HELP)
+        checks = left.number_input("Attention checks, % of what a person sees", 0, 50, round(now.check_rate * 100))
+        repeats = right.number_input("Repeats, % of what a person sees", 0, 45, round(now.repeat_rate * 100))
+        gap = left.number_input("Images between an image and its repeat", 1, 10_000, now.repeat_gap)
+        minutes = right.number_input("Minutes until an image goes to somebody else", 1, 10_000,
+                                     max(round(now.lease_seconds / 60), 1))  # fmt: skip
+        control = left.number_input("Second looks without a suggestion, %", 0, 100, round(now.control_share * 100))
         if st.form_submit_button("Save", type="primary"):
             _try(
                 lambda: task.store.update_settings(
@@ -74,7 +88,8 @@ def _page(task: LabelTask) -> None:
     with st.form("page"):
         instructions = st.text_area("Instructions", now.instructions)
         definitions = st.text_area("What the labels mean: one line each, label: meaning",
-                                   lead.write_definitions(now.definitions))  # fmt: skip
+                                   lead.write_definitions(now.definitions),
+                                   placeholder="awe: something vast, larger than you")  # fmt: skip
         warning = st.text_area("Content warning, shown before the first image", now.content_warning)
         left, right = st.columns(2)
         blur = left.checkbox("Blur each image until it is asked for", now.blur)
@@ -83,10 +98,10 @@ def _page(task: LabelTask) -> None:
         invited = left.checkbox("Only people on the list below may label", now.invited_only)
         intensity = right.checkbox("Ask how strongly (the same key again)", now.intensity)
         plane = right.checkbox("Ask for valence and arousal", now.valence_arousal)
-        blind = right.checkbox("Blind first, then the model's suggestion (half of them without: the control)",
-                               now.blind_first)  # fmt: skip
-        seconds = st.number_input("Seconds an image must be in sight", 0.0, 600.0, now.min_view_seconds, 0.5)
-        minutes = st.number_input("Suggest a break after minutes of work (0: never)", 0.0, 1000.0, now.break_minutes)
+        blind = right.checkbox("Blind first, then the model's suggestion", now.blind_first,
+                               help="The share without a suggestion, above, is the control.")  # fmt: skip
+        seconds = left.number_input("Seconds an image must be in sight", 0.0, 600.0, now.min_view_seconds, 0.5)
+        minutes = right.number_input("Minutes of work before a break (0: never)", 0.0, 1000.0, now.break_minutes)
         if st.form_submit_button("Save the page", type="primary"):
 
             def change() -> None:
@@ -116,7 +131,8 @@ def _checks_and_queue(task: LabelTask) -> None:
     st.subheader("Attention checks")
     st.write("A feeling has no right answer, so a check only says which labels are accepted and which forbidden.")
     with st.form("checks"):
-        text = st.text_area("One line each: image; accepted, labels; forbidden, labels")
+        text = st.text_area("One line each: image; accepted, labels; forbidden, labels",
+                            placeholder="000012; joy, love; anger")  # fmt: skip
         if st.form_submit_button("Add the checks"):
             _try(lambda: task.store.add_checks(lead.read_checks(text)), "Added.")
     st.text(f"{len(task.store.checks())} checks so far")

@@ -1,10 +1,15 @@
 """Who sits in front of the page: signed in by OIDC where that is configured, else a name they gave."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from affectml_apps.relabel import people
+from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
+
+NO_PASSWORD = "A name is no password: on this page everybody can label under any name"
 
 
 def sign_in_configured() -> bool:
@@ -15,15 +20,24 @@ def sign_in_configured() -> bool:
         return False
 
 
+def providers() -> list[str | None]:
+    """The identity providers that [auth] names, for `st.login`; None is the one without a name of its own."""
+    auth = st.secrets["auth"]
+    named: list[str | None] = [name for name, value in auth.items() if isinstance(value, Mapping)]
+    return [None, *named] if "client_id" in auth else named
+
+
 def who_is_there() -> str | None:
     """The annotator's id: the e-mail address they signed in with, or the name they gave; None for nobody yet.
 
-    A name is kept in the address (?who=), so that a reload or a bookmark finds it again. It proves nothing.
+    An address that the provider calls unverified is not believed; the account's own id stands in for it. A name is
+    kept in the address (?who=), so that a reload or a bookmark finds it again. It proves nothing.
     """
     if sign_in_configured():
         if not st.user.is_logged_in:
             return None
-        return str(st.user.get("email") or st.user.get("sub"))
+        email = st.user.get("email") if st.user.get("email_verified") is not False else None
+        return str(email or st.user["sub"])
     name = st.session_state.get("who") or people.clean_name(st.query_params.get("who", ""))
     if name is not None:
         st.session_state["who"] = name
@@ -33,11 +47,13 @@ def who_is_there() -> str | None:
 
 def ask_who() -> None:
     """The door: sign in, or give a name."""
+    reading_width()
     st.title("Who is labelling?")
     if sign_in_configured():
         st.write("Sign in, so that your answers are kept under your own account.")
-        if st.button("Sign in", type="primary"):
-            st.login()
+        for provider in providers():
+            text = "Sign in" if provider is None else f"Sign in with {provider}"
+            st.button(text, type="primary", on_click=st.login, args=(provider,), key=f"sign-in-{provider}")
         return
     with st.form("door"):
         typed = st.text_input("Your name in this task", max_chars=80)
@@ -48,13 +64,30 @@ def ask_who() -> None:
             else:
                 st.session_state["who"] = name
                 st.rerun()
-    st.info(
-        "A name is no password: on this page everybody can label under any name, so it only answers to this machine. "
-        "For a team, set up sign-in (st.login).",
-        icon=":material/info:",
-    )
+    if current().only_here:
+        st.info(
+            f"{NO_PASSWORD}, so it only answers to this machine. For a team, set up sign-in (st.login).",
+            icon=":material/info:",
+        )
+    else:
+        st.warning(
+            f"{NO_PASSWORD}, and it answers to other machines. The lead's pages stay away until sign-in (st.login) is "
+            "set up.",
+            icon=":material/warning:",
+        )
+
+
+def offer_to_leave() -> None:
+    """A button for somebody else to take this seat."""
+    if sign_in_configured():
+        st.button("Sign out", on_click=st.logout)
+    elif st.button("Another name"):
+        st.session_state.pop("who", None)
+        st.query_params.clear()
+        st.rerun()
 
 
 def may_see_lead_pages() -> bool:
     """Whether this person is shown the lead's pages."""
-    return people.may_lead(who_is_there(), current().leads, signed_in=sign_in_configured())
+    task = current()
+    return people.may_lead(who_is_there(), task.leads, signed_in=sign_in_configured(), only_here=task.only_here)
