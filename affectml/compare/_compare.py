@@ -15,6 +15,7 @@ from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping
 from affectml.report.tables import Table, number
 from affectml.runs import Run
+from affectml.taxonomies import Taxonomy
 from affectml.training import DEMO
 
 Say = Callable[[str], None]
@@ -197,7 +198,7 @@ def _pairs(
     total = np.zeros(len(scores[0]))
     for a, b in combinations(range(len(runs)), 2):
         try:
-            space = find_space(runs[a].taxonomy, runs[b].taxonomy, Choices({}, drop=True))
+            space = _shared(runs[a].taxonomy, runs[b].taxonomy)
         except NoMapping as error:
             notes.append(f"{names[a]} / {names[b]}: compared by their first labels' names ({error})")
             first, second = (np.array(runs[i].taxonomy.labels, dtype=object)[scores[i].argmax(axis=1)] for i in (a, b))
@@ -205,10 +206,20 @@ def _pairs(
         else:
             one, two = _carried(scores[a], space, model=True), _carried(scores[b], space, model=False)
             apart = np.abs(one - two).sum(axis=1) / 2
-            same, what = one.argmax(axis=1) == two.argmax(axis=1), space.taxonomy.name
+            same = one.argmax(axis=1) == two.argmax(axis=1)
+            all_of = len(space.keep) == len(space.of_truth.target)
+            what = space.taxonomy.name if all_of else f"{len(space.keep)} of {space.taxonomy.name}"
         total += apart
         found.append((names[a], names[b], float(np.mean(same)), float(apart.mean()), what))
     return found, total / len(found), notes
+
+
+def _shared(first: Taxonomy, second: Taxonomy) -> Space:
+    """The labels both can be compared in: all that are decided, or else without those that are not."""
+    try:
+        return find_space(first, second, Choices({}))
+    except NoMapping:
+        return find_space(first, second, Choices({}, drop=True))
 
 
 def _carried(scores: Floats, space: Space, *, model: bool) -> Floats:

@@ -55,7 +55,10 @@ def matrix_table(result: CrossResult, measure: str) -> Table:
         "rows: head, data set it was trained on; ± is half the width of the 95 % interval; each cell in the labels "
         "that both sides have (next table)"
     )
-    return Table(f"{arrow(measure)} across data sets", ("trained", *tests), rows, "\n  ".join([note, *reasons]))
+    decide = ["–: to decide, --choose LABEL=OPTION; to leave undecided labels out, --drop-undecided"] if reasons else []
+    return Table(
+        f"{arrow(measure)} across data sets", ("trained", *tests), rows, "\n  ".join([note, *reasons, *decide])
+    )
 
 
 def cells_table(result: CrossResult, measure: str) -> Table:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, NoMapping, UnknownLabel
-from affectml.taxonomies import Mapping, Taxonomy, mapping
+from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
 
 T = TypeVar("T")
 
@@ -17,9 +17,10 @@ T = TypeVar("T")
 class Space:
     """The labels that both sides reach.
 
-    of_model: the train set's labels to the space; of_truth: the test set's. One of them changes nothing (each label to
-    itself). taxonomy: the space's labels that both sides reach, in the order of its taxonomy; keep: their columns.
-    unreachable: labels of the space that only one side has. lines: the path, the choices taken and what is dropped.
+    of_model: the train set's labels to the space; of_truth: the test set's. Unless the two meet in a coarser taxonomy,
+    one of them changes nothing (each label to itself). taxonomy: the space's labels that both sides reach, in the
+    order of its taxonomy; keep: their columns. unreachable: labels of the space that only one side has. lines: the
+    paths, the choices taken and what is dropped.
     """
 
     of_model: Mapping
@@ -64,7 +65,8 @@ class Choices:
 def find_space(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space:
     """The test set's labels if the model's map to them, else the model's own if the test set's map to those.
 
-    Raises NoMapping with the reasons of both ways.
+    Failing that, the finest of the coarser taxonomies above either that both map to. Raises NoMapping with the reasons
+    of both direct ways.
     """
     try:
         there = choices.mapping(model, truth)
@@ -72,9 +74,24 @@ def find_space(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space:
         try:
             back = choices.mapping(truth, model)
         except NoMapping as second:
-            raise NoMapping(f"{first}; the other way, {second}") from None
+            met = _meeting(model, truth, choices)
+            if met is None:
+                raise NoMapping(f"{first}; the other way, {second}") from None
+            return met
         return _space(_same(model), back, model)
     return _space(there, _same(truth), truth)
+
+
+def _meeting(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space | None:
+    above = {coarse.name: coarse for side in (model, truth) for coarse in ancestors(side)}
+    for coarse in sorted(above.values(), key=len, reverse=True):
+        if coarse.name in (model.name, truth.name):
+            continue  # the direct ways, refused already
+        try:
+            return _space(choices.mapping(model, coarse), choices.mapping(truth, coarse), coarse)
+        except NoMapping:
+            continue
+    return None
 
 
 def space_of(to: Mapping) -> Space:
@@ -92,11 +109,9 @@ def _space(of_model: Mapping, of_truth: Mapping, taxonomy: Taxonomy) -> Space:
         raise NoMapping(
             f"{of_model.origin.name} and {of_truth.origin.name} share fewer than two labels of {taxonomy.name}"
         )
-    changed = of_truth if of_model.origin is taxonomy else of_model
-    shown = () if changed.origin is changed.target else tuple(changed.lines())
-    return Space(
-        of_model, of_truth, _part(taxonomy, keep), keep, tuple(np.array(taxonomy.labels, dtype=object)[~reached]), shown
-    )
+    shown = [line for to in (of_model, of_truth) if to.origin is not to.target for line in to.lines()]
+    missed = tuple(np.array(taxonomy.labels, dtype=object)[~reached])
+    return Space(of_model, of_truth, _part(taxonomy, keep), keep, missed, tuple(dict.fromkeys(shown)))
 
 
 def _same(taxonomy: Taxonomy) -> Mapping:

@@ -86,6 +86,17 @@ def test_an_undecided_label_refuses_the_pair_with_both_reasons_and_a_choice_open
     assert dropped.of_model.drops == ("surprise",)
 
 
+def test_two_fine_taxonomies_meet_in_the_finest_coarser_one_that_both_map_to():
+    webemo, mikels = get_taxonomy("parrott-25"), get_taxonomy("mikels-8")
+    for model, truth in ((webemo, mikels), (mikels, webemo)):
+        space = find_space(model, truth, PLAIN)
+        assert space.of_model.target.name == space.of_truth.target.name == "parrott-6"
+        assert space.taxonomy.labels == ("joy", "anger", "sadness", "fear")
+        assert space.unreachable == ("love", "surprise")
+        assert {"parrott-25 -> parrott-6", "mikels-8 -> parrott-6"} <= set(space.lines)
+    assert space.of_model.matrix[mikels.index("amusement"), space.of_model.target.index("joy")] == 1
+
+
 def test_a_choice_that_fits_nowhere_is_refused():
     taxonomies = [get_taxonomy("ekman-6"), get_taxonomy("polarity-2")]
     Choices({"surprise": "positive"}).check(taxonomies)
