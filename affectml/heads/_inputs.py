@@ -29,6 +29,11 @@ def traced() -> Iterator[None]:
         _TRACED.reset(token)
 
 
+def in_parts(rows: Tensor, size: int) -> tuple[Tensor, ...]:
+    """The rows, at most `size` at a time; all at once inside `traced`, where their number is not known."""
+    return (rows,) if _TRACED.get() else torch.split(rows, size)
+
+
 def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) -> Tensor:
     """A finite 2-d CPU tensor; half precision and integers become float32 unless `dtype` says otherwise.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._base import Head, HeadConfig, seeded
-from affectml.heads._inputs import ArrayLike, Pair, as_features
+from affectml.heads._inputs import ArrayLike, Pair, as_features, in_parts
 from affectml.heads._kernel_map import KERNELS, KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import (
     Kind,
@@ -166,7 +166,7 @@ class KernelHead(Head):
         nothing = torch.empty(0)  # kernel values need no more than the landmarks
         kernel_map = KernelMap(self.config.kernel, float(state["gamma"]), state["landmarks"], nothing, nothing)
         out = []
-        for part in torch.split(standard.apply(features, torch.float64), _CHUNK):
+        for part in in_parts(standard.apply(features, torch.float64), _CHUNK):
             raw = kernel_map.values(part) @ state["coefficients"] + state["bias"]
             out.append(self._read(raw))
         return torch.cat(out)

@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from affectml.heads._inputs import in_parts
+
 KernelName: TypeAlias = Literal["exponential", "rbf"]
 KERNELS: tuple[KernelName, ...] = get_args(KernelName)
 
@@ -39,13 +41,19 @@ def squared_distances(rows: Tensor, landmarks: Tensor) -> Tensor:
     """
     landmarks = landmarks.double()
     norms = landmarks.square().sum(dim=1)
+    parts = in_parts(rows, _CHUNK)
+    if len(parts) == 1:
+        return _distances(rows.double(), landmarks, norms)
     out = torch.empty(len(rows), len(landmarks), dtype=torch.float64)
-    for part, into in zip(torch.split(rows, _CHUNK), torch.split(out, _CHUNK), strict=True):
-        x = part.double()
-        size = norms[None] + x.square().sum(dim=1, keepdim=True)
-        squared = torch.addmm(size, x, landmarks.T, alpha=-2)
-        into.copy_(torch.where(squared > 1e-11 * size, squared, 0.0))
+    for part, into in zip(parts, torch.split(out, _CHUNK), strict=True):
+        into.copy_(_distances(part.double(), landmarks, norms))
     return out
+
+
+def _distances(rows: Tensor, landmarks: Tensor, norms: Tensor) -> Tensor:
+    size = norms[None] + rows.square().sum(dim=1, keepdim=True)
+    squared = torch.addmm(size, rows, landmarks.T, alpha=-2)
+    return torch.where(squared > 1e-11 * size, squared, 0.0)
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,10 @@ def export_onnx(
                 verbose=False,
             )
         except Exception as error:  # torch.export raises many kinds
-            reason = " ".join(str(error).split())[:300]
-            raise BadRun(
-                f"{opened.folder}: a {opened.head.name} head cannot be written as one graph ({reason}); share the run "
-                "itself, or as a folder in Hugging Face's form"
-            ) from None
+            raise _no_graph(opened, " ".join(str(error).split())[:300]) from None
     model = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:  # the exporter's last resort
+        raise _no_graph(opened, "only for one fixed number of rows")
     for key, value in _metadata(opened).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
@@ -82,6 +80,13 @@ def export_onnx(
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return OnnxExport(path, name, module.outputs, difference)
+
+
+def _no_graph(run: Run, reason: str) -> BadRun:
+    return BadRun(
+        f"{run.folder}: a {run.head.name} head cannot be written as one graph ({reason}); share the run itself, or as "
+        "a folder in Hugging Face's form"
+    )
 
 
 def _module(run: Run, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, torch.Tensor, str]:

@@ -25,6 +25,7 @@ HEADS = {
     "hidden": ("sigmoid", 16),
     "contrastive": ("contrastive", 16),
     "words": ("zero_shot", 0),
+    "kernel": ("kernel", 0),
 }
 
 
@@ -55,6 +56,14 @@ def test_the_graph_of_a_head_says_what_torch_says(runs, tmp_path, name):
         scores, sets = session.run(None, {"features": X.numpy()})
         assert np.abs(scores - head.predict_rates(X).numpy()).max() < 1e-4
         assert (sets == head.predict_sets(X).numpy()).all()
+
+
+def test_a_head_that_is_no_graph_says_so_and_writes_nothing(runs, tmp_path):
+    config = TrainConfig(dataset=str(runs / "demo"), multilabel=True, head="topk", threads=1)
+    train_run(config, out=tmp_path / "run")
+    with pytest.raises(BadRun, match=r"a topk head cannot be written as one graph .*Hugging Face"):
+        export_onnx(tmp_path / "run", tmp_path / "head.onnx")
+    assert not (tmp_path / "head.onnx").exists()
 
 
 def test_one_graph_from_pixels_says_what_predict_says(runs, tmp_path):
