@@ -204,7 +204,7 @@ def _pairs(
             first, second = (np.array(runs[i].taxonomy.labels, dtype=object)[scores[i].argmax(axis=1)] for i in (a, b))
             same, apart, what = first == second, (first != second).astype(np.float64), "first labels"
         else:
-            notes += [f"{names[a]} / {names[b]}: {line}" for line in space.lines]
+            notes += [line for line in space.lines if line not in notes]
             one, two = _carried(scores[a], space, model=True), _carried(scores[b], space, model=False)
             apart = np.abs(one - two).sum(axis=1) / 2
             same = one.argmax(axis=1) == two.argmax(axis=1)

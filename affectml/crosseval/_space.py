@@ -109,7 +109,7 @@ def _space(of_model: Mapping, of_truth: Mapping, taxonomy: Taxonomy) -> Space:
         raise NoMapping(
             f"{of_model.origin.name} and {of_truth.origin.name} share fewer than two labels of {taxonomy.name}"
         )
-    shown = [line for to in (of_model, of_truth) if to.origin is not to.target for line in to.lines()]
+    shown = [line for to in (of_model, of_truth) if to.origin.labels != to.target.labels for line in to.lines()]
     missed = tuple(np.array(taxonomy.labels, dtype=object)[~reached])
     return Space(of_model, of_truth, _part(taxonomy, keep), keep, missed, tuple(dict.fromkeys(shown)))
 
