@@ -1,7 +1,13 @@
-"""What every test may ask for: the real test data, where this checkout has it, and the rule for skips."""
+"""What every test may ask for: the real test data and a PostgreSQL server, where they are, and the rule for skips."""
 
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +23,64 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real test data at {folder}; set AFFECTML_TEST_DATA to a folder that has it")
     return folder
+
+
+def _server_programs() -> Path | None:
+    """The folder with initdb and pg_ctl: on the PATH, or where Debian puts them."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return versions[-1].parent if versions else None
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server of our own on a socket in a temporary folder; yields the URL of its `postgres` database."""
+    programs = _server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl); Debian: apt-get install postgresql")
+    # The server refuses to run as root; Debian's package brings a user for it.
+    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="affectml-pg-"))
+    try:
+        if account:
+            shutil.chown(folder, "postgres", "postgres")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+
+        def run(*command: str) -> None:
+            subprocess.run(
+                command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **account
+            )
+
+        data = str(folder / "data")
+        run(str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
+        options = f"-k {folder} -p {port} -c listen_addresses= -c fsync=off -c max_connections=60"
+        log = str(folder / "log")
+        run(str(programs / "pg_ctl"), "-D", data, "-w", "-l", log, "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://postgres@/postgres?host={folder}&port={port}"
+        finally:
+            run(str(programs / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    import sqlalchemy as sa
+
+    name = f"test_{uuid4().hex[:12]}"
+    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgres_server.replace("/postgres?", f"/{name}?")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,17 +6,18 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from affectml.data import Dataset
@@ -24,6 +25,7 @@ from affectml.demo import write_demo
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.preferences import Preferences, change_preferences
 from affectml_apps.relabel.task import LabelTask, open_task, use
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,10 +42,13 @@ QUIET = (
 class Server:
     """`streamlit run apps/relabel.py` in a process of its own, that can be killed and started again."""
 
-    def __init__(self, folder: Path, dataset: Path, *arguments: str, entry: Path = RELABEL) -> None:
-        self.db = folder / "labels.db"
+    def __init__(
+        self, folder: Path, dataset: Path | None, *arguments: str, entry: Path = RELABEL, db: str | None = None
+    ) -> None:
+        """dataset: None starts it without any argument, as `streamlit run apps/relabel.py` alone does."""
+        self.db = db or str(folder / "labels.db" if dataset else folder / "data" / "demo-labels.db")
         self.log = folder / "server.log"
-        self.arguments = ["--dataset", str(dataset), "--db", str(self.db), *arguments]
+        self.arguments = ["--dataset", str(dataset), "--db", self.db, *arguments] if dataset else []
         self.entry = entry
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -92,10 +97,6 @@ class Server:
         mine = events[events["annotator_id"] == who]
         return [(row.image_id, row.kind, tuple(row.labels)) for row in mine.itertuples()]
 
-    def count(self) -> int:
-        with contextlib.closing(sqlite3.connect(self.db)) as connection:
-            return int(connection.execute("select count(*) from event").fetchone()[0])
-
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -103,31 +104,65 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_demo(tmp_path_factory.mktemp("demo") / "demo", images=240, seed=5).root
 
 
-@pytest.fixture
-def start(tmp_path: Path, demo: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers; all are stopped at the end."""
+@contextlib.contextmanager
+def servers(root: Path, demo: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers, each in a folder of its own under `root`; all are stopped at the end."""
     running: list[Server] = []
 
     def starter(
-        *arguments: str, dataset: Path = demo, entry: Path = RELABEL, streamlit: tuple[str, ...] = ()
+        *arguments: str,
+        dataset: Path | None = demo,
+        entry: Path = RELABEL,
+        db: str | None = None,
+        streamlit: tuple[str, ...] = (),
+        secrets: str | None = None,
     ) -> Server:
-        folder = tmp_path / f"server{len(running)}"
+        folder = root / f"server{len(running)}"
         folder.mkdir()
-        server = Server(folder, dataset, *arguments, entry=entry)
+        server = Server(folder, dataset, *arguments, entry=entry, db=db)
+        if secrets is not None:
+            (folder / ".streamlit").mkdir()
+            (folder / ".streamlit" / "secrets.toml").write_text(secrets.replace("SERVER", server.url))
         running.append(server)
         return server.start(*streamlit)
 
-    yield starter
-    for server in running:
-        server.stop()
+    try:
+        yield starter
+    finally:
+        for server in running:
+            server.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path, demo: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers for one test."""
+    with servers(tmp_path, demo) as starter:
+        yield starter
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Iterator[Server]:
+def start_shared(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers for the tests of a module."""
+    with servers(tmp_path_factory.mktemp("servers"), demo) as starter:
+        yield starter
+
+
+@pytest.fixture(scope="module")
+def server(start_shared: Callable[..., Server]) -> Server:
     """One server for the tests of a module, each under a name of its own."""
-    made = Server(tmp_path_factory.mktemp("server"), demo)
-    yield made.start()
-    made.stop()
+    return start_shared()
+
+
+@pytest.fixture
+def prefer(server: Server) -> Iterator[Callable[..., None]]:
+    """Choose preferences of the module's server for one test; afterwards they are the defaults again."""
+
+    def choose(**preferences: object) -> None:
+        with LabelStore(server.db) as store:
+            change_preferences(store, **preferences)
+
+    yield choose
+    choose(**asdict(Preferences()))
 
 
 @pytest.fixture(scope="session")
@@ -243,6 +278,27 @@ class Person:
     @property
     def stored(self) -> list[tuple[str, str, tuple[str, ...]]]:
         return self.server.stored(self.who)
+
+    @property
+    def events(self) -> pd.DataFrame:
+        events = self.server.events()
+        return events[events["annotator_id"] == self.who].reset_index(drop=True)
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe calls serious or critical, one line each."""
+    return [
+        f"{each['id']} ({each['impact']}): {node['target']} {node['html'][:120]}"
+        for each in Axe().run(page).response["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    """`axe(page)`: its serious findings."""
+    return serious_findings
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.preferences import change_preferences
@@ -12,23 +13,22 @@ from affectml_apps.relabel.preferences import change_preferences
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def run(tmp_path, dataset, write_run):
-    """A run folder as `affectml train` leaves it, as far as suggestions read it: it predicts sadness everywhere."""
-    ids = dataset.images["image_id"]
-    return write_run(tmp_path / "run", get_taxonomy("mikels-8"), ids, "sadness", [["sadness"]] * len(ids))
-
-
-def prefer(server, **preferences):
-    with LabelStore(server.db) as store:
-        change_preferences(store, **preferences)
-
-
-def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(start, person, run):
-    server = start("--model", str(run))
-    with LabelStore(server.db) as store:
+@pytest.fixture(scope="module")
+def suggesting(start_shared, tmp_path_factory, demo, write_run):
+    """A server with a run folder as `affectml train` leaves it, which predicts sadness everywhere; blind first."""
+    folder = tmp_path_factory.mktemp("suggesting")
+    ids = Dataset.open(demo).images["image_id"]
+    run = write_run(folder / "run", get_taxonomy("mikels-8"), ids, "sadness", [["sadness"]] * len(ids))
+    made = start_shared("--model", str(run))
+    with LabelStore(made.db) as store:
         store.open_round("second")
         change_preferences(store, blind_first=True)
+    return made
+
+
+def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(suggesting, person):
+    server = suggesting
+    with LabelStore(server.db) as store:
         store.update_settings(control_share=0.4)
         store.invite(["bob-the-other"])
         for claim in store.claim("bob-the-other", 200):
@@ -77,35 +77,30 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
     assert not seconds["suggestions_visible"].all()  # the control arm
 
 
-def test_a_suggestion_is_never_chosen_beforehand(start, person, run):
-    server = start("--model", str(run))
-    with LabelStore(server.db) as store:
-        store.open_round("second")
+def test_a_suggestion_is_never_chosen_beforehand(suggesting, person, axe):
+    with LabelStore(suggesting.db) as store:
         store.update_settings(control_share=0.0)
-        change_preferences(store, blind_first=True)
-    ann = person(server).enter()
-    first = ann.image
-    ann.press("1", "Enter")
-    ann.page.wait_for_selector(".labeller[data-state=ready]:not([data-image='" + first + "'])")
+    ann = person(suggesting, "sees").enter()
+    ann.answer("1")
     ann.settled()
     ann.press("2", "Enter")
     ann.page.wait_for_selector(".labeller[data-state=ready][data-look=second]")
     assert "A model suggests: sadness" in ann.page.locator(".suggestion").inner_text()
     assert len(ann.chosen) == 1
     assert ann.chosen[0] in ann.labels[:2]
+    assert axe(ann.page) == []
 
 
-def test_how_strongly_and_where_on_the_plane(start, person):
-    server = start()
-    prefer(server, intensity=True, valence_arousal=True)
-    ann = person(server).enter()
+def test_how_strongly_and_where_on_the_plane(server, prefer, person):
+    prefer(intensity=True, valence_arousal=True)
+    ann = person(server, "plane").enter()
     first = ann.image
     ann.press("2", "2", "3")
     box = ann.page.locator(".plane").bounding_box()
     ann.page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
     ann.press("Enter")
     ann.ready(after=first).settled()
-    event = server.events().iloc[0]
+    event = ann.events.iloc[0]
     assert (event["labels"], event["intensities"]) == ([ann.labels[1], ann.labels[2]], [2.0, 1.0])
     assert event["valence"] == pytest.approx(0.5, abs=0.06)
     assert event["arousal"] == pytest.approx(0.5, abs=0.06)
@@ -138,24 +133,22 @@ def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
     assert events[events["annotator_id"] == "pauses"]["seconds"].tolist()[0] < 1.5
 
 
-def test_an_answer_needs_the_time_that_was_set(start, person):
-    server = start()
-    prefer(server, min_view_seconds=2.0)
-    ann = person(server).enter()
+def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
+    prefer(min_view_seconds=1.0)
+    ann = person(server, "hasty").enter()
     image = ann.image
     ann.press("1", "Enter")
     assert "a little longer" in ann.page.locator(".notice").inner_text()
-    ann.page.wait_for_timeout(2100)
+    ann.page.wait_for_timeout(1100)
     ann.press("Enter")
     ann.ready(after=image).settled()
-    assert server.events()["seconds"].tolist()[0] >= 2.0
+    assert ann.events["seconds"].tolist()[0] >= 1.0
 
 
-def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(start, person):
-    server = start()
-    prefer(server, blur=True)
-    ann = person(server)
-    ann.page.goto(f"{server.url}/?who=ann")
+def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(server, prefer, person):
+    prefer(blur=True)
+    ann = person(server, "blurred")
+    ann.page.goto(f"{server.url}/?who=blurred")
     ann.page.get_by_role("button", name="I have read this").click()
     ann.page.wait_for_selector(".stage img")
     ann.page.get_by_role("button", name="Show the image").wait_for()
@@ -169,6 +162,54 @@ def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(start, person):
     ann.page.wait_for_selector(f".labeller:not([data-image='{image}'])")
     ann.settled()
     assert [labels for _, _, labels in ann.stored] == [(ann.labels[1],)]
+
+
+def test_choosing_moves_nothing(server, prefer, person):
+    """Chips stay where the eye and the finger expect them."""
+    prefer(intensity=True)
+    ann = person(server, "still").enter()
+    chips = ann.page.locator(".chip")
+    before = [chip.bounding_box() for chip in chips.all()]
+    ann.press("1", "1", "2", "2", "2", "5")
+    assert len(ann.chosen) == 3
+    assert [chip.bounding_box() for chip in chips.all()] == before
+
+
+def test_zoom_looks_at_the_middle_and_goes_back_to_fit(server, person):
+    ann = person(server, "zooms").enter()
+    ann.press(" ")
+    assert ann.page.locator(".scale").inner_text() == "96 × 96 pixels, shown at 1200 %"
+    left, top = ann.page.locator(".stage").evaluate(
+        "e => [e.scrollLeft / (e.scrollWidth - e.clientWidth), e.scrollTop / (e.scrollHeight - e.clientHeight)]"
+    )
+    assert (left, top) == (pytest.approx(0.5, abs=0.02), pytest.approx(0.5, abs=0.02))
+    ann.press(" ")
+    assert ann.page.locator(".scale").inner_text() == "96 × 96 pixels, shown at 600 %"
+
+
+def test_a_break_is_suggested_after_the_time_that_was_set(server, prefer, person):
+    prefer(break_minutes=0.4 / 60)
+    ann = person(server, "tires").enter()
+    ann.page.wait_for_timeout(500)
+    ann.answer("1")
+    assert "A break helps" in ann.page.locator(".notice").inner_text()
+    ann.press("Escape", "Escape")
+    assert ann.page.locator(".notice").inner_text() == ""
+
+
+def test_an_image_that_could_not_be_fetched_is_asked_for_again_after_a_while(server, person):
+    ann = person(server, "unlucky")
+    asked = []
+    ann.page.route("**/relabel/image*", lambda route: (asked.append(1), route.abort()))
+    with LabelStore(server.db) as store:
+        store.invite([ann.who])
+        store.consent(ann.who)
+    ann.page.goto(f"{server.url}/?who={ann.who}")
+    ann.page.get_by_text("Loading the next image").wait_for()
+    ann.page.wait_for_timeout(1000)
+    assert 1 <= len(asked) <= 12
+    ann.page.unroute("**/relabel/image*")
+    ann.ready()
 
 
 def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tmp_path):
@@ -186,18 +227,22 @@ def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tm
     assert [kind for _, kind, _ in ann.stored] == ["skip"]
 
 
-def test_checking_labels_is_a_task_of_its_own(start, person):
+def test_checking_labels_is_a_task_of_its_own(start, person, axe):
     ann = person(start("--check-labels", "emotions")).enter()
     item = ann.image
     assert ann.page.locator(".ask").inner_text() == f"“{item.rpartition(' :: ')[2]}”"
     ann.press("1", "2")
     assert ann.chosen == ["not reasonable"]  # one answer, not a set
+    ann.press("0")  # "none of these" is no answer to this question
+    assert ann.chosen == ["not reasonable"]
+    assert ann.page.get_by_role("button", name="None of these").count() == 0
+    assert axe(ann.page) == []
     ann.press("Enter")
     ann.ready(after=item).settled()
     assert ann.stored == [(item, "labels", ("not reasonable",))]
 
 
-def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(start, person):
+def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(start, person, axe):
     ann = person(start("--taxonomy", "parrott-25")).enter()
     assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}
     caps = ann.page.locator(".groups kbd").all_inner_texts()
@@ -211,13 +256,24 @@ def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(start, per
     ann.page.keyboard.type("warmth")  # a synonym of affection
     ann.press("Enter")
     assert "affection" in ann.chosen
+    ann.press("/")
+    ann.page.keyboard.type("love")  # a group
+    shown = ann.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
+    assert sorted(shown) == ["affection", "gratitude", "lust"]
+    assert ann.page.locator(".heading:visible").all_inner_texts() == ["love"]
+    ann.page.keyboard.type("xx")
+    assert ann.page.get_by_text("No label fits").is_visible()
+    ann.press("Escape")
+    for chip in ann.page.locator(".chip, .save").all():  # everything is in sight on a laptop
+        box = chip.bounding_box()
+        assert box["y"] + box["height"] <= 720
+    assert axe(ann.page) == []
 
 
-def test_pleasant_and_unpleasant_are_told_apart_only_when_asked_for(start, person):
-    server = start()
-    ann = person(server).enter()
+def test_pleasant_and_unpleasant_are_told_apart_only_when_asked_for(server, prefer, person):
+    ann = person(server, "tones").enter()
     assert ann.page.locator(".chip[data-tone], .heading").count() == 0
-    prefer(server, valence_colours=True)
+    prefer(valence_colours=True)
     ann.open()
     assert ann.page.locator(".chip[data-tone=pleasant]").count() == 4
     assert ann.page.locator(".heading").all_inner_texts() != []
@@ -237,12 +293,14 @@ def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person, conte
     context.set_offline(True)
     ann.press("1", "Enter")
     ann.ready(after=image)
+    ann.page.close()  # the page knows the answer by heart, and would send it
+    context.set_offline(False)
+    ann = person(server, "refused", context.new_page())
+    ann.page.goto(f"{server.url}/relabel/client/keys.js")  # the same site, and none of our pages
     ann.page.evaluate(
         """() => { const key = Object.keys(localStorage).find(name => name.includes(':answer:'));
         localStorage.setItem(key, localStorage.getItem(key).replace(/"ticket":"[^"]*"/, '"ticket":"forged"')); }"""
     )
-    ann.page.goto("about:blank")  # this page knows the answer by heart, and would send it
-    context.set_offline(False)
     ann.open()
     ann.page.get_by_text("Not stored").wait_for()
     ann.open()
@@ -275,9 +333,8 @@ def test_who_withdraws_is_shown_nothing_more(server, person):
     assert ann.stored == []
 
 
-def test_a_second_round_shows_one_s_first_answer(start, person):
-    server = start()
-    ann = person(server).enter()
+def test_a_second_round_shows_one_s_first_answer(server, person):
+    ann = person(server, "rounds").enter()
     image = ann.answer("3")
     ann.settled()
     with LabelStore(server.db) as store:

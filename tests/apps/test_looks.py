@@ -1,17 +1,13 @@
 """How it looks: axe finds nothing serious on any page in both themes; it fits a laptop and a tablet."""
 
-import os
 import random
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.preferences import change_preferences
 
 pytestmark = pytest.mark.slow
-SERIOUS = ("serious", "critical")
 PAGES = ("label", "you", "setup", "progress", "agreement", "disagreement", "export")
 
 
@@ -23,7 +19,7 @@ def lively(server):
         store.invite(["ann", "bob", "eve"])
         for who in ("ann", "bob", "eve"):
             store.consent(who)
-            for claim in store.claim(who, 60):
+            for claim in store.claim(who, 80):
                 labels = tuple(label for label in store.settings.labels if chance.random() < 0.25)
                 kind = "labels" if labels else "none"
                 store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
@@ -31,88 +27,78 @@ def lively(server):
     return server
 
 
-def findings(page):
-    """What axe calls serious or critical, one line each."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']} ({each['impact']}): {node['target']} {node['html'][:120]}"
-        for each in found
-        if each["impact"] in SERIOUS
-        for node in each["nodes"]
-    ]
+@pytest.fixture(scope="module", params=["light", "dark"])
+def themed(request, browser):
+    """A laptop's browser in one theme: the theme's name and its context."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=request.param)
+    yield request.param, context
+    context.close()
 
 
-def keep(page, name):
-    """A screenshot for human eyes, where AFFECTML_SCREENSHOTS names a folder."""
-    folder = os.environ.get("AFFECTML_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=name.startswith(("setup", "progress")))
+def settled(page):
+    """Wait until Streamlit has drawn everything and its fading in is over."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function(
+        """() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')
+        && document.getAnimations().every(each => each.playState !== 'running')"""
+    )
 
 
 def show(page, server, path, who="ann"):
     page.goto(f"{server.url}/{'' if path == 'label' else path}?who={who}")
-    if path == "label":
-        page.wait_for_selector(".labeller[data-state=ready]")
-    else:
-        page.wait_for_selector("h1")
-        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_selector(".labeller[data-state=ready]" if path == "label" else "h1")
+    settled(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_serious(lively, browser, theme, path):
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=theme)
+def test_axe_finds_nothing_serious(lively, themed, axe, path):
+    _, context = themed
     page = context.new_page()
     show(page, lively, path)
     if path == "label":
-        page.keyboard.press("2")
-        page.keyboard.press("2")
-        page.keyboard.press("4")
-    page.wait_for_timeout(1200)
-    keep(page, f"{path}-{theme}")
-    assert findings(page) == []
-    context.close()
+        for key in "224":
+            page.keyboard.press(key)
+    assert axe(page) == []
+    page.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_door_consent_and_help_are_as_clean(lively, browser, theme):
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=theme)
+def test_the_door_consent_help_a_pause_and_the_end_are_as_clean(lively, themed, axe):
+    theme, context = themed
     page = context.new_page()
     page.goto(lively.url)
     page.wait_for_selector("h1")
-    page.wait_for_timeout(500)
-    keep(page, f"door-{theme}")
-    assert findings(page) == []
+    settled(page)
+    assert axe(page) == []
     page.get_by_label("Your name").fill(f"new {theme}")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="I have read this").wait_for()
-    page.wait_for_timeout(500)
-    keep(page, f"consent-{theme}")
-    assert findings(page) == []
+    settled(page)
+    assert axe(page) == []
     page.get_by_role("button", name="I have read this").click()
     page.wait_for_selector(".labeller[data-state=ready]")
     page.keyboard.press("?")
     page.wait_for_selector("dialog[open]")
-    keep(page, f"help-{theme}")
-    assert findings(page) == []
+    assert axe(page) == []
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog:not([open])", state="attached")
     page.keyboard.press("Escape")
     page.wait_for_selector(".labeller[data-state=paused]")
-    keep(page, f"paused-{theme}")
-    assert findings(page) == []
-    context.close()
+    assert axe(page) == []
+    with LabelStore(lively.db) as store:
+        store.withdraw(f"new {theme}")
+    page.reload()
+    page.get_by_text("you have withdrawn").wait_for()
+    settled(page)
+    assert axe(page) == []
+    page.close()
 
 
-def test_the_labelling_page_fits_a_laptop_without_scrolling(lively, browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
+def test_the_labelling_page_fits_a_laptop_without_scrolling(lively, page):
     show(page, lively, "label")
     for name in ("Save", "Help", "Flag", "unpleasant to pleasant"):
         box = page.get_by_label(name).or_(page.get_by_role("button", name=name)).first.bounding_box()
         assert box["y"] + box["height"] <= 720, name
         assert box["x"] + box["width"] <= 1280, name
-    context.close()
 
 
 @pytest.mark.parametrize("size", [(768, 1024), (1024, 768)])
@@ -127,7 +113,6 @@ def test_a_tablet_labels_by_touch(lively, browser, size):
     chips = page.locator(".groups .chip")
     chips.nth(1).tap()
     chips.nth(3).tap()
-    keep(page, f"tablet-{size[0]}")
     for box in (chips.nth(at).bounding_box() for at in range(chips.count())):
         assert box["height"] >= 44
     page.get_by_role("button", name="Save").tap()
@@ -138,9 +123,7 @@ def test_a_tablet_labels_by_touch(lively, browser, size):
     context.close()
 
 
-def test_chips_say_what_they_are_to_a_screen_reader(lively, browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    page = context.new_page()
+def test_chips_say_what_they_are_to_a_screen_reader(lively, page):
     show(page, lively, "label")
     chip = page.locator(".groups .chip").nth(1)
     assert chip.evaluate("e => e.tagName") == "BUTTON"
@@ -157,4 +140,3 @@ def test_chips_say_what_they_are_to_a_screen_reader(lively, browser):
         return [at.tagName, getComputedStyle(at).outlineStyle]; }"""
     )
     assert outline == ["BUTTON", "solid"]
-    context.close()

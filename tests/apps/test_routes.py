@@ -209,6 +209,13 @@ def test_checks_and_repeats_look_like_any_other_image(client, task):
     assert {item["look"] for item in items} == {"first"}
 
 
+def test_the_data_set_s_own_label_is_told_only_where_the_lead_shows_it(client, task):
+    task.originals = dict.fromkeys(task.store.images()["image_id"], "awe")
+    assert all("original" not in item for item in say(client, want=3)["items"])
+    change_preferences(task.store, show_original=True)
+    assert {item["original"] for item in say(client, want=3)["items"]} == {"awe"}
+
+
 def test_history_holds_one_s_own_answers_only(client, task):
     for who in ("bob", "ann"):
         client.headers[HEADER] = make_token(task.secret, who)

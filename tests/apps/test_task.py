@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -30,6 +31,24 @@ def test_without_arguments_it_is_the_demo_set_with_a_file_beside_it(tmp_path, mo
     options = parse([])
     assert options.folder == Path("data/demo")
     assert options.store_url == str(tmp_path / "data" / "demo-labels.db")
+
+
+@pytest.mark.slow
+def test_without_arguments_the_demo_set_is_ready_to_label(start, person):
+    server = start(dataset=None)
+    ann = person(server).enter()
+    ann.answer("1")
+    ann.settled()
+    assert len(ann.stored) == 1
+    assert (server.log.parent / "data" / "demo" / "dataset.json").exists()
+
+
+def test_a_set_of_urls_alone_says_why_and_what_to_do(tmp_path, demo):
+    shutil.copytree(demo, tmp_path / "urls")
+    images = pd.read_parquet(demo / "images.parquet")
+    images.assign(file=None, url="https://example.org/a.png").to_parquet(tmp_path / "urls" / "images.parquet")
+    with pytest.raises(AffectmlError, match=r"download the images and name them in the column `file`"):
+        open_task(Options(dataset=tmp_path / "urls", db=str(tmp_path / "x.db")))
 
 
 def test_arguments_after_the_dashes():

@@ -62,9 +62,8 @@ class LabelTask:
         return int(images["file"].isna().sum()) if "file" in images.columns else len(images)
 
     def refresh(self) -> None:
-        """Read the settings again, after they were changed."""
+        """Read the settings again: they may have been changed here, on another server, or on the command line."""
         self.settings = self.store.settings
-        self._progress.clear()
 
     def one_at_a_time(self, who: str) -> AbstractContextManager[object]:
         """A lock per annotator: two tabs of one person go one after the other."""

@@ -232,6 +232,7 @@ export class Session {
 
   choose(kind) {
     if (!this.ready || (this.broken && (kind === "none" || kind === "unsure"))) return;
+    if (kind === "none" && this.settings.single) return;
     this.selection.labels.clear();
     this.selection.kind = this.selection.kind === kind ? null : kind;
     this.edited();

@@ -77,6 +77,7 @@ export class View {
     this.buildChips();
     this.kinds = make("div", { class: "kinds", role: "group", "aria-label": "Other answers" });
     for (const [kind, text, key] of KINDS) {
+      if (kind === "none" && task.single) continue; // "reasonable or not" has no such answer
       const chip = this.chip(text, key, () => on.command(kind));
       this.chips.set(`kind:${kind}`, chip);
       this.kinds.append(chip);
@@ -167,7 +168,7 @@ export class View {
       },
     });
     return make("div", { class: "pad", role: "group", "aria-label": "How the image feels" }, plane,
-      make("div", {}, slider("valence", "unpleasant", "pleasant"), slider("arousal", "calm", "excited")), this.clearPad);
+      make("div", { class: "axes" }, slider("valence", "unpleasant", "pleasant"), slider("arousal", "calm", "excited")), this.clearPad);
   }
 
   buildHelp() {

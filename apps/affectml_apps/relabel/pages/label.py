@@ -20,6 +20,7 @@ def draw() -> None:
     if who is None:
         ask_who()
         return
+    task.refresh()
     person = queries.person(task.store, who)
     if person is None:
         if task.preferences.invited_only:

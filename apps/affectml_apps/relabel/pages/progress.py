@@ -14,7 +14,7 @@ def draw() -> None:
     """Draw it."""
     task = current()
     st.title("People and progress")
-    progress = task.progress(1)
+    progress = task.store.progress()
     columns = st.columns(4)
     columns[0].metric("Answers", f"{progress.answered} of {progress.wanted}")
     columns[1].metric("Images complete", f"{progress.complete} of {progress.images}")

@@ -21,6 +21,7 @@ STRATEGY_HELP = (
 def draw() -> None:
     """Draw it."""
     task = current()
+    task.refresh()
     reading_width()
     st.title("Task set-up")
     show_done()
@@ -54,7 +55,6 @@ def _try(change: Callable[[], object], message: str) -> None:
     except AnnotationError as error:
         st.error(str(error))
         return
-    current().refresh()
     done(message)
 
 
@@ -100,6 +100,7 @@ def _page(task: LabelTask) -> None:
         plane = right.checkbox("Ask for valence and arousal", now.valence_arousal)
         blind = right.checkbox("Blind first, then the model's suggestion", now.blind_first,
                                help="The share without a suggestion, above, is the control.")  # fmt: skip
+        left, right = st.columns(2)
         seconds = left.number_input("Seconds an image must be in sight", 0.0, 600.0, now.min_view_seconds, 0.5)
         minutes = right.number_input("Minutes of work before a break (0: never)", 0.0, 1000.0, now.break_minutes)
         if st.form_submit_button("Save the page", type="primary"):

@@ -1,0 +1,148 @@
+"""Sign-in by OIDC, with an identity provider of our own: who labels is who signed in, and who leads is on the list."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from urllib.parse import urlencode
+
+import pytest
+import uvicorn
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.routing import Route
+
+from affectml_annotation import LabelStore
+from affectml_apps.relabel.pages import who
+
+pytestmark = pytest.mark.slow
+
+SECRETS = """
+[auth]
+redirect_uri = "SERVER/oauth2callback"
+cookie_secret = "a secret of this test"
+client_id = "relabel"
+client_secret = "another secret of this test"
+server_metadata_url = "{provider}/.well-known/openid-configuration"
+"""
+
+
+class Provider:
+    """Says that everybody who asks is `person`; otherwise it does what OpenID Connect asks for."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.key = RSAKey.generate_key(2048, parameters={"kid": "one", "alg": "RS256", "use": "sig"})
+        self.person = {"sub": "1", "email": "ann@example.org", "email_verified": True}
+        self.nonce = None
+        paths = {
+            "/.well-known/openid-configuration": self.metadata,
+            "/authorize": self.authorize,
+            "/token": self.token,
+            "/jwks": self.jwks,
+        }
+        app = Starlette(routes=[Route(path, act, methods=["GET", "POST"]) for path, act in paths.items()])
+        self.server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_level="error"))
+        self.thread = threading.Thread(target=self.server.run)
+
+    def __enter__(self):
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_):
+        self.server.should_exit = True
+        self.thread.join()
+
+    async def metadata(self, request):
+        return JSONResponse({
+            "issuer": self.url, "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token", "jwks_uri": f"{self.url}/jwks",
+            "response_types_supported": ["code"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        })  # fmt: skip
+
+    async def authorize(self, request):
+        asked = request.query_params
+        self.nonce = asked.get("nonce")
+        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': 'x', 'state': asked['state']})}")
+
+    async def token(self, request):
+        now = int(time.time())
+        claims = {**self.person, "iss": self.url, "aud": "relabel", "iat": now, "exp": now + 600, "nonce": self.nonce}
+        signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)
+        return JSONResponse({"access_token": "y", "token_type": "Bearer", "expires_in": 600, "id_token": signed})
+
+    async def jwks(self, request):
+        return JSONResponse({"keys": [self.key.as_dict(private=False)]})
+
+
+def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(start, person, page):
+    with Provider() as provider:
+        server = start("--lead", "lead@example.org", secrets=SECRETS.format(provider=provider.url))
+        page.goto(f"{server.url}/?who=mallory")  # a name in the address is nothing here
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="I have read this").click()
+        ann = person(server, "ann@example.org").ready()
+        ann.answer("2")
+        ann.settled()
+        assert [labels for _, _, labels in ann.stored] == [(ann.labels[1],)]
+        assert set(server.events()["annotator_id"]) == {"ann@example.org"}
+        assert page.get_by_text("Agreement").count() == 0
+        page.goto(f"{server.url}/agreement")
+        page.get_by_text("Page not found").wait_for()
+        page.goto(f"{server.url}/you")
+        page.get_by_text("ann@example.org: 1 answers").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="Sign in").wait_for()
+        provider.person = {"sub": "2", "email": "lead@example.org", "email_verified": True}
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Agreement", exact=True).click()
+        page.get_by_role("heading", name="Agreement").wait_for()
+
+
+def test_an_address_that_nobody_verified_is_not_believed(start, page):
+    with Provider() as provider:
+        provider.person = {"sub": "mallory's id", "email": "lead@example.org", "email_verified": False}
+        server = start("--lead", "lead@example.org", secrets=SECRETS.format(provider=provider.url))
+        page.goto(server.url)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="I have read this").wait_for()
+        with LabelStore(server.db) as store:
+            assert store.annotators()["annotator_id"].tolist() == ["mallory's id"]
+        assert page.get_by_text("Agreement").count() == 0
+
+
+def test_sign_in_without_authlib_ends_the_start_with_one_line(tmp_path, demo):
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text(SECRETS.format(provider="http://localhost:1"))
+    program = (
+        "import sys; sys.modules['authlib'] = None; from affectml_apps.relabel.launch import app_parts; app_parts("
+    )
+    command = [sys.executable, "-c", f"{program}{json.dumps(['--dataset', str(demo), '--db', 'x.db'])})"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "MissingExtra: sign-in ([auth] in .streamlit/secrets.toml) needs Authlib: pip install 'affectml[login]'"
+    )
+    assert not (tmp_path / "x.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("auth", "ways"),
+    [
+        ({"client_id": "x"}, [None]),
+        ({"redirect_uri": "x", "google": {"client_id": "x"}, "own": {"client_id": "y"}}, ["google", "own"]),
+    ],
+)
+def test_every_provider_that_is_configured_is_offered(monkeypatch, auth, ways):
+    monkeypatch.setattr(who.st, "secrets", {"auth": auth})
+    assert who.providers() == ways
