@@ -16,7 +16,7 @@ from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.evaluate import answers_of
-from affectml.heads import ContrastiveHead, ZeroShotHead
+from affectml.heads import ContrastiveHead, DirichletHead, ZeroShotHead
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import Run
 from affectml.taxonomies import Taxonomy
@@ -28,16 +28,21 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's labels. best: (label, score), highest first; labels: the predicted set, None without sets."""
+    """One image's labels. best: (label, score), highest first; labels: the predicted set, None without sets.
+
+    certainty: how many people's votes the distribution is worth, of a dirichlet head; None of any other.
+    """
 
     image: str
     best: list[tuple[str, float]]
     labels: list[str] | None
+    certainty: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: image, scores by label, labels (absent where the head predicts no sets)."""
+        """Plain values: image, scores by label, labels and certainty (absent where the head has none)."""
         out: dict[str, Any] = {"image": self.image, "scores": dict(self.best)}
-        return out if self.labels is None else {**out, "labels": self.labels}
+        more = {"labels": self.labels, "certainty": self.certainty}
+        return out | {name: value for name, value in more.items() if value is not None}
 
 
 def predict_images(
@@ -74,11 +79,12 @@ def predict_images(
     else:
         scores = head.scores(X).double()
         sets = head.predict_sets(X).bool().tolist() if head.predicts_sets else None
+    certainty = head.certainty(X).tolist() if isinstance(head, DirichletHead) else [None] * len(images)
     out = []
     for i, path in enumerate(images):
         ranked = sorted(zip(names, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
         chosen = None if sets is None else [label for label, inside in zip(names, sets[i], strict=True) if inside]
-        out.append(Prediction(str(path), ranked, chosen))
+        out.append(Prediction(str(path), ranked, chosen, certainty[i]))
     return out
 
 

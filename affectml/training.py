@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from affectml._files import new_folder, write_json, write_parquet
@@ -23,7 +22,6 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddin
 from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_mean
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
-from affectml.evaluation.truth import cut_sets
 from affectml.heads import (
     ContrastiveConfig,
     ContrastiveHead,
@@ -35,6 +33,7 @@ from affectml.heads import (
     check_plain,
 )
 from affectml.heads._build import PLAIN_HEADS
+from affectml.learned import check_judgements, held_out, learned, uneven
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
 
@@ -45,8 +44,6 @@ TEXT_HEADS = ("contrastive", "zero_shot")  # they need an encoder with a text to
 DEMO = Path("data/demo")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
-# Standard deviation over mean of people per image from which votes are counted instead of shares.
-UNEVEN_PANELS = 0.3
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,9 @@ class TrainConfig:
     dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
     `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images; 0 is linear,
     and 512 for contrastive. k: labels that a topk head answers with; None: as many as it believes in. ensemble: how
-    many heads to average, 0 for one. prompts, templates: which texts text heads learn from, see `affectml.prompts`.
+    many heads to average, 0 for one. judgements: learn rates from single judgements of the training images, by what is
+    trusted (see `judged_targets`); None takes the target's own. prompts, templates: which texts text heads learn from,
+    see `affectml.prompts`.
     encoder: None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's
     set; change it when your question is about what most people feel (1/2) or about what anyone might (.2).
     threads: part of what makes a result repeatable; None is one less than the cores.
@@ -72,6 +71,7 @@ class TrainConfig:
     prompts: str = "sentiment"
     templates: tuple[str, ...] = ()
     encoder: str | None = None
+    judgements: str | None = None
     tau: float = 1 / 3
     seed: int = 0
     threads: int | None = None
@@ -89,7 +89,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     dataset = Dataset.open(config.dataset) if config.dataset is not None else _demo(say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
     check_labels(dataset, targets)  # before hours of embedding, not after
-    check_head(config, targets)
+    check_judgements(config.judgements, check_head(config, targets), targets.kind, dataset)
     single_positive = targets.kind == "single" and config.multilabel
     if single_positive:
         say(
@@ -115,7 +115,9 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         for part in ("val", "test")
     }
     prompts = Prompts.parse(config.prompts, config.templates)
-    systems = fit_systems(head, store, dataset, targets, split, parts["val"], config.seed, prompts, say)
+    systems = fit_systems(
+        head, store, dataset, targets, split, parts["val"], config.seed, prompts, say, config.judgements
+    )
     seconds["fit"] = time.perf_counter() - clock
 
     clock = time.perf_counter()
@@ -272,7 +274,7 @@ def make_head(config: TrainConfig, targets: Targets, store: EmbeddingStore) -> H
             k=config.k,
             ensemble=config.ensemble,
             assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
-            count_votes=_uneven(targets),
+            count_votes=uneven(targets),
         )
     prompts = Prompts.parse(config.prompts, config.templates)
     try:
@@ -285,30 +287,6 @@ def make_head(config: TrainConfig, targets: Targets, store: EmbeddingStore) -> H
     if name == "zero_shot":
         return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
     return ContrastiveHead(texts, ContrastiveConfig(hidden=config.hidden or ContrastiveConfig.hidden))
-
-
-def _uneven(targets: Targets) -> bool:
-    """Whether people per image differ so much that a share of few must count less than a share of many."""
-    n = targets.people
-    return targets.kind == "rates" and n is not None and float(n.std()) > UNEVEN_PANELS * float(n.mean())
-
-
-def _counts_votes(head: Head, targets: Targets) -> bool:
-    return head.name == "dirichlet" or (head.name in ("sigmoid", "ensemble") and _uneven(targets))
-
-
-def _people(part: Targets) -> NDArray[Any] | None:
-    """People behind each row: asked, or for a distribution the votes that made it; None where unknown."""
-    if part.kind == "distribution":
-        return None if part.votes is None else part.votes.sum(axis=1).astype(np.float64)
-    return None if part.people is None else part.people.astype(np.float64)
-
-
-def _plain_targets(head: Head, part: Targets, val: Truth) -> NDArray[Any]:
-    """What a head of features alone is fitted on: shares, or label sets by the rule that `val` was cut by."""
-    if head.uses_thresholds:
-        return part.shares()
-    return cut_sets(part.kind, part.shares(), part.votes, part.people, val.beta, val.tau).astype(np.float64)
 
 
 def text_encoder(store: EmbeddingStore) -> Encode:
@@ -328,8 +306,12 @@ def fit_systems(
     seed: int,
     prompts: Prompts,
     say: Say = lambda line: None,
+    judgements: str | None = None,
 ) -> Systems:
-    """Fit the head, the prior and zero-shot's calibration on train and validation; choose thresholds on validation."""
+    """Fit the head, the prior and zero-shot's calibration on train and validation; choose thresholds on validation.
+
+    judgements: see TrainConfig; validation and test are judged by the target's own values all the same.
+    """
     train = targets.take(split.ids("train"))
     X, X_val = store.rows(train.image_id), store.rows(val.image_id)
     generator = torch.Generator().manual_seed(seed)
@@ -349,11 +331,11 @@ def fit_systems(
     else:
         if not head.uses_thresholds and val.sets is None:
             raise BadInput(f"a {head.name} head learns sets, and here are none ({val.no_sets}): take --head sigmoid")
-        fitted, held = (_plain_targets(head, part, val) for part in (train, targets.take(val.image_id)))
-        people = _people(train) if _counts_votes(head, targets) else None
-        if people is not None and head.name != "dirichlet":
+        what = learned(head, dataset, targets, train, val, judgements)
+        if what.people is not None and head.name != "dirichlet":
             say("people per image differ much: votes count as votes of n, not as shares")
-        head.fit(X, fitted, val=(X_val, held), weights=people, generator=generator)
+        held = held_out(head, targets.take(val.image_id), val)
+        head.fit(X[what.rows], what.values, val=(X_val, held), weights=what.people, generator=generator)
         for line in head.report_.get("why", []):
             say(line)
     prior = PriorHead().fit(X, train.shares())
@@ -415,6 +397,8 @@ def _command(config: TrainConfig, out: Path | None) -> str:
         words += ["--k", str(config.k)]
     if config.ensemble:
         words += ["--ensemble", str(config.ensemble)]
+    if config.judgements is not None:
+        words += ["--judgements", config.judgements]
     if config.prompts != TrainConfig.prompts:
         words += ["--prompts", config.prompts]
     for template in config.templates:

@@ -34,6 +34,14 @@ def train(
         typer.Option("--k", help="Labels a topk head answers with.", show_default="as many as it believes in"),
     ] = None,
     ensemble: Annotated[int, typer.Option(min=0, help="Average so many heads; 0 for one.")] = 0,
+    judgements: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn rates from single judgements: votes, weighted (people by agreement), model (of annotators) "
+            "or both.",
+            show_default="the target's own rates",
+        ),
+    ] = None,
     prompts: Annotated[
         str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
     ] = "sentiment",
@@ -66,8 +74,8 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        k=k, ensemble=ensemble, prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau,
-        seed=seed, threads=threads,
+        k=k, ensemble=ensemble, judgements=judgements, prompts=prompts, templates=tuple(template or ()),
+        encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 

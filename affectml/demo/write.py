@@ -67,9 +67,7 @@ def write_demo(
             [
                 table[["image_id"]],
                 pd.DataFrame(feelings, columns=list(AXES)),
-                pd.DataFrame(
-                    single_choices(rates, panel).mean(axis=0) if one else rates, columns=list(chosen.labels)
-                ),
+                pd.DataFrame(single_choices(rates, panel).mean(axis=0) if one else rates, columns=list(chosen.labels)),
             ],
             axis=1,
         )

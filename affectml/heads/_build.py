@@ -24,6 +24,7 @@ def check_plain(
 
     target: single, sets, rates or distribution. ensemble: 0 for one head, else how many.
     """
+    article = "an" if name == "auto" else "a"
     if name == "softmax" and multilabel:
         raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
     if name == "sigmoid" and not multilabel:
@@ -43,10 +44,13 @@ def check_plain(
         )
     if name in ("kernel", "auto") and multilabel and target == "single":
         raise BadInput(
-            f"a {name} head would take absent labels for wrong ones: leave out --multilabel, or take --head sigmoid"
+            f"{article} {name} head would take absent labels for wrong ones: leave out --multilabel, or take "
+            "--head sigmoid"
         )
     if hidden and name in ("topk", "dirichlet", "kernel", "auto"):
-        raise BadInput(f"a {name} head has no hidden layer of your choice: leave out --hidden, or take --head softmax")
+        raise BadInput(
+            f"{article} {name} head has no hidden layer of your choice: leave out --hidden, or take --head softmax"
+        )
     if k is not None and name != "topk":
         raise BadInput(
             f"--k is how many labels a topk head answers with: add --head topk, or leave it out of a {name} run"

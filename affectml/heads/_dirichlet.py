@@ -145,6 +145,14 @@ class DirichletHead(Head):
             "l2": fitted.l2,
             "held_out_loss": fitted.held_out_loss,
         }
+        low, middle, high = self.certainty(features).quantile(torch.tensor([0.05, 0.5, 0.95]).double()).tolist()
+        self.report_ |= {
+            "certainty": {"p05": low, "median": middle, "p95": high},
+            "why": [
+                f"how sure: on the median image as after {middle:.3g} votes, "
+                f"on nine in ten as after {low:.3g} to {high:.3g}"
+            ],
+        }
         return self
 
     def scores(self, X: ArrayLike) -> Tensor:

@@ -51,13 +51,7 @@ def judged_targets(
         raise BadInput(f"mix: expected a share between 0 (votes) and 1 (the model), got {mix!r}")
     if image_ids is not None:
         judgements = judgements[judgements["image_id"].isin(list(image_ids))]
-    if by != "votes":
-        who = judgements["annotator_id"] if "annotator_id" in judgements.columns else None
-        if who is None or who.isna().any() or who.nunique() < 2:
-            raise BadInput(
-                f"judgements: {by!r} weighs people against each other, which needs an annotator_id in every row and "
-                "at least two people; without them learn from the votes"
-            )
+    check_annotators(judgements, by)
 
     def made(method: Method) -> JudgedTargets:
         weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
@@ -73,3 +67,13 @@ def judged_targets(
         return model
     said = made("shares")  # of the same images: those with an answer
     return JudgedTargets(said.image_id, mix * model.values + (1 - mix) * said.values, said.people)
+
+
+def check_annotators(judgements: pd.DataFrame, by: By) -> None:
+    """Raises BadInput for judgements that do not tell one person from another, where `by` weighs people."""
+    who = judgements["annotator_id"] if "annotator_id" in judgements.columns else None
+    if by != "votes" and (who is None or who.isna().any() or who.nunique() < 2):
+        raise BadInput(
+            f"judgements: {by!r} weighs people against each other, which needs an annotator_id in every row and at "
+            "least two people; add them, or learn from plain rates (train without --judgements)"
+        )

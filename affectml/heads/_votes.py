@@ -6,8 +6,6 @@ from torch import Tensor
 from affectml.errors import BadInput
 from affectml.heads._inputs import ArrayLike, as_matrix
 
-_EDGE = 0.02  # rates nearer to 0 or 1 say little of spread and would divide by next to nothing
-
 
 def vote_weights(people: ArrayLike, rho: float) -> Tensor:
     """n / (1 + (n - 1) rho) for people asked, [N] or [N, C]; 0 where nobody was.
@@ -30,11 +28,12 @@ def vote_weights(people: ArrayLike, rho: float) -> Tensor:
 def vote_correlation(shares: Tensor, people: Tensor, predicted: Tensor) -> float:
     """rho by moments, from predicted rates [N, C] of rows that were not fitted on.
 
-    The beta-binomial has E (k - n p)^2 = n p (1 - p) (1 + (n - 1) rho); summed over all cells and solved for
-    rho, in 0..1. Where nobody was asked twice it cannot be known and is 0.
+    The beta-binomial has E (k - n p)^2 = n p (1 - p) (1 + (n - 1) rho); both sides summed over all cells, and solved
+    for rho, in 0..1. Where nobody was asked twice it cannot be known and is 0.
     """
-    p = predicted.double().clamp(_EDGE, 1 - _EDGE)
+    p = predicted.double()
     n = people.double().expand_as(p)
-    spread = (n * (shares - p)).square() / (p * (1 - p))
-    repeats = float((n * (n - 1)).clamp(min=0).sum())
-    return min(1.0, max(0.0, float((spread - n).sum()) / repeats)) if repeats > 0 else 0.0
+    variance = n * p * (1 - p)
+    beyond = (n * (shares - p)).square() - variance
+    repeats = float((variance * (n - 1).clamp(min=0)).sum())
+    return min(1.0, max(0.0, float(beyond.sum()) / repeats)) if repeats > 0 else 0.0

@@ -74,5 +74,5 @@ def test_what_cannot_be_weighed_says_the_way_out(table):
         judged_targets(table, ["awe"], by="both", mix=2)
     nameless = table.drop(columns="annotator_id"), table.assign(annotator_id=None), table[table["annotator_id"] == "u"]
     for spoilt in nameless:
-        with pytest.raises(BadInput, match=r"'weighted' weighs people.*annotator_id.*learn from the votes"):
+        with pytest.raises(BadInput, match=r"'weighted' weighs people.*annotator_id.*learn from plain rates"):
             judged_targets(spoilt, ["awe"], by="weighted")

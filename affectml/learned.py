@@ -1,0 +1,87 @@
+"""What a head of features alone is fitted on: shares, sets or votes, by the head and by whom one trusts."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.data import Dataset, Targets
+from affectml.errors import BadInput, did_you_mean
+from affectml.evaluation import Truth
+from affectml.evaluation.truth import cut_sets
+from affectml.heads import Head, judged_targets
+from affectml.heads._judged import BYS, By, check_annotators
+
+# Standard deviation over mean of people per image from which votes are counted instead of shares.
+UNEVEN_PANELS = 0.3
+JUDGED_HEADS = ("sigmoid", "kernel", "auto")  # those that learn rates
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """rows [M]: which training images; values [M, C]: what is learned of them; people [M], or None."""
+
+    rows: NDArray[np.int64]
+    values: NDArray[Any]
+    people: NDArray[Any] | None
+
+
+def uneven(targets: Targets) -> bool:
+    """Whether people per image differ so much that a share of few must count less than a share of many."""
+    n = targets.people
+    return targets.kind == "rates" and n is not None and float(n.std()) > UNEVEN_PANELS * float(n.mean())
+
+
+def counts_votes(head: Head, targets: Targets) -> bool:
+    """Whether the head takes people asked as weights."""
+    return head.name == "dirichlet" or (head.name in ("sigmoid", "ensemble") and uneven(targets))
+
+
+def check_judgements(by: str | None, head: str, kind: str, dataset: Dataset) -> None:
+    """Raises BadInput where `--judgements` asks for what this head or data set cannot give, with the way out."""
+    if by is None:
+        return
+    if by not in BYS:
+        raise BadInput(f"--judgements: no {by!r}{did_you_mean(by, BYS)} (choices: {', '.join(BYS)})")
+    if kind != "rates" or head not in JUDGED_HEADS:
+        raise BadInput(
+            f"--judgements {by} makes rates to learn from, and a {head} head on {kind} learns none: leave it out, or "
+            "take --multilabel with --head sigmoid, kernel or auto on a target of rates"
+        )
+    if dataset.judgements is None:
+        raise BadInput(
+            f"--judgements {by}: {dataset.root} has no annotations.parquet, which says who chose what; leave it out "
+            "to learn from the target's own rates"
+        )
+    check_annotators(dataset.judgements, by)
+
+
+def learned(head: Head, dataset: Dataset, targets: Targets, train: Targets, val: Truth, by: str | None) -> Learned:
+    """What to fit on for the training images: the target's own values, or those that judgements of them make.
+
+    Raises BadInput for judgements that do not say who made them.
+    """
+    rows, people = np.arange(len(train.image_id)), _people(train) if counts_votes(head, targets) else None
+    if by is None:
+        return Learned(rows, held_out(head, train, val), people)
+    assert dataset.judgements is not None  # see check_judgements
+    labels, images = targets.taxonomy.labels, [str(image) for image in train.image_id]
+    found = judged_targets(dataset.judgements, labels, images, by=cast(By, by))
+    place = {image: row for row, image in enumerate(images)}
+    rows = np.array([place[str(image)] for image in found.image_id], dtype=np.int64)
+    return Learned(rows, found.values, None if people is None else found.people.astype(np.float64))
+
+
+def held_out(head: Head, part: Targets, val: Truth) -> NDArray[Any]:
+    """The target's own values as the head learns them: shares, or label sets by the rule that `val` was cut by."""
+    if head.uses_thresholds:
+        return part.shares()
+    return cut_sets(part.kind, part.shares(), part.votes, part.people, val.beta, val.tau).astype(np.float64)
+
+
+def _people(part: Targets) -> NDArray[Any] | None:
+    """People behind each row: asked, or for a distribution the votes that made it; None where unknown."""
+    if part.kind == "distribution":
+        return None if part.votes is None else part.votes.sum(axis=1).astype(np.float64)
+    return None if part.people is None else part.people.astype(np.float64)

@@ -1,0 +1,187 @@
+"""`affectml train --head ...` as a user meets it: what each head may see, what it says, and what it refuses."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml.cli import main
+from affectml.data import Dataset
+from affectml.data.splits import split_dataset
+from affectml.demo import write_demo
+from affectml.errors import BadInput
+from affectml.heads import DirichletHead, load_head
+from affectml.predicting import predict_images
+from affectml.runs import Run
+from affectml.training import TrainConfig, choose_target, train_run
+
+
+@pytest.fixture(scope="module")
+def spec(tiny_clip):
+    return f"local-dir:{tiny_clip}"
+
+
+def with_split(root):
+    """The split is fixed first, since drawing one looks at all labels."""
+    dataset = Dataset.open(root)
+    targets = choose_target(dataset, multilabel="rates" in dataset.meta.targets["emotions"].kind, name=None)
+    split = split_dataset(dataset, targets, 0)
+    parts = pd.Series(split.assignment, index=targets.image_id)
+    images = pd.read_parquet(root / "images.parquet")
+    images["split"] = images["image_id"].map(parts)
+    images.to_parquet(root / "images.parquet")
+    return parts
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    root = write_demo(tmp_path_factory.mktemp("demo") / "sets", images=200, seed=5).root
+    with_split(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def one_answer(tmp_path_factory):
+    root = write_demo(tmp_path_factory.mktemp("demo") / "one", images=200, seed=5, answers="one").root
+    with_split(root)
+    return root
+
+
+def config(data, spec, **more):
+    return TrainConfig(dataset=str(data), encoder=spec, threads=1, **{"multilabel": True, **more})
+
+
+def scrambled(data, out):
+    """A copy in which other people said other things of the test images."""
+    shutil.copytree(data, out)
+    images = pd.read_parquet(out / "images.parquet").set_index("image_id")["split"]
+    for file, columns in (("targets-emotions.parquet", None), ("annotations.parquet", ["kind", "labels"])):
+        table = pd.read_parquet(out / file)
+        test = np.flatnonzero(table["image_id"].map(images) == "test")
+        columns = columns or [c for c in table.columns if c != "image_id"]
+        for column in columns:
+            values = table[column].to_numpy(copy=True)
+            values[test] = values[np.random.default_rng(1).permutation(test)]
+            table[column] = values
+        table.to_parquet(out / file)
+    return out
+
+
+@pytest.mark.parametrize("head", [{"head": "auto"}, {"head": "topk"}, {"judgements": "both"}])
+def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path, head):
+    clean = train_run(config(demo, spec, **head), out=tmp_path / "clean")
+    spoilt = train_run(config(scrambled(demo, tmp_path / "data"), spec, **head), out=tmp_path / "spoilt")
+    for file in ("head.json", "head.safetensors"):
+        assert (clean.folder / file).read_bytes() == (spoilt.folder / file).read_bytes()
+    assert clean.metrics["systems"]["model"] != spoilt.metrics["systems"]["model"]
+
+
+def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
+    said: list[str] = []
+    report = train_run(config(demo, spec, head="auto"), out=tmp_path / "run", say=said.append).info["head"]["report"]
+    assert 5 < report["fits"] <= 250
+    assert report["why"][-1].startswith("kept ")
+    assert set(report["why"]) <= set(said)
+
+
+def test_a_dirichlet_run_says_how_sure_it_is(one_answer, spec, tmp_path):
+    said: list[str] = []
+    run = train_run(config(one_answer, spec, multilabel=False, head="dirichlet"), out=tmp_path / "run", say=said.append)
+    assert any(line.startswith("how sure: on the median image as after ") for line in said)
+    sure = run.info["head"]["report"]["certainty"]
+    assert 0 < sure["p05"] <= sure["median"] <= sure["p95"]
+    # people behind each image are votes: 5 asked, less those who were unsure
+    assert 4 < run.info["head"]["report"]["mean_votes"] <= 5
+    head = load_head(run.folder)
+    assert isinstance(head, DirichletHead)
+    image = one_answer / "images" / "000003.png"
+    [predicted] = predict_images(run.folder, [image], threads=1)
+    assert predicted.to_json()["certainty"] == predicted.certainty > 0
+
+
+def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, tmp_path):
+    plain = train_run(config(demo, spec), out=tmp_path / "plain")
+    votes = train_run(config(demo, spec, judgements="votes"), out=tmp_path / "votes")
+    weighted = train_run(config(demo, spec, judgements="weighted"), out=tmp_path / "weighted")
+    weights = [(run.folder / "head.safetensors").read_bytes() for run in (plain, votes, weighted)]
+    assert weights[0] == weights[1]  # the target of a demo set is its votes
+    assert weights[0] != weights[2]
+    assert "--judgements weighted" in weighted.info["command"]
+    assert Run.open(weighted.folder).info["config"]["judgements"] == "weighted"
+
+
+def without(data, out, *, column=None):
+    """A copy of the data set without its judgements, or without one column of them."""
+    shutil.copytree(data, out)
+    if column is None:
+        (out / "annotations.parquet").unlink()
+    else:
+        table = pd.read_parquet(out / "annotations.parquet")
+        table.assign(**{column: None}).to_parquet(out / "annotations.parquet")
+    return out
+
+
+def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_path):
+    bare = without(demo, tmp_path / "bare")
+    with pytest.raises(BadInput, match=r"no annotations\.parquet.*leave it out"):
+        train_run(config(bare, spec, judgements="weighted"), out=tmp_path / "run")
+    with pytest.raises(BadInput, match="no 'modle'.*did you mean 'model'"):
+        train_run(config(demo, spec, judgements="modle"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "says"),
+    [
+        ("demo", ["--multilabel", "--head", "topk", "--k", "9"], "--k 9: expected 1 to 8"),
+        ("demo", ["--multilabel", "--head", "sigmoid", "--k", "2"], "add --head topk"),
+        ("demo", ["--head", "auto"], "learned with --multilabel"),
+        ("demo", ["--multilabel", "--head", "dirichlet"], "take --head sigmoid"),
+        ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], "--head sigmoid, kernel or auto"),
+        ("demo", ["--multilabel", "--judgements", "nobody"], "choices: votes, weighted, model, both"),
+        ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
+        ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
+        ("one_answer", ["--head", "topk"], "take --head softmax"),
+        ("one_answer", ["--judgements", "weighted"], "leave it out"),
+        ("single", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
+        ("single", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
+        ("single", ["--head", "dirichlet"], "take --head softmax"),
+        ("bare", ["--multilabel", "--judgements", "model"], "no annotations.parquet"),
+        ("nameless", ["--multilabel", "--judgements", "weighted"], "learn from plain rates"),
+    ],
+)
+def test_on_the_command_line_the_way_out_is_one_line(
+    monkeypatch, capsys, request, spec, demo, tmp_path, data, words, says
+):
+    if data in ("bare", "nameless"):
+        column = None if data == "bare" else "annotator_id"
+        folder = without(demo, tmp_path / data, column=column)
+    elif data == "single":
+        folder = single(request.getfixturevalue("one_answer"), tmp_path / data)
+    else:
+        folder = request.getfixturevalue(data)
+    command = ["affectml", "train", str(folder), "--encoder", spec, "--out", str(tmp_path / "run"), *words]
+    monkeypatch.setattr("sys.argv", [*command, "--threads", "1"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    [*_, line] = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert not (tmp_path / "run").exists()
+
+
+def single(data, out):
+    """A copy with one label per image, the first of the most chosen."""
+    shutil.copytree(data, out)
+    table = pd.read_parquet(out / "targets-emotions.parquet")
+    labels = [c for c in table.columns if c not in ("image_id", "n")]
+    most = np.eye(len(labels), dtype=np.int64)[table[labels].to_numpy().argmax(axis=1)]
+    table[["image_id"]].assign(**dict(zip(labels, most.T, strict=True))).to_parquet(out / "targets-emotions.parquet")
+    meta = json.loads((out / "dataset.json").read_text())
+    entry = meta["targets"]["emotions"]
+    entry |= {"kind": "single", "values": "indicator"}
+    entry.pop("vote_rule", None)
+    (out / "dataset.json").write_text(json.dumps(meta))
+    return out
