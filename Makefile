@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
 
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
