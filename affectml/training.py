@@ -36,6 +36,7 @@ from affectml.heads._build import PLAIN_HEADS
 from affectml.learned import check_judgements, held_out, learned, uneven
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
+from affectml.spaces import by_level
 
 Say = Callable[[str], None]
 
@@ -127,8 +128,6 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     rates = [name for name in ("prior", "model") if targets.kind in ("rates", "sets")]
     if head.name in TEXT_HEADS and "model" in rates:
         rates.remove("model")
-    from affectml.crosseval import by_level
-
     levels = by_level(
         dataset,
         targets,

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.crosseval._space import Choices, Space, find_space
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping
 from affectml.report.tables import Table, number
 from affectml.runs import Run
+from affectml.spaces import Choices, Space, find_space
 from affectml.taxonomies import Taxonomy
 from affectml.training import DEMO
 

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affectml.crosseval._sides import People, people_in, system_in
-from affectml.crosseval._space import Choices, Space, find_space
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
@@ -22,6 +20,7 @@ from affectml.evaluation.evaluate import Systems, answers_of
 from affectml.evaluation.scoring import Score, score
 from affectml.heads import ZeroShotConfig, ZeroShotHead
 from affectml.prompts import Prompts, label_features
+from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
 from affectml.training import (
     TEXT_HEADS,
     TrainConfig,

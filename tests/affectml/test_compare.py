@@ -9,9 +9,9 @@ import pytest
 from affectml.cli import main
 from affectml.compare import compare_runs, write_gallery
 from affectml.compare._compare import _carried
-from affectml.crosseval._space import Choices, find_space
 from affectml.demo import write_demo
 from affectml.errors import BadInput, BadRun
+from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy
 from affectml.training import TrainConfig, train_run
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.crosseval import by_level
 from affectml.demo import write_demo
 from affectml.evaluation import Answers
 from affectml.report.tables import levels_table
+from affectml.spaces import by_level
 from affectml.training import TrainConfig, train_run
 
 

@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from affectml.crosseval._sides import people_in, system_in
-from affectml.crosseval._space import Choices, find_space
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import BadInput, NoMapping
 from affectml.evaluation import Answers
+from affectml.spaces import Choices, find_space, people_in, system_in
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 PLAIN = Choices({})

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affectml.crosseval._sides import people_in, system_in
-from affectml.crosseval._space import space_of
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
 from affectml.evaluation import Answers
 from affectml.evaluation.hierarchy import errors_inside_parent, levels
 from affectml.evaluation.scoring import score
+from affectml.spaces._sides import people_in, system_in
+from affectml.spaces._space import space_of
 
 Ids = NDArray[np.object_]
 

@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.crosseval._space import Space
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.truth import cut_sets, groups_of, hits_of
+from affectml.spaces._space import Space
 from affectml.taxonomies import Mapping
 from affectml_annotation import BetaPrior, count_votes, fit_beta_prior
 
