@@ -1,0 +1,287 @@
+"""Learning distributions from features: our heads beside PyLDL and scikit-learn, on people's real answers.
+
+    python benchmarks/distributions.py emotion6_features_distributions.mat [--cache FOLDER] [--seconds 180] [--dry-run]
+
+The file is PyLDL's Emotion6: `features` [1980, 168], `labels` [1980, 7]. Five folds, features standardised by each
+fold's training rows, every choice made on training rows alone, metrics averaged over all rows. Each of PyLDL's
+methods runs with its defaults in a process of its own and is stopped after `--seconds`. With `--cache` what was
+predicted is kept and not computed again. Writes its table between its markers in benchmarks/README.md.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from section import machine, write
+
+from affectml.heads import AutoHead, KernelConfig, KernelHead, PriorHead, SoftmaxConfig, SoftmaxHead
+from affectml_metrics import functional as F
+
+Array = NDArray[np.float64]
+Predict = Callable[[Array, Array, Array], Array]  # features and distributions to learn from, features to predict
+
+GROWS = ("cosine", "intersection", "top-1")
+BAR = 0.560
+FOLD_SECONDS = 60
+
+
+def load(file: Path) -> tuple[Array, Array]:
+    from scipy.io import loadmat
+
+    content = loadmat(file)
+    shares = np.asarray(content["labels"], dtype=np.float64)
+    return np.asarray(content["features"], dtype=np.float64), shares / shares.sum(axis=1, keepdims=True)
+
+
+def folds(rows: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    parts = np.array_split(np.random.RandomState(0).permutation(rows), 5)
+    return [(np.concatenate([p for j, p in enumerate(parts) if j != k]), parts[k]) for k in range(5)]
+
+
+def standardised(train: Array, test: Array) -> tuple[Array, Array]:
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    deviation = np.where(deviation < 1e-9, 1.0, deviation)
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def measures(predicted: Array, truth: Array) -> dict[str, Array]:
+    """One value per row; predictions are kept away from zero by 1e-12 and scaled to sum to one."""
+    q = np.clip(predicted, 1e-12, None)
+    preds, target = torch.from_numpy(q / q.sum(axis=1, keepdims=True)), torch.from_numpy(truth)
+    return {
+        "KL": F.kl_divergence(preds, target).numpy(),
+        "Chebyshev": F.chebyshev_distance(preds, target).numpy(),
+        "Clark": F.clark_distance(preds, target).numpy(),
+        "Canberra": F.canberra_distance(preds, target).numpy(),
+        "cosine": F.cosine_similarity(preds, target).numpy(),
+        "intersection": F.intersection(preds, target).numpy(),
+        "top-1": F.top_k_accuracy(preds, F.modes(target, ties="all"), k=1).double().numpy(),
+    }
+
+
+def _auto(x: Array, p: Array, new: Array) -> Array:
+    head = AutoHead(kind="distribution", seed=0).fit(x, p)
+    print("  " + "; ".join(head.report_["why"][-1:]), file=sys.stderr, flush=True)
+    return head.predict_distribution(new).numpy()
+
+
+def _forest(x: Array, p: Array, new: Array) -> Array:
+    """Leaf size from an inner split, by KL, as for the others."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    def fit(rows: Any, leaf: int) -> Any:
+        return RandomForestRegressor(300, min_samples_leaf=leaf, max_features=0.33, random_state=0).fit(
+            x[rows], p[rows]
+        )
+
+    cut = np.random.RandomState(1).permutation(len(x))
+    inner, held = cut[len(x) // 5 :], cut[: len(x) // 5]
+    loss = {leaf: measures(fit(inner, leaf).predict(x[held]), p[held])["KL"].mean() for leaf in (3, 5, 10, 20)}
+    return np.asarray(fit(slice(None), min(loss, key=lambda leaf: loss[leaf])).predict(new))
+
+
+def _kernel_ridge(x: Array, p: Array, new: Array) -> Array:
+    """Kernel width, penalty and the floor under negative predictions from an inner split, by KL."""
+    from sklearn.kernel_ridge import KernelRidge
+
+    def fit(rows: Any, gamma: float, alpha: float) -> Any:
+        return KernelRidge(kernel="rbf", gamma=gamma / x.shape[1], alpha=alpha).fit(x[rows], p[rows] - p.mean(axis=0))
+
+    cut = np.random.RandomState(1).permutation(len(x))
+    inner, held = cut[len(x) // 5 :], cut[: len(x) // 5]
+    loss: dict[tuple[float, float, float], float] = {}
+    for gamma in (0.1, 0.2, 0.4, 0.8):
+        for alpha in (1.0, 3.0, 10.0, 30.0):
+            raw = fit(inner, gamma, alpha).predict(x[held]) + p.mean(axis=0)
+            for floor in (0.003, 0.01, 0.02):
+                loss[gamma, alpha, floor] = measures(np.maximum(raw, floor), p[held])["KL"].mean()
+    gamma, alpha, floor = min(loss, key=lambda choice: loss[choice])
+    return np.maximum(fit(slice(None), gamma, alpha).predict(new) + p.mean(axis=0), floor)
+
+
+OURS: dict[str, Predict] = {
+    "auto": _auto,
+    "kernel, exponential": lambda x, p, new: KernelHead().fit(x, p).predict_distribution(new).numpy(),
+    "kernel, RBF": lambda x, p, new: KernelHead(KernelConfig(kernel="rbf")).fit(x, p).predict_distribution(new).numpy(),
+    "kernel, RBF ridge": lambda x, p, new: (
+        KernelHead(KernelConfig(kernel="rbf", loss="ridge")).fit(x, p).predict_distribution(new).numpy()
+    ),
+    "softmax, linear": lambda x, p, new: SoftmaxHead().fit(x, p).predict_distribution(new).numpy(),
+    "softmax, hidden 64": lambda x, p, new: (
+        SoftmaxHead(SoftmaxConfig(hidden=64)).fit(x, p).predict_distribution(new).numpy()
+    ),
+    "prior": lambda x, p, new: PriorHead().fit(x, p).predict_distribution(new).numpy(),
+}
+SCIKIT: dict[str, Predict] = {"random forest": _forest, "kernel ridge": _kernel_ridge}
+
+
+def pyldl_names() -> list[str]:
+    """PyLDL's methods for learning distributions, without its abstract bases."""
+    import pyldl.algorithms as algorithms
+
+    return [name for name in algorithms._ldl__ if not name.startswith("_")]
+
+
+def _pyldl(name: str) -> Predict:
+    def predict(x: Array, p: Array, new: Array) -> Array:
+        import pyldl.algorithms as algorithms
+
+        return np.asarray(getattr(algorithms, name)().fit(x, p).predict(new))
+
+    return predict
+
+
+def run(predict: Predict, x: Array, p: Array) -> tuple[Array, float]:
+    """Predictions for every row, and CPU seconds of the slowest fold."""
+    out, slowest = np.zeros_like(p), 0.0
+    for train, test in folds(len(x)):
+        features, new = standardised(x[train], x[test])
+        start = time.process_time()
+        out[test] = predict(features, p[train], new)
+        slowest = max(slowest, time.process_time() - start)
+    if not np.isfinite(out).all():
+        raise ValueError("predictions that are not finite")
+    return out, slowest
+
+
+def one(name: str, file: Path, cache: Path, limit: float) -> None:
+    """One system, in this process: NAME.npy and NAME.json into the cache, or why not."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002  # PyLDL draws from the global state
+    known: dict[str, Predict] = {**OURS, **SCIKIT}
+    if name not in known:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit)))
+    x, p = load(file)
+    try:
+        out, seconds = run(known[name] if name in known else _pyldl(name), x, p)
+    except Exception as error:  # whatever a peer raises is its result
+        found: dict[str, Any] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:100]}
+    else:
+        np.save(cache / f"{name}.npy", out)
+        found = {"seconds": round(seconds, 1)}
+    (cache / f"{name}.json").write_text(json.dumps(found))
+
+
+def collect(names: list[str], file: Path, cache: Path, limit: float) -> dict[str, dict[str, Any]]:
+    """Run what the cache lacks, each in its own process and one at a time."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "KERAS_BACKEND": "torch"}
+    found = {}
+    for name in names:
+        note = cache / f"{name}.json"
+        if not note.exists():
+            print(name, file=sys.stderr, flush=True)
+            ours = name in OURS or name in SCIKIT
+            try:
+                subprocess.run(
+                    [
+                        sys.executable,
+                        __file__,
+                        str(file),
+                        "--cache",
+                        str(cache),
+                        "--one",
+                        name,
+                        "--seconds",
+                        str(limit),
+                    ],
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                    stderr=None if ours else subprocess.DEVNULL,
+                )
+            except subprocess.CalledProcessError as error:
+                killed = error.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
+                why = f"not done in {limit:.0f} s of CPU" if killed else f"its process ended with {error.returncode}"
+                note.write_text(json.dumps({"failed": why}))
+        found[name] = json.loads(note.read_text())
+    return found
+
+
+def report(found: dict[str, dict[str, Any]], cache: Path, p: Array) -> str:
+    rows = {name: measures(np.load(cache / f"{name}.npy"), p) for name, note in found.items() if "failed" not in note}
+    peers = [name for name in rows if name not in OURS]
+    titles = list(rows["auto"])
+    lines = [
+        f"{len(p):,} rows, {p.shape[1]} labels, 5 folds; means over rows. The last column: CPU seconds of the slowest "
+        f"fold. {machine(('torch', 'scikit-learn', 'python-ldl'))}.",
+        "",
+        "| | " + " | ".join(titles) + " | s |",
+        "|---|" + "--:|" * (len(titles) + 1),
+    ]
+    order = [n for n in OURS if n in rows] + sorted(peers, key=lambda n: rows[n]["KL"].mean())
+    for name in order:
+        kind = "" if name in OURS else " (scikit-learn)" if name in SCIKIT else " (PyLDL)"
+        cells = " | ".join(f"{rows[name][t].mean():.4f}" for t in titles)
+        seconds = found[name].get("seconds")
+        bold = "**" if name == "auto" else ""
+        lines.append(f"| {bold}{name}{bold}{kind} | {cells} | {'' if seconds is None else seconds} |")
+    lines += [
+        "",
+        "`auto` against the best peer in each measure, paired over rows:",
+        "",
+        "| measure | best peer | its | `auto` | better by | standard error | |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
+    verdicts = []
+    for title in titles:
+        sign = 1 if title in GROWS else -1
+        best = max(peers, key=lambda n: sign * rows[n][title].mean())
+        gain = sign * (rows["auto"][title] - rows[best][title])
+        error = gain.std(ddof=1) / len(gain) ** 0.5
+        verdict = "better" if gain.mean() > error else "as good" if gain.mean() >= -error else "worse"
+        verdicts.append(verdict)
+        lines.append(
+            f"| {title} | {best} | {rows[best][title].mean():.4f} | {rows['auto'][title].mean():.4f} | "
+            f"{gain.mean():+.4f} | {error:.4f} | {verdict} |"
+        )
+    kl, slowest = rows["auto"]["KL"].mean(), found["auto"]["seconds"]
+    checks = {
+        f"KL at most {BAR:.3f} ({kl:.4f})": kl <= BAR,
+        "no measure worse than the best peer's by more than a standard error": not any("worse" in v for v in verdicts),
+        f"a fold in less than {FOLD_SECONDS} s of CPU ({slowest} s)": slowest < FOLD_SECONDS,
+    }
+    lines += ["", *(f"- {'kept' if kept else '**missed**'}: {check}" for check, kept in checks.items())]
+    failed: dict[str, list[str]] = {}
+    for name, note in found.items():
+        if "failed" in note:
+            failed.setdefault(note["failed"], []).append(name)
+    if failed:
+        lines += ["", "Of PyLDL's methods these gave nothing: " + "; ".join(
+            f"{', '.join(names)} ({why})" for why, names in failed.items()) + "."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="emotion6_features_distributions.mat")
+    parser.add_argument("--cache", type=Path, default=Path("distributions-cache"), help="folder for predictions")
+    parser.add_argument("--seconds", type=float, default=180, help="limit for each of PyLDL's methods, five folds")
+    parser.add_argument("--without-pyldl", action="store_true")
+    parser.add_argument("--dry-run", action="store_true", help="print the section and leave the README as it is")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    if options.one:
+        one(options.one, options.file, options.cache, options.seconds)
+        return
+    names = [*OURS, *SCIKIT, *([] if options.without_pyldl else pyldl_names())]
+    text = report(collect(names, options.file, options.cache, options.seconds), options.cache, load(options.file)[1])
+    print(text)
+    if not options.dry_run:
+        write("distributions", "Distributions", "distributions.py FILE", text)
+
+
+if __name__ == "__main__":
+    main()
