@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -348,3 +349,40 @@ def test_a_second_round_shows_one_s_first_answer(server, person):
     ann.settled()
     assert len(ann.stored) == 2
     assert ann.stored[1] == (image, "labels", (ann.labels[2], ann.labels[3]))
+
+
+def test_what_people_type_is_plain_text_on_every_page(start, page):
+    """No image is loaded, nothing hides behind other words: a note is read by the lead, a name by everybody."""
+    server = start()
+    name = "eve ![x](http://evil.invalid/name.png) **b** $x^2$"
+    note = "see [this](http://evil.invalid) ![x](http://evil.invalid/note.png) http://evil.invalid :red[r] # h"
+    with LabelStore(server.db) as store:
+        image = store.images()["image_id"].iloc[0]
+        store.enqueue([image])
+        for who in ("ann", "bob", name):
+            store.invite([who])
+            store.consent(who)
+            (claim,) = store.claim(who, 1)
+            assert claim.image_id == image
+            store.submit([Answer(image, who, "labels", ("awe" if who == "ann" else "fear",), note=note, seconds=1.0)])
+        store.withdraw("bob")
+        store.invite(["![y](http://evil.invalid/gone.png)"])
+        store.withdraw("![y](http://evil.invalid/gone.png)")
+        change_preferences(store, invited_only=True)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("progress", "disagreement", "setup", "you", f"?who={quote('![y](http://evil.invalid/gone.png)')}",
+                 f"?who={quote('![z](http://evil.invalid/no.png)')}"):  # fmt: skip
+        page.goto(f"{server.url}/{path}")
+        page.wait_for_selector("h1")
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        if path == "progress":
+            page.get_by_text(name, exact=True).first.wait_for()
+        if path == "disagreement":
+            page.get_by_text("Show names").click()
+            page.get_by_text(name, exact=True).wait_for()
+            page.get_by_text(note, exact=True).first.wait_for()
+        assert page.locator("[src*='evil']").count() == 0
+        for link in page.locator("[href*='evil']").all():  # a bare address may be a link to itself
+            assert unquote(link.get_attribute("href")) == link.inner_text()
+    assert not any(url.startswith("http://evil") for url in asked)

@@ -1,6 +1,5 @@
 """Laptops die, servers restart, networks go away, tabs are opened twice: nothing is lost, nothing is doubled."""
 
-import itertools
 import random
 import time
 
@@ -166,23 +165,6 @@ def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, perso
     events = server.events()
     assert events[events["annotator_id"] == "machines"]["status"].tolist() == ["accepted", "conflict"]
     elsewhere.close()
-
-
-def test_eight_people_at_once(start, person, browser):
-    server = start()
-    contexts = [browser.new_context(viewport={"width": 1280, "height": 720}) for _ in range(8)]
-    people = [person(server, f"person{at}", context.new_page()).enter() for at, context in enumerate(contexts)]
-    given = {each.who: [] for each in people}
-    for turn, each in itertools.product(range(6), people):
-        given[each.who].append((each.image, each.labels[(turn + len(each.who)) % 8]))
-        each.answer(str((turn + len(each.who)) % 8 + 1))
-    for each in people:
-        each.settled()
-        assert [(image, labels[0]) for image, _, labels in each.stored] == given[each.who]
-    taken = server.events().groupby("image_id")["annotator_id"].nunique()
-    assert taken.max() <= 3  # the task's overlap
-    for context in contexts:
-        context.close()
 
 
 def test_undo_and_back_over_the_whole_session_and_a_reload(server, person):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from affectml_annotation import AnnotationError, krippendorff_alpha, label_agreement
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import table
+from affectml_apps.relabel.pages.drawing import plain, table
 from affectml_apps.relabel.task import LabelTask, current
 
 REPLICATES = 1000
@@ -43,7 +43,7 @@ def _anchoring(task: LabelTask) -> None:
     try:
         found = lead.measure_anchoring(task, bootstrap=REPLICATES)
     except AnnotationError as error:
-        st.info(str(error))
+        st.info(plain(error))
         return
     if found is None:
         st.info("No second looks with a model's suggestions here (Set-up: blind first).")

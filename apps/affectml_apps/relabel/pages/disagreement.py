@@ -8,7 +8,7 @@ from PIL import Image
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import done, show_done, table
+from affectml_apps.relabel.pages.drawing import done, plain, problem, show_done, table
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import LabelTask, current
 
@@ -71,7 +71,7 @@ def _picture(task: LabelTask, image_id: str) -> None:
     try:
         picture = lead.preview(task.dataset.image_path(str(images.loc[image_id, "file"])))
     except (AffectmlError, OSError, Image.DecompressionBombError) as error:
-        st.error(f"{image_id}: {error}")
+        problem(f"{image_id}: {error}")
     else:
         st.image(picture, width="content", alt=f"Image {image_id}")
 
@@ -102,7 +102,7 @@ def _second_round(task: LabelTask, images: list[str]) -> None:
             try:
                 number = task.store.open_round("discussion", wanted)
             except AnnotationError as error:
-                st.error(str(error))
+                problem(error)
             else:
                 done(f"Round {number} is open with {len(wanted)} images. People find it on their page.")
 
@@ -117,7 +117,10 @@ def _conflicts(task: LabelTask) -> None:
                 (("against_labels", "against_kind"), ("labels", "kind"))]  # fmt: skip
         st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{said[0]}” stands, later came “{said[1]}”")
         stands, later = st.columns(2)
-        for column, keep, text in ((stands, False, f"Keep “{said[0]}”"), (later, True, f"Take “{said[1]}”")):
+        for column, keep, text in (
+            (stands, False, f"Keep “{plain(said[0])}”"),
+            (later, True, f"Take “{plain(said[1])}”"),
+        ):
             if column.button(text, key=f"{row['event_id']}-{keep}"):
                 task.store.resolve_conflict(row["event_id"], keep=keep, by=who_is_there() or "the lead")
                 done("The conflict is settled.")

@@ -1,5 +1,6 @@
-"""Tables, charts and messages that the pages share."""
+"""Tables, charts and messages that the pages share. What people typed is drawn as text, never as Markdown."""
 
+import re
 from typing import NoReturn
 
 import pandas as pd
@@ -19,6 +20,19 @@ def reading_width() -> None:
     st.html("<style>.stMainBlockContainer {max-width: 52rem}</style>")
 
 
+def plain(text: object) -> str:
+    """Text that Streamlit's Markdown shows as it is: a name or a note must not load images or hide a link.
+
+    A bare web address still becomes a link to itself.
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
+
+
+def problem(error: object) -> None:
+    """An error in one line; it may hold what somebody typed."""
+    st.error(plain(error))
+
+
 def table(content: pd.DataFrame, title: str) -> None:
     """A table under its title; times without fractions, numbers with two places, yes and no."""
     st.subheader(title)
@@ -28,6 +42,8 @@ def table(content: pd.DataFrame, title: str) -> None:
             shown[name] = shown[name].dt.strftime("%Y-%m-%d %H:%M").fillna("")
         elif pd.api.types.is_bool_dtype(shown[name]):
             shown[name] = shown[name].map({True: "yes", False: "no"})
+        elif not pd.api.types.is_numeric_dtype(shown[name]):
+            shown[name] = shown[name].map(plain)
     shown.columns = pd.Index([NAMES.get(str(name), str(name).replace("_", " ")) for name in shown.columns])
     st.table(shown.style.format(precision=2, na_rep="–"), hide_index=True)
 

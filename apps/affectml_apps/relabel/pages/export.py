@@ -3,7 +3,7 @@
 import streamlit as st
 
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import reading_width
+from affectml_apps.relabel.pages.drawing import plain, reading_width
 from affectml_apps.relabel.task import current
 
 
@@ -24,7 +24,7 @@ def draw() -> None:
         "Download the answers", content, f"judgements{lead.SUFFIXES[kind]}", type="primary", on_click="ignore"
     )
     for line in lost:
-        st.warning(line)
+        st.warning(plain(line))
     st.download_button(
         "Download votes per image (CSV)", lead.shares_csv(judgements, task.settings.labels), "votes.csv",
         on_click="ignore",

@@ -4,7 +4,7 @@ import streamlit as st
 from streamlit import config
 
 from affectml_apps.relabel import component, queries
-from affectml_apps.relabel.pages.drawing import reading_width
+from affectml_apps.relabel.pages.drawing import plain, problem, reading_width
 from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import LabelTask, current
 
@@ -26,7 +26,7 @@ def draw() -> None:
         if task.preferences.invited_only:
             reading_width()
             st.title("Not invited")
-            st.error(f"Nobody invited {who!r} to this task. Ask the lead, or label under the name you were invited by.")
+            problem(f"Nobody invited “{who}” to this task. Ask the lead, or label under the name you were invited by.")
             offer_to_leave()
             return
         task.store.invite([who])
@@ -34,7 +34,9 @@ def draw() -> None:
     if person is not None and person.withdrawn:
         reading_width()
         st.title("Withdrawn")
-        st.info(f"{who}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.")
+        st.info(
+            f"{plain(who)}, you have withdrawn from this task. Nothing more is shown, and your answers are not used."
+        )
         offer_to_leave()
     elif person is not None and not person.consented:
         _ask_consent(task, who)

@@ -7,7 +7,7 @@ import streamlit as st
 from affectml_annotation import AnnotationError
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import done, reading_width, show_done
+from affectml_apps.relabel.pages.drawing import done, problem, reading_width, show_done
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, current
 
@@ -53,7 +53,7 @@ def _try(change: Callable[[], object], message: str) -> None:
     try:
         change()
     except AnnotationError as error:
-        st.error(str(error))
+        problem(error)
         return
     done(message)
 
