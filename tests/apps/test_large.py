@@ -37,12 +37,15 @@ def resident_mb(server):
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def test_a_hundred_thousand_images(start, person, large):
-    empty = start()
-    empty_mb = resident_mb(empty)  # the app on a small task, before anybody came
-    empty.stop()
+def test_a_hundred_thousand_images(start, person, large, tmp_path):
+    title = tmp_path / "title.py"
+    title.write_text("import streamlit as st\nst.title('nothing else')\n")
+    bare = start(entry=title)
+    bare_mb = resident_mb(bare)  # Streamlit alone, before anybody came
+    bare.stop()
     server = start(dataset=large)
-    ann = person(server).enter()
+    server.stop()  # the first start sets the task up; people work on later ones too
+    ann = person(server.start()).enter()
     opened = []
     for _ in range(3):
         ann.page.goto("about:blank")
@@ -53,5 +56,5 @@ def test_a_hundred_thousand_images(start, person, large):
         ann.answer("1")
     ann.settled()
     assert min(opened) < 2  # the best of three: other work on the machine is not the page's
-    assert resident_mb(server) - empty_mb < 150
+    assert resident_mb(server) - bare_mb < 150
     assert len(ann.stored) == 30

@@ -2,13 +2,18 @@
 
 import random
 import re
+import shutil
+from contextlib import closing
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from affectml_annotation import Answer
 from affectml_apps.relabel import lead, queries
+from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
+from affectml_apps.relabel.task import open_task, use
 
 
 def unescaped(text):
@@ -211,7 +216,14 @@ def test_drift_is_drawn_once_somebody_has_a_second_block(task):
     assert len(page_of("progress").run().get("vega_lite_chart")) == 2
 
 
-def test_images_without_a_file_are_counted_in_the_set_up(task):
+def test_images_without_a_file_are_counted_in_the_set_up(task, demo, tmp_path):
     assert not page_of("setup").run().warning
-    task.dataset.images.loc[:2, "file"] = None
-    assert "3 images of the data set have no file" in page_of("setup").run().warning[0].value
+    shutil.copytree(demo, tmp_path / "partly")
+    images = pd.read_parquet(demo / "images.parquet")
+    images.loc[:2, "file"] = None
+    images.to_parquet(tmp_path / "partly" / "images.parquet")
+    partly = open_task(Options(dataset=tmp_path / "partly", db=str(tmp_path / "partly.db")))
+    with closing(partly.store):
+        assert len(partly.store.images()) == len(images) - 3
+        use(partly)
+        assert "3 images of the data set have no file" in page_of("setup").run().warning[0].value

@@ -24,6 +24,7 @@ from affectml_annotation.store.schema import (
 )
 from affectml_annotation.store.settings import TaskSettings
 
+INSERTED_AT_ONCE = 2_000
 CHANGEABLE = ("overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share")
 
 
@@ -40,22 +41,23 @@ def init_task(connection: sa.Connection, settings: TaskSettings, images: pd.Data
     if connection.scalar(sa.select(setting.c.key).where(setting.c.key == "task")) is not None:
         raise StoreError("this database holds a task already; use another database for another task")
     table = images if isinstance(images, pd.DataFrame) else pd.DataFrame({"image_id": list(images)})
-    ids = [str(value) for value in table["image_id"]]
-    if not ids:
+    if table.empty:
         raise StoreError("a task needs at least one image")
-    if len(set(ids)) != len(ids):
-        twice = pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]
-        raise StoreError(f"image {twice!r} stands in two rows")
+    twice = table["image_id"].astype(str).duplicated()
+    if twice.any():
+        raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
     connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
-    rows = [
-        {"position": at, "image_id": name, "file": file, "stratum": stratum}
-        for at, (name, file, stratum) in enumerate(zip(ids, _text(table, "file"), _text(table, "stratum"), strict=True))
-    ]
-    connection.execute(image.insert(), rows)
     new_round(connection, 1, "main", None)
-    connection.execute(
-        slot.insert(), [{"round": 1, "position": at, "wanted": settings.overlap} for at in range(len(rows))]
-    )
+    for at in range(0, len(table), INSERTED_AT_ONCE):
+        part = table.iloc[at : at + INSERTED_AT_ONCE]
+        names = zip(part["image_id"], _text(part, "file"), _text(part, "stratum"), strict=True)
+        rows = [
+            {"position": position, "image_id": str(name), "file": file, "stratum": stratum}
+            for position, (name, file, stratum) in enumerate(names, at)
+        ]
+        connection.execute(image.insert(), rows)
+        wanted = settings.overlap
+        connection.execute(slot.insert(), [{"round": 1, "position": row["position"], "wanted": wanted} for row in rows])
     new_round(connection, 2, "repeat", 1)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
 
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.uncertainty import disagreement
@@ -88,10 +87,15 @@ def preview(path: Path, side: int = 560) -> str:
     """An image as a data URI, at most `side` pixels wide and high; small ones are enlarged by a whole number.
 
     It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
-    has it. Raises OSError or Image.DecompressionBombError for what is no image that can be shown.
+    has it. Raises OSError for what is no image that can be shown.
     """
-    with Image.open(path) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGBA")
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            picture = ImageOps.exif_transpose(opened).convert("RGBA")
+    except Image.DecompressionBombError as error:
+        raise OSError(str(error)) from error
     times = side // max(picture.size)
     if times > 1:
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)

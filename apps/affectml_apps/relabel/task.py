@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
@@ -58,8 +59,10 @@ class LabelTask:
     @property
     def left_out(self) -> int:
         """How many images of the data set have no file on this machine (only a url), and so are not shown."""
-        images = self.dataset.images
-        return int(images["file"].isna().sum()) if "file" in images.columns else len(images)
+        path = self.dataset.root / "images.parquet"
+        schema = pq.read_schema(path)
+        table = pq.read_table(path, columns=[name for name in ("image_id", "file") if name in schema.names])
+        return int(table["file"].null_count if "file" in schema.names else len(table))
 
     def refresh(self) -> None:
         """Read the settings again: they may have been changed here, on another server, or on the command line."""
@@ -105,14 +108,15 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
                 f"{options.store_url} holds a task with the labels {', '.join(settings.labels)}, not those of "
                 f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
             )
+        originals = _originals(dataset, target)
         return LabelTask(
-            dataset=dataset,
+            dataset=Dataset.open(dataset.root),  # afresh: tables that were read for the set-up are not kept
             store=store,
             settings=settings,
             taxonomy=taxonomy,
             secret=read_secret(store),
             suggestions=suggestions,
-            originals=_originals(dataset, target),
+            originals=originals,
             leads=options.leads,
             verifying=verifying,
         )

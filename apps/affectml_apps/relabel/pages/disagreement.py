@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 
 import streamlit as st
-from PIL import Image
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError
@@ -70,7 +69,7 @@ def _picture(task: LabelTask, image_id: str) -> None:
     images = task.store.images().set_index("image_id")
     try:
         picture = lead.preview(task.dataset.image_path(str(images.loc[image_id, "file"])))
-    except (AffectmlError, OSError, Image.DecompressionBombError) as error:
+    except (AffectmlError, OSError) as error:
         problem(f"{image_id}: {error}")
     else:
         st.image(picture, width="content", alt=f"Image {image_id}")
