@@ -10,6 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more of what else the machine does than of the code
+settings.register_profile("affectml", deadline=None)
+settings.load_profile("affectml")
 
 
 def _real_data_folder() -> Path:

@@ -12,8 +12,8 @@ def crosseval(
     head: Annotated[
         list[str] | None,
         typer.Option(
-            help="auto (sigmoid or softmax, as the labels are), softmax, sigmoid, contrastive, zero_shot.",
-            show_default="auto and contrastive",
+            help="plain (sigmoid or softmax, as the labels are), or any head of train.",
+            show_default="plain and contrastive",
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Target to use where a data set has one of this name.")] = None,
@@ -56,6 +56,7 @@ def crosseval(
         write_crosseval,
     )
     from affectml.data import check_new
+    from affectml.errors import BadInput
     from affectml.importers import parse_mapping
     from affectml.runs import next_run_folder
 
@@ -67,7 +68,13 @@ def crosseval(
         prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     result = crosseval(config, say=lambda line: typer.echo(line, err=True))
-    chosen = main_measure(result, measure)
+    try:
+        chosen = main_measure(result, measure)
+    except BadInput as error:
+        if measure is None:
+            raise
+        write_crosseval(result, folder, main_measure(result))
+        raise BadInput(f"{error}; {folder} has the matrix of {main_measure(result)}") from None
     write_crosseval(result, folder, chosen)
     if json:
         print_json({"folder": str(folder), **result.to_json()})

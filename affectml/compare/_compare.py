@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping
+from affectml.evaluation import Answers
 from affectml.report.tables import Table, number
 from affectml.runs import Run
-from affectml.spaces import Choices, Space, find_space
-from affectml.taxonomies import Taxonomy
-from affectml.training import DEMO
+from affectml.spaces import Choices, Space, find_space, system_in
+from affectml.taxonomies import Mapping
+from affectml.training import DEMO, TEXT_HEADS
 
 Say = Callable[[str], None]
 Floats = NDArray[np.float64]
@@ -198,14 +200,15 @@ def _pairs(
     total = np.zeros(len(scores[0]))
     for a, b in combinations(range(len(runs)), 2):
         try:
-            space = _shared(runs[a].taxonomy, runs[b].taxonomy)
+            space = find_space(runs[a].taxonomy, runs[b].taxonomy, Choices({}, drop=True))
         except NoMapping as error:
             notes.append(f"{names[a]} / {names[b]}: compared by their first labels' names ({error})")
             first, second = (np.array(runs[i].taxonomy.labels, dtype=object)[scores[i].argmax(axis=1)] for i in (a, b))
             same, apart, what = first == second, (first != second).astype(np.float64), "first labels"
         else:
             notes += [line for line in space.lines if line not in notes]
-            one, two = _carried(scores[a], space, model=True), _carried(scores[b], space, model=False)
+            one = _carried(scores[a], space.of_model, space, rates=_rates(runs[a]))
+            two = _carried(scores[b], space.of_truth, space, rates=_rates(runs[b]))
             apart = np.abs(one - two).sum(axis=1) / 2
             same = one.argmax(axis=1) == two.argmax(axis=1)
             all_of = len(space.keep) == len(space.of_truth.target)
@@ -215,18 +218,14 @@ def _pairs(
     return found, total / len(found), notes
 
 
-def _shared(first: Taxonomy, second: Taxonomy) -> Space:
-    """The labels both can be compared in: all that are decided, or else without those that are not."""
-    try:
-        return find_space(first, second, Choices({}))
-    except NoMapping:
-        return find_space(first, second, Choices({}, drop=True))
+def _rates(run: Run) -> bool:
+    """Whether the run's scores are rates, each label on its own, and not a distribution."""
+    return run.info["data"]["kind"] in ("rates", "sets") and run.head.name not in TEXT_HEADS
 
 
-def _carried(scores: Floats, space: Space, *, model: bool) -> Floats:
+def _carried(scores: Floats, to: Mapping, space: Space, *, rates: bool) -> Floats:
     """Scores as shares of the labels both runs have, [N, C]; even where a run gives none of them any."""
-    to = space.of_model if model else space.of_truth
-    mass = scores @ to.matrix[:, space.keep]
+    mass = system_in(Answers(torch.tensor(scores)), to, space, rates=rates, kind="rates").scores.numpy()
     whole = mass.sum(axis=1, keepdims=True)
     return np.asarray(np.divide(mass, whole, out=np.full_like(mass, 1 / mass.shape[1]), where=whole > 0))
 

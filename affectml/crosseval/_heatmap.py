@@ -35,10 +35,10 @@ def draw_heatmap(
         axes = figure.subplots()
         picture = axes.imshow(shown, cmap=colours, aspect="auto")
         axes.set_facecolor("white")
-        axes.set_xticks(range(len(tests)), [textwrap.fill(test, 13) for test in tests])
-        axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+        axes.set_xticks(range(len(tests)), [textwrap.fill(test, 13) for test in tests], parse_math=False)
+        axes.set_yticks(range(len(rows)), [name for name, _ in rows], parse_math=False)
         axes.xaxis.tick_top()
-        axes.set_title(title)
+        axes.set_title(title, parse_math=False)
         for y, (_, scores) in enumerate(rows):
             for x, score in enumerate(scores):
                 if score is None:

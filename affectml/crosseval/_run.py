@@ -2,26 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
-from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean
 from affectml.evaluation import Answers, fit_prior, read_truth
 from affectml.evaluation.evaluate import Systems, answers_of
-from affectml.evaluation.scoring import Score, score
+from affectml.evaluation.scoring import Score
 from affectml.heads import ZeroShotConfig, ZeroShotHead
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
 from affectml.training import (
+    HEADS,
     TEXT_HEADS,
     TrainConfig,
     fit_systems,
@@ -39,14 +39,14 @@ MULTILABEL = ("rates", "sets")
 class CrossConfig:
     """What `affectml crosseval` was asked for.
 
-    train, test: data set folders; one that is in both is judged on the part it was not trained on. heads: "auto" is
+    train, test: data set folders; one that is in both is judged on the part it was not trained on. heads: "plain" is
     sigmoid for rates and sets, softmax for the others. target: of the data sets that have one of this name. choices:
     for ambiguous labels of a mapping, label -> option. drop: leave out labels without a target instead of refusing.
     """
 
     train: tuple[str, ...]
     test: tuple[str, ...]
-    heads: tuple[str, ...] = ("auto", "contrastive")
+    heads: tuple[str, ...] = ("plain", "contrastive")
     target: str | None = None
     choices: Dict[str, str] = field(default_factory=dict)
     drop: bool = False
@@ -138,6 +138,10 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
     """
     if not config.train or not config.test:
         raise BadInput("crosseval: name at least one data set to train on and one to test on")
+    known = ("plain", *HEADS)
+    for head in config.heads:
+        if head.replace("-", "_") not in known:
+            raise BadInput(f"crosseval: no head {head!r}{did_you_mean(head, known)} (heads: {', '.join(known)})")
     threads = set_threads(config.threads)
     sides = _sides(config, threads, say)
     choices = Choices(config.choices, config.drop)
@@ -160,7 +164,7 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
         space = find_space(there.targets.taxonomy, there.targets.taxonomy, Choices({}))
         people = _people(there, space, config.tau, ours=True)
         texts = _texts(there, space, prompts)
-        zero_shot[there.name] = {} if texts is None else _score(_zero_shot(texts, there, people), people, config.seed)
+        zero_shot[there.name] = {} if texts is None else people.score(_zero_shot(texts, there, people), config.seed)
     notes = _notes([sides[p] for p in config.train], [sides[p] for p in config.test])
     for note in notes:
         say(note)
@@ -171,7 +175,12 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
 def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
     sides: dict[str, Side] = {}
     taken: set[str] = set()
+    trained = {Path(path).resolve() for path in config.train}
     for path in dict.fromkeys((*config.train, *config.test)):
+        same = next((side for other, side in sides.items() if Path(other).resolve() == Path(path).resolve()), None)
+        if same is not None:
+            sides[path] = same
+            continue
         dataset = Dataset.open(path)
         name = dataset.name if dataset.name not in taken else Path(path).name
         if name in taken:
@@ -187,7 +196,7 @@ def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
                 "the same one, or name it with --encoder"
             )
         targets = with_embeddings(dataset, targets, store, say)
-        sides[path] = _side(name, dataset, targets, store, config.seed, path in config.train)
+        sides[path] = _side(name, dataset, targets, store, config.seed, Path(path).resolve() in trained)
     return sides
 
 
@@ -224,7 +233,7 @@ def _side(name: str, dataset: Dataset, targets: Targets, store: EmbeddingStore, 
 def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say) -> tuple[str, Systems | None, str]:
     """The head's name and the fitted systems, or why this head cannot be fitted here."""
     several = side.targets.kind in MULTILABEL
-    name = ("sigmoid" if several else "softmax") if head == "auto" else head.replace("-", "_")
+    name = ("sigmoid" if several else "softmax") if head == "plain" else head.replace("-", "_")
     settings = TrainConfig(
         dataset=str(side.dataset.root),
         multilabel=several,
@@ -242,6 +251,8 @@ def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say)
         if name not in TEXT_HEADS:
             raise
         return name, None, str(error)
+    except BadInput as error:  # a head that cannot learn these targets, though others' it may
+        return name, None, str(error)
     say(f"training {name} on {side.name}")
     beta = fit_prior(side.targets.take(side.split.ids("train")))
     val = read_truth(side.dataset, side.targets, side.split.ids("val"), beta=beta, tau=config.tau)
@@ -258,6 +269,9 @@ def _cell(
     prompts: Prompts,
     config: CrossConfig,
 ) -> Cell:
+    there, left_out = _unseen(home, there)
+    if not len(there.judged):
+        return Cell(head, home.name, there.name, reason=left_out)
     try:
         space = find_space(home.targets.taxonomy, there.targets.taxonomy, choices)
         people = _people(there, space, config.tau, ours=False)
@@ -265,15 +279,13 @@ def _cell(
     except NoMapping as error:
         return Cell(head, home.name, there.name, reason=str(error))
     texts = _texts(there, space, prompts)
-    rates = head not in ("softmax", *TEXT_HEADS)
+    rates = systems.kind in MULTILABEL
 
     def judged(side: Side, said: People, name: str) -> dict[str, Score]:
         system = systems.model if name == "model" else systems.prior
         answers = answers_of(system, side.store.rows(said.truth.image_id), systems.kind)
-        as_rates = rates if name == "model" else systems.kind in MULTILABEL
-        return _score(
-            system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind), said, config.seed
-        )
+        as_rates = rates and not (name == "model" and head in TEXT_HEADS)
+        return said.score(system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind), config.seed)
 
     return Cell(
         head,
@@ -284,12 +296,25 @@ def _cell(
         images=len(people.truth.image_id),
         mass=people.mass,
         unreachable=space.unreachable,
-        lines=(*space.lines, *people.notes),
+        lines=(*space.lines, *people.notes, *([left_out] if left_out else [])),
         scores=judged(there, people, "model"),
         in_domain=judged(home, family, "model"),
         prior=judged(there, people, "prior"),
-        zero_shot={} if texts is None else _score(_zero_shot(texts, there, people), people, config.seed),
+        zero_shot={} if texts is None else people.score(_zero_shot(texts, there, people), config.seed),
     )
+
+
+def _unseen(home: Side, there: Side) -> tuple[Side, str]:
+    """`there` without images that `home` learned from, told by their embeddings, and a line about those left out."""
+    if home is there or home.split is None:
+        return there, ""
+    learned = home.store.rows(np.concatenate([home.split.ids("train"), home.split.ids("val")]))
+    known = {hash(row.tobytes()) for row in learned}
+    seen = np.array([hash(row.tobytes()) in known for row in there.store.rows(there.judged)], dtype=bool)
+    if not seen.any():
+        return there, ""
+    line = f"{seen.sum()} of {len(seen)} images are among those that {home.name} learned from, and left out"
+    return replace(there, judged=there.judged[~seen]), line
 
 
 def _people(side: Side, space: Space, tau: float, *, ours: bool) -> People:
@@ -310,10 +335,6 @@ def _zero_shot(texts: NDArray[np.float32], side: Side, people: People) -> Answer
     head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=side.store.logit_scale or 100.0))
     scores = head.scores(side.store.rows(people.truth.image_id))
     return Answers(scores, None if people.truth.kind in MULTILABEL else scores)
-
-
-def _score(answers: Answers, people: People, seed: int) -> dict[str, Score]:
-    return score(answers, people.truth, torch.Generator().manual_seed(seed))
 
 
 def _notes(train: Sequence[Side], test: Sequence[Side]) -> tuple[str, ...]:

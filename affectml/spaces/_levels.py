@@ -11,7 +11,6 @@ from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
 from affectml.evaluation import Answers
 from affectml.evaluation.hierarchy import errors_inside_parent, levels
-from affectml.evaluation.scoring import score
 from affectml.spaces._sides import people_in, system_in
 from affectml.spaces._space import space_of
 
@@ -46,10 +45,8 @@ def by_level(
         rows = {image: row for row, image in enumerate(test_ids)}
         index = np.array([rows[image] for image in people.truth.image_id])
         systems = {
-            name: score(
-                system_in(given.rows(index), to, space, rates=name in rates, kind=people.truth.kind),
-                people.truth,
-                torch.Generator().manual_seed(seed),
+            name: people.score(
+                system_in(given.rows(index), to, space, rates=name in rates, kind=people.truth.kind), seed
             )
             for name, given in answers.items()
         }

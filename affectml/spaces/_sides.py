@@ -1,6 +1,6 @@
 """Both sides of a comparison, brought into the space: what people said, and what a system says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
 from affectml.evaluation import Answers, Truth
+from affectml.evaluation.scoring import Score, score
 from affectml.evaluation.truth import cut_sets, groups_of, hits_of
 from affectml.spaces._space import Space
 from affectml.taxonomies import Mapping
@@ -20,11 +21,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class People:
-    """A data set's answers in a space: truth of the images that have any, and the mass that was mapped, in [0, 1]."""
+    """A data set's answers in a space: truth of the images that have any, and the mass that was mapped, in [0, 1].
+
+    bounded: the rates of merged labels are only known to lie between bounds, so that they order the labels at most.
+    """
 
     truth: Truth
     mass: float
     notes: tuple[str, ...]
+    bounded: bool = False
+
+    def score(self, answers: Answers, seed: int) -> dict[str, Score]:
+        """Every measure that these answers and this truth allow; none of rates against rates that are only bounded."""
+        given = replace(answers, shares=None) if self.bounded else answers
+        return score(given, self.truth, torch.Generator().manual_seed(seed))
 
 
 def people_in(
@@ -88,7 +98,7 @@ def people_in(
         groups=groups_of(dataset, part.image_id[here]),
         beta=beta,
     )
-    return People(truth, mass, tuple(notes))
+    return People(truth, mass, tuple(notes), bounded=bool(notes))
 
 
 def _mapped(
@@ -115,7 +125,7 @@ def _mapped(
     if merged:
         notes.append(
             f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
-            "their middle orders the labels"
+            "their middle orders the labels and no measure of rates is given"
         )
     return None, None, (low + high) / 2, notes
 

@@ -65,33 +65,37 @@ class Choices:
 def find_space(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space:
     """The test set's labels if the model's map to them, else the model's own if the test set's map to those.
 
-    Failing that, the finest of the coarser taxonomies above either that both map to. Raises NoMapping with the reasons
+    Failing that, the finest of the coarser taxonomies above either that both map to. Only where all of that is refused
+    does `choices.drop` leave undecided labels out, on the way that loses the fewest. Raises NoMapping with the reasons
     of both direct ways.
     """
-    try:
-        there = choices.mapping(model, truth)
-    except NoMapping as first:
-        try:
-            back = choices.mapping(truth, model)
-        except NoMapping as second:
-            met = _meeting(model, truth, choices)
-            if met is None:
-                raise NoMapping(f"{first}; the other way, {second}") from None
-            return met
-        return _space(_same(model), back, model)
-    return _space(there, _same(truth), truth)
+    ways, refused = _ways(model, truth, replace(choices, drop=False))
+    if not ways and choices.drop:
+        ways, refused = _ways(model, truth, choices)
+        ways.sort(key=_lost)
+    if not ways:
+        raise NoMapping(f"{refused[0]}; the other way, {refused[1]}")
+    return ways[0]
 
 
-def _meeting(model: Taxonomy, truth: Taxonomy, choices: Choices) -> Space | None:
+def _ways(model: Taxonomy, truth: Taxonomy, choices: Choices) -> tuple[list[Space], list[str]]:
+    """Every space of the two, best first, and why the others are none."""
     above = {coarse.name: coarse for side in (model, truth) for coarse in ancestors(side)}
-    for coarse in sorted(above.values(), key=len, reverse=True):
-        if coarse.name in (model.name, truth.name):
-            continue  # the direct ways, refused already
+    coarser = [above[name] for name in above if name not in (model.name, truth.name)]
+    spaces, refused = [], []
+    for goal in (truth, model, *sorted(coarser, key=len, reverse=True)):
         try:
-            return _space(choices.mapping(model, coarse), choices.mapping(truth, coarse), coarse)
-        except NoMapping:
-            continue
-    return None
+            of_model = _same(model) if goal is model else choices.mapping(model, goal)
+            of_truth = _same(truth) if goal is truth else choices.mapping(truth, goal)
+            spaces.append(_space(of_model, of_truth, goal))
+        except NoMapping as error:
+            refused.append(str(error))
+    return spaces, refused
+
+
+def _lost(space: Space) -> float:
+    """The share of both sides' labels that go nowhere."""
+    return float(np.mean([1 - to.matrix[:, space.keep].any(axis=1).mean() for to in (space.of_model, space.of_truth)]))
 
 
 def space_of(to: Mapping) -> Space:

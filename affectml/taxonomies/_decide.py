@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -151,9 +151,11 @@ def _build(hops: list[Hop], picks: Picks) -> Mapping:
     start, goal = hops[0].start, hops[-1].end
     need = {label for label in start.labels if label not in picks.final and label not in picks.drop}
     built: Mapping | None = None
+    # an origin's label that is dropped drops no namesake further on
+    later = replace(picks, drop=picks.drop - set(start.labels))
     for i, hop in enumerate(hops):
         chosen = {label: option for (at, label), option in picks.at_hop.items() if at == i}
-        step = _step(hop, need, chosen, picks)
+        step = _step(hop, need, chosen, later)
         built = step if built is None else built.then(step)
         need = set(built.merged)
     assert built is not None

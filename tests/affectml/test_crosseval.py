@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +27,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def result(folders):
     paths = tuple(folders.values())
-    return crosseval(CrossConfig(train=paths, test=paths, heads=("auto",), threads=1))
+    return crosseval(CrossConfig(train=paths, test=paths, heads=("plain",), threads=1))
 
 
 def pair(result, train, test):
@@ -83,7 +84,7 @@ def test_the_same_seed_gives_the_same_files_and_they_agree(result, folders, tmp_
     with (tmp_path / "one" / "matrix.csv").open() as handle:
         matrix = list(csv.reader(handle))
     assert [len(line) for line in matrix] == [10] * 8  # three heads, zero-shot, three priors, the header
-    again = crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("auto",), threads=1))
+    again = crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("plain",), threads=1))
     assert again.cells[0].scores == pair(result, "demo", "demo").scores
 
 
@@ -103,7 +104,7 @@ def test_tables_name_the_reasons_and_latex_is_escaped(result):
 
 def test_a_choice_fills_the_cell(folders):
     config = CrossConfig(
-        train=(folders["e"],), test=(folders["p"],), heads=("auto",), choices={"surprise": "positive"}, threads=1
+        train=(folders["e"],), test=(folders["p"],), heads=("plain",), choices={"surprise": "positive"}, threads=1
     )
     (c,) = crosseval(config).cells
     assert not c.reason
@@ -119,11 +120,39 @@ def test_across_constructs_is_said(folders, tmp_path):
     meta = json.loads((other / "dataset.json").read_text())
     (other / "dataset.json").write_text(json.dumps({**meta, "name": "found", "construct": "query"}))
     lines = []
-    config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("auto",), threads=1)
+    config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("plain",), threads=1)
     found = crosseval(config, say=lines.append)
+    (copy,) = found.cells  # the same images, so that only the part not learned from is judged
+    assert copy.images < 0.2 * 240
+    assert f"of {len(Dataset.open(other).images)} images are among those that demo learned from" in copy.lines[-1]
     assert "across constructs: demo -> found: learned from evoked labels, judged by query ones" in found.notes[0]
     assert found.notes[0] in lines
     assert Dataset.open(other).meta.construct == "query"
+
+
+def test_a_set_named_by_two_paths_is_one_set(folders, result):
+    same = folders["m"] + "/."
+    (c,) = crosseval(CrossConfig(train=(folders["m"],), test=(same,), heads=("plain",), threads=1)).cells
+    assert c.scores == pair(result, "demo", "demo").scores
+
+
+def test_masses_of_every_distribution_head_add_up(tmp_path):
+    one = write_demo(tmp_path / "one", images=150, seed=4, answers="one", taxonomy="mikels-8")
+    two = write_demo(tmp_path / "two", images=150, seed=5, answers="one", taxonomy="polarity-2")
+    heads = ("softmax", "kernel", "dirichlet", "topk")
+    cells = crosseval(CrossConfig(train=(str(one.root),), test=(str(two.root),), heads=heads, threads=1)).cells
+    measured = {c.head: set(c.scores) for c in cells}
+    assert measured["kernel"] == measured["dirichlet"] == measured["softmax"]
+    assert "kl_divergence" in measured["softmax"]
+    assert measured["topk"] == set()
+    assert "topk" in cells[-1].reason
+
+
+def test_a_name_is_no_formula_on_the_picture(result, tmp_path):
+    cells = tuple(replace(c, test=c.test.replace("demo", r"cost $5 and \frac$")) for c in result.cells)
+    zero_shot = {c.test: {} for c in cells}
+    write_crosseval(replace(result, cells=cells, zero_shot=zero_shot), tmp_path / "out", "top_1_accuracy")
+    assert r"cost $5" in (tmp_path / "out" / "heatmap.svg").read_text()
 
 
 def test_bad_input_is_named(folders, tmp_path, result):
@@ -133,8 +162,22 @@ def test_bad_input_is_named(folders, tmp_path, result):
         crosseval(CrossConfig(train=(str(tmp_path / "no"),), test=(folders["m"],), threads=1))
     with pytest.raises(BadInput, match="no measure 'top1_accuracy'; did you mean 'top_1_accuracy'"):
         main_measure(result, "top1_accuracy")
+    with pytest.raises(BadInput, match="no head 'softmx'; did you mean 'softmax'"):
+        crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("softmx",)))
     with pytest.raises(BadInput, match="no pair could be compared"):
-        main_measure(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("auto",), threads=1)))
+        main_measure(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("plain",), threads=1)))
+
+
+def test_a_wrong_measure_loses_no_work(folders, tmp_path, monkeypatch, capsys):
+    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
+    monkeypatch.setattr(
+        "sys.argv", ["affectml", "crosseval", *words, "--measure", "f1", "--out", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "has the matrix of top_1_accuracy" in capsys.readouterr().err
+    assert (tmp_path / "out" / "matrix.csv").is_file()
 
 
 def test_the_command_writes_and_prints(folders, tmp_path, monkeypatch, capsys):

@@ -315,3 +315,7 @@ def test_the_wheel_in_use_is_a_choice_that_can_be_printed():
     assert wheel_choice(get_taxonomy("plutchik-8")) is None
     with pytest.raises(BadInput, match=r"no wheel 'amusement'; did you mean 'amusement-first'"):
         mikels.with_wheel("amusement")
+
+
+def test_dropping_a_label_of_the_origin_drops_no_namesake_further_on():
+    assert mapping("parrott-25", "parrott-2", drop=["sadness"]).drops == ("sadness",)

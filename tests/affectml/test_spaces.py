@@ -96,6 +96,16 @@ def test_two_fine_taxonomies_meet_in_the_finest_coarser_one_that_both_map_to():
     assert space.of_model.matrix[mikels.index("amusement"), space.of_model.target.index("joy")] == 1
 
 
+def test_leaving_out_undecided_labels_takes_the_way_that_loses_the_fewest():
+    mikels = get_taxonomy("mikels-8")
+    # nothing need be left out here
+    assert find_space(get_taxonomy("parrott-25"), mikels, Choices({}, drop=True)).of_model.target.name == "parrott-6"
+    # by equal names 22 of EMOTIC's 26 labels would go, by polarity five
+    space = find_space(get_taxonomy("emotic-26"), mikels, Choices({}, drop=True))
+    assert space.of_truth.target.name == "polarity-3"
+    assert len(space.of_model.drops) == 5
+
+
 def test_a_choice_that_fits_nowhere_is_refused():
     taxonomies = [get_taxonomy("ekman-6"), get_taxonomy("polarity-2")]
     Choices({"surprise": "positive"}).check(taxonomies)
@@ -152,6 +162,8 @@ def test_rates_without_people_are_only_bounded_and_that_is_said(tmp_path, fine):
     found = said(data, space.of_truth, space)
     assert found.truth.shares.tolist() == [[pytest.approx(0.2), pytest.approx((0.5 + 0.8) / 2)]]
     assert "rates of good are only bounded" in found.notes[0]
+    answers = Answers(torch.tensor([[0.1, 0.9]]), torch.tensor([[0.1, 0.9]]))
+    assert set(found.score(answers, 0)) == {"top_1_accuracy"}
     assert found.truth.sets is None
 
 

@@ -5,10 +5,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from hypothesis import settings
-
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 
 @dataclass(frozen=True)
