@@ -19,7 +19,7 @@ def list_(json: Json = False) -> None:
     if json:
         print_json([{"name": t.name, "title": t.title, "source": t.source, "labels": list(t.labels)} for t in found])
     else:
-        rows = [(t.name, len(t), t.parent or "-", t.title, t.source) for t in found]
+        rows = [(t.name, len(t), str(t.parent or "-"), t.title, t.source) for t in found]
         print_table("built-in taxonomies", ("name", "labels", "parent", "title", "source"), rows, numbers=False)
 
 

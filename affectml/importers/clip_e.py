@@ -6,6 +6,7 @@ at any depth. The image features they were trained on are CLIP's before normalis
 images that way.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ENCODER = "ViT-B-32-quickgelu:openai"
 TEMPERATURE = 0.075  # the contrastive model's, in training
+_MOST_WEIGHTS = 20_000_000  # of one layer: the published ones have 262,144
 # Outputs of the published models and the labels they stand for, in the order of the authors' notebooks.
 PUBLISHED: dict[int, tuple[str, tuple[str, ...]]] = {
     25: ("parrott-25", ()),  # WEBEmo's ids 0-24, which is that taxonomy's order
@@ -103,11 +105,20 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
             def visit(path: str, node: Any) -> None:
                 if not isinstance(node, h5py.Dataset):
                     return
-                *_, layer, weight = ("", *path.split("/"))
+                *above, weight = path.split("/")
                 seen.append(path)
-                if layer not in names:
-                    return
                 part = weight.partition(":")[0]
+                # Keras numbers a second layer of one name, and may wrap layers in groups of its own
+                inside = [re.sub(r"_\d+$", "", group) for group in above]
+                layer = next((name for name in reversed(inside) if name in names), None)
+                if layer is None or "optimizer_weights" in above:
+                    return
+                if part not in ("kernel", "bias") and inside[-1] != layer:
+                    return  # an optimiser's, of the layer's weight
+                if node.dtype.kind not in "fiu" or node.size > _MOST_WEIGHTS:
+                    raise BadInput(
+                        f"{file}: {path}: expected up to {_MOST_WEIGHTS:,} numbers, found {node.size:,} of {node.dtype}"
+                    )
                 if part in found.setdefault(layer, {}):
                     raise BadInput(f"{file}: layer {layer} is there twice; expected one model's weights")
                 found[layer][part] = np.asarray(node, dtype=np.float32)

@@ -1,5 +1,7 @@
 """The model card: what a stranger must know before using a head that says something about feelings."""
 
+import html
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,13 +47,13 @@ def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str
     labels = list(taxonomy["labels"])
     spec = encoder["specs"][0] if encoder["specs"] else encoder["identity"]["architecture"]
     parts = [
-        f"# {data['name']}: {data['kind']} of {taxonomy['name']}",
+        f"# {plain(data['name'])}: {data['kind']} of {plain(taxonomy['name'])}",
         f"A {info['head']['name']} head on frozen image embeddings of `{spec}`, made with affectml "
         f"{info['versions']['affectml']}. It predicts {_what(data['kind'])} over {len(labels)} labels: "
-        f"{', '.join(labels)}.",
+        f"{', '.join(map(plain, labels))}.",
         "## What the labels are about",
         f"Construct: **{data['construct']}**, {CONSTRUCTS[data['construct']]}."
-        + (f" People were asked: “{data['question']}”" if data["question"] else ""),
+        + (f" People were asked: “{plain(data['question'])}”" if data["question"] else ""),
         "## Intended use, and limits",
         "- For research on images, for retrieval and for sorting collections, where a score is read as a tendency.\n"
         "- **It does not read any person's feelings.** It says what labels images like this one were given; people "
@@ -86,6 +88,12 @@ def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str
     return "\n\n".join(parts) + "\n"
 
 
+def plain(text: str) -> str:
+    """A user's words as words: nothing in them is HTML or Markdown, and they stay on their line."""
+    escaped = re.sub(r"([\\`*_\[\]#|~])", r"\\\1", " ".join(text.split()))
+    return html.escape(escaped, quote=False)
+
+
 def _what(kind: str) -> str:
     return "the share of people who would choose each label" if kind in ("rates", "sets") else "one distribution"
 
@@ -109,7 +117,7 @@ def _caveats(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list
 
 def _data(info: Mapping[str, Any]) -> str:
     data, split = info["data"], info["split"]
-    lines = [f"Data set {data['name']}, target {data['target'] or 'unknown'} ({data['kind']})."]
+    lines = [f"Data set {plain(data['name'])}, target {plain(data['target'] or 'unknown')} ({data['kind']})."]
     lines += [f"{note[0].upper()}{note[1:]}." for note in split["notes"]]
     lines += [f"{row['split']}: {row['images']} images." for row in split["table"]]
     lines.append("The data set's licence is its maker's; this card gives none.")

@@ -99,7 +99,10 @@ def public_info(run: Run) -> dict[str, Any]:
 
 
 def _is_path(spec: str) -> bool:
-    return spec.startswith("local-dir:") or re.search(r":[./~\\]|:\w:\\", spec) is not None
+    kind, _, rest = spec.partition(":")
+    if kind == "hf-hub":
+        return False
+    return kind == "local-dir" or re.search(r"[/\\~]|\.(pt|pth|bin|ckpt|safetensors)$", rest) is not None
 
 
 def _config(run: Run, info: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from affectml._files import replacing
 from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.runs import Run
+from affectml.sharing._hub import public_info
 from affectml.sharing._module import HeadModule, WholeModule
 
 TOLERANCE = 1e-4  # of scores, which are probabilities
@@ -105,7 +106,7 @@ def _module(run: Run, encoder: bool, threads: int | None) -> tuple[HeadModule | 
 
 
 def _metadata(run: Run) -> dict[str, str]:
-    info = run.info
+    info = public_info(run)
     return {
         "affectml": str(info["versions"]["affectml"]),
         "labels": json.dumps(list(run.taxonomy.labels), ensure_ascii=False),

@@ -43,7 +43,7 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
     )
 
 
-def _from_file(path: Path) -> Taxonomy:
+def _from_file(path: Path, below: tuple[Path, ...] = ()) -> Taxonomy:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -51,10 +51,13 @@ def _from_file(path: Path) -> Taxonomy:
     taxonomy = Taxonomy.from_dict(content, where=str(path))
     if taxonomy.name in builtin_names() and taxonomy != _builtin(taxonomy.name):
         raise BadInput(f"{path}: the name {taxonomy.name} is taken by a built-in taxonomy; choose another")
-    if taxonomy.parent is not None and taxonomy.parent not in builtin_names():
-        beside = path.parent / taxonomy.parent
+    if isinstance(taxonomy.parent, str) and taxonomy.parent not in builtin_names():
+        beside = (path.parent / taxonomy.parent).resolve()
+        if beside in below:
+            raise BadInput(f"{path}: its parent {taxonomy.parent} is among its own descendants")
         if beside.suffix in (".yaml", ".yml") and beside.is_file():
-            return replace(taxonomy, parent=str(beside.resolve()))
+            # read now and kept whole, so that a data set needs neither file later
+            return replace(taxonomy, parent=_from_file(beside, (*below, path.resolve())))
     return taxonomy
 
 

@@ -35,7 +35,7 @@ def describe(taxonomy: Taxonomy) -> dict[str, Any]:
         "name": taxonomy.name,
         "title": taxonomy.title,
         "source": taxonomy.source,
-        "parent": taxonomy.parent,
+        "parent": getattr(taxonomy.parent, "name", taxonomy.parent),
         "templates": list(taxonomy.templates),
         "wheel": list(taxonomy.wheel),
         "wheel_source": taxonomy.wheel_source,

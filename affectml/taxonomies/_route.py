@@ -107,7 +107,7 @@ def _parent(taxonomy: Taxonomy) -> Taxonomy | None:
     if taxonomy.parent is None or not taxonomy.parents:
         return None
     try:
-        parent = get_taxonomy(taxonomy.parent)
+        parent = taxonomy.parent if isinstance(taxonomy.parent, Taxonomy) else get_taxonomy(taxonomy.parent)
     except UnknownTaxonomy as error:
         raise UnknownTaxonomy(f"taxonomy {taxonomy.name}: its parent: {error}") from None
     for label, above in taxonomy.parents.items():

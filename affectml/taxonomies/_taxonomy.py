@@ -46,7 +46,7 @@ class Taxonomy:
     labels: tuple[str, ...]
     title: str = ""
     source: str = ""
-    parent: str | None = None
+    parent: "str | Taxonomy | None" = None
     parents: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -134,7 +134,8 @@ class Taxonomy:
         out: dict[str, Any] = {"name": self.name}
         for key in ("title", "source", "parent", "wheel_source"):
             if getattr(self, key):
-                out[key] = getattr(self, key)
+                value = getattr(self, key)
+                out[key] = value.to_dict() if isinstance(value, Taxonomy) else value
         if self.wheel:
             out["wheel"] = list(self.wheel)
         if self.other_wheels:
@@ -170,12 +171,17 @@ class Taxonomy:
                 raise BadInput(f"{where}: label {label!r}: expected keys such as parent, got {entry!r}")
             _only(entry or {}, _ENTRY_KEYS, f"{where}: label {label!r}")
         wheels = content.get("other_wheels") or {}
+        parent = content.get("parent")
+        if isinstance(parent, Mapping):
+            parent = cls.from_dict(parent, f"{where}: parent")
+        elif not isinstance(parent, str | None):
+            raise BadInput(f"{where}: parent: expected a taxonomy's name, file or content, got {parent!r}")
         return cls(
             name=str(content["name"]),
             labels=tuple(entries),
             title=str(content.get("title") or ""),
             source=str(content.get("source") or ""),
-            parent=content.get("parent"),
+            parent=parent,
             parents={k: str(v["parent"]) for k, v in entries.items() if v and v.get("parent")},
             synonyms={
                 k: _texts(v["synonyms"], f"{where}: label {k!r}: synonyms")

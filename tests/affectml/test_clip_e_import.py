@@ -145,6 +145,22 @@ def test_another_architecture_is_named(tmp_path):
         assert not (tmp_path / "run").exists()
 
 
+def test_layers_are_found_numbered_wrapped_and_beside_an_optimiser(recorded, tmp_path):
+    with h5py.File(WEIGHTS / "clip-e_25cat.hdf5") as source:
+        weights = {}
+        source.visititems(
+            lambda path, node: weights.update({path: node[()]}) if isinstance(node, h5py.Dataset) else None
+        )
+    with h5py.File(tmp_path / "other.h5", "w") as handle:
+        for path, values in weights.items():
+            layer, weight = path.split("/")[-2:]
+            handle[f"model_weights/{layer}_3/dense_7/{weight}"] = values
+            handle[f"optimizer_weights/Adam/{layer}_3/{weight}"] = values
+            handle[f"model_weights/{layer}_3/{weight.partition(':')[0]}/m:0"] = values
+    found = import_clip_e(tmp_path / "other.h5", tmp_path / "run").head.scores(recorded["features"])
+    assert np.abs(found.numpy() - recorded["25cat"]).max() < 1e-6
+
+
 def test_other_files_are_named(tmp_path):
     (tmp_path / "text.hdf5").write_text("no")
     with pytest.raises(BadInput, match="text.hdf5: not a readable HDF5 file"):
@@ -159,6 +175,10 @@ def test_other_files_are_named(tmp_path):
         handle["img_fc1/img_fc1/kernel:0"] = np.ones((2, 2))
     with pytest.raises(BadInput, match="expected a kernel and a bias, found kernel"):
         import_clip_e(tmp_path / "half.hdf5", tmp_path / "run")
+    with h5py.File(tmp_path / "words.hdf5", "w") as handle:
+        handle["preds/kernel:0"] = "a text"
+    with pytest.raises(BadInput, match="preds/kernel:0: expected up to 20,000,000 numbers, found 1 of object"):
+        import_clip_e(tmp_path / "words.hdf5", tmp_path / "run")
     with h5py.File(tmp_path / "twice.hdf5", "w") as handle:
         handle["a/img_fc1/kernel:0"] = handle["b/img_fc1/kernel:0"] = np.ones((2, 2))
     with pytest.raises(BadInput, match="img_fc1 is there twice"):

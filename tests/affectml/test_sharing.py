@@ -151,10 +151,15 @@ def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
 def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):
     shutil.copytree(runs / "linear", tmp_path / "run")
     info = json.loads((tmp_path / "run" / "run.json").read_text())
-    info["encoder"]["specs"] = ["ViT-B-32:/home/me/weights.pt", "local-dir:x", "hf-hub:timm/some"]
+    paths = ["ViT-B-32:/home/me/weights.pt", "ViT-B-32:mine.pt", "ViT-B-32:sub/w", "local-dir:x"]
+    info["encoder"]["specs"] = [*paths, "hf-hub:timm/some", "ViT-B-32:openai"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(info))
     AffectModel(Run.open(tmp_path / "run")).save_pretrained(tmp_path / "shared")
-    assert json.loads((tmp_path / "shared" / "config.json").read_text())["encoder"]["specs"] == ["hf-hub:timm/some"]
+    public = ["hf-hub:timm/some", "ViT-B-32:openai"]
+    assert json.loads((tmp_path / "shared" / "config.json").read_text())["encoder"]["specs"] == public
+    made = export_onnx(tmp_path / "run", tmp_path / "head.onnx")
+    told = {p.key: p.value for p in onnx.load(made.path).metadata_props}
+    assert json.loads(told["encoder"])["specs"] == public
 
 
 def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
@@ -167,6 +172,18 @@ def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
     assert measured["set_f1"] == pytest.approx(metrics["set_f1"]["value"], abs=1e-4)
     for words in ("does not read any person's feelings", "±", "simulated people", "Which of these"):
         assert words in card.text
+
+
+def test_a_users_words_are_words_on_the_card(runs, tmp_path):
+    shutil.copytree(runs / "linear", tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info["data"]["name"] = "demo\n# Heading <script>alert(1)</script>"
+    info["data"]["question"] = "[click](http://x) *bold*?"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
+    text = AffectModel(Run.open(tmp_path / "run")).generate_model_card().text
+    assert "<script>" not in text
+    assert "\n# Heading" not in text
+    assert r"\[click\](http://x) \*bold\*?" in text
 
 
 def test_imported_weights_can_be_shared_though_nothing_was_measured(tmp_path):

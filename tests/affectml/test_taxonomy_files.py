@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from affectml.cli.taxonomy import app
 from affectml.errors import BadInput
-from affectml.taxonomies import Taxonomy, builtin_names, describe, get_taxonomy, polarity_of
+from affectml.taxonomies import Taxonomy, ancestors, builtin_names, describe, get_taxonomy, polarity_of
 
 OWN = """
 name: mine
@@ -98,3 +98,24 @@ def test_show_a_file_and_a_mapping(tmp_path):
     assert "choice: disgust -> anger (default" in text
     with pytest.raises(BadInput, match=r"--choose 'confusion': expected FROM=TO"):
         run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion")
+
+
+def test_a_parent_in_a_file_travels_with_the_taxonomy(tmp_path):
+    (tmp_path / "coarse.yaml").write_text("name: coarse\nlabels: [bad, good]\n")
+    (tmp_path / "fine.yaml").write_text(
+        "name: fine\nparent: coarse.yaml\nlabels: {fear: {parent: bad}, joy: {parent: good}}\n"
+    )
+    fine = get_taxonomy(tmp_path / "fine.yaml")
+    (tmp_path / "coarse.yaml").unlink()
+    (tmp_path / "fine.yaml").unlink()
+    kept = Taxonomy.from_dict(fine.to_dict())
+    assert kept == fine
+    assert [above.labels for above in ancestors(kept)] == [("bad", "good")]
+    assert str(tmp_path) not in json.dumps(fine.to_dict())
+
+
+def test_parents_that_go_in_circles_are_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("name: a\nparent: b.yaml\nlabels: {x: {parent: y}, w: {parent: y}}\n")
+    (tmp_path / "b.yaml").write_text("name: b\nparent: a.yaml\nlabels: {y: {parent: x}, z: {parent: x}}\n")
+    with pytest.raises(BadInput, match="its parent a.yaml is among its own descendants"):
+        get_taxonomy(tmp_path / "a.yaml")

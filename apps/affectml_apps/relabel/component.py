@@ -80,7 +80,7 @@ def chips(order: Sequence[str], taxonomy: Taxonomy, preferences: Preferences, *,
 
     A grouping by pleasant and unpleasant would prime people, so it shows only where valence colours do.
     """
-    by_valence = (taxonomy.parent or "").startswith(("polarity", "parrott-2")) and taxonomy.parent != "parrott-25"
+    by_valence = set(taxonomy.parents.values()) <= {"negative", "neutral", "positive"}
     use_groups = grouped and bool(taxonomy.parents) and (preferences.valence_colours or not by_valence)
     group_of = {label: taxonomy.parents.get(label, "other") if use_groups else "" for label in order}
     groups = list(dict.fromkeys(group_of.values()))
