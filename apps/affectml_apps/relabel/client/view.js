@@ -19,6 +19,7 @@ const KINDS = [
   ["skip", "Skip", ","],
   ["flag", "Flag", "!"],
 ];
+const KEY_NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
 const STRENGTHS = ["", "a little", "clearly", "strongly"];
 
 export function make(tag, attributes = {}, ...children) {
@@ -173,19 +174,19 @@ export class View {
 
   buildHelp() {
     const { task } = this;
-    const rows = COMMANDS.map(([key, , what]) =>
-      make("tr", {}, make("td", {}, make("kbd", {}, key === " " ? "Space" : key)), make("td", {}, what)));
+    const rows = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) =>
+      make("tr", {}, make("td", {}, make("kbd", {}, KEY_NAMES[key] ?? key)), make("td", {}, what)));
     const meanings = this.labels.map(({ label, key, meaning }) =>
       make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, label),
         make("td", {}, meaning ?? "")));
     return make("dialog", { class: "help", "aria-labelledby": "help-title" },
-      make("h2", { id: "help-title" }, "Help"),
+      make("div", { class: "top" }, make("h2", { id: "help-title" }, "Help"),
+        button("Close", { "data-enter": "own", onclick: () => this.help.close(), autofocus: true })),
       task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": "Keys and labels" },
         make("table", {}, make("caption", {}, "Keys"), make("tbody", {}, ...rows)),
         make("table", {}, make("caption", {}, "Labels"), make("tbody", {}, ...meanings))),
-      task.intensity ? make("p", {}, "The same key again says how strongly: a little, clearly, strongly.") : null,
-      button("Close", { "data-enter": "own", onclick: () => this.help.close(), autofocus: true }));
+      task.intensity ? make("p", {}, "The same key again says how strongly: a little, clearly, strongly.") : null);
   }
 
   // Changes

@@ -4,7 +4,7 @@ import streamlit as st
 
 from affectml_annotation import AnnotationError, krippendorff_alpha, label_agreement
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import plain, table
+from affectml_apps.relabel.pages.drawing import estimate, plain, table
 from affectml_apps.relabel.task import LabelTask, current
 
 REPLICATES = 1000
@@ -24,8 +24,8 @@ def draw() -> None:
         jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, bootstrap=REPLICATES)
         by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)
     left, middle, right = st.columns(3)
-    left.metric("Krippendorff's alpha, MASI", str(masi))
-    middle.metric("Krippendorff's alpha, Jaccard", str(jaccard))
+    estimate(left, "Krippendorff's alpha, MASI", masi)
+    estimate(middle, "Krippendorff's alpha, Jaccard", jaccard)
     right.metric("Images with two or more answers", masi.images)
     st.write(
         "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
@@ -49,7 +49,7 @@ def _anchoring(task: LabelTask) -> None:
         st.info("No second looks with a model's suggestions here (Set-up: blind first).")
         return
     columns = st.columns(3)
-    columns[0].metric("Moved towards the model, suggestion shown", str(found.shown))
-    columns[1].metric("Moved towards the model, control", str(found.control))
-    columns[2].metric("The suggestion's own doing", str(found.effect))
+    estimate(columns[0], "Moved towards the model, suggestion shown", found.shown)
+    estimate(columns[1], "Moved towards the model, control", found.control)
+    estimate(columns[2], "The suggestion's own doing", found.effect)
     st.text(f"{found.looks_shown} second looks with a suggestion, {found.looks_control} without")

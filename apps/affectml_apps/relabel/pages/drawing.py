@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 NAMES = {
     "annotator_id": "annotator",
@@ -46,6 +47,13 @@ def table(content: pd.DataFrame, title: str) -> None:
             shown[name] = shown[name].map(plain)
     shown.columns = pd.Index([NAMES.get(str(name), str(name).replace("_", " ")) for name in shown.columns])
     st.table(shown.style.format(precision=2, na_rep="–"), hide_index=True)
+
+
+def estimate(column: DeltaGenerator, name: str, value: object) -> None:
+    """An estimate, large, with its interval under it: side by side they are cut off on a tablet."""
+    middle, _, interval = str(value).partition(" ")
+    column.metric(name, middle)
+    column.text(interval)
 
 
 def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -> None:
