@@ -91,14 +91,23 @@ def predict(
             show_default="the run's own labels",
         ),
     ] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="Choose among the labels of this taxonomy; for runs of text heads.")
+    ] = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
     """Predict labels for image files with a trained run."""
     from affectml.cli._runs_print import print_predictions
+    from affectml.errors import BadInput
     from affectml.predicting import predict_images
+    from affectml.taxonomies import get_taxonomy
 
+    if labels is not None and taxonomy is not None:
+        raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
     asked = None if labels is None else labels.split(",")
+    if taxonomy is not None:
+        asked = list(get_taxonomy(taxonomy).labels)
     print_predictions(predict_images(run, images, labels=asked, threads=threads), as_json=json)
 
 

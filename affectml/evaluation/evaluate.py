@@ -144,6 +144,8 @@ def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
     rules["mean_hits"] = float(hits.sum(dim=1).double().mean())
     if bool(hits.any()):
         rules["top_1_chance"] = float(F.top_k_chance(hits, k=1).nanmean())
+    if truth.kind == "distribution" and truth.wheel:
+        rules["earth_movers_distance"] = truth.wheel_rule
     if truth.chosen is None:
         rules["human"] = f"not available: {truth.no_judgements}"
     else:

@@ -87,7 +87,15 @@ SHARE_MEASURES: Mapping[str, dict[str, RowMeasure]] = {
 
 def share_measures(truth: Truth) -> dict[str, RowMeasure]:
     """The measures of rates or distributions that this target allows."""
-    return {} if truth.single_positive else SHARE_MEASURES[truth.kind]
+    measures = {} if truth.single_positive else SHARE_MEASURES[truth.kind]
+    if truth.kind != "distribution" or not truth.wheel:
+        return measures
+    around = list(truth.wheel)
+
+    def along_the_circle(preds: Tensor, target: Tensor) -> Tensor:
+        return F.earth_movers_distance(preds[:, around], target[:, around], "circle")
+
+    return {**measures, "earth_movers_distance": along_the_circle}
 
 
 def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:

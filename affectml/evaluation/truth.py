@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
+from affectml.taxonomies import Taxonomy
 from affectml_annotation import (
     BetaPrior,
     UnknownLabel,
@@ -33,7 +34,8 @@ class Truth:
     `hit_rule`. sets [N, C]: the label set of each image at `tau`, None where there can be none (`no_sets` says
     why). chosen [N, A, C] and asked [N, A]: single judgements, None where unknown. oracle [N, C]: the true
     rates, on demo sets only. votes, people [N, C]: counts where known. groups [N]: whom the bootstrap keeps
-    together. prior: fitted on training images, used wherever votes become sets.
+    together. prior: fitted on training images, used wherever votes become sets. wheel: the columns in the order of the
+    taxonomy's circle, () where it has none; wheel_rule says which order that is.
     """
 
     kind: str
@@ -55,6 +57,8 @@ class Truth:
     groups: Array | None
     beta: BetaPrior | None
     single_positive: bool = False
+    wheel: tuple[int, ...] = ()
+    wheel_rule: str = ""
 
     def sets_at(self, tau: float) -> Array | None:
         """The label sets another cut would give."""
@@ -161,7 +165,18 @@ def read_truth(
         groups=groups_of(dataset, part.image_id),
         beta=beta,
         single_positive=single_positive,
+        wheel=tuple(map(part.taxonomy.index, part.taxonomy.wheel)),
+        wheel_rule=_wheel_rule(part.taxonomy),
     )
+
+
+def _wheel_rule(taxonomy: Taxonomy) -> str:
+    """Which order of the circle was taken, from where, and what others there are."""
+    if not taxonomy.wheel:
+        return ""
+    used = f"circle of {', '.join(taxonomy.wheel)} ({taxonomy.wheel_source})"
+    others = (f"{name}: {', '.join(wheel.order)}" for name, wheel in taxonomy.other_wheels.items())
+    return "; other orders: ".join([used, *(["; ".join(others)] if taxonomy.other_wheels else [])])
 
 
 def hits_of(kind: str, shares: Array) -> tuple[Array, str]:

@@ -17,9 +17,10 @@ MEASURES = (
     "kl_divergence",
     "cross_entropy",
     "total_variation",
+    "earth_movers_distance",
 )
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
-FALLING = ("_loss", "_error", "_divergence", "_entropy", "_manhattan", "total_variation", "brier_score")
+FALLING = ("_loss", "_error", "_divergence", "_entropy", "_manhattan", "_distance", "total_variation", "brier_score")
 _BRIEF = (*MEASURES, "ranking_loss", "coverage_error")
 
 

@@ -11,7 +11,7 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.evaluate import _floor
 from affectml.evaluation.people import _over_orders
-from affectml.evaluation.scoring import mean_over_people, row_scores
+from affectml.evaluation.scoring import mean_over_people, row_scores, share_measures
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.evaluation.truth import part_of
 from affectml_annotation import fit_beta_prior
@@ -116,6 +116,20 @@ def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
     assert metrics["systems"]["human"]["top_1_accuracy"]["value"] == pytest.approx((3 / 4 + 0) / 2)
     assert "kl_divergence" not in metrics["systems"]["human"]
     assert metrics["sampling_floor"]["kl_divergence"] > 0
+
+
+def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
+    truth = Truth(
+        kind="distribution", labels=("a", "b", "c", "d"), image_id=np.array(["i"]), shares=np.array([[1.0, 0, 0, 0]]),
+        hits=np.array([[1, 0, 0, 0]]), hit_rule="", sets=None, no_sets="", tau=0.5, vote_rule="unknown", votes=None,
+        people=None, chosen=None, asked=None, no_judgements="", oracle=None, groups=None, beta=None, wheel=(0, 2, 1, 3),
+    )  # fmt: skip
+    found = [
+        float(row_scores(Answers(share, share), truth)["earth_movers_distance"])
+        for share in torch.eye(4, dtype=torch.float64)[:, None]
+    ]
+    assert found == [0, 2, 1, 1]  # round the circle a, c, b, d
+    assert "earth_movers_distance" not in share_measures(replace(truth, wheel=()))
 
 
 def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_path):

@@ -1,12 +1,16 @@
 """Text heads from the command line's side: training, any labels, the cache of text features, what is refused."""
 
+import json
+
 import pytest
 
 from affectml import training
+from affectml.cli import main
 from affectml.demo import write_demo
 from affectml.errors import BadInput
 from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.predicting import predict_images
+from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
 
@@ -45,6 +49,19 @@ def test_any_labels_can_be_asked_for(run, demo):
     sad = [p for p, path in zip(asked, images, strict=True) if truth.loc[path.stem, "sadness"] > 0.6]
     assert sad
     assert sum(p.best[0][0] == "sorrow" for p in sad) > len(sad) / 2
+
+
+def test_any_taxonomy_can_be_asked_for(run, demo, monkeypatch, capsys):
+    words = [str(run.folder), str(demo.root / "images" / "000000.png"), "--threads", "1", "--json"]
+    monkeypatch.setattr("sys.argv", ["affectml", "predict", *words, "--taxonomy", "parrott-6"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    assert set(get_taxonomy("parrott-6").labels) <= set(json.loads(capsys.readouterr().out)[0]["scores"])
+    monkeypatch.setattr("sys.argv", ["affectml", "predict", *words, "--taxonomy", "parrott-6", "--labels", "a,b"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "give one of them" in capsys.readouterr().err
 
 
 def test_the_runs_own_labels_asked_for_by_name_rank_as_its_own(run, demo):
