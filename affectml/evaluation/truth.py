@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.taxonomies import Taxonomy
+from affectml.taxonomies import Taxonomy, wheel_choice
 from affectml_annotation import (
     BetaPrior,
     UnknownLabel,
@@ -171,12 +171,10 @@ def read_truth(
 
 
 def _wheel_rule(taxonomy: Taxonomy) -> str:
-    """Which order of the circle was taken, from where, and what others there are."""
+    """Which order around the taxonomy's wheel was taken, and what others there are; "" without a wheel."""
     if not taxonomy.wheel:
         return ""
-    used = f"circle of {', '.join(taxonomy.wheel)} ({taxonomy.wheel_source})"
-    others = (f"{name}: {', '.join(wheel.order)}" for name, wheel in taxonomy.other_wheels.items())
-    return "; other orders: ".join([used, *(["; ".join(others)] if taxonomy.other_wheels else [])])
+    return f"along the wheel: {wheel_choice(taxonomy) or ', '.join(taxonomy.wheel)}"
 
 
 def hits_of(kind: str, shares: Array) -> tuple[Array, str]:

@@ -243,7 +243,7 @@ def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth
     assert systems["human"]["top_1_accuracy"]["value"] < systems["oracle"]["top_1_accuracy"]["value"]
     assert "set_f1" not in systems["oracle"]  # one answer each says nothing of sets
     assert run.metrics["rules"]["sampling_floor"] == "the true distributions"
-    assert run.metrics["rules"]["earth_movers_distance"].startswith("circle of fear, excitement, awe")
+    assert run.metrics["rules"]["earth_movers_distance"].startswith("along the wheel: wheel -> fear, excitement")
     travelled = [systems[name]["earth_movers_distance"]["value"] for name in ("oracle", "model", "prior")]
     assert travelled == sorted(travelled)
 
