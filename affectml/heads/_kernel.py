@@ -14,6 +14,7 @@ from affectml.heads._kernel_map import KERNELS, KernelMap, KernelName, squared_d
 from affectml.heads._kinds import (
     Kind,
     check_kind,
+    clipped,
     logits_of,
     masses,
     probabilities,
@@ -176,12 +177,6 @@ class KernelHead(Head):
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("landmarks", "coefficients", "bias", "gamma", "mean", "deviation")
-
-
-def clipped(kind: Kind, raw: Tensor) -> Tensor:
-    """What a least-squares fit says, as probabilities: at least 0.005, and summing to one for a distribution."""
-    inside = raw.clamp(0.005, 1 if kind == "distribution" else 0.995)
-    return inside / inside.sum(dim=1, keepdim=True) if kind == "distribution" else inside
 
 
 class KernelSpace:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml.heads._kinds import Kind, logits_of
+from affectml.heads._kinds import Kind, clipped, logits_of
 from affectml.heads._linear import Path
 from affectml.heads._objective import Objective
 
@@ -52,6 +52,4 @@ class RidgePath(Path):
 
     def logits(self, features: Tensor) -> Tensor:
         """Logits of the clipped predictions, [N, C]."""
-        from affectml.heads._kernel import clipped
-
         return logits_of(self.kind, clipped(self.kind, super().logits(features)))
