@@ -50,12 +50,14 @@ def judge(
     empty: str | None,
     duplicates: str,
     own: list[str],
+    native: bool = False,
 ) -> Judged:
     """Build the judgements of a table (rows in its order) and count them.
 
     cells: the label column, or None where labels are 0/1 columns. words: see `words_for_no_label`. An empty
     cell is an error unless `empty` says "none" (nothing applies) or "skip" (no answer). Two rows of one
-    person, image and round are an error unless `duplicates` says "first", or "union" (one label a row).
+    person, image and round are an error unless `duplicates` says "first", or "union" (one label a row). native: a
+    published set, whose importer has no option for either.
     """
     from affectml_annotation import AnnotationError, count_votes
 
@@ -71,7 +73,7 @@ def judge(
     round_column = pick(table, None, ("round",), "round")
     rounds = np.ones(len(table.frame), dtype=np.int64) if round_column is None else _rounds(table, round_column)
     kind, labels = (
-        _from_cells(table, columns, plan, cells, words, empty)
+        _from_cells(table, columns, plan, cells, words, empty, native)
         if cells is not None
         else _from_indicators(table, columns, plan)
     )
@@ -90,7 +92,7 @@ def judge(
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
-    found, dropped = _one_each(table, found, duplicates)
+    found, dropped = _one_each(table, found, duplicates, native)
     try:
         votes = count_votes(found, plan.taxonomy.labels)
     except AnnotationError as error:
@@ -145,7 +147,13 @@ def _text(table: Table, column: str) -> pd.Series:
 
 
 def _from_cells(
-    table: Table, columns: Columns, plan: LabelPlan, cells: Cells, words: dict[str, str], empty: str | None
+    table: Table,
+    columns: Columns,
+    plan: LabelPlan,
+    cells: Cells,
+    words: dict[str, str],
+    empty: str | None,
+    native: bool,
 ) -> tuple[NDArray[Any], list[list[str]]]:
     kinds, lists = [], []
     for part, row in zip(cells.parts, cells.first_rows(), strict=True):
@@ -153,10 +161,9 @@ def _from_cells(
         chosen = list(dict.fromkeys(plan.label_of[label] for label in part or () if label not in words))
         if part is None:
             if empty is None:
-                raise BadInput(
-                    f"{table.where(row)}: column {columns.label!r} is empty: nothing applies (--empty none), "
-                    "or no answer (--empty skip)?"
-                )
+                unclear = "nothing applies (--empty none), or no answer (--empty skip)?"
+                way_out = "fill it in or take the row out" if native else unclear
+                raise BadInput(f"{table.where(row)}: column {columns.label!r} is empty: {way_out}")
             said = {empty}
         if said and (chosen or len(said) > 1):
             raise BadInput(f"{table.where(row)}: {', '.join(part or ())}: a label and {said.pop()!r} at once")
@@ -187,7 +194,7 @@ def _from_indicators(table: Table, columns: Columns, plan: LabelPlan) -> tuple[N
     return kinds[code], [lists[at] for at in code]
 
 
-def _one_each(table: Table, found: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
+def _one_each(table: Table, found: pd.DataFrame, duplicates: str, native: bool) -> tuple[pd.DataFrame, list[str]]:
     key = ["image_id", "annotator_id", "round"]
     again = found.duplicated(key).to_numpy()
     if not again.any():
@@ -211,8 +218,9 @@ def _one_each(table: Table, found: pd.DataFrame, duplicates: str) -> tuple[pd.Da
             for who in [tuple(rest)]
         ]
         return kept, [f"{int(again.sum()):,} rows joined with an earlier one of the same person and image"]
+    options = "keep the first (--duplicates first), join their labels (--duplicates union), or number a column round"
     raise BadInput(
         f"{table.where(row)}: person {found.loc[row, 'annotator_id']!r} judged image "
         f"{found.loc[row, 'image_id']!r} already ({table.unit} {table.place[first]}); "
-        "keep the first (--duplicates first), join their labels (--duplicates union), or number a column round"
+        f"{'take one of the two rows out' if native else options}"
     )

@@ -36,12 +36,14 @@ def plan_labels(
     *,
     where: str,
     name: str,
+    native: bool = False,
 ) -> LabelPlan:
     """Decide the taxonomy and every spelling's label in it.
 
     found: every spelling in the file, with the place it was first seen. mapping: spelling -> label, the
     user's. taxonomy: a name, a YAML file, a Taxonomy, or None to infer one: a built-in one whose labels are
-    exactly those found (capitals aside), else the labels found in alphabetical order. Raises UnknownLabel and
+    exactly those found (capitals aside), else the labels found in alphabetical order. native: a published set, whose
+    importer renames nothing. Raises UnknownLabel and
     BadInput naming the place.
     """
     renamed = _renamed(found, mapping or {}, where)
@@ -60,7 +62,8 @@ def plan_labels(
             try:
                 chosen.index(wanted)
             except UnknownLabel as error:
-                raise UnknownLabel(f"{found[raw]}: {error}; --map {raw}=LABEL renames it") from None
+                way_out = "mend the row" if native else f"--map {raw}=LABEL renames it"
+                raise UnknownLabel(f"{found[raw]}: {error}; {way_out}") from None
         else:
             label_of[raw] = label
     for label in chosen.labels:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +41,22 @@ class Table:
 
 
 def read_table(
-    path: str | Path, *, encoding: str = "utf-8", separator: str | None = None, first: str | None = None
+    path: str | Path,
+    *,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    first: str | None = None,
+    headless: Sequence[str] | None = None,
+    native: bool = False,
 ) -> Table:
     """Read a CSV, TSV or Parquet file; the content decides which, not the suffix.
 
     encoding: of a text file; a UTF-8 byte-order mark is taken off. separator: one character; found from the
     header unless given. Headers lose spaces, brackets and quotes around them; a
-    column without a name (a written index) is left out, unless `first` names the first one. Raises BadInput naming the
-    line: another encoding, a row with more or fewer cells than the header, a header given twice or absent.
+    column without a name (a written index) is left out, unless `first` names the first one. headless: the columns of a
+    file whose first line is a row already, known by numbers in all cells but the first. native: a published set's
+    file; its errors name no option. Raises BadInput naming the line: another encoding, a row with more or fewer cells
+    than the header, a header given twice or absent.
     """
     file = Path(path)
     if not file.exists():
@@ -56,7 +65,7 @@ def read_table(
         raise BadInput(f"{file} is a folder, not a table; `affectml import folder` takes a folder per label")
     with file.open("rb") as handle:
         parquet = handle.read(4) == b"PAR1"
-    return _read_parquet(file) if parquet else _read_text(file, encoding, separator, first)
+    return _read_parquet(file) if parquet else _read_text(file, encoding, separator, first, headless, native)
 
 
 def _read_parquet(file: Path) -> Table:
@@ -71,10 +80,11 @@ def _read_parquet(file: Path) -> Table:
     return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row")
 
 
-def _decode(file: Path, encoding: str) -> str:
+def _decode(file: Path, encoding: str, native: bool) -> str:
     raw = file.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) and "16" not in encoding:
-        raise BadInput(f"{file}: byte 0xff/0xfe at the start: this is UTF-16; say so: --encoding utf-16")
+        way_out = "convert the file to UTF-8" if native else "say so: --encoding utf-16"
+        raise BadInput(f"{file}: byte 0xff/0xfe at the start: this is UTF-16; {way_out}")
     try:
         return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     except LookupError:
@@ -82,14 +92,21 @@ def _decode(file: Path, encoding: str) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
+        named = "" if native else "name the file's encoding (--encoding cp1252, say) or "
         raise BadInput(
-            f"{file}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; "
-            "name the file's encoding (--encoding cp1252, say) or convert it to UTF-8"
+            f"{file}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; {named}convert it to UTF-8"
         ) from None
 
 
-def _read_text(file: Path, encoding: str, separator: str | None, first: str | None = None) -> Table:
-    text = _decode(file, encoding).replace("\r\n", "\n").replace("\r", "\n")
+def _read_text(
+    file: Path,
+    encoding: str,
+    separator: str | None,
+    first: str | None,
+    headless: Sequence[str] | None,
+    native: bool,
+) -> Table:
+    text = _decode(file, encoding, native).replace("\r\n", "\n").replace("\r", "\n")
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:
         raise BadInput(f"{file}: empty file")
@@ -97,7 +114,7 @@ def _read_text(file: Path, encoding: str, separator: str | None, first: str | No
         raise BadInput(f"{file}: contains zero bytes; expected a CSV, TSV or Parquet file")
     notes: list[str] = []
     if separator is None:
-        separator = _find_separator(header, file)
+        separator = _find_separator(header, file, native)
         if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):
             notes.append(f"cells are separated by {_SEPARATORS.get(separator, 'spaces')}")
     quote = "'" if header.lstrip().startswith("'") else '"'
@@ -119,6 +136,9 @@ def _read_text(file: Path, encoding: str, separator: str | None, first: str | No
             before = reader.line_num
     except csv.Error as error:
         raise BadInput(f"{file}, line {before + 1}: {error}; check the quotes there") from None
+    if headless is not None and len(rows[0]) == len(headless) and all(map(_is_number, rows[0][1:])):
+        rows.insert(0, list(headless))
+        place.insert(0, 0)
     width = len(rows[0])
     for cells, line in zip(rows, place, strict=True):
         if len(cells) != width:
@@ -137,17 +157,22 @@ def _read_text(file: Path, encoding: str, separator: str | None, first: str | No
     return Table(file, frame, np.array(place[1:], dtype=np.int64), "line", tuple(notes))
 
 
-def _find_separator(header: str, file: Path) -> str:
+def _is_number(cell: str) -> bool:
+    try:
+        return bool(np.isfinite(float(cell)))
+    except ValueError:
+        return False
+
+
+def _find_separator(header: str, file: Path, native: bool) -> str:
     if file.suffix.lower() in (".tsv", ".tab") and "\t" in header:
         return "\t"
     present = [mark for mark in _SEPARATORS if mark in header]
     if len(present) > 1:
         most = sorted(present, key=header.count, reverse=True)
         if file.suffix.lower() != ".csv" or "," not in present:
-            raise BadInput(
-                f"{file}: the header holds {' and '.join(_SEPARATORS[mark] for mark in most)}; "
-                "name what separates cells (--separator)"
-            )
+            way_out = "leave one of them" if native else "name what separates cells (--separator)"
+            raise BadInput(f"{file}: the header holds {' and '.join(_SEPARATORS[mark] for mark in most)}; {way_out}")
         return ","
     if present:
         return present[0]

@@ -25,7 +25,10 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Request:
-    """What the user said about the labels; the meanings are those of `import_table`'s arguments."""
+    """What the user said about the labels; the meanings are those of `import_table`'s arguments.
+
+    native: a published set; its errors name no option of `import table`.
+    """
 
     name: str
     taxonomy: Taxonomy | None
@@ -35,6 +38,7 @@ class Request:
     vote_rule: VoteRule | None
     empty: str | None
     duplicates: str
+    native: bool = False
 
 
 @dataclass
@@ -76,6 +80,7 @@ def from_judgements(table: Table, ids: NDArray[Any], columns: Columns, own: list
         empty=request.empty,
         duplicates=request.duplicates,
         own=varying,
+        native=request.native,
     )
     rows = np.flatnonzero(~pd.Series(ids).duplicated().to_numpy())
     shaped = Shaped(rows, constant, annotations=result.annotations)
@@ -168,7 +173,8 @@ def _plan(
             found = {raw: place for raw, place in found.items() if raw not in words}
     else:
         found = {column: f"{table.path}, column {column!r}" for column in columns.labels}
-    plan = plan_labels(found, request.mapping, request.taxonomy, where=str(table.path), name=request.name)
+    where, native = str(table.path), request.native
+    plan = plan_labels(found, request.mapping, request.taxonomy, where=where, name=request.name, native=native)
     return plan, cells, words
 
 
