@@ -51,8 +51,13 @@ def is_usual(name: str) -> bool:
     return not _UNUSUAL.search(name)
 
 
-def inside_name(name: str, root: Path, where: str) -> str:
-    """A file name from a table as a POSIX path below `root`; raises BadInput if it leaves it.
+def inside_name(
+    name: str,
+    root: Path,
+    where: str,
+    way_out: str = "name the folder that holds all images (--images-root) and give paths below it",
+) -> str:
+    """A file name from a table as a POSIX path below `root`; raises BadInput, with the way out, if it leaves it.
 
     Backslashes are separators (no image of this field has one in its name); an absolute path is fine where
     it lies below `root`.
@@ -64,15 +69,10 @@ def inside_name(name: str, root: Path, where: str) -> str:
     if path.is_absolute():
         absolute = PurePosixPath(root.resolve().as_posix())
         if not path.is_relative_to(absolute):
-            raise BadInput(
-                f"{where}: {name!r} lies outside {root}; name the folder that holds all images (--images-root)"
-            )
+            raise BadInput(f"{where}: {name!r} lies outside {root}; {way_out}")
         path = path.relative_to(absolute)
     if ".." in path.parts or not path.parts or "\0" in plain:
-        raise BadInput(
-            f"{where}: {name!r} leaves the folder of the images; "
-            "name the folder that holds all images (--images-root) and give paths below it"
-        )
+        raise BadInput(f"{where}: {name!r} leaves the folder of the images; {way_out}")
     return path.as_posix()
 
 
@@ -92,8 +92,10 @@ def place_images(
 
     A row without a source (only a url) has no problem and brings nothing; rows may share a file. A link that the
     file system refuses (another disk) becomes a copy. boxes: the part of each image to keep, None for all of it.
+    Raises BadInput where two images, or two parts of one, would become one file.
     """
     problems: list[str | None] = []
+    origin: dict[Path, tuple[Path, Box | None]] = {}
     made: set[Path] = set()
     done: dict[Path, str | None] = {}
     rows = zip(sources, files, boxes or [None] * len(sources), strict=True)
@@ -102,6 +104,9 @@ def place_images(
             problems.append(None)
             continue
         target = folder / file
+        if origin.setdefault(target, (source, box)) != (source, box):
+            both = f"{origin[target][0]} and {source}" if origin[target][0] != source else f"two parts of {source}"
+            raise BadInput(f"{both} would both become {file}; rename one of them, or import them apart")
         if target not in done:
             done[target] = problem_with(source)
             if target.parent not in made and done[target] is None:

@@ -23,7 +23,6 @@ from affectml.importers._native import (
     read_lines,
     relative_names,
     repeated,
-    unnamed,
 )
 from affectml.importers._summary import ImportSummary
 from affectml.taxonomies import get_taxonomy
@@ -55,7 +54,8 @@ def import_ldl(
     """Read {train,test}_ground_truth.txt, or one of them, or ground_truth.txt; the target is `distribution`.
 
     columns: the eight emotions in the files' order, where a file has no header, or a wrong one. Whole numbers
-    are votes (one_choice where every row has equally many, else unknown); fractions are shares that sum to 1.
+    are votes (one_choice where every row has equally many, else unknown); fractions are shares that sum to 1. Rows
+    of zeros are left out and named.
     """
     root = native_root(path, out, images)
     taxonomy = get_taxonomy("mikels-8")
@@ -80,16 +80,15 @@ def import_ldl(
     votes = np.array(rows, dtype=np.float64)
     values, rule, note = _kind_of(votes, where)
     folder = find(root, ["images", "image"], folder=True) or root
-    places = locate(ids, folder, str(files[0][0]), required=images != "none")
-    inner = [place.relative_to(folder).as_posix() for place in places]
+    here = locate(ids, folder, files[0][0], where, images)
     columns_of: dict[str, Any] = {} if all(part is None for part in splits) else {"split": splits}
     cast = votes.sum(axis=1) > 0
-    table = image_table(ids, inner, **columns_of)[cast].reset_index(drop=True)
-    found = Found(table, [place for place, on in zip(places, cast, strict=True) if on])
+    table = image_table(ids, here.files, **columns_of)[cast].reset_index(drop=True)
+    found = Found(table, [place for place, on in zip(here.places, cast, strict=True) if on])
     said = "given by the user (--columns)" if columns is not None else "taken from the header"
     found.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}", note]
     found.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
-    found.skipped["images that no row names"] = unnamed(places, folder) if images != "none" else []
+    found.skipped["images that no row names"] = here.spare
     content_table = pd.DataFrame(votes, columns=list(taxonomy.labels))
     if values == "votes":
         content_table = content_table.astype(np.int64)
@@ -158,7 +157,7 @@ def _kind_of(votes: NDArray[np.float64], where: list[str]) -> tuple[str, str, st
             "unknown",
             f"between {people.min():.0f} and {people.max():.0f} votes in a row: vote rule unknown",
         )
-    off = np.abs(sums - 1) > SUM_TOLERANCE
+    off = (np.abs(sums - 1) > SUM_TOLERANCE) & (sums != 0)  # rows of zeros are left out, as among votes
     if off.any():
         row = int(off.argmax())
         raise BadInput(f"{where[row]}: expected whole votes or shares that sum to 1, but they sum to {sums[row]:.4g}")

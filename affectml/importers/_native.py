@@ -1,6 +1,7 @@
 """What the importers of published sets share: where things are, which names fit which images, and the draft."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from affectml.importers._summary import ImportSummary
 from affectml.importers._write import Draft, target_file, write_draft
 from affectml.taxonomies import Taxonomy
 
-NO_FILE = "images: a url and no file; they cannot be embedded until they are downloaded"
+NO_FILE = "images: a url and no file"
 # Mikels' eight, with the two words that the sets of Machajdik & Hanbury write otherwise.
 MIKELS_WORDS = {
     **{
@@ -78,17 +79,39 @@ def native_root(path: str | Path, out: str | Path, images: str) -> Path:
 
 
 def find(root: Path, names: Iterable[str], *, folder: bool = False) -> Path | None:
-    """The first of `names` directly in `root` or in a folder of it, capitals aside; None where there is none."""
+    """The first of `names` directly in `root`, else in a folder of it, capitals aside; None where there is none.
+
+    Raises BadInput naming both where two folders of `root` hold one: which of them is meant is not guessed.
+    """
     wanted = [name.casefold() for name in names]
     if folder and root.name.casefold() in wanted:
         return root
     here = sorted(root.iterdir())
-    for entries in (here, *(sorted(entry.iterdir()) for entry in here if entry.is_dir() and entry.name[:1] != ".")):
+    below = [entry for entry in here if entry.is_dir() and not _is_hidden(entry.name)]
+    hits: list[Path] = []
+    for entries in (here, *(sorted(entry.iterdir()) for entry in below)):
         by_name = {entry.name.casefold(): entry for entry in entries if entry.is_dir() == folder}
-        for name in wanted:
-            if name in by_name:
-                return by_name[name]
-    return None
+        hits += [by_name[name] for name in wanted if name in by_name][:1]
+        if entries is here and hits:
+            return hits[0]
+    if len(hits) > 1:
+        raise BadInput(f"{root}: both {hits[0]} and {hits[1]} are there; name the folder of one of them")
+    return hits[0] if hits else None
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.casefold() == "__macosx"
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Every image in `folder` and below it, by the suffix; hidden ones and what archives of macOS leave are not."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if not any(map(_is_hidden, path.relative_to(folder).parts)))
+
+
+def fold(name: str) -> str:
+    """A file's name without the differences that systems make: capitals, and how an accent is composed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def need(root: Path, name: str, layout: str) -> Path:
@@ -115,46 +138,83 @@ def read_lines(file: Path) -> list[tuple[int, str]]:
 
 
 def relative_names(names: Sequence[str], root: Path, where: Sequence[str]) -> list[str]:
-    """Names from a file as POSIX paths below `root`: Windows separators, ./ and quotes around them do not matter."""
+    """Names from a file as POSIX paths below `root`: Windows separators, ./ and quotes around them do not matter.
+
+    Raises BadInput for a name that is empty or leads out of `root`.
+    """
     clean = [name.strip().strip("'\"").strip() for name in names]
     for name, place in zip(clean, where, strict=True):
         if not name:
             raise BadInput(f"{place}: no image is named; fill it in or take the row out")
-    below = f"{root.resolve().as_posix()}/"
     return [
-        name if is_usual(name) else inside_name(name if name.startswith(below) else name.lstrip("/\\"), root, place)
+        name if is_usual(name) else inside_name(name, root, place, "give a path below it")
         for name, place in zip(clean, where, strict=True)
     ]
 
 
-def locate(names: Sequence[str], folder: Path, where: str, *, required: bool = True) -> list[Path]:
-    """Each name's file in `folder`: as it is, with a suffix that it lacks, or with other capitals.
+@dataclass(frozen=True)
+class Located:
+    """Where images are. For each of N names:
 
-    A file that is not there keeps its expected path, so that it is reported as missing. Raises BadInput where none
+    places: the file's path, or the one expected where it is not there. there: whether it is. files: the same path
+    below the folder. spare: images in the folder that no name stands for.
+    """
+
+    places: list[Path]
+    there: list[bool]
+    files: list[str]
+    spare: list[str]
+
+
+def locate(
+    names: Sequence[str],
+    folder: Path,
+    source: Path,
+    where: Sequence[str],
+    images: str,
+    *,
+    required: bool = True,
+    whole: bool = True,
+) -> Located:
+    """Each name's file in `folder`: as it is, else with other capitals, with accents composed otherwise, with a
+    suffix that it lacks, or without `images/` before it.
+
+    source: the file that names them, where: the place of each in it. images: how they come in; with "none" nothing
+    needs to be there, and nothing is spare. whole: whether all of `folder` is searched for spare images, or only its
+    folders that hold a named one. Raises BadInput where two names have one file, and, if `required`, where no image
     is there at all.
     """
-    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES}
-    folded = {name.casefold(): name for name in sorted(on_disk, reverse=True)}
-    bare = {name.rpartition(".")[0].casefold(): name for name in sorted(on_disk, reverse=True)}
-    places = []
-    hits = 0
-    for name in names:
-        found = name if name in on_disk else folded.get(name.casefold()) or bare.get(name.casefold())
-        hits += found is not None
-        places.append(folder / (found or name))
-    if required and not hits:
+    found = {path.relative_to(folder).as_posix(): path for path in images_in(folder)}
+    near: dict[str, str] = {}
+    for form in (_as_named, lambda name: _as_named(name.rpartition(".")[0])):
+        for name in found:
+            near.setdefault(form(name), name)
+    # A file behind a linked folder is not among those found, and still counts under its exact name.
+    taken = [
+        name if name in found else near.get(_as_named(name)) or (name if (folder / name).is_file() else None)
+        for name in names
+    ]
+    if required and images != "none" and not any(taken):
         raise BadInput(
-            f"{where}: none of the {len(names):,} images it names is in {folder} (first: {names[0]!r}; there: "
-            f"{', '.join(sorted(on_disk)[:3]) or 'no images'}); put them there, or take the labels alone: --images none"
+            f"{source}: none of the {len(names):,} images it names is in {folder} (first: {names[0]!r}; there: "
+            f"{', '.join(list(found)[:3]) or 'no images'}); put them there, or take the labels alone: --images none"
         )
-    return places
+    first: dict[str, int] = {}
+    for row, file in enumerate(taken):
+        if file is not None and first.setdefault(file, row) != row:
+            raise BadInput(
+                f"{where[row]}: {names[row]!r} is the file {folder / file}, as is {names[first[file]]!r} in "
+                f"{where[first[file]]}; take one of the two out"
+            )
+    files = [file or name for file, name in zip(taken, names, strict=True)]
+    folders = {(folder / file).parent for file in first}
+    spare = [str(path) for file, path in found.items() if file not in first and (whole or path.parent in folders)]
+    there = [file is not None for file in taken]
+    return Located([folder / file for file in files], there, files, [] if images == "none" else spare)
 
 
-def unnamed(places: Sequence[Path | None], folder: Path) -> list[str]:
-    """Images in `folder` that no row names."""
-    named = {place for place in places if place is not None}
-    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES)
-    return [str(path) for path in found if path not in named]
+def _as_named(name: str) -> str:
+    return fold(name).removeprefix("images/")
 
 
 def one_hot(ids: Sequence[str], codes: NDArray[np.int64], taxonomy: Taxonomy) -> pd.DataFrame:
@@ -185,16 +245,20 @@ def repeated(ids: Sequence[str], where: Sequence[str], way_out: str) -> None:
 def finish(
     found: Found, about: About, out: str | Path, *, name: str | None, images: str, strict: bool, where: str
 ) -> ImportSummary:
-    """Write the data set. images "none" keeps the labels and no file."""
+    """Write the data set. images "none" keeps the labels and no file; a split of one part alone is not kept."""
     table, sources = found.images, found.sources
     skipped = {reason: names for reason, names in found.skipped.items() if names}
+    if "split" in table.columns and len(parts := table["split"].dropna().unique()) < 2:
+        table = table.drop(columns="split")
+        found.notes += [f"only the split {part} is there, and it is not kept: training makes its own" for part in parts]
     if images == "none":
         table, sources = table.drop(columns="file", errors="ignore"), [None] * len(table)
     elif "url" in table.columns:
         files = table["file"] if "file" in table.columns else pd.Series([None] * len(table))
-        only = table["image_id"][files.isna() & table["url"].notna()].tolist()
+        told = {image for reason, names in skipped.items() if reason.startswith(NO_FILE) for image in names}
+        only = [image for image in table["image_id"][files.isna() & table["url"].notna()] if image not in told]
         if only:
-            skipped[NO_FILE] = only
+            skipped[f"{NO_FILE}; they cannot be embedded until they are downloaded"] = only
     draft = Draft(
         meta=DatasetMeta(
             name=name or about.name,
@@ -211,6 +275,7 @@ def finish(
         skipped=skipped,
         people_named=found.people_named,
         boxes=found.boxes,
+        native=True,
     )
     return write_draft(draft, out, images=images, strict=strict, where=where)
 

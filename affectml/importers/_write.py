@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder
@@ -19,7 +20,8 @@ class Draft:
 
     images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file.
     targets: the tables, by name. skipped: for each reason, what was left out. people_named: whether
-    annotator_id tells people apart. boxes: the part of each row's image to keep, None for all of it.
+    annotator_id tells people apart. boxes: the part of each row's image to keep, None for all of it. native: a
+    published set: a row whose file cannot be used stays where its url is known, and errors name no option of tables.
     """
 
     meta: DatasetMeta
@@ -30,6 +32,7 @@ class Draft:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     people_named: bool = True
     boxes: list[Box | None] | None = None
+    native: bool = False
 
 
 def target_file(name: str) -> str:
@@ -53,18 +56,24 @@ def write_draft(draft: Draft, out: str | Path, *, images: str, strict: bool, whe
             files = [None if pd.isna(file) else str(file) for file in table["file"]]
             problems = place_images(draft.sources, files, temporary, images, draft.boxes)
             bad = [row for row, problem in enumerate(problems) if problem is not None]
-            if bad and (strict or len(bad) == len(table)):
-                raise BadInput(_unusable(bad, problems, draft.sources, len(table), where))
+            has_url = draft.native and "url" in table.columns
+            by_url = {row for row in bad if has_url and not pd.isna(table["url"].iloc[row])}
+            if bad and (strict or len(bad) - len(by_url) == len(table)):
+                raise BadInput(_unusable(bad, problems, draft, where))
             for row in bad:
-                skipped[f"images: {problems[row]}"].append(str(draft.sources[row]))
+                kept_as = ", so its url alone is kept" if row in by_url else ""
+                skipped[f"images: {problems[row]}{kept_as}"].append(str(draft.sources[row]))
             if bad:
-                table = table[[problem is None for problem in problems]].reset_index(drop=True)
+                table = table.assign(file=table["file"].mask(np.isin(np.arange(len(table)), list(by_url)), None))
+                gone = set(bad) - by_url
+                table = table[[row not in gone for row in range(len(table))]].reset_index(drop=True)
                 kept = set(table["image_id"])
                 targets = {name: _of(target, kept) for name, target in targets.items()}
                 annotations = None if annotations is None else _of(annotations, kept)
         for name, target in targets.items():
             if target.empty:
-                raise BadInput(f"{where}: target {name}: no row is left (see the reasons: {dict(skipped)})")
+                why = "; ".join(f"{len(names):,} {reason} (first: {names[0]})" for reason, names in skipped.items())
+                raise BadInput(f"{where}: target {name}: no row is left: {why or 'there was none'}")
         dataset = write_dataset(temporary, draft.meta, table, targets, annotations)
         people = None
         if annotations is not None and draft.people_named:
@@ -76,13 +85,14 @@ def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
-def _unusable(bad: list[int], problems: list[str | None], sources: list[Path | None], total: int, where: str) -> str:
-    first = f"{sources[bad[0]]}: {problems[bad[0]]}"
+def _unusable(bad: list[int], problems: list[str | None], draft: Draft, where: str) -> str:
+    first = f"{draft.sources[bad[0]]}: {problems[bad[0]]}"
+    total = len(draft.sources)
     if len(bad) == total:
+        way_out = "put them there" if draft.native else "name the folder that holds the images (--images-root)"
         return (
             f"{where}: none of its {total:,} images can be used (first: {first}); "
-            "nothing was written: name the folder that holds the images (--images-root), "
-            "or take the labels alone (--images none)"
+            f"nothing was written: {way_out}, or take the labels alone (--images none)"
         )
     return (
         f"{where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "

@@ -20,7 +20,6 @@ from affectml.importers._native import (
     need,
     relative_names,
     repeated,
-    unnamed,
 )
 from affectml.importers._read import read_table
 from affectml.importers._summary import ImportSummary
@@ -45,7 +44,7 @@ def import_abstract(
     """
     root = native_root(path, out, images)
     taxonomy = get_taxonomy("mikels-8")
-    table = read_table(need(root, "ABSTRACT_groundTruth.csv", _LAYOUT), first="image")
+    table = read_table(need(root, "ABSTRACT_groundTruth.csv", _LAYOUT), first="image", native=True)
     columns = list(table.frame.columns)
     way_out = "expected a column of image names and one of votes for each of the eight emotions"
     labels = {column: label_of(column, MIKELS_WORDS, f"{table.path}: column", way_out) for column in columns[1:]}
@@ -63,16 +62,17 @@ def import_abstract(
             f"{where[row]}: {columns[1 + column]}: votes are whole numbers, but received {votes[row, column]:g}"
         )
     folder = find(root, ["testImages_abstract"], folder=True) or table.path.parent
-    places = locate(ids, folder, str(table.path), required=images != "none")
+    here = locate(ids, folder, table.path, where, images)
     cast = votes.sum(axis=1) > 0
     content = pd.DataFrame(votes.astype(np.int64), columns=[labels[column] for column in columns[1:]])
     content = content[list(taxonomy.labels)]
     content.insert(0, "n", content.sum(axis=1))
     content.insert(0, "image_id", ids)
     kept = np.flatnonzero(cast)
-    found = Found(image_table([ids[i] for i in kept], [ids[i] for i in kept]), [places[i] for i in kept])
+    table_images = image_table([ids[i] for i in kept], [here.files[i] for i in kept])
+    found = Found(table_images, [here.places[i] for i in kept])
     found.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
-    found.skipped["images that no row names"] = unnamed(places, folder) if images != "none" else []
+    found.skipped["images that no row names"] = here.spare
     found.add(
         "distribution",
         "distribution",

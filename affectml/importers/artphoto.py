@@ -13,6 +13,7 @@ from affectml.importers._native import (
     find,
     finish,
     image_table,
+    images_in,
     label_of,
     native_root,
     one_hot,
@@ -60,6 +61,9 @@ def import_artphoto(
     found = Found(image_table(ids, ids), list(chosen))
     if missing:
         found.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set (--partial)")
+    found.skipped["images in folders inside, where the set has none"] = [
+        str(file) for file in images_in(folder) if file.parent != folder
+    ]
     found.skipped["files that are not images by their suffix"] = [str(file) for file in files if file not in chosen]
     codes = np.array([taxonomy.index(label) for label in labels], dtype=np.int64)
     made_by = "the beginning of the file's name"

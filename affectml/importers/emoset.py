@@ -1,6 +1,7 @@
 """EmoSet (Yang et al. 2023): photographs and art with one of Mikels' eight emotions and described attributes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from affectml.importers._native import (
     finish,
     image_table,
     label_of,
+    locate,
     native_root,
     one_hot,
     relative_names,
@@ -24,7 +26,8 @@ from affectml.importers._summary import ImportSummary
 from affectml.taxonomies import get_taxonomy
 
 _SPLITS = ("train", "val", "test")
-_ATTRIBUTES = ("brightness", "colorfulness", "scene", "object", "facial_expression", "human_action")
+_NUMBERS = ("brightness", "colorfulness")
+_ATTRIBUTES = (*_NUMBERS, "scene", "object", "facial_expression", "human_action")
 _ABOUT = About(
     name="emoset",
     construct="evoked",
@@ -85,20 +88,16 @@ def import_emoset(
         if content is None:
             lost.append(ids[row])
             continue
-        if content.get("emotion", labels[row]).casefold() != labels[row]:
-            raise BadInput(
-                f"{where[row]}: the list says {labels[row]!r}, but {annotation} says {content['emotion']!r}; mend one"
-            )
+        said = content.get("emotion", labels[row])
+        if not isinstance(said, str) or said.casefold() != labels[row]:
+            raise BadInput(f"{where[row]}: the list says {labels[row]!r}, but {annotation} says {said!r}; mend one")
         for key in _ATTRIBUTES:
-            attributes[key][row] = _plain(content.get(key))
-    sources: list[Path | None] = [top / image for image in paths]
-    if images != "none" and not any(source is not None and source.is_file() for source in sources):
-        raise BadInput(
-            f"{top}: none of the {len(ids):,} images of the lists is there (first: {paths[0]}); put the folder image "
-            "beside the lists, or take the labels alone: --images none"
-        )
+            attributes[key][row] = _plain(content.get(key), key, f"{where[row]}: {annotation}")
+    here = locate(paths, top, next(iter(lists.values())), where, images)
     kept = {key: values for key, values in attributes.items() if any(value is not None for value in values)}
-    found = Found(image_table(ids, ids, split=splits, **kept), sources)
+    files = [re.sub("^image/", "", file, flags=re.IGNORECASE) for file in here.files]
+    found = Found(image_table(ids, files, split=splits, **kept), list(here.places))
+    found.skipped["images that no row names"] = here.spare
     found.skipped["attributes of images: no annotation file"] = lost if kept else []
     if not kept:
         found.notes.append("no annotation file is there, so no attributes are either")
@@ -119,7 +118,8 @@ def _json(file: Path) -> Any:
 def _list(file: Path) -> list[Any]:
     content = _json(file)
     if not isinstance(content, list) or not content:
-        raise BadInput(f"{file}: expected a list of [emotion, image, annotation], got {type(content).__name__}")
+        got = type(content).__name__ if content else "an empty one"
+        raise BadInput(f"{file}: expected a list of [emotion, image, annotation], got {got}")
     return content
 
 
@@ -141,11 +141,18 @@ def _annotation(top: Path, annotation: str, place: str) -> dict[str, Any] | None
     return content
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, key: str, where: str) -> float | str | None:
     """An attribute as a number or a text; several objects are joined, none is None."""
-    if isinstance(value, list):
-        return "; ".join(map(str, value)) or None
-    return value
+    if value is None:
+        return None
+    if key in _NUMBERS and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if key not in _NUMBERS and isinstance(value, str):
+        return value
+    if key not in _NUMBERS and isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "; ".join(value) or None
+    wanted = "a number" if key in _NUMBERS else "a text or a list of texts"
+    raise BadInput(f"{where}: {key}: expected {wanted}, but received {str(value)[:80]!r}; mend the file")
 
 
 def _check_info(info: Path, labels: tuple[str, ...]) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.importers._native import About, Found, find, finish, native_root, need, relative_names
+from affectml.importers._native import About, Found, find, finish, locate, native_root, need, relative_names
 from affectml.importers._summary import ImportSummary
 from affectml.taxonomies import get_taxonomy
 
@@ -64,22 +65,22 @@ def import_emotic(
         raise BadInput(f"{where[int(again.argmax())]}: stands in the file twice; take one out")
     taxonomy = get_taxonomy("emotic-26")
     annotations = _judgements(people, ids, where)
-    files = [f"images/{photo}" for photo in photos]
+    first = dict(zip(photos[::-1], where[::-1], strict=True))
+    unique = list(dict.fromkeys(photos))
+    here = locate(unique, folder, file, [first[photo] for photo in unique], images, whole=False)
+    at_photo = {photo: at for at, photo in enumerate(unique)}
+    files = [f"images/{here.files[at_photo[photo]]}" for photo in photos]
     if region == "person":
-        files = [f"{file_.rpartition('.')[0]}-person{number}.jpg" for file_, number in zip(files, numbers, strict=True)]
+        files = [f"{file_}-person{number}.jpg" for file_, number in zip(files, numbers, strict=True)]
     table = pd.DataFrame(rows)
     table.insert(0, "image_id", ids)
     table.insert(1, "file", files)
     table["group"] = photos
     for at, side in enumerate(("left", "top", "right", "bottom")):
         table[f"box_{side}"] = [box[at] for box in boxes]
-    sources = [folder / photo for photo in photos]
-    if images != "none" and not any(source.is_file() for source in dict.fromkeys(sources)):
-        raise BadInput(
-            f"{folder}: none of the photographs that {file.name} names is there (first: {photos[0]}); "
-            f"expected {_LAYOUT}, or take the labels alone: --images none"
-        )
-    found = Found(table, list(sources), annotations=annotations, boxes=boxes if region == "person" else None)
+    sources: list[Path | None] = [here.places[at_photo[photo]] for photo in photos]
+    found = Found(table, sources, annotations=annotations, boxes=boxes if region == "person" else None)
+    found.skipped["images that no row names, in folders that rows name"] = here.spare
     found.notes.append(f"each row is {'the box of one person' if region == 'person' else 'the whole photograph'}")
     named = [who is not None for told in people for who, _ in told]
     found.people_named = bool(named) and all(named)
@@ -160,8 +161,10 @@ def _read(file: Path) -> tuple[list[dict[str, Any]], list[list[Answer]]]:
     return rows, people
 
 
-def _person(person: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[Answer]]:
-    box = np.asarray(person.get("body_bbox", []), dtype=np.float64).reshape(-1)
+def _person(person: Any, where: str) -> tuple[dict[str, Any], list[Answer]]:
+    if not isinstance(person, Mapping):
+        raise BadInput(f"{where}: expected a struct with body_bbox and annotations_categories, got {str(person)[:80]}")
+    box = _floats(person.get("body_bbox", []), f"{where}: body_bbox")
     if box.shape != (4,) or not np.isfinite(box).all():
         raise BadInput(f"{where}: body_bbox: expected left, top, right, bottom, got {box.tolist()}")
     told: list[Answer] = []
@@ -173,7 +176,9 @@ def _person(person: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list
         raise BadInput(f"{where}: annotations_categories is empty; nobody said anything of this person")
     given = person.get("combined_categories")
     together = _labels(given, where) if given is not None else sorted({label for _, labels in told for label in labels})
-    means = _axes(person.get("combined_continuous") or (_many(person.get("annotations_continuous")) or [{}])[0])
+    means = _axes(
+        (_many(person.get("combined_continuous")) or _many(person.get("annotations_continuous")) or [{}])[0], where
+    )
     row = {
         "box": tuple(float(side) for side in box),
         "combined": together,
@@ -198,11 +203,18 @@ def _labels(value: Any, where: str) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def _axes(value: Any) -> dict[str, float]:
+def _axes(value: Any, where: str) -> dict[str, float]:
     if not isinstance(value, Mapping):
         return {}
-    found = {axis: float(value[axis]) for axis in _AXES if np.size(value.get(axis, [])) == 1}
-    return {axis: number for axis, number in found.items() if np.isfinite(number)}
+    found = {axis: _floats(value.get(axis, []), f"{where}: {axis}") for axis in _AXES}
+    return {axis: float(number[0]) for axis, number in found.items() if number.size == 1 and np.isfinite(number[0])}
+
+
+def _floats(value: Any, where: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise BadInput(f"{where}: expected numbers, but received {str(value)[:80]!r}; mend the file") from None
 
 
 def _many(value: Any) -> list[Any]:

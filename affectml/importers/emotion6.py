@@ -18,7 +18,6 @@ from affectml.importers._native import (
     need,
     relative_names,
     repeated,
-    unnamed,
 )
 from affectml.importers._read import read_table
 from affectml.importers._summary import ImportSummary
@@ -50,7 +49,7 @@ def import_emotion6(
     """
     root = native_root(path, out, images)
     taxonomy = get_taxonomy("ekman-7")
-    table = read_table(need(root, "ground_truth.txt", _LAYOUT), separator="\t", first="image_filename")
+    table = read_table(need(root, "ground_truth.txt", _LAYOUT), separator="\t", first="image_filename", native=True)
     named = {str(column).casefold().removeprefix("prob.").strip(): str(column) for column in table.frame.columns}
     wanted = ("image_filename", "valence", "arousal", *taxonomy.labels)
     missing = [column for column in wanted if column not in named]
@@ -70,11 +69,12 @@ def import_emotion6(
         row = int(off.argmax())
         raise BadInput(f"{where[row]}: the shares sum to {sums[row]:.4g}, expected 1 and none negative; mend the row")
     folder = find(root, ["images"], folder=True) or root
-    places = locate(ids, folder, str(table.path), required=images != "none")
+    here = locate(ids, folder, table.path, where, images)
     affect = numbers(table, [named["valence"], named["arousal"]])
     keyword = [image.rpartition("/")[0] or None for image in ids]
-    found = Found(image_table(ids, ids, keyword=keyword, valence=affect[:, 0], arousal=affect[:, 1]), list(places))
-    found.skipped["images that no row names"] = unnamed(places, folder) if images != "none" else []
+    table_images = image_table(ids, here.files, keyword=keyword, valence=affect[:, 0], arousal=affect[:, 1])
+    found = Found(table_images, list(here.places))
+    found.skipped["images that no row names"] = here.spare
     content = pd.DataFrame(shares, columns=list(taxonomy.labels))
     content.insert(0, "image_id", ids)
     found.add(

@@ -9,7 +9,17 @@ import pandas as pd
 
 from affectml.errors import BadInput
 from affectml.importers._columns import Columns, numbers
-from affectml.importers._native import About, Found, find, finish, image_table, native_root, relative_names
+from affectml.importers._native import (
+    About,
+    Found,
+    find,
+    finish,
+    image_table,
+    is_url,
+    locate,
+    native_root,
+    relative_names,
+)
 from affectml.importers._read import read_table
 from affectml.importers._shapes import Request, from_judgements
 from affectml.importers._summary import ImportSummary
@@ -73,11 +83,13 @@ def import_findingemo(
     file = find(root, _TABLES)
     if file is None:
         raise BadInput(f"{root}: none of {', '.join(_TABLES)}; name the folder that holds the annotations")
-    table = read_table(file, separator=",")
+    table = read_table(file, separator=",", native=True)
     missing = [column for column in _COLUMNS if column not in table.frame.columns]
     if missing:
         have = ", ".join(map(str, table.frame.columns))
         raise BadInput(f"{file}: no column {missing[0]!r}; expected the published columns (it has: {have})")
+    if {"tag", "tags"} <= set(table.frame.columns):
+        raise BadInput(f"{file}: columns 'tag' and 'tags' are two names of one thing; take one of them out")
     skipped: dict[str, list[str]] = {}
     if "reject" in table.frame.columns:
         rejected = table.frame["reject"].str.casefold().isin(["reject", "rejected", "true", "1"]).to_numpy()
@@ -89,10 +101,11 @@ def import_findingemo(
     frame["emotion"] = frame["emotion"].str.casefold().replace({"undefined": "unsure", "": "unsure"})
     numbers(table, ["valence", "arousal"])
     where = [table.where(row) for row in range(len(frame))]
-    ids = np.array(relative_names(frame["image_path"].tolist(), root, where), dtype=object)
+    named = [cell.strip().lstrip("/\\") for cell in frame["image_path"]]  # published with a slash before the path
+    ids = np.array(relative_names(named, root, where), dtype=object)
     ids = np.array([image.removeprefix("images/") for image in ids], dtype=object)
     columns = Columns(None, None, None, None, None, "user", None, "emotion", ())
-    request = Request("findingemo", plutchik_24(), {}, None, None, None, None, "error")
+    request = Request("findingemo", plutchik_24(), {}, None, None, None, None, "error", native=True)
     own = [c for c in frame.columns if c not in ("index", "user", "image_path", "emotion", "reject")]
     own = ["tags" if c == "tag" else c for c in own]
     frame = frame.rename(columns={"tag": "tags"})
@@ -105,11 +118,15 @@ def import_findingemo(
     pictures = Path(images_root) if images_root is not None else root
     if not pictures.is_dir():
         raise BadInput(f"{pictures}: no such folder; name the folder that holds the images (--images-root)")
-    urls = _urls(root)
+    urls, skipped["urls that are not http or https"] = _urls(root)
     kept = [str(image) for image in ids[judged.rows]]
-    places = [None if images == "none" else _place(image, pictures) for image in kept]
+    located = locate(kept, pictures, file, [where[row] for row in judged.rows], images, required=False)
+    on = [there and images != "none" for there in located.there]
+    places = [place if there else None for place, there in zip(located.places, on, strict=True)]
+    files = [f"images/{image}" if there else None for image, there in zip(kept, on, strict=True)]
+    skipped["images that no row names"] = located.spare
     url = [urls.get(image) for image in kept]
-    table_images = image_table(kept, [None if p is None else i for i, p in zip(kept, places, strict=True)])
+    table_images = image_table(kept, files)
     if any(url):
         table_images["url"] = url
     known = np.array([p is not None or u is not None for p, u in zip(places, url, strict=True)])
@@ -139,24 +156,18 @@ def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
-def _place(image: str, pictures: Path) -> Path | None:
-    for place in (pictures / image, pictures / "images" / image):
-        if place.is_file():
-            return place
-    return None
-
-
-def _urls(root: Path) -> dict[str, str]:
-    """The first url of each image, by its path below the images' folder; empty where there is no list."""
+def _urls(root: Path) -> tuple[dict[str, str], list[str]]:
+    """The first url of each image, by its path below the images' folder, and what is none; empty without a list."""
     file = find(root, _URLS)
     if file is None:
-        return {}
+        return {}, []
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         rows = [(int(row.get("idx_url", 0)), str(row["rel_path"]), str(row["url"])) for row in content]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInput(f"{file}: expected a list of rel_path, url, idx_url ({type(error).__name__}: {error})") from None
     urls: dict[str, str] = {}
     for _, path, url in sorted(rows, key=lambda row: row[0]):
-        urls.setdefault(path.replace("\\", "/").lstrip("/").removeprefix("images/"), url)
-    return urls
+        if is_url(url):
+            urls.setdefault(path.replace("\\", "/").lstrip("/").removeprefix("images/"), url)
+    return urls, [f"{path}: {url}" for _, path, url in rows if not is_url(url)]

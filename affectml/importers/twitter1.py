@@ -1,6 +1,7 @@
 """Twitter I (You et al. 2015): images from tweets, each judged positive or negative by five people."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from affectml.importers._native import (
     read_lines,
     relative_names,
     repeated,
-    unnamed,
 )
 from affectml.importers._read import Table, read_table
 from affectml.importers._summary import ImportSummary
@@ -28,6 +28,7 @@ from affectml.taxonomies import get_taxonomy
 
 _AGREE = {3: "three_agree.txt", 4: "four_agree.txt", 5: "five_agree.txt"}
 _PEOPLE = 5
+_HEADER = ("image", "n", "count 1", "count 2")  # where amt_result.csv comes without one
 _ABOUT = About(
     name="twitter1",
     construct="evoked",
@@ -51,11 +52,15 @@ def import_twitter1(
     With amt_result.csv, or with all three lists, the target is `distribution` over polarity-2: votes of five people.
     With some of the lists alone it is `single`. Which of the two counts is the positive one is read from the header,
     else from the lists (1 is positive), else it must be said: positive_column. Column `agree` tells how many people
-    at least agreed. Raises BadInput naming file and line, and where the votes contradict a list.
+    at least agreed. An amt_result.csv without a header has the columns image, n, "count 1" and "count 2". Raises
+    BadInput naming file and line, and where votes or lists contradict each other.
     """
     root = native_root(path, out, images)
     taxonomy = get_taxonomy("polarity-2")
-    lists = {count: _read_list(file, root) for count, wanted in _AGREE.items() if (file := find(root, [wanted]))}
+    where: dict[str, str] = {}
+    files = {count: file for count, wanted in _AGREE.items() if (file := find(root, [wanted]))}
+    lists = {count: _read_list(file, root, where) for count, file in files.items()}
+    _check_lists(lists, files, where)
     csv = find(root, ["amt_result.csv"])
     if csv is None and not lists:
         raise BadInput(f"{root}: neither amt_result.csv nor {', '.join(_AGREE.values())}; one of them is needed")
@@ -63,9 +68,11 @@ def import_twitter1(
     votes: pd.DataFrame | None = None
     notes: list[str] = []
     if csv is not None:
-        votes, note = _votes(read_table(csv, first="image"), root, positive_column, majority)
+        table = read_table(csv, first="image", headless=_HEADER, native=True)
+        votes, note = _votes(table, root, positive_column, majority)
         notes.append(note)
         ids = votes["image_id"].tolist()
+        where = {image: table.where(row) for row, image in enumerate(ids)}
     else:
         ids = list(majority)
         if len(lists) == len(_AGREE):
@@ -74,12 +81,11 @@ def import_twitter1(
         else:
             notes.append(f"without amt_result.csv and all three lists only the majority is known ({len(lists)} of 3)")
     folder = find(root, ["Agg_AMT_Candidates", "images"], folder=True) or root
-    places = locate(ids, folder, str(csv or root), required=images != "none")
-    inner = [place.relative_to(folder).as_posix() for place in places]
+    here = locate(ids, folder, csv or root, [where[image] for image in ids], images)
     agree = [max((count for count, part in lists.items() if image in part), default=None) for image in ids]
     columns = {"agree": pd.array(agree, dtype="Int64")} if lists else {}
-    found = Found(image_table(ids, inner, **columns), list(places), notes=notes)
-    found.skipped["images that no row names"] = unnamed(places, folder) if images != "none" else []
+    found = Found(image_table(ids, here.files, **columns), list(here.places), notes=notes)
+    found.skipped["images that no row names"] = here.spare
     found.skipped["images of a list that amt_result.csv lacks"] = sorted(set(majority) - set(ids))
     if votes is not None:
         made_by = csv.name if csv is not None else "the three lists of agreement"
@@ -99,7 +105,8 @@ def import_twitter1(
     return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
 
 
-def _read_list(file: Path, root: Path) -> dict[str, int]:
+def _read_list(file: Path, root: Path, where: dict[str, str]) -> dict[str, int]:
+    """The label of each image; `where` gets the place of those that no earlier list has."""
     found: dict[str, int] = {}
     for number, line in read_lines(file):
         image, _, label = line.replace("\t", " ").rpartition(" ")
@@ -108,7 +115,24 @@ def _read_list(file: Path, root: Path) -> dict[str, int]:
         (clean,) = relative_names([image], root, [f"{file}, line {number}"])
         if found.setdefault(clean, int(label)) != int(label):
             raise BadInput(f"{file}, line {number}: {clean!r} is both 0 and 1; take one of its lines out")
+        where.setdefault(clean, f"{file}, line {number}")
     return found
+
+
+def _check_lists(lists: Mapping[int, Mapping[str, int]], files: Mapping[int, Path], where: Mapping[str, str]) -> None:
+    """Raise BadInput where an image of a list is not in one of fewer people, or has another label there."""
+    for fewer, more in pairwise(sorted(lists)):
+        for image, label in lists[more].items():
+            other = lists[fewer].get(image)
+            if other is None:
+                raise BadInput(
+                    f"{files[more]}: {image!r} is not in {files[fewer].name}, which should hold all images of "
+                    f"{files[more].name}; mend the lists"
+                )
+            if other != label:
+                raise BadInput(
+                    f"{files[more]}: {image!r} is {label}, but {other} in {where[image]}; mend one of the lists"
+                )
 
 
 def _votes(table: Table, root: Path, positive: str | None, majority: Mapping[str, int]) -> tuple[pd.DataFrame, str]:
@@ -167,8 +191,4 @@ def _votes_of_lists(lists: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
     for image, label in lists[3].items():
         agreed = max(count for count, part in lists.items() if image in part)
         rows.append((image, _PEOPLE, _PEOPLE - agreed if label else agreed, agreed if label else _PEOPLE - agreed))
-    for count in (4, 5):
-        extra = set(lists[count]) - set(lists[3])
-        if extra:
-            raise BadInput(f"{_AGREE[count]}: {sorted(extra)[0]!r} is not in {_AGREE[3]}, which should hold all images")
     return pd.DataFrame(rows, columns=["image_id", "n", "negative", "positive"])

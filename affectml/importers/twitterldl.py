@@ -19,8 +19,8 @@ def import_twitterldl(
     """Make a data set of TwitterLDL: `path` holds {train,test}_ground_truth.txt and a folder images.
 
     The target is `distribution` over mikels-8, votes as counts. The order of the columns is the header's, or
-    `columns`, since published readers disagree on it. Either of the two files is enough, and is the split. Raises
-    BadInput naming file and line.
+    `columns`, since published readers disagree on it. Either of the two files is enough; with both, they are the
+    split. Raises BadInput naming file and line.
     """
     about = about_ldl("twitterldl")
     return import_ldl(path, out, about, columns=columns, name=name, images=images, strict=strict)

@@ -2,17 +2,30 @@
 
 from collections import defaultdict
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
-from affectml.importers._images import SUFFIXES
-from affectml.importers._native import About, Found, find, finish, image_table, is_url, native_root, read_lines
+from affectml.importers._native import (
+    NO_FILE,
+    About,
+    Found,
+    find,
+    finish,
+    fold,
+    image_table,
+    images_in,
+    is_url,
+    native_root,
+    read_lines,
+)
 from affectml.importers._summary import ImportSummary
 from affectml.taxonomies import get_taxonomy
 
+_CLAIMED = f"{NO_FILE}, because another url claims the same file"
 _LISTS = {"train25.txt": "train", "test25.txt": "test"}
 _ABOUT = About(
     name="webemo",
@@ -33,8 +46,8 @@ def import_webemo(
 
     The target is `sets` over parrott-25, one row per url: a url in several lines has several labels. A url in both
     lists is kept once, in test. Image files are taken from SPLIT/LABEL/FILE, where LABEL is the id or the name
-    and FILE the end of the url, with or without `ID_` before it; urls without a file are kept and counted. Raises
-    BadInput naming the line that cannot be read.
+    and FILE the end of the url, with or without `ID_` before it; urls without a file are kept and counted, as are
+    those of which two claim one file. Raises BadInput naming the line that cannot be read.
     """
     root = native_root(path, out, images)
     taxonomy = get_taxonomy("parrott-25")
@@ -52,11 +65,15 @@ def import_webemo(
     split = np.where(in_test, "test", "train").astype(object)
     ids = [str(url) for url in urls]
     places: list[Path | None] = [None] * len(ids)
+    claimed: list[int] = []
+    spare: list[str] = []
     if images != "none":
-        places = _files(root, ids, split, sets, taxonomy.labels)
+        places, claimed, spare = _files(root, ids, split, sets, taxonomy.labels)
     inner = [None if place is None else place.relative_to(root).as_posix() for place in places]
     several = int((sets.sum(axis=1) > 1).sum())
     found = Found(image_table(ids, inner, url=ids, split=split), places)
+    found.skipped[_CLAIMED] = [ids[row] for row in claimed]
+    found.skipped["images that no row names"] = spare
     found.notes.append(f"{several:,} of {len(ids):,} urls have more than one label ({len(rows):,} lines)")
     missing = [wanted for wanted, name_of in _LISTS.items() if name_of not in files]
     found.notes += [f"{wanted} is not there, so that part of the set is not either" for wanted in missing]
@@ -86,30 +103,41 @@ def _read(file: Path, split: str, classes: int) -> pd.DataFrame:
 
 def _files(
     root: Path, urls: list[str], split: NDArray[np.object_], sets: NDArray[np.int8], labels: tuple[str, ...]
-) -> list[Path | None]:
-    """The file of each url, looked for by split, label and the end of the url; None where two urls could claim it."""
-    on_disk: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
-    for folder in (root / "train", root / "test", root / "images" / "train", root / "images" / "test"):
-        if folder.is_dir():
-            for path in sorted(folder.rglob("*")):
-                if path.suffix.lower() in SUFFIXES:
-                    on_disk[folder.name, path.name].append(path)
+) -> tuple[list[Path | None], list[int], list[str]]:
+    """The file of each url, the rows whose file another row claims with equal right, and files that no url names.
+
+    A url's file has its end as name and lies in a folder of one of its labels; one in the folder of its split is
+    preferred.
+    """
+    on_disk: defaultdict[str, list[tuple[set[str], Path]]] = defaultdict(list)
+    everything = images_in(root)
+    for path in everything:
+        on_disk[_end(path.name)].append(({fold(part) for part in path.relative_to(root).parts[:-1]}, path))
     places: list[Path | None] = [None] * len(urls)
-    if not on_disk:
-        return places
-    claims: defaultdict[Path, list[int]] = defaultdict(list)
-    for row, (url, part, on) in enumerate(zip(urls, split, sets, strict=True)):
-        end = url.partition("?")[0].rpartition("/")[2]
-        for label in np.flatnonzero(on):
-            folders = {str(label), labels[label]}
-            for name in (end, f"{label}_{end}"):
-                for path in on_disk.get((part, name), ()):
-                    if places[row] is None and folders & set(path.parent.relative_to(root).parts):
-                        places[row] = path
-        if (place := places[row]) is not None:
-            claims[place].append(row)
-    for rows in claims.values():
-        if len(rows) > 1:
-            for row in rows:
-                places[row] = None
-    return places
+    claims: defaultdict[Path, list[tuple[bool, int]]] = defaultdict(list)
+    named: set[Path] = set()
+    for row, (url, part, on) in enumerate(zip(urls, split, sets, strict=True) if on_disk else ()):
+        end = _end(url.partition("?")[0].rpartition("/")[2])
+        hits = [
+            (part not in folders, path)
+            for label in np.flatnonzero(on)
+            for name in (end, f"{label}_{end}")
+            for folders, path in on_disk.get(name, ())
+            if not folders.isdisjoint((str(label), labels[label]))
+        ]
+        if hits:
+            elsewhere, place = min(hits, key=lambda hit: hit[0])
+            claims[place].append((elsewhere, row))
+            named.update(path for _, path in hits)
+    claimed: list[int] = []
+    for place, rows in claims.items():
+        best = [row for elsewhere, row in rows if elsewhere == min(rows)[0]]
+        if len(best) == 1:
+            places[best[0]] = place
+        else:
+            claimed += best
+    return places, claimed, [str(path) for path in everything if path not in named]
+
+
+def _end(name: str) -> str:
+    return fold(unquote(name))

@@ -82,6 +82,12 @@ def test_artphoto_takes_the_word_before_the_underscore(tmp_path):
     assert found["sad_0001.jpg"] == "sadness"
     assert found["content_0001.jpg"] == "contentment"
     assert (summary.images, summary.construct) == (8, "intended")
+    picture(tmp_path / "in" / "testImages_artphoto" / "more" / "awe_0002.jpg")
+    picture(tmp_path / "in" / "testImages_artphoto" / "__MACOSX" / "._awe_0002.jpg")
+    inside = import_artphoto(tmp_path / "in", tmp_path / "out3").skipped[
+        "images in folders inside, where the set has none"
+    ]
+    assert inside == [str(tmp_path / "in" / "testImages_artphoto" / "more" / "awe_0002.jpg")]
     picture(tmp_path / "in" / "testImages_artphoto" / "joy_0001.jpg")
     with pytest.raises(BadInput, match=r"joy_0001.jpg: 'joy' is none of"):
         import_artphoto(tmp_path / "in", tmp_path / "out2")
@@ -143,9 +149,59 @@ def test_emoset_without_images_imports_labels_alone(tmp_path):
     root = emoset_folder(tmp_path / "in", annotations=False)
     for image in (root / "image").rglob("*.jpg"):
         image.unlink()
-    with pytest.raises(BadInput, match=r"none of the 3 images of the lists is there .*--images none"):
+    with pytest.raises(BadInput, match=r"train.json: none of the 3 images it names is in .*--images none"):
         import_emoset(root, tmp_path / "out")
     assert import_emoset(root, tmp_path / "out", images="none").images == 3
+
+
+def test_emoset_images_in_other_capitals_are_found_and_those_that_no_list_names_are_counted(tmp_path):
+    root = emoset_folder(tmp_path / "in")
+    (root / "image").rename(root / "Image")
+    awe = root / "Image" / "awe"
+    (awe / "awe_00001.jpg").rename(awe / "AWE_00001.JPG")
+    picture(awe / "awe_00009.jpg")
+    summary = import_emoset(root, tmp_path / "out")
+    assert summary.images == 3
+    assert Dataset.open(tmp_path / "out").images["file"].tolist()[1] == "images/awe/AWE_00001.JPG"
+    assert summary.skipped["images that no row names"] == [str(awe / "awe_00009.jpg")]
+
+
+def test_emoset_images_may_lie_behind_a_link(tmp_path):
+    root = emoset_folder(tmp_path / "in")
+    (root / "image").rename(tmp_path / "elsewhere")
+    (root / "image").symlink_to(tmp_path / "elsewhere")
+    assert import_emoset(root, tmp_path / "out").images == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"emotion": None}, r"train.json, entry 0 .*but annotation/amusement/amusement_00000.json says None"),
+        ({"emotion": 1}, r"annotation/amusement/amusement_00000.json says 1"),
+        ({"brightness": "dark"}, r"amusement_00000.json: brightness: expected a number, but received 'dark'"),
+        ({"scene": {"a": 1}}, r"amusement_00000.json: scene: expected a text or a list of texts"),
+    ],
+)
+def test_emoset_names_the_annotation_that_is_no_annotation(tmp_path, content, message):
+    root = emoset_folder(tmp_path / "in")
+    (root / "annotation" / "amusement" / "amusement_00000.json").write_text(json.dumps(content))
+    with pytest.raises(BadInput, match=message):
+        import_emoset(root, tmp_path / "out")
+
+
+def test_emoset_with_an_empty_list(tmp_path):
+    root = emoset_folder(tmp_path / "in")
+    (root / "val.json").write_text("[]")
+    with pytest.raises(BadInput, match=r"val.json: expected a list of .*, got an empty one"):
+        import_emoset(root, tmp_path / "out")
+
+
+def test_two_folders_with_the_same_list_are_not_chosen_between(tmp_path):
+    emoset_folder(tmp_path / "in" / "a")
+    emoset_folder(tmp_path / "in" / "b")
+    with pytest.raises(BadInput, match=r"both .*a/train.json and .*b/train.json are there; name the folder of one"):
+        import_emoset(tmp_path / "in", tmp_path / "out")
+    assert import_emoset(tmp_path / "in" / "a", tmp_path / "out").images == 3
 
 
 def test_every_set_has_a_command_and_every_command_an_importer(tmp_path):

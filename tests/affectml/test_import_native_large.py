@@ -71,11 +71,61 @@ def test_webemo_by_hand(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "lines", "split"), [("train25.txt", TRAIN, "train"), ("test25.txt", TEST, "test")])
-def test_either_list_alone_is_enough(tmp_path, name, lines, split):
+def test_either_list_alone_is_enough_and_is_no_split(tmp_path, name, lines, split):
     text(tmp_path / "in" / name, lines)
     summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    assert set(summary.splits) == {split}
-    assert any("is not there" in note for note in summary.notes)
+    assert summary.splits == {}
+    assert "split" not in Dataset.open(tmp_path / "out").images.columns
+    assert any("25.txt is not there" in note for note in summary.notes)
+    assert any(f"only the split {split} is there, and it is not kept" in note for note in summary.notes)
+
+
+def test_webemo_files_are_found_however_they_are_written(tmp_path):
+    root = tmp_path / "in" / "WEBEmo"
+    lines = [f"{URL}a.jpg 3", f"{URL}b.jpg 24", f"{URL}c%20d.jpg?size=1 0", f"{URL}e.jpg 7"]
+    text(root / "train25.txt", lines)
+    text(root / "test25.txt", [f"{URL}e.jpg 7"])  # in both lists: kept in test, its file lies under train
+    label = get_taxonomy("parrott-25").labels[3].title()
+    files = [f"Train/{label}/a.jpg", "train/24/b.JPG", "train/0/c d.jpg", "train/7/e.jpg"]
+    for file in [*files, "train/8/e.jpg"]:
+        picture(root / file)
+    summary = import_webemo(tmp_path / "in", tmp_path / "out")
+    images = Dataset.open(tmp_path / "out").images
+    assert images["file"].tolist() == [f"images/WEBEmo/{file}" for file in files]
+    assert summary.skipped == {"images that no row names": [str(root / "train/8/e.jpg")]}
+
+
+def test_a_file_that_two_urls_claim_is_neithers(tmp_path):
+    text(tmp_path / "in" / "train25.txt", [f"{URL}x/a.jpg 3", f"{URL}y/a.jpg 3", f"{URL}x/b.jpg 3", f"{URL}x/c.jpg 3"])
+    text(tmp_path / "in" / "test25.txt", [f"{URL}y/b.jpg 3"])
+    picture(tmp_path / "in" / "train" / "3" / "a.jpg")
+    picture(tmp_path / "in" / "train" / "3" / "b.jpg")  # its own split's url has it
+    summary = import_webemo(tmp_path / "in", tmp_path / "out")
+    images = Dataset.open(tmp_path / "out").images
+    assert images.loc[images["file"].notna(), "image_id"].tolist() == [f"{URL}x/b.jpg"]
+    assert summary.skipped == {
+        "images: a url and no file, because another url claims the same file": [f"{URL}x/a.jpg", f"{URL}y/a.jpg"],
+        "images: a url and no file; they cannot be embedded until they are downloaded": [
+            f"{URL}x/c.jpg",
+            f"{URL}y/b.jpg",
+        ],
+    }
+
+
+def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path):
+    text(tmp_path / "in" / "train25.txt", [f"{URL}a.jpg 3", f"{URL}b.jpg 3"])
+    text(tmp_path / "in" / "train" / "3" / "a.jpg", ["no image"])
+    picture(tmp_path / "in" / "train" / "3" / "b.jpg")
+    summary = import_webemo(tmp_path / "in", tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.images["file"].fillna("-").tolist() == ["-", "images/train/3/b.jpg"]
+    assert len(dataset.target("sets").image_id) == 2
+    where = str(tmp_path / "in" / "train" / "3" / "a.jpg")
+    assert summary.skipped == {"images: not an image, so its url alone is kept": [where]}
+    with pytest.raises(BadInput, match=r"1 of 2 images cannot be used"):
+        import_webemo(tmp_path / "in", tmp_path / "out2", strict=True)
+    text(tmp_path / "in" / "train" / "3" / "b.jpg", ["no image either"])
+    assert import_webemo(tmp_path / "in", tmp_path / "out3").images == 2
 
 
 @pytest.mark.parametrize(
@@ -174,11 +224,33 @@ def test_artemis_finds_wikiart_elsewhere_or_takes_labels_alone(tmp_path):
             BadInput,
             r"line 2: split 'trains' is none of train, val, test, rest",
         ),
+        (
+            [ARTEMIS[0] + ",split", ARTEMIS[2] + ",train", ARTEMIS[3] + ",test"],
+            BadInput,
+            r"line 3: split 'test', but 'train' in .*line 2 for the same painting",
+        ),
+        ([ARTEMIS[0], ARTEMIS[2].replace("Sadness", "")], BadInput, r"'emotion' is empty: fill it in or take"),
     ],
 )
 def test_artemis_names_what_is_wrong(tmp_path, lines, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as raised:
         import_artemis(artemis_folder(tmp_path / "in", lines), tmp_path / "out")
+    assert "--" not in str(raised.value)
+
+
+def test_artemis_gives_no_painting_the_file_of_another(tmp_path):
+    names = ["\u00e9t\u00e9", "t", "x(1)", "andr\u00e9", "caf\u00e9-1", "Caf\u00e9-1", "lon_jardin", "l\u00e9on_jardin"]
+    lines = [ARTEMIS[0], *(f"Baroque,{name},awe,u,1" for name in names)]
+    text(tmp_path / "in" / "artemis_dataset_release_v0.csv", lines)
+    folder = tmp_path / "in" / "Baroque"
+    for name in ("t", "x-1", "andre\u0301", "cafe-1", "lon_jardin"):
+        picture(folder / f"{name}.jpg")
+    summary = import_artemis(tmp_path / "in", tmp_path / "out")
+    # Only in accents do two paintings differ from cafe-1, so it is neither's.
+    assert sorted(Dataset.open(tmp_path / "out").images["painting"]) == ["andr\u00e9", "lon_jardin", "t"]
+    assert summary.skipped["images that no row names"] == [str(folder / "cafe-1.jpg"), str(folder / "x-1.jpg")]
+    missing = {Path(name).stem for name in summary.skipped["images: missing"]}
+    assert missing == {"\u00e9t\u00e9", "x(1)", "caf\u00e9-1", "Caf\u00e9-1", "l\u00e9on_jardin"}
 
 
 def test_artemis_keeps_the_splits_of_the_preprocessed_file(tmp_path):
@@ -236,6 +308,24 @@ def test_findingemo_keeps_urls_and_annotators(tmp_path):
     }
 
 
+def test_findingemo_checks_files_and_urls(tmp_path):
+    root = finding_folder(tmp_path / "in")
+    (root / "Run_1" / "party" / "a.jpg").rename(root / "Run_1" / "party" / "A.JPG")
+    picture(root / "Run_1" / "party" / "other.jpg")
+    text(root / "Run_1" / "party" / "b.jpg", ["no image"])
+    urls = root / "data" / "dataset_urls_exploded.json"
+    rows = [*json.loads(urls.read_text()), {"rel_path": "Run_2/sad/e.jpg", "url": "javascript:alert(1)", "idx_url": 0}]
+    urls.write_bytes(b"\xef\xbb\xbf" + json.dumps(rows).encode())
+    summary = import_findingemo(root, tmp_path / "out")
+    images = Dataset.open(tmp_path / "out").images
+    assert images["image_id"].tolist() == ["Run_1/party/a.jpg", "Run_1/party/b.jpg", "Run_2/sad/c.jpg"]
+    assert images["file"].fillna("-").tolist() == ["images/Run_1/party/a.jpg", "-", "-"]
+    assert summary.skipped["urls that are not http or https"] == ["Run_2/sad/e.jpg: javascript:alert(1)"]
+    assert summary.skipped["images that no row names"] == [str(root / "Run_1" / "party" / "other.jpg")]
+    damaged = summary.skipped["images: not an image, so its url alone is kept"]
+    assert damaged == [str(root / "Run_1" / "party" / "b.jpg")]
+
+
 def test_findingemo_maps_to_plutchiks_eight():
     found = mapping(plutchik_24(), "plutchik-8")
     assert found.drops == ()
@@ -255,6 +345,14 @@ def test_findingemo_names_what_is_wrong(tmp_path):
         import_findingemo(
             finding_folder(tmp_path / "c", [FINDING[0], FINDING[1].replace(",2,4,", ",?,4,")]), tmp_path / "out"
         )
+    with pytest.raises(BadInput, match=r"columns 'tag' and 'tags' are two names of one thing"):
+        import_findingemo(
+            finding_folder(tmp_path / "f", [FINDING[0].replace("index", "tags"), FINDING[1]]), tmp_path / "out"
+        )
+    with pytest.raises(
+        BadInput, match=r"line 3: person 'u1' judged .* already \(line 2\); take one of the two rows out"
+    ):
+        import_findingemo(finding_folder(tmp_path / "g", [*FINDING[:2], FINDING[1]]), tmp_path / "out")
     root = finding_folder(tmp_path / "d")
     (root / "data" / "dataset_urls_exploded.json").write_text('[{"path": 1}]')
     with pytest.raises(BadInput, match=r"dataset_urls_exploded.json: expected a list of rel_path, url, idx_url"):
@@ -280,8 +378,8 @@ def cell(*words):
     return table
 
 
-def emotic_folder(root: Path, *, box=(0, 0, 10, 20), label="Happiness", images=True) -> Path:
-    axes = struct({"valence": 8.0, "arousal": 4.0, "dominance": 10.0})
+def emotic_folder(root: Path, *, box=(0, 0, 10, 20), label="Happiness", images=True, valence=8.0) -> Path:
+    axes = struct({"valence": valence, "arousal": 4.0, "dominance": 10.0})
     nothing = struct({"valence": np.nan, "arousal": np.nan, "dominance": np.nan})
     one = {
         "body_bbox": np.array([box], dtype=float),
@@ -357,6 +455,32 @@ def test_emotic_whole_photographs_share_a_file(tmp_path):
     assert (tmp_path / "out" / images["file"][0]).samefile(tmp_path / "in/emotic/mscoco/images/one.jpg")
 
 
+def test_emotic_crops_of_two_photographs_stay_apart(tmp_path):
+    root = tmp_path / "in"
+    person = {
+        "body_bbox": np.array([[0.0, 0.0, 4.0, 4.0]]),
+        "annotations_categories": struct({"categories": cell("Peace")}),
+    }
+    folder = {"folder": "mscoco/images", "person": struct(person)}
+    photos = struct({"filename": "a.jpg", **folder}, {"filename": "a.png", **folder})
+    (root / "Annotations").mkdir(parents=True)
+    savemat(root / "Annotations" / "Annotations.mat", {"train": photos})
+    there = root / "emotic" / "mscoco" / "images"
+    picture(there / "A.JPG", (40, 20))  # red on the left
+    Image.new("RGB", (40, 20), (0, 0, 250)).save(there / "a.png")
+    picture(there / "unnamed.jpg")
+    picture(root / "emotic" / "ade20k" / "images" / "far.jpg")
+    summary = import_emotic(root, tmp_path / "out")
+    files = Dataset.open(tmp_path / "out").images["file"].tolist()
+    assert files == ["images/mscoco/images/A.JPG-person1.jpg", "images/mscoco/images/a.png-person1.jpg"]
+    colours = []
+    for file in files:
+        with Image.open(tmp_path / "out" / file) as image:
+            colours.append(int(np.argmax(image.getpixel((1, 1)))))
+    assert colours == [0, 2]
+    assert list(summary.skipped.values()) == [[str(there / "unnamed.jpg")]]
+
+
 def test_emotic_leaves_out_a_box_beside_the_photograph(tmp_path):
     summary = import_emotic(emotic_folder(tmp_path / "in", box=(50, 0, 60, 20)), tmp_path / "out")
     assert summary.images == 2
@@ -366,10 +490,17 @@ def test_emotic_leaves_out_a_box_beside_the_photograph(tmp_path):
 def test_emotic_names_what_is_wrong(tmp_path):
     with pytest.raises(BadInput, match=r"train\(1\) mscoco/images/one.jpg, person 1: 'Joy' is none of EMOTIC's 26"):
         import_emotic(emotic_folder(tmp_path / "a", label="Joy"), tmp_path / "out")
+    with pytest.raises(BadInput, match=r"train\(1\) .*person 1: valence: expected numbers, but received 'high'"):
+        import_emotic(emotic_folder(tmp_path / "v", valence="high"), tmp_path / "out")
+    (tmp_path / "p" / "Annotations").mkdir(parents=True)
+    photo = struct({"filename": "a.jpg", "folder": "f", "person": np.array([1.0, 2.0])})
+    savemat(tmp_path / "p" / "Annotations" / "Annotations.mat", {"train": photo})
+    with pytest.raises(BadInput, match=r"f/a.jpg, person 1: expected a struct with body_bbox .*, got 1.0"):
+        import_emotic(tmp_path / "p", tmp_path / "out")
     with pytest.raises(BadInput, match=r"body_bbox: expected left, top, right, bottom"):
         import_emotic(emotic_folder(tmp_path / "b", box=(0, 0, 10)), tmp_path / "out")
     root = emotic_folder(tmp_path / "c", images=False)
-    with pytest.raises(BadInput, match=r"none of the photographs .* is there .*--images none"):
+    with pytest.raises(BadInput, match=r"Annotations.mat: none of the 2 images it names is in .*--images none"):
         import_emotic(root, tmp_path / "out")
     assert import_emotic(root, tmp_path / "labels", images="none").images == 3
     with pytest.raises(BadInput, match=r"region: expected person or image, but received 'face'"):

@@ -84,6 +84,23 @@ def test_abstract_without_its_table(tmp_path):
         import_abstract(tmp_path / "in", tmp_path / "out")
 
 
+def test_errors_of_published_sets_name_no_option_that_they_lack(tmp_path):
+    root = abstract_folder(tmp_path / "in")
+    table = root / "testImages_abstract" / "ABSTRACT_groundTruth.csv"
+    lines = table.read_text()
+    for damaged in (lines.replace("0001", "000\u00e9").encode("cp1252"), lines.encode("utf-16")):
+        table.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"convert (it|the file) to UTF-8$") as error:
+            import_abstract(root, tmp_path / "out")
+        assert "--" not in str(error.value)
+    table.write_text(lines)
+    for image in table.parent.glob("*.jpg"):
+        image.write_text("no image")
+    with pytest.raises(BadInput, match=r"put them there, or take the labels alone \(--images none\)") as error:
+        import_abstract(root, tmp_path / "out")
+    assert "--images-root" not in str(error.value)
+
+
 # Emotion6: brackets in the header, tabs, and shares rounded to six digits.
 EMOTION6 = [
     "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. disgust]\t[prob. fear]\t[prob. joy]"
@@ -117,6 +134,26 @@ def test_emotion6_by_hand(tmp_path):
         import_emotion6(tmp_path / "in", tmp_path / "strict", strict=True)
 
 
+def test_a_name_without_suffix_takes_that_of_its_file(tmp_path):
+    import_abstract(
+        abstract_folder(tmp_path / "a", [line.replace(".jpg", "") for line in ABSTRACT]), tmp_path / "out-a"
+    )
+    import_emotion6(
+        emotion6_folder(tmp_path / "b", [line.replace(".jpg", "") for line in EMOTION6]), tmp_path / "out-b"
+    )
+    files = [Dataset.open(tmp_path / out).images["file"].tolist() for out in ("out-a", "out-b")]
+    assert files == [
+        ["images/abstract_0001.jpg", "images/abstract_0003.jpg"],
+        ["images/disgust/1.jpg", "images/joy/2.jpg"],
+    ]
+
+
+def test_an_accent_may_be_composed_otherwise_on_disk(tmp_path):
+    lines = [EMOTION6[0], EMOTION6[1].replace("disgust/1", "disgust/caf\u00e9")]
+    root = emotion6_folder(tmp_path / "in", lines, images=["disgust/cafe\u0301.jpg"])
+    assert import_emotion6(root, tmp_path / "out").images == 1
+
+
 def test_emotion6_labels_alone(tmp_path):
     summary = import_emotion6(emotion6_folder(tmp_path / "in", images=()), tmp_path / "out", images="none")
     assert summary.images == 3
@@ -130,6 +167,7 @@ def test_emotion6_labels_alone(tmp_path):
         ([EMOTION6[0], EMOTION6[1].replace("3.8", "?")], r"line 2: column 'arousal': expected a number"),
         ([EMOTION6[0].replace("joy", "love"), EMOTION6[1]], r"no column 'joy'; expected ground_truth.txt as published"),
         ([EMOTION6[0], EMOTION6[1], EMOTION6[1]], r"line 3: image 'disgust/1.jpg' stands in .* line 2 already"),
+        ([EMOTION6[0], "/etc/x.jpg" + EMOTION6[1][13:]], r"line 2: '/etc/x.jpg' lies outside .*; give a path below it"),
         ([EMOTION6[0], "../x.jpg" + EMOTION6[1][13:]], r"line 2: '../x.jpg' leaves the folder"),
     ],
 )
@@ -164,6 +202,21 @@ def test_ldl_by_hand(tmp_path):
     assert dataset.images["split"].tolist() == ["train", "train", "test"]
     assert dataset.images["file"].tolist() == ["images/a.jpg", "images/b.jpg", "images/c.jpg"]
     assert summary.splits == {"train": 2, "test": 1}
+
+
+@pytest.mark.parametrize("row", ["1 2 0 0 0 0 0 8", ".25 .75 0 0 0 0 0 0"])
+def test_a_row_of_zeros_is_left_out_among_votes_and_among_shares(tmp_path, row):
+    root = ldl_folder(tmp_path / "in", [f"a.jpg {row}", "b.jpg 0 0 0 0 0 0 0 0"])
+    summary = import_flickrldl(root, tmp_path / "out")
+    assert summary.images == 1
+    assert [name.rpartition(" ")[2] for name in summary.skipped["rows in which nobody voted"]] == ["3"]
+
+
+def test_one_file_alone_is_no_split(tmp_path):
+    summary = import_flickrldl(ldl_folder(tmp_path / "in", ["a.jpg 1 2 0 0 0 0 0 8"]), tmp_path / "out")
+    assert summary.splits == {}
+    assert "split" not in Dataset.open(tmp_path / "out").images.columns
+    assert any("only the split train is there" in note for note in summary.notes)
 
 
 def test_the_header_says_the_order_of_the_columns(tmp_path):
@@ -202,6 +255,8 @@ def test_unequal_votes_and_shares_are_said_to_be_of_unknown_rule(tmp_path):
         (["a.jpg 1 2 0 0 0 0 0 .5"], r"line 2: expected whole votes or shares that sum to 1, but they sum to 3.5"),
         (["a.jpg 1 2 0 0 0 0 0 -1"], r"line 2: a number is negative"),
         (["a.jpg 1 2 0 0 0 0 0 8", "a.jpg 1 2 0 0 0 0 0 8"], r"line 3: image 'a.jpg' stands in .*line 2 already"),
+        (["a 1 2 0 0 0 0 0 8", "a.jpg 11 0 0 0 0 0 0 0"], r"line 3: 'a.jpg' is the file .*, as is 'a' in .*line 2"),
+        (["a.jpg 0 0 0 0 0 0 0 0"], r"target distribution: no row is left: 1 rows in which nobody voted \(first: .*"),
         (["z.jpg 1 2 0 0 0 0 0 8"], r"none of the 1 images it names is in"),
     ],
 )
@@ -245,6 +300,16 @@ def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path):
     assert any("by the lists of agreement" in note for note in summary.notes)
 
 
+def test_twitter_counts_without_a_header(tmp_path):
+    root = twitter_folder(tmp_path / "in", COUNTS)
+    import_twitter1(root, tmp_path / "out")
+    assert Dataset.open(tmp_path / "out").target("distribution").table.tolist() == [[0, 5], [4, 1], [2, 3]]
+    bare = twitter_folder(tmp_path / "bare", COUNTS, lists={})
+    with pytest.raises(BadInput, match=r"which of 'count 1' and 'count 2' counts the positive votes"):
+        import_twitter1(bare, tmp_path / "out2")
+    assert import_twitter1(bare, tmp_path / "out2", positive_column="count 2").images == 3
+
+
 def test_one_list_alone_gives_single_labels(tmp_path):
     root = twitter_folder(tmp_path / "in", lists={"four": LISTS["four"]})
     summary = import_twitter1(root, tmp_path / "out")
@@ -273,7 +338,20 @@ def test_one_list_alone_gives_single_labels(tmp_path):
         (["image,n,x", "a.jpg,5,1"], {}, {}, r"expected four columns \(image, n, and two counts\)"),
         (None, {"three": ["a.jpg 2"]}, {}, r"three_agree.txt, line 1: expected an image and 0 or 1"),
         (None, {"three": ["a.jpg 1", "a.jpg 0"]}, {}, r"line 2: 'a.jpg' is both 0 and 1"),
-        (None, {**LISTS, "five": ["z.jpg 1"]}, {}, r"five_agree.txt: 'z.jpg' is not in three_agree.txt"),
+        (None, {**LISTS, "five": ["z.jpg 1"]}, {}, r"five_agree.txt: 'z.jpg' is not in four_agree.txt"),
+        (None, {**LISTS, "four": ["b.jpg 0"]}, {}, r"five_agree.txt: 'a.jpg' is not in four_agree.txt"),
+        (
+            None,
+            {"three": ["b.jpg 0", "a.jpg 1"], "five": ["a.jpg 0"]},
+            {},
+            r"five_agree.txt: 'a.jpg' is 0, but 1 in .*three_agree.txt, line 2; mend one",
+        ),
+        (
+            None,
+            {"three": ["a.jpg 1", "A.JPG 0"]},
+            {},
+            r"three_agree.txt, line 2: 'A.JPG' is the file .*a.jpg, as is 'a.jpg' in .*three_agree.txt, line 1",
+        ),
         (None, {}, {}, r"neither amt_result.csv nor three_agree.txt"),
     ],
 )

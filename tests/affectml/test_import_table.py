@@ -273,6 +273,13 @@ def test_missing_and_broken_files_are_counted(load, tmp_path):
     assert dataset.images["image_id"].tolist() == ["0.png"]
 
 
+def test_two_images_never_become_one_file(load, tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "images" / "0.png")
+    with pytest.raises(BadInput, match=r"0.png and .*images/0.png would both become images/0.png; rename one"):
+        load("file,label\n0.png,joy\nimages/0.png,fear\n")
+
+
 def test_labels_alone(load):
     summary, dataset = load("file,label\na/1.jpg,joy\nb/2.jpg,fear\n", images="none")
     assert dataset.images.columns.tolist() == ["image_id"]
