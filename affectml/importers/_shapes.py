@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 class Request:
     """What the user said about the labels; the meanings are those of `import_table`'s arguments.
 
-    native: a published set; its errors name no option of `import table`.
+    native: a published set; a cell is one label whatever marks it holds, and errors name no option of `import table`.
     """
 
     name: str
@@ -166,7 +166,8 @@ def _plan(
     known |= set(request.mapping)
     cells, words = None, {}
     if columns.label is not None:
-        cells = parse_cells(table, columns.label, request.delimiter, known)
+        never_split = known | set(table.frame[columns.label]) if request.native else known
+        cells = parse_cells(table, columns.label, request.delimiter, never_split)
         found = cells.found(table)
         if judged:
             words = words_for_no_label(found, {label.casefold() for label in known})

@@ -229,6 +229,11 @@ def test_artemis_finds_wikiart_elsewhere_or_takes_labels_alone(tmp_path):
             BadInput,
             r"line 3: split 'test', but 'train' in .*line 2 for the same painting",
         ),
+        (
+            [ARTEMIS[0], ARTEMIS[2].replace("Sadness", '"awe,fear"'), ARTEMIS[3].replace("something_else", "awe;fear")],
+            UnknownLabel,
+            r"line 2: no label 'awe,fear' in taxonomy artemis-9",
+        ),
         ([ARTEMIS[0], ARTEMIS[2].replace("Sadness", "")], BadInput, r"'emotion' is empty: fill it in or take"),
     ],
 )
