@@ -1,10 +1,13 @@
 """The data set folder: opening it with every check, and writing one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from affectml._files import sha256, write_json, write_parquet
 from affectml.data._schema import DatasetMeta, read_meta
@@ -95,6 +98,14 @@ class Dataset:
         """truth.parquet of a demo set (true rates per label), or None: real data have no such thing."""
         path = self.root / "truth.parquet"
         return _read_parquet(path) if path.exists() else None
+
+    def groups(self, image_ids: Sequence[str] | NDArray[Any]) -> NDArray[Any] | None:
+        """The group of each image, [N] of str, an image without one being a group of its own; None without groups."""
+        if "group" not in self.images.columns or self.images["group"].isna().all():
+            return None
+        group = self.images.set_index("image_id")["group"].reindex(image_ids)
+        alone = pd.Series([f"image {i}" for i in image_ids], index=group.index)
+        return np.asarray(group.astype(object).where(group.notna(), alone).astype(str), dtype=object)
 
     def fingerprint(self) -> dict[str, str]:
         """sha256 of each table, by file name: equal fingerprints mean equal data."""

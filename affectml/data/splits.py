@@ -68,11 +68,7 @@ def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
     table = dataset.images.set_index("image_id")
     ids = targets.image_id
     check_labels(dataset, targets)
-    groups = None
-    if "group" in table.columns and table["group"].notna().any():
-        own = table["group"].reindex(ids)
-        alone = pd.Series([f"image {i}" for i in ids], index=own.index)  # no group: a group of its own
-        groups = own.astype(object).where(own.notna(), alone).astype(str).to_numpy()
+    groups = dataset.groups(ids)
     labels = strata(targets)
     if "split" in table.columns and table["split"].notna().any():
         split = _given(table["split"].reindex(ids).to_numpy(dtype=object), ids, labels, targets, groups, seed)

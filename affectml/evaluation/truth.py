@@ -162,7 +162,7 @@ def read_truth(
         asked=asked,
         no_judgements=no_judgements,
         oracle=_oracle(dataset, part),
-        groups=groups_of(dataset, part.image_id),
+        groups=dataset.groups(part.image_id),
         beta=beta,
         single_positive=single_positive,
         wheel=tuple(map(part.taxonomy.index, part.taxonomy.wheel)),
@@ -252,12 +252,3 @@ def _oracle(dataset: Dataset, part: Targets) -> Array | None:
     values = truth[list(part.taxonomy.labels)].to_numpy(dtype=np.float64)[rows]
     # where people named one label each, the truth is a distribution; where they chose all that apply, it is not
     return values if one_choice == bool(np.allclose(values.sum(axis=1), 1)) else None
-
-
-def groups_of(dataset: Dataset, image_ids: Array) -> Array | None:
-    """The group of each image, [N] of str, an image without one being a group of its own; None without groups."""
-    if "group" not in dataset.images.columns or dataset.images["group"].isna().all():
-        return None
-    group = dataset.images.set_index("image_id")["group"].reindex(image_ids)
-    alone = pd.Series([f"image {i}" for i in image_ids], index=group.index)
-    return group.astype(object).where(group.notna(), alone).astype(str).to_numpy(dtype=object)

@@ -11,7 +11,7 @@ from affectml.data import Dataset, Targets
 from affectml.errors import NoMapping
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.scoring import Score, score
-from affectml.evaluation.truth import cut_sets, groups_of, hits_of
+from affectml.evaluation.truth import cut_sets, hits_of
 from affectml.spaces._space import Space
 from affectml.taxonomies import Mapping
 from affectml_annotation import BetaPrior, count_votes, fit_beta_prior
@@ -95,7 +95,7 @@ def people_in(
         asked=None,
         no_judgements="not asked for across data sets",
         oracle=None,
-        groups=groups_of(dataset, part.image_id[here]),
+        groups=dataset.groups(part.image_id[here]),
         beta=beta,
     )
     return People(truth, mass, tuple(notes), bounded=bool(notes))
