@@ -103,7 +103,7 @@ class Dataset:
         """The group of each image, [N] of str, an image without one being a group of its own; None without groups."""
         if "group" not in self.images.columns or self.images["group"].isna().all():
             return None
-        group = self.images.set_index("image_id")["group"].reindex(image_ids)
+        group = self.images.set_index("image_id")["group"].reindex(pd.Index(image_ids))
         alone = pd.Series([f"image {i}" for i in image_ids], index=group.index)
         return np.asarray(group.astype(object).where(group.notna(), alone).astype(str), dtype=object)
 
