@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from affectml_annotation import Answer
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
 from affectml_apps.relabel.task import open_task, use
 
@@ -69,6 +70,13 @@ def test_nobody_sees_an_image_before_giving_a_name_and_agreeing(task):
     assert not app.exception
     assert queries.person(task.store, "ann").consented
     assert len(app.get("bidi_component")) == 1
+
+
+def test_where_other_machines_reach_a_page_without_sign_in_the_door_says_so_and_nobody_leads(task):
+    assert may_see_lead_pages()
+    task.only_here = False
+    assert not may_see_lead_pages()
+    assert "it answers to other machines" in texts(page_of("label").run())
 
 
 @pytest.mark.parametrize("name", ["", "   ", "<b>ann</b>"])

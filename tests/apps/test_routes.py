@@ -8,9 +8,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.people import make_token, may_lead, read_token
 from affectml_apps.relabel.preferences import change_preferences
-from affectml_apps.relabel.web import Guard, make_routes
+from affectml_apps.relabel.web import Guard, make_routes, only_here
 
 HEADER = "x-relabel-token"
 
@@ -292,3 +293,17 @@ def test_who_leads():
     assert may_lead(None, [], signed_in=False, only_here=True)
     assert not may_lead("ann", [], signed_in=True, only_here=True)
     assert not may_lead("ann", ["ann"], signed_in=False, only_here=False)  # a name is no proof
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts", "alone"),
+    [
+        ("127.0.0.1", (), True),
+        ("localhost", (), True),
+        ("127.0.0.1", ("label.example",), False),
+        ("0.0.0.0", (), False),
+    ],
+)
+def test_only_a_loopback_server_without_further_names_is_for_this_machine_alone(monkeypatch, address, hosts, alone):
+    monkeypatch.setattr("streamlit.config.get_option", {"server.address": address}.get)
+    assert only_here(Options(hosts=hosts)) is alone
