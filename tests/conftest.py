@@ -12,6 +12,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
+# before torch comes in: on small tables two threads wait for each other many times longer than one takes
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # how long an example takes says more of what else the machine does than of the code
 settings.register_profile("affectml", deadline=None)
 settings.load_profile("affectml")
