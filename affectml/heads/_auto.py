@@ -20,6 +20,7 @@ from affectml.heads._prior import PriorHead
 from affectml.heads._search import Budget, Split, mean_loss, splits_of, walk
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
+from affectml.heads._threads import one_thread_if_small
 
 FAMILIES = ("linear", "exponential", "rbf", "hidden")
 FOLDS = 5
@@ -92,6 +93,7 @@ class AutoHead(CompositeHead):
             raise BadInput(f"AutoHead: give a config or {', '.join(values)}, not both")
         super().__init__(config if config is not None else AutoConfig(**values))
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

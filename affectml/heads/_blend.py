@@ -14,6 +14,7 @@ from affectml.heads._base import Head, HeadConfig, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_weights
 from affectml.heads._kinds import Kind, check_kind, logits_of, probabilities
 from affectml.heads._objective import Objective
+from affectml.heads._threads import one_thread_if_small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +146,7 @@ class EnsembleHead(CompositeHead):
     config_class = EnsembleConfig
     config: EnsembleConfig
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

@@ -19,6 +19,7 @@ from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_s
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
 from affectml.heads._pairs import Pairs, Prompts, contrastive_loss
+from affectml.heads._threads import one_thread_if_small
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 _LAYERS = ("weight1", "bias1", "weight2", "bias2")
@@ -73,6 +74,7 @@ class ContrastiveHead(Head):
         self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
         self._matcher: ZeroShotHead | None = None
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

@@ -12,6 +12,7 @@ from affectml.heads._base import Head, HeadConfig, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_distribution, as_features, as_weights
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._objective import Objective
+from affectml.heads._threads import one_thread_if_small
 
 _LOG_CERTAINTY = (-3.0, 10.0)  # a Dirichlet of .05 to 22,000 imagined people: beyond lies rounding
 
@@ -100,6 +101,7 @@ class DirichletHead(Head):
     config_class = DirichletConfig
     config: DirichletConfig
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

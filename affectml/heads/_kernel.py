@@ -26,6 +26,7 @@ from affectml.heads._linear import Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._ridge import RidgePath
 from affectml.heads._search import Budget, Split, Walked, climb, splits_of, walk
+from affectml.heads._threads import one_thread_if_small
 
 GAMMAS: dict[KernelName, tuple[float, ...]] = {
     "rbf": (0.05, 0.1, 0.2, 0.4, 0.8, 1.6),
@@ -84,6 +85,7 @@ class KernelHead(Head):
     config_class = KernelConfig
     config: KernelConfig
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

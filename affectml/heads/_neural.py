@@ -13,6 +13,7 @@ from affectml.heads._inputs import ArrayLike, Pair, as_features
 from affectml.heads._linear import Standardiser, fit_linear, folds, precision
 from affectml.heads._mlp import MLPOptions, fit_mlp, forward
 from affectml.heads._objective import Objective
+from affectml.heads._threads import one_thread_if_small
 
 _CHUNK = 65_536  # rows per matrix product when predicting
 
@@ -88,6 +89,7 @@ class NeuralHead(Head):
         strength = self.config.logit_adjustment
         return strength * self._prior_logits(prior) if strength else torch.zeros_like(prior)
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

@@ -14,6 +14,7 @@ from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
+from affectml.heads._threads import one_thread_if_small
 from affectml.heads._votes import vote_correlation, vote_weights
 
 
@@ -60,6 +61,7 @@ class SigmoidHead(NeuralHead):
     config_class = SigmoidConfig
     config: SigmoidConfig
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

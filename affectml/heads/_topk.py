@@ -13,6 +13,7 @@ from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._set_model import best_sets, joint, log_symmetric, size_distribution
 from affectml.heads._set_objective import SET_LOSSES, SetLoss, SetObjective
+from affectml.heads._threads import one_thread_if_small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,7 @@ class TopKHead(Head):
     config_class = TopKConfig
     config: TopKConfig
 
+    @one_thread_if_small
     def fit(
         self,
         X: ArrayLike,

@@ -21,6 +21,7 @@ from affectml.heads import (
 )
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._objective import Objective
+from affectml.heads._threads import one_thread_if_small
 
 
 def planted(rows: int, seed: int = 0, labels: int = 4, columns: int = 10):
@@ -357,3 +358,19 @@ def test_softmax_on_real_distributions(real_data):
         predicted = SoftmaxHead().fit(X[train], P[train]).predict_distribution(X[test])
         losses.append(float((torch.xlogy(P[test], P[test]) - torch.xlogy(P[test], predicted)).sum(dim=1).mean()))
     assert np.mean(losses) <= 0.566
+
+
+@pytest.mark.parametrize(("rows", "inside"), [(10, 1), (4_000_000, 2)])
+def test_small_fits_take_one_thread_and_give_the_others_back(rows, inside):
+    class Asked:
+        @one_thread_if_small
+        def fit(self, X):
+            return torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert Asked().fit(torch.empty(1).expand(rows, 1)) == inside
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -32,16 +32,18 @@ def large(demo, tmp_path):
     return folder
 
 
-def resident_mb(server):
+def own_mb(server):
+    """The process's own memory. How much of a library's file counts as resident is up to the system's cache of files:
+    between two installations of one version that differed by 36 MB."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
 def test_a_hundred_thousand_images(start, person, large, tmp_path):
     title = tmp_path / "title.py"
     title.write_text("import streamlit as st\nst.title('nothing else')\n")
     bare = start(entry=title)
-    bare_mb = resident_mb(bare)  # Streamlit alone, before anybody came
+    bare_mb = own_mb(bare)  # Streamlit alone, before anybody came
     bare.stop()
     server = start(dataset=large)
     server.stop()  # the first start sets the task up; people work on later ones too
@@ -56,5 +58,5 @@ def test_a_hundred_thousand_images(start, person, large, tmp_path):
         ann.answer("1")
     ann.settled()
     assert min(opened) < 2  # the best of three: other work on the machine is not the page's
-    assert resident_mb(server) - bare_mb < 150
+    assert own_mb(server) - bare_mb < 100
     assert len(ann.stored) == 30
