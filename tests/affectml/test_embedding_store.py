@@ -136,16 +136,18 @@ def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
 
 
 KILLED = """
-import sys, time
+import itertools, sys, time
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 
 encoder = load_encoder(sys.argv[2], threads=1)
 transform = encoder.preprocess
-def slow(image):
-    time.sleep(0.004)
+count = itertools.count()
+def stuck(image):  # once the shards asked for are full: it waits there to be killed
+    if next(count) >= 16 * int(sys.argv[3]) + 12:
+        time.sleep(600)
     return transform(image)
-encoder.preprocess = slow
+encoder.preprocess = stuck
 embed_dataset(sys.argv[1], encoder, batch_size=8, shard_size=16)
 """
 
@@ -157,7 +159,7 @@ def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encod
     (dataset.root / "images/3.png").write_bytes(b"not an image")
     whole = Path(shutil.copytree(dataset.root, tmp_path / "whole"))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", KILLED, str(dataset.root), f"local-dir:{tiny_clip}"]
+    command = [sys.executable, "-c", KILLED, str(dataset.root), f"local-dir:{tiny_clip}", str(shards)]
     process = subprocess.Popen(command, env=environment)
     folder = dataset.root / "embeddings" / encoder.identity.slug
     deadline = time.monotonic() + 60
