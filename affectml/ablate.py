@@ -15,11 +15,11 @@ from affectml.errors import BadInput
 from affectml.evaluation import fit_prior, read_truth
 from affectml.evaluation.evaluate import answers_of
 from affectml.evaluation.scoring import Score, row_scores
+from affectml.learned import choose_target
 from affectml.prompts import CAPTION, Prompts
 from affectml.report.tables import Table, arrow, cell, order
 from affectml.training import (
     TrainConfig,
-    choose_target,
     fit_systems,
     make_head,
     set_threads,

@@ -1,4 +1,4 @@
-"""What a head of features alone is fitted on: shares, sets or votes, by the head and by whom one trusts."""
+"""What is learned: which target, and its shares, sets or votes, by the head and by whom one trusts."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.evaluation import Truth
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import Head, judged_targets
@@ -25,6 +25,35 @@ class Learned:
     rows: NDArray[np.int64]
     values: NDArray[Any]
     people: NDArray[Any] | None
+
+
+def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Targets:
+    """The target that fits what was asked for; raises BadDataset saying which option decides where several do."""
+    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
+    if name is not None:
+        targets = dataset.target(name)
+        if multilabel and targets.kind == "distribution":
+            raise BadDataset(
+                f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
+                "leave out --multilabel, or import rates or sets"
+            )
+        if not multilabel and targets.kind in ("rates", "sets"):
+            raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add --multilabel")
+        return targets
+    wanted = (("rates", "sets"), ("single",)) if multilabel else (("single",), ("distribution",))
+    for group in wanted:
+        fitting = [key for key, kind in kinds.items() if kind in group]
+        if len(fitting) > 1:
+            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; choose with --target")
+        if fitting:
+            return dataset.target(fitting[0])
+    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
+    way = (
+        "--multilabel needs rates, sets or single labels: leave it out"
+        if multilabel
+        else "rates and sets are learned with --multilabel"
+    )
+    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
 
 
 def uneven(targets: Targets) -> bool:

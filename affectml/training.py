@@ -20,7 +20,7 @@ from affectml.data import Dataset, Targets, check_new
 from affectml.data.splits import Split, check_labels, split_dataset, split_table
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
-from affectml.errors import BadDataset, BadInput, EncoderUnavailable, did_you_mean
+from affectml.errors import BadInput, EncoderUnavailable, did_you_mean
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
 from affectml.heads import (
     ContrastiveConfig,
@@ -33,7 +33,7 @@ from affectml.heads import (
     check_plain,
 )
 from affectml.heads._build import PLAIN_HEADS
-from affectml.learned import check_judgements, held_out, learned, uneven
+from affectml.learned import check_judgements, choose_target, held_out, learned, uneven
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
 from affectml.spaces import by_level
@@ -195,35 +195,6 @@ def set_threads(threads: int | None) -> int:
     torch.set_num_threads(number)
     threadpool_limits(limits=number)  # BLAS keeps threads of its own
     return number
-
-
-def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Targets:
-    """The target that fits what was asked for; raises BadDataset saying which option decides where several do."""
-    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
-    if name is not None:
-        targets = dataset.target(name)
-        if multilabel and targets.kind == "distribution":
-            raise BadDataset(
-                f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
-                "leave out --multilabel, or import rates or sets"
-            )
-        if not multilabel and targets.kind in ("rates", "sets"):
-            raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add --multilabel")
-        return targets
-    wanted = (("rates", "sets"), ("single",)) if multilabel else (("single",), ("distribution",))
-    for group in wanted:
-        fitting = [key for key, kind in kinds.items() if kind in group]
-        if len(fitting) > 1:
-            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; choose with --target")
-        if fitting:
-            return dataset.target(fitting[0])
-    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
-    way = (
-        "--multilabel needs rates, sets or single labels: leave it out"
-        if multilabel
-        else "rates and sets are learned with --multilabel"
-    )
-    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
 
 
 def _demo(say: Say) -> Dataset:

@@ -1,7 +1,9 @@
 """A CLIP small enough to build in a test: 32 px, 32 values, random but saved weights."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,3 +32,25 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = {"model_cfg": TINY_CONFIG, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
+
+
+@pytest.fixture
+def emotion6_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
+    """KL of a new head to people's shares on Emotion6: five folds, mean over all rows."""
+    import numpy as np
+    import torch
+    from scipy.io import loadmat
+
+    data = loadmat(real_data / "emotion6" / "emotion6_features_distributions.mat")
+    X, P = data["features"], torch.from_numpy(data["labels"] / data["labels"].sum(axis=1, keepdims=True))
+    parts = np.array_split(np.random.RandomState(0).permutation(len(X)), 5)
+
+    def loss(new_head: Callable[[], Any]) -> float:
+        losses: list[float] = []
+        for k, test in enumerate(parts):
+            train = np.concatenate(parts[:k] + parts[k + 1 :])
+            predicted = new_head().fit(X[train], P[train]).predict_distribution(X[test])
+            losses += (torch.xlogy(P[test], P[test]) - torch.xlogy(P[test], predicted)).sum(dim=1).tolist()
+        return float(np.mean(losses))
+
+    return loss

@@ -13,9 +13,10 @@ from affectml.data.splits import split_dataset
 from affectml.demo import write_demo
 from affectml.errors import BadInput
 from affectml.heads import DirichletHead, load_head
+from affectml.learned import choose_target
 from affectml.predicting import predict_images
 from affectml.runs import Run
-from affectml.training import TrainConfig, choose_target, train_run
+from affectml.training import TrainConfig, train_run
 
 
 @pytest.fixture(scope="module")
