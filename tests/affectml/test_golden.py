@@ -1,0 +1,191 @@
+"""What released versions wrote is read by this one and says the same; see "Golden files" in docs/architecture.md."""
+
+import hashlib
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from affectml.cli import main
+from affectml.data import Dataset
+from affectml.demo import write_demo
+from affectml.embeddings import EmbeddingStore
+from affectml.heads import load_head
+from affectml.heads._load import HEADS
+from affectml.predicting import evaluate_run
+from affectml.runs import Run
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+VERSIONS = sorted(path.parent for path in GOLDEN.glob("*/made_by.json"))
+HEAD_FEATURES = 10  # heads saved from Python know the first columns only
+TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}  # other processors round and sum in another order
+
+
+def named(path: Path) -> str:
+    return path.relative_to(GOLDEN).as_posix()
+
+
+def found(pattern: str) -> list[Path]:
+    folders = sorted(path for version in VERSIONS for path in version.glob(pattern))
+    assert folders, f"no {pattern} under {GOLDEN}"
+    return folders
+
+
+RUNS, SAVED, DEMOS = found("runs/*"), found("heads/*"), found("demo/*")
+
+
+@cache
+def features(version: Path, dataset: str) -> np.ndarray:
+    data = Dataset.open(version / dataset)
+    return EmbeddingStore.for_dataset(data).rows(data.images["image_id"])
+
+
+def dataset_of(run: Path) -> str:
+    return json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]["dataset"]
+
+
+def says_as_before(folder: Path, X: np.ndarray) -> None:
+    """Every answer in expected.npz, by the name of the method that gave it."""
+    head, expected = load_head(folder), dict(np.load(folder / "expected.npz"))
+    X = X[: expected.pop("rows")]
+    other = expected.pop("other_texts", None)
+    assert expected
+    for name, before in expected.items():
+        now = head.scores(X, other) if name == "scores_of_other_texts" else getattr(head, name)(X)
+        if name == "predict_sets":
+            assert now.numpy().tolist() == before.tolist()
+        else:
+            np.testing.assert_allclose(now.numpy(), before, **TOLERANCE, err_msg=name)
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=named)
+def test_no_golden_file_was_changed_added_or_lost(version):
+    lines = (version / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    files = {path.relative_to(version).as_posix(): path for path in version.rglob("*") if path.is_file()}
+    assert sorted(files) == sorted([*sums, "SHA256SUMS"])
+    changed = [n for n, digest in sums.items() if hashlib.sha256(files[n].read_bytes()).hexdigest() != digest]
+    assert not changed
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=named)
+def test_data_sets_and_their_embeddings_are_read_as_before(version):
+    for name, before in json.loads((version / "reading.json").read_text(encoding="utf-8")).items():
+        dataset = Dataset.open(version / name)
+        store = EmbeddingStore.for_dataset(dataset)
+        assert list(store.ids) == before["ids"]
+        rows = np.ascontiguousarray(store.rows(store.ids).astype("<f2"))
+        assert rows[0, :8].tolist() == before["first_row"]
+        assert hashlib.sha256(rows.tobytes()).hexdigest() == before["rows_sha256"]
+        assert before["identity"].items() <= store.identity.to_json().items()
+        assert (list(store.specs), store.logit_scale) == (before["specs"], before["logit_scale"])
+        for file, digest in before["texts"].items():
+            texts = store.text_features(None, json.loads((store.folder / file).read_text(encoding="utf-8")))
+            assert hashlib.sha256(texts.astype("<f4").tobytes()).hexdigest() == digest
+        assert list(dataset.meta.targets) == list(before["targets"])
+        for key, said in before["targets"].items():
+            target = dataset.target(key)
+            assert (target.kind, list(target.taxonomy.labels)) == (said["kind"], said["labels"])
+            assert len(target.image_id) == said["images"]
+            assert target.shares().mean(axis=0) == pytest.approx(said["shares_by_label"], abs=1e-12)
+            assert (None if target.people is None else int(target.people.sum())) == said["people"]
+            assert (None if target.votes is None else target.votes.sum(axis=0).tolist()) == said["votes"]
+
+
+def test_every_kind_of_head_is_among_the_golden_ones():
+    names = {json.loads((folder / "head.json").read_text(encoding="utf-8"))["head"] for folder in [*RUNS, *SAVED]}
+    assert names == set(HEADS)
+
+
+@pytest.mark.parametrize("folder", SAVED, ids=named)
+def test_a_head_saved_from_python_answers_as_before(folder):
+    says_as_before(folder, features(folder.parents[1], "data")[:, :HEAD_FEATURES])
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=named)
+def test_a_run_answers_as_before(folder):
+    says_as_before(folder, features(folder.parents[1], dataset_of(folder)))
+    run = Run.open(folder)
+    before = run.predictions
+    X = EmbeddingStore.for_dataset(Dataset.open(folder.parents[1] / dataset_of(folder))).rows(before["image_id"])
+    labels = list(run.taxonomy.labels)
+    np.testing.assert_allclose(run.head.scores(X).numpy(), before[labels].to_numpy(), **TOLERANCE)
+    assert ("set" in before) == run.head.predicts_sets
+    if run.head.predicts_sets:
+        sets = [
+            [label for label, inside in zip(labels, row, strict=True) if inside] for row in run.head.predict_sets(X)
+        ]
+        assert sets == [list(row) for row in before["set"]]
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=named)
+def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch):
+    monkeypatch.chdir(folder.parents[1])
+    before = Run.open(folder).metrics
+    now, _ = evaluate_run(folder, dataset_of(folder), target=target_of(folder), threads=1)
+    scores_as_before(now, before)
+
+
+def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path):
+    version = VERSIONS[0]
+    shutil.copytree(version / "data", tmp_path / "data")
+    run, written = version / "runs" / "sigmoid", tmp_path / "metrics.json"
+    command = ["affectml", "evaluate", run, tmp_path / "data", "--target", "emotions", "--threads", 1, "--out", written]
+    monkeypatch.setattr("sys.argv", [*map(str, command), "--json"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0, capsys.readouterr().err
+    scores_as_before(json.loads(written.read_text(encoding="utf-8")), Run.open(run).metrics)
+
+
+def target_of(run: Path) -> str:
+    return json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]["target"]
+
+
+def scores_as_before(now: dict, before: dict) -> None:
+    """Every score there was, of every system but zero-shot, which only `train` scores. Further scores may come."""
+    assert (now["schema"], now["split"], now["n"]) == (before["schema"], before["split"], before["n"])
+    assert now["sampling_floor"] == pytest.approx(before["sampling_floor"], rel=1e-6, abs=1e-6)
+    assert list(now["per_label"]) == list(before["per_label"])
+    systems = {name: scores for name, scores in before["systems"].items() if name != "zero_shot"}
+    assert list(now["systems"]) == list(systems)
+    for name, scores in systems.items():
+        flat, again = flattened(scores), flattened(now["systems"][name])
+        assert not set(flat) - set(again), name
+        assert {key: again[key] for key in flat} == pytest.approx(flat, rel=1e-6, abs=1e-6), name
+    for label, scores in before["per_label"].items():
+        flat, again = flattened(scores), flattened(now["per_label"][label])
+        assert {key: again.get(key) for key in flat} == pytest.approx(flat, rel=1e-6, abs=1e-6), label
+
+
+def flattened(scores: dict, prefix: str = "") -> dict:
+    out = {}
+    for key, value in scores.items():
+        out |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return out
+
+
+@pytest.mark.parametrize("folder", DEMOS, ids=named)
+def test_demo_data_still_paints_and_judges_what_it_did(folder, tmp_path):
+    made = json.loads((folder / "made_with.json").read_text(encoding="utf-8"))
+    demo = write_demo(tmp_path / "set", **made["options"])
+    pixels = {}
+    for file in made["pixels_sha256"]:
+        with Image.open(demo.root / file) as picture:
+            pixels[file] = hashlib.sha256(picture.convert("RGB").tobytes()).hexdigest()
+    assert pixels == made["pixels_sha256"]
+    for file in sorted(folder.glob("*.parquet")):
+        before, now = pd.read_parquet(file), pd.read_parquet(demo.root / file.name)
+        assert not set(before.columns) - set(now.columns), file.name
+        pd.testing.assert_frame_equal(now[before.columns], before, rtol=1e-12, atol=1e-12)
+    meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    now = json.loads((demo.root / "dataset.json").read_text(encoding="utf-8"))
+    for key in ("name", "construct", "question", "licence"):
+        assert now[key] == meta[key]
+    for key, entry in meta["targets"].items():
+        assert entry.items() <= now["targets"][key].items()

@@ -1,0 +1,226 @@
+"""What a released version wrote: data sets, embeddings, runs, heads, a label database, and what each of them says.
+
+    cd tests/golden && OMP_NUM_THREADS=1 python make.py NEW_FOLDER
+
+0.1.0/ was made by the code of commit a6cf9c5, which is 0.1.0 (made_by.json). It is never made anew: later versions have
+to read what that version wrote. A version that writes something else adds a folder beside; see docs/architecture.md.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from make_heads import make_heads, write_expected
+from make_labels import make_labels
+
+from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.data.splits import split_dataset
+from affectml.demo import write_demo
+from affectml.embeddings import EmbeddingStore, embed_dataset
+from affectml.encoders import load_encoder
+from affectml.importers.embeddings import import_embeddings
+from affectml.runs import surroundings
+from affectml.training import TrainConfig, train_run
+
+IMAGES, SEED = 80, 11
+ANSWERED = 10  # images whose predictions are kept beside each head
+TAXONOMY = "mikels-8"
+# name of the run: what `affectml train` is told; every run on `data` but those on `imported`
+RUNS = {
+    "sigmoid": {"multilabel": True, "target": "emotions"},
+    "sigmoid-hidden": {"multilabel": True, "target": "emotions", "hidden": 6, "tau": 0.5, "seed": 3},
+    "sigmoid-ensemble": {"multilabel": True, "target": "emotions", "ensemble": 2, "judgements": "both"},
+    "sigmoid-weighted": {"multilabel": True, "target": "emotions", "judgements": "weighted"},
+    "sigmoid-uneven-panels": {"multilabel": True, "target": "uneven"},
+    "sigmoid-sets": {"multilabel": True, "target": "agreed"},
+    "sigmoid-single-positive": {"multilabel": True, "target": "mode"},
+    "topk": {"multilabel": True, "target": "emotions", "head": "topk"},
+    "kernel-rates": {"multilabel": True, "target": "emotions", "head": "kernel"},
+    "auto": {"target": "one", "head": "auto", "seed": 1},
+    "contrastive-rates": {
+        "multilabel": True, "target": "emotions", "head": "contrastive", "hidden": 6,
+        "prompts": "sentiment+synonyms+captions",
+    },
+    "zero-shot-rates": {"multilabel": True, "target": "emotions", "head": "zero_shot"},
+    "softmax-single": {"target": "mode"},
+    "softmax-hidden": {"target": "one", "hidden": 6},
+    "dirichlet": {"target": "one", "head": "dirichlet"},
+    "zero-shot-template": {"target": "one", "head": "zero_shot", "templates": ("an image full of {label}",)},
+    "softmax-imported": {"dataset": "imported"},
+}  # fmt: skip
+
+
+def make_data() -> Dataset:
+    """Demo paintings without their image files, under a target of every kind, embedded with affect-tiny."""
+    with tempfile.TemporaryDirectory() as scratch:
+        demo = write_demo(Path(scratch) / "sets", images=IMAGES, seed=SEED)
+        one = write_demo(Path(scratch) / "one", images=IMAGES, seed=SEED, answers="one")
+        rates = demo.target("emotions")
+        labels = list(rates.taxonomy.labels)
+        split = split_dataset(demo, rates, 0)
+        parts = pd.Series(split.assignment, index=split.image_id)
+        images = demo.images.assign(
+            split=demo.images["image_id"].map(parts),
+            group=[f"pair-{row // 2:02d}" if row % 5 == 0 else None for row in range(IMAGES)],
+            caption=[f"a painting of {['calm', 'fury'][row % 2]}" if row < 12 else None for row in range(IMAGES)],
+        )
+        entry = demo.meta.targets["emotions"]
+        rows = {"image_id": rates.image_id}
+        shares = rates.shares()
+        most = np.eye(len(labels), dtype=np.int64)[shares.argmax(axis=1)]
+        draw = np.random.default_rng(SEED)
+        asked = draw.integers(1, 21, size=(len(shares), 1)) + draw.integers(0, 3, size=shares.shape)
+        uneven = draw.binomial(asked, shares.clip(0.02, 0.98))
+        tables = {
+            "emotions": pd.read_parquet(demo.root / "targets-emotions.parquet"),
+            "one": pd.read_parquet(one.root / "targets-emotions.parquet"),
+            "mode": pd.DataFrame({**rows, **dict(zip(labels, most.T, strict=True))}),
+            "agreed": pd.DataFrame({**rows, **dict(zip(labels, (shares >= 0.4).astype(np.int64).T, strict=True))}),
+            "uneven": pd.DataFrame(
+                {
+                    **rows,
+                    **{f"n:{label}": n for label, n in zip(labels, asked.T, strict=True)},
+                    **dict(zip(labels, uneven.T, strict=True)),
+                }
+            ),
+        }
+        kinds = {"emotions": "rates", "one": "distribution", "mode": "single", "agreed": "sets", "uneven": "rates"}
+        targets = {
+            name: TargetMeta(
+                kind=kind,
+                taxonomy=TAXONOMY,
+                values="votes" if kind in ("rates", "distribution") else "indicator",
+                file=f"targets-{name}.parquet",
+                vote_rule="one_choice" if name == "one" else None,
+                made_by=entry.made_by if name == "emotions" else "",
+            )
+            for name, kind in kinds.items()
+        }
+        meta = DatasetMeta("golden", "evoked", targets, demo.meta.question, demo.meta.source, "CC0-1.0", ["a note"])
+        people = pd.read_parquet(demo.root / "annotators.parquet")
+        folder = Path("data")
+        folder.mkdir()
+        shutil.copytree(demo.root / "images", folder / "images")
+        write_dataset(folder, meta, images, tables, demo.judgements, people)
+        demo.truth.to_parquet(folder / "truth.parquet")
+    dataset = Dataset.open(folder)
+    embed_dataset(dataset, load_encoder("affect-tiny", threads=1))
+    shutil.rmtree(folder / "images")
+    return dataset
+
+
+def make_imported(dataset: Dataset) -> None:
+    """A second data set: 12 features made elsewhere, one label of two each, a taxonomy of its own, no image files."""
+    target = dataset.target("mode")
+    features = EmbeddingStore.for_dataset(dataset).rows(target.image_id)[:, :12]
+    names = np.array(["delight", "distress"])[(target.table[:, :4].sum(axis=1) == 0).astype(int)]
+    with tempfile.TemporaryDirectory() as scratch:
+        np.savez(Path(scratch) / "made.npz", image=target.image_id.astype(str), embedding=features, label=names)
+        import_embeddings(
+            Path(scratch) / "made.npz", "imported", name="imported", construct="evoked", question="Which is it?"
+        )
+
+
+def make_runs() -> None:
+    """Every run but its report, and what its head says."""
+    for name, options in RUNS.items():
+        print(name, flush=True)
+        told = {"dataset": "data", "threads": 1, **options}
+        run = train_run(TrainConfig(**told), out=Path("runs") / name)
+        (run.folder / "report.html").unlink()
+        data = Dataset.open(told["dataset"])
+        X = EmbeddingStore.for_dataset(data).rows(data.images["image_id"][:ANSWERED])
+        write_expected(run.folder, X)
+
+
+def make_reading() -> None:
+    """What is read back of the data sets: each target's shares, people and votes, and the store's vectors."""
+    said = {}
+    for name in ("data", "imported"):
+        dataset = Dataset.open(name)
+        store = EmbeddingStore.for_dataset(dataset)
+        rows = np.ascontiguousarray(store.rows(store.ids).astype("<f2"))
+        said[name] = {
+            "fingerprint": dataset.fingerprint(),
+            "ids": list(store.ids),
+            "rows_sha256": hashlib.sha256(rows.tobytes()).hexdigest(),
+            "first_row": rows[0, :8].astype(float).tolist(),
+            "identity": store.identity.to_json(),
+            "specs": list(store.specs),
+            "logit_scale": store.logit_scale,
+            "texts": {
+                path.name: hashlib.sha256(np.load(path.with_suffix(".npy")).astype("<f4").tobytes()).hexdigest()
+                for path in sorted(store.folder.glob("texts-*.json"))
+            },
+            "targets": {},
+        }
+        for key in dataset.meta.targets:
+            target = dataset.target(key)
+            said[name]["targets"][key] = {
+                "kind": target.kind,
+                "labels": list(target.taxonomy.labels),
+                "images": len(target.image_id),
+                "shares_by_label": target.shares().mean(axis=0).tolist(),
+                "people": None if target.people is None else int(target.people.sum()),
+                "votes": None if target.votes is None else target.votes.sum(axis=0).tolist(),
+            }
+    Path("reading.json").write_text(json.dumps(said, indent=1))
+
+
+def make_demos() -> None:
+    """What `demo-data` writes, four ways: its tables, and a digest of every painting's pixels."""
+    from PIL import Image
+
+    ways = {
+        "plain": {},
+        "one": {"answers": "one"},
+        "busy": {"look": "busy", "seed": 8},
+        "parrott-25": {"taxonomy": "parrott-25", "seed": 4294967296},
+    }
+    for name, options in ways.items():
+        told = {"images": 20, "seed": 7, **options}
+        out = Path("demo") / name
+        with tempfile.TemporaryDirectory() as scratch:
+            demo = write_demo(Path(scratch) / "set", **told)
+            out.mkdir(parents=True)
+            for table in sorted(demo.root.glob("*.parquet")):
+                shutil.copy(table, out)
+            shutil.copy(demo.root / "dataset.json", out)
+            pixels = {}
+            for file in demo.images["file"]:
+                with Image.open(demo.root / file) as picture:
+                    pixels[file] = hashlib.sha256(picture.convert("RGB").tobytes()).hexdigest()
+        (out / "made_with.json").write_text(json.dumps({"options": told, "pixels_sha256": pixels}, indent=1))
+
+
+def main() -> None:
+    """Make all of it in a new folder."""
+    code = Path(__file__).resolve().parents[2] / "affectml"
+    commit = subprocess.run(
+        ["git", "log", "-1", "--format=%h", "--", code, code.parent / "annotation"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    out = Path(sys.argv[1])
+    out.mkdir()
+    os.chdir(out)
+    make_imported(make_data())
+    make_runs()
+    make_heads(ANSWERED)
+    make_reading()
+    make_demos()
+    make_labels(Path("labels"))
+    Path("made_by.json").write_text(json.dumps({"commit": commit, **surroundings()}, indent=1))
+    files = sorted(path for path in Path().rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in files]
+    Path("SHA256SUMS").write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    main()

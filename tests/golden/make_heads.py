@@ -1,0 +1,152 @@
+"""Heads saved from Python with options that `affectml train` does not reach, and what they say."""
+
+from pathlib import Path
+
+import numpy as np
+
+from affectml.data import Dataset
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import BadInput
+from affectml.heads import (
+    AutoConfig,
+    AutoHead,
+    ContrastiveConfig,
+    ContrastiveHead,
+    DirichletConfig,
+    DirichletHead,
+    EnsembleConfig,
+    EnsembleHead,
+    Head,
+    KernelConfig,
+    KernelHead,
+    PriorHead,
+    SigmoidConfig,
+    SigmoidHead,
+    SoftmaxConfig,
+    SoftmaxHead,
+    TopKConfig,
+    TopKHead,
+    ZeroShotConfig,
+    ZeroShotHead,
+    choose_thresholds,
+    expected_f1_thresholds,
+    load_head,
+)
+
+FEATURES = 10  # of the store's columns: small files
+
+
+def write_expected(folder: Path, X: np.ndarray) -> None:
+    """expected.npz: everything that the saved head says of these rows, by the name of the method."""
+    head = load_head(folder)
+    said: dict[str, np.ndarray] = {"rows": np.array(len(X))}
+    own_texts = not (isinstance(head, ContrastiveHead) and head.texts is None)
+    if own_texts:
+        said["scores"] = head.scores(X).numpy()
+        for method in ("predict_rates", "predict_distribution", "predict_sets"):
+            try:
+                said[method] = getattr(head, method)(X).numpy()
+            except BadInput:
+                continue
+    if isinstance(head, DirichletHead):
+        said["certainty"] = head.certainty(X).numpy()
+    if isinstance(head, ContrastiveHead | ZeroShotHead):
+        width = X.shape[1] if head.texts is None else head.texts.shape[1]
+        said["other_texts"] = np.random.default_rng(5).normal(size=(3, width))
+        said["scores_of_other_texts"] = head.scores(X, said["other_texts"]).numpy()
+    np.savez_compressed(folder / "expected.npz", **said)
+
+
+def make_heads(answered: int) -> None:
+    """heads/NAME/{head.json, head.safetensors, expected.npz}; answered: images whose predictions are kept."""
+    data = Dataset.open("data")
+    store = EmbeddingStore.for_dataset(data)
+    emotions, one, uneven = data.target("emotions"), data.target("one"), data.target("uneven")
+    X = store.rows(emotions.image_id)[:, :FEATURES]
+    R, S = emotions.shares(), (emotions.shares() >= 0.4).astype(np.int64)
+    Z, P, voters = store.rows(one.image_id)[:, :FEATURES], one.shares(), one.table.sum(axis=1)
+    U, asked = uneven.shares(), uneven.people
+    texts = np.random.default_rng(3).normal(size=(8, FEATURES))
+    prompts = [np.random.default_rng(10 + c).normal(size=(1 + c % 3, FEATURES)) for c in range(8)]
+    captions = np.where(np.arange(len(X))[:, None] < 20, np.random.default_rng(4).normal(size=X.shape), 0.0)
+
+    def sigmoid(**options) -> SigmoidHead:
+        return SigmoidHead(SigmoidConfig(**options))
+
+    def softmax(**options) -> SoftmaxHead:
+        return SoftmaxHead(SoftmaxConfig(**options))
+
+    def kernel(**options) -> KernelHead:
+        return KernelHead(KernelConfig(**options))
+
+    heads: dict[str, Head] = {
+        "prior-rates": PriorHead().fit(X, R).tune_thresholds(X, S),
+        "prior-distribution": PriorHead().fit(Z, P),
+        "sigmoid-l2": sigmoid(l2=0.1).fit(X, R).tune_thresholds(X, S),
+        "sigmoid-hidden": sigmoid(hidden=6, dropout=0.2, weight_decay=0.01, max_epochs=20).fit(X, R),
+        "sigmoid-balance": sigmoid(balance=0.5, logit_adjustment=1.0).fit(X, S).tune_thresholds(X, S),
+        "sigmoid-assumed-negatives": sigmoid(assumed_negatives=0.2).fit(X, S),
+        "sigmoid-rho": sigmoid(rho=0.3).fit(X, U, weights=asked),
+        "sigmoid-rho-fit": sigmoid(rho="fit").fit(X, U, weights=asked),
+        "sigmoid-asymmetric": sigmoid(asymmetric=2.0).fit(X, R).tune_thresholds(X, S),
+        "sigmoid-asymmetric-hidden": sigmoid(asymmetric=1.0, hidden=4, max_epochs=20).fit(X, R),
+        "sigmoid-coupling": sigmoid(coupling=True).fit(X, R).tune_thresholds(X, S),
+        "softmax-l2-zero": softmax(l2=0.0).fit(Z, P),
+        "softmax-hidden": softmax(hidden=6, learning_rate=0.01, batch_size=32, patience=3).fit(Z, P),
+        "softmax-balance": softmax(balance=1.0, logit_adjustment=0.5).fit(Z, P, weights=voters),
+        "topk-three": TopKHead(TopKConfig(k=3, l2=0.01)).fit(X, R),
+        **{
+            f"topk-{loss.replace('_', '-')}": TopKHead(TopKConfig(loss=loss)).fit(X, S)
+            for loss in ("cardinality", "choose_k", "bce", "pairwise", "softmax")
+        },
+        "dirichlet-votes": DirichletHead(DirichletConfig(votes=5.0)).fit(Z, P),
+        "dirichlet-weights": DirichletHead(DirichletConfig(l2=0.01)).fit(Z, P, weights=voters),
+        **{
+            f"kernel-{kind}-{name}-{loss}": kernel(kind=kind, kernel=name, loss=loss).fit(A, T)
+            for kind, A, T in (("distribution", Z, P), ("rates", X, R))
+            for name in ("exponential", "rbf")
+            for loss in ("log", "ridge")
+        },
+        "kernel-landmarks": kernel(kind="rates", exact_rows=20, landmarks=15, gamma=0.5, l2=1e-3)
+        .fit(X, R)
+        .tune_thresholds(X, S),
+        "contrastive-prompts": ContrastiveHead(
+            texts, ContrastiveConfig(hidden=5, temperature=0.2, positives=1, dropout=0.2, max_epochs=10)
+        )
+        .fit(X, R, prompts=prompts, captions=captions)
+        .tune_thresholds(X, S),
+        "contrastive-one-answer": ContrastiveHead(texts, ContrastiveConfig(hidden=5, max_epochs=10)).fit(Z, P),
+        "zero-shot": ZeroShotHead(texts, ZeroShotConfig(logit_scale=20.0)),
+        "zero-shot-calibrated": ZeroShotHead(texts).fit(X, R).tune_thresholds(X, S),
+        "ensemble-softmax-hidden": EnsembleHead(
+            EnsembleConfig(kind="distribution", head="softmax", count=2, options={"hidden": 4, "max_epochs": 20})
+        ).fit(Z, P),
+        "ensemble-sigmoid": EnsembleHead(
+            EnsembleConfig(kind="rates", head="sigmoid", count=3, options={"l2": 0.1, "coupling": True})
+        )
+        .fit(X, R)
+        .tune_thresholds(X, S),
+        "ensemble-kernel": EnsembleHead(
+            EnsembleConfig(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
+        ).fit(X, R),
+        "auto-rates": AutoHead(kind="rates", seed=2).fit(X, R).tune_thresholds(X, S),
+        "auto-linear-hidden": AutoHead(AutoConfig(kind="rates", families=("hidden", "linear"), budget=80)).fit(X, R),
+        "auto-distribution": AutoHead(kind="distribution", seed=1).fit(Z, P),
+    }
+    generous = sigmoid(l2=0.1).fit(X, R)
+    generous.thresholds_ = expected_f1_thresholds(generous.predict_rates(X))
+    heads["thresholds-expected-f1"] = generous
+    own = sigmoid(l2=0.1).fit(X, R)
+    nobody = S * (np.arange(8) != 3)  # a label that is in no set: its cut lets nothing in
+    own.thresholds_ = choose_thresholds(own.scores(X), nobody, shrinkage=0.0)
+    own.thresholds_[3] = float(np.nextafter(1.0, 2.0))
+    heads["thresholds-own"] = own
+    without = ContrastiveHead.from_tensors(
+        ContrastiveConfig(hidden=5), {}, {k: v.clone() for k, v in heads["contrastive-one-answer"]._fitted().items()}
+    )
+    heads["contrastive-without-texts"] = without
+    for name, head in heads.items():
+        folder = Path("heads") / name
+        folder.mkdir(parents=True)
+        head.save(folder)
+        write_expected(folder, store.rows(data.images["image_id"][:answered])[:, :FEATURES])

@@ -1,0 +1,208 @@
+"""A label database as a team leaves it, and everything that it tells: tables, exports, counts, agreement."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from affectml.cli._labels_task import export_store
+from affectml_annotation import (
+    Answer,
+    LabelStore,
+    TaskSettings,
+    aggregate,
+    agreement_report,
+    annotator_report,
+    disagreement,
+    write_judgements,
+)
+
+LABELS = ("awe", "contentment", "fear", "sadness", "something else")
+QUESTION = "Which of these feelings does this image evoke in you? Choose all that apply, or none."
+START = 1_767_600_000.0  # seconds since 1970, of the first answer
+FOREVER = 3e9  # seconds: claims that were open when the database was written are open still
+PEOPLE = ("ann", "ben", "chloé", "dmitri", "eve", "late")
+METHODS = ("votes", "shares", "smoothed", "weighted", "set_split", "normalised", "posterior", "majority", "mode")
+
+
+class Team:
+    """Simulated people at work in one store; every random choice from one generator."""
+
+    def __init__(self, store: LabelStore) -> None:
+        self.store, self.rng, self.count = store, np.random.default_rng(17), 0
+
+    def says(self, who: str, claim, **given) -> object:
+        """One answer of this person to what they were handed: as given, else drawn."""
+        self.count += 1
+        if "kind" not in given:
+            labels = tuple(label for label in LABELS if self.rng.random() < 0.3)
+            given |= {"kind": "labels" if labels else "none", "labels": labels}
+        [receipt] = self.store.submit([
+            Answer(
+                image_id=claim.image_id,
+                annotator_id=who,
+                round=claim.round,
+                event_id=given.pop("event_id", f"event-{self.count:03d}"),
+                seconds=round(float(self.rng.uniform(1, 20)), 2),
+                at=START + 30.5 * self.count,
+                **given,
+            )
+        ])  # fmt: skip
+        assert receipt.status != "refused", receipt.error
+        return receipt
+
+
+def make_labels(folder: Path) -> None:
+    """labels.db and what it says."""
+    folder.mkdir()
+    images = pd.DataFrame({
+        "image_id": [f"i{n:02d}" for n in range(24)],
+        "file": [f"images/i{n:02d}.jpg" for n in range(24)],
+        "stratum": ["warm", "cold"] * 12,
+    })  # fmt: skip
+    settings = TaskSettings(
+        labels=LABELS, question=QUESTION, name="golden task", overlap=3, strategy="stratified", lease_seconds=FOREVER,
+        check_rate=0.1, repeat_rate=0.1, repeat_gap=3, seed=4,
+    )  # fmt: skip
+    with LabelStore(folder / "labels.db") as store:
+        store.init_task(settings, images)
+        store.invite(PEOPLE, {"ann": {"age": "30-39"}, "ben": {"age": "20-29"}, "chloé": {"age": "30-39"}})
+        store.add_checks(pd.DataFrame({"image_id": ["i23"], "accepted": [["awe"]], "forbidden": [["fear"]]}))
+        store.enqueue(["i05", "i09"], more=4)
+        store.set_priority({"i02": 0.9, "i03": 0.25})
+        team = Team(store)
+        _work(team)
+        _further_rounds(team)
+        store.decide("i05", ["awe", "fear"], by="lead", note="after talk")
+        store.decide("i05", ["awe"], by="lead")
+        store.decide("i09", [], by="lead", note="none of them")
+        store.save_draft("ann", store.claim("ann", 1)[0].image_id, {"labels": ["awe"], "note": "hm"})
+        _write_said(store, folder)
+    (folder / "labels.db-queue").unlink()
+
+
+def _work(team: Team) -> None:
+    """The main round: sets, empty sets, everything else that can be said, corrections, conflicts, a withdrawal."""
+    store = team.store
+    for who in PEOPLE[:5]:
+        store.consent(who)
+    for _ in range(4):
+        for who in PEOPLE[:5]:
+            for claim in store.claim(who, 2):
+                team.says(who, claim)
+    ann = store.claim("ann", 6)
+    team.says("ann", ann[0], kind="unsure")
+    team.says("ann", ann[1], kind="skip", note="too dark to see")
+    team.says("ann", ann[2], kind="flag", note='not a photograph: "<b>", = + - @, 日本語')
+    team.says(
+        "ann", ann[3], kind="labels", labels=("fear", "awe"), intensities=(2.0, None), valence=-0.5, arousal=0.75,
+        note="strong", context={"chips": ["awe", "fear"], "client": "test"},
+    )  # fmt: skip
+    team.says("ann", ann[4], kind="labels", labels=("awe",))
+    team.says("ann", ann[4], kind="none", base_revision=1)
+    team.says("ann", ann[4], kind="labels", labels=("sadness",), base_revision=1, event_id="clash-open")
+    ben = store.claim("ben", 2)
+    team.says("ben", ben[0], kind="labels", labels=("contentment",), valence=0.5, arousal=-0.25)
+    team.says("ben", ben[0], kind="labels", labels=("contentment", "awe"), base_revision=1)
+    team.says("ben", ben[0], kind="labels", labels=("awe",), base_revision=1, event_id="clash-kept")
+    store.resolve_conflict("clash-kept", keep=True, by="lead")
+    [mine] = store.claim("eve", 1)
+    team.says("eve", mine, kind="labels", labels=("something else",))
+    store.withdraw("eve")
+    answers = store.judgements()
+    full = answers.groupby("image_id")["annotator_id"].nunique().sort_values(ascending=False).index[0]
+    others = set(answers[answers["image_id"] == full]["annotator_id"])
+    if "late" not in others:
+        late = Answer(str(full), "late", "labels", ("fear",), event_id="surplus", at=START + 9_000, seconds=4.0)
+        [receipt] = store.submit([late])
+        assert receipt.status in ("surplus", "accepted"), receipt
+
+
+def _further_rounds(team: Team) -> None:
+    """Second looks with and without a suggestion, and a discussion."""
+    store = team.store
+    second = store.open_round("second")
+    answered = store.judgements(rounds=[1])
+    for who in ("ann", "ben", "dmitri"):
+        mine = answered[(answered["annotator_id"] == who) & answered["kind"].isin(["labels", "none"])]
+        for image_id in mine["image_id"][:4]:
+            claim = store.second_look(who, image_id)
+            assert claim.round == second
+            team.says(who, claim)
+    talk = store.open_round("discussion", ["i05", "i09"], overlap=2)
+    for who in ("ann", "ben", "chloé"):
+        for claim in store.claim(who, 2, round_number=talk):
+            if claim.round == talk:
+                team.says(who, claim)
+    store.claim("chloé", 3)
+    store.claim("dmitri", 2)
+
+
+def _write_said(store: LabelStore, folder: Path) -> None:
+    tables = {
+        "judgements": store.judgements(),
+        "judgements-of-all": store.judgements(surplus=True, withdrawn=True),
+        "events": store.events(),
+        "images": store.images(),
+        "annotators": store.annotators(),
+        "conflicts": store.conflicts(),
+        "decisions": store.decisions(),
+        "checks": store.checks(),
+        "rounds": store.rounds(),
+        "history-ann": store.history("ann"),
+    }
+    (folder / "tables").mkdir()
+    for name, table in tables.items():
+        plain = json.loads(table.to_json(orient="records", date_format="iso", date_unit="ms", double_precision=15))
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in plain)
+        (folder / "tables" / f"{name}.json").write_text(f"[\n{lines}\n]\n")
+    judgements = tables["judgements"]
+    rounds = tables["rounds"]
+    people = tables["annotators"]
+    said = {
+        "settings": store.settings.to_dict(),
+        "progress": {int(n): _whole(store.progress(round_number=int(n))) for n in rounds["round"]},
+        "held": {who: [_claim(c) for c in store.claim(who, n)] for who, n in _held(people).items()},
+        "counts": {
+            method: {
+                "image_id": list(made.image_id),
+                "n": made.n.tolist(),
+                "values": made.values.tolist(),
+                "left_out": made.left_out,
+            }
+            for method in METHODS
+            for made in [
+                aggregate(judgements, LABELS, method, weights="agreement" if method == "weighted" else None)
+            ]
+        },
+        "agreement": agreement_report(judgements, LABELS, bootstrap=50, seed=1).to_dict(),
+        "annotators": json.loads(
+            annotator_report(
+                judgements, LABELS, checks=store.checks(), repeats=rounds[rounds["purpose"] == "repeat"]
+            ).to_json(orient="records", double_precision=15)
+        ),
+        "disagreement": {str(k): float(v) for k, v in disagreement(judgements, LABELS).items()},
+    }  # fmt: skip
+    (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
+    export_store(store, folder / "export", None, target="labels", method="votes", images_root=None, rounds="first")
+    (folder / "files").mkdir()
+    for file in ("judgements.csv", "judgements.jsonl", "judgements.parquet", "judgements.json"):
+        write_judgements(judgements, folder / "files" / file, name="golden task", question=QUESTION)
+    write_judgements(judgements, folder / "files" / "hugging-face", "hugging-face", name="golden", question=QUESTION)
+
+
+def _held(people: pd.DataFrame) -> dict[str, int]:
+    return {who: int(n) for who, n in zip(people["annotator_id"], people["claimed"], strict=True) if n}
+
+
+def _claim(claim) -> dict:
+    return {
+        "image_id": claim.image_id, "file": claim.file, "round": claim.round, "place": claim.place,
+        "purpose": claim.purpose, "suggestions_visible": claim.suggestions_visible, "revision": claim.revision,
+        "draft": claim.draft,
+    }  # fmt: skip
+
+
+def _whole(progress) -> dict[str, int]:
+    return {name: value for name, value in vars(progress).items() if isinstance(value, int)}
