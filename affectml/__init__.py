@@ -1,3 +1,3 @@
 """affectml: several emotions per image, from several people; trained, judged and compared as such."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from affectml import __version__
 from affectml.errors import BadRun
 from affectml.taxonomies import Taxonomy
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from affectml.heads import Head
 
 SCHEMA = 1
-PACKAGES = ("affectml", "numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
+PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,11 @@ def surroundings() -> dict[str, Any]:
     import os
 
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            "affectml": __version__,  # of this code; the installed metadata may be of another
+            **{name: version(name) for name in PACKAGES},
+        },
         "hardware": {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count()},
     }
 

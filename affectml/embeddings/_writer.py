@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml import __version__
 from affectml._files import replacing, write_json, write_parquet
 from affectml.embeddings._store import FOLDER, EmbeddingStore, differences, save_array, shard_path
 from affectml.encoders import EncoderIdentity
@@ -127,5 +128,5 @@ class StoreWriter:
 
 def _versions(identity: EncoderIdentity) -> dict[str, str]:
     """For the reader of encoder.json; not part of the identity."""
-    packages = ("affectml",) if identity.source_sha256 else ("affectml", "open_clip_torch", "torch", "pillow")
-    return {package: version(package) for package in packages}
+    packages = () if identity.source_sha256 else ("open_clip_torch", "torch", "pillow")
+    return {"affectml": __version__, **{package: version(package) for package in packages}}

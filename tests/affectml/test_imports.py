@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+
+import affectml
+from affectml.runs import surroundings
 
 HEAVY = {"open_clip", "streamlit", "crowdkit"}  # torchmetrics itself loads transformers where that is installed
 
@@ -37,3 +42,11 @@ for name in {package}.__all__:
 
 def test_importing_affectml_loads_neither_torch_nor_pandas():
     assert not modules_after("import affectml, affectml.errors, affectml.taxonomies") & {"torch", "pandas", *HEAVY}
+
+
+def test_the_version_is_written_once_and_runs_record_it(monkeypatch):
+    monkeypatch.setattr("affectml.runs.version", lambda package: f"installed {package}")
+    assert surroundings()["versions"]["affectml"] == affectml.__version__
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"] == {"path": "affectml/__init__.py"}
