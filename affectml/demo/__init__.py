@@ -1,6 +1,6 @@
 """The demo data set: abstract paintings whose truth is known, because our own code made it up.
 
-    streams.py     which random numbers belong to what; the training stream that no demo seed can reach
+    streams.py     a random stream for each purpose; the training stream that no demo seed can reach
     feelings.py    where a painting stands among the emotion words, and the true rate of each label there
     painting.py    from a feeling to a look (light, colour, shapes, clutter), from a look to pixels
     annotators.py  twelve simulated people with biases of their own, whose mean is the truth

@@ -1,8 +1,10 @@
-"""Random streams: one per image and one per panel, so that nothing depends on how many images are drawn.
+"""Random streams, each for one purpose: what is drawn from one is the same whatever is drawn from another.
 
-The first word of the entropy says what a stream is for. A demo seed is only ever the second word, so no seed
-of `affectml demo-data` reaches the stream that the affect-tiny encoder was trained on.
+The first word of the entropy says whether a stream is a demo set's or an encoder's training. A demo seed is only ever
+the words after it, so no seed of `affectml demo-data` reaches the stream that affect-tiny was trained on.
 """
+
+from enum import IntEnum
 
 import numpy as np
 
@@ -10,25 +12,46 @@ from affectml.errors import BadInput
 
 _DEMO = 0x0DE30
 _TRAINING = 0x7124
-_PAINTING, _PEOPLE = 0, 1
+_SEEDS = 2**64  # as many as leave seed and purpose words of their own in the entropy
+
+
+class Purpose(IntEnum):
+    """What a demo set's stream is for. A number keeps its meaning, and a stream the order of its draws, for good.
+
+    What is drawn in a new way takes a new purpose, so that everything drawn so far stays as it is.
+    """
+
+    PAINTING = 0  # an image's feeling, its look and its brush
+    PEOPLE = 1  # the twelve annotators' habits, who judges which image, their answers and their seconds
+    CAPTION = 2  # an image's text
+    PANEL = 3  # a further panel of people, by its number
+    FAULT = 4  # mistakes planted for a tool to find
+
+
+def demo_stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
+    """The numbers of the demo set `seed` for one purpose; place: the image's or panel's number, where each has one.
+
+    Raises BadInput for a seed below 0 or of more than 64 bits.
+    """
+    return _stream(_DEMO, seed, (int(purpose), *place))
 
 
 def painting_stream(seed: int, index: int) -> np.random.Generator:
     """The numbers behind image `index` of the demo set `seed`: its feeling, its look and its brush."""
-    return _stream(_DEMO, seed, (_PAINTING, index))
+    return demo_stream(seed, Purpose.PAINTING, index)
 
 
 def people_stream(seed: int) -> np.random.Generator:
     """The numbers behind the annotators of the demo set `seed` and their judgements."""
-    return _stream(_DEMO, seed, (_PEOPLE,))
+    return demo_stream(seed, Purpose.PEOPLE)
 
 
 def training_stream(seed: int, index: int) -> np.random.Generator:
     """The numbers behind painting `index` of an encoder's training; apart from every demo set."""
-    return _stream(_TRAINING, seed, (_PAINTING, index))
+    return _stream(_TRAINING, seed, (int(Purpose.PAINTING), index))
 
 
-def _stream(purpose: int, seed: int, key: tuple[int, ...]) -> np.random.Generator:
-    if seed < 0:
-        raise BadInput(f"seed: expected a whole number of at least 0, got {seed}")
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([purpose, seed], spawn_key=key)))
+def _stream(first: int, seed: int, key: tuple[int, ...]) -> np.random.Generator:
+    if not 0 <= seed < _SEEDS:
+        raise BadInput(f"seed: expected a whole number of at least 0 and below 2^64, got {seed}")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([first, seed], spawn_key=key)))

@@ -43,7 +43,7 @@ def write_demo(
     shifts every painting's brightness, saturation, hue or clutter and leaves its truth alone. answers: "sets", people
     choose all labels that apply (the target is rates), or "one", the one that applies most (a one_choice
     distribution). progress: called with 1 after each painting. Raises BadInput if `out` is taken, for an unknown look
-    or kind of answers, fewer than one image or a negative seed.
+    or kind of answers, fewer than one image or a seed that is negative or of more than 64 bits.
     """
     out = Path(out)
     check_new(out)

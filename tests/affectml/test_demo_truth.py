@@ -12,7 +12,7 @@ from scipy.special import expit
 from affectml.demo.annotators import Annotators, choice_chances, judge, single_choices
 from affectml.demo.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
 from affectml.demo.painting import look_of, paint
-from affectml.demo.streams import painting_stream, training_stream
+from affectml.demo.streams import Purpose, demo_stream, painting_stream, training_stream
 from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -85,14 +85,20 @@ def test_a_painting_shows_the_look_it_was_given():
         assert abs(np.median(hsv[:, 2]) - look.brightness) < 0.12
 
 
-def test_no_demo_seed_reaches_the_training_stream():
-    training = {training_stream(seed, i).integers(2**62) for seed in range(20) for i in range(20)}
-    demo = {painting_stream(seed, i).integers(2**62) for seed in range(200) for i in range(20)}
-    assert len(training) == 400
-    assert len(demo) == 4000
-    assert not training & demo
-    with pytest.raises(BadInput, match="at least 0"):
-        painting_stream(-1, 0)
+def test_every_purpose_seed_and_place_has_numbers_of_its_own():
+    seeds = [*range(50), 2**32, 2**32 + 1, 2**64 - 1]
+    places = [(), *((i,) for i in range(4)), *((i, j) for i in range(4) for j in range(4))]
+    drawn = [demo_stream(s, purpose, *at).integers(2**62) for s in seeds for purpose in Purpose for at in places]
+    assert len(set(drawn)) == len(seeds) * len(Purpose) * len(places)
+    training = {training_stream(seed, i).integers(2**62) for seed in seeds for i in range(20)}
+    assert len(training) == len(seeds) * 20
+    assert not training & set(drawn)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])
+def test_a_seed_that_would_run_into_other_purposes_is_refused(seed):
+    with pytest.raises(BadInput, match="at least 0 and below 2\\^64"):
+        painting_stream(seed, 0)
 
 
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(RARE, 1 - RARE)), st.integers(0, 10))

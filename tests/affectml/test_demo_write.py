@@ -127,7 +127,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
     ("arguments", "message"),
     [
         ({"images": 0}, "images: expected at least 1, got 0"),
-        ({"seed": -1}, "seed: .* at least 0, got -1"),
+        ({"seed": -1}, "seed: .* at least 0 .*, got -1"),
         ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
         ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
     ],
