@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml._files import write_parquet
 from affectml.cli._print import print_json, print_table
 from affectml_annotation import Aggregate, Progress
 from affectml_annotation.agreement.report import AgreementReport
@@ -35,12 +34,12 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def show_status(progress: Progress, people: pd.DataFrame, json: bool) -> None:
+def show_status(where: str, progress: Progress, people: pd.DataFrame, json: bool) -> None:
     """Progress of the task, and who did what."""
     rows = people.drop(columns=["chip_order", "attributes"])
     if json:
         values = {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(progress).items()}
-        print_json({**values, "people": records(rows)})
+        print_json({"db": where, **values, "people": records(rows)})
         return
     share = progress.answered / progress.wanted if progress.wanted else 1.0
     rate = "-" if np.isnan(progress.rate) else f"{progress.rate:.0f} answers an hour"
@@ -48,6 +47,7 @@ def show_status(progress: Progress, people: pd.DataFrame, json: bool) -> None:
         "Progress",
         ("what", "value"),
         [
+            ("database", where),
             ("answers", f"{progress.answered} of {progress.wanted} ({share:.1%})"),
             ("images complete", f"{progress.complete} of {progress.images}"),
             ("out now", progress.claimed),
@@ -61,11 +61,12 @@ def show_status(progress: Progress, people: pd.DataFrame, json: bool) -> None:
     _table("Annotators", rows)
 
 
-def show_agreement(report: AgreementReport, json: bool) -> None:
+def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
     """The agreement report."""
     if json:
-        print_json(report.to_dict())
+        print_json({"of": where, **report.to_dict()})
         return
+    print(f"judgements of {where}")
     alphas = {**{f"sets, {name}": a for name, a in report.sets.items()}, **report.numbers}
     print_table(
         "Krippendorff's alpha",
@@ -80,14 +81,12 @@ def show_agreement(report: AgreementReport, json: bool) -> None:
         _table("What each group says", report.shares)
 
 
-def show_aggregate(made: Aggregate, out: Path | None, json: bool) -> None:
-    """What an aggregation made; with `out`, also the result as a file."""
-    if out is not None:
-        write_parquet(out, made.table())
+def show_aggregate(where: str, made: Aggregate, out: Path | None, json: bool) -> None:
+    """What an aggregation made."""
     values = np.asarray(made.values, dtype=float)
     mean = values.sum(axis=0) / (made.n.sum() if made.values_are == "votes" else max(len(values), 1))
     about = {
-        "method": made.method, "kind": made.kind, "values": made.values_are, "estimate": made.estimate,
+        "of": where, "method": made.method, "kind": made.kind, "values": made.values_are, "estimate": made.estimate,
         "vote_rule": made.vote_rule, "images": len(made.image_id), "made_by": made.made_by,
         "left_out": made.left_out, "out": None if out is None else str(out),
     }  # fmt: skip
@@ -102,11 +101,27 @@ def show_aggregate(made: Aggregate, out: Path | None, json: bool) -> None:
         _table("Annotators", made.annotators)
 
 
-def show_checks(report: pd.DataFrame, checks: pd.DataFrame | None, json: bool) -> None:
+def show_export(told: dict[str, Any], json: bool) -> None:
+    """What an export did."""
+    if json:
+        print_json(told)
+        return
+    print(f"{told['rows']} judgements written to {told['to']}, from {told['db']}")
+    if told["format"] == "dataset":
+        over = "" if not told["replaced"] else ", written over by the new ones"
+        print(f"  {told['new']} new, {told['same']} there already, {told['replaced']} in conflict{over}")
+    for note in told["notes"]:
+        print(f"  {note}")
+    for name in told.get("kept", ()):
+        print(f"  kept: {name}")
+
+
+def show_checks(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, json: bool) -> None:
     """Checks and repeats, person by person."""
     columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
     rows = report[[name for name in columns if name in report]]
     if json:
-        print_json({"checks": 0 if checks is None else len(checks), "annotators": records(rows)})
+        print_json({"db": where, "checks": 0 if checks is None else len(checks), "annotators": records(rows)})
     else:
+        print(f"judgements of {where}")
         _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)

@@ -1,7 +1,8 @@
 """What `affectml labels` needs to turn data sets, runs and files into calls of `affectml_annotation`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,11 +10,12 @@ import pandas as pd
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml_annotation import LabelStore, TaskSettings, aggregate, found_labels, read_judgements, write_judgements
-from affectml_annotation.exchange.dataset_folder import write_dataset_folder
+from affectml.labelling import taxonomy_of
+from affectml_annotation import LabelStore, aggregate, found_labels, read_judgements, write_judgements
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.formats import guess_format
 from affectml_annotation.store.label_store import is_database
+from affectml_annotation.store.place import database_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 
@@ -21,6 +23,7 @@ from affectml_annotation.uncertainty import disagreement, model_uncertainty
 class Source:
     """Judgements and what goes with them, wherever they lie."""
 
+    where: str
     judgements: pd.DataFrame
     labels: tuple[str, ...]
     checks: pd.DataFrame | None = None
@@ -34,12 +37,14 @@ class Source:
         return {who: values[name] for who, values in self.attributes.items() if values.get(name) is not None}
 
 
-def open_source(source: str) -> Source:
-    """A label database, a data set folder with judgements, or a file of them."""
+def open_source(source: str | None) -> Source:
+    """A label database (without a name, the only one here), a data set folder with judgements, or a file of them."""
+    source = named_database(None) if source is None else source
     if is_database(source):
         with LabelStore(source, must_exist=True) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
             return Source(
+                where=store.database.where,
                 judgements=store.judgements(),
                 labels=store.settings.labels,
                 checks=checks if len(checks) else None,
@@ -51,83 +56,78 @@ def open_source(source: str) -> Source:
         raise BadInput(f"{source}: no such file or folder")
     judgements = read_judgements(path)
     if guess_format(path) != "dataset":
-        return Source(judgements, found_labels(judgements))
+        return Source(source, judgements, found_labels(judgements))
     dataset = Dataset.open(path)
     shared = path / "annotators.parquet"
     people = pd.read_parquet(shared).set_index("annotator_id") if shared.exists() else pd.DataFrame()
     return Source(
+        source,
         judgements,
-        _taxonomy_of(dataset).labels,
+        taxonomy_of(dataset).labels,
         attributes={str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()},
     )
 
 
-def _taxonomy_of(dataset: Dataset) -> Taxonomy:
-    for target in dataset.meta.targets.values():
-        return target.resolve_taxonomy()
-    raise BadInput(f"{dataset.root}: the data set has no target to take labels from; name a --taxonomy")
-
-
-def make_task(
-    folder: Path, *, taxonomy: str | None, question: str | None, stratum: str | None, **options: Any
-) -> tuple[TaskSettings, pd.DataFrame]:
-    """Settings and images of a task on a data set's images."""
-    dataset = Dataset.open(folder)
-    chosen = get_taxonomy(taxonomy) if taxonomy else _taxonomy_of(dataset)
-    asked = question or dataset.meta.question
-    if not asked:
-        raise BadInput(f"{folder}: the data set does not say what people were asked; give --question")
-    images = dataset.images
-    if stratum is not None:
-        if stratum not in images:
-            raise BadInput(f"{folder}: images.parquet has no column {stratum!r} to stratify by")
-        images = images.assign(stratum=images[stratum])
-    named = chosen.name if taxonomy in (None, chosen.name) and _is_builtin(chosen.name) else chosen.to_dict()
-    settings = TaskSettings(
-        labels=chosen.labels,
-        question=asked,
-        construct=dataset.meta.construct,
-        name=dataset.name,
-        taxonomy=named,
-        **options,
-    )
-    return settings, images[[name for name in ("image_id", "file", "stratum") if name in images]]
-
-
-def _is_builtin(name: str) -> bool:
-    from affectml.taxonomies import builtin_names
-
-    return name in builtin_names()
-
-
-def export_store(
-    store: LabelStore,
-    to: Path,
-    kind: str | None,
-    *,
-    target: str,
-    method: Any,
-    images_root: Path | None,
-    rounds: Any,
-) -> dict[str, Any]:
-    """Write a store's judgements; returns how many and what is to be said of it."""
-    judgements, settings = store.judgements(), store.settings
-    if kind is None:
-        kind = "dataset" if to.suffix == "" else guess_format(to)
-    notes: list[str] = []
-    if kind == "dataset":
-        weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
-        made = aggregate(judgements, settings.labels, method, weights=weights, rounds=rounds)
-        people = store.annotators()
-        shared = pd.DataFrame({"annotator_id": people["annotator_id"]})
-        shared = pd.concat([shared, pd.DataFrame(people["attributes"].tolist(), index=shared.index)], axis=1)
-        notes = write_dataset_folder(
-            to, settings, store.images(), judgements, {target: made}, annotators=shared, images_root=images_root
+def new_database(db: str | None, dataset: Dataset) -> str:
+    """Where a new task's answers go: what was named, else the data set's default, unless a task lies there."""
+    if db is not None:
+        return db
+    path = database_of(dataset.root, lambda: dataset.images["image_id"])
+    if holds_task(path):
+        raise BadInput(
+            f"{dataset.root} has a task already, in {shown(path)}: `affectml relabel {dataset.root}` opens it, "
+            "`affectml labels assign` steers it; a second task on the same data set needs a database of its own: "
+            "--db OTHER.db"
         )
-        notes += [f"{count} images left out of target {target}: {why}" for why, count in made.left_out.items()]
-    else:
-        notes = write_judgements(judgements, to, kind, name=settings.name, question=settings.question)  # type: ignore[arg-type]
-    return {"rows": len(judgements), "to": str(to), "format": kind, "notes": notes}
+    return shown(path)
+
+
+def named_database(db: str | None) -> str:
+    """The database that a command means: what was named, that of a data set folder, else the only one here."""
+    if db is None:
+        return shown(find_database())
+    if not is_database(db) and (Path(db) / "dataset.json").is_file():
+        return shown(database_of(db, lambda: Dataset.open(db).images["image_id"]))
+    return db
+
+
+def open_task(db: str | None) -> LabelStore:
+    """The label store that a command means; it must be there."""
+    return LabelStore(named_database(db), must_exist=True)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What to write where: a data set's target and how it is aggregated; the folder of its images."""
+
+    to: Path
+    kind: str | None
+    target: str
+    method: Any
+    images_root: Path | None
+    rounds: Any
+    replace: bool
+
+
+def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
+    """Write a store's judgements; returns how many and what is to be said of it."""
+    kind = asked.kind or ("dataset" if asked.to.suffix == "" else guess_format(asked.to))
+    told: dict[str, Any] = {"db": store.database.where, "to": str(asked.to), "format": kind}
+    if kind == "dataset":
+        collected = Collected.of(store)
+        weights: Literal["agreement"] | None = "agreement" if asked.method == "weighted" else None
+        make = partial(
+            aggregate, labels=store.settings.labels, method=asked.method, weights=weights, rounds=asked.rounds
+        )
+        done = write_dataset_folder(
+            asked.to, collected, {asked.target: make}, images_root=asked.images_root, replace=asked.replace
+        )
+        return told | {"rows": len(collected.judgements)} | asdict(done)
+    judgements, settings = store.judgements(), store.settings
+    notes = write_judgements(
+        judgements, asked.to, kind, name=settings.name, question=settings.question, replace=asked.replace  # type: ignore[arg-type]
+    )  # fmt: skip
+    return told | {"rows": len(judgements), "notes": notes}
 
 
 def images_to_queue(store: LabelStore, queue: Path | None, top: int) -> list[str]:

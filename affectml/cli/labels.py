@@ -15,29 +15,44 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Judgements of several people: collect, compare, aggregate, exchange.")
 
-Db = Annotated[
-    str,
-    typer.Option("--db", envvar="AFFECTML_LABELS", help="The task's database: a file, or postgresql://USER@HOST/NAME."),
-]
+ONLY = "the only one under this folder"
+DB_HELP = "The task's database: a file, postgresql://USER@HOST/NAME, or its data set's folder."
+Db = Annotated[str | None, typer.Option("--db", envvar="AFFECTML_LABELS", help=DB_HELP, show_default=ONLY)]
+NewDb = Annotated[
+    str | None,
+    typer.Option(
+        "--db", envvar="AFFECTML_LABELS", help="The task's database: a file, or postgresql://USER@HOST/NAME.",
+        show_default="DATASET-labels.db beside the folder",
+    ),
+]  # fmt: skip
 Source = Annotated[
-    str, typer.Argument(help="A label database, a data set folder, or a file of judgements.", show_default="labels.db")
+    str | None,
+    typer.Argument(
+        help="A label database, a data set folder (the judgements in it), or a file of judgements.",
+        show_default=f"the database: {ONLY}",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over what is there; the old file is kept beside the new one.")
+]
 Rounds = Annotated[str, typer.Option(help="Which looks count: first, last, or a round's number.")]
-DEFAULT_DB = "labels.db"
 
 
 @app.command()
 def init(
     dataset: Annotated[Path, typer.Argument(help="Data set folder whose images are to be labelled.")],
-    db: Db = DEFAULT_DB,
+    db: NewDb = None,
     taxonomy: Annotated[
         str | None,
-        typer.Option(help="A built-in taxonomy or a YAML file.", show_default="that of the data set's first target"),
+        typer.Option(help="A built-in taxonomy or a YAML file.", show_default="that of the data set's target"),
     ] = None,
+    target: Annotated[str | None, typer.Option(help="Target whose labels people choose from.")] = None,
     question: Annotated[
         str | None,
-        typer.Option(help="What people are asked, word for word.", show_default="the data set's question"),
+        typer.Option(
+            help="What people are asked, word for word.", show_default="the data set's, or by what its labels are about"
+        ),
     ] = None,
     overlap: Annotated[int, typer.Option(min=1, help="How many people answer each image.")] = 3,
     strategy: Annotated[
@@ -54,31 +69,35 @@ def init(
     json: Json = False,
 ) -> None:
     """Make a labelling task of a data set's images."""
-    from affectml.cli._labels_task import make_task
+    from affectml.cli._labels_task import new_database
+    from affectml.data import Dataset
+    from affectml.labelling import make_task
     from affectml_annotation import LabelStore
 
+    opened = Dataset.open(dataset)
+    where = new_database(db, opened)
     settings, images = make_task(
-        dataset, taxonomy=taxonomy, question=question, stratum=stratum, overlap=overlap, strategy=strategy,
-        lease_seconds=lease * 60, check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
+        opened, taxonomy=taxonomy, target=target, question=question, stratum=stratum, overlap=overlap,
+        strategy=strategy, lease_seconds=lease * 60, check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
     )  # fmt: skip
-    with LabelStore(db) as store:
+    with LabelStore(where) as store:
         store.init_task(settings, images)
         store.invite(_names(invite))
         _show_status(store, json)
 
 
 @app.command()
-def status(db: Db = DEFAULT_DB, json: Json = False) -> None:
+def status(db: Db = None, json: Json = False) -> None:
     """Show how far the task is, how fast it goes, and how long it will take."""
-    from affectml_annotation import LabelStore
+    from affectml.cli._labels_task import open_task
 
-    with LabelStore(db, must_exist=True) as store:
+    with open_task(db) as store:
         _show_status(store, json)
 
 
 @app.command()
 def agreement(
-    source: Source = DEFAULT_DB,
+    source: Source = None,
     rounds: Rounds = "first",
     by: Annotated[
         str | None, typer.Option(help="Attribute of annotators to compare groups by.", show_default="none")
@@ -97,12 +116,12 @@ def agreement(
         given.judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
         checks=given.checks, repeats=given.repeats, attribute=given.attribute(by),
     )  # fmt: skip
-    show_agreement(report, json)
+    show_agreement(given.where, report, json)
 
 
 @app.command()
 def aggregate(
-    source: Source = DEFAULT_DB,
+    source: Source = None,
     method: Annotated[
         str,
         typer.Option(
@@ -118,25 +137,29 @@ def aggregate(
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the result.", show_default="print a summary only")
     ] = None,
+    replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Aggregate judgements into a target and say what came of it."""
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
     from affectml_annotation import aggregate as aggregate_judgements
+    from affectml_annotation.exchange.dataset_folder import write_target
 
     given = open_source(source)
     made = aggregate_judgements(
         given.judgements, given.labels, method, tau=tau, share=share, votes=votes, minimum_people=minimum_people,  # type: ignore[arg-type]
         weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
     )  # fmt: skip
-    show_aggregate(made, out, json)
+    if out is not None:
+        write_target(out, made, replace=replace)
+    show_aggregate(given.where, made, out, json)
 
 
 @app.command()
 def export(
     to: Annotated[Path, typer.Option("--to", help="Data set folder, or a file: .parquet, .csv, .jsonl, .json.")],
-    db: Db = DEFAULT_DB,
+    db: Db = None,
     format_: Annotated[
         str | None,
         typer.Option("--format", help="dataset, table, label-studio or hugging-face.", show_default="by the path"),
@@ -147,29 +170,46 @@ def export(
         Path | None, typer.Option(help="Folder of the image files, to copy into a new data set.", show_default="none")
     ] = None,
     rounds: Rounds = "first",
+    replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Write the judgements: into a data set folder ready for `affectml train --multilabel`, or to a file."""
-    from affectml.cli._labels_task import export_store
-    from affectml.cli._print import print_json
-    from affectml_annotation import LabelStore
+    """Write the judgements: into a data set folder ready for `affectml train --multilabel`, or to a file.
 
-    with LabelStore(db, must_exist=True) as store:
-        told = export_store(
-            store, to, format_, target=target, method=method, images_root=images, rounds=_rounds(rounds)
-        )
+    What a data set has stays: judgements are added to it, and the target counts all that it then has.
+    """
+    from affectml.cli._labels_print import show_export
+    from affectml.cli._labels_task import Export, export_store, open_task
+
+    with open_task(db) as store:
+        told = export_store(store, Export(to, format_, target, method, images, _rounds(rounds), replace))
+    show_export(told, json)
+
+
+@app.command()
+def forget(
+    dataset: Annotated[Path, typer.Argument(help="Data set folder with the judgements.")],
+    people: Annotated[list[str], typer.Argument(metavar="NAME...", help="Who is to be taken out.")],
+    json: Json = False,
+) -> None:
+    """Take people who asked for it out of a data set: their judgements and attributes, kept old files included."""
+    from dataclasses import asdict
+
+    from affectml.cli._print import print_json
+    from affectml_annotation.exchange.forgetting import forget_people
+
+    done = forget_people(dataset, people)
     if json:
-        print_json(told)
-    else:
-        typer.echo(f"{told['rows']} judgements written to {to}")
-        for note in told["notes"]:
-            typer.echo(f"  {note}")
+        print_json({"dataset": str(dataset), **asdict(done)})
+        return
+    typer.echo(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
+    typer.echo(f"  changed: {', '.join(done.files)}")
+    typer.echo("  targets still count them, without names: export them again with --replace")
 
 
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="File or folder of judgements.")],
-    db: Db = DEFAULT_DB,
+    db: Db = None,
     format_: Annotated[
         str | None,
         typer.Option("--format", help="table, label-studio, hugging-face or dataset.", show_default="by the path"),
@@ -182,21 +222,22 @@ def import_(
     json: Json = False,
 ) -> None:
     """Take a file of judgements in: all of it, or nothing with every bad row named."""
+    from affectml.cli._labels_task import open_task
     from affectml.cli._print import print_json
-    from affectml_annotation import LabelStore
 
     rename = dict(pair.split("=", 1) for pair in map_ or [])
-    with LabelStore(db, must_exist=True) as store:
+    with open_task(db) as store:
         rows = store.import_file(file, invite=invite, format=format_, rename=rename, encoding=encoding)
+        where = store.database.where
     if json:
-        print_json({"rows": rows})
+        print_json({"rows": rows, "db": where})
     else:
-        typer.echo(f"{rows} judgements imported from {file}")
+        typer.echo(f"{rows} judgements imported from {file} into {where}")
 
 
 @app.command()
 def assign(
-    db: Db = DEFAULT_DB,
+    db: Db = None,
     invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
     queue: Annotated[
         Path | None,
@@ -215,10 +256,9 @@ def assign(
     json: Json = False,
 ) -> None:
     """Steer who sees what: invite people, queue images, change overlap or order."""
-    from affectml.cli._labels_task import images_to_queue
-    from affectml_annotation import LabelStore
+    from affectml.cli._labels_task import images_to_queue, open_task
 
-    with LabelStore(db, must_exist=True) as store:
+    with open_task(db) as store:
         store.invite(_names(invite))
         changes = {"overlap": overlap, "strategy": strategy}
         if any(value is not None for value in changes.values()):
@@ -232,7 +272,7 @@ def assign(
 
 @app.command()
 def check(
-    db: Db = DEFAULT_DB,
+    db: Db = None,
     add: Annotated[
         Path | None,
         typer.Option(help="CSV of checks: image_id, accepted, forbidden (labels joined by |).", show_default="none"),
@@ -241,15 +281,16 @@ def check(
 ) -> None:
     """Show attention checks and repeats, person by person; --add makes images checks."""
     from affectml.cli._labels_print import show_checks
-    from affectml.cli._labels_task import open_source, read_checks
-    from affectml_annotation import LabelStore, annotator_report
+    from affectml.cli._labels_task import named_database, open_source, open_task, read_checks
+    from affectml_annotation import annotator_report
 
-    with LabelStore(db, must_exist=True) as store:
+    where = named_database(db)
+    with open_task(where) as store:
         if add is not None:
             store.add_checks(read_checks(add))
-    given = open_source(db)
+    given = open_source(where)
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
-    show_checks(report, given.checks, json)
+    show_checks(given.where, report, given.checks, json)
 
 
 def _names(text: str) -> list[str]:
@@ -264,4 +305,4 @@ def _show_status(store: "LabelStore", json: bool) -> None:
     from affectml.cli._labels_print import show_status
 
     people: pd.DataFrame = store.annotators()
-    show_status(store.progress(), people, json)
+    show_status(store.database.where, store.progress(), people, json)

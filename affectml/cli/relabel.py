@@ -8,11 +8,14 @@ import typer
 
 
 def relabel(
-    dataset: Annotated[
-        Path | None, typer.Option(help="Data set folder.", show_default="the demo set, drawn in data/demo")
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATASET]", help="Data set folder.", show_default="the demo set, drawn in data/demo"),
     ] = None,
+    dataset: Annotated[Path | None, typer.Option(metavar="DATASET", help="The same, by name.")] = None,
     db: Annotated[
-        str | None, typer.Option(help="SQLite file or postgresql:// URL.", show_default="NAME-labels.db beside it")
+        str | None,
+        typer.Option(help="SQLite file or postgresql:// URL.", show_default="DATASET-labels.db beside the folder"),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Run whose predictions may be shown as suggestions.")] = None,
     target: Annotated[str | None, typer.Option(help="Target whose labels people choose from.")] = None,
@@ -28,6 +31,9 @@ def relabel(
     """Label images with several labels each, in the browser."""
     from streamlit.web.cli import main as streamlit
 
+    if folder is not None and dataset not in (None, folder):
+        raise typer.BadParameter(f"two data sets, {folder} and {dataset}: name one")
+    dataset = folder or dataset
     given = {"dataset": dataset, "db": db, "model": model, "target": target, "taxonomy": taxonomy}
     given |= {"check-labels": check_labels}
     arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]

@@ -24,6 +24,7 @@ from affectml_annotation.crowd import CrowdFit, fit_crowd_model
 from affectml_annotation.errors import (
     AnnotationError,
     BadCounts,
+    BadExport,
     BadImport,
     BadJudgement,
     MissingExtra,
@@ -78,6 +79,7 @@ __all__ = [
     "AnnotationError",
     "Answer",
     "BadCounts",
+    "BadExport",
     "BadImport",
     "BadJudgement",
     "BetaPrior",

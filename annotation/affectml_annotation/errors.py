@@ -6,7 +6,8 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 ├── BadCounts        votes, numbers of people asked or shares that cannot be
 ├── MissingExtra     an optional dependency that is not installed
 ├── StoreError       the label store cannot do what was asked
-└── BadImport        a file of judgements that cannot be taken as it is; each bad row is named
+├── BadImport        a file of judgements that cannot be taken as it is; each bad row is named
+└── BadExport        an export that has nothing to say, or would replace what is there; nothing was written
 """
 
 from collections.abc import Sequence
@@ -52,4 +53,17 @@ class BadImport(AnnotationError):
         more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
         count = f"{len(problems)} problems, nothing was imported: " if len(problems) > 1 else ""
         super().__init__(f"{where}: {count}{'; '.join(problems[:shown])}{more}")
+        self.problems = tuple(problems)
+
+
+class BadExport(AnnotationError):
+    """An export that cannot be, or that would replace what is there without being asked. Nothing was written.
+
+    `problems` has one line for each.
+    """
+
+    def __init__(self, where: str, problems: Sequence[str], way_out: str = "", *, shown: int = 20) -> None:
+        more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
+        then = f"; {way_out}" if way_out else ""
+        super().__init__(f"{where}: nothing was written: {'; '.join(problems[:shown])}{more}{then}")
         self.problems = tuple(problems)

@@ -1,6 +1,7 @@
 """Files in and out: round trips lose nothing the format can hold, and bad files are refused row by row."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from affectml.data import Dataset
 from affectml_annotation import (
+    BadExport,
     BadImport,
     LabelStore,
     StoreError,
@@ -19,7 +21,7 @@ from affectml_annotation import (
     read_judgements,
     write_judgements,
 )
-from affectml_annotation.exchange.dataset_folder import write_dataset_folder
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio, write_label_studio
 
 LABELS = ("awe", "fear", "joy")
@@ -220,14 +222,22 @@ def test_a_file_is_imported_once_and_comes_back_as_it_was(store, tmp_path):
     assert [c.image_id for c in store.claim("u", 5)] == ["c"]
 
 
+def collected(table: pd.DataFrame, images: pd.DataFrame | None = None, task: TaskSettings = TASK) -> Collected:
+    return Collected(task, pd.DataFrame({"image_id": ["a", "b", "c"]}) if images is None else images, table)
+
+
+def counted(method: str = "votes"):
+    return partial(aggregate, labels=LABELS, method=method)
+
+
 def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     images = pd.DataFrame({"image_id": ["a", "b", "c"], "file": ["x/a.png", "b.png", "c.png"]})
     for file in images["file"]:
         (tmp_path / "pictures" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "pictures" / file).write_bytes(b"png")
-    targets = {"feelings": aggregate(full(), LABELS), "sets": aggregate(full(), LABELS, "posterior")}
-    notes = write_dataset_folder(tmp_path / "out", TASK, images, full(), targets, images_root=tmp_path / "pictures")
-    assert notes == []
+    targets = {"feelings": counted(), "sets": counted("posterior")}
+    done = write_dataset_folder(tmp_path / "out", collected(full(), images), targets, images_root=tmp_path / "pictures")
+    assert (done.new, done.same, done.replaced, done.kept) == (5, 0, 0, ())
     dataset = Dataset.open(tmp_path / "out")
     assert dataset.meta.question == TASK.question
     assert set(dataset.meta.targets) == {"feelings", "sets"}
@@ -237,23 +247,21 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]
 
 
-def test_an_existing_data_set_gains_judgements_and_keeps_the_rest(tmp_path):
-    images = pd.DataFrame({"image_id": ["a", "b", "c"]})
-    first = {"old": aggregate(full(), LABELS)}
-    write_dataset_folder(tmp_path / "out", TASK, images, full(), first)
-    again = write_dataset_folder(tmp_path / "out", TASK, images, full(), {"new": aggregate(full(), LABELS, "smoothed")})
-    assert again == ["annotations.parquet was replaced"]
+def test_an_existing_data_set_gains_targets_and_keeps_the_rest(tmp_path):
+    write_dataset_folder(tmp_path / "out", collected(full()), {"old": counted()})
+    again = write_dataset_folder(tmp_path / "out", collected(full()), {"new": counted("smoothed")})
+    assert (again.new, again.same, again.replaced, again.kept) == (0, 5, 0, ())
     assert set(Dataset.open(tmp_path / "out").meta.targets) == {"old", "new"}
     other = TaskSettings(labels=LABELS, question="What does the person show?", construct="expressed")
-    with pytest.raises(BadImport, match="holds evoked labels, the task asked for expressed"):
-        write_dataset_folder(tmp_path / "out", other, images, full(), first)
-    strange = full().assign(image_id="zzz", annotator_id=list("abcde"))
-    with pytest.raises(BadImport, match="has no image 'zzz'"):
-        write_dataset_folder(tmp_path / "out", TASK, images, strange, first)
+    with pytest.raises(BadExport, match="holds evoked labels, the task asked for expressed"):
+        write_dataset_folder(tmp_path / "out", collected(full(), task=other), {"old": counted()})
+    strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))
+    with pytest.raises(BadExport, match="has no image 'zzz'"):
+        write_dataset_folder(tmp_path / "out", collected(strange), {"old": counted()})
 
 
 def test_a_failed_export_leaves_nothing_behind(tmp_path):
     images = pd.DataFrame({"image_id": ["a"], "file": ["missing.png"]})
-    with pytest.raises(BadImport, match="no such image file"):
-        write_dataset_folder(tmp_path / "out", TASK, images, full(), {}, images_root=tmp_path)
+    with pytest.raises(BadExport, match="no such image file"):
+        write_dataset_folder(tmp_path / "out", collected(full(), images), {}, images_root=tmp_path)
     assert list(tmp_path.iterdir()) == []

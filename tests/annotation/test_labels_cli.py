@@ -168,7 +168,7 @@ def test_errors_are_one_line_and_leave_nothing(run, demo, task, tmp_path):
     missing = tmp_path / "nowhere.db"
     assert "no such database" in run("labels", "status", "--db", missing, fails=True)
     assert not missing.exists()
-    assert "holds a task already" in run("labels", "init", demo.root, "--db", task, fails=True)
+    assert f"{task} holds a task already" in run("labels", "init", demo.root, "--db", task, fails=True)
     assert "imported already" in run("labels", "import", tmp_path / "people.parquet", "--db", task, fails=True)
     bad = demo.judgements.head(3).assign(annotator_id="stranger", event_id=["x", "y", "z"])
     write_judgements(bad, tmp_path / "bad.csv")

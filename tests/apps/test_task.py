@@ -89,7 +89,7 @@ def test_a_database_of_another_task_is_refused(tmp_path, demo):
     where = str(tmp_path / "x.db")
     open_task(Options(dataset=demo, db=where, taxonomy="parrott-6")).store.close()
     with pytest.raises(AffectmlError, match="name another --db"):
-        open_task(Options(dataset=demo, db=where))
+        open_task(Options(dataset=demo, db=where, taxonomy="ekman-6"))
     with pytest.raises(AffectmlError, match="another kind"):
         open_task(Options(dataset=demo, db=where, check_labels="emotions"))
 

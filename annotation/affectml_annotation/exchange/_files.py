@@ -1,15 +1,24 @@
-"""Writing so that an interrupted export leaves the old file or the new one, never half of one."""
+"""Writing so that an interrupted export leaves the old file or the new one, and what is replaced stays beside it."""
 
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affectml_annotation.errors import BadExport
+
+LOCK = ".export.lock"
+WAY_OUT = "--replace (replace=True) writes the new and keeps the old beside it"
 
 
 @contextmanager
@@ -39,6 +48,54 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def writing_in_turn(folder: Path) -> Iterator[None]:
+    """One export into a folder after the other: each reads what the one before has written.
+
+    What an export that was killed left half written is taken away first.
+    """
+    from filelock import FileLock
+
+    with FileLock(folder / LOCK):
+        for kind in ("json", "parquet"):
+            for left in folder.glob(f".*.{kind}.????????.tmp"):
+                left.unlink()
+        yield
+
+
+def keep(path: Path) -> Path:
+    """A second name for a file that is about to be replaced; it says when, and no other file has it."""
+    when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in count(1):
+        again = "" if number == 1 else f"-{number}"
+        kept = path.with_name(f"{path.stem}.replaced-{when}{again}{path.suffix}")
+        try:
+            os.link(path, kept)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            if kept.exists():
+                continue
+            with replacing(kept) as temporary:
+                shutil.copy2(path, temporary)
+        return kept
+    raise AssertionError("unreachable: some number is free")
+
+
+def kept_of(path: Path) -> list[Path]:
+    """Earlier contents of a file, as `keep` named them, oldest first."""
+    return sorted(path.parent.glob(f"{path.stem}.replaced-*{path.suffix}"))
+
+
+def make_way(path: Path, *, replace: bool) -> None:
+    """Before a whole file is written: raise BadExport where one is there, or, with `replace`, keep it beside."""
+    if not path.exists():
+        return
+    if not replace or path.is_dir():
+        raise BadExport(str(path), ["exists already"], "name a new folder" if path.is_dir() else WAY_OUT)
+    keep(path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, atomically."""
     with replacing(path) as temporary:
@@ -50,7 +107,10 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
+def write_parquet(path: Path, table: pd.DataFrame | pa.Table) -> None:
     """Write a table without its index, atomically."""
     with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        if isinstance(table, pa.Table):
+            pq.write_table(table, temporary)
+        else:
+            table.to_parquet(temporary, index=False)

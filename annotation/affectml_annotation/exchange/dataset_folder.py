@@ -1,130 +1,320 @@
-"""affectml's data set folder: judgements and targets added to one, or a new one made."""
+"""affectml's data set folder: judgements and targets added to one, or a new one made. Nothing is lost on the way.
+
+Judgements are only ever added to. What would replace something is refused, all of it named, until it is asked for;
+then the old file stays beside the new one, as `annotations.replaced-20260105T090000Z.parquet`.
+"""
 
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from affectml_annotation.aggregation import Aggregate
-from affectml_annotation.errors import BadImport
-from affectml_annotation.exchange._files import new_folder, write_json, write_parquet
-from affectml_annotation.exchange.columns import for_files, from_files
+from affectml_annotation.errors import BadExport, BadImport
+from affectml_annotation.exchange._files import (
+    WAY_OUT,
+    keep,
+    make_way,
+    new_folder,
+    write_json,
+    write_parquet,
+    writing_in_turn,
+)
+from affectml_annotation.exchange.columns import from_files
+from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
 
 if TYPE_CHECKING:  # the store imports the exchange
+    from affectml_annotation.store import LabelStore
     from affectml_annotation.store.settings import TaskSettings
+
+MakeTarget = Callable[[pd.DataFrame], Aggregate]
+NAME = re.compile(r"\w[\w .+-]*")
+ANNOTATIONS, ANNOTATORS, META = "annotations.parquet", "annotators.parquet", "dataset.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """What a task has collected. images: image_id and file. annotators: annotator_id and the attributes they share.
+
+    withdrawn: the event ids of people who withdrew since, and who they are.
+    """
+
+    settings: "TaskSettings"
+    images: pd.DataFrame
+    judgements: pd.DataFrame
+    annotators: tuple[Mapping[str, Any], ...] = ()
+    withdrawn: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, store: "LabelStore") -> "Collected":
+        """The current answers in a store, of people who did not withdraw."""
+        people, judgements = store.annotators(), store.judgements()
+        answered = people[people["annotator_id"].isin(judgements["annotator_id"])]
+        gone = set(people["annotator_id"][people["withdrawn"]])
+        events = store.events() if gone else pd.DataFrame({"event_id": [], "annotator_id": []})
+        events = events[events["annotator_id"].isin(gone)]
+        return cls(
+            store.settings,
+            store.images(),
+            judgements,
+            tuple(
+                {"annotator_id": who, **attributes}
+                for who, attributes in zip(answered["annotator_id"], answered["attributes"], strict=True)
+            ),
+            dict(zip(events["event_id"], events["annotator_id"], strict=True)),
+        )
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did: judgements new, the same as there, and written over; files kept; what else is to be said."""
+
+    new: int
+    same: int
+    replaced: int = 0
+    kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def write_dataset_folder(
     folder: str | Path,
-    settings: "TaskSettings",
-    images: pd.DataFrame,
-    judgements: pd.DataFrame,
-    targets: Mapping[str, Aggregate],
+    collected: Collected,
+    targets: Mapping[str, MakeTarget],
     *,
-    annotators: pd.DataFrame | None = None,
     images_root: str | Path | None = None,
-) -> list[str]:
-    """Write annotations.parquet, targets-NAME.parquet and, last, dataset.json; returns notes on what changed.
+    replace: bool = False,
+) -> Exported:
+    """Add what a task has collected to a data set: annotations.parquet, targets-NAME.parquet and, last, dataset.json.
 
-    An existing data set keeps everything else of it; a target of the same name is replaced, and so are its
-    annotations. A new folder gets images.parquet from `images` (image_id, file) and, with `images_root`, copies of
-    the files. annotators: annotator_id and the attributes they share. Raises BadImport where the folder is about
-    another construct, or lacks an image.
+    An existing data set keeps everything it has: judgements are merged (see `merge_judgements`), and each target is
+    made from all judgements the data set then has, by calling it with their table. replace: judgements in conflict, and
+    targets of that name with other content, are written over, and the old files are kept beside the new; without it
+    they are refused. A new folder gets images.parquet from `images` and, with `images_root`, copies of the files.
+
+    Raises BadExport, all or nothing: no answers, another construct, question or labels than the judgements there, an
+    image that the folder lacks, judgements of people who withdrew since, or what would be replaced.
     """
     folder = Path(folder)
-    if (folder / "dataset.json").is_file():
-        return _extend(folder, settings, judgements, targets, annotators)
+    if collected.judgements.empty:
+        raise BadExport(str(folder), ["the task has no answers yet"])
+    for name in targets:
+        if not NAME.fullmatch(name):
+            raise BadExport(str(folder), [f"{name!r} is no name of a target"], "use letters, digits, - and _")
+    if (folder / META).is_file():
+        with writing_in_turn(folder):
+            return _extend(folder, collected, targets, replace)
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-        raise BadImport(str(folder), ["exists, and is no data set (no dataset.json); name a new folder"])
+        raise BadExport(str(folder), ["exists, and is no data set (no dataset.json)"], "name a new folder")
+    return _make(folder, collected, targets, images_root)
+
+
+def _make(
+    folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], images_root: str | Path | None
+) -> Exported:
+    settings = collected.settings
+    merged = merge_judgements(None, collected.judgements, str(folder))
+    made = _aggregates(folder, targets, merged.judgements)
     meta: dict[str, Any] = {
         "schema": 1,
         "name": settings.name,
         "construct": settings.construct,
         "question": settings.question,
         "source": "labelled with affectml",
-        "targets": {},
+        "targets": {name: _entry(name, one, settings, "") for name, one in made.items()},
     }
-    table = pd.DataFrame({"image_id": images["image_id"].astype("str")})
-    if "file" in images and images_root is not None:
-        table["file"] = images["file"].astype("str")
+    table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
+    if "file" in collected.images and images_root is not None:
+        table["file"] = collected.images["file"].astype("str")
     notes = [] if "file" in table else ["no image files were copied: name their folder to have them in the data set"]
     with new_folder(folder) as fresh:
         for file in table.get("file", []):
             source = Path(str(images_root)) / file
             if not source.is_file() or not source.resolve().is_relative_to(Path(str(images_root)).resolve()):
-                raise BadImport(str(source), ["no such image file under the images' folder"])
+                raise BadExport(str(source), ["no such image file under the images' folder"])
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, fresh / file)
         write_parquet(fresh / "images.parquet", table)
-        _write(fresh, meta, settings, judgements, targets, annotators)
-    return notes
+        write_parquet(fresh / ANNOTATIONS, merged.content)
+        if collected.annotators:
+            write_parquet(fresh / ANNOTATORS, people_table(merge_people(None, collected.annotators).people))
+        for name, one in made.items():
+            write_parquet(fresh / _file(name), one.table())
+        write_json(fresh / META, meta)
+    notes += [_said(name, one, len(merged.judgements)) for name, one in made.items()]
+    return Exported(merged.new, 0, notes=tuple(notes))
 
 
-def _extend(
-    folder: Path,
-    settings: "TaskSettings",
-    judgements: pd.DataFrame,
-    targets: Mapping[str, Aggregate],
-    annotators: pd.DataFrame | None,
-) -> list[str]:
-    meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    if meta.get("construct") != settings.construct:
-        raise BadImport(
-            str(folder),
-            [f"holds {meta.get('construct')} labels, the task asked for {settings.construct}; export to a new folder"],
-        )
-    known = set(pd.read_parquet(folder / "images.parquet", columns=["image_id"])["image_id"].astype("str"))
-    strange = [image for image in judgements["image_id"] if image not in known]
-    if strange:
-        raise BadImport(
-            str(folder), [f"has no image {strange[0]!r} ({len(set(strange))} such); export to a new folder"]
-        )
-    notes = [f"target {name} was replaced" for name in targets if name in meta.get("targets", {})]
+def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], replace: bool) -> Exported:
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    there = _read(folder / ANNOTATIONS)
+    merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
+    _check(folder, meta, collected, there, merged)
+    people = merge_people(_read(folder / ANNOTATORS), collected.annotators)
+    made = _aggregates(folder, targets, merged.judgements)
+    state = {name: _state_of(folder, meta["targets"].get(name), one) for name, one in made.items()}
+    problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
+    problems += [f"annotator in conflict: {line}" for line in people.conflicts]
+    problems += [
+        f"target {name} has other content ({_people(made[name])} now)" for name in state if state[name] == "other"
+    ]
+    if problems and not replace:
+        raise BadExport(str(folder), problems, WAY_OUT)
+    kept = _write_judgements(folder, merged, people)
+    notes = []
+    for name, one in made.items():
+        if state[name] == "same":
+            notes.append(f"target {name} is there already, with the same content")
+            continue
+        kept += _write_target(folder, meta, name, one, collected.settings)
+        notes.append(_said(name, one, len(merged.judgements)))
     if not meta.get("question"):
-        meta["question"] = settings.question
-    elif meta["question"] != settings.question:
+        write_json(folder / META, meta | {"question": collected.settings.question})
+    elif meta["question"] != collected.settings.question:
         notes.append(f"the data set's question stays {meta['question']!r}; the task's is in each target's made_by")
-    if (folder / "annotations.parquet").exists():
-        notes.append("annotations.parquet was replaced")
-    _write(folder, meta, settings, judgements, targets, annotators)
-    return notes
+    return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
 
 
-def _write(
-    folder: Path,
-    meta: dict[str, Any],
-    settings: "TaskSettings",
-    judgements: pd.DataFrame,
-    targets: Mapping[str, Aggregate],
-    annotators: pd.DataFrame | None,
-) -> None:
-    asked = "" if meta["question"] == settings.question else f"; asked: {settings.question}"
-    write_parquet(folder / "annotations.parquet", for_files(judgements))
-    if annotators is not None:
-        write_parquet(folder / "annotators.parquet", annotators)
-    for name, made in targets.items():
-        file = f"targets-{name}.parquet"
-        write_parquet(folder / file, made.table())
-        taxonomy = settings.taxonomy
-        if taxonomy is None:
-            taxonomy = {"name": settings.name, "labels": {label: {} for label in settings.labels}}
-        meta["targets"][name] = {
-            "kind": made.kind,
-            "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
-            "values": made.values_are,
-            "file": file,
-            **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
-            "made_by": f"{made.method}: {made.made_by}{asked}",
-        }
-    write_json(folder / "dataset.json", meta)
+def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: pa.Table | None, merged: Merged) -> None:
+    """Raise BadExport for what cannot stand in one data set, asked for or not."""
+    settings, elsewhere = collected.settings, "export to a new folder"
+    if meta.get("construct") != settings.construct:
+        what = f"holds {meta.get('construct')} labels, the task asked for {settings.construct}"
+        raise BadExport(str(folder), [what], elsewhere)
+    known = set(pd.read_parquet(folder / "images.parquet", columns=["image_id"])["image_id"].astype("str"))
+    strange = [image for image in collected.judgements["image_id"] if image not in known]
+    if strange:
+        raise BadExport(str(folder), [f"has no image {strange[0]!r} ({len(set(strange))} such)"], elsewhere)
+    if there is None:
+        return
+    labels = dict.fromkeys(label for given in merged.judgements["labels"] for label in given)
+    others = [label for label in labels if label not in settings.labels]
+    if others:
+        what = f"its judgements have labels that the task has not ({', '.join(others)})"
+        raise BadExport(str(folder), [what], elsewhere)
+    old = len(merged.judgements) - merged.new - merged.same - len(merged.conflicts)
+    if old and meta.get("question") and meta["question"] != settings.question:
+        what = f"{old} of its judgements answer {meta['question']!r}, the task's {settings.question!r}"
+        raise BadExport(str(folder), [what], f"answers to two questions cannot be counted together: {elsewhere}")
+    if "event_id" in there.column_names:
+        gone = [collected.withdrawn[e] for e in there["event_id"].to_pylist() if e in collected.withdrawn]
+        if gone:
+            names = ", ".join(sorted(set(gone)))
+            what = f"holds {len(gone)} judgements of people who withdrew since ({names})"
+            raise BadExport(str(folder), [what], f"`affectml labels forget {folder} NAME ...` takes them out")
+
+
+def _aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.DataFrame) -> dict[str, Aggregate]:
+    made = {name: make(judgements) for name, make in targets.items()}
+    for name, one in made.items():
+        if not len(one.image_id):
+            why = "; ".join(f"{count} images: {reason}" for reason, count in one.left_out.items())
+            raise BadExport(str(folder), [f"target {name} would have no image ({why or 'nobody gave an answer'})"])
+    return made
+
+
+def _state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate) -> str:
+    """How a target of that name compares with what was made: new, same or other."""
+    if entry is None:
+        return "new"
+    if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
+        return "other"
+    path = folder / entry["file"]
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        return "other"
+    old = pd.read_parquet(path)
+    new = made.table()
+    if set(old.columns) != set(new.columns) or len(old) != len(new):
+        return "other"
+    one, two = (table.assign(image_id=table["image_id"].astype("str")).set_index("image_id") for table in (old, new))
+    if set(one.index) != set(two.index):
+        return "other"
+    one = one.loc[two.index, two.columns]
+    return "same" if (one.to_numpy(dtype=float) == two.to_numpy(dtype=float)).all() else "other"
+
+
+def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> list[Path]:
+    kept = []
+    if merged.new or merged.conflicts:
+        if merged.conflicts:
+            kept.append(keep(folder / ANNOTATIONS))
+        write_parquet(folder / ANNOTATIONS, merged.content)
+    if people.changed:
+        if people.conflicts:
+            kept.append(keep(folder / ANNOTATORS))
+        write_parquet(folder / ANNOTATORS, people_table(people.people))
+    return kept
+
+
+def _write_target(
+    folder: Path, meta: dict[str, Any], name: str, made: Aggregate, settings: "TaskSettings"
+) -> list[Path]:
+    """Write one target, and its entry after it. While its file is replaced, the entry names the one that is kept."""
+    kept, entry, file = [], meta["targets"].get(name), _file(name)
+    if entry is not None:
+        kept.append(keep(folder / META))
+        if (folder / entry["file"]).exists() and entry["file"] == file:
+            kept.append(keep(folder / file))
+            meta["targets"][name] = entry | {"file": kept[-1].name}
+            write_json(folder / META, meta)
+    elif (folder / file).exists():  # what no entry names
+        kept.append(keep(folder / file))
+    write_parquet(folder / file, made.table())
+    asked = meta.get("question") or settings.question
+    meta["targets"][name] = _entry(name, made, settings, "" if asked == settings.question else settings.question)
+    write_json(folder / META, meta)
+    return kept
+
+
+def _entry(name: str, made: Aggregate, settings: "TaskSettings", asked: str) -> dict[str, Any]:
+    taxonomy = settings.taxonomy
+    if taxonomy is None:
+        taxonomy = {"name": settings.name, "labels": {label: {} for label in settings.labels}}
+    return {
+        "kind": made.kind,
+        "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
+        "values": made.values_are,
+        "file": _file(name),
+        **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
+        "made_by": f"{made.method}: {made.made_by}" + (f"; asked: {asked}" if asked else ""),
+    }
+
+
+def _file(name: str) -> str:
+    return f"targets-{name}.parquet"
+
+
+def _people(made: Aggregate) -> str:
+    return f"{len(made.image_id)} images, {made.n.mean():.1f} answers each"
+
+
+def _said(name: str, made: Aggregate, judgements: int) -> str:
+    left_out = "".join(f"; {count} left out: {why}" for why, count in made.left_out.items())
+    return f"target {name}: {_people(made)}, from all {judgements} judgements in the data set{left_out}"
+
+
+def _read(path: Path) -> pa.Table | None:
+    return pq.read_table(path) if path.is_file() else None
+
+
+def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) -> None:
+    """Write a target as a Parquet file of its own: image_id, n, then one column per label.
+
+    Raises BadExport where a file is there and `replace`, which keeps it beside the new one, was not asked for.
+    """
+    make_way(Path(path), replace=replace)
+    write_parquet(Path(path), made.table())
 
 
 def read_dataset_judgements(folder: str | Path) -> pd.DataFrame:
     """The judgements of a data set folder."""
-    path = Path(folder) / "annotations.parquet"
+    path = Path(folder) / ANNOTATIONS
     if not path.is_file():
         raise BadImport(str(folder), ["no annotations.parquet: this data set holds no judgements"])
     return from_files(pd.read_parquet(path), str(path))

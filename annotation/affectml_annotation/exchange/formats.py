@@ -6,7 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
-from affectml_annotation.errors import BadImport
+from affectml_annotation.errors import BadExport, BadImport
+from affectml_annotation.exchange._files import make_way
 from affectml_annotation.exchange.dataset_folder import read_dataset_judgements
 from affectml_annotation.exchange.hugging_face import read_hugging_face, write_hugging_face
 from affectml_annotation.exchange.label_studio import read_label_studio, write_label_studio
@@ -55,9 +56,20 @@ def write_judgements(
     name: str = "judgements",
     question: str = "",
     urls: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> list[str]:
-    """Write judgements; returns what the format could not hold, one line each. Data sets: `write_dataset_folder`."""
+    """Write judgements; returns what the format could not hold, one line each. Data sets: `write_dataset_folder`.
+
+    replace: write over a file that is there, and keep the old one beside it. Raises BadExport where there is no
+    judgement, or where there is a file and `replace` was not asked for.
+    """
     kind = format or guess_format(path)
+    if kind not in FORMATS:
+        raise BadExport(str(path), [f"no format {kind!r} (there are {', '.join(FORMATS)})"])
+    if judgements.empty:
+        raise BadExport(str(path), ["there are no judgements yet"])
+    if kind in ("table", "label-studio"):
+        make_way(Path(path), replace=replace)
     if kind == "table":
         write_table(judgements, path)
         return []
@@ -66,4 +78,4 @@ def write_judgements(
     if kind == "hugging-face":
         write_hugging_face(judgements, path, name=name, question=question)
         return []
-    raise BadImport(str(path), ["a data set holds targets too: write_dataset_folder writes it"])
+    raise BadExport(str(path), ["a data set holds targets too: write_dataset_folder writes it"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from affectml_annotation.errors import BadImport
+from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange._files import new_folder, write_parquet, write_text
 from affectml_annotation.exchange.columns import for_files, from_files
 
@@ -27,10 +27,10 @@ format wants; it holds every judgement.
 
 
 def write_hugging_face(judgements: pd.DataFrame, folder: str | Path, *, name: str, question: str) -> None:
-    """Write a new folder for `datasets.load_dataset(FOLDER)`; it holds every column. Raises BadImport if taken."""
+    """Write a new folder for `datasets.load_dataset(FOLDER)`; it holds every column. Raises BadExport if taken."""
     folder = Path(folder)
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-        raise BadImport(str(folder), ["exists already; name a new folder"])
+        raise BadExport(str(folder), ["exists already"], "name a new folder")
     with new_folder(folder) as fresh:
         write_parquet(fresh / "data" / "judgements-00000-of-00001.parquet", for_files(judgements))
         write_text(fresh / "README.md", CARD.format(name=name, question=question))

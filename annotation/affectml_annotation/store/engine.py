@@ -82,6 +82,12 @@ class Database:
         file = self.engine.url.database if self.dialect == "sqlite" else None
         self._queue = Path(f"{file}-queue") if file and file != ":memory:" else None
 
+    @property
+    def where(self) -> str:
+        """The database as people know it: a file's path, or a URL without its password."""
+        url = self.engine.url
+        return str(url.database or "memory") if self.dialect == "sqlite" else url.render_as_string(hide_password=True)
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads; on SQLite it waits for nobody."""

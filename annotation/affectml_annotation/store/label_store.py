@@ -78,7 +78,17 @@ class LabelStore:
     def init_task(self, settings: TaskSettings, images: pd.DataFrame | Sequence[str]) -> None:
         """Set the task up, once: its settings and its images (columns image_id, and file and stratum if any)."""
         with self.database.write() as connection:
+            if setup.has_task(connection):
+                raise StoreError(
+                    f"{self.database.where} holds a task already; another task needs another database: --db OTHER.db"
+                )
             setup.init_task(connection, settings, images)
+
+    @property
+    def has_task(self) -> bool:
+        """Whether `init_task` was here."""
+        with self.database.read() as connection:
+            return setup.has_task(connection)
 
     @property
     def settings(self) -> TaskSettings:

@@ -9,7 +9,14 @@ from affectml_annotation.errors import StoreError
 
 Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
 STRATEGIES = ("random", "fill", "stratified", "priority", "queue")
-CONSTRUCTS = ("evoked", "expressed", "intended", "query")
+# What people are asked, by what the labels are about, unless a task says otherwise.
+QUESTIONS = {
+    "evoked": "Which of these feelings does this image evoke in you? Choose all that apply, or none.",
+    "expressed": "Which of these feelings does the person in this image show? Choose all that apply, or none.",
+    "intended": "Which of these feelings did the maker of this image intend? Choose all that apply, or none.",
+    "query": "Which of these words fit this image? Choose all that apply, or none.",
+}
+CONSTRUCTS = tuple(QUESTIONS)
 
 
 @dataclass(frozen=True)

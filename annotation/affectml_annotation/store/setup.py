@@ -36,10 +36,13 @@ def read_settings(connection: sa.Connection) -> TaskSettings:
     return TaskSettings.from_dict(value)
 
 
+def has_task(connection: sa.Connection) -> bool:
+    """Whether a task was set up here."""
+    return connection.scalar(sa.select(setting.c.key).where(setting.c.key == "task")) is not None
+
+
 def init_task(connection: sa.Connection, settings: TaskSettings, images: pd.DataFrame | Sequence[str]) -> None:
     """Store settings and images, and open the main round (and one for repeats, where there are any)."""
-    if connection.scalar(sa.select(setting.c.key).where(setting.c.key == "task")) is not None:
-        raise StoreError("this database holds a task already; use another database for another task")
     table = images if isinstance(images, pd.DataFrame) else pd.DataFrame({"image_id": list(images)})
     if table.empty:
         raise StoreError("a task needs at least one image")

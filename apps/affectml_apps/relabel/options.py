@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from affectml_annotation.store.place import default_database
+
 DEMO = Path("data/demo")
 
 
@@ -35,12 +37,10 @@ class Options:
 
     @property
     def store_url(self) -> str:
-        """The database, with the default filled in."""
+        """The database, with the default filled in: that of `affectml labels` too."""
         if self.db is not None:
             return self.db
-        kind = "checks" if self.check_labels else "labels"
-        folder = self.folder.resolve()
-        return str(folder.parent / f"{folder.name}-{kind}.db")
+        return str(default_database(self.folder, "checks" if self.check_labels else "labels"))
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -49,7 +49,10 @@ def parse(arguments: Sequence[str]) -> Options:
         prog="streamlit run apps/relabel.py --",
         description="Label images with several labels each. Without arguments: the demo set and a SQLite file.",
     )
-    parser.add_argument("--dataset", type=Path, metavar="DIR", help="data set folder (default: the demo set)")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DATASET", help="data set folder (default: the demo set)"
+    )
+    parser.add_argument("--dataset", type=Path, metavar="DATASET", help="the same, by name")
     parser.add_argument("--db", metavar="URL", help="SQLite file or postgresql:// URL (default: beside the data set)")
     parser.add_argument("--model", type=Path, metavar="RUN", help="run folder whose predictions may be suggested")
     parser.add_argument("--target", metavar="NAME", help="target whose labels people choose from")
@@ -62,8 +65,10 @@ def parse(arguments: Sequence[str]) -> Options:
         "--allow-host", action="append", default=[], metavar="HOST", help="a name this server may be called by"
     )
     given = parser.parse_args(list(arguments))
+    if given.folder is not None and given.dataset not in (None, given.folder):
+        parser.error(f"two data sets, {given.folder} and {given.dataset}: name one")
     return Options(
-        dataset=given.dataset,
+        dataset=given.folder or given.dataset,
         db=given.db,
         model=given.model,
         target=given.target,

@@ -12,20 +12,16 @@ import pyarrow.parquet as pq
 
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml.labelling import make_task, taxonomy_of
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
+from affectml_annotation.store.place import database_of
 from affectml_apps.relabel import verify
 from affectml_apps.relabel.options import DEMO, Options
 from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
 from affectml_apps.relabel.suggestions import read_suggestions
 
 PROGRESS_SECONDS = 5.0
-QUESTIONS = {
-    "evoked": "Which of these feelings does this image evoke in you? Choose all that apply, or none.",
-    "expressed": "Which of these feelings does the person in this image show? Choose all that apply, or none.",
-    "intended": "Which of these feelings did the maker of this image intend? Choose all that apply, or none.",
-    "query": "Which of these words fit this image? Choose all that apply, or none.",
-}
 
 
 @dataclass
@@ -87,18 +83,18 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
     Raises AffectmlError or AnnotationError, one line each, for anything the user can mend.
     """
     dataset = _open_dataset(options, say)
-    target = _target(dataset, options.target)
-    taxonomy = get_taxonomy(options.taxonomy) if options.taxonomy else _taxonomy(dataset, target)
-    suggestions: Mapping[str, tuple[str, ...]] = {}
-    if options.model is not None:
-        suggestions = read_suggestions(options.model, taxonomy.labels, _ids(dataset))
+    if options.db is None and not options.check_labels:
+        database_of(dataset.root, lambda: _ids(dataset))  # refuses what may be this task in a database of an older name
     store = LabelStore(options.store_url)
     try:
-        try:
-            settings = store.settings
-        except StoreError:
-            settings = _set_up(options, dataset, target, taxonomy, suggestions, store)
-            say(f"new labelling task in {options.store_url}: {len(settings.labels)} labels")
+        there = store.settings if store.has_task else None
+        taxonomy = _taxonomy(dataset, options, there)
+        suggestions: Mapping[str, tuple[str, ...]] = {}
+        if options.model is not None:
+            suggestions = read_suggestions(options.model, taxonomy.labels, _ids(dataset))
+        settings = there or _set_up(options, dataset, suggestions, store)
+        new = "" if there else "new "
+        say(f"{new}labelling task in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
         verifying = settings.name == verify.TASK_NAME
         if verifying != bool(options.check_labels):
             way = "add --check-labels" if verifying else "leave out --check-labels, or name another --db"
@@ -108,7 +104,7 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
                 f"{options.store_url} holds a task with the labels {', '.join(settings.labels)}, not those of "
                 f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
             )
-        originals = _originals(dataset, target)
+        originals = _originals(dataset, options.target)
         return LabelTask(
             dataset=Dataset.open(dataset.root),  # afresh: tables that were read for the set-up are not kept
             store=store,
@@ -134,22 +130,16 @@ def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
     return write_demo(DEMO)
 
 
-def _target(dataset: Dataset, name: str | None) -> str | None:
-    targets = dataset.meta.targets
-    if name is not None:
-        dataset.target(name)
-        return name
-    if len({str(entry.taxonomy) for entry in targets.values()}) > 1:
-        raise BadDataset(
-            f"{dataset.root}: its targets have different labels; choose with --target ({', '.join(targets)})"
-        )
-    return next(iter(targets), None)
-
-
-def _taxonomy(dataset: Dataset, target: str | None) -> Taxonomy:
-    if target is None:
-        raise BadDataset(f"{dataset.root}: no target says which labels there are; name some with --taxonomy")
-    return dataset.meta.targets[target].resolve_taxonomy()
+def _taxonomy(dataset: Dataset, options: Options, there: TaskSettings | None) -> Taxonomy:
+    """The labels asked for; else those that the task was set up with; else the data set's."""
+    if options.taxonomy is not None:
+        return get_taxonomy(options.taxonomy)
+    own = None if there is None or options.target is not None else there.taxonomy
+    if isinstance(own, Mapping):
+        return Taxonomy.from_dict(dict(own), where="the task's taxonomy")
+    if own in builtin_names():
+        return get_taxonomy(str(own))
+    return taxonomy_of(dataset, options.target)
 
 
 def _ids(dataset: Dataset) -> list[str]:
@@ -157,14 +147,9 @@ def _ids(dataset: Dataset) -> list[str]:
 
 
 def _set_up(
-    options: Options,
-    dataset: Dataset,
-    target: str | None,
-    taxonomy: Taxonomy,
-    suggestions: Mapping[str, tuple[str, ...]],
-    store: LabelStore,
+    options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore
 ) -> TaskSettings:
-    images = dataset.images
+    settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target)
     if "file" not in images.columns or not images["file"].notna().any():
         raise BadDataset(
             f"{dataset.root}: no image has a file on this machine, and a url is not shown (its site would learn who "
@@ -179,13 +164,6 @@ def _set_up(
             raise BadInput("--check-labels model needs --model RUN")
         images = verify.pairs(images, given)
         settings = verify.settings(dataset.meta.construct)
-    else:
-        settings = TaskSettings(
-            labels=taxonomy.labels,
-            question=dataset.meta.question or QUESTIONS[dataset.meta.construct],
-            construct=dataset.meta.construct,
-            taxonomy=options.taxonomy or (None if target is None else dataset.meta.targets[target].taxonomy),
-        )
     store.init_task(settings, images)
     return settings
 

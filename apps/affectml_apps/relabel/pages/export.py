@@ -1,5 +1,7 @@
 """Judgements, decisions and shares as files."""
 
+import shlex
+
 import streamlit as st
 
 from affectml_apps.relabel import lead
@@ -12,6 +14,8 @@ def draw() -> None:
     task = current()
     reading_width()
     st.title("Export")
+    where = task.store.database.where
+    st.text(f"Answers are kept in {where}")
     judgements = task.store.judgements()
     if judgements.empty:
         st.info("There is nothing to export yet.")
@@ -34,7 +38,8 @@ def draw() -> None:
         st.download_button(
             "Download the decisions (CSV)", decisions.to_csv(index=False).encode(), "decisions.csv", on_click="ignore"
         )
-    st.write("As a data set folder that can be trained on, with targets and how they were made:")
-    url = task.store.database.engine.url
-    where = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
-    st.code(f"affectml labels export --db {where} --to DATASET", language=None, wrap_lines=True)
+    st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
+    to = shlex.quote(str(task.dataset.root.resolve()))
+    st.code(
+        f"affectml labels export --db {shlex.quote(where)} --to {to} --target collected", language=None, wrap_lines=True
+    )

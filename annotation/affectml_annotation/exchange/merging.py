@@ -1,0 +1,179 @@
+"""Adding judgements, and the people who made them, to those that a data set has: nothing there is lost or doubled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from affectml_annotation.errors import BadExport
+from affectml_annotation.exchange.columns import COLUMNS, as_list, as_numbers, for_files, from_files
+
+KEY = ["image_id", "annotator_id", "round"]
+SAID = ("kind", "labels", "intensities", "valence", "arousal", "note")
+CIRCUMSTANCES = ("suggestions_visible", "seconds", "at")
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """Judgements together: the file's content, and the same as a judgement table.
+
+    new: how many came in; same: how many were there already; conflicts: what stands against what, one line each,
+    and in `content` the new one in its place.
+    """
+
+    content: pa.Table
+    judgements: pd.DataFrame
+    new: int
+    same: int
+    conflicts: tuple[str, ...]
+
+
+def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) -> Merged:
+    """Put `fresh` to the content of an annotations.parquet (None: there is none).
+
+    A judgement is known by its event id, and by its image, person and round, of which there is one. It is the same
+    where what was said is the same (where the event ids are, its time, its seconds and whether suggestions were visible
+    too; a value that one side does not have says nothing); else it is a conflict. Rows stay in their order, with all
+    their columns; new ones follow. `where` names the file in errors. Raises BadExport for an event id that two
+    different judgements have.
+    """
+    fresh = from_files(for_files(fresh), where)
+    if there is None:
+        content = pa.Table.from_pandas(for_files(fresh), preserve_index=False)
+        return Merged(content, fresh, len(fresh), 0, ())
+    known = from_files(there.to_pandas(), where)
+    by_key = _find(known, fresh, KEY, where)
+    by_id = _find(known, fresh, ["event_id"], where)
+    clash = (by_id >= 0) & (by_id != by_key)
+    if clash.any():
+        row = int(np.flatnonzero(clash)[0])
+        raise BadExport(
+            where,
+            [f"event id {fresh['event_id'].iloc[row]!r} is that of {_about(known, by_id[row])} there, and of "
+             f"{_about(fresh, row)} here ({int(clash.sum())} such)"],
+            "two judgements cannot have one id: export to a new folder",
+        )  # fmt: skip
+    met = np.flatnonzero(by_key >= 0)
+    one, other = known.iloc[by_key[met]], fresh.iloc[met]
+    same = _agree(one, other, SAID) & ((by_id[met] < 0) | _agree(one, other, CIRCUMSTANCES))
+    lines = tuple(_line(known, by_key[row], fresh, row) for row in met[~same])
+    order = np.concatenate([np.arange(len(known)), len(known) + np.flatnonzero(by_key < 0)])
+    order[by_key[met[~same]]] = len(known) + met[~same]
+    together = from_files(pd.concat([known, fresh], ignore_index=True).iloc[order], where)
+    content = pa.Table.from_pandas(for_files(together), preserve_index=False)
+    own = [name for name in there.column_names if name not in COLUMNS]
+    if own:
+        rows = there.select(own).take(pa.array([at if at < len(known) else None for at in order], pa.int64()))
+        for name in own:
+            content = content.append_column(there.schema.field(name).with_nullable(True), rows[name])
+    return Merged(content, together, int((by_key < 0).sum()), int(same.sum()), lines)
+
+
+def _find(known: pd.DataFrame, fresh: pd.DataFrame, by: list[str], where: str) -> npt.NDArray[np.int64]:
+    """For each fresh row the known one of the same values, -1 where there is none; a missing value is nobody's."""
+    found = np.full(len(fresh), -1, dtype=np.int64)
+    if not set(by) <= set(known.columns) & set(fresh.columns):
+        return found
+    rows = np.flatnonzero(known[by].notna().all(axis=1))
+    index = pd.MultiIndex.from_frame(known[by].iloc[rows].astype(object))
+    if not index.is_unique:
+        twice = index[index.duplicated()][0]
+        raise BadExport(where, [f"two judgements with the same {', '.join(by)}: {', '.join(map(str, twice))}"])
+    wanted = fresh[by].notna().all(axis=1).to_numpy()
+    at = index.get_indexer(pd.MultiIndex.from_frame(fresh.loc[wanted, by].astype(object)))
+    found[wanted] = np.where(at >= 0, rows[at] if len(rows) else -1, -1)
+    return found
+
+
+def _agree(one: pd.DataFrame, other: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Row by row, whether both say the same in these columns."""
+    same = np.ones(len(one), dtype=bool)
+    for name in names:
+        if name not in one or name not in other or name == "intensities":
+            continue
+        a, b = one[name].reset_index(drop=True), other[name].reset_index(drop=True)
+        if name == "labels":
+            same &= np.array([_strengths(*pair) for pair in zip(a, _of(one), b, _of(other), strict=True)], dtype=bool)
+        else:
+            same &= ((a == b) | a.isna() | b.isna()).to_numpy(dtype=bool)
+    return same
+
+
+def _of(table: pd.DataFrame) -> list[Any]:
+    return table["intensities"].tolist() if "intensities" in table else [None] * len(table)
+
+
+def _strengths(labels: Any, strong: Any, others: Any, as_strong: Any) -> bool:
+    """Whether two answers have the same labels and, where both say how strongly, each as strong."""
+    if set(as_list(labels)) != set(as_list(others)):
+        return False
+    one, two = as_numbers(strong), as_numbers(as_strong)
+    if one is None or two is None or len(one) != len(labels) or len(two) != len(others):
+        return True
+    return dict(zip(labels, one, strict=True)) == dict(zip(others, two, strict=True))
+
+
+def _about(table: pd.DataFrame, row: int) -> str:
+    image, who, number = (table[name].iloc[row] for name in KEY)
+    return f"image {image!r}, {who!r}, round {number}"
+
+
+def _line(known: pd.DataFrame, old: int, fresh: pd.DataFrame, new: int) -> str:
+    return f"{_about(fresh, new)}: {_answer(known, old)} there, {_answer(fresh, new)} here"
+
+
+def _answer(table: pd.DataFrame, row: int) -> str:
+    said = "+".join(table["labels"].iloc[row]) or str(table["kind"].iloc[row])
+    event = table["event_id"].iloc[row] if "event_id" in table else None
+    return said if pd.isna(event) else f"{said} (event {event})"
+
+
+@dataclass
+class MergedPeople:
+    """Annotators together: one dictionary each; and what stands against what, one line each."""
+
+    people: list[dict[str, Any]]
+    changed: bool = False
+    conflicts: list[str] = field(default_factory=list)
+
+
+def merge_people(there: pa.Table | None, fresh: Sequence[Mapping[str, Any]]) -> MergedPeople:
+    """Put people (annotator_id and the attributes they share) to the content of an annotators.parquet.
+
+    A new person or attribute is added; another value of an attribute that is there is a conflict, and in `people` the
+    new one stands.
+    """
+    merged = MergedPeople([] if there is None else there.to_pylist())
+    place = {str(person["annotator_id"]): person for person in merged.people}
+    for person in fresh:
+        who = str(person["annotator_id"])
+        if who not in place:
+            place[who] = {"annotator_id": who}
+            merged.people.append(place[who])
+            merged.changed = True
+        for name, value in person.items():
+            before = place[who].get(name)
+            if name == "annotator_id" or value is None or str(value) == str(before):
+                continue
+            if before is not None:
+                merged.conflicts.append(f"{who!r}: {name} is {before!r} there, {value!r} here")
+            place[who][name] = value
+            merged.changed = True
+    return merged
+
+
+def people_table(people: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """annotators.parquet's content: one column for each attribute that anybody has."""
+    names = dict.fromkeys(name for person in people for name in person)
+    return pa.table({name: _column([person.get(name) for person in people]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # one person gave a number, another a word
+        return pa.array([None if value is None else str(value) for value in values])

@@ -1,0 +1,86 @@
+"""Where a task's database lies, so that every command and the page open the same one.
+
+The database of a data set is the file `NAME-labels.db` beside its folder, unless somebody names another.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+from affectml_annotation.errors import StoreError
+
+OLD_NAME = "labels.db"  # what `affectml labels init` of 0.1.0 made in the current folder, for any data set
+
+
+def default_database(dataset: str | Path, kind: Literal["labels", "checks"] = "labels") -> Path:
+    """`NAME-labels.db` beside the data set's folder; `checks`: of the task that asks whether labels are reasonable."""
+    folder = Path(dataset).resolve()
+    return folder.parent / f"{folder.name}-{kind}.db"
+
+
+def database_of(dataset: str | Path, image_ids: Callable[[], Iterable[str]]) -> Path:
+    """The default database of a data set, whether it is there or not. image_ids: reads them, where they are needed.
+
+    Raises StoreError where a `labels.db` of version 0.1.0 may hold the data set's task (it has images of the same
+    names): whether it is that task, only a person can say.
+    """
+    default = default_database(dataset)
+    for path in dict.fromkeys(folder.resolve() / OLD_NAME for folder in (Path(), default.parent, Path(dataset))):
+        images = task_images(path)
+        if images and images <= set(image_ids()):
+            also = f", and {shown(default)} is there too" if holds_task(default) else ""
+            raise StoreError(
+                f"{shown(path)} holds a task on images of these names{also}; where it is the task of {dataset}, rename "
+                f"it to {shown(default)} (nobody must have it open) or name it: --db {shown(path)}; where it is not, "
+                f"name the other: --db {shown(default)}"
+            )
+    return default
+
+
+def find_database(folder: str | Path = ".") -> Path:
+    """The database of the only task in a folder or one below; StoreError for none, or naming them where several are."""
+    folder = Path(folder)
+    patterns = ("*-labels.db", OLD_NAME, "*/*-labels.db", f"*/{OLD_NAME}")
+    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if (folder / "dataset.json").is_file():
+        found.append(default_database(folder))
+    tasks = [path for path in dict.fromkeys(path.resolve() for path in found) if holds_task(path)]
+    if len(tasks) == 1:
+        return tasks[0]
+    if not tasks:
+        raise StoreError(
+            "no labelling task here; `affectml labels init DATASET` makes one, --db names a database elsewhere "
+            "(a file, a postgresql:// URL, or the folder of its data set)"
+        )
+    raise StoreError(f"several labelling tasks here: {', '.join(map(shown, tasks))}; name one with --db")
+
+
+def holds_task(path: Path) -> bool:
+    """Whether a SQLite file is a label store with a task in it."""
+    return task_images(path) is not None
+
+
+def task_images(path: Path) -> set[str] | None:
+    """The images of the task in a SQLite file; None where there is no such file, or none of ours. Changes nothing."""
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not {"schema_version", "setting", "image", "event"} <= tables:
+                return None
+            if connection.execute("SELECT 1 FROM setting WHERE key = 'task'").fetchone() is None:
+                return None
+            return {name for (name,) in connection.execute("SELECT image_id FROM image")}
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise StoreError(f"{path}: cannot be read ({error}); name the database with --db") from None
+        return None  # no SQLite file
+
+
+def shown(path: str | Path) -> str:
+    """A path as it is printed: from the current folder where it lies below it."""
+    path = Path(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
