@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo import write_demo
 from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judgements, write_judgements
@@ -16,21 +15,6 @@ from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judg
 def demo(tmp_path_factory):
     """A small demo set; its simulated people's judgements stand in for people at work."""
     return write_demo(tmp_path_factory.mktemp("demo") / "set", images=40, seed=3)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command line as a shell would; gives back what it printed, or the error line with exit code 2."""
-
-    def run_(*arguments, fails=False):
-        monkeypatch.setattr("sys.argv", ["affectml", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        printed = capsys.readouterr()
-        assert stop.value.code == (2 if fails else 0), printed.err
-        return printed.err if fails else printed.out
-
-    return run_
 
 
 @pytest.fixture

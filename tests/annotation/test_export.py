@@ -1,0 +1,298 @@
+"""An export adds to a data set: nothing there is lost, doubled or written over without being asked."""
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from affectml.data import Dataset
+from affectml_annotation import (
+    Answer,
+    BadExport,
+    LabelStore,
+    TaskSettings,
+    aggregate,
+    read_judgements,
+    write_judgements,
+)
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.exchange.forgetting import forget_people
+
+LABELS = ("awe", "fear", "joy")
+IMAGES = [f"i{n}.png" for n in range(20)]
+PEOPLE = ("ann", "ben", "cem")
+VOTES = {"rates": partial(aggregate, labels=LABELS)}
+
+
+@pytest.fixture
+def judged(run, tmp_path) -> Path:
+    """A data set of 60 judgements of three people that came in as a table."""
+    rows = [f"{image},{who},{LABELS[(at + len(who)) % 3]}" for at, image in enumerate(IMAGES) for who in PEOPLE]
+    (tmp_path / "judge.csv").write_text("image,annotator,label\n" + "\n".join(rows) + "\n")
+    run("import", "table", tmp_path / "judge.csv", tmp_path / "dj", "--images", "none")
+    return tmp_path / "dj"
+
+
+@pytest.fixture
+def store(judged):
+    """A task on its images, with one more person."""
+    with LabelStore(judged.parent / "x.db") as opened:
+        opened.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
+        opened.invite(["dea"])
+        yield opened
+
+
+def answer(store: LabelStore, image: str, *labels: str, who: str = "dea", base: int = 0, **more) -> str:
+    given = Answer(image, who, "labels" if labels else "none", labels, base_revision=base, **more)
+    (receipt,) = store.submit([given])
+    assert receipt.status == "accepted", receipt
+    return given.event_id
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".export.lock"}
+
+
+def test_an_export_of_no_answers_is_an_error_and_writes_nothing(run, judged):
+    run("labels", "init", judged, "--db", judged.parent / "x.db", "--question", "q")
+    before = content(judged)
+    for to in (judged, judged.parent / "all.csv", judged.parent / "new"):
+        error = run("labels", "export", "--db", judged.parent / "x.db", "--to", to, "--target", "rates", fails=True)
+        assert "nothing was written" in error
+        assert "no answers yet" in error or "no judgements yet" in error
+    assert content(judged) == before
+    assert not (judged.parent / "all.csv").exists()
+    assert not (judged.parent / "new").exists()
+
+
+def test_judgements_that_were_there_stay_and_the_target_counts_all_of_them(run, judged, store):
+    answer(store, "i0.png", "joy", "awe")
+    answer(store, "i1.png")
+    before = read_judgements(judged)
+    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged)
+    told = json.loads(run(*export, "--target", "collected", "--json"))
+    assert (told["rows"], told["new"], told["same"], told["replaced"], told["kept"]) == (2, 2, 0, 0, [])
+    after = read_judgements(judged)
+    assert len(after) == 62
+    pd.testing.assert_frame_equal(after[before.columns].head(60), before)
+    counted = Dataset.open(judged).target("collected")
+    assert counted.n.tolist() == [4, 4] + [3] * 18
+    assert "from all 62 judgements" in told["notes"][0]
+    out = run(*export, "--target", "collected")
+    assert "0 new, 2 there already, 0 in conflict" in out
+    assert "with the same content" in out
+
+
+def test_the_same_judgements_under_other_event_ids_come_in_once(run, judged):
+    db = judged.parent / "x.db"
+    run("labels", "init", judged, "--db", db)
+    renamed = ("--map", "image=image_id", "--map", "annotator=annotator_id", "--map", "label=labels")
+    run("labels", "import", judged.parent / "judge.csv", *renamed, "--db", db, "--invite")
+    before = content(judged)
+    out = run("labels", "export", "--db", db, "--to", judged, "--target", "rates")
+    assert "0 new, 60 there already, 0 in conflict" in out
+    after = content(judged)
+    assert {name for name in after if after[name] != before.get(name)} <= {"dataset.json", "annotators.parquet"}
+
+
+def test_a_target_of_other_content_is_replaced_only_when_asked_and_the_old_one_is_kept(run, judged, store):
+    old = content(judged)
+    answer(store, "i0.png", "joy")
+    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged, "--target", "rates")
+    assert "target rates has other content (20 images, 3.0 answers each now)" in (error := run(*export, fails=True))
+    assert "--replace" in error
+    assert content(judged) == old
+    told = json.loads(run(*export, "--replace", "--json"))
+    assert [re.sub(r"\d{8}T\d{6}Z", "WHEN", name) for name in told["kept"]] == [
+        "dataset.replaced-WHEN.json", "targets-rates.replaced-WHEN.parquet",
+    ]  # fmt: skip
+    assert [(judged / name).read_bytes() for name in told["kept"]] == [
+        old["dataset.json"],
+        old["targets-rates.parquet"],
+    ]
+    assert Dataset.open(judged).target("rates").n[0] == 4
+
+
+def test_kept_files_are_never_written_over(judged, store):
+    answer(store, "i0.png", "joy")
+    kept = []
+    for method in ("posterior", "votes", "smoothed", "majority"):
+        make = {"rates": partial(aggregate, labels=LABELS, method=method)}
+        kept += write_dataset_folder(judged, Collected.of(store), make, replace=True).kept
+    assert len(kept) == len(set(kept)) == 8
+    kinds = [len(pd.read_parquet(judged / name)) for name in kept if name.startswith("targets")]
+    assert kinds == [20] * 4
+
+
+def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(run, judged, store):
+    first = answer(store, "i0.png", "joy")
+    write_dataset_folder(judged, Collected.of(store), {})
+    second = answer(store, "i0.png", "fear", base=1)
+    answer(store, "i2.png", "fear")
+    before = content(judged)
+    with pytest.raises(BadExport) as refused:
+        write_dataset_folder(judged, Collected.of(store), {})
+    assert refused.value.problems == (
+        f"judgement in conflict: image 'i0.png', 'dea', round 1: joy (event {first}) there, fear (event {second}) here",
+    )
+    assert content(judged) == before
+    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", judged, "--target", "new")
+    out = run(*export, "--replace")
+    assert "1 new, 0 there already, 1 in conflict, written over" in out
+    after = read_judgements(judged)
+    assert len(after) == 62
+    assert after.loc[after["annotator_id"] == "dea", "event_id"].tolist()[0] == second
+    (kept,) = judged.glob("annotations.replaced-*.parquet")
+    assert kept.read_bytes() == before["annotations.parquet"]
+
+
+def test_one_event_id_with_other_content_is_a_conflict(judged, store):
+    event = answer(store, "i0.png", "joy", seconds=2.0)
+    write_dataset_folder(judged, Collected.of(store), {})
+    table = pq.read_table(judged / "annotations.parquet").to_pandas()
+    for change in ({"labels": ["awe"]}, {"seconds": 9.0}, {"valence": 0.5}):
+        changed = table.copy()
+        for name, value in change.items():
+            old = changed.get(name, [None] * len(changed))
+            changed[name] = [value if one == event else was for one, was in zip(changed["event_id"], old, strict=True)]
+        changed.to_parquet(judged / "annotations.parquet")
+        if "valence" in change:  # the database says nothing of it, so it says nothing else
+            assert write_dataset_folder(judged, Collected.of(store), {}).same == 1
+            continue
+        with pytest.raises(BadExport, match=f"conflict: image 'i0.png', 'dea', round 1: .*event {event}"):
+            write_dataset_folder(judged, Collected.of(store), {})
+
+
+def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(judged, store):
+    event = Dataset.open(judged).judgements["event_id"].iloc[0]
+    answer(store, "i5.png", "joy", event_id=event)
+    with pytest.raises(BadExport, match="two judgements cannot have one id"):
+        write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+
+
+def test_columns_of_the_user_stay_as_they_are(judged, store):
+    path = judged / "annotations.parquet"
+    table = pq.read_table(path)
+    own = pa.array(range(60), pa.int16())
+    pq.write_table(table.append_column("age", own), path)
+    answer(store, "i0.png", "joy")
+    write_dataset_folder(judged, Collected.of(store), {})
+    after = pq.read_table(path)
+    assert after["age"].to_pylist() == [*range(60), None]
+    assert after.schema.field("age").type == pa.int16()
+    assert (
+        after.slice(0, 60).select(["event_id", "image_id", "labels"]).to_pylist()
+        == table.select(["event_id", "image_id", "labels"]).to_pylist()
+    )
+
+
+def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store):
+    store.invite(["eve"], {"eve": {"age": 34, "city": "Graz"}})
+    answer(store, "i0.png", "joy", who="eve")
+    pq.write_table(pa.table({"annotator_id": ["ann", "eve"], "age": [20, 33]}), judged / "annotators.parquet")
+    with pytest.raises(BadExport, match="annotator in conflict: 'eve': age is 33 there, 34 here"):
+        write_dataset_folder(judged, Collected.of(store), {})
+    done = write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+    assert [name.split(".")[0] for name in done.kept] == ["annotators"]
+    assert pq.read_table(judged / "annotators.parquet").to_pylist() == [
+        {"annotator_id": "ann", "age": 20, "city": None}, {"annotator_id": "eve", "age": 34, "city": "Graz"},
+    ]  # fmt: skip
+
+
+def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judged):
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(("awe", "fear"), "q", name="judge"), IMAGES)
+        store.invite(["dea"])
+        answer(store, "i0.png", "awe")
+        with pytest.raises(BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
+            write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+    meta = json.loads((judged / "dataset.json").read_text())
+    (judged / "dataset.json").write_text(json.dumps(meta | {"question": "What does it show?"}))
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
+        store.invite(["dea"])
+        answer(store, "i0.png", "awe")
+        with pytest.raises(BadExport, match="60 of its judgements answer 'What does it show.*cannot be counted"):
+            write_dataset_folder(judged, Collected.of(store), {}, replace=True)
+
+
+def test_the_names_of_targets_stay_inside_the_folder(judged, store):
+    answer(store, "i0.png", "joy")
+    for name in ("../rates", "", ".hidden", "a/b"):
+        with pytest.raises(BadExport, match="is no name of a target"):
+            write_dataset_folder(judged, Collected.of(store), {name: VOTES["rates"]})
+
+
+def test_only_unsure_answers_make_no_target(judged, tmp_path):
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(LABELS, "q", name="judge"), IMAGES)
+        store.invite(["dea"])
+        store.submit([Answer("i0.png", "dea", "unsure")])
+        with pytest.raises(BadExport, match="target rates would have no image"):
+            write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
+    assert not (tmp_path / "new").exists()
+
+
+def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(run, judged, store):
+    store.invite(["eve"])
+    answer(store, "i0.png", "joy")
+    answer(store, "i0.png", "fear", who="eve")
+    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    answer(store, "i0.png", "awe", base=1)
+    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    store.withdraw("eve")
+    before = content(judged)
+    with pytest.raises(BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels forget"):
+        write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    assert "did you mean 'eve'" in run("labels", "forget", judged, "evee", "dea", fails=True)
+    assert content(judged) == before
+    assert "1 judgements of eve taken out" in run("labels", "forget", judged, "eve")
+    for path in [*judged.glob("annot*.parquet")]:
+        assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
+    assert len(read_judgements(judged)) == 61
+    write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    assert Dataset.open(judged).target("rates").n[0] == 4
+
+
+def test_forgetting_the_only_person_leaves_no_annotations(judged):
+    forget_people(judged, PEOPLE)
+    assert Dataset.open(judged).judgements is None
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json"])
+def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(judged, tmp_path, name):
+    table = read_judgements(judged)
+    write_judgements(table.head(1), tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(BadExport, match="exists already; --replace"):
+        write_judgements(table, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == before
+    write_judgements(table, tmp_path / name, replace=True)
+    assert len(read_judgements(tmp_path / name)) == 60
+    (kept,) = tmp_path.glob("all.replaced-*")
+    assert kept.read_bytes() == before
+
+
+def test_two_exports_at_once_lose_nothing(judged):
+    """The second waits until the first is done, and adds to what that wrote."""
+    from threading import Thread
+
+    def export(who: str) -> None:
+        with LabelStore("sqlite://") as store:
+            store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
+            store.invite([who])
+            for image in IMAGES:
+                answer(store, image, "joy", who=who)
+            write_dataset_folder(judged, Collected.of(store), {})
+
+    threads = [Thread(target=export, args=(f"p{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read_judgements(judged)) == 60 + 4 * len(IMAGES)

@@ -1,0 +1,176 @@
+"""One database for one data set: every command and the page find the same one, and none is passed over in silence."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from affectml.data import Dataset
+from affectml.demo import write_demo
+from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
+from affectml_annotation.store.place import default_database, find_database, task_images
+from affectml_annotation.store.settings import QUESTIONS
+from affectml_apps.relabel.options import Options, parse
+from affectml_apps.relabel.task import open_task
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The current folder, with a data set `mydata` in it."""
+    write_demo(tmp_path / "mydata", images=20, seed=3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AFFECTML_LABELS", raising=False)
+    return tmp_path
+
+
+def old_task(path: Path, images=("000000", "000001")) -> None:
+    """What `affectml labels init` of 0.1.0 left."""
+    with LabelStore(path) as store:
+        store.init_task(TaskSettings(("awe", "fear"), "q", name="demo"), list(images))
+
+
+def test_every_command_and_the_page_open_the_same_database(run, here):
+    init = json.loads(run("labels", "init", "mydata", "--overlap", 2, "--invite", "ann", "--json"))
+    assert init["db"] == "mydata-labels.db"
+    said: list[str] = []
+    page = open_task(parse(["mydata"]), said.append)
+    assert page.settings.overlap == 2
+    assert page.store.annotators()["annotator_id"].tolist() == ["ann"]
+    assert said == [f"labelling task in {here / 'mydata-labels.db'}: 8 labels, {page.settings.question}"]
+    page.store.submit([Answer("000000", "ann", "none")])
+    page.store.close()
+    assert open_again(Options(dataset=Path("mydata"))) == page.settings
+    (here / "people.csv").write_text("image_id,annotator_id,labels\n000001,ann,awe\n")
+    assert "into mydata-labels.db" in run("labels", "import", "people.csv")
+    assert json.loads(run("labels", "status", "--json"))["db"] == "mydata-labels.db"
+    assert "mydata-labels.db" in run("labels", "status")
+    assert json.loads(run("labels", "agreement", "--bootstrap", 0, "--json"))["of"] == "mydata-labels.db"
+    assert "mydata-labels.db" in run("labels", "check")
+    assert json.loads(run("labels", "aggregate", "--json"))["images"] == 2
+    assert (
+        json.loads(run("labels", "assign", "--invite", "ben", "--db", "mydata", "--json"))["db"] == "mydata-labels.db"
+    )
+    told = json.loads(run("labels", "export", "--to", "new", "--json"))
+    assert (told["db"], told["new"]) == ("mydata-labels.db", 2)
+    assert sorted(path.name for path in here.glob("*.db")) == ["mydata-labels.db"]
+
+
+def open_again(options: Options) -> TaskSettings:
+    task = open_task(options)
+    task.store.close()
+    return task.settings
+
+
+def test_the_page_and_the_command_line_set_a_task_up_alike(run, here):
+    page = open_again(Options(dataset=Path("mydata"), db="page.db"))
+    run("labels", "init", "mydata", "--db", "line.db", "--overlap", page.overlap)
+    with LabelStore("line.db") as store:
+        assert store.settings == page
+
+
+def test_the_page_takes_the_labels_that_the_task_was_set_up_with(run, here):
+    run("labels", "init", "mydata", "--taxonomy", "parrott-6")
+    task = open_task(Options(dataset=Path("mydata")))
+    assert task.taxonomy.name == "parrott-6"
+    task.store.close()
+
+
+def test_a_second_task_on_a_data_set_is_a_deliberate_act(run, here):
+    run("labels", "init", "mydata")
+    error = run("labels", "init", "mydata", fails=True)
+    assert "mydata has a task already, in mydata-labels.db" in error
+    assert "affectml relabel mydata" in error
+    assert "--db OTHER.db" in error
+    run("labels", "init", "mydata", "--db", "other.db")
+    assert json.loads(run("labels", "status", "--json"))["db"] == "mydata-labels.db"
+
+
+def test_several_tasks_are_listed(run, here):
+    run("labels", "init", "mydata")
+    write_demo(here / "sets" / "more", images=20, seed=4)
+    run("labels", "init", "sets/more")
+    error = run("labels", "status", fails=True)
+    assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
+    assert json.loads(run("labels", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
+
+
+def test_without_a_task_the_error_says_how_to_make_one(run, here):
+    assert "`affectml labels init DATASET` makes one" in run("labels", "status", fails=True)
+    assert list(here.glob("*.db")) == []
+
+
+def test_inside_the_data_set_s_folder_its_database_is_found(run, here):
+    run("labels", "init", "mydata")
+    os.chdir(here / "mydata")
+    assert find_database() == here / "mydata-labels.db"
+
+
+@pytest.mark.parametrize("place", ["labels.db", "mydata/labels.db"])
+def test_a_database_of_the_first_version_is_found_or_named_and_never_shadowed(run, here, place):
+    old_task(here / place)
+    assert json.loads(run("labels", "status", "--json"))["db"] == place
+    error = run("labels", "init", "mydata", fails=True)
+    assert f"{place} holds a task on images of these names" in error
+    assert "mydata-labels.db" in error
+    with pytest.raises(StoreError, match=f"--db {place}"):
+        open_task(Options(dataset=Path("mydata")))
+    assert not (here / "mydata-labels.db").exists()
+    os.rename(here / place, here / "mydata-labels.db")  # noqa: PTH104
+    assert open_again(Options(dataset=Path("mydata"))).question == "q"
+
+
+def test_two_databases_of_the_first_version_for_one_task_are_both_named(run, here):
+    old_task(here / "labels.db")
+    old_task(here / "mydata-labels.db")
+    assert "several labelling tasks here: mydata-labels.db, labels.db" in run("labels", "status", fails=True)
+    with pytest.raises(StoreError, match=r"labels.db holds a task.*mydata-labels.db is there too"):
+        open_task(Options(dataset=Path("mydata")))
+
+
+def test_a_labels_db_of_something_else_is_left_alone(run, here):
+    old_task(here / "labels.db", images=["another.png"])
+    run("labels", "init", "mydata")
+    (here / "mydata-labels.db").unlink()
+    (here / "labels.db").write_bytes(b"no database at all" * 100)
+    assert task_images(here / "labels.db") is None
+    run("labels", "init", "mydata")
+    assert (here / "labels.db").read_bytes() == b"no database at all" * 100
+
+
+def test_the_question_is_the_data_set_s_or_its_construct_s_unless_told(run, here):
+    meta = json.loads((here / "mydata" / "dataset.json").read_text())
+    cases = [
+        (meta["question"], "evoked", meta["question"]),
+        ("", "evoked", QUESTIONS["evoked"]),
+        ("", "expressed", QUESTIONS["expressed"]),
+        ("In our words: which one fits?", "intended", QUESTIONS["intended"]),
+        ("Nobody was asked: the labels are search words.", "query", QUESTIONS["query"]),
+    ]
+    for at, (question, construct, asked) in enumerate(cases):
+        (here / "mydata" / "dataset.json").write_text(json.dumps(meta | {"question": question, "construct": construct}))
+        run("labels", "init", "mydata", "--db", f"{at}.db")
+        with LabelStore(f"{at}.db") as store:
+            assert store.settings.question == asked
+    run("labels", "init", "mydata", "--db", "told.db", "--question", "Well?")
+    with LabelStore("told.db") as store:
+        assert store.settings.question == "Well?"
+
+
+def test_targets_with_different_labels_need_a_choice(run, here):
+    folder = here / "mydata"
+    meta = json.loads((folder / "dataset.json").read_text())
+    other = {"kind": "rates", "taxonomy": "polarity-2", "values": "votes", "file": "targets-two.parquet"}
+    (folder / "dataset.json").write_text(json.dumps(meta | {"targets": {**meta["targets"], "two": other}}))
+    error = run("labels", "init", "mydata", fails=True)
+    assert "its targets have different labels; choose with --target (emotions, two)" in error
+    run("labels", "init", "mydata", "--target", "emotions")
+    assert open_again(Options(dataset=Path("mydata"))).labels == Dataset.open(folder).target("emotions").taxonomy.labels
+
+
+def test_the_page_takes_its_data_set_by_place_or_by_name():
+    assert parse(["d"]) == parse(["--dataset", "d"]) == parse(["d", "--dataset", "d"])
+    with pytest.raises(SystemExit):
+        parse(["d", "--dataset", "e"])
+    assert parse(["d"]).store_url == str(default_database("d"))
+    assert parse(["d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
