@@ -10,7 +10,7 @@ import typer
 def relabel(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATASET]", help="Data set folder.", show_default="the demo set, drawn in data/demo"),
+        typer.Argument(metavar="DATASET", help="Data set folder.", show_default="the demo set, drawn in data/demo"),
     ] = None,
     dataset: Annotated[Path | None, typer.Option(metavar="DATASET", help="The same, by name.")] = None,
     db: Annotated[

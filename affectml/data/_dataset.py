@@ -133,8 +133,14 @@ def write_dataset(
     """Write a data set's tables into `folder`, read everything back with all checks, and return it.
 
     targets: one table per entry of `meta.targets`. For an all-or-nothing result, call it inside
-    `affectml._files.new_folder(out)`. dataset.json is written last.
+    `affectml._files.new_folder(out)`. dataset.json is written last. Raises BadInput for a folder that is a data set
+    already: judgements and targets are added to it by `affectml labels export`.
     """
+    if (folder / "dataset.json").exists():
+        raise BadInput(
+            f"{folder} is a data set already; nothing was written: choose another folder "
+            "(`affectml labels export --to` adds judgements and targets to one)"
+        )
     if set(targets) != set(meta.targets):
         raise BadInput(f"targets {sorted(targets)} do not match those described: {sorted(meta.targets)}")
     write_parquet(folder / "images.parquet", images)

@@ -130,3 +130,10 @@ def test_a_folder_with_something_in_it_is_not_written_over(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(BadInput, match="not empty"):
         check_new(tmp_path)
+
+
+def test_a_data_set_is_never_written_over(tmp_path):
+    write(tmp_path, {"n": [4, 2], "negative": [1, 0], "positive": [4, 0]}, "rates", "votes")
+    with pytest.raises(BadInput, match="is a data set already; nothing was written"):
+        write(tmp_path, {"n": [1], "negative": [1], "positive": [0]}, "rates", "votes")
+    assert Dataset.open(tmp_path).target("t").n.tolist() == [4, 2]

@@ -278,6 +278,16 @@ def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(judged, 
     assert kept.read_bytes() == before
 
 
+def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_path):
+    run("labels", "aggregate", judged, "--out", tmp_path / "t.parquet")
+    before = (tmp_path / "t.parquet").read_bytes()
+    again = ("labels", "aggregate", judged, "--method", "posterior", "--out", tmp_path / "t.parquet")
+    assert "exists already; --replace" in run(*again, fails=True)
+    run(*again, "--replace")
+    (kept,) = tmp_path.glob("t.replaced-*.parquet")
+    assert kept.read_bytes() == before
+
+
 def test_two_exports_at_once_lose_nothing(judged):
     """The second waits until the first is done, and adds to what that wrote."""
     from threading import Thread

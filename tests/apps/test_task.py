@@ -172,7 +172,7 @@ def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path,
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["--dataset", str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
+    arguments = [str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
     with subprocess.Popen([*command, *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             for _ in range(300):

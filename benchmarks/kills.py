@@ -1,0 +1,372 @@
+"""SIGKILL at random moments of export, import and submit: nothing acknowledged is lost, nothing is doubled.
+
+    python benchmarks/kills.py [export] [import] [submit] [--kills 334] [--seed 0] [--folder DIR]
+
+Prints JSON: for each deed, how often it was killed and what was found then. Ends with an error at the first thing
+that is wrong. Everything is imported once; each deed runs in a fork of its own, which is killed after a random part of
+the time that it takes undisturbed (in every second trial of its last part, where most is written). A deed that ended
+before its kill is not counted. POSIX only.
+"""
+
+import argparse
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import filelock  # noqa: F401 - else each fork imports it
+import pandas as pd
+import pyarrow.parquet as pq
+
+from affectml.cli._labels_task import Export, export_store
+from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, aggregate, write_judgements
+
+LABELS = ("awe", "fear", "joy")
+TASK = TaskSettings(LABELS, "What do you feel?", name="kills", overlap=3)
+IMAGES = [f"i{n:03d}.png" for n in range(40)]
+ROWS = 3 * len(IMAGES)
+DONE = b"d"
+
+
+def forked(work: Callable[[], Any]) -> Any:
+    """What `work` gives, in a process of its own: this one opens no database and starts no thread."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        try:
+            result: Any = work()
+        except BaseException as error:
+            result = AssertionError(f"{type(error).__name__}: {error}")
+        with os.fdopen(write, "wb") as out:
+            out.write(pickle.dumps(result))
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as incoming:
+        content = incoming.read()
+    os.waitpid(child, 0)
+    result = pickle.loads(content)
+    if isinstance(result, AssertionError):
+        raise result
+    return result
+
+
+def killed(deed: Callable[[], None], delay: float) -> tuple[bool, bool]:
+    """Start the deed in a fork and kill it after `delay` seconds; whether it was done, and whether it was killed."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        deed()
+        os.write(write, DONE)
+        os._exit(0)
+    os.close(write)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(read, "rb") as incoming:
+        return incoming.read() == DONE, os.WIFSIGNALED(status)
+
+
+class Moments:
+    """Delays, in seconds, over the whole time that a deed takes at present and a little more."""
+
+    def __init__(self, pick: random.Random) -> None:
+        self.pick = pick
+        self.took: deque[float] = deque(maxlen=5)
+        self.late = False
+
+    def run(self, deed: Callable[[], Any]) -> None:
+        """Run it undisturbed, and note how long that took."""
+        start = time.perf_counter()
+        forked(deed)
+        self.took.append(time.perf_counter() - start)
+
+    def next(self) -> float:
+        """Every second one lies in the last part, where most is written."""
+        self.late = not self.late
+        return self.pick.uniform(0.6 if self.late else 0.0, 1.2) * statistics.median(self.took)
+
+
+def expect(true: bool, what: str) -> None:
+    if not true:
+        raise AssertionError(what)
+
+
+# Submit: a client that notes what it is about to send and what was acknowledged, as the page's outbox does.
+
+
+def submitting(url: Path, notes: Path) -> None:
+    sent = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
+    acknowledged = {words[1] for words in sent if words[0] == "stored"}
+    waiting = [json.loads(words[2]) for words in sent if words[0] == "sending" and words[1] not in acknowledged]
+    out = os.open(notes, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    with LabelStore(url) as store:
+        while True:
+            if not waiting:
+                claims = [claim for who in ("ann", "ben", "cem") for claim in store.claim(who, 2)]
+                if not claims:
+                    return
+                for at, claim in enumerate(claims):
+                    who = ("ann", "ben", "cem")[min(at // 2, 2)]
+                    waiting.append({"image_id": claim.image_id, "annotator_id": who})
+            answers = []
+            for one in waiting:
+                labels = (LABELS[len(one["image_id"] + one["annotator_id"]) % 3],)
+                given = Answer(one["image_id"], one["annotator_id"], "labels", labels)
+                answers.append(Answer(**{**given.__dict__, "event_id": one.setdefault("event_id", given.event_id)}))
+                os.write(out, f"sending {one['event_id']} {json.dumps(one, separators=(',', ':'))}\n".encode())
+            for receipt in store.submit(answers):
+                expect(receipt.status == "accepted", str(receipt))
+                os.write(out, f"stored {receipt.event_id}\n".encode())
+            waiting = []
+
+
+def check_submits(url: Path, notes: Path) -> tuple[int, int]:
+    """How many answers were acknowledged, and how many are stored."""
+    lines = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
+    acknowledged = {words[1] for words in lines if words[0] == "stored"}
+    sent = {words[1] for words in lines if words[0] == "sending"}
+    with closing(sqlite3.connect(url)) as connection:
+        expect(connection.execute("PRAGMA quick_check").fetchone() == ("ok",), "the database is damaged")
+        events = [name for (name,) in connection.execute("SELECT event_id FROM event")]
+        people = connection.execute("SELECT image_id, annotator_id FROM event").fetchall()
+        answers = {name for (name,) in connection.execute("SELECT event_id FROM answer")}
+        wrong = connection.execute(
+            "SELECT count(*) FROM slot WHERE round = 1 AND taken != (SELECT count(*) FROM assignment WHERE "
+            "assignment.round = 1 AND assignment.position = slot.position AND holds_slot)"
+        ).fetchone()[0]
+    expect(len(events) == len(set(events)) == len(set(people)), "an answer is stored twice")
+    expect(acknowledged <= set(events), f"{len(acknowledged - set(events))} acknowledged answers are lost")
+    expect(set(events) <= sent, "an answer that nobody sent is stored")
+    expect(answers == set(events), "an event without its answer, or an answer without its event")
+    expect(wrong == 0, "an image's count of people is not that of its claims")
+    return len(acknowledged), len(events)
+
+
+def kill_submits(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
+    url, notes = folder / "labels.db", folder / "notes.txt"
+
+    def prepare() -> None:
+        for path in folder.glob("*"):
+            path.unlink()
+        with LabelStore(url) as store:
+            store.init_task(TASK, IMAGES)
+            store.invite(["ann", "ben", "cem"])
+
+    found: Counter[str] = Counter()
+    forked(prepare)
+    while found["kills"] < kills:
+        done, was_killed = killed(lambda: submitting(url, notes), pick.uniform(0, 0.12))
+        acknowledged, stored = check_submits(url, notes)
+        found["kills"] += was_killed
+        found["stored but not acknowledged"] += stored - acknowledged if was_killed else 0
+        if done or found["kills"] == kills:
+            forked(lambda: submitting(url, notes))
+            expect(check_submits(url, notes) == (ROWS, ROWS), "the work does not end with every answer, each once")
+            found["answers acknowledged"] += ROWS
+            forked(prepare)
+    return dict(found)
+
+
+# Import: a file of judgements, all of it or nothing.
+
+
+def kill_imports(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
+    template, url, file = folder / "template.db", folder / "labels.db", folder / "people.parquet"
+
+    def template_and_file() -> None:
+        with LabelStore(template) as store:
+            store.init_task(TASK, IMAGES)
+        write_judgements(judgements(), file)
+
+    def prepare() -> None:
+        for path in folder.glob("labels.db*"):
+            path.unlink()
+        shutil.copy(template, url)
+
+    def importing() -> None:
+        with LabelStore(url) as store:
+            store.import_file(file, invite=True)
+
+    def again() -> None:
+        try:
+            importing()
+        except StoreError as error:
+            expect("imported already" in str(error), str(error))
+
+    found: Counter[str] = Counter()
+    forked(template_and_file)
+    moments, fresh = Moments(pick), True
+    prepare()
+    moments.run(importing)
+    while found["kills"] < kills:
+        if fresh:
+            prepare()
+        done, was_killed = killed(importing, moments.next())
+        rows = check_import(url)
+        expect(rows in (0, ROWS), f"{rows} of {ROWS} rows were imported")
+        expect(not done or rows == ROWS, "an acknowledged import is lost")
+        if was_killed:
+            found["kills"] += 1
+            found["all in" if rows else "nothing in"] += 1
+        fresh = rows == ROWS or pick.random() < 0.2  # else the next import goes into what the killed one left
+        if fresh:
+            forked(again) if rows else moments.run(importing)
+            expect(check_import(url) == ROWS, "a repeated import does not end with each row once")
+    return dict(found)
+
+
+def check_import(url: Path) -> int:
+    with closing(sqlite3.connect(url)) as connection:
+        expect(connection.execute("PRAGMA quick_check").fetchone() == ("ok",), "the database is damaged")
+        counts = {
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("event", "answer", "assignment")
+        }
+        counts.add(connection.execute("SELECT coalesce(sum(taken), 0) FROM slot").fetchone()[0])
+        counts.add(connection.execute("SELECT coalesce(sum(rows), 0) FROM imported").fetchone()[0])
+    expect(len(counts) == 1, f"the tables disagree: {counts}")
+    return int(counts.pop())
+
+
+# Export: judgements added and corrected, a target of another kind, people's attributes; all in an existing data set.
+
+
+def judgements(people: str = "abc") -> pd.DataFrame:
+    rows = [(image, who) for image in IMAGES for who in people]
+    return pd.DataFrame({
+        "event_id": [f"{image}-{who}" for image, who in rows],
+        "image_id": [image for image, _ in rows],
+        "annotator_id": [who for _, who in rows],
+        "round": 1,
+        "kind": "labels",
+        "labels": [[LABELS[(at + at // 3) % 3]] for at in range(len(rows))],
+    })  # fmt: skip
+
+
+def make_export(folder: Path) -> None:
+    """A data set of judgements by a, b and c, and a database in which b and c corrected some and d came."""
+    old = judgements()
+    made = aggregate(old, LABELS)
+    entry = TargetMeta(
+        "rates", {"name": "kills", "labels": {label: {} for label in LABELS}}, "votes", "targets-t.parquet"
+    )
+    meta = DatasetMeta("kills", "evoked", {"t": entry}, question=TASK.question)
+    people = pd.DataFrame({"annotator_id": ["a", "b"], "age": [20, 30]})
+    (folder / "template").mkdir()
+    write_dataset(folder / "template", meta, pd.DataFrame({"image_id": IMAGES}), {"t": made.table()}, old, people)
+    new = judgements("bcd")
+    new["event_id"] = [f"{event}-2" if event.endswith("-c") else event for event in new["event_id"]]
+    new["labels"] = [
+        ["awe", "joy"] if who == "c" else given
+        for who, given in zip(new["annotator_id"], _labels(new, old), strict=True)
+    ]
+    write_judgements(new, folder / "new.parquet")
+    with LabelStore(folder / "labels.db") as store:
+        store.init_task(TASK, IMAGES)
+        store.invite(["b", "c", "d"], {"b": {"age": 31}, "d": {"age": 40}})
+        store.import_file(folder / "new.parquet")
+
+
+def _labels(new: pd.DataFrame, old: pd.DataFrame) -> list[list[str]]:
+    said = dict(zip(old["event_id"], old["labels"], strict=True))
+    return [said.get(event, ["fear"]) for event in new["event_id"]]
+
+
+def kill_exports(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
+    template, data = folder / "template", folder / "data"
+
+    def prepare() -> None:
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(template, data)
+
+    def exporting() -> None:
+        with LabelStore(folder / "labels.db", must_exist=True) as store:
+            export_store(store, Export(data, None, "t", "majority", None, "first", True))
+
+    found: Counter[str] = Counter()
+    forked(lambda: make_export(folder))
+    moments = Moments(pick)
+    prepare()
+    moments.run(exporting)
+    while found["kills"] < kills:
+        prepare()
+        done, was_killed = killed(exporting, moments.next())
+        state = forked(lambda: check_export(template, data))
+        expect(not done or state == "new", f"an acknowledged export is not there, but {state}")
+        if was_killed:
+            found["kills"] += 1
+            found[f"{state} state"] += 1
+            found["temporary files left"] += len(list(data.glob(".*.tmp")))
+        forked(exporting)
+        expect(
+            forked(lambda: check_export(template, data)) == "new", "a repeated export does not end with the new state"
+        )
+        expect(not list(data.glob(".*.tmp")), "a repeated export leaves temporary files")
+    return dict(found)
+
+
+def check_export(template: Path, data: Path) -> str:
+    """Each file is the old one or the new one, and fits the others; the data set opens; which state it is in."""
+    old = judgements()
+    dataset = Dataset.open(data)
+    targets = dataset.target("t")
+    now = pq.read_table(data / "annotations.parquet").to_pandas()
+    expect(not now.duplicated(["image_id", "annotator_id", "round"]).any(), "a judgement is there twice")
+    people = set(now["annotator_id"])
+    merged = "d" in people
+    expect(people >= set("abc"), "a person's judgements are lost")
+    expect(len(now) == (ROWS + len(IMAGES) if merged else ROWS), f"{len(now)} judgements")
+    expect(set(now["event_id"]) >= set(old["event_id"][old["annotator_id"] != "c"]), "a judgement is lost")
+    ages = {row["annotator_id"]: row["age"] for row in pq.read_table(data / "annotators.parquet").to_pylist()}
+    expect(ages in ({"a": 20, "b": 30}, {"a": 20, "b": 31, "c": None, "d": 40}), f"annotators: {ages}")
+    expect(
+        targets.kind in ("rates", "sets") and len(targets.image_id) == len(IMAGES), "the target is neither old nor new"
+    )
+    for path in data.glob("*.replaced-*"):
+        name = f"{path.name.split('.')[0]}{path.suffix}"
+        kept, original = path.read_bytes(), (template / name).read_bytes()
+        expect(kept == original or path.suffix == ".json", f"{path.name} is not what was there")
+        json.loads(kept) if path.suffix == ".json" else pq.read_table(path)
+    if merged:
+        expect(any(data.glob("annotations.replaced-*")), "the old annotations are not kept")
+    if targets.kind == "sets":
+        expect(merged and any(data.glob("targets-t.replaced-*")), "the old target is not kept")
+        expect(targets.n is not None and (targets.n == 4).all(), "the new target does not count all judgements")
+    return "new" if targets.kind == "sets" else "between" if merged or len(ages) > 2 else "old"
+
+
+DEEDS = {"export": kill_exports, "import": kill_imports, "submit": kill_submits}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("deeds", nargs="*", metavar="|".join(DEEDS), help="all of them unless named")
+    parser.add_argument("--kills", type=int, default=334)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    told = {}
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        for name in given.deeds or DEEDS:
+            place = Path(folder) / name
+            place.mkdir()
+            told[name] = DEEDS[name](place, given.kills, random.Random(given.seed))
+    print(json.dumps(told, indent=2))
+
+
+if __name__ == "__main__":
+    main()

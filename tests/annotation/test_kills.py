@@ -1,0 +1,30 @@
+"""SIGKILL at random moments of export, import and submit: nothing acknowledged is lost, nothing is doubled."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+
+
+def found_by(tmp_path: Path, *arguments: str) -> dict[str, dict[str, int]]:
+    """What benchmarks/kills.py found, which ends with an error at the first thing that is wrong."""
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments, "--folder", str(tmp_path)], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def test_some_tens_of_kills_lose_and_double_nothing(tmp_path):
+    found = found_by(tmp_path, "--kills", "10", "--seed", "3")
+    assert {deed: told["kills"] for deed, told in found.items()} == {"export": 10, "import": 10, "submit": 10}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deed", ["export", "import", "submit"])
+def test_a_hundred_kills_lose_and_double_nothing(tmp_path, deed):
+    assert found_by(tmp_path, deed, "--kills", "100", "--seed", "4")[deed]["kills"] == 100
