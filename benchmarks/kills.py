@@ -37,7 +37,7 @@ LABELS = ("awe", "fear", "joy")
 TASK = TaskSettings(LABELS, "What do you feel?", name="kills", overlap=3)
 IMAGES = [f"i{n:03d}.png" for n in range(40)]
 ROWS = 3 * len(IMAGES)
-DONE = b"d"
+BEGUN, DONE = b"b", b"d"
 
 
 def forked(work: Callable[[], Any]) -> Any:
@@ -63,21 +63,25 @@ def forked(work: Callable[[], Any]) -> Any:
     return result
 
 
-def killed(deed: Callable[[], None], delay: float) -> tuple[bool, bool]:
-    """Start the deed in a fork and kill it after `delay` seconds; whether it was done, and whether it was killed."""
+def killed(deed: Callable[[Callable[[], None]], None], delay: float, *, wait: bool = False) -> tuple[bool, bool]:
+    """Start the deed in a fork and kill it after `delay` seconds; whether it was done, and whether it was killed.
+
+    The deed gets a function to say that it has begun; with `wait`, the time runs from then on.
+    """
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
-        deed()
+        deed(lambda: os.write(write, BEGUN) and None)
         os.write(write, DONE)
         os._exit(0)
     os.close(write)
+    begun = os.read(read, 1) if wait else b""
     time.sleep(delay)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with os.fdopen(read, "rb") as incoming:
-        return incoming.read() == DONE, os.WIFSIGNALED(status)
+        return DONE in begun + incoming.read(), os.WIFSIGNALED(status)
 
 
 class Moments:
@@ -108,20 +112,19 @@ def expect(true: bool, what: str) -> None:
 # Submit: a client that notes what it is about to send and what was acknowledged, as the page's outbox does.
 
 
-def submitting(url: Path, notes: Path) -> None:
+def submitting(url: Path, notes: Path, begin: Callable[[], None] = lambda: None) -> None:
     sent = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
     acknowledged = {words[1] for words in sent if words[0] == "stored"}
     waiting = [json.loads(words[2]) for words in sent if words[0] == "sending" and words[1] not in acknowledged]
     out = os.open(notes, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     with LabelStore(url) as store:
+        begin()
         while True:
             if not waiting:
-                claims = [claim for who in ("ann", "ben", "cem") for claim in store.claim(who, 2)]
+                claims = [(who, claim) for who in ("ann", "ben", "cem") for claim in store.claim(who, 1)]
                 if not claims:
                     return
-                for at, claim in enumerate(claims):
-                    who = ("ann", "ben", "cem")[min(at // 2, 2)]
-                    waiting.append({"image_id": claim.image_id, "annotator_id": who})
+                waiting = [{"image_id": claim.image_id, "annotator_id": who} for who, claim in claims]
             answers = []
             for one in waiting:
                 labels = (LABELS[len(one["image_id"] + one["annotator_id"]) % 3],)
@@ -134,8 +137,8 @@ def submitting(url: Path, notes: Path) -> None:
             waiting = []
 
 
-def check_submits(url: Path, notes: Path) -> tuple[int, int]:
-    """How many answers were acknowledged, and how many are stored."""
+def check_submits(url: Path, notes: Path) -> tuple[int, int, int]:
+    """How many answers were sent, how many acknowledged, and how many are stored."""
     lines = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
     acknowledged = {words[1] for words in lines if words[0] == "stored"}
     sent = {words[1] for words in lines if words[0] == "sending"}
@@ -153,7 +156,7 @@ def check_submits(url: Path, notes: Path) -> tuple[int, int]:
     expect(set(events) <= sent, "an answer that nobody sent is stored")
     expect(answers == set(events), "an event without its answer, or an answer without its event")
     expect(wrong == 0, "an image's count of people is not that of its claims")
-    return len(acknowledged), len(events)
+    return len(sent), len(acknowledged), len(events)
 
 
 def kill_submits(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
@@ -167,15 +170,20 @@ def kill_submits(folder: Path, kills: int, pick: random.Random) -> dict[str, int
             store.invite(["ann", "ben", "cem"])
 
     found: Counter[str] = Counter()
+    moments = Moments(pick)
+    forked(prepare)
+    moments.run(lambda: submitting(url, notes))
     forked(prepare)
     while found["kills"] < kills:
-        done, was_killed = killed(lambda: submitting(url, notes), pick.uniform(0, 0.12))
-        acknowledged, stored = check_submits(url, notes)
+        delay = moments.next() * 4 / len(IMAGES)  # some four of the submits that the whole work takes
+        done, was_killed = killed(lambda begin: submitting(url, notes, begin), delay, wait=True)
+        sent, acknowledged, stored = check_submits(url, notes)
         found["kills"] += was_killed
-        found["stored but not acknowledged"] += stored - acknowledged if was_killed else 0
+        found["while answers were under way"] += was_killed and sent > acknowledged
+        found["of these, stored"] += was_killed and stored > acknowledged
         if done or found["kills"] == kills:
             forked(lambda: submitting(url, notes))
-            expect(check_submits(url, notes) == (ROWS, ROWS), "the work does not end with every answer, each once")
+            expect(check_submits(url, notes) == (ROWS,) * 3, "the work does not end with every answer, each once")
             found["answers acknowledged"] += ROWS
             forked(prepare)
     return dict(found)
@@ -215,7 +223,7 @@ def kill_imports(folder: Path, kills: int, pick: random.Random) -> dict[str, int
     while found["kills"] < kills:
         if fresh:
             prepare()
-        done, was_killed = killed(importing, moments.next())
+        done, was_killed = killed(lambda _: importing(), moments.next())
         rows = check_import(url)
         expect(rows in (0, ROWS), f"{rows} of {ROWS} rows were imported")
         expect(not done or rows == ROWS, "an acknowledged import is lost")
@@ -304,7 +312,7 @@ def kill_exports(folder: Path, kills: int, pick: random.Random) -> dict[str, int
     moments.run(exporting)
     while found["kills"] < kills:
         prepare()
-        done, was_killed = killed(exporting, moments.next())
+        done, was_killed = killed(lambda _: exporting(), moments.next())
         state = forked(lambda: check_export(template, data))
         expect(not done or state == "new", f"an acknowledged export is not there, but {state}")
         if was_killed:
