@@ -19,7 +19,7 @@ from affectml_annotation import (
     read_judgements,
     write_judgements,
 )
-from affectml_annotation.exchange.dataset_folder import write_dataset_folder
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 FOLDERS = sorted(GOLDEN.glob("*/labels"))
@@ -127,9 +127,9 @@ def test_counts_and_agreement_are_the_same(store, said):
 
 
 def test_it_exports_the_same_data_set(store, folder, tmp_path):
-    settings = store.settings
-    made = aggregate(store.judgements(), settings.labels, "votes")
-    write_dataset_folder(tmp_path / "export", settings, store.images(), store.judgements(), {"labels": made})
+    labels = store.settings.labels
+    votes = {"labels": lambda judgements: aggregate(judgements, labels, "votes")}
+    write_dataset_folder(tmp_path / "export", Collected.of(store), votes)
     for file in ("annotations.parquet", "images.parquet", "targets-labels.parquet"):
         before, now = pd.read_parquet(folder / "export" / file), pd.read_parquet(tmp_path / "export" / file)
         pd.testing.assert_frame_equal(now[before.columns], before)
