@@ -116,6 +116,36 @@ def test_sending_twice_is_harmless(store):
     assert "used for another answer" in store.submit([other])[0].error
 
 
+@pytest.mark.parametrize("base", [10**30, -1, 1, 2**40])
+def test_a_base_revision_that_was_never_given_out_is_refused(store, base):
+    claim = store.claim("u", 1)[0]
+    assert "base_revision" in answer(store, "u", claim, base_revision=base).error
+    assert answer(store, "u", claim).status == "accepted"
+    if base > 1:
+        assert "never given out; the answer here is 1" in answer(store, "u", claim, base_revision=base).error
+    assert len(store.events()) == 1
+
+
+@pytest.mark.parametrize("text", ["half a pair \ud83d", "a NUL \0"])
+def test_text_that_no_database_holds_is_refused_and_the_next_answer_is_stored(store, text):
+    one, other = store.claim("u", 2)
+    bad = Answer(one.image_id, "u", "flag", note=text)
+    receipts = store.submit([bad, Answer(other.image_id, "u", "labels", ("awe",))])
+    assert [receipt.status for receipt in receipts] == ["refused", "accepted"]
+    assert "no database stores" in receipts[0].error
+
+
+@pytest.mark.parametrize("correcting", [False, True])
+def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store, correcting):
+    claim = store.claim("u", 1)[0]
+    receipts = [answer(store, "u", claim, base_revision=turn if correcting else 0) for turn in range(25)]
+    assert [receipt.status for receipt in receipts[20:]] == ["refused"] * 5
+    assert "20 answers of yours" in receipts[20].error
+    assert len(store.events()) == 20
+    other = store.claim("u", 1)[0]
+    assert answer(store, "u", other).status == "accepted"
+
+
 def test_a_correction_replaces_and_a_blind_one_is_kept_as_a_conflict(store):
     claim = store.claim("u", 1)[0]
     answer(store, "u", claim, ["awe"])

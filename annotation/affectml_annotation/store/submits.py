@@ -14,12 +14,19 @@ from affectml_annotation.store.schema import answer, assignment, conflict, draft
 
 # Clocks of laptops are off by minutes; more is a mistake.
 FUTURE_SECONDS = 300
+# Answers that one person may leave at one image in one round, corrections and conflicts together.
+MOST_AT_ONE_IMAGE = 20
 
 
 def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     """What is wrong with an answer by itself, or None. `now` is in seconds since 1970."""
     if not given.event_id:
         return "event_id is empty; the client makes one for each answer"
+    for name, text in (("event_id", given.event_id), ("image_id", given.image_id), ("note", given.note or "")):
+        if not storable(text):
+            return f"{name}: holds a character that no database stores (half of a surrogate pair, or NUL)"
+    if not isinstance(given.base_revision, int) or given.base_revision < 0:
+        return f"base_revision: expected a whole number, zero or more, but received {given.base_revision!r:.40}"
     if given.kind not in KINDS:
         return f"expected kind to be one of {', '.join(KINDS)}, but received {given.kind!r}"
     if (given.kind == "labels") != bool(given.labels):
@@ -45,6 +52,14 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     return None
 
 
+def storable(text: str) -> bool:
+    """Whether SQLite and PostgreSQL can hold a text: neither takes half of a surrogate pair, PostgreSQL no NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 # Built once: making a statement costs more than running it, and every answer waits for the ones before it.
 _who: sa.BindParameter[str] = sa.bindparam("who")
 _round: sa.BindParameter[int] = sa.bindparam("number")
@@ -62,6 +77,11 @@ _ASSIGNED = sa.select(assignment).where(*_IS_ASSIGNED)
 _DONE = assignment.update().where(*_IS_ASSIGNED).values(answered_at=sa.bindparam("now"))
 _REPLACE = answer.update().where(*_IS_CURRENT).values(event_id=sa.bindparam("id"), revision=sa.bindparam("fresh"))
 _NO_DRAFT = draft.delete().where(draft.c.annotator_id == _who, draft.c.round == _round, draft.c.image_id == _image)
+_CONFLICTS = (
+    sa.select(sa.func.count())
+    .select_from(conflict.join(event, event.c.event_id == conflict.c.event_id))
+    .where(event.c.annotator_id == _who, event.c.round == _round, event.c.image_id == _image)
+)
 _INSERT_EVENT, _INSERT_ANSWER, _INSERT_CONFLICT = event.insert(), answer.insert(), conflict.insert()
 
 
@@ -90,6 +110,12 @@ def submit_one(
         return _refused(given, f"no image {given.image_id!r} in this task")
     current = connection.execute(_CURRENT, key).one_or_none()
     revision = 0 if current is None else current.revision
+    if given.base_revision > revision:
+        return _refused(
+            given, f"base_revision {given.base_revision} was never given out; the answer here is {revision}"
+        )
+    if revision and revision + int(connection.scalar(_CONFLICTS, key) or 0) >= MOST_AT_ONE_IMAGE:
+        return _refused(given, f"there are {MOST_AT_ONE_IMAGE} answers of yours to this image; no more are taken")
     where = {"who": given.annotator_id, "number": given.round, "at_position": position}
     assigned = connection.execute(_ASSIGNED, where).one_or_none()
     surplus = bool(current.surplus) if current is not None else False
