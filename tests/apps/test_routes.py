@@ -221,7 +221,7 @@ def test_history_holds_one_s_own_answers_only(client, task):
     for who in ("bob", "ann"):
         client.headers[HEADER] = make_token(task.secret, who)
         item = say(client)["items"][0]
-        say(client, answer_to(item, f"of {who}", kind="none", labels=[]))
+        say(client, answer_to(item, f"of-{who}", kind="none", labels=[]))
     past = say(client, history=True)["past"]
     assert [(entry["image"], entry["answer"]["kind"]) for entry in past] == [(item["image"], "none")]
 
@@ -240,10 +240,10 @@ class TestBlindFirst:
         seen = []
         for turn in range(turns):
             item = say(client, want=2)["items"][0]
-            reply = say(client, answer_to(item, f"first {turn}"), want=2)
+            reply = say(client, answer_to(item, f"first-{turn}"), want=2)
             second = reply["items"][0]
             seen.append((item, second))
-            say(client, answer_to(second, f"second {turn}"), want=2)
+            say(client, answer_to(second, f"second-{turn}"), want=2)
         return seen
 
     def test_no_suggestion_is_told_before_the_blind_answer_is_stored(self, blind):

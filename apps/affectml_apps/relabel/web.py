@@ -8,14 +8,15 @@ The browser names itself by a signed token in a header: no other site can set on
 never agree. Host is checked on everything, so that no foreign name can be made to point at this server.
 """
 
-import json
 import mimetypes
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,16 +26,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError
+from affectml_annotation.store.submits import storable
 from affectml_apps.relabel import queries
+from affectml_apps.relabel.allowance import Allowance
+from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.people import BadToken, read_token
-from affectml_apps.relabel.sync import BadMessage, NotAllowed, exchange
+from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.relabel.task import LabelTask, current, use
 
 TOKEN_HEADER = "x-relabel-token"
 CLIENT = Path(__file__).parent / "client"
-MAX_BODY = 1_000_000
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# A name or address as a browser writes it, and a port.
+HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::[0-9]{1,5})?")
 HEADERS = {
     b"x-frame-options": b"DENY",
     b"content-security-policy": b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'",
@@ -55,21 +60,13 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        name = urlsplit(f"//{host}").hostname or ""
-        wrong = None
-        if name not in self.hosts:
-            wrong = f"this server does not answer to the name {name[:100]!r}; --allow-host adds names"
-        elif b"origin" in headers:
-            origin = headers[b"origin"].decode("latin-1")
-            if urlsplit(origin).netloc != host:
-                wrong = "a page of another site called; only this app's own page may"
+        wrong = self._wrong(scope["headers"])
         if wrong is not None:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
                 return
-            await JSONResponse({"error": wrong}, 403)(scope, receive, send)
+            status, why = wrong
+            await JSONResponse({"error": why}, status)(scope, receive, send)
             return
 
         async def with_headers(message: Message) -> None:
@@ -80,14 +77,28 @@ class Guard:
 
         await self.app(scope, receive, with_headers)
 
+    def _wrong(self, headers: Sequence[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+        """Why a call is turned away and with which status, from its Host and Origin; None where it is not."""
+        hosts = [value.decode("latin-1") for key, value in headers if key == b"host"]
+        origins = [value.decode("latin-1") for key, value in headers if key == b"origin"]
+        found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if found is None:
+            return 400, "expected one Host header with a name and perhaps a port"
+        name = (found["name"] or found["six"]).lower()
+        if name not in self.hosts:
+            return 403, f"this server does not answer to the name {name[:100]!r}; --allow-host adds names"
+        if any(origin.partition("://")[2].lower() != hosts[0].lower() for origin in origins):
+            return 403, "a page of another site called; only this app's own page may"
+        return None
 
-def make_routes(base: str = "") -> list[BaseRoute]:
-    """The app's routes under server.baseUrlPath."""
+
+def make_routes(base: str = "", allowance: Allowance | None = None) -> list[BaseRoute]:
+    """The app's routes under server.baseUrlPath. allowance: how much each person may send."""
     prefix = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
         Route(f"{prefix}/relabel/client/{{name}}", client_file, methods=["GET"]),
         Route(f"{prefix}/relabel/image", image, methods=["GET"]),
-        Route(f"{prefix}/relabel/sync", sync, methods=["POST"]),
+        Route(f"{prefix}/relabel/sync", partial(sync, allowance=allowance or Allowance()), methods=["POST"]),
     ]
 
 
@@ -142,7 +153,8 @@ def image(request: Request) -> Response:
     except BadToken as error:
         return JSONResponse({"error": str(error)}, 401)
     person = queries.person(task.store, who)
-    file = queries.assigned_file(task.store, who, request.query_params.get("id", ""))
+    name = request.query_params.get("id", "")
+    file = queries.assigned_file(task.store, who, name) if storable(name) else None
     if person is None or person.withdrawn or not person.consented or file is None:
         return JSONResponse({"error": "this image was not given to you"}, 403)
     try:
@@ -155,24 +167,39 @@ def image(request: Request) -> Response:
     return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER})
 
 
-async def sync(request: Request) -> Response:
-    """One exchange; see `affectml_apps.relabel.sync`."""
+async def sync(request: Request, *, allowance: Allowance) -> Response:
+    """One exchange; see `affectml_apps.relabel.sync`.
+
+    A body that can be read gets 200 with a receipt for each answer, whatever the answers are. 400 and 413 are for a
+    body that cannot be taken as it is; 429 says in Retry-After when to send it again, 503 that the database is busy.
+    """
     task = current()
     try:
         who = _who(request, task)
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return JSONResponse({"error": "expected content-type application/json"}, 415)
+        if wait := allowance.take(who):
+            return _slower(wait)
         body = await _body(request)
         if body is None:
             return JSONResponse({"error": f"more than {MAX_BODY} bytes"}, 413)
-        reply = await run_in_threadpool(exchange, task, who, json.loads(body))
+        message = await run_in_threadpool(parse, body)
+        if wait := allowance.take(who, len(message.get("answers", [])) - 1):
+            return _slower(wait)
+        reply = await run_in_threadpool(exchange, task, who, message)
     except BadToken as error:
         return JSONResponse({"error": str(error)}, 401)
     except NotAllowed as error:
         return JSONResponse({"error": str(error)}, 403)
-    except (BadMessage, AnnotationError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        return JSONResponse({"error": str(error)}, 400)
+    except (BadMessage, AnnotationError) as error:
+        return JSONResponse({"error": str(error)}, 413 if isinstance(error, TooMuch) else 400)
+    except OperationalError:
+        return JSONResponse({"error": "the database cannot be written to at the moment"}, 503)
     return JSONResponse(reply)
+
+
+def _slower(wait: int) -> Response:
+    return JSONResponse({"error": f"too many answers at once; go on in {wait} s"}, 429, {"retry-after": str(wait)})
 
 
 async def _body(request: Request) -> bytes | None:

@@ -1,0 +1,359 @@
+"""What somebody with a token and bad intentions sends to the routes, and a browser with a bad day."""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from affectml_apps.relabel.allowance import Allowance
+from affectml_apps.relabel.messages import MAX_DEPTH, BadMessage, parse
+from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.people import make_token
+from affectml_apps.relabel.task import open_task, use
+from affectml_apps.relabel.web import Guard, make_routes
+
+HEADER = "x-relabel-token"
+JSON = {"content-type": "application/json"}
+fuzzed = settings(max_examples=80, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, demo):
+    """One task for all fuzzing: what is stored does not matter there."""
+    made = open_task(Options(dataset=demo, db=str(tmp_path_factory.mktemp("attacked") / "labels.db")))
+    yield made
+    made.store.close()
+
+
+def call(task, who="ann", **allowed):
+    task.store.invite([who])
+    task.store.consent(who)
+    routes = make_routes(allowance=Allowance(**allowed) if allowed else Allowance(burst=10**9))
+    client = TestClient(Starlette(routes=routes, middleware=[Middleware(Guard)]), base_url="http://localhost:8501")
+    client.headers[HEADER] = make_token(task.secret, who)
+    return client
+
+
+@pytest.fixture
+def client(task):
+    return call(task)
+
+
+def items(client, want=2):
+    return client.post("/relabel/sync", json={"want": want}).json()["items"]
+
+
+def answer_to(item, event, **changes):
+    made = {"id": event, "image": item["image"], "round": item["round"], "ticket": item["ticket"], "kind": "labels"}
+    return {**made, "labels": ["awe"], "base_revision": item["revision"], "seconds": 1.5, "seq": 1, **changes}
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+NEVER = {
+    "half a surrogate pair in the note": ({"note": r'"x\ud83d"'}, "surrogate"),
+    "half a surrogate pair in a key": ({r"x\udc00": "1"}, "surrogate"),
+    "half a surrogate pair deep inside": ({"input": r'{"a": ["\ud83d"]}'}, "surrogate"),
+    "a NUL in the note": ({"note": r'"x\u0000"'}, "NUL"),
+    "base_revision 10^30": ({"base_revision": "1" + "0" * 30}, "31 digits"),
+    "base_revision 10^20": ({"base_revision": "1" + "0" * 20}, "base_revision"),
+    "base_revision negative": ({"base_revision": "-1"}, "base_revision"),
+    "base_revision unknown": ({"base_revision": "7"}, "never given out"),
+    "base_revision text": ({"base_revision": '"0"'}, "base_revision"),
+    "base_revision null": ({"base_revision": "null"}, "base_revision"),
+    "base_revision true": ({"base_revision": "true"}, "base_revision"),
+    "at 0": ({"at": "0"}, "at:"),
+    "at before clocks were set": ({"at": "1000000"}, "at:"),
+    "at 1e300": ({"at": "1e300"}, "at:"),
+    "seq of 200 kB": ({"seq": '"' + "x" * 200_000 + '"'}, "seq"),
+    "seq of 5000 digits": ({"seq": "9" * 5000}, "5000 digits"),
+    "seq NaN": ({"seq": "NaN"}, "NaN"),
+    "seq negative": ({"seq": "-4"}, "seq"),
+    "seq 1e999": ({"seq": "1e999"}, "larger than any number"),
+    "seconds Infinity": ({"seconds": "Infinity"}, "Infinity"),
+    "input an object": ({"input": '{"keys": 1}'}, "input"),
+    "input a list": ({"input": "[1, 2]"}, "input"),
+    "input of 100 kB": ({"input": '"' + "x" * 100_000 + '"'}, "input"),
+    "a label that is none": ({"labels": '["joyfull"]'}, "joyfull"),
+    "a label of 200 kB": ({"labels": '["' + "a" * 200_000 + '"]'}, "200 characters"),
+    "a note too long": ({"note": '"' + "x" * 2001 + '"'}, "2000"),
+    "lists 100000 deep": ({"input": nested(100_000)}, f"more than {MAX_DEPTH} deep"),
+    "objects 5000 deep": ({"x": '{"a":' * 5000 + "1" + "}" * 5000}, f"more than {MAX_DEPTH} deep"),
+    "a key twice": ({}, "'kind' stands there twice"),
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_can_never_be_stored_is_refused_with_its_reason_and_the_rest_of_the_batch_is_stored(client, task, name):
+    raw, why = NEVER[name]
+    one, other = items(client)
+    fields = {key: json.dumps(value) for key, value in answer_to(one, "bad").items()} | raw
+    pairs = [f'"{key}": {text}' for key, text in fields.items()] + (['"kind": "none"'] if "twice" in why else [])
+    body = f'{{"answers": [{{{", ".join(pairs)}}}, {json.dumps(answer_to(other, "good"))}], "want": 1}}'
+    reply = client.post("/relabel/sync", content=body.encode(), headers=JSON)
+    assert reply.status_code == 200, reply.text
+    first, second = reply.json()["receipts"]
+    assert (first["status"], second["status"]) == ("refused", "accepted"), first
+    assert why in first["error"]
+    assert len(first["error"]) < 500
+    assert task.store.events()["event_id"].tolist() == ["good"]
+
+
+@pytest.mark.parametrize("event", ["", " ", "a b", "ä", "x" * 65, 7, None, ["a"], {"a": 1}, "\x00", "\ud800"])
+def test_an_id_of_the_wrong_form_is_refused_in_its_place(client, event):
+    one, other = items(client)
+    body = json.dumps({"answers": [answer_to(one, event), answer_to(other, "good")]})
+    receipts = client.post("/relabel/sync", content=body.encode(), headers=JSON).json()["receipts"]
+    assert [receipt["status"] for receipt in receipts] == ["refused", "accepted"]
+    assert "id:" in receipts[0]["error"] or "surrogate" in receipts[0]["error"]
+
+
+@pytest.mark.parametrize("wish", [{"want": 0}, {"want": "x"}, {"round": 99}, {"round": None}, {"round": [[]]}])
+def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(client, task, wish):
+    item = items(client)[0]
+    reply = client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")], **wish})
+    assert reply.status_code == 200
+    assert [receipt["status"] for receipt in reply.json()["receipts"]] == ["accepted"]
+    assert next(iter(wish)) in reply.json()["problem"]
+    assert client.post("/relabel/sync", json=wish).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 400),
+        (b"null", 400),
+        (b"\xff", 400),
+        (b'{"answers": {}}', 400),
+        (b'{"answers": [], "answers": []}', 400),
+        (b'{"answers": ' + nested(200_000).encode()[:-1] + b"}", 400),
+        (b"[" * 900_000, 400),
+        (b'{"answers": [' + b"1," * 600 + b"1]}", 413),
+        (b'{"answers": ["' + b"x" * 1_000_001 + b'"]}', 413),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_a_plain_no(client, body, status):
+    reply = client.post("/relabel/sync", content=body, headers=JSON)
+    assert reply.status_code == status
+    assert reply.json()["error"]
+
+
+def test_a_batch_of_five_hundred_bad_answers_has_five_hundred_receipts(client):
+    given = [None, 7, "x", [], {}, {"id": "a"}, {"id": "b", "image": "\x00"}] * 71
+    receipts = client.post("/relabel/sync", json={"answers": given}).json()["receipts"]
+    assert [receipt["status"] for receipt in receipts] == ["refused"] * len(given)
+
+
+def test_two_hundred_answers_at_once_to_one_image_leave_twenty(task):
+    client = call(task)
+    item = items(client, 1)[0]
+
+    def send(number):
+        return client.post("/relabel/sync", json={"answers": [answer_to(item, f"e{number}")]}).json()["receipts"][0]
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = [receipt["status"] for receipt in pool.map(send, range(200))]
+    assert sorted(set(statuses)) == ["accepted", "conflict", "refused"]
+    assert len(task.store.events()) == 20
+    assert len(task.store.conflicts()) == 19
+
+
+def test_one_id_from_two_people_at_once_is_one_answer_and_one_refusal(task):
+    ann, bob = call(task), call(task, "bob")
+    given = [(client, answer_to(items(client, 1)[0], "the-same")) for client in (ann, bob)]
+
+    def send(pair):
+        return pair[0].post("/relabel/sync", json={"answers": [pair[1]]}).json()["receipts"][0]["status"]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(send, given)) == ["accepted", "refused"]
+
+
+def test_what_the_database_driver_cannot_take_is_refused_alone(client, task, monkeypatch):
+    """The route's own checks are one wall; behind it no error of a driver blocks the answers beside."""
+    submit = task.store.submit
+
+    def brittle(answers):
+        if any(answer.event_id == "bad" for answer in answers):
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        return submit(answers)
+
+    monkeypatch.setattr(task.store, "submit", brittle)
+    one, other = items(client)
+    body = {"answers": [answer_to(one, "bad"), answer_to(other, "good")]}
+    receipts = client.post("/relabel/sync", json=body).json()["receipts"]
+    assert [receipt["status"] for receipt in receipts] == ["refused", "accepted"]
+    assert "OverflowError" in receipts[0]["error"]
+
+
+def test_a_database_that_cannot_write_now_refuses_nothing(client, task, monkeypatch):
+    item = items(client)[0]
+
+    def full(answers):
+        raise OperationalError("insert", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(task.store, "submit", full)
+    assert client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]}).status_code == 503
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        "host", ["[::1", "[::1]]", "[", "]", "", "local host", "localhost:x", "a@localhost", "localhost/", "[::1]:8x"]
+    )
+    def test_a_malformed_host_is_a_plain_no(self, client, host):
+        assert client.post("/relabel/sync", json={}, headers={"host": host}).status_code == 400
+
+    @pytest.mark.parametrize("origin", ["http://[::1", "[::1", "http://", "", "://", "null", "http://localhost:x"])
+    def test_a_malformed_origin_is_a_foreign_one(self, client, origin):
+        assert client.post("/relabel/sync", json={}, headers={"origin": origin}).status_code == 403
+
+    def test_the_address_of_this_machine_in_the_new_style_is_as_good(self, client):
+        own = {"host": "[::1]:8501", "origin": "http://[::1]:8501"}
+        assert client.post("/relabel/sync", json={}, headers=own).status_code == 200
+
+    def test_two_hosts_are_none(self, task):
+        client = call(task)
+        twice = [("host", "localhost:8501"), ("host", "evil.example"), (HEADER, client.headers[HEADER])]
+        assert client.post("/relabel/sync", content=b"{}", headers=twice).status_code == 400
+
+    @given(st.binary(max_size=40).filter(lambda text: b"\n" not in text and b"\r" not in text))
+    @fuzzed
+    def test_no_host_origin_token_or_image_breaks_the_server(self, shared, text):
+        use(shared)
+        client = call(shared)
+        for header in ("host", "origin", HEADER, "content-type", "content-length"):
+            reply = client.post(
+                "/relabel/sync", content=b"{}", headers={header: text.decode("latin-1").encode("latin-1")}
+            )
+            assert reply.status_code < 500, header
+        assert client.get("/relabel/image", params={"id": text}).status_code == 403
+        use(None)
+
+
+plain = st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats() | st.text(
+    st.characters(codec=None, exclude_categories=()), max_size=20
+)  # fmt: skip
+anything = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = ("id", "image", "round", "ticket", "kind", "labels", "base_revision", "seconds", "seq", "at", "note", "input",
+          "intensities", "valence", "arousal", "more")  # fmt: skip
+
+
+class TestFuzz:
+    """Never a 500; a receipt for each answer wherever there is a list of answers."""
+
+    @pytest.fixture(autouse=True)
+    def serve(self, shared):
+        use(shared)
+        yield
+        use(None)
+
+    @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=4), max_size=4), st.integers(0, 2**40))
+    @fuzzed
+    def test_answers_with_any_values_in_their_fields(self, shared, changes, number):
+        client = call(shared)
+        item = {"image": "000001", "round": 1, "ticket": "", "revision": 0}
+        mine = items(client, 1)
+        item = mine[0] if mine else item
+        given = [{**answer_to(item, f"e{number}-{at}"), **changed} for at, changed in enumerate(changes)]
+        reply = client.post("/relabel/sync", content=json.dumps({"answers": given}).encode(), headers=JSON)
+        assert reply.status_code == 200, reply.text
+        assert len(reply.json()["receipts"]) == len(given)
+        assert all(receipt["error"] for receipt in reply.json()["receipts"] if receipt["status"] == "refused")
+
+    @given(anything)
+    @fuzzed
+    def test_any_json(self, shared, message):
+        client = call(shared)
+        for body in (message, {"answers": message}, {"answers": [message]}, {"want": message, "round": message}):
+            reply = client.post("/relabel/sync", content=json.dumps(body).encode(), headers=JSON)
+            assert reply.status_code in (200, 400, 413), reply.text
+            if isinstance(body, dict) and isinstance(body.get("answers"), list):
+                assert len(reply.json()["receipts"]) == len(body["answers"])
+
+    @given(st.binary(max_size=200) | st.text('[]{}":,\\0129eE.-+ntfNI ud8', max_size=80).map(str.encode))
+    @fuzzed
+    def test_any_bytes(self, shared, body):
+        reply = call(shared).post("/relabel/sync", content=body, headers=JSON)
+        assert reply.status_code in (200, 400), reply.text
+
+
+@given(anything)
+@settings(derandomize=True)
+def test_what_json_says_within_its_bounds_is_read_as_json_reads_it(value):
+    text = json.dumps({"x": value})
+    read = parse(text.encode())
+    if not any(mark in text for mark in ("NaN", "Infinity")) and not any(abs(n) >= 10**24 for n in numbers(value)):
+        assert read == json.loads(text) or depth(value) > MAX_DEPTH - 1
+
+
+def numbers(value):
+    if isinstance(value, int):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from numbers(each)
+
+
+def depth(value):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+
+def test_brackets_in_text_are_no_depth():
+    text = "[" * 5000 + '"\\'
+    assert parse(json.dumps({"answers": [], "x": text}).encode())["x"] == text
+    with pytest.raises(BadMessage):
+        parse(b'{"x": "' + b"[" * 5000)
+    assert sys.getrecursionlimit() < 5000
+
+
+class TestAllowance:
+    def test_a_bucket_by_hand(self):
+        clock = Clock()
+        allowance = Allowance(burst=10, per_second=2, clock=clock)
+        assert [allowance.take("ann", 4) for _ in range(3)] == [0, 0, 1]  # 2 left of 10
+        assert allowance.take("bob", 10) == 0
+        clock.now += 1
+        assert allowance.take("ann", 4) == 0
+        assert allowance.take("ann", 10) == 5
+        clock.now += 1000
+        assert allowance.take("ann", 11) == 0  # never more than the burst is asked for
+        assert allowance.take("ann") == 1
+
+    def test_an_outbox_of_a_thousand_answers_goes_through_at_once(self):
+        allowance = Allowance(clock=Clock())
+        assert [allowance.take("ann", 200) for _ in range(5)] == [0] * 5
+
+    def test_too_many_answers_are_told_when_to_come_back_and_nothing_is_lost(self, task):
+        clock = Clock()
+        client = call(task, burst=3, per_second=1, clock=clock)
+        given = [answer_to(item, f"e{at}") for at, item in enumerate(items(client, 5))]
+        reply = client.post("/relabel/sync", json={"answers": given[:3]})
+        assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
+        assert task.store.events().empty
+        clock.now += 3
+        assert client.post("/relabel/sync", json={"answers": given[:3]}).status_code == 200
+        assert len(task.store.events()) == 3
