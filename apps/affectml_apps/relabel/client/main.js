@@ -28,10 +28,6 @@ export function mount(parent, data) {
   };
 }
 
-class FinalError extends Error {
-  final = true;
-}
-
 class Labeller {
   constructor(parent, data) {
     this.data = data;
@@ -59,6 +55,7 @@ class Labeller {
         this.asked = true;
         this.session.receive(reply);
       },
+      onRefused: (id) => this.session.receipt({ id, status: "refused" }),
       onChange: () => this.drawProgress(),
     });
     this.session = new Session({
@@ -212,9 +209,12 @@ async function post(address, headers, message, signal) {
   });
   if (reply.ok) return reply.json();
   const body = await reply.json().catch(() => ({}));
-  // A server that is starting or overloaded will be back; one that says no will say no again.
-  if (reply.status >= 500 || reply.status === 429) throw new Error(body.error ?? reply.statusText);
-  throw new FinalError(body.error ?? reply.statusText);
+  // A server that is starting or overloaded will be back, and may say when; one that says no will say no again.
+  const error = new Error(body.error ?? reply.statusText);
+  if (reply.status === 429) error.wait = 1000 * Math.min(Math.max(Number(reply.headers.get("retry-after")) || 1, 1), 600);
+  else if (reply.status < 500) error.final = true;
+  error.unreadable = [400, 413].includes(reply.status);
+  throw error;
 }
 
 function memoryUnder(place) {

@@ -1,5 +1,6 @@
 // Answers on their way to the server. Each lies in localStorage from before the next image is shown until the server
-// has acknowledged it by its id; one POST is in flight at a time and carries all that is unacknowledged.
+// has acknowledged it; one POST is in flight at a time and carries all that is unacknowledged. What the server will
+// never take is set aside with the reason, and the rest goes on: no answer blocks the ones behind it.
 
 const RETRY_MS = [1000, 2000, 4000];
 const PATIENCE_MS = 15000;
@@ -17,9 +18,9 @@ export function newId() {
 
 export class Outbox {
   // place: a prefix of its own for this task and person. post(message) sends and returns the reply.
-  // ask() gives what else to send; onReply(reply) and onChange() tell the page.
-  constructor({ place, post, ask, onReply, onChange }) {
-    Object.assign(this, { place, post, ask, onReply, onChange });
+  // ask() gives what else to send; onReply(reply), onRefused(id) and onChange() tell the page.
+  constructor({ place, post, ask, onReply, onRefused, onChange }) {
+    Object.assign(this, { place, post, ask, onReply, onRefused, onChange });
     this.waiting = new Map(); // id -> answer, in the order given
     this.refused = new Map(); // id -> {answer, error}
     this.online = true;
@@ -27,6 +28,8 @@ export class Outbox {
     this.busy = false;
     this.again = false;
     this.failures = 0;
+    this.most = BATCH; // fewer at once while a body that the server cannot read is being searched
+    this.notBefore = 0; // on performance's clock: the server asked us to wait
     this.clock = 0; // server's clock minus ours, in seconds
     this.timer = null;
     this.seq = 0;
@@ -41,16 +44,26 @@ export class Outbox {
     this.waiting.clear();
     this.refused.clear();
     const found = [];
-    for (let at = 0; at < localStorage.length; at += 1) {
-      const key = localStorage.key(at);
-      if (key.startsWith(`${this.place}answer:`)) found.push(JSON.parse(localStorage.getItem(key)));
-      if (key.startsWith(`${this.place}refused:`)) {
-        const kept = JSON.parse(localStorage.getItem(key));
-        this.refused.set(kept.answer.id, kept);
-      }
+    const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at));
+    for (const key of keys.filter((name) => name.startsWith(`${this.place}answer:`))) {
+      const answer = this.read(key);
+      if (answer) found.push(answer);
+    }
+    for (const key of keys.filter((name) => name.startsWith(`${this.place}refused:`))) {
+      const kept = this.read(key);
+      if (kept) this.refused.set(kept.answer.id, kept);
     }
     found.sort((a, b) => a.seq - b.seq);
     for (const answer of found) this.waiting.set(answer.id, answer);
+  }
+
+  // What lies under a key; what was damaged there stays as it is, and blocks nothing.
+  read(key) {
+    try {
+      return JSON.parse(localStorage.getItem(key));
+    } catch {
+      return null;
+    }
   }
 
   nextSeq() {
@@ -87,13 +100,18 @@ export class Outbox {
       this.again = true;
       return;
     }
-    this.busy = true;
     clearTimeout(this.timer);
+    const wait = this.notBefore - performance.now();
+    if (wait > 0) {
+      this.timer = setTimeout(this.wake, wait);
+      return;
+    }
+    this.busy = true;
     try {
       do {
         this.again = false;
         await this.send();
-      } while (this.again && this.online && !this.stopped && !this.closed);
+      } while (this.again && this.online && !this.stopped && !this.closed && this.notBefore < performance.now());
     } finally {
       this.busy = false;
       this.onChange();
@@ -101,41 +119,72 @@ export class Outbox {
   }
 
   async send() {
-    const answers = [...this.waiting.values()].slice(0, BATCH);
+    const answers = [...this.waiting.values()].slice(0, this.most);
     const { turn } = this;
     let reply;
     try {
       reply = await this.post({ ...this.ask(), answers }, AbortSignal.timeout(PATIENCE_MS));
+      if (reply.receipts?.length !== answers.length) throw new Error("no reply of this server");
     } catch (error) {
-      if (this.closed) return;
-      if (error.final) {
-        this.stopped = error.message;
-        return;
-      }
-      this.online = false;
-      const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
-      this.failures += 1;
-      this.timer = setTimeout(this.wake, wait);
+      if (!this.closed) this.failed(error, answers);
       return;
     }
     if (this.closed) return;
     this.online = true;
     this.failures = 0;
     this.clock = reply.now - Date.now() / 1000;
-    for (const receipt of reply.receipts) this.settle(receipt);
-    if (this.waiting.size > 0 && answers.length === BATCH) this.again = true;
-    if (turn === this.turn) this.onReply(reply);
+    reply.receipts.forEach((receipt, at) => this.settle(answers[at], receipt));
+    if (this.waiting.size > 0 && answers.length === this.most) this.again = true;
+    this.most = Math.min(this.most * 2, BATCH);
+    if (reply.problem) this.stopped = reply.problem;
+    else if (turn === this.turn) this.onReply(reply);
     else this.again = true;
   }
 
-  settle(receipt) {
-    const answer = this.waiting.get(receipt.id);
-    if (answer === undefined) return;
-    if (receipt.status === "refused") {
-      const kept = { answer, error: receipt.error };
-      localStorage.setItem(`${this.place}refused:${answer.id}`, JSON.stringify(kept));
-      this.refused.set(answer.id, kept);
+  failed(error, answers) {
+    if (error.unreadable && answers.length > 0) {
+      // Which answer it is shows by halves; the last one left is set aside, and the others go on.
+      if (answers.length > 1) this.most = Math.floor(answers.length / 2);
+      else {
+        this.refuse(answers[0], error.message);
+        this.onRefused(answers[0].id);
+      }
+      this.online = true;
+      this.again = true;
+      return;
     }
+    if (error.final) {
+      this.stopped = error.message;
+      return;
+    }
+    this.online = Boolean(error.wait);
+    const wait = error.wait ?? RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
+    if (error.wait) this.notBefore = performance.now() + wait;
+    else this.failures += 1;
+    this.timer = setTimeout(this.wake, wait);
+  }
+
+  settle(answer, receipt) {
+    if (!this.waiting.has(answer.id)) return;
+    if (receipt.status === "refused") this.refuse(answer, receipt.error);
+    else this.forget(answer);
+  }
+
+  // Kept beside, with the reason, until the person has read it.
+  refuse(answer, error) {
+    const kept = { answer, error };
+    this.refused.set(answer.id, kept);
+    try {
+      localStorage.setItem(`${this.place}refused:${answer.id}`, JSON.stringify(kept));
+    } catch {
+      return; // no room: it stays among those to be sent, and is refused again after a reload
+    } finally {
+      this.waiting.delete(answer.id);
+    }
+    this.forget(answer);
+  }
+
+  forget(answer) {
     this.waiting.delete(answer.id);
     localStorage.removeItem(`${this.place}answer:${answer.id}`);
   }

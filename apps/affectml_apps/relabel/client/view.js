@@ -296,7 +296,8 @@ export class View {
     if (this.refused.childElementCount === outbox.refused.size) return;
     this.refused.replaceChildren(...[...outbox.refused.values()].map(({ answer, error }) =>
       make("p", { role: "alert" },
-        `Not stored: image ${answer.image}, ${answer.labels.join(", ") || answer.kind}. ${error} `,
+        `Not stored: image ${answer.image}, ${(answer.labels ?? []).join(", ") || answer.kind}. ${error} `,
+        make("a", { download: `not-stored-${answer.id}.json`, href: fileOf({ answer, error }) }, "Keep as a file"), " ",
         button("Understood", { "data-enter": "own", onclick: () => outbox.forgetRefused(answer.id) }))));
   }
 
@@ -363,6 +364,8 @@ export class View {
     else this.help.showModal();
   }
 }
+
+const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;
 
 function duration(seconds) {
   const minutes = Math.round(seconds / 60);
