@@ -1,12 +1,8 @@
 """What the lead's pages compute, by hand-worked tables."""
 
-import io
-from base64 import b64decode
-
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from affectml_annotation import StoreError, UnknownLabel
 from affectml_apps.relabel import lead
@@ -71,14 +67,6 @@ def test_coefficients_stand_with_their_intervals():
     assert found.to_dict("records") == [
         {"label": "awe", "answers": 5, "prevalence": 0.25, "alpha": "0.13 [-0.10, 0.30]", "ac1": "–"}
     ]
-
-
-@pytest.mark.parametrize(("size", "shown"), [((96, 48), (480, 240)), ((1000, 500), (560, 280)), ((300, 30), (300, 30))])
-def test_a_preview_is_shrunk_to_fit_or_enlarged_by_a_whole_number(tmp_path, size, shown):
-    Image.new("L", size, 200).save(tmp_path / "image.png")
-    head, _, content = lead.preview(tmp_path / "image.png").partition(",")
-    assert head == "data:image/webp;base64"
-    assert Image.open(io.BytesIO(b64decode(content))).size == shown
 
 
 def test_people_are_numbered_without_names():

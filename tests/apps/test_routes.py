@@ -1,9 +1,12 @@
 """The routes without a browser: who may call them, what they take, what they tell."""
 
 import json
+import shutil
+from contextlib import closing
 
 import pandas as pd
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
@@ -11,6 +14,7 @@ from starlette.testclient import TestClient
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.people import make_token, may_lead, read_token
 from affectml_apps.relabel.preferences import change_preferences
+from affectml_apps.relabel.task import open_task, use
 from affectml_apps.relabel.web import Guard, make_routes, only_here
 
 HEADER = "x-relabel-token"
@@ -168,6 +172,27 @@ def test_no_path_leaves_the_folder_and_only_images_are_served(client, task, file
     with task.store.database.write() as connection:
         connection.exec_driver_sql("update image set file = ? where image_id = ?", (file, given))
     assert client.get("/relabel/image", params={"id": given}).status_code == 404
+
+
+def test_a_tiff_is_converted_and_an_image_that_cannot_be_shown_says_why(tmp_path, demo):
+    root = tmp_path / "own"
+    shutil.copytree(demo, root)
+    made = open_task(Options(dataset=root, db=str(tmp_path / "own.db")))
+    with closing(made.store):
+        use(made)
+        made.store.invite(["ann"])
+        made.store.consent("ann")
+        client = TestClient(Starlette(routes=make_routes()), base_url="http://localhost")
+        client.headers[HEADER] = make_token(made.secret, "ann")
+        one, other = (item["image"] for item in say(client, want=2)["items"])
+        Image.new("RGB", (30, 20), "red").save(root / "images" / f"{one}.png", "TIFF")
+        shown = client.get("/relabel/image", params={"id": one})
+        assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
+        (root / "images" / f"{other}.png").write_bytes(b"no image")
+        reply = client.get("/relabel/image", params={"id": other})
+        assert reply.status_code == 422
+        assert reply.headers["x-relabel-problem"] == reply.json()["error"]
+        use(None)
 
 
 @pytest.mark.parametrize("name", ["..%2Ftask.py", "web.py", "%2e%2e%2fweb.py", "none.js"])

@@ -1,8 +1,6 @@
 """What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
 
-import io
 import tempfile
-from base64 import b64encode
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,28 +79,6 @@ def with_intervals(by_label: pd.DataFrame) -> pd.DataFrame:
     for name in ("alpha", "ac1"):
         shown[name] = [text(row, name) for row in by_label.to_dict("records")]
     return shown
-
-
-def preview(path: Path, side: int = 560) -> str:
-    """An image as a data URI, at most `side` pixels wide and high; small ones are enlarged by a whole number.
-
-    It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
-    has it. Raises OSError for what is no image that can be shown.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGBA")
-    except Image.DecompressionBombError as error:
-        raise OSError(str(error)) from error
-    times = side // max(picture.size)
-    if times > 1:
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    picture.thumbnail((side, side))
-    stored = io.BytesIO()
-    picture.save(stored, "WEBP", quality=90)
-    return f"data:image/webp;base64,{b64encode(stored.getvalue()).decode()}"
 
 
 def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -> pd.DataFrame:

@@ -8,7 +8,6 @@ The browser names itself by a signed token in a header: no other site can set on
 never agree. Host is checked on everything, so that no foreign name can be made to point at this server.
 """
 
-import mimetypes
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -32,6 +31,7 @@ from affectml_apps.relabel.allowance import Allowance
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.people import BadToken, read_token
+from affectml_apps.relabel.pictures import BadImage, for_browser
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.relabel.task import LabelTask, current, use
 
@@ -161,10 +161,19 @@ def image(request: Request) -> Response:
         path = task.dataset.image_path(file)
     except AffectmlError as error:
         return JSONResponse({"error": str(error)}, 404)
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    if not path.is_file() or not kind.startswith("image/") or kind == "image/svg+xml":
-        return JSONResponse({"error": f"{file} is not there, or not an image a browser can show"}, 404)
-    return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER})
+    try:
+        content, kind = for_browser(path)
+    except BadImage as error:
+        why = str(error)
+        return JSONResponse({"error": why}, 404 if not path.is_file() else 422, {"x-relabel-problem": _ascii(why)})
+    headers = {"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER}
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=headers)
+    return FileResponse(content, media_type=kind, headers=headers)
+
+
+def _ascii(text: str) -> str:
+    return text.replace("×", "x").encode("ascii", "replace").decode()[:300]
 
 
 async def sync(request: Request, *, allowance: Allowance) -> Response:

@@ -9,6 +9,7 @@ from affectml_annotation import AnnotationError
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import done, plain, problem, show_done, table
 from affectml_apps.relabel.pages.who import who_is_there
+from affectml_apps.relabel.pictures import preview
 from affectml_apps.relabel.task import LabelTask, current
 
 SHOWN = 50
@@ -68,9 +69,11 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | No
 def _picture(task: LabelTask, image_id: str) -> None:
     images = task.store.images().set_index("image_id")
     try:
-        picture = lead.preview(task.dataset.image_path(str(images.loc[image_id, "file"])))
+        picture = preview(task.dataset.image_path(str(images.loc[image_id, "file"])))
     except (AffectmlError, OSError) as error:
-        problem(f"{image_id}: {error}")
+        with st.container(border=True):
+            st.text(f"{image_id} is not shown.")
+            st.text(str(error))
     else:
         st.image(picture, width="content", alt=f"Image {image_id}")
 

@@ -1,0 +1,155 @@
+"""Images for a browser: sent as they are where it can show them, else converted; never decoded beyond a limit.
+
+A PNG of 0.5 MB may hold 13,000 x 13,000 pixels, which take 500 MB once decoded. So the size is read from the file's
+head first, one image is decoded at a time, and what was made is kept, up to a number of bytes.
+"""
+
+import io
+import threading
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Decoded, 40 million pixels are 160 MB. Cameras beyond it write JPEG, which is decoded smaller.
+MAX_PIXELS = 40_000_000
+MAX_SIDE = 4096
+KEPT_BYTES = 64 * 2**20
+SHOWN = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+}
+CONVERTED = ("TIFF", "JPEG2000", "PPM", "HEIF")
+
+
+class BadImage(OSError):
+    """A file that is no image we can show; the text says why in one line."""
+
+
+class Kept:
+    """What was made of images, the least recently asked for forgotten first. One is made at a time, and once."""
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self.limit = limit
+        self.size = 0
+        self._made: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
+        """What `make` gave under this key, or gives now."""
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+            made = make()
+            self._made[key] = made
+            self.size += len(made)
+            while self.size > self.limit and len(self._made) > 1:
+                self.size -= len(self._made.popitem(last=False)[1])
+            return made
+
+
+_kept = Kept()
+
+
+def for_browser(path: Path) -> tuple[Path | bytes, str]:
+    """The file itself where browsers show it, else the image as WebP; and the media type.
+
+    Converted are other formats, and JPEG of more than MAX_PIXELS pixels, to at most MAX_SIDE wide and high; more
+    pixels in any other format are too many. Raises BadImage.
+    """
+    with _open(path) as opened:
+        if opened.format in SHOWN:
+            if opened.width * opened.height <= MAX_PIXELS:
+                return path, SHOWN[opened.format]
+            if not _drafts(opened):
+                raise _too_large(opened)
+    return _kept.get(_key(path, MAX_SIDE), lambda: _shrunk(path, MAX_SIDE, enlarge=False)), "image/webp"
+
+
+def preview(path: Path, side: int = 560) -> str:
+    """An image as a data URI, at most `side` pixels wide and high; small ones are enlarged by a whole number.
+
+    It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
+    has it. Raises BadImage.
+    """
+    made = _kept.get(_key(path, side), lambda: _shrunk(path, side, enlarge=True))
+    return f"data:image/webp;base64,{b64encode(made).decode()}"
+
+
+def _key(path: Path, side: int) -> tuple[object, ...]:
+    try:
+        there = path.stat()
+    except OSError:
+        raise BadImage("the file is not there") from None
+    return str(path), there.st_mtime_ns, there.st_size, side
+
+
+def _open(path: Path) -> Image.Image:
+    """The image's head; nothing is decoded yet."""
+    Image.init()
+    formats = [name for name in (*SHOWN, *CONVERTED) if name in Image.OPEN]  # no EPS: it would start a program
+    try:
+        return Image.open(path, formats=formats)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImage(f"it has more pixels than can be shown; the limit is {MAX_PIXELS:,}") from None
+    except UnidentifiedImageError:
+        raise BadImage("no image that can be shown: damaged, or of another format") from None
+    except FileNotFoundError:
+        raise BadImage("the file is not there") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BadImage(f"the file cannot be read: {error}") from None
+
+
+def _too_large(opened: Image.Image) -> BadImage:
+    return BadImage(f"{opened.width:,} × {opened.height:,} pixels are too many to show; the limit is {MAX_PIXELS:,}")
+
+
+def _shrunk(path: Path, side: int, *, enlarge: bool) -> bytes:
+    with _open(path) as opened:
+        if _drafts(opened):
+            _draft(opened, side)
+        if opened.width * opened.height > MAX_PIXELS:
+            raise _too_large(opened)
+        try:
+            opened.load()
+        except (OSError, ValueError, SyntaxError) as error:
+            raise BadImage(f"the file is cut off or damaged: {error}") from None
+        picture = _eight_bits(opened)
+        picture.thumbnail((side, side))
+        picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    times = side // max(picture.size)
+    if enlarge and times > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    stored = io.BytesIO()
+    picture.save(stored, "WEBP", quality=90)
+    return stored.getvalue()
+
+
+def _drafts(opened: Image.Image) -> bool:
+    """Whether the file can be decoded at half its size, or less, without decoding all of it first."""
+    return opened.format in ("JPEG", "MPO") and not opened.info.get("progressive")
+
+
+def _draft(opened: Image.Image, side: int) -> None:
+    width, height, part = opened.width, opened.height, 1
+    while part < 8 and (width * height > MAX_PIXELS * part**2 or max(width, height) >= 2 * part * side):
+        part *= 2
+    opened.draft("RGB", (width // part, height // part))
+
+
+def _eight_bits(opened: Image.Image) -> Image.Image:
+    """The image with 8 bits a channel: 16 are scaled, since cutting them off would turn nearly everything white."""
+    if not opened.mode.startswith(("I", "F")):
+        return opened.convert("RGBA") if opened.mode in ("P", "1", "PA") else opened
+    grey = (opened.convert("I") if opened.mode.startswith("I;") else opened).convert("F")
+    low, high = (0.0, 65535.0) if opened.mode.startswith("I") else grey.getextrema()
+    scale = 255 / (high - low) if high > low else 0.0
+    return grey.point(lambda value: value * scale - low * scale).convert("L")

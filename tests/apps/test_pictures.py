@@ -1,0 +1,153 @@
+"""Images on their way to a page: what is converted, what is too large or cut off, what is made once."""
+
+import io
+import zlib
+from base64 import b64decode
+from struct import pack
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from affectml_annotation import Answer
+from affectml_apps.relabel import pictures
+from affectml_apps.relabel.pictures import MAX_PIXELS, BadImage, Kept, for_browser, preview
+
+
+def decoded(uri):
+    head, _, content = uri.partition(",")
+    assert head == "data:image/webp;base64"
+    return Image.open(io.BytesIO(b64decode(content)))
+
+
+def huge_png(path, side=13_000):
+    """A PNG of one grey, `side` pixels wide and high, in little more than 100 kB."""
+
+    def chunk(name, content):
+        return pack(">I", len(content)) + name + content + pack(">I", zlib.crc32(name + content))
+
+    packer, parts = zlib.compressobj(9), []
+    parts += [packer.compress(bytes(1 + side)) for _ in range(side)]
+    content = b"".join(parts) + packer.flush()
+    head = pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", content) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize(("size", "shown"), [((96, 48), (480, 240)), ((1000, 500), (560, 280)), ((300, 30), (300, 30))])
+def test_a_preview_is_shrunk_to_fit_or_enlarged_by_a_whole_number(tmp_path, size, shown):
+    Image.new("L", size, 200).save(tmp_path / "image.png")
+    assert decoded(preview(tmp_path / "image.png")).size == shown
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.webp", "a.bmp", "a.avif"])
+def test_what_browsers_show_is_sent_as_it_is(tmp_path, name):
+    path = tmp_path / name
+    Image.new("RGB", (20, 10), "red").save(path)
+    assert for_browser(path) == (path, f"image/{'jpeg' if name == 'a.jpg' else name[2:]}")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.jp2", "a.ppm"])
+def test_what_browsers_do_not_show_is_converted(tmp_path, name):
+    path = tmp_path / name
+    Image.new("RGB", (20, 10), "red").save(path)
+    content, kind = for_browser(path)
+    assert kind == "image/webp"
+    shown = Image.open(io.BytesIO(content))
+    assert shown.size == (20, 10)
+    red, green, blue = shown.convert("RGB").getpixel((5, 5))
+    assert red > 240
+    assert max(green, blue) < 20
+
+
+def test_the_kind_is_read_from_the_file_not_from_its_name(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.tif")
+    (tmp_path / "a.tif").rename(tmp_path / "a.png")
+    assert for_browser(tmp_path / "a.png")[1] == "image/webp"
+
+
+@pytest.mark.parametrize(("mode", "value", "grey"), [("I;16", 32_768, 127), ("I;16", 65_535, 255), ("I;16", 257, 1)])
+def test_sixteen_bits_keep_their_brightness(tmp_path, mode, value, grey):
+    Image.new(mode, (8, 8), value).save(tmp_path / "a.tif")
+    shown = Image.open(io.BytesIO(for_browser(tmp_path / "a.tif")[0])).convert("L")
+    assert abs(shown.getpixel((3, 3)) - grey) <= 2
+
+
+def test_too_many_pixels_are_not_decoded(tmp_path, monkeypatch):
+    path = huge_png(tmp_path / "huge.png")
+    assert path.stat().st_size < 600_000
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
+    for show in (for_browser, preview):
+        with pytest.raises(BadImage, match="limit is 40,000,000"):
+            show(path)
+
+
+def test_a_camera_s_large_jpeg_is_decoded_small(tmp_path):
+    Image.new("L", (7000, 6000), 90).save(tmp_path / "large.jpg")
+    assert MAX_PIXELS < 7000 * 6000
+    assert decoded(preview(tmp_path / "large.jpg")).size == (560, 480)
+    content, kind = for_browser(tmp_path / "large.jpg")
+    assert kind == "image/webp"
+    assert Image.open(io.BytesIO(content)).size == (3500, 3000)
+
+
+def test_a_progressive_jpeg_beyond_the_limit_is_not_decoded(tmp_path):
+    Image.new("L", (7000, 6000), 90).save(tmp_path / "large.jpg", progressive=True)
+    for show in (for_browser, preview):
+        with pytest.raises(BadImage, match="7,000 × 6,000 pixels"):
+            show(tmp_path / "large.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+def test_an_image_that_was_cut_off_says_so(tmp_path, name):
+    path = tmp_path / name
+    Image.effect_noise((200, 200), 60).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadImage, match="cut off or damaged|cannot be read|no image"):
+        preview(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"GIF89a"])
+def test_what_is_no_image_says_so(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(BadImage):
+        for_browser(tmp_path / "a.png")
+
+
+def test_a_thumbnail_is_made_once_until_the_file_changes(tmp_path, monkeypatch):
+    made, shrunk = [], pictures._shrunk
+    monkeypatch.setattr(pictures, "_shrunk", lambda *args, **more: made.append(args) or shrunk(*args, **more))
+    path = tmp_path / "a.png"
+    Image.new("L", (600, 600)).save(path)
+    first = preview(path)
+    assert preview(path) == first
+    assert len(made) == 1
+    Image.new("L", (600, 300), 255).save(path)
+    assert preview(path) != first
+    assert len(made) == 2
+
+
+def test_no_more_than_the_limit_is_kept():
+    kept = Kept(limit=100)
+    for number in range(10):
+        kept.get((number,), lambda: bytes(30))
+    assert kept.size == 90
+    assert kept.get((9,), lambda: pytest.fail("made again")) == bytes(30)
+    kept.get(("large",), lambda: bytes(500))
+    assert kept.size == 500
+
+
+def test_the_lead_sees_a_tile_that_says_why_an_image_is_not_shown(task):
+    image = task.store.images().iloc[0]
+    for who in ("ann", "bob"):
+        task.store.invite([who])
+        while image["image_id"] not in {claim.image_id for claim in task.store.claim(who, 240)}:
+            pass
+        task.store.submit([Answer(image["image_id"], who, "labels", ("awe",))])
+    with task.store.database.write() as connection:
+        connection.exec_driver_sql("update image set file = 'images.parquet' where position = 0")
+    script = "from affectml_apps.relabel.pages import disagreement\ndisagreement.draw()\n"
+    app = AppTest.from_string(script, default_timeout=30).run()
+    assert not app.exception
+    assert "no image that can be shown" in " ".join(element.value for element in app.text)
