@@ -403,3 +403,18 @@ def test_impossible_settings_are_refused(change):
         replace(TASK, **change)
     with pytest.raises(StoreError, match="did you mean 'overlap'"):
         TaskSettings.from_dict(TASK.to_dict() | {"overlaps": 1})
+
+
+def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_stays(store):
+    claim = store.claim("u", 1)[0]
+    answer(store, "u", claim)
+    held = store.claim("v", 3)
+    assert not store.uninvite("u")
+    assert store.uninvite("v")
+    assert store.annotators()["annotator_id"].tolist() == ["u", "w", "x"]
+    assert store.progress().claimed == 0
+    assert len(store.events()) == 1
+    assert store.invite(["v", "y"]) == ["v", "y"]  # numbers of people stay apart
+    assert {claim.image_id for claim in store.claim("v", 3)} == {claim.image_id for claim in held}
+    with pytest.raises(StoreError, match="nobody invited"):
+        store.uninvite("zoe")

@@ -118,6 +118,16 @@ class LabelStore:
         with self.database.write() as connection:
             return setup.invite(connection, list(annotator_ids), attributes or {})
 
+    def uninvite(self, who: str) -> bool:
+        """Take back an invitation that was not used; False, and nothing changed, where it was: answers are kept.
+
+        Raises StoreError where nobody invited this person.
+        """
+        with self.database.write() as connection:
+            free = setup.uninvite(connection, who)
+        self._proposed.clear()
+        return free
+
     def add_checks(self, checks: pd.DataFrame) -> None:
         """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
 

@@ -16,6 +16,7 @@ from affectml_annotation.store.schema import (
     assignment,
     check,
     draft,
+    event,
     image,
     now_ms,
     round_,
@@ -125,7 +126,8 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
     """Add annotators, each with an order of label chips of their own."""
     settings = read_settings(connection)
     known = set(connection.scalars(sa.select(annotator.c.annotator_id)))
-    number = len(known)
+    last = connection.scalar(sa.select(sa.func.max(annotator.c.number)))
+    number = 0 if last is None else int(last) + 1
     new = []
     for who in dict.fromkeys(people):
         if not who.strip():
@@ -142,6 +144,23 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
         number += 1
         new.append(who)
     return new
+
+
+def uninvite(connection: sa.Connection, who: str) -> bool:
+    """Take an invitation back that nobody used; whether it was one. The images this person held are free again."""
+    row = connection.execute(
+        sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise StoreError(f"nobody invited annotator {who!r}")
+    if connection.execute(sa.select(event.c.number).where(event.c.annotator_id == who).limit(1)).first() is not None:
+        return False
+    held = sa.select(assignment).where(assignment.c.annotator_id == who)
+    for claim in connection.execute(held.order_by(assignment.c.round, assignment.c.position)).all():
+        claims.give_back(connection, claim)
+    connection.execute(draft.delete().where(draft.c.annotator_id == who))
+    connection.execute(annotator.delete().where(annotator.c.annotator_id == who))
+    return True
 
 
 def add_checks(connection: sa.Connection, checks: pd.DataFrame) -> None:
