@@ -1,11 +1,15 @@
 """What the lead's pages compute, by hand-worked tables."""
 
+import csv
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from affectml_annotation import StoreError, UnknownLabel
 from affectml_apps.relabel import lead
+from affectml_apps.relabel.finding import find, resolve, searchable
 
 LABELS = ("awe", "fear", "joy")
 
@@ -73,6 +77,36 @@ def test_people_are_numbered_without_names():
     judgements = table(("1", "zoe", ["awe"]), ("1", "ann", []))
     assert lead.answers_to(judgements, "1", names=False)["who"].tolist() == ["person 1", "person 2"]
     assert lead.answers_to(judgements, "1", names=True)["answer"].tolist() == ["awe", "none"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1|x", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", '=HYPERLINK("x")'])
+def test_no_cell_of_a_csv_for_people_is_a_formula(text):
+    content = pd.DataFrame({"note": [text, "plain", "a=b"], text: [-0.5, 1e-9, 2.0]})
+    content = content.to_csv(index=False, lineterminator="\r\n").encode()
+    rows = list(csv.reader(io.StringIO(lead.for_spreadsheet(content).decode(), newline="")))
+    assert [row[0] for row in rows] == ["note", f"'{text}", "plain", "a=b"]
+    assert [row[1] for row in rows] == [f"'{text}", "-0.5", "1e-09", "2.0"]
+
+
+def test_the_downloads_are_neutral_and_parquet_is_exact():
+    judgements = table(("1", "=cmd", ["awe"]), ("1", "b", ["fear"])).assign(note="@x\ry")
+    found, _ = lead.export_bytes(judgements, "CSV", names=True)
+    assert b"'=cmd" in found
+    assert b"'@x\ny" in found
+    exact = pd.read_parquet(io.BytesIO(lead.export_bytes(judgements, "Parquet", names=True)[0]))
+    assert exact["annotator_id"].tolist() == ["=cmd", "b"]
+    assert exact["note"].tolist() == ["@x\ry", "@x\ry"]
+    assert b"\r\n'=1," in lead.shares_csv(table(("=1", "a", ["awe"])), LABELS)
+
+
+def test_searches_know_neither_accents_nor_case_nor_forms():
+    names = ["José", "Jose\u0301 B", "JOSE", "Zoë", "straße"]
+    assert find("jose", names) == names[:3]
+    assert find(" É", ["José", "ann"]) == ["José"]
+    assert find("STRASSE", names) == ["straße"]
+    assert find("", names) == names
+    assert resolve(["zoe", "Zoe\u0308", "jose", "JOSE", "nobody"], names) == ["Zoë", "Zoë", "jose", "JOSE", "nobody"]
+    assert [searchable(name) for name in ("awe", "émoi", "e\u0301moi")] == ["awe", "émoi (emoi)", "émoi (emoi)"]
 
 
 def test_definitions_read_what_they_write():

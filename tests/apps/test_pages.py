@@ -14,6 +14,7 @@ from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
+from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.relabel.task import open_task, use
 
 
@@ -65,7 +66,7 @@ def test_nobody_sees_an_image_before_giving_a_name_and_agreeing(task):
     app.text_input[0].input("  ann ")
     app.button[0].click().run()
     assert "violence" in texts(app)
-    assert queries.person(task.store, "ann").consented is False
+    assert queries.person(task.store, "ann") is None  # a name alone puts nobody into the task
     app.button[0].click().run()
     assert not app.exception
     assert queries.person(task.store, "ann").consented
@@ -93,6 +94,72 @@ def test_where_an_invitation_is_needed_others_stay_out(task):
     app = page_of("label", "stranger").run()
     assert "Nobody invited" in texts(app)
     assert task.store.annotators().empty
+
+
+def test_a_name_that_everybody_can_put_into_an_address_creates_nobody(task):
+    for module in ("label", "people", "progress", "setup"):
+        app = page_of(module)
+        app.query_params["who"] = "x"
+        assert not app.run().exception
+    assert task.store.annotators().empty
+
+
+def test_the_lead_takes_back_what_nobody_used_and_closes_the_entry_of_those_who_answered(answered):
+    answered.store.invite(["new"])
+    answered.store.consent("ann")
+    before = answered.store.judgements()
+    app = page_of("setup").run()
+    named(app.multiselect, "Take off the list").set_value(["new", "ann"])
+    press(app, "Take back the invitation")
+    assert not app.exception
+    assert "Taken back." in texts(app)
+    assert "Closed: ann" in texts(app)
+    assert answered.store.annotators()["annotator_id"].tolist() == ["ann", "bob", "eve"]
+    assert answered.store.judgements().equals(before)
+    assert "closed your entry" in texts(page_of("label", "ann").run())
+    with pytest.raises(NotAllowed, match="closed your entry"):
+        exchange(answered, "ann", {})
+    named(app.text_area, "Names or e-mail addresses, one on each line").input("ann")
+    press(app, "Invite")
+    assert "Closed" not in texts(app)
+    assert exchange(answered, "ann", {})["receipts"] == []
+
+
+def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(task):
+    app = page_of("setup").run()
+    press(app, "Save the page")
+    assert [element.value for element in app.success] == ["Saved. People see it when they open the page again."]
+    press(app, "Save")
+    assert [element.value for element in app.success] == ["Saved. It holds for what is handed out from now on."]
+    assert not app.run().success
+
+
+def test_images_and_people_are_found_in_either_spelling(tmp_path, demo):
+    root = tmp_path / "accents"
+    shutil.copytree(demo, root)
+    images = pd.read_parquet(root / "images.parquet").head(2).assign(image_id=["cafe\u0301", "zebra"])
+    images.to_parquet(root / "images.parquet")
+    made = open_task(Options(dataset=root, db=str(tmp_path / "accents.db"), taxonomy="mikels-8"))
+    with closing(made.store):
+        use(made)
+        app = page_of("setup").run()
+        named(app.text_area, "Images to be served before anything else, one on each line").input("caf\u00e9, ZEBRA")
+        press(app, "Put in the queue")
+        assert "Queued." in texts(app)
+        assert made.store.images()["queue_rank"].notna().all()
+        made.store.invite([f"p{n}" for n in range(12)] + ["Jose\u0301"])
+        app = page_of("progress").run()
+        assert len(app.table[0].value) == 13
+        named(app.text_input, "Find people").input("JOSÉ").run()
+        assert app.table[0].value["annotator"].tolist() == ["Jose\u0301"]
+        use(None)
+
+
+def test_one_name_in_two_unicode_forms_is_one_person(task):
+    app = page_of("setup").run()
+    named(app.text_area, "Names or e-mail addresses, one on each line").input("Jose\u0301\nJos\u00e9\nJose")
+    press(app, "Invite")
+    assert task.store.annotators()["annotator_id"].tolist() == ["Jos\u00e9", "Jose"]
 
 
 def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
@@ -136,7 +203,7 @@ def test_the_question_changes_until_the_first_image_is_given_out(task):
     field = "The question, word for word"
     named(app.text_area, field).input("What do you feel?")
     press(app, "Save the question")
-    assert "Saved." in texts(app)
+    assert "The question is saved." in texts(app)
     assert task.settings.question == task.store.settings.question == "What do you feel?"
     task.store.invite(["ann"])
     task.store.claim("ann", 1)

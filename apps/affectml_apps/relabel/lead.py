@@ -1,5 +1,8 @@
 """What the lead's pages compute: plain functions over judgement tables and over text that somebody typed."""
 
+import csv
+import io
+import re
 import tempfile
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +14,12 @@ import pandas as pd
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
+from affectml_apps.relabel.people import clean_name
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask
 
+FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
 
 
@@ -100,19 +106,42 @@ def answers_to(judgements: pd.DataFrame, image_id: str, *, names: bool) -> pd.Da
 
 
 def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[bytes, list[str]]:
-    """A file of judgements, and what its format could not hold. Without `names`, people become a1, a2, ..."""
+    """A file of judgements, and what its format could not hold. Without `names`, people become a1, a2, ...
+
+    CSV is for people: see `for_spreadsheet`. The other formats hold every text exactly.
+    """
     if not names:
         known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
         judgements = judgements.assign(annotator_id=judgements["annotator_id"].map(known).astype("str"))
+    if kind == "CSV":
+        lines = {name: judgements[name].map(_one_line_end) for name in ("image_id", "annotator_id", "note")}
+        judgements = judgements.assign(**lines)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"judgements{SUFFIXES[kind]}"
         lost = write_judgements(judgements, path)
-        return path.read_bytes(), lost
+        return for_spreadsheet(path.read_bytes()) if kind == "CSV" else path.read_bytes(), lost
+
+
+def _one_line_end(value: object) -> object:
+    """A text with line feeds only: a lone carriage return would be written without quotes, and end the row."""
+    return re.sub("\r\n?", "\n", value) if isinstance(value, str) else value
 
 
 def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
-    """Votes and people asked per image, as CSV."""
-    return aggregate(judgements, labels).table().to_csv(index=False).encode()
+    """Votes and people asked per image, as CSV for a spreadsheet."""
+    return for_spreadsheet(aggregate(judgements, labels).table().to_csv(index=False, lineterminator="\r\n").encode())
+
+
+def for_spreadsheet(content: bytes) -> bytes:
+    """A CSV file in which no cell is a formula: one that begins with = + - @, a tab or a line end gets a ' before it.
+
+    Numbers stay numbers. Spreadsheets run such a cell on opening, whoever typed it (CWE-1236).
+    """
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, lineterminator="\r\n")  # as RFC 4180 has it; a line end within a cell is quoted
+    for row in csv.reader(io.StringIO(content.decode(), newline="")):
+        writer.writerow([f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell for cell in row])
+    return made.getvalue().encode()
 
 
 def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | None:
@@ -132,6 +161,26 @@ def set_blind_first(task: LabelTask, on: bool) -> None:
     if on and queries.second_round(task.store, 1) is None:
         task.store.open_round("second")
     change_preferences(task.store, blind_first=on)
+
+
+def invite(task: LabelTask, names: Sequence[str]) -> None:
+    """Let people in; whose entry was closed may label again. StoreError for what can be no name."""
+    fresh = [clean_name(name) for name in names]
+    for typed, name in zip(names, fresh, strict=True):
+        if name is None:
+            raise StoreError(f"{typed!r:.90} is no name: expected 1 to 80 characters, without < and >")
+    known = {clean_name(name): name for name in task.store.annotators()["annotator_id"]}
+    people = [known.get(name, name) for name in fresh if name is not None]  # one form of each accent, as at the door
+    task.store.invite(people)
+    if set(people) & set(task.preferences.closed):
+        change_preferences(task.store, closed=[name for name in task.preferences.closed if name not in people])
+
+
+def uninvite(task: LabelTask, names: Sequence[str]) -> None:
+    """Remove invitations that nobody used, and close the entry of those who have answered; their answers stay."""
+    answered = [name for name in names if not task.store.uninvite(name)]
+    if answered:
+        change_preferences(task.store, closed=list(dict.fromkeys([*task.preferences.closed, *answered])))
 
 
 def read_names(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
 
@@ -14,8 +15,11 @@ class BadToken(ValueError):
 
 
 def clean_name(text: str) -> str | None:
-    """A name somebody typed, without outer blanks; None if it cannot be one (empty, too long, control characters)."""
-    name = " ".join(text.split())
+    """A name somebody typed, without outer blanks, in one Unicode form (NFC).
+
+    None if it cannot be one: empty, too long, with control characters.
+    """
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
     return name if NAME.fullmatch(name) else None
 
 

@@ -1,7 +1,7 @@
 """What the lead chose for the page. It lives in the task's database, so that every server shows the same page."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
@@ -47,6 +47,8 @@ class Preferences:
     blind_first: bool = False
     # Only people the lead invited may label; otherwise a name is enough.
     invited_only: bool = False
+    # People who answered and whose entry the lead has closed since: their answers stay and count, no more are taken.
+    closed: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("min_view_seconds", "break_minutes"):

@@ -75,6 +75,8 @@ def _check_person(task: LabelTask, who: str) -> None:
         raise NotAllowed("you have withdrawn from this task; nothing more is shown or stored")
     if not person.consented:
         raise NotAllowed("read what this task shows and agree to it first")
+    if who in task.preferences.closed:
+        raise NotAllowed("the lead has closed your entry to this task; your answers so far are kept")
 
 
 def _take(task: LabelTask, who: str, given: Sequence[object], second: int | None) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import streamlit as st
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError
 from affectml_apps.relabel import lead
+from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import done, plain, problem, show_done, table
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.pictures import preview
@@ -20,7 +21,6 @@ def draw() -> None:
     """Draw it."""
     task = current()
     st.title("Disagreement")
-    show_done()
     judgements = task.store.judgements()
     answered = judgements[judgements["kind"].isin(["labels", "none"])]
     disputed = lead.most_disputed(judgements, task.settings.labels, SHOWN) if len(answered) else None
@@ -54,7 +54,7 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | No
         st.session_state.pop(CHOSEN, None)
 
     def text(name: str) -> str:
-        return f"{name} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
+        return f"{searchable(name)} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
 
     def go_on() -> None:
         at = images.index(st.session_state[CHOSEN])
@@ -83,18 +83,22 @@ def _decide(task: LabelTask, image_id: str) -> None:
     for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
         st.text(f"Decided by {row['decided_by']}: {', '.join(row['labels']) or 'none of these'}")
     with st.form("decide"):
-        labels = st.multiselect("Decide: a set of labels, or none", list(task.settings.labels), key=f"set-{image_id}")
+        labels = st.multiselect(
+            "Decide: a set of labels, or none", list(task.settings.labels), format_func=searchable,
+            key=f"set-{image_id}",
+        )  # fmt: skip
         note = st.text_input("Why", key=f"why-{image_id}")
         st.write("A decision stands beside people's answers; no answer is changed, and earlier decisions stay.")
         if st.form_submit_button("Add this decision", type="primary"):
             task.store.decide(image_id, labels, by=who_is_there() or "the lead", note=note or None)
-            done("The decision is added.")
+            done(f"The decision on {plain(image_id)} is added.", "decide")
+        show_done("decide")
 
 
 def _second_round(task: LabelTask, images: list[str]) -> None:
     st.subheader("Second round")
     with st.form("round"):
-        chosen = st.multiselect("Images to look at again, by those who answered them", images)
+        chosen = st.multiselect("Images to look at again, by those who answered them", images, format_func=searchable)
         everything = st.checkbox(f"All {len(images)} images of the list above")
         if st.form_submit_button("Open a second round"):
             wanted = images if everything else chosen
@@ -106,13 +110,15 @@ def _second_round(task: LabelTask, images: list[str]) -> None:
             except AnnotationError as error:
                 problem(error)
             else:
-                done(f"Round {number} is open with {len(wanted)} images. People find it on their page.")
+                done(f"Round {number} is open with {len(wanted)} images. People find it on their page.", "round")
+        show_done("round")
 
 
 def _conflicts(task: LabelTask) -> None:
     conflicts = task.store.conflicts()
     conflicts = conflicts[conflicts["resolved_at"].isna()]
     st.subheader(f"Conflicts: {len(conflicts)} open")
+    show_done("conflicts")
     st.write("One person's answers that met from two places. Both are kept; choose which is current.")
     for row in conflicts.to_dict("records"):
         said = [", ".join(row[name]) or row[kind] for name, kind in
@@ -125,4 +131,4 @@ def _conflicts(task: LabelTask) -> None:
         ):
             if column.button(text, key=f"{row['event_id']}-{keep}"):
                 task.store.resolve_conflict(row["event_id"], keep=keep, by=who_is_there() or "the lead")
-                done("The conflict is settled.")
+                done("The conflict is settled.", "conflicts")

@@ -59,12 +59,13 @@ def estimate(column: DeltaGenerator, name: str, value: object) -> None:
 def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -> None:
     """Lines with points, one for each value of `colour`; x counts from 1."""
     # A plain Vega-Lite specification: Altair would cost 26 MB of memory and a third of a second for two charts.
-    line = {"field": colour, "type": "nominal", "title": None}
+    line = {"field": colour, "type": "nominal", "title": None, "legend": {"orient": "bottom", "columns": 2}}
     axis = {"tickMinStep": 1, "format": "d"}
     spec = {
         "title": title,
         "description": title,
-        "height": 220,
+        "height": 260,
+        "usermeta": {"embedOptions": {"actions": False}},  # its menu offers to send the data to another site
         "mark": {"type": "line", "point": True},
         "encoding": {
             "x": {"field": x, "type": "quantitative", "axis": axis, "scale": {"zero": False}},
@@ -83,14 +84,13 @@ def hours(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def done(message: str) -> NoReturn:
-    """Draw the page afresh, with this message on it: fields then start from what was stored."""
-    st.session_state["done"] = message
+def done(message: str, place: str) -> NoReturn:
+    """Draw the page afresh, with this message where somebody clicked: fields then start from what was stored."""
+    st.session_state["done"] = place, message
     st.rerun()
 
 
-def show_done() -> None:
-    """Show the message of the last change, once."""
-    message = st.session_state.pop("done", None)
-    if message is not None:
-        st.success(message)
+def show_done(place: str) -> None:
+    """Show the message of the last change, once, if it was made here. Called where the button is, and after it."""
+    if st.session_state.get("done", ("",))[0] == place:
+        st.success(st.session_state.pop("done")[1])

@@ -36,7 +36,10 @@ def draw() -> None:
     decisions = task.store.decisions()
     if len(decisions):
         st.download_button(
-            "Download the decisions (CSV)", decisions.to_csv(index=False).encode(), "decisions.csv", on_click="ignore"
+            "Download the decisions (CSV)",
+            lead.for_spreadsheet(decisions.to_csv(index=False, lineterminator="\r\n").encode()),
+            "decisions.csv",
+            on_click="ignore",
         )
     st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
     to = shlex.quote(str(task.dataset.root.resolve()))

@@ -22,23 +22,24 @@ def draw() -> None:
         return
     task.refresh()
     person = queries.person(task.store, who)
-    if person is None:
-        if task.preferences.invited_only:
-            reading_width()
-            st.title("Not invited")
-            problem(f"Nobody invited “{who}” to this task. Ask the lead, or label under the name you were invited by.")
-            offer_to_leave()
-            return
-        task.store.invite([who])
-        person = queries.person(task.store, who)
-    if person is not None and person.withdrawn:
+    if person is None and task.preferences.invited_only:
+        reading_width()
+        st.title("Not invited")
+        problem(f"Nobody invited “{who}” to this task. Ask the lead, or label under the name you were invited by.")
+        offer_to_leave()
+    elif who in task.preferences.closed:
+        reading_width()
+        st.title("Closed")
+        st.info(f"{plain(who)}, the lead has closed your entry to this task. Your answers so far are kept.")
+        offer_to_leave()
+    elif person is not None and person.withdrawn:
         reading_width()
         st.title("Withdrawn")
         st.info(
             f"{plain(who)}, you have withdrawn from this task. Nothing more is shown, and your answers are not used."
         )
         offer_to_leave()
-    elif person is not None and not person.consented:
+    elif person is None or not person.consented:
         _ask_consent(task, who)
     else:
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
@@ -58,6 +59,7 @@ def _ask_consent(task: LabelTask, who: str) -> None:
     st.subheader("What is recorded")
     st.text(RECORDED)
     if st.button("I have read this and want to take part", type="primary"):
+        task.store.invite([who])  # nobody is in the task before they agreed, whatever name an address holds
         task.store.consent(who)
         st.rerun()
 

@@ -4,10 +4,12 @@ import streamlit as st
 
 from affectml_annotation import annotator_report
 from affectml_apps.relabel import lead
+from affectml_apps.relabel.finding import find
 from affectml_apps.relabel.pages.drawing import hours, line_chart, table
 from affectml_apps.relabel.task import current
 
 BLOCK = 50
+MANY = 10
 
 
 def draw() -> None:
@@ -24,7 +26,12 @@ def draw() -> None:
     if people.empty:
         st.info("Nobody has been here yet.")
         return
-    shown = people[["annotator_id", "answers", "claimed", "last_answer", "consented", "withdrawn"]]
+    shown = people[["annotator_id", "answers", "claimed", "last_answer", "consented", "withdrawn"]].assign(
+        closed=people["annotator_id"].isin(task.preferences.closed)
+    )
+    if len(shown) > MANY:
+        wanted = st.text_input("Find people", placeholder="part of a name, accents or not")
+        shown = shown[shown["annotator_id"].isin(find(wanted, shown["annotator_id"]))]
     table(shown, "Everybody invited")
     judgements = task.store.judgements()
     if judgements.empty:

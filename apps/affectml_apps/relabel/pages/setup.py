@@ -7,6 +7,7 @@ import streamlit as st
 from affectml_annotation import AnnotationError
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
+from affectml_apps.relabel.finding import resolve, searchable
 from affectml_apps.relabel.pages.drawing import done, problem, reading_width, show_done
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, current
@@ -24,7 +25,7 @@ def draw() -> None:
     task.refresh()
     reading_width()
     st.title("Task set-up")
-    show_done()
+    st.write("Each part has a button of its own: what is typed in one part is not saved by the button of another.")
     _asked(task)
     _handing_out(task)
     _page(task)
@@ -43,19 +44,20 @@ def _asked(task: LabelTask) -> None:
             "with other labels, are another task (--db with --taxonomy, or `affectml labels init`)."
         )
         if st.form_submit_button("Save the question"):
-            _try(lambda: task.store.update_settings(question=question.strip()), "Saved.")
+            _try(lambda: task.store.update_settings(question=question.strip()), "The question is saved.", "asked")
+        show_done("asked")
     if left_out := task.left_out:
         st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
 
 
-def _try(change: Callable[[], object], message: str) -> None:
-    """Do it, and say that it is done or in one line why not."""
+def _try(change: Callable[[], object], message: str, place: str) -> None:
+    """Do it, and say there that it is done or in one line why not."""
     try:
         change()
     except AnnotationError as error:
         problem(error)
         return
-    done(message)
+    done(message, place)
 
 
 def _handing_out(task: LabelTask) -> None:
@@ -78,8 +80,9 @@ def _handing_out(task: LabelTask) -> None:
                     check_rate=checks / 100, repeat_rate=repeats / 100, repeat_gap=int(gap),
                     control_share=control / 100,
                 ),
-                "Saved. It holds for what is handed out from now on.",
+                "Saved. It holds for what is handed out from now on.", "handing-out",
             )  # fmt: skip
+        show_done("handing-out")
 
 
 def _page(task: LabelTask) -> None:
@@ -94,7 +97,7 @@ def _page(task: LabelTask) -> None:
         left, right = st.columns(2)
         blur = left.checkbox("Blur each image until it is asked for", now.blur)
         original = left.checkbox("Show the data set's own label", now.show_original)
-        colours = left.checkbox("Colour and group labels by valence (this primes people)", now.valence_colours)
+        colours = left.checkbox("Colours by valence (they prime people)", now.valence_colours)
         invited = left.checkbox("Only people on the list below may label", now.invited_only)
         intensity = right.checkbox("Ask how strongly (the same key again)", now.intensity)
         plane = right.checkbox("Ask for valence and arousal", now.valence_arousal)
@@ -115,7 +118,8 @@ def _page(task: LabelTask) -> None:
                     valence_arousal=plane, min_view_seconds=seconds, break_minutes=minutes,
                 )  # fmt: skip
 
-            _try(change, "Saved. People see it when they open the page again.")
+            _try(change, "Saved. People see it when they open the page again.", "page")
+        show_done("page")
 
 
 def _people(task: LabelTask) -> None:
@@ -123,23 +127,52 @@ def _people(task: LabelTask) -> None:
     with st.form("invite"):
         names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
         if st.form_submit_button("Invite"):
-            _try(lambda: task.store.invite(lead.read_names(names)), "Invited.")
-    known = ", ".join(task.store.annotators()["annotator_id"])
-    st.text(f"Invited so far: {known or 'nobody'}")
+            _try(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
+        show_done("invite")
+    everybody = list(task.store.annotators()["annotator_id"])
+    closed = [name for name in everybody if name in task.preferences.closed]
+    st.text(f"Invited so far: {', '.join(everybody) or 'nobody'}")
+    if closed:
+        st.text(f"Closed: {', '.join(closed)}")
+    show_done("uninvite")
+    if not everybody:
+        return
+    with st.form("uninvite"):
+        chosen = st.multiselect("Take off the list", everybody, format_func=searchable)
+        st.write(
+            "An invitation that nobody used is removed. Whoever has answered keeps their answers, which count, and "
+            "their entry is closed; inviting them again opens it. Where everybody may label, a removed name can come "
+            "again."
+        )
+        if st.form_submit_button("Take back the invitation"):
+            if not chosen:
+                st.error("Choose people first.")
+            else:
+                _try(lambda: lead.uninvite(task, chosen), "Taken back.", "uninvite")
 
 
 def _checks_and_queue(task: LabelTask) -> None:
+    images = task.store.images()["image_id"]
     st.subheader("Attention checks")
     st.write("A feeling has no right answer, so a check only says which labels are accepted and which forbidden.")
     with st.form("checks"):
         text = st.text_area("One line each: image; accepted, labels; forbidden, labels",
                             placeholder="000012; joy, love; anger")  # fmt: skip
         if st.form_submit_button("Add the checks"):
-            _try(lambda: task.store.add_checks(lead.read_checks(text)), "Added.")
+
+            def add() -> None:
+                checks = lead.read_checks(text)
+                checks["image_id"] = resolve(checks["image_id"], images)
+                task.store.add_checks(checks)
+
+            _try(add, "Added.", "checks")
+        show_done("checks")
     st.text(f"{len(task.store.checks())} checks so far")
     st.subheader("Queue")
     with st.form("queue"):
-        images = st.text_area("Images to be served before anything else, one on each line")
+        wanted = st.text_area("Images to be served before anything else, one on each line")
         more = st.number_input("How many more people for each (0: the overlap decides)", 0, 100, 0)
         if st.form_submit_button("Put in the queue"):
-            _try(lambda: task.store.enqueue(lead.read_names(images), more=int(more) or None), "Queued.")
+            names = resolve(lead.read_names(wanted), images)
+            _try(lambda: task.store.enqueue(names, more=int(more) or None), "Queued.", "queue")
+        show_done("queue")

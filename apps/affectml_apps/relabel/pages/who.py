@@ -65,15 +65,11 @@ def ask_who() -> None:
                 st.session_state["who"] = name
                 st.rerun()
     if current().only_here:
-        st.info(
-            f"{NO_PASSWORD}, so it only answers to this machine. For a team, set up sign-in (st.login).",
-            icon=":material/info:",
-        )
+        st.info(f"{NO_PASSWORD}, so it only answers to this machine. For a team, set up sign-in (st.login).")
     else:
         st.warning(
             f"{NO_PASSWORD}, and it answers to other machines. The lead's pages stay away until sign-in (st.login) is "
-            "set up.",
-            icon=":material/warning:",
+            "set up."
         )
 
 

@@ -1,0 +1,126 @@
+"""The lead's pages in a browser: nothing leaves the server's origin, messages stand where one clicked, phones fit."""
+
+import random
+from urllib.parse import urlsplit
+
+import pytest
+
+from affectml_annotation import Answer, LabelStore
+
+pytestmark = pytest.mark.slow
+LEAD = ("setup", "progress", "agreement", "disagreement", "export")
+PAGES = ("label", "you", *LEAD)
+
+
+@pytest.fixture(scope="module")
+def lively(server):
+    """The module's server with answers of people with long names, a conflict and a decision."""
+    chance = random.Random(8)
+    people = ["ann", "bob", "eve.with.a.long.name@institute.example", "José"]
+    with LabelStore(server.db) as store:
+        store.invite(people)
+        for who in people:
+            store.consent(who)
+            for claim in store.claim(who, 130):
+                labels = tuple(label for label in store.settings.labels if chance.random() < 0.25)
+                kind = "labels" if labels else "none"
+                store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
+        image = claim.image_id
+        store.submit([Answer(image, "José", "labels", ("awe",))])
+        store.decide(image, ["awe"], by="ann")
+    return server
+
+
+def settled(page):
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
+
+
+def show(page, server, path, who="ann"):
+    page.goto(f"{server.url}/{'' if path == 'label' else path}?who={who}" if who else server.url)
+    page.wait_for_selector(".labeller[data-state=ready]" if path == "label" and who else "h1")
+    settled(page)
+
+
+@pytest.mark.parametrize("path", ["door", "consent", *PAGES])
+def test_nothing_a_page_loads_leaves_the_server(lively, context, page, path):
+    asked, blocked = [], []
+    context.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    page.on("console", lambda line: blocked.append(line.text) if "Content Security Policy" in line.text else None)
+    show(
+        page,
+        lively,
+        "you" if path == "consent" else path if path in PAGES else "you",
+        None if path == "door" else "ann",
+    )
+    if path == "consent":
+        page.goto(f"{lively.url}/?who=newcomer")
+        page.get_by_role("button", name="I have read this").wait_for()
+    page.locator("link[rel~=icon]").first.wait_for(state="attached")
+    own = urlsplit(lively.url).netloc
+    assert {urlsplit(url).scheme for url in asked} >= {"http", "ws"}
+    assert [
+        url for url in asked if urlsplit(url).netloc not in (own, "") and not url.startswith(("data:", "blob:"))
+    ] == []
+    assert blocked == []
+
+
+@pytest.mark.parametrize("path", PAGES[1:])
+def test_a_phone_shows_every_page_without_scrolling_sideways(lively, browser, path):
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = phone.new_page()
+    show(page, lively, path)
+    assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]")[0] <= 390
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('[data-testid=stMain] *')].filter(each => {
+          const box = each.getBoundingClientRect();
+          if (!box.width || box.right <= innerWidth + 1) return false;
+          for (let at = each; at; at = at.parentElement)
+            if (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(at).overflowX)
+                && at.getBoundingClientRect().right <= innerWidth + 1) return false;
+          return true; }).map(each => each.outerHTML.slice(0, 120))"""
+    )
+    assert wide == []
+    phone.close()
+
+
+def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page):
+    show(page, lively, "setup")
+    overlap = page.get_by_label("People per image (overlap)")
+    overlap.fill("7")
+    page.get_by_label("Instructions").fill("Trust your first feeling.")
+    button = page.get_by_role("button", name="Save the page")
+    button.click()
+    saved = page.get_by_text("People see it when they open the page again.")
+    saved.wait_for()
+    settled(page)
+    assert page.locator("[data-testid=stAlert]").count() == 1
+    assert (
+        page.locator("[data-testid=stForm]").filter(has=saved).get_by_role("button", name="Save the page").count() == 1
+    )
+    box = saved.bounding_box()
+    assert 0 <= box["y"] <= 720
+    with LabelStore(lively.db) as store:
+        assert store.settings.overlap != 7
+
+
+def test_a_name_in_an_address_is_nobody_until_they_agree(lively, page):
+    page.goto(f"{lively.url}/?who=passer-by")
+    agree = page.get_by_role("button", name="I have read this")
+    agree.wait_for()
+    settled(page)
+    with LabelStore(lively.db) as store:
+        assert "passer-by" not in set(store.annotators()["annotator_id"])
+    agree.click()
+    page.wait_for_selector(".labeller[data-state=ready]")
+    with LabelStore(lively.db) as store:
+        assert "passer-by" in set(store.annotators()["annotator_id"])
+
+
+def test_a_name_with_an_accent_is_found_without_it(lively, page):
+    show(page, lively, "setup")
+    field = page.get_by_label("Take off the list")
+    field.click()
+    field.fill("Jose")
+    page.get_by_role("option", name="José").wait_for()
