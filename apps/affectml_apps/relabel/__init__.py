@@ -6,7 +6,11 @@
     people.py       who somebody is: names, signed tokens, consent, leads
     queries.py      the few questions to the store's tables that its own interface does not answer
     items.py        what a browser is told of an image, and what it is not
+    messages.py     what a browser sends: bytes in, plain values out, each answer judged by itself
     sync.py         one exchange with a browser: answers in, receipts and the next images out
+    allowance.py    how much one person may send
+    pictures.py     images as they are, converted or as thumbnails, never decoded beyond a limit
+    finding.py      names as people type them: without accents, in any case
     suggestions.py  what a model suggests, computed once
     verify.py       "is this label reasonable for this image?" as a task of its own
     web.py          the routes, and who may call them

@@ -98,7 +98,10 @@ def read_answer(task: LabelTask, who: str, raw: object) -> Answer:
     round_number = whole(raw, "round", 1, 10_000, missing=1)
     if not _same(raw.get("ticket"), ticket(task.secret, who, image, round_number)):
         raise BadMessage(f"image {image!r} was not given to {who!r} in round {round_number}")
-    context = {"client": "relabel", "seq": whole(raw, "seq", 0, 2**53, missing=0) if "seq" in raw else None}
+    context: dict[str, Any] = {
+        "client": "relabel",
+        "seq": whole(raw, "seq", 0, 2**53, missing=0) if "seq" in raw else None,
+    }
     context["input"] = None if raw.get("input") is None else _text(raw, "input", 40)
     suggestion = task.suggestions.get(image)
     if suggestion is not None and round_number != 1:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Decoded, 40 million pixels are 160 MB. Cameras beyond it write JPEG, which is decoded smaller.
@@ -150,6 +151,7 @@ def _eight_bits(opened: Image.Image) -> Image.Image:
     if not opened.mode.startswith(("I", "F")):
         return opened.convert("RGBA") if opened.mode in ("P", "1", "PA") else opened
     grey = (opened.convert("I") if opened.mode.startswith("I;") else opened).convert("F")
-    low, high = (0.0, 65535.0) if opened.mode.startswith("I") else grey.getextrema()
+    values = np.asarray(grey)
+    low, high = (0.0, 65535.0) if opened.mode.startswith("I") else (float(values.min()), float(values.max()))
     scale = 255 / (high - low) if high > low else 0.0
     return grey.point(lambda value: value * scale - low * scale).convert("L")

@@ -59,12 +59,12 @@ def estimate(column: DeltaGenerator, name: str, value: object) -> None:
 def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -> None:
     """Lines with points, one for each value of `colour`; x counts from 1."""
     # A plain Vega-Lite specification: Altair would cost 26 MB of memory and a third of a second for two charts.
-    line = {"field": colour, "type": "nominal", "title": None, "legend": {"orient": "bottom", "columns": 2}}
+    line = {"field": colour, "type": "nominal", "title": None}
     axis = {"tickMinStep": 1, "format": "d"}
     spec = {
         "title": title,
         "description": title,
-        "height": 260,
+        "height": 220,
         "usermeta": {"embedOptions": {"actions": False}},  # its menu offers to send the data to another site
         "mark": {"type": "line", "point": True},
         "encoding": {

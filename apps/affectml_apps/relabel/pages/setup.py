@@ -162,7 +162,7 @@ def _checks_and_queue(task: LabelTask) -> None:
 
             def add() -> None:
                 checks = lead.read_checks(text)
-                checks["image_id"] = resolve(checks["image_id"], images)
+                checks["image_id"] = resolve(list(checks["image_id"]), images)
                 task.store.add_checks(checks)
 
             _try(add, "Added.", "checks")
