@@ -59,6 +59,26 @@ def answered_count(store: LabelStore, who: str, rounds: list[int]) -> int:
         return int(connection.scalar(query) or 0)
 
 
+def left_for(store: LabelStore, who: str, round_number: int) -> int:
+    """How many images of this round this person could still be given: unanswered by them, with a place left or held."""
+    mine = assignment.alias()
+    query = (
+        sa.select(sa.func.count())
+        .select_from(slot)
+        .outerjoin(
+            mine,
+            sa.and_(mine.c.annotator_id == who, mine.c.round == slot.c.round, mine.c.position == slot.c.position),
+        )
+        .where(
+            slot.c.round == round_number,
+            mine.c.answered_at.is_(None),
+            sa.or_(slot.c.taken < slot.c.wanted, mine.c.holds_slot),
+        )
+    )
+    with store.database.read() as connection:
+        return int(connection.scalar(query) or 0)
+
+
 def own_answer(store: LabelStore, who: str, image_id: str, round_number: int) -> tuple[str, list[str]] | None:
     """This person's current answer: its kind and labels."""
     with store.database.read() as connection:

@@ -61,6 +61,7 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
         "items": [item_of(task, preferences, who, claim) for claim in claims],
         "done": queries.answered_count(task.store, who, _rounds(task, round_number)),
         "team": _team(task, round_number),
+        "left": task.left_for(who, round_number),
     }
     if message.get("history"):
         reply["past"] = past_items(task, who, MAX_PAST)

@@ -16,7 +16,7 @@ from affectml.labelling import make_task, taxonomy_of
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
 from affectml_annotation.store.place import database_of
-from affectml_apps.relabel import verify
+from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.options import DEMO, Options
 from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
 from affectml_apps.relabel.suggestions import read_suggestions
@@ -46,6 +46,7 @@ class LabelTask:
     def __post_init__(self) -> None:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._progress: dict[int, tuple[float, Progress]] = {}
+        self._left: dict[tuple[str, int], tuple[float, int]] = {}
 
     @property
     def preferences(self) -> Preferences:
@@ -74,6 +75,14 @@ class LabelTask:
         if known is None or time.monotonic() - made > PROGRESS_SECONDS:
             known = self.store.progress(round_number=round_number)
             self._progress[round_number] = (time.monotonic(), known)
+        return known
+
+    def left_for(self, who: str, round_number: int) -> int:
+        """How many images of a round this person could still be given, at most some seconds old."""
+        made, known = self._left.get((who, round_number), (0.0, 0))
+        if made == 0.0 or time.monotonic() - made > PROGRESS_SECONDS:
+            known = queries.left_for(self.store, who, round_number)
+            self._left[who, round_number] = (time.monotonic(), known)
         return known
 
 

@@ -1,4 +1,8 @@
 // Keys, heard before Streamlit hears them: on window, in the capture phase.
+//
+// A key means what it types: digits of any script, letters, signs. Where that means nothing here it counts by its
+// place: the row of digits needs Shift on some keyboards (French, Czech), and others have no Latin letters. So what
+// is printed on the key as a second sign, and shown as a hint, works on all of them.
 
 export const LABEL_KEYS = [..."123456789qwertyuiopasdfghjklzxcvbnm"];
 
@@ -19,29 +23,74 @@ export const COMMANDS = [
 
 const BY_KEY = new Map(COMMANDS.map(([key, command]) => [key, command]));
 const RANGE_KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
+const SIGNS = new Map([["\u061f", "?"], ["\u060c", ","], ["\u06d4", "."]]); // Arabic and Urdu
+const PLACES = new Map([["Period", "."], ["Comma", ","], ["Slash", "/"]]);
 
-// What a key means here: {label} or {command} or null, and whether the element it was meant for keeps it.
-export function meaning(event, root, labels) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return null;
-  const target = event.composedPath()[0];
-  const inside = event.composedPath().includes(root);
-  if (!inside && target !== document.body && target !== document.documentElement) return null;
-  if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target.isContentEditable) {
-    if (target.type !== "range" || RANGE_KEYS.includes(event.key)) return null;
+const isDigit = (point) => /^\p{Nd}$/u.test(String.fromCodePoint(point));
+
+// Unicode's decimal digits come in runs of ten, each from 0 to 9.
+function digit(sign) {
+  let below = 0;
+  while (isDigit(sign.codePointAt(0) - below - 1)) below += 1;
+  return String(below % 10);
+}
+
+// The sign a key types, as this page names it: "１" and "१" are "1", "؟" is "?", letters are small.
+function typed(key) {
+  if ([...key].length !== 1) return key;
+  const sign = key.normalize("NFKC").toLowerCase();
+  if ([...sign].length !== 1) return key;
+  return isDigit(sign.codePointAt(0)) ? digit(sign) : (SIGNS.get(sign) ?? sign);
+}
+
+// What the key's place stands for: the digits above the letters and beside them, and the letters of a Latin keyboard.
+function placed(code) {
+  return /^(?:Digit|Numpad)(\d)$/.exec(code)?.[1] ?? /^Key([A-Z])$/.exec(code)?.[1].toLowerCase() ?? PLACES.get(code);
+}
+
+export class Keyboard {
+  // Whether the last letter typed was no Latin one: then the signs among its letters are letters too (Greek ; on Q).
+  foreign = false;
+
+  // The key as this page names it, whatever the keyboard's layout.
+  name(event) {
+    const { key, code, shiftKey } = event;
+    const sign = typed(key);
+    const place = placed(code);
+    if (event.getModifierState?.("AltGraph") || place === undefined) return sign;
+    if (code.startsWith("Numpad")) return place; // with or without NumLock
+    if (code.startsWith("Digit")) return shiftKey ? sign : place;
+    if (BY_KEY.has(sign) && /[^ -~]/.test(key)) return sign; // Arabic signs of our commands
+    const foreign = /[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]/u.test(key);
+    if (!code.startsWith("Key")) return foreign ? place : sign;
+    if (/^[a-z]$/.test(sign) || foreign) this.foreign = foreign;
+    return /^[a-z]$/.test(sign) || (/^[ -~]$/.test(key) && !this.foreign) ? sign : place;
   }
-  if (target.closest?.("dialog")) return null;
-  const button = target.closest?.("button, summary, a");
-  if (button && (event.key === " " || (event.key === "Enter" && button.dataset.enter === "own"))) return null;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const label = labels.get(key);
-  if (label !== undefined && !event.shiftKey) return { label };
-  const command = BY_KEY.get(event.key);
-  return command === undefined ? null : { command };
+
+  // What a key means here: {label} or {command}, or null where the element it was meant for keeps it.
+  meaning(event, root, labels) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return null;
+    const target = event.composedPath()[0];
+    const inside = event.composedPath().includes(root);
+    if (!inside && target !== document.body && target !== document.documentElement) return null;
+    if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target.isContentEditable) {
+      if (target.type !== "range" || RANGE_KEYS.includes(event.key)) return null;
+    }
+    if (target.closest?.("dialog")) return null;
+    const button = target.closest?.("button, summary, a");
+    if (button && (event.key === " " || (event.key === "Enter" && button.dataset.enter === "own"))) return null;
+    const name = this.name(event);
+    const label = labels.get(name);
+    if (label !== undefined && (!event.shiftKey || /^\d$/.test(name))) return { label };
+    const command = BY_KEY.get(name);
+    return command === undefined ? null : { command };
+  }
 }
 
 export function listen(root, labels, press) {
+  const keyboard = new Keyboard();
   const heard = (event) => {
-    const meant = meaning(event, root, labels());
+    const meant = keyboard.meaning(event, root, labels());
     if (meant === null) {
       // Streamlit's own single-key shortcuts (r, c) stay quiet here; those from within our fields stop at our root.
       const plain = !event.ctrlKey && !event.metaKey && !event.altKey;

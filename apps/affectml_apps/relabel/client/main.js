@@ -7,6 +7,7 @@ import { Session } from "./session.js";
 import { View, make } from "./view.js";
 
 const QUEUE = 5;
+const IN_VIEW = 0.6; // of the image's area: less than that was not seen
 const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thinks
 const mounted = new WeakMap(); // where we are mounted -> the labeller there
 
@@ -71,6 +72,7 @@ class Labeller {
         feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
       },
     });
+    this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
     this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
     this.hidden = () => (document.hidden ? this.session.stopClock() : this.woken());
@@ -158,25 +160,44 @@ class Labeller {
     if (what === "item" || what === "selection" || what === "flag") view.drawSelection(session);
     if (what === "flag") view.note.focus();
     if (what === "notice") view.drawNotice(session);
+    if (what === "dropped") view.drawDropped(session);
     view.drawState(session, this.lock);
     if (what === "queue" && session.item === null) view.showPicture(session, null);
     if (what === "item" || what === "queue") this.drawProgress();
   }
 
-  // Put the image in sight, and tell the session once the browser has painted it.
+  // Put the image in place. It counts as seen once enough of it is in the viewport and the browser has painted it.
   turnPage() {
     const { session, view } = this;
     const item = session.item;
+    this.turnedAt = this.pressedAt;
+    this.eye.disconnect();
     view.showPicture(session, item && this.pictures.get(item));
-    if (item === null) return;
-    const from = this.pressedAt;
+    if (item === null || session.paintedAt !== null) return;
+    const element = view.stage.firstChild;
+    if (element === null) requestAnimationFrame(() => this.afterPaint(item)); // broken: there is nothing to see
+    else {
+      view.stage.scrollIntoView({ block: "nearest" }); // where the window is too low for all of the page
+      this.eye.observe(element);
+    }
+  }
+
+  // The observer calls between layout and paint of a frame.
+  seen(entry) {
+    if (!entry.isIntersecting || entry.intersectionRatio < IN_VIEW || entry.target !== this.view.stage.firstChild) return;
+    this.eye.disconnect();
+    this.afterPaint(this.session.item);
+  }
+
+  afterPaint(item) {
+    const { session } = this;
     const frame = new MessageChannel();
     frame.port1.onmessage = () => {
       if (session.item !== item || session.paintedAt !== null || this.closed) return;
       session.painted(performance.now());
-      if (from) performance.measure("relabel:next-image", { start: from, end: performance.now() });
+      if (this.turnedAt) performance.measure("relabel:next-image", { start: this.turnedAt, end: performance.now() });
     };
-    requestAnimationFrame(() => frame.port2.postMessage(null));
+    frame.port2.postMessage(null);
   }
 
   drawProgress() {
@@ -196,6 +217,7 @@ class Labeller {
     clearTimeout(this.later);
     document.removeEventListener("visibilitychange", this.hidden);
     this.resize.disconnect();
+    this.eye.disconnect();
     this.outbox.close();
     this.pictures.close();
     this.turn?.abort();

@@ -45,16 +45,20 @@ export class Pictures {
     }
     try {
       if (!reply.ok) throw new Error("not there");
-      entry.address = URL.createObjectURL(await reply.blob());
+      const file = await reply.blob();
+      entry.address = URL.createObjectURL(file);
       const element = new Image();
       element.alt = "The image to label";
       element.draggable = false;
+      element.decoding = "sync"; // in the same frame as the rest of the page
       element.src = entry.address;
       await element.decode();
       entry.element = element;
+      // An <img> shows a file that was cut off as far as it goes, and says nothing; a bitmap is made whole or not at all.
+      (await createImageBitmap(file)).close();
       entry.state = "ready";
     } catch {
-      entry.state = "broken"; // no image: it can be skipped or flagged
+      entry.state = "broken"; // no image, or only a part of one: it can be skipped or flagged
     }
   }
 

@@ -2,12 +2,15 @@
 //
 // Rules. An answer is taken only for an image that was painted, and only if every key of it came after the paint:
 // keys that come too early are dropped up to and including their Enter, so that a set is what was typed or nothing.
+// How many were dropped stays in sight until it was read, or some answers later.
 
 import { newId } from "./outbox.js";
 import { keyOf } from "./pictures.js";
 
 const PAUSE_MS = 400; // after this long without a key, dropped keys are over
 const PACE_OVER = 30;
+const DROPPED_FOR = 5; // answers for which the number of dropped keys stays in sight
+const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
 
 const empty = () => ({ labels: new Map(), kind: null, note: "", valence: null, arousal: null });
 
@@ -27,9 +30,12 @@ export class Session {
     this.paused = false;
     this.dropping = false;
     this.droppedAt = 0;
+    this.dropped = 0; // keys that came too early, of late
+    this.sinceDropped = 0;
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.team = null;
+    this.left = null; // images that could still come to this person
     this.pace = [];
     this.worked = 0; // seconds since the last break
     this.notice = null;
@@ -50,6 +56,7 @@ export class Session {
     this.dry = reply.items.length === 0;
     this.done = reply.done;
     this.team = reply.team;
+    this.left = reply.left;
     if (reply.past) this.remember(reply.past);
     for (const receipt of reply.receipts) this.receipt(receipt);
     const taken = new Set(this.past.map((entry) => keyOf(entry.item)));
@@ -164,35 +171,42 @@ export class Session {
   }
 
   click(meant, input = "pointer") {
+    const { label, command } = meant;
+    if (this.item !== null && this.paintedAt === null && (label !== undefined || ANSWERING.includes(command))) {
+      this.say("unseen");
+      return;
+    }
     this.input = input;
     this.act(meant);
   }
 
   tooEarly({ label, command }, time) {
-    const labelling = label !== undefined || ["save", "none", "unsure", "skip", "flag"].includes(command);
-    if (!labelling) return false;
-    if (!this.ready || time < this.paintedAt) {
-      this.dropping = command !== "save";
-      this.droppedAt = time;
-      if (label !== undefined) this.say("early");
-      return true;
+    if (label === undefined && !ANSWERING.includes(command)) return false;
+    const early = !this.ready || time < this.paintedAt;
+    if (!early && !(this.dropping && time - this.droppedAt < PAUSE_MS)) {
+      this.dropping = false;
+      return false;
     }
-    if (this.dropping && time - this.droppedAt < PAUSE_MS) {
-      this.dropping = command !== "save";
-      this.droppedAt = time;
-      return true;
-    }
-    this.dropping = false;
-    return false;
+    this.dropping = command !== "save";
+    this.droppedAt = time;
+    if (!this.finished) this.countDropped(this.dropped + 1);
+    return true;
+  }
+
+  countDropped(n) {
+    this.dropped = n;
+    this.sinceDropped = 0;
+    this.changed("dropped");
   }
 
   act({ label, command }) {
     if (label !== undefined) this.toggle(label);
     else if (command === "save") this.save();
-    else if (["none", "unsure", "skip", "flag"].includes(command)) this.choose(command);
+    else if (ANSWERING.includes(command)) this.choose(command);
     else if (command === "back") this.back();
     else if (command === "forward") this.forward();
     else if (command === "pause") this.pause(!this.paused);
+    else if (command === "dismiss") this.countDropped(0);
     else if (command === "look" && this.item && !this.revealed) this.reveal();
     else this.changed(command); // zoom, search, help: the view's own business
   }
@@ -219,7 +233,8 @@ export class Session {
   // What is selected
 
   toggle(label) {
-    if (!this.ready || this.broken) return;
+    if (!this.ready) return;
+    if (this.broken) return void this.say("damaged");
     const { labels } = this.selection;
     this.selection.kind = null;
     if (this.settings.single) labels.clear();
@@ -231,7 +246,8 @@ export class Session {
   }
 
   choose(kind) {
-    if (!this.ready || (this.broken && (kind === "none" || kind === "unsure"))) return;
+    if (!this.ready) return;
+    if (this.broken && (kind === "none" || kind === "unsure")) return void this.say("damaged");
     if (kind === "none" && this.settings.single) return;
     this.selection.labels.clear();
     this.selection.kind = this.selection.kind === kind ? null : kind;
@@ -292,7 +308,10 @@ export class Session {
     if (!this.ready) return;
     const said = this.plain();
     if (said.kind === null) return this.say("nothing");
-    if (said.kind === "flag" && !said.note.trim()) return this.say("note");
+    if (said.kind === "flag" && !said.note.trim()) {
+      this.say("note");
+      return this.changed("flag"); // on to the note: what is typed next belongs there
+    }
     const seconds = this.seconds;
     if (seconds < this.settings.minView && said.kind !== "skip" && said.kind !== "flag") return this.say("look");
     const entry = this.at === null ? { item: this.item, revision: this.item.revision } : this.past[this.at];
@@ -327,6 +346,8 @@ export class Session {
       this.say(null);
       this.forward();
     }
+    this.sinceDropped += 1;
+    if (this.dropped > 0 && this.sinceDropped >= DROPPED_FOR) this.countDropped(0);
     this.outbox.kick();
     return undefined;
   }

@@ -3,7 +3,8 @@
 import { COMMANDS } from "./keys.js";
 
 const NOTICES = {
-  early: "Too fast: keys typed before the image was there were not counted.",
+  unseen: "Not counted: the image has to be in view first.",
+  damaged: "This image is damaged. Skip it, or flag it.",
   nothing: "Nothing is chosen yet. Choose labels, or “none of these”.",
   note: "Say in the note what is wrong with the image.",
   look: "Look a little longer before you answer.",
@@ -62,10 +63,13 @@ export class View {
     this.waiting = make("p", { class: "waiting" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => on.command(this.covered) });
     this.cover.hidden = true;
+    this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.cover);
     this.question = make("h2", { class: "question", id: "question" }, task.question);
     this.ask = make("p", { class: "ask" });
     this.original = make("p", { class: "original" });
     this.suggestion = make("p", { class: "suggestion" });
+    this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
+      this.question, this.ask, this.original, this.suggestion);
     this.search = make("input", {
       type: "search", class: "search", placeholder: "Search labels ( / )", "aria-label": "Search labels",
       autocomplete: "off", spellcheck: "false",
@@ -94,23 +98,28 @@ export class View {
     this.forwardButton = button("Forward", { "aria-keyshortcuts": "ArrowRight", onclick: () => on.command("forward") });
     const actions = make("div", { class: "actions" }, this.backButton, this.forwardButton, this.saveButton);
     this.notice = make("p", { class: "notice", role: "status" });
+    this.dropped = make("span", { role: "status" });
+    this.droppedButton = button("Dismiss", { "data-enter": "own", onclick: () => on.command("dismiss") });
+    this.droppedButton.hidden = true;
     this.status = make("p", { class: "status", role: "status" });
     this.progress = make("p", { class: "progress" });
     this.bar = make("progress", { max: "1", value: "0", "aria-label": "Progress of the team" });
     this.refused = make("div", { class: "refused" });
-    const tools = make("div", { class: "tools" },
+    const find = button("Find", { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
+    find.hidden = !this.many;
+    const tools = make("div", { class: "tools" }, find,
       button("Zoom", { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
       button("Pause", { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
       button("Help", { "aria-keyshortcuts": "?", onclick: () => on.command("help") }));
     this.help = this.buildHelp();
     this.root.replaceChildren(
-      make("div", { class: "left" },
-        make("div", { class: "frame" }, this.stage, this.waiting, this.cover),
-        make("div", { class: "under" }, this.scale, tools)),
-      make("div", { class: "right" },
-        make("div", { class: "asked" }, this.question, this.ask, this.original, this.suggestion),
-        this.search, this.groups, this.nothing, this.kinds, this.note, this.pad, actions,
-        this.notice, make("div", { class: "how" }, this.bar, this.progress, this.status), this.refused),
+      make("div", { class: "left" }, this.frame,
+        make("div", { class: "under" },
+          make("div", { class: "how" }, this.bar, this.progress, this.scale), tools)),
+      make("div", { class: "right" }, this.asked, this.search,
+        make("div", { class: "choices" }, this.groups, this.nothing, this.pad), this.kinds, this.note, actions,
+        make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
+          this.status, this.refused)),
       this.help);
   }
 
@@ -157,7 +166,8 @@ export class View {
         event.preventDefault();
         const box = plane.getBoundingClientRect();
         const part = (at, from, size) => Math.round(Math.min(Math.max((at - from) / size, 0), 1) * 40) / 20 - 1;
-        this.on.feel("valence", part(event.clientX, box.left, box.width));
+        const mirrored = getComputedStyle(plane).direction === "rtl" ? -1 : 1;
+        this.on.feel("valence", mirrored * part(event.clientX, box.left, box.width));
         this.on.feel("arousal", -part(event.clientY, box.top, box.height));
       },
     }, spot);
@@ -201,13 +211,15 @@ export class View {
 
   drawWaiting(session) {
     let text = "";
-    if (session.broken) text = "This image cannot be shown. Skip it, or flag it.";
+    const part = this.stage.firstChild !== null;
+    if (session.broken) text = part ? "This image is damaged: a part of it is missing. Skip it, or flag it." : "This image cannot be shown. Skip it, or flag it.";
     else if (session.item === null && session.finished) text = this.task.finished;
     else if (session.item === null) {
       text = session.outbox.online ? "Loading the next image …" : "No connection. The next image comes when the server is back.";
     }
     if (this.waiting.textContent !== text) this.waiting.textContent = text;
     this.waiting.hidden = text === "";
+    this.frame.dataset.damaged = String(session.broken && part);
   }
 
   drawItem(session) {
@@ -235,6 +247,8 @@ export class View {
       const text = on && this.task.intensity && type === "label" ? STRENGTHS[strength] : "";
       if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
     }
+    // What is typed after the note was sent belongs to the next image, and not to a field that is gone.
+    if (kind !== "flag" && this.note.matches(":focus")) this.stage.focus({ preventScroll: true });
     this.note.hidden = kind !== "flag";
     if (this.note.value !== note) this.note.value = note;
     if (this.pad) {
@@ -244,8 +258,8 @@ export class View {
       this.pad.dataset.set = String(given);
       this.clearPad.disabled = !given;
       this.clearPad.textContent = given ? "Take it back" : "Not given";
-      this.spot.style.left = `${((valence ?? 0) + 1) * 50}%`;
-      this.spot.style.top = `${(1 - (arousal ?? 0)) * 50}%`;
+      this.spot.style.insetInlineStart = `${((valence ?? 0) + 1) * 50}%`;
+      this.spot.style.insetBlockStart = `${(1 - (arousal ?? 0)) * 50}%`;
     }
   }
 
@@ -269,16 +283,24 @@ export class View {
     if (this.notice.textContent !== text) this.notice.textContent = text;
   }
 
+  drawDropped(session) {
+    const n = session.dropped;
+    this.dropped.textContent = n === 0 ? "" :
+      `${n} ${n === 1 ? "key" : "keys"} came before the image was visible and ${n === 1 ? "was" : "were"} not counted.`;
+    this.droppedButton.hidden = n === 0;
+  }
+
   drawProgress(session, outbox) {
     this.drawWaiting(session);
-    const { team, secondsEach } = session;
+    const { team, left, secondsEach } = session;
     const parts = [`${session.done} answered by you`];
     if (secondsEach !== null) parts.push(`${secondsEach.toFixed(1)} s each`);
     if (team) {
       this.bar.value = team.wanted ? team.answered / team.wanted : 0;
       parts.push(`${team.answered} of ${team.wanted} by all`);
-      const left = secondsEach === null ? team.seconds_left : (team.wanted - team.answered) * secondsEach;
-      if (left > 0) parts.push(`${duration(left)} left at ${secondsEach === null ? "the team's" : "your"} pace`);
+      // Others may take some of what one could still be given, so one's own time is at most this.
+      if (secondsEach === null && team.seconds_left > 0) parts.push(`${duration(team.seconds_left)} left for all`);
+      if (secondsEach !== null && left > 0) parts.push(`at most ${left} left for you: ${duration(left * secondsEach)} at your pace`);
     }
     this.progress.textContent = parts.join(" · ");
     const unsaved = outbox.waiting.size;
@@ -304,13 +326,14 @@ export class View {
   // Zoom. Small images are enlarged by a whole number and say so; large ones are shrunk to fit.
 
   fit() {
+    this.asked.tabIndex = this.asked.scrollHeight > this.asked.clientHeight ? 0 : -1; // what scrolls is reached by keys
     const picture = this.stage.firstChild;
     this.scale.textContent = "";
     if (!picture) return;
     const room = Math.min(this.stage.clientWidth / picture.naturalWidth, this.stage.clientHeight / picture.naturalHeight);
     const whole = room >= 2 ? Math.floor(room) : Math.min(room, 1);
     const scale = this.zoom === "fit" ? whole : Math.max(whole * 2, 1);
-    picture.style.width = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
+    picture.style.inlineSize = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
     picture.style.imageRendering = scale >= 2 ? "pixelated" : "auto";
     this.stage.dataset.zoom = this.zoom;
     this.stage.scrollTo((this.stage.scrollWidth - this.stage.clientWidth) / 2, (this.stage.scrollHeight - this.stage.clientHeight) / 2);
@@ -326,10 +349,10 @@ export class View {
   // Search and note fields
 
   filter() {
-    const wanted = this.search.value.trim().toLowerCase();
+    const wanted = folded(this.search.value.trim());
     let shown = 0;
     for (const { label, group, also } of this.labels) {
-      const fits = [label, group, ...(also ?? [])].some((name) => name.toLowerCase().includes(wanted));
+      const fits = [label, group, ...(also ?? [])].some((name) => folded(name).includes(wanted));
       this.chips.get(`label:${label}`).hidden = !fits;
       shown += fits;
     }
@@ -337,7 +360,7 @@ export class View {
   }
 
   searchKey(event) {
-    if (event.key !== "Enter" && event.key !== "Escape") return;
+    if ((event.key !== "Enter" && event.key !== "Escape") || event.isComposing) return;
     event.preventDefault();
     const shown = this.labels.filter(({ label }) => !this.chips.get(`label:${label}`).hidden);
     if (event.key === "Enter" && this.search.value.trim() && shown.length) this.on.label(shown[0].label);
@@ -345,17 +368,20 @@ export class View {
     this.filter();
     this.search.blur();
     this.search.hidden = !this.many;
+    delete this.search.dataset.open;
   }
 
   noteKey(event) {
-    if (event.key !== "Enter" && event.key !== "Escape") return;
+    if ((event.key !== "Enter" && event.key !== "Escape") || event.isComposing) return;
     event.preventDefault();
-    this.note.blur();
+    // An empty note keeps the focus: people go on typing it, and what they type must not become answers.
     if (event.key === "Enter") this.on.command("save");
+    else this.stage.focus({ preventScroll: true });
   }
 
   openSearch() {
     this.search.hidden = false;
+    this.search.dataset.open = "true";
     this.search.focus();
   }
 
@@ -366,6 +392,11 @@ export class View {
 }
 
 const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;
+
+// As people type a name: without accents, in whatever case, composed or not.
+function folded(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
+}
 
 function duration(seconds) {
   const minutes = Math.round(seconds / 60);

@@ -12,6 +12,15 @@ RECORDED = (
     "Recorded are your answers, when you gave them and how many seconds you took. Anything else about you is only "
     "what you agreed to share. The lead of this task sees your answers; other annotators do not."
 )
+# Streamlit's header and paddings, as the component's height is reckoned from them; on small screens they give way.
+SPACE = """<style>
+.stMainBlockContainer {--top: 3.75rem; --bottom: 1rem; padding: var(--top) 2rem var(--bottom)}
+@media (max-width: 900px), (max-height: 500px) {
+  .stMainBlockContainer {--top: 3rem; --bottom: 0.5rem; padding-inline: 0.75rem}
+  .stAppHeader {height: 3rem; min-height: 3rem}
+}
+</style>"""
+ABOVE = "<style>.stMainBlockContainer {--above: 3.5rem}</style>"
 
 
 def draw() -> None:
@@ -42,6 +51,7 @@ def draw() -> None:
     elif person is None or not person.consented:
         _ask_consent(task, who)
     else:
+        st.html(SPACE)
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
 
 
@@ -69,7 +79,7 @@ def _round(task: LabelTask, who: str) -> int:
     further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
     if not further:
         return 1
-    st.html("<style>.stMainBlockContainer {--above: 3.5rem}</style>")  # the component is that much lower
+    st.html(ABOVE)  # the component is that much lower
     names = {1: "First look"} | {number: f"{purpose}: {left} left" for number, purpose, left in further}
     chosen = st.segmented_control(
         "Round", list(names), format_func=names.__getitem__, default=1, key="round", label_visibility="collapsed"
