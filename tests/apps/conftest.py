@@ -308,6 +308,12 @@ def person(page: Page) -> Callable[..., Person]:
 
 
 @pytest.fixture(scope="session")
+def person_at() -> type[Person]:
+    """Make persons in a page that outlives a test: `person_at(page, server, "ann")`."""
+    return Person
+
+
+@pytest.fixture(scope="session")
 def write_run() -> Callable[..., Path]:
     """Write a run folder, as far as suggestions read it: `write_run(folder, taxonomy, image_ids, best, sets)`."""
 

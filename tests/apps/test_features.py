@@ -1,6 +1,7 @@
 """What the labelling page offers, in a real browser: each thing asked for is in the database, nothing else is told."""
 
 import json
+import re
 import shutil
 from urllib.parse import quote, unquote
 
@@ -226,6 +227,65 @@ def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tm
     ann.press(",", "Enter")
     ann.ready(after=image).settled()
     assert [kind for _, kind, _ in ann.stored] == ["skip"]
+
+
+def test_a_truncated_image_says_so_and_can_be_flagged_but_not_labelled(server, person):
+    ann = person(server, "cut")
+
+    def cut(route):
+        reply = route.fetch()
+        route.fulfill(body=reply.body()[:-200], content_type=reply.headers["content-type"])
+
+    ann.page.route("**/relabel/image*", cut)
+    ann.enter()
+    assert "a part of it is missing" in ann.page.locator(".waiting").inner_text()
+    assert ann.page.locator(".stage img").is_visible()  # as far as it goes
+    image = ann.image
+    ann.press("1", "0")
+    assert ann.chosen == []
+    assert "damaged" in ann.page.locator(".notice").inner_text()
+    ann.press("!")
+    ann.page.keyboard.type("cut off")
+    ann.press("Enter")
+    ann.ready(after=image).settled()
+    assert [(kind, note) for kind, note in ann.events[["kind", "note"]].to_numpy()] == [("flag", "cut off")]
+
+
+@pytest.fixture(scope="module")
+def foreign(start_shared, tmp_path_factory):
+    """A server whose labels have accents, composed or not."""
+    labels = ["Gelassenheit", "Größe", "décèlement", "de\u0301tente", "Ἔρως", "ανία"]
+    labels += [f"label {at}" for at in range(10)]
+    taxonomy = tmp_path_factory.mktemp("foreign") / "names.yaml"
+    taxonomy.write_text(json.dumps({"name": "names", "labels": labels}))
+    return start_shared("--taxonomy", str(taxonomy))
+
+
+def test_search_finds_names_without_accents_and_however_they_are_composed(foreign, person):
+    ann = person(foreign, "seeks").enter()
+
+    def found(text):
+        ann.press("/")
+        ann.page.keyboard.insert_text(text)
+        shown = ann.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
+        ann.press("Escape")
+        return sorted(shown)
+
+    assert found("decel") == found("DÉCÈL") == found("de\u0301ce\u0300l") == ["décèlement"]
+    assert found("détente") == found("detente") == ["de\u0301tente"]
+    assert found("grosse") == found("GRÖẞE") == ["Größe"]
+    assert found("ερωσ") == found("έρως") == ["Ἔρως"]
+    assert found("ανια") == ["ανία"]
+
+
+def test_the_time_left_is_that_of_one_s_own_work(foreign, person):
+    """240 images for three people each: 720 answers in all, of which at most 240 are one's own."""
+    ann = person(foreign, "alone").enter()
+    for _ in range(3):
+        ann.answer("1")
+    said = re.compile(r"of 720 by all · at most (\d+) left for you: (\d+ min|less than a minute) at your pace")
+    ann.page.get_by_text(said).wait_for()
+    assert 237 <= int(said.search(ann.page.locator(".progress").inner_text())[1]) <= 240
 
 
 def test_checking_labels_is_a_task_of_its_own(start, person, axe):

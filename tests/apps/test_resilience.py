@@ -66,6 +66,61 @@ def test_sigkill_and_restart_twice(start, person):
     assert ann.image not in given
 
 
+@pytest.fixture
+def dialogs(page):
+    """`dialogs()`: how often Streamlit's connection dialog came up since the page was opened."""
+    page.add_init_script(
+        """globalThis.dialogs = 0; new MutationObserver(changes => { for (const change of changes)
+        for (const node of change.addedNodes) globalThis.dialogs += node.dataset?.testid === 'stDialog'; }
+        ).observe(document, {childList: true, subtree: true})"""
+    )
+    return lambda: page.evaluate("globalThis.dialogs")
+
+
+@pytest.fixture(scope="module")
+def mortal(start_shared):
+    """A server that is killed and started again."""
+    return start_shared()
+
+
+def test_labelling_goes_on_beneath_streamlit_s_connection_dialog(mortal, person, dialogs):
+    """Keys are pressed until it comes and some more: not one goes elsewhere, and nothing covers the page."""
+    server, ann = mortal, person(mortal, "presses").enter()
+    given = [ann.image]
+    server.kill()
+    pressed = 0
+    while dialogs() == 0 or pressed % 2 == 0 or pressed < 20:
+        ann.press("2")  # chosen, taken back, chosen, ...
+        pressed += 1
+    ann.press("2", "2")
+    assert ann.chosen == [ann.labels[1]]
+    assert ann.page.locator("[role=dialog]").count() == 0
+    ann.page.get_by_text("Offline: answers are kept in this browser").wait_for()
+    ann.press("Enter")
+    for _ in range(4):  # fetched ahead
+        ann.ready(after=given[-1])
+        given.append(ann.image)
+        ann.page.locator(".groups .chip").nth(1).click()
+        ann.page.get_by_role("button", name="Save").click()
+    server.start()
+    ann.settled().ready()
+    assert ann.stored == [(image, "labels", (ann.labels[1],)) for image in given]
+
+
+def test_a_note_is_typed_on_beneath_streamlit_s_connection_dialog(mortal, person, dialogs):
+    ann = person(mortal, "notes").enter()
+    ann.press("!")
+    mortal.kill()
+    typed = 0
+    while dialogs() == 0:
+        ann.press("0")
+        typed += 1
+    ann.page.keyboard.type("12")
+    assert ann.page.locator(".note").input_value() == "0" * typed + "12"
+    assert ann.chosen == ["Flag"]
+    mortal.start()
+
+
 def test_offline_for_ten_seconds_and_back(server, person, context):
     ann = person(server, "offline").enter()
     given = []

@@ -59,12 +59,14 @@ export class Keyboard {
     const place = placed(code);
     if (event.getModifierState?.("AltGraph") || place === undefined) return sign;
     if (code.startsWith("Numpad")) return place; // with or without NumLock
-    if (code.startsWith("Digit")) return shiftKey ? sign : place;
-    if (BY_KEY.has(sign) && /[^ -~]/.test(key)) return sign; // Arabic signs of our commands
+    const letter = code.startsWith("Key");
     const foreign = /[^\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]/u.test(key);
-    if (!code.startsWith("Key")) return foreign ? place : sign;
-    if (/^[a-z]$/.test(sign) || foreign) this.foreign = foreign;
-    return /^[a-z]$/.test(sign) || (/^[ -~]$/.test(key) && !this.foreign) ? sign : place;
+    if (/^[a-z]$/.test(sign) || (letter && foreign && sign.length === 1)) this.foreign = foreign;
+    if (/^[a-z0-9]$/.test(sign)) return sign;
+    if (BY_KEY.has(sign) && !(letter && this.foreign && key === sign)) return sign;
+    if (code.startsWith("Digit")) return shiftKey ? sign : place;
+    if (letter) return /^[ -~]$/.test(key) && !this.foreign ? sign : place;
+    return foreign ? place : sign; // of the signs, only those among other scripts' letters
   }
 
   // What a key means here: {label} or {command}, or null where the element it was meant for keeps it.

@@ -1,5 +1,6 @@
 // The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
 
+import { keepDialogAway } from "./dialog.js";
 import { LABEL_KEYS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
@@ -75,6 +76,7 @@ class Labeller {
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
     this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
+    this.letDialogs = keepDialogAway(this.root, () => this.lock.held && this.outbox.kick());
     this.hidden = () => (document.hidden ? this.session.stopClock() : this.woken());
     document.addEventListener("visibilitychange", this.hidden);
     this.heart = setInterval(() => !document.hidden && this.lock.held && this.outbox.kick(), HEARTBEAT_MS);
@@ -212,6 +214,7 @@ class Labeller {
   close() {
     this.closed = true;
     this.stopKeys();
+    this.letDialogs();
     clearInterval(this.heart);
     clearInterval(this.theme);
     clearTimeout(this.later);

@@ -306,7 +306,7 @@ export class View {
     const unsaved = outbox.waiting.size;
     let text = "All answers saved";
     if (outbox.stopped) text = `${outbox.stopped}${unsaved ? ` (${unsaved} unsaved, kept in this browser)` : ""}`;
-    else if (!outbox.online) text = `Offline: ${unsaved} unsaved, kept in this browser and sent when the server is back`;
+    else if (!outbox.online) text = `Offline: ${unsaved ? `${unsaved} unsaved,` : "answers are"} kept in this browser and sent when the server is back`;
     else if (unsaved) text = `${unsaved} unsaved`;
     if (this.status.textContent !== text) this.status.textContent = text;
     this.status.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
@@ -395,7 +395,7 @@ const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.str
 
 // As people type a name: without accents, in whatever case, composed or not.
 function folded(text) {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().toUpperCase().toLowerCase(); // ẞ, ß and ss; σ and ς
 }
 
 function duration(seconds) {

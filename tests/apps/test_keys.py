@@ -1,0 +1,158 @@
+"""Keyboards of the world, as the browser reports them: real key events with the key, code and text of each layout."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+SHIFT = 8
+
+# layout: (key, code, modifiers, what it stands for: a label's key or a command; None: nothing)
+LAYOUTS = {
+    "US": [
+        ("1", "Digit1", 0, "1"), ("0", "Digit0", 0, "none"), ("!", "Digit1", SHIFT, "flag"),
+        ("@", "Digit2", SHIFT, None), ("q", "KeyQ", 0, "q"), ("Q", "KeyQ", SHIFT, None), (".", "Period", 0, "unsure"),
+        (",", "Comma", 0, "skip"), ("/", "Slash", 0, "search"), ("?", "Slash", SHIFT, "help"), ("é", "KeyE", 0, "e"),
+    ],
+    "numeric keypad": [
+        ("1", "Numpad1", 0, "1"), ("End", "Numpad1", 0, "1"), ("ArrowLeft", "Numpad4", 0, "4"),
+        ("0", "Numpad0", 0, "none"),
+    ],
+    "French": [
+        ("&", "Digit1", 0, "1"), ("é", "Digit2", 0, "2"), ("(", "Digit5", 0, "5"), ("ç", "Digit9", 0, "9"),
+        ("à", "Digit0", 0, "none"), ("1", "Digit1", SHIFT, "1"), ("0", "Digit0", SHIFT, "none"), ("a", "KeyQ", 0, "a"),
+        ("q", "KeyA", 0, "q"), (",", "KeyM", 0, "skip"), ("!", "Slash", 0, "flag"), (".", "Comma", SHIFT, "unsure"),
+        ("/", "Period", SHIFT, "search"), ("?", "KeyM", SHIFT, "help"),
+    ],
+    "Czech": [
+        ("+", "Digit1", 0, "1"), ("ě", "Digit2", 0, "2"), ("é", "Digit0", 0, "none"), ("1", "Digit1", SHIFT, "1"),
+        ("y", "KeyZ", 0, "y"),
+    ],
+    "German": [
+        ("1", "Digit1", 0, "1"), ("/", "Digit7", SHIFT, "search"), ("?", "Minus", SHIFT, "help"),
+        ("ö", "Semicolon", 0, None),
+    ],
+    "Turkish": [("ı", "KeyI", 0, "i"), ("i", "Quote", 0, "i"), ("ö", "Comma", 0, None), ("ç", "Period", 0, None)],
+    "Dvorak": [("q", "KeyX", 0, "q"), ("'", "KeyQ", 0, None), (",", "KeyW", 0, "skip"), ("w", "Comma", 0, "w")],
+    "Russian": [
+        ("й", "KeyQ", 0, "q"), ("1", "Digit1", 0, "1"), ("!", "Digit1", SHIFT, "flag"), ("б", "Comma", 0, "skip"),
+        ("ю", "Period", 0, "unsure"), (".", "Slash", 0, "unsure"), (",", "Slash", SHIFT, "skip"),
+        ("?", "Digit7", SHIFT, "help"), ("Й", "KeyQ", SHIFT, None),
+    ],
+    "Greek": [("ς", "KeyW", 0, "w"), (";", "KeyQ", 0, "q"), ("α", "KeyA", 0, "a"), ("1", "Digit1", 0, "1")],
+    "Hebrew": [("ק", "KeyE", 0, "e"), ("/", "KeyQ", 0, "q"), ("'", "KeyW", 0, "w")],
+    "Arabic": [
+        ("١", "Digit1", 0, "1"), ("٠", "Digit0", 0, "none"), ("ض", "KeyQ", 0, "q"), ("؟", "Slash", SHIFT, "help"),
+        ("،", "KeyK", SHIFT, "skip"),
+    ],
+    "Persian": [("۲", "Digit2", 0, "2"), ("۰", "Digit0", 0, "none"), ("!", "Digit1", SHIFT, "flag")],
+    "Hindi": [("३", "Digit3", 0, "3"), ("ौ", "KeyQ", 0, "q")],
+    "full width": [("１", "Digit1", 0, "1"), ("！", "Digit1", SHIFT, "flag"), ("．", "Period", 0, "unsure")],
+}  # fmt: skip
+KINDS = {"none": "None of these", "unsure": "Unsure", "skip": "Skip", "flag": "Flag"}
+
+
+@pytest.fixture(scope="module")
+def at_work(start_shared, laptop, person_at):
+    """Somebody in front of 25 labels, whose keys are 1 to 9 and the letters from q to h."""
+    ann = person_at(laptop.new_page(), start_shared("--taxonomy", "parrott-25"), "ann").enter()
+    ann.cdp = laptop.new_cdp_session(ann.page)
+    yield ann
+    ann.page.close()
+
+
+def strike(ann, key, code, modifiers=0):
+    """One key down and up, as a keyboard of that layout sends it."""
+    text = {"text": key} if len(key) == 1 else {}
+    for kind in ("keyDown", "keyUp"):
+        ann.cdp.send("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": code, "modifiers": modifiers, **text})
+
+
+def effect(ann):
+    """What the page shows of the last key: the key of the label chosen, or the command given."""
+    if ann.page.locator("dialog[open]").count():
+        return "help"
+    if ann.page.locator(".search:focus").count():
+        return "search"
+    by_name = {name: kind for kind, name in KINDS.items()}
+    caps = dict(zip(ann.labels, ann.page.locator(".groups kbd").all_inner_texts(), strict=True))
+    (name,) = ann.chosen or [None]
+    return by_name.get(name, caps.get(name))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_key_means_what_it_types_and_else_what_its_place_stands_for(at_work, layout):
+    image = at_work.image
+    found = []
+    for key, code, modifiers, _ in LAYOUTS[layout]:
+        strike(at_work, key, code, modifiers)
+        found.append(effect(at_work))
+        if found[-1] in ("help", "search", "flag"):
+            at_work.press("Escape")  # leaves the dialog or the field
+        if found[-1] not in ("help", "search", None):
+            strike(at_work, key, code, modifiers)  # takes the choice back
+        assert effect(at_work) is None
+    assert found == [meant for *_, meant in LAYOUTS[layout]]
+    assert (at_work.image, at_work.stored) == (image, [])
+
+
+def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person):
+    ann = person(server, "notes").enter()
+    first = ann.image
+    ann.press("!", "Enter")
+    assert "what is wrong" in ann.page.locator(".notice").inner_text()
+    ann.page.keyboard.type("  ")
+    ann.press("Enter")
+    ann.page.keyboard.type("1, 0. blurred")
+    assert ann.chosen == ["Flag"]
+    ann.press("Enter")
+    ann.ready(after=first).settled()
+    ann.press("2")  # a command again
+    assert ann.chosen == [ann.labels[1]]
+    assert ann.events["kind"].tolist() == ["flag"]
+    assert ann.events["note"].tolist() == ["  1, 0. blurred"]
+
+
+def test_leaving_an_empty_note_and_saving_leads_back_to_it(server, person):
+    ann = person(server, "leaves-notes").enter()
+    ann.press("!", "Escape")
+    ann.page.get_by_role("button", name="Save").click()
+    ann.page.keyboard.type(", 1")
+    assert ann.chosen == ["Flag"]
+    assert ann.page.locator(".note").input_value() == ", 1"
+    assert ann.stored == []
+
+
+def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(server, person):
+    """All keys of three sets within one task of the browser: the first set is for the image in sight."""
+    ann = person(server, "early").enter()
+    first = ann.image
+    ann.page.evaluate(
+        """() => { for (const key of ['1', 'Enter', '2', '3', 'Enter', '4', '5', 'Enter'])
+        document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true})); }"""
+    )
+    ann.ready(after=first)
+    notice = ann.page.locator(".dropped")
+    said = "6 keys came before the image was visible and were not counted."
+    assert notice.get_by_role("status").inner_text() == said
+    for _ in range(4):
+        ann.answer("1")
+        assert said in notice.inner_text()
+    ann.answer("1")
+    assert notice.get_by_role("status").inner_text() == ""
+    ann.settled()
+    assert len(ann.stored) == 6
+
+
+def test_the_number_of_dropped_keys_can_be_dismissed(server, person):
+    ann = person(server, "dismisses").enter()
+    ann.press("1")
+    first = ann.image
+    ann.page.evaluate(
+        """() => { for (const key of ['Enter', 'Enter'])
+        document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true})); }"""
+    )
+    ann.ready(after=first)
+    assert "1 key came before the image was visible and was not counted." in ann.page.locator(".dropped").inner_text()
+    ann.page.get_by_role("button", name="Dismiss").click()
+    assert ann.page.locator(".dropped").inner_text() == ""
+    ann.press("3")
+    assert ann.chosen == [ann.labels[2]]

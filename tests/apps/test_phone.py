@@ -1,0 +1,132 @@
+"""A phone and a tablet, by touch: image and answers share the screen, and only what was seen can be answered."""
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024)]
+LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
+TARGET = 44  # px, the least a finger needs (WCAG 2.5.5)
+
+
+@pytest.fixture(scope="module")
+def forty(tmp_path_factory):
+    """A taxonomy of 40 names, long and short."""
+    path = tmp_path_factory.mktemp("names") / "forty.yaml"
+    path.write_text(yaml.safe_dump({"name": "forty", "labels": [f"{LONG[at % 4]} {at}" for at in range(40)]}))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def phone(browser):
+    """A browser that is touched."""
+    made = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=[8, 25, 40])
+def touching(request, start_shared, phone, person_at, forty):
+    """Somebody with a phone in front of so many labels."""
+    taxonomy = {8: "mikels-8", 25: "parrott-25", 40: forty}[request.param]
+    ann = person_at(phone.new_page(), start_shared("--taxonomy", taxonomy), "ann").enter()
+    assert len(ann.labels) == request.param
+    yield ann
+    ann.page.close()
+
+
+def turn(ann, size):
+    """Turn or change the device, and wait until the image fits its place again."""
+    ann.page.set_viewport_size({"width": size[0], "height": size[1]})
+    ann.page.wait_for_function(
+        """([width, height]) => { const at = [...document.querySelectorAll('*')].map(e =>
+        e.shadowRoot?.querySelector('.labeller')).find(Boolean);
+        const [stage, image] = ['.stage', '.stage img'].map(each => at.querySelector(each).getBoundingClientRect());
+        return innerWidth === width && innerHeight === height && image.width > 0
+          && image.top >= stage.top - 1 && image.bottom <= stage.bottom + 1; }""",
+        arg=list(size),
+    )
+
+
+def outside(box, size):
+    """Whether any of it is off the screen."""
+    x, y = box["x"], box["y"]
+    return x < 0 or y < 0 or x + box["width"] > size[0] + 0.5 or y + box["height"] > size[1] + 0.5
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_image_and_actions_share_the_screen_and_a_tap_stores_what_was_tapped(touching, size):
+    ann = touching
+    turn(ann, size)
+    image = ann.page.locator(".stage img").bounding_box()
+    assert min(image["width"], image["height"]) >= 180
+    assert not outside(image, size)
+    for each in ann.page.locator(".kinds .chip, .actions button, .tools button").all():
+        if not each.is_visible():
+            continue  # Find, where there is nothing to search
+        box = each.bounding_box()
+        assert not outside(box, size), each.inner_text()
+        assert min(box["width"], box["height"]) >= TARGET, each.inner_text()
+    chips = ann.page.locator(".groups .chip")
+    assert all(box["height"] >= TARGET for box in chips.evaluate_all("all => all.map(e => e.getBoundingClientRect())"))
+    assert ann.page.locator(".choices").bounding_box()["height"] >= TARGET
+    assert ann.page.evaluate(
+        """() => [document.scrollingElement, document.querySelector('.stMain')].every(
+        e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""
+    )
+    first, labels, before = ann.image, ann.labels, len(ann.stored)
+    chips.last.tap()  # scrolled to, within its area
+    chips.nth(1).tap()
+    ann.page.get_by_role("button", name="Save").tap()
+    ann.ready(after=first)
+    second = ann.image
+    ann.page.get_by_role("button", name="Skip").tap()
+    ann.page.get_by_role("button", name="Save").tap()
+    ann.ready(after=second).settled()
+    kept = ann.stored[before:]
+    assert [(image, kind) for image, kind, _ in kept] == [(first, "labels"), (second, "skip")]
+    assert sorted(kept[0][2]) == sorted([labels[1], labels[-1]])
+
+
+def leave_in_view(ann, share):
+    """Move the page up, so that this share of the image stays in the viewport; all of it for 1."""
+    ann.page.evaluate(
+        """share => { const at = [...document.querySelectorAll('*')].map(e =>
+        e.shadowRoot?.querySelector('.labeller')).find(Boolean);
+        const main = document.querySelector('.stMain');
+        main.style.translate = '';
+        const image = at.querySelector('.stage img').getBoundingClientRect();
+        if (share < 1) main.style.translate = `0 ${-image.top - (1 - share) * image.height}px`; }""",
+        share,
+    )
+
+
+def test_an_image_of_which_less_than_60_percent_is_in_view_takes_no_answer(touching):
+    ann = touching
+    turn(ann, (390, 664))
+    first, before = ann.image, len(ann.stored)
+    chip, save = ann.page.locator(".groups .chip").first, ann.page.get_by_role("button", name="Save")
+    leave_in_view(ann, 0.5)
+    chip.tap()  # this image was seen whole
+    save.tap()
+    ann.page.wait_for_selector(f".labeller[data-state=waiting]:not([data-image='{first}'])")
+    second = ann.image
+    ann.page.wait_for_selector(".stage img")
+    chip.tap()
+    save.tap()
+    assert "has to be in view" in ann.page.locator(".notice").inner_text()
+    ann.press("1", "Enter")
+    assert (ann.image, ann.chosen) == (second, [])
+    assert "2 keys came before the image was visible" in ann.page.locator(".dropped").inner_text()
+    leave_in_view(ann, 0.55)
+    chip.tap()
+    assert ann.chosen == []
+    leave_in_view(ann, 0.65)
+    ann.ready()
+    chip.tap()
+    save.tap()
+    ann.page.wait_for_selector(f".labeller:not([data-image='{second}'])")
+    leave_in_view(ann, 1)
+    ann.ready().settled()
+    label = (ann.labels[0],)
+    assert ann.stored[before:] == [(first, "labels", label), (second, "labels", label)]
