@@ -88,6 +88,24 @@ def test_image_and_actions_share_the_screen_and_a_tap_stores_what_was_tapped(tou
     assert sorted(kept[0][2]) == sorted([labels[1], labels[-1]])
 
 
+def test_what_is_searched_for_stands_above_the_phone_s_own_keyboard(touching):
+    ann = touching
+    turn(ann, (390, 664))
+    if len(ann.labels) == 8:
+        assert not ann.page.get_by_role("button", name="Find").is_visible()  # all are in sight
+        return
+    image, before = ann.image, len(ann.stored)
+    wanted = ann.labels[-1]
+    ann.page.get_by_role("button", name="Find").tap()
+    ann.page.keyboard.type(wanted)
+    chip = ann.page.locator(".groups .chip:visible")
+    assert chip.bounding_box()["y"] < 664 / 2
+    chip.tap()
+    ann.page.get_by_role("button", name="Save").tap()
+    ann.ready(after=image).settled()  # the image is in sight again
+    assert ann.stored[before:] == [(image, "labels", (wanted,))]
+
+
 def leave_in_view(ann, share):
     """Move the page up, so that this share of the image stays in the viewport; all of it for 1."""
     ann.page.evaluate(

@@ -224,6 +224,7 @@ export class View {
 
   drawItem(session) {
     const { item } = session;
+    this.closeSearch();
     const looks = { second: "Second look. ", again: "Another round. " };
     this.ask.textContent = item?.ask ? `“${item.ask}”` : "";
     this.original.textContent = item?.original ? `The collection's own label: ${item.original}` : "";
@@ -364,8 +365,14 @@ export class View {
     event.preventDefault();
     const shown = this.labels.filter(({ label }) => !this.chips.get(`label:${label}`).hidden);
     if (event.key === "Enter" && this.search.value.trim() && shown.length) this.on.label(shown[0].label);
-    this.search.value = "";
-    this.filter();
+    this.closeSearch();
+  }
+
+  closeSearch() {
+    if (this.search.value) {
+      this.search.value = "";
+      this.filter();
+    }
     this.search.blur();
     this.search.hidden = !this.many;
     delete this.search.dataset.open;
