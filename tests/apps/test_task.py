@@ -15,8 +15,8 @@ import pytest
 
 from affectml.errors import AffectmlError, BadRun
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import LabelStore, StoreError, TaskSettings
-from affectml_apps.relabel import verify
+from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
+from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.component import chips, start_data
 from affectml_apps.relabel.options import Options, parse
 from affectml_apps.relabel.preferences import Preferences, change_preferences, read_preferences, read_secret
@@ -121,6 +121,21 @@ def test_label_checks_ask_of_what_a_third_of_the_people_said(dataset):
     table = verify.pairs(images, {"a": ("awe", "fear")})
     assert table["image_id"].tolist() == ["a :: awe", "a :: fear"]
     assert [verify.label_of(name) for name in table["image_id"]] == table["stratum"].tolist() == ["awe", "fear"]
+
+
+def test_what_is_left_for_one_is_what_can_still_come_to_them(task):
+    """Three answers are wanted for each of 240 images; ann holds five of them and answers two."""
+    store = task.store
+    store.invite(["ann", "bob", "eve", "kim"])
+    held = store.claim("ann", 5)
+    assert queries.left_for(store, "ann", 1) == 240
+    store.submit([Answer(claim.image_id, "ann", "none") for claim in held[:2]])
+    assert queries.left_for(store, "ann", 1) == 238
+    for who in ("bob", "eve", "kim"):
+        while claims := store.claim(who, 200):
+            store.submit([Answer(claim.image_id, who, "none") for claim in claims])
+    assert queries.left_for(store, "ann", 1) == 3  # those she still holds; the others took the rest
+    assert queries.left_for(store, "kim", 1) == 0
 
 
 def test_the_start_tells_who_and_what_but_no_image(task):
