@@ -1,11 +1,12 @@
 // The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
 
 import { keepDialogAway } from "./dialog.js";
+import { make } from "./elements.js";
 import { LABEL_KEYS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
 import { Session } from "./session.js";
-import { View, make } from "./view.js";
+import { View } from "./view.js";
 
 const QUEUE = 5;
 const IN_VIEW = 0.6; // of the image's area: less than that was not seen

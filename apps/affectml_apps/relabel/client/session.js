@@ -7,7 +7,9 @@
 import { newId } from "./outbox.js";
 import { keyOf } from "./pictures.js";
 
-const PAUSE_MS = 400; // after this long without a key, dropped keys are over
+// Dropped keys are over this long after the last of them and after the paint: whoever goes on sooner is still typing
+// the set that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
+const PAUSE_MS = 1000;
 const PACE_OVER = 30;
 const DROPPED_FOR = 5; // answers for which the number of dropped keys stays in sight
 const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
@@ -183,7 +185,7 @@ export class Session {
   tooEarly({ label, command }, time) {
     if (label === undefined && !ANSWERING.includes(command)) return false;
     const early = !this.ready || time < this.paintedAt;
-    if (!early && !(this.dropping && time - this.droppedAt < PAUSE_MS)) {
+    if (!early && !(this.dropping && time - Math.max(this.droppedAt, this.paintedAt) < PAUSE_MS)) {
       this.dropping = false;
       return false;
     }

@@ -1,6 +1,8 @@
 // Drawing: the page's elements are made once, and changed where something changed. All text goes in as text.
 
+import { button, make } from "./elements.js";
 import { COMMANDS } from "./keys.js";
+import { Pad } from "./pad.js";
 
 const NOTICES = {
   unseen: "Not counted: the image has to be in view first.",
@@ -22,22 +24,6 @@ const KINDS = [
 ];
 const KEY_NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
 const STRENGTHS = ["", "a little", "clearly", "strongly"];
-
-export function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
-// A button for the pointer: it does not take the focus from the keys.
-function button(text, attributes) {
-  return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
-}
 
 export class View {
   // labels: [{label, key, group, tone, meaning}], in the order shown; task: question, instructions, settings;
@@ -92,7 +78,7 @@ export class View {
       "aria-label": "Note", oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
     });
     this.note.hidden = true;
-    this.pad = task.valenceArousal ? this.buildPad() : null;
+    this.pad = task.valenceArousal ? new Pad(on.feel) : null;
     this.saveButton = button("Save", { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
     this.backButton = button("Back", { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
     this.forwardButton = button("Forward", { "aria-keyshortcuts": "ArrowRight", onclick: () => on.command("forward") });
@@ -117,7 +103,7 @@ export class View {
         make("div", { class: "under" },
           make("div", { class: "how" }, this.bar, this.progress, this.scale), tools)),
       make("div", { class: "right" }, this.asked, this.search,
-        make("div", { class: "choices" }, this.groups, this.nothing, this.pad), this.kinds, this.note, actions,
+        make("div", { class: "choices" }, this.groups, this.nothing, this.pad?.element), this.kinds, this.note, actions,
         make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
           this.status, this.refused)),
       this.help);
@@ -148,38 +134,6 @@ export class View {
       this.chips.set(`label:${each.label}`, chip);
       place.append(chip);
     }
-  }
-
-  buildPad() {
-    const slider = (axis, low, high) => {
-      const input = make("input", {
-        type: "range", min: "-1", max: "1", step: "0.05", "aria-label": `${low} to ${high}`,
-        oninput: () => this.on.feel(axis, Number(input.value)),
-      });
-      this[axis] = input;
-      return make("label", { class: "axis" }, make("span", {}, low), input, make("span", {}, high));
-    };
-    const spot = make("span", { class: "spot" });
-    const plane = make("div", {
-      class: "plane", "aria-hidden": "true",
-      onpointerdown: (event) => {
-        event.preventDefault();
-        const box = plane.getBoundingClientRect();
-        const part = (at, from, size) => Math.round(Math.min(Math.max((at - from) / size, 0), 1) * 40) / 20 - 1;
-        const mirrored = getComputedStyle(plane).direction === "rtl" ? -1 : 1;
-        this.on.feel("valence", mirrored * part(event.clientX, box.left, box.width));
-        this.on.feel("arousal", -part(event.clientY, box.top, box.height));
-      },
-    }, spot);
-    this.spot = spot;
-    this.clearPad = button("Not given", {
-      class: "clear", onclick: () => {
-        this.on.feel("valence", null);
-        this.on.feel("arousal", null);
-      },
-    });
-    return make("div", { class: "pad", role: "group", "aria-label": "How the image feels" }, plane,
-      make("div", { class: "axes" }, slider("valence", "unpleasant", "pleasant"), slider("arousal", "calm", "excited")), this.clearPad);
   }
 
   buildHelp() {
@@ -252,16 +206,7 @@ export class View {
     if (kind !== "flag" && this.note.matches(":focus")) this.stage.focus({ preventScroll: true });
     this.note.hidden = kind !== "flag";
     if (this.note.value !== note) this.note.value = note;
-    if (this.pad) {
-      this.valence.value = valence ?? 0;
-      this.arousal.value = arousal ?? 0;
-      const given = valence !== null || arousal !== null;
-      this.pad.dataset.set = String(given);
-      this.clearPad.disabled = !given;
-      this.clearPad.textContent = given ? "Take it back" : "Not given";
-      this.spot.style.insetInlineStart = `${((valence ?? 0) + 1) * 50}%`;
-      this.spot.style.insetBlockStart = `${(1 - (arousal ?? 0)) * 50}%`;
-    }
+    this.pad?.draw(valence, arousal);
   }
 
   drawState(session, lock) {
