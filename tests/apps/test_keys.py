@@ -156,3 +156,21 @@ def test_the_number_of_dropped_keys_can_be_dismissed(server, person):
     assert ann.page.locator(".dropped").inner_text() == ""
     ann.press("3")
     assert ann.chosen == [ann.labels[2]]
+
+
+STRIKE = """([key, time]) => { const event = new KeyboardEvent('keydown', {key, bubbles: true, composed: true});
+Object.defineProperty(event, 'timeStamp', {value: time}); document.body.dispatchEvent(event); }"""
+
+
+def test_a_set_begun_too_early_is_dropped_as_long_as_one_goes_on_within_a_second(server, person):
+    ann = person(server, "goes-on").enter()
+    first = ann.image
+    dropped = ann.page.evaluate(
+        f"""() => {{ const now = performance.now(); for (const key of ['1', 'Enter', '2']) ({STRIKE})([key, now]);
+        return now; }}"""
+    )
+    ann.ready(after=first)
+    ann.page.evaluate(STRIKE, ["3", dropped + 900])
+    assert ann.chosen == []
+    ann.page.evaluate(STRIKE, ["4", ann.page.evaluate("performance.now()") + 3000])
+    assert ann.chosen == [ann.labels[3]]
