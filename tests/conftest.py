@@ -1,16 +1,23 @@
 """What every test may ask for: the real test data and a PostgreSQL server, where they are, and the rule for skips."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
 from hypothesis import settings
+
+PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
+T = TypeVar("T")
 
 # before torch comes in: on small tables two threads wait for each other many times longer than one takes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,6 +40,53 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], T]], T]:
+    """`eventually(ask)`: ask again and again until the answer is truthy, and return it."""
+
+    def wait(ask: Callable[[], T]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while not (answer := ask()):
+            assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain"
+            time.sleep(0.005)
+        return answer
+
+    return wait
+
+
+@pytest.fixture
+def spawn() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
+    """`spawn(command, **options of Popen)`: start a process that ends with the test, and its children with it."""
+    started: list[subprocess.Popen[Any]] = []
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+        started.append(subprocess.Popen(command, start_new_session=True, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Iterator[Callable[[], int]]:
+    """`free_port()`: a port that the system gave us, and gives to nobody else as long as the tests run.
+
+    It stays bound without listening. A server, which sets SO_REUSEADDR, can listen there, end, and come back.
+    """
+    with contextlib.ExitStack() as held:
+
+        def reserve() -> int:
+            place = held.enter_context(socket.socket())
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.bind(("127.0.0.1", 0))
+            return int(place.getsockname()[1])
+
+        yield reserve
+
+
 def _server_programs() -> Path | None:
     """The folder with initdb and pg_ctl: on the PATH, or where Debian puts them."""
     found = shutil.which("initdb")
@@ -43,7 +97,7 @@ def _server_programs() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_server(free_port: Callable[[], int]) -> Iterator[str]:
     """A PostgreSQL server of our own on a socket in a temporary folder; yields the URL of its `postgres` database."""
     programs = _server_programs()
     if programs is None:
@@ -54,9 +108,7 @@ def postgres_server() -> Iterator[str]:
     try:
         if account:
             shutil.chown(folder, "postgres", "postgres")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
 
         def run(*command: str) -> None:
             subprocess.run(
@@ -67,7 +119,7 @@ def postgres_server() -> Iterator[str]:
         run(str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
         options = f"-k {folder} -p {port} -c listen_addresses= -c fsync=off -c max_connections=60"
         log = str(folder / "log")
-        run(str(programs / "pg_ctl"), "-D", data, "-w", "-l", log, "-o", options, "start")
+        run(str(programs / "pg_ctl"), "-D", data, "-w", "-t", str(PATIENCE), "-l", log, "-o", options, "start")
         try:
             yield f"postgresql+psycopg://postgres@/postgres?host={folder}&port={port}"
         finally:

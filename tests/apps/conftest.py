@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
@@ -30,6 +30,9 @@ from affectml_apps.relabel.task import LabelTask, open_task, use
 
 ROOT = Path(__file__).resolve().parents[2]
 RELABEL = ROOT / "apps" / "relabel.py"
+LAPTOP = {"width": 1280, "height": 720}
+PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
+QUEUE = 5  # images that the page fetches ahead of the one in sight
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -43,16 +46,14 @@ class Server:
     """`streamlit run apps/relabel.py` in a process of its own, that can be killed and started again."""
 
     def __init__(
-        self, folder: Path, dataset: Path | None, *arguments: str, entry: Path = RELABEL, db: str | None = None
+        self, folder: Path, dataset: Path | None, *arguments: str, port: int, entry: Path, db: str | None
     ) -> None:
         """dataset: None starts it without any argument, as `streamlit run apps/relabel.py` alone does."""
         self.db = db or str(folder / "labels.db" if dataset else folder / "data" / "demo-labels.db")
         self.log = folder / "server.log"
         self.arguments = ["--dataset", str(dataset), "--db", self.db, *arguments] if dataset else []
         self.entry = entry
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = port
         self.url = f"http://localhost:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -60,22 +61,25 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", str(self.entry), "--server.port", str(self.port)]
         command += ["--server.headless", "true", *streamlit, "--", *self.arguments]
         with self.log.open("ab") as log:
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.log.parent, env={**os.environ, "OMP_NUM_THREADS": "1"}
+                command, stdout=log, stderr=log, cwd=self.log.parent, env=environment, start_new_session=True
             )
         base = streamlit[1] + "/" if "--server.baseUrlPath" in streamlit else ""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/{base}_stcore/health", timeout=2):
                 return self
             time.sleep(0.05)
+        self.stop()
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
     def kill(self) -> None:
+        """Kill it, and whatever it started."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
@@ -105,7 +109,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def servers(root: Path, demo: Path) -> Iterator[Callable[..., Server]]:
+def servers(root: Path, demo: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
     """Start servers, each in a folder of its own under `root`; all are stopped at the end."""
     running: list[Server] = []
 
@@ -119,7 +123,7 @@ def servers(root: Path, demo: Path) -> Iterator[Callable[..., Server]]:
     ) -> Server:
         folder = root / f"server{len(running)}"
         folder.mkdir()
-        server = Server(folder, dataset, *arguments, entry=entry, db=db)
+        server = Server(folder, dataset, *arguments, port=free_port(), entry=entry, db=db)
         if secrets is not None:
             (folder / ".streamlit").mkdir()
             (folder / ".streamlit" / "secrets.toml").write_text(secrets.replace("SERVER", server.url))
@@ -134,16 +138,18 @@ def servers(root: Path, demo: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, demo: Path) -> Iterator[Callable[..., Server]]:
+def start(tmp_path: Path, demo: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
     """Start servers for one test."""
-    with servers(tmp_path, demo) as starter:
+    with servers(tmp_path, demo, free_port) as starter:
         yield starter
 
 
 @pytest.fixture(scope="module")
-def start_shared(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Iterator[Callable[..., Server]]:
+def start_shared(
+    tmp_path_factory: pytest.TempPathFactory, demo: Path, free_port: Callable[[], int]
+) -> Iterator[Callable[..., Server]]:
     """Start servers for the tests of a module."""
-    with servers(tmp_path_factory.mktemp("servers"), demo) as starter:
+    with servers(tmp_path_factory.mktemp("servers"), demo, free_port) as starter:
         yield starter
 
 
@@ -183,20 +189,46 @@ def browser(chromium: dict[str, Any]) -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
-def laptop(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser profile for all tests that need none of their own: what it fetched once is not fetched again."""
-    made = browser.new_context(viewport={"width": 1280, "height": 720})
-    yield made
-    made.close()
+@contextlib.contextmanager
+def profiles(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Make browser profiles; all are closed at the end, with their pages."""
+    with contextlib.ExitStack() as open_ones:
+
+        def make(**options: Any) -> BrowserContext:
+            made = browser.new_context(**{"viewport": LAPTOP, **options})
+            open_ones.callback(made.close)
+            made.set_default_timeout(PATIENCE * 1000)
+            made.set_default_navigation_timeout(PATIENCE * 1000)
+            return made
+
+        yield make
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser profile of its own, as another person's laptop would be."""
-    made = browser.new_context(viewport={"width": 1280, "height": 720})
-    yield made
-    made.close()
+def profile(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """`profile(**options of new_context)`: a browser profile of its own, as on another person's machine."""
+    with profiles(browser) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def profile_shared(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """`profile` for the tests of a module."""
+    with profiles(browser) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def laptop(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile for all tests that need none of their own: what it fetched once is not fetched again."""
+    with profiles(browser) as make:
+        yield make()
+
+
+@pytest.fixture
+def context(profile: Callable[..., BrowserContext]) -> BrowserContext:
+    """A browser profile of this test's own."""
+    return profile()
 
 
 @pytest.fixture
@@ -226,6 +258,9 @@ class Person:
     def __init__(self, page: Page, server: Server, who: str) -> None:
         self.page, self.server, self.who = page, server, who
         self.root = page.locator(".labeller")
+        self.seen: set[str] = set()
+        self.fetched: set[str] = set()
+        page.on("requestfinished", lambda request: self._has_fetched(request.url))
 
     def enter(self) -> "Person":
         """Open the page under a name, as somebody who agreed to take part."""
@@ -243,6 +278,17 @@ class Person:
         """Wait for an image in sight, another one than `after`."""
         other = "" if after is None else f":not([data-image='{after}'])"
         self.page.wait_for_selector(f".labeller[data-state=ready]{other}")
+        self.seen.add(self.image)
+        return self
+
+    def _has_fetched(self, url: str) -> None:
+        if urlsplit(url).path.endswith("/relabel/image"):
+            self.fetched.update(parse_qs(urlsplit(url).query)["id"])
+
+    def stocked(self) -> "Person":
+        """Wait until the page has fetched all the images ahead that it wants: so many are there without a server."""
+        while len(self.fetched - self.seen) < QUEUE:
+            self.page.wait_for_event("requestfinished")
         return self
 
     def settled(self) -> "Person":

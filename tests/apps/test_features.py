@@ -349,7 +349,7 @@ def test_streamlit_s_own_keys_stay_quiet(server, person):
 
 
 def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person, context):
-    ann = person(server, "refused").enter()
+    ann = person(server, "refused").enter().stocked()
     image = ann.image
     context.set_offline(True)
     ann.press("1", "Enter")

@@ -28,11 +28,9 @@ def lively(server):
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def themed(request, browser):
+def themed(request, profile_shared):
     """A laptop's browser in one theme: the theme's name and its context."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=request.param)
-    yield request.param, context
-    context.close()
+    return request.param, profile_shared(color_scheme=request.param)
 
 
 def settled(page):
@@ -102,10 +100,9 @@ def test_the_labelling_page_fits_a_laptop_without_scrolling(lively, page):
 
 
 @pytest.mark.parametrize("size", [(768, 1024), (1024, 768)])
-def test_a_tablet_labels_by_touch(lively, browser, size):
+def test_a_tablet_labels_by_touch(lively, profile, size):
     who = f"tablet{size[0]}"
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+    page = profile(viewport={"width": size[0], "height": size[1]}, has_touch=True, is_mobile=True).new_page()
     page.goto(f"{lively.url}/?who={who}")
     page.get_by_role("button", name="I have read this").tap()
     page.wait_for_selector(".labeller[data-state=ready]")
@@ -120,7 +117,6 @@ def test_a_tablet_labels_by_touch(lively, browser, size):
     page.wait_for_selector(".labeller[data-unsaved='0']")
     assert [len(labels) for _, _, labels in lively.stored(who)] == [2]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    context.close()
 
 
 def test_chips_say_what_they_are_to_a_screen_reader(lively, page):

@@ -19,7 +19,7 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
 
     work(3)
     for each in (ann, bob):
-        each.settled()
+        each.settled().stocked()
     server.kill()
     work(2)  # from the queue
     assert ann.root.get_attribute("data-unsaved") != "0"

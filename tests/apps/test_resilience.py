@@ -52,6 +52,7 @@ def test_sigkill_and_restart_twice(start, person):
     given = []
     for killed in (False, True, True):
         if killed:
+            ann.stocked()
             server.kill()
         for _ in range(4):  # the queue holds five
             given.append(ann.image)
@@ -124,6 +125,7 @@ def test_a_note_is_typed_on_beneath_streamlit_s_connection_dialog(mortal, person
 def test_offline_for_ten_seconds_and_back(server, person, context):
     ann = person(server, "offline").enter()
     given = []
+    ann.stocked()
     context.set_offline(True)
     went = time.monotonic()
     for _ in range(6):  # the one in sight and the five fetched ahead
@@ -142,7 +144,7 @@ def test_offline_for_ten_seconds_and_back(server, person, context):
 
 
 def test_answers_kept_in_a_closed_browser_arrive_with_the_next_page(server, person, context):
-    ann = person(server, "closed").enter()
+    ann = person(server, "closed").enter().stocked()
     context.set_offline(True)
     image = ann.image
     ann.press("6", "Enter")
@@ -205,11 +207,10 @@ def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person
     assert no_doubles(one.stored)
 
 
-def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, person, browser):
+def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, person, profile):
     """No lock reaches another machine: both answers are kept, and the page says so."""
     one = person(server, "machines").enter()
-    elsewhere = browser.new_context(viewport={"width": 1280, "height": 720})
-    other = person(server, "machines", elsewhere.new_page()).open()
+    other = person(server, "machines", profile().new_page()).open()
     assert one.image == other.image
     image = one.answer("1")
     one.settled()
@@ -219,7 +220,6 @@ def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, perso
     assert one.stored == [(image, "labels", (one.labels[0],)), (image, "labels", (one.labels[1],))]
     events = server.events()
     assert events[events["annotator_id"] == "machines"]["status"].tolist() == ["accepted", "conflict"]
-    elsewhere.close()
 
 
 def test_undo_and_back_over_the_whole_session_and_a_reload(server, person):
