@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
 T = TypeVar("T")
@@ -22,8 +22,8 @@ T = TypeVar("T")
 # before torch comes in: on small tables two threads wait for each other many times longer than one takes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# how long an example takes says more of what else the machine does than of the code
-settings.register_profile("affectml", deadline=None)
+# How long an example takes says more of what else the machine does than of the code. A failure is everybody's.
+settings.register_profile("affectml", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("affectml")
 
 
@@ -65,9 +65,8 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
 
     yield start
     for process in started:
-        with contextlib.suppress(ProcessLookupError):
+        with process, contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ HEAVY = {"open_clip", "streamlit", "crowdkit"}  # torchmetrics itself loads tran
 def modules_after(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(m.split('.')[0] for m in sys.modules))"],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     return set(done.stdout.split())
 

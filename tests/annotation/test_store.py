@@ -89,6 +89,7 @@ def test_an_expired_claim_goes_to_somebody_else(open_store):
     store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
     held = [c.image_id for c in store.claim("u", 2)]
     time.sleep(0.1)
+    store.update_settings(lease_seconds=900.0)
     assert sorted(c.image_id for c in store.claim("v", 2)) == sorted(held)
     late = Answer(held[0], "u", "labels", ("awe",))
     assert store.submit([late])[0].status == "surplus"

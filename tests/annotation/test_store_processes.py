@@ -15,34 +15,36 @@ from affectml_annotation.store.schema import answer, assignment, slot
 CLIENT = Path(__file__).parents[2] / "benchmarks" / "annotation_client.py"
 
 
-def start(url: str, who: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(CLIENT), url, who, str(folder / f"{who}.txt")], stderr=subprocess.PIPE, text=True
-    )
+def run_clients(spawn, url: str, folder: Path, people: list[str], wanted: int, kills: int) -> list[tuple[str, str]]:
+    """Run everybody to the end; meanwhile, at even shares of the answers wanted, kill somebody and start them again."""
+    pick = random.Random(0)
 
+    def start(who: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(CLIENT), url, who, str(folder / f"{who}.txt")]
+        return spawn(command, stderr=subprocess.PIPE, text=True)
 
-def run_clients(url: str, folder: Path, people: list[str], kills: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Run everybody to the end; meanwhile kill `kills` of them at random and start them again."""
-    pick = random.Random(seed)
-    running = {who: start(url, who, folder) for who in people}
-    for _ in range(kills):
-        time.sleep(pick.uniform(0.1, 0.4))
-        busy = [who for who, client in running.items() if client.poll() is None]
-        notes = [who for who in busy if (folder / f"{who}.txt").exists()]
-        if not notes:
+    def lines() -> list[str]:
+        return [line for file in folder.glob("*.txt") for line in file.read_text().splitlines()]
+
+    running = {who: start(who) for who in people}
+    killed = 0
+    while killed < kills and (busy := [who for who, client in running.items() if client.poll() is None]):
+        if len(lines()) < wanted * (killed + 1) // (kills + 1):
+            time.sleep(0.005)
             continue
-        who = pick.choice(notes)
+        who = pick.choice(busy)
         running[who].kill()
         running[who].communicate()
-        running[who] = start(url, who, folder)
+        running[who] = start(who)
+        killed += 1
+    assert killed == kills
     for who, client in running.items():
-        _, errors = client.communicate(timeout=500)
+        _, errors = client.communicate(timeout=600)
         assert client.returncode == 0, f"{who}: {errors}"
-    lines = [line.split() for file in folder.glob("*.txt") for line in file.read_text().splitlines()]
-    return [(event_id, status) for event_id, status, _ in lines]
+    return [(event_id, status) for event_id, status, _ in map(str.split, lines())]
 
 
-def check(url: str, folder: Path, images: int, overlap: int, people: int, kills: int) -> None:
+def check(spawn, url: str, folder: Path, images: int, overlap: int, people: int, kills: int) -> None:
     names = [f"p{number:02d}" for number in range(people)]
     with LabelStore(url) as store:
         labels = ("awe", "fear", "joy")
@@ -50,7 +52,7 @@ def check(url: str, folder: Path, images: int, overlap: int, people: int, kills:
         store.init_task(task, [f"i{n}" for n in range(images)])
         store.invite(names)
         store.close()
-        notes = run_clients(url, folder, names, kills)
+        notes = run_clients(spawn, url, folder, names, images * overlap, kills)
         acknowledged = {event_id for event_id, status in notes}
         assert {status for _, status in notes} == {"accepted"}
         assert len(acknowledged) == len(notes)
@@ -67,10 +69,10 @@ def check(url: str, folder: Path, images: int, overlap: int, people: int, kills:
             assert connection.scalar(counted.select_from(assignment)) == images * overlap
 
 
-def test_several_processes_and_some_killed(database_url, tmp_path):
-    check(database_url, tmp_path, images=250, overlap=3, people=5, kills=3)
+def test_several_processes_and_some_killed(database_url, tmp_path, spawn):
+    check(spawn, database_url, tmp_path, images=250, overlap=3, people=5, kills=3)
 
 
 @pytest.mark.slow
-def test_sixteen_processes_and_twenty_thousand_answers(database_url, tmp_path):
-    check(database_url, tmp_path, images=5000, overlap=4, people=16, kills=20)
+def test_sixteen_processes_and_twenty_thousand_answers(database_url, tmp_path, spawn):
+    check(spawn, database_url, tmp_path, images=5000, overlap=4, people=16, kills=20)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from urllib.parse import quote, unquote
 
 import pytest
@@ -109,6 +110,7 @@ def test_how_strongly_and_where_on_the_plane(server, prefer, person):
 
 
 def test_the_other_answers_and_the_clock(server, person):
+    began = time.monotonic()
     ann = person(server, "kinds").enter()
     for key in ("0", ".", ","):
         ann.page.wait_for_timeout(300)
@@ -117,10 +119,12 @@ def test_the_other_answers_and_the_clock(server, person):
     events = server.events()
     mine = events[events["annotator_id"] == "kinds"]
     assert mine["kind"].tolist() == ["none", "unsure", "skip"]
-    assert mine["seconds"].between(0.3, 5).all()
+    assert (mine["seconds"] >= 0.3).all()
+    assert mine["seconds"].sum() <= time.monotonic() - began
 
 
 def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
+    began = time.monotonic()
     ann = person(server, "pauses").enter()
     ann.press("Escape")
     ann.page.wait_for_selector(".labeller[data-state=paused]")
@@ -130,17 +134,20 @@ def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
     ann.ready()
     ann.page.wait_for_timeout(500)
     ann.answer("1")
+    took = time.monotonic() - began
     ann.settled()
-    events = server.events()
-    assert events[events["annotator_id"] == "pauses"]["seconds"].tolist()[0] < 1.5
+    assert 0.5 <= ann.events["seconds"].tolist()[0] <= took - 1.5
 
 
 def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
-    prefer(min_view_seconds=1.0)
+    prefer(min_view_seconds=600)
     ann = person(server, "hasty").enter()
     image = ann.image
     ann.press("1", "Enter")
     assert "a little longer" in ann.page.locator(".notice").inner_text()
+    prefer(min_view_seconds=1.0)
+    ann.open()
+    assert (ann.image, ann.chosen) == (image, [ann.labels[0]])
     ann.page.wait_for_timeout(1100)
     ann.press("Enter")
     ann.ready(after=image).settled()
@@ -208,8 +215,10 @@ def test_an_image_that_could_not_be_fetched_is_asked_for_again_after_a_while(ser
         store.consent(ann.who)
     ann.page.goto(f"{server.url}/?who={ann.who}")
     ann.page.get_by_text("Loading the next image").wait_for()
-    ann.page.wait_for_timeout(1000)
-    assert 1 <= len(asked) <= 12
+    began = time.monotonic()
+    while len(asked) <= 6:  # the image in sight and five ahead; the seventh is one asked for again
+        ann.page.wait_for_event("request")
+    assert time.monotonic() - began >= 1
     ann.page.unroute("**/relabel/image*")
     ann.ready()
 

@@ -1,7 +1,6 @@
 """Sign-in by OIDC, with an identity provider of our own: who labels is who signed in, and who leads is on the list."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -34,11 +33,8 @@ server_metadata_url = "{provider}/.well-known/openid-configuration"
 class Provider:
     """Says that everybody who asks is `person`; otherwise it does what OpenID Connect asks for."""
 
-    def __init__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://localhost:{self.port}"
+    def __init__(self, port):
+        self.url = f"http://localhost:{port}"
         self.key = RSAKey.generate_key(2048, parameters={"kid": "one", "alg": "RS256", "use": "sig"})
         self.person = {"sub": "1", "email": "ann@example.org", "email_verified": True}
         self.nonce = None
@@ -49,12 +45,13 @@ class Provider:
             "/jwks": self.jwks,
         }
         app = Starlette(routes=[Route(path, act, methods=["GET", "POST"]) for path, act in paths.items()])
-        self.server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_level="error"))
+        self.server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
         self.thread = threading.Thread(target=self.server.run)
 
     def __enter__(self):
         self.thread.start()
         while not self.server.started:
+            assert self.thread.is_alive()
             time.sleep(0.02)
         return self
 
@@ -85,8 +82,8 @@ class Provider:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
 
-def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(start, person, page, axe):
-    with Provider() as provider:
+def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(start, person, page, axe, free_port):
+    with Provider(free_port()) as provider:
         server = start("--lead", "lead@example.org", secrets=SECRETS.format(provider=provider.url))
         page.goto(f"{server.url}/?who=mallory")  # a name in the address is nothing here
         page.get_by_role("button", name="Sign in").wait_for()
@@ -129,7 +126,7 @@ def test_sign_in_without_authlib_ends_the_start_with_one_line(tmp_path, demo):
         "import sys; sys.modules['authlib'] = None; from affectml_apps.relabel.launch import app_parts; app_parts("
     )
     command = [sys.executable, "-c", f"{program}{json.dumps(['--dataset', str(demo), '--db', 'x.db'])})"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
         "MissingExtra: sign-in ([auth] in .streamlit/secrets.toml) needs Authlib: pip install 'affectml[login]'"

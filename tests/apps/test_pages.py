@@ -26,7 +26,7 @@ def unescaped(text):
 def page_of(module, who=None):
     """One page as a script of its own."""
     script = f"from affectml_apps.relabel.pages import {module}\n{module}.draw()\n"
-    app = AppTest.from_string(script, default_timeout=30)
+    app = AppTest.from_string(script, default_timeout=300)
     if who is not None:
         app.session_state["who"] = who
     return app

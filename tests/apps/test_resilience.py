@@ -188,7 +188,8 @@ def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person
         lambda route: held.append((route, route.fetch())) if holding else route.continue_(),
     )
     first = one.answer("1")  # its reply is on its way for as long as we like
-    one.page.wait_for_timeout(300)
+    while not held:
+        one.page.wait_for_timeout(20)
     other = person(server, "late", context.new_page())
     other.page.goto(f"{server.url}/?who=late")
     other.page.get_by_role("button", name="Work here instead").click()
@@ -197,8 +198,9 @@ def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person
     one.page.wait_for_selector(".labeller[data-state=elsewhere]")
     holding.clear()
     for route, reply in held:
-        route.fulfill(response=reply)
-    one.page.wait_for_timeout(300)
+        with one.page.expect_event("requestfinished"):
+            route.fulfill(response=reply)
+    one.page.wait_for_timeout(300)  # and time to do wrong with it
     other.page.close()
     one.ready()
     third = one.answer("3")

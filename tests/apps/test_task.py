@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -175,29 +173,25 @@ def test_without_a_task_the_pages_say_how_to_start():
         current()
 
 
-def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path, demo):
+def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path, demo, spawn, free_port, eventually):
     command = [sys.executable, "-c", "from affectml.cli import main; main()", "relabel"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "STREAMLIT_SERVER_HEADLESS": "true"}
     wrong = subprocess.run(
-        [*command, "--dataset", "nowhere"], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment
+        [*command, "--dataset", "nowhere"], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
     )
     assert wrong.returncode != 0
     assert "BadDataset: nowhere: no such folder" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = [str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
-    with subprocess.Popen([*command, *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+    process = spawn([*command, *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+
+    def client():
+        assert process.poll() is None, "the server did not start"
         try:
-            for _ in range(300):
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/relabel/client/main.js", timeout=2) as reply:
-                        assert b"export function mount" in reply.read()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            else:
-                raise AssertionError("the server did not start")
-        finally:
-            process.terminate()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/relabel/client/main.js", timeout=300) as reply:
+                return reply.read()
+        except OSError:
+            return None
+
+    assert b"export function mount" in eventually(client)

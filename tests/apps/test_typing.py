@@ -27,6 +27,7 @@ async def type_sets(browser, server, who, gap, waiting):
     """One person at work: types all sets, with or without waiting for each image; returns what was in sight."""
     context = await browser.new_context(viewport={"width": 1280, "height": 720})
     page = await context.new_page()
+    page.set_default_timeout(300_000)
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     await page.goto(f"{server.url}/?who={who}")

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import subprocess
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -341,10 +340,10 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_score_of_one(tmp_path):
+def test_two_processes_give_the_score_of_one(tmp_path, spawn):
     command = [sys.executable, __file__, str(tmp_path)]
-    processes = [subprocess.Popen([*command, str(rank)]) for rank in range(2)]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    processes = [spawn([*command, str(rank)]) for rank in range(2)]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
     values = torch.load(tmp_path / "values.pt")
     for case, value in zip([*CASES, *CASES], values, strict=True):
         equal(value, case.expected())
