@@ -1,4 +1,5 @@
-# Two commands do all the set-up: `make demo` trains and judges a model, `make test` checks everything.
+# Two commands do all the set-up: `make demo` trains and judges a model, `make test` checks everything but what takes
+# long, which `make test-slow` does.
 #
 #   PYTHON       which Python makes the virtual environment (3.11 or newer)
 #   TORCH_INDEX  address of a PyTorch wheel index, for the CPU build of torch:
@@ -9,13 +10,19 @@ VENV ?= .venv
 TORCH_INDEX ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-slow check format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
 
+# in the order of the files: by number of tests, as xdist has it, the few that take longest would come last
+PYTEST = $(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile
+	$(PYTEST) -m 'not slow'
+
+test-slow: $(VENV)/.installed-dev
+	$(PYTEST) -m slow || [ $$? -eq 5 ]  # 5: there are none
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -149,7 +149,6 @@ embed_dataset(sys.argv[1], encoder, batch_size=8, shard_size=16)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 4])
 def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encoder, shards, spawn, eventually):
     dataset = make_dataset(tmp_path / "d", 160)

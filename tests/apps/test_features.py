@@ -13,8 +13,6 @@ from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.preferences import change_preferences
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def suggesting(start_shared, tmp_path_factory, demo, write_run):

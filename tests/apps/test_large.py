@@ -1,15 +1,14 @@
 """A hundred thousand images: the page opens as fast, and the app stays small."""
 
 import json
+import os
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.slow
 IMAGES = 100_000
 
 
@@ -39,6 +38,12 @@ def own_mb(server):
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
+def cpu_seconds(server):
+    """What the process has computed: seconds on the clock would tell what else the machine does."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_hundred_thousand_images(start, person, large, tmp_path):
     title = tmp_path / "title.py"
     title.write_text("import streamlit as st\nst.title('nothing else')\n")
@@ -51,12 +56,12 @@ def test_a_hundred_thousand_images(start, person, large, tmp_path):
     opened = []
     for _ in range(3):
         ann.page.goto("about:blank")
-        began = time.perf_counter()
-        ann.open()
-        opened.append(time.perf_counter() - began)
+        before = cpu_seconds(server)
+        ann.open().settled()
+        opened.append(cpu_seconds(server) - before)
     for _ in range(30):
         ann.answer("1")
     ann.settled()
-    assert min(opened) < 2  # the best of three: other work on the machine is not the page's
+    assert min(opened) < 0.5
     assert own_mb(server) - bare_mb < 100
     assert len(ann.stored) == 30

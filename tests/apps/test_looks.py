@@ -7,7 +7,6 @@ import pytest
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.preferences import change_preferences
 
-pytestmark = pytest.mark.slow
 PAGES = ("label", "you", "setup", "progress", "agreement", "disagreement", "export")
 
 

@@ -3,10 +3,6 @@
 import random
 import time
 
-import pytest
-
-pytestmark = pytest.mark.slow
-
 
 def no_doubles(stored):
     return len({image for image, _, _ in stored}) == len(stored)

@@ -10,8 +10,6 @@ from playwright.async_api import async_playwright
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 50))  # 50 different ones
 GAPS = [0, 20, 50, 100, 200]
 
-pytestmark = pytest.mark.slow
-
 
 def keys_of(number):
     """The keys of the number-th set, places of its labels from 1."""
