@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
-QUEUE = 5  # images that the page fetches ahead of the one in sight
+QUEUE = 5  # images that the page fetches ahead of the one in sight, as client/main.js has it
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -271,6 +271,8 @@ class Person:
 
     def open(self) -> "Person":
         """Open the page again."""
+        self.seen.clear()
+        self.fetched.clear()
         self.page.goto(f"{self.server.url}/?who={self.who}")
         return self.ready()
 
