@@ -3,6 +3,8 @@
 import random
 import time
 
+import pytest
+
 
 def no_doubles(stored):
     return len({image for image, _, _ in stored}) == len(stored)
