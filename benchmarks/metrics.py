@@ -210,7 +210,7 @@ def timed(call: Call, runs: int) -> float:
 
 def per_row(t: Tables) -> torch.Tensor:
     """Every per-row measure of the library, as columns."""
-    from affectml_metrics._kinds import Options, measures
+    from affectml_metrics._kinds import Given, figures
 
     cases = (
         ("sets", t.sets.bool(), t.chosen.bool()),
@@ -220,8 +220,8 @@ def per_row(t: Tables) -> torch.Tensor:
     )
     columns = []
     for kind, preds, target in cases:
-        options = Options(shares=t.target)
-        columns += [f(preds, target).double() for f in measures(kind, options, LABELS).rows.values()]
+        chosen = figures(kind, Given(shares=t.target), LABELS)
+        columns += [figure.of(preds, target).double() for figure in chosen if figure.spec.over == "rows"]
     return torch.stack(columns, dim=1)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
+    from affectml_metrics._spec import MetricSpec, Sums
     from affectml_metrics.streaming import (
         NDCG,
         BinomialLogLikelihood,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         TopKRecall,
         TotalVariation,
     )
+    from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
     "_bootstrap": ("Interval", "bootstrap", "bootstrap_sums", "bootstrap_table"),
@@ -72,6 +74,8 @@ _HOME = {
     "_panel": ("judgements_from_counts",),
     "_reference": ("HumanReference", "human_reference"),
     "_score": ("score",),
+    "_spec": ("MetricSpec", "Sums"),
+    "table": ("Registration", "register_metric"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -104,6 +108,7 @@ __all__ = [
     "LabelRankingAveragePrecision",
     "MeanAveragePrecision",
     "MetricInputError",
+    "MetricSpec",
     "OneError",
     "RankCS",
     "RankingLoss",
@@ -111,6 +116,7 @@ __all__ = [
     "RateCrossEntropy",
     "RateJSDivergence",
     "RateManhattan",
+    "Registration",
     "SemanticSetF1",
     "SetF1",
     "SetJaccard",
@@ -119,6 +125,7 @@ __all__ = [
     "SetSize",
     "ShapeError",
     "SoftF1",
+    "Sums",
     "TopKAccuracy",
     "TopKChance",
     "TopKPrecision",
@@ -130,6 +137,7 @@ __all__ = [
     "functional",
     "human_reference",
     "judgements_from_counts",
+    "register_metric",
     "sampling_floor",
     "score",
     "unchecked",

@@ -1,59 +1,25 @@
-"""Which measures belong to which kind of target, by the names they have in reports."""
+"""From rows of the table to figures that can be computed: each need bound, k spelled in, logits taken where said."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from itertools import groupby
 
-import torch
 from torch import Tensor
 
-from affectml_metrics import functional as F
-from affectml_metrics._inputs import ArrayLike
-from affectml_metrics.functional.disagreement import correlation
-from affectml_metrics.functional.rates import soft_f1_from_counts
-from affectml_metrics.functional.sets import Average, label_f1_from_counts
+from affectml_metrics._inputs import ArrayLike, wide
+from affectml_metrics._spec import Kind, MetricSpec, Place
 from affectml_metrics.functional.transport import Ground
-
-Kind: TypeAlias = Literal["sets", "ranking", "distribution", "rates"]
-
-Rows: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-Prepare: TypeAlias = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
-"""What a table measure needs of the data, worked out once; what comes back takes row weights."""
-
-CONTEXT = frozenset({"set_size"})  # neither high nor low is good: shown to read the others by
-
-SHRINKING = frozenset(
-    {
-        "hamming_loss",
-        "coverage_error",
-        "ranking_loss",
-        "one_error",
-        "kl_divergence",
-        "cross_entropy",
-        "js_divergence",
-        "total_variation",
-        "chebyshev_distance",
-        "clark_distance",
-        "canberra_distance",
-        "hellinger_distance",
-        "brier_score",
-        "earth_movers_distance",
-        "entropy_error",
-        "rate_cross_entropy",
-        "rate_brier_score",
-        "rate_manhattan",
-        "rate_js_divergence",
-        "label_calibration_error",
-    }
-)
+from affectml_metrics.table import specs
 
 
 @dataclass(frozen=True)
-class Options:
-    """What some measures need beyond preds and target; a measure whose need is not met is left out."""
+class Given:
+    """What some metrics need beyond preds and target; a metric whose need is not met is left out.
+
+    eps: where given, in place of the table's own. wheel: the columns in their order around a circle, a ground distance.
+    """
 
     k: Sequence[int] = (1, 2, 3)
     from_logits: bool = False
@@ -63,156 +29,89 @@ class Options:
     n: Tensor | None = None
     similarity: ArrayLike | None = None
     ground: Ground | ArrayLike | None = None
+    wheel: tuple[int, ...] = ()
+
+    def meets(self, spec: MetricSpec) -> bool:
+        """Whether all that the metric cannot do without is given."""
+        have = {
+            "shares": self.shares is not None,
+            "votes": self.votes is not None and self.n is not None,
+            "similarity": self.similarity is not None,
+            "ground": self.ground is not None or bool(self.wheel),
+            "judgements": False,
+        }
+        return all(have.get(need, True) for need in spec.needs)
 
 
 @dataclass(frozen=True)
-class Measures:
-    """The measures of one kind: by rows, over the table by sums of columns, and over the table by weights."""
+class Figure:
+    """A metric with everything bound. name: with k spelled in. `of(preds, target)` is [N], or 0-dim over the table."""
 
-    rows: dict[str, Rows]
-    sums: dict[str, tuple[Rows, Callable[[Tensor], Tensor]]] = field(default_factory=dict)
-    table: dict[str, Prepare] = field(default_factory=dict)
+    name: str
+    spec: MetricSpec
+    kind: Kind
+    given: Given
+    options: dict[str, object]
 
+    def of(self, p: Tensor, t: Tensor, **more: object) -> Tensor:
+        """The values of the rows, or the figure over the table (`weights=`)."""
+        spec, given = self.spec, self.given
+        logits = given.from_logits and self.kind in ("distribution", "rates")
+        if logits and spec.over == "rows" and spec.takes("from_logits"):
+            more["from_logits"] = True
+        elif logits:
+            p = self._shares(p)
+        if given.shares is not None and not {"shares", "shares?"}.isdisjoint(spec.needs):
+            t = given.shares
+        if given.wheel and "ground" in spec.needs:
+            p, t = p[:, list(given.wheel)], t[:, list(given.wheel)]
+        args = (t,) if spec.of_target else (p, given.votes, given.n) if "votes" in spec.needs else (p, t)
+        return spec.function(*args, **self.options, **more)
 
-def measures(kind: Kind, options: Options, labels: int) -> Measures:
-    """Every measure of a kind, with its options bound."""
-    if kind == "sets":
-        return _sets(options)
-    if kind == "ranking":
-        return _ranking(options, labels)
-    return _distribution(options) if kind == "distribution" else _rates(options)
+    def weighted(self, p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
+        """The figure over the table as a function of row weights; what does not depend on them is worked out once."""
+        if self.spec.prepared is not None:
+            return self.spec.prepared(self._shares(p), t)
+        return lambda weights: self.of(p, t, weights=weights)
 
+    def added(self, p: Tensor, t: Tensor) -> Tensor:
+        """What each row adds to the sums that the figure needs, [N, M]."""
+        assert self.spec.sums is not None
+        return self.spec.sums.columns(self._shares(p), t)
 
-def better(name: str) -> str:
-    """Which way is better: "higher", "lower", or "" for figures that only give context."""
-    if name in CONTEXT or name.endswith("_chance"):
-        return ""
-    return "lower" if name in SHRINKING else "higher"
+    def of_sums(self, sums: Tensor) -> Tensor:
+        """The figure of each of B rows of sums, [B]."""
+        assert self.spec.sums is not None
+        return self.spec.sums.statistic(sums, **self.options)
 
-
-def _sets(options: Options) -> Measures:
-    rows: dict[str, Rows] = {
-        "set_f1": F.set_f1,
-        "set_precision": F.set_precision,
-        "set_recall": F.set_recall,
-        "set_jaccard": F.set_jaccard,
-        "exact_match": F.exact_match,
-        "hamming_loss": F.hamming_loss,
-    }
-    similarity = options.similarity
-    if similarity is not None:
-        rows["semantic_set_f1"] = lambda p, t: F.semantic_set_f1(p, t, similarity)
-
-    def counted(p: Tensor, t: Tensor) -> Tensor:
-        return torch.cat([p & t, p, t], dim=1)
-
-    def averages(sums: Tensor) -> Tensor:
-        hits, chosen, right = sums.chunk(3, dim=1)
-        kinds: tuple[Average, ...] = ("macro", "micro", "weighted")
-        return torch.stack([label_f1_from_counts(hits, chosen, right, average=a) for a in kinds], dim=1)
-
-    return Measures(rows, {"label_f1_macro label_f1_micro label_f1_weighted": (counted, averages)})
-
-
-def _ranking(options: Options, labels: int) -> Measures:
-    rows: dict[str, Rows] = {}
-    some_k = [k for k in options.k if k <= labels]
-    for k in some_k:
-        rows[f"top_{k}_accuracy"] = partial(F.top_k_accuracy, k=k)
-        rows[f"top_{k}_chance"] = _of_target(partial(F.top_k_chance, k=k))
-        rows[f"top_{k}_accuracy_all"] = partial(F.top_k_accuracy, k=k, match="all")
-        rows[f"top_{k}_recall"] = partial(F.top_k_recall, k=k)
-        rows[f"top_{k}_precision"] = partial(F.top_k_precision, k=k)
-    rows |= {
-        "set_size": _of_target(F.set_size),
-        "label_ranking_average_precision": F.label_ranking_average_precision,
-        "coverage_error": F.coverage_error,
-        "ranking_loss": F.ranking_loss,
-        "one_error": F.one_error,
-    }
-    shares = options.shares
-    rows["ndcg"] = F.ndcg if shares is None else _against(shares, F.ndcg)
-    if shares is not None:
-        rows |= {f"human_mass_at_{k}": _against(shares, partial(F.human_mass_at_k, k=k)) for k in some_k}
-
-    def precision(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda weights: F.mean_average_precision(p, t, weights=weights)
-
-    return Measures(rows, table={"mean_average_precision": precision})
+    def _shares(self, p: Tensor) -> Tensor:
+        if not self.given.from_logits:
+            return p
+        p = p.to(wide(p.device))
+        return p.softmax(-1) if self.kind == "distribution" else p.sigmoid() if self.kind == "rates" else p
 
 
-def _of_target(function: Callable[[Tensor], Tensor]) -> Rows:
-    return lambda p, t: function(t)
+def figures(kind: Kind, given: Given, labels: int, place: Place = "score") -> list[Figure]:
+    """Every metric of a kind that is shown in a place and whose needs are met, in the order of the table.
+
+    Metrics that take k come once for each k of at most `labels`, those of one k together.
+    """
+    out = []
+    for by_k, group in groupby(specs(kind, place), key=lambda spec: "k" in spec.needs):
+        some = [spec for spec in group if given.meets(spec)]
+        for k in [k for k in given.k if k <= labels] if by_k else [None]:
+            out += [Figure(spec.named(k), spec, kind, given, _options(spec, given, k)) for spec in some]
+    return out
 
 
-def _against(shares: Tensor, function: Rows) -> Rows:
-    return lambda p, t: function(p, shares)
-
-
-def _distribution(options: Options) -> Measures:
-    logits, eps, ground = options.from_logits, options.eps, options.ground
-
-    def through(function: Callable[..., Tensor], **named: object) -> Rows:
-        return lambda p, t: function(p, t, from_logits=logits, **named)
-
-    rows = {
-        "kl_divergence": through(F.kl_divergence, eps=eps),
-        "cross_entropy": through(F.cross_entropy, eps=eps),
-        "js_divergence": through(F.js_divergence),
-        "total_variation": through(F.total_variation),
-        "chebyshev_distance": through(F.chebyshev_distance),
-        "clark_distance": through(F.clark_distance),
-        "canberra_distance": through(F.canberra_distance),
-        "cosine_similarity": through(F.cosine_similarity),
-        "intersection": through(F.intersection),
-        "hellinger_distance": through(F.hellinger_distance),
-        "brier_score": through(F.brier_score),
-        "entropy_error": through(F.entropy_error),
-        "rank_cs": through(F.rank_cs),
-    }
-    if ground is not None:
-        rows["earth_movers_distance"] = lambda p, t: F.earth_movers_distance(p, t, ground, from_logits=logits)
-
-    def entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
-        x, y = F.entropy(p.double(), from_logits=logits), F.entropy(t.double())
-        return lambda weights: correlation(x, y, "pearson", weights)
-
-    return Measures(
-        rows, table={"entropy_correlation": entropies, "label_calibration_error": _calibration(logits, softmax=True)}
-    )
-
-
-def _rates(options: Options) -> Measures:
-    logits, votes, n = options.from_logits, options.votes, options.n
-    rows: dict[str, Rows] = {
-        "rate_cross_entropy": lambda p, t: F.rate_cross_entropy(p, t, from_logits=logits, eps=options.eps),
-        "rate_brier_score": lambda p, t: F.rate_brier_score(p, t, from_logits=logits),
-        "rate_manhattan": lambda p, t: F.rate_manhattan(p, t, from_logits=logits),
-        "rate_js_divergence": lambda p, t: F.rate_js_divergence(p, t, from_logits=logits),
-    }
-    if votes is not None and n is not None:
-        rows["binomial_log_likelihood"] = lambda p, t: F.binomial_log_likelihood(
-            p, votes, n, from_logits=logits, eps=options.eps
-        )
-
-    def shared(p: Tensor, t: Tensor) -> Tensor:
-        p = p.sigmoid() if logits else p
-        return torch.cat([torch.minimum(p, t), p + t], dim=1)
-
-    def averages(sums: Tensor) -> Tensor:
-        common, mass = sums.chunk(2, dim=1)
-        return torch.stack([soft_f1_from_counts(common, mass, average=a) for a in ("micro", "macro")], dim=1)
-
-    return Measures(
-        rows,
-        {"soft_f1_micro soft_f1_macro": (shared, averages)},
-        {"label_calibration_error": _calibration(logits, softmax=False)},
-    )
-
-
-def _calibration(from_logits: bool, softmax: bool) -> Prepare:
-    def prepare(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
-        rates = p if not from_logits else p.softmax(-1) if softmax else p.sigmoid()
-        return lambda weights: F.label_calibration_error(rates, t, weights=weights)
-
-    return prepare
+def _options(spec: MetricSpec, given: Given, k: int | None) -> dict[str, object]:
+    bound = dict(spec.options)
+    if k is not None:
+        bound["k"] = k
+    if given.eps is not None and spec.takes("eps"):
+        bound["eps"] = given.eps
+    if "similarity" in spec.needs:
+        bound["similarity"] = given.similarity
+    if "ground" in spec.needs:
+        bound["ground"] = "circle" if given.wheel else given.ground
+    return bound

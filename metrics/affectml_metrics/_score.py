@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -12,9 +14,11 @@ from torch import Tensor
 from affectml_metrics._bootstrap import Interval, bootstrap, bootstrap_sums, bootstrap_table, percentiles
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of
 from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, matrix, same, unchecked, whole_number
-from affectml_metrics._kinds import Kind, Measures, Options, better, measures
+from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._panel import Panel, TargetRule
+from affectml_metrics._spec import KINDS, Kind
 from affectml_metrics.functional.transport import Ground
+from affectml_metrics.table import better
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +81,7 @@ def score(
     >>> table.set_index("metric").loc["set_f1", "value"].round(4)
     np.float64(0.8333)
     """
-    one_of("kind", kind, ("sets", "ranking", "distribution", "rates"))
+    one_of("kind", kind, KINDS)
     if (target is None) == (judgements is None):
         raise ArgumentError("target and judgements: expected exactly one of the two (a target is made from judgements)")
     if (judgements is None) != (asked is None):
@@ -89,7 +93,7 @@ def score(
     soft_preds: Domain = "scores" if from_logits else _DOMAINS[kind][0]
     p = matrix(preds, "preds", soft_preds).detach()
     p = p if kind == "sets" else as_float(p)
-    options = Options(
+    given = Given(
         k=k,
         from_logits=from_logits,
         eps=eps,
@@ -106,19 +110,19 @@ def score(
                 "the other three are made from"
             )
         panel = Panel.of(judgements, asked, tau=tau)
-        intervals = _over_people(kind, options, p, panel, rule or _RULES[kind], replicates, level, generator)
+        intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], replicates, level, generator)
     elif target is not None:
         t = matrix(target, "target", _DOMAINS[kind][1]).detach()
         same(p, t)
         t = t if t.dtype == torch.bool else as_float(t, p)
         if not len(t):
             raise ShapeError("preds and target: expected at least one row, but received none")
-        intervals = _over_rows(measures(kind, options, p.shape[1]), p, t, groups, replicates, level, generator)
+        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups, replicates, level, generator)
     return _table(intervals)
 
 
 def _over_rows(
-    chosen: Measures,
+    chosen: Sequence[Figure],
     p: Tensor,
     t: Tensor,
     groups: ArrayLike | None,
@@ -129,22 +133,35 @@ def _over_rows(
     def again(boot: Callable[..., Interval], *what: object) -> Interval:
         return boot(*what, groups=groups, replicates=replicates, level=level, generator=generator)
 
+    rows, sums, whole = _parted(chosen)
     with unchecked():  # preds and target were checked once
-        table = torch.stack([measure(p, t).double() for measure in chosen.rows.values()], dim=1)
-    yield from _split(" ".join(chosen.rows), again(bootstrap, table))
-    for names, (columns, statistic) in chosen.sums.items():
+        table = torch.stack([figure.of(p, t).double() for figure in rows], dim=1)
+    yield from _split(rows, again(bootstrap, table))
+    for together in sums:
         with unchecked():
-            added = columns(p, t)
-        yield from _split(names, again(bootstrap_sums, added, statistic))
-    for name, prepare in chosen.table.items():
+            added = together[0].added(p, t)
+        yield from _split(together, again(bootstrap_sums, added, partial(_statistics, together)))
+    for figure in whole:
         with unchecked():
-            weighted = prepare(p, t)
-        yield name, again(bootstrap_table, weighted, len(p))
+            weighted = figure.weighted(p, t)
+        yield figure.name, again(bootstrap_table, weighted, len(p))
+
+
+def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
+    """Figures by rows; those over the table by sums, together where the sums are the same; the others over it."""
+    rows = [figure for figure in chosen if figure.spec.over == "rows"]
+    whole = [figure for figure in chosen if figure.spec.over == "table"]
+    sums = groupby([figure for figure in whole if figure.spec.sums], key=lambda figure: id(figure.spec.sums))
+    return rows, [list(group) for _, group in sums], [figure for figure in whole if not figure.spec.sums]
+
+
+def _statistics(together: Sequence[Figure], sums: Tensor) -> Tensor:
+    return torch.stack([figure.of_sums(sums) for figure in together], dim=1)
 
 
 def _over_people(
     kind: Kind,
-    options: Options,
+    given: Given,
     p: Tensor,
     panel: Panel,
     rule: Literal["set", "rates", "distribution"] | TargetRule,
@@ -167,13 +184,13 @@ def _over_people(
         usable = panel.usable(votes, n, rule)
         votes, n, q = votes[usable], n[usable], p[usable]
         t = panel.target(votes, n, rule)
-        chosen = measures(kind, replace(options, shares=votes, votes=votes, n=n), p.shape[1])
-        rows = torch.stack([measure(q, t).double() for measure in chosen.rows.values()], dim=1)
+        by_row, sums, whole = _parted(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
+        rows = torch.stack([figure.of(q, t).double() for figure in by_row], dim=1)
         values, used = list(rows.nanmean(0)), list((~rows.isnan()).sum(0).double())
-        for columns, statistic in chosen.sums.values():
-            values += statistic(columns(q, t).double().sum(0, keepdim=True))[0]
+        for together in sums:
+            values += _statistics(together, together[0].added(q, t).double().sum(0, keepdim=True))[0]
         ones = torch.ones(len(q), dtype=torch.float64)
-        values += [prepare(q, t)(ones) for prepare in chosen.table.values()]
+        values += [figure.weighted(q, t)(ones) for figure in whole]
         used += [ones.sum()] * (len(values) - len(used))
         count = torch.stack(used)
         return torch.stack([torch.stack(values), count, len(p) - count])
@@ -183,9 +200,9 @@ def _over_people(
         draws = torch.randint(people, (replicates, people), generator=generator)
         spread = torch.stack([once(draw.bincount(minlength=people).double())[0] for draw in draws])
     low, high = _recentred(value, spread, level)
-    every = measures(kind, replace(options, shares=p, votes=p, n=p), p.shape[1])
-    names = " ".join([*every.rows, *every.sums, *every.table])
-    yield from _split(names, Interval(value, low, high, rows, skipped))
+    by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
+    every = [*by_row, *(figure for together in sums for figure in together), *whole]
+    yield from _split(every, Interval(value, low, high, rows, skipped))
 
 
 def _recentred(value: Tensor, spread: Tensor, level: float) -> tuple[Tensor, Tensor]:
@@ -200,10 +217,10 @@ def _recentred(value: Tensor, spread: Tensor, level: float) -> tuple[Tensor, Ten
     return low + shift, high + shift
 
 
-def _split(names: str, interval: Interval) -> Iterator[tuple[str, Interval]]:
-    """One interval of [M] fields as M intervals, under the names in order."""
-    for i, name in enumerate(names.split()):
-        yield name, Interval(*(field[i] for field in interval))
+def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, Interval]]:
+    """One interval of [M] fields as M intervals, under the names of the figures in order."""
+    for i, figure in enumerate(chosen):
+        yield figure.name, Interval(*(field[i] for field in interval))
 
 
 def _table(intervals: Iterator[tuple[str, Interval]]) -> pd.DataFrame:

@@ -76,8 +76,8 @@ def test_all_asks_for_as_many_hits_as_can_be():
 def test_tied_scores_go_to_the_lowest_index():
     even = torch.full((1, 25), 0.04)
     for k in (1, 3, 24):
-        assert F.top_k_precision(even, (torch.arange(25) < k).int()[None], k).item() == 1.0
-        assert F.top_k_accuracy(even, (torch.arange(25) >= k).int()[None], k).item() == 0.0
+        assert F.top_k_precision(even, (torch.arange(25) < k).int()[None], k, ties="first").item() == 1.0
+        assert F.top_k_accuracy(even, (torch.arange(25) >= k).int()[None], k, ties="first").item() == 0.0
 
 
 def test_a_persons_tied_answer_scores_its_expectation():

@@ -14,6 +14,7 @@ import pytest
 
 import affectml_metrics
 from affectml_metrics import functional, streaming
+from affectml_metrics.table import page
 
 PACKAGE = Path(affectml_metrics.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +97,11 @@ def test_the_page_has_an_entry_for_every_function_and_class():
     named = set(re.findall(r"`(\w+)", text))
     assert set(functional.__all__) - named == set()
     assert set(affectml_metrics.__all__) - named == set()
+
+
+def test_the_tables_of_the_page_are_the_table_of_metrics():
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text, "run `python -m affectml_metrics.table docs/metrics.md`"
 
 
 USER = """

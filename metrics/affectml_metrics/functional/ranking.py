@@ -38,7 +38,7 @@ def top_k_accuracy(
     k: int = 1,
     *,
     match: Match = "any",
-    ties: Ties = "first",
+    ties: Ties = "expected",
     no_labels: float = math.nan,
 ) -> Tensor:
     """1 where the k best labels meet the right ones (match="any"), or hold as many as can be (match="all"), per row.
@@ -74,7 +74,7 @@ def top_k_accuracy(
 
 
 def top_k_recall(
-    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan
+    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan
 ) -> Tensor:
     """Share of the right labels among the k best, |top k and Y| / |Y|, per row; 1 can need k >= |Y|.
 
@@ -90,7 +90,7 @@ def top_k_recall(
 
 
 def top_k_precision(
-    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan
+    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan
 ) -> Tensor:
     """Share of the k best labels that are right, |top k and Y| / k, per row; at most |Y| / k.
 
@@ -205,7 +205,7 @@ def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, 
     return (by_rows(wrong, p, t) / pairs).masked_fill(pairs == 0, no_labels)
 
 
-def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "first", no_labels: float = math.nan) -> Tensor:
+def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "expected", no_labels: float = math.nan) -> Tensor:
     """1 where the best label is not a right one, per row: 1 - `top_k_accuracy` at k = 1.
 
     preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N]. Source: Schapire & Singer 2000. Raises

@@ -56,7 +56,7 @@ def ndcg(
     k: int | None = None,
     *,
     gain: Gain = "linear",
-    ties: Ties = "first",
+    ties: Ties = "expected",
     no_labels: float = math.nan,
 ) -> Tensor:
     """Normalised discounted cumulative gain of each row: are the labels most people chose ranked first?
@@ -91,7 +91,7 @@ def ndcg(
 
 
 def human_mass_at_k(
-    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan
+    preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan
 ) -> Tensor:
     """Share of people's answers that fall on the k best labels, per row; grows with k and is 1 at k = C.
 

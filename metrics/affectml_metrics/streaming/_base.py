@@ -20,6 +20,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from affectml_metrics._errors import ShapeError
 from affectml_metrics._inputs import ArrayLike, whole_number, wide
+from affectml_metrics.table import specs
 
 
 class MetricOptions(TypedDict, total=False):
@@ -35,10 +36,21 @@ class MetricOptions(TypedDict, total=False):
 
 
 class AffectMetric(Metric):
-    """Base of the streaming metrics: a configuration, and states named after it."""
+    """Base of the streaming metrics: a configuration, and states named after it.
+
+    A class that the table of metrics names takes its direction and its function from there.
+    """
 
     is_differentiable: bool = False
     full_state_update: bool = False
+    _function: ClassVar[Callable[..., Tensor]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        spec = next((spec for spec in specs() if spec.cls == cls.__name__), None)
+        if spec is not None and cls.__module__.startswith(__package__):
+            cls.higher_is_better = {"higher": True, "lower": False, "": None}[spec.better]
+            cls._function = staticmethod(spec.function)
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         super().__init__(**options)
@@ -98,8 +110,6 @@ class AffectMetric(Metric):
 class RowMetric(AffectMetric):
     """Mean of a row measure over all rows seen; rows on which it is not defined (nan) are left out and counted."""
 
-    _function: ClassVar[Callable[..., Tensor]]
-
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         super().__init__(config, options)
         for name in ("total", "rows", "skipped"):
@@ -133,8 +143,6 @@ class RowMetric(AffectMetric):
 
 class PairMetric(AffectMetric):
     """A measure that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
-
-    _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         super().__init__(config, options)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, as_tensor, wide
-from affectml_metrics.functional import disagreement, transport
-from affectml_metrics.functional import distribution as F
+from affectml_metrics.functional import disagreement
 from affectml_metrics.functional._logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.disagreement import Correlation, RankTies
 from affectml_metrics.functional.transport import Ground
@@ -28,9 +27,6 @@ class KLDivergence(RowMetric):
     tensor(0.6931, dtype=torch.float64)
     """
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.kl_divergence)
-
     def __init__(
         self,
         *,
@@ -46,9 +42,6 @@ class KLDivergence(RowMetric):
 class CrossEntropy(RowMetric):
     """Mean cross-entropy of soft labels; see `functional.cross_entropy`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.cross_entropy)
-
     def __init__(
         self,
         *,
@@ -62,9 +55,6 @@ class CrossEntropy(RowMetric):
 
 class JSDivergence(RowMetric):
     """Mean Jensen-Shannon divergence; see `functional.js_divergence`."""
-
-    higher_is_better: bool = False
-    _function = staticmethod(F.js_divergence)
 
     def __init__(
         self,
@@ -80,9 +70,6 @@ class JSDivergence(RowMetric):
 class TotalVariation(RowMetric):
     """Mean total variation (DistCE); see `functional.total_variation`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.total_variation)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
@@ -90,18 +77,12 @@ class TotalVariation(RowMetric):
 class ChebyshevDistance(RowMetric):
     """Mean largest difference of a share; see `functional.chebyshev_distance`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.chebyshev_distance)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
 
 class ClarkDistance(RowMetric):
     """Mean Clark distance; see `functional.clark_distance`."""
-
-    higher_is_better: bool = False
-    _function = staticmethod(F.clark_distance)
 
     def __init__(
         self, *, normalised: bool = False, from_logits: bool = False, **options: Unpack[MetricOptions]
@@ -112,9 +93,6 @@ class ClarkDistance(RowMetric):
 class CanberraDistance(RowMetric):
     """Mean Canberra distance; see `functional.canberra_distance`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.canberra_distance)
-
     def __init__(
         self, *, normalised: bool = False, from_logits: bool = False, **options: Unpack[MetricOptions]
     ) -> None:
@@ -124,18 +102,12 @@ class CanberraDistance(RowMetric):
 class CosineSimilarity(RowMetric):
     """Mean cosine similarity; see `functional.cosine_similarity`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.cosine_similarity)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
 
 class Intersection(RowMetric):
     """Mean shared mass; see `functional.intersection`."""
-
-    higher_is_better: bool = True
-    _function = staticmethod(F.intersection)
 
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
@@ -144,9 +116,6 @@ class Intersection(RowMetric):
 class HellingerDistance(RowMetric):
     """Mean Hellinger distance; see `functional.hellinger_distance`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.hellinger_distance)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
@@ -154,18 +123,12 @@ class HellingerDistance(RowMetric):
 class BrierScore(RowMetric):
     """Mean Brier score, 0..2; see `functional.brier_score`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.brier_score)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
 
 class EarthMoversDistance(RowMetric):
     """Mean earth mover's distance; see `functional.earth_movers_distance`."""
-
-    higher_is_better: bool = False
-    _function = staticmethod(transport.earth_movers_distance)
 
     def __init__(
         self, ground: Ground | ArrayLike, *, from_logits: bool = False, **options: Unpack[MetricOptions]
@@ -179,9 +142,6 @@ class EarthMoversDistance(RowMetric):
 class EntropyError(RowMetric):
     """Mean difference of entropies; see `functional.entropy_error`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(disagreement.entropy_error)
-
     def __init__(
         self, *, signed: bool = False, unit: Unit = "nats", from_logits: bool = False, **options: Unpack[MetricOptions]
     ) -> None:
@@ -190,9 +150,6 @@ class EntropyError(RowMetric):
 
 class RankCS(RowMetric):
     """Share of rows ranked as people rank them; see `functional.rank_cs`."""
-
-    higher_is_better: bool = True
-    _function = staticmethod(disagreement.rank_cs)
 
     def __init__(self, *, ties: RankTies = "free", from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"ties": ties, "from_logits": from_logits}, options)
@@ -209,8 +166,6 @@ class EntropyCorrelation(AffectMetric):
     >>> metric.compute()
     tensor(1., dtype=torch.float64)
     """
-
-    higher_is_better: bool = True
 
     def __init__(
         self, *, method: Correlation = "pearson", from_logits: bool = False, **options: Unpack[MetricOptions]

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair
-from affectml_metrics.functional import average_precision, soft_ranking
 from affectml_metrics.functional import ranking as F
 from affectml_metrics.functional._order import Ties
 from affectml_metrics.functional.ranking import Match
@@ -31,15 +30,12 @@ class TopKAccuracy(RowMetric):
     {'top_1': 0.5, 'top_2': 1.0}
     """
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.top_k_accuracy)
-
     def __init__(
         self,
         k: int = 1,
         *,
         match: Match = "any",
-        ties: Ties = "first",
+        ties: Ties = "expected",
         no_labels: float = math.nan,
         **options: Unpack[MetricOptions],
     ) -> None:
@@ -49,11 +45,8 @@ class TopKAccuracy(RowMetric):
 class TopKRecall(RowMetric):
     """Mean share of right labels among the k best; see `functional.top_k_recall`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.top_k_recall)
-
     def __init__(
-        self, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
     ) -> None:
         super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
 
@@ -61,20 +54,14 @@ class TopKRecall(RowMetric):
 class TopKPrecision(RowMetric):
     """Mean share of the k best labels that are right; see `functional.top_k_precision`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.top_k_precision)
-
     def __init__(
-        self, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
     ) -> None:
         super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
 
 
 class LabelRankingAveragePrecision(RowMetric):
     """Mean LRAP; see `functional.label_ranking_average_precision`."""
-
-    higher_is_better: bool = True
-    _function = staticmethod(F.label_ranking_average_precision)
 
     def __init__(self, *, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"no_labels": no_labels}, options)
@@ -83,18 +70,12 @@ class LabelRankingAveragePrecision(RowMetric):
 class CoverageError(RowMetric):
     """Mean number of best labels that hold all right ones; see `functional.coverage_error`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.coverage_error)
-
     def __init__(self, *, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"no_labels": no_labels}, options)
 
 
 class RankingLoss(RowMetric):
     """Mean share of label pairs in the wrong order; see `functional.ranking_loss`."""
-
-    higher_is_better: bool = False
-    _function = staticmethod(F.ranking_loss)
 
     def __init__(self, *, tie_cost: float = 0.5, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"tie_cost": tie_cost, "no_labels": no_labels}, options)
@@ -103,25 +84,21 @@ class RankingLoss(RowMetric):
 class OneError(RowMetric):
     """Share of rows whose best label is wrong; see `functional.one_error`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.one_error)
-
-    def __init__(self, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
+    def __init__(
+        self, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
         super().__init__({"ties": ties, "no_labels": no_labels}, options)
 
 
 class NDCG(RowMetric):
     """Mean normalised discounted cumulative gain against soft labels; see `functional.ndcg`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(soft_ranking.ndcg)
-
     def __init__(
         self,
         k: int | None = None,
         *,
         gain: Gain = "linear",
-        ties: Ties = "first",
+        ties: Ties = "expected",
         no_labels: float = math.nan,
         **options: Unpack[MetricOptions],
     ) -> None:
@@ -131,19 +108,14 @@ class NDCG(RowMetric):
 class HumanMassAtK(RowMetric):
     """Mean share of people's answers on the k best labels; see `functional.human_mass_at_k`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(soft_ranking.human_mass_at_k)
-
     def __init__(
-        self, k: int = 1, *, ties: Ties = "first", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
     ) -> None:
         super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
 
 
 class SetSize(RowMetric):
     """Mean number of right labels; see `functional.set_size`. Ignores preds, so that it fits a collection."""
-
-    higher_is_better: bool | None = None
 
     def __init__(self, **options: Unpack[MetricOptions]) -> None:
         super().__init__({}, options)
@@ -155,8 +127,6 @@ class SetSize(RowMetric):
 
 class TopKChance(RowMetric):
     """What `TopKAccuracy` gives a random ranking; see `functional.top_k_chance`. Ignores preds."""
-
-    higher_is_better: bool | None = None
 
     def __init__(
         self, k: int = 1, *, match: Match = "any", no_labels: float = math.nan, **options: Unpack[MetricOptions]
@@ -178,9 +148,6 @@ class MeanAveragePrecision(PairMetric):
     >>> metric.compute()
     tensor(0.9167, dtype=torch.float64)
     """
-
-    higher_is_better: bool = True
-    _function = staticmethod(average_precision.mean_average_precision)
 
     def __init__(
         self, *, average: Average = "macro", no_labels: float = math.nan, **options: Unpack[MetricOptions]

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair, whole_number
-from affectml_metrics.functional import calibration
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional._logs import Unit
 from affectml_metrics.functional.calibration import Norm
@@ -33,9 +32,6 @@ class RateCrossEntropy(RowMetric):
     tensor(0.6931, dtype=torch.float64)
     """
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.rate_cross_entropy)
-
     def __init__(
         self,
         *,
@@ -50,9 +46,6 @@ class RateCrossEntropy(RowMetric):
 class RateBrierScore(RowMetric):
     """Mean squared difference of rates; see `functional.rate_brier_score`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.rate_brier_score)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
@@ -60,18 +53,12 @@ class RateBrierScore(RowMetric):
 class RateManhattan(RowMetric):
     """Mean Manhattan distance of (yes, no) pairs; see `functional.rate_manhattan`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.rate_manhattan)
-
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"from_logits": from_logits}, options)
 
 
 class RateJSDivergence(RowMetric):
     """Mean Jensen-Shannon divergence of (yes, no) pairs; see `functional.rate_js_divergence`."""
-
-    higher_is_better: bool = False
-    _function = staticmethod(F.rate_js_divergence)
 
     def __init__(
         self,
@@ -95,8 +82,6 @@ class BinomialLogLikelihood(RowMetric):
     tensor(-0.6931, dtype=torch.float64)
     """
 
-    higher_is_better: bool = True
-
     def __init__(
         self, *, eps: float | None = None, from_logits: bool = False, **options: Unpack[MetricOptions]
     ) -> None:
@@ -118,8 +103,6 @@ class SoftF1(AffectMetric):
     >>> metric.compute()
     tensor(0.8000, dtype=torch.float64)
     """
-
-    higher_is_better: bool = True
 
     def __init__(
         self,
@@ -154,9 +137,6 @@ class SoftF1(AffectMetric):
 
 class LabelCalibrationError(PairMetric):
     """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
-
-    higher_is_better: bool = False
-    _function = staticmethod(calibration.label_calibration_error)
 
     def __init__(
         self,

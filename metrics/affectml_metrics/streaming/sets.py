@@ -24,18 +24,12 @@ class SetF1(RowMetric):
     tensor(0.8333, dtype=torch.float64)
     """
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.set_f1)
-
     def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
 
 
 class SetPrecision(RowMetric):
     """Mean share of predicted labels that are right; see `functional.set_precision`."""
-
-    higher_is_better: bool = True
-    _function = staticmethod(F.set_precision)
 
     def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
@@ -44,18 +38,12 @@ class SetPrecision(RowMetric):
 class SetRecall(RowMetric):
     """Mean share of right labels that were predicted; see `functional.set_recall`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.set_recall)
-
     def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
 
 
 class SetJaccard(RowMetric):
     """Mean Jaccard index of the rows; see `functional.set_jaccard`."""
-
-    higher_is_better: bool = True
-    _function = staticmethod(F.set_jaccard)
 
     def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
         super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
@@ -64,9 +52,6 @@ class SetJaccard(RowMetric):
 class ExactMatch(RowMetric):
     """Share of rows whose two sets are the same; see `functional.exact_match`."""
 
-    higher_is_better: bool = True
-    _function = staticmethod(F.exact_match)
-
     def __init__(self, **options: Unpack[MetricOptions]) -> None:
         super().__init__({}, options)
 
@@ -74,18 +59,12 @@ class ExactMatch(RowMetric):
 class HammingLoss(RowMetric):
     """Mean share of labels on which the sets differ; see `functional.hamming_loss`."""
 
-    higher_is_better: bool = False
-    _function = staticmethod(F.hamming_loss)
-
     def __init__(self, **options: Unpack[MetricOptions]) -> None:
         super().__init__({}, options)
 
 
 class SemanticSetF1(RowMetric):
     """Mean F1 with partial credit for close labels; see `functional.semantic_set_f1`."""
-
-    higher_is_better: bool = True
-    _function = staticmethod(F.semantic_set_f1)
 
     def __init__(
         self,
@@ -110,8 +89,6 @@ class LabelF1(AffectMetric):
     >>> metric.compute()
     tensor(0.8333, dtype=torch.float64)
     """
-
-    higher_is_better: bool = True
 
     def __init__(
         self,

@@ -1,0 +1,284 @@
+"""The one table of metrics: what each is called, which way is better, what it takes, its conventions, where it shows.
+
+`score`, the streaming classes, affectml's evaluation and reports, and the tables of docs/metrics.md are derived from
+it. `python -m affectml_metrics.table docs/metrics.md` writes those tables between their markers.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+from affectml_metrics import functional as F
+from affectml_metrics._errors import ArgumentError, one_of
+from affectml_metrics._inputs import wide
+from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
+from affectml_metrics.functional.disagreement import correlation
+from affectml_metrics.functional.rates import soft_f1_from_counts
+from affectml_metrics.functional.sets import label_f1_from_counts
+
+
+def _counted(p: Tensor, t: Tensor) -> Tensor:
+    return torch.cat([p & t, p, t], dim=1)
+
+
+def _shared(p: Tensor, t: Tensor) -> Tensor:
+    return torch.cat([torch.minimum(p, t), p + t], dim=1)
+
+
+def _entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
+    x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
+    return lambda weights: correlation(x, y, "pearson", weights)
+
+
+_LABEL_F1 = Sums(_counted, lambda sums, **options: label_f1_from_counts(*sums.chunk(3, dim=1), **options))
+_SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(2, dim=1), **options))
+
+_SCORE: tuple[Place, ...] = ("score",)
+_REPORT: tuple[Place, ...] = ("score", "report")
+_BRIEF: tuple[Place, ...] = ("score", "report", "brief")
+_HEADLINE: tuple[Place, ...] = ("score", "report", "brief", "headline")
+_EXACT = {"eps": None}  # a predicted 0 is taken at its word
+
+_sets = partial(
+    MetricSpec, kinds=("sets",), better="higher", options={"both_empty": 1.0, "one_empty": 0.0}, range="0..1"
+)
+_label_f1 = partial(
+    MetricSpec, function=F.label_f1, kinds=("sets",), better="higher", over="table", shown=_SCORE, sums=_LABEL_F1,
+    cls="LabelF1", range="0..1",
+)  # fmt: skip
+_top = partial(
+    MetricSpec, kinds=("ranking",), better="higher", options={"ties": "expected"}, needs=("k",), shown=_SCORE,
+    range="0..1",
+)  # fmt: skip
+_ranking = partial(MetricSpec, kinds=("ranking",), better="higher", shown=_SCORE, range="0..1")
+_shares = partial(MetricSpec, kinds=("distribution",), better="lower", shown=_SCORE)
+_rates = partial(MetricSpec, kinds=("rates",), better="lower")
+_ONE = ("distribution", "single")  # a single label is a distribution with all its mass in one place
+
+# The order is the one that people read in: the first tables of a report follow it.
+_ROWS = (
+    _top("top_{k}_accuracy", F.top_k_accuracy, shown=(*_HEADLINE, "people"), right="modes", cls="TopKAccuracy",
+         formula="1 if the top k meets Y"),
+    _top("top_{k}_chance", F.top_k_chance, better="", options={}, of_target=True, cls="TopKChance",
+         formula="what `top_{k}_accuracy` gives a random ranking: 1 − C(C−|Y|, k)/C(C, k)", source="hypergeometric"),
+    _top("top_{k}_accuracy_all", F.top_k_accuracy, options={"match": "all", "ties": "expected"}, cls="TopKAccuracy",
+         formula="1 if the top k holds min(k, |Y|) of Y"),
+    _top("top_{k}_recall", F.top_k_recall, cls="TopKRecall", formula="|top k ∩ Y| / |Y|"),
+    _top("top_{k}_precision", F.top_k_precision, cls="TopKPrecision", formula="|top k ∩ Y| / k"),
+    _sets("set_f1_judgements", F.set_f1, needs=("judgements",), shown=(*_HEADLINE[1:], "people"), cls="SetF1",
+          formula="`set_f1` against each person's own set, the mean over the people of an image",
+          source="Godbole & Sarawagi 2004"),
+    _sets("set_f1", F.set_f1, shown=(*_HEADLINE, "people"), cls="SetF1", formula="2·|P∩Y| / (|P|+|Y|), a row",
+          source="Godbole & Sarawagi 2004"),
+    _sets("set_precision", F.set_precision, shown=(*_REPORT, "people"), cls="SetPrecision", formula="|P∩Y| / |P|",
+          source="Godbole & Sarawagi 2004"),
+    _sets("set_recall", F.set_recall, shown=(*_REPORT, "people"), cls="SetRecall", formula="|P∩Y| / |Y|",
+          source="Godbole & Sarawagi 2004"),
+    _sets("set_jaccard", F.set_jaccard, cls="SetJaccard", formula="|P∩Y| / |P∪Y|; F1 = 2J/(1+J)",
+          source="Jaccard 1912"),
+    _sets("exact_match", F.exact_match, options={}, cls="ExactMatch", formula="1 if P = Y", range="0 or 1",
+          source="Zhang & Zhou 2014"),
+    _sets("hamming_loss", F.hamming_loss, better="lower", options={}, cls="HammingLoss",
+          formula="share of the C labels on which P and Y differ", source="Schapire & Singer 2000"),
+    _sets("semantic_set_f1", F.semantic_set_f1, needs=("similarity",), shown=_SCORE, cls="SemanticSetF1",
+          formula="harmonic mean of precision (mean similarity of each predicted label to the nearest right one) and "
+          "recall (the other way)", source="Chochlakis et al. 2025"),
+    _label_f1("label_f1_macro", options={"average": "macro"}, shown=_HEADLINE, targets=("sets", "rates", "single"),
+              formula="2·TP / (2·TP+FP+FN) a label, over the table; the mean of the labels' F1",
+              source="Opitz & Burst 2019 on the two macro F1"),
+    _label_f1("label_f1_micro", options={"average": "micro"}, formula="the same with TP, FP and FN summed over labels"),
+    _label_f1("label_f1_weighted", options={"average": "weighted"},
+              formula="the labels' F1, weighted by how often each is right"),
+    _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C"),
+    _ranking("label_ranking_average_precision", F.label_ranking_average_precision,
+             shown=(*_BRIEF, "people"), cls="LabelRankingAveragePrecision",
+             formula="mean over c in Y of |{y in Y: rank(y) ≤ rank(c)}| / rank(c)", source="Schapire & Singer 2000"),
+    _ranking("coverage_error", F.coverage_error, better="lower", shown=_BRIEF, targets=("single_positive",),
+             cls="CoverageError", formula="the largest rank of a right label, ties counted; at best |Y|", range="1..C",
+             source="Tsoumakas et al. 2010"),
+    _ranking("ranking_loss", F.ranking_loss, better="lower", options={"tie_cost": 0.5}, shown=_BRIEF,
+             targets=("single_positive",), cls="RankingLoss",
+             formula="share of (right, wrong) pairs in the wrong order; nan if Y is empty or full",
+             source="Zhang & Zhou 2014"),
+    _ranking("one_error", F.one_error, better="lower", options={"ties": "expected"}, cls="OneError",
+             formula="1 if the first label is not in Y", source="Schapire & Singer 2000"),
+    _ranking("ndcg", F.ndcg, options={"ties": "expected"}, needs=("shares?",), cls="NDCG",
+             formula="Σ gain/log₂(place+1) over the ideal; target soft", source="Järvelin & Kekäläinen 2002"),
+    _ranking("human_mass_at_{k}", F.human_mass_at_k, options={"ties": "expected"}, needs=("k", "shares"),
+             cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C"),
+    _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
+             formula="per label Σ (recall step)·precision over rows, mean over labels",
+             source="Everingham et al. 2010"),
+    _rates("rate_cross_entropy", F.rate_cross_entropy, options=_EXACT, shown=(*_HEADLINE, "people"),
+           cls="RateCrossEntropy", formula="mean of −p·log q − (1−p)·log(1−q)", range="0..∞", source="Good 1952"),
+    _rates("rate_brier_score", F.rate_brier_score, shown=(*_REPORT, "people"), cls="RateBrierScore",
+           formula="mean of (p−q)²", range="0..1", source="Brier 1950"),
+    _rates("rate_manhattan", F.rate_manhattan, shown=(*_REPORT, "people"), cls="RateManhattan",
+           formula="mean of 2·|p−q|, the distance of the (yes, no) pairs", range="0..2",
+           source="Leonardelli et al. 2025"),
+    _rates("rate_js_divergence", F.rate_js_divergence, shown=_SCORE, cls="RateJSDivergence",
+           formula="mean JSD of the (yes, no) pairs", range="0..log 2", source="Lin 1991"),
+    _rates("binomial_log_likelihood", F.binomial_log_likelihood, better="higher", options=_EXACT, needs=("votes",),
+           shown=_SCORE, cls="BinomialLogLikelihood", formula="mean of log Binomial(votes; n, q)", range="−∞..0"),
+    _rates("soft_f1_micro", F.soft_f1, better="higher", over="table", options={"average": "micro"}, shown=_SCORE,
+           sums=_SOFT_F1, cls="SoftF1", formula="2·Σmin(p, q) / Σ(p+q) over the table", range="0..1",
+           source="Harju & Mesaros 2023"),
+    _rates("soft_f1_macro", F.soft_f1, better="higher", over="table", options={"average": "macro"}, shown=_SCORE,
+           sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
+           source="Harju & Mesaros 2023"),
+    _shares("kl_divergence", F.kl_divergence, options=_EXACT, shown=_HEADLINE, cls="KLDivergence",
+            formula="KL(p‖q) = Σ p·log(p/q)", range="0..∞", source="Kullback & Leibler 1951"),
+    _shares("cross_entropy", F.cross_entropy, options=_EXACT, shown=_HEADLINE, targets=_ONE, cls="CrossEntropy",
+            formula="−Σ p·log q = H(p) + KL", range="H(p)..∞", source="Good 1952"),
+    _shares("total_variation", F.total_variation, shown=_BRIEF, cls="TotalVariation", formula="½·Σ|p−q| (DistCE)",
+            range="0..1", source="Baan et al. 2022"),
+    _shares("js_divergence", F.js_divergence, shown=_REPORT, cls="JSDivergence",
+            formula="H((p+q)/2) − (H(p)+H(q))/2", range="0..log 2", source="Lin 1991"),
+    _shares("brier_score", F.brier_score, shown=_REPORT, targets=_ONE, cls="BrierScore",
+            formula="Σ(p−q)²; neither halved nor averaged", range="0..2", source="Brier 1950"),
+    _shares("entropy_error", F.entropy_error, shown=_REPORT, cls="EntropyError",
+            formula="|H(q) − H(p)|; with its sign it is EntCE", range="0..log C", source="Baan et al. 2022"),
+    _shares("earth_movers_distance", F.earth_movers_distance, needs=("ground",), shown=_BRIEF,
+            cls="EarthMoversDistance", formula="least Σ share·distance that turns q into p",
+            range="unit of the distance", source="Rubner et al. 2000"),
+    _shares("chebyshev_distance", F.chebyshev_distance, cls="ChebyshevDistance", formula="max|p−q|", range="0..1",
+            source="Geng 2016"),
+    _shares("clark_distance", F.clark_distance, cls="ClarkDistance", formula="√Σ((p−q)/(p+q))², 0/0 = 0",
+            range="0..√C", source="Geng 2016"),
+    _shares("canberra_distance", F.canberra_distance, cls="CanberraDistance", formula="Σ|p−q|/(p+q), 0/0 = 0",
+            range="0..C", source="Lance & Williams 1967"),
+    _shares("cosine_similarity", F.cosine_similarity, better="higher", cls="CosineSimilarity",
+            formula="p·q / (‖p‖‖q‖)", range="0..1", source="Geng 2016"),
+    _shares("intersection", F.intersection, better="higher", cls="Intersection", formula="Σ min(p, q) = 1 − TV",
+            range="0..1", source="Swain & Ballard 1991"),
+    _shares("hellinger_distance", F.hellinger_distance, cls="HellingerDistance", formula="√(½·Σ(√p−√q)²)",
+            range="0..1", source="Hellinger 1909"),
+    _shares("rank_cs", F.rank_cs, better="higher", options={"ties": "free"}, cls="RankCS",
+            formula="1 if q orders all labels as p does; people's ties are free", range="0 or 1",
+            source="Baan et al. 2022"),
+    _shares("entropy_correlation", F.entropy_correlation, better="higher", over="table",
+            options={"method": "pearson"}, prepared=_entropies, cls="EntropyCorrelation",
+            formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021"),
+    _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",
+            cls="LabelCalibrationError",
+            formula="per label, over bins of equal numbers of rows: Σ (rows in bin / N)·|mean q − mean p|; the mean "
+            "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019"),
+)  # fmt: skip
+
+_table: dict[str, MetricSpec] = {spec.name: spec for spec in _ROWS}
+
+
+def specs(kind: Kind | None = None, place: Place | None = None) -> Iterator[MetricSpec]:
+    """The rows of the table in reading order: of one kind, shown in one place, or all."""
+    for spec in tuple(_table.values()):
+        if (kind is None or kind in spec.kinds) and (place is None or place in spec.shown):
+            yield spec
+
+
+def find(name: str) -> MetricSpec | None:
+    """The row behind a name as reports have it ("top_3_accuracy"), None where there is none."""
+    if name in _table:
+        return _table[name]
+    for spec in _table.values():
+        pattern = re.escape(spec.name).replace(re.escape("{k}"), r"[1-9]\d*")
+        if "k" in spec.needs and re.fullmatch(pattern, name):
+            return spec
+    return None
+
+
+def better(name: str) -> Better:
+    """Which way is better: "higher", "lower", or "" for figures that only give context and for unknown names."""
+    spec = find(name)
+    return "" if spec is None else spec.better
+
+
+class Registration:
+    """A metric from elsewhere, in the table until `remove`, or until the `with` block of this ends."""
+
+    def __init__(self, spec: MetricSpec) -> None:
+        self.spec = spec
+
+    def remove(self) -> None:
+        """Take it out of the table again; once is enough."""
+        if _table.get(self.spec.name) is self.spec:
+            del _table[self.spec.name]
+
+    def __enter__(self) -> MetricSpec:
+        return self.spec
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+def register_metric(spec: MetricSpec) -> Registration:
+    """Add a metric of your own to the table: it is then in `score`, in affectml's evaluation and in its reports.
+
+    Its function takes `(preds, target)` [N, C], checked and of the kinds it names, and returns [N], or with
+    over="table" takes `weights=` [N] too and returns a 0-dim tensor; with "k" among its needs it takes `k=`. Raises
+    ArgumentError for a name that is taken, and where the row contradicts itself.
+
+    >>> from affectml_metrics import MetricSpec, register_metric, score
+    >>> def worst(preds, target):
+    ...     return (preds - target).abs().amax(-1)
+    >>> with register_metric(MetricSpec("worst_rate", worst, kinds=("rates",), better="lower")):
+    ...     table = score([[0.5, 0.5]], [[0.0, 0.4]], "rates", generator=torch.Generator().manual_seed(0))
+    >>> float(table.set_index("metric").loc["worst_rate", "value"])
+    0.5
+    """
+    if not re.fullmatch(r"[a-z]\w*(\{k\})?\w*", spec.name):
+        raise ArgumentError(f"name: expected a name such as top_{{k}}_accuracy, but received {spec.name!r}")
+    if find(spec.name.format(k=1)) is not None:
+        raise ArgumentError(f"name: a metric {spec.name!r} is in the table already; choose another name")
+    if ("{k}" in spec.name) != ("k" in spec.needs):
+        raise ArgumentError(f"needs: expected 'k' exactly where the name has {{k}}, but received {spec.name!r}")
+    one_of("better", spec.better, BETTER)
+    for kind in spec.kinds:
+        one_of("kinds", kind, KINDS)
+    if spec.over == "table" and not spec.takes("weights"):
+        raise ArgumentError(f"function: expected an argument `weights` over the table, but {spec.name} has none")
+    _table[spec.name] = spec
+    return Registration(spec)
+
+
+def markdown(kind: Kind) -> str:
+    """The rows of a kind as a Markdown table, for the page; a metric of two kinds is with the first."""
+    lines = ["| Name | Function, class | Formula | Conventions | Range | Source | In reports |", "|" + "---|" * 7]
+    for spec in specs(kind):
+        if spec.kinds[0] != kind:
+            continue
+        arrow = {"higher": " ↑", "lower": " ↓", "": ""}[spec.better]
+        options = ", ".join(f"`{name}={value!r}`" for name, value in spec.options.items())
+        where = "yes, brief" if "brief" in spec.shown else "yes" if "report" in spec.shown else ""
+        cells = (spec.formula, options, spec.range, spec.source, where)
+        code = ", ".join(f"`{name}`" for name in (spec.function.__name__, spec.cls) if name)
+        lines.append(f"| `{spec.name}`{arrow} | {code} | " + " | ".join(x.replace("|", r"\|") for x in cells) + " |")
+    return "\n".join(lines)
+
+
+def page(text: str) -> str:
+    """The text of docs/metrics.md with the table of each kind between its markers."""
+    for kind in KINDS:
+        start, end = f"<!-- table: {kind} -->", "<!-- end -->"
+        before, found, rest = text.partition(start)
+        if not found or end not in rest:
+            raise ArgumentError(f"page: expected {start} and then {end}, but they are not there")
+        text = f"{before}{start}\n{markdown(kind)}\n{rest[rest.index(end) :]}"
+    return text
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        path = Path(sys.argv[1])
+        path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n\n".join(map(markdown, KINDS)))
