@@ -17,7 +17,7 @@ from affectml.evaluation.evaluate import answers_of
 from affectml.evaluation.scoring import Score, row_scores
 from affectml.learned import choose_target
 from affectml.prompts import CAPTION, Prompts
-from affectml.report.tables import Table, arrow, cell, order
+from affectml.report.tables import Table, arrow, cell, headline
 from affectml.training import (
     TrainConfig,
     fit_systems,
@@ -28,15 +28,6 @@ from affectml.training import (
 Say = Callable[[str], None]
 MULTILABEL = ("rates", "sets")
 SEEDS = 5
-# What the table has room for; the JSON has every measure.
-SHOWN = (
-    "top_1_accuracy",
-    "set_f1",
-    "label_ranking_average_precision",
-    "rate_cross_entropy",
-    "cross_entropy",
-    "kl_divergence",
-)
 
 
 @dataclass(frozen=True)
@@ -103,8 +94,7 @@ class Ablation:
 
     def table(self) -> Table:
         """Heads and mixes down, measures across."""
-        found = order({str(i): row.values for i, row in enumerate(self.rows)})
-        measures = [measure for measure in SHOWN if measure in found]
+        measures = headline({str(i): row.values for i, row in enumerate(self.rows)})
         rows = tuple((f"{row.head}, {row.prompts}", *(cell(row.score(m)) for m in measures)) for row in self.rows)
         note = f"mean over {self.config.seeds} seeds ± half the width of its 95 % interval (Student's t)"
         return Table(

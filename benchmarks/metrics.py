@@ -100,7 +100,7 @@ def contests(t: Tables) -> list[Contest]:
     return [
         Contest(
             "label ranking average precision",
-            lambda: F.label_ranking_average_precision(t.scores, t.chosen, no_labels=1.0).mean(),
+            lambda: F.label_ranking_average_precision(t.scores, t.chosen, ties="lowest", no_labels=1.0).mean(),
             {
                 "torchmetrics": lambda: tm.multilabel_ranking_average_precision(t.scores, t.chosen, LABELS),
                 "scikit-learn": lambda: sk.label_ranking_average_precision_score(chosen, scores),

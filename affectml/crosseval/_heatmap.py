@@ -9,7 +9,8 @@ import numpy as np
 
 from affectml._files import replacing
 from affectml.evaluation.scoring import Score
-from affectml.report.tables import falls, number
+from affectml.report.tables import number
+from affectml_metrics.table import better
 
 
 def draw_heatmap(
@@ -27,7 +28,7 @@ def draw_heatmap(
 
     values = np.array([[np.nan if s is None else s["value"] for s in scores] for _, scores in rows])
     shown = np.ma.masked_invalid(values)
-    colours = mpl.colormaps["cividis_r" if falls(title.split()[0]) else "cividis"]
+    colours = mpl.colormaps["cividis_r" if better(title.split()[0]) == "lower" else "cividis"]
     style: Any = {"svg.hashsalt": "affectml", "svg.fonttype": "none", "font.size": 9}
     with mpl.rc_context(style):
         figure = Figure(figsize=(2.4 + 1.1 * len(tests), 0.9 + 0.38 * len(rows)), layout="constrained")

@@ -16,7 +16,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddin
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean
 from affectml.evaluation import Answers, fit_prior, read_truth
 from affectml.evaluation.evaluate import Systems, answers_of
-from affectml.evaluation.scoring import Score
+from affectml.evaluation.scoring import Score, unsure
 from affectml.heads import ZeroShotConfig, ZeroShotHead
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
@@ -334,7 +334,7 @@ def _zero_shot(texts: NDArray[np.float32], side: Side, people: People) -> Answer
     """The encoder's own texts of the space's labels; a distribution, and nothing calibrated."""
     head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=side.store.logit_scale or 100.0))
     scores = head.scores(side.store.rows(people.truth.image_id))
-    return Answers(scores, None if people.truth.kind in MULTILABEL else scores)
+    return Answers(scores, None if people.truth.kind in MULTILABEL else unsure(scores, rates=False))
 
 
 def _notes(train: Sequence[Side], test: Sequence[Side]) -> tuple[str, ...]:

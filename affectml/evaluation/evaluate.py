@@ -9,11 +9,22 @@ import torch
 from torch import Tensor
 
 from affectml.evaluation.people import people
-from affectml.evaluation.scoring import REPLICATES, Answers, Array, Score, per_label, score, share_measures
+from affectml.evaluation.scoring import (
+    REPLICATES,
+    SURE,
+    Answers,
+    Array,
+    Score,
+    per_label,
+    score,
+    share_measures,
+    unsure,
+)
 from affectml.evaluation.truth import TAUS, Truth
 from affectml.heads import Head, PriorHead, ZeroShotHead
 from affectml_metrics import functional as F
 from affectml_metrics import sampling_floor
+from affectml_metrics.table import rules_of
 
 SCHEMA = 1
 
@@ -48,7 +59,9 @@ def answers_of(head: Head, X: Array, kind: str) -> Answers:
     if kind == "rates" and not head.uses_thresholds:
         shares = None  # it says how likely a label is in the image's set, not how many people would choose it
     sets = head.predict_sets(X) if head.predicts_sets else None
-    return Answers(head.scores(X).double(), None if shares is None else shares.double(), sets)
+    if shares is not None:
+        shares = unsure(shares, rates=kind in ("rates", "sets"))
+    return Answers(head.scores(X).double(), shares, sets)
 
 
 def evaluate(
@@ -67,7 +80,8 @@ def evaluate(
     beside: dict[str, Answers] = {name: answers[name] for name in answers if name in ("model", "prior")}
     systems |= people(truth, beside, torch.Generator().manual_seed(seed))
     floor, why_no_floor = _floor(truth, seed)
-    rules = _rules(truth, {**why_not, **why_no_floor})
+    conventions = rules_of(measure for scores in systems.values() for measure in scores)
+    rules = {**_rules(truth, {**why_not, **why_no_floor}), **conventions, **_of_shares(answers, systems, truth)}
     metrics = {
         "schema": SCHEMA,
         "split": split,
@@ -154,6 +168,21 @@ def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
             "half_panel: half of an image's people against the other half"
         )
     return {**rules, **notes}
+
+
+def _of_shares(
+    answers: Mapping[str, Answers], systems: Mapping[str, Mapping[str, Score]], truth: Truth
+) -> dict[str, str]:
+    """How sure a head's shares may be, and which systems were so sure of what is not so that a score is infinite."""
+    measures = share_measures(truth)
+    told = [name for name, given in answers.items() if given.shares is not None]
+    if not measures or not told:
+        return {}
+    lost = {m: [name for name in told if m not in systems[name]] for m in measures}
+    return {
+        "shares": f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}",
+        **{m: f"not finite: {', '.join(names)}" for m, names in lost.items() if names},
+    }
 
 
 def _by_tau(answers: Mapping[str, Answers], truth: Truth) -> dict[str, dict[str, float]]:

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml.evaluation.scoring import RATE_MEASURES, Answers, RowMeasure, Score, intervals, ranking_measures
+from affectml.evaluation.scoring import Answers, Score, figures_of, intervals
 from affectml.evaluation.truth import Truth, cut_sets
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
-
-PERSON_MEASURES = {"set_f1": F.set_f1, "set_precision": F.set_precision, "set_recall": F.set_recall}
 
 
 def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generator) -> dict[str, dict[str, Score]]:
@@ -38,22 +36,21 @@ def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generat
 
     judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
     scores = {name: answers.scores for name, answers in others.items()}
-    for name, measure in ranking_measures(len(truth.labels)).items():
-        if truth.kind == "distribution" and "ranking" in name:
-            continue
-        rule = _modes if name.startswith("top_") else _sets(truth)
-        measure = measure if name.startswith("top_") else _over_orders(measure, generator)
-        keep(name, human_reference(judgements, asked, measure, scores, against=rule).rows)
+    for figure in figures_of(truth, "ranking", "people"):
+        modes = figure.spec.right == "modes"
+        if modes or truth.kind != "distribution":
+            against = _modes if modes else _sets(truth)
+            keep(figure.name, human_reference(judgements, asked, figure.of, scores, against=against).rows)
     if truth.sets is not None:
         sets = {name: a.sets for name, a in others.items() if a.sets is not None}
-        for name, measure in PERSON_MEASURES.items():
-            keep(name, human_reference(judgements, asked, measure, sets, against=_sets(truth)).rows)
+        for figure in figures_of(truth, "sets", "people"):
+            keep(figure.name, human_reference(judgements, asked, figure.of, sets, against=_sets(truth)).rows)
         keep("set_f1_judgements", human_reference(judgements, asked, F.set_f1, sets, against="people").rows)
         base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
         half: dict[str, Any] = {"predictor": "half", "generator": generator, "base": base}
         keep("set_f1", human_reference(judgements, asked, F.set_f1, against=_sets(truth), **half).rows)
-        for name, measure in RATE_MEASURES.items():
-            keep(name, human_reference(judgements, asked, measure, against="rates", **half).rows)
+        for figure in figures_of(truth, "rates", "people"):
+            keep(figure.name, human_reference(judgements, asked, figure.of, against="rates", **half).rows)
     return {system: intervals(found, truth, generator) for system, found in rows.items()}
 
 
@@ -66,26 +63,6 @@ def _sets(truth: Truth) -> Any:
         return torch.from_numpy(cut_sets("rates", shares, counts, people, truth.beta, truth.tau).astype(np.int64))
 
     return rule
-
-
-def _over_orders(measure: RowMeasure, generator: torch.Generator, orders: int = 16) -> RowMeasure:
-    """A ranking measure as the mean over random orders of the labels that share a place.
-
-    Label ranking average precision puts every tie in its lowest place, which an answer of 0s and 1s, all ties, should
-    not pay for beside scores that have none.
-    """
-
-    def rows(preds: Tensor, target: Tensor) -> Tensor:
-        total = torch.zeros(len(preds), dtype=torch.float64)
-        for _ in range(orders):
-            noise = torch.rand(preds.shape, generator=generator, dtype=torch.float64)
-            order = noise.argsort(dim=1)
-            shuffled = preds.double().gather(1, order).argsort(dim=1, stable=True)
-            ranked = order.gather(1, shuffled).argsort(dim=1)  # each label's rank, ties at random
-            total += measure(ranked.double(), target)
-        return total / orders
-
-    return rows
 
 
 def _modes(votes: Tensor, n: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What a system's answers score against people, image by image, and with which intervals."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.truth import Truth
-from affectml_metrics import bootstrap, bootstrap_table
+from affectml_metrics import Interval, bootstrap, bootstrap_table
 from affectml_metrics import functional as F
+from affectml_metrics._kinds import Figure, Given, figures
+from affectml_metrics._spec import Kind, Place
+from affectml_metrics.table import specs
 
 Array = NDArray[Any]
 Score = dict[str, float]  # value, low, high
@@ -20,6 +24,8 @@ RowMeasure = Callable[[Tensor, Tensor], Tensor]
 
 REPLICATES = 1000
 TOP = (1, 2, 3)
+# A head's rate of exactly 0 or 1 is rounding, not knowledge; taken at its word it would cost infinity.
+SURE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,96 +50,104 @@ class Answers:
         )
 
 
-def ranking_measures(labels: int) -> dict[str, RowMeasure]:
-    """Measures that need only an order of the labels. A tie counts as the average over its orders."""
-    top: dict[str, RowMeasure] = {
-        f"top_{k}_accuracy": partial(F.top_k_accuracy, k=k, ties="expected") for k in TOP if k < labels
-    }
-    return {**top, "label_ranking_average_precision": F.label_ranking_average_precision}
+def unsure(shares: Tensor, *, rates: bool) -> Tensor:
+    """A head's rates, or else its distribution, in float64, each share kept within [SURE, 1 - SURE]."""
+    given = shares.double()
+    kept = given.clamp(SURE, 1 - SURE)
+    if rates:
+        return kept
+    return torch.where((kept != given).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)
 
 
-SET_MEASURES: dict[str, RowMeasure] = {
-    "set_f1": F.set_f1,
-    "set_precision": F.set_precision,
-    "set_recall": F.set_recall,
-    "set_jaccard": F.set_jaccard,
-    "exact_match": F.exact_match,
-    "hamming_loss": F.hamming_loss,
-}
-# eps only matters for a system that says 0 or 1 of a label, and turns an infinite loss into a large one
-RATE_MEASURES: dict[str, RowMeasure] = {
-    "rate_cross_entropy": partial(F.rate_cross_entropy, eps=1e-6),
-    "rate_brier_score": F.rate_brier_score,
-    "rate_manhattan": F.rate_manhattan,
-}
-DISTRIBUTION_MEASURES: dict[str, RowMeasure] = {
-    "kl_divergence": partial(F.kl_divergence, eps=1e-6),
-    "cross_entropy": partial(F.cross_entropy, eps=1e-6),
-    "total_variation": F.total_variation,
-    "js_divergence": F.js_divergence,
-    "brier_score": F.brier_score,
-    "entropy_error": F.entropy_error,
-}
-SINGLE_MEASURES: dict[str, RowMeasure] = {
-    name: DISTRIBUTION_MEASURES[name] for name in ("cross_entropy", "brier_score")
-}
-SHARE_MEASURES: Mapping[str, dict[str, RowMeasure]] = {
-    "rates": RATE_MEASURES,
-    "sets": RATE_MEASURES,
-    "distribution": DISTRIBUTION_MEASURES,
-    "single": SINGLE_MEASURES,
-}
+def figures_of(truth: Truth, kind: Kind, place: Place = "report") -> list[Figure]:
+    """The metrics of one kind that this truth is reported by, with all that they need of it."""
+    labels = len(truth.labels)
+    given = Given(
+        k=[k for k in TOP if k < labels],
+        shares=torch.from_numpy(truth.shares),
+        votes=None if truth.votes is None else torch.from_numpy(truth.votes),
+        n=None if truth.people is None else torch.from_numpy(truth.people),
+        wheel=truth.wheel if truth.kind == "distribution" else (),
+    )
+    target = "single_positive" if truth.single_positive else truth.kind
+    return [figure for figure in figures(kind, given, labels, place) if figure.spec.on(target)]
+
+
+def share_kind(truth: Truth) -> Kind:
+    """Whether systems' shares are compared with this truth as a distribution or as rates."""
+    return "distribution" if truth.kind in ("distribution", "single") else "rates"
 
 
 def share_measures(truth: Truth) -> dict[str, RowMeasure]:
-    """The measures of rates or distributions that this target allows."""
-    measures = {} if truth.single_positive else SHARE_MEASURES[truth.kind]
-    if truth.kind != "distribution" or not truth.wheel:
-        return measures
-    around = list(truth.wheel)
+    """The measures by rows of rates or distributions that this target allows, against any votes."""
+    found = figures_of(truth, share_kind(truth))
+    return {
+        figure.name: figure.of for figure in found if figure.spec.over == "rows" and "votes" not in figure.spec.needs
+    }
 
-    def along_the_circle(preds: Tensor, target: Tensor) -> Tensor:
-        return F.earth_movers_distance(preds[:, around], target[:, around], "circle")
 
-    return {**measures, "earth_movers_distance": along_the_circle}
+def _reported(truth: Truth) -> list[Figure]:
+    kinds: tuple[Kind, ...] = ("ranking", share_kind(truth), "sets")
+    return [figure for kind in kinds for figure in figures_of(truth, kind)]
 
 
 def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:
-    """Every measure that these answers and this truth allow, each with a 95 % bootstrap interval."""
-    rows = row_scores(answers, truth)
-    out = intervals(rows, truth, generator)
-    table = _label_f1(answers, truth)
-    if table is not None:
-        interval = bootstrap_table(
-            lambda weights: F.label_f1(*table, weights=weights),
-            len(table[0]),
-            groups=truth.groups,
-            replicates=REPLICATES,
-            generator=generator,
-        )
-        out["label_f1_macro"] = as_score(interval.value, interval.low, interval.high)
-    return out
+    """Every measure that these answers and this truth allow, each with a 95 % bootstrap interval.
+
+    One that is infinite (a share of 0 that someone chose) has no place in metrics.json and is left out.
+    """
+    out = intervals(row_scores(answers, truth), truth, generator)
+    for figure in _reported(truth):
+        pair = _pair(figure, answers, truth)
+        if figure.spec.over == "table" and pair is not None:
+            interval = _over_table(figure.weighted(*pair), truth, generator)
+            out[figure.name] = as_score(interval.value, interval.low, interval.high)
+    return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
 
 
 def row_scores(answers: Answers, truth: Truth) -> dict[str, Tensor]:
     """Each measure image by image, [N]; nan where it is not defined for an image."""
-    hits = torch.from_numpy(truth.hits)
-    scores = answers.scores
-    rows = {name: f(scores, hits) for name, f in ranking_measures(scores.shape[1]).items() if "ranking" not in name}
-    ranked = hits if truth.sets is None else torch.from_numpy(truth.sets.astype(np.int64))
-    if truth.sets is not None or truth.kind == "single":
-        rows["label_ranking_average_precision"] = F.label_ranking_average_precision(scores, ranked)
-    if truth.single_positive:
-        rows["coverage_error"] = F.coverage_error(scores, hits)
-        rows["ranking_loss"] = F.ranking_loss(scores, hits)
-    if answers.shares is not None:
-        observed = torch.from_numpy(truth.shares)
-        rows |= {name: f(answers.shares, observed) for name, f in share_measures(truth).items()}
-    if answers.sets is not None and truth.sets is not None:
-        rows |= {name: f(answers.sets, ranked) for name, f in SET_MEASURES.items()}
-        if truth.chosen is not None and truth.asked is not None:
-            rows["set_f1_judgements"] = mean_over_people(answers.sets, truth)
+    rows: dict[str, Tensor] = {}
+    for figure in _reported(truth):
+        pair = _pair(figure, answers, truth)
+        if figure.spec.over == "rows" and pair is not None:
+            rows[figure.name] = figure.of(*pair)
+    if answers.sets is not None and truth.sets is not None and truth.chosen is not None and truth.asked is not None:
+        rows |= {
+            spec.name: mean_over_people(answers.sets, truth, partial(spec.function, **spec.options))
+            for spec in specs("sets", "report")
+            if "judgements" in spec.needs
+        }
     return rows
+
+
+def _pair(figure: Figure, answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
+    """What a figure compares: a system's scores, shares or sets with what people said; None where one is missing."""
+    if figure.kind == "ranking":
+        right = truth.hits if figure.spec.right == "modes" or truth.kind == "single" else truth.sets
+        return None if right is None else (answers.scores, _labels(right))
+    if figure.kind == "sets":
+        return _sets(answers, truth)
+    return None if answers.shares is None else (answers.shares, torch.from_numpy(truth.shares))
+
+
+def _sets(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
+    """Predicted and true 0/1 labels: sets, or the single answer where there is one."""
+    if answers.sets is not None and truth.sets is not None:
+        return answers.sets.bool(), _labels(truth.sets)
+    if truth.kind == "single" and not truth.single_positive:
+        best = answers.scores.argsort(dim=1, descending=True, stable=True)[:, :1]
+        return torch.zeros_like(answers.scores, dtype=torch.bool).scatter_(1, best, True), _labels(truth.hits)
+    return None
+
+
+def _labels(table: Array) -> Tensor:
+    return torch.from_numpy(table.astype(bool))
+
+
+def _over_table(weighted: Callable[[Tensor], Tensor], truth: Truth, generator: torch.Generator) -> Interval:
+    n = len(truth.image_id)
+    return bootstrap_table(weighted, n, groups=truth.groups, replicates=REPLICATES, generator=generator)
 
 
 def mean_over_people(sets: Tensor, truth: Truth, measure: RowMeasure = F.set_f1) -> Tensor:
@@ -165,21 +179,15 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
     out: dict[str, dict[str, Any]] = {
         label: {"prevalence": float(truth.shares[:, c].mean())} for c, label in enumerate(truth.labels)
     }
-    table = _label_f1(answers, truth)
-    if table is not None:
-        interval = bootstrap_table(
-            lambda weights: F.label_f1(*table, average="none", weights=weights),
-            len(table[0]),
-            groups=truth.groups,
-            replicates=REPLICATES,
-            generator=generator,
-        )
+    pair = _sets(answers, truth)
+    if pair is not None:
+        f1 = _over_table(lambda weights: F.label_f1(*pair, average="none", weights=weights), truth, generator)
         for c, label in enumerate(truth.labels):
-            out[label]["label_f1"] = as_score(interval.value[c], interval.low[c], interval.high[c])
+            out[label]["label_f1"] = as_score(f1.value[c], f1.low[c], f1.high[c])
     if answers.shares is not None and truth.kind != "single":
         observed = torch.from_numpy(truth.shares)
         columns = {
-            label: RATE_MEASURES["rate_cross_entropy"](answers.shares[:, c : c + 1], observed[:, c : c + 1])
+            label: F.rate_cross_entropy(answers.shares[:, c : c + 1], observed[:, c : c + 1])
             for c, label in enumerate(truth.labels)
         }
         for label, value in intervals(columns, truth, generator).items():

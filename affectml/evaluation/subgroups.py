@@ -7,11 +7,11 @@ import torch
 
 from affectml.evaluation.scoring import Answers, Score, intervals, row_scores
 from affectml.evaluation.truth import Truth, part_of
+from affectml_metrics.table import shown
 
 OURS = ("image_id", "file", "url", "split", "group", "width", "height", "caption")
 MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
 MIN_IMAGES = 5  # fewer would make an interval of noise
-MEASURES = ("set_f1_judgements", "set_f1", "top_1_accuracy", "rate_cross_entropy", "kl_divergence", "cross_entropy")
 
 
 def by_subgroup(
@@ -40,4 +40,4 @@ def by_subgroup(
 
 def _scores(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:
     rows = row_scores(answers, truth)
-    return intervals({name: rows[name] for name in MEASURES if name in rows}, truth, generator)
+    return intervals({name: rows[name] for name in shown(rows, "headline")}, truth, generator)

@@ -17,11 +17,11 @@ from affectml.evaluation.subgroups import by_subgroup
 from affectml.report.tables import (
     SYSTEMS,
     arrow,
+    headline,
     levels_table,
     main_table,
     notes,
     number,
-    order,
     people_table,
     per_label_table,
     subgroup_table,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 GALLERY = 24
 THUMBNAIL = 192  # pixels, longer side
-PLOTTED = ("top_1_accuracy", "set_f1_judgements", "set_f1", "label_f1_macro", "rate_cross_entropy", "kl_divergence")
 
 
 def write_report(
@@ -56,7 +55,9 @@ def write_report(
         info=run.info,
         metrics=metrics,
         caveats=_caveats(run.info, dataset),
-        plots=[plot for measure in PLOTTED if (plot := interval_plot(metrics, measure)) is not None],
+        plots=[
+            plot for measure in headline(metrics["systems"]) if (plot := interval_plot(metrics, measure)) is not None
+        ],
         tables=[table for table in tables if table is not None],
         rules=notes(metrics),
         split=_split_rows(run.info["split"]["table"]),
@@ -103,7 +104,7 @@ def interval_plot(metrics: Mapping[str, Any], measure: str) -> dict[str, Any] | 
     """One measure as dots with whiskers, one line a system; positions in per cent of the axis. None without it."""
     systems = metrics["systems"]
     found = [(name, systems[name][measure]) for name in SYSTEMS if measure in systems.get(name, {})]
-    if not found or measure not in order(systems):
+    if not found:
         return None
     low, high = min(s["low"] for _, s in found), max(s["high"] for _, s in found)
     pad = (high - low or 1.0) * 0.05

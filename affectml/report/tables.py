@@ -4,24 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Reading order. What is not named here comes after, in the order of metrics.json.
-MEASURES = (
-    "top_1_accuracy",
-    "top_2_accuracy",
-    "top_3_accuracy",
-    "set_f1_judgements",
-    "set_f1",
-    "label_f1_macro",
-    "label_ranking_average_precision",
-    "rate_cross_entropy",
-    "kl_divergence",
-    "cross_entropy",
-    "total_variation",
-    "earth_movers_distance",
-)
+from affectml_metrics.table import better, find, shown
+
+_ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
-FALLING = ("_loss", "_error", "_divergence", "_entropy", "_manhattan", "_distance", "total_variation", "brier_score")
-_BRIEF = (*MEASURES, "ranking_loss", "coverage_error")
 
 
 @dataclass(frozen=True)
@@ -34,14 +20,9 @@ class Table:
     note: str = ""
 
 
-def falls(measure: str) -> bool:
-    """Whether lower is better, which the name of a measure says by its ending."""
-    return measure.endswith(FALLING)
-
-
 def arrow(measure: str) -> str:
-    """The measure's name with the direction that is better."""
-    return f"{measure} {'↓' if falls(measure) else '↑'}"
+    """The measure's name with the direction that is better, where there is one."""
+    return f"{measure} {_ARROWS[better(measure)]}".rstrip()
 
 
 def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
@@ -106,7 +87,7 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     shown = [name for name in SYSTEMS if any(name in level["systems"] for level in levels.values())]
     rows, lines = [], []
     for name, level in levels.items():
-        measures = [m for m in order(level["systems"]) if m in ("top_1_accuracy", "label_f1_macro", "set_f1")]
+        measures = [m for m in headline(level["systems"]) if (spec := find(m)) and spec.kinds[0] in ("ranking", "sets")]
         for measure in measures:
             cells = (cell(level["systems"][system].get(measure)) for system in shown)
             rows.append((f"{name} ({len(level['labels'])})", arrow(measure), *cells))
@@ -123,7 +104,7 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
 
 def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
     """The model on each level of one of the user's columns."""
-    measures = [m for m in MEASURES if any(m in entry for entry in levels.values())]
+    measures = headline(levels)
     rows = tuple((level, str(entry["n"]), *(cell(entry.get(m)) for m in measures)) for level, entry in levels.items())
     note = "subgroups differ in their labels too: a lower score is not yet a worse model for them"
     return Table(f"Model by {column}", (column, "images", *map(arrow, measures)), rows, note)
@@ -132,9 +113,13 @@ def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Tabl
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
     """The measures that any of the systems has, in reading order."""
     found = list(dict.fromkeys(measure for scores in systems.values() for measure in scores))
-    first = [measure for measure in MEASURES if measure in found]
-    rest = [measure for measure in found if measure not in MEASURES]
-    return [measure for measure in [*first, *rest] if not brief or measure in _BRIEF]
+    first = shown(found, "brief")
+    return first if brief else [*first, *(measure for measure in found if measure not in first)]
+
+
+def headline(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The few measures that plots and small tables have room for, as far as any of the systems has them."""
+    return shown([measure for scores in systems.values() for measure in scores], "headline")
 
 
 def cell(score: Mapping[str, float] | None) -> str:

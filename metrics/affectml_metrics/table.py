@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +98,7 @@ _ROWS = (
     _label_f1("label_f1_weighted", options={"average": "weighted"},
               formula="the labels' F1, weighted by how often each is right"),
     _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C"),
-    _ranking("label_ranking_average_precision", F.label_ranking_average_precision,
+    _ranking("label_ranking_average_precision", F.label_ranking_average_precision, options={"ties": "expected"},
              shown=(*_BRIEF, "people"), cls="LabelRankingAveragePrecision",
              formula="mean over c in Y of |{y in Y: rank(y) ≤ rank(c)}| / rank(c)", source="Schapire & Singer 2000"),
     _ranking("coverage_error", F.coverage_error, better="lower", shown=_BRIEF, targets=("single_positive",),
@@ -198,6 +198,22 @@ def better(name: str) -> Better:
     """Which way is better: "higher", "lower", or "" for figures that only give context and for unknown names."""
     spec = find(name)
     return "" if spec is None else spec.better
+
+
+def rules_of(names: Iterable[str]) -> dict[str, str]:
+    """The conventions behind figures of these names, in words, by the option that sets them."""
+    found = [spec for name in names if (spec := find(name)) is not None]
+    return {option: text for spec in found for option, text in spec.rules().items()}
+
+
+def shown(names: Iterable[str], place: Place) -> list[str]:
+    """Those of the names that a place shows, each once, in reading order; headlines have the smallest k only."""
+    found = {name: spec for name in names if (spec := find(name)) is not None and place in spec.shown}
+    order = list(_table)
+    ranked = sorted(found, key=lambda name: (order.index(found[name].name), len(name), name))
+    if place != "headline":
+        return ranked
+    return list({found[name].name: name for name in reversed(ranked)}.values())[::-1]
 
 
 class Registration:

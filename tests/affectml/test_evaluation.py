@@ -10,12 +10,10 @@ import torch
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.evaluate import _floor
-from affectml.evaluation.people import _over_orders
 from affectml.evaluation.scoring import mean_over_people, row_scores, share_measures
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.evaluation.truth import part_of
 from affectml_annotation import fit_beta_prior
-from affectml_metrics import functional as F
 
 LABELS = ["awe", "fear", "joy"]
 TAXONOMY = {"name": "three", "labels": LABELS}
@@ -178,18 +176,6 @@ def test_subgroups_are_the_users_columns_and_small_ones_have_no_scores(judged):
         answers([[0, 0, 1]] * 3), truth, images.assign(image_id=["a", "b", "c"] * 5)[:3], torch.Generator()
     )
     assert few == {"look": {"jagged": {"n": 1}, "round": {"n": 2}}}
-
-
-def test_ties_in_an_answer_count_as_the_average_over_orders():
-    """{a, b} against {a, b, c} of 8 labels: c stands anywhere in places 3 to 8, its precision 3 / place."""
-    preds = torch.tensor([[1.0, 1, 0, 0, 0, 0, 0, 0]])
-    target = torch.tensor([[1, 1, 1, 0, 0, 0, 0, 0]])
-    by_hand = (2 + np.mean([3 / place for place in range(3, 9)])) / 3
-    measure = _over_orders(F.label_ranking_average_precision, torch.Generator().manual_seed(0), orders=2000)
-    assert float(measure(preds, target)) == pytest.approx(by_hand, abs=0.01)
-    scores, right = torch.tensor([[0.3, 0.9, 0.2, 0.1]]), torch.tensor([[1, 0, 1, 0]])
-    untied = _over_orders(F.label_ranking_average_precision, torch.Generator())(scores, right)
-    assert untied.tolist() == pytest.approx(F.label_ranking_average_precision(scores, right).tolist())
 
 
 @pytest.mark.parametrize("people", [3, 5, 15])

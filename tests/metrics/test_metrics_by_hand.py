@@ -1,5 +1,6 @@
 """Small tables worked by hand, and what each measure says of rows that have no right answer."""
 
+import itertools
 import math
 
 import pytest
@@ -80,6 +81,22 @@ def test_tied_scores_go_to_the_lowest_index():
         assert F.top_k_accuracy(even, (torch.arange(25) >= k).int()[None], k, ties="first").item() == 0.0
 
 
+def test_average_precision_of_a_persons_answer_is_the_mean_over_its_orders():
+    """{a, b} against {a, b, c} of 8 labels: c stands anywhere in places 3 to 8, its precision 3 / place."""
+    answer, target = row(1, 1, 0, 0, 0, 0, 0, 0), row(1, 1, 1, 0, 0, 0, 0, 0)
+    near(F.label_ranking_average_precision(answer, target), (2 + sum(3 / place for place in range(3, 9)) / 6) / 3)
+    near(F.label_ranking_average_precision(answer, target, ties="lowest"), (2 + 3 / 8) / 3)
+
+
+def test_average_precision_with_ties_is_the_mean_over_all_orders_of_the_tied_labels():
+    scores, right = [2, 1, 1, 1, 0], [1, 0, 1, 1, 0]
+    by_hand = []
+    for middle in itertools.permutations((1, 2, 3)):
+        hits = [right[label] for label in (0, *middle, 4)]
+        by_hand.append(sum(sum(hits[: i + 1]) / (i + 1) for i in range(5) if hits[i]) / sum(right))
+    near(F.label_ranking_average_precision(row(*scores), row(*right)), sum(by_hand) / len(by_hand))
+
+
 def test_a_persons_tied_answer_scores_its_expectation():
     answer = row(1, 1, 0, 0)  # two labels chosen: either may be called the first
     near(F.top_k_accuracy(answer, row(0, 1, 0, 0), 1, ties="expected"), 1 / 2)
@@ -109,7 +126,7 @@ def test_all_scores_tied():
     near(F.ranking_loss(scores, target), 1 / 2)
     near(F.ranking_loss(scores, target, tie_cost=1), 1)
     near(F.coverage_error(scores, target), 4)
-    near(F.label_ranking_average_precision(scores, target), 2 / 4)
+    near(F.label_ranking_average_precision(scores, target, ties="lowest"), 2 / 4)
 
 
 def test_rows_without_right_labels_are_not_scored():

@@ -30,6 +30,7 @@ from affectml_metrics.functional._order import (
 )
 
 Match = Literal["any", "all"]
+PlaceTies = Literal["expected", "lowest"]
 
 
 def top_k_accuracy(
@@ -134,26 +135,54 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
     return chance.masked_fill(right == 0, no_labels)
 
 
-def label_ranking_average_precision(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
-    """For each right label, the share of right ones among all labels ranked as high or higher; the mean, per row.
+def label_ranking_average_precision(
+    preds: ArrayLike, target: ArrayLike, *, ties: PlaceTies = "expected", no_labels: float = math.nan
+) -> Tensor:
+    """For each right label, the share of right ones among it and all labels ranked above it; the mean, per row.
 
-    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in (0, 1]. Tied labels all take the lowest of their
-    places, as in scikit-learn and torchmetrics, which score a row without labels 1 (`no_labels=1`). Source: Schapire
-    & Singer 2000; Tsoumakas et al. 2010. Raises MetricInputError.
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns float64 [N] in (0, 1]. ties="expected" is the mean over the orders
+    of labels with equal scores, in closed form; "lowest" gives all of them the last of their places, as scikit-learn
+    and torchmetrics do, which score a row without labels 1 (`no_labels=1`). Source: Schapire & Singer 2000; Tsoumakas
+    et al. 2010. Raises MetricInputError.
 
     >>> label_ranking_average_precision([[0.6, 0.3, 0.1]], [[0, 1, 1]])
     tensor([0.5833], dtype=torch.float64)
     """
+    one_of("ties", ties, ("expected", "lowest"))
     p, t = pair(preds, target, "scores", "labels")
 
     def precision(p: Tensor, t: Tensor) -> Tensor:
         rows, mine = right_labels(p, t)
-        as_high = p.index_select(0, rows) >= mine
-        right_above = count(as_high & t.index_select(0, rows)).to(wide(p.device))
-        return sum_by_row(right_above / count(as_high), rows, p)
+        others, right = p.index_select(0, rows), t.index_select(0, rows)
+        as_high = others >= mine
+        place, right_place = count(as_high), count(as_high & right)
+        share = right_place.to(wide(p.device)) / place
+        if ties == "expected":
+            above = others > mine
+            tied = place - count(above)
+            some = (tied > 1).nonzero()[:, 0]
+            if len(some):
+                found = right_place[some] - count(above[some] & right[some])
+                share[some] = _precision_among_ties(place[some], right_place[some], tied[some], found)
+        return sum_by_row(share, rows, p)
 
     right = count(t)
     return (by_rows(precision, p, t) / right).masked_fill(right == 0, no_labels)
+
+
+def _precision_among_ties(place: Tensor, right_place: Tensor, tied: Tensor, right_tied: Tensor) -> Tensor:
+    """Expected precision at a right label whose score `tied` >= 2 labels share, `right_tied` of them right: [M].
+
+    It is equally likely at each of their places a + 1..a + m; of the j - 1 tied labels before it, (g - 1) / (m - 1) are
+    right in the mean, so the sum over j of (r + 1 + (j - 1)(g - 1) / (m - 1)) / (a + j) needs harmonic numbers only.
+    """
+    dtype = wide(place.device)
+    whole = torch.arange(1, int(place.max()) + 1, device=place.device, dtype=dtype)
+    harmonic = torch.cat([whole.new_zeros(1), whole.reciprocal().cumsum(0)])
+    above, m = (place - tied).to(dtype), tied.to(dtype)
+    h = harmonic[place.long()] - harmonic[(place - tied).long()]
+    more = (right_tied - 1).to(dtype) / (m - 1) * (m - (above + 1) * h)
+    return ((right_place - right_tied + 1).to(dtype) * h + more) / m
 
 
 def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:

@@ -11,7 +11,7 @@ from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair
 from affectml_metrics.functional import ranking as F
 from affectml_metrics.functional._order import Ties
-from affectml_metrics.functional.ranking import Match
+from affectml_metrics.functional.ranking import Match, PlaceTies
 from affectml_metrics.functional.sets import Average
 from affectml_metrics.functional.soft_ranking import Gain
 from affectml_metrics.streaming._base import MetricOptions, PairMetric, RowMetric
@@ -63,8 +63,10 @@ class TopKPrecision(RowMetric):
 class LabelRankingAveragePrecision(RowMetric):
     """Mean LRAP; see `functional.label_ranking_average_precision`."""
 
-    def __init__(self, *, no_labels: float = math.nan, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"no_labels": no_labels}, options)
+    def __init__(
+        self, *, ties: PlaceTies = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"ties": ties, "no_labels": no_labels}, options)
 
 
 class CoverageError(RowMetric):
