@@ -19,6 +19,7 @@ from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.predicting import evaluate_run, predict_images
 from affectml.runs import Run, next_run_folder, reserve_run_folder
 from affectml.training import TrainConfig, train_run
+from affectml_metrics import MetricSpec, register_metric
 
 SCORE = {"value", "low", "high"}
 
@@ -120,6 +121,19 @@ def test_predict_gives_what_the_run_predicted(run, demo):
             table.loc[image_id, list(run.taxonomy.labels)].to_list(), abs=2e-3
         )
         assert prediction.labels == list(table.loc[image_id, "set"])
+
+
+def test_a_metric_from_outside_is_in_the_evaluation_of_a_run(run, demo):
+    def worst_rate(preds, target):
+        return (preds - target).abs().amax(-1)
+
+    spec = MetricSpec("worst_rate", worst_rate, kinds=("rates",), better="lower", shown=("report", "people"))
+    with register_metric(spec):
+        metrics, _ = evaluate_run(run.folder, demo, threads=1)
+    found = {system: scores["worst_rate"] for system, scores in metrics["systems"].items() if "worst_rate" in scores}
+    assert set(found) == {"prior", "model", "half_panel", "oracle"}
+    assert found["oracle"]["value"] < found["model"]["value"] < found["prior"]["value"]
+    assert metrics["sampling_floor"]["worst_rate"] > 0
 
 
 def test_evaluate_on_its_own_data_repeats_the_scores(run, demo):

@@ -1,0 +1,226 @@
+"""One name is one figure: `score`, the class and the evaluation of a run agree, for every row of the table."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import affectml_metrics as am
+from affectml.evaluation import Answers, Truth, evaluate
+from affectml.evaluation.scoring import row_scores, score
+from affectml.report import main_table
+from affectml_metrics._kinds import Given, figures
+from affectml_metrics._spec import KINDS
+from affectml_metrics.table import better, find, specs
+
+N, C = 40, 5
+_g = torch.Generator().manual_seed(4)
+
+
+def rand(*shape):
+    return torch.rand(*shape, generator=_g, dtype=torch.float64)
+
+
+SCORES = (rand(N, C) * 3).round() / 3  # with many ties
+SETS, CHOSEN = rand(N, C) < 0.4, rand(N, C) < 0.4
+SETS[:2], CHOSEN[1:3] = False, False  # with empty sets
+PREDS, SHARES = (rand(N, C) * 4).softmax(-1), (rand(N, C) * 4).softmax(-1)
+PREDS[0], SHARES[1] = torch.eye(C)[0].double(), torch.eye(C)[1].double()  # certain, and wrong in the first
+RATES, TRUE = rand(N, C), (rand(N, C) * 4).round() / 4
+RATES[0], RATES[1] = 0, 1
+ONE = torch.eye(C, dtype=torch.float64)[torch.arange(N) % C]
+VOTES, ASKED = (TRUE * 4).long(), torch.full((N,), 4)
+NEAR = rand(C, C).fill_diagonal_(1)
+
+GIVEN = Given(
+    k=(1, 2, 3), shares=SHARES, votes=VOTES, n=ASKED, similarity=NEAR, ground="circle", wheel=tuple(range(C))
+)  # fmt: skip
+PAIRS = {"sets": (SETS, CHOSEN), "ranking": (SCORES, CHOSEN), "distribution": (PREDS, SHARES), "rates": (RATES, TRUE)}
+ALL = [(kind, figure) for kind in KINDS for figure in figures(kind, GIVEN, C)]
+each = pytest.mark.parametrize(("kind", "figure"), ALL, ids=[f"{kind}-{figure.name}" for kind, figure in ALL])
+
+
+def truth(kind, **more):
+    shares = {"rates": TRUE, "sets": CHOSEN.double(), "distribution": SHARES}.get(kind, ONE)
+    right = ONE if kind == "single" else CHOSEN
+    blank = dict.fromkeys(("votes", "people", "chosen", "asked", "oracle", "groups", "beta", "vote_rule"))
+    sets = CHOSEN.numpy() if kind in ("rates", "sets") else None
+    return Truth(
+        kind=kind, labels=tuple("abcde"), image_id=np.arange(N).astype(str).astype(object), shares=shares.numpy(),
+        hits=right.numpy().astype(int), hit_rule="", sets=sets, no_sets="", tau=0.3, no_judgements="",
+        **{**blank, "wheel": tuple(range(C)), **more},
+    )  # fmt: skip
+
+
+TRUTHS = {
+    "rates": truth("rates"), "sets": truth("sets"), "distribution": truth("distribution"), "single": truth("single"),
+    "single_positive": truth("single", single_positive=True),
+}  # fmt: skip
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def by_score():
+    return {
+        kind: am.score(
+            *PAIRS[kind], kind, generator=generator(), replicates=2, shares=SHARES if kind == "ranking" else None,
+            votes=VOTES if kind == "rates" else None, n=ASKED if kind == "rates" else None,
+            similarity=NEAR if kind == "sets" else None, ground="circle" if kind == "distribution" else None,
+        ).set_index("metric")
+        for kind in KINDS
+    }  # fmt: skip
+
+
+def by_class(spec, kind, k=None):
+    config = dict(spec.options) | ({"k": k} if k else {})
+    config |= {"num_labels": C} if spec.cls in ("LabelF1", "SoftF1") else {}
+    config |= {name: getattr(GIVEN, name) for name in ("similarity", "ground") if name in spec.needs}
+    metric = getattr(am, spec.cls)(**config)
+    preds, target = PAIRS[kind]
+    target = SHARES if {"shares", "shares?"} & set(spec.needs) else target
+    metric.update(preds, *((VOTES, ASKED) if "votes" in spec.needs else (target,)))
+    return float(metric.compute())
+
+
+def same(a, b):
+    assert a == b if math.isinf(a) else a == pytest.approx(b, abs=1e-12)
+
+
+@each
+def test_score_and_the_class_give_one_figure(by_score, kind, figure):
+    value = by_score[kind].loc[figure.name, "value"]
+    same(float(value), by_class(figure.spec, kind, figure.options.get("k")))
+
+
+@each
+def test_without_any_option_the_class_keeps_the_conventions_of_the_table(kind, figure):
+    cls = getattr(am, figure.spec.cls)
+    config = {"num_labels": C} if figure.spec.cls in ("LabelF1", "SoftF1") else {}
+    config |= {name: getattr(GIVEN, name) for name in ("similarity", "ground") if name in figure.spec.needs}
+    plain = cls(**config).config
+    for option, value in figure.spec.options.items():
+        assert option in ("average", "match") or plain[option] == value
+
+
+@pytest.mark.parametrize("target", TRUTHS)
+def test_a_run_is_judged_by_the_figures_of_score(target):
+    of, kind = TRUTHS[target], "rates" if target in ("rates", "sets") else "distribution"
+    answers = Answers(SCORES, PAIRS[kind][0], SETS if of.sets is not None else None)
+    rows, scores = row_scores(answers, of), score(answers, of, generator())
+    sets = SETS if of.sets is not None else _first(SCORES)
+    tables = {
+        "ranking": am.score(SCORES, _right(of, "ranking"), "ranking", generator=generator(), replicates=1),
+        "sets": am.score(sets, _right(of, "sets"), "sets", generator=generator(), replicates=1),
+        kind: am.score(
+            PAIRS[kind][0], _right(of, kind), kind, generator=generator(), replicates=1,
+            ground="circle" if kind == "distribution" else None,
+        ),
+    }  # fmt: skip
+    expected = {name: value for table in tables.values() for name, value in zip(table.metric, table.value, strict=True)}
+    for name in rows.keys() | scores.keys():
+        if name in rows:
+            same(float(rows[name].nanmean()), float(expected[name]))
+        assert (name in scores) == math.isfinite(expected[name])
+        if name in scores:
+            same(scores[name]["value"], float(expected[name]))
+
+
+def _right(of, kind):
+    if kind in ("sets", "ranking"):
+        return torch.from_numpy(of.hits if of.sets is None else of.sets)
+    return torch.from_numpy(of.shares)
+
+
+def _first(scores):
+    best = scores.argsort(dim=1, descending=True, stable=True)[:, :1]
+    return torch.zeros(scores.shape, dtype=torch.bool).scatter_(1, best, True)
+
+
+def test_every_metric_of_the_table_was_compared():
+    scored = {figure.spec.name for _, figure in ALL}
+    assert {spec.name for spec in specs(place="score")} == scored
+    answers = Answers(SCORES, None, SETS)
+    reported = set()
+    for target, of in TRUTHS.items():
+        shares = PREDS if target in ("distribution", "single", "single_positive") else RATES
+        given = Answers(SCORES, shares, SETS if of.sets is not None else None)
+        names = row_scores(given, of).keys() | score(given, of, generator()).keys()
+        reported |= {find(name).name for name in names}
+    people = truth("sets", chosen=CHOSEN[:, None].numpy(), asked=np.ones((N, 1), dtype=bool))
+    alone = row_scores(answers, people)
+    assert torch.equal(alone["set_f1_judgements"], alone["set_f1"])  # one person an image
+    assert {spec.name for spec in specs(place="report")} == reported | {"set_f1_judgements"}
+
+
+def test_every_class_has_its_direction_from_the_table():
+    named = {spec.cls for spec in specs()}
+    from affectml_metrics import streaming
+
+    assert named == set(streaming.__all__)
+    for spec in specs():
+        assert getattr(am, spec.cls).higher_is_better is {"higher": True, "lower": False, "": None}[spec.better]
+
+
+def test_a_name_that_is_not_in_the_table_has_no_direction():
+    assert better("top_12_accuracy") == "higher"
+    assert better("top_12_chance") == better("top_0_accuracy") == better("no_such_metric") == ""
+
+
+def worst_share(preds, target):
+    """The largest miss of any label's share, per row."""
+    return (preds - target).abs().amax(-1)
+
+
+def mean_miss(preds, target, weights):
+    return (weights @ (preds - target).abs()).mean() / weights.sum()
+
+
+OURS = am.MetricSpec("worst_share", worst_share, kinds=("distribution", "rates"), better="lower")
+
+
+def test_a_metric_from_outside_is_scored_evaluated_and_reported_until_it_is_removed():
+    whole = am.MetricSpec("mean_miss", mean_miss, kinds=("distribution",), better="lower", over="table")
+    answers = {"model": Answers(SCORES, PREDS)}
+    with am.register_metric(OURS), am.register_metric(whole):
+        table = am.score(*PAIRS["distribution"], "distribution", generator=generator(), replicates=5)
+        table = table.set_index("metric")
+        metrics = evaluate(answers, TRUTHS["distribution"], split="test", seed=0, why_not={}).metrics
+        shown = [row[0] for row in main_table(metrics).rows]
+        by_logits = am.score(
+            PREDS.clamp(min=1e-9).log(), SHARES, "distribution", from_logits=True, generator=generator(), replicates=2
+        ).set_index("metric")
+    assert table.loc["worst_share", "better"] == table.loc["mean_miss", "better"] == "lower"
+    by_hand = float(worst_share(PREDS, SHARES).mean())
+    for found in (table, by_logits):
+        assert found.loc["worst_share", "value"] == pytest.approx(by_hand, abs=1e-6)
+    model = metrics["systems"]["model"]
+    assert model["worst_share"]["value"] == pytest.approx(by_hand)
+    assert model["mean_miss"]["value"] == pytest.approx(float((PREDS - SHARES).abs().mean()))
+    assert model["mean_miss"]["low"] < model["mean_miss"]["value"] < model["mean_miss"]["high"]
+    assert {"worst_share ↓", "mean_miss ↓"} <= set(shown)
+    assert find("worst_share") is None
+    assert "worst_share" not in am.score(*PAIRS["rates"], "rates", generator=generator(), replicates=1).to_string()
+    assert [row[0] for row in main_table(metrics).rows if row[0].startswith("worst")] == ["worst_share"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "match"),
+    [
+        (am.MetricSpec("set_f1", worst_share, kinds=("sets",), better="higher"), "in the table already"),
+        (am.MetricSpec("top_3_accuracy", worst_share, kinds=("ranking",), better="higher"), "in the table already"),
+        (am.MetricSpec("Worst share", worst_share, kinds=("rates",), better="lower"), "a name such as"),
+        (am.MetricSpec("worst_{k}", worst_share, kinds=("rates",), better="lower"), "'k' exactly where"),
+        (am.MetricSpec("worst", worst_share, kinds=("rate",), better="lower"), "kinds: expected one of"),
+        (am.MetricSpec("worst", worst_share, kinds=("rates",), better="smaller"), "better: expected one of"),
+        (am.MetricSpec("worst", worst_share, kinds=("rates",), better="lower", over="table"), "`weights`"),
+    ],
+)
+def test_a_row_that_contradicts_the_table_is_refused(spec, match):
+    before = list(specs())
+    with pytest.raises(am.ArgumentError, match=match):
+        am.register_metric(spec)
+    assert list(specs()) == before
