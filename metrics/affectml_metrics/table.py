@@ -151,6 +151,8 @@ _ROWS = (
             range="unit of the distance", source="Rubner et al. 2000"),
     _shares("chebyshev_distance", F.chebyshev_distance, cls="ChebyshevDistance", formula="max|p−q|", range="0..1",
             source="Geng 2016"),
+    _shares("chi_squared_distance", F.chi_squared_distance, shown=_REPORT, cls="ChiSquaredDistance",
+            formula="Σ(p−q)²/(p+q), 0/0 = 0", range="0..2", source="Puzicha et al. 1997"),
     _shares("clark_distance", F.clark_distance, cls="ClarkDistance", formula="√Σ((p−q)/(p+q))², 0/0 = 0",
             range="0..√C", source="Geng 2016"),
     _shares("canberra_distance", F.canberra_distance, cls="CanberraDistance", formula="Σ|p−q|/(p+q), 0/0 = 0",

@@ -201,6 +201,12 @@ def test_distances_of_two_distributions():
     near(F.cross_entropy(t, p, unit="bits"), 2.0)
 
 
+def test_chi_squared_by_hand():
+    near(F.chi_squared_distance(row(0.5, 0.5, 0), row(1, 0, 0)), 0.25 / 1.5 + 0.25 / 0.5)
+    near(F.chi_squared_distance(row(1, 0), row(0, 1)), 2)
+    near(F.chi_squared_distance(row(0, 1), row(0, 1)), 0)
+
+
 def test_ruling_out_what_people_chose_costs_infinity():
     p, t = row(1, 0), row(0.5, 0.5)
     near(F.kl_divergence(p, t), math.inf)

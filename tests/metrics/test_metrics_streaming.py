@@ -95,6 +95,7 @@ CASES = [
     Case(am.JSDivergence, F.js_divergence, SOFT, {"square_root": True}),
     Case(am.TotalVariation, F.total_variation, SOFT),
     Case(am.ChebyshevDistance, F.chebyshev_distance, SOFT),
+    Case(am.ChiSquaredDistance, F.chi_squared_distance, SOFT),
     Case(am.ClarkDistance, F.clark_distance, SOFT),
     Case(am.CanberraDistance, F.canberra_distance, SOFT, {"normalised": True}),
     Case(am.CosineSimilarity, F.cosine_similarity, SOFT),

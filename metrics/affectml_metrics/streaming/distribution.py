@@ -81,6 +81,13 @@ class ChebyshevDistance(RowMetric):
         super().__init__({"from_logits": from_logits}, options)
 
 
+class ChiSquaredDistance(RowMetric):
+    """Mean symmetric chi-squared distance; see `functional.chi_squared_distance`."""
+
+    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"from_logits": from_logits}, options)
+
+
 class ClarkDistance(RowMetric):
     """Mean Clark distance; see `functional.clark_distance`."""
 
