@@ -30,6 +30,8 @@ class Given:
     similarity: ArrayLike | None = None
     ground: Ground | ArrayLike | None = None
     wheel: tuple[int, ...] = ()
+    asked: ArrayLike | None = None
+    scale: float | None = None
 
     def meets(self, spec: MetricSpec) -> bool:
         """Whether all that the metric cannot do without is given."""
@@ -39,6 +41,7 @@ class Given:
             "similarity": self.similarity is not None,
             "ground": self.ground is not None or bool(self.wheel),
             "judgements": False,
+            "scale": self.scale is not None,
         }
         return all(have.get(need, True) for need in spec.needs)
 
@@ -114,4 +117,8 @@ def _options(spec: MetricSpec, given: Given, k: int | None) -> dict[str, object]
         bound["similarity"] = given.similarity
     if "ground" in spec.needs:
         bound["ground"] = "circle" if given.wheel else given.ground
+    if "scale" in spec.needs:
+        bound["scale"] = given.scale
+    if given.asked is not None and spec.takes("asked"):
+        bound["asked"] = given.asked
     return bound

@@ -28,6 +28,7 @@ _DOMAINS: dict[str, tuple[Domain, Domain]] = {
     "ranking": ("scores", "labels"),
     "distribution": ("distribution", "distribution"),
     "rates": ("rates", "rates"),
+    "perspectives": ("scores", "scores"),
 }
 _RULES: dict[str, Literal["set", "rates", "distribution"]] = {
     "sets": "set",
@@ -58,6 +59,7 @@ def score(
     n: ArrayLike | None = None,
     similarity: ArrayLike | None = None,
     ground: Ground | ArrayLike | None = None,
+    scale: float | None = None,
 ) -> pd.DataFrame:
     """Every measure of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
 
@@ -65,10 +67,11 @@ def score(
     high, rows (how many it rests on), skipped (on how many it is not defined) and better ("higher", "lower" or "" for
     figures to read the others by). The same generator in the same state gives the same table.
 
-    kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates"; from_logits for raw
-    outputs of the last two. Options bring in more: `shares` [N, C] human mass and NDCG on soft labels (ranking),
-    `votes` and `n` the binomial likelihood (rates), `similarity` [C, C] semantic F1 (sets), `ground` the earth
-    mover's distance (distribution).
+    kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates" (from_logits for raw
+    outputs of these two), or "perspectives": what was predicted for each person against what that person said, both
+    [N, A], with `asked` 0/1 [N, A] for people who were absent. Options bring in more: `shares` [N, C] human mass and
+    NDCG on soft labels (ranking), `votes` and `n` the binomial likelihood (rates), `similarity` [C, C] semantic F1
+    (sets), `ground` the earth mover's distance (distribution), `scale` the normalised distance (perspectives).
 
     Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N, A] in
     place of a target, the target is made from them (sets: what at least `tau` of the people chose; shares and rates:
@@ -84,7 +87,11 @@ def score(
     one_of("kind", kind, KINDS)
     if (target is None) == (judgements is None):
         raise ArgumentError("target and judgements: expected exactly one of the two (a target is made from judgements)")
-    if (judgements is None) != (asked is None):
+    if kind == "perspectives" and judgements is not None:
+        raise ArgumentError(
+            "judgements: expected none for kind='perspectives', whose target [N, A] is what people said"
+        )
+    if kind != "perspectives" and (judgements is None) != (asked is None):
         raise ArgumentError("judgements and asked: expected both or neither")
     if from_logits and kind not in ("distribution", "rates"):
         raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose measures take no probabilities")
@@ -102,6 +109,8 @@ def score(
         n=None if n is None else as_tensor(n, "n"),
         similarity=similarity,
         ground=ground,
+        asked=asked if kind == "perspectives" else None,
+        scale=scale,
     )
     if judgements is not None and asked is not None:
         if any(given is not None for given in (groups, shares, votes, n)):

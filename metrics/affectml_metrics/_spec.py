@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 
-Kind: TypeAlias = Literal["sets", "ranking", "distribution", "rates"]
+Kind: TypeAlias = Literal["sets", "ranking", "distribution", "rates", "perspectives"]
 Better: TypeAlias = Literal["higher", "lower", ""]
-Need: TypeAlias = Literal["k", "shares", "shares?", "votes", "similarity", "ground", "judgements"]
+Need: TypeAlias = Literal["k", "shares", "shares?", "votes", "similarity", "ground", "judgements", "scale"]
 Place: TypeAlias = Literal["score", "report", "brief", "headline", "people"]
 
-KINDS: tuple[Kind, ...] = ("sets", "ranking", "distribution", "rates")
+KINDS: tuple[Kind, ...] = ("sets", "ranking", "distribution", "rates", "perspectives")
 BETTER: tuple[Better, ...] = ("higher", "lower", "")
 TARGETS: Mapping[Kind, tuple[str, ...]] = {
     "sets": ("sets", "rates"),
     "ranking": ("sets", "rates", "distribution", "single", "single_positive"),
     "distribution": ("distribution",),
     "rates": ("sets", "rates"),
+    "perspectives": (),
 }
 """Kinds of target that metrics of each kind are reported on, where their row does not say."""
 
@@ -89,6 +91,12 @@ class MetricSpec:
     def takes(self, argument: str) -> bool:
         """Whether its function has an argument of this name."""
         return argument in inspect.signature(self.function).parameters
+
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The lowest and the highest value, where the range names them as numbers."""
+        ends = [*self.range.split(",")[0].replace("−", "-").split(".."), ""][:2]
+        low, high = (float(end) if re.fullmatch(r"-?\d+", end) else None for end in ends)
+        return low, high
 
     def rules(self) -> dict[str, str]:
         """Its conventions in words, by option."""

@@ -21,6 +21,7 @@ from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import wide
 from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
 from affectml_metrics.functional.disagreement import correlation
+from affectml_metrics.functional.labels import Ratio, averaged, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
 from affectml_metrics.functional.sets import label_f1_from_counts
 
@@ -31,6 +32,14 @@ def _counted(p: Tensor, t: Tensor) -> Tensor:
 
 def _shared(p: Tensor, t: Tensor) -> Tensor:
     return torch.cat([torch.minimum(p, t), p + t], dim=1)
+
+
+def _tallied(p: Tensor, t: Tensor) -> Tensor:
+    return torch.cat([p & t, p, t, torch.ones_like(p)], dim=1)
+
+
+def _label_sums(ratio: Ratio) -> Sums:
+    return Sums(_tallied, lambda sums, **options: averaged(ratio, *sums.chunk(4, dim=1), **options))
 
 
 def _entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
@@ -54,6 +63,9 @@ _label_f1 = partial(
     MetricSpec, function=F.label_f1, kinds=("sets",), better="higher", over="table", shown=_SCORE, sums=_LABEL_F1,
     cls="LabelF1", range="0..1",
 )  # fmt: skip
+_label = partial(
+    MetricSpec, kinds=("sets",), better="higher", over="table", shown=_SCORE, options={"average": "macro"}, range="0..1"
+)
 _top = partial(
     MetricSpec, kinds=("ranking",), better="higher", options={"ties": "expected"}, needs=("k",), shown=_SCORE,
     range="0..1",
@@ -61,6 +73,7 @@ _top = partial(
 _ranking = partial(MetricSpec, kinds=("ranking",), better="higher", shown=_SCORE, range="0..1")
 _shares = partial(MetricSpec, kinds=("distribution",), better="lower", shown=_SCORE)
 _rates = partial(MetricSpec, kinds=("rates",), better="lower")
+_people = partial(MetricSpec, kinds=("perspectives",), better="lower", shown=_SCORE)
 _ONE = ("distribution", "single")  # a single label is a distribution with all its mass in one place
 
 # The order is the one that people read in: the first tables of a report follow it.
@@ -97,6 +110,14 @@ _ROWS = (
     _label_f1("label_f1_micro", options={"average": "micro"}, formula="the same with TP, FP and FN summed over labels"),
     _label_f1("label_f1_weighted", options={"average": "weighted"},
               formula="the labels' F1, weighted by how often each is right"),
+    _label("label_precision_macro", F.label_precision, sums=_label_sums(precision), cls="LabelPrecision",
+           formula="TP / (TP+FP) a label, over the table; the mean over labels"),
+    _label("label_recall_macro", F.label_recall, sums=_label_sums(recall), cls="LabelRecall",
+           formula="TP / (TP+FN) a label; the mean over labels"),
+    _label("label_specificity_macro", F.label_specificity, sums=_label_sums(specificity), cls="LabelSpecificity",
+           formula="TN / (TN+FP) a label; the mean over labels"),
+    _label("label_mcc_macro", F.label_mcc, sums=_label_sums(mcc), cls="LabelMCC", range="−1..1",
+           formula="correlation of predicted and right, a label; the mean over labels", source="Matthews 1975"),
     _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C"),
     _ranking("label_ranking_average_precision", F.label_ranking_average_precision, options={"ties": "expected"},
              shown=(*_BRIEF, "people"), cls="LabelRankingAveragePrecision",
@@ -117,6 +138,9 @@ _ROWS = (
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
              formula="per label Σ (recall step)·precision over rows, mean over labels",
              source="Everingham et al. 2010"),
+    _ranking("label_auroc_macro", F.label_auroc, over="table", options={"average": "macro"}, cls="LabelAUROC",
+             formula="chance that a row with the label has a higher score than one without; the mean over labels",
+             source="Hanley & McNeil 1982"),
     _rates("rate_cross_entropy", F.rate_cross_entropy, options=_EXACT, shown=(*_HEADLINE, "people"),
            cls="RateCrossEntropy", formula="mean of −p·log q − (1−p)·log(1−q)", range="0..∞", source="Good 1952"),
     _rates("rate_brier_score", F.rate_brier_score, shown=(*_REPORT, "people"), cls="RateBrierScore",
@@ -126,11 +150,13 @@ _ROWS = (
            source="Leonardelli et al. 2025"),
     _rates("rate_js_divergence", F.rate_js_divergence, shown=_SCORE, cls="RateJSDivergence",
            formula="mean JSD of the (yes, no) pairs", range="0..log 2", source="Lin 1991"),
+    _rates("rate_po_jsd", F.rate_po_jsd, better="higher", shown=_SCORE, cls="RatePOJSD",
+           formula="1 − mean JSD of the (yes, no) pairs, in bits", range="0..1", source="Kurniawan et al. 2025"),
     _rates("binomial_log_likelihood", F.binomial_log_likelihood, better="higher", options=_EXACT, needs=("votes",),
            shown=_SCORE, cls="BinomialLogLikelihood", formula="mean of log Binomial(votes; n, q)", range="−∞..0"),
     _rates("soft_f1_micro", F.soft_f1, better="higher", over="table", options={"average": "micro"}, shown=_SCORE,
-           sums=_SOFT_F1, cls="SoftF1", formula="2·Σmin(p, q) / Σ(p+q) over the table", range="0..1",
-           source="Harju & Mesaros 2023"),
+           sums=_SOFT_F1, cls="SoftF1", formula="2·Σmin(p, q) / Σ(p+q) over the table (soft micro F1)", range="0..1",
+           source="Harju & Mesaros 2023; Kurniawan et al. 2025"),
     _rates("soft_f1_macro", F.soft_f1, better="higher", over="table", options={"average": "macro"}, shown=_SCORE,
            sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
            source="Harju & Mesaros 2023"),
@@ -142,6 +168,10 @@ _ROWS = (
             range="0..1", source="Baan et al. 2022"),
     _shares("js_divergence", F.js_divergence, shown=_REPORT, cls="JSDivergence",
             formula="H((p+q)/2) − (H(p)+H(q))/2", range="0..log 2", source="Lin 1991"),
+    _shares("po_jsd", F.po_jsd, better="higher", cls="POJSD", formula="1 − JSD in bits", range="0..1",
+            source="Kurniawan et al. 2025"),
+    _shares("manhattan_distance", F.manhattan_distance, cls="ManhattanDistance", formula="Σ|p−q| = 2·TV",
+            range="0..2", source="Leonardelli et al. 2025"),
     _shares("brier_score", F.brier_score, shown=_REPORT, targets=_ONE, cls="BrierScore",
             formula="Σ(p−q)²; neither halved nor averaged", range="0..2", source="Brier 1950"),
     _shares("entropy_error", F.entropy_error, shown=_REPORT, cls="EntropyError",
@@ -173,6 +203,11 @@ _ROWS = (
             cls="LabelCalibrationError",
             formula="per label, over bins of equal numbers of rows: Σ (rows in bin / N)·|mean q − mean p|; the mean "
             "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019"),
+    _people("error_rate", F.error_rate, cls="ErrorRate", range="0..1", source="Leonardelli et al. 2025",
+            formula="share of the people asked whose answer was not predicted"),
+    _people("normalised_absolute_distance", F.normalised_absolute_distance, needs=("scale",),
+            cls="NormalisedAbsoluteDistance", formula="mean of |p−q| / scale over the people asked", range="0..∞",
+            source="Leonardelli et al. 2025"),
 )  # fmt: skip
 
 _table: dict[str, MetricSpec] = {spec.name: spec for spec in _ROWS}

@@ -10,7 +10,7 @@ import torch
 import affectml_metrics as am
 from affectml_metrics import functional as F
 
-SETS = (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard, F.exact_match, F.hamming_loss, F.label_f1)
+SETS = (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard, F.exact_match, F.hamming_loss, F.label_f1, F.label_mcc)
 RANKINGS = (
     F.top_k_accuracy,
     F.top_k_recall,
@@ -20,6 +20,7 @@ RANKINGS = (
     F.ranking_loss,
     F.one_error,
     F.mean_average_precision,
+    F.label_auroc,
 )
 DISTRIBUTIONS = (
     F.kl_divergence,
@@ -36,6 +37,8 @@ DISTRIBUTIONS = (
     F.entropy_error,
     F.rank_cs,
     F.entropy_correlation,
+    F.manhattan_distance,
+    F.po_jsd,
 )
 RATES = (
     F.rate_cross_entropy,
@@ -44,6 +47,7 @@ RATES = (
     F.rate_js_divergence,
     F.soft_f1,
     F.label_calibration_error,
+    F.rate_po_jsd,
 )
 GOOD, NAN = [[0.5, 0.5], [1.0, 0.0]], [[0.5, 0.5], [1.0, math.nan]]
 

@@ -31,6 +31,7 @@ RANKING = ((_rand() * 6).round(), _rand() < 0.3)
 SOFT = ((_rand() * 4).softmax(-1), (_rand() * 4).softmax(-1))
 RATES = (_rand(), _rand())
 LOGITS = (_rand() * 8 - 4, SOFT[1])
+PEOPLE = (_rand() < 0.4, _rand() < 0.4, _rand() < 0.7)
 VOTES = (_rand(), (_rand() * 6).floor(), torch.full((ROWS,), 6))
 NEAR = torch.rand(LABELS, LABELS, generator=_g).fill_diagonal_(1)
 COST = torch.rand(LABELS, LABELS, generator=_g)
@@ -70,6 +71,16 @@ CASES = [
         Case(am.LabelF1, F.label_f1, SETS, {"average": a}, {"num_labels": LABELS})
         for a in ("micro", "macro", "weighted", "none")
     ),
+    *(
+        Case(cls, function, SETS, {"average": a}, {"num_labels": LABELS})
+        for cls, function in (
+            (am.LabelPrecision, F.label_precision),
+            (am.LabelRecall, F.label_recall),
+            (am.LabelSpecificity, F.label_specificity),
+            (am.LabelMCC, F.label_mcc),
+        )
+        for a in ("macro", "none")
+    ),
     Case(am.TopKAccuracy, F.top_k_accuracy, RANKING),
     Case(am.TopKAccuracy, F.top_k_accuracy, RANKING, {"k": 3}),
     Case(am.TopKAccuracy, F.top_k_accuracy, RANKING, {"k": 3, "match": "all", "ties": "expected"}),
@@ -85,6 +96,8 @@ CASES = [
     Case(am.OneError, F.one_error, RANKING),
     Case(am.MeanAveragePrecision, F.mean_average_precision, RANKING),
     Case(am.MeanAveragePrecision, F.mean_average_precision, RANKING, {"average": "none"}),
+    Case(am.LabelAUROC, F.label_auroc, RANKING),
+    Case(am.LabelAUROC, F.label_auroc, RANKING, {"average": "weighted"}),
     Case(am.NDCG, F.ndcg, SOFT),
     Case(am.NDCG, F.ndcg, SOFT, {"k": 2, "gain": "exponential"}),
     Case(am.HumanMassAtK, F.human_mass_at_k, SOFT, {"k": 2}),
@@ -108,6 +121,11 @@ CASES = [
     Case(am.RankCS, F.rank_cs, SOFT),
     Case(am.EntropyCorrelation, F.entropy_correlation, SOFT),
     Case(am.EntropyCorrelation, F.entropy_correlation, SOFT, {"method": "spearman"}),
+    Case(am.ManhattanDistance, F.manhattan_distance, SOFT),
+    Case(am.POJSD, F.po_jsd, SOFT),
+    Case(am.RatePOJSD, F.rate_po_jsd, RATES),
+    Case(am.ErrorRate, F.error_rate, PEOPLE),
+    Case(am.NormalisedAbsoluteDistance, F.normalised_absolute_distance, PEOPLE, {"scale": 2}),
     Case(am.RateCrossEntropy, F.rate_cross_entropy, RATES),
     Case(am.RateBrierScore, F.rate_brier_score, RATES),
     Case(am.RateManhattan, F.rate_manhattan, RATES),
@@ -213,10 +231,19 @@ def test_a_saved_state_comes_back(case):
         equal(twin.compute(), case.expected())
 
 
-def test_state_names_are_unique_per_configuration():
-    names = [name for case in CASES for name in case.make()._defaults]
-    assert len(names) == len(set(names))
-    assert set(am.TopKAccuracy(2)._defaults) == set(am.TopKAccuracy(2)._defaults)
+def test_states_of_one_name_hold_the_same_whatever_the_class_makes_of_them():
+    seen = {}
+    for case in CASES:
+        for name, state in fed(case).metric_state.items():
+            rows = torch.cat(state) if isinstance(state, list) else state
+            torch.testing.assert_close(rows, seen.setdefault((name, id(case.data)), rows), rtol=0, atol=0)
+    names = [name for name, _ in seen]
+    assert len(names) == len(set(names))  # and never come from other data
+    assert set(am.TopKAccuracy(2)._defaults).isdisjoint(am.TopKAccuracy(3)._defaults)
+
+
+def test_every_class_has_a_plot():
+    assert all(case.cls.plot is streaming._base.AffectMetric.plot for case in CASES)
 
 
 def test_a_collection_keeps_metrics_apart_that_the_first_batch_cannot_tell_apart():

@@ -6,7 +6,7 @@ direction: `_error`, `_loss`, `_distance` and `_divergence` shrink as prediction
 """
 
 from affectml_metrics.functional._logs import entropy
-from affectml_metrics.functional.average_precision import mean_average_precision
+from affectml_metrics.functional.average_precision import label_auroc, mean_average_precision
 from affectml_metrics.functional.calibration import label_calibration_error
 from affectml_metrics.functional.disagreement import entropy_correlation, entropy_error, rank_cs
 from affectml_metrics.functional.distribution import (
@@ -23,6 +23,14 @@ from affectml_metrics.functional.distribution import (
     kl_divergence,
     total_variation,
 )
+from affectml_metrics.functional.label_variation import (
+    error_rate,
+    manhattan_distance,
+    normalised_absolute_distance,
+    po_jsd,
+    rate_po_jsd,
+)
+from affectml_metrics.functional.labels import label_mcc, label_precision, label_recall, label_specificity
 from affectml_metrics.functional.ranking import (
     coverage_error,
     label_ranking_average_precision,
@@ -69,6 +77,7 @@ __all__ = [
     "entropy",
     "entropy_correlation",
     "entropy_error",
+    "error_rate",
     "exact_match",
     "hamming_loss",
     "hellinger_distance",
@@ -76,19 +85,28 @@ __all__ = [
     "intersection",
     "js_divergence",
     "kl_divergence",
+    "label_auroc",
     "label_calibration_error",
     "label_f1",
+    "label_mcc",
+    "label_precision",
     "label_ranking_average_precision",
+    "label_recall",
+    "label_specificity",
+    "manhattan_distance",
     "mean_average_precision",
     "modes",
     "ndcg",
+    "normalised_absolute_distance",
     "one_error",
+    "po_jsd",
     "rank_cs",
     "ranking_loss",
     "rate_brier_score",
     "rate_cross_entropy",
     "rate_js_divergence",
     "rate_manhattan",
+    "rate_po_jsd",
     "semantic_set_f1",
     "set_f1",
     "set_jaccard",

@@ -1,8 +1,9 @@
-"""Mean average precision over the table: for each label, are the rows people gave it to ranked first?"""
+"""Over the table, for each label: are the rows people gave it to ranked before the others?"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -33,33 +34,80 @@ def mean_average_precision(
     >>> mean_average_precision([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]])
     tensor(0.9167, dtype=torch.float64)
     """
+    return _over_labels(_average_precision, preds, target, average, no_labels, weights)
+
+
+def label_auroc(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    average: Average = "macro",
+    no_labels: float = math.nan,
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """Area under the ROC curve of each label over the rows, and its mean over labels.
+
+    The chance that a row with the label has a higher score than one without it, where a tie counts half.
+
+    preds: scores [N, C]; target: 0/1 [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in
+    [0, 1] (averages as in `mean_average_precision`), or [C] ("none"). A label that nobody chose, or everybody, is
+    `no_labels`; nan leaves it out of the mean (scikit-learn warns and returns nan, torchmetrics counts 0). The same as
+    scikit-learn's roc_auc_score. Needs all rows at once. Source: Hanley & McNeil 1982. Raises MetricInputError.
+
+    >>> label_auroc([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]], average="none")
+    tensor([0.5000, 1.0000], dtype=torch.float64)
+    """
+    return _over_labels(_area, preds, target, average, no_labels, weights)
+
+
+def _over_labels(
+    measure: Callable[[Tensor, Tensor], Tensor],
+    preds: ArrayLike,
+    target: ArrayLike,
+    average: Average,
+    no_labels: float,
+    weights: ArrayLike | None,
+) -> Tensor:
+    """A measure of a label's curve, averaged; where it is nan it is `no_labels`."""
     one_of("average", average, ("micro", "macro", "weighted", "none"))
     p, t = pair(preds, target, "scores", "labels")
     w = row_weights(weights, p)
     if average == "micro":
         w = None if w is None else w.repeat_interleave(p.shape[1])
         p, t = p.reshape(-1, 1), t.reshape(-1, 1)
-    scores, positives = zip(*(_one_label(p[:, c], t[:, c], w) for c in range(p.shape[1])), strict=True)
-    ap, support = torch.stack(scores), torch.stack(positives)
-    ap = ap.masked_fill(support == 0, no_labels)
+    curves = [_curve(p[:, c], t[:, c], w) for c in range(p.shape[1])]
+    value = torch.stack([measure(true, seen) for true, seen in curves])
+    value = torch.where(value.isnan(), torch.full_like(value, no_labels), value)
     if average == "none":
-        return ap
+        return value
     if average == "weighted":
-        return (ap.nan_to_num() * support).sum() / support.masked_fill(ap.isnan(), 0.0).sum()
-    return ap.nanmean()
+        support = torch.stack([true[-1] if len(true) else true.sum() for true, _ in curves])
+        return (value.nan_to_num() * support).sum() / support.masked_fill(value.isnan(), 0.0).sum()
+    return value.nanmean()
 
 
-def _one_label(scores: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _curve(scores: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Right rows and all rows at or above each distinct score, from the highest down: two wide floats [thresholds]."""
     dtype = wide(scores.device)
     ordered, index = scores.sort(descending=True)
     w = torch.ones_like(ordered, dtype=dtype) if weights is None else weights[index]
     hits = target[index].to(dtype) * w
-    true, seen = hits.cumsum(0), w.cumsum(0)
-    if not len(true):
-        return true.sum(), true.sum()
     ends = torch.ones_like(target)
     ends[:-1] = ordered[1:] != ordered[:-1]  # the last row of each run of equal scores
-    true, seen = true[ends], seen[ends]
+    return hits.cumsum(0)[ends], w.cumsum(0)[ends]
+
+
+def _average_precision(true: Tensor, seen: Tensor) -> Tensor:
+    if not len(true):
+        return true.new_full((), torch.nan)
     steps = torch.diff(true, prepend=true.new_zeros(1))
     precision = true / seen.masked_fill(seen == 0, 1.0)
-    return (steps * precision).sum() / true[-1], true[-1]
+    return (steps * precision).sum() / true[-1]
+
+
+def _area(true: Tensor, seen: Tensor) -> Tensor:
+    if not len(true):
+        return true.new_full((), torch.nan)
+    nothing = true.new_zeros(1)
+    hits, alarms = torch.cat([nothing, true]), torch.cat([nothing, seen - true])
+    return torch.trapezoid(hits, alarms) / (hits[-1] * alarms[-1])

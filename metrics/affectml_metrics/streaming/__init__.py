@@ -18,10 +18,19 @@ from affectml_metrics.streaming.distribution import (
     RankCS,
     TotalVariation,
 )
+from affectml_metrics.streaming.label_variation import (
+    POJSD,
+    ErrorRate,
+    ManhattanDistance,
+    NormalisedAbsoluteDistance,
+    RatePOJSD,
+)
+from affectml_metrics.streaming.labels import LabelF1, LabelMCC, LabelPrecision, LabelRecall, LabelSpecificity
 from affectml_metrics.streaming.ranking import (
     NDCG,
     CoverageError,
     HumanMassAtK,
+    LabelAUROC,
     LabelRankingAveragePrecision,
     MeanAveragePrecision,
     OneError,
@@ -44,7 +53,6 @@ from affectml_metrics.streaming.rates import (
 from affectml_metrics.streaming.sets import (
     ExactMatch,
     HammingLoss,
-    LabelF1,
     SemanticSetF1,
     SetF1,
     SetJaccard,
@@ -54,6 +62,7 @@ from affectml_metrics.streaming.sets import (
 
 __all__ = [
     "NDCG",
+    "POJSD",
     "BinomialLogLikelihood",
     "BrierScore",
     "CanberraDistance",
@@ -66,6 +75,7 @@ __all__ = [
     "EarthMoversDistance",
     "EntropyCorrelation",
     "EntropyError",
+    "ErrorRate",
     "ExactMatch",
     "HammingLoss",
     "HellingerDistance",
@@ -73,10 +83,17 @@ __all__ = [
     "Intersection",
     "JSDivergence",
     "KLDivergence",
+    "LabelAUROC",
     "LabelCalibrationError",
     "LabelF1",
+    "LabelMCC",
+    "LabelPrecision",
     "LabelRankingAveragePrecision",
+    "LabelRecall",
+    "LabelSpecificity",
+    "ManhattanDistance",
     "MeanAveragePrecision",
+    "NormalisedAbsoluteDistance",
     "OneError",
     "RankCS",
     "RankingLoss",
@@ -84,6 +101,7 @@ __all__ = [
     "RateCrossEntropy",
     "RateJSDivergence",
     "RateManhattan",
+    "RatePOJSD",
     "SemanticSetF1",
     "SetF1",
     "SetJaccard",

@@ -2,9 +2,10 @@
 matters.
 
 States are float64 (float32 on a device without it), so any split into batches, `merge_state` and any number of
-processes gives the value of one call. Their names carry a digest of the class and its configuration: a
-`MetricCollection` shares states between metrics whose states look equal after the first batch, and would otherwise
-give top-1 and top-3 one value.
+processes gives the value of one call. Their names carry a digest of what they depend on: a `MetricCollection` shares
+states between metrics whose states have equal names and look equal after the first batch, and would otherwise give
+top-1 and top-3 one value. By default that is the class and its whole configuration; classes that keep the same states
+whatever they make of them name a common family, and the options that do change the states.
 """
 
 from __future__ import annotations
@@ -44,18 +45,29 @@ class AffectMetric(Metric):
     is_differentiable: bool = False
     full_state_update: bool = False
     _function: ClassVar[Callable[..., Tensor]]
+    _family: ClassVar[str] = ""
+    _depends_on: ClassVar[tuple[str, ...] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         spec = next((spec for spec in specs() if spec.cls == cls.__name__), None)
         if spec is not None and cls.__module__.startswith(__package__):
             cls.higher_is_better = {"higher": True, "lower": False, "": None}[spec.better]
+            cls.plot_lower_bound, cls.plot_upper_bound = spec.bounds()
             cls._function = staticmethod(spec.function)
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         super().__init__(**options)
         self.config = dict(config)
-        self._tag = _digest(type(self).__name__, self.config)
+        keys = self.config if self._depends_on is None else self._depends_on
+        self._tag = _digest(self._family or type(self).__name__, {key: self.config[key] for key in keys})
+
+    def plot(self, val: Any = None, ax: Any = None) -> Any:
+        """Figure and axes of the value, or of `val`: one value of `compute` or `forward`, or a list of them over time.
+
+        By torchmetrics, with a line at the best value where the table of metrics gives a range. Needs matplotlib.
+        """
+        return self._plot(val, ax)
 
     def _add_sum(self, name: str, *shape: int) -> None:
         self.add_state(self._name(name), torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")

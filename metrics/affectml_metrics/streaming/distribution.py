@@ -174,6 +174,8 @@ class EntropyCorrelation(AffectMetric):
     tensor(1., dtype=torch.float64)
     """
 
+    _depends_on = ("from_logits",)
+
     def __init__(
         self, *, method: Correlation = "pearson", from_logits: bool = False, **options: Unpack[MetricOptions]
     ) -> None:

@@ -141,15 +141,11 @@ class TopKChance(RowMetric):
         self._add(F.top_k_chance(target, self.k, match=self.match, no_labels=self.no_labels))
 
 
-class MeanAveragePrecision(PairMetric):
-    """Average precision of each label, and its mean; see `functional.mean_average_precision`. Keeps all rows.
+class _Curve(PairMetric):
+    """A measure of each label's ranking of all rows; in a `MetricCollection` all of them keep the rows once."""
 
-    >>> from affectml_metrics import MeanAveragePrecision
-    >>> metric = MeanAveragePrecision()
-    >>> metric.update([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]])
-    >>> metric.compute()
-    tensor(0.9167, dtype=torch.float64)
-    """
+    _family = "scores_and_sets"
+    _depends_on = ()
 
     def __init__(
         self, *, average: Average = "macro", no_labels: float = math.nan, **options: Unpack[MetricOptions]
@@ -159,3 +155,18 @@ class MeanAveragePrecision(PairMetric):
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
         return pair(preds, target, "scores", "labels")
+
+
+class MeanAveragePrecision(_Curve):
+    """Average precision of each label, and its mean; see `functional.mean_average_precision`. Keeps all rows.
+
+    >>> from affectml_metrics import MeanAveragePrecision
+    >>> metric = MeanAveragePrecision()
+    >>> metric.update([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]])
+    >>> metric.compute()
+    tensor(0.9167, dtype=torch.float64)
+    """
+
+
+class LabelAUROC(_Curve):
+    """Area under the ROC curve of each label, and its mean; see `functional.label_auroc`. Keeps all rows."""

@@ -104,6 +104,8 @@ class SoftF1(AffectMetric):
     tensor(0.8000, dtype=torch.float64)
     """
 
+    _depends_on = ("num_labels", "from_logits")
+
     def __init__(
         self,
         num_labels: int,
@@ -137,6 +139,8 @@ class SoftF1(AffectMetric):
 
 class LabelCalibrationError(PairMetric):
     """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
+
+    _depends_on = ("from_logits",)
 
     def __init__(
         self,

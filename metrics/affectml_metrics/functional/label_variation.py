@@ -1,0 +1,122 @@
+"""Measures that the study of human label variation and disagreement uses, under the names it uses.
+
+Populations: how far the predicted shares are from people's (`manhattan_distance`, `po_jsd`, `rate_po_jsd`). Single
+people, the perspectivist task: how far what was predicted for each person is from what that person said (`error_rate`,
+`normalised_absolute_distance`); people who were not asked do not count.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
+from affectml_metrics.functional.distribution import js_divergence, total_variation
+from affectml_metrics.functional.rates import rate_js_divergence
+
+
+def manhattan_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Sum of absolute differences of the shares, per row: twice `total_variation`.
+
+    preds, target: distributions [N, C]. Returns [N] in [0, 2]. The mean over rows is the average Manhattan distance of
+    LeWiDi 2025 (Leonardelli et al. 2025); on rates it is `rate_manhattan`. Raises MetricInputError.
+
+    >>> manhattan_distance(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
+    tensor([0.6000])
+    """
+    return 2 * total_variation(preds, target, from_logits=from_logits)
+
+
+def po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Positively oriented Jensen-Shannon divergence, 1 - JSD in bits, per row.
+
+    preds, target: distributions [N, C]. Returns [N] in [0, 1]; 1 where they agree, and never below the soft accuracy
+    of the same authors, which is `intersection`. Source: Kurniawan et al. 2025 (arXiv 2502.01891). Raises
+    MetricInputError.
+
+    >>> po_jsd(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
+    tensor([0.6887])
+    """
+    return 1 - js_divergence(preds, target, unit="bits", from_logits=from_logits)
+
+
+def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """`po_jsd` of each label's (yes, no) pair, the mean over labels, per row: its multilabel form.
+
+    preds, target: rates [N, C]. Returns [N] in [0, 1]. Source: Kurniawan et al. 2025. Raises MetricInputError.
+
+    >>> rate_po_jsd(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]))
+    tensor([0.5000])
+    """
+    return 1 - rate_js_divergence(preds, target, unit="bits", from_logits=from_logits)
+
+
+def error_rate(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None) -> Tensor:
+    """Share of people's answers to a row that were predicted wrongly, over the people who were asked.
+
+    preds, target: [N, A] or, for sets of C labels, [N, A, C]: what was predicted for person a, and what that person
+    said, in 0/1 or in numbers of classes. asked: 0/1 [N, A], everybody by default; what stands in the cells of the
+    others is not looked at. Returns float64 [N] in [0, 1], nan where nobody was asked. The mean over rows is the
+    average error rate of LeWiDi 2025 (Leonardelli et al. 2025), which leaves absent annotators out of its lists.
+    Raises MetricInputError.
+
+    >>> error_rate([[1, 0, 1], [1, 1, 0]], [[1, 1, 1], [0, 1, 0]], [[1, 1, 1], [1, 1, 0]])
+    tensor([0.3333, 0.5000], dtype=torch.float64)
+    """
+    p, t, there = _answers(preds, target, asked)
+    return _mean_over_people((p != t).to(wide(p.device)), there)
+
+
+def normalised_absolute_distance(
+    preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None, *, scale: float
+) -> Tensor:
+    """Absolute distance of the prediction for each person from that person's answer, over `scale`; mean of the asked.
+
+    preds, target: numbers on one ordinal scale, [N, A]; asked: as in `error_rate`. Returns float64 [N], 0 or more, nan
+    where nobody was asked. scale: what distances are divided by. The range of the scale (highest - lowest) gives 0..1;
+    the scorer of LeWiDi 2025, whose average normalised absolute distance this is, divides by the number of its points
+    (11 for -5..5, 6 for 1..6), though its comments say 10 and 5. Source: Leonardelli et al. 2025. Raises
+    MetricInputError.
+
+    >>> normalised_absolute_distance([[5, -5]], [[3, -5]], scale=10)
+    tensor([0.1000], dtype=torch.float64)
+    """
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < float("inf"):
+        raise ArgumentError(f"scale: expected a finite number above 0, but received {scale!r}")
+    p, t, there = _answers(preds, target, asked)
+    return _mean_over_people((p - t).abs() / scale, there)
+
+
+def _answers(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Answers as wide floats [N, A, C], and who was asked, bool [N, A, 1]."""
+    p, t = as_tensor(preds, "preds"), as_tensor(target, "target")
+    if p.ndim not in (2, 3) or 0 in p.shape[1:]:
+        raise ShapeError(
+            f"preds: expected [N, A] (rows x people) or [N, A, C], but received shape {list(p.shape)}; "
+            "one row is `preds[None]`"
+        )
+    same(p, t)
+    there = torch.ones(p.shape[:2], dtype=torch.bool, device=p.device)
+    if asked is not None:
+        flags = as_tensor(asked, "asked")
+        if flags.shape != p.shape[:2]:
+            raise ShapeError(f"asked: expected {list(p.shape[:2])} (rows x people), but received {list(flags.shape)}")
+        if not bool(((flags == 0) | (flags == 1)).all()):
+            raise DomainError("asked: expected 0 or 1 in every cell, but received something else")
+        there = flags.bool().to(p.device)
+    p, t = (x[..., None] if x.ndim == 2 else x for x in (as_float(p), as_float(t)))
+    for name, x in (("preds", p), ("target", t)):
+        wrong = there[..., None] & ~torch.isfinite(x)
+        if bool(wrong.any()):
+            row, person = (int(i) for i in wrong.nonzero()[0][:2])
+            raise DomainError(
+                f"{name}: expected a finite answer of everybody asked, but received {float(x[row, person][0])} in row "
+                f"{row}, person {person}; say who was not asked with `asked`"
+            )
+    return p.to(wide(p.device)), t.to(wide(t.device)), there[..., None]
+
+
+def _mean_over_people(values: Tensor, there: Tensor) -> Tensor:
+    total = values.masked_fill(~there, 0.0).sum((-2, -1))
+    return total / (there.sum((-2, -1)) * values.shape[-1])

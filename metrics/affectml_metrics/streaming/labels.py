@@ -1,0 +1,94 @@
+"""Streaming metrics of each label over the table: preds and target are 0/1 [N, C]. They keep four sums a label.
+
+All of one `num_labels` keep the same sums, so in a `MetricCollection` they count once.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Unpack
+
+from torch import Tensor
+
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike
+from affectml_metrics.functional import labels as F
+from affectml_metrics.functional.sets import Average, label_f1_from_counts
+from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels
+
+_COUNTS = ("hits", "chosen", "right", "rows")
+
+
+class _LabelMetric(AffectMetric):
+    """A ratio of the four sums of each label; subclasses say which."""
+
+    _family = "label_counts"
+    _depends_on = ("num_labels",)
+    _ratio: ClassVar[F.Ratio]
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        average: Average = "macro",
+        zero_division: float = 0.0,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        one_of("average", average, F.AVERAGES)
+        super().__init__({"num_labels": num_labels, "average": average, "zero_division": zero_division}, options)
+        self.average: Average = average
+        self.zero_division = zero_division
+        for name in _COUNTS:
+            self._add_sum(name, number_of_labels(num_labels))
+
+    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
+        """Add a batch of 0/1 [N, C]. Raises MetricInputError."""
+        counts = F.counts(preds, target)
+        same_labels(counts[0], self._sum("hits"))
+        for name, count in zip(_COUNTS, counts, strict=True):
+            self._increase(name, count)
+
+    def compute(self) -> Tensor:
+        """The average, 0-dim float64, or [C] with average="none"."""
+        return self._of(*(self._sum(name) for name in _COUNTS))
+
+    def _of(self, hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> Tensor:
+        ratio = type(self)._ratio
+        return F.averaged(ratio, hits, chosen, right, rows, average=self.average, zero_division=self.zero_division)
+
+
+class LabelF1(_LabelMetric):
+    """F1 of each label over all rows, and its averages; see `functional.label_f1`.
+
+    >>> from affectml_metrics import LabelF1
+    >>> metric = LabelF1(num_labels=2)
+    >>> metric.update([[1, 0], [1, 1]], [[1, 0], [0, 1]])
+    >>> metric.compute()
+    tensor(0.8333, dtype=torch.float64)
+    """
+
+    def _of(self, hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> Tensor:
+        return label_f1_from_counts(hits, chosen, right, average=self.average, zero_division=self.zero_division)
+
+
+class LabelPrecision(_LabelMetric):
+    """Precision of each label over all rows, and its averages; see `functional.label_precision`."""
+
+    _ratio = staticmethod(F.precision)
+
+
+class LabelRecall(_LabelMetric):
+    """Recall of each label over all rows, and its averages; see `functional.label_recall`."""
+
+    _ratio = staticmethod(F.recall)
+
+
+class LabelSpecificity(_LabelMetric):
+    """Specificity of each label over all rows, and its averages; see `functional.label_specificity`."""
+
+    _ratio = staticmethod(F.specificity)
+
+
+class LabelMCC(_LabelMetric):
+    """Matthews' correlation of each label over all rows, and its averages; see `functional.label_mcc`."""
+
+    _ratio = staticmethod(F.mcc)

@@ -1,0 +1,213 @@
+"""The measures of label variation against their published definitions, written out again with loops over lists.
+
+Oracles: the scorer of LeWiDi 2025 (its average Manhattan distance, error rate and mean absolute distance, which leave
+absent annotators out of their lists) and the authors' code beside Kurniawan et al. 2025 (PO-JSD, soft micro F1).
+"""
+
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+
+import affectml_metrics as am
+from affectml_metrics import functional as F
+
+HALVES = (torch.float16, torch.bfloat16, torch.float32)
+
+
+def lewidi_manhattan(targets, predictions):
+    return np.mean(
+        [sum(abs(q - p) for q, p in zip(b, a, strict=True)) for a, b in zip(targets, predictions, strict=True)]
+    )
+
+
+def lewidi_error_rate(targets, predictions):
+    rates = []
+    for said, predicted in zip(targets, predictions, strict=True):
+        wrong = sum(abs(a - b) for a, b in zip(said, predicted, strict=True))
+        rates.append(1 - (len(said) - wrong) / len(said))
+    return np.mean(rates)
+
+
+def lewidi_absolute_distance(targets, predictions, points):
+    far = [
+        sum(abs(a - b) for a, b in zip(said, predicted, strict=True)) / len(said) / points
+        for said, predicted in zip(targets, predictions, strict=True)
+    ]
+    return np.mean(far)
+
+
+def published_po_jsd(people, model, multilabel=False):
+    if multilabel:
+        people, model = (np.stack([x, 1 - x], axis=-1) for x in (people, model))
+    middle = (people + model) / 2
+
+    def kl(x):
+        return np.where(x > 0, x * np.log2(np.where(x > 0, x, 1) / np.where(middle > 0, middle, 1)), 0).sum(-1)
+
+    return 1 - ((kl(people) + kl(model)) / 2).mean()
+
+
+def published_soft_micro_f1(people, model):
+    return 2 * np.minimum(people, model).sum() / (people + model).sum()
+
+
+@pytest.fixture(scope="module")
+def answers():
+    g = torch.Generator().manual_seed(7)
+    preds, said = (torch.randint(-5, 6, (80, 6), generator=g) for _ in range(2))
+    asked = torch.rand(80, 6, generator=g) < 0.6
+    asked[:, 0] |= ~asked.any(-1)
+    return preds, said, asked
+
+
+def lists(table, asked):
+    return [row[there].tolist() for row, there in zip(table, asked, strict=True)]
+
+
+def test_shares_against_the_published_code(table, ferplus):
+    for q, p in ((table.preds, table.target), ferplus[:2]):
+        model, people = q.numpy(), p.numpy()
+        assert float(F.po_jsd(q, p).mean()) == pytest.approx(published_po_jsd(people, model), abs=1e-9)
+        some = slice(0, 200)
+        expected = lewidi_manhattan(people[some], model[some])
+        assert float(F.manhattan_distance(q[some], p[some]).mean()) == pytest.approx(expected, abs=1e-9)
+        assert float(F.soft_f1(q, p)) == pytest.approx(published_soft_micro_f1(people, model), abs=1e-9)
+
+
+def test_rates_against_the_published_code(table):
+    model, people = table.rates.numpy(), table.shares.numpy()
+    expected = published_po_jsd(people, model, multilabel=True)
+    assert float(F.rate_po_jsd(table.rates, table.shares).mean()) == pytest.approx(expected, abs=1e-9)
+    assert float(F.soft_f1(table.rates, table.shares)) == pytest.approx(
+        published_soft_micro_f1(people, model), abs=1e-9
+    )
+    # the multilabel average Manhattan distance is over the labels' (no, yes) pairs
+    pairs = [
+        lewidi_manhattan(np.stack([1 - p, p], 1), np.stack([1 - q, q], 1)) for p, q in zip(people, model, strict=True)
+    ]
+    assert float(F.rate_manhattan(table.rates, table.shares).mean()) == pytest.approx(np.mean(pairs), abs=1e-9)
+
+
+def test_people_against_the_shared_tasks_scorer(answers):
+    preds, said, asked = answers
+    yes, spoke = (preds > 0).int(), (said > 0).int()
+    expected = lewidi_error_rate(lists(spoke, asked), lists(yes, asked))
+    assert float(F.error_rate(yes, spoke, asked).mean()) == pytest.approx(expected, abs=1e-9)
+    expected = lewidi_absolute_distance(lists(said, asked), lists(preds, asked), 11)
+    found = F.normalised_absolute_distance(preds, said, asked, scale=11)
+    assert float(found.mean()) == pytest.approx(expected, abs=1e-9)
+
+
+def test_sets_of_people_are_the_mean_over_labels(answers):
+    g = torch.Generator().manual_seed(1)
+    preds, said = (torch.rand(80, 6, 3, generator=g) < 0.4 for _ in range(2))
+    asked = answers[2]
+    expected = np.mean(
+        [
+            lewidi_error_rate(
+                [s[there, c].int().tolist() for c in range(3)], [p[there, c].int().tolist() for c in range(3)]
+            )
+            for p, s, there in zip(preds, said, asked, strict=True)
+        ]
+    )
+    assert float(F.error_rate(preds, said, asked).mean()) == pytest.approx(expected, abs=1e-9)
+
+
+def test_by_hand():
+    # of three people the second is wrong, of two the first; the third of row 1 was not asked, nobody was in row 2
+    preds, said = [[1, 0, 1], [1, 1, 0], [0, 0, 0]], [[1, 1, 1], [0, 1, 1], [1, 1, 1]]
+    asked = [[1, 1, 1], [1, 1, 0], [0, 0, 0]]
+    rates = F.error_rate(preds, said, asked)
+    assert rates[:2].tolist() == pytest.approx([1 / 3, 1 / 2])
+    assert math.isnan(rates[2])
+    # (|5 - 3| + |-5 - -4|) / 2 / 10
+    assert float(F.normalised_absolute_distance([[5, -5]], [[3, -4]], scale=10)) == pytest.approx(0.15)
+    # JSD of (1, 0) and (1/2, 1/2) is (log2(4/3) + (1/2) log2(2/3) + (1/2) log2 2) / 2 = .3113 bits
+    assert float(F.po_jsd([[1.0, 0.0]], [[0.5, 0.5]])) == pytest.approx(1 - 0.31127812, abs=1e-8)
+    assert float(F.manhattan_distance([[0.5, 0.5]], [[0.8, 0.2]])) == pytest.approx(0.6)
+
+
+def test_an_absent_persons_cell_is_not_looked_at():
+    assert float(F.error_rate([[1.0, math.nan]], [[1.0, math.nan]], [[1, 0]])) == 0
+
+
+@given(st.data())
+def test_error_rate_is_the_hamming_loss_of_the_people_asked(data):
+    rows, people = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
+    preds, said, asked = (torch.from_numpy(data.draw(arrays("bool", (rows, people)))) for _ in range(3))
+    found = F.error_rate(preds, said, asked)
+    for row in range(rows):
+        there = asked[row]
+        if there.any():
+            expected = F.hamming_loss(preds[row : row + 1, there], said[row : row + 1, there])
+            assert float(found[row]) == pytest.approx(float(expected), abs=1e-12)
+        else:
+            assert found[row].isnan()
+    distance = F.normalised_absolute_distance(preds, said, asked, scale=1)
+    torch.testing.assert_close(found, distance, equal_nan=True)
+
+
+@given(st.integers(2, 6), st.integers(0, 10_000))
+def test_po_jsd_is_never_below_the_soft_accuracy(labels, seed):
+    g = torch.Generator().manual_seed(seed)
+    p, t = ((torch.randint(0, 4, (5, labels), generator=g) + torch.eye(5, labels)).double() for _ in range(2))
+    p[:, 0] += 1
+    t[:, 0] += 1
+    p, t = p / p.sum(-1, keepdim=True), t / t.sum(-1, keepdim=True)
+    value = F.po_jsd(p, t)
+    assert (value >= F.intersection(p, t) - 1e-12).all()
+    assert (value <= 1 + 1e-12).all()
+    torch.testing.assert_close(F.manhattan_distance(p, t), 2 - 2 * F.intersection(p, t))
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_narrow_floats_give_the_float64_value_of_their_numbers(table, answers, dtype):
+    q, p = table.preds.to(dtype), table.target.to(dtype)
+    exact = (q.double() / q.double().sum(-1, keepdim=True), p.double() / p.double().sum(-1, keepdim=True))
+    near = 2e-2 if dtype != torch.float32 else 1e-6  # what a row of rounded shares misses to 1
+    for measure in (F.po_jsd, F.manhattan_distance):
+        torch.testing.assert_close(measure(q, p).double(), measure(*exact), atol=near, rtol=0)
+    q, p = table.rates.to(dtype), table.shares.to(dtype)
+    torch.testing.assert_close(F.rate_po_jsd(q, p).double(), F.rate_po_jsd(q.double(), p.double()), atol=1e-5, rtol=0)
+    preds, said, asked = answers
+    for measure in (F.error_rate, lambda *a: F.normalised_absolute_distance(*a, scale=10)):
+        torch.testing.assert_close(measure(preds.to(dtype), said.to(dtype), asked), measure(preds, said, asked))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: F.error_rate([1, 0], [1, 0]), r"preds: expected \[N, A\]"),
+        (lambda: F.error_rate([[1, 0]], [[1, 0, 1]]), "expected one shape"),
+        (lambda: F.error_rate([[1, 0]], [[1, 0]], [[1]]), r"asked: expected \[1, 2\]"),
+        (lambda: F.error_rate([[1, 0]], [[1, 0]], [[1, 2]]), "asked: expected 0 or 1"),
+        (lambda: F.error_rate([[1, math.nan]], [[1, 0]]), "preds: expected a finite answer .* row 0, person 1"),
+        (lambda: F.normalised_absolute_distance([[1]], [[1]], scale=0), "scale: expected a finite number above 0"),
+        (lambda: am.NormalisedAbsoluteDistance(scale=math.nan).update([[1]], [[1]]), "scale: expected"),
+    ],
+)
+def test_what_cannot_be_scored_is_named(call, says):
+    with pytest.raises(am.MetricInputError, match=says):
+        call()
+
+
+def test_score_takes_perspectives(answers):
+    preds, said, asked = answers
+
+    def make(**more):
+        g = torch.Generator().manual_seed(0)
+        return am.score(preds, said, "perspectives", asked=asked, replicates=20, generator=g, **more).set_index(
+            "metric"
+        )
+
+    found = make(scale=10)
+    assert found.loc["error_rate", "value"] == pytest.approx(float(F.error_rate(preds, said, asked).mean()))
+    assert found.loc["normalised_absolute_distance", "better"] == "lower"
+    assert list(make().index) == ["error_rate"]
+    with pytest.raises(am.ArgumentError, match="judgements: expected none"):
+        am.score(preds, kind="perspectives", judgements=[[[1]]], asked=[[1]], generator=torch.Generator())

@@ -1,0 +1,222 @@
+"""Each label over the table: precision, recall, specificity, MCC and AUROC, their averages, weights and edges."""
+
+import math
+import warnings
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+import torch
+import torchmetrics.functional.classification as tm
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from torchmetrics import MetricCollection
+
+import affectml_metrics as am
+from affectml_metrics import functional as F
+
+AVERAGES = ("micro", "macro", "weighted", "none")
+COUNTED = (F.label_precision, F.label_recall, F.label_specificity, F.label_mcc)
+CLASSES = (am.LabelF1, am.LabelPrecision, am.LabelRecall, am.LabelSpecificity, am.LabelMCC)
+
+
+def agree(ours, theirs, atol=1e-9):
+    np.testing.assert_allclose(np.asarray(ours, float), np.asarray(theirs, float), rtol=atol, atol=atol)
+
+
+@pytest.fixture
+def weights(table):
+    return torch.rand(len(table.sets), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ratios_against_scikit_learn_and_torchmetrics(table, weights, average, weighted):
+    p, t, w = table.sets, table.chosen, weights if weighted else None
+    theirs = {"average": None if average == "none" else average, "zero_division": 0, "sample_weight": w}
+    agree(F.label_precision(p, t, average=average, weights=w), sk.precision_score(t, p, **theirs))
+    agree(F.label_recall(p, t, average=average, weights=w), sk.recall_score(t, p, **theirs))
+    by_label = [sk.matthews_corrcoef(t[:, c], p[:, c], sample_weight=w) for c in range(p.shape[1])]
+    agree(F.label_mcc(p, t, average="none", weights=w), by_label)
+    if not weighted:
+        options = {"num_labels": p.shape[1], "average": average}
+        theirs = tm.multilabel_specificity(p.int(), t.int(), **options)
+        agree(F.label_specificity(p, t, average=average), theirs, atol=1e-6)
+        if average == "micro":
+            theirs = tm.multilabel_matthews_corrcoef(p.int(), t.int(), p.shape[1])
+            agree(F.label_mcc(p, t, average=average), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_auroc_against_scikit_learn_and_torchmetrics(table, weights, average, weighted):
+    s, t, w = table.scores, table.chosen, weights if weighted else None
+    theirs = {"average": None if average == "none" else average, "sample_weight": w}
+    agree(F.label_auroc(s, t, average=average, weights=w), sk.roc_auc_score(t, s, **theirs))
+    if not weighted:
+        agree(F.label_auroc(s, t, average=average), tm.multilabel_auroc(s, t.int(), s.shape[1], average=average), 1e-6)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_average_precision_by_label_is_mean_average_precision(table, average):
+    s, t = table.scores, table.chosen
+    theirs = tm.multilabel_average_precision(s, t.int(), s.shape[1], average=average)
+    agree(F.mean_average_precision(s, t, average=average), theirs, 1e-6)
+
+
+def test_by_hand():
+    # label 0: TP 2, FP 1, FN 1, TN 0; label 1: TP 1, FP 0, FN 1, TN 2
+    preds, target = [[1, 1], [1, 0], [1, 0], [0, 0]], [[1, 1], [1, 1], [0, 0], [1, 0]]
+    agree(F.label_precision(preds, target, average="none"), [2 / 3, 1])
+    agree(F.label_recall(preds, target, average="none"), [2 / 3, 1 / 2])
+    agree(F.label_specificity(preds, target, average="none"), [0, 1])
+    agree(F.label_mcc(preds, target, average="none"), [(0 - 1) / 3, 2 / math.sqrt(1 * 2 * 2 * 3)])
+    agree(F.label_precision(preds, target, average="micro"), 3 / 4)
+    agree(F.label_recall(preds, target, average="weighted"), (3 * 2 / 3 + 2 * 1 / 2) / 5)
+    # of the four (right, wrong) pairs of rows three are in order and one is tied
+    agree(F.label_auroc([[0.9], [0.5], [0.5], [0.1]], [[1], [1], [0], [0]]), 3.5 / 4)
+
+
+def test_degenerate_labels():
+    never, always = [[0], [0]], [[1], [1]]
+    for measure, preds, target in (
+        (F.label_precision, never, [[1], [0]]),
+        (F.label_recall, [[1], [0]], never),
+        (F.label_specificity, [[1], [0]], always),
+        (F.label_mcc, always, [[1], [0]]),
+        (F.label_mcc, [[1], [0]], never),
+    ):
+        assert float(measure(preds, target)) == 0
+        assert float(measure(preds, target, zero_division=0.5)) == 0.5
+        both = (
+            [[*a, *b] for a, b in zip(preds, [[1], [0]], strict=True)],
+            [[*a, *b] for a, b in zip(target, [[1], [0]], strict=True)],
+        )
+        assert float(measure(*both, zero_division=math.nan)) == 1  # nan leaves the label out
+    for target in (never, always):
+        assert F.label_auroc([[0.2], [0.1]], target).isnan()
+        assert float(F.label_auroc([[0.2], [0.1]], target, no_labels=0.5)) == 0.5
+        assert (
+            float(F.label_auroc([[0.2, 1], [0.1, 0]], [[*row, x] for row, x in zip(target, (1, 0), strict=True)])) == 1
+        )
+
+
+def test_torchmetrics_gives_a_label_that_is_never_predicted_a_correlation():
+    preds, target = torch.zeros(6, 1, dtype=torch.int), torch.tensor([[1], [0], [0], [0], [0], [0]])
+    assert float(tm.binary_matthews_corrcoef(preds[:, 0], target[:, 0])) > 0.5
+    assert float(F.label_mcc(preds, target)) == sk.matthews_corrcoef(target[:, 0], preds[:, 0]) == 0
+
+
+def test_mcc_keeps_its_digits_on_many_rows():
+    rows = 400_000
+    target = torch.zeros(rows, 1, dtype=torch.bool)
+    target[:40] = True
+    preds = target.roll(13, 0)
+    hits, n = 27, 40
+    exact = (rows * hits - n * n) / (n * (rows - n))
+    assert float(F.label_mcc(preds, target)) == pytest.approx(exact, abs=1e-12)
+
+
+@given(st.data())
+def test_what_holds_for_every_table(data):
+    rows, labels = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 4))
+    p, t = (torch.from_numpy(data.draw(arrays("bool", (rows, labels)))) for _ in range(2))
+    s = torch.from_numpy(data.draw(arrays("float64", (rows, labels), elements=st.integers(0, 3).map(float))))
+    w = torch.from_numpy(data.draw(arrays("int64", rows, elements=st.integers(0, 3))))
+    again = torch.repeat_interleave(torch.arange(rows), w)
+    for average in AVERAGES:
+        for measure in COUNTED:  # a weight is so many rows
+            if len(again):
+                weighted = measure(p, t, average=average, weights=w)
+                torch.testing.assert_close(weighted, measure(p[again], t[again], average=average))
+        if len(again):
+            weighted = F.label_auroc(s, t, average=average, weights=w)
+            torch.testing.assert_close(weighted, F.label_auroc(s[again], t[again], average=average), equal_nan=True)
+    options = {"average": "none", "zero_division": math.nan}
+    # specificity is the recall of the complement, and MCC and AUROC turn round with the prediction
+    torch.testing.assert_close(F.label_specificity(p, t, **options), F.label_recall(~p, ~t, **options), equal_nan=True)
+    torch.testing.assert_close(F.label_mcc(~p, t, **options), -F.label_mcc(p, t, **options), equal_nan=True)
+    area = F.label_auroc(s, t, average="none")
+    torch.testing.assert_close(F.label_auroc(-s, t, average="none"), 1 - area, equal_nan=True)
+    # of 0/1 scores it is the mean of recall and specificity
+    balanced = (F.label_recall(p, t, **options) + F.label_specificity(p, t, **options)) / 2
+    torch.testing.assert_close(F.label_auroc(p, t, average="none"), balanced, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_narrow_floats_give_the_value_of_their_numbers(table, dtype):
+    s, p, t = table.rates.to(dtype), table.sets, table.chosen
+    for average in AVERAGES:
+        agree(F.label_auroc(s, t.to(dtype), average=average), F.label_auroc(s.double(), t, average=average))
+        for measure in COUNTED:
+            agree(measure(p.to(dtype), t.to(dtype), average=average), measure(p, t, average=average))
+
+
+def test_infinite_scores_keep_their_ties():
+    scores = [[math.inf], [math.inf], [-math.inf], [-math.inf]]
+    assert float(F.label_auroc(scores, [[1], [0], [1], [0]])) == 0.5
+
+
+def test_metrics_with_the_same_sums_form_one_group_and_keep_their_values(table):
+    made = {
+        f"{cls.__name__}_{average}": cls(table.sets.shape[1], average=average)
+        for cls in CLASSES
+        for average in AVERAGES
+    }
+    together = MetricCollection({name: metric.clone() for name, metric in made.items()})
+    for part in (slice(0, 3), slice(3, 250), slice(250, None)):
+        together.update(table.sets[part], table.chosen[part])
+        for metric in made.values():
+            metric.update(table.sets[part], table.chosen[part])
+    assert len(together.compute_groups) == 1
+    for name, value in together.compute().items():
+        torch.testing.assert_close(value, made[name].compute(), rtol=0, atol=0)
+
+
+def test_rankings_are_kept_once(table):
+    made = {
+        "map": am.MeanAveragePrecision(),
+        "auroc": am.LabelAUROC(average="none"),
+        "top_1": am.TopKAccuracy(1),
+        "top_2": am.TopKAccuracy(2),
+        "top_2_again": am.TopKAccuracy(2),
+    }
+    together = MetricCollection({name: metric.clone() for name, metric in made.items()})
+    for part in (slice(0, 1), slice(1, None)):
+        together.update(table.scores[part], table.chosen[part])
+        for metric in made.values():
+            metric.update(table.scores[part], table.chosen[part])
+    assert sorted(map(sorted, together.compute_groups.values())) == [
+        ["auroc", "map"],
+        ["top_1"],
+        ["top_2", "top_2_again"],
+    ]
+    for name, value in together.compute().items():
+        torch.testing.assert_close(value, made[name].compute(), rtol=0, atol=0)
+
+
+def test_other_numbers_of_labels_and_other_options_of_the_input_stay_apart():
+    assert set(am.LabelF1(3)._defaults) != set(am.LabelF1(4)._defaults)
+    assert set(am.SoftF1(3)._defaults) != set(am.SoftF1(3, from_logits=True)._defaults)
+    assert set(am.SoftF1(3)._defaults) == set(am.SoftF1(3, average="none")._defaults)
+    assert set(am.EntropyCorrelation()._defaults) == set(am.EntropyCorrelation(method="spearman")._defaults)
+    assert set(am.MeanAveragePrecision()._defaults).isdisjoint(am.LabelCalibrationError()._defaults)
+
+
+def test_every_class_plots_its_value_between_the_bounds_of_the_table(table):
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context({"backend": "agg"}), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metric = am.LabelMCC(table.sets.shape[1])
+        metric.update(table.sets, table.chosen)
+        figure, axes = metric.plot()
+        drawn = [line.get_ydata()[0] for line in axes.get_lines()]
+        assert float(metric.compute()) == pytest.approx(float(drawn[0]))
+        assert axes.get_ylim()[0] <= -1 < 1 <= axes.get_ylim()[1]
+        plt.close(figure)
+        figure, axes = am.KLDivergence().plot([torch.tensor(1.0), torch.tensor(0.5)])
+        assert axes.get_lines()[0].get_ydata().tolist() == [1.0, 0.5]
+        plt.close(figure)
