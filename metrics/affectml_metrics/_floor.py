@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,7 +40,10 @@ def sampling_floor(
     one_of("kind", kind, ("distribution", "rates"))
     whole_number("repeats", repeats, 1)
     truth = matrix(target, "target", kind).detach().to("cpu", torch.float64)
-    people = torch.as_tensor(n if isinstance(n, int) else as_tensor(n, "n")).to("cpu", torch.int64)
+    asked = as_tensor(np.asarray(n) if isinstance(n, (int, float)) else n, "n").to("cpu")
+    people = asked.to(torch.int64)
+    if bool((people != asked).any()):
+        raise DomainError(f"n: expected whole numbers of people, but received {float(asked[people != asked][0]):.6g}")
     if people.ndim > 1 or (people.ndim == 1 and len(people) != len(truth)):
         raise ShapeError(f"n: expected one number or [{len(truth)}], but received shape {list(people.shape)}")
     if people.numel() and int(people.min()) < 1:

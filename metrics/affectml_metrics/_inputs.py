@@ -1,9 +1,10 @@
 """The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error.
 
-Five domains cover every measure of the library:
+Six domains cover every measure of the library:
 
 labels          0/1 (bool, integer or float) in every cell; comes back as bool
 scores          real numbers that rank the labels; infinite is allowed, NaN is not
+logits          what a softmax turns into shares: below +inf, and in every row one above -inf
 mass            counts, rates or shares: finite, 0 or more
 rates           each cell in [0, 1]
 distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half precision)
@@ -11,6 +12,7 @@ distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half pre
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,13 +27,14 @@ from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
 ArrayLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[Any]"
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
 
-Domain: TypeAlias = Literal["labels", "scores", "mass", "rates", "distribution"]
+Domain: TypeAlias = Literal["labels", "scores", "logits", "mass", "rates", "distribution"]
 
 _trusted: ContextVar[bool] = ContextVar("affectml_metrics_trusted", default=False)
 
 _WAY_OUT = {
     "labels": "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`",
     "scores": "drop or repair the rows that have no score",
+    "logits": "a softmax of it has no value; a label that cannot be is -inf, and each row needs one that can",
     "mass": "drop or repair the rows that have no votes",
     "rates": "divide votes by the people asked, or pass from_logits=True for raw outputs",
     "distribution": "divide each row by its sum and drop rows without votes, or pass from_logits=True for raw outputs",
@@ -39,6 +42,7 @@ _WAY_OUT = {
 _EXPECTED = {
     "labels": "0 or 1",
     "scores": "a number",
+    "logits": "a number below infinity (and above -inf somewhere in the row)",
     "mass": "a finite number of 0 or more",
     "rates": "a rate in [0, 1]",
     "distribution": "a share in [0, 1]",
@@ -72,15 +76,36 @@ def wide(device: torch.device) -> torch.dtype:
 
 
 def as_tensor(value: ArrayLike, name: str) -> Tensor:
-    """`value` as a tensor of whatever dtype it has; memory is shared where that is safe."""
+    """`value` as a tensor of whatever dtype it has; memory is shared where that is safe.
+
+    Unsigned integers, which torch cannot compare, become int64 (float64 where that is too small), and numpy's long
+    double float64.
+    """
     if isinstance(value, Tensor):
-        return value
-    array = np.asarray(value)
+        return _signed(value) if value.dtype in _UNSIGNED else value
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:  # numpy: rows of several lengths
+        raise ShapeError(f"{name}: expected rows of one length, but received a ragged table ({error})") from None
     if array.dtype.kind not in "biuf":
         raise DomainError(f"{name}: expected numbers, but received an array of dtype {array.dtype}")
+    if array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()
-    return torch.from_numpy(array)
+    tensor = torch.from_numpy(array)
+    return _signed(tensor) if tensor.dtype in _UNSIGNED else tensor
+
+
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
+
+
+def _signed(tensor: Tensor) -> Tensor:
+    signed = tensor.to(torch.int64)
+    too_small = tensor.dtype == torch.uint64 and bool((signed < 0).any())
+    return tensor.to(wide(tensor.device)) if too_small else signed
 
 
 def as_float(tensor: Tensor, like: Tensor | None = None) -> Tensor:
@@ -95,8 +120,11 @@ def as_float(tensor: Tensor, like: Tensor | None = None) -> Tensor:
     return tensor.to(wide(tensor.device))
 
 
-def matrix(value: ArrayLike, name: str, domain: Domain) -> Tensor:
-    """`value` as [N, C] within `domain`, in its own float dtype (labels: bool)."""
+def matrix(value: ArrayLike, name: str, domain: Domain, *, scan: bool = True) -> Tensor:
+    """`value` as [N, C] within `domain`, in its own float dtype (labels: bool).
+
+    scan=False leaves the values to the caller, who looks at them block by block with `clean`.
+    """
     tensor = as_tensor(value, name)
     if tensor.ndim != 2:
         hint = f"; one row is `{name}[None]`" if tensor.ndim == 1 else ""
@@ -107,9 +135,40 @@ def matrix(value: ArrayLike, name: str, domain: Domain) -> Tensor:
         raise DomainError(f"{name}: expected real numbers, but received dtype {tensor.dtype}")
     if domain == "labels":
         return _labels(tensor, name)
-    if not _trusted.get():
-        _check_floats(tensor, name, domain)
+    if scan:
+        clean(tensor, tensor, name, domain)
     return tensor
+
+
+def clean(part: Tensor, whole: Tensor, name: str, domain: Domain) -> None:
+    """Raise DomainError unless the rows `part` of the matrix `whole` lie within `domain`; part may be wider.
+
+    One look that finds nothing wrong, and only then the search for the first wrong cell.
+    """
+    if _trusted.get() or not part.numel() or (part.dtype == torch.bool and domain != "distribution"):
+        return
+    if not _looks_clean(part.detach(), domain, whole.dtype):
+        _check_floats(whole.detach(), name, domain)
+
+
+def _looks_clean(part: Tensor, domain: Domain, dtype: torch.dtype) -> bool:
+    half = dtype in (torch.float16, torch.bfloat16)
+    if domain == "distribution":
+        part = part if part.dtype in (torch.float32, torch.float64) else part.float()
+        # no share below 0, and a sum of 1, leave no room above 1; NaN comes through both
+        sums = part @ part.new_ones(part.shape[1])
+        low, high = torch.aminmax(sums)
+        slack = 1e-2 if half else 1e-4
+        return float(part.amin()) >= 0 and float(low) >= 1 - slack and float(high) <= 1 + slack
+    low, high = torch.aminmax(part)
+    lowest, highest = float(low), float(high)
+    if domain == "scores":
+        return lowest == lowest
+    if domain == "logits":
+        return highest < float("inf") and lowest > -float("inf")
+    if domain == "mass":
+        return lowest >= 0 and highest < float("inf")
+    return lowest >= 0 and highest <= 1 + (1e-2 if half else 1e-6)
 
 
 def pair(preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain) -> tuple[Tensor, Tensor]:
@@ -164,11 +223,19 @@ def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
     return tensor
 
 
-def whole_number(name: str, value: int, low: int, high: int | None = None) -> None:
-    """Raise ArgumentError unless `value` is an int in [low, high]."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
-        upper = f" to {high}" if high is not None else " or more"
-        raise ArgumentError(f"{name}: expected a whole number, {low}{upper}, but received {value!r}")
+def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
+    """`value` as an int, numpy's integers included; ArgumentError unless it is whole and in [low, high]."""
+    upper = f" to {high}" if high is not None else " or more"
+    wrong = ArgumentError(f"{name}: expected a whole number, {low}{upper}, but received {value!r}")
+    if isinstance(value, (bool, np.bool_)):
+        raise wrong
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise wrong from None
+    if number < low or (high is not None and number > high):
+        raise wrong
+    return number
 
 
 def _labels(tensor: Tensor, name: str) -> Tensor:
@@ -185,27 +252,25 @@ def _labels(tensor: Tensor, name: str) -> Tensor:
 
 
 def _check_floats(tensor: Tensor, name: str, domain: Domain) -> None:
-    if tensor.numel() == 0 or tensor.dtype == torch.bool:
-        lowest = highest = 0.0
-    else:
-        lowest, highest = (float(x) for x in torch.aminmax(tensor))  # NaN comes through both
-    if domain == "scores":
-        if lowest != lowest:
-            _complain(tensor, torch.isnan(tensor), name, domain)
-        return
-    if domain == "mass":
-        if not (lowest >= 0 and highest < float("inf")):
-            _complain(tensor, ~((tensor >= 0) & torch.isfinite(tensor)), name, domain)
-        return
+    """Name the first cell or row outside `domain`, if there is one."""
     half = tensor.dtype in (torch.float16, torch.bfloat16)
     top = 1 + (1e-2 if half else 1e-6)  # renormalised shares overshoot 1 by rounding
-    if not (lowest >= 0 and highest <= top):
-        _complain(tensor, ~((tensor >= 0) & (tensor <= top)), name, domain)
+    if domain == "scores":
+        wrong = torch.isnan(tensor)
+    elif domain == "logits":
+        lost = (tensor == -torch.inf).all(-1, keepdim=True)
+        wrong = ~(tensor < torch.inf) | lost
+    elif domain == "mass":
+        wrong = ~((tensor >= 0) & torch.isfinite(tensor))
+    else:
+        wrong = ~((tensor >= 0) & (tensor <= top))
+    if bool(wrong.any()):
+        _complain(tensor, wrong, name, domain)
     if domain == "distribution":
-        sums = tensor.sum(-1, dtype=torch.float32 if half else None)
-        wrong = (sums - 1).abs() > (1e-2 if half else 1e-4)
-        if bool(wrong.any()):
-            row = int(wrong.int().argmax())
+        sums = tensor.sum(-1, dtype=tensor.dtype if tensor.dtype == torch.float64 else torch.float32)
+        off = ~((sums - 1).abs() <= (1e-2 if half else 1e-4))
+        if bool(off.any()):
+            row = int(off.int().argmax())
             raise DomainError(
                 f"{name}: expected rows that sum to 1, but row {row} sums to {float(sums[row]):.6g}; "
                 f"{_WAY_OUT['distribution']}"

@@ -26,7 +26,7 @@ class Panel:
 
     answers: Tensor  # float64 [N, A, C], 0 where not asked
     asked: Tensor  # bool [N, A]
-    base: Tensor  # rates [C]
+    base: Tensor | None  # rates [C]; None: of all other judgements
     smoothing: float
     tau: float
 
@@ -38,7 +38,8 @@ class Panel:
         smoothing: float = 1.0,
         tau: float = 1 / 3,
     ) -> Panel:
-        """A checked panel; `base` defaults to the average of all judgements. Raises MetricInputError."""
+        """A checked panel; `base` defaults to the average of all judgements but the predicted. Raises
+        MetricInputError."""
         answers = as_tensor(judgements, "judgements")
         present = as_tensor(asked, "asked")
         if answers.ndim != 3 or list(present.shape) != list(answers.shape[:2]):
@@ -61,14 +62,9 @@ class Panel:
                 f"row {row} with asked = 0"
             )
         votes = chosen.to(torch.float64)
-        if base is None:
-            total = here.sum()
-            # half a vote more, so that a label that nobody ever chose is rare and not impossible
-            rates = (votes.sum((0, 1)) + 0.5) / (total + 1)
-        else:
-            rates = as_tensor(base, "base").to(votes.device, torch.float64)
-            if list(rates.shape) != [labels]:
-                raise ShapeError(f"base: expected [{labels}], but received shape {list(rates.shape)}")
+        rates = None if base is None else as_tensor(base, "base").to(votes.device, torch.float64)
+        if rates is not None and list(rates.shape) != [labels]:
+            raise ShapeError(f"base: expected [{labels}], but received shape {list(rates.shape)}")
         return Panel(votes, here, rates, smoothing, tau)
 
     def votes(self, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,9 +91,17 @@ class Panel:
             return votes >= self.tau * n[:, None] - _SLACK
         return votes / (n[:, None] if against == "rates" else votes.sum(-1, keepdim=True))
 
-    def smoothed(self, votes: Tensor, n: Tensor, against: Against) -> Tensor:
-        """Shares that predict: with `smoothing` imaginary people who answer like the base."""
-        rates = (votes + self.smoothing * self.base) / (n[:, None] + self.smoothing)
+    def smoothed(self, votes: Tensor, n: Tensor, against: Against, unseen: tuple[Tensor, Tensor]) -> Tensor:
+        """Shares that predict: with `smoothing` imaginary people who answer like the base.
+
+        unseen: the votes [M, C] and people [M] who are predicted, and must not shape the base of their own row.
+        """
+        base = self.base
+        if base is None:
+            theirs, people = unseen
+            # half a vote more, so that a label that nobody ever chose is rare and not impossible
+            base = (self.answers.sum((0, 1)) - theirs + 0.5) / (self.asked.sum() - people + 1)[:, None]
+        rates = (votes + self.smoothing * base) / (n[:, None] + self.smoothing)
         return rates / rates.sum(-1, keepdim=True) if against == "distribution" else rates
 
     def usable(self, votes: Tensor, n: Tensor, against: Against) -> Tensor:

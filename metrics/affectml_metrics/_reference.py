@@ -74,8 +74,8 @@ def human_reference(
     judgements: 0/1 [N, A, C], what each person chose; asked: 0/1 [N, A], who was asked (unsure and skipped are not
     asked; an asked person who chose nothing said "none of these"). metric: `(preds, target) -> [M]`, a value a row.
     preds: {name: [N, C] or [C]}, such as {"model": ..., "prior": ...}; for set measures these are sets. smoothing: how
-    many imaginary people who answer like `base` ([C] rates; the average of all judgements if not given) are added to
-    shares that predict. Images with fewer than 2 people are nan. Raises MetricInputError.
+    many imaginary people who answer like `base` ([C] rates; the average of all judgements but those predicted if not
+    given) are added to shares that predict. Images with fewer than 2 people are nan. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import set_f1
     >>> answers = torch.tensor([[[1, 0], [1, 0], [1, 1]]])  # one image, three people, two labels
@@ -96,7 +96,7 @@ def human_reference(
     panel = Panel.of(judgements, asked, base, smoothing, tau)
     systems = {name: panel.system(name, value) for name, value in (preds or {}).items()}
     if predictor == "half":
-        whole_number("draws", draws, 1)
+        draws = whole_number("draws", draws, 1)
         if generator is None:
             raise ArgumentError("generator: expected a torch.Generator with predictor='half', but received None")
         return _halves(panel, metric, systems, against, draws, generator)
@@ -181,8 +181,9 @@ def _rest(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor], again
         where = panel.asked[:, person] & (n > 1) & panel.usable(mine, n, against)
         if not bool(where.any()):
             continue
-        shares = panel.smoothed((votes - mine)[where], (n - 1)[where], against)
-        target = panel.target(mine[where], torch.ones_like(n)[where], against)
+        one = torch.ones_like(n)[where]
+        shares = panel.smoothed((votes - mine)[where], (n - 1)[where], against, (mine[where], one))
+        target = panel.target(mine[where], one, against)
         for name, row in sums.items():
             row.add(where, metric(shares if name == "human" else systems[name][where], target))
     return _result("rest", "human", "_loo", sums)
@@ -210,8 +211,10 @@ def _halves(
         if not bool(where.any()):
             continue
         target = panel.target(truth[where], half[where], against)
-        make = panel.smoothed if against in ("rates", "distribution") else panel.target
-        preds = make(guess[where], half[where], against)
+        if against in ("rates", "distribution"):
+            preds = panel.smoothed(guess[where], half[where], against, (truth[where], half[where]))
+        else:
+            preds = panel.target(guess[where], half[where], against)
         for name, row in sums.items():
             row.add(where, metric(preds if name == "half_panel" else systems[name][where], target))
     return _result("half", "half_panel", "_half", sums)

@@ -10,7 +10,8 @@ from torch import Tensor
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics.functional._logs import Unit, distributions, per, row_entropy
-from affectml_metrics.functional._order import by_rows, chunks, places
+from affectml_metrics.functional._order import descending
+from affectml_metrics.functional._rows import soft_rows
 
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]
@@ -33,9 +34,13 @@ def entropy_error(
     >>> entropy_error(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), unit="bits")
     tensor([1.])
     """
-    p, t = distributions(preds, target, from_logits)
-    error = by_rows(lambda p, t: row_entropy(p) - row_entropy(t), p, t) * per(unit)
-    return error if signed else error.abs()
+    scale = per(unit)
+
+    def error(p: Tensor, t: Tensor) -> Tensor:
+        surplus = (row_entropy(p) - row_entropy(t)) * scale
+        return surplus if signed else surplus.abs()
+
+    return soft_rows(error, preds, target, "distribution", from_logits)
 
 
 def rank_cs(preds: ArrayLike, target: ArrayLike, *, ties: RankTies = "free", from_logits: bool = False) -> Tensor:
@@ -49,16 +54,32 @@ def rank_cs(preds: ArrayLike, target: ArrayLike, *, ties: RankTies = "free", fro
     tensor([1.], dtype=torch.float64)
     """
     one_of("ties", ties, ("free", "first"))
-    p, t = distributions(preds, target, from_logits)
-    if ties == "first":
-        same = (places(p, "first")[0] == places(t, "first")[0]).all(-1)
-    else:
-        same = torch.empty(len(p), dtype=torch.bool, device=p.device)
-        for part in chunks(*p.shape):
-            people = t[part, :, None] > t[part, None, :]
-            model = p[part, :, None] > p[part, None, :]
-            same[part] = (~people | model).flatten(1).all(-1)
-    return same.to(wide(p.device))
+    free = ties == "free"
+
+    def same(p: Tensor, t: Tensor) -> Tensor:
+        # neighbouring columns settle nearly all rows that are ranked otherwise; only the others are sorted
+        p1, p2, t1, t2 = p[:, :-1], p[:, 1:], t[:, :-1], t[:, 1:]
+        wrong = ((t1 > t2) & (p1 <= p2)) | ((t1 < t2) & (p1 >= p2)) if free else (t1 >= t2) != (p1 >= p2)
+        left = (~wrong.any(-1)).nonzero()[:, 0]
+        result = torch.zeros(len(p), dtype=p.dtype, device=p.device)
+        if len(left):
+            result[left] = (_ranked if free else _sorted_alike)(p[left], t[left]).to(p.dtype)
+        return result
+
+    rows = soft_rows(same, preds, target, "distribution", from_logits)
+    return rows.to(wide(rows.device))
+
+
+def _sorted_alike(p: Tensor, t: Tensor) -> Tensor:
+    return (descending(p) == descending(t)).all(-1)
+
+
+def _ranked(p: Tensor, t: Tensor) -> Tensor:
+    """Where every label with a larger share than another has a larger pred, too."""
+    order = descending(t)
+    p, t = p.gather(-1, order), t.gather(-1, order)
+    lowest_before, highest_after = p.cummin(-1).values, p.flip(-1).cummax(-1).values.flip(-1)
+    return ((t[:, :-1] == t[:, 1:]) | (lowest_before[:, :-1] > highest_after[:, 1:])).all(-1)
 
 
 def entropy_correlation(

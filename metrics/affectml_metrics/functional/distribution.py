@@ -1,8 +1,10 @@
 """Distributions against distributions: how far is the predicted share of each label from people's?
 
 preds and target are [N, C] with rows that sum to 1; `from_logits=True` takes raw outputs as preds and softmaxes them
-(never guessed from their range). A row measure returns [N] in the wider float dtype of the two inputs. Logarithms are
-natural unless unit="bits". Rows without votes have no distribution and are refused.
+(never guessed from their range; +inf is refused, -inf is a share of 0). A row measure is computed in float64 and
+returns [N] in the wider float dtype of the two inputs. Logarithms are natural unless unit="bits". Rows without votes
+have no distribution and are refused. Gradients are right at shares of 0 too; where the slope there is infinite, see
+`affectml_metrics.functional._logs`.
 """
 
 from __future__ import annotations
@@ -10,17 +12,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike, pair
+from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional._logs import (
     Unit,
     check_eps,
-    distributions,
     expected_log,
+    js_terms,
     log_share,
     per,
+    root,
     row_entropy,
+    silenced,
 )
-from affectml_metrics.functional._order import by_rows
+from affectml_metrics.functional._rows import row_sum, soft_rows
 
 
 def kl_divergence(
@@ -42,17 +46,21 @@ def kl_divergence(
     tensor([0.6931])
     """
     check_eps(eps)
-    p, t = pair(preds, target, "scores" if from_logits else "distribution", "distribution")
+    scale = per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
         if reverse:
-            p = p.softmax(-1) if from_logits else p
-            return -row_entropy(p) - expected_log(p, log_share(t, False, eps))
-        return -row_entropy(t) - expected_log(t, log_share(p, from_logits, eps))
+            p, t = t, p
+        elif from_logits:
+            return -row_entropy(t) - row_sum(silenced(t, log_share(p, True, eps)))
+        return -row_entropy(t) - expected_log(t, p, eps)
 
-    value = by_rows(divergence, p, t)
-    # rounding can leave -1e-17 where the two agree; with eps a value below 0 is real
-    return (value if eps is not None else value.clamp(min=0)) * per(unit)
+    def not_below_0(p: Tensor, t: Tensor) -> Tensor:
+        value = divergence(p, t)
+        # rounding can leave -1e-17 where the two agree; with eps a value below 0 is real
+        return (value if eps is not None else value.clamp(min=0)) * scale
+
+    return soft_rows(not_below_0, preds, target, "distribution", None if from_logits and not reverse else from_logits)
 
 
 def cross_entropy(
@@ -71,8 +79,14 @@ def cross_entropy(
     tensor([0.6931])
     """
     check_eps(eps)
-    p, t = pair(preds, target, "scores" if from_logits else "distribution", "distribution")
-    return -by_rows(lambda p, t: expected_log(t, log_share(p, from_logits, eps)), p, t) * per(unit)
+    scale = per(unit)
+
+    def expected(p: Tensor, t: Tensor) -> Tensor:
+        if from_logits:
+            return row_sum(silenced(t, log_share(p, True, eps))) * -scale
+        return expected_log(t, p, eps) * -scale
+
+    return soft_rows(expected, preds, target, "distribution", None if from_logits else False)
 
 
 def js_divergence(
@@ -91,13 +105,13 @@ def js_divergence(
     >>> js_divergence(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), unit="bits")
     tensor([1.])
     """
-    p, t = distributions(preds, target, from_logits)
+    scale = per(unit)
 
-    def surplus(p: Tensor, t: Tensor) -> Tensor:
-        return row_entropy((p + t) / 2) - (row_entropy(p) + row_entropy(t)) / 2
+    def divergence(p: Tensor, t: Tensor) -> Tensor:
+        value = row_sum(js_terms(p, t)).clamp(min=0) * scale
+        return root(value) if square_root else value
 
-    divergence = by_rows(surplus, p, t).clamp(min=0) * per(unit)
-    return divergence.sqrt() if square_root else divergence
+    return soft_rows(divergence, preds, target, "distribution", from_logits)
 
 
 def total_variation(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -108,8 +122,7 @@ def total_variation(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = 
     >>> total_variation(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
     tensor([0.3000])
     """
-    p, t = distributions(preds, target, from_logits)
-    return by_rows(lambda p, t: (p - t).abs().sum(-1) / 2, p, t)
+    return soft_rows(lambda p, t: row_sum((p - t).abs()) / 2, preds, target, "distribution", from_logits)
 
 
 def chebyshev_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -120,8 +133,7 @@ def chebyshev_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool
     >>> chebyshev_distance(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
     tensor([0.3000])
     """
-    p, t = distributions(preds, target, from_logits)
-    return by_rows(lambda p, t: (p - t).abs().amax(-1), p, t)
+    return soft_rows(lambda p, t: (p - t).abs().amax(-1), preds, target, "distribution", from_logits)
 
 
 def clark_distance(
@@ -136,9 +148,12 @@ def clark_distance(
     >>> clark_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
     tensor([1.4142])
     """
-    p, t = distributions(preds, target, from_logits)
-    distance = by_rows(lambda p, t: _relative_difference(p, t).square().sum(-1).sqrt(), p, t)
-    return distance / p.shape[1] ** 0.5 if normalised else distance
+
+    def distance(p: Tensor, t: Tensor) -> Tensor:
+        whole = root(row_sum(_relative_difference(p, t).square()))
+        return whole / p.shape[1] ** 0.5 if normalised else whole
+
+    return soft_rows(distance, preds, target, "distribution", from_logits)
 
 
 def canberra_distance(
@@ -152,9 +167,12 @@ def canberra_distance(
     >>> canberra_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
     tensor([2.])
     """
-    p, t = distributions(preds, target, from_logits)
-    distance = by_rows(lambda p, t: _relative_difference(p, t).sum(-1), p, t)
-    return distance / p.shape[1] if normalised else distance
+
+    def distance(p: Tensor, t: Tensor) -> Tensor:
+        whole = row_sum(_relative_difference(p, t).abs())
+        return whole / p.shape[1] if normalised else whole
+
+    return soft_rows(distance, preds, target, "distribution", from_logits)
 
 
 def chi_squared_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -179,12 +197,11 @@ def cosine_similarity(preds: ArrayLike, target: ArrayLike, *, from_logits: bool 
     >>> cosine_similarity(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.7071])
     """
-    p, t = distributions(preds, target, from_logits)
 
     def cosine(p: Tensor, t: Tensor) -> Tensor:
-        return (p * t).sum(-1) / (p.square().sum(-1) * t.square().sum(-1)).sqrt()
+        return row_sum(p * t) / (row_sum(p * p) * row_sum(t * t)).sqrt()
 
-    return by_rows(cosine, p, t)
+    return soft_rows(cosine, preds, target, "distribution", from_logits)
 
 
 def intersection(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -195,8 +212,7 @@ def intersection(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fal
     >>> intersection(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
     tensor([0.7000])
     """
-    p, t = distributions(preds, target, from_logits)
-    return by_rows(lambda p, t: torch.minimum(p, t).sum(-1), p, t)
+    return soft_rows(lambda p, t: row_sum(torch.minimum(p, t)), preds, target, "distribution", from_logits)
 
 
 def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -207,8 +223,13 @@ def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool
     >>> hellinger_distance(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
     tensor([1.])
     """
-    p, t = distributions(preds, target, from_logits)
-    return by_rows(lambda p, t: ((p.sqrt() - t.sqrt()).square().sum(-1) / 2).sqrt(), p, t)
+
+    def distance(p: Tensor, t: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and (p.requires_grad or t.requires_grad):
+            return root(row_sum(_squared_root_difference(p, t)) / 2)
+        return (row_sum((p.sqrt() - t.sqrt()).square()) / 2).sqrt()
+
+    return soft_rows(distance, preds, target, "distribution", from_logits)
 
 
 def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -219,10 +240,17 @@ def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fals
     >>> brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.5000])
     """
-    p, t = distributions(preds, target, from_logits)
-    return by_rows(lambda p, t: (p - t).square().sum(-1), p, t)
+    return soft_rows(lambda p, t: row_sum((p - t).square()), preds, target, "distribution", from_logits)
 
 
 def _relative_difference(p: Tensor, t: Tensor) -> Tensor:
     total = p + t
-    return (p - t).abs() / total.masked_fill(total == 0, 1.0)
+    return (p - t) / total.masked_fill(total == 0, 1.0)
+
+
+def _squared_root_difference(p: Tensor, t: Tensor) -> Tensor:
+    """(sqrt p - sqrt t)^2 as (p - t)^2 / (sqrt p + sqrt t)^2, whose gradient exists at 0 too."""
+    total = p + t
+    nothing = total == 0
+    whole = total + 2 * root(p * t)
+    return torch.where(nothing, total, (p - t).square() / whole.masked_fill(nothing, 1.0))

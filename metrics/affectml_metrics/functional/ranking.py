@@ -20,7 +20,6 @@ from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, matrix, pair, whole_number, wide
 from affectml_metrics.functional._order import (
     Ties,
-    by_rows,
     chance_of_hits,
     count,
     inclusion,
@@ -28,6 +27,7 @@ from affectml_metrics.functional._order import (
     sum_by_row,
     top_k,
 )
+from affectml_metrics.functional._rows import by_rows
 
 Match = Literal["any", "all"]
 PlaceTies = Literal["expected", "lowest"]
@@ -125,7 +125,7 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
     """
     one_of("match", match, ("any", "all"))
     t = matrix(target, "target", "labels")
-    whole_number("k", k, 1, t.shape[1])
+    k = whole_number("k", k, 1, t.shape[1])
     right = count(t)
     labels, drawn = torch.full_like(right, t.shape[1]), torch.full_like(right, k)
     if match == "any":

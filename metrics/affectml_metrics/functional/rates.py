@@ -1,7 +1,8 @@
 """Rates: for each label, the share of people asked who chose it. Each label is a yes/no question of its own.
 
 preds and target are [N, C] in [0, 1]; rows need not sum to anything. `from_logits=True` takes raw outputs as preds
-and passes them through the sigmoid. A row measure returns [N] in the wider float dtype: the mean over the C labels.
+and passes them through the sigmoid. A row measure is computed in float64 and returns [N] in the wider float dtype: the
+mean over the C labels.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from affectml_metrics._errors import DomainError, ShapeError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, pair, row_weights, same, wide
-from affectml_metrics.functional._logs import Unit, check_eps, per
-from affectml_metrics.functional._order import by_rows
+from affectml_metrics.functional._logs import Unit, check_eps, js_terms, per, root, silenced
+from affectml_metrics.functional._rows import row_sum, soft_rows
 
 Average = Literal["micro", "macro", "none"]
 
@@ -39,14 +40,13 @@ def rate_cross_entropy(
     tensor([0.6931])
     """
     check_eps(eps)
-    p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
+    scale = per(unit)
 
     def expected(p: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(max=1)
-        log_yes, log_no = _logs(p, from_logits, eps)
-        return (_silenced(t, log_yes) + _silenced(1 - t, log_no)).mean(-1)
+        return -scale * row_mean(_yes_or_no(t, 1 - t, p, from_logits, eps))
 
-    return -by_rows(expected, p, t) * per(unit)
+    return soft_rows(expected, preds, target, "rates", None if from_logits else False)
 
 
 def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -58,8 +58,7 @@ def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool =
     >>> rate_brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]]))
     tensor([0.2500])
     """
-    p, t = _rates(preds, target, from_logits)
-    return by_rows(lambda p, t: (p - t).square().mean(-1), p, t)
+    return soft_rows(lambda p, t: row_mean((p - t).square()), preds, target, "rates", from_logits)
 
 
 def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -71,8 +70,7 @@ def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = F
     >>> rate_manhattan(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]]))
     tensor([1.])
     """
-    p, t = _rates(preds, target, from_logits)
-    return by_rows(lambda p, t: 2 * (p - t).abs().mean(-1), p, t)
+    return soft_rows(lambda p, t: 2 * row_mean((p - t).abs()), preds, target, "rates", from_logits)
 
 
 def rate_js_divergence(
@@ -90,15 +88,14 @@ def rate_js_divergence(
     >>> rate_js_divergence(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]), unit="bits")
     tensor([0.5000])
     """
-    p, t = _rates(preds, target, from_logits)
     scale = per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
-        surplus = binary_entropy((p + t) / 2) - (binary_entropy(p) + binary_entropy(t)) / 2
-        each = surplus.clamp(min=0) * scale
-        return (each.sqrt() if square_root else each).mean(-1)
+        p, t = p.clamp(max=1), t.clamp(max=1)
+        each = (js_terms(p, t) + js_terms(1 - p, 1 - t)).clamp(min=0) * scale
+        return row_mean(root(each) if square_root else each)
 
-    return by_rows(divergence, p, t)
+    return soft_rows(divergence, preds, target, "rates", from_logits)
 
 
 def binomial_log_likelihood(
@@ -123,7 +120,8 @@ def binomial_log_likelihood(
     p = matrix(preds, "preds", "scores" if from_logits else "rates")
     v = matrix(votes, "votes", "mass")
     same(p, v, ("preds", "votes"))
-    p = as_float(p)
+    result = as_float(p[:0]).dtype
+    p = p.to(wide(p.device))
     v = v.to(p.dtype)
     asked = as_tensor(n, "n").to(dtype=p.dtype, device=p.device)
     asked = asked[:, None] if asked.ndim == 1 else asked
@@ -138,9 +136,8 @@ def binomial_log_likelihood(
             f"votes: expected whole numbers of at most n, but received {float(v[row, label]):.6g} votes of "
             f"{float(asked.expand_as(v)[row, label]):.6g} in row {row}, label {label}"
         )
-    log_yes, log_no = _logs(p, from_logits, eps)
     choose = torch.lgamma(asked + 1) - torch.lgamma(v + 1) - torch.lgamma(asked - v + 1)
-    return (choose + _silenced(v, log_yes) + _silenced(asked - v, log_no)).mean(-1)
+    return row_mean(choose + _yes_or_no(v, asked - v, p, from_logits, eps)).to(result)
 
 
 def soft_f1(
@@ -194,25 +191,27 @@ def soft_f1_from_counts(
     return f1.nanmean(-1) if average == "macro" else f1
 
 
-def binary_entropy(p: Tensor) -> Tensor:
-    """Entropy in nats of a yes/no answer with rate p, of any shape."""
-    both: Tensor = torch.special.entr(p) + torch.special.entr(1 - p)
-    return both
+def row_mean(x: Tensor) -> Tensor:
+    """Mean over labels, [N]."""
+    return row_sum(x) / x.shape[1]
 
 
 def _rates(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor]:
     p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
-    return (p.sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
+    return (p.to(wide(p.device)).sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
 
 
-def _logs(p: Tensor, from_logits: bool, eps: float | None) -> tuple[Tensor, Tensor]:
-    """log p and log(1 - p)."""
+def _yes_or_no(yes: Tensor, no: Tensor, p: Tensor, from_logits: bool, eps: float | None) -> Tensor:
+    """yes * log p + no * log(1 - p), where 0 answers silence an impossible one."""
     if from_logits:
-        yes, no = nnf.logsigmoid(p), nnf.logsigmoid(-p)
-        return (yes, no) if eps is None else (yes.clamp(min=math.log(eps)), no.clamp(min=math.log(eps)))
-    p = p.clamp(max=1) if eps is None else p.clamp(eps, 1 - eps)
-    return p.log(), torch.log1p(-p)
-
-
-def _silenced(weight: Tensor, log_p: Tensor) -> Tensor:
-    return torch.where(weight == 0, torch.zeros_like(log_p), weight * log_p)
+        log_yes, log_no = nnf.logsigmoid(p), nnf.logsigmoid(-p)
+        if eps is not None:
+            log_yes, log_no = log_yes.clamp(min=math.log(eps)), log_no.clamp(min=math.log(eps))
+        return silenced(yes, log_yes) + silenced(no, log_no)
+    if eps is not None:
+        p = p.clamp(eps, 1 - eps)
+        return yes * p.log() + no * torch.log1p(-p)
+    p = p.clamp(max=1)
+    # masked before the logarithm: after it the gradient would be 0 * inf
+    sure_no, sure_yes = (yes == 0) & (p == 0), (no == 0) & (p == 1)
+    return yes * p.masked_fill(sure_no, 1.0).log() + no * torch.log1p(-p.masked_fill(sure_yes, 0.0))

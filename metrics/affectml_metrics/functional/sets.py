@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
+from affectml_metrics._errors import DomainError, one_of
 from affectml_metrics._inputs import ArrayLike, pair, row_weights, square, wide
 
 Average = Literal["micro", "macro", "weighted", "none"]
@@ -108,8 +108,10 @@ def semantic_set_f1(
     right labels, of the similarity to the nearest predicted one; the score is their harmonic mean.
 
     preds, target: 0/1 [N, C]; similarity: [C, C] in [0, 1], row = predicted label, 1 on the diagonal (the identity
-    gives `set_f1`). Returns float64 [N]. Empty sets as in `set_f1`. Source: Chochlakis et al. 2025 (Semantic F1).
-    Raises MetricInputError.
+    gives `set_f1`). Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`. A harmonic mean has no meaning below 0,
+    so similarities that can be negative (cosines, correlations) are refused: say yourself whether opposites are as
+    far as strangers (`similarity.clamp(min=0)`) or farther (`(1 + similarity) / 2`). Source: Chochlakis et al. 2025
+    (Semantic F1). Raises MetricInputError.
 
     >>> close = torch.tensor([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
     >>> semantic_set_f1([[0, 1, 0]], [[1, 0, 0]], close)
@@ -117,8 +119,13 @@ def semantic_set_f1(
     """
     p, t = pair(preds, target, "labels", "labels")
     near = square(similarity, "similarity", p.shape[1], torch.empty(0, dtype=wide(p.device), device=p.device))
-    best_for_pred = _nearest(near, t)
-    best_for_target = _nearest(near.T, p)
+    if bool(((near < 0) | (near > 1 + 1e-6)).any()):
+        raise DomainError(
+            f"similarity: expected numbers in [0, 1], but received {float(near.min()):.4g} to {float(near.max()):.4g}; "
+            "for cosines take similarity.clamp(min=0), or (1 + similarity) / 2 if opposites are farther than strangers"
+        )
+    best_for_pred = _nearest(near.clamp(max=1), t)
+    best_for_target = _nearest(near.clamp(max=1).T, p)
     chosen, right = _size(p), _size(t)
     precision = (best_for_pred * p).sum(-1) / chosen
     recall = (best_for_target * t).sum(-1) / right

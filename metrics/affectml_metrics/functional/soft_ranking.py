@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, whole_number, wide
-from affectml_metrics.functional._order import Ties, by_rows, inclusion, places
+from affectml_metrics.functional._order import Ties, descending, inclusion, places
+from affectml_metrics.functional._rows import by_rows, row_sum
 
 ModeTies = Literal["all", "first", "random"]
 Gain = Literal["linear", "exponential"]
@@ -64,7 +66,8 @@ def ndcg(
     DCG = sum over places 1..k of gain / log2(place + 1), divided by that of the best ranking.
 
     preds: scores [N, C]; target: shares, rates or counts >= 0 [N, C]; k: 1..C or None for C. Returns float64 [N] in
-    [0, 1]. gain: "linear" takes the target itself (as scikit-learn), "exponential" 2^target - 1 (Burges et al. 2005).
+    [0, 1]. gain: "linear" takes the target itself (as scikit-learn), "exponential" 2^target - 1 (Burges et al. 2005),
+    which is scaled by the row's largest where thousands of votes would overflow.
     ties="expected" averages over tied predictions (McSherry & Najork 2008; scikit-learn's default). A row of zeros is
     `no_labels` (scikit-learn: 0). Source: Jarvelin & Kekalainen 2002. Raises MetricInputError.
 
@@ -72,20 +75,25 @@ def ndcg(
     tensor([0.8340], dtype=torch.float64)
     """
     one_of("gain", gain, ("linear", "exponential"))
+    one_of("ties", ties, ("first", "expected"))
     p, t = _scores_and_mass(preds, target)
     labels = t.shape[1]
     k = labels if k is None else k
-    whole_number("k", k, 1, labels)
+    k = whole_number("k", k, 1, labels)
     place = torch.arange(1, labels + 1, device=t.device, dtype=t.dtype)
     discount = (1 / torch.log2(place + 1)).masked_fill(place > k, 0.0)
     summed = torch.cat([discount.new_zeros(1), discount.cumsum(0)])
 
     def share_of_best(p: Tensor, t: Tensor) -> Tensor:
-        gains = t if gain == "linear" else torch.exp2(t) - 1
-        above, tied = places(p, ties)
-        mine = (summed[above + tied] - summed[above]) / tied  # mean discount of the places a label may take
-        best = (gains.sort(-1, descending=True).values * discount).sum(-1)
-        return ((gains * mine).sum(-1) / best).masked_fill(best == 0, no_labels)
+        gains = t if gain == "linear" else _exponential(t)
+        best = row_sum(_ascending(gains) * discount.flip(0))
+        if ties == "first":
+            reached = row_sum(gains.gather(-1, descending(p)) * discount)
+        else:
+            above, tied = places(p, ties)
+            # the mean discount of the places a label may take
+            reached = row_sum(gains * (summed[above + tied] - summed[above]) / tied)
+        return (reached / best).masked_fill(best == 0, no_labels)
 
     return by_rows(share_of_best, p, t)
 
@@ -106,6 +114,17 @@ def human_mass_at_k(
     mass = t.sum(-1)
     shared = by_rows(lambda p, t: (inclusion(p, k, ties) * t).sum(-1), p, t)
     return (shared / mass).masked_fill(mass == 0, no_labels)
+
+
+def _ascending(x: Tensor) -> Tensor:
+    return torch.from_numpy(np.sort(x.detach().numpy(), axis=-1)) if x.device.type == "cpu" else x.sort(-1).values
+
+
+def _exponential(t: Tensor) -> Tensor:
+    """2^t - 1 up to a factor a row, which NDCG does not see: 1, or 2^-max where that would overflow."""
+    most = t.amax(-1, keepdim=True)
+    most = torch.where(most > 500, most, torch.zeros_like(most))
+    return torch.where(most > 0, torch.exp2(t - most) - torch.exp2(-most), torch.expm1(t * math.log(2)))
 
 
 def _scores_and_mass(preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypedDict, cast
+from typing import Any, ClassVar, SupportsIndex, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from affectml_metrics._errors import ShapeError
+from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, whole_number, wide
 from affectml_metrics.table import specs
 
@@ -54,7 +54,7 @@ class AffectMetric(Metric):
         if spec is not None and cls.__module__.startswith(__package__):
             cls.higher_is_better = {"higher": True, "lower": False, "": None}[spec.better]
             cls.plot_lower_bound, cls.plot_upper_bound = spec.bounds()
-            cls._function = staticmethod(spec.function)
+            cls._function = staticmethod(_of_target(spec.function) if spec.of_target else spec.function)
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         super().__init__(**options)
@@ -122,8 +122,12 @@ class AffectMetric(Metric):
 class RowMetric(AffectMetric):
     """Mean of a row measure over all rows seen; rows on which it is not defined (nan) are left out and counted."""
 
+    _tables: ClassVar[int] = 2  # what update takes: preds and target, and with 3 the number of people asked
+
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        try_options(type(self)._function, config, self._tables)
         super().__init__(config, options)
+        self._everywhere: tuple[int, int] | None = None
         for name in ("total", "rows", "skipped"):
             self._add_sum(name)
 
@@ -133,19 +137,41 @@ class RowMetric(AffectMetric):
 
     def compute(self) -> Tensor:
         """Mean over the rows seen, 0-dim float64; nan if there were none."""
+        if self._is_synced:  # the states are back to this process's own before anybody can ask
+            self._everywhere = self._counts()
         return self._sum("total") / self._sum("rows")
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a batch and return its value alone."""
+        value = super().forward(*args, **kwargs)
+        self._everywhere = None  # it may have been the batch's
+        return value
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add what another metric of this configuration has seen."""
+        super().merge_state(incoming_state)
+        self._everywhere = None
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        super().reset()
+        self._everywhere = None
 
     @property
     def rows(self) -> int:
-        """How many rows the value rests on, in this process."""
-        return int(self._sum("rows"))
+        """How many rows the value rests on: all processes' after `compute`, this one's before."""
+        return (self._everywhere or self._counts())[0]
 
     @property
     def skipped(self) -> int:
-        """How many rows were not defined, and left out, in this process."""
-        return int(self._sum("skipped"))
+        """How many rows were not defined, and left out: all processes' after `compute`, this one's before."""
+        return (self._everywhere or self._counts())[1]
+
+    def _counts(self) -> tuple[int, int]:
+        return int(self._sum("rows")), int(self._sum("skipped"))
 
     def _add(self, values: Tensor) -> None:
+        self._everywhere = None
         undefined = values.isnan()
         missing = undefined.sum()
         self._increase("total", values.masked_fill(undefined, 0.0).sum(dtype=wide(values.device)))
@@ -157,6 +183,7 @@ class PairMetric(AffectMetric):
     """A measure that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        try_options(type(self)._function, config)
         super().__init__(config, options)
         for name in ("preds", "target"):
             self._add_rows(name)
@@ -183,10 +210,29 @@ class PairMetric(AffectMetric):
         raise NotImplementedError
 
 
+def _of_target(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda preds, target, **config: function(target, **config)
+
+
+def try_options(function: Callable[..., Tensor], config: Mapping[str, object], tables: int = 2) -> None:
+    """Raise ArgumentError for an option that `function` refuses, by trying it on a table without rows."""
+    labels = max(int(k) if isinstance(k := config.get("k"), SupportsIndex) else 1, 1)
+    for name in ("ground", "similarity"):
+        if isinstance(matrix := config.get(name), Tensor):
+            if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+                raise ShapeError(f"{name}: expected [C, C], but received shape {list(matrix.shape)}")
+            labels = len(matrix)
+    empty = torch.zeros(0, labels)
+    try:
+        function(*(empty if i < 2 else empty[:, 0] for i in range(tables)), **config)
+    except TypeError as error:
+        listed = ", ".join(f"{name}={_brief(value)}" for name, value in config.items())
+        raise ArgumentError(f"options: expected numbers and names that fit, but received {listed} ({error})") from None
+
+
 def number_of_labels(num_labels: int) -> int:
     """`num_labels` if it is a positive whole number; sums per label need to know it before the first batch."""
-    whole_number("num_labels", num_labels, 1)
-    return num_labels
+    return whole_number("num_labels", num_labels, 1)
 
 
 def same_labels(counts: Tensor, state: Tensor) -> None:

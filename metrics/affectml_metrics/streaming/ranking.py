@@ -9,7 +9,6 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair
-from affectml_metrics.functional import ranking as F
 from affectml_metrics.functional._order import Ties
 from affectml_metrics.functional.ranking import Match, PlaceTies
 from affectml_metrics.functional.sets import Average
@@ -122,10 +121,6 @@ class SetSize(RowMetric):
     def __init__(self, **options: Unpack[MetricOptions]) -> None:
         super().__init__({}, options)
 
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Add a batch; target is 0/1 [N, C]. Raises MetricInputError."""
-        self._add(F.set_size(target))
-
 
 class TopKChance(RowMetric):
     """What `TopKAccuracy` gives a random ranking; see `functional.top_k_chance`. Ignores preds."""
@@ -134,11 +129,6 @@ class TopKChance(RowMetric):
         self, k: int = 1, *, match: Match = "any", no_labels: float = math.nan, **options: Unpack[MetricOptions]
     ) -> None:
         super().__init__({"k": k, "match": match, "no_labels": no_labels}, options)
-        self.k, self.match, self.no_labels = k, match, no_labels
-
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Add a batch; target is 0/1 [N, C]. Raises MetricInputError."""
-        self._add(F.top_k_chance(target, self.k, match=self.match, no_labels=self.no_labels))
 
 
 class _Curve(PairMetric):

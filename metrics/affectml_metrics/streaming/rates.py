@@ -7,10 +7,10 @@ from typing import Literal, Unpack
 from torch import Tensor
 
 from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, pair, whole_number
+from affectml_metrics._inputs import ArrayLike, Domain, pair
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional._logs import Unit
-from affectml_metrics.functional.calibration import Norm
+from affectml_metrics.functional.calibration import Activation, Norm
 from affectml_metrics.streaming._base import (
     AffectMetric,
     MetricOptions,
@@ -82,6 +82,8 @@ class BinomialLogLikelihood(RowMetric):
     tensor(-0.6931, dtype=torch.float64)
     """
 
+    _tables = 3
+
     def __init__(
         self, *, eps: float | None = None, from_logits: bool = False, **options: Unpack[MetricOptions]
     ) -> None:
@@ -140,7 +142,7 @@ class SoftF1(AffectMetric):
 class LabelCalibrationError(PairMetric):
     """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
 
-    _depends_on = ("from_logits",)
+    _depends_on = ("from_logits", "activation")
 
     def __init__(
         self,
@@ -149,13 +151,14 @@ class LabelCalibrationError(PairMetric):
         norm: Norm = "l1",
         average: Literal["macro", "none"] = "macro",
         from_logits: bool = False,
+        activation: Activation = "sigmoid",
         **options: Unpack[MetricOptions],
     ) -> None:
-        one_of("norm", norm, ("l1", "l2", "max"))
-        one_of("average", average, ("macro", "none"))
-        whole_number("bins", bins, 1)
-        super().__init__({"bins": bins, "norm": norm, "average": average, "from_logits": from_logits}, options)
-        self.from_logits = from_logits
+        config = {"bins": bins, "norm": norm, "average": average, "from_logits": from_logits, "activation": activation}
+        super().__init__(config, options)
+        self._domain: Domain = "rates"
+        if from_logits:
+            self._domain = "logits" if activation == "softmax" else "scores"
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
-        return pair(preds, target, "scores" if self.from_logits else "rates", "rates")
+        return pair(preds, target, self._domain, "rates")
