@@ -211,6 +211,67 @@ def test_unchecked_trusts_values_but_not_shapes():
         F.total_variation([[0.5, 0.4]], [[0.5, 0.5]])
 
 
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, ">i4", np.longdouble, np.float16]
+)
+def test_every_number_of_numpy_is_taken(dtype):
+    votes = np.array([[3, 1], [0, 2]], dtype=dtype)
+    assert F.modes(votes).tolist() == [[True, False], [False, True]]
+    assert F.set_f1((votes > 0).astype(dtype), [[1, 1], [0, 1]]).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32, torch.uint64])
+def test_unsigned_tensors_are_taken(dtype):
+    assert F.modes(torch.tensor([[3, 1]]).to(dtype)).tolist() == [[True, False]]
+    assert F.human_mass_at_k([[1.0, 0.0]], torch.tensor([[3, 1]]).to(dtype)).tolist() == [0.75]
+
+
+def test_counts_beyond_int64_are_taken_as_floats():
+    assert F.modes(np.array([[2**64 - 1, 5]], dtype=np.uint64)).tolist() == [[True, False]]
+
+
+def test_ragged_rows_are_refused():
+    refused(F.set_f1, [[1, 0], [1]], [[1, 0], [1, 0]], "preds: expected rows of one length", am.ShapeError)
+
+
+@pytest.mark.parametrize(
+    "measure", [m for m in DISTRIBUTIONS if m is not F.entropy_correlation], ids=lambda f: f.__name__
+)
+def test_logits_that_a_softmax_cannot_take_are_refused(measure):
+    for wrong in ([[0.0, 0.0], [math.inf, 0.0]], [[0.0, 0.0], [-math.inf, -math.inf]]):
+        refused(measure, wrong, GOOD, "preds: expected a number below infinity.* row 1, label 0", from_logits=True)
+    assert not measure([[0.0, -math.inf]], [[1.0, 0.0]], from_logits=True).isnan().any()
+
+
+def test_a_streaming_cross_entropy_drops_no_row_of_infinite_logits():
+    metric = am.CrossEntropy(from_logits=True)
+    with pytest.raises(am.DomainError, match="row 0, label 0"):
+        metric.update([[math.inf, 0.0], [0.0, 0.0]], GOOD)
+
+
+def test_infinite_logits_of_rates_are_certain_answers():
+    assert F.rate_cross_entropy([[math.inf, -math.inf]], [[1.0, 0.0]], from_logits=True).tolist() == [0]
+    assert F.rate_cross_entropy([[math.inf, 0.0]], [[0.5, 0.0]], from_logits=True).tolist() == [math.inf]
+
+
+def test_similarities_below_0_are_refused():
+    cosines = torch.tensor([[1.0, -0.6, 0.5], [-0.6, 1.0, 0.0], [0.5, 0.0, 1.0]])
+    refused(
+        F.semantic_set_f1, [[1, 0, 0]], [[0, 1, 1]], r"similarity: expected numbers in \[0, 1\]", similarity=cosines
+    )
+    for repaired in (cosines.clamp(min=0), (1 + cosines) / 2):
+        assert 0 <= F.semantic_set_f1([[1, 0, 0]], [[0, 1, 1]], repaired).item() <= 1
+
+
+@pytest.mark.parametrize("k", [2, np.int64(2), np.uint8(2), torch.tensor(2)], ids=lambda k: type(k).__name__)
+def test_any_whole_number_is_a_k(k):
+    scores, target = [[0.6, 0.3, 0.1]], [[0, 1, 0]]
+    for measure in (F.top_k_accuracy, F.top_k_recall, F.ndcg, F.human_mass_at_k):
+        assert measure(scores, target, k=k).item() == measure(scores, target, k=2).item()
+    assert F.top_k_chance(target, k).item() == pytest.approx(2 / 3)
+    assert F.label_calibration_error(scores, target, bins=k).isfinite()
+
+
 def test_inputs_are_left_as_they_were():
     p, t = torch.tensor([[0.5, 0.5], [0.1, 0.9]]), torch.tensor([[1.0, 0.0], [0.5, 0.5]])
     kept = p.clone(), t.clone()

@@ -226,8 +226,47 @@ def test_the_floor_of_emotion6(real_data):
         assert value == pytest.approx(float(metric(shares, votes / n).mean()), abs=0.006)
 
 
+def test_the_default_base_does_not_see_the_person_left_out():
+    def cross_entropy(answers):
+        reference = human_reference(
+            answers, torch.ones(answers.shape[:2]), F.cross_entropy, predictor="rest", against="distribution"
+        )
+        return reference.mean("human")
+
+    # the 5 others of 2 images x 3 people chose label 0 or 1; the one left out alone chose 2
+    answers = torch.tensor([[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [1, 0, 0], [0, 1, 0]]])
+    expected = []
+    for image in range(2):
+        for person in range(3):
+            votes = answers[image].sum(0) - answers[image, person]
+            others = answers.sum((0, 1)) - answers[image, person]
+            share = votes + (others + 0.5) / 6
+            expected.append(-math.log(float((share / share.sum() * answers[image, person]).sum())))
+    assert cross_entropy(answers) == pytest.approx(sum(expected) / 6)
+    # people who answer at random are no better than chance
+    draws = [torch.nn.functional.one_hot(torch.randint(5, (2, 3), generator=gen(i)), 5) for i in range(40)]
+    assert sum(map(cross_entropy, draws)) / 40 > math.log(5)
+
+
+def test_half_a_panel_does_not_see_the_other_half():
+    draws = [torch.nn.functional.one_hot(torch.randint(5, (2, 4), generator=gen(i)), 5) for i in range(40)]
+    halves = [
+        human_reference(
+            answers, torch.ones(2, 4), F.cross_entropy, predictor="half", against="distribution", generator=gen()
+        ).mean("half_panel")
+        for answers in draws
+    ]
+    assert sum(halves) / 40 > math.log(5)
+
+
 @pytest.mark.parametrize(
-    ("n", "match"), [(0, "at least 1 person"), ([1, 2, 3], "expected one number or"), ([[1]], "expected one number")]
+    ("n", "match"),
+    [
+        (0, "at least 1 person"),
+        (5.9, "whole numbers of people, but received 5.9"),
+        ([1, 2, 3], "expected one number or"),
+        ([[1]], "expected one number"),
+    ],
 )
 def test_a_floor_needs_people(n, match):
     with pytest.raises(ValueError, match=match):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -322,11 +323,52 @@ def test_directions_agree_with_the_names():
         partial(am.MeanAveragePrecision, average="mean"),
         partial(am.LabelCalibrationError, bins=0),
         partial(am.EntropyCorrelation, method="kendall"),
+        partial(am.LabelCalibrationError, activation="relu"),
+        partial(am.TopKAccuracy, 0),
+        partial(am.TopKAccuracy, 1.5),
+        partial(am.TopKAccuracy, match="some"),
+        partial(am.TopKRecall, ties="last"),
+        partial(am.TopKChance, match="some"),
+        partial(am.HumanMassAtK, -1),
+        partial(am.NDCG, gain="square"),
+        partial(am.RankingLoss, tie_cost="half"),
+        partial(am.KLDivergence, unit="bit"),
+        partial(am.CrossEntropy, eps=2),
+        partial(am.CrossEntropy, eps="small"),
+        partial(am.BinomialLogLikelihood, eps=-1),
+        partial(am.RankCS, ties="expected"),
+        partial(am.EarthMoversDistance, "wheel"),
+        partial(am.SetF1, both_empty="one"),
+        partial(am.LabelF1, 3, zero_division="none"),
+        partial(am.SoftF1, 3, zero_division="none"),
     ],
 )
 def test_a_wrong_option_is_refused_at_once(make):
     with pytest.raises(am.ArgumentError, match="expected"):
         make()
+
+
+def test_a_wrong_matrix_is_refused_at_once():
+    for make in (am.SemanticSetF1, am.EarthMoversDistance):
+        with pytest.raises(am.ShapeError, match=r"expected \[C, C\]"):
+            make(torch.zeros(2, 3))
+        with pytest.raises(am.DomainError):
+            make(torch.tensor([[0.0, -1.0], [1.0, 0.0]]))
+
+
+def test_numbers_of_numpy_are_options():
+    metric = am.TopKAccuracy(np.int64(2))
+    metric.update([[0.6, 0.3, 0.1]], [[0, 1, 0]])
+    assert metric.compute() == 1
+
+
+def test_calibration_of_a_distribution_takes_the_softmax():
+    logits, target = LOGITS
+    metric = am.LabelCalibrationError(bins=5, from_logits=True, activation="softmax")
+    metric.update(logits, target)
+    equal(metric.compute(), F.label_calibration_error(logits.softmax(-1), target, bins=5))
+    with pytest.raises(am.DomainError, match="below infinity"):
+        metric.update([[float("inf")] * LABELS], target[:1])
 
 
 @pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
@@ -360,7 +402,7 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
                     metric.update(*part)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # torchmetrics: compute before update
-                values.append(metric.compute())
+                values.append((metric.compute(), getattr(metric, "rows", None), getattr(metric, "skipped", None)))
     if rank == 0:
         torch.save(values, f"{folder}/values.pt")
     dist.barrier()
@@ -372,8 +414,23 @@ def test_two_processes_give_the_score_of_one(tmp_path, spawn):
     processes = [spawn([*command, str(rank)]) for rank in range(2)]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     values = torch.load(tmp_path / "values.pt")
-    for case, value in zip([*CASES, *CASES], values, strict=True):
+    for case, (value, rows, skipped) in zip([*CASES, *CASES], values, strict=True):
         equal(value, case.expected())
+        alone = fed(case)
+        assert (rows, skipped) == (getattr(alone, "rows", None), getattr(alone, "skipped", None))
+
+
+def test_rows_follow_the_batches_after_compute():
+    metric = am.RankingLoss()
+    metric(*RANKING)
+    metric.compute()
+    assert metric.rows + metric.skipped == ROWS
+    metric(*RANKING)
+    assert metric.rows + metric.skipped == 2 * ROWS
+    metric.merge_state(fed(Case(am.RankingLoss, None, RANKING)))
+    assert metric.rows + metric.skipped == 3 * ROWS
+    metric.reset()
+    assert (metric.rows, metric.skipped) == (0, 0)
 
 
 if __name__ == "__main__":

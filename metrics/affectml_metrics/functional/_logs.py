@@ -2,7 +2,7 @@
 
 0 log 0 = 0; nats or bits. Gradients are right wherever there is a derivative, at shares of 0 too. Where the slope is
 infinite while the value is not (an entropy at a share of 0), the gradient is the slope at a share of 2^-53: finite,
-and of the right sign.
+and of the right sign. Where the value is infinite too, a cell that makes it so has gradient 0.
 """
 
 from __future__ import annotations
@@ -40,31 +40,37 @@ def distributions(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tup
     return (p.to(wide(p.device)).softmax(-1) if from_logits else p), t
 
 
-def log_share(p: Tensor, from_logits: bool, eps: float | None) -> Tensor:
-    """log p of shares or logits [N, C]; a share of 0 has the log -inf, or log(eps) where eps is given."""
-    if from_logits:
-        log_p = p.log_softmax(-1)
-        return log_p if eps is None else log_p.clamp(min=math.log(eps))
-    return (p if eps is None else p.clamp(min=eps)).log()
+def log_softmax(logits: Tensor, eps: float | None) -> Tensor:
+    """Logarithms of the shares that logits [N, C] stand for, lifted to log(eps) where eps is given."""
+    log_p = logits.log_softmax(-1)
+    return log_p if eps is None else log_p.clamp(min=math.log(eps))
 
 
-def silenced(weight: Tensor, log_p: Tensor) -> Tensor:
-    """weight * log_p, where a weight of 0 silences even -inf, and its gradient."""
-    lost = log_p == -torch.inf
-    if not bool(lost.any()):
-        return weight * log_p
-    quiet = lost & (weight == 0)
-    return weight * log_p.masked_fill(quiet, 0.0)
+def weighed_log(weight: Tensor, share: Tensor) -> Tensor:
+    """weight * log(share) of each cell; a weight of 0 silences a share of 0."""
+    nothing = share == 0
+    if not bool(nothing.any()):
+        return weight * share.log()
+    # masked before the logarithm: after it the gradient would be 0 * inf
+    return weight * share.masked_fill(nothing, 1.0).log() + impossible(nothing, weight)
+
+
+def silenced(weight: Tensor, log_share: Tensor) -> Tensor:
+    """`weighed_log` of shares given by their logarithms."""
+    nothing = log_share == -torch.inf
+    if not bool(nothing.any()):
+        return weight * log_share
+    return weight * log_share.masked_fill(nothing, 0.0) + impossible(nothing, weight)
+
+
+def impossible(nothing: Tensor, weight: Tensor) -> Tensor:
+    """-inf where there is weight on nothing, else 0: a constant, so that no gradient is infinite."""
+    return torch.zeros_like(weight).masked_fill(nothing & (weight > 0), -torch.inf)
 
 
 def expected_log(weight: Tensor, share: Tensor, eps: float | None = None) -> Tensor:
-    """Sum over labels of weight * log(share): [N]; a weight of 0 silences a share of 0."""
-    if eps is not None:
-        return row_sum(weight * share.clamp(min=eps).log())
-    if bool(share.amin() > 0 if share.numel() else True):
-        return row_sum(weight * share.log())
-    quiet = (weight == 0) & (share == 0)  # masked before the log: after it the gradient would be 0 * inf
-    return row_sum(weight * share.masked_fill(quiet, 1.0).log())
+    """Sum over labels of weight * log(share): [N]; eps lifts the shares to at least that."""
+    return row_sum(weighed_log(weight, share if eps is None else share.clamp(min=eps)))
 
 
 def negative_entropy(p: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from affectml_metrics.functional._logs import (
     check_eps,
     expected_log,
     js_terms,
-    log_share,
+    log_softmax,
     per,
     root,
     row_entropy,
@@ -52,7 +52,7 @@ def kl_divergence(
         if reverse:
             p, t = t, p
         elif from_logits:
-            return -row_entropy(t) - row_sum(silenced(t, log_share(p, True, eps)))
+            return -row_entropy(t) - row_sum(silenced(t, log_softmax(p, eps)))
         return -row_entropy(t) - expected_log(t, p, eps)
 
     def not_below_0(p: Tensor, t: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def cross_entropy(
 
     def expected(p: Tensor, t: Tensor) -> Tensor:
         if from_logits:
-            return row_sum(silenced(t, log_share(p, True, eps))) * -scale
+            return row_sum(silenced(t, log_softmax(p, eps))) * -scale
         return expected_log(t, p, eps) * -scale
 
     return soft_rows(expected, preds, target, "distribution", None if from_logits else False)

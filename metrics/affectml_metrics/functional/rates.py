@@ -16,7 +16,7 @@ from torch import Tensor
 
 from affectml_metrics._errors import DomainError, ShapeError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, pair, row_weights, same, wide
-from affectml_metrics.functional._logs import Unit, check_eps, js_terms, per, root, silenced
+from affectml_metrics.functional._logs import Unit, check_eps, impossible, js_terms, per, root, silenced, weighed_log
 from affectml_metrics.functional._rows import row_sum, soft_rows
 
 Average = Literal["micro", "macro", "none"]
@@ -208,10 +208,7 @@ def _yes_or_no(yes: Tensor, no: Tensor, p: Tensor, from_logits: bool, eps: float
         if eps is not None:
             log_yes, log_no = log_yes.clamp(min=math.log(eps)), log_no.clamp(min=math.log(eps))
         return silenced(yes, log_yes) + silenced(no, log_no)
-    if eps is not None:
-        p = p.clamp(eps, 1 - eps)
-        return yes * p.log() + no * torch.log1p(-p)
-    p = p.clamp(max=1)
-    # masked before the logarithm: after it the gradient would be 0 * inf
-    sure_no, sure_yes = (yes == 0) & (p == 0), (no == 0) & (p == 1)
-    return yes * p.masked_fill(sure_no, 1.0).log() + no * torch.log1p(-p.masked_fill(sure_yes, 0.0))
+    p = p.clamp(max=1) if eps is None else p.clamp(eps, 1 - eps)
+    sure = p == 1
+    log_no = torch.log1p(-p.masked_fill(sure, 0.0))
+    return weighed_log(yes, p) + no * log_no + impossible(sure, no)
