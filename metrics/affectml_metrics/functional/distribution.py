@@ -184,8 +184,11 @@ def chi_squared_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bo
     >>> chi_squared_distance(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.6667])
     """
-    p, t = distributions(preds, target, from_logits)
-    return by_rows(lambda p, t: ((p - t).abs() * _relative_difference(p, t)).sum(-1), p, t)
+
+    def distance(p: Tensor, t: Tensor) -> Tensor:
+        return row_sum((p - t) * _relative_difference(p, t))
+
+    return soft_rows(distance, preds, target, "distribution", from_logits)
 
 
 def cosine_similarity(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -240,7 +243,7 @@ def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fals
     >>> brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.5000])
     """
-    return soft_rows(lambda p, t: row_sum((p - t).square()), preds, target, "distribution", from_logits)
+    return soft_rows(lambda p, t: row_sum((p - t).square_()), preds, target, "distribution", from_logits)
 
 
 def _relative_difference(p: Tensor, t: Tensor) -> Tensor:

@@ -9,11 +9,10 @@ from typing import ClassVar, Unpack
 
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import labels as F
 from affectml_metrics.functional.sets import Average, label_f1_from_counts
-from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels
+from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels, try_options
 
 _COUNTS = ("hits", "chosen", "right", "rows")
 
@@ -33,7 +32,7 @@ class _LabelMetric(AffectMetric):
         zero_division: float = 0.0,
         **options: Unpack[MetricOptions],
     ) -> None:
-        one_of("average", average, F.AVERAGES)
+        try_options(type(self)._function, {"average": average, "zero_division": zero_division})
         super().__init__({"num_labels": num_labels, "average": average, "zero_division": zero_division}, options)
         self.average: Average = average
         self.zero_division = zero_division

@@ -7,7 +7,6 @@ from typing import Unpack
 
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair
 from affectml_metrics.functional._order import Ties
 from affectml_metrics.functional.ranking import Match, PlaceTies
@@ -140,7 +139,6 @@ class _Curve(PairMetric):
     def __init__(
         self, *, average: Average = "macro", no_labels: float = math.nan, **options: Unpack[MetricOptions]
     ) -> None:
-        one_of("average", average, ("micro", "macro", "weighted", "none"))
         super().__init__({"average": average, "no_labels": no_labels}, options)
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,6 @@ from typing import Literal, Unpack
 
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, Domain, pair
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional._logs import Unit
@@ -18,6 +17,7 @@ from affectml_metrics.streaming._base import (
     RowMetric,
     number_of_labels,
     same_labels,
+    try_options,
 )
 
 
@@ -117,7 +117,7 @@ class SoftF1(AffectMetric):
         from_logits: bool = False,
         **options: Unpack[MetricOptions],
     ) -> None:
-        one_of("average", average, ("micro", "macro", "none"))
+        try_options(F.soft_f1, {"average": average, "zero_division": zero_division})
         config = {"num_labels": num_labels, "average": average, "zero_division": zero_division}
         super().__init__({**config, "from_logits": from_logits}, options)
         self.average: F.Average = average
