@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affectml_metrics import functional
-    from affectml_metrics._bootstrap import Interval, bootstrap, bootstrap_sums, bootstrap_table
+    from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
+    from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
     from affectml_metrics._floor import sampling_floor
     from affectml_metrics._inputs import unchecked
+    from affectml_metrics._intervals import Debiased, Interval, difference
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
@@ -78,9 +80,11 @@ if TYPE_CHECKING:
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
-    "_bootstrap": ("Interval", "bootstrap", "bootstrap_sums", "bootstrap_table"),
+    "_bootstrap": ("bootstrap", "bootstrap_sums", "bootstrap_table"),
+    "_difference": ("Difference", "paired_difference"),
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
     "_inputs": ("unchecked",),
+    "_intervals": ("Debiased", "Interval", "difference"),
     "_floor": ("sampling_floor",),
     "_panel": ("judgements_from_counts",),
     "_reference": ("HumanReference", "human_reference"),
@@ -103,6 +107,8 @@ __all__ = [
     "CosineSimilarity",
     "CoverageError",
     "CrossEntropy",
+    "Debiased",
+    "Difference",
     "DomainError",
     "EarthMoversDistance",
     "EntropyCorrelation",
@@ -156,9 +162,11 @@ __all__ = [
     "bootstrap",
     "bootstrap_sums",
     "bootstrap_table",
+    "difference",
     "functional",
     "human_reference",
     "judgements_from_counts",
+    "paired_difference",
     "register_metric",
     "sampling_floor",
     "score",

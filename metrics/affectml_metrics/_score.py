@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._bootstrap import Interval, bootstrap, bootstrap_sums, bootstrap_table, percentiles
+from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of
 from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, matrix, same, unchecked, whole_number
+from affectml_metrics._intervals import Interval, recentred
 from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._panel import Panel, TargetRule
 from affectml_metrics._spec import KINDS, Kind
@@ -208,22 +209,10 @@ def _over_people(
         value, rows, skipped = once(torch.ones(people, dtype=torch.float64))
         draws = torch.randint(people, (replicates, people), generator=generator)
         spread = torch.stack([once(draw.bincount(minlength=people).double())[0] for draw in draws])
-    low, high = _recentred(value, spread, level)
+    low, high = recentred(value, spread, people, level)
     by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
     every = [*by_row, *(figure for together in sums for figure in together), *whole]
-    yield from _split(every, Interval(value, low, high, rows, skipped))
-
-
-def _recentred(value: Tensor, spread: Tensor, level: float) -> tuple[Tensor, Tensor]:
-    """Percentiles of the replicates, moved so that their median is the value.
-
-    People drawn with replacement are fewer different people, so every replicate's target is noisier than the real one
-    and scores are worse throughout; plain percentiles can miss the value itself. Their spread is what is asked for.
-    """
-    low, high = percentiles(spread, level)
-    shift = value - spread.nanmedian(0).values
-    shift = torch.where(shift.isfinite(), shift, torch.zeros_like(shift))
-    return low + shift, high + shift
+    yield from _split(every, Interval(value, low, high, rows, skipped, torch.full_like(rows, people)))
 
 
 def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, Interval]]:
@@ -243,6 +232,7 @@ def _table(intervals: Iterator[tuple[str, Interval]]) -> pd.DataFrame:
             "high": float(interval.high),
             "rows": int(interval.rows),
             "skipped": int(interval.skipped),
+            "units": int(interval.units),
             "better": better(name),
         }
         for name, interval in intervals

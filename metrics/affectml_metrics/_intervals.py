@@ -1,0 +1,200 @@
+"""From replicates to an interval: the one place that says how far a figure may be off.
+
+Which rule serves which figure was chosen by simulated coverage; `benchmarks/intervals.py` repeats it.
+
+- means: expanded percentiles. A replicate's spread is too small by (n - 1) / n and the normal's tails by Student's, so
+  the tails are taken further out (Hesterberg 2015), which keeps every end inside the range of the rows.
+- measures over the table, which are biased where labels are rare: expanded BCa (Efron 1987), whose acceleration comes
+  from leaving out blocks.
+- `Debiased` measures over the table, whose replicates come without bias: expanded percentiles.
+- fewer than 15 units: Student's t with the jackknife's standard error over units (MacKinnon, Nielsen & Webb 2023), for
+  so few units make too few different replicates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+FEW = 30
+"""A figure that rests on fewer images or groups than this deserves a note beside it."""
+STUDENT_BELOW = 15  # units; from there on replicates cover as well, and keep to the range of the measure
+BLOCKS = 50  # left out one by one for the acceleration
+
+
+class Interval(NamedTuple):
+    """A figure with its interval. Each field is 0-dim for rows [N] and [M] for rows [N, M]."""
+
+    value: Tensor
+    low: Tensor
+    high: Tensor
+    rows: Tensor
+    """How many rows the value rests on."""
+    skipped: Tensor
+    """How many rows were nan (not defined) and left out."""
+    units: Tensor
+    """How many units were drawn: rows, or groups, that have a value. Below 30, read the interval as rough."""
+
+
+class Debiased(NamedTuple):
+    """A measure over the table whose replicates are biased by a known amount, and the replicate without that bias.
+
+    measure, replicate: functions of row weights, as `bootstrap_table` takes them.
+    """
+
+    measure: Callable[[Tensor], Tensor]
+    replicate: Callable[[Tensor], Tensor]
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """The measure itself."""
+        return self.measure(weights)
+
+
+def of_mean(value: Tensor, spread: Tensor, units: Tensor, error: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Ends for means [M] from replicates [B, M], units [M] and the jackknife's standard error [M]."""
+    low, high = _holding(value, *percentiles(spread, *_expanded(units, level)))
+    few = (units < STUDENT_BELOW) & error.isfinite() & value.isfinite()
+    half = _student(units, level) * error
+    return torch.where(few, value - half, low), torch.where(few, value + half, high)
+
+
+def of_table(
+    value: Tensor, spread: Tensor, left_out: Tensor, units: int, level: float, *, unbiased: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Ends for measures over the table [K] from replicates [B, K] and values with one block left out each [J, K].
+
+    unbiased: the replicates are already free of the bias that the value has not, so that percentiles do.
+    """
+    count = torch.full_like(value, units)
+    tails = _expanded(count, level)
+    if not unbiased:
+        tails = _bias_corrected(value, spread, left_out, tails)
+    return _holding(value, *percentiles(spread, *tails))
+
+
+def of_few(value: Tensor, left_out: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Ends by Student's t for any measure [K] from its values with one unit left out each, [G, K]."""
+    defined = (~left_out.isnan()).sum(0)
+    squares = (left_out - value).square().nansum(0) * (defined - 1).clamp(min=0) / defined.clamp(min=1)
+    half = _student(defined, level) * squares.sqrt()
+    return value - half, value + half
+
+
+def recentred(value: Tensor, spread: Tensor, units: int, level: float) -> tuple[Tensor, Tensor]:
+    """Expanded percentiles of the replicates, moved so that their median is the value.
+
+    People drawn with replacement are fewer different people, so every replicate's target is noisier than the real one
+    and scores are worse throughout; plain percentiles can miss the value itself. Their spread is what is asked for.
+    """
+    low, high = percentiles(spread, *_expanded(torch.full_like(value, units), level))
+    shift = value - spread.nanmedian(0).values
+    shift = torch.where(shift.isfinite(), shift, torch.zeros_like(shift))
+    return _holding(value, low + shift, high + shift)
+
+
+def percentiles(spread: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Percentiles `lower` and `upper` [M] of the columns of [B, M], each the outer of the neighbouring replicates.
+
+    Replicates that are nan are left out.
+    """
+    ordered = spread.sort(0).values  # nan last
+    last = ((~ordered.isnan()).sum(0) - 1).clamp(min=0)
+    low = (lower * last).floor().long().clamp(min=0)
+    high = torch.minimum((upper * last).ceil().long(), last)
+    return ordered.gather(0, low[None])[0], ordered.gather(0, high[None])[0]
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """First minus second of two figures that rest on different images, from their own intervals.
+
+    The distances from each value to the end that matters are added in quadrature (Zou & Donner 2008), so that
+    lopsided intervals stay lopsided. For two systems on the same images take `paired_difference`, which is narrower.
+
+    >>> from affectml_metrics import Interval, difference
+    >>> one, count = torch.ones(()), torch.tensor(50)
+    >>> home = Interval(0.8 * one, 0.7 * one, 0.9 * one, count, 0 * count, count)
+    >>> away = Interval(0.5 * one, 0.4 * one, 0.6 * one, count, 0 * count, count)
+    >>> [round(float(x), 4) for x in difference(home, away)[:3]]
+    [0.3, 0.1586, 0.4414]
+    """
+    value = first.value - second.value
+    down = ((first.value - first.low) ** 2 + (second.high - second.value) ** 2).sqrt()
+    up = ((first.high - first.value) ** 2 + (second.value - second.low) ** 2).sqrt()
+    fewest = torch.minimum(first.units, second.units)
+    rows, skipped = first.rows + second.rows, first.skipped + second.skipped
+    return Interval(value, value - down, value + up, rows, skipped, fewest)
+
+
+def _holding(value: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """The interval, widened where it would leave out its own value; nan stays nan."""
+    return torch.minimum(low, value), torch.maximum(high, value)
+
+
+def _expanded(units: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Tails that make the spread of replicates as wide as Student's t asks for with this many units."""
+    n = units.to(torch.float64).clamp(min=2)
+    tail = torch.special.ndtr(-(n / (n - 1)).sqrt() * _student(units, level))
+    return tail, 1 - tail
+
+
+def _bias_corrected(
+    value: Tensor, spread: Tensor, left_out: Tensor, tails: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    defined = (~spread.isnan()).sum(0)
+    below = ((spread < value).sum(0) + 0.5 * (spread == value).sum(0) + 0.5) / (defined + 1)
+    bias = torch.special.ndtri(below)
+    influence = left_out.nanmean(0) - left_out
+    cubes, squares = influence.pow(3).nansum(0), influence.square().nansum(0)
+    acceleration = torch.where(squares > 0, cubes / (6 * squares.clamp(min=1e-300).pow(1.5)), 0.0)
+
+    def moved(tail: Tensor) -> Tensor:
+        z = bias + torch.special.ndtri(tail)
+        return torch.special.ndtr(bias + z / (1 - acceleration * z).clamp(min=0.1))
+
+    return moved(tails[0]), moved(tails[1])
+
+
+def _student(units: Tensor, level: float) -> Tensor:
+    """Student's t quantile for units - 1 degrees of freedom; 0 for one unit, which has no spread."""
+    whole = units.flatten().long().tolist()
+    found = [student_quantile(0.5 + level / 2, n - 1) if n > 1 else 0.0 for n in whole]
+    return torch.tensor(found, dtype=torch.float64).reshape(units.shape)
+
+
+@cache
+def student_quantile(share: float, freedom: int) -> float:
+    """Quantile of Student's t above the median, to 1e-6 relative; closed form of whole degrees of freedom.
+
+    Source: Abramowitz & Stegun 1964, 26.7.3 to 26.7.5.
+    """
+    if freedom >= 40:
+        z = float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
+        terms = (
+            (z**3 + z) / 4,
+            (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+            (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+            (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+        )
+        return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+    low, high = 0.0, math.pi / 2  # angles whose tangent is t / sqrt(freedom)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_share(middle, freedom) < share else (low, middle)
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _student_share(angle: float, freedom: int) -> float:
+    """The share of Student's t below sqrt(freedom) * tan(angle)."""
+    cosine, total = math.cos(angle), 0.0
+    term = cosine if freedom % 2 else 1.0
+    for power in range(2 + freedom % 2, freedom + 1, 2):
+        total += term
+        term *= cosine**2 * (power - 1) / power
+    if freedom % 2:
+        return 0.5 + (angle + math.sin(angle) * total) / math.pi
+    return 0.5 + math.sin(angle) * total / 2
