@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
     from affectml_metrics._spec import MetricSpec, Sums
+    from affectml_metrics.functional.calibration import debiased_calibration
     from affectml_metrics.streaming import (
         NDCG,
         POJSD,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         SetRecall,
         SetSize,
         SoftF1,
+        SquaredCalibrationError,
         TopKAccuracy,
         TopKChance,
         TopKPrecision,
@@ -91,6 +93,7 @@ _HOME = {
     "_score": ("score",),
     "_spec": ("MetricSpec", "Sums"),
     "table": ("Registration", "register_metric"),
+    "functional.calibration": ("debiased_calibration",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -153,6 +156,7 @@ __all__ = [
     "SetSize",
     "ShapeError",
     "SoftF1",
+    "SquaredCalibrationError",
     "Sums",
     "TopKAccuracy",
     "TopKChance",
@@ -162,6 +166,7 @@ __all__ = [
     "bootstrap",
     "bootstrap_sums",
     "bootstrap_table",
+    "debiased_calibration",
     "difference",
     "functional",
     "human_reference",

@@ -51,7 +51,7 @@ def paired_difference(
     >>> ours, theirs = torch.tensor([0.9, 0.8, 0.7, 0.9] * 10), torch.tensor([0.8, 0.8, 0.6, 0.7] * 10)
     >>> found = paired_difference(ours, theirs, generator=torch.Generator().manual_seed(0))
     >>> [round(float(x), 3) for x in (found.value, found.low, found.high, found.p)]
-    [0.1, 0.077, 0.12, 0.001]
+    [0.1, 0.077, 0.122, 0.001]
     """
     first, second = (as_tensor(x, name).detach().to("cpu", torch.float64) for x, name in ((a, "a"), (b, "b")))
     if first.shape != second.shape:

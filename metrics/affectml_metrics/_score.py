@@ -98,8 +98,10 @@ def score(
         raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose measures take no probabilities")
     for value in k:
         whole_number("k", value, 1)
-    soft_preds: Domain = "scores" if from_logits else _DOMAINS[kind][0]
-    p = matrix(preds, "preds", soft_preds).detach()
+    domain = _DOMAINS[kind][0]
+    if from_logits:
+        domain = "logits" if kind == "distribution" else "scores"
+    p = matrix(preds, "preds", domain).detach()
     p = p if kind == "sets" else as_float(p)
     given = Given(
         k=k,

@@ -20,6 +20,7 @@ from affectml_metrics import functional as F
 from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import wide
 from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
+from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.functional.disagreement import correlation
 from affectml_metrics.functional.labels import Ratio, averaged, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
@@ -200,9 +201,13 @@ _ROWS = (
             options={"method": "pearson"}, prepared=_entropies, cls="EntropyCorrelation",
             formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021"),
     _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",
-            cls="LabelCalibrationError",
+            shown=(), cls="LabelCalibrationError",  # biased upwards, so no interval is honest
             formula="per label, over bins of equal numbers of rows: Σ (rows in bin / N)·|mean q − mean p|; the mean "
             "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019"),
+    _shares("squared_calibration_error", F.squared_calibration_error, kinds=("rates", "distribution"), over="table",
+            prepared=debiased_calibration, cls="SquaredCalibrationError",
+            formula="in the same bins: Σ (rows in bin / N)·((mean q − mean p)² − variance of q − p in the bin / its "
+            "rows); the mean over labels", range="−1..1", source="Bröcker 2012; Kumar, Liang & Ma 2019"),
     _people("error_rate", F.error_rate, cls="ErrorRate", range="0..1", source="Leonardelli et al. 2025",
             formula="share of the people asked whose answer was not predicted"),
     _people("normalised_absolute_distance", F.normalised_absolute_distance, needs=("scale",),

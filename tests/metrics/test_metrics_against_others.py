@@ -94,6 +94,7 @@ def test_weights_are_repeated_rows(table):
         lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w),
         lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w, method="spearman"),
         lambda r, w: F.label_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
+        lambda r, w: F.squared_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
     ):
         agree(ours(torch.arange(len(s)), times), ours(repeated, None))
 

@@ -48,6 +48,7 @@ RATES = (
     F.soft_f1,
     F.label_calibration_error,
     F.rate_po_jsd,
+    F.squared_calibration_error,
 )
 GOOD, NAN = [[0.5, 0.5], [1.0, 0.0]], [[0.5, 0.5], [1.0, math.nan]]
 
@@ -84,7 +85,7 @@ def test_what_does_not_sum_to_one_is_no_distribution(measure):
 @pytest.mark.parametrize("measure", RATES, ids=lambda f: f.__name__)
 def test_raw_outputs_are_no_rates_unless_said(measure):
     refused(measure, [[2.5, -1.0]], [[1, 0]], "preds: expected a rate .* 2.5 in row 0, label 0; .* from_logits=True")
-    assert measure([[2.5, -1.0]], [[1, 0]], from_logits=True).isfinite().all()
+    assert measure([[2.5, -1.0]] * 2, [[1, 0]] * 2, from_logits=True).isfinite().all()
 
 
 @pytest.mark.parametrize("measure", SETS + RANKINGS + DISTRIBUTIONS + RATES, ids=lambda f: f.__name__)

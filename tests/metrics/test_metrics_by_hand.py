@@ -253,6 +253,15 @@ def test_binomial_likelihood_counts_what_was_asked():
     near(F.binomial_log_likelihood(p, [[0, 0]], [0]), 0)
 
 
+def test_squared_calibration_takes_chance_off():
+    p = torch.tensor([[0.1], [0.3], [0.6], [0.8]], dtype=torch.float64)
+    t = torch.tensor([[0.0], [1.0], [1.0], [1.0]])
+    # p - t: .1, -.7 (mean -.3, variance .32) and -.4, -.2 (mean -.3, variance .02), two rows each
+    near(F.squared_calibration_error(p, t, bins=2)[None], ((0.09 - 0.32 / 2) + (0.09 - 0.02 / 2)) / 2)
+    near(F.squared_calibration_error(p, t, bins=2, average="none"), F.squared_calibration_error(p, t, bins=2)[None])
+    assert F.squared_calibration_error(p, t, bins=4).isnan()  # no bin has two rows, so chance cannot be told
+
+
 def test_calibration_in_two_bins():
     p = torch.tensor([[0.1], [0.1], [0.7], [0.7]], dtype=torch.float64)
     t = torch.tensor([[0.0], [0.4], [0.5], [0.6]], dtype=torch.float64)

@@ -134,6 +134,7 @@ CASES = [
     Case(am.BinomialLogLikelihood, F.binomial_log_likelihood, VOTES),
     *(Case(am.SoftF1, F.soft_f1, RATES, {"average": a}, {"num_labels": LABELS}) for a in ("micro", "macro", "none")),
     Case(am.LabelCalibrationError, F.label_calibration_error, RATES, {"bins": 5}),
+    Case(am.SquaredCalibrationError, F.squared_calibration_error, RATES, {"bins": 5}),
     Case(am.LabelCalibrationError, F.label_calibration_error, RATES, {"average": "none", "norm": "max"}),
 ]
 each = pytest.mark.parametrize("case", CASES, ids=lambda c: repr(c.make()))
@@ -322,6 +323,7 @@ def test_directions_agree_with_the_names():
         partial(am.SoftF1, 3, average="weighted"),
         partial(am.MeanAveragePrecision, average="mean"),
         partial(am.LabelCalibrationError, bins=0),
+        partial(am.SquaredCalibrationError, bins=0),
         partial(am.EntropyCorrelation, method="kendall"),
         partial(am.LabelCalibrationError, activation="relu"),
         partial(am.TopKAccuracy, 0),

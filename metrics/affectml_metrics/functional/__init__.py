@@ -7,7 +7,7 @@ direction: `_error`, `_loss`, `_distance` and `_divergence` shrink as prediction
 
 from affectml_metrics.functional._logs import entropy
 from affectml_metrics.functional.average_precision import label_auroc, mean_average_precision
-from affectml_metrics.functional.calibration import label_calibration_error
+from affectml_metrics.functional.calibration import label_calibration_error, squared_calibration_error
 from affectml_metrics.functional.disagreement import entropy_correlation, entropy_error, rank_cs
 from affectml_metrics.functional.distribution import (
     brier_score,
@@ -114,6 +114,7 @@ __all__ = [
     "set_recall",
     "set_size",
     "soft_f1",
+    "squared_calibration_error",
     "top_k_accuracy",
     "top_k_chance",
     "top_k_precision",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair, row_weights, whole_number, wide
+from affectml_metrics._intervals import Debiased
 
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
@@ -39,7 +41,9 @@ def label_calibration_error(
     With from_logits say what makes rates of them: activation "sigmoid", each label by itself, or "softmax" for a head
     that predicts a distribution.
     Returns a 0-dim float64 tensor in [0, 1], or [C] with average="none"; nan without rows. Biased upwards when bins
-    hold few rows. Needs all rows at once. Source: Nguyen & O'Connor 2015; Nixon et al. 2019. Raises MetricInputError.
+    hold few rows, even for a perfect model: to compare models, and for an interval, take
+    `squared_calibration_error`. Needs all rows at once. Source: Nguyen & O'Connor 2015; Nixon et al. 2019. Raises
+    MetricInputError.
 
     >>> label_calibration_error(torch.tensor([[0.2], [0.2], [0.8], [0.8]]), torch.tensor([[0], [1], [1], [1]]), bins=2)
     tensor(0.2500, dtype=torch.float64)
@@ -47,33 +51,135 @@ def label_calibration_error(
     one_of("norm", norm, ("l1", "l2", "max"))
     one_of("average", average, ("macro", "none"))
     one_of("activation", activation, ("sigmoid", "softmax"))
-    bins = whole_number("bins", bins, 1)
-    softmax = from_logits and activation == "softmax"
-    p, t = pair(preds, target, "logits" if softmax else "scores" if from_logits else "rates", "rates")
-    dtype = wide(p.device)
-    p, t = p.to(dtype), t.to(dtype)
-    if from_logits:
-        p = p.softmax(-1) if softmax else p.sigmoid()
-    w = row_weights(weights, p)
+    p, t, w = _rates(preds, target, activation if from_logits else None, weights, bins)
     w = torch.ones_like(p[:, 0]) if w is None else w
     columns = zip(p.T.contiguous(), t.T.contiguous(), strict=True)
     errors = torch.stack([_one_label(a, b, w, bins, norm) for a, b in columns])
     return errors.mean() if average == "macro" else errors
 
 
-def _one_label(p: Tensor, t: Tensor, w: Tensor, bins: int, norm: Norm) -> Tensor:
-    if not len(p):
-        return p.new_full((), math.nan)
+def squared_calibration_error(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    bins: int = 15,
+    average: Literal["macro", "none"] = "macro",
+    from_logits: bool = False,
+    activation: Activation = "sigmoid",
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """Squared calibration error of each label over the table without the bias of few rows, and its mean over labels.
+
+    In the bins of `label_calibration_error`: the squared gap between the mean predicted rate and people's mean rate,
+    less the part of it that is chance (the variance of prediction minus share within the bin, over its rows), weighed
+    by rows. Without bias for the squared error of the binned rates, so calibrated models come out around 0, a good half
+    of them below; keep those as they are, for cutting them off would bring the bias back.
+
+    preds, target: rates [N, C] (a 0/1 target or a distribution will do); bins as in `label_calibration_error`, a bin
+    of a single row is left out; weights: [N], how often each row counts; from_logits and activation as there. Returns a
+    0-dim float64 tensor, at most 1, or [C] with average="none"; nan without two rows in one bin. Needs all rows at
+    once. For its interval pass `debiased_calibration` to `bootstrap_table`. Source: Bröcker 2012; Kumar, Liang & Ma
+    2019. Raises MetricInputError.
+
+    >>> preds, target = torch.tensor([[0.2], [0.2], [0.8], [0.8]]), torch.tensor([[0.0], [1.0], [1.0], [1.0]])
+    >>> squared_calibration_error(preds, target, bins=2)  # ((.3² - .5 / 2) + (.2² - 0)) / 2
+    tensor(-0.0600, dtype=torch.float64)
+    """
+    one_of("average", average, ("macro", "none"))
+    one_of("activation", activation, ("sigmoid", "softmax"))
+    p, t, w = _rates(preds, target, activation if from_logits else None, weights, bins)
+    ones = torch.ones_like(p[:, 0]) if w is None else w
+    errors = _Binned.of(p, bins).squared(p - t, ones)
+    return errors.mean() if average == "macro" else errors
+
+
+def debiased_calibration(
+    preds: ArrayLike, target: ArrayLike, *, bins: int = 15, average: Literal["macro", "none"] = "macro"
+) -> Debiased:
+    """`squared_calibration_error` of preds and target [N, C] as a function of row weights, for `bootstrap_table`.
+
+    A replicate takes the chance in the gaps for the truth and adds chance of its own, so its squared error is too
+    large by as much as was taken off. Its targets are therefore moved, all rows of a bin alike, until their squared
+    error is the estimate (0 where that is negative), and replicates come without bias. Raises MetricInputError.
+
+    >>> from affectml_metrics import bootstrap_table
+    >>> g = torch.Generator().manual_seed(0)
+    >>> rates = torch.rand(500, 1, generator=g)
+    >>> said = torch.bernoulli(rates, generator=g)  # calibrated
+    >>> found = bootstrap_table(debiased_calibration(rates, said), 500, replicates=200, generator=g)
+    >>> bool(found.low < 0 < found.high)
+    True
+    """
+    one_of("average", average, ("macro", "none"))
+    p, t, _ = _rates(preds, target, None, None, bins)
+    binned, rest, ones = _Binned.of(p, bins), p - t, torch.ones_like(p[:, 0])
+
+    def error(gaps: Tensor, weights: Tensor) -> Tensor:
+        found = binned.squared(gaps, weights.to(gaps.device, gaps.dtype))
+        return found.mean() if average == "macro" else found
+
+    value = error(rest, ones)
+    size, gap, _ = binned.moments(rest, ones)
+    plain = (size * gap.square()).sum(1) / len(p)
+    plain = plain.mean() if average == "macro" else plain
+    kept = (value.clamp(min=0) / plain.masked_fill(plain == 0, 1.0)).clamp(max=1).sqrt()
+    moved = rest - (1 - kept) * gap.flatten()[binned.where]
+    return Debiased(lambda weights: error(rest, weights), lambda weights: error(moved, weights) + value.clamp(max=0))
+
+
+@dataclass(frozen=True)
+class _Binned:
+    """Which bin each cell [N, C] is in; bins of all labels are numbered through, `count` a label."""
+
+    where: Tensor
+    count: int
+
+    @staticmethod
+    def of(p: Tensor, bins: int) -> _Binned:
+        if not len(p):
+            return _Binned(torch.zeros_like(p, dtype=torch.int64), bins)
+        places = torch.stack([_places(column, bins)[0] for column in p.T.contiguous()], dim=1)
+        return _Binned(places + bins * torch.arange(p.shape[1], device=p.device), bins)
+
+    def moments(self, rest: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, mean, and sum of squares about the mean of `rest` in each bin, [C, bins]."""
+        labels = rest.shape[1]
+        flat, each = self.where.flatten(), w[:, None].expand_as(rest).flatten()
+
+        def added(values: Tensor) -> Tensor:
+            return rest.new_zeros(labels * self.count).index_add_(0, flat, values)
+
+        size = added(each)
+        mean = added(each * rest.flatten()) / size.masked_fill(size == 0, 1.0)
+        about = added(each * (rest.flatten() - mean[flat]).square())
+        return size.view(labels, -1), mean.view(labels, -1), about.view(labels, -1)
+
+    def squared(self, rest: Tensor, w: Tensor) -> Tensor:
+        """The squared error of each label [C]; bins of one row are left out."""
+        size, gap, about = self.moments(rest, w)
+        several = size > 1
+        chance = about / (size * (size - 1)).masked_fill(~several, 1.0)
+        share = size.masked_fill(~several, 0.0)
+        return (share * (gap.square() - chance)).sum(1) / share.sum(1)
+
+
+def _rates(
+    preds: ArrayLike, target: ArrayLike, activation: Activation | None, weights: ArrayLike | None, bins: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Rates of preds and target and the row weights, wide; activation: what makes rates of logits, None for rates."""
+    whole_number("bins", bins, 1)
+    p, t = pair(preds, target, {None: "rates", "sigmoid": "scores", "softmax": "logits"}[activation], "rates")
+    dtype = wide(p.device)
+    p, t = p.to(dtype), t.to(dtype)
+    if activation is not None:
+        p = p.softmax(-1) if activation == "softmax" else p.sigmoid()
+    return p, t, row_weights(weights, p)
+
+
+def _places(p: Tensor, bins: int) -> tuple[Tensor, int]:
+    """The bin of each row, and how many there are; edges are quantiles of the predictions."""
     edges = torch.unique_consecutive(_quantiles(p, bins))
-    where = torch.bucketize(p, edges, right=True)
-    size, predicted, chosen = (p.new_zeros(len(edges) + 1).index_add_(0, where, x) for x in (w, w * p, w * t))
-    gap = (predicted - chosen).abs() / size.masked_fill(size == 0, 1.0)
-    share = size / size.sum()
-    if norm == "max":
-        worst: Tensor = gap.max()
-        return worst
-    mean: Tensor = (share * (gap if norm == "l1" else gap.square())).sum()
-    return mean if norm == "l1" else mean.sqrt()
+    return torch.bucketize(p, edges, right=True), len(edges) + 1
 
 
 def _quantiles(p: Tensor, bins: int) -> Tensor:
@@ -82,3 +188,17 @@ def _quantiles(p: Tensor, bins: int) -> Tensor:
     if p.device.type == "cpu":  # numpy sorts several times faster
         return torch.from_numpy(np.sort(p.detach().numpy())[cuts])
     return p.detach().sort().values[cuts]
+
+
+def _one_label(p: Tensor, t: Tensor, w: Tensor, bins: int, norm: Norm) -> Tensor:
+    if not len(p):
+        return p.new_full((), math.nan)
+    where, count = _places(p, bins)
+    size, predicted, chosen = (p.new_zeros(count).index_add_(0, where, x) for x in (w, w * p, w * t))
+    gap = (predicted - chosen).abs() / size.masked_fill(size == 0, 1.0)
+    share = size / size.sum()
+    if norm == "max":
+        worst: Tensor = gap.max()
+        return worst
+    mean: Tensor = (share * (gap if norm == "l1" else gap.square())).sum()
+    return mean if norm == "l1" else mean.sqrt()

@@ -49,6 +49,7 @@ from affectml_metrics.streaming.rates import (
     RateJSDivergence,
     RateManhattan,
     SoftF1,
+    SquaredCalibrationError,
 )
 from affectml_metrics.streaming.sets import (
     ExactMatch,
@@ -109,6 +110,7 @@ __all__ = [
     "SetRecall",
     "SetSize",
     "SoftF1",
+    "SquaredCalibrationError",
     "TopKAccuracy",
     "TopKChance",
     "TopKPrecision",

@@ -139,10 +139,21 @@ class SoftF1(AffectMetric):
         )
 
 
-class LabelCalibrationError(PairMetric):
-    """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
+class _CalibrationError(PairMetric):
+    """Keeps raw predictions, so the states of both errors depend only on what makes rates of them."""
 
+    _family = "calibration"
     _depends_on = ("from_logits", "activation")
+
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        domain: Domain = "rates"
+        if self.config["from_logits"]:
+            domain = "logits" if self.config["activation"] == "softmax" else "scores"
+        return pair(preds, target, domain, "rates")
+
+
+class LabelCalibrationError(_CalibrationError):
+    """Calibration error of each label in adaptive bins; see `functional.label_calibration_error`. Keeps all rows."""
 
     def __init__(
         self,
@@ -156,9 +167,22 @@ class LabelCalibrationError(PairMetric):
     ) -> None:
         config = {"bins": bins, "norm": norm, "average": average, "from_logits": from_logits, "activation": activation}
         super().__init__(config, options)
-        self._domain: Domain = "rates"
-        if from_logits:
-            self._domain = "logits" if activation == "softmax" else "scores"
 
-    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
-        return pair(preds, target, self._domain, "rates")
+
+class SquaredCalibrationError(_CalibrationError):
+    """Squared calibration error without the bias of few rows; see `functional.squared_calibration_error`.
+
+    Keeps all rows.
+    """
+
+    def __init__(
+        self,
+        *,
+        bins: int = 15,
+        average: Literal["macro", "none"] = "macro",
+        from_logits: bool = False,
+        activation: Activation = "sigmoid",
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        config = {"bins": bins, "average": average, "from_logits": from_logits, "activation": activation}
+        super().__init__(config, options)
