@@ -1,0 +1,258 @@
+"""How often a 95 % interval holds the truth, by simulation from distributions whose truth is known.
+
+    python benchmarks/intervals.py                 1,000 to 2,000 draws a line, about 15 minutes on one core
+    python benchmarks/intervals.py --draws 50 --dry-run
+
+Beside each coverage stands that of plain percentiles of as many replicates (Efron & Tibshirani 1993): what intervals
+would be if nothing were done about few units, bias and skew. Then how often a paired p value is below .05 where there
+is nothing to find. Writes its table between its markers in docs/metrics.md. Needs
+`pip install -e ".[dev]"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from affectml_metrics import (
+    Interval,
+    bootstrap,
+    bootstrap_sums,
+    bootstrap_table,
+    debiased_calibration,
+    paired_difference,
+)
+from affectml_metrics import functional as F
+from affectml_metrics.functional.sets import label_f1_from_counts
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+START, END = "<!-- coverage: written by benchmarks/intervals.py -->", "<!-- coverage: end -->"
+SCORES = torch.tensor([0.0, 0.4, 0.5, 2 / 3, 0.8, 1.0], dtype=torch.float64)  # as set F1 has them
+SHARES = torch.tensor([0.2, 0.1, 0.15, 0.2, 0.1, 0.25], dtype=torch.float64)
+HIT, FALSE_ALARM = 0.6, 0.08  # of the system whose macro F1 is simulated
+RARE = (0.05, 0.1, 0.2, 0.3, 0.4)
+
+Ends = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """draw: one data set's interval and plain percentiles, both for each of `names`; truth: what they should hold."""
+
+    names: tuple[str, ...]
+    truth: Tensor
+    draws: int
+    draw: Callable[[torch.Generator], tuple[Interval, Ends]]
+
+
+def plain(spread: Tensor) -> Ends:
+    low, high = torch.nanquantile(spread, torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0)
+    return low, high
+
+
+class Recorded:
+    """A measure that keeps what it returned, so that plain percentiles can be taken of the very same replicates."""
+
+    def __init__(self, measure: Callable[[Tensor], Tensor]) -> None:
+        self.measure, self.kept = measure, list[Tensor]()
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        found = self.measure(weights)
+        self.kept.append(found)
+        return found
+
+
+def rows(n: int, draws: int) -> Case:
+    def draw(g: torch.Generator) -> tuple[Interval, Ends]:
+        table = torch.stack(
+            [
+                SCORES[SHARES.multinomial(n, replacement=True, generator=g)],
+                (torch.rand(n, generator=g, dtype=torch.float64) < 0.9).double(),
+                (torch.randn(n, generator=g, dtype=torch.float64) * 0.8).exp(),
+            ],
+            dim=1,
+        )
+        counts = torch.zeros(1000, n, dtype=torch.float64)
+        index = torch.randint(n, (1000, n), generator=g)
+        counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
+        return bootstrap(table, generator=g), plain(counts @ table / n)
+
+    kinds = ("set F1", "0/1 accuracy of .9", "a cross-entropy (log-normal)")
+    names = tuple(f"mean of {n} rows, {kind}" for kind in kinds)
+    return Case(names, torch.tensor([float(SCORES @ SHARES), 0.9, math.exp(0.32)], dtype=torch.float64), draws, draw)
+
+
+def groups(count: int, draws: int) -> Case:
+    def draw(g: torch.Generator) -> tuple[Interval, Ends]:
+        sizes = torch.randint(4, 16, (count,), generator=g)
+        ids = torch.arange(count).repeat_interleave(sizes)
+        table = torch.randn(count, generator=g, dtype=torch.float64)[ids]
+        table = table + 1.5 * torch.randn(len(ids), generator=g, dtype=torch.float64)
+        sums = torch.zeros(count, 2, dtype=torch.float64).index_add_(0, ids, torch.stack([table, table * 0 + 1], 1))
+        index = torch.randint(count, (1000, count), generator=g)
+        drawn = sums[index].sum(1)
+        interval = bootstrap(table[:, None], groups=ids, generator=g)
+        return interval, plain(drawn[:, :1] / drawn[:, 1:])
+
+    return Case((f"mean, {count} groups of 4 to 15 rows",), torch.zeros(1, dtype=torch.float64), draws, draw)
+
+
+def separated(n: int, prevalences: tuple[float, ...], g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Scores, 1.2 standard deviations higher where a label is there, and labels; each is there once at least."""
+    while True:
+        target = torch.rand(n, len(prevalences), generator=g, dtype=torch.float64) < torch.tensor(prevalences)
+        if bool(target.any(0).all()):
+            return torch.randn(n, len(prevalences), generator=g, dtype=torch.float64) + 1.2 * target, target
+
+
+def precision(n: int, prevalences: tuple[float, ...], draws: int) -> Case:
+    cut = np.linspace(-9, 10, 100_001)
+    true = []
+    for share in prevalences:
+        above, false = share * norm.sf(cut - 1.2), (1 - share) * norm.sf(cut)
+        true.append(np.trapezoid(above / (above + false) * norm.pdf(cut - 1.2), cut))
+
+    def draw(g: torch.Generator) -> tuple[Interval, Ends]:
+        scores, target = separated(n, prevalences, g)
+        measure = Recorded(lambda weights: F.mean_average_precision(scores, target, weights=weights)[None])
+        interval = bootstrap_table(measure, n, replicates=400, generator=g)
+        return interval, plain(torch.stack(measure.kept[-400:]))
+
+    what = "of a 5 % label" if len(prevalences) == 1 else f"of labels of {', '.join(f'{p:.0%}' for p in prevalences)}"
+    return Case((f"mAP {what}, {n} rows",), torch.tensor([np.mean(true)]), draws, draw)
+
+
+def macro_f1(n: int, draws: int) -> Case:
+    share = torch.tensor(RARE, dtype=torch.float64)
+    true = (2 * share * HIT / (share + share * HIT + (1 - share) * FALSE_ALARM)).mean()
+
+    def draw(g: torch.Generator) -> tuple[Interval, Ends]:
+        target = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < share
+        said = torch.where(target, HIT, FALSE_ALARM)
+        preds = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < said
+        measure = Recorded(lambda sums: label_f1_from_counts(*sums.chunk(3, dim=1))[:, None])
+        table = torch.cat([preds & target, preds, target], dim=1)
+        interval = bootstrap_sums(table, measure, generator=g)
+        return interval, plain(torch.cat(measure.kept[2:]))
+
+    return Case((f"macro F1, labels of 5 to 40 %, {n} rows",), true[None], draws, draw)
+
+
+def calibration(n: int, wrong: float, votes: int, draws: int) -> Case:
+    def draw(g: torch.Generator) -> tuple[Interval, Ends]:
+        rates = torch.rand(n, 1, generator=g, dtype=torch.float64)
+        chance = (rates + wrong * (0.5 - rates)).expand(n, votes)
+        target = torch.bernoulli(chance, generator=g).mean(1, keepdim=True)
+        measure = debiased_calibration(rates, target)
+        interval = bootstrap_table(measure, n, replicates=400, generator=g)
+        index = torch.randint(n, (100, n), generator=g)
+        again = [measure(torch.bincount(row, minlength=n).double())[None] for row in index]
+        low, high = plain(torch.stack(again))
+        return Interval(*(field[None] for field in interval)), (low, high)
+
+    what = "calibrated" if not wrong else f"slope off by {wrong:g}"
+    true = wrong**2 / 12 * (1 - 1 / 15**2)
+    said = "0/1" if votes == 1 else f"{votes} votes"
+    return Case((f"squared calibration error, {what}, {said}, {n} rows",), torch.tensor([true]), draws, draw)
+
+
+def paired(n: int, grouped: int, draws: int, g: torch.Generator) -> tuple[str, float, float]:
+    """Two systems of one quality: how often p < .05, and how often the interval holds 0."""
+    small = held = 0
+    for _ in range(draws):
+        ids = torch.arange(n) % grouped if grouped else None
+        easy = torch.rand(n if ids is None else grouped, generator=g)[torch.arange(n) if ids is None else ids]
+        a, b = ((torch.rand(n, generator=g) < easy).double() for _ in "ab")
+        if ids is not None:  # what a group of images does for one system and not for the other
+            lean = torch.randn(grouped, generator=g)[ids] * 0.1
+            a = a + lean
+        found = paired_difference(a, b, groups=ids, generator=g)
+        small += bool(found.p < 0.05)
+        held += bool(found.low <= 0 <= found.high)
+    return f"{n} rows" + (f" in {grouped} groups" if grouped else ""), small / draws, held / draws
+
+
+def cases(draws: int) -> Iterator[Case]:
+    for n in (20, 50, 200, 1000):
+        yield rows(n, 2 * draws)
+    for count in (5, 10, 30):
+        yield groups(count, 2 * draws)
+    for n in (200, 1000):
+        yield precision(n, RARE[:1], draws)
+    for n in (200, 1000):
+        yield precision(n, (0.05, 0.2, 0.4), draws)
+    for n in (50, 200, 1000):
+        yield macro_f1(n, 2 * draws)
+    for n, wrong, votes in ((500, 0.0, 1), (500, 0.0, 5), (500, 0.1, 1), (500, 0.3, 1), (2000, 0.1, 1)):
+        yield calibration(n, wrong, votes, draws)
+
+
+def measured(case: Case, g: torch.Generator) -> list[str]:
+    """A line for each name: coverage here, of plain percentiles, and how often the interval holds its own value."""
+    ours, theirs = torch.zeros(len(case.names)), torch.zeros(len(case.names))
+    for _ in range(case.draws):
+        interval, (low, high) = case.draw(g)
+        ours += (interval.low <= case.truth) & (case.truth <= interval.high)
+        theirs += (low <= case.truth) & (case.truth <= high)
+    return [
+        f"| {name} | {100 * a / case.draws:.1f} | {100 * b / case.draws:.1f} |"
+        for name, a, b in zip(case.names, ours.tolist(), theirs.tolist(), strict=True)
+    ]
+
+
+def report(draws: int) -> str:
+    g = torch.Generator().manual_seed(0)
+    lines = [
+        f"`python benchmarks/intervals.py --draws {draws}`: {draws:,} simulated data sets a line ({2 * draws:,} for "
+        "means, F1 and paired differences), seed 0, 1,000 replicates each (400 for mAP and calibration). Share of them, in per cent, whose "
+        f"95 % interval holds the truth; its standard error is about {100 * math.sqrt(0.05 * 0.95 / draws):.1f}.",
+        "",
+        "| figure | here | plain percentiles |",
+        "|---|--:|--:|",
+    ]
+    for case in cases(draws):
+        start = time.monotonic()
+        found = measured(case, g)
+        print(*found, f"{time.monotonic() - start:.0f} s", sep="\n", flush=True)
+        lines += found
+    lines += ["", "| two systems of one quality | p < .05 | interval holds 0 |", "|---|--:|--:|"]
+    for n, grouped in ((20, 0), (50, 0), (200, 0), (200, 10), (300, 30)):
+        name, small, held = paired(n, grouped, 2 * draws, g)
+        lines.append(f"| {name} | {100 * small:.1f} | {100 * held:.1f} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def write(text: str) -> None:
+    """Put the text between the markers of docs/metrics.md, in one step."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(START)
+    after = rest.split(END)[1]
+    new = PAGE.with_suffix(".tmp")
+    new.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+    new.replace(PAGE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=1000, help="data sets a line; means and F1 take twice as many")
+    parser.add_argument("--dry-run", action="store_true", help="print the table and leave the page as it is")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    text = report(options.draws)
+    if options.dry_run:
+        print(text)
+    else:
+        write(text)
+
+
+if __name__ == "__main__":
+    main()
