@@ -213,8 +213,9 @@ def report(draws: int) -> str:
     g = torch.Generator().manual_seed(0)
     lines = [
         f"`python benchmarks/intervals.py --draws {draws}`: {draws:,} simulated data sets a line ({2 * draws:,} for "
-        "means, F1 and paired differences), seed 0, 1,000 replicates each (400 for mAP and calibration). Share of them, in per cent, whose "
-        f"95 % interval holds the truth; its standard error is about {100 * math.sqrt(0.05 * 0.95 / draws):.1f}.",
+        "means, F1 and paired differences), seed 0, 1,000 replicates each (400 for mAP and calibration). Share of "
+        "them, in per cent, whose 95 % interval holds the truth; its standard error is about "
+        f"{100 * math.sqrt(0.05 * 0.95 / draws):.1f}.",
         "",
         "| figure | here | plain percentiles |",
         "|---|--:|--:|",

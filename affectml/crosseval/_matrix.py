@@ -12,7 +12,7 @@ from affectml.crosseval._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean
 from affectml.evaluation.scoring import Score
-from affectml.report.tables import Table, arrow, cell, number, order
+from affectml.report.tables import Table, arrow, cell, number, order, starred
 
 EMPTY = "–"
 
@@ -56,9 +56,8 @@ def matrix_table(result: CrossResult, measure: str) -> Table:
         "that both sides have (next table)"
     )
     decide = ["–: to decide, --choose LABEL=OPTION; to leave undecided labels out, --drop-undecided"] if reasons else []
-    return Table(
-        f"{arrow(measure)} across data sets", ("trained", *tests), rows, "\n  ".join([note, *reasons, *decide])
-    )
+    note = "\n  ".join([note, *reasons, *decide])
+    return starred(Table(f"{arrow(measure)} across data sets", ("trained", *tests), rows, note))
 
 
 def cells_table(result: CrossResult, measure: str) -> Table:
@@ -91,7 +90,7 @@ def cells_table(result: CrossResult, measure: str) -> Table:
         "all in the pair's labels; in domain: the same model on its own test images; mass: the part of people's "
         "choices that lies on these labels"
     )
-    return Table(f"{arrow(measure)}, pair by pair", columns, tuple(rows), "\n  ".join([note, *shown]))
+    return starred(Table(f"{arrow(measure)}, pair by pair", columns, tuple(rows), "\n  ".join([note, *shown])))
 
 
 def write_crosseval(result: CrossResult, out: Path, measure: str) -> None:

@@ -16,7 +16,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddin
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean
 from affectml.evaluation import Answers, fit_prior, read_truth
 from affectml.evaluation.evaluate import Systems, answers_of
-from affectml.evaluation.scoring import Score, unsure
+from affectml.evaluation.scoring import Score, apart, unsure
 from affectml.heads import ZeroShotConfig, ZeroShotHead
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
@@ -85,13 +85,11 @@ class Cell:
     reason: str = ""
 
     def drop(self, measure: str) -> Score | None:
-        """In-domain minus across, in the same labels; both intervals added in quadrature (a normal approximation)."""
+        """In-domain minus across, in the same labels, with the interval of a difference over different images."""
         here, home = self.scores.get(measure), self.in_domain.get(measure)
         if here is None or home is None or self.train == self.test:
             return None
-        half = (((here["high"] - here["low"]) / 2) ** 2 + ((home["high"] - home["low"]) / 2) ** 2) ** 0.5
-        value = home["value"] - here["value"]
-        return {"value": value, "low": value - half, "high": value + half}
+        return apart(home, here)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from affectml.evaluation.scoring import (
 )
 from affectml.evaluation.truth import TAUS, Truth
 from affectml.heads import Head, PriorHead, ZeroShotHead
+from affectml_metrics import FEW, STUDENT_BELOW, sampling_floor
 from affectml_metrics import functional as F
-from affectml_metrics import sampling_floor
 from affectml_metrics.table import rules_of
 
 SCHEMA = 1
@@ -138,8 +138,7 @@ def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:
     """The conventions behind the numbers, in words, and why a system has none."""
     rules: dict[str, Any] = {
         "hit": truth.hit_rule,
-        "interval": f"95 % percentile bootstrap, {REPLICATES} replicates over "
-        + ("images" if truth.groups is None else f"{len(np.unique(truth.groups))} groups"),
+        "interval": _interval_rule(truth),
     }
     if truth.sets is not None:
         rules["tau"] = truth.tau
@@ -183,6 +182,15 @@ def _of_shares(
         "shares": f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}",
         **{m: f"not finite: {', '.join(names)}" for m, names in lost.items() if names},
     }
+
+
+def _interval_rule(truth: Truth) -> str:
+    units = len(truth.image_id) if truth.groups is None else len(np.unique(truth.groups))
+    over = f"{units} images" if truth.groups is None else f"{units} groups"
+    if units < STUDENT_BELOW:
+        return f"95 %, Student's t with the jackknife's standard error over {over}: so few make it rough"
+    how = f"95 %, bootstrap with {REPLICATES} replicates over {over}"
+    return f"{how}: fewer than {FEW} make it rough" if units < FEW else how
 
 
 def _by_tau(answers: Mapping[str, Answers], truth: Truth) -> dict[str, dict[str, float]]:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.truth import Truth
-from affectml_metrics import Interval, bootstrap, bootstrap_table
+from affectml_metrics import FEW, Interval, bootstrap, bootstrap_table, difference
 from affectml_metrics import functional as F
 from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._spec import Kind, Place
 from affectml_metrics.table import specs
 
 Array = NDArray[Any]
-Score = dict[str, float]  # value, low, high
+Score = dict[str, float]  # value, low, high; few: how many images or groups it rests on, where fewer than 30
 RowMeasure = Callable[[Tensor, Tensor], Tensor]
 
 REPLICATES = 1000
@@ -92,7 +92,7 @@ def _reported(truth: Truth) -> list[Figure]:
 
 
 def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:
-    """Every measure that these answers and this truth allow, each with a 95 % bootstrap interval.
+    """Every measure that these answers and this truth allow, each with a 95 % interval.
 
     One that is infinite (a share of 0 that someone chose) has no place in metrics.json and is left out.
     """
@@ -100,8 +100,7 @@ def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[st
     for figure in _reported(truth):
         pair = _pair(figure, answers, truth)
         if figure.spec.over == "table" and pair is not None:
-            interval = _over_table(figure.weighted(*pair), truth, generator)
-            out[figure.name] = as_score(interval.value, interval.low, interval.high)
+            out[figure.name] = as_scores(_over_table(figure.weighted(*pair), truth, generator))[0]
     return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
 
 
@@ -171,7 +170,18 @@ def intervals(rows: Mapping[str, Tensor], truth: Truth, generator: torch.Generat
         return {}
     table = torch.stack([rows[name].double() for name in names], dim=1)
     interval = bootstrap(table, groups=truth.groups, replicates=REPLICATES, generator=generator)
-    return {name: as_score(interval.value[i], interval.low[i], interval.high[i]) for i, name in enumerate(names)}
+    return dict(zip(names, as_scores(interval), strict=True))
+
+
+def apart(first: Score, second: Score) -> Score:
+    """First minus second, of scores on different images."""
+
+    def interval(score: Score) -> Interval:
+        units = score.get("few", FEW)
+        fields = (score["value"], score["low"], score["high"], units, 0, units)
+        return Interval(*(torch.tensor(x, dtype=torch.float64) for x in fields))
+
+    return as_scores(difference(interval(first), interval(second)))[0]
 
 
 def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, dict[str, Any]]:
@@ -182,8 +192,8 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
     pair = _sets(answers, truth)
     if pair is not None:
         f1 = _over_table(lambda weights: F.label_f1(*pair, average="none", weights=weights), truth, generator)
-        for c, label in enumerate(truth.labels):
-            out[label]["label_f1"] = as_score(f1.value[c], f1.low[c], f1.high[c])
+        for label, found in zip(truth.labels, as_scores(f1), strict=True):
+            out[label]["label_f1"] = found
     if answers.shares is not None and truth.kind != "single":
         observed = torch.from_numpy(truth.shares)
         columns = {
@@ -195,16 +205,12 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
     return out
 
 
-def _label_f1(answers: Answers, truth: Truth) -> tuple[Tensor, Tensor] | None:
-    """Predicted and true 0/1 labels for F1 by label: sets, or the single answer where there is one."""
-    if answers.sets is not None and truth.sets is not None:
-        return answers.sets.long(), torch.from_numpy(truth.sets.astype(np.int64))
-    if truth.kind == "single" and not truth.single_positive:
-        best = answers.scores.argsort(dim=1, descending=True, stable=True)[:, :1]
-        return torch.zeros_like(answers.scores, dtype=torch.int64).scatter_(1, best, 1), torch.from_numpy(truth.hits)
-    return None
-
-
-def as_score(value: Tensor, low: Tensor, high: Tensor) -> Score:
-    """A value and its interval as plain floats."""
-    return {"value": float(value), "low": float(low), "high": float(high)}
+def as_scores(interval: Interval) -> list[Score]:
+    """Values and their intervals as plain numbers; one that rests on few images or groups says on how many."""
+    found: list[Score] = []
+    for value, low, high, few, units in zip(
+        *(x.flatten().tolist() for x in (interval.value, interval.low, interval.high, interval.few, interval.units)),
+        strict=True,
+    ):
+        found.append({"value": value, "low": low, "high": high, **({"few": int(units)} if few else {})})
+    return found

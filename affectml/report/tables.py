@@ -1,13 +1,14 @@
 """The tables of a run, as plain cells: the terminal and the page print the same ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from affectml_metrics.table import better, find, shown
 
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
+STAR = "* rests on fewer than 30 images or groups: its interval is rough"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     if "human" in systems:
         note += "; human: one person against the rest of the panel, half_panel: half against half"
         note += " (the same targets for all: next table)"
-    return Table(f"{metrics['split']} split, {metrics['n']} images", columns, rows, note)
+    return starred(Table(f"{metrics['split']} split, {metrics['n']} images", columns, rows, note))
 
 
 def people_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -56,7 +57,7 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     measures = order({name: systems[name] for name in shown})
     rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in measures)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
-    return Table("People and systems on the same leave-one-out targets", ("measure", *shown), rows, note)
+    return starred(Table("People and systems on the same leave-one-out targets", ("measure", *shown), rows, note))
 
 
 def per_label_table(metrics: Mapping[str, Any]) -> Table:
@@ -67,7 +68,7 @@ def per_label_table(metrics: Mapping[str, Any]) -> Table:
         (label, *(cell(v) if isinstance(v := entry.get(key), dict) else number(v) for key in keys))
         for label, entry in per_label.items()
     )
-    return Table("Per label", ("label", *keys), rows, "prevalence: mean share of people, or of images")
+    return starred(Table("Per label", ("label", *keys), rows, "prevalence: mean share of people, or of images"))
 
 
 def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
@@ -99,7 +100,7 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
             )
         lines += [f"{name}: {line}" for line in level["lines"][1:]]
     note = "each system's fine answers, mapped; people's are counted anew from their judgements where there are any"
-    return Table("At coarser levels", ("level", "measure", *shown), tuple(rows), "\n  ".join([note, *lines]))
+    return starred(Table("At coarser levels", ("level", "measure", *shown), tuple(rows), "\n  ".join([note, *lines])))
 
 
 def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -107,7 +108,7 @@ def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Tabl
     measures = headline(levels)
     rows = tuple((level, str(entry["n"]), *(cell(entry.get(m)) for m in measures)) for level, entry in levels.items())
     note = "subgroups differ in their labels too: a lower score is not yet a worse model for them"
-    return Table(f"Model by {column}", (column, "images", *map(arrow, measures)), rows, note)
+    return starred(Table(f"Model by {column}", (column, "images", *map(arrow, measures)), rows, note))
 
 
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
@@ -123,10 +124,17 @@ def headline(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def cell(score: Mapping[str, float] | None) -> str:
-    """`.623 ±.018`, or a dash for a score that a system cannot have."""
+    """`.623 ±.018`, or a dash for a score that a system cannot have; a star where few images or groups carry it."""
     if score is None:
         return "–"
-    return f"{number(score['value'])} ±{number((score['high'] - score['low']) / 2)}"
+    return f"{number(score['value'])} ±{number((score['high'] - score['low']) / 2)}{'*' if 'few' in score else ''}"
+
+
+def starred(table: Table) -> Table:
+    """The table with its stars explained under it."""
+    if not any(text.endswith("*") for row in table.rows for text in row):
+        return table
+    return replace(table, note=f"{table.note}\n  {STAR}" if table.note else STAR)
 
 
 def number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from affectml.encoders import TINY_SPEC
-from affectml.report.tables import main_table
+from affectml.report.tables import STAR, main_table
 
 CONSTRUCTS = {
     "evoked": "what viewers say they felt, on average over those asked",
@@ -72,7 +72,8 @@ def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str
         table = main_table(metrics)
         parts += [
             "## Scores",
-            f"{table.title}. Value and half the width of its 95 % bootstrap interval; arrows say what is better.",
+            f"{table.title}. Value and half the width of its 95 % interval; arrows say what is better."
+            + (f" {plain(STAR)}." if STAR in table.note else ""),
             _markdown(table.columns, table.rows),
             _rules(metrics),
         ]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affectml_metrics import functional
-    from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
+    from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table, student_interval
     from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
     from affectml_metrics._floor import sampling_floor
     from affectml_metrics._inputs import unchecked
-    from affectml_metrics._intervals import Debiased, Interval, difference
+    from affectml_metrics._intervals import FEW, STUDENT_BELOW, Debiased, Interval, difference
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
@@ -82,11 +82,11 @@ if TYPE_CHECKING:
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
-    "_bootstrap": ("bootstrap", "bootstrap_sums", "bootstrap_table"),
+    "_bootstrap": ("bootstrap", "bootstrap_sums", "bootstrap_table", "student_interval"),
     "_difference": ("Difference", "paired_difference"),
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
     "_inputs": ("unchecked",),
-    "_intervals": ("Debiased", "Interval", "difference"),
+    "_intervals": ("FEW", "STUDENT_BELOW", "Debiased", "Interval", "difference"),
     "_floor": ("sampling_floor",),
     "_panel": ("judgements_from_counts",),
     "_reference": ("HumanReference", "human_reference"),
@@ -98,8 +98,10 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "FEW",
     "NDCG",
     "POJSD",
+    "STUDENT_BELOW",
     "ArgumentError",
     "BinomialLogLikelihood",
     "BrierScore",
@@ -175,6 +177,7 @@ __all__ = [
     "register_metric",
     "sampling_floor",
     "score",
+    "student_interval",
     "unchecked",
 ]
 

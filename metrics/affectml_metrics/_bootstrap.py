@@ -95,6 +95,31 @@ def _jackknife_error(sums: Tensor, sizes: Tensor, used: Tensor, value: Tensor) -
     return (squares * (used - 1) / used).sqrt()
 
 
+def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95) -> Interval:
+    """Mean of independent rows or groups with Student's t interval: for repetitions, such as seeds, of which few exist.
+
+    rows, groups and the result as in `bootstrap`, but nothing is drawn. The standard error is the jackknife's, which
+    for rows is their standard deviation over the root of their number. A single unit has no spread, and both ends are
+    the value. Raises MetricInputError.
+
+    >>> interval = student_interval([1.0, 2.0, 3.0])
+    >>> [round(float(x), 3) for x in (interval.value, interval.low, interval.high)]
+    [2.0, -0.484, 4.484]
+    """
+    table = as_tensor(rows, "rows").detach().to("cpu", torch.float64)
+    if table.ndim not in (1, 2):
+        raise ShapeError(f"rows: expected [N] or [N, M], but received shape {list(table.shape)}")
+    flat = table.ndim == 1
+    table = table[:, None] if flat else table
+    sums, sizes = (sums_by_unit(x, groups) for x in (table, (~table.isnan()).to(torch.float64)))
+    value, used = sums.sum(0) / sizes.sum(0), (sizes > 0).sum(0)
+    left_out = ((sums.sum(0) - sums) / (sizes.sum(0) - sizes)).masked_fill(sizes == 0, torch.nan)
+    low, high = of_few(value, left_out, level)
+    counted = (~table.isnan()).sum(0)
+    result = Interval(value, low, high, counted, len(table) - counted, used)
+    return Interval(*(field[0] for field in result)) if flat else result
+
+
 def bootstrap_table(
     measure: Callable[[Tensor], Tensor],
     n: int,

@@ -23,7 +23,8 @@ from torch import Tensor
 
 FEW = 30
 """A figure that rests on fewer images or groups than this deserves a note beside it."""
-STUDENT_BELOW = 15  # units; from there on replicates cover as well, and keep to the range of the measure
+STUDENT_BELOW = 15
+"""Units; from there on replicates cover as well, and keep to the range of the measure."""
 BLOCKS = 50  # left out one by one for the acceleration
 
 
@@ -39,6 +40,11 @@ class Interval(NamedTuple):
     """How many rows were nan (not defined) and left out."""
     units: Tensor
     """How many units were drawn: rows, or groups, that have a value. Below 30, read the interval as rough."""
+
+    @property
+    def few(self) -> Tensor:
+        """Whether it rests on so few rows or groups that it deserves a note."""
+        return self.units < FEW
 
 
 class Debiased(NamedTuple):

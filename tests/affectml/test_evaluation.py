@@ -1,6 +1,7 @@
 """What systems and people score: tables worked by hand, and the rules that decide who may have which score."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.evaluate import _floor
-from affectml.evaluation.scoring import mean_over_people, row_scores, share_measures
+from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_measures
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.evaluation.truth import part_of
 from affectml_annotation import fit_beta_prior
@@ -227,3 +228,34 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
     data = write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
     truth = read_truth(data, data.target("t"), ["1"], beta=None)
     assert truth.asked.sum() == 2
+
+
+def test_a_score_of_few_images_says_so_in_metrics_and_under_the_table(judged):
+    from affectml.report.tables import STAR, main_table
+
+    said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    metrics = evaluate({"model": said}, truth_of(judged), split="test", seed=0, why_not={}).metrics
+    model = metrics["systems"]["model"]
+    assert model["set_f1"]["few"] == 3
+    assert model["label_ranking_average_precision"]["few"] == 2  # one image has an empty set
+    assert metrics["rules"]["interval"].startswith("95 %, Student's t")
+    assert "3 images" in metrics["rules"]["interval"]
+    table = main_table(metrics)
+    assert STAR in table.note
+    assert all(row[1].endswith("*") for row in table.rows)
+
+
+def test_many_images_need_no_note():
+    rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
+    truth = SimpleNamespace(groups=None)
+    few = SimpleNamespace(groups=np.arange(40) // 8)
+    assert "few" not in intervals(rows, truth, torch.Generator().manual_seed(0))["set_f1"]
+    assert intervals(rows, few, torch.Generator().manual_seed(0))["set_f1"]["few"] == 5
+
+
+def test_a_difference_over_other_images_adds_the_ends_in_quadrature():
+    found = apart({"value": 0.8, "low": 0.7, "high": 0.9}, {"value": 0.5, "low": 0.5, "high": 0.7, "few": 12})
+    assert found["value"] == pytest.approx(0.3)
+    assert found["low"] == pytest.approx(0.3 - np.hypot(0.1, 0.2))
+    assert found["high"] == pytest.approx(0.4)
+    assert found["few"] == 12
