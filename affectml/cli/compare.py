@@ -31,7 +31,9 @@ def compare(
     if json:
         print_json(result.to_json())
         return
-    for table in (result.pairs_table(), result.images_table(min(count, 10))):
+    for table in (result.pairs_table(), result.gains_table(), result.images_table(min(count, 10))):
+        if table is None:
+            continue
         print_table(table.title, table.columns, table.rows, numbers=False)
         if table.note:
             print(f"  {table.note}\n")

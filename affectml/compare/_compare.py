@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping
 from affectml.evaluation import Answers
-from affectml.report.tables import Table, number
+from affectml.evaluation.scoring import Score, as_scores
+from affectml.evaluation.truth import hits_of
+from affectml.report.tables import Table, cell, number, starred
 from affectml.runs import Run
 from affectml.spaces import Choices, Space, find_space, system_in
 from affectml.taxonomies import Mapping
 from affectml.training import DEMO, TEXT_HEADS
+from affectml_metrics import functional as F
+from affectml_metrics import paired_difference
 
 Say = Callable[[str], None]
 Floats = NDArray[np.float64]
@@ -43,10 +47,25 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """How much more often the first of two runs puts a label first that people chose most, on the same images.
+
+    score: top_1_accuracy of the first less that of the second, with its interval. p: of a permutation test in which the
+    runs change sides on each image or group.
+    """
+
+    runs: tuple[str, str]
+    score: Score
+    p: float
+    images: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Images from the most disputed to the most agreed on, and each pair of runs as a whole.
 
-    pairs: (run, run, share of images with the same first label, mean distance, labels compared).
+    pairs: (run, run, share of images with the same first label, mean distance, labels compared). gains: of each pair
+    that speaks the labels of people's answers.
     """
 
     dataset: Dataset
@@ -55,6 +74,7 @@ class Comparison:
     images: tuple[Seen, ...]
     pairs: tuple[tuple[str, str, float, float, str], ...]
     notes: tuple[str, ...]
+    gains: tuple[Gain, ...] = ()
 
     def pairs_table(self) -> Table:
         """How alike two runs are."""
@@ -68,6 +88,19 @@ class Comparison:
             ("runs", "same first label", "distance", "compared in"),
             rows,
             "\n  ".join([note, *self.notes]),
+        )
+
+    def gains_table(self) -> Table | None:
+        """Who is nearer to people, pair by pair; None where no pair can be compared with them."""
+        if not self.gains:
+            return None
+        rows = tuple((" / ".join(g.runs), cell(g.score), number(g.p), str(g.images)) for g in self.gains)
+        note = (
+            "first run less second, on the same images: ± is half the width of the 95 % interval; p: how often chance "
+            "alone would set two runs of one quality as far apart"
+        )
+        return starred(
+            Table("Against people's most chosen label", ("runs", "top_1_accuracy", "p", "images"), rows, note)
         )
 
     def images_table(self, count: int = 10) -> Table:
@@ -90,6 +123,7 @@ class Comparison:
                 {"runs": [a, b], "same_first_label": same, "distance": apart, "compared_in": what}
                 for a, b, same, apart, what in self.pairs
             ],
+            "gains": [asdict(gain) for gain in self.gains],
             "images": [asdict(seen) for seen in self.images],
             "notes": list(self.notes),
         }
@@ -140,7 +174,8 @@ def compare_runs(
         )
         for row in order
     )
-    return Comparison(data, tuple(names), split, images, tuple(pairs), tuple(notes))
+    gains = _gains(opened, names, scores, ids, people, data)
+    return Comparison(data, tuple(names), split, images, tuple(pairs), tuple(notes), tuple(gains))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -216,6 +251,32 @@ def _pairs(
         total += apart
         found.append((names[a], names[b], float(np.mean(same)), float(apart.mean()), what))
     return found, total / len(found), notes
+
+
+def _gains(
+    runs: Sequence[Run],
+    names: Sequence[str],
+    scores: Sequence[Floats],
+    ids: NDArray[np.object_],
+    people: Targets | None,
+    data: Dataset,
+) -> list[Gain]:
+    """The paired difference of each two runs against people, on the images that people answered."""
+    if people is None:
+        return []
+    fitting = [i for i, run in enumerate(runs) if run.taxonomy.labels == people.taxonomy.labels]
+    asked = np.isin(ids, people.image_id)
+    if len(fitting) < 2 or not asked.any():
+        return []
+    groups = data.groups(ids[asked])
+    hits = torch.from_numpy(hits_of(people.kind, people.take(ids[asked]).shares())[0])
+    rows = {i: F.top_k_accuracy(torch.tensor(scores[i][asked]), hits, 1, ties="expected") for i in fitting}
+    gains = []
+    for a, b in combinations(fitting, 2):
+        found = paired_difference(rows[a], rows[b], groups=groups, generator=torch.Generator().manual_seed(0))
+        if not bool(found.value.isnan()):
+            gains.append(Gain((names[a], names[b]), as_scores(found)[0], float(found.p), int(found.rows)))
+    return gains
 
 
 def _rates(run: Run) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.truth import Truth
-from affectml_metrics import FEW, Interval, bootstrap, bootstrap_table, difference
+from affectml_metrics import FEW, Difference, Interval, bootstrap, bootstrap_table, difference
 from affectml_metrics import functional as F
 from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._spec import Kind, Place
@@ -205,7 +205,7 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
     return out
 
 
-def as_scores(interval: Interval) -> list[Score]:
+def as_scores(interval: Interval | Difference) -> list[Score]:
     """Values and their intervals as plain numbers; one that rests on few images or groups says on how many."""
     found: list[Score] = []
     for value, low, high, few, units in zip(

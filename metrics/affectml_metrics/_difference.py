@@ -10,6 +10,7 @@ from torch import Tensor
 from affectml_metrics._bootstrap import bootstrap, sums_by_unit
 from affectml_metrics._errors import ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
+from affectml_metrics._intervals import FEW
 
 _AT_ONCE = 256  # sign patterns in one product
 
@@ -27,6 +28,11 @@ class Difference(NamedTuple):
     skipped: Tensor
     units: Tensor
     """How many rows or groups are drawn. Below 30, read the interval as rough."""
+
+    @property
+    def few(self) -> Tensor:
+        """Whether it rests on so few rows or groups that it deserves a note."""
+        return self.units < FEW
 
 
 def paired_difference(

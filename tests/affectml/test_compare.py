@@ -57,8 +57,22 @@ def test_pairs_are_summed_up(result):
     assert mean == pytest.approx(np.mean([pair[3] for pair in result.pairs]))
 
 
+def test_pairs_are_set_against_people_on_the_same_images(result, runs):
+    assert [gain.runs for gain in result.gains] == [pair[:2] for pair in result.pairs]
+    for gain in result.gains:
+        scores = []
+        for name in gain.runs:
+            metrics = json.loads((runs / name / "metrics.json").read_text())
+            scores.append(metrics["systems"]["model"]["top_1_accuracy"]["value"])
+        assert gain.score["value"] == pytest.approx(scores[0] - scores[1])
+        assert gain.score["low"] <= gain.score["value"] <= gain.score["high"]
+        assert 0 < gain.p <= 1
+    assert "first run less second" in result.gains_table().note
+
+
 def test_a_run_agrees_with_itself(runs):
     twice = compare_runs([runs / "rates", runs / "rates"], threads=1)
+    assert (twice.gains[0].score["value"], twice.gains[0].p) == (0, 1)
     assert twice.runs == ("rates (1)", "rates (2)")
     assert twice.pairs[0][2:4] == (1.0, 0.0)
 
