@@ -211,8 +211,8 @@ def measured(case: Case, g: torch.Generator) -> list[str]:
 def report(draws: int, only: Sequence[str]) -> str:
     lines = [
         f"`python benchmarks/intervals.py`: {draws:,} simulated data sets a line ({2 * draws:,} for means, groups, F1 "
-        f"and paired differences), seed 0, 1,000 replicates each ({FEWER} for mAP and calibration). Share of them, in per "
-        "cent, whose 95 % interval holds the truth; its standard error is about "
+        f"and paired differences), seed 0, 1,000 replicates each ({FEWER} for mAP and calibration). Share of them, in "
+        "per cent, whose 95 % interval holds the truth; its standard error is about "
         f"{100 * math.sqrt(0.05 * 0.95 / draws):.1f}.",
         "",
         "| figure | here | plain percentiles |",

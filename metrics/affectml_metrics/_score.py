@@ -65,7 +65,8 @@ def score(
     """Every measure of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
 
     Returns one row a measure with the columns metric (its name in reports, k spelled in: top_3_accuracy), value, low,
-    high, rows (how many it rests on), skipped (on how many it is not defined) and better ("higher", "lower" or "" for
+    high, rows (how many it rests on), skipped (on how many it is not defined), units (how many rows, groups or
+    people were drawn, whichever are fewer; fewer than 30 make a rough interval) and better ("higher", "lower" or "" for
     figures to read the others by). The same generator in the same state gives the same table.
 
     kind: "sets" (0/1 against 0/1), "ranking" (scores against 0/1), "distribution" or "rates" (from_logits for raw
@@ -76,9 +77,10 @@ def score(
 
     Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N, A] in
     place of a target, the target is made from them (sets: what at least `tau` of the people chose; shares and rates:
-    votes over their number; or `rule(votes, n)`), and the intervals resample the people (column a is one person
-    throughout), recentred on the value: people drawn twice make every target noisier than the real one. Images that
-    nobody drawn was asked about drop out of that replicate. Every replicate is then a pass of its own, so take fewer
+    votes over their number; or `rule(votes, n)`), and the intervals resample people (column a is one person
+    throughout) and images together (Owen 2007), recentred on the value: people drawn twice make every target noisier
+    than the real one. They hold for other people and other images, and are too wide where people do not differ. Images
+    that nobody drawn was asked about drop out of that replicate. Every replicate is then a pass of its own, so take fewer
     of them on large tables. Raises MetricInputError.
 
     >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
@@ -190,31 +192,35 @@ def _over_people(
     if people < 2:
         raise ShapeError(f"judgements: expected at least 2 people to resample, but received {people}")
 
-    def once(weights: Tensor) -> Tensor:
-        """Values, rows used and rows skipped of every measure, [3, M], with each person counted `weights` times."""
+    def once(weights: Tensor, images: Tensor) -> Tensor:
+        """Values, rows used and rows skipped of every measure, [3, M], people and images counted so often."""
         votes, n = panel.votes(weights)
         usable = panel.usable(votes, n, rule)
-        votes, n, q = votes[usable], n[usable], p[usable]
+        votes, n, q, w = votes[usable], n[usable], p[usable], images[usable]
         t = panel.target(votes, n, rule)
         by_row, sums, whole = _parted(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
         rows = torch.stack([figure.of(q, t).double() for figure in by_row], dim=1)
-        values, used = list(rows.nanmean(0)), list((~rows.isnan()).sum(0).double())
+        defined = ~rows.isnan()
+        counted = rows.masked_fill(~defined | (w == 0)[:, None], 0.0) * w[:, None]
+        values, used = list(counted.sum(0) / (w @ defined.double())), list(defined.sum(0).double())
         for together in sums:
-            values += _statistics(together, together[0].added(q, t).double().sum(0, keepdim=True))[0]
-        ones = torch.ones(len(q), dtype=torch.float64)
-        values += [figure.weighted(q, t)(ones) for figure in whole]
-        used += [ones.sum()] * (len(values) - len(used))
+            values += _statistics(together, (w @ together[0].added(q, t).double())[None])[0]
+        values += [figure.weighted(q, t)(w) for figure in whole]
+        used += [torch.tensor(len(q), dtype=torch.float64)] * (len(values) - len(used))
         count = torch.stack(used)
         return torch.stack([torch.stack(values), count, len(p) - count])
 
+    def drawn(size: int) -> Tensor:
+        return torch.randint(size, (size,), generator=generator).bincount(minlength=size).double()
+
     with unchecked():
-        value, rows, skipped = once(torch.ones(people, dtype=torch.float64))
-        draws = torch.randint(people, (replicates, people), generator=generator)
-        spread = torch.stack([once(draw.bincount(minlength=people).double())[0] for draw in draws])
-    low, high = recentred(value, spread, people, level)
+        value, rows, skipped = once(*(torch.ones(size, dtype=torch.float64) for size in (people, len(p))))
+        spread = torch.stack([once(drawn(people), drawn(len(p)))[0] for _ in range(replicates)])
+    units = min(people, len(p))
+    low, high = recentred(value, spread, units, level)
     by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
     every = [*by_row, *(figure for together in sums for figure in together), *whole]
-    yield from _split(every, Interval(value, low, high, rows, skipped, torch.full_like(rows, people)))
+    yield from _split(every, Interval(value, low, high, rows, skipped, torch.full_like(rows, units)))
 
 
 def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, Interval]]:

@@ -116,6 +116,16 @@ def test_with_judgements_people_are_resampled(kind):
     assert (defined["value"] <= defined["high"]).all()
 
 
+def test_people_and_images_are_drawn_together():
+    same = SETS[:, None].expand(N, 8, C) & (torch.rand(N, 1, C, generator=gen(9)) < 0.7)  # eight people of one mind
+    options = {"asked": torch.ones(N, 8), "generator": gen(), "replicates": 100}
+    found = score(SETS, judgements=same, **options).set_index("metric").loc["set_f1"]
+    by_images = score(SETS, same[:, 0], "sets", generator=gen(), replicates=100).set_index("metric").loc["set_f1"]
+    assert found["value"] == pytest.approx(by_images["value"])
+    assert found["high"] - found["low"] > 0.8 * (by_images["high"] - by_images["low"])
+    assert (found["units"], by_images["units"]) == (8, N)
+
+
 def test_the_target_of_people_is_their_votes():
     n = ASKED.sum(-1)
     seen = n > 0
