@@ -80,8 +80,8 @@ def score(
     votes over their number; or `rule(votes, n)`), and the intervals resample people (column a is one person
     throughout) and images together (Owen 2007), recentred on the value: people drawn twice make every target noisier
     than the real one. They hold for other people and other images, and are too wide where people do not differ. Images
-    that nobody drawn was asked about drop out of that replicate. Every replicate is then a pass of its own, so take fewer
-    of them on large tables. Raises MetricInputError.
+    that nobody drawn was asked about drop out of that replicate. Every replicate is then a pass of its own, so take
+    fewer of them on large tables. Raises MetricInputError.
 
     >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
     >>> table.set_index("metric").loc["set_f1", "value"].round(4)
