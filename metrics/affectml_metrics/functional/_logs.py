@@ -17,6 +17,8 @@ from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, wide
 from affectml_metrics.functional._rows import by_rows, row_sum
 
+__all__ = ["entropy"]
+
 Unit = Literal["nats", "bits"]
 
 _TINY = 2.0**-53  # the smallest share that 1 - share still shows

@@ -12,6 +12,8 @@ from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair, row_weights, wide
 from affectml_metrics.functional.sets import Average
 
+__all__ = ["label_auroc", "mean_average_precision"]
+
 
 def mean_average_precision(
     preds: ArrayLike,

@@ -14,6 +14,8 @@ from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, pair, row_weights, whole_number, wide
 from affectml_metrics._intervals import Debiased
 
+__all__ = ["label_calibration_error", "squared_calibration_error"]
+
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
 

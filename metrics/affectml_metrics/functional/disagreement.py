@@ -13,6 +13,8 @@ from affectml_metrics.functional._logs import Unit, distributions, per, row_entr
 from affectml_metrics.functional._order import descending
 from affectml_metrics.functional._rows import soft_rows
 
+__all__ = ["entropy_correlation", "entropy_error", "rank_cs"]
+
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]
 

@@ -26,6 +26,21 @@ from affectml_metrics.functional._logs import (
 )
 from affectml_metrics.functional._rows import row_sum, soft_rows
 
+__all__ = [
+    "brier_score",
+    "canberra_distance",
+    "chebyshev_distance",
+    "chi_squared_distance",
+    "clark_distance",
+    "cosine_similarity",
+    "cross_entropy",
+    "hellinger_distance",
+    "intersection",
+    "js_divergence",
+    "kl_divergence",
+    "total_variation",
+]
+
 
 def kl_divergence(
     preds: ArrayLike,

@@ -15,6 +15,8 @@ from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
 from affectml_metrics.functional.distribution import js_divergence, total_variation
 from affectml_metrics.functional.rates import rate_js_divergence
 
+__all__ = ["error_rate", "manhattan_distance", "normalised_absolute_distance", "po_jsd", "rate_po_jsd"]
+
 
 def manhattan_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
     """Sum of absolute differences of the shares, per row: twice `total_variation`.

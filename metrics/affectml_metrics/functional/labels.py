@@ -16,6 +16,8 @@ from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, row_weights
 from affectml_metrics.functional.sets import Average, label_counts
 
+__all__ = ["label_mcc", "label_precision", "label_recall", "label_specificity"]
+
 AVERAGES: tuple[Average, ...] = ("micro", "macro", "weighted", "none")
 
 Ratio = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

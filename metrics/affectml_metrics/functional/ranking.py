@@ -29,6 +29,18 @@ from affectml_metrics.functional._order import (
 )
 from affectml_metrics.functional._rows import by_rows
 
+__all__ = [
+    "coverage_error",
+    "label_ranking_average_precision",
+    "one_error",
+    "ranking_loss",
+    "set_size",
+    "top_k_accuracy",
+    "top_k_chance",
+    "top_k_precision",
+    "top_k_recall",
+]
+
 Match = Literal["any", "all"]
 PlaceTies = Literal["expected", "lowest"]
 

@@ -19,6 +19,15 @@ from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, pai
 from affectml_metrics.functional._logs import Unit, check_eps, impossible, js_terms, per, root, silenced, weighed_log
 from affectml_metrics.functional._rows import row_sum, soft_rows
 
+__all__ = [
+    "binomial_log_likelihood",
+    "rate_brier_score",
+    "rate_cross_entropy",
+    "rate_js_divergence",
+    "rate_manhattan",
+    "soft_f1",
+]
+
 Average = Literal["micro", "macro", "none"]
 
 

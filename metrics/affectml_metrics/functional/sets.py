@@ -13,6 +13,17 @@ from torch import Tensor
 from affectml_metrics._errors import DomainError, one_of
 from affectml_metrics._inputs import ArrayLike, pair, row_weights, square, wide
 
+__all__ = [
+    "exact_match",
+    "hamming_loss",
+    "label_f1",
+    "semantic_set_f1",
+    "set_f1",
+    "set_jaccard",
+    "set_precision",
+    "set_recall",
+]
+
 Average = Literal["micro", "macro", "weighted", "none"]
 
 

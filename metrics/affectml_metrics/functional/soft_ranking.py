@@ -14,6 +14,8 @@ from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, whole_nu
 from affectml_metrics.functional._order import Ties, descending, inclusion, places
 from affectml_metrics.functional._rows import by_rows, row_sum
 
+__all__ = ["human_mass_at_k", "modes", "ndcg"]
+
 ModeTies = Literal["all", "first", "random"]
 Gain = Literal["linear", "exponential"]
 

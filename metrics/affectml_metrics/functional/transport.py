@@ -13,6 +13,8 @@ from affectml_metrics.functional._logs import distributions
 from affectml_metrics.functional._order import chunks
 from affectml_metrics.functional._rows import float_of
 
+__all__ = ["earth_movers_distance"]
+
 Ground = Literal["line", "circle"]
 
 

@@ -1,119 +1,24 @@
 """The streaming classes: each wraps the function of the same name for `torchmetrics`."""
 
-from affectml_metrics.streaming.distribution import (
-    BrierScore,
-    CanberraDistance,
-    ChebyshevDistance,
-    ChiSquaredDistance,
-    ClarkDistance,
-    CosineSimilarity,
-    CrossEntropy,
-    EarthMoversDistance,
-    EntropyCorrelation,
-    EntropyError,
-    HellingerDistance,
-    Intersection,
-    JSDivergence,
-    KLDivergence,
-    RankCS,
-    TotalVariation,
+from affectml_metrics.streaming import (
+    distribution,
+    label_variation,
+    labels,
+    ranking,
+    rates,
+    sets,
 )
-from affectml_metrics.streaming.label_variation import (
-    POJSD,
-    ErrorRate,
-    ManhattanDistance,
-    NormalisedAbsoluteDistance,
-    RatePOJSD,
-)
-from affectml_metrics.streaming.labels import LabelF1, LabelMCC, LabelPrecision, LabelRecall, LabelSpecificity
-from affectml_metrics.streaming.ranking import (
-    NDCG,
-    CoverageError,
-    HumanMassAtK,
-    LabelAUROC,
-    LabelRankingAveragePrecision,
-    MeanAveragePrecision,
-    OneError,
-    RankingLoss,
-    SetSize,
-    TopKAccuracy,
-    TopKChance,
-    TopKPrecision,
-    TopKRecall,
-)
-from affectml_metrics.streaming.rates import (
-    BinomialLogLikelihood,
-    LabelCalibrationError,
-    RateBrierScore,
-    RateCrossEntropy,
-    RateJSDivergence,
-    RateManhattan,
-    SoftF1,
-    SquaredCalibrationError,
-)
-from affectml_metrics.streaming.sets import (
-    ExactMatch,
-    HammingLoss,
-    SemanticSetF1,
-    SetF1,
-    SetJaccard,
-    SetPrecision,
-    SetRecall,
-)
+from affectml_metrics.streaming.distribution import *
+from affectml_metrics.streaming.label_variation import *
+from affectml_metrics.streaming.labels import *
+from affectml_metrics.streaming.ranking import *
+from affectml_metrics.streaming.rates import *
+from affectml_metrics.streaming.sets import *
 
-__all__ = [
-    "NDCG",
-    "POJSD",
-    "BinomialLogLikelihood",
-    "BrierScore",
-    "CanberraDistance",
-    "ChebyshevDistance",
-    "ChiSquaredDistance",
-    "ClarkDistance",
-    "CosineSimilarity",
-    "CoverageError",
-    "CrossEntropy",
-    "EarthMoversDistance",
-    "EntropyCorrelation",
-    "EntropyError",
-    "ErrorRate",
-    "ExactMatch",
-    "HammingLoss",
-    "HellingerDistance",
-    "HumanMassAtK",
-    "Intersection",
-    "JSDivergence",
-    "KLDivergence",
-    "LabelAUROC",
-    "LabelCalibrationError",
-    "LabelF1",
-    "LabelMCC",
-    "LabelPrecision",
-    "LabelRankingAveragePrecision",
-    "LabelRecall",
-    "LabelSpecificity",
-    "ManhattanDistance",
-    "MeanAveragePrecision",
-    "NormalisedAbsoluteDistance",
-    "OneError",
-    "RankCS",
-    "RankingLoss",
-    "RateBrierScore",
-    "RateCrossEntropy",
-    "RateJSDivergence",
-    "RateManhattan",
-    "RatePOJSD",
-    "SemanticSetF1",
-    "SetF1",
-    "SetJaccard",
-    "SetPrecision",
-    "SetRecall",
-    "SetSize",
-    "SoftF1",
-    "SquaredCalibrationError",
-    "TopKAccuracy",
-    "TopKChance",
-    "TopKPrecision",
-    "TopKRecall",
-    "TotalVariation",
-]
+__all__: list[str] = []
+__all__ += distribution.__all__
+__all__ += label_variation.__all__
+__all__ += labels.__all__
+__all__ += ranking.__all__
+__all__ += rates.__all__
+__all__ += sets.__all__

@@ -15,6 +15,25 @@ from affectml_metrics.functional.disagreement import Correlation, RankTies
 from affectml_metrics.functional.transport import Ground
 from affectml_metrics.streaming._base import AffectMetric, MetricOptions, RowMetric
 
+__all__ = [
+    "BrierScore",
+    "CanberraDistance",
+    "ChebyshevDistance",
+    "ChiSquaredDistance",
+    "ClarkDistance",
+    "CosineSimilarity",
+    "CrossEntropy",
+    "EarthMoversDistance",
+    "EntropyCorrelation",
+    "EntropyError",
+    "HellingerDistance",
+    "Intersection",
+    "JSDivergence",
+    "KLDivergence",
+    "RankCS",
+    "TotalVariation",
+]
+
 
 class KLDivergence(RowMetric):
     """Mean KL divergence of the target from the preds; see `functional.kl_divergence`.

@@ -8,6 +8,8 @@ from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import label_variation as F
 from affectml_metrics.streaming._base import MetricOptions, RowMetric
 
+__all__ = ["POJSD", "ErrorRate", "ManhattanDistance", "NormalisedAbsoluteDistance", "RatePOJSD"]
+
 
 class ManhattanDistance(RowMetric):
     """Average Manhattan distance of the shares; see `functional.manhattan_distance`."""

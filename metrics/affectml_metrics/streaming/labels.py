@@ -14,6 +14,8 @@ from affectml_metrics.functional import labels as F
 from affectml_metrics.functional.sets import Average, label_f1_from_counts
 from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels, try_options
 
+__all__ = ["LabelF1", "LabelMCC", "LabelPrecision", "LabelRecall", "LabelSpecificity"]
+
 _COUNTS = ("hits", "chosen", "right", "rows")
 
 

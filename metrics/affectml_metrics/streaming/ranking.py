@@ -14,6 +14,22 @@ from affectml_metrics.functional.sets import Average
 from affectml_metrics.functional.soft_ranking import Gain
 from affectml_metrics.streaming._base import MetricOptions, PairMetric, RowMetric
 
+__all__ = [
+    "NDCG",
+    "CoverageError",
+    "HumanMassAtK",
+    "LabelAUROC",
+    "LabelRankingAveragePrecision",
+    "MeanAveragePrecision",
+    "OneError",
+    "RankingLoss",
+    "SetSize",
+    "TopKAccuracy",
+    "TopKChance",
+    "TopKPrecision",
+    "TopKRecall",
+]
+
 
 class TopKAccuracy(RowMetric):
     """Share of rows whose k best labels meet the right ones; see `functional.top_k_accuracy`.

@@ -20,6 +20,17 @@ from affectml_metrics.streaming._base import (
     try_options,
 )
 
+__all__ = [
+    "BinomialLogLikelihood",
+    "LabelCalibrationError",
+    "RateBrierScore",
+    "RateCrossEntropy",
+    "RateJSDivergence",
+    "RateManhattan",
+    "SoftF1",
+    "SquaredCalibrationError",
+]
+
 
 class RateCrossEntropy(RowMetric):
     """Mean binary cross-entropy over labels and rows; see `functional.rate_cross_entropy`.

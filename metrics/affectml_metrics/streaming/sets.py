@@ -7,6 +7,8 @@ from typing import Unpack
 from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics.streaming._base import MetricOptions, RowMetric
 
+__all__ = ["ExactMatch", "HammingLoss", "SemanticSetF1", "SetF1", "SetJaccard", "SetPrecision", "SetRecall"]
+
 
 class SetF1(RowMetric):
     """Mean example-based F1 of the rows; see `functional.set_f1`.
