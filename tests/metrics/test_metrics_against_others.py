@@ -292,3 +292,11 @@ class TestWhereOthersDiffer:
         assert sk.label_ranking_average_precision_score(target, scores) == 0.75
         assert tm.multilabel_ranking_average_precision(scores, target, 2) == 0.75
         assert F.label_ranking_average_precision(scores, target).nanmean() == 0.5
+
+
+@pytest.mark.parametrize("filled", [0.0, 1.0])
+def test_empty_sets_in_precision_and_recall_are_scikit_learns_zero_division(filled):
+    preds, target = [[0, 0], [0, 0], [1, 0], [1, 1]], [[0, 0], [1, 0], [0, 0], [0, 1]]
+    for ours, theirs in ((F.set_precision, sk.precision_score), (F.set_recall, sk.recall_score)):
+        found = ours(preds, target, both_empty=filled, one_empty=filled).mean()
+        assert float(found) == pytest.approx(theirs(target, preds, average="samples", zero_division=filled))

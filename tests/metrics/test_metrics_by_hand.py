@@ -36,7 +36,17 @@ def test_empty_sets_are_what_the_caller_says():
     preds, target = [[0, 0], [0, 0], [1, 0]], [[0, 0], [1, 0], [0, 0]]
     for measure in (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard):
         near(measure(preds, target), 1, 0, 0)
+    for measure in (F.set_f1, F.set_jaccard):
         near(measure(preds, target, both_empty=0.0, one_empty=NAN), 0, NAN, NAN)
+
+
+def test_a_precision_or_recall_of_0_stays_0_whatever_an_empty_set_scores():
+    """An empty prediction has no precision and an empty target no recall; the other way round both are 0."""
+    preds, target = [[0, 0], [0, 0], [1, 0]], [[0, 0], [1, 0], [0, 0]]
+    near(F.set_precision(preds, target, one_empty=1.0), 1, 1, 0)
+    near(F.set_recall(preds, target, one_empty=1.0), 1, 0, 1)
+    near(F.set_precision(preds, target, both_empty=0.0, one_empty=NAN), 0, NAN, 0)
+    near(F.set_recall(preds, target, both_empty=0.0, one_empty=NAN), 0, 0, NAN)
 
 
 def test_semantic_f1_gives_credit_for_the_nearest_label():

@@ -31,7 +31,8 @@ def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_
     """Example-based F1 of each row: 2 |P and Y| / (|P| + |Y|), in [0, 1].
 
     preds, target: 0/1 [N, C]. Returns float64 [N]. Two empty sets agree and score `both_empty`; an empty set against
-    labels scores `one_empty`. The mean over rows is scikit-learn's samples average with zero_division=both_empty.
+    labels scores `one_empty`: 0 as by the formula, or nan to leave such rows out. The mean over rows is scikit-learn's
+    samples average with zero_division=both_empty.
     Source: Godbole & Sarawagi 2004; Zhang & Zhou 2014, section 2.2.2. Raises MetricInputError.
 
     >>> set_f1([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0]])
@@ -44,27 +45,29 @@ def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_
 def set_precision(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
     """Share of the predicted labels that are right, |P and Y| / |P|, per row.
 
-    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`. Source: Godbole & Sarawagi
-    2004. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Two empty sets agree and score `both_empty`. Nothing
+    predicted against labels is 0/0 and scores `one_empty`; labels against an empty target are 0, whatever `one_empty`
+    is. Both at x are scikit-learn's zero_division=x. Source: Godbole & Sarawagi 2004. Raises MetricInputError.
 
     >>> set_precision([[1, 1, 0]], [[1, 0, 0]])
     tensor([0.5000], dtype=torch.float64)
     """
     hits, chosen, right = _counts(preds, target)
-    return _fill(hits / chosen, chosen, right, both_empty, one_empty)
+    return _share(hits, chosen, right, both_empty, one_empty)
 
 
 def set_recall(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
     """Share of the right labels that were predicted, |P and Y| / |Y|, per row.
 
-    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Empty sets as in `set_f1`. Source: Godbole & Sarawagi
-    2004. Raises MetricInputError.
+    preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Two empty sets agree and score `both_empty`. Labels
+    against an empty target are 0/0 and score `one_empty`; nothing predicted against labels is 0, whatever `one_empty`
+    is. Both at x are scikit-learn's zero_division=x. Source: Godbole & Sarawagi 2004. Raises MetricInputError.
 
     >>> set_recall([[1, 1, 0]], [[1, 0, 0]])
     tensor([1.], dtype=torch.float64)
     """
     hits, chosen, right = _counts(preds, target)
-    return _fill(hits / right, chosen, right, both_empty, one_empty)
+    return _share(hits, right, chosen, both_empty, one_empty)
 
 
 def set_jaccard(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
@@ -219,6 +222,13 @@ def _fill(score: Tensor, chosen: Tensor, right: Tensor, both_empty: float, one_e
     no_preds, no_target = chosen == 0, right == 0
     score = score.masked_fill(no_preds ^ no_target, one_empty)
     return score.masked_fill(no_preds & no_target, both_empty)
+
+
+def _share(hits: Tensor, whole: Tensor, other: Tensor, both_empty: float, one_empty: float) -> Tensor:
+    """hits / whole; where that is 0/0, what the caller says, by whether the other set is empty too."""
+    nothing = whole == 0
+    score = (hits / whole).masked_fill(nothing, one_empty)
+    return score.masked_fill(nothing & (other == 0), both_empty)
 
 
 def _nearest(similarity: Tensor, sets: Tensor) -> Tensor:
