@@ -30,12 +30,13 @@ CLOSE = _rand(LABELS, LABELS).fill_diagonal_(1)
 
 CASES = [
     *((name, SETS, {}) for name in ("set_f1", "set_precision", "set_recall", "set_jaccard", "exact_match")),
-    *((name, SETS, {}) for name in ("hamming_loss", "label_f1")),
+    *((name, SETS, {}) for name in ("hamming_loss", "label_f1", "label_precision", "label_recall")),
+    *((name, SETS, {}) for name in ("label_specificity", "label_mcc")),
     ("semantic_set_f1", SETS, {"similarity": CLOSE}),
     *((name, RANKING, {"k": 3}) for name in ("top_k_accuracy", "top_k_recall", "top_k_precision")),
     ("top_k_accuracy", RANKING, {"k": 2, "ties": "expected"}),
     *((name, RANKING, {}) for name in ("label_ranking_average_precision", "coverage_error", "ranking_loss")),
-    *((name, RANKING, {}) for name in ("one_error", "mean_average_precision")),
+    *((name, RANKING, {}) for name in ("one_error", "mean_average_precision", "label_auroc")),
     ("top_k_chance", RANKING[1:], {"k": 2}),
     ("set_size", RANKING[1:], {}),
     ("modes", MASS[1:], {}),
@@ -52,6 +53,9 @@ CASES = [
             "chebyshev_distance",
             "clark_distance",
             "canberra_distance",
+            "chi_squared_distance",
+            "manhattan_distance",
+            "po_jsd",
             "cosine_similarity",
             "intersection",
             "hellinger_distance",
@@ -69,10 +73,21 @@ CASES = [
     *(("earth_movers_distance", SOFT, {"ground": ground}) for ground in ("line", "circle", SPREAD, CLOSE)),
     *(
         (name, data, options)
-        for name in ["rate_cross_entropy", "rate_brier_score", "rate_manhattan", "rate_js_divergence", "soft_f1"]
+        for name in [
+            "rate_cross_entropy",
+            "rate_brier_score",
+            "rate_manhattan",
+            "rate_js_divergence",
+            "rate_po_jsd",
+            "soft_f1",
+        ]
         for data, options in ((RATES, {}), (RATE_LOGITS, {"from_logits": True}))
     ),
     ("binomial_log_likelihood", VOTES, {}),
+    ("error_rate", SETS, {}),
+    ("normalised_absolute_distance", RATES, {"scale": 2}),
+    ("squared_calibration_error", RATES, {"bins": 5}),
+    ("squared_calibration_error", LOGITS, {"bins": 5, "from_logits": True, "activation": "softmax"}),
     ("label_calibration_error", RATES, {"bins": 5}),
     ("label_calibration_error", LOGITS, {"bins": 5, "from_logits": True, "activation": "softmax"}),
 ]

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
-from affectml_metrics.functional.distribution import js_divergence, total_variation
-from affectml_metrics.functional.rates import rate_js_divergence
+from affectml_metrics.functional._logs import js_terms, per
+from affectml_metrics.functional._rows import row_sum, soft_rows
+from affectml_metrics.functional.distribution import total_variation
+from affectml_metrics.functional.rates import js_pairs, row_mean
 
 __all__ = ["error_rate", "manhattan_distance", "normalised_absolute_distance", "po_jsd", "rate_po_jsd"]
 
@@ -40,7 +42,10 @@ def po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) ->
     >>> po_jsd(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
     tensor([0.6887])
     """
-    return 1 - js_divergence(preds, target, unit="bits", from_logits=from_logits)
+    bits = per("bits")
+    return soft_rows(
+        lambda p, t: 1 - row_sum(js_terms(p, t)).clamp(min=0) * bits, preds, target, "distribution", from_logits
+    )
 
 
 def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -51,7 +56,8 @@ def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fals
     >>> rate_po_jsd(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]))
     tensor([0.5000])
     """
-    return 1 - rate_js_divergence(preds, target, unit="bits", from_logits=from_logits)
+    bits = per("bits")
+    return soft_rows(lambda p, t: 1 - row_mean(js_pairs(p, t)) * bits, preds, target, "rates", from_logits)
 
 
 def error_rate(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None) -> Tensor:

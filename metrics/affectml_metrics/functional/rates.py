@@ -100,11 +100,16 @@ def rate_js_divergence(
     scale = per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
-        p, t = p.clamp(max=1), t.clamp(max=1)
-        each = (js_terms(p, t) + js_terms(1 - p, 1 - t)).clamp(min=0) * scale
+        each = js_pairs(p, t) * scale
         return row_mean(root(each) if square_root else each)
 
     return soft_rows(divergence, preds, target, "rates", from_logits)
+
+
+def js_pairs(p: Tensor, t: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of each cell's (yes, no) pair, in nats, [N, C]."""
+    p, t = p.clamp(max=1), t.clamp(max=1)
+    return (js_terms(p, t) + js_terms(1 - p, 1 - t)).clamp(min=0)
 
 
 def binomial_log_likelihood(
