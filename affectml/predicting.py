@@ -16,6 +16,7 @@ from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.evaluate import answers_of
+from affectml.evaluation.scoring import unsure
 from affectml.heads import ContrastiveHead, DirichletHead, ZeroShotHead
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import Run
@@ -181,7 +182,7 @@ def evaluate_run(
     )
     answers = {"model": answers_of(opened.head, store.rows(ids), targets.kind)}
     if info["prior"] is not None:
-        answers = {"prior": _prior_answers(info["prior"], len(ids)), **answers}
+        answers = {"prior": _prior_answers(info["prior"], len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info["config"]["seed"], why_not=why)
     if data.meta.construct != info["data"]["construct"]:
@@ -318,7 +319,7 @@ def _learned_from(run: Run, store: "EmbeddingStore | FromFiles", image_ids: Arra
     return {i for i, is_same in zip(ids, same, strict=True) if is_same}
 
 
-def _prior_answers(prior: dict[str, list[float] | None], n: int) -> Answers:
-    shares = torch.tensor(prior["shares"], dtype=torch.float64).expand(n, -1)
+def _prior_answers(prior: dict[str, list[float] | None], n: int, kind: str) -> Answers:
+    scores = torch.tensor(prior["shares"], dtype=torch.float64).expand(n, -1)
     sets = None if prior["set"] is None else torch.tensor(prior["set"]).expand(n, -1)
-    return Answers(shares, shares, sets)
+    return Answers(scores, unsure(scores, rates=kind in ("rates", "sets")), sets)
