@@ -1,5 +1,6 @@
 """One name is one figure: `score`, the class and the evaluation of a run agree, for every row of the table."""
 
+import inspect
 import math
 
 import numpy as np
@@ -32,11 +33,16 @@ RATES[0], RATES[1] = 0, 1
 ONE = torch.eye(C, dtype=torch.float64)[torch.arange(N) % C]
 VOTES, ASKED = (TRUE * 4).long(), torch.full((N,), 4)
 NEAR = rand(C, C).fill_diagonal_(1)
+GUESSED, SAID = (rand(N, C) * 3).round(), (rand(N, C) * 3).round()  # of C people, on a scale of 0 to 3
 
 GIVEN = Given(
-    k=(1, 2, 3), shares=SHARES, votes=VOTES, n=ASKED, similarity=NEAR, ground="circle", wheel=tuple(range(C))
+    k=(1, 2, 3), shares=SHARES, votes=VOTES, n=ASKED, similarity=NEAR, ground="circle", wheel=tuple(range(C)),
+    scale=3.0,
 )  # fmt: skip
-PAIRS = {"sets": (SETS, CHOSEN), "ranking": (SCORES, CHOSEN), "distribution": (PREDS, SHARES), "rates": (RATES, TRUE)}
+PAIRS = {
+    "sets": (SETS, CHOSEN), "ranking": (SCORES, CHOSEN), "distribution": (PREDS, SHARES), "rates": (RATES, TRUE),
+    "perspectives": (GUESSED, SAID),
+}  # fmt: skip
 ALL = [(kind, figure) for kind in KINDS for figure in figures(kind, GIVEN, C)]
 each = pytest.mark.parametrize(("kind", "figure"), ALL, ids=[f"{kind}-{figure.name}" for kind, figure in ALL])
 
@@ -70,15 +76,21 @@ def by_score():
             *PAIRS[kind], kind, generator=generator(), replicates=2, shares=SHARES if kind == "ranking" else None,
             votes=VOTES if kind == "rates" else None, n=ASKED if kind == "rates" else None,
             similarity=NEAR if kind == "sets" else None, ground="circle" if kind == "distribution" else None,
+            scale=3.0 if kind == "perspectives" else None,
         ).set_index("metric")
         for kind in KINDS
     }  # fmt: skip
 
 
+def needed(spec):
+    """What the class of a row must be told besides its conventions."""
+    sums = "num_labels" in inspect.signature(getattr(am, spec.cls)).parameters
+    given = {name: getattr(GIVEN, name) for name in ("similarity", "ground", "scale") if name in spec.needs}
+    return given | ({"num_labels": C} if sums else {})
+
+
 def by_class(spec, kind, k=None):
-    config = dict(spec.options) | ({"k": k} if k else {})
-    config |= {"num_labels": C} if spec.cls in ("LabelF1", "SoftF1") else {}
-    config |= {name: getattr(GIVEN, name) for name in ("similarity", "ground") if name in spec.needs}
+    config = dict(spec.options) | ({"k": k} if k else {}) | needed(spec)
     metric = getattr(am, spec.cls)(**config)
     preds, target = PAIRS[kind]
     target = SHARES if {"shares", "shares?"} & set(spec.needs) else target
@@ -98,10 +110,7 @@ def test_score_and_the_class_give_one_figure(by_score, kind, figure):
 
 @each
 def test_without_any_option_the_class_keeps_the_conventions_of_the_table(kind, figure):
-    cls = getattr(am, figure.spec.cls)
-    config = {"num_labels": C} if figure.spec.cls in ("LabelF1", "SoftF1") else {}
-    config |= {name: getattr(GIVEN, name) for name in ("similarity", "ground") if name in figure.spec.needs}
-    plain = cls(**config).config
+    plain = getattr(am, figure.spec.cls)(**needed(figure.spec)).config
     for option, value in figure.spec.options.items():
         assert option in ("average", "match") or plain[option] == value
 
