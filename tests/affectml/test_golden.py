@@ -128,7 +128,7 @@ def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch
     monkeypatch.chdir(folder.parents[1])
     before = Run.open(folder).metrics
     now, _ = evaluate_run(folder, dataset_of(folder), target=target_of(folder), threads=1)
-    scores_as_before(now, before)
+    scores_as_before(now, before, folder.name)
 
 
 def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path):
@@ -140,34 +140,58 @@ def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 0, capsys.readouterr().err
-    scores_as_before(json.loads(written.read_text(encoding="utf-8")), Run.open(run).metrics)
+    scores_as_before(json.loads(written.read_text(encoding="utf-8")), Run.open(run).metrics, run.name)
 
 
 def target_of(run: Path) -> str:
     return json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]["target"]
 
 
-def scores_as_before(now: dict, before: dict) -> None:
-    """Every score there was, of every system but zero-shot, which only `train` scores. Further scores may come."""
+# Values that moved on purpose since 0.1.0, by system, and why. Everything else stays as it was.
+MOVED = {
+    # equal scores took their lowest place, and people's the mean over 16 random orders; now the exact mean over orders
+    **{name: {"label_ranking_average_precision"} for name in ("prior", "prior_loo", "human")},
+    # those random orders came before the halves in one stream of random numbers, so that other halves are drawn
+    "half_panel": {"set_f1", "rate_cross_entropy", "rate_brier_score", "rate_manhattan"},
+}
+# Heads that are all but certain: shares are kept from 0 and 1 once, for every measure, and no longer by some of them.
+# That moves these in the sixth digit.
+KEPT_FROM_CERTAINTY = {
+    "softmax-single": {"cross_entropy", "brier_score"},
+    "zero-shot-template": {
+        "kl_divergence", "cross_entropy", "entropy_error", "earth_movers_distance", "rate_cross_entropy",
+    },
+}  # fmt: skip
+
+
+def scores_as_before(now: dict, before: dict, run: str) -> None:
+    """Every value there was, of every system but zero-shot, which only `train` scores. Further scores may come.
+
+    Values only: intervals (low, high) of 0.1.0 were percentiles, too narrow for few images, and moved on purpose.
+    """
     assert (now["schema"], now["split"], now["n"]) == (before["schema"], before["split"], before["n"])
-    assert now["sampling_floor"] == pytest.approx(before["sampling_floor"], rel=1e-6, abs=1e-6)
+    kept = KEPT_FROM_CERTAINTY.get(run, set())
+
+    def close(scores: dict) -> dict:
+        return {key: pytest.approx(x, rel=1e-6, abs=1e-5 if key in kept else 1e-6) for key, x in scores.items()}
+
+    floor = before["sampling_floor"]
+    assert {key: now["sampling_floor"].get(key) for key in floor} == pytest.approx(floor, rel=1e-6, abs=1e-6)
     assert list(now["per_label"]) == list(before["per_label"])
     systems = {name: scores for name, scores in before["systems"].items() if name != "zero_shot"}
     assert list(now["systems"]) == list(systems)
     for name, scores in systems.items():
-        flat, again = flattened(scores), flattened(now["systems"][name])
+        flat, again = values(scores), values(now["systems"][name])
         assert not set(flat) - set(again), name
-        assert {key: again[key] for key in flat} == pytest.approx(flat, rel=1e-6, abs=1e-6), name
+        stayed = set(flat) - MOVED.get(name, set())
+        assert {key: again[key] for key in stayed} == close({key: flat[key] for key in stayed}), name
     for label, scores in before["per_label"].items():
-        flat, again = flattened(scores), flattened(now["per_label"][label])
-        assert {key: again.get(key) for key in flat} == pytest.approx(flat, rel=1e-6, abs=1e-6), label
+        flat, again = values(scores), values(now["per_label"][label])
+        assert {key: again.get(key) for key in flat} == close(flat), label
 
 
-def flattened(scores: dict, prefix: str = "") -> dict:
-    out = {}
-    for key, value in scores.items():
-        out |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return out
+def values(scores: dict) -> dict:
+    return {name: score["value"] if isinstance(score, dict) else score for name, score in scores.items()}
 
 
 @pytest.mark.parametrize("folder", DEMOS, ids=named)
