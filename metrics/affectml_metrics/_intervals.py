@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ class Interval(NamedTuple):
         return self.units < FEW
 
 
-class Debiased(NamedTuple):
+@dataclass(frozen=True)
+class Debiased:
     """A measure over the table whose replicates are biased by a known amount, and the replicate without that bias.
 
     measure, replicate: functions of row weights, as `bootstrap_table` takes them.
@@ -160,7 +162,8 @@ def _bias_corrected(
 
     def moved(tail: Tensor) -> Tensor:
         z = bias + torch.special.ndtri(tail)
-        return torch.special.ndtr(bias + z / (1 - acceleration * z).clamp(min=0.1))
+        share: Tensor = torch.special.ndtr(bias + z / (1 - acceleration * z).clamp(min=0.1))
+        return share
 
     return moved(tails[0]), moved(tails[1])
 
@@ -186,7 +189,7 @@ def student_quantile(share: float, freedom: int) -> float:
             (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
             (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
         )
-        return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+        return z + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
     low, high = 0.0, math.pi / 2  # angles whose tangent is t / sqrt(freedom)
     for _ in range(60):
         middle = (low + high) / 2

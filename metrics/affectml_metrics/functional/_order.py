@@ -104,7 +104,7 @@ def _kth_largest(scores: Tensor, k: int) -> Tensor:
 def descending(scores: Tensor) -> Tensor:
     """Indices of the labels from the highest score to the lowest, the lower index first among equals: int64 [N, C]."""
     if scores.device.type != "cpu":
-        return scores.argsort(-1, descending=True, stable=True)
+        return scores.argsort(dim=-1, descending=True, stable=True)
     values = scores.detach().numpy()
     order = np.argsort(-values, axis=-1)  # not stable, but several times faster
     ordered = np.take_along_axis(values, order, axis=-1)

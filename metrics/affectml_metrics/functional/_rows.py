@@ -27,7 +27,7 @@ def by_rows(formula: Formula, p: Tensor, t: Tensor) -> Tensor:
     """
     if p.device.type != "cpu" or len(p) <= _BLOCK:
         return formula(p, t)
-    return torch.cat([formula(a, b) for a, b in zip(p.split(_BLOCK), t.split(_BLOCK), strict=True)])
+    return torch.cat([formula(p[i : i + _BLOCK], t[i : i + _BLOCK]) for i in range(0, len(p), _BLOCK)])
 
 
 def soft_rows(formula: Formula, preds: ArrayLike, target: ArrayLike, kind: Soft, from_logits: bool | None) -> Tensor:

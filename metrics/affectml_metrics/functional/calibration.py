@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, pair, row_weights, whole_number, wide
+from affectml_metrics._inputs import ArrayLike, Domain, pair, row_weights, whole_number, wide
 from affectml_metrics._intervals import Debiased
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
@@ -170,7 +170,8 @@ def _rates(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Rates of preds and target and the row weights, wide; activation: what makes rates of logits, None for rates."""
     whole_number("bins", bins, 1)
-    p, t = pair(preds, target, {None: "rates", "sigmoid": "scores", "softmax": "logits"}[activation], "rates")
+    domain: Domain = "rates" if activation is None else "logits" if activation == "softmax" else "scores"
+    p, t = pair(preds, target, domain, "rates")
     dtype = wide(p.device)
     p, t = p.to(dtype), t.to(dtype)
     if activation is not None:

@@ -5,6 +5,7 @@ All of one `num_labels` keep the same sums, so in a `MetricCollection` they coun
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Unpack
 
 from torch import Tensor
@@ -24,7 +25,7 @@ class _LabelMetric(AffectMetric):
 
     _family = "label_counts"
     _depends_on = ("num_labels",)
-    _ratio: ClassVar[F.Ratio]
+    _ratio: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
 
     def __init__(
         self,
