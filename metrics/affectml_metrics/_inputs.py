@@ -32,7 +32,8 @@ Domain: TypeAlias = Literal["labels", "scores", "logits", "mass", "rates", "dist
 _trusted: ContextVar[bool] = ContextVar("affectml_metrics_trusted", default=False)
 
 _WAY_OUT = {
-    "labels": "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`",
+    "labels": "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`; predicted rates with "
+    "threshold=",
     "scores": "drop or repair the rows that have no score",
     "logits": "a softmax of it has no value; a label that cannot be is -inf, and each row needs one that can",
     "mass": "drop or repair the rows that have no votes",
@@ -170,9 +171,26 @@ def _looks_clean(part: Tensor, domain: Domain, dtype: torch.dtype) -> bool:
     return lowest >= 0 and highest <= 1 + (1e-2 if half else 1e-6)
 
 
-def pair(preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain) -> tuple[Tensor, Tensor]:
-    """Both matrices, checked, of one shape, on one device and (labels apart) of one float dtype."""
-    p, t = matrix(preds, "preds", preds_domain), matrix(target, "target", target_domain)
+def trusted() -> bool:
+    """Whether values are taken as they come, inside `unchecked`."""
+    return _trusted.get()
+
+
+def pair(
+    preds: ArrayLike,
+    target: ArrayLike,
+    preds_domain: Domain,
+    target_domain: Domain,
+    threshold: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Both matrices, checked, of one shape, on one device and (labels apart) of one float dtype.
+
+    Where one label a row is right, the target may be the labels' indices, [N]. threshold: where preds are due as sets
+    and come as rates, a label is in from this rate on.
+    """
+    p = matrix(preds, "preds", preds_domain) if threshold is None else at_least(preds, threshold)
+    t = as_tensor(target, "target")
+    t = matrix(of_indices(t, p) if target_domain != "rates" else t, "target", target_domain)
     same(p, t)
     if p.dtype != torch.bool or preds_domain != "labels":
         p = as_float(p, t)
@@ -181,6 +199,36 @@ def pair(preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domai
     if preds_domain != "labels" and target_domain != "labels" and p.dtype != t.dtype:
         p, t = p.to(torch.promote_types(p.dtype, t.dtype)), t.to(torch.promote_types(p.dtype, t.dtype))
     return p, t
+
+
+def at_least(preds: ArrayLike, threshold: float) -> Tensor:
+    """The set of the labels whose rate is `threshold` or more, bool [N, C]."""
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise ArgumentError(f"threshold: expected None or a number from 0 to 1, but received {threshold!r}")
+    return matrix(preds, "preds", "rates") >= threshold
+
+
+def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
+    """Indices of the right labels [N] as 0/1 [N, C], bool; a row of -1 where the index is -1 (int8 then).
+
+    Anything else than whole numbers beside preds [N, C] comes back as it is.
+    """
+    whole = not target.is_floating_point() and target.dtype != torch.bool
+    if target.ndim != 1 or not whole:
+        return target
+    shape = as_tensor(preds, "preds").shape
+    if len(shape) != 2 or len(target) != shape[0]:
+        return target
+    wrong = (target < -1) | (target >= shape[1])
+    if bool(wrong.any()):
+        row = int(wrong.int().argmax())
+        raise DomainError(
+            f"target: expected indices of labels, 0 to {shape[1] - 1} (or -1 where nobody was asked), "
+            f"but received {int(target[row])} in row {row}"
+        )
+    right = target[:, None] == torch.arange(shape[1], device=target.device)
+    unknown = target == -1
+    return right.to(torch.int8).masked_fill(unknown[:, None], -1) if bool(unknown.any()) else right
 
 
 def same(preds: Tensor, target: Tensor, names: tuple[str, str] = ("preds", "target")) -> None:
@@ -278,6 +326,11 @@ def _check_floats(tensor: Tensor, name: str, domain: Domain) -> None:
 
 def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
     row, label = (int(x) for x in wrong.nonzero()[0])
+    if domain == "distribution" and float(tensor[row, label]) == -1:
+        raise DomainError(
+            f"{name}: expected a share in every cell, but received -1 in row {row}, label {label}; the shares of a "
+            "distribution answer one question with all its labels on offer: drop the label, or the row, or score rates"
+        )
     raise DomainError(
         f"{name}: expected {_EXPECTED[domain]} in every cell, but received {float(tensor[row, label]):.6g} "
         f"in row {row}, label {label}; {_WAY_OUT[domain]}"

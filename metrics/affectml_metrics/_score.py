@@ -11,9 +11,20 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import marked, target_asked
 from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of
-from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, matrix, same, unchecked, whole_number
+from affectml_metrics._inputs import (
+    ArrayLike,
+    Domain,
+    as_float,
+    as_tensor,
+    at_least,
+    matrix,
+    same,
+    unchecked,
+    whole_number,
+)
 from affectml_metrics._intervals import Interval, recentred
 from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._panel import Panel, TargetRule
@@ -61,6 +72,7 @@ def score(
     similarity: ArrayLike | None = None,
     ground: Ground | ArrayLike | None = None,
     scale: float | None = None,
+    threshold: float | None = None,
 ) -> pd.DataFrame:
     """Every measure of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
 
@@ -74,6 +86,8 @@ def score(
     [N, A], with `asked` 0/1 [N, A] for people who were absent. Options bring in more: `shares` [N, C] human mass and
     NDCG on soft labels (ranking), `votes` and `n` the binomial likelihood (rates), `similarity` [C, C] semantic F1
     (sets), `ground` the earth mover's distance (distribution), `scale` the normalised distance (perspectives).
+    With `threshold`, preds of "sets" are rates, and a label is in from that rate on. A target may be [N], the index of
+    the one right label of each row (but for rates); -1 in a target of sets or rates is a label nobody was asked about.
 
     Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N, A] in
     place of a target, the target is made from them (sets: what at least `tau` of the people chose; shares and rates:
@@ -100,10 +114,12 @@ def score(
         raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose measures take no probabilities")
     for value in k:
         whole_number("k", value, 1)
+    if threshold is not None and kind != "sets":
+        raise ArgumentError(f"threshold: expected None for kind={kind!r}, whose measures take no predicted sets")
     domain = _DOMAINS[kind][0]
     if from_logits:
         domain = "logits" if kind == "distribution" else "scores"
-    p = matrix(preds, "preds", domain).detach()
+    p = (matrix(preds, "preds", domain) if threshold is None else at_least(preds, threshold)).detach()
     p = p if kind == "sets" else as_float(p)
     given = Given(
         k=k,
@@ -126,9 +142,8 @@ def score(
         panel = Panel.of(judgements, asked, tau=tau)
         intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], replicates, level, generator)
     elif target is not None:
-        t = matrix(target, "target", _DOMAINS[kind][1]).detach()
-        same(p, t)
-        t = t if t.dtype == torch.bool else as_float(t, p)
+        t, cells = target_asked(target, p, _DOMAINS[kind][1])
+        t = marked(t if t.dtype == torch.bool else as_float(t, p), cells)
         if not len(t):
             raise ShapeError("preds and target: expected at least one row, but received none")
         intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups, replicates, level, generator)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics import functional as F
+from affectml_metrics._asked import pair_asked
 from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import wide
 from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
@@ -28,15 +29,18 @@ from affectml_metrics.functional.sets import label_f1_from_counts
 
 
 def _counted(p: Tensor, t: Tensor) -> Tensor:
+    p, t, _ = pair_asked(p, t, "labels", "labels")
     return torch.cat([p & t, p, t], dim=1)
 
 
 def _shared(p: Tensor, t: Tensor) -> Tensor:
+    p, t, _ = pair_asked(p, t, "rates", "rates")
     return torch.cat([torch.minimum(p, t), p + t], dim=1)
 
 
 def _tallied(p: Tensor, t: Tensor) -> Tensor:
-    return torch.cat([p & t, p, t, torch.ones_like(p)], dim=1)
+    p, t, asked = pair_asked(p, t, "labels", "labels")
+    return torch.cat([p & t, p, t, torch.ones_like(p) if asked is None else asked], dim=1)
 
 
 def _label_sums(ratio: Ratio) -> Sums:

@@ -243,6 +243,13 @@ class TestWhereOthersDiffer:
         assert ours == [0.5] * 4
         assert theirs != ours
 
+    def test_torchmetrics_kl_takes_the_target_first(self):
+        from torchmetrics.functional import kl_divergence
+
+        preds, target = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.9, 0.1]])
+        agree(kl_divergence(target, preds), F.kl_divergence(preds, target), atol=1e-6)
+        agree(kl_divergence(preds, target), F.kl_divergence(preds, target, reverse=True), atol=1e-6)
+
     def test_torchmetrics_kl_renormalises_and_lets_zero_rows_through(self):
         from torchmetrics.functional import kl_divergence
 

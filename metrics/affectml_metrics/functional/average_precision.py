@@ -8,8 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import pair_asked
 from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, pair, row_weights, wide
+from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics.functional.sets import Average
 
 __all__ = ["label_auroc", "mean_average_precision"]
@@ -72,12 +73,14 @@ def _over_labels(
 ) -> Tensor:
     """A measure of a label's curve, averaged; where it is nan it is `no_labels`."""
     one_of("average", average, ("micro", "macro", "weighted", "none"))
-    p, t = pair(preds, target, "scores", "labels")
+    p, t, asked = pair_asked(preds, target, "scores", "labels")
     w = row_weights(weights, p)
+    each = None if w is None else w[:, None].expand(p.shape)
+    if asked is not None:
+        each = asked.to(wide(p.device)) if each is None else each * asked
     if average == "micro":
-        w = None if w is None else w.repeat_interleave(p.shape[1])
-        p, t = p.reshape(-1, 1), t.reshape(-1, 1)
-    curves = [_curve(p[:, c], t[:, c], w) for c in range(p.shape[1])]
+        p, t, each = p.reshape(-1, 1), t.reshape(-1, 1), None if each is None else each.reshape(-1, 1)
+    curves = [_curve(p[:, c], t[:, c], None if each is None else each[:, c]) for c in range(p.shape[1])]
     value = torch.stack([measure(true, seen) for true, seen in curves])
     value = torch.where(value.isnan(), torch.full_like(value, no_labels), value)
     if average == "none":

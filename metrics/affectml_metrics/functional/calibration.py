@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import pair_asked
 from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, Domain, pair, row_weights, whole_number, wide
+from affectml_metrics._inputs import ArrayLike, Domain, row_weights, whole_number, wide
 from affectml_metrics._intervals import Debiased
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
@@ -42,6 +43,7 @@ def label_calibration_error(
     the cube root of N or fewer; weights: [N], how often each row counts (edges stay those of the unweighted rows).
     With from_logits say what makes rates of them: activation "sigmoid", each label by itself, or "softmax" for a head
     that predicts a distribution.
+    Cells at -1 in the target, which nobody was asked about, do not count.
     Returns a 0-dim float64 tensor in [0, 1], or [C] with average="none"; nan without rows. Biased upwards when bins
     hold few rows, even for a perfect model: to compare models, and for an interval, take
     `squared_calibration_error`. Needs all rows at once. Source: Nguyen & O'Connor 2015; Nixon et al. 2019. Raises
@@ -53,11 +55,15 @@ def label_calibration_error(
     one_of("norm", norm, ("l1", "l2", "max"))
     one_of("average", average, ("macro", "none"))
     one_of("activation", activation, ("sigmoid", "softmax"))
-    p, t, w = _rates(preds, target, activation if from_logits else None, weights, bins)
+    p, t, w, asked = _rates(preds, target, activation if from_logits else None, weights, bins)
     w = torch.ones_like(p[:, 0]) if w is None else w
     columns = zip(p.T.contiguous(), t.T.contiguous(), strict=True)
-    errors = torch.stack([_one_label(a, b, w, bins, norm) for a, b in columns])
-    return errors.mean() if average == "macro" else errors
+    if asked is None:
+        errors = torch.stack([_one_label(a, b, w, bins, norm) for a, b in columns])
+        return errors.mean() if average == "macro" else errors
+    parts = zip(columns, asked.T, strict=True)
+    errors = torch.stack([_one_label(a[there], b[there], w[there], bins, norm) for (a, b), there in parts])
+    return _mean(errors, asked) if average == "macro" else errors
 
 
 def squared_calibration_error(
@@ -89,10 +95,10 @@ def squared_calibration_error(
     """
     one_of("average", average, ("macro", "none"))
     one_of("activation", activation, ("sigmoid", "softmax"))
-    p, t, w = _rates(preds, target, activation if from_logits else None, weights, bins)
+    p, t, w, asked = _rates(preds, target, activation if from_logits else None, weights, bins)
     ones = torch.ones_like(p[:, 0]) if w is None else w
-    errors = _Binned.of(p, bins).squared(p - t, ones)
-    return errors.mean() if average == "macro" else errors
+    errors = _Binned.of(p, bins, asked).squared(p - t, ones)
+    return _mean(errors, asked) if average == "macro" else errors
 
 
 def debiased_calibration(
@@ -113,17 +119,17 @@ def debiased_calibration(
     True
     """
     one_of("average", average, ("macro", "none"))
-    p, t, _ = _rates(preds, target, None, None, bins)
-    binned, rest, ones = _Binned.of(p, bins), p - t, torch.ones_like(p[:, 0])
+    p, t, _, asked = _rates(preds, target, None, None, bins)
+    binned, rest, ones = _Binned.of(p, bins, asked), p - t, torch.ones_like(p[:, 0])
 
     def error(gaps: Tensor, weights: Tensor) -> Tensor:
         found = binned.squared(gaps, weights.to(gaps.device, gaps.dtype))
-        return found.mean() if average == "macro" else found
+        return _mean(found, asked) if average == "macro" else found
 
     value = error(rest, ones)
     size, gap, _ = binned.moments(rest, ones)
-    plain = (size * gap.square()).sum(1) / len(p)
-    plain = plain.mean() if average == "macro" else plain
+    plain = (size * gap.square()).sum(1) / size.sum(1)
+    plain = _mean(plain, asked) if average == "macro" else plain
     kept = (value.clamp(min=0) / plain.masked_fill(plain == 0, 1.0)).clamp(max=1).sqrt()
     moved = rest - (1 - kept) * gap.flatten()[binned.where]
     return Debiased(lambda weights: error(rest, weights), lambda weights: error(moved, weights) + value.clamp(max=0))
@@ -131,22 +137,30 @@ def debiased_calibration(
 
 @dataclass(frozen=True)
 class _Binned:
-    """Which bin each cell [N, C] is in; bins of all labels are numbered through, `count` a label."""
+    """Which bin each cell [N, C] is in; bins of all labels are numbered through, `count` a label.
+
+    asked: which cells count, None for all.
+    """
 
     where: Tensor
     count: int
+    asked: Tensor | None
 
     @staticmethod
-    def of(p: Tensor, bins: int) -> _Binned:
-        if not len(p):
-            return _Binned(torch.zeros_like(p, dtype=torch.int64), bins)
-        places = torch.stack([_places(column, bins)[0] for column in p.T.contiguous()], dim=1)
-        return _Binned(places + bins * torch.arange(p.shape[1], device=p.device), bins)
+    def of(p: Tensor, bins: int, asked: Tensor | None) -> _Binned:
+        places = torch.zeros_like(p, dtype=torch.int64)
+        for label, column in enumerate(p.T.contiguous() if len(p) else ()):
+            if asked is None:
+                places[:, label] = _places(column, bins)[0]
+            elif bool(asked[:, label].any()):
+                places[asked[:, label], label] = _places(column[asked[:, label]], bins)[0]
+        return _Binned(places + bins * torch.arange(p.shape[1], device=p.device), bins, asked)
 
     def moments(self, rest: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rows, mean, and sum of squares about the mean of `rest` in each bin, [C, bins]."""
         labels = rest.shape[1]
-        flat, each = self.where.flatten(), w[:, None].expand_as(rest).flatten()
+        counted = w[:, None].expand_as(rest) if self.asked is None else w[:, None] * self.asked
+        flat, each = self.where.flatten(), counted.flatten()
 
         def added(values: Tensor) -> Tensor:
             return rest.new_zeros(labels * self.count).index_add_(0, flat, values)
@@ -167,16 +181,24 @@ class _Binned:
 
 def _rates(
     preds: ArrayLike, target: ArrayLike, activation: Activation | None, weights: ArrayLike | None, bins: int
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Rates of preds and target and the row weights, wide; activation: what makes rates of logits, None for rates."""
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Rates of preds and target and row weights, wide, and which cells were asked, None for all.
+
+    activation: what makes rates of logits, None for rates.
+    """
     whole_number("bins", bins, 1)
     domain: Domain = "rates" if activation is None else "logits" if activation == "softmax" else "scores"
-    p, t = pair(preds, target, domain, "rates")
+    p, t, asked = pair_asked(preds, target, domain, "rates")
     dtype = wide(p.device)
     p, t = p.to(dtype), t.to(dtype)
     if activation is not None:
         p = p.softmax(-1) if activation == "softmax" else p.sigmoid()
-    return p, t, row_weights(weights, p)
+    return p, t, row_weights(weights, p), asked
+
+
+def _mean(errors: Tensor, asked: Tensor | None) -> Tensor:
+    """Mean over labels; of those that anybody was asked about."""
+    return errors.mean() if asked is None else errors.nanmean()
 
 
 def _places(p: Tensor, bins: int) -> tuple[Tensor, int]:

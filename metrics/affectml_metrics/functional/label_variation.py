@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
 from affectml_metrics.functional._logs import js_terms, per
@@ -48,6 +49,7 @@ def po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) ->
     )
 
 
+@on_asked_labels
 def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
     """`po_jsd` of each label's (yes, no) pair, the mean over labels, per row: its multilabel form.
 

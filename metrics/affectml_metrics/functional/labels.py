@@ -1,8 +1,9 @@
 """Each label as a question of its own over the table: precision, recall, specificity, MCC; F1 is in `sets`.
 
-preds and target are 0/1 [N, C]. All come from four sums a label: rows on which it is predicted and right (hits),
-predicted (chosen), right, and rows. Their averages: "macro" is the mean over labels, "weighted" weighs labels by how
-often they are right, "micro" counts all cells as one label, "none" returns [C].
+preds and target are 0/1 [N, C]; with `threshold`, preds are rates, and a label is in from that rate on; -1 in the
+target is a cell that nobody was asked about, and does not count. All come from four sums a label: rows on which it is
+predicted and right (hits), predicted (chosen), right, and rows. Their averages: "macro" is the mean over labels,
+"weighted" weighs labels by how often they are right, "micro" counts all cells as one label, "none" returns [C].
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, row_weights
+from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional.sets import Average, label_counts
 
 __all__ = ["label_mcc", "label_precision", "label_recall", "label_specificity"]
@@ -30,6 +31,7 @@ def label_precision(
     *,
     average: Average = "macro",
     zero_division: float = 0.0,
+    threshold: float | None = None,
     weights: ArrayLike | None = None,
 ) -> Tensor:
     """Share of the rows with a predicted label on which it is right, TP / (TP + FP), in [0, 1].
@@ -41,7 +43,12 @@ def label_precision(
     >>> label_precision([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return _over_table(precision, preds, target, average, zero_division, weights)
+    return averaged(
+        precision,
+        *label_counts(preds, target, weights, threshold=threshold),
+        average=average,
+        zero_division=zero_division,
+    )
 
 
 def label_recall(
@@ -50,6 +57,7 @@ def label_recall(
     *,
     average: Average = "macro",
     zero_division: float = 0.0,
+    threshold: float | None = None,
     weights: ArrayLike | None = None,
 ) -> Tensor:
     """Share of the rows with a right label on which it is predicted, TP / (TP + FN), in [0, 1].
@@ -60,7 +68,9 @@ def label_recall(
     >>> label_recall([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([1., 1.], dtype=torch.float64)
     """
-    return _over_table(recall, preds, target, average, zero_division, weights)
+    return averaged(
+        recall, *label_counts(preds, target, weights, threshold=threshold), average=average, zero_division=zero_division
+    )
 
 
 def label_specificity(
@@ -69,6 +79,7 @@ def label_specificity(
     *,
     average: Average = "macro",
     zero_division: float = 0.0,
+    threshold: float | None = None,
     weights: ArrayLike | None = None,
 ) -> Tensor:
     """Share of the rows without a right label on which it is not predicted, TN / (TN + FP), in [0, 1].
@@ -79,7 +90,12 @@ def label_specificity(
     >>> label_specificity([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0., 1.], dtype=torch.float64)
     """
-    return _over_table(specificity, preds, target, average, zero_division, weights)
+    return averaged(
+        specificity,
+        *label_counts(preds, target, weights, threshold=threshold),
+        average=average,
+        zero_division=zero_division,
+    )
 
 
 def label_mcc(
@@ -88,6 +104,7 @@ def label_mcc(
     *,
     average: Average = "macro",
     zero_division: float = 0.0,
+    threshold: float | None = None,
     weights: ArrayLike | None = None,
 ) -> Tensor:
     """Matthews' correlation of predicted and right, in [-1, 1]; 0 is chance whatever the prevalence.
@@ -100,7 +117,9 @@ def label_mcc(
     >>> label_mcc([[1, 0], [1, 1], [0, 0]], [[1, 0], [0, 1], [0, 0]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return _over_table(mcc, preds, target, average, zero_division, weights)
+    return averaged(
+        mcc, *label_counts(preds, target, weights, threshold=threshold), average=average, zero_division=zero_division
+    )
 
 
 def precision(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,25 +168,3 @@ def averaged(
         mean = (value.nan_to_num() * support).sum(-1) / total
         return torch.where(total == 0, torch.full_like(mean, zero_division), mean)
     return value
-
-
-def counts(
-    preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Hits, chosen, right and rows of each label: four float64 [C]; preds, target: 0/1 [N, C], weights: [N]."""
-    hits, chosen, right = label_counts(preds, target, weights)
-    w = row_weights(weights, torch.empty(len(preds), 0, device=hits.device))
-    rows = torch.full_like(hits, len(preds)) if w is None else w.sum().expand_as(hits)
-    return hits, chosen, right, rows
-
-
-def _over_table(
-    ratio: Ratio,
-    preds: ArrayLike,
-    target: ArrayLike,
-    average: Average,
-    zero_division: float,
-    weights: ArrayLike | None,
-) -> Tensor:
-    one_of("average", average, AVERAGES)
-    return averaged(ratio, *counts(preds, target, weights), average=average, zero_division=zero_division)

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, matrix, pair, whole_number, wide
 from affectml_metrics.functional._order import (
@@ -45,6 +46,7 @@ Match = Literal["any", "all"]
 PlaceTies = Literal["expected", "lowest"]
 
 
+@on_asked_labels
 def top_k_accuracy(
     preds: ArrayLike,
     target: ArrayLike,
@@ -86,6 +88,7 @@ def top_k_accuracy(
     return by_rows(hit, p, t)
 
 
+@on_asked_labels
 def top_k_recall(
     preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan
 ) -> Tensor:
@@ -102,6 +105,7 @@ def top_k_recall(
     return (_hits(p, t, k, ties) / right).masked_fill(right == 0, no_labels)
 
 
+@on_asked_labels
 def top_k_precision(
     preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan
 ) -> Tensor:
@@ -116,6 +120,7 @@ def top_k_precision(
     return (_hits(p, t, k, ties) / k).masked_fill(count(t) == 0, no_labels)
 
 
+@on_asked_labels
 def set_size(target: ArrayLike) -> Tensor:
     """Number of right labels |Y| of each row: float64 [N]; its mean belongs beside every "any" score.
 
@@ -126,6 +131,7 @@ def set_size(target: ArrayLike) -> Tensor:
     return count(t).to(wide(t.device))
 
 
+@on_asked_labels
 def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labels: float = math.nan) -> Tensor:
     """What `top_k_accuracy` gives a ranking drawn at random, per row.
 
@@ -147,6 +153,7 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
     return chance.masked_fill(right == 0, no_labels)
 
 
+@on_asked_labels
 def label_ranking_average_precision(
     preds: ArrayLike, target: ArrayLike, *, ties: PlaceTies = "expected", no_labels: float = math.nan
 ) -> Tensor:
@@ -197,6 +204,7 @@ def _precision_among_ties(place: Tensor, right_place: Tensor, tied: Tensor, righ
     return ((right_place - right_tied + 1).to(dtype) * h + more) / m
 
 
+@on_asked_labels
 def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = math.nan) -> Tensor:
     """How many of the best labels must be taken to have all right ones, per row; at best |Y|.
 
@@ -215,6 +223,7 @@ def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = ma
     return by_rows(depth, p, t).to(wide(p.device)).masked_fill(count(t) == 0, no_labels)
 
 
+@on_asked_labels
 def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, no_labels: float = math.nan) -> Tensor:
     """Share of (right, wrong) label pairs in the wrong order, per row.
 

@@ -1,6 +1,7 @@
 """Rates: for each label, the share of people asked who chose it. Each label is a yes/no question of its own.
 
-preds and target are [N, C] in [0, 1]; rows need not sum to anything. `from_logits=True` takes raw outputs as preds
+preds and target are [N, C] in [0, 1]; rows need not sum to anything; -1 in the target is a label nobody was asked
+about, which is left out for that row. `from_logits=True` takes raw outputs as preds
 and passes them through the sigmoid. A row measure is computed in float64 and returns [N] in the wider float dtype: the
 mean over the C labels.
 """
@@ -14,8 +15,9 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from affectml_metrics._asked import on_asked_labels, pair_asked
 from affectml_metrics._errors import DomainError, ShapeError, one_of
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, pair, row_weights, same, wide
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, row_weights, same, wide
 from affectml_metrics.functional._logs import Unit, check_eps, impossible, js_terms, per, root, silenced, weighed_log
 from affectml_metrics.functional._rows import row_sum, soft_rows
 
@@ -31,6 +33,7 @@ __all__ = [
 Average = Literal["micro", "macro", "none"]
 
 
+@on_asked_labels
 def rate_cross_entropy(
     preds: ArrayLike,
     target: ArrayLike,
@@ -58,6 +61,7 @@ def rate_cross_entropy(
     return soft_rows(expected, preds, target, "rates", None if from_logits else False)
 
 
+@on_asked_labels
 def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
     """Squared difference of the rates, the mean over labels, per row: [N] in [0, 1].
 
@@ -70,6 +74,7 @@ def rate_brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool =
     return soft_rows(lambda p, t: row_mean((p - t).square()), preds, target, "rates", from_logits)
 
 
+@on_asked_labels
 def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
     """Manhattan distance of each label's (yes, no) pair, 2 |p - t|, the mean over labels, per row: [N] in [0, 2].
 
@@ -82,6 +87,7 @@ def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = F
     return soft_rows(lambda p, t: 2 * row_mean((p - t).abs()), preds, target, "rates", from_logits)
 
 
+@on_asked_labels
 def rate_js_divergence(
     preds: ArrayLike,
     target: ArrayLike,
@@ -112,6 +118,7 @@ def js_pairs(p: Tensor, t: Tensor) -> Tensor:
     return (js_terms(p, t) + js_terms(1 - p, 1 - t)).clamp(min=0)
 
 
+@on_asked_labels
 def binomial_log_likelihood(
     preds: ArrayLike,
     votes: ArrayLike,
@@ -186,13 +193,13 @@ def soft_counts(
     >>> soft_counts(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))[1]
     tensor([1.0000, 1.5000], dtype=torch.float64)
     """
-    p, t = _rates(preds, target, from_logits)
-    w = row_weights(weights, p)
+    p, t, asked = pair_asked(preds, target, "scores" if from_logits else "rates", "rates")
+    p, t = (p.to(wide(p.device)).sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
+    if asked is not None:
+        p = p.masked_fill(~asked, 0.0)
+    p, t, w = p.to(wide(p.device)), t.to(wide(p.device)), row_weights(weights, p)
     shared, mass = torch.minimum(p, t), p + t
-    if w is not None:
-        return w @ shared.to(w.dtype), w @ mass.to(w.dtype)
-    dtype = wide(p.device)
-    return shared.sum(0, dtype=dtype), mass.sum(0, dtype=dtype)
+    return (shared.sum(0), mass.sum(0)) if w is None else (w @ shared, w @ mass)
 
 
 def soft_f1_from_counts(
@@ -208,11 +215,6 @@ def soft_f1_from_counts(
 def row_mean(x: Tensor) -> Tensor:
     """Mean over labels, [N]."""
     return row_sum(x) / x.shape[1]
-
-
-def _rates(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor]:
-    p, t = pair(preds, target, "scores" if from_logits else "rates", "rates")
-    return (p.to(wide(p.device)).sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
 
 
 def _yes_or_no(yes: Tensor, no: Tensor, p: Tensor, from_logits: bool, eps: float | None) -> Tensor:

@@ -1,6 +1,8 @@
 """Sets against sets: how well the predicted labels of a row match the labels people chose.
 
-Everything here takes 0/1 matrices [N, C]. A row measure returns float64 [N].
+Everything here takes 0/1 matrices [N, C], or with `threshold` rates as preds: a label is in from that rate on. The
+target may be [N], the index of the one right label of each row; -1 in it is a label nobody was asked about, which is
+left out for that row. A row measure returns float64 [N].
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import on_asked_labels, pair_asked
 from affectml_metrics._errors import DomainError, one_of
 from affectml_metrics._inputs import ArrayLike, pair, row_weights, square, wide
 
@@ -27,7 +30,15 @@ __all__ = [
 Average = Literal["micro", "macro", "weighted", "none"]
 
 
-def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+@on_asked_labels
+def set_f1(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    both_empty: float = 1.0,
+    one_empty: float = 0.0,
+    threshold: float | None = None,
+) -> Tensor:
     """Example-based F1 of each row: 2 |P and Y| / (|P| + |Y|), in [0, 1].
 
     preds, target: 0/1 [N, C]. Returns float64 [N]. Two empty sets agree and score `both_empty`; an empty set against
@@ -38,11 +49,19 @@ def set_f1(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_
     >>> set_f1([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0]])
     tensor([0.6667, 1.0000], dtype=torch.float64)
     """
-    hits, chosen, right = _counts(preds, target)
+    hits, chosen, right = _counts(preds, target, threshold)
     return _fill(2 * hits / (chosen + right), chosen, right, both_empty, one_empty)
 
 
-def set_precision(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+@on_asked_labels
+def set_precision(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    both_empty: float = 1.0,
+    one_empty: float = 0.0,
+    threshold: float | None = None,
+) -> Tensor:
     """Share of the predicted labels that are right, |P and Y| / |P|, per row.
 
     preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Two empty sets agree and score `both_empty`. Nothing
@@ -52,11 +71,19 @@ def set_precision(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.
     >>> set_precision([[1, 1, 0]], [[1, 0, 0]])
     tensor([0.5000], dtype=torch.float64)
     """
-    hits, chosen, right = _counts(preds, target)
+    hits, chosen, right = _counts(preds, target, threshold)
     return _share(hits, chosen, right, both_empty, one_empty)
 
 
-def set_recall(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+@on_asked_labels
+def set_recall(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    both_empty: float = 1.0,
+    one_empty: float = 0.0,
+    threshold: float | None = None,
+) -> Tensor:
     """Share of the right labels that were predicted, |P and Y| / |Y|, per row.
 
     preds, target: 0/1 [N, C]. Returns float64 [N] in [0, 1]. Two empty sets agree and score `both_empty`. Labels
@@ -66,11 +93,19 @@ def set_recall(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, 
     >>> set_recall([[1, 1, 0]], [[1, 0, 0]])
     tensor([1.], dtype=torch.float64)
     """
-    hits, chosen, right = _counts(preds, target)
+    hits, chosen, right = _counts(preds, target, threshold)
     return _share(hits, right, chosen, both_empty, one_empty)
 
 
-def set_jaccard(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0, one_empty: float = 0.0) -> Tensor:
+@on_asked_labels
+def set_jaccard(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    both_empty: float = 1.0,
+    one_empty: float = 0.0,
+    threshold: float | None = None,
+) -> Tensor:
     """Jaccard index |P and Y| / |P or Y| of each row, in [0, 1]; `set_f1` is 2J / (1 + J).
 
     preds, target: 0/1 [N, C]. Returns float64 [N]. Empty sets as in `set_f1`. Source: Jaccard 1912; Zhang & Zhou 2014
@@ -79,11 +114,12 @@ def set_jaccard(preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1.0,
     >>> set_jaccard([[1, 1, 0]], [[1, 0, 1]])
     tensor([0.3333], dtype=torch.float64)
     """
-    hits, chosen, right = _counts(preds, target)
+    hits, chosen, right = _counts(preds, target, threshold)
     return _fill(hits / (chosen + right - hits), chosen, right, both_empty, one_empty)
 
 
-def exact_match(preds: ArrayLike, target: ArrayLike) -> Tensor:
+@on_asked_labels
+def exact_match(preds: ArrayLike, target: ArrayLike, *, threshold: float | None = None) -> Tensor:
     """1 where the two sets of a row are the same, 0 elsewhere (subset accuracy); two empty sets are the same.
 
     preds, target: 0/1 [N, C]. Returns float64 [N]. Source: Zhang & Zhou 2014. Raises MetricInputError.
@@ -91,11 +127,12 @@ def exact_match(preds: ArrayLike, target: ArrayLike) -> Tensor:
     >>> exact_match([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0]])
     tensor([0., 1.], dtype=torch.float64)
     """
-    p, t = pair(preds, target, "labels", "labels")
+    p, t = pair(preds, target, "labels", "labels", threshold)
     return (p == t).all(-1).to(wide(p.device))
 
 
-def hamming_loss(preds: ArrayLike, target: ArrayLike) -> Tensor:
+@on_asked_labels
+def hamming_loss(preds: ArrayLike, target: ArrayLike, *, threshold: float | None = None) -> Tensor:
     """Share of the C labels on which the two sets of a row differ, in [0, 1].
 
     preds, target: 0/1 [N, C]. Returns float64 [N]. On rare labels it is small for anyone who predicts nothing: read
@@ -104,10 +141,11 @@ def hamming_loss(preds: ArrayLike, target: ArrayLike) -> Tensor:
     >>> hamming_loss([[1, 1, 0, 0]], [[1, 0, 0, 0]])
     tensor([0.2500], dtype=torch.float64)
     """
-    p, t = pair(preds, target, "labels", "labels")
+    p, t = pair(preds, target, "labels", "labels", threshold)
     return _size(p ^ t) / p.shape[1]
 
 
+@on_asked_labels
 def semantic_set_f1(
     preds: ArrayLike,
     target: ArrayLike,
@@ -115,6 +153,7 @@ def semantic_set_f1(
     *,
     both_empty: float = 1.0,
     one_empty: float = 0.0,
+    threshold: float | None = None,
 ) -> Tensor:
     """F1 that gives partial credit for a label close to a right one, per row.
 
@@ -131,7 +170,7 @@ def semantic_set_f1(
     >>> semantic_set_f1([[0, 1, 0]], [[1, 0, 0]], close)
     tensor([0.5000], dtype=torch.float64)
     """
-    p, t = pair(preds, target, "labels", "labels")
+    p, t = pair(preds, target, "labels", "labels", threshold)
     near = square(similarity, "similarity", p.shape[1], torch.empty(0, dtype=wide(p.device), device=p.device))
     if bool(((near < 0) | (near > 1 + 1e-6)).any()):
         raise DomainError(
@@ -154,6 +193,7 @@ def label_f1(
     *,
     average: Average = "macro",
     zero_division: float = 0.0,
+    threshold: float | None = None,
     weights: ArrayLike | None = None,
 ) -> Tensor:
     """F1 of each label over the table, 2 TP / (2 TP + FP + FN), and its averages, in [0, 1].
@@ -168,26 +208,30 @@ def label_f1(
     tensor(0.8333, dtype=torch.float64)
     """
     one_of("average", average, ("micro", "macro", "weighted", "none"))
-    return label_f1_from_counts(*label_counts(preds, target, weights), average=average, zero_division=zero_division)
+    hits, chosen, right, _ = label_counts(preds, target, weights, threshold=threshold)
+    return label_f1_from_counts(hits, chosen, right, average=average, zero_division=zero_division)
 
 
 def label_counts(
-    preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """True positives, predicted positives and right answers of each label: three float64 [C].
+    preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None, *, threshold: float | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """True positives, predicted positives, right answers and rows asked of each label: four float64 [C].
 
     preds, target: 0/1 [N, C]; weights: [N], how often each row counts. Raises MetricInputError.
 
     >>> label_counts([[1, 0], [1, 1]], [[1, 0], [0, 1]])[1]
     tensor([2., 1.], dtype=torch.float64)
     """
-    p, t = pair(preds, target, "labels", "labels")
+    p, t, asked = pair_asked(preds, target, "labels", "labels", threshold)
     w = row_weights(weights, p)
-    if w is not None:
-        return w @ (p & t).to(w.dtype), w @ p.to(w.dtype), w @ t.to(w.dtype)
     dtype = wide(p.device)
+    if w is not None:
+        hits, chosen, right = (w @ x.to(dtype) for x in (p & t, p, t))
+        rows = w.sum().expand_as(hits) if asked is None else w @ asked.to(dtype)
+        return hits, chosen, right, rows
     hits, chosen, right = (x.sum(0, dtype=torch.int32).to(dtype) for x in (p & t, p, t))
-    return hits, chosen, right
+    rows = torch.full_like(hits, len(p)) if asked is None else asked.sum(0).to(dtype)
+    return hits, chosen, right, rows
 
 
 def label_f1_from_counts(
@@ -213,8 +257,8 @@ def _size(sets: Tensor) -> Tensor:
     return sets.sum(-1, dtype=torch.int32).to(wide(sets.device))
 
 
-def _counts(preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor, Tensor]:
-    p, t = pair(preds, target, "labels", "labels")
+def _counts(preds: ArrayLike, target: ArrayLike, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
+    p, t = pair(preds, target, "labels", "labels", threshold)
     return _size(p & t), _size(p), _size(t)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, whole_number, wide
 from affectml_metrics.functional._order import Ties, descending, inclusion, places
@@ -54,6 +55,7 @@ def modes(
     return chosen & tied
 
 
+@on_asked_labels
 def ndcg(
     preds: ArrayLike,
     target: ArrayLike,
@@ -100,6 +102,7 @@ def ndcg(
     return by_rows(share_of_best, p, t)
 
 
+@on_asked_labels
 def human_mass_at_k(
     preds: ArrayLike, target: ArrayLike, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan
 ) -> Tensor:

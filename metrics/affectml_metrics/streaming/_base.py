@@ -20,7 +20,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, whole_number, wide
+from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, whole_number, wide
 from affectml_metrics.table import specs
 
 
@@ -128,18 +128,21 @@ class RowMetric(AffectMetric):
         try_options(type(self)._function, config, self._tables)
         super().__init__(config, options)
         self._everywhere: tuple[int, int] | None = None
-        for name in ("total", "rows", "skipped"):
+        for name in ("total", "weight", "rows", "skipped"):
             self._add_sum(name)
 
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Add a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError."""
-        self._add(type(self)._function(preds, target, **self.config))
+    def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Add a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError.
+
+        weights: [N], how often each row counts in the mean; 1 by default.
+        """
+        self._add(type(self)._function(preds, target, **self.config), weights)
 
     def compute(self) -> Tensor:
         """Mean over the rows seen, 0-dim float64; nan if there were none."""
         if self._is_synced:  # the states are back to this process's own before anybody can ask
             self._everywhere = self._counts()
-        return self._sum("total") / self._sum("rows")
+        return self._sum("total") / self._sum("weight")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Add a batch and return its value alone."""
@@ -170,11 +173,17 @@ class RowMetric(AffectMetric):
     def _counts(self) -> tuple[int, int]:
         return int(self._sum("rows")), int(self._sum("skipped"))
 
-    def _add(self, values: Tensor) -> None:
+    def _add(self, values: Tensor, weights: ArrayLike | None = None) -> None:
         self._everywhere = None
         undefined = values.isnan()
         missing = undefined.sum()
-        self._increase("total", values.masked_fill(undefined, 0.0).sum(dtype=wide(values.device)))
+        w = row_weights(weights, values)
+        if w is None:
+            self._increase("total", values.masked_fill(undefined, 0.0).sum(dtype=wide(values.device)))
+            self._increase("weight", values.numel() - missing)
+        else:  # a row that weighs nothing adds nothing, infinite or not
+            self._increase("total", (values.to(w.dtype) * w).masked_fill(undefined | (w == 0), 0.0).sum())
+            self._increase("weight", w.masked_fill(undefined, 0.0).sum())
         self._increase("skipped", missing)
         self._increase("rows", values.numel() - missing)
 
@@ -185,33 +194,40 @@ class PairMetric(AffectMetric):
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         try_options(type(self)._function, config)
         super().__init__(config, options)
-        for name in ("preds", "target"):
+        for name in ("preds", "target", "weights"):
             self._add_rows(name)
         self.add_state(self._name("labels"), torch.zeros((), dtype=torch.int64), dist_reduce_fx="max")
 
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Keep a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError."""
+    def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Keep a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError.
+
+        weights: [N], how often each row counts; 1 by default.
+        """
         p, t = self._checked(preds, target)
+        w = row_weights(weights, p)
         known = int(self._sum("labels"))
         if known not in (0, p.shape[1]):
             raise ShapeError(f"preds and target: expected {known} labels as before, but received {p.shape[1]}")
         setattr(self, self._name("labels"), torch.full_like(self._sum("labels"), p.shape[1]))
         self._append("preds", p)
         self._append("target", t)
+        self._append("weights", torch.ones_like(p[:, 0]) if w is None else w)
 
     def compute(self) -> Tensor:
         """The measure over all rows seen, float64; nan if there were none."""
         preds, target, labels = self._rows("preds"), self._rows("target"), int(self._sum("labels"))
         if preds is None or target is None or not labels:
             return torch.full((), torch.nan, dtype=wide(self.device), device=self.device)
-        return type(self)._function(preds.reshape(-1, labels), target.reshape(-1, labels), **self.config)
+        return type(self)._function(
+            preds.reshape(-1, labels), target.reshape(-1, labels), weights=self._rows("weights"), **self.config
+        )
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
 
 def _of_target(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda preds, target, **config: function(target, **config)
+    return lambda preds, target, **config: function(of_indices(as_tensor(target, "target"), preds), **config)
 
 
 def try_options(function: Callable[..., Tensor], config: Mapping[str, object], tables: int = 2) -> None:

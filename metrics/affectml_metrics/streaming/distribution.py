@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, as_tensor, wide
+from affectml_metrics._inputs import ArrayLike, as_tensor, row_weights, wide
 from affectml_metrics.functional import disagreement
 from affectml_metrics.functional._logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.disagreement import Correlation, RankTies
@@ -182,7 +182,7 @@ class RankCS(RowMetric):
 
 
 class EntropyCorrelation(AffectMetric):
-    """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps two numbers a
+    """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps three numbers a
     row.
 
     >>> from affectml_metrics import EntropyCorrelation
@@ -202,12 +202,17 @@ class EntropyCorrelation(AffectMetric):
         super().__init__({"method": method, "from_logits": from_logits}, options)
         self.method: Correlation = method
         self.from_logits = from_logits
-        for name in ("preds_entropy", "target_entropy"):
+        for name in ("preds_entropy", "target_entropy", "weights"):
             self._add_rows(name)
 
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Keep the entropies of a batch of distributions [N, C]. Raises MetricInputError."""
+    def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Keep the entropies of a batch of distributions [N, C]. Raises MetricInputError.
+
+        weights: [N], how often each row counts; 1 by default.
+        """
         p, t = distributions(preds, target, self.from_logits)
+        w = row_weights(weights, p)
+        self._append("weights", torch.ones_like(p[:, 0]) if w is None else w)
         self._append("preds_entropy", row_entropy(p.to(wide(p.device))))
         self._append("target_entropy", row_entropy(t.to(wide(t.device))))
 
@@ -216,4 +221,4 @@ class EntropyCorrelation(AffectMetric):
         x, y = self._rows("preds_entropy"), self._rows("target_entropy")
         if x is None or y is None:
             return torch.full((), torch.nan, dtype=torch.float64, device=self.device)
-        return disagreement.correlation(x, y, self.method)
+        return disagreement.correlation(x, y, self.method, self._rows("weights"))

@@ -45,9 +45,11 @@ class ErrorRate(RowMetric):
     def __init__(self, **options: Unpack[MetricOptions]) -> None:
         super().__init__({}, options)
 
-    def update(self, preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None) -> None:
-        """Add a batch: [N, A] or [N, A, C], and who was asked, [N, A]. Raises MetricInputError."""
-        self._add(F.error_rate(preds, target, asked))
+    def update(  # type: ignore[override]
+        self, preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> None:
+        """Add a batch: [N, A] or [N, A, C], who was asked [N, A], and how often rows count [N]."""
+        self._add(F.error_rate(preds, target, asked), weights)
 
 
 class NormalisedAbsoluteDistance(RowMetric):
@@ -57,6 +59,8 @@ class NormalisedAbsoluteDistance(RowMetric):
         super().__init__({"scale": scale}, options)
         self.scale = scale
 
-    def update(self, preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None) -> None:
-        """Add a batch of answers [N, A], and who was asked, [N, A]. Raises MetricInputError."""
-        self._add(F.normalised_absolute_distance(preds, target, asked, scale=self.scale))
+    def update(  # type: ignore[override]
+        self, preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> None:
+        """Add a batch of answers [N, A], who was asked [N, A], and how often rows count [N]."""
+        self._add(F.normalised_absolute_distance(preds, target, asked, scale=self.scale), weights)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import labels as F
-from affectml_metrics.functional.sets import Average, label_f1_from_counts
+from affectml_metrics.functional.sets import Average, label_counts, label_f1_from_counts
 from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels, try_options
 
 __all__ = ["LabelF1", "LabelMCC", "LabelPrecision", "LabelRecall", "LabelSpecificity"]
@@ -24,7 +24,7 @@ class _LabelMetric(AffectMetric):
     """A ratio of the four sums of each label; subclasses say which."""
 
     _family = "label_counts"
-    _depends_on = ("num_labels",)
+    _depends_on = ("num_labels", "threshold")
     _ratio: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
 
     def __init__(
@@ -33,18 +33,21 @@ class _LabelMetric(AffectMetric):
         *,
         average: Average = "macro",
         zero_division: float = 0.0,
+        threshold: float | None = None,
         **options: Unpack[MetricOptions],
     ) -> None:
-        try_options(type(self)._function, {"average": average, "zero_division": zero_division})
-        super().__init__({"num_labels": num_labels, "average": average, "zero_division": zero_division}, options)
+        choices = {"average": average, "zero_division": zero_division, "threshold": threshold}
+        try_options(type(self)._function, choices)
+        super().__init__({"num_labels": num_labels, **choices}, options)
+        self.threshold = threshold
         self.average: Average = average
         self.zero_division = zero_division
         for name in _COUNTS:
             self._add_sum(name, number_of_labels(num_labels))
 
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Add a batch of 0/1 [N, C]. Raises MetricInputError."""
-        counts = F.counts(preds, target)
+    def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Add a batch of 0/1 [N, C], rates as preds with a threshold; weights: [N]. Raises MetricInputError."""
+        counts = label_counts(preds, target, weights, threshold=self.threshold)
         same_labels(counts[0], self._sum("hits"))
         for name, count in zip(_COUNTS, counts, strict=True):
             self._increase(name, count)

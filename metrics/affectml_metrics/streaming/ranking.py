@@ -7,7 +7,8 @@ from typing import Unpack
 
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike, pair
+from affectml_metrics._asked import marked, pair_asked
+from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional._order import Ties
 from affectml_metrics.functional.ranking import Match, PlaceTies
 from affectml_metrics.functional.sets import Average
@@ -158,7 +159,8 @@ class _Curve(PairMetric):
         super().__init__({"average": average, "no_labels": no_labels}, options)
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
-        return pair(preds, target, "scores", "labels")
+        p, t, asked = pair_asked(preds, target, "scores", "labels")
+        return p, marked(t, asked)
 
 
 class MeanAveragePrecision(_Curve):

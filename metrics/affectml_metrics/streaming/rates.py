@@ -6,7 +6,8 @@ from typing import Literal, Unpack
 
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike, Domain, pair
+from affectml_metrics._asked import marked, pair_asked
+from affectml_metrics._inputs import ArrayLike, Domain
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional._logs import Unit
 from affectml_metrics.functional.calibration import Activation, Norm
@@ -101,9 +102,15 @@ class BinomialLogLikelihood(RowMetric):
         super().__init__({"eps": eps, "from_logits": from_logits}, options)
         self.eps, self.from_logits = eps, from_logits
 
-    def update(self, preds: ArrayLike, target: ArrayLike, n: ArrayLike) -> None:  # type: ignore[override]
-        """Add a batch: rates [N, C], votes [N, C] as target, people asked [N] or [N, C]. Raises MetricInputError."""
-        self._add(F.binomial_log_likelihood(preds, target, n, eps=self.eps, from_logits=self.from_logits))
+    def update(  # type: ignore[override]
+        self, preds: ArrayLike, target: ArrayLike, n: ArrayLike, weights: ArrayLike | None = None
+    ) -> None:
+        """Add a batch: rates [N, C], votes [N, C] as target, people asked [N] or [N, C]. Raises MetricInputError.
+
+        weights: [N], how often each row counts in the mean; 1 by default.
+        """
+        rows = F.binomial_log_likelihood(preds, target, n, eps=self.eps, from_logits=self.from_logits)
+        self._add(rows, weights)
 
 
 class SoftF1(AffectMetric):
@@ -136,9 +143,9 @@ class SoftF1(AffectMetric):
         for name in ("shared", "mass"):
             self._add_sum(name, number_of_labels(num_labels))
 
-    def update(self, preds: ArrayLike, target: ArrayLike) -> None:
-        """Add a batch of rates [N, C]. Raises MetricInputError."""
-        shared, mass = F.soft_counts(preds, target, from_logits=self.from_logits)
+    def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Add a batch of rates [N, C]; weights: [N], how often each row counts. Raises MetricInputError."""
+        shared, mass = F.soft_counts(preds, target, from_logits=self.from_logits, weights=weights)
         same_labels(shared, self._sum("shared"))
         self._increase("shared", shared)
         self._increase("mass", mass)
@@ -160,7 +167,8 @@ class _CalibrationError(PairMetric):
         domain: Domain = "rates"
         if self.config["from_logits"]:
             domain = "logits" if self.config["activation"] == "softmax" else "scores"
-        return pair(preds, target, domain, "rates")
+        p, t, asked = pair_asked(preds, target, domain, "rates")
+        return p, marked(t, asked)
 
 
 class LabelCalibrationError(_CalibrationError):

@@ -20,43 +20,71 @@ class SetF1(RowMetric):
     tensor(0.8333, dtype=torch.float64)
     """
 
-    def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
+    def __init__(
+        self,
+        *,
+        both_empty: float = 1.0,
+        one_empty: float = 0.0,
+        threshold: float | None = None,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
 
 class SetPrecision(RowMetric):
     """Mean share of predicted labels that are right; see `functional.set_precision`."""
 
-    def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
+    def __init__(
+        self,
+        *,
+        both_empty: float = 1.0,
+        one_empty: float = 0.0,
+        threshold: float | None = None,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
 
 class SetRecall(RowMetric):
     """Mean share of right labels that were predicted; see `functional.set_recall`."""
 
-    def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
+    def __init__(
+        self,
+        *,
+        both_empty: float = 1.0,
+        one_empty: float = 0.0,
+        threshold: float | None = None,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
 
 class SetJaccard(RowMetric):
     """Mean Jaccard index of the rows; see `functional.set_jaccard`."""
 
-    def __init__(self, *, both_empty: float = 1.0, one_empty: float = 0.0, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty}, options)
+    def __init__(
+        self,
+        *,
+        both_empty: float = 1.0,
+        one_empty: float = 0.0,
+        threshold: float | None = None,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
 
 class ExactMatch(RowMetric):
     """Share of rows whose two sets are the same; see `functional.exact_match`."""
 
-    def __init__(self, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({}, options)
+    def __init__(self, *, threshold: float | None = None, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"threshold": threshold}, options)
 
 
 class HammingLoss(RowMetric):
     """Mean share of labels on which the sets differ; see `functional.hamming_loss`."""
 
-    def __init__(self, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({}, options)
+    def __init__(self, *, threshold: float | None = None, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"threshold": threshold}, options)
 
 
 class SemanticSetF1(RowMetric):
@@ -68,9 +96,8 @@ class SemanticSetF1(RowMetric):
         *,
         both_empty: float = 1.0,
         one_empty: float = 0.0,
+        threshold: float | None = None,
         **options: Unpack[MetricOptions],
     ) -> None:
-        super().__init__(
-            {"similarity": as_tensor(similarity, "similarity"), "both_empty": both_empty, "one_empty": one_empty},
-            options,
-        )
+        config = {"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}
+        super().__init__({"similarity": as_tensor(similarity, "similarity"), **config}, options)

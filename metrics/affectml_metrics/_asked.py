@@ -1,0 +1,139 @@
+"""Labels nobody was asked about: -1 in the target, at the one gate through which every measure takes its tables.
+
+What an unasked cell means. Over rows (sets, rankings, rates): the label is left out for that row, so the row is scored
+on the labels that were asked; a row without any is nan, left out of means and counted. Over the table (F1, precision,
+AUROC, calibration): the cell does not count for its label. A distribution has none: its shares are of one question,
+with all labels on offer, so -1 is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec
+
+import torch
+from torch import Tensor
+
+from affectml_metrics._errors import DomainError
+from affectml_metrics._inputs import ArrayLike, Domain, as_tensor, matrix, of_indices, pair, same, trusted, wide
+
+UNASKED = -1
+
+P = ParamSpec("P")
+
+
+def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Let a row measure take -1 in its target: such a row is scored by `function` on the labels that were asked.
+
+    Costs nothing where there is no -1; otherwise one call for each different set of labels asked.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def measure(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        if not trusted():
+            try:
+                return function(*args, **kwargs)
+            except DomainError:
+                given = signature.bind(*args, **kwargs).arguments
+                asked = _asked(given)
+                if asked is None:  # the target is not to blame
+                    raise
+        else:
+            given = signature.bind(*args, **kwargs).arguments
+            asked = _asked(given)
+            if asked is None:
+                return function(*args, **kwargs)
+        return _by_pattern(function, given, asked)
+
+    return measure
+
+
+def pair_asked(
+    preds: ArrayLike,
+    target: ArrayLike,
+    preds_domain: Domain,
+    target_domain: Domain,
+    threshold: float | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """`pair`, and which cells were asked, or None for all; where not, target is 0, and sets and rates as preds too."""
+    preds = as_tensor(preds, "preds")
+    t = as_tensor(target, "target")
+    t = t if target_domain == "rates" else of_indices(t, preds)
+    asked = None if not _holds_unasked(t) else t != UNASKED
+    if asked is not None:
+        t = t.masked_fill(~asked, 0)
+    p, t = pair(preds, t, preds_domain, target_domain, threshold)
+    if asked is not None and preds_domain in ("labels", "rates"):
+        p = p.masked_fill(~asked, 0)
+    return p, t, asked
+
+
+def target_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
+    """A checked target beside preds [N, C], and which of its cells were asked, or None for all; where not, it is 0."""
+    t = as_tensor(target, "target")
+    t = t if domain == "rates" else of_indices(t, preds)
+    asked = None
+    if domain in ("labels", "rates") and _holds_unasked(t):
+        asked = t != UNASKED
+        t = t.masked_fill(~asked, 0)
+    t = matrix(t, "target", domain).detach()
+    same(preds, t)
+    return t, asked
+
+
+def marked(target: Tensor, asked: Tensor | None) -> Tensor:
+    """A target with its unasked cells at -1 again."""
+    return target if asked is None else target.to(wide(target.device)).masked_fill(~asked, UNASKED)
+
+
+def _holds_unasked(target: Tensor) -> bool:
+    return target.dtype != torch.bool and bool(target.numel()) and bool((target == UNASKED).any())
+
+
+def _asked(given: dict[str, object]) -> Tensor | None:
+    """Which cells of the target were asked, [N, C], or None where all were; `given` gets its target as a matrix."""
+    name = "votes" if "votes" in given else "target"
+    preds = as_tensor(given["preds"], "preds") if "preds" in given else None  # type: ignore[arg-type]
+    target = as_tensor(given[name], name)  # type: ignore[arg-type]
+    if preds is not None:
+        target = of_indices(target, preds)
+    if target.ndim != 2 or not _holds_unasked(target):
+        return None
+    given[name] = target
+    return target != UNASKED
+
+
+def _by_pattern(function: Callable[..., Tensor], given: dict[str, object], asked: Tensor) -> Tensor:
+    """Rows with one set of asked labels at a time, on these labels alone."""
+    name = "votes" if "votes" in given else "target"
+    target = given[name]
+    assert isinstance(target, Tensor)
+    # all rows with every label first: what is wrong elsewhere is named by its own row, and full rows are done
+    result = function(**{**given, name: target.masked_fill(~asked, 0)}).clone()
+    partial = (~asked).any(-1).nonzero()[:, 0]
+    patterns, which = torch.unique(asked[partial], dim=0, return_inverse=True)
+    order = which.argsort(stable=True)
+    sizes = which.bincount(minlength=len(patterns)).tolist()
+    for pattern, rows in zip(patterns, torch.split(partial[order], sizes), strict=True):
+        labels = pattern.nonzero()[:, 0]
+        if len(labels):
+            result[rows] = function(**{key: _part(key, value, rows, labels) for key, value in given.items()})
+        else:
+            result[rows] = torch.nan
+    return result
+
+
+def _part(name: str, value: object, rows: Tensor, labels: Tensor) -> object:
+    """An argument for some rows and labels."""
+    if name == "k" and value is not None:
+        return min(int(value), len(labels))  # type: ignore[call-overload]
+    if name not in ("preds", "target", "votes", "n", "similarity"):
+        return value
+    table = as_tensor(value, name)  # type: ignore[arg-type]
+    if name == "similarity":
+        return table[labels.to(table.device)][:, labels.to(table.device)]
+    table = table[rows]
+    return table[:, labels] if (table.ndim == 2 and table.shape[1] > 1) or name != "n" else table
