@@ -114,16 +114,24 @@ def _by_pattern(function: Callable[..., Tensor], given: dict[str, object], asked
     # all rows with every label first: what is wrong elsewhere is named by its own row, and full rows are done
     result = function(**{**given, name: target.masked_fill(~asked, 0)}).clone()
     partial = (~asked).any(-1).nonzero()[:, 0]
-    patterns, which = torch.unique(asked[partial], dim=0, return_inverse=True)
+    which = _same_questions(asked[partial])
     order = which.argsort(stable=True)
-    sizes = which.bincount(minlength=len(patterns)).tolist()
-    for pattern, rows in zip(patterns, torch.split(partial[order], sizes), strict=True):
-        labels = pattern.nonzero()[:, 0]
+    for rows in torch.split(partial[order], which.bincount().tolist()):
+        labels = asked[rows[0]].nonzero()[:, 0]
         if len(labels):
             result[rows] = function(**{key: _part(key, value, rows, labels) for key, value in given.items()})
         else:
             result[rows] = torch.nan
     return result
+
+
+def _same_questions(asked: Tensor) -> Tensor:
+    """A number for each row [N], from 0 up, the same for rows with the same labels asked."""
+    labels = asked.shape[1]
+    if labels > 52 or asked.device.type == "mps":  # beyond what a float64 counts exactly
+        return torch.unique(asked, dim=0, return_inverse=True)[1]
+    bits = torch.exp2(torch.arange(labels, dtype=torch.float64, device=asked.device))
+    return torch.unique(asked.double() @ bits, return_inverse=True)[1]
 
 
 def _part(name: str, value: object, rows: Tensor, labels: Tensor) -> object:

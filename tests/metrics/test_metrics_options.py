@@ -94,6 +94,14 @@ def test_by_hand():
     same(F.label_calibration_error([[0.5], [0.9]], [[0.25], [-1]], bins=1), torch.tensor(0.25))
 
 
+def test_more_labels_than_bits_of_a_float():
+    g = torch.Generator().manual_seed(3)
+    preds, target = (torch.rand(8, 70, generator=g) < 0.3 for _ in range(2))
+    there = torch.ones(8, 70, dtype=torch.bool)
+    there[::2, 0] = there[1::2, 69] = there[3, 1] = False
+    same(F.set_f1(preds, masked(target, there)), on_asked(F.set_f1, preds, target, there))
+
+
 def test_similarities_and_costs_of_labels_go_with_them():
     near = torch.tensor([[1, 0.5, 0.2], [0.5, 1, 0.7], [0.2, 0.7, 1]])
     found = F.semantic_set_f1([[1, 0, 0]], [[-1, 0, 1]], near)
@@ -129,7 +137,7 @@ def test_cells_that_were_not_asked_against_torchmetrics_and_scikit_learn(table, 
 
 def test_calibration_and_soft_f1_by_label_take_the_rows_that_were_asked(table, asked):
     target = masked(table.shares, asked)
-    for measure in (F.label_calibration_error, F.soft_f1):
+    for measure in (F.label_calibration_error, F.squared_calibration_error, F.soft_f1):
         expected = torch.stack(
             [
                 measure(table.rates[asked[:, c], c : c + 1], table.shares[asked[:, c], c : c + 1], average="none")[0]
@@ -326,6 +334,10 @@ def test_score_takes_them_all(table, asked):
     assert found.loc["soft_f1_micro", "value"] == pytest.approx(
         float(F.soft_f1(table.rates, masked(table.shares, asked)))
     )
+    expected = F.squared_calibration_error(table.rates, masked(table.shares, asked))
+    row = found.loc["squared_calibration_error"]
+    assert row["value"] == pytest.approx(float(expected))
+    assert row["low"] <= row["value"] <= row["high"]
     index = torch.arange(len(table.sets)) % table.sets.shape[1]
     found = make(table.scores, index, "ranking")
     assert found.loc["top_1_accuracy", "value"] == pytest.approx(float(F.top_k_accuracy(table.scores, index).mean()))

@@ -253,8 +253,18 @@ def test_states_of_one_name_hold_the_same_whatever_the_class_makes_of_them():
     assert set(am.TopKAccuracy(2)._defaults).isdisjoint(am.TopKAccuracy(3)._defaults)
 
 
-def test_every_class_has_a_plot():
-    assert all(case.cls.plot is streaming._base.AffectMetric.plot for case in CASES)
+def test_every_class_plots_its_value():
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context({"backend": "agg"}):
+        figure, axes = plt.subplots()
+        for case in {case.cls: case for case in CASES}.values():
+            axes.cla()
+            metric = fed(case)
+            metric.plot(ax=axes)
+            assert axes.get_lines()[0].get_ydata()[0] == float(metric.compute().flatten()[0])
+        plt.close(figure)
 
 
 def test_a_collection_keeps_metrics_apart_that_the_first_batch_cannot_tell_apart():
