@@ -128,10 +128,10 @@ def _by_pattern(function: Callable[..., Tensor], given: dict[str, object], asked
 def _same_questions(asked: Tensor) -> Tensor:
     """A number for each row [N], from 0 up, the same for rows with the same labels asked."""
     labels = asked.shape[1]
-    if labels > 52 or asked.device.type == "mps":  # beyond what a float64 counts exactly
-        return torch.unique(asked, dim=0, return_inverse=True)[1]
-    bits = torch.exp2(torch.arange(labels, dtype=torch.float64, device=asked.device))
-    return torch.unique(asked.double() @ bits, return_inverse=True)[1]
+    if labels <= 52 and asked.device.type != "mps":  # what a float64 counts exactly
+        asked = asked.double() @ torch.exp2(torch.arange(labels, dtype=torch.float64, device=asked.device))
+    number: Tensor = torch.unique(asked, dim=0, return_inverse=True)[1]
+    return number
 
 
 def _part(name: str, value: object, rows: Tensor, labels: Tensor) -> object:
