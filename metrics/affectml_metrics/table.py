@@ -52,6 +52,12 @@ def _entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda weights: correlation(x, y, "pearson", weights)
 
 
+def _entropy_products(p: Tensor, t: Tensor) -> Tensor:
+    x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
+    return torch.stack([x * y, x * x, y * y], dim=1)
+
+
+_SIMILARITY = Sums(_entropy_products, lambda s: (s[:, 0] / (s[:, 1] * s[:, 2]).sqrt()).clamp(max=1))
 _LABEL_F1 = Sums(_counted, lambda sums, **options: label_f1_from_counts(*sums.chunk(3, dim=1), **options))
 _SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(2, dim=1), **options))
 
@@ -204,6 +210,9 @@ _ROWS = (
     _shares("entropy_correlation", F.entropy_correlation, better="higher", over="table",
             options={"method": "pearson"}, prepared=_entropies, cls="EntropyCorrelation",
             formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021"),
+    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=_SIMILARITY,
+            cls="EntropySimilarity", formula="cosine of the entropies over rows", range="0..1",
+            source="Uma et al. 2021"),
     _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",
             shown=(), cls="LabelCalibrationError",  # biased upwards, so no interval is honest
             formula="per label, over bins of equal numbers of rows: Σ (rows in bin / N)·|mean q − mean p|; the mean "

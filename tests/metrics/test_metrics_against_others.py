@@ -92,6 +92,7 @@ def test_weights_are_repeated_rows(table):
         lambda r, w: F.label_f1(p[r], t[r], weights=w),
         lambda r, w: F.soft_f1(table.rates[r], table.shares[r], weights=w, average="macro"),
         lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w),
+        lambda r, w: F.entropy_similarity(table.preds[r], table.target[r], weights=w),
         lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w, method="spearman"),
         lambda r, w: F.label_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
         lambda r, w: F.squared_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
@@ -113,6 +114,7 @@ def test_distributions_against_scipy(table, ferplus):
         agree(F.js_divergence(p, t, square_root=True), scipy.spatial.distance.jensenshannon(p, t, axis=-1), 1e-8)
         agree(F.js_divergence(p, t), scipy.spatial.distance.jensenshannon(p, t, axis=-1) ** 2)
         agree(F.entropy(t), scipy.stats.entropy(t, axis=-1))
+        agree(F.entropy_similarity(p, t), 1 - scipy.spatial.distance.cosine(F.entropy(p), F.entropy(t)))
         agree(F.entropy_correlation(p, t), scipy.stats.pearsonr(F.entropy(p), F.entropy(t))[0])
         agree(
             F.entropy_correlation(p, t, method="spearman"),

@@ -37,6 +37,7 @@ DISTRIBUTIONS = (
     F.entropy_error,
     F.rank_cs,
     F.entropy_correlation,
+    F.entropy_similarity,
     F.manhattan_distance,
     F.po_jsd,
 )
@@ -241,7 +242,7 @@ def test_ragged_rows_are_refused():
 def test_logits_that_a_softmax_cannot_take_are_refused(measure):
     for wrong in ([[0.0, 0.0], [math.inf, 0.0]], [[0.0, 0.0], [-math.inf, -math.inf]]):
         refused(measure, wrong, GOOD, "preds: expected a number below infinity.* row 1, label 0", from_logits=True)
-    if measure is not F.entropy_correlation:  # one row has none
+    if measure is not F.entropy_similarity:  # it has no value where nobody is unsure
         assert not measure([[0.0, -math.inf]], [[1.0, 0.0]], from_logits=True).isnan().any()
 
 

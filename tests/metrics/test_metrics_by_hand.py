@@ -296,6 +296,15 @@ def test_entropy_correlation_needs_variation():
     assert F.entropy_correlation(people[[1, 0, 2]], people, method="spearman").item() == pytest.approx(-1)
 
 
+def test_entropy_similarity_is_the_cosine_of_entropies():
+    people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
+    unsure = torch.full((3, 2), 0.5)
+    a, b = math.log(2), -0.8 * math.log(0.8) - 0.2 * math.log(0.2)  # people's entropies are 0, a and b
+    assert F.entropy_similarity(people, people).item() == pytest.approx(1)
+    assert F.entropy_similarity(unsure, people).item() == pytest.approx((a + b) / math.sqrt(3 * (a * a + b * b)))
+    assert F.entropy_similarity(people[:1], people[:1]).isnan()  # nobody is unsure of anything
+
+
 def test_distance_on_a_line_and_a_circle():
     p, t = row(1, 0, 0, 0), row(0, 0, 0, 1)
     near(F.earth_movers_distance(p, t, "line"), 3)

@@ -63,6 +63,7 @@ CASES = [
             "entropy_error",
             "rank_cs",
             "entropy_correlation",
+            "entropy_similarity",
         ]
         for data, options in ((SOFT, {}), (NEAR, {}), (LOGITS, {"from_logits": True}))
     ),
@@ -180,6 +181,7 @@ DISTANCES = {
     "brier_score": F.brier_score,
     "entropy_error": F.entropy_error,
     "entropy_correlation": F.entropy_correlation,
+    "entropy_similarity": F.entropy_similarity,
     "transport on a line": partial(F.earth_movers_distance, ground="line"),
     "transport on a circle": partial(F.earth_movers_distance, ground="circle"),
     "transport at a cost": partial(F.earth_movers_distance, ground=CLOSE),
@@ -226,10 +228,12 @@ ZEROS = (
 )
 LEAVES_ITS_VALUE = {"clark_distance", "canberra_distance"}  # 0/0 counts 0, but any share at all counts 1: no slope
 KINKS = {"total_variation", "intersection", "transport on a circle"}  # |p - t| at p = t has no slope
-INFINITE = {"reverse kl", "entropy_error", "entropy_correlation"}  # -p log p is steep at 0
+INFINITE = {"reverse kl", "entropy_error", "entropy_correlation", "entropy_similarity"}  # -p log p is steep at 0
 
 
-@pytest.mark.parametrize("name", [n for n in DISTANCES if n not in ("entropy_correlation", "transport at a cost")])
+@pytest.mark.parametrize(
+    "name", [n for n in DISTANCES if n not in ("entropy_correlation", "entropy_similarity", "transport at a cost")]
+)
 def test_gradients_at_shares_of_exactly_0_are_finite_and_the_one_sided_slope(name):
     measure, (p, t) = DISTANCES[name], ZEROS
     _, _, gradient = slopes(measure, p, t, torch.zeros_like(p))

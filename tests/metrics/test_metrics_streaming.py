@@ -132,6 +132,7 @@ CASES = [
     Case(am.EntropyError, F.entropy_error, SOFT, {"signed": True}),
     Case(am.RankCS, F.rank_cs, SOFT),
     Case(am.EntropyCorrelation, F.entropy_correlation, SOFT),
+    Case(am.EntropySimilarity, F.entropy_similarity, SOFT),
     Case(am.EntropyCorrelation, F.entropy_correlation, SOFT, {"method": "spearman"}),
     Case(am.ManhattanDistance, F.manhattan_distance, SOFT),
     Case(am.POJSD, F.po_jsd, SOFT),

@@ -13,7 +13,7 @@ from affectml_metrics.functional._logs import Unit, distributions, per, row_entr
 from affectml_metrics.functional._order import descending
 from affectml_metrics.functional._rows import soft_rows
 
-__all__ = ["entropy_correlation", "entropy_error", "rank_cs"]
+__all__ = ["entropy_correlation", "entropy_error", "entropy_similarity", "rank_cs"]
 
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]
@@ -106,6 +106,30 @@ def entropy_correlation(
     dtype = wide(p.device)
     w = row_weights(weights, p)
     return correlation(row_entropy(p.to(dtype)), row_entropy(t.to(dtype)), method, w)
+
+
+def entropy_similarity(
+    preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False, weights: ArrayLike | None = None
+) -> Tensor:
+    """Cosine over rows between the model's entropies and people's (Uma et al. 2021).
+
+    preds, target: distributions [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in
+    [0, 1], nan where one side has no entropy in any row. Entropies are never negative, so a model that is equally
+    unsure of every row comes out high: read it beside `entropy_correlation`. Raises MetricInputError.
+
+    >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+    >>> entropy_similarity(torch.tensor([[0.5, 0.5], [0.5, 0.5]]), people)
+    tensor(0.7071, dtype=torch.float64)
+    """
+    p, t = distributions(preds, target, from_logits)
+    dtype = wide(p.device)
+    return cosine(row_entropy(p.to(dtype)), row_entropy(t.to(dtype)), row_weights(weights, p))
+
+
+def cosine(x: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cosine of two [N] vectors, 0-dim; nan where one of them is zero."""
+    w = torch.ones_like(x) if weights is None else weights.to(x.dtype)
+    return ((w * x * y).sum() / ((w * x * x).sum() * (w * y * y).sum()).sqrt()).clamp(max=1)
 
 
 def correlation(x: Tensor, y: Tensor, method: Correlation, weights: Tensor | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Unpack
 
 import torch
@@ -26,6 +27,7 @@ __all__ = [
     "EarthMoversDistance",
     "EntropyCorrelation",
     "EntropyError",
+    "EntropySimilarity",
     "HellingerDistance",
     "Intersection",
     "JSDivergence",
@@ -181,26 +183,13 @@ class RankCS(RowMetric):
         super().__init__({"ties": ties, "from_logits": from_logits}, options)
 
 
-class EntropyCorrelation(AffectMetric):
-    """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps three numbers a
-    row.
-
-    >>> from affectml_metrics import EntropyCorrelation
-    >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
-    >>> metric = EntropyCorrelation()
-    >>> metric.update(people, people)
-    >>> metric.compute()
-    tensor(1., dtype=torch.float64)
-    """
+class _Entropies(AffectMetric):
+    """Keeps the model's entropy, people's and a weight for every row."""
 
     _depends_on = ("from_logits",)
 
-    def __init__(
-        self, *, method: Correlation = "pearson", from_logits: bool = False, **options: Unpack[MetricOptions]
-    ) -> None:
-        one_of("method", method, ("pearson", "spearman"))
-        super().__init__({"method": method, "from_logits": from_logits}, options)
-        self.method: Correlation = method
+    def __init__(self, config: Mapping[str, object], from_logits: bool, options: MetricOptions) -> None:
+        super().__init__({**config, "from_logits": from_logits}, options)
         self.from_logits = from_logits
         for name in ("preds_entropy", "target_entropy", "weights"):
             self._add_rows(name)
@@ -216,9 +205,50 @@ class EntropyCorrelation(AffectMetric):
         self._append("preds_entropy", row_entropy(p.to(wide(p.device))))
         self._append("target_entropy", row_entropy(t.to(wide(t.device))))
 
-    def compute(self) -> Tensor:
-        """The correlation, 0-dim float64; nan with fewer than two rows or where one side never varies."""
+    def _over(self, figure: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
         x, y = self._rows("preds_entropy"), self._rows("target_entropy")
         if x is None or y is None:
             return torch.full((), torch.nan, dtype=torch.float64, device=self.device)
-        return disagreement.correlation(x, y, self.method, self._rows("weights"))
+        return figure(x, y, self._rows("weights"))
+
+
+class EntropyCorrelation(_Entropies):
+    """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps three numbers a
+    row.
+
+    >>> from affectml_metrics import EntropyCorrelation
+    >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
+    >>> metric = EntropyCorrelation()
+    >>> metric.update(people, people)
+    >>> metric.compute()
+    tensor(1., dtype=torch.float64)
+    """
+
+    def __init__(
+        self, *, method: Correlation = "pearson", from_logits: bool = False, **options: Unpack[MetricOptions]
+    ) -> None:
+        one_of("method", method, ("pearson", "spearman"))
+        super().__init__({"method": method}, from_logits, options)
+        self.method: Correlation = method
+
+    def compute(self) -> Tensor:
+        """The correlation, 0-dim float64; nan with fewer than two rows or where one side never varies."""
+        return self._over(lambda x, y, w: disagreement.correlation(x, y, self.method, w))
+
+
+class EntropySimilarity(_Entropies):
+    """Cosine of the model's and people's entropies; see `functional.entropy_similarity`. Keeps three numbers a row.
+
+    >>> from affectml_metrics import EntropySimilarity
+    >>> metric = EntropySimilarity()
+    >>> metric.update([[0.5, 0.5], [0.5, 0.5]], [[1.0, 0.0], [0.5, 0.5]])
+    >>> metric.compute()
+    tensor(0.7071, dtype=torch.float64)
+    """
+
+    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({}, from_logits, options)
+
+    def compute(self) -> Tensor:
+        """The cosine, 0-dim float64; nan without rows or where one side has no entropy in any."""
+        return self._over(disagreement.cosine)
