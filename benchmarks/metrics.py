@@ -177,7 +177,7 @@ def contests(t: Tables) -> list[Contest]:
         ),
         Contest(
             "NDCG, no ties",
-            lambda: F.ndcg(t.preds, t.target).mean(),
+            lambda: F.ndcg(t.preds, t.target, ties="first").mean(),
             {"scikit-learn": lambda: sk.ndcg_score(q, p, ignore_ties=True)},
             1,
         ),

@@ -1,11 +1,14 @@
 """One call, every measure of a kind: the values are those of the functions, the intervals reproducible."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
 
-from affectml_metrics import ArgumentError, ShapeError, human_reference, score
+from affectml_metrics import ArgumentError, Debiased, DomainError, ShapeError, human_reference, score
 from affectml_metrics import functional as F
+from affectml_metrics._kinds import Given, figures
 
 
 def gen(seed=0):
@@ -181,3 +184,22 @@ def test_rows_of_a_reference_fit_beside_it():
 def test_wrong_calls_are_refused(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+@pytest.mark.parametrize("kind", ["rates", "distribution"])
+def test_the_interval_of_calibration_is_made_from_replicates_without_bias(kind):
+    """A plain function of weights in its place would bring the bias of few rows back, unnoticed."""
+    (figure,) = (f for f in figures(kind, Given(from_logits=True), 4) if f.name == "squared_calibration_error")
+    g = gen()
+    logits, target = torch.randn(40, 4, generator=g), torch.rand(40, 4, generator=g).softmax(-1)
+    weighted = figure.weighted(logits, target)
+    assert isinstance(weighted, Debiased)
+    activation = "softmax" if kind == "distribution" else "sigmoid"
+    expected = F.squared_calibration_error(logits, target, from_logits=True, activation=activation)
+    assert float(weighted(torch.ones(40))) == pytest.approx(float(expected))
+    assert float(figure.of(logits, target)) == pytest.approx(float(expected))
+
+
+def test_logits_of_infinity_have_no_softmax_and_are_refused():
+    with pytest.raises(DomainError, match="preds: expected a number below infinity.* row 1, label 0"):
+        score([[0.0, 0.0], [math.inf, 0.0]], [[0.5, 0.5]] * 2, "distribution", from_logits=True, generator=gen())
