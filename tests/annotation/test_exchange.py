@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from affectml.data import Dataset
@@ -125,6 +125,27 @@ def test_any_names_survive_csv_and_jsonl(tmp_path_factory, rows):
         if rows:
             write_judgements(table, folder / name)
             assert plain(read_judgements(folder / name)) == plain(table)
+
+
+@pytest.mark.parametrize("name", ["j.csv", "j.jsonl", "j.json", "j.parquet"])
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("one\rtwo")  # old Mac line ends, and the separators that Python takes for line ends
+@example("one\r\ntwo\n\rthree\r")
+@example("one\x85two\u2028three\u2029four\x0bfive")
+@example("=HYPERLINK(A1)")
+@example("NA")
+@example("\0")
+def test_any_note_survives_every_format(tmp_path_factory, name, note):
+    table = pd.DataFrame({
+        "image_id": ["a", "b"], "annotator_id": "u", "round": 1, "kind": ["flag", "none"], "labels": [[], []],
+        "note": [note, None],
+    })  # fmt: skip
+    path = tmp_path_factory.mktemp("files") / name
+    write_judgements(table, path)
+    again = read_judgements(path)
+    assert again["note"].tolist()[0] == note
+    assert again["note"].isna().tolist() == [False, True]
+    assert again["image_id"].tolist() == ["a", "b"]
 
 
 def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):

@@ -17,7 +17,8 @@ DELIMITER = "|"
 def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     """Write judgements by the file's ending: .parquet, .csv or .jsonl. All three hold every column.
 
-    CSV: labels and intensities are joined by `|`; a label that holds one is refused, Parquet and JSONL take it.
+    CSV: labels and intensities are joined by `|`; a label that holds one is refused, Parquet and JSONL take it. Every
+    text is written as it is, also one that a spreadsheet would take for a formula.
     """
     path = Path(path)
     table = for_files(judgements)
@@ -42,7 +43,8 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
         if "at" in table:
             table["at"] = time_text(table["at"])
         with replacing(path) as temporary:
-            table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+            # RFC 4180's line end: pandas quotes only cells that hold a character of it, and readers end a row at either
+            table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\r\n")
     else:
         raise BadImport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
 
@@ -105,7 +107,7 @@ def _floats(cell: Any, path: Path) -> list[float | None] | None:
 
 def _json_lines(path: Path, encoding: str) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(path.read_text(encoding=encoding).splitlines()):
+    for number, line in enumerate(path.read_text(encoding=encoding).split("\n")):
         if not line.strip():
             continue
         try:
