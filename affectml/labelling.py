@@ -36,6 +36,16 @@ def taxonomy_of(dataset: Dataset, target: str | None = None) -> Taxonomy:
     return next(iter(found.values())).resolve_taxonomy()
 
 
+def with_files(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
+    """The images that have a file on this machine. Raises BadDataset where none has: there is nothing to show."""
+    if "file" not in images.columns or not images["file"].notna().any():
+        raise BadDataset(
+            f"{dataset.root}: no image has a file on this machine, and a url is not shown (its site would learn who "
+            "looks at what); download the images and name them in the column `file` of images.parquet"
+        )
+    return images.loc[images["file"].notna()]
+
+
 def make_task(
     dataset: Dataset,
     *,

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from affectml.data import Dataset
-from affectml.errors import BadInput
-from affectml.labelling import taxonomy_of
+from affectml.errors import BadDataset, BadInput
+from affectml.labelling import taxonomy_of, with_files
 from affectml_annotation import LabelStore, aggregate, found_labels, read_judgements, write_judgements
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.formats import guess_format
@@ -80,6 +80,19 @@ def new_database(db: str | None, dataset: Dataset) -> str:
             "--db OTHER.db"
         )
     return shown(path)
+
+
+def to_show(dataset: Dataset, images: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The images of a new task, those with a file as on the page, and what is to be said of the others.
+
+    Where none has a file, all of them: judgements made elsewhere can be imported.
+    """
+    try:
+        shown_ones = with_files(dataset, images)
+    except BadDataset:
+        return images, "no image has a file on this machine: judgements can be imported, the page cannot show any"
+    left_out = len(images) - len(shown_ones)
+    return shown_ones, f"{left_out} images without a file on this machine are left out" if left_out else ""
 
 
 def named_database(db: str | None) -> str:

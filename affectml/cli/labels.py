@@ -69,7 +69,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Make a labelling task of a data set's images."""
-    from affectml.cli._labels_task import new_database
+    from affectml.cli._labels_task import new_database, to_show
     from affectml.data import Dataset
     from affectml.labelling import make_task
     from affectml_annotation import LabelStore
@@ -80,10 +80,13 @@ def init(
         opened, taxonomy=taxonomy, target=target, question=question, stratum=stratum, overlap=overlap,
         strategy=strategy, lease_seconds=lease * 60, check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
     )  # fmt: skip
+    images, said = to_show(opened, images)
     with LabelStore(where) as store:
         store.init_task(settings, images)
         store.invite(_names(invite))
         _show_status(store, json)
+    if said:
+        typer.echo(said, err=True)
 
 
 @app.command()

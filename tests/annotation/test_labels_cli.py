@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo import write_demo
+from affectml.errors import BadDataset
 from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judgements, write_judgements
+from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.task import open_task
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +174,24 @@ def test_status_without_answers_has_no_rate(run, demo, tmp_path):
     with LabelStore(db) as store:
         assert store.settings.taxonomy == "ekman-6"
         assert np.all([label in store.settings.labels for label in ("anger", "fear")])
+
+
+def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch, capsys):
+    """Nobody can label what the page cannot show; where no image has a file, judgements can still be imported."""
+    root = write_demo(tmp_path / "set", images=40, seed=3).root
+    images = pd.read_parquet(root / "images.parquet")
+    images["url"] = "https://example.org/" + images["image_id"]
+    images.loc[[0, 5], "file"] = None
+    images.to_parquet(root / "images.parquet")
+    monkeypatch.setattr("sys.argv", ["affectml", "labels", "init", str(root), "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["images"] == 38
+    assert "2 images without a file on this machine are left out" in printed.err
+    with LabelStore(tmp_path / "set-labels.db") as store:
+        assert not {"000000", "000005"} & set(store.images()["image_id"])
+    images.drop(columns="file").to_parquet(root / "images.parquet")
+    assert json.loads(run("labels", "init", root, "--db", tmp_path / "other.db", "--json"))["images"] == 40
+    with pytest.raises(BadDataset, match="no image has a file on this machine"):
+        open_task(Options(dataset=root, db=str(tmp_path / "other.db")))

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from affectml.data import Dataset
-from affectml.errors import BadDataset, BadInput
-from affectml.labelling import make_task, taxonomy_of
+from affectml.errors import BadInput
+from affectml.labelling import make_task, taxonomy_of, with_files
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
 from affectml_annotation.store.place import database_of
@@ -97,6 +97,8 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
     store = LabelStore(options.store_url)
     try:
         there = store.settings if store.has_task else None
+        if there:
+            with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
         taxonomy = _taxonomy(dataset, options, there)
         suggestions: Mapping[str, tuple[str, ...]] = {}
         if options.model is not None:
@@ -159,12 +161,7 @@ def _set_up(
     options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore
 ) -> TaskSettings:
     settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target)
-    if "file" not in images.columns or not images["file"].notna().any():
-        raise BadDataset(
-            f"{dataset.root}: no image has a file on this machine, and a url is not shown (its site would learn who "
-            "looks at what); download the images and name them in the column `file` of images.parquet"
-        )
-    images = images.loc[images["file"].notna(), ["image_id", "file"]]
+    images = with_files(dataset, images)[["image_id", "file"]]
     if options.check_labels:
         given = (
             suggestions if options.check_labels == "model" else verify.labels_of(dataset.target(options.check_labels))
