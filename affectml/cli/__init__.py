@@ -3,11 +3,14 @@
 Only here do errors become exit codes: 2 for what the user can mend, in one line on standard error.
 """
 
+import errno
 import sys
 
 from affectml.cli._app import app
 
 __all__ = ["app", "main"]
+
+DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # the disk's answer, not our mistake
 
 
 def main() -> None:
@@ -27,4 +30,6 @@ def _users(error: Exception) -> bool:
     from affectml_annotation import AnnotationError
     from affectml_metrics import MetricInputError
 
+    if isinstance(error, OSError) and error.errno in DISK:
+        return True
     return isinstance(error, AffectmlError | AnnotationError | MetricInputError)

@@ -165,6 +165,8 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int) -> list[str
 
 def read_checks(path: Path) -> pd.DataFrame:
     """A CSV of attention checks."""
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file")
     table = pd.read_csv(path, dtype="str", keep_default_na=False)
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]
     if missing:

@@ -146,6 +146,7 @@ def aggregate(
     """Aggregate judgements into a target and say what came of it."""
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
+    from affectml.errors import BadInput
     from affectml_annotation import aggregate as aggregate_judgements
     from affectml_annotation.exchange.dataset_folder import write_target
 
@@ -154,6 +155,8 @@ def aggregate(
         given.judgements, given.labels, method, tau=tau, share=share, votes=votes, minimum_people=minimum_people,  # type: ignore[arg-type]
         weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
     )  # fmt: skip
+    if not len(made.image_id):
+        raise BadInput(f"{given.where}: no answers to aggregate (rounds: {rounds})")
     if out is not None:
         write_target(out, made, replace=replace)
     show_aggregate(given.where, made, out, json)
@@ -228,6 +231,9 @@ def import_(
     from affectml.cli._labels_task import open_task
     from affectml.cli._print import print_json
 
+    for pair in map_ or []:
+        if "=" not in pair:
+            raise typer.BadParameter(f"expected THEIRS=OURS, but received {pair!r}", param_hint="--map")
     rename = dict(pair.split("=", 1) for pair in map_ or [])
     with open_task(db) as store:
         rows = store.import_file(file, invite=invite, format=format_, rename=rename, encoding=encoding)
@@ -301,7 +307,7 @@ def _names(text: str) -> list[str]:
 
 
 def _rounds(text: str) -> Any:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 
 def _show_status(store: "LabelStore", json: bool) -> None:

@@ -232,6 +232,8 @@ def encode(
         keep = order[np.concatenate([~same_pair, edge])] if len(order) else order
     elif rounds == "all":
         keep = np.arange(len(judgements))
+    elif isinstance(rounds, str):
+        raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
     else:
         keep = np.flatnonzero(round_number == rounds)
     keep = np.sort(keep)

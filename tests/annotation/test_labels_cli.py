@@ -1,5 +1,6 @@
 """`affectml labels`: the loop from a data set to judgements, agreement, a target, and back into the queue."""
 
+import errno
 import json
 
 import numpy as np
@@ -195,3 +196,43 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch,
     assert json.loads(run("labels", "init", root, "--db", tmp_path / "other.db", "--json"))["images"] == 40
     with pytest.raises(BadDataset, match="no image has a file on this machine"):
         open_task(Options(dataset=root, db=str(tmp_path / "other.db")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["status", "--db", "FOLDER/people.txt"], "cannot be opened (file is not a database)"),
+        (
+            ["init", "DEMO", "--db", "FOLDER/people.txt"],
+            "cannot be opened (file is not a database)",
+        ),
+        (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be opened"),
+        (["init", "DEMO", "--db", "/proc/x.db"], "the database cannot be opened"),
+        (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
+        (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
+        (["check", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
+        (["agreement", "TASK", "--rounds", "frist"], "rounds: expected first, last, all or a round's number"),
+        (["aggregate", "TASK", "--rounds", "7"], "no answers to aggregate (rounds: 7)"),
+    ],
+)
+def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, tmp_path, arguments, words):
+    (tmp_path / "people.txt").write_text("image_id,annotator_id,labels\n" * 3)
+    (tmp_path / "people.csv").write_text("image_id,annotator_id,labels\n000000,u,awe\n")
+    before = sorted(tmp_path.iterdir())
+    places = {"FOLDER": str(tmp_path), "DEMO": str(demo.root), "TASK": str(task)}
+    for name, path in places.items():
+        arguments = [each.replace(name, path) for each in arguments]
+    error = run("labels", *arguments, fails=True)
+    assert words in error.replace("\n", " ")
+    assert "Traceback" not in error
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "all.csv"))
+
+    monkeypatch.setattr("affectml_annotation.exchange.tables.replacing", refuse)
+    error = run("labels", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
+    assert error.startswith("PermissionError: [Errno 13] Permission denied")
+    assert error.count("\n") == 1

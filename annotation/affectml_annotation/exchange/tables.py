@@ -79,6 +79,8 @@ def read_table(
             [f"not {encoding} text (byte {error.start}: {error.object[error.start]:#04x}); save it as UTF-8, or name "
              "its encoding"],
         ) from None  # fmt: skip
+    except LookupError:
+        raise BadImport(str(path), [f"no encoding {encoding!r}; there are utf-8, latin-1, cp1252 and others"]) from None
     except (OSError, ValueError) as error:
         if isinstance(error, BadImport):
             raise

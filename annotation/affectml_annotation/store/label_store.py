@@ -39,7 +39,7 @@ class LabelStore:
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
     one transaction. must_exist: refuse a file that is not there instead of making it. Raises StoreError for a
-    database from a newer version.
+    database that cannot be opened or comes from a newer version.
 
     >>> store = LabelStore("sqlite://")
     >>> store.init_task(TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
@@ -56,7 +56,13 @@ class LabelStore:
             raise StoreError(f"{url}: no such database; `affectml labels init DATASET --db {url}` makes one")
         self.database = Database(url)
         try:
+            with self.database.read():
+                pass  # before a file to wait in line at is made beside what is no database
             migrate(self.database.write)
+        except (OSError, sa.exc.DatabaseError) as error:
+            self.database.close()
+            why = " ".join(str(getattr(error, "orig", error)).split())
+            raise StoreError(f"{self.database.where}: the database cannot be opened ({why})") from None
         except BaseException:
             self.database.close()
             raise
