@@ -2,7 +2,6 @@
 
 import pytest
 
-pytestmark = pytest.mark.slow
 SHIFT = 8
 
 # layout: (key, code, modifiers, what it stands for: a label's key or a command; None: nothing)

@@ -7,7 +7,6 @@ import pytest
 
 from affectml_annotation import Answer, LabelStore
 
-pytestmark = pytest.mark.slow
 LEAD = ("setup", "progress", "agreement", "disagreement", "export")
 PAGES = ("label", "you", *LEAD)
 
@@ -67,8 +66,8 @@ def test_nothing_a_page_loads_leaves_the_server(lively, context, page, path):
 
 
 @pytest.mark.parametrize("path", PAGES[1:])
-def test_a_phone_shows_every_page_without_scrolling_sideways(lively, browser, path):
-    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+def test_a_phone_shows_every_page_without_scrolling_sideways(lively, profile, path):
+    phone = profile(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = phone.new_page()
     show(page, lively, path)
     assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]")[0] <= 390
@@ -82,7 +81,6 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(lively, browser, pa
           return true; }).map(each => each.outerHTML.slice(0, 120))"""
     )
     assert wide == []
-    phone.close()
 
 
 def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page):

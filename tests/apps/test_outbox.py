@@ -3,12 +3,9 @@
 import json
 import time
 
-import pytest
-
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.preferences import read_secret
 
-pytestmark = pytest.mark.slow
 CHANGE = """changes => {
   const kept = Object.keys(localStorage).filter(key => key.includes(':answer:'))
     .map(key => [key, JSON.parse(localStorage[key])]).sort((a, b) => a[1].seq - b[1].seq);

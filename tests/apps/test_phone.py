@@ -3,7 +3,6 @@
 import pytest
 import yaml
 
-pytestmark = pytest.mark.slow
 SIZES = [(390, 844), (390, 664), (844, 390), (768, 1024)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
 TARGET = 44  # px, the least a finger needs (WCAG 2.5.5)
@@ -18,11 +17,9 @@ def forty(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def phone(browser):
+def phone(profile_shared):
     """A browser that is touched."""
-    made = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    yield made
-    made.close()
+    return profile_shared(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
 @pytest.fixture(scope="module", params=[8, 25, 40])
