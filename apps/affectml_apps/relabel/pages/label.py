@@ -9,7 +9,7 @@ from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_ther
 from affectml_apps.relabel.task import LabelTask, current
 
 RECORDED = (
-    "Recorded are your answers, when you gave them and how many seconds you took. Anything else about you is only "
+    "This task records your answers, when you gave them and how many seconds you took. Anything else about you is only "
     "what you agreed to share. The lead of this task sees your answers; other annotators do not."
 )
 # Streamlit's header and paddings, as the component's height is reckoned from them; on small screens they give way.
