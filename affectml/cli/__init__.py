@@ -10,7 +10,11 @@ from affectml.cli._app import app
 
 __all__ = ["app", "main"]
 
-DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # the disk's answer, not our mistake
+# what a path named by the user, or the disk, does not allow
+DISK = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 def main() -> None:

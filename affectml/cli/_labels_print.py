@@ -106,8 +106,10 @@ def show_export(told: dict[str, Any], json: bool) -> None:
     if json:
         print_json(told)
         return
-    print(f"{told['rows']} judgements written to {told['to']}, from {told['db']}")
-    if told["format"] == "dataset":
+    if told["format"] != "dataset":
+        print(f"{told['rows']} judgements written to {told['to']}, from {told['db']}")
+    else:
+        print(f"{told['to']} holds the {told['rows']} judgements of {told['db']}")
         over = "" if not told["replaced"] else ", written over by the new ones"
         print(f"  {told['new']} new, {told['same']} there already, {told['replaced']} in conflict{over}")
     for note in told["notes"]:

@@ -210,6 +210,8 @@ def forget(
     typer.echo(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
     typer.echo(f"  changed: {', '.join(done.files)}")
     typer.echo("  targets still count them, without names: export them again with --replace")
+    typer.echo('  a task that they have not withdrawn from ("Your part" on the page) still has their answers:')
+    typer.echo("  an export of it would add them again")
 
 
 @app.command("import")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -306,3 +307,35 @@ def test_two_exports_at_once_lose_nothing(judged):
     for thread in threads:
         thread.join()
     assert len(read_judgements(judged)) == 60 + 4 * len(IMAGES)
+
+
+def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
+    answer(store, "i0.png", "joy")
+    collected = Collected.of(store)
+    write_dataset_folder(judged, collected, {})
+    later = collected.judgements.assign(at=pd.Timestamp("2031-01-05T09:00Z"))
+    with pytest.raises(BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
+        write_dataset_folder(judged, replace(collected, judgements=later), {})
+
+
+def test_an_export_says_what_it_does_with_image_files_and_what_the_data_set_holds(run, judged, store):
+    answer(store, "i0.png", "joy")
+    new = judged.parent / "new"
+    export = ("labels", "export", "--db", judged.parent / "x.db", "--to", new)
+    assert "name their folder (--images) when you make the data set" in run(*export)
+    out = run(*export, "--images", judged)
+    assert "the data set is there already, and its images stay as they are" in out
+    assert f"{new} holds the 1 judgements of" in out
+    assert "0 new, 1 there already" in out
+
+
+def test_who_is_forgotten_without_having_withdrawn_would_come_again_and_forget_says_so(run, judged, store):
+    answer(store, "i0.png", "joy")
+    write_dataset_folder(judged, Collected.of(store), {})
+    assert "would add them again" in run("labels", "forget", judged, "dea")
+    assert write_dataset_folder(judged, Collected.of(store), {}).new == 1
+    run("labels", "forget", judged, "dea")
+    answer(store, "i1.png", "joy", who="dea")
+    store.withdraw("dea")
+    with pytest.raises(BadExport, match="no answers yet"):
+        write_dataset_folder(judged, Collected.of(store), {})

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as dataclasses_replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # the store imports the exchange
 
 MakeTarget = Callable[[pd.DataFrame], Aggregate]
 NAME = re.compile(r"\w[\w .+-]*")
+NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
 ANNOTATIONS, ANNOTATORS, META = "annotations.parquet", "annotators.parquet", "dataset.json"
 
 
@@ -109,7 +111,11 @@ def write_dataset_folder(
             raise BadExport(str(folder), [f"{name!r} is no name of a target"], "use letters, digits, - and _")
     if (folder / META).is_file():
         with writing_in_turn(folder):
-            return _extend(folder, collected, targets, replace)
+            done = _extend(folder, collected, targets, replace)
+        if images_root is None:
+            return done
+        stay = "no image files were copied: the data set is there already, and its images stay as they are"
+        return dataclasses_replace(done, notes=(stay, *done.notes))
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise BadExport(str(folder), ["exists, and is no data set (no dataset.json)"], "name a new folder")
     return _make(folder, collected, targets, images_root)
@@ -132,7 +138,7 @@ def _make(
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
     if "file" in collected.images and images_root is not None:
         table["file"] = collected.images["file"].astype("str")
-    notes = [] if "file" in table else ["no image files were copied: name their folder to have them in the data set"]
+    notes = [] if "file" in table else [NO_IMAGES]
     with new_folder(folder) as fresh:
         for file in table.get("file", []):
             source = Path(str(images_root)) / file

@@ -123,7 +123,13 @@ def _about(table: pd.DataFrame, row: int) -> str:
 
 
 def _line(known: pd.DataFrame, old: int, fresh: pd.DataFrame, new: int) -> str:
-    return f"{_about(fresh, new)}: {_answer(known, old)} there, {_answer(fresh, new)} here"
+    there, here = _answer(known, old), _answer(fresh, new)
+    if there != here:
+        return f"{_about(fresh, new)}: {there} there, {here} here"
+    names = [name for name in (*SAID, *CIRCUMSTANCES) if name in known and name in fresh and name != "labels"]
+    values = [(name, known[name].iloc[old], fresh[name].iloc[new]) for name in names]
+    other = [f"{name} {one} there, {two} here" for name, one, two in values if str(one) != str(two)]
+    return f"{_about(fresh, new)}: {here} with {'; '.join(other)}"
 
 
 def _answer(table: pd.DataFrame, row: int) -> str:
