@@ -174,3 +174,13 @@ def test_the_page_takes_its_data_set_by_place_or_by_name():
         parse(["d", "--dataset", "e"])
     assert parse(["d"]).store_url == str(default_database("d"))
     assert parse(["d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
+
+
+@pytest.mark.parametrize("name", ["was? 50%41 #1", "dätä & co", "a?mode=memory", "a:b@c"])
+def test_a_database_has_its_data_set_s_name_whatever_stands_in_it(run, here, name):
+    """In a URL a `?` ends the path: two data sets' answers would lie in one file of another name."""
+    (here / "mydata").rename(here / name)
+    assert json.loads(run("labels", "init", name, "--json"))["db"] == f"{name}-labels.db"
+    files = {path.name for path in here.iterdir() if path.is_file()}
+    assert files == {f"{name}-labels.db", f"{name}-labels.db-queue"}
+    assert json.loads(run("labels", "status", "--json"))["db"] == f"{name}-labels.db"

@@ -30,7 +30,7 @@ def make_engine(url: str | Path) -> sa.Engine:
         if path.is_dir():
             raise StoreError(f"{text} is a folder; name a database file, such as {path / 'labels.db'}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = f"sqlite:///{path}"
+        return _sqlite(sa.URL.create("sqlite", database=text))  # not as one text, in which `?` would end the path
     try:
         parsed = sa.make_url(text)
     except sa.exc.ArgumentError:
