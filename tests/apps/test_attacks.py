@@ -126,6 +126,14 @@ def test_an_id_of_the_wrong_form_is_refused_in_its_place(client, event):
     assert "id:" in receipts[0]["error"] or "surrogate" in receipts[0]["error"]
 
 
+@pytest.mark.parametrize("want", ["NaN", "1e999", "9" * 6000])
+def test_a_wish_that_no_number_is_is_answered_in_words(client, want):
+    reply = client.post("/relabel/sync", content=f'{{"want": {want}}}'.encode(), headers=JSON)
+    assert reply.status_code == 400
+    assert "want: expected a whole number from 1 to 12, but received" in reply.text
+    assert "Unreadable" not in reply.text
+
+
 @pytest.mark.parametrize("wish", [{"want": 0}, {"want": "x"}, {"round": 99}, {"round": None}, {"round": [[]]}])
 def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(client, task, wish):
     item = items(client)[0]

@@ -181,7 +181,8 @@ def _same(given: object, ticket: str) -> bool:
 
 
 def _short(raw: Mapping[str, Any], name: str) -> str:
-    text = repr(raw.get(name))
+    value = raw.get(name)
+    text = value.why if isinstance(value, Unreadable) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
