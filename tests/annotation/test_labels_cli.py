@@ -167,6 +167,16 @@ def test_errors_are_one_line_and_leave_nothing(run, demo, task, tmp_path):
     assert "no such file" in run("labels", "agreement", tmp_path / "x.csv", fails=True)
 
 
+def test_an_import_says_nothing_of_the_pace(run, demo, tmp_path):
+    """It comes within a millisecond: 200 answers were 'a rate of 700,000,000 an hour' and no time left."""
+    db = tmp_path / "part.db"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 9)
+    write_judgements(demo.judgements, tmp_path / "people.parquet")
+    run("labels", "import", tmp_path / "people.parquet", "--db", db, "--invite")
+    told = json.loads(run("labels", "status", "--db", db, "--json"))
+    assert (told["rate"], told["seconds_left"], told["answered"]) == (None, None, 200)
+
+
 def test_status_without_answers_has_no_rate(run, demo, tmp_path):
     db = tmp_path / "new.db"
     told = json.loads(run("labels", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))

@@ -95,13 +95,14 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
         .select_from(slot.join(done, done.c.position == slot.c.position))
         .where(slot.c.round == round_number, slot.c.wanted > 0, done.c.there >= slot.c.wanted)
     )
-    last = connection.scalar(sa.select(sa.func.max(event.c.received_at)).where(event.c.round == round_number))
+    given = (event.c.round == round_number, event.c.source.is_(None))  # an import comes all at once: it is no pace
+    last = connection.scalar(sa.select(sa.func.max(event.c.received_at)).where(*given))
     rate = float("nan")
     if last is not None:
         # The last hour of work, however long ago: a team that went home has not become slow.
         recent, first = connection.execute(
             sa.select(sa.func.count(), sa.func.min(event.c.received_at)).where(
-                event.c.round == round_number, event.c.received_at > last - HOUR_MS
+                *given, event.c.received_at > last - HOUR_MS
             )
         ).one()
         span = max(last - first, 1)
