@@ -11,11 +11,11 @@ from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.evaluation import Truth
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import Head, judged_targets
+from affectml.heads._build import heads_that
 from affectml.heads._judged import BYS, By, check_annotators
 
 # Standard deviation over mean of people per image from which votes are counted instead of shares.
 UNEVEN_PANELS = 0.3
-JUDGED_HEADS = ("sigmoid", "kernel", "auto")  # those that learn rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +62,16 @@ def uneven(targets: Targets) -> bool:
     return targets.kind == "rates" and n is not None and float(n.std()) > UNEVEN_PANELS * float(n.mean())
 
 
-def counts_votes(head: Head, targets: Targets) -> bool:
-    """Whether the head takes people asked as weights."""
-    return head.name == "dirichlet" or (head.name in ("sigmoid", "ensemble") and uneven(targets))
-
-
-def check_judgements(by: str | None, head: str, kind: str, dataset: Dataset) -> None:
+def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Dataset) -> None:
     """Raises BadInput where `--judgements` asks for what this head or data set cannot give, with the way out."""
     if by is None:
         return
     if by not in BYS:
         raise BadInput(f"--judgements: no {by!r}{did_you_mean(by, BYS)} (choices: {', '.join(BYS)})")
-    if kind != "rates" or head not in JUDGED_HEADS:
+    if kind != "rates" or not _learns_rates(head):
         raise BadInput(
-            f"--judgements {by} makes rates to learn from, and a {head} head on {kind} learns none: leave it out, or "
-            "take --multilabel with --head sigmoid, kernel or auto on a target of rates"
+            f"--judgements {by} makes rates to learn from, and {head.described()} on {kind} learns none: leave it out, "
+            f"or take --multilabel with --head {heads_that(_learns_rates)} on a target of rates"
         )
     if dataset.judgements is None:
         raise BadInput(
@@ -86,12 +81,17 @@ def check_judgements(by: str | None, head: str, kind: str, dataset: Dataset) -> 
     check_annotators(dataset.judgements, by)
 
 
+def _learns_rates(head: type[Head]) -> bool:
+    """Whether it learns each label's rate as people give it, and neither sets nor texts."""
+    return "rates" in head.learns and head.uses_thresholds and not head.needs_texts
+
+
 def learned(head: Head, dataset: Dataset, targets: Targets, train: Targets, val: Truth, by: str | None) -> Learned:
     """What to fit on for the training images: the target's own values, or those that judgements of them make.
 
     Raises BadInput for judgements that do not say who made them.
     """
-    rows, people = np.arange(len(train.image_id)), _people(train) if counts_votes(head, targets) else None
+    rows, people = np.arange(len(train.image_id)), _people(train) if head.counts_votes(uneven(targets)) else None
     if by is None:
         return Learned(rows, held_out(head, train, val), people)
     assert dataset.judgements is not None  # see check_judgements

@@ -20,19 +20,20 @@ from affectml.data import Dataset, Targets, check_new
 from affectml.data.splits import Split, check_labels, split_dataset, split_table
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
-from affectml.errors import BadInput, EncoderUnavailable, did_you_mean
+from affectml.errors import BadInput, EncoderUnavailable
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
 from affectml.heads import (
-    ContrastiveConfig,
     ContrastiveHead,
     Head,
     PriorHead,
+    Wanted,
     ZeroShotConfig,
     ZeroShotHead,
     build_plain,
     check_plain,
+    head_class,
 )
-from affectml.heads._build import PLAIN_HEADS
+from affectml.heads._build import PLAIN
 from affectml.learned import check_judgements, choose_target, held_out, learned, uneven
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
@@ -40,8 +41,6 @@ from affectml.spaces import by_level
 
 Say = Callable[[str], None]
 
-HEADS = (*PLAIN_HEADS, "contrastive", "zero_shot")
-TEXT_HEADS = ("contrastive", "zero_shot")  # they need an encoder with a text tower
 DEMO = Path("data/demo")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
@@ -126,7 +125,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     result = evaluate(answers, parts["test"], split="test", seed=config.seed, why_not=systems.why_not)
     # scores that are rates, each label on its own; those of text heads are distributions whatever they learned
     rates = [name for name in ("prior", "model") if targets.kind in ("rates", "sets")]
-    if head.name in TEXT_HEADS and "model" in rates:
+    if head.needs_texts and "model" in rates:
         rates.remove("model")
     levels = by_level(
         dataset,
@@ -209,54 +208,49 @@ def _demo(say: Say) -> Dataset:
         return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)
 
 
-def check_head(config: TrainConfig, targets: Targets) -> str:
-    """The name of the head asked for; refuses one that cannot learn this kind of target, and prompts that are none."""
-    name = (config.head or ("sigmoid" if config.multilabel else "softmax")).replace("-", "_")
-    if name not in HEADS:
-        raise BadInput(f"no head {name!r}{did_you_mean(name, HEADS)} (heads: {', '.join(HEADS)})")
-    check_plain(
-        name,
-        multilabel=config.multilabel,
-        target=targets.kind,
-        hidden=config.hidden,
-        k=config.k,
-        ensemble=config.ensemble,
-    )
+def check_head(config: TrainConfig, targets: Targets) -> type[Head]:
+    """The head asked for; refuses one that cannot learn this kind of target, and prompts that are none."""
+    cls = head_class(config.head or PLAIN[config.multilabel])
+    check_plain(cls, _wanted(config, targets))
     if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
         raise BadInput(f"--k {config.k}: expected 1 to {len(targets.taxonomy)}, the labels of {targets.taxonomy.name}")
     if not 0 < config.tau < 1:
         raise BadInput(f"--tau {config.tau:g}: expected a rate between 0 and 1")
     prompts = Prompts.parse(config.prompts, config.templates)
-    if name in TEXT_HEADS:
+    if cls.needs_texts:
         prompts.learned(targets.taxonomy)
-    return name
+    return cls
 
 
 def make_head(config: TrainConfig, targets: Targets, store: EmbeddingStore) -> Head:
     """The head asked for, not fitted; text heads have their labels' text features, made or from the store's cache."""
-    name = check_head(config, targets)
-    if name in PLAIN_HEADS:
-        return build_plain(
-            name,
-            kind="rates" if config.multilabel else "distribution",
-            seed=config.seed,
-            hidden=config.hidden,
-            k=config.k,
-            ensemble=config.ensemble,
-            assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
-            count_votes=uneven(targets),
-        )
+    cls = check_head(config, targets)
+    wanted = _wanted(config, targets, store.logit_scale)
+    if not cls.needs_texts:
+        return build_plain(cls, wanted)
     prompts = Prompts.parse(config.prompts, config.templates)
     try:
         texts = label_features(prompts, targets.taxonomy, text_encoder(store))
     except EncoderUnavailable as error:
         raise EncoderUnavailable(
-            f"a {name} head compares images with texts, which needs the encoder's text tower: {error}; embed with an "
-            "encoder that has one, or take --head softmax or sigmoid"
+            f"{cls.described()} compares images with texts, which needs the encoder's text tower: {error}; embed with "
+            "an encoder that has one, or take --head softmax or sigmoid"
         ) from None
-    if name == "zero_shot":
-        return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
-    return ContrastiveHead(texts, ContrastiveConfig(hidden=config.hidden or ContrastiveConfig.hidden))
+    return build_plain(cls, wanted, texts)
+
+
+def _wanted(config: TrainConfig, targets: Targets, logit_scale: float | None = None) -> Wanted:
+    return Wanted(
+        target=targets.kind,
+        multilabel=config.multilabel,
+        hidden=config.hidden,
+        k=config.k,
+        ensemble=config.ensemble,
+        seed=config.seed,
+        assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
+        count_votes=uneven(targets),
+        logit_scale=logit_scale,
+    )
 
 
 def text_encoder(store: EmbeddingStore) -> Encode:
@@ -302,7 +296,7 @@ def fit_systems(
         if not head.uses_thresholds and val.sets is None:
             raise BadInput(f"a {head.name} head learns sets, and here are none ({val.no_sets}): take --head sigmoid")
         what = learned(head, dataset, targets, train, val, judgements)
-        if what.people is not None and head.name != "dirichlet":
+        if what.people is not None and uneven(targets):
             say("people per image differ much: votes count as votes of n, not as shares")
         held = held_out(head, targets.take(val.image_id), val)
         head.fit(X[what.rows], what.values, val=(X_val, held), weights=what.people, generator=generator)

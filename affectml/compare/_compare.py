@@ -20,7 +20,7 @@ from affectml.report.tables import Table, cell, number, starred
 from affectml.runs import Run
 from affectml.spaces import Choices, Space, find_space, system_in
 from affectml.taxonomies import Mapping
-from affectml.training import DEMO, TEXT_HEADS
+from affectml.training import DEMO
 from affectml_metrics import functional as F
 from affectml_metrics import paired_difference
 
@@ -281,7 +281,7 @@ def _gains(
 
 def _rates(run: Run) -> bool:
     """Whether the run's scores are rates, each label on its own, and not a distribution."""
-    return run.info["data"]["kind"] in ("rates", "sets") and run.head.name not in TEXT_HEADS
+    return run.info["data"]["kind"] in ("rates", "sets") and not run.head.needs_texts
 
 
 def _carried(scores: Floats, to: Mapping, space: Space, *, rates: bool) -> Floats:

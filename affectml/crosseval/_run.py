@@ -17,12 +17,12 @@ from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping,
 from affectml.evaluation import Answers, fit_prior, read_truth
 from affectml.evaluation.evaluate import Systems, answers_of
 from affectml.evaluation.scoring import Score, apart, unsure
-from affectml.heads import ZeroShotConfig, ZeroShotHead
+from affectml.heads import ZeroShotConfig, ZeroShotHead, head_class
+from affectml.heads._build import PLAIN
+from affectml.heads._load import offered
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
 from affectml.training import (
-    HEADS,
-    TEXT_HEADS,
     TrainConfig,
     fit_systems,
     make_head,
@@ -136,9 +136,9 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
     """
     if not config.train or not config.test:
         raise BadInput("crosseval: name at least one data set to train on and one to test on")
-    known = ("plain", *HEADS)
+    known = ("plain", *offered())
     for head in config.heads:
-        if head.replace("-", "_") not in known:
+        if ":" not in head and head.replace("-", "_") not in known:
             raise BadInput(f"crosseval: no head {head!r}{did_you_mean(head, known)} (heads: {', '.join(known)})")
     threads = set_threads(config.threads)
     sides = _sides(config, threads, say)
@@ -231,7 +231,8 @@ def _side(name: str, dataset: Dataset, targets: Targets, store: EmbeddingStore, 
 def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say) -> tuple[str, Systems | None, str]:
     """The head's name and the fitted systems, or why this head cannot be fitted here."""
     several = side.targets.kind in MULTILABEL
-    name = ("sigmoid" if several else "softmax") if head == "plain" else head.replace("-", "_")
+    cls = head_class(PLAIN[several] if head == "plain" else head)
+    name = cls.name
     settings = TrainConfig(
         dataset=str(side.dataset.root),
         multilabel=several,
@@ -246,7 +247,7 @@ def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say)
     try:
         model = make_head(settings, side.targets, side.store)
     except EncoderUnavailable as error:
-        if name not in TEXT_HEADS:
+        if not cls.needs_texts:
             raise
         return name, None, str(error)
     except BadInput as error:  # a head that cannot learn these targets, though others' it may
@@ -282,7 +283,7 @@ def _cell(
     def judged(side: Side, said: People, name: str) -> dict[str, Score]:
         system = systems.model if name == "model" else systems.prior
         answers = answers_of(system, side.store.rows(said.truth.image_id), systems.kind)
-        as_rates = rates and not (name == "model" and head in TEXT_HEADS)
+        as_rates = rates and not (name == "model" and system.needs_texts)
         return said.score(system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind), config.seed)
 
     return Cell(

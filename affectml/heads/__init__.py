@@ -5,14 +5,14 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 """
 
 from affectml.heads._auto import AutoConfig, AutoHead
-from affectml.heads._base import Head, HeadConfig
+from affectml.heads._base import Head, HeadConfig, Wanted
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
 from affectml.heads._judged import JudgedTargets, judged_targets
 from affectml.heads._kernel import KernelConfig, KernelHead
-from affectml.heads._load import load_head
+from affectml.heads._load import head_class, load_head
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
@@ -43,6 +43,7 @@ __all__ = [
     "SoftmaxHead",
     "TopKConfig",
     "TopKHead",
+    "Wanted",
     "ZeroShotConfig",
     "ZeroShotHead",
     "apply_thresholds",
@@ -51,6 +52,7 @@ __all__ = [
     "choose_thresholds",
     "contrastive_loss",
     "expected_f1_thresholds",
+    "head_class",
     "judged_targets",
     "load_head",
     "vote_correlation",

@@ -1,14 +1,14 @@
 """AutoHead: compares heads and their regularisation on rows kept out, then blends what earned a place."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
+from affectml.heads._base import Head, Task
 from affectml.heads._blend import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead, fit_pool
 from affectml.heads._inputs import ArrayLike, Pair, as_features
 from affectml.heads._kernel import KernelConfig, KernelHead, KernelSpace
@@ -65,7 +65,7 @@ class Candidate:
     loss: float
 
 
-class AutoHead(CompositeHead):
+class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "rates", "sets")):
     """The blend of heads that predicts rows kept out best, or the single head where no blend is better.
 
     Candidates: linear heads along the L2 grid, kernel heads (exponential and RBF, each with its gamma and L2),
@@ -75,7 +75,7 @@ class AutoHead(CompositeHead):
     than it is judged on. Then what is kept is fitted on all rows. `report_["why"]` says it in words.
     """
 
-    name: ClassVar[str] = "auto"
+    refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
     config_class = AutoConfig
     config: AutoConfig
 

@@ -2,16 +2,29 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._inputs import ArrayLike, Pair
+from affectml.heads._kinds import KINDS, Kind
 from affectml.heads._saving import write_head
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+
+# What a head may learn: one label per image; shares of one-choice answers; each label's rate; label sets; and one
+# label per image where the absent ones are unknown, not wrong. The last three give several labels per image.
+Task: TypeAlias = Literal["single", "distribution", "rates", "sets", "single-positive"]
+TASKS: tuple[Task, ...] = get_args(Task)
+MULTILABEL: tuple[Task, ...] = ("rates", "sets", "single-positive")
+# Options of `affectml train` that only some heads take.
+Option: TypeAlias = Literal["hidden", "k", "ensemble"]
+OPTIONS: tuple[Option, ...] = get_args(Option)
+
+HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +41,117 @@ class HeadConfig:
         return cls(**values)
 
 
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a training run asks of a head.
+
+    target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. hidden: units
+    of a hidden layer, 0 for the head's own default. k: labels to answer with; None leaves it to the head. ensemble:
+    how many heads to average, 0 for one alone. options: more of the head's config, by name. assumed_negatives: see
+    SigmoidConfig. count_votes: whether `fit` will be given numbers of people asked as weights. logit_scale: what the
+    encoder multiplies cosines by.
+    """
+
+    target: str = "single"
+    multilabel: bool = False
+    hidden: int = 0
+    k: int | None = None
+    ensemble: int = 0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    assumed_negatives: float | None = None
+    count_votes: bool = False
+    logit_scale: float | None = None
+
+    @property
+    def task(self) -> str:
+        """The target, or single-positive for single labels of which several may hold."""
+        return "single-positive" if self.multilabel and self.target == "single" else self.target
+
+    @property
+    def kind(self) -> Kind:
+        """What the head predicts."""
+        return "rates" if self.multilabel else "distribution"
+
+
 class Head(ABC):
     """A small model from features [N, D] to C labels. Fitted by `fit`, or read back by `load_head`.
 
     report_: plain values on the last fit: what was chosen (l2, epochs, ...), the loss on rows kept out, and
     each label's `prevalence`. thresholds_: [C] float64 after `tune_thresholds`, else None.
+
+    A subclass with a name registers itself, and `load_head` and `train --head NAME` know it once it is imported:
+
+        class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")): ...
+
+    learns: the tasks that `train` offers it for; none keeps it out of `train`. options: which of train's --hidden,
+    --k and --ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
     """
 
     name: ClassVar[str]  # in head.json and on the command line
+    learns: ClassVar[tuple[Task, ...]] = ()
+    options: ClassVar[tuple[Option, ...]] = ()
     uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
+    needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
+    trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
+    says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
+    refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
+
+    def __init_subclass__(
+        cls,
+        *,
+        name: str | None = None,
+        learns: tuple[Task, ...] = (),
+        options: tuple[Option, ...] = (),
+        **more: Any,
+    ) -> None:
+        """Register a class that has a name; see Head. Raises BadInput for a name that another class has."""
+        super().__init_subclass__(**more)
+        if name is None:
+            return
+        for given, known, what in ((learns, TASKS, "task"), (options, OPTIONS, "option of train")):
+            for word in given:
+                if word not in known:
+                    near = did_you_mean(str(word), known)
+                    raise BadInput(f"{cls.__name__}: no {what} {word!r}{near} (choices: {', '.join(known)})")
+        other = HEADS.get(name)
+        # the same class defined again, in a notebook say, takes its own place
+        if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise BadInput(
+                f"{cls.__name__}: the name {name!r} belongs to {other.__module__}.{other.__qualname__}; choose another"
+            )
+        cls.name, cls.learns, cls.options = name, tuple(learns), tuple(options)
+        HEADS[name] = cls
+
+    @classmethod
+    def kinds(cls) -> tuple[Kind, ...]:
+        """What it can predict, by the tasks it learns: a distribution, rates, or both."""
+        several = [task in MULTILABEL for task in cls.learns]
+        return tuple(kind for kind in KINDS if (kind == "rates") in several)
+
+    @classmethod
+    def described(cls) -> str:
+        """Its name with an article: "a softmax head", "an auto head"."""
+        return f"{'an' if cls.name[0] in 'aeiou' else 'a'} {cls.name} head"
+
+    @classmethod
+    def decided(cls, wanted: Wanted) -> dict[str, Any]:
+        """What a run decides of the config: its kind and seed, and train's --hidden and --k where they are options.
+
+        A head whose config depends on more of what is wanted extends this.
+        """
+        defaults = {field.name: field.default for field in dataclasses.fields(cls.config_class)}
+        found: dict[str, Any] = {}
+        if "hidden" in cls.options:
+            found["hidden"] = wanted.hidden or defaults["hidden"]
+        if "k" in cls.options and wanted.k is not None:
+            found["k"] = wanted.k
+        return found | {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults}
+
+    def counts_votes(self, uneven: bool) -> bool:
+        """Whether `fit` wants the people asked as weights; uneven: whether people per image differ much."""
+        return False
 
     def __init__(self, config: HeadConfig | None = None) -> None:
         self.config = config if config is not None else self.config_class()

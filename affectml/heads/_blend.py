@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._base import HEADS, Head, HeadConfig, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_weights
 from affectml.heads._kinds import Kind, check_kind, logits_of, probabilities
 from affectml.heads._objective import Objective
@@ -72,8 +72,6 @@ class CompositeHead(Head):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; see Head.from_saved."""
-        from affectml.heads._load import HEADS
-
         members = []
         for number, described in enumerate(report.get("members", [])):
             prefix = f"{number}."
@@ -118,7 +116,7 @@ def fit_pool(logits: Sequence[Tensor], objective: Objective) -> tuple[Tensor, fl
 
 @dataclasses.dataclass(frozen=True)
 class EnsembleConfig(BlendConfig):
-    """One head fitted `count` times. head: "softmax", "sigmoid" or "kernel"; options: its own options."""
+    """One head fitted `count` times. head: one with the option "ensemble", as softmax; options: its own options."""
 
     head: str = "softmax"
     count: int = 5
@@ -128,23 +126,29 @@ class EnsembleConfig(BlendConfig):
         super().__post_init__()
         if self.count < 2:
             raise BadInput(f"EnsembleConfig: count must be at least 2, got {self.count!r}")
-        if self.head not in ("softmax", "sigmoid", "kernel"):
-            raise BadInput(f"EnsembleConfig: no ensembles of {self.head!r} (heads: softmax, sigmoid, kernel)")
-        wanted = {"softmax": "distribution", "sigmoid": "rates"}.get(self.head, self.options.get("kind", self.kind))
+        fitting = [name for name, head in HEADS.items() if "ensemble" in head.options]
+        if self.head not in fitting:
+            raise BadInput(f"EnsembleConfig: no ensembles of {self.head!r} (heads: {', '.join(sorted(fitting))})")
+        member = HEADS[self.head]
+        kinds = member.kinds()
+        wanted = self.options.get("kind", self.kind) if len(kinds) > 1 else kinds[0]
         if wanted != self.kind:
-            raise BadInput(f"EnsembleConfig: a {self.head} head of {wanted} in an ensemble of {self.kind}")
+            raise BadInput(f"EnsembleConfig: {member.described()} of {wanted} in an ensemble of {self.kind}")
 
 
-class EnsembleHead(CompositeHead):
+class EnsembleHead(CompositeHead, name="ensemble"):
     """The mean prediction of one head fitted several times (Lakshminarayanan et al. 2017).
 
     Hidden layers differ by their seeds: first weights, batches, dropout, and which rows stop them. Linear and
     kernel heads would come out the same each time, so theirs are fitted on bootstrap samples (Breiman 1996).
     """
 
-    name: ClassVar[str] = "ensemble"
     config_class = EnsembleConfig
     config: EnsembleConfig
+
+    def counts_votes(self, uneven: bool) -> bool:
+        """Where people per image differ much, or a member's `rho` asks for them."""
+        return uneven or self.config.options.get("rho") is not None
 
     @one_thread_if_small
     def fit(
@@ -180,11 +184,9 @@ class EnsembleHead(CompositeHead):
         return self
 
     def _member(self) -> Head:
-        from affectml.heads._load import HEADS
-
         head = HEADS[self.config.head]
         options = dict(self.config.options)
-        if self.config.head == "kernel":
+        if len(head.kinds()) > 1:
             options["kind"] = self.config.kind
         return head(head.config_class.from_dict(options))
 

@@ -1,95 +1,74 @@
-"""From a name and what people were asked to a head that has not been fitted."""
+"""From what a training run asks for to a head that has not been fitted."""
 
-from typing import Any
+from collections.abc import Callable
 
 from affectml.errors import BadInput
-from affectml.heads._auto import AutoHead
-from affectml.heads._base import Head
+from affectml.heads._base import HEADS, MULTILABEL, Head, Option, Wanted
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
-from affectml.heads._dirichlet import DirichletHead
-from affectml.heads._kernel import KernelConfig, KernelHead
-from affectml.heads._kinds import Kind
-from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
-from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
-from affectml.heads._topk import TopKConfig, TopKHead
+from affectml.heads._inputs import ArrayLike
+from affectml.heads._load import head_class, offered
 
-PLAIN_HEADS = ("softmax", "sigmoid", "topk", "dirichlet", "kernel", "auto")  # those that need features alone
-ENSEMBLES = ("softmax", "sigmoid", "kernel")
+PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named
 
 
-def check_plain(
-    name: str, *, multilabel: bool, target: str, hidden: int = 0, k: int | None = None, ensemble: int = 0
-) -> None:
-    """Raises BadInput for a head that cannot learn this kind of target, or has no such option, with the way out.
+def check_plain(head: str | type[Head], wanted: Wanted) -> None:
+    """Raises BadInput for a head that cannot learn this kind of target, or has no such option, with the way out."""
+    cls = head_class(head) if isinstance(head, str) else head
+    who = cls.described()
+    if wanted.task not in cls.learns:
+        raise BadInput(f"{who} {_refusal(cls, wanted)}: {_way_out(cls, wanted)}")
+    if wanted.hidden and cls.trained and "hidden" not in cls.options:
+        raise BadInput(
+            f"{who} has no hidden layer of your choice: leave out --hidden, or take --head {_with('hidden')}"
+        )
+    if wanted.k is not None and "k" not in cls.options:
+        heads = _with("k")
+        raise BadInput(
+            f"--k is how many labels a {heads} head answers with: add --head {heads}, or leave it out of "
+            f"a {cls.name} run"
+        )
+    if wanted.ensemble and "ensemble" not in cls.options:
+        raise BadInput(f"no ensembles of {cls.name} heads: take --head {_with('ensemble')}")
+    if wanted.ensemble == 1 or wanted.ensemble < 0:
+        raise BadInput(f"--ensemble {wanted.ensemble}: expected at least 2 heads, or 0 for one head alone")
 
-    target: single, sets, rates or distribution. ensemble: 0 for one head, else how many.
+
+def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None = None) -> Head:
+    """The head by that name or class, not fitted; texts: [C, T], one row per label, for heads that need them.
+
+    Raises BadInput for a name that no head has and for options that the head does not take.
     """
-    article = "an" if name == "auto" else "a"
-    if name == "softmax" and multilabel:
-        raise BadInput("a softmax head gives one answer: leave out --multilabel, or take --head sigmoid")
-    if name == "sigmoid" and not multilabel:
-        raise BadInput("a sigmoid head predicts rates and sets: add --multilabel, or take --head softmax")
-    if name == "topk" and not multilabel:
-        raise BadInput(
-            "a topk head predicts sets: add --multilabel, or take --head softmax, whose scores rank the labels"
-        )
-    if name == "topk" and target == "single":
-        raise BadInput(
-            "a topk head learns how many labels an image has, which single labels do not tell: take --head sigmoid"
-        )
-    if name == "dirichlet" and (multilabel or target != "distribution"):
-        raise BadInput(
-            "a dirichlet head learns from several people's one choice each, a distribution: take --head "
-            + ("sigmoid" if multilabel else "softmax")
-        )
-    if name in ("kernel", "auto") and multilabel and target == "single":
-        raise BadInput(
-            f"{article} {name} head would take absent labels for wrong ones: leave out --multilabel, or take "
-            "--head sigmoid"
-        )
-    if hidden and name in ("topk", "dirichlet", "kernel", "auto"):
-        raise BadInput(
-            f"{article} {name} head has no hidden layer of your choice: leave out --hidden, or take --head softmax"
-        )
-    if k is not None and name != "topk":
-        raise BadInput(
-            f"--k is how many labels a topk head answers with: add --head topk, or leave it out of a {name} run"
-        )
-    if ensemble and name not in ENSEMBLES:
-        raise BadInput(f"no ensembles of {name} heads: take --head {', '.join(ENSEMBLES[:-1])} or {ENSEMBLES[-1]}")
-    if ensemble == 1 or ensemble < 0:
-        raise BadInput(f"--ensemble {ensemble}: expected at least 2 heads, or 0 for one head alone")
+    cls = head_class(head) if isinstance(head, str) else head
+    options = {**cls.decided(wanted), **wanted.options}
+    if wanted.ensemble:
+        kind = wanted.kind
+        return EnsembleHead(EnsembleConfig(kind=kind, head=cls.name, count=wanted.ensemble, options=options))
+    config = cls.config_class.from_dict(options)
+    return cls(texts, config) if cls.needs_texts else cls(config)  # type: ignore[call-arg, arg-type]
 
 
-def build_plain(
-    name: str,
-    *,
-    kind: Kind,
-    seed: int,
-    hidden: int = 0,
-    k: int | None = None,
-    ensemble: int = 0,
-    assumed_negatives: float | None = None,
-    count_votes: bool = False,
-) -> Head:
-    """The head by that name; count_votes: whether `fit` will be given people asked as weights (sigmoid's rho)."""
-    options: dict[str, Any] = {}
-    if name in ("softmax", "sigmoid"):
-        options["hidden"] = hidden
-    if name == "sigmoid":
-        options |= {"assumed_negatives": assumed_negatives, "rho": "fit" if count_votes else None}
-    if ensemble:
-        if name == "kernel":
-            options["kind"] = kind
-        return EnsembleHead(EnsembleConfig(kind=kind, head=name, count=ensemble, options=options))
-    if name == "softmax":
-        return SoftmaxHead(SoftmaxConfig(**options))
-    if name == "sigmoid":
-        return SigmoidHead(SigmoidConfig(**options))
-    if name == "topk":
-        return TopKHead(TopKConfig(k=k))
-    if name == "dirichlet":
-        return DirichletHead()
-    if name == "kernel":
-        return KernelHead(KernelConfig(kind=kind))
-    return AutoHead(kind=kind, seed=seed)
+def _refusal(cls: type[Head], wanted: Wanted) -> str:
+    """Why it cannot learn what is wanted, in the head's own words where it has some."""
+    words = [why for task, why in cls.refusals.items() if task == wanted.task]
+    return words[0] if words else cls.says or f"learns {', '.join(cls.learns)}, not {wanted.task}"
+
+
+def _way_out(cls: type[Head], wanted: Wanted) -> str:
+    """Another head, or the option that makes it the right one."""
+    other = f"take --head {PLAIN[wanted.multilabel]}"
+    if wanted.multilabel and (wanted.target != "single" or "single" in cls.learns) and "distribution" in cls.kinds():
+        return f"leave out --multilabel, or {other}"
+    if not wanted.multilabel and (wanted.target != "single" or "single-positive" in cls.learns):
+        return f"add --multilabel, or {other}" if any(task in MULTILABEL for task in cls.learns) else other
+    return other
+
+
+def heads_that(fit: Callable[[type[Head]], bool]) -> str:
+    """The heads that `train` offers and that fit, the plain ones first: "sigmoid, kernel or softmax"."""
+    fitting = [name for name in offered() if fit(HEADS[name])]
+    names = sorted(fitting, key=lambda name: (name not in PLAIN.values(), name))
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _with(option: Option) -> str:
+    return heads_that(lambda head: option in head.options)

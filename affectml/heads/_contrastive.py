@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._base import TASKS, Head, HeadConfig, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights, is_distribution
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
@@ -58,14 +58,14 @@ class ContrastiveConfig(HeadConfig):
             raise BadInput(f"ContrastiveConfig: {option} must be {wanted}, got {getattr(self, option)!r}")
 
 
-class ContrastiveHead(Head):
+class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",)):
     """Image features -> Dense relu -> Dense linear, compared with text features by cosine (Bustos et al. 2023).
 
     texts: [C, T], one row per label (mean of its prompts' features, say), for `scores` without texts of its own;
     rows need not have length one. None: only `scores(X, texts)` works, as for weights that come without texts.
     """
 
-    name = "contrastive"
+    needs_texts = True
     config_class = ContrastiveConfig
     config: ContrastiveConfig
 

@@ -89,7 +89,7 @@ class DirichletConfig(HeadConfig):
             raise BadInput(f"DirichletConfig: l2 must be at least 0, or None to choose it, got {self.l2!r}")
 
 
-class DirichletHead(Head):
+class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
     """A linear model of votes: a Dirichlet over distributions for each image, fitted by Dirichlet-multinomial.
 
     Targets: shares of one-choice votes, rows summing to one, [N, C]; weights: people who voted, [N]. Images with
@@ -97,9 +97,13 @@ class DirichletHead(Head):
     `certainty` is how many imagined people the prediction is worth.
     """
 
-    name = "dirichlet"
+    says = "learns from several people's one choice each, a distribution"
     config_class = DirichletConfig
     config: DirichletConfig
+
+    def counts_votes(self, uneven: bool) -> bool:
+        """Always: votes are what it learns from."""
+        return True
 
     @one_thread_if_small
     def fit(

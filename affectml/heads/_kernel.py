@@ -1,14 +1,14 @@
 """Kernel head: softmax, logistic or ridge regression in the feature space of a kernel."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._base import Head, HeadConfig, Task, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, in_parts
 from affectml.heads._kernel_map import KERNELS, KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import (
@@ -73,7 +73,7 @@ class KernelConfig(HeadConfig):
                 raise BadInput(f"KernelConfig: {option} must be at least 1, got {getattr(self, option)!r}")
 
 
-class KernelHead(Head):
+class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets"), options=("ensemble",)):
     """A kernel machine: every training row (or a sample of them) is a landmark that its likes are judged by.
 
     Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";
@@ -81,7 +81,7 @@ class KernelHead(Head):
     landmark and label.
     """
 
-    name = "kernel"
+    refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
     config_class = KernelConfig
     config: KernelConfig
 

@@ -1,47 +1,70 @@
-"""Reading any head back."""
+"""From a name to a head's class, and from a folder to a head."""
 
+import importlib
+import sys
 from pathlib import Path
 
-from affectml.errors import AffectmlError, BadRun, did_you_mean
-from affectml.heads._auto import AutoHead
-from affectml.heads._base import Head
-from affectml.heads._blend import EnsembleHead
-from affectml.heads._contrastive import ContrastiveHead
-from affectml.heads._dirichlet import DirichletHead
-from affectml.heads._kernel import KernelHead
-from affectml.heads._prior import PriorHead
+from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean
+from affectml.heads._base import HEADS, Head
 from affectml.heads._saving import read_head
-from affectml.heads._sigmoid import SigmoidHead
-from affectml.heads._softmax import SoftmaxHead
-from affectml.heads._topk import TopKHead
-from affectml.heads._zero_shot import ZeroShotHead
 
-_CLASSES: tuple[type[Head], ...] = (
-    PriorHead,
-    SoftmaxHead,
-    SigmoidHead,
-    TopKHead,
-    DirichletHead,
-    KernelHead,
-    EnsembleHead,
-    AutoHead,
-    ContrastiveHead,
-    ZeroShotHead,
-)
-HEADS: dict[str, type[Head]] = {head.name: head for head in _CLASSES}
+OWN = "package.module:Class"
+
+
+def offered() -> tuple[str, ...]:
+    """The heads that `train` offers, by name: those imported that learn anything."""
+    return tuple(sorted(name for name, head in HEADS.items() if head.learns))
+
+
+def head_class(name: str) -> type[Head]:
+    """The head of that name that `train` offers, or the class that `package.module:Class` names, which is imported.
+
+    Modules in the working folder are found too. Raises BadInput for a name that no imported head has, a module that
+    cannot be imported, or a class that is no head or has no name.
+    """
+    if ":" in name:
+        return _imported(name)
+    name = name.replace("-", "_")
+    if name not in offered():
+        near = did_you_mean(name, offered())
+        raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; or {OWN} for your own)")
+    return HEADS[name]
+
+
+def _imported(place: str) -> type[Head]:
+    module, _, name = place.partition(":")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)  # a console script's own folder stands there instead
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except (ImportError, TypeError, ValueError) as error:
+        raise BadInput(f"--head {place}: cannot import {module!r} ({error}); expected {OWN}") from None
+    finally:
+        sys.path.remove(here)
+    if not (isinstance(found, type) and issubclass(found, Head)):
+        raise BadInput(f"--head {place}: {module} has no head class {name!r}: a head extends affectml.heads.Head")
+    if HEADS.get(getattr(found, "name", "")) is not found or not found.learns:
+        raise BadInput(
+            f'--head {place}: it has no name or learns nothing: class {name}(Head, name="...", learns=("rates", ...))'
+        )
+    return found
 
 
 def load_head(folder: Path | str) -> Head:
     """The head that `save` wrote into `folder` (a run folder, say), ready to predict.
 
-    Needs neither the data nor the encoder it was trained with. Raises BadRun for files that are missing, of a
-    newer version, of an unknown head or option, or that do not belong together.
+    Needs neither the data nor the encoder it was trained with, and imports no code: a head of your own is known
+    once its module is imported. Raises BadRun for files that are missing, of a newer version, of an unknown head or
+    option, or that do not belong together.
     """
     folder = Path(folder)
     content, tensors = read_head(folder)
     name = content["head"]
     if name not in HEADS:
-        raise BadRun(f"{folder / 'head.json'}: no head {name!r}{did_you_mean(name, HEADS)}")
+        raise BadRun(
+            f"{folder / 'head.json'}: no head {name!r}{did_you_mean(name, HEADS)} (if it is a head of your own, "
+            "import the module that defines it first)"
+        )
     try:
         return HEADS[name].from_saved(content["config"], content["report"], tensors)
     except KeyError as error:

@@ -9,15 +9,13 @@ from affectml.heads._base import Head
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights, is_distribution
 
 
-class PriorHead(Head):
+class PriorHead(Head, name="prior"):
     """Predicts the training set's label shares for every row, whatever its features.
 
     Half a case for and half against is added to each label (Jeffreys' prior), so that a label nobody chose
     has a finite log loss; where every target row sums to one (one label, or a distribution) half a case is
     added to each label and the shares sum to one.
     """
-
-    name = "prior"
 
     def fit(
         self,

@@ -1,14 +1,14 @@
 """Sigmoid head: for each label on its own, the share of people who would choose it."""
 
 import dataclasses
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._asymmetric import AsymmetricObjective, recalibrated
-from affectml.heads._base import seeded
+from affectml.heads._base import Wanted, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
 from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision
@@ -49,7 +49,9 @@ class SigmoidConfig(NeuralConfig):
         )
 
 
-class SigmoidHead(NeuralHead):
+class SigmoidHead(
+    NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive"), options=("hidden", "ensemble")
+):
     """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
 
     Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people
@@ -57,9 +59,19 @@ class SigmoidHead(NeuralHead):
     are the [N, C] rates, and so are `scores` without logit adjustment.
     """
 
-    name = "sigmoid"
+    says = "predicts rates and sets"
     config_class = SigmoidConfig
     config: SigmoidConfig
+
+    @classmethod
+    def decided(cls, wanted: Wanted) -> dict[str, Any]:
+        """Head.decided, how single labels are taken, and whether votes are counted."""
+        rho = "fit" if wanted.count_votes else None
+        return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives, "rho": rho}
+
+    def counts_votes(self, uneven: bool) -> bool:
+        """Where `config.rho` says how, or people per image differ much."""
+        return uneven or self.config.rho is not None
 
     @one_thread_if_small
     def fit(

@@ -15,14 +15,14 @@ class SoftmaxConfig(NeuralConfig):
     """See NeuralConfig."""
 
 
-class SoftmaxHead(NeuralHead):
+class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"), options=("hidden", "ensemble")):
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
     `predict_distribution` are the same [N, C] distribution, unless logits are adjusted.
     """
 
-    name = "softmax"
+    says = "gives one answer"
     config_class = SoftmaxConfig
 
     def scores(self, X: ArrayLike) -> Tensor:

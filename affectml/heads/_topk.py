@@ -1,13 +1,14 @@
 """Top-k head: ranks the labels, believes in a number of them, and answers with the set it expects to score best."""
 
 import dataclasses
-from typing import Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._base import Head, HeadConfig, Task, seeded
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
 from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import Standardiser, fit_linear, precision
@@ -37,7 +38,7 @@ class TopKConfig(HeadConfig):
             raise BadInput(f"TopKConfig: l2 must be at least 0, or None to choose it, got {self.l2!r}")
 
 
-class TopKHead(Head):
+class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
     """A linear model of label sets: how many labels (sizes), then which (logits), fitted together.
 
     Targets: sets as 0/1 [N, C], or each label's chance to be in the set (P(rate >= tau | votes), say); weights: [N].
@@ -45,7 +46,10 @@ class TopKHead(Head):
     `config.k` labels. `scores` are each label's chance to be in the set. An image's set may be empty.
     """
 
-    name = "topk"
+    says = "predicts sets"
+    refusals: ClassVar[Mapping[Task, str]] = {
+        "single-positive": "learns how many labels an image has, which single labels do not tell"
+    }
     uses_thresholds = False
     config_class = TopKConfig
     config: TopKConfig

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, HeadConfig
+from affectml.heads._base import TASKS, Head, HeadConfig, Wanted
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights
 
 
@@ -25,7 +25,7 @@ class ZeroShotConfig(HeadConfig):
             raise BadInput(f"ZeroShotConfig: logit_scale must be above 0, got {self.logit_scale!r}")
 
 
-class ZeroShotHead(Head):
+class ZeroShotHead(Head, name="zero_shot", learns=TASKS):
     """Softmax of the scaled cosines between image features and one text feature per label (Radford et al. 2021).
 
     texts: [C, D], one row per label (mean of its prompts' features, say); rows need not have length one. Scores
@@ -33,9 +33,15 @@ class ZeroShotHead(Head):
     1999), as cosines say how labels compare within an image and not how many people would choose one.
     """
 
-    name = "zero_shot"
+    needs_texts = True
+    trained = False
     config_class = ZeroShotConfig
     config: ZeroShotConfig
+
+    @classmethod
+    def decided(cls, wanted: Wanted) -> dict[str, Any]:
+        """The encoder's own scale."""
+        return {"logit_scale": wanted.logit_scale or ZeroShotConfig.logit_scale}
 
     def __init__(self, texts: ArrayLike, config: ZeroShotConfig | None = None) -> None:
         super().__init__(config)

@@ -140,7 +140,7 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
         ("demo", ["--multilabel", "--head", "sigmoid", "--k", "2"], "add --head topk"),
         ("demo", ["--head", "auto"], "learned with --multilabel"),
         ("demo", ["--multilabel", "--head", "dirichlet"], "take --head sigmoid"),
-        ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], "--head sigmoid, kernel or auto"),
+        ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], "--head sigmoid, auto or kernel"),
         ("demo", ["--multilabel", "--judgements", "nobody"], "choices: votes, weighted, model, both"),
         ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),

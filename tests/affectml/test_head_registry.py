@@ -1,0 +1,162 @@
+"""Heads register themselves: what a name, a class of one's own and the command line's options lead to."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from affectml.errors import BadInput, BadRun
+from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
+from affectml.heads._base import HEADS
+from affectml.heads._load import offered
+
+# A head in one file outside the package.
+NEIGHBOURS = '''
+import dataclasses
+
+import torch
+
+from affectml.heads import Head, HeadConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class NeighbourConfig(HeadConfig):
+    """neighbours: training rows that are asked."""
+
+    neighbours: int = 20
+
+
+class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")):
+    """The mean target of the nearest training rows by cosine (Cover & Hart 1967)."""
+
+    config_class = NeighbourConfig
+
+    def fit(self, X, targets, *, val=None, weights=None, generator=None):
+        rows = torch.nn.functional.normalize(torch.as_tensor(X).double())
+        self._forget()
+        self._state = {"rows": rows, "targets": torch.as_tensor(targets).double()}
+        self.report_ = {"rows": len(rows), "prevalence": self._state["targets"].mean(dim=0).tolist()}
+        return self
+
+    def scores(self, X):
+        state = self._fitted()
+        near = torch.nn.functional.normalize(torch.as_tensor(X).double()) @ state["rows"].T
+        most = near.topk(min(self.config.neighbours, len(state["rows"]))).indices
+        return state["targets"][most].mean(dim=1)
+
+    def predict_rates(self, X):
+        return self.scores(X)
+
+    def _state_keys(self):
+        return ("rows", "targets")
+'''
+
+
+@pytest.fixture
+def heads_as_before():
+    """Heads that a test registers are gone after it."""
+    before = dict(HEADS)
+    yield
+    HEADS.clear()
+    HEADS.update(before)
+
+
+@pytest.fixture
+def neighbours(tmp_path, monkeypatch, heads_as_before):
+    """The folder of my_heads.py, which nobody has imported yet."""
+    (tmp_path / "my_heads.py").write_text(NEIGHBOURS)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("my_heads", None)
+
+
+@pytest.mark.parametrize("build", [build_plain, check_plain])
+def test_a_mistyped_name_is_never_another_head(build):
+    with pytest.raises(BadInput, match=r"no head 'sigmiod'; did you mean 'sigmoid'\? \(heads: auto, contrastive"):
+        build("sigmiod", Wanted())
+
+
+def test_a_class_with_a_name_is_known_by_it(heads_as_before):
+    class Mine(SoftmaxHead, name="mine", learns=("single",)):
+        pass
+
+    assert head_class("mine") is Mine
+    assert type(build_plain("mine", Wanted())) is Mine
+
+
+def test_heads_that_learn_nothing_are_not_offered_for_training():
+    assert {"prior", "ensemble"}.isdisjoint(offered())
+    with pytest.raises(BadInput, match="no head 'prior'"):
+        head_class("prior")
+
+
+def test_a_subclass_without_a_name_takes_nobodys_place():
+    class Quiet(SoftmaxHead):
+        pass
+
+    assert HEADS["softmax"] is SoftmaxHead
+    assert Quiet not in HEADS.values()
+
+
+def test_a_name_that_is_taken_is_refused():
+    with pytest.raises(BadInput, match=r"'softmax' belongs to affectml\.heads\._softmax\.SoftmaxHead"):
+        type(Head)("Other", (SoftmaxHead,), {}, name="softmax")
+
+
+@pytest.mark.parametrize(
+    ("word", "says"), [("learns", "no task 'rate'; did you mean 'rates'"), ("options", "no option")]
+)
+def test_a_class_says_only_what_train_understands(heads_as_before, word, says):
+    with pytest.raises(BadInput, match=says):
+        type(Head)("Other", (SoftmaxHead,), {}, name="other", **{word: ("rate",)})
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "topk", "dirichlet", "kernel", "auto", "contrastive"])
+@pytest.mark.parametrize(
+    ("target", "multilabel"),
+    [("single", False), ("distribution", False), ("rates", True), ("sets", True), ("single", True)],
+)
+def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, multilabel):
+    wanted = Wanted(target=target, multilabel=multilabel)
+    if wanted.task in HEADS[head].learns:
+        check_plain(head, wanted)
+        assert build_plain(head, wanted, np.eye(3)).name == head
+    else:
+        with pytest.raises(BadInput, match=rf"^an? {head} head .*: .*take --head (sigmoid|softmax)$"):
+            check_plain(head, wanted)
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted", "says"),
+    [
+        ("topk", {"hidden": 64}, "no hidden layer of your choice: leave out --hidden"),
+        ("sigmoid", {"k": 2}, "add --head topk, or leave it out of a sigmoid run"),
+        ("topk", {"ensemble": 3}, "no ensembles of topk heads: take --head sigmoid, softmax or kernel"),
+        ("sigmoid", {"ensemble": 1}, "expected at least 2 heads"),
+    ],
+)
+def test_an_option_that_a_head_does_not_take_is_refused(head, wanted, says):
+    with pytest.raises(BadInput, match=says):
+        check_plain(head, Wanted(target="rates", multilabel=True, **wanted))
+
+
+def test_a_run_folder_imports_no_code(neighbours):
+    head = head_class("my_heads:NeighbourHead")().fit(np.eye(4), np.eye(4)[:, :2])
+    head.save(neighbours / "head")
+    del HEADS["knn"]
+    with pytest.raises(BadRun, match=r"no head 'knn'.*import the module that defines it first"):
+        load_head(neighbours / "head")
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("my_haeds:NeighbourHead", r"cannot import 'my_haeds'.*expected package\.module:Class"),
+        ("my_heads:Neighbour", "my_heads has no head class 'Neighbour'"),
+        ("my_heads:NeighbourConfig", "a head extends affectml.heads.Head"),
+        ("affectml.heads:PriorHead", "has no name or learns nothing"),
+    ],
+)
+def test_a_class_of_ones_own_that_is_none_is_refused(neighbours, place, says):
+    with pytest.raises(BadInput, match=says):
+        head_class(place)
