@@ -3,8 +3,8 @@
 import os
 import shlex
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from affectml.heads import (
     head_class,
 )
 from affectml.heads._build import PLAIN
+from affectml.heads._options import option_words, typed_options
 from affectml.learned import check_judgements, choose_target, held_out, learned, uneven
 from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
 from affectml.runs import SCHEMA, Run, reserve_run_folder, surroundings
@@ -53,7 +54,8 @@ class TrainConfig:
     dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
     `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images; 0 is linear,
     and 512 for contrastive. k: labels that a topk head answers with; None: as many as it believes in. ensemble: how
-    many heads to average, 0 for one. judgements: learn rates from single judgements of the training images, by what is
+    many heads to average, 0 for one. options: more of the head's own, by name, as values or as words (`l2`,
+    `gamma`, ...: see its config). judgements: learn rates from single judgements of the training images, by what is
     trusted (see `judged_targets`); None takes the target's own. prompts, templates: which texts text heads learn from,
     see `affectml.prompts`.
     encoder: None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's
@@ -68,6 +70,7 @@ class TrainConfig:
     hidden: int = 0
     k: int | None = None
     ensemble: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
     prompts: str = "sentiment"
     templates: tuple[str, ...] = ()
     encoder: str | None = None
@@ -89,7 +92,8 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     dataset = Dataset.open(config.dataset) if config.dataset is not None else _demo(say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
     check_labels(dataset, targets)  # before hours of embedding, not after
-    check_judgements(config.judgements, check_head(config, targets), targets.kind, dataset)
+    asked = check_head(config, targets)
+    check_judgements(config.judgements, asked, targets.kind, dataset)
     single_positive = targets.kind == "single" and config.multilabel
     if single_positive:
         say(
@@ -150,6 +154,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
             "dataset": str(dataset.root),
             "target": targets.name,
             "head": head.name,
+            "options": typed_options(asked, config.options),
             "encoder": store.specs[0] if store.specs else store.folder.name,
             "threads": threads,
         },
@@ -246,6 +251,7 @@ def _wanted(config: TrainConfig, targets: Targets, logit_scale: float | None = N
         hidden=config.hidden,
         k=config.k,
         ensemble=config.ensemble,
+        options=config.options,
         seed=config.seed,
         assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
         count_votes=uneven(targets),
@@ -361,6 +367,8 @@ def _command(config: TrainConfig, out: Path | None) -> str:
         words += ["--k", str(config.k)]
     if config.ensemble:
         words += ["--ensemble", str(config.ensemble)]
+    for name, value in config.options.items():
+        words += ["--set", f"{name}={option_words(value)}"]
     if config.judgements is not None:
         words += ["--judgements", config.judgements]
     if config.prompts != TrainConfig.prompts:

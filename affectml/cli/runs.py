@@ -24,7 +24,7 @@ def train(
     head: Annotated[
         str | None,
         typer.Option(
-            help="softmax, sigmoid, topk, dirichlet, kernel, auto, contrastive or zero_shot.",
+            help="softmax, sigmoid, topk, auto, ... (docs/heads.md has all), or package.module:Class for your own.",
             show_default="sigmoid with --multilabel, else softmax",
         ),
     ] = None,
@@ -34,6 +34,15 @@ def train(
         typer.Option("--k", help="Labels a topk head answers with.", show_default="as many as it believes in"),
     ] = None,
     ensemble: Annotated[int, typer.Option(min=0, help="Average so many heads; 0 for one.")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="OPTION=VALUE",
+            help="Any option of the head, e.g. l2=0.1; may be given several times.",
+            show_default="the head's own",
+        ),
+    ] = None,
     judgements: Annotated[
         str | None,
         typer.Option(
@@ -74,10 +83,26 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        k=k, ensemble=ensemble, judgements=judgements, prompts=prompts, templates=tuple(template or ()),
-        encoder=encoder, tau=tau, seed=seed, threads=threads,
+        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
+        prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """OPTION=VALUE, each option once."""
+    from affectml.errors import BadInput
+
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if not (name and equals):
+            raise BadInput(f"--set {word}: expected OPTION=VALUE, e.g. --set l2=0.1")
+        if name in found:
+            raise BadInput(f"--set {word}: {name} is set twice; leave one out")
+        found[name] = value.strip()
+    return found
 
 
 def predict(

@@ -47,9 +47,9 @@ class Wanted:
 
     target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. hidden: units
     of a hidden layer, 0 for the head's own default. k: labels to answer with; None leaves it to the head. ensemble:
-    how many heads to average, 0 for one alone. options: more of the head's config, by name. assumed_negatives: see
-    SigmoidConfig. count_votes: whether `fit` will be given numbers of people asked as weights. logit_scale: what the
-    encoder multiplies cosines by.
+    how many heads to average, 0 for one alone. options: more of the head's config, by name, as values or as words (see
+    typed_options). assumed_negatives: see SigmoidConfig. count_votes: whether `fit` will be given numbers of people
+    asked as weights. logit_scale: what the encoder multiplies cosines by.
     """
 
     target: str = "single"

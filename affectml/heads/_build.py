@@ -1,12 +1,14 @@
 """From what a training run asks for to a head that has not been fitted."""
 
 from collections.abc import Callable
+from typing import Any
 
 from affectml.errors import BadInput
 from affectml.heads._base import HEADS, MULTILABEL, Head, Option, Wanted
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._inputs import ArrayLike
 from affectml.heads._load import head_class, offered
+from affectml.heads._options import typed_options
 
 PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named
 
@@ -31,6 +33,7 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
         raise BadInput(f"no ensembles of {cls.name} heads: take --head {_with('ensemble')}")
     if wanted.ensemble == 1 or wanted.ensemble < 0:
         raise BadInput(f"--ensemble {wanted.ensemble}: expected at least 2 heads, or 0 for one head alone")
+    cls.config_class.from_dict(_options(cls, wanted))
 
 
 def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None = None) -> Head:
@@ -39,12 +42,16 @@ def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None 
     Raises BadInput for a name that no head has and for options that the head does not take.
     """
     cls = head_class(head) if isinstance(head, str) else head
-    options = {**cls.decided(wanted), **wanted.options}
+    options = _options(cls, wanted)
     if wanted.ensemble:
         kind = wanted.kind
         return EnsembleHead(EnsembleConfig(kind=kind, head=cls.name, count=wanted.ensemble, options=options))
     config = cls.config_class.from_dict(options)
     return cls(texts, config) if cls.needs_texts else cls(config)  # type: ignore[call-arg, arg-type]
+
+
+def _options(cls: type[Head], wanted: Wanted) -> dict[str, Any]:
+    return {**cls.decided(wanted), **typed_options(cls, wanted.options)}
 
 
 def _refusal(cls: type[Head], wanted: Wanted) -> str:

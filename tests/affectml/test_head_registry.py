@@ -9,6 +9,7 @@ from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
 from affectml.heads._base import HEADS
 from affectml.heads._load import offered
+from affectml.heads._options import option_words, typed_options
 
 # A head in one file outside the package.
 NEIGHBOURS = '''
@@ -160,3 +161,45 @@ def test_a_run_folder_imports_no_code(neighbours):
 def test_a_class_of_ones_own_that_is_none_is_refused(neighbours, place, says):
     with pytest.raises(BadInput, match=says):
         head_class(place)
+
+
+@pytest.mark.parametrize(
+    ("head", "words", "values"),
+    [
+        ("sigmoid", {"l2": "0.1", "balance": "1", "coupling": "true"}, {"l2": 0.1, "balance": 1.0, "coupling": True}),
+        ("sigmoid", {"l2": "none", "rho": "fit"}, {"l2": None, "rho": "fit"}),
+        ("sigmoid", {"rho": "0.3"}, {"rho": 0.3}),
+        ("softmax", {"dropout": 0.2, "batch_size": "64"}, {"dropout": 0.2, "batch_size": 64}),
+        ("kernel", {"kernel": "rbf", "gamma": "0.4"}, {"kernel": "rbf", "gamma": 0.4}),
+        ("auto", {"families": "linear, rbf"}, {"families": ("linear", "rbf")}),
+        ("zero_shot", {"logit_scale": "50"}, {"logit_scale": 50.0}),
+    ],
+)
+def test_options_are_read_as_the_types_of_the_config(head, words, values):
+    found = typed_options(HEADS[head], words)
+    assert found == values
+    assert [type(value) for value in found.values()] == [type(value) for value in values.values()]
+    assert typed_options(HEADS[head], {name: option_words(value) for name, value in found.items()}) == found
+
+
+@pytest.mark.parametrize(
+    ("head", "words", "says"),
+    [
+        ("sigmoid", {"blance": "1"}, r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a"),
+        ("sigmoid", {"l2": "strong"}, "--set l2=strong: expected a number or none"),
+        ("sigmoid", {"batch_size": "2.5"}, "--set batch_size=2.5: expected a whole number"),
+        ("kernel", {"kernel": "linear"}, "expected exponential or rbf"),
+        ("sigmoid", {"dropout": "1.5"}, "dropout must be at least 0 and below 1"),
+        ("sigmoid", {"hidden": "64"}, "this is what --hidden says"),
+        ("kernel", {"kind": "rates"}, "this is what --multilabel says"),
+    ],
+)
+def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, words, says):
+    with pytest.raises(BadInput, match=says):
+        check_plain(head, Wanted(target="rates", multilabel=True, options=words))
+
+
+def test_options_reach_the_head_and_every_member_of_an_ensemble():
+    wanted = {"target": "rates", "multilabel": True, "options": {"l2": "0.5"}}
+    assert build_plain("sigmoid", Wanted(**wanted)).config.l2 == 0.5
+    assert build_plain("kernel", Wanted(**wanted, ensemble=3))._member().config.l2 == 0.5

@@ -1,6 +1,8 @@
 """`affectml train --head ...` as a user meets it: what each head may see, what it says, and what it refuses."""
 
+import contextlib
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -113,6 +115,25 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     assert Run.open(weighted.folder).info["config"]["judgements"] == "weighted"
 
 
+def command(monkeypatch, *words):
+    """Runs the command, which must end well."""
+    monkeypatch.setattr("sys.argv", list(map(str, words)))
+    with contextlib.suppress(SystemExit):
+        main()
+
+
+def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, monkeypatch):
+    words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1"]
+    command(monkeypatch, *words, "--set", "l2=0.1", "--set", "balance=0.5", "--out", tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    assert (run.head.config.l2, run.head.config.balance) == (0.1, 0.5)
+    assert run.info["config"]["options"] == {"l2": 0.1, "balance": 0.5}
+    assert "--set l2=0.1 --set balance=0.5" in run.info["command"]
+    command(monkeypatch, *shlex.split(run.info["command"])[:-1], tmp_path / "again")
+    for file in ("head.json", "head.safetensors"):
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+
+
 def without(data, out, *, column=None):
     """A copy of the data set without its judgements, or without one column of them."""
     shutil.copytree(data, out)
@@ -141,6 +162,9 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
         ("demo", ["--head", "auto"], "learned with --multilabel"),
         ("demo", ["--multilabel", "--head", "dirichlet"], "take --head sigmoid"),
         ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], "--head sigmoid, auto or kernel"),
+        ("demo", ["--multilabel", "--set", "ballance=1"], "no option 'ballance'; did you mean 'balance'"),
+        ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
+        ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "l2 is set twice"),
         ("demo", ["--multilabel", "--judgements", "nobody"], "choices: votes, weighted, model, both"),
         ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
