@@ -1,7 +1,9 @@
 """A CLIP small enough to build in a test: 32 px, 32 values, random but saved weights."""
 
 import json
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +56,26 @@ def emotion6_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
         return float(np.mean(losses))
 
     return loss
+
+
+@pytest.fixture
+def heads_as_before() -> Iterator[None]:
+    """Heads that a test registers are gone after it."""
+    from affectml.heads._base import HEADS
+
+    before = dict(HEADS)
+    yield
+    HEADS.clear()
+    HEADS.update(before)
+
+
+@pytest.fixture
+def neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heads_as_before: None) -> Iterator[Path]:
+    """The working folder with CONTRIBUTING.md's own head in my_heads.py, which nobody has imported yet."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found = re.search(r'```python\n("""my_heads\.py: .*?)```', text, re.DOTALL)
+    assert found
+    (tmp_path / "my_heads.py").write_text(found[1])
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("my_heads", None)

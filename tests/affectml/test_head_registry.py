@@ -1,7 +1,5 @@
 """Heads register themselves: what a name, a class of one's own and the command line's options lead to."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -10,65 +8,6 @@ from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, 
 from affectml.heads._base import HEADS
 from affectml.heads._load import offered
 from affectml.heads._options import option_words, typed_options
-
-# A head in one file outside the package.
-NEIGHBOURS = '''
-import dataclasses
-
-import torch
-
-from affectml.heads import Head, HeadConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class NeighbourConfig(HeadConfig):
-    """neighbours: training rows that are asked."""
-
-    neighbours: int = 20
-
-
-class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")):
-    """The mean target of the nearest training rows by cosine (Cover & Hart 1967)."""
-
-    config_class = NeighbourConfig
-
-    def fit(self, X, targets, *, val=None, weights=None, generator=None):
-        rows = torch.nn.functional.normalize(torch.as_tensor(X).double())
-        self._forget()
-        self._state = {"rows": rows, "targets": torch.as_tensor(targets).double()}
-        self.report_ = {"rows": len(rows), "prevalence": self._state["targets"].mean(dim=0).tolist()}
-        return self
-
-    def scores(self, X):
-        state = self._fitted()
-        near = torch.nn.functional.normalize(torch.as_tensor(X).double()) @ state["rows"].T
-        most = near.topk(min(self.config.neighbours, len(state["rows"]))).indices
-        return state["targets"][most].mean(dim=1)
-
-    def predict_rates(self, X):
-        return self.scores(X)
-
-    def _state_keys(self):
-        return ("rows", "targets")
-'''
-
-
-@pytest.fixture
-def heads_as_before():
-    """Heads that a test registers are gone after it."""
-    before = dict(HEADS)
-    yield
-    HEADS.clear()
-    HEADS.update(before)
-
-
-@pytest.fixture
-def neighbours(tmp_path, monkeypatch, heads_as_before):
-    """The folder of my_heads.py, which nobody has imported yet."""
-    (tmp_path / "my_heads.py").write_text(NEIGHBOURS)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.modules.pop("my_heads", None)
 
 
 @pytest.mark.parametrize("build", [build_plain, check_plain])

@@ -1,9 +1,11 @@
 """`affectml train --head ...` as a user meets it: what each head may see, what it says, and what it refuses."""
 
 import contextlib
+import importlib
 import json
 import shlex
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,9 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
 from affectml.demo import write_demo
-from affectml.errors import BadInput
+from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
+from affectml.heads._base import HEADS
 from affectml.learned import choose_target
 from affectml.predicting import predict_images
 from affectml.runs import Run
@@ -132,6 +135,25 @@ def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, 
     command(monkeypatch, *shlex.split(run.info["command"])[:-1], tmp_path / "again")
     for file in ("head.json", "head.safetensors"):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+
+
+def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(demo, spec, neighbours, monkeypatch):
+    words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
+    command(monkeypatch, *words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")
+    run = Run.open(neighbours / "run")
+    assert run.info["head"]["name"] == run.info["config"]["head"] == "knn"
+    assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info["command"]))
+    assert run.metrics["systems"]["model"]["set_f1"]["value"] > run.metrics["systems"]["prior"]["set_f1"]["value"]
+    del HEADS["knn"]
+    with pytest.raises(BadRun, match="import the module that defines it"):
+        Run.open(run.folder).head  # noqa: B018
+    sys.modules.pop("my_heads")
+    monkeypatch.syspath_prepend(neighbours)
+    own = importlib.import_module("my_heads").NeighbourHead
+    again = Run.open(run.folder).head
+    assert type(again) is own
+    assert again.config.neighbours == 10
+    assert again.predicts_sets
 
 
 def without(data, out, *, column=None):
