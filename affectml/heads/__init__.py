@@ -5,9 +5,10 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 """
 
 from affectml.heads._auto import AutoConfig, AutoHead
-from affectml.heads._base import Head, HeadConfig, Wanted
+from affectml.heads._base import Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
+from affectml.heads._config import HeadConfig, Wanted
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
 from affectml.heads._judged import JudgedTargets, judged_targets

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, Task
+from affectml.heads._base import Head
 from affectml.heads._blend import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead, fit_pool
+from affectml.heads._config import Task
 from affectml.heads._inputs import ArrayLike, Pair, as_features
 from affectml.heads._kernel import KernelConfig, KernelHead, KernelSpace
 from affectml.heads._kernel_map import KernelName
-from affectml.heads._kinds import Kind, logits_of, masses, refuse_distributions, shares_of, weights_of
+from affectml.heads._kinds import logits_of, masses, refuse_distributions, shares_of, weights_of
 from affectml.heads._linear import L2_GRID, Standardiser, folds, precision
 from affectml.heads._objective import Objective
 from affectml.heads._prior import PriorHead
@@ -78,20 +79,6 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
     config_class = AutoConfig
     config: AutoConfig
-
-    def __init__(
-        self,
-        config: AutoConfig | None = None,
-        *,
-        kind: Kind | None = None,
-        seed: int | None = None,
-        budget: int | None = None,
-    ) -> None:
-        given = {"kind": kind, "seed": seed, "budget": budget}
-        values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        if config is not None and values:
-            raise BadInput(f"AutoHead: give a config or {', '.join(values)}, not both")
-        super().__init__(config if config is not None else AutoConfig(**values))
 
     @one_thread_if_small
     def fit(

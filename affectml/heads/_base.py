@@ -4,74 +4,21 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._inputs import ArrayLike, Pair
-from affectml.heads._kinds import KINDS, Kind
+from affectml.heads._config import MULTILABEL, OPTIONS, TASKS, HeadConfig, Option, Task, Wanted
+from affectml.heads._inputs import ArrayLike, Pair, is_distribution
+from affectml.heads._kinds import KINDS, Kind, logits_of, masses, shares_of, weights_of
 from affectml.heads._saving import write_head
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 
-# What a head may learn: one label per image; shares of one-choice answers; each label's rate; label sets; and one
-# label per image where the absent ones are unknown, not wrong. The last three give several labels per image.
-Task: TypeAlias = Literal["single", "distribution", "rates", "sets", "single-positive"]
-TASKS: tuple[Task, ...] = get_args(Task)
-MULTILABEL: tuple[Task, ...] = ("rates", "sets", "single-positive")
-# Options of `affectml train` that only some heads take.
-Option: TypeAlias = Literal["hidden", "k", "ensemble"]
-OPTIONS: tuple[Option, ...] = get_args(Option)
-
 HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
-
-
-@dataclasses.dataclass(frozen=True)
-class HeadConfig:
-    """Choices that belong to a head and are saved with it; heads with choices extend this."""
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values; an unknown key is BadInput that names the nearest one."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
-        return cls(**values)
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What a training run asks of a head.
-
-    target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. hidden: units
-    of a hidden layer, 0 for the head's own default. k: labels to answer with; None leaves it to the head. ensemble:
-    how many heads to average, 0 for one alone. options: more of the head's config, by name, as values or as words (see
-    typed_options). assumed_negatives: see SigmoidConfig. count_votes: whether `fit` will be given numbers of people
-    asked as weights. logit_scale: what the encoder multiplies cosines by.
-    """
-
-    target: str = "single"
-    multilabel: bool = False
-    hidden: int = 0
-    k: int | None = None
-    ensemble: int = 0
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    seed: int = 0
-    assumed_negatives: float | None = None
-    count_votes: bool = False
-    logit_scale: float | None = None
-
-    @property
-    def task(self) -> str:
-        """The target, or single-positive for single labels of which several may hold."""
-        return "single-positive" if self.multilabel and self.target == "single" else self.target
-
-    @property
-    def kind(self) -> Kind:
-        """What the head predicts."""
-        return "rates" if self.multilabel else "distribution"
 
 
 class Head(ABC):
@@ -153,8 +100,11 @@ class Head(ABC):
         """Whether `fit` wants the people asked as weights; uneven: whether people per image differ much."""
         return False
 
-    def __init__(self, config: HeadConfig | None = None) -> None:
-        self.config = config if config is not None else self.config_class()
+    def __init__(self, config: HeadConfig | None = None, **options: Any) -> None:
+        """config: all options in one, or each by its name: SigmoidHead(hidden=64, l2=0.1)."""
+        if config is not None and options:
+            raise BadInput(f"{type(self).__name__}: give a config or {', '.join(options)}, not both")
+        self.config = config if config is not None else self.config_class.from_dict(options)
         if type(self.config) is not self.config_class:
             raise BadInput(f"{type(self).__name__}: expected a {self.config_class.__name__}, got {self.config!r}")
         self.report_: dict[str, Any] = {}
@@ -228,6 +178,73 @@ class Head(ABC):
         if tensors:
             raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
         return head
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Every argument of the head by name, as scikit-learn's clone and searches want them; nothing lies deeper."""
+        return self._arguments() | {f.name: getattr(self.config, f.name) for f in dataclasses.fields(self.config)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments; what was fitted is forgotten. Raises BadInput for one that the head does not have."""
+        if params:
+            self.__dict__ = vars(type(self)(**{**self.get_params(), **params}))
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Label sets as 0/1 [N, C], for scikit-learn: those of `predict_sets` where it has an answer, else the mode.
+
+        The mode of rates: the labels that at least half of the people would choose, perhaps none. Of a distribution:
+        the one likeliest label.
+        """
+        if self.predicts_sets:
+            return self.predict_sets(X).numpy()
+        kind, predicted = self._predicted(X)
+        if kind == "rates":
+            return (predicted >= 0.5).long().numpy()
+        return torch.zeros(predicted.shape, dtype=torch.int64).scatter_(1, predicted.argmax(1, keepdim=True), 1).numpy()
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Minus the mean log loss on targets y [N, C] as `fit` takes them, so that higher is better; at most 0.
+
+        Summed over labels, in nats per row: cross-entropy of a distribution, or of each label's rate.
+        sample_weight: [N], or [N, C] for rates.
+        """
+        kind, predicted = self._predicted(X)
+        shares = shares_of(kind, y, len(predicted), predicted.shape[1], "y")
+        objective = masses(kind, shares, weights_of(kind, sample_weight, shares.shape))
+        return -float(objective.loss(logits_of(kind, predicted))) / objective.total
+
+    def __repr__(self) -> str:
+        """The head as one would write it, without what is at its default; texts by their shape."""
+        given = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
+        for field in dataclasses.fields(self.config):
+            factory = field.default_factory
+            default = field.default if factory is dataclasses.MISSING else factory()
+            if (value := getattr(self.config, field.name)) != default:
+                given.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether `predict` has an answer."""
+        return bool(self._state) or not self.trained
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of estimators: here, one that takes a row of targets per row of X."""
+        from sklearn.utils import Tags, TargetTags
+
+        targets = TargetTags(required=True, two_d_labels=True, multi_output=True, single_output=False)
+        return Tags(estimator_type=None, target_tags=targets, requires_fit=self.trained)
+
+    def _arguments(self) -> dict[str, Any]:
+        """What `__init__` takes beside the options, as it was given."""
+        return {}
+
+    def _predicted(self, X: ArrayLike) -> tuple[Kind, Tensor]:
+        """Rates or a distribution: by the config, else as the head learns, else by whether its scores sum to one."""
+        kinds: tuple[Kind, ...] = (self.config.kind,) if hasattr(self.config, "kind") else self.kinds()
+        if len(kinds) != 1:
+            kinds = ("distribution",) if is_distribution(self.scores(X)) else ("rates",)
+        [kind] = kinds
+        return kind, self.predict_distribution(X) if kind == "distribution" else self.predict_rates(X)
 
     @abstractmethod
     def _state_keys(self) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import HEADS, Head, HeadConfig, seeded
+from affectml.heads._base import HEADS, Head, seeded
+from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_weights
 from affectml.heads._kinds import Kind, check_kind, logits_of, probabilities
 from affectml.heads._objective import Objective

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from affectml.errors import BadInput
-from affectml.heads._base import HEADS, MULTILABEL, Head, Option, Wanted
+from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
+from affectml.heads._config import MULTILABEL, Option, Wanted
 from affectml.heads._inputs import ArrayLike
 from affectml.heads._load import head_class, offered
 from affectml.heads._options import typed_options

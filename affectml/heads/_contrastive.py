@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._base import TASKS, Head, HeadConfig, seeded
+from affectml.heads._base import Head, seeded
+from affectml.heads._config import TASKS, HeadConfig
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights, is_distribution
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
@@ -69,8 +70,9 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
     config_class = ContrastiveConfig
     config: ContrastiveConfig
 
-    def __init__(self, texts: ArrayLike | None, config: ContrastiveConfig | None = None) -> None:
-        super().__init__(config)
+    def __init__(self, texts: ArrayLike | None, config: ContrastiveConfig | None = None, **options: Any) -> None:
+        super().__init__(config, **options)
+        self._given_texts = texts
         self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
         self._matcher: ZeroShotHead | None = None
 
@@ -254,6 +256,9 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
                 break
         detached = (best[0].detach(), best[1].detach(), best[2].detach(), best[3].detach())
         return detached, best_epoch, best_loss
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"texts": self._given_texts}
 
     def _state_keys(self) -> tuple[str, ...]:
         return (*_LAYERS, "scale")

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._base import Head, HeadConfig, Task, seeded
+from affectml.heads._base import Head, seeded
+from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Pair, as_features, in_parts
 from affectml.heads._kernel_map import KERNELS, KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import (

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, HeadConfig, seeded
+from affectml.heads._base import Head, seeded
+from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import ArrayLike, Pair, as_features
 from affectml.heads._linear import Standardiser, fit_linear, folds, precision
 from affectml.heads._mlp import MLPOptions, fit_mlp, forward

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._asymmetric import AsymmetricObjective, recalibrated
-from affectml.heads._base import Wanted, seeded
+from affectml.heads._base import seeded
+from affectml.heads._config import Wanted
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
 from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._base import Head, HeadConfig, Task, seeded
+from affectml.heads._base import Head, seeded
+from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
 from affectml.heads._kinds import refuse_distributions
 from affectml.heads._linear import Standardiser, fit_linear, precision

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._base import TASKS, Head, HeadConfig, Wanted
+from affectml.heads._base import Head
+from affectml.heads._config import TASKS, HeadConfig, Wanted
 from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights
 
 
@@ -43,8 +44,9 @@ class ZeroShotHead(Head, name="zero_shot", learns=TASKS):
         """The encoder's own scale."""
         return {"logit_scale": wanted.logit_scale or ZeroShotConfig.logit_scale}
 
-    def __init__(self, texts: ArrayLike, config: ZeroShotConfig | None = None) -> None:
-        super().__init__(config)
+    def __init__(self, texts: ArrayLike, config: ZeroShotConfig | None = None, **options: Any) -> None:
+        super().__init__(config, **options)
+        self._given_texts = texts
         self.texts = as_matrix(texts, "texts", torch.float64)
 
     def fit(
@@ -102,6 +104,9 @@ class ZeroShotHead(Head, name="zero_shot", learns=TASKS):
             raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
         features = as_features(X, rows.shape[1]).double()
         return self.config.logit_scale * (normalize(features) @ normalize(rows).T)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"texts": self._given_texts}
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("slope", "intercept")
