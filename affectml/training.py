@@ -295,7 +295,7 @@ def fit_systems(
         )
         texts = encoded(prompts.learned(targets.taxonomy), encode)
         head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator, prompts=texts, captions=own)
-    elif isinstance(head, ZeroShotHead):
+    elif not head.trained:
         if calibrated:
             head.fit(X, train.shares(), val=(X_val, val.shares), generator=generator)
     else:
