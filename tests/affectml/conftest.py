@@ -72,8 +72,10 @@ def heads_as_before() -> Iterator[None]:
 @pytest.fixture
 def neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heads_as_before: None) -> Iterator[Path]:
     """The working folder with CONTRIBUTING.md's own head in my_heads.py, which nobody has imported yet."""
-    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    found = re.search(r'```python\n("""my_heads\.py: .*?)```', text, re.DOTALL)
+    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
+    if not page.is_file():
+        pytest.skip("tests run away from the repository, without its docs")
+    found = re.search(r'```python\n("""my_heads\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     (tmp_path / "my_heads.py").write_text(found[1])
     monkeypatch.chdir(tmp_path)

@@ -281,15 +281,17 @@ def test_val_of_other_labels_is_refused(name):
         HEADS[name]().fit(X, P, val=(X, np.full((len(X), 2), 0.5)))
 
 
-def test_the_pages_example_runs(tmp_path, monkeypatch):
+def test_the_pages_examples_run_one_after_the_other(tmp_path, monkeypatch):
     page = Path(__file__).parents[2] / "docs" / "heads.md"
     if not page.is_file():
         pytest.skip("tests run away from the repository, without its docs")
-    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(example, names)
+    for example in examples:
+        exec(example, names)
     assert type(names["same"]) is SigmoidHead
+    assert repr(names["search"].best_params_["head__l2"]) in examples[1]
 
 
 def test_the_public_names():
