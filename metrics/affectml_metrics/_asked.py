@@ -90,7 +90,9 @@ def marked(target: Tensor, asked: Tensor | None) -> Tensor:
 
 
 def _holds_unasked(target: Tensor) -> bool:
-    return target.dtype != torch.bool and bool(target.numel()) and bool((target == UNASKED).any())
+    if target.dtype in (torch.bool, torch.uint8) or not target.numel():  # uint8 holds no -1: torch compares with 255
+        return False
+    return bool((target == UNASKED).any())
 
 
 def _asked(given: dict[str, object]) -> Tensor | None:

@@ -219,6 +219,7 @@ def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
     shape = as_tensor(preds, "preds").shape
     if len(shape) != 2 or len(target) != shape[0]:
         return target
+    target = target.to(torch.int64)  # bytes hold neither -1 nor every number of labels, and torch wraps what they don't
     wrong = (target < -1) | (target >= shape[1])
     if bool(wrong.any()):
         row = int(wrong.int().argmax())

@@ -205,6 +205,20 @@ def test_indices_of_single_labels_are_the_sets_of_one_label(table, measure):
     same(measure(preds, index.to(torch.int8).numpy()), measure(preds, one))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int32, np.int64])
+def test_indices_come_in_every_integer_dtype(dtype):
+    np.testing.assert_array_equal(F.top_k_accuracy([[0.2, 0.8], [0.2, 0.8]], np.array([1, 0], dtype)), [1, 0])
+    many_labels = np.eye(1, 300, 100)
+    np.testing.assert_array_equal(F.top_k_accuracy(many_labels, np.array([100], dtype)), [1])
+
+
+def test_255_in_unsigned_bytes_is_no_label_nobody_was_asked_about():
+    with pytest.raises(am.DomainError, match="expected 0 or 1 in every cell, but received 255"):
+        F.set_f1([[1, 1]], np.array([[255, 1]], np.uint8))
+    chosen = F.top_k_accuracy(np.eye(1, 300, 255), np.array([255], np.uint8))
+    np.testing.assert_array_equal(chosen, [1])
+
+
 def test_indices_against_scikit_learn(table):
     index = torch.arange(len(table.sets)) % table.sets.shape[1]
     expected = sk.top_k_accuracy_score(index, table.preds, k=2, labels=range(table.sets.shape[1]))
