@@ -52,7 +52,8 @@ def paired_difference(
     The p value is that of a two-sided permutation test: if nothing tells the systems apart, either could have had the
     other's score on each row (or each whole group), so signs are flipped at random, `replicates` times, or in every
     way where there are no more than that. It is at least 1 / (replicates + 1); with 5 groups no p value lies below
-    1/16. nan where a row is infinite. Source: Fisher 1935; Smucker, Allan & Carterette 2007. Raises MetricInputError.
+    1/16. nan where a row is infinite, or none is defined. Source: Fisher 1935; Smucker, Allan & Carterette 2007.
+    Raises MetricInputError.
 
     >>> ours, theirs = torch.tensor([0.9, 0.8, 0.7, 0.9] * 10), torch.tensor([0.8, 0.8, 0.6, 0.7] * 10)
     >>> found = paired_difference(ours, theirs, generator=torch.Generator().manual_seed(0))
@@ -69,7 +70,8 @@ def paired_difference(
     interval = bootstrap(rows, groups=groups, replicates=replicates, level=level, generator=generator)
     p = _flipped(sums_by_unit(rows if rows.ndim == 2 else rows[:, None], groups), replicates, generator)
     value, low, high, used, skipped, units = interval
-    return Difference(value, low, high, p.reshape(value.shape), used, skipped, units)
+    p = p.reshape(value.shape).masked_fill(used == 0, torch.nan)
+    return Difference(value, low, high, p, used, skipped, units)
 
 
 def _flipped(sums: Tensor, replicates: int, generator: torch.Generator) -> Tensor:

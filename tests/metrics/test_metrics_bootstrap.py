@@ -226,6 +226,13 @@ def test_whole_groups_change_sides_in_the_p_value():
     assert by_groups.units == 5
 
 
+def test_a_difference_on_no_row_has_no_p_value():
+    nowhere = paired_difference([math.nan, 1.0], [0.5, math.nan], generator=gen())
+    assert all(math.isnan(float(x)) for x in (nowhere.value, nowhere.low, nowhere.high, nowhere.p))
+    columns = paired_difference([[math.nan, 1.0]] * 4, [[0.0, 0.0]] * 4, generator=gen())
+    assert columns.p.isnan().tolist() == [True, False]
+
+
 def test_systems_that_do_not_differ_have_a_p_value_of_one():
     same = torch.rand(40, generator=gen())
     found = paired_difference(same, same, generator=gen())
