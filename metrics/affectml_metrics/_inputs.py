@@ -88,6 +88,8 @@ def as_tensor(value: ArrayLike, name: str) -> Tensor:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:  # numpy: rows of several lengths
         raise ShapeError(f"{name}: expected rows of one length, but received a ragged table ({error})") from None
+    if array.dtype == object and all(isinstance(cell, (int, float, np.number, np.bool_)) for cell in array.flat):
+        array = array.astype(np.float64)  # a frame of bools beside numbers, or of pandas' nullable dtypes
     if array.dtype.kind not in "biuf":
         raise DomainError(f"{name}: expected numbers, but received an array of dtype {array.dtype}")
     if array.dtype.itemsize > 8:

@@ -266,6 +266,16 @@ def test_similarities_below_0_are_refused():
         assert 0 <= F.semantic_set_f1([[1, 0, 0]], [[0, 1, 1]], repaired).item() <= 1
 
 
+def test_frames_of_several_dtypes_are_taken():
+    frame = pd.DataFrame({"joy": [1, 0], "fear": [True, False]})
+    for table in (frame, frame.astype({"joy": "Int64", "fear": "boolean"})):
+        np.testing.assert_array_equal(F.set_f1(table, [[1, 0], [0, 0]]), [2 / 3, 1])
+    missing = frame.astype("Int64").mask(frame == 0)
+    for table in (missing, [[None, 1], [0, 1]], frame.astype(str)):
+        with pytest.raises(am.DomainError, match="preds: expected numbers"):
+            F.set_f1(table, [[1, 0], [0, 0]])
+
+
 @pytest.mark.parametrize("k", [2, np.int64(2), np.uint8(2), torch.tensor(2)], ids=lambda k: type(k).__name__)
 def test_any_whole_number_is_a_k(k):
     scores, target = [[0.6, 0.3, 0.1]], [[0, 1, 0]]

@@ -84,10 +84,11 @@ def squared_calibration_error(
     of them below; keep those as they are, for cutting them off would bring the bias back.
 
     preds, target: rates [N, C] (a 0/1 target or a distribution will do); bins as in `label_calibration_error`, a bin
-    of a single row is left out; weights: [N], how often each row counts; from_logits and activation as there. Returns a
-    0-dim float64 tensor, at most 1, or [C] with average="none"; nan without two rows in one bin. Needs all rows at
-    once. For its interval pass `debiased_calibration` to `bootstrap_table`. Source: Bröcker 2012; Kumar, Liang & Ma
-    2019. Raises MetricInputError.
+    of a single row is left out; weights: [N], how often each row counts (not its share: the chance taken off depends on
+    their sum); from_logits and activation as there. Returns a 0-dim float64 tensor, at most 1, or [C] with
+    average="none"; nan without two rows in one bin. Needs all rows at once. For its
+    interval pass `debiased_calibration` to `bootstrap_table`. Source: Bröcker 2012; Kumar, Liang & Ma 2019. Raises
+    MetricInputError.
 
     >>> preds, target = torch.tensor([[0.2], [0.2], [0.8], [0.8]]), torch.tensor([[0.0], [1.0], [1.0], [1.0]])
     >>> squared_calibration_error(preds, target, bins=2)  # ((.3² - .5 / 2) + (.2² - 0)) / 2
