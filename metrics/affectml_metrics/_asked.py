@@ -62,7 +62,7 @@ def pair_asked(
     preds = as_tensor(preds, "preds")
     t = as_tensor(target, "target")
     t = t if target_domain == "rates" else of_indices(t, preds)
-    asked = None if not _holds_unasked(t) else t != UNASKED
+    asked = None if not holds_unasked(t) else t != UNASKED
     if asked is not None:
         t = t.masked_fill(~asked, 0)
     p, t = pair(preds, t, preds_domain, target_domain, threshold)
@@ -76,7 +76,7 @@ def target_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tens
     t = as_tensor(target, "target")
     t = t if domain == "rates" else of_indices(t, preds)
     asked = None
-    if domain in ("labels", "rates") and _holds_unasked(t):
+    if domain in ("labels", "rates") and holds_unasked(t):
         asked = t != UNASKED
         t = t.masked_fill(~asked, 0)
     t = matrix(t, "target", domain).detach()
@@ -89,7 +89,8 @@ def marked(target: Tensor, asked: Tensor | None) -> Tensor:
     return target if asked is None else target.to(wide(target.device)).masked_fill(~asked, UNASKED)
 
 
-def _holds_unasked(target: Tensor) -> bool:
+def holds_unasked(target: Tensor) -> bool:
+    """Whether a cell says that nobody was asked."""
     if target.dtype in (torch.bool, torch.uint8) or not target.numel():  # uint8 holds no -1: torch compares with 255
         return False
     return bool((target == UNASKED).any())
@@ -102,7 +103,7 @@ def _asked(given: dict[str, object]) -> Tensor | None:
     target = as_tensor(given[name], name)  # type: ignore[arg-type]
     if preds is not None:
         target = of_indices(target, preds)
-    if target.ndim != 2 or not _holds_unasked(target):
+    if target.ndim != 2 or not holds_unasked(target):
         return None
     given[name] = target
     return target != UNASKED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._asked import marked, target_asked
+from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
 from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of
 from affectml_metrics._inputs import (
@@ -264,9 +264,10 @@ def _table(intervals: Iterator[tuple[str, Interval]]) -> pd.DataFrame:
 
 
 def _beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
-    """An optional [N, C] matrix of counts or shares that goes with preds."""
+    """An optional [N, C] matrix of counts or shares that goes with preds; -1 is a label nobody was asked about."""
     if value is None:
         return None
-    tensor = matrix(value, name, "mass")
-    same(preds, tensor, ("preds", name))
+    tensor = as_tensor(value, name)
+    known = tensor.masked_fill(tensor == UNASKED, 0) if holds_unasked(tensor) else tensor
+    same(preds, matrix(known, name, "mass"), ("preds", name))
     return tensor

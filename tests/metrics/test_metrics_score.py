@@ -129,6 +129,19 @@ def test_people_and_images_are_drawn_together():
     assert (found["units"], by_images["units"]) == (8, N)
 
 
+def test_labels_nobody_was_asked_about_may_lack_votes_and_shares():
+    preds, votes, n = torch.tensor([[0.4, 0.5], [0.2, 0.3]]), torch.tensor([[1, -1], [2, 0]]), torch.tensor([2, 3])
+    rates = torch.where(votes < 0, -1.0, votes / n[:, None])
+    found = score(preds, rates, "rates", votes=votes, n=n, generator=gen()).set_index("metric")
+    expected = float(F.binomial_log_likelihood(preds, votes, n).mean())
+    assert found.loc["binomial_log_likelihood", "value"] == pytest.approx(expected)
+    sets = torch.tensor([[1, -1], [1, 0]])
+    ranking = score(preds, sets, "ranking", shares=votes, generator=gen()).set_index("metric")
+    assert ranking.loc["human_mass_at_1", "value"] == pytest.approx(0.5)  # all of one vote, none of two
+    with pytest.raises(DomainError, match="votes: expected a finite number of 0 or more"):
+        score(preds, rates, "rates", votes=votes - 1, n=n, generator=gen())
+
+
 def test_the_target_of_people_is_their_votes():
     n = ASKED.sum(-1)
     seen = n > 0
