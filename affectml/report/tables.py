@@ -32,7 +32,7 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     shown = [name for name in SYSTEMS if name in systems]
     floor = metrics["sampling_floor"]
     measures = order(systems, brief=brief)
-    columns = ("measure", *shown, *(("sampling_floor",) if floor else ()))
+    columns = ("metric", *shown, *(("sampling_floor",) if floor else ()))
     rows = tuple(
         (
             arrow(measure),
@@ -57,7 +57,7 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     measures = order({name: systems[name] for name in shown})
     rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in measures)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
-    return starred(Table("People and systems on the same leave-one-out targets", ("measure", *shown), rows, note))
+    return starred(Table("People and systems on the same leave-one-out targets", ("metric", *shown), rows, note))
 
 
 def per_label_table(metrics: Mapping[str, Any]) -> Table:
@@ -100,7 +100,7 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
             )
         lines += [f"{name}: {line}" for line in level["lines"][1:]]
     note = "each system's fine answers, mapped; people's are counted anew from their judgements where there are any"
-    return starred(Table("At coarser levels", ("level", "measure", *shown), tuple(rows), "\n  ".join([note, *lines])))
+    return starred(Table("At coarser levels", ("level", "metric", *shown), tuple(rows), "\n  ".join([note, *lines])))
 
 
 def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
