@@ -1,4 +1,4 @@
-"""Measures for sets, rankings, rates and distributions of labels, where more than one answer is right.
+"""Metrics for sets, rankings, rates and distributions of labels, where more than one answer is right.
 
 Plain functions are in `affectml_metrics.functional`; the classes here wrap them for streaming with torchmetrics, and
 the other names give intervals and say what a score can be compared with. Importing this package loads nothing: each

@@ -1,4 +1,4 @@
-"""Labels nobody was asked about: -1 in the target, at the one gate through which every measure takes its tables.
+"""Labels nobody was asked about: -1 in the target, at the one gate through which every metric takes its tables.
 
 What an unasked cell means. Over rows (sets, rankings, rates): the label is left out for that row, so the row is scored
 on the labels that were asked; a row without any is nan, left out of means and counted. Over the table (F1, precision,
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 
 def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Let a row measure take -1 in its target: such a row is scored by `function` on the labels that were asked.
+    """Let a row metric take -1 in its target: such a row is scored by `function` on the labels that were asked.
 
     Costs nothing where there is no -1; otherwise one call for each different set of labels asked.
     """

@@ -1,4 +1,4 @@
-"""Bootstrap replicates: of means of rows, all columns at once, and of any measure over the table.
+"""Bootstrap replicates: of means of rows, all columns at once, and of any metric over the table.
 
 A replicate draws N rows with replacement (or G groups), so it is a vector of counts; for means of rows all replicates
 are one product counts @ rows, exact and without a Poisson approximation. Source: Efron & Tibshirani 1993. What
@@ -28,17 +28,17 @@ def bootstrap(
     level: float = 0.95,
     generator: torch.Generator,
 ) -> Interval:
-    """Mean of the rows of one or many measures, with an interval that covers as often as `level` says.
+    """Mean of the rows of one or many metrics, with an interval that covers as often as `level` says.
 
-    rows: [N] or [N, M], one column per measure, for instance the result of a function of
-    `affectml_metrics.functional`; a nan is a row on which the measure is not defined: it is left out and counted. An
+    rows: [N] or [N, M], one column per metric, for instance the result of a function of
+    `affectml_metrics.functional`; a nan is a row on which the metric is not defined: it is left out and counted. An
     infinite row makes the mean of each replicate that draws it infinite. groups: [N] ids (numbers or strings); whole
     groups are drawn, for rows that are not independent (frames of one film). For the difference of two systems on the
     same images take `paired_difference`. Works on the CPU, in float64; `generator` is a CPU generator, and the same one
     in the same state gives the same interval. A column without a defined row is nan.
 
     The ends are expanded percentiles of the replicates (Hesterberg 2015), or, with fewer than 15 rows or groups,
-    Student's t with the jackknife's standard error, which may go beyond the range of the measure; a single row or
+    Student's t with the jackknife's standard error, which may go beyond the range of the metric; a single row or
     group has no spread, and both ends are the value. `Interval.units` says how many rows or groups there are: read
     fewer than 30 as rough. Raises MetricInputError.
 
@@ -129,14 +129,14 @@ def bootstrap_table(
     level: float = 0.95,
     generator: torch.Generator,
 ) -> Interval:
-    """A measure over the table (macro F1, mAP, a correlation) with its interval.
+    """A metric over the table (macro F1, mAP, a correlation) with its interval.
 
     measure: takes row weights, float64 [N] (how often each row was drawn), and returns a 0-dim tensor or [K]; every
-    table measure of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called once
+    table metric of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called once
     with ones, once for each replicate and 50 times for the acceleration, inside `unchecked()` after the first.
-    groups, generator and the result as in `bootstrap`; a replicate in which the measure is nan is left out.
+    groups, generator and the result as in `bootstrap`; a replicate in which the metric is nan is left out.
 
-    The ends are expanded BCa percentiles (Efron 1987; Hesterberg 2015), since such measures are biased where labels are
+    The ends are expanded BCa percentiles (Efron 1987; Hesterberg 2015), since such metrics are biased where labels are
     rare; fewer than 15 rows or groups as in `bootstrap`. Raises MetricInputError.
 
     >>> from affectml_metrics.functional import label_f1
@@ -178,7 +178,7 @@ def bootstrap_sums(
     level: float = 0.95,
     generator: torch.Generator,
 ) -> Interval:
-    """A measure that needs only sums over rows (F1 from counts, soft F1) with its interval, all replicates at once.
+    """A metric that needs only sums over rows (F1 from counts, soft F1) with its interval, all replicates at once.
 
     columns: [N, M], finite, what each row adds; statistic: takes sums [B, M] of B replicates and returns [B, K]. Much
     faster than `bootstrap_table` where it fits. The rest as in `bootstrap_table`. Raises MetricInputError.
@@ -221,7 +221,7 @@ def _without_one(units: int, none: bool = False) -> Tensor:
 
 
 def _whole(value: Tensor, low: Tensor, high: Tensor, rows: int, units: int) -> Interval:
-    """The interval of a measure that rests on all rows."""
+    """The interval of a metric that rests on all rows."""
     counts = (torch.full_like(value, x) for x in (rows, 0, units))
     return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
 

@@ -63,7 +63,7 @@ def paired_difference(
     first, second = (as_tensor(x, name).detach().to("cpu", torch.float64) for x, name in ((a, "a"), (b, "b")))
     if first.shape != second.shape:
         raise ShapeError(
-            f"a and b: expected rows of the same images and measures, but received shapes {list(first.shape)} "
+            f"a and b: expected rows of the same images and metrics, but received shapes {list(first.shape)} "
             f"and {list(second.shape)}"
         )
     rows = first - second

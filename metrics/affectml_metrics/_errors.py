@@ -1,9 +1,9 @@
 """The exceptions of the library.
 
 ValueError
-└── MetricInputError      anything handed in that a measure cannot be computed from
+└── MetricInputError      anything handed in that a metric cannot be computed from
     ├── ShapeError        wrong number of dimensions, or shapes that do not go together
-    ├── DomainError       a value the measure is not defined on: NaN, 1.2 for a rate, .4 where 0/1 is due
+    ├── DomainError       a value the metric is not defined on: NaN, 1.2 for a rate, .4 where 0/1 is due
     └── ArgumentError     an option outside its choices or range
 """
 
@@ -15,7 +15,7 @@ __all__ = ["ArgumentError", "DomainError", "MetricInputError", "ShapeError"]
 
 
 class MetricInputError(ValueError):
-    """Something handed to a measure cannot be scored; the message says what was expected and what came."""
+    """Something handed to a metric cannot be scored; the message says what was expected and what came."""
 
 
 class ShapeError(MetricInputError):
@@ -23,7 +23,7 @@ class ShapeError(MetricInputError):
 
 
 class DomainError(MetricInputError):
-    """A value lies outside the domain of the measure; the message names its row and label."""
+    """A value lies outside the domain of the metric; the message names its row and label."""
 
 
 class ArgumentError(MetricInputError):

@@ -1,6 +1,6 @@
 """The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error.
 
-Six domains cover every measure of the library:
+Six domains cover every metric of the library:
 
 labels          0/1 (bool, integer or float) in every cell; comes back as bool
 scores          real numbers that rank the labels; infinite is allowed, NaN is not

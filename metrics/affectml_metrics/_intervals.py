@@ -4,9 +4,9 @@ Which rule serves which figure was chosen by simulated coverage; `benchmarks/int
 
 - means: expanded percentiles. A replicate's spread is too small by (n - 1) / n and the normal's tails by Student's, so
   the tails are taken further out (Hesterberg 2015), which keeps every end inside the range of the rows.
-- measures over the table, which are biased where labels are rare: expanded BCa (Efron 1987), whose acceleration comes
+- metrics over the table, which are biased where labels are rare: expanded BCa (Efron 1987), whose acceleration comes
   from leaving out blocks.
-- `Debiased` measures over the table, whose replicates come without bias: expanded percentiles.
+- `Debiased` metrics over the table, whose replicates come without bias: expanded percentiles.
 - fewer than 15 units: Student's t with the jackknife's standard error over units (MacKinnon, Nielsen & Webb 2023), for
   so few units make too few different replicates.
 """
@@ -25,7 +25,7 @@ from torch import Tensor
 FEW = 30
 """A figure that rests on fewer images or groups than this deserves a note beside it."""
 STUDENT_BELOW = 15
-"""Units; from there on replicates cover as well, and keep to the range of the measure."""
+"""Units; from there on replicates cover as well, and keep to the range of the metric."""
 BLOCKS = 50  # left out one by one for the acceleration
 
 
@@ -50,7 +50,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Debiased:
-    """A measure over the table whose replicates are biased by a known amount, and the replicate without that bias.
+    """A metric over the table whose replicates are biased by a known amount, and the replicate without that bias.
 
     measure, replicate: functions of row weights, as `bootstrap_table` takes them.
     """
@@ -59,7 +59,7 @@ class Debiased:
     replicate: Callable[[Tensor], Tensor]
 
     def __call__(self, weights: Tensor) -> Tensor:
-        """The measure itself."""
+        """The metric itself."""
         return self.measure(weights)
 
 
@@ -74,7 +74,7 @@ def of_mean(value: Tensor, spread: Tensor, units: Tensor, error: Tensor, level: 
 def of_table(
     value: Tensor, spread: Tensor, left_out: Tensor, units: int, level: float, *, unbiased: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Ends for measures over the table [K] from replicates [B, K] and values with one block left out each [J, K].
+    """Ends for metrics over the table [K] from replicates [B, K] and values with one block left out each [J, K].
 
     unbiased: the replicates are already free of the bias that the value has not, so that percentiles do.
     """
@@ -86,7 +86,7 @@ def of_table(
 
 
 def of_few(value: Tensor, left_out: Tensor, level: float) -> tuple[Tensor, Tensor]:
-    """Ends by Student's t for any measure [K] from its values with one unit left out each, [G, K]."""
+    """Ends by Student's t for any metric [K] from its values with one unit left out each, [G, K]."""
     defined = (~left_out.isnan()).sum(0)
     squares = (left_out - value).square().nansum(0) * (defined - 1).clamp(min=0) / defined.clamp(min=1)
     half = _student(defined, level) * squares.sqrt()

@@ -49,12 +49,12 @@ def human_reference(
     draws: int = 10,
     generator: torch.Generator | None = None,
 ) -> HumanReference:
-    """How well people do at a measure, with other systems on the very same targets.
+    """How well people do at a metric, with other systems on the very same targets.
 
     predictor says who predicts whom, and every system of `preds` meets the same targets:
 
     - "person": each person in turn predicts the rest of the panel by their 0/1 answer, which fits set and ranking
-      measures (for top-k use ties="expected": the order of labels says nothing about an answer).
+      metrics (for top-k use ties="expected": the order of labels says nothing about an answer).
     - "rest": the other people's smoothed shares predict the person left out: the reference for proper scores
       (cross-entropy, Brier), which one person's answer cannot have.
     - "half": half the panel, drawn at random, predicts the other half; named "half_panel", so that nobody takes it for
@@ -73,7 +73,7 @@ def human_reference(
 
     judgements: 0/1 [N, A, C], what each person chose; asked: 0/1 [N, A], who was asked (unsure and skipped are not
     asked; an asked person who chose nothing said "none of these"). metric: `(preds, target) -> [M]`, a value a row.
-    preds: {name: [N, C] or [C]}, such as {"model": ..., "prior": ...}; for set measures these are sets. smoothing: how
+    preds: {name: [N, C] or [C]}, such as {"model": ..., "prior": ...}; for set metrics these are sets. smoothing: how
     many imaginary people who answer like `base` ([C] rates; the average of all judgements but those predicted if not
     given) are added to shares that predict. Images with fewer than 2 people are nan. Raises MetricInputError.
 
@@ -118,7 +118,7 @@ class _Rows:
         if list(rows.shape) != [int(where.sum())]:
             raise ShapeError(
                 f"metric: expected one value a row, [{int(where.sum())}], but received shape {list(rows.shape)}; "
-                "measures over the table have no human reference by rows"
+                "metrics over the table have no human reference by rows"
             )
         defined = ~rows.isnan()
         self.total[where] += rows.double().masked_fill(~defined, 0.0)

@@ -1,4 +1,4 @@
-"""Every measure of a kind in one call, as a tidy table with intervals."""
+"""Every metric of a kind in one call, as a tidy table with intervals."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def score(
     scale: float | None = None,
     threshold: float | None = None,
 ) -> pd.DataFrame:
-    """Every measure of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
+    """Every metric of `kind` over preds and target [N, C], with bootstrap intervals, as a table.
 
-    Returns one row a measure with the columns metric (its name in reports, k spelled in: top_3_accuracy), value, low,
+    Returns one row a metric with the columns metric (its name in reports, k spelled in: top_3_accuracy), value, low,
     high, rows (how many it rests on), skipped (on how many it is not defined), units (how many rows, groups or
     people were drawn, whichever are fewer; fewer than 30 make a rough interval) and better ("higher", "lower" or "" for
     figures to read the others by). The same generator in the same state gives the same table.
@@ -111,11 +111,11 @@ def score(
     if kind != "perspectives" and (judgements is None) != (asked is None):
         raise ArgumentError("judgements and asked: expected both or neither")
     if from_logits and kind not in ("distribution", "rates"):
-        raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose measures take no probabilities")
+        raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose metrics take no probabilities")
     for value in k:
         whole_number("k", value, 1)
     if threshold is not None and kind != "sets":
-        raise ArgumentError(f"threshold: expected None for kind={kind!r}, whose measures take no predicted sets")
+        raise ArgumentError(f"threshold: expected None for kind={kind!r}, whose metrics take no predicted sets")
     domain = _DOMAINS[kind][0]
     if from_logits:
         domain = "logits" if kind == "distribution" else "scores"
@@ -208,7 +208,7 @@ def _over_people(
         raise ShapeError(f"judgements: expected at least 2 people to resample, but received {people}")
 
     def once(weights: Tensor, images: Tensor) -> Tensor:
-        """Values, rows used and rows skipped of every measure, [3, M], people and images counted so often."""
+        """Values, rows used and rows skipped of every metric, [3, M], people and images counted so often."""
         votes, n = panel.votes(weights)
         usable = panel.usable(votes, n, rule)
         votes, n, q, w = votes[usable], n[usable], p[usable], images[usable]

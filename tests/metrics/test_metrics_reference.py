@@ -168,7 +168,7 @@ def test_a_model_that_knows_the_faces_beats_the_prior_on_the_same_targets(ferplu
         ({"preds": {"model": [1, 0]}}, ShapeError, r"preds\['model'\]: expected \[2, 3\] or \[3\]"),
         ({"tau": 0}, ArgumentError, "tau"),
         ({"base": [0.5]}, ShapeError, "base"),
-        ({"metric": F.label_f1}, ShapeError, "measures over the table have no human reference"),
+        ({"metric": F.label_f1}, ShapeError, "metrics over the table have no human reference"),
     ],
 )
 def test_wrong_calls_are_refused(options, error, match):

@@ -1,4 +1,4 @@
-"""Every measure as a plain function `(preds, target, ...)`: per row [N], or over the table where it needs one.
+"""Every metric as a plain function `(preds, target, ...)`: per row [N], or over the table where it needs one.
 
 Tensors, numpy arrays, nested lists and pandas frames are taken, tensors come back, float64 is kept. Names tell the
 direction: `_error`, `_loss`, `_distance` and `_divergence` shrink as predictions improve, and so do `cross_entropy`,

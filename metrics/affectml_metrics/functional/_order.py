@@ -1,4 +1,4 @@
-"""What ranking measures share: who stands above whom, and which labels are among the top k.
+"""What ranking metrics share: who stands above whom, and which labels are among the top k.
 
 Comparing all pairs of labels costs C^2 a row, but in plain vectorised compares: at 25 labels that is faster than a
 sort, and ties are seen for what they are.

@@ -71,7 +71,7 @@ def _over_labels(
     no_labels: float,
     weights: ArrayLike | None,
 ) -> Tensor:
-    """A measure of a label's curve, averaged; where it is nan it is `no_labels`."""
+    """A metric of a label's curve, averaged; where it is nan it is `no_labels`."""
     one_of("average", average, ("micro", "macro", "weighted", "none"))
     p, t, asked = pair_asked(preds, target, "scores", "labels")
     w = row_weights(weights, p)

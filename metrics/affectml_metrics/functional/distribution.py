@@ -1,7 +1,7 @@
 """Distributions against distributions: how far is the predicted share of each label from people's?
 
 preds and target are [N, C] with rows that sum to 1; `from_logits=True` takes raw outputs as preds and softmaxes them
-(never guessed from their range; +inf is refused, -inf is a share of 0). A row measure is computed in float64 and
+(never guessed from their range; +inf is refused, -inf is a share of 0). A row metric is computed in float64 and
 returns [N] in the wider float dtype of the two inputs. Logarithms are natural unless unit="bits". Rows without votes
 have no distribution and are refused. Gradients are right at shares of 0 too; where the slope there is infinite, see
 `affectml_metrics.functional._logs`.

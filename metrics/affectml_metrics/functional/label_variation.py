@@ -1,4 +1,4 @@
-"""Measures that the study of human label variation and disagreement uses, under the names it uses.
+"""Metrics that the study of human label variation and disagreement uses, under the names it uses.
 
 Populations: how far the predicted shares are from people's (`manhattan_distance`, `po_jsd`, `rate_po_jsd`). Single
 people, the perspectivist task: how far what was predicted for each person is from what that person said (`error_rate`,

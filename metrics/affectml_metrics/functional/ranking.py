@@ -1,7 +1,7 @@
 """Rankings against sets: do the labels people chose stand above those they did not?
 
 preds are scores [N, C] of any scale (probabilities or logits: only their order counts), target is 0/1 [N, C]. A row
-measure returns float64 [N]. A row without right labels has no ranking to get right: it is `no_labels`, nan by
+metric returns float64 [N]. A row without right labels has no ranking to get right: it is `no_labels`, nan by
 default, and streaming counts it apart.
 
 Ties. `ties="first"` gives the lower index the better place, always the same; `ties="expected"` is the mean over all

@@ -2,7 +2,7 @@
 
 preds and target are [N, C] in [0, 1]; rows need not sum to anything; -1 in the target is a label nobody was asked
 about, which is left out for that row. `from_logits=True` takes raw outputs as preds
-and passes them through the sigmoid. A row measure is computed in float64 and returns [N] in the wider float dtype: the
+and passes them through the sigmoid. A row metric is computed in float64 and returns [N] in the wider float dtype: the
 mean over the C labels.
 """
 

@@ -2,7 +2,7 @@
 
 Everything here takes 0/1 matrices [N, C], or with `threshold` rates as preds: a label is in from that rate on. The
 target may be [N], the index of the one right label of each row; -1 in it is a label nobody was asked about, which is
-left out for that row. A row measure returns float64 [N].
+left out for that row. A row metric returns float64 [N].
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def modes(
     tolerance: float = 1e-6,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The most chosen label or labels of each row, as a 0/1 set for the ranking and set measures.
+    """The most chosen label or labels of each row, as a 0/1 set for the ranking and set metrics.
 
     target: counts, rates or shares [N, C]. Returns bool [N, C]. ties: "all" keeps every label within `tolerance` of
     the highest (relative to it), "first" the lowest index among them, "random" one of them by `generator`. A row of

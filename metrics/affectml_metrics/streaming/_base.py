@@ -120,7 +120,7 @@ class AffectMetric(Metric):
 
 
 class RowMetric(AffectMetric):
-    """Mean of a row measure over all rows seen; rows on which it is not defined (nan) are left out and counted."""
+    """Mean of a row metric over all rows seen; rows on which it is not defined (nan) are left out and counted."""
 
     _tables: ClassVar[int] = 2  # what update takes: preds and target, and with 3 the number of people asked
 
@@ -189,7 +189,7 @@ class RowMetric(AffectMetric):
 
 
 class PairMetric(AffectMetric):
-    """A measure that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
+    """A metric that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
         try_options(type(self)._function, config)
@@ -214,7 +214,7 @@ class PairMetric(AffectMetric):
         self._append("weights", torch.ones_like(p[:, 0]) if w is None else w)
 
     def compute(self) -> Tensor:
-        """The measure over all rows seen, float64; nan if there were none."""
+        """The metric over all rows seen, float64; nan if there were none."""
         preds, target, labels = self._rows("preds"), self._rows("target"), int(self._sum("labels"))
         if preds is None or target is None or not labels:
             return torch.full((), torch.nan, dtype=wide(self.device), device=self.device)

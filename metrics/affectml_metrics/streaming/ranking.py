@@ -148,7 +148,7 @@ class TopKChance(RowMetric):
 
 
 class _Curve(PairMetric):
-    """A measure of each label's ranking of all rows; in a `MetricCollection` all of them keep the rows once."""
+    """A metric of each label's ranking of all rows; in a `MetricCollection` all of them keep the rows once."""
 
     _family = "scores_and_sets"
     _depends_on = ()
