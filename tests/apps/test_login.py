@@ -18,6 +18,8 @@ from starlette.routing import Route
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.pages import who
 
+pytestmark = pytest.mark.slow
+
 SECRETS = """
 [auth]
 redirect_uri = "SERVER/oauth2callback"

@@ -1,6 +1,9 @@
 """The app on PostgreSQL: two people in browsers, a killed server, and the lead's pages."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(start, person, context, postgres_url):
     server = start(db=postgres_url)
     ann = person(server, "ann").enter()

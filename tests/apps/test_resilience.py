@@ -44,6 +44,7 @@ def test_reload_right_after_enter_loses_nothing(server, person):
     assert [image for image, _, _ in ann.stored] == given
 
 
+@pytest.mark.slow
 def test_sigkill_and_restart_twice(start, person):
     server = start()
     ann = person(server).enter()
@@ -82,6 +83,7 @@ def mortal(start_shared):
     return start_shared()
 
 
+@pytest.mark.slow
 def test_labelling_goes_on_beneath_streamlit_s_connection_dialog(mortal, person, dialogs):
     """Keys are pressed until it comes and some more: not one goes elsewhere, and nothing covers the page."""
     server, ann = mortal, person(mortal, "presses").enter()
@@ -106,6 +108,7 @@ def test_labelling_goes_on_beneath_streamlit_s_connection_dialog(mortal, person,
     assert ann.stored == [(image, "labels", (ann.labels[1],)) for image in given]
 
 
+@pytest.mark.slow
 def test_a_note_is_typed_on_beneath_streamlit_s_connection_dialog(mortal, person, dialogs):
     ann = person(mortal, "notes").enter()
     ann.press("!")
@@ -120,6 +123,7 @@ def test_a_note_is_typed_on_beneath_streamlit_s_connection_dialog(mortal, person
     mortal.start()
 
 
+@pytest.mark.slow
 def test_offline_for_ten_seconds_and_back(server, person, context):
     ann = person(server, "offline").enter()
     given = []

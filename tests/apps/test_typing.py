@@ -7,6 +7,8 @@ from itertools import combinations, islice
 import pytest
 from playwright.async_api import async_playwright
 
+pytestmark = pytest.mark.slow
+
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 50))  # 50 different ones
 GAPS = [0, 20, 50, 100, 200]
 
