@@ -32,6 +32,7 @@ def test_an_outbox_with_answers_that_cannot_be_stored_empties_itself(server, per
     ann = person(server, "poisoned").enter()
     given = answer_offline(ann, context, 4)
     ann.page.evaluate(CHANGE, [{"note": "x\ud83d"}, {"base_revision": 1e30}, {"seq": "x" * 200_000}])
+    ann.page.goto("about:blank")  # what a page sends as it goes must fail too, before the network is back
     ann.page.close()
     context.set_offline(False)
     ann = person(server, "poisoned", context.new_page()).open().settled()
