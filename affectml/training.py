@@ -206,7 +206,7 @@ def _demo(say: Say) -> Dataset:
     if (DEMO / "dataset.json").exists():
         say(f"no data set named: using the demo set in {DEMO} (simulated people judging paintings drawn by code)")
         return Dataset.open(DEMO)
-    from affectml.demo import write_demo
+    from affectml.demo_set import write_demo
 
     say(f"no data set named: drawing the demo set in {DEMO} (simulated people judging paintings drawn by code)")
     with Progress("painting", 2000, "images") as bar:

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]

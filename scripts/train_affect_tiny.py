@@ -26,10 +26,10 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from affectml._files import replacing, write_json
-from affectml.demo import write_demo
-from affectml.demo.feelings import draw_feeling, squared_distances
-from affectml.demo.painting import look_of, paint
-from affectml.demo.streams import training_stream
+from affectml.demo_set import write_demo
+from affectml.demo_set.feelings import draw_feeling, squared_distances
+from affectml.demo_set.painting import look_of, paint
+from affectml.demo_set.streams import training_stream
 from affectml.taxonomies import builtin_names, get_taxonomy
 
 FOLDER = Path(__file__).resolve().parents[1] / "affectml" / "encoders" / "affect_tiny"

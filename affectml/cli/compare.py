@@ -1,4 +1,4 @@
-"""compare: the command around `affectml.compare`."""
+"""compare: the command around `affectml.comparison`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def compare(
 ) -> None:
     """Several readings of one image: where runs disagree, beside what people said."""
     from affectml.cli._print import print_json, print_table
-    from affectml.compare import compare_runs, write_gallery
+    from affectml.comparison import compare_runs, write_gallery
 
     result = compare_runs(runs, dataset=dataset, k=k, threads=threads, say=lambda line: typer.echo(line, err=True))
     page = out if out is not None else runs[0] / "compare.html"

@@ -1,4 +1,4 @@
-"""crosseval: the command around `affectml.crosseval`."""
+"""crosseval: the command around `affectml.cross_evaluation`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -47,7 +47,7 @@ def crosseval(
 ) -> None:
     """Train on some data sets, judge on others: the matrix, with intervals, drops, zero-shot and priors."""
     from affectml.cli._print import print_json, print_table
-    from affectml.crosseval import (
+    from affectml.cross_evaluation import (
         CrossConfig,
         cells_table,
         crosseval,

@@ -167,7 +167,7 @@ def demo_data(
     """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators."""
     from affectml._progress import Progress
     from affectml.cli._print import print_json
-    from affectml.demo import write_demo
+    from affectml.demo_set import write_demo
 
     with Progress("painting", images, "images") as bar:
         dataset = write_demo(

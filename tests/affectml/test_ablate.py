@@ -8,7 +8,7 @@ import pytest
 
 from affectml.ablate import AblateConfig, AblateRow, ablate_prompts, t_interval
 from affectml.cli import main
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 
 

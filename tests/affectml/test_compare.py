@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from affectml.cli import main
-from affectml.compare import compare_runs, write_gallery
-from affectml.compare._compare import _carried
-from affectml.demo import write_demo
+from affectml.comparison import compare_runs, write_gallery
+from affectml.comparison._compare import _carried
+from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy

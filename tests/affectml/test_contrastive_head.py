@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from affectml.cli import main
-from affectml.crosseval import CrossConfig, cells_table, crosseval, main_measure, matrix_table, write_crosseval
-from affectml.crosseval._matrix import escape_tex, latex
+from affectml.cross_evaluation import CrossConfig, cells_table, crosseval, main_measure, matrix_table, write_crosseval
+from affectml.cross_evaluation._matrix import escape_tex, latex
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
 
 VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarity-2", "dark")}

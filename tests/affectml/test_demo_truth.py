@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import expit
 
-from affectml.demo.annotators import Annotators, choice_chances, judge, single_choices
-from affectml.demo.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
-from affectml.demo.painting import look_of, paint
-from affectml.demo.streams import Purpose, demo_stream, painting_stream, training_stream
+from affectml.demo_set.annotators import Annotators, choice_chances, judge, single_choices
+from affectml.demo_set.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
+from affectml.demo_set.painting import look_of, paint
+from affectml.demo_set.streams import Purpose, demo_stream, painting_stream, training_stream
 from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 from affectml.taxonomies import builtin_names
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from affectml.cli import main
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.heads import load_head
 from affectml.heads._load import HEADS

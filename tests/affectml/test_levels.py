@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.evaluation import Answers
 from affectml.report.tables import levels_table
 from affectml.spaces import by_level

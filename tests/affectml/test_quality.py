@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.importers import import_oasis
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run

@@ -12,7 +12,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from affectml.cli import main
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e

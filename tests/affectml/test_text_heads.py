@@ -6,7 +6,7 @@ import pytest
 
 from affectml import training
 from affectml.cli import main
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.predicting import predict_images

@@ -12,7 +12,7 @@ import pytest
 
 from affectml.cli import main
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun

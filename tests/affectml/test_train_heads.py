@@ -14,7 +14,7 @@ import pytest
 from affectml.cli import main
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
 from affectml.heads._base import HEADS

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from affectml.demo.annotators import Annotators, choice_chances, judge
+from affectml.demo_set.annotators import Annotators, choice_chances, judge
 from affectml_annotation import (
     BadCounts,
     BadJudgement,

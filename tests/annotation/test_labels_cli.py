@@ -9,7 +9,7 @@ import pytest
 
 from affectml.cli import main
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
 from affectml_annotation.store.place import default_database, find_database, task_images
 from affectml_annotation.store.settings import QUESTIONS

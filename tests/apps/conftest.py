@@ -21,7 +21,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from affectml.data import Dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.options import Options

@@ -22,7 +22,7 @@ from make_labels import make_labels
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.data.splits import split_dataset
-from affectml.demo import write_demo
+from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.importers.embeddings import import_embeddings

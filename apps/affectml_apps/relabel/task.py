@@ -135,7 +135,7 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
 def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
     if options.dataset is not None or (DEMO / "dataset.json").exists():
         return Dataset.open(options.folder)
-    from affectml.demo import write_demo
+    from affectml.demo_set import write_demo
 
     say(f"no data set named: drawing the demo set in {DEMO} (paintings by our own code)")
     return write_demo(DEMO)

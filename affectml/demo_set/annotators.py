@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
 
-from affectml.demo.feelings import FloatArray
+from affectml.demo_set.feelings import FloatArray
 
 ANSWERS = ("sets", "one")  # all labels that apply, or the one that applies most
 PEOPLE = 12

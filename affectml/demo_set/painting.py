@@ -16,7 +16,7 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import Image, ImageDraw
 
-from affectml.demo.feelings import FloatArray
+from affectml.demo_set.feelings import FloatArray
 
 SIZE = 96
 _COLOUR_TO_AFFECT = np.array([[0.69, 0.22], [-0.31, 0.60]])

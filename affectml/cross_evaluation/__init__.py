@@ -5,8 +5,8 @@ _matrix.py  the matrix as a table, CSV and LaTeX
 _heatmap.py the matrix as a picture
 """
 
-from affectml.crosseval._matrix import cells_table, main_measure, matrix_table, write_crosseval
-from affectml.crosseval._run import Cell, CrossConfig, CrossResult, crosseval
+from affectml.cross_evaluation._matrix import cells_table, main_measure, matrix_table, write_crosseval
+from affectml.cross_evaluation._run import Cell, CrossConfig, CrossResult, crosseval
 
 __all__ = [
     "Cell",

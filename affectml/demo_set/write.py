@@ -8,10 +8,10 @@ import pandas as pd
 
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.demo.annotators import ANSWERS, Annotators, habits, judge, single_choices
-from affectml.demo.feelings import AXES, Words, draw_feeling, true_rates
-from affectml.demo.painting import SCHOOLS, look_of, of_school, paint
-from affectml.demo.streams import painting_stream, people_stream
+from affectml.demo_set.annotators import ANSWERS, Annotators, habits, judge, single_choices
+from affectml.demo_set.feelings import AXES, Words, draw_feeling, true_rates
+from affectml.demo_set.painting import SCHOOLS, look_of, of_school, paint
+from affectml.demo_set.streams import painting_stream, people_stream
 from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import builtin_names, get_taxonomy
 from affectml_annotation import count_votes

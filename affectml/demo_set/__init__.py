@@ -9,6 +9,6 @@
 It is a test of machinery, not a benchmark: no figure measured on it says anything about people.
 """
 
-from affectml.demo.write import write_demo
+from affectml.demo_set.write import write_demo
 
 __all__ = ["write_demo"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from affectml._files import new_folder, replacing, write_json
-from affectml.crosseval._heatmap import draw_heatmap
-from affectml.crosseval._run import Cell, CrossResult
+from affectml.cross_evaluation._heatmap import draw_heatmap
+from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean
 from affectml.evaluation.scoring import Score

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from affectml._files import replacing
-from affectml.compare._compare import Comparison, Reading
+from affectml.comparison._compare import Comparison, Reading
 from affectml.encoders import TINY_SPEC
 from affectml.errors import BadInput
 from affectml.report.page import thumbnail
@@ -21,7 +21,7 @@ def write_gallery(comparison: Comparison, out: Path, *, count: int = IMAGES) -> 
     if out.exists():
         raise BadInput(f"{out} exists; name a file that does not")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    source = files("affectml.compare").joinpath("gallery.html.j2").read_text(encoding="utf-8")
+    source = files("affectml.comparison").joinpath("gallery.html.j2").read_text(encoding="utf-8")
     named = comparison.dataset.images.set_index("image_id")
     cards = [
         {
