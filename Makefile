@@ -15,8 +15,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
 
-# in the order of the files: by number of tests, as xdist has it, the few that take longest would come last
-PYTEST = $(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# One process more than cores, since tests in a browser wait for it a third of their time; in the order of the files:
+# by number of tests, as xdist has it, the few that take longest would come last.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -m 'not slow'
