@@ -31,7 +31,7 @@ from affectml_metrics import (
     paired_difference,
 )
 from affectml_metrics import functional as F
-from affectml_metrics.functional.sets import label_f1_from_counts
+from affectml_metrics.functional.labels import averaged, f1
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 START, END = "<!-- coverage: written by benchmarks/intervals.py -->", "<!-- coverage: end -->"
@@ -139,8 +139,8 @@ def macro_f1(n: int, draws: int) -> Case:
         target = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < share
         said = torch.where(target, HIT, FALSE_ALARM)
         preds = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < said
-        measure = Recorded(lambda sums: label_f1_from_counts(*sums.chunk(3, dim=1))[:, None])
-        table = torch.cat([preds & target, preds, target], dim=1)
+        measure = Recorded(lambda sums: averaged(f1, *sums.chunk(4, dim=1))[:, None])
+        table = torch.cat([preds & target, preds, target, torch.ones_like(preds)], dim=1)
         interval = bootstrap_sums(table, measure, generator=g)
         return interval, plain(torch.cat(measure.kept[2:]))
 

@@ -8,14 +8,16 @@ becomes of the replicates is said in `_intervals`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor, unchecked, whole_number
+from affectml_metrics._inputs import ArrayLike, as_tensor, unchecked
 from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Debiased, Interval, of_few, of_mean, of_table
+from affectml_metrics._options import real_number, whole_number
 
 _AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
 
@@ -33,7 +35,8 @@ def bootstrap(
     rows: [N] or [N, M], one column per metric, for instance the result of a function of
     `affectml_metrics.functional`; a nan is a row on which the metric is not defined: it is left out and counted. An
     infinite row makes the mean of each replicate that draws it infinite. groups: [N] ids (numbers or strings); whole
-    groups are drawn, for rows that are not independent (frames of one film). For the difference of two systems on the
+    groups are drawn, for rows that are not independent (frames of one film); a row without an id (nan, None) is a group
+    of its own. For the difference of two systems on the
     same images take `paired_difference`. Works on the CPU, in float64; `generator` is a CPU generator, and the same one
     in the same state gives the same interval. A column without a defined row is nan.
 
@@ -106,6 +109,7 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
     >>> [round(float(x), 3) for x in (interval.value, interval.low, interval.high)]
     [2.0, -0.484, 4.484]
     """
+    real_number("level", level, 0, 1, ends=False)
     table = as_tensor(rows, "rows").detach().to("cpu", torch.float64)
     if table.ndim not in (1, 2):
         raise ShapeError(f"rows: expected [N] or [N, M], but received shape {list(table.shape)}")
@@ -250,13 +254,28 @@ def _group_index(groups: ArrayLike, n: int) -> tuple[Tensor, int]:
     ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
     if ids.shape != (n,):
         raise ShapeError(f"groups: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
-    _, index = np.unique(ids.astype(str) if ids.dtype == object else ids, return_inverse=True)
-    return torch.from_numpy(index.astype(np.int64)), int(index.max()) + 1 if n else 0
+    if ids.dtype.kind == "U" and not isinstance(groups, np.ndarray):
+        ids = np.asarray(groups, dtype=object)  # numpy has made words of what is missing
+    missing = _missing(ids)
+    named = ids[~missing]
+    found, place = np.unique(named.astype(str) if ids.dtype == object else named, return_inverse=True)
+    index = np.empty(n, dtype=np.int64)
+    index[~missing] = place
+    index[missing] = np.arange(len(found), len(found) + missing.sum())
+    return torch.from_numpy(index), len(found) + int(missing.sum())
+
+
+def _missing(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Which rows have no id: nan, None, pandas' NA or NaT."""
+    if ids.dtype.kind not in "fOmM":
+        return np.zeros(len(ids), dtype=bool)
+    import pandas as pd  # here, because it is slow to load
+
+    return np.asarray(pd.isna(ids))
 
 
 def _check(replicates: int, level: float, generator: torch.Generator) -> None:
     whole_number("replicates", replicates, 1)
-    if not 0 < level < 1:
-        raise ArgumentError(f"level: expected a number between 0 and 1, but received {level!r}")
+    real_number("level", level, 0, 1, ends=False)
     if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
         raise ArgumentError("generator: expected a CPU torch.Generator, for instance torch.Generator().manual_seed(0)")

@@ -9,8 +9,6 @@ ValueError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 __all__ = ["ArgumentError", "DomainError", "MetricInputError", "ShapeError"]
 
 
@@ -28,11 +26,3 @@ class DomainError(MetricInputError):
 
 class ArgumentError(MetricInputError):
     """An option is outside its choices or its range."""
-
-
-def one_of(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raise ArgumentError unless `value` is one of `choices`."""
-    allowed = tuple(choices)
-    if value not in allowed:
-        listed = ", ".join(repr(choice) for choice in allowed)
-        raise ArgumentError(f"{name}: expected one of {listed}, but received {value!r}")

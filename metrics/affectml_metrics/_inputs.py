@@ -12,7 +12,6 @@ distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half pre
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError
+from affectml_metrics._options import real_number
 
 ArrayLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[Any]"
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
@@ -205,9 +205,7 @@ def pair(
 
 def at_least(preds: ArrayLike, threshold: float) -> Tensor:
     """The set of the labels whose rate is `threshold` or more, bool [N, C]."""
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-        raise ArgumentError(f"threshold: expected None or a number from 0 to 1, but received {threshold!r}")
-    return matrix(preds, "preds", "rates") >= threshold
+    return matrix(preds, "preds", "rates") >= real_number("threshold", threshold, 0, 1)
 
 
 def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
@@ -271,21 +269,6 @@ def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
     if not _trusted.get() and not bool((tensor >= 0).all() & torch.isfinite(tensor).all()):
         raise DomainError("weights: expected finite numbers of 0 or more, but received negative ones or NaN")
     return tensor
-
-
-def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
-    """`value` as an int, numpy's integers included; ArgumentError unless it is whole and in [low, high]."""
-    upper = f" to {high}" if high is not None else " or more"
-    wrong = ArgumentError(f"{name}: expected a whole number, {low}{upper}, but received {value!r}")
-    if isinstance(value, (bool, np.bool_)):
-        raise wrong
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise wrong from None
-    if number < low or (high is not None and number > high):
-        raise wrong
-    return number
 
 
 def _labels(tensor: Tensor, name: str) -> Tensor:

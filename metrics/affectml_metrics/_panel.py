@@ -11,6 +11,7 @@ from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, matrix
+from affectml_metrics._options import real_number
 
 TargetRule: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """`(votes [M, C], n [M]) -> target [M, C]`: how the answers of n people become a target."""
@@ -47,10 +48,9 @@ class Panel:
                 "judgements and asked: expected [N, A, C] and [N, A], "
                 f"but received {list(answers.shape)} and {list(present.shape)}"
             )
-        if not smoothing >= 0:
-            raise ArgumentError(f"smoothing: expected 0 or more, but received {smoothing!r}")
-        if not 0 < tau <= 1:
-            raise ArgumentError(f"tau: expected a share in (0, 1], but received {tau!r}")
+        real_number("smoothing", smoothing, 0)
+        if real_number("tau", tau, 0, 1) == 0:
+            raise ArgumentError(f"tau: expected a share above 0, but received {tau!r}")
         n, people, labels = answers.shape
         chosen = matrix(answers.reshape(n * people, labels), "judgements", "labels").reshape(answers.shape)
         here = matrix(present, "asked", "labels") if people else present.bool()

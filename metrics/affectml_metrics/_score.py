@@ -13,20 +13,11 @@ from torch import Tensor
 
 from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
 from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
-from affectml_metrics._errors import ArgumentError, ShapeError, one_of
-from affectml_metrics._inputs import (
-    ArrayLike,
-    Domain,
-    as_float,
-    as_tensor,
-    at_least,
-    matrix,
-    same,
-    unchecked,
-    whole_number,
-)
+from affectml_metrics._errors import ArgumentError, ShapeError
+from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, at_least, matrix, same, unchecked
 from affectml_metrics._intervals import Interval, recentred
 from affectml_metrics._kinds import Figure, Given, figures
+from affectml_metrics._options import one_of, whole_number
 from affectml_metrics._panel import Panel, TargetRule
 from affectml_metrics._spec import KINDS, Kind
 from affectml_metrics.functional.transport import Ground
@@ -89,13 +80,13 @@ def score(
     With `threshold`, preds of "sets" are rates, and a label is in from that rate on. A target may be [N], the index of
     the one right label of each row (but for rates); -1 in a target of sets or rates is a label nobody was asked about.
 
-    Intervals resample rows, or whole `groups` ([N] ids). With `judgements` 0/1 [N, A, C] and `asked` 0/1 [N, A] in
-    place of a target, the target is made from them (sets: what at least `tau` of the people chose; shares and rates:
-    votes over their number; or `rule(votes, n)`), and the intervals resample people (column a is one person
-    throughout) and images together (Owen 2007), recentred on the value: people drawn twice make every target noisier
-    than the real one. They hold for other people and other images, and are too wide where people do not differ. Images
-    that nobody drawn was asked about drop out of that replicate. Every replicate is then a pass of its own, so take
-    fewer of them on large tables. Raises MetricInputError.
+    Intervals resample rows, or whole `groups` ([N] ids; a row without one is a group of its own). With `judgements` 0/1
+    [N, A, C] and `asked` 0/1 [N, A] in place of a target, the target is made from them (sets: what at least `tau` of
+    the people chose; shares and rates: votes over their number; or `rule(votes, n)`), and the intervals resample people
+    (column a is one person throughout) and images together (Owen 2007), recentred on the value: people drawn twice make
+    every target noisier than the real one. They hold for other people and other images, and are too wide where people
+    do not differ. Images that nobody drawn was asked about drop out of that replicate. Every replicate is then a pass
+    of its own, so take fewer of them on large tables. Raises MetricInputError.
 
     >>> table = score([[1, 0], [0, 1]], [[1, 0], [1, 1]], "sets", generator=torch.Generator().manual_seed(0))
     >>> table.set_index("metric").loc["set_f1", "value"].round(4)

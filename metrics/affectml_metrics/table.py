@@ -18,24 +18,19 @@ from torch import Tensor
 
 from affectml_metrics import functional as F
 from affectml_metrics._asked import pair_asked
-from affectml_metrics._errors import ArgumentError, one_of
+from affectml_metrics._errors import ArgumentError
 from affectml_metrics._inputs import wide
+from affectml_metrics._options import one_of
 from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.functional.disagreement import correlation
-from affectml_metrics.functional.labels import Ratio, averaged, mcc, precision, recall, specificity
+from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
-from affectml_metrics.functional.sets import label_f1_from_counts
-
-
-def _counted(p: Tensor, t: Tensor) -> Tensor:
-    p, t, _ = pair_asked(p, t, "labels", "labels")
-    return torch.cat([p & t, p, t], dim=1)
 
 
 def _shared(p: Tensor, t: Tensor) -> Tensor:
-    p, t, _ = pair_asked(p, t, "rates", "rates")
-    return torch.cat([torch.minimum(p, t), p + t], dim=1)
+    p, t, asked = pair_asked(p, t, "rates", "rates")
+    return torch.cat([torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked], dim=1)
 
 
 def _tallied(p: Tensor, t: Tensor) -> Tensor:
@@ -58,8 +53,8 @@ def _entropy_products(p: Tensor, t: Tensor) -> Tensor:
 
 
 _SIMILARITY = Sums(_entropy_products, lambda s: (s[:, 0] / (s[:, 1] * s[:, 2]).sqrt()).clamp(max=1))
-_LABEL_F1 = Sums(_counted, lambda sums, **options: label_f1_from_counts(*sums.chunk(3, dim=1), **options))
-_SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(2, dim=1), **options))
+_LABEL_F1 = _label_sums(f1)
+_SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(3, dim=1), **options))
 
 _SCORE: tuple[Place, ...] = ("score",)
 _REPORT: tuple[Place, ...] = ("score", "report")

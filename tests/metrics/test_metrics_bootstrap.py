@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -18,6 +19,7 @@ from affectml_metrics import (
     difference,
     functional,
     paired_difference,
+    student_interval,
 )
 from affectml_metrics._intervals import student_quantile
 
@@ -124,16 +126,33 @@ def test_macro_f1_by_sums_and_by_weights_agree():
         replicates=100,
         generator=gen(2),
     )
-    from affectml_metrics.functional.sets import label_f1_from_counts
+    from affectml_metrics.functional.labels import averaged, f1
 
     by_sums = bootstrap_sums(
-        torch.cat([p & t, p, t], dim=1),
-        lambda s: label_f1_from_counts(*s.chunk(3, dim=1))[:, None],
+        torch.cat([p & t, p, t, torch.ones_like(p)], dim=1),
+        lambda s: averaged(f1, *s.chunk(4, dim=1))[:, None],
         groups=torch.arange(50) // 2,
         replicates=100,
         generator=gen(2),
     )
     assert float(by_weights.low) == pytest.approx(float(by_sums.low[0]), abs=1e-12)
+
+
+@pytest.mark.parametrize("none", [None, math.nan, pd.NA, pd.NaT], ids=str)
+def test_a_row_without_a_group_is_a_group_of_its_own(none):
+    rows = torch.rand(20, generator=gen(0), dtype=torch.float64)
+    films = ["alien", "alien", "brazil", "brazil", "brazil"] * 3
+    own = [f"image {i}" for i in range(5)]
+    listed = [*films, *[none] * 5]
+    for groups in (listed, np.array(listed, dtype=object), pd.Series(listed, dtype="string")):
+        found = bootstrap(rows, groups=groups, generator=gen(1))
+        assert found == bootstrap(rows, groups=[*films, *own], generator=gen(1))
+        assert int(found.units) == 7
+    assert int(student_interval(rows, groups=[1.0] * 15 + [math.nan] * 5).units) == 6
+
+
+def test_rows_called_none_are_a_group():
+    assert int(bootstrap([0.0, 1.0, 1.0], groups=["None", "None", "nan"], generator=gen(0)).units) == 2
 
 
 def test_quantiles_of_students_t_are_scipys():

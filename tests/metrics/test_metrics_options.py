@@ -250,7 +250,7 @@ def test_a_threshold_makes_sets_of_rates(table, measure):
     with pytest.raises(am.DomainError, match="preds: expected 0 or 1 .*threshold="):
         measure(table.rates, table.chosen)
     for wrong in (1.5, "half", True, math.nan):
-        with pytest.raises(am.ArgumentError, match="threshold: expected None or a number from 0 to 1"):
+        with pytest.raises(am.ArgumentError, match="threshold: expected a number from 0 to 1"):
             measure(table.rates, table.chosen, threshold=wrong)
     with pytest.raises(am.DomainError, match="preds: expected a rate"):
         measure(table.rates * 2, table.chosen, threshold=0.3)

@@ -227,9 +227,27 @@ def test_reset_forgets(case):
 def test_without_rows_it_is_nan(case):
     metric = case.make()
     metric.update(*(x[:0] for x in case.data))
-    value = metric.compute()
-    # sums per label of no rows are all zero: the value of labels that nobody chose or predicted
-    assert value.isnan().all() or (value == 0).all()
+    assert metric.compute().isnan().all()
+
+
+@each
+def test_before_any_batch_it_is_nan_and_torchmetrics_warns(case):
+    metric = case.make()
+    with pytest.warns(UserWarning, match="``compute`` method of metric .* was called before the ``update`` method"):
+        assert metric.compute().isnan().all()
+
+
+def test_a_value_for_what_is_not_defined_is_no_value_for_nothing():
+    for metric in (
+        am.MeanAveragePrecision(no_labels=0.0),
+        am.LabelAUROC(no_labels=0.5, average="none"),
+        am.LabelF1(2, zero_division=1.0, average="weighted"),
+        am.TopKAccuracy(no_labels=0.0),
+        am.SetF1(),
+    ):
+        for nothing in (torch.zeros(0, 2), torch.zeros(3, 2)):
+            metric.update(nothing, torch.full_like(nothing, -1))
+            assert metric.compute().isnan().all(), metric
 
 
 @each
@@ -325,6 +343,22 @@ def test_half_and_float_leave_the_sums_alone():
     assert {state.dtype for state in metric.metric_state.values()} == {torch.float64}
 
 
+RANKED = (
+    am.TopKAccuracy,
+    am.TopKRecall,
+    am.TopKPrecision,
+    am.TopKChance,
+    am.LabelRankingAveragePrecision,
+    am.RankingLoss,
+    am.OneError,
+    am.NDCG,
+    am.HumanMassAtK,
+    am.MeanAveragePrecision,
+    am.LabelAUROC,
+)
+SET_SCORES = (am.SetF1, am.SetPrecision, am.SetRecall, am.SetJaccard)
+
+
 def test_directions_agree_with_the_names():
     shrinking = ("Loss", "Error", "Divergence", "Distance", "Variation", "CrossEntropy", "Brier", "Manhattan")
     for case in CASES:
@@ -354,6 +388,24 @@ def test_directions_agree_with_the_names():
         partial(am.HumanMassAtK, -1),
         partial(am.NDCG, gain="square"),
         partial(am.RankingLoss, tie_cost="half"),
+        partial(am.RankingLoss, tie_cost=7),
+        partial(am.RankingLoss, tie_cost=np.nan),
+        *(partial(cls, no_labels=2) for cls in RANKED),
+        *(partial(cls, no_labels="none") for cls in RANKED),
+        partial(am.CoverageError, no_labels=-1),
+        *(partial(cls, both_empty=7) for cls in SET_SCORES),
+        *(partial(cls, one_empty=-1) for cls in SET_SCORES),
+        *(partial(cls, threshold=30) for cls in (*SET_SCORES, am.ExactMatch, am.HammingLoss)),
+        *(partial(cls, 3, zero_division=2) for cls in (am.LabelF1, am.LabelRecall, am.LabelMCC, am.SoftF1)),
+        partial(am.NormalisedAbsoluteDistance, 0),
+        partial(am.NormalisedAbsoluteDistance, True),
+        partial(am.KLDivergence, reverse="no"),
+        partial(am.ClarkDistance, normalised=2),
+        partial(am.EntropyError, signed="yes"),
+        partial(am.JSDivergence, square_root=None),
+        *(partial(cls, from_logits="no") for cls in (am.BrierScore, am.RateManhattan, am.EntropySimilarity, am.RankCS)),
+        partial(am.SoftF1, 3, from_logits="no"),
+        partial(am.LabelCalibrationError, from_logits=1),
         partial(am.KLDivergence, unit="bit"),
         partial(am.CrossEntropy, eps=2),
         partial(am.CrossEntropy, eps="small"),

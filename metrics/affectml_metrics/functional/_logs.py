@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import ArgumentError, one_of
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, wide
+from affectml_metrics._options import one_of, real_number
 from affectml_metrics.functional._rows import by_rows, row_sum
 
 __all__ = ["entropy"]
@@ -32,8 +32,8 @@ def per(unit: Unit) -> float:
 
 def check_eps(eps: float | None) -> None:
     """Raise ArgumentError unless `eps` is None or in (0, 1)."""
-    if eps is not None and not (isinstance(eps, (int, float)) and 0 < eps < 1):
-        raise ArgumentError(f"eps: expected None or a number between 0 and 1, but received {eps!r}")
+    if eps is not None:
+        real_number("eps", eps, 0, 1, ends=False)
 
 
 def distributions(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor]:

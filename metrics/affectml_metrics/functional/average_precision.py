@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._asked import pair_asked
-from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics.functional.sets import Average
+from affectml_metrics._options import one_of, share
+from affectml_metrics.functional.labels import AVERAGES, Average
 
 __all__ = ["label_auroc", "mean_average_precision"]
 
@@ -72,7 +72,8 @@ def _over_labels(
     weights: ArrayLike | None,
 ) -> Tensor:
     """A metric of a label's curve, averaged; where it is nan it is `no_labels`."""
-    one_of("average", average, ("micro", "macro", "weighted", "none"))
+    one_of("average", average, AVERAGES)
+    no_labels = share("no_labels", no_labels)
     p, t, asked = pair_asked(preds, target, "scores", "labels")
     w = row_weights(weights, p)
     each = None if w is None else w[:, None].expand(p.shape)
@@ -82,7 +83,8 @@ def _over_labels(
         p, t, each = p.reshape(-1, 1), t.reshape(-1, 1), None if each is None else each.reshape(-1, 1)
     curves = [_curve(p[:, c], t[:, c], None if each is None else each[:, c]) for c in range(p.shape[1])]
     value = torch.stack([measure(true, seen) for true, seen in curves])
-    value = torch.where(value.isnan(), torch.full_like(value, no_labels), value)
+    seen = torch.stack([rows[-1] if len(rows) else rows.sum() for _, rows in curves])
+    value = torch.where(value.isnan() & (seen > 0), torch.full_like(value, no_labels), value)  # of no rows it stays nan
     if average == "none":
         return value
     if average == "weighted":

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._asked import pair_asked
-from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, Domain, row_weights, whole_number, wide
+from affectml_metrics._inputs import ArrayLike, Domain, row_weights, wide
 from affectml_metrics._intervals import Debiased
+from affectml_metrics._options import one_of, whole_number
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._options import one_of
 from affectml_metrics.functional._logs import Unit, distributions, per, row_entropy
 from affectml_metrics.functional._order import descending
 from affectml_metrics.functional._rows import soft_rows

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
+from affectml_metrics._options import real_number
 from affectml_metrics.functional._logs import js_terms, per
 from affectml_metrics.functional._rows import row_sum, soft_rows
 from affectml_metrics.functional.distribution import total_variation
@@ -92,8 +93,7 @@ def normalised_absolute_distance(
     >>> normalised_absolute_distance([[5, -5]], [[3, -5]], scale=10)
     tensor([0.1000], dtype=torch.float64)
     """
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < float("inf"):
-        raise ArgumentError(f"scale: expected a finite number above 0, but received {scale!r}")
+    real_number("scale", scale, 0, ends=False)
     p, t, there = _answers(preds, target, asked)
     return _mean_over_people((p - t).abs() / scale, there)
 

@@ -1,28 +1,56 @@
-"""Each label as a question of its own over the table: precision, recall, specificity, MCC; F1 is in `sets`.
+"""Each label as a question of its own over the table: F1, precision, recall, specificity, MCC.
 
 preds and target are 0/1 [N, C]; with `threshold`, preds are rates, and a label is in from that rate on; -1 in the
 target is a cell that nobody was asked about, and does not count. All come from four sums a label: rows on which it is
 predicted and right (hits), predicted (chosen), right, and rows. Their averages: "macro" is the mean over labels,
-"weighted" weighs labels by how often they are right, "micro" counts all cells as one label, "none" returns [C].
+"weighted" weighs labels by how often they are right, "micro" counts all cells as one label, "none" returns [C]. A label
+without any row (nobody was asked about it, or every row weighs 0) has no figure: it is nan, and no average counts it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike
-from affectml_metrics.functional.sets import Average, label_counts
+from affectml_metrics._asked import pair_asked
+from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._options import one_of, real_number
 
-__all__ = ["label_mcc", "label_precision", "label_recall", "label_specificity"]
+__all__ = ["label_f1", "label_mcc", "label_precision", "label_recall", "label_specificity"]
 
+Average = Literal["micro", "macro", "weighted", "none"]
 AVERAGES: tuple[Average, ...] = ("micro", "macro", "weighted", "none")
 
 Ratio = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """From hits, chosen, right and rows to numerator and denominator."""
+
+
+def label_f1(
+    preds: ArrayLike,
+    target: ArrayLike,
+    *,
+    average: Average = "macro",
+    zero_division: float = 0.0,
+    threshold: float | None = None,
+    weights: ArrayLike | None = None,
+) -> Tensor:
+    """F1 of each label over the table, 2 TP / (2 TP + FP + FN), and its averages, in [0, 1].
+
+    preds, target: 0/1 [N, C]. average: "macro" is the mean of the labels' F1 (not the F1 of mean precision and mean
+    recall, which can differ much: Opitz & Burst 2019), "weighted" weighs labels by how often they are right, "micro"
+    counts all cells as one label, "none" returns [C]. Otherwise a 0-dim float64 tensor. A label neither predicted nor
+    right gets `zero_division`; nan leaves it out of the averages. weights: [N], how often each row counts. Raises
+    MetricInputError.
+
+    >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
+    tensor(0.8333, dtype=torch.float64)
+    """
+    return averaged(
+        f1, *label_counts(preds, target, weights, threshold=threshold), average=average, zero_division=zero_division
+    )
 
 
 def label_precision(
@@ -122,6 +150,33 @@ def label_mcc(
     )
 
 
+def label_counts(
+    preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None, *, threshold: float | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """True positives, predicted positives, right answers and rows asked of each label: four float64 [C].
+
+    preds, target: 0/1 [N, C]; weights: [N], how often each row counts. Raises MetricInputError.
+
+    >>> label_counts([[1, 0], [1, 1]], [[1, 0], [0, 1]])[1]
+    tensor([2., 1.], dtype=torch.float64)
+    """
+    p, t, asked = pair_asked(preds, target, "labels", "labels", threshold)
+    w = row_weights(weights, p)
+    dtype = wide(p.device)
+    if w is not None:
+        hits, chosen, right = (w @ x.to(dtype) for x in (p & t, p, t))
+        rows = w.sum().expand_as(hits) if asked is None else w @ asked.to(dtype)
+        return hits, chosen, right, rows
+    hits, chosen, right = (x.sum(0, dtype=torch.int32).to(dtype) for x in (p & t, p, t))
+    rows = torch.full_like(hits, len(p)) if asked is None else asked.sum(0).to(dtype)
+    return hits, chosen, right, rows
+
+
+def f1(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Numerator and denominator of `label_f1`."""
+    return 2 * hits, chosen + right
+
+
 def precision(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Numerator and denominator of `label_precision`."""
     return hits, chosen
@@ -134,13 +189,13 @@ def recall(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[T
 
 def specificity(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Numerator and denominator of `label_specificity`."""
-    return rows - right - chosen + hits, rows - right
+    return _without(rows, right + chosen - hits), _without(rows, right)
 
 
 def mcc(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Numerator and denominator of `label_mcc`."""
     # root by root: the product of four counts would leave float64's exact whole numbers
-    spread = (chosen * (rows - chosen)).sqrt() * (right * (rows - right)).sqrt()
+    spread = (chosen * _without(rows, chosen)).sqrt() * (right * _without(rows, right)).sqrt()
     return rows * hits - chosen * right, spread
 
 
@@ -156,15 +211,22 @@ def averaged(
 ) -> Tensor:
     """A ratio of the four sums, each [..., C], and its average over labels; leading dimensions are replicates."""
     one_of("average", average, AVERAGES)
+    undefined = real_number("zero_division", zero_division, -1 if ratio is mcc else 0, 1, nan=True)
     if average == "micro":
         hits, chosen, right, rows = (x.sum(-1) for x in (hits, chosen, right, rows))
     top, bottom = ratio(hits, chosen, right, rows)
-    value = torch.where(bottom == 0, torch.full_like(bottom, zero_division), top / bottom)
+    value = (top / bottom).masked_fill(bottom == 0, undefined).masked_fill(rows == 0, torch.nan)
     if average == "macro":
         return value.nanmean(-1)
     if average == "weighted":
         support = right.masked_fill(value.isnan(), 0.0)
         total = support.sum(-1)
         mean = (value.nan_to_num() * support).sum(-1) / total
-        return torch.where(total == 0, torch.full_like(mean, zero_division), mean)
+        return mean.masked_fill(total == 0, undefined).masked_fill((rows == 0).all(-1), torch.nan)
     return value
+
+
+def _without(rows: Tensor, counted: Tensor) -> Tensor:
+    """Rows that are not counted; what the rounding of weighted sums leaves of none is none."""
+    rest = rows - counted
+    return rest.masked_fill(rest <= 1e-12 * rows, 0.0)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import one_of
-from affectml_metrics._inputs import ArrayLike, matrix, pair, whole_number, wide
+from affectml_metrics._inputs import ArrayLike, matrix, pair, wide
+from affectml_metrics._options import one_of, real_number, share, whole_number
 from affectml_metrics.functional._order import (
     Ties,
     chance_of_hits,
@@ -69,6 +69,7 @@ def top_k_accuracy(
     tensor([0.], dtype=torch.float64)
     """
     one_of("match", match, ("any", "all"))
+    no_labels = share("no_labels", no_labels)
     p, t = pair(preds, target, "scores", "labels")
 
     def hit(p: Tensor, t: Tensor) -> Tensor:
@@ -100,6 +101,7 @@ def top_k_recall(
     >>> top_k_recall([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
     tensor([0.5000], dtype=torch.float64)
     """
+    no_labels = share("no_labels", no_labels)
     p, t = pair(preds, target, "scores", "labels")
     right = count(t)
     return (_hits(p, t, k, ties) / right).masked_fill(right == 0, no_labels)
@@ -116,6 +118,7 @@ def top_k_precision(
     >>> top_k_precision([[0.6, 0.3, 0.1]], [[0, 1, 1]], k=2)
     tensor([0.5000], dtype=torch.float64)
     """
+    no_labels = share("no_labels", no_labels)
     p, t = pair(preds, target, "scores", "labels")
     return (_hits(p, t, k, ties) / k).masked_fill(count(t) == 0, no_labels)
 
@@ -142,6 +145,7 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
     tensor([0.5000], dtype=torch.float64)
     """
     one_of("match", match, ("any", "all"))
+    no_labels = share("no_labels", no_labels)
     t = matrix(target, "target", "labels")
     k = whole_number("k", k, 1, t.shape[1])
     right = count(t)
@@ -168,6 +172,7 @@ def label_ranking_average_precision(
     tensor([0.5833], dtype=torch.float64)
     """
     one_of("ties", ties, ("expected", "lowest"))
+    no_labels = share("no_labels", no_labels)
     p, t = pair(preds, target, "scores", "labels")
 
     def precision(p: Tensor, t: Tensor) -> Tensor:
@@ -215,6 +220,7 @@ def coverage_error(preds: ArrayLike, target: ArrayLike, *, no_labels: float = ma
     >>> coverage_error([[0.6, 0.3, 0.1]], [[1, 0, 0]])
     tensor([1.], dtype=torch.float64)
     """
+    no_labels = real_number("no_labels", no_labels, 0, nan=True)
     p, t = pair(preds, target, "scores", "labels")
 
     def depth(p: Tensor, t: Tensor) -> Tensor:
@@ -234,6 +240,7 @@ def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, 
     >>> ranking_loss([[0.6, 0.3, 0.1]], [[0, 1, 0]])
     tensor([0.5000], dtype=torch.float64)
     """
+    tie_cost, no_labels = real_number("tie_cost", tie_cost, 0, 1), share("no_labels", no_labels)
     p, t = pair(preds, target, "scores", "labels")
     dtype = wide(p.device)
 
@@ -264,7 +271,7 @@ def one_error(preds: ArrayLike, target: ArrayLike, *, ties: Ties = "expected", n
     >>> one_error([[0.6, 0.3, 0.1]], [[0, 1, 1]])
     tensor([1.], dtype=torch.float64)
     """
-    return 1 - top_k_accuracy(preds, target, 1, ties=ties, no_labels=1 - no_labels)
+    return 1 - top_k_accuracy(preds, target, 1, ties=ties, no_labels=1 - share("no_labels", no_labels))
 
 
 def _hits(preds: Tensor, target: Tensor, k: int, ties: Ties) -> Tensor:

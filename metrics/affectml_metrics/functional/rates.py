@@ -16,8 +16,9 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from affectml_metrics._asked import on_asked_labels, pair_asked
-from affectml_metrics._errors import DomainError, ShapeError, one_of
+from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, row_weights, same, wide
+from affectml_metrics._options import one_of, share
 from affectml_metrics.functional._logs import Unit, check_eps, impossible, js_terms, per, root, silenced, weighed_log
 from affectml_metrics.functional._rows import row_sum, soft_rows
 
@@ -175,20 +176,20 @@ def soft_f1(
     preds, target: rates [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor in [0, 1]
     ("micro": all cells at once; "macro": mean over labels) or [C] ("none"). It is 1 only where p = t; the product
     form 2 sum pt / sum (p + t) gives .5 for p = t = .5. A label with no mass on either side is `zero_division`; nan
-    leaves it out. On 0/1 values it is `label_f1`. Source: Harju & Mesaros 2023 (soft F). Raises MetricInputError.
+    leaves it out, as is a label without any row. On 0/1 values it
+    is `label_f1`. Source: Harju & Mesaros 2023 (soft F). Raises MetricInputError.
 
     >>> soft_f1(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))
     tensor(0.8000, dtype=torch.float64)
     """
-    one_of("average", average, ("micro", "macro", "none"))
-    shared, mass = soft_counts(preds, target, from_logits=from_logits, weights=weights)
-    return soft_f1_from_counts(shared, mass, average=average, zero_division=zero_division)
+    counts = soft_counts(preds, target, from_logits=from_logits, weights=weights)
+    return soft_f1_from_counts(*counts, average=average, zero_division=zero_division)
 
 
 def soft_counts(
     preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False, weights: ArrayLike | None = None
-) -> tuple[Tensor, Tensor]:
-    """Sum of min(p, t) and of p + t for each label: two float64 [C].
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of min(p, t), of p + t and of rows asked for each label: three float64 [C].
 
     >>> soft_counts(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))[1]
     tensor([1.0000, 1.5000], dtype=torch.float64)
@@ -198,17 +199,20 @@ def soft_counts(
     if asked is not None:
         p = p.masked_fill(~asked, 0.0)
     p, t, w = p.to(wide(p.device)), t.to(wide(p.device)), row_weights(weights, p)
-    shared, mass = torch.minimum(p, t), p + t
-    return (shared.sum(0), mass.sum(0)) if w is None else (w @ shared, w @ mass)
+    each = (torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked.to(p.dtype))
+    shared, mass, rows = (x.sum(0) if w is None else w @ x for x in each)
+    return shared, mass, rows
 
 
 def soft_f1_from_counts(
-    shared: Tensor, mass: Tensor, *, average: Average = "micro", zero_division: float = 0.0
+    shared: Tensor, mass: Tensor, rows: Tensor, *, average: Average = "micro", zero_division: float = 0.0
 ) -> Tensor:
-    """`soft_f1` from the two sums of `soft_counts`, each [C]."""
+    """`soft_f1` from the three sums of `soft_counts`, each [..., C]; leading dimensions are replicates."""
+    one_of("average", average, ("micro", "macro", "none"))
+    undefined = share("zero_division", zero_division)
     if average == "micro":
-        shared, mass = shared.sum(-1), mass.sum(-1)
-    f1 = torch.where(mass == 0, torch.full_like(mass, zero_division), 2 * shared / mass)
+        shared, mass, rows = (x.sum(-1) for x in (shared, mass, rows))
+    f1 = (2 * shared / mass).masked_fill(mass == 0, undefined).masked_fill(rows == 0, torch.nan)
     return f1.nanmean(-1) if average == "macro" else f1
 
 

@@ -7,27 +7,23 @@ left out for that row. A row metric returns float64 [N].
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from affectml_metrics._asked import on_asked_labels, pair_asked
-from affectml_metrics._errors import DomainError, one_of
-from affectml_metrics._inputs import ArrayLike, pair, row_weights, square, wide
+from affectml_metrics._asked import on_asked_labels
+from affectml_metrics._errors import DomainError
+from affectml_metrics._inputs import ArrayLike, pair, square, wide
+from affectml_metrics._options import share
 
 __all__ = [
     "exact_match",
     "hamming_loss",
-    "label_f1",
     "semantic_set_f1",
     "set_f1",
     "set_jaccard",
     "set_precision",
     "set_recall",
 ]
-
-Average = Literal["micro", "macro", "weighted", "none"]
 
 
 @on_asked_labels
@@ -187,71 +183,6 @@ def semantic_set_f1(
     return _fill(f1, chosen, right, both_empty, one_empty)
 
 
-def label_f1(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    average: Average = "macro",
-    zero_division: float = 0.0,
-    threshold: float | None = None,
-    weights: ArrayLike | None = None,
-) -> Tensor:
-    """F1 of each label over the table, 2 TP / (2 TP + FP + FN), and its averages, in [0, 1].
-
-    preds, target: 0/1 [N, C]. average: "macro" is the mean of the labels' F1 (not the F1 of mean precision and mean
-    recall, which can differ much: Opitz & Burst 2019), "weighted" weighs labels by how often they are right, "micro"
-    counts all cells as one label, "none" returns [C]. Otherwise a 0-dim float64 tensor. A label neither predicted nor
-    right gets `zero_division`; nan leaves it out of the averages. weights: [N], how often each row counts. Raises
-    MetricInputError.
-
-    >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
-    tensor(0.8333, dtype=torch.float64)
-    """
-    one_of("average", average, ("micro", "macro", "weighted", "none"))
-    hits, chosen, right, _ = label_counts(preds, target, weights, threshold=threshold)
-    return label_f1_from_counts(hits, chosen, right, average=average, zero_division=zero_division)
-
-
-def label_counts(
-    preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None, *, threshold: float | None = None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """True positives, predicted positives, right answers and rows asked of each label: four float64 [C].
-
-    preds, target: 0/1 [N, C]; weights: [N], how often each row counts. Raises MetricInputError.
-
-    >>> label_counts([[1, 0], [1, 1]], [[1, 0], [0, 1]])[1]
-    tensor([2., 1.], dtype=torch.float64)
-    """
-    p, t, asked = pair_asked(preds, target, "labels", "labels", threshold)
-    w = row_weights(weights, p)
-    dtype = wide(p.device)
-    if w is not None:
-        hits, chosen, right = (w @ x.to(dtype) for x in (p & t, p, t))
-        rows = w.sum().expand_as(hits) if asked is None else w @ asked.to(dtype)
-        return hits, chosen, right, rows
-    hits, chosen, right = (x.sum(0, dtype=torch.int32).to(dtype) for x in (p & t, p, t))
-    rows = torch.full_like(hits, len(p)) if asked is None else asked.sum(0).to(dtype)
-    return hits, chosen, right, rows
-
-
-def label_f1_from_counts(
-    hits: Tensor, chosen: Tensor, right: Tensor, *, average: Average = "macro", zero_division: float = 0.0
-) -> Tensor:
-    """`label_f1` from the three counts of `label_counts`, each [..., C]; leading dimensions are replicates."""
-    if average == "micro":
-        hits, chosen, right = (x.sum(-1) for x in (hits, chosen, right))
-    size = chosen + right
-    f1 = torch.where(size == 0, torch.full_like(size, zero_division), 2 * hits / size)
-    if average == "macro":
-        return f1.nanmean(-1)
-    if average == "weighted":
-        weights = torch.where(f1.isnan(), torch.zeros_like(right), right)
-        total = weights.sum(-1)
-        mean = (f1.nan_to_num() * weights).sum(-1) / total
-        return torch.where(total == 0, torch.full_like(mean, zero_division), mean)
-    return f1
-
-
 def _size(sets: Tensor) -> Tensor:
     # int32 first: torch's default int64 sum over bools is fifty times slower
     return sets.sum(-1, dtype=torch.int32).to(wide(sets.device))
@@ -263,6 +194,7 @@ def _counts(preds: ArrayLike, target: ArrayLike, threshold: float | None) -> tup
 
 
 def _fill(score: Tensor, chosen: Tensor, right: Tensor, both_empty: float, one_empty: float) -> Tensor:
+    both_empty, one_empty = share("both_empty", both_empty), share("one_empty", one_empty)
     no_preds, no_target = chosen == 0, right == 0
     score = score.masked_fill(no_preds ^ no_target, one_empty)
     return score.masked_fill(no_preds & no_target, both_empty)
@@ -270,6 +202,7 @@ def _fill(score: Tensor, chosen: Tensor, right: Tensor, both_empty: float, one_e
 
 def _share(hits: Tensor, whole: Tensor, other: Tensor, both_empty: float, one_empty: float) -> Tensor:
     """hits / whole; where that is 0/0, what the caller says, by whether the other set is empty too."""
+    both_empty, one_empty = share("both_empty", both_empty), share("one_empty", one_empty)
     nothing = whole == 0
     score = (hits / whole).masked_fill(nothing, one_empty)
     return score.masked_fill(nothing & (other == 0), both_empty)

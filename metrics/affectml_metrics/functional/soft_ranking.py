@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import ArgumentError, one_of
-from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, whole_number, wide
+from affectml_metrics._errors import ArgumentError
+from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, wide
+from affectml_metrics._options import one_of, real_number, share, whole_number
 from affectml_metrics.functional._order import Ties, descending, inclusion, places
 from affectml_metrics.functional._rows import by_rows, row_sum
 
@@ -41,6 +42,7 @@ def modes(
     tensor([[ True, False, False]])
     """
     one_of("ties", ties, ("all", "first", "random"))
+    real_number("tolerance", tolerance, 0, 1)
     t = as_float(matrix(target, "target", "mass"))
     highest = t.amax(-1, keepdim=True)
     tied = (t >= highest * (1 - tolerance)) & (highest > 0)
@@ -79,6 +81,7 @@ def ndcg(
     tensor([0.8340], dtype=torch.float64)
     """
     one_of("gain", gain, ("linear", "exponential"))
+    no_labels = share("no_labels", no_labels)
     one_of("ties", ties, ("first", "expected"))
     p, t = _scores_and_mass(preds, target)
     labels = t.shape[1]
@@ -115,6 +118,7 @@ def human_mass_at_k(
     >>> human_mass_at_k([[0.1, 0.6, 0.3]], [[0.5, 0.3, 0.2]], k=2)
     tensor([0.5000], dtype=torch.float64)
     """
+    no_labels = share("no_labels", no_labels)
     p, t = _scores_and_mass(preds, target)
     mass = t.sum(-1)
     shared = by_rows(lambda p, t: (inclusion(p, k, ties) * t).sum(-1), p, t)

@@ -11,6 +11,7 @@ whatever they make of them name a common family, and the options that do change 
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, SupportsIndex, TypedDict, cast
 
@@ -20,7 +21,8 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, whole_number, wide
+from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, wide
+from affectml_metrics._options import one_of, whole_number
 from affectml_metrics.table import specs
 
 
@@ -232,6 +234,9 @@ def _of_target(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def try_options(function: Callable[..., Tensor], config: Mapping[str, object], tables: int = 2) -> None:
     """Raise ArgumentError for an option that `function` refuses, by trying it on a table without rows."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if isinstance(parameter.default, bool):
+            one_of(name, config.get(name, parameter.default), (True, False))
     labels = max(int(k) if isinstance(k := config.get("k"), SupportsIndex) else 1, 1)
     for name in ("ground", "similarity"):
         if isinstance(matrix := config.get(name), Tensor):

@@ -8,13 +8,12 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike, as_tensor, row_weights, wide
 from affectml_metrics.functional import disagreement
 from affectml_metrics.functional._logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.disagreement import Correlation, RankTies
 from affectml_metrics.functional.transport import Ground
-from affectml_metrics.streaming._base import AffectMetric, MetricOptions, RowMetric
+from affectml_metrics.streaming._base import AffectMetric, MetricOptions, RowMetric, try_options
 
 __all__ = [
     "BrierScore",
@@ -189,7 +188,9 @@ class _Entropies(AffectMetric):
     _depends_on = ("from_logits",)
 
     def __init__(self, config: Mapping[str, object], from_logits: bool, options: MetricOptions) -> None:
-        super().__init__({**config, "from_logits": from_logits}, options)
+        config = {**config, "from_logits": from_logits}
+        try_options(type(self)._function, config)
+        super().__init__(config, options)
         self.from_logits = from_logits
         for name in ("preds_entropy", "target_entropy", "weights"):
             self._add_rows(name)
@@ -227,7 +228,6 @@ class EntropyCorrelation(_Entropies):
     def __init__(
         self, *, method: Correlation = "pearson", from_logits: bool = False, **options: Unpack[MetricOptions]
     ) -> None:
-        one_of("method", method, ("pearson", "spearman"))
         super().__init__({"method": method}, from_logits, options)
         self.method: Correlation = method
 

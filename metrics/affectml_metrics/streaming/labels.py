@@ -12,7 +12,7 @@ from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import labels as F
-from affectml_metrics.functional.sets import Average, label_counts, label_f1_from_counts
+from affectml_metrics.functional.labels import Average, label_counts
 from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels, try_options
 
 __all__ = ["LabelF1", "LabelMCC", "LabelPrecision", "LabelRecall", "LabelSpecificity"]
@@ -53,12 +53,9 @@ class _LabelMetric(AffectMetric):
             self._increase(name, count)
 
     def compute(self) -> Tensor:
-        """The average, 0-dim float64, or [C] with average="none"."""
-        return self._of(*(self._sum(name) for name in _COUNTS))
-
-    def _of(self, hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> Tensor:
-        ratio = type(self)._ratio
-        return F.averaged(ratio, hits, chosen, right, rows, average=self.average, zero_division=self.zero_division)
+        """The average, 0-dim float64, or [C] with average="none"; nan where no row was seen."""
+        counts = (self._sum(name) for name in _COUNTS)
+        return F.averaged(type(self)._ratio, *counts, average=self.average, zero_division=self.zero_division)
 
 
 class LabelF1(_LabelMetric):
@@ -71,8 +68,7 @@ class LabelF1(_LabelMetric):
     tensor(0.8333, dtype=torch.float64)
     """
 
-    def _of(self, hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> Tensor:
-        return label_f1_from_counts(hits, chosen, right, average=self.average, zero_division=self.zero_division)
+    _ratio = staticmethod(F.f1)
 
 
 class LabelPrecision(_LabelMetric):

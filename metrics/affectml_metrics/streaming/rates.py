@@ -32,6 +32,8 @@ __all__ = [
     "SquaredCalibrationError",
 ]
 
+_COUNTS = ("shared", "mass", "rows")
+
 
 class RateCrossEntropy(RowMetric):
     """Mean binary cross-entropy over labels and rows; see `functional.rate_cross_entropy`.
@@ -114,7 +116,7 @@ class BinomialLogLikelihood(RowMetric):
 
 
 class SoftF1(AffectMetric):
-    """F1 with shared mass in place of hits, over all rows; see `functional.soft_f1`. Keeps two sums a label.
+    """F1 with shared mass in place of hits, over all rows; see `functional.soft_f1`. Keeps three sums a label.
 
     >>> import torch
     >>> from affectml_metrics import SoftF1
@@ -135,26 +137,25 @@ class SoftF1(AffectMetric):
         from_logits: bool = False,
         **options: Unpack[MetricOptions],
     ) -> None:
-        try_options(F.soft_f1, {"average": average, "zero_division": zero_division})
-        config = {"num_labels": num_labels, "average": average, "zero_division": zero_division}
-        super().__init__({**config, "from_logits": from_logits}, options)
+        choices = {"average": average, "zero_division": zero_division, "from_logits": from_logits}
+        try_options(F.soft_f1, choices)
+        super().__init__({"num_labels": num_labels, **choices}, options)
         self.average: F.Average = average
         self.zero_division, self.from_logits = zero_division, from_logits
-        for name in ("shared", "mass"):
+        for name in _COUNTS:
             self._add_sum(name, number_of_labels(num_labels))
 
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
         """Add a batch of rates [N, C]; weights: [N], how often each row counts. Raises MetricInputError."""
-        shared, mass = F.soft_counts(preds, target, from_logits=self.from_logits, weights=weights)
-        same_labels(shared, self._sum("shared"))
-        self._increase("shared", shared)
-        self._increase("mass", mass)
+        counts = F.soft_counts(preds, target, from_logits=self.from_logits, weights=weights)
+        same_labels(counts[0], self._sum("shared"))
+        for name, count in zip(_COUNTS, counts, strict=True):
+            self._increase(name, count)
 
     def compute(self) -> Tensor:
-        """The average, 0-dim float64, or [C] with average="none"."""
-        return F.soft_f1_from_counts(
-            self._sum("shared"), self._sum("mass"), average=self.average, zero_division=self.zero_division
-        )
+        """The average, 0-dim float64, or [C] with average="none"; nan where no row was seen."""
+        counts = (self._sum(name) for name in _COUNTS)
+        return F.soft_f1_from_counts(*counts, average=self.average, zero_division=self.zero_division)
 
 
 class _CalibrationError(PairMetric):
