@@ -4,20 +4,34 @@ from typing import Any
 
 import pandas as pd
 
-from affectml.data import Dataset
-from affectml.errors import BadDataset, BadInput
+from affectml.data import Asked, Dataset, TargetMeta, was_asked
+from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import TaskSettings
 from affectml_annotation.store.settings import QUESTIONS
 
-# How our importers begin what is nobody's question word for word.
-NOT_ASKED = ("In our words:", "Nobody was asked:")
 
+def asked_of(dataset: Dataset, target: str | None = None, construct: str | None = None) -> tuple[str, str]:
+    """What people are asked about a data set's images: the construct, and the question word for word.
 
-def question_of(dataset: Dataset) -> str:
-    """What people are asked about a data set: its own question where it has one in words, else its construct's."""
-    own = dataset.meta.question
-    return own if own and not own.startswith(NOT_ASKED) else QUESTIONS[dataset.meta.construct]
+    It is what the people of the target were asked; without a target, those in annotations.parquet, else those of all
+    targets. Where nobody was asked (search words, folders) or the question is not known, it is the question that goes
+    with the construct, `evoked` unless another one is given. Raises BadDataset where targets differ in their construct.
+    """
+    meta = dataset.meta
+    entries: list[TargetMeta | Asked] = [*meta.targets.values()]
+    if target is not None:
+        entries = [dataset.target(target).meta]
+    elif meta.judgements is not None:
+        entries = [meta.judgements]
+    people = [entry for entry in entries if entry.construct != "query" or was_asked(entry.question)]
+    constructs = list(dict.fromkeys(entry.construct for entry in people)) or ["evoked"]
+    if construct is None and len(constructs) > 1:
+        names = ", ".join(f"{name} ({entry.construct})" for name, entry in meta.targets.items())
+        raise BadDataset(f"{dataset.root}: its targets are about different things; choose with --target: {names}")
+    chosen = construct or constructs[0]
+    questions = {entry.question for entry in people if entry.construct == chosen and was_asked(entry.question)}
+    return chosen, questions.pop() if len(questions) == 1 else QUESTIONS[chosen]
 
 
 def taxonomy_of(dataset: Dataset, target: str | None = None) -> Taxonomy:
@@ -51,14 +65,16 @@ def make_task(
     *,
     taxonomy: str | None = None,
     target: str | None = None,
+    construct: str | None = None,
     question: str | None = None,
     stratum: str | None = None,
     **options: Any,
 ) -> tuple[TaskSettings, pd.DataFrame]:
     """Settings and images (image_id, file, stratum) of a task on a data set's images.
 
-    taxonomy: a built-in name or a YAML file; without it `taxonomy_of` the target. question: `question_of` unless given.
-    stratum: a column of images.parquet. options: of `TaskSettings`. Raises BadDataset, BadInput or UnknownTaxonomy.
+    taxonomy: a built-in name or a YAML file; without it `taxonomy_of` the target. construct, question: `asked_of` the
+    target unless given. stratum: a column of images.parquet. options: of `TaskSettings`. Raises BadDataset, BadInput or
+    UnknownTaxonomy.
     """
     chosen = get_taxonomy(taxonomy) if taxonomy else taxonomy_of(dataset, target)
     images = dataset.images
@@ -66,11 +82,15 @@ def make_task(
         if stratum not in images:
             raise BadInput(f"{dataset.root}: images.parquet has no column {stratum!r} to stratify by")
         images = images.assign(stratum=images[stratum])
+    if construct is not None and construct not in QUESTIONS:
+        choices = ", ".join(QUESTIONS)
+        raise BadInput(f"construct: no {construct!r}{did_you_mean(construct, QUESTIONS)} (choices: {choices})")
+    about, own_question = asked_of(dataset, target, construct)
     builtin = chosen.name in builtin_names() and taxonomy in (None, chosen.name)
     settings = TaskSettings(
         labels=chosen.labels,
-        question=question or question_of(dataset),
-        construct=dataset.meta.construct,
+        question=question or own_question,
+        construct=about,
         name=dataset.name,
         taxonomy=chosen.name if builtin else chosen.to_dict(),
         **options,

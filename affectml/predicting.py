@@ -185,10 +185,10 @@ def evaluate_run(
         answers = {"prior": _prior_answers(info["prior"], len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info["config"]["seed"], why_not=why)
-    if data.meta.construct != info["data"]["construct"]:
+    if targets.meta.construct != info["data"]["construct"]:
         say(
             f"across constructs: the run learned {info['data']['construct']} labels and is judged by "
-            f"{data.meta.construct} ones"
+            f"{targets.meta.construct} ones"
         )
     if out is not None:
         write_json(out, result.metrics)

@@ -161,8 +161,8 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         "threads": threads,
         "data": {
             "name": dataset.name,
-            "construct": dataset.meta.construct,
-            "question": dataset.meta.question,
+            "construct": targets.meta.construct,
+            "question": targets.meta.question,
             "target": targets.name,
             "kind": targets.kind,
             "fingerprint": dataset.fingerprint(),

@@ -269,10 +269,9 @@ def make_export(folder: Path) -> None:
     """A data set of judgements by a, b and c, and a database in which b and c corrected some and d came."""
     old = judgements()
     made = aggregate(old, LABELS)
-    entry = TargetMeta(
-        "rates", {"name": "kills", "labels": {label: {} for label in LABELS}}, "votes", "targets-t.parquet"
-    )
-    meta = DatasetMeta("kills", "evoked", {"t": entry}, question=TASK.question)
+    taxonomy = {"name": "kills", "labels": {label: {} for label in LABELS}}
+    entry = TargetMeta("rates", "evoked", taxonomy, "votes", "targets-t.parquet", TASK.question)
+    meta = DatasetMeta("kills", {"t": entry})
     people = pd.DataFrame({"annotator_id": ["a", "b"], "age": [20, 30]})
     (folder / "template").mkdir()
     write_dataset(folder / "template", meta, pd.DataFrame({"image_id": IMAGES}), {"t": made.table()}, old, people)

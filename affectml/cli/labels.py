@@ -48,11 +48,15 @@ def init(
         typer.Option(help="A built-in taxonomy or a YAML file.", show_default="that of the data set's target"),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Target whose labels people choose from.")] = None,
-    question: Annotated[
+    construct: Annotated[
         str | None,
         typer.Option(
-            help="What people are asked, word for word.", show_default="the data set's, or by what its labels are about"
+            help="What the answers are about: evoked, expressed or intended.", show_default="the target's, or evoked"
         ),
+    ] = None,
+    question: Annotated[
+        str | None,
+        typer.Option(help="What people are asked, word for word.", show_default="the target's, or by the construct"),
     ] = None,
     overlap: Annotated[int, typer.Option(min=1, help="How many people answer each image.")] = 3,
     strategy: Annotated[
@@ -77,8 +81,9 @@ def init(
     opened = Dataset.open(dataset)
     where = new_database(db, opened)
     settings, images = make_task(
-        opened, taxonomy=taxonomy, target=target, question=question, stratum=stratum, overlap=overlap,
-        strategy=strategy, lease_seconds=lease * 60, check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
+        opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
+        overlap=overlap, strategy=strategy, lease_seconds=lease * 60, check_rate=check_rate, repeat_rate=repeat_rate,
+        seed=seed,
     )  # fmt: skip
     images, said = to_show(opened, images)
     with LabelStore(where) as store:

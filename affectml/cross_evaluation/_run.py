@@ -341,7 +341,7 @@ def _notes(train: Sequence[Side], test: Sequence[Side]) -> tuple[str, ...]:
     found: dict[tuple[str, str], list[str]] = {}
     for home in train:
         for there in test:
-            pair = (home.dataset.meta.construct, there.dataset.meta.construct)
+            pair = (home.targets.meta.construct, there.targets.meta.construct)
             if pair[0] != pair[1]:
                 found.setdefault(pair, []).append(f"{home.name} -> {there.name}")
     return tuple(

@@ -1,6 +1,7 @@
 """The data set folder: opening it with every check, and writing one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import sha256, write_json, write_parquet
-from affectml.data._schema import DatasetMeta, read_meta
+from affectml.data._schema import Asked, DatasetMeta, read_meta
 from affectml.data._targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
@@ -132,7 +133,8 @@ def write_dataset(
 ) -> Dataset:
     """Write a data set's tables into `folder`, read everything back with all checks, and return it.
 
-    targets: one table per entry of `meta.targets`. For an all-or-nothing result, call it inside
+    targets: one table per entry of `meta.targets`. Where `meta` does not say what the people in `annotations` were
+    asked, it is what all targets agree on. For an all-or-nothing result, call it inside
     `affectml._files.new_folder(out)`. dataset.json is written last. Raises BadInput for a folder that is a data set
     already: judgements and targets are added to it by `affectml labels export`.
     """
@@ -150,11 +152,19 @@ def write_dataset(
         write_parquet(folder / "annotations.parquet", annotations)
     if annotators is not None:
         write_parquet(folder / "annotators.parquet", annotators)
+    if annotations is not None and meta.judgements is None:
+        meta = replace(meta, judgements=_asked(meta))
     write_json(folder / "dataset.json", meta.to_json())
     dataset = Dataset.open(folder)
     for name in meta.targets:
         dataset.target(name)
     return dataset
+
+
+def _asked(meta: DatasetMeta) -> Asked | None:
+    """What all targets say that people were asked, or None where they differ or there is no target."""
+    said = {(entry.construct, entry.question) for entry in meta.targets.values()}
+    return Asked(*said.pop()) if len(said) == 1 else None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

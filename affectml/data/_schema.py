@@ -22,23 +22,37 @@ _VALUES_OF: dict[str, tuple[str, ...]] = {
     "rates": ("votes", "shares"),
     "distribution": ("votes", "shares"),
 }
+SCHEMAS = (1, 2)
+# How our importers begin a `question` that nobody was asked in these words.
+_REMARKS = ("In our words:", "Nobody was asked:")
 _STRICT = ConfigDict(extra="forbid")
+
+
+def was_asked(question: str) -> bool:
+    """Whether `question` is what people were asked, and not empty or an importer's remark in its place."""
+    return bool(question) and not question.startswith(_REMARKS)
 
 
 @dataclass(frozen=True, config=_STRICT)
 class TargetMeta:
-    """One entry of dataset.json's `targets`: what the columns of targets-NAME.parquet mean.
+    """One entry of dataset.json's `targets`: what the labels are about, and what the columns of its table mean.
 
-    taxonomy is a built-in name or the content of a taxonomy file. vote_rule says how votes became a
-    distribution, or that rates are `moments` (made from a mean and an SD).
+    construct: what the labels are about. question: what people were asked, word for word where it is known.
+    taxonomy: a built-in name or the content of a taxonomy file. vote_rule: how votes became a distribution, or
+    `moments` where rates were made from a mean and an SD. source: where the target comes from, if it was joined to
+    the data set later. decisions: a file beside the table with labels that somebody decided on after the vote.
     """
 
     kind: Kind
+    construct: Construct
     taxonomy: str | dict[str, Any]
     values: Values
     file: str
+    question: str = ""
     vote_rule: VoteRule | None = None
     made_by: str = ""
+    source: str = ""
+    decisions: str | None = None
 
     @model_validator(mode="after")
     def _values_fit_the_kind(self) -> "TargetMeta":
@@ -57,21 +71,47 @@ class TargetMeta:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Asked:
+    """What the people in annotations.parquet were asked, and what it is about."""
+
+    construct: Construct
+    question: str = ""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Selection:
+    """Images picked under a name: `file` is a Parquet table with a column image_id."""
+
+    file: str
+    made_by: str = ""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class DatasetMeta:
-    """dataset.json. construct: what the labels are about; question: what people were asked, word for word."""
+    """dataset.json. What labels are about is said by each target; judgements: by whoever made annotations.parquet."""
 
     name: str
-    construct: Construct
-    targets: dict[str, TargetMeta]
-    question: str = ""
+    targets: dict[str, TargetMeta] = field(default_factory=dict)
     source: str = ""
     licence: str = ""
     notes: list[str] = field(default_factory=list)
-    schema: Literal[1] = 1
+    judgements: Asked | None = None
+    selections: dict[str, Selection] = field(default_factory=dict)
+    schema: Literal[2] = 2
+
+    @property
+    def constructs(self) -> tuple[Construct, ...]:
+        """What the targets' labels are about, each once, in the targets' order; empty without targets."""
+        return tuple(dict.fromkeys(entry.construct for entry in self.targets.values()))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `write_json`; `read_meta` reads them back."""
         content = _ADAPTER.dump_python(self, mode="json", exclude_none=True)
+        for entry in content["targets"].values():
+            if not entry["source"]:
+                del entry["source"]
+        if not self.selections:
+            del content["selections"]
         return {"schema": content.pop("schema"), **content}
 
 
@@ -79,7 +119,10 @@ _ADAPTER = TypeAdapter(DatasetMeta)
 
 
 def read_meta(path: Path) -> DatasetMeta:
-    """Read and check dataset.json; raises BadDataset with the first problem and where it is."""
+    """Read and check dataset.json; raises BadDataset with the first problem and where it is.
+
+    Schema 1, which had one construct and question for all targets, is read as schema 2. The file stays as it is.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -89,6 +132,15 @@ def read_meta(path: Path) -> DatasetMeta:
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadDataset(f"{path}: not valid JSON ({error})") from None
+    if isinstance(content, dict):
+        if content.get("schema", 1) not in SCHEMAS:
+            raise BadDataset(
+                f"{path}: schema {content['schema']!r}, but this affectml reads {' and '.join(map(str, SCHEMAS))}: "
+                "use the version that wrote it, or a newer one"
+            )
+        from affectml_annotation.exchange.migration import as_schema_2
+
+        content = as_schema_2(content, judged=(path.parent / "annotations.parquet").exists())
     try:
         return _ADAPTER.validate_python(content)
     except ValidationError as error:

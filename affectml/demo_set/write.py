@@ -77,14 +77,14 @@ def write_demo(
             folder,
             DatasetMeta(
                 name=_name(chosen.name, look, answers),
-                construct="evoked",
-                question=QUESTIONS[answers],
                 source=f"painted and judged by affectml's own code (images={images}, seed={seed}"
                 f"{'' if look == 'plain' else f', look={look}'}{', answers=one' if one else ''}); no people took part",
                 licence="CC0-1.0",
                 targets={
                     "emotions": TargetMeta(
                         kind="distribution" if one else "rates",
+                        construct="evoked",
+                        question=QUESTIONS[answers],
                         vote_rule="one_choice" if one else None,
                         taxonomy=taxonomy if taxonomy in builtin_names() else chosen.to_dict(),
                         values="votes",

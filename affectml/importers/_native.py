@@ -46,14 +46,15 @@ class About:
 
 @dataclass
 class Found:
-    """What an importer read, before images are brought in; as `Draft`, with targets beside their entries.
+    """What an importer read, before images are brought in; as `Draft`, with tables beside their targets' entries.
 
     images: image_id, file and url where there are any, and further columns. sources: a path for each row, or None.
+    targets: by name, what dataset.json says of it but for construct and question, which `finish` adds.
     """
 
     images: pd.DataFrame
     sources: list[Path | None]
-    targets: dict[str, tuple[TargetMeta, pd.DataFrame]] = field(default_factory=dict)
+    targets: dict[str, tuple[dict[str, Any], pd.DataFrame]] = field(default_factory=dict)
     annotations: pd.DataFrame | None = None
     people_named: bool = True
     notes: list[str] = field(default_factory=list)
@@ -62,8 +63,8 @@ class Found:
 
     def add(self, name: str, kind: Any, content: pd.DataFrame, taxonomy: Taxonomy, **entry: Any) -> None:
         """Add a target: image_id, n where known, and a column per label."""
-        meta = TargetMeta(kind=kind, taxonomy=taxonomy_entry(taxonomy), file=target_file(name), **entry)
-        self.targets[name] = (meta, content.reset_index(drop=True))
+        entry |= {"kind": kind, "taxonomy": taxonomy_entry(taxonomy), "file": target_file(name)}
+        self.targets[name] = (entry, content.reset_index(drop=True))
 
 
 def native_root(path: str | Path, out: str | Path, images: str) -> Path:
@@ -262,10 +263,11 @@ def finish(
     draft = Draft(
         meta=DatasetMeta(
             name=name or about.name,
-            construct=about.construct,
-            question=about.question,
             source=about.source,
-            targets={key: meta for key, (meta, _) in found.targets.items()},
+            targets={
+                key: TargetMeta(construct=about.construct, question=about.question, **entry)
+                for key, (entry, _) in found.targets.items()
+            },
             notes=list(dict.fromkeys([*about.notes, *found.notes])),
         ),
         images=table.reset_index(drop=True),

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data import TargetMeta
 from affectml.data._schema import Kind, VoteRule
 from affectml.errors import BadInput
 from affectml.importers._cells import Cells, parse_cells
@@ -45,21 +44,21 @@ class Request:
 class Shaped:
     """A table's labels as targets.
 
-    targets: by name (the kind), its entry in dataset.json and its table. rows: the table's rows that become
-    images. own: the user's columns that belong to images.
+    targets: by name (the kind), its entry in dataset.json but for construct and question, and its table. rows: the
+    table's rows that become images. own: the user's columns that belong to images.
     """
 
     rows: Rows
     own: list[str]
-    targets: dict[str, tuple[TargetMeta, pd.DataFrame]] = field(default_factory=dict)
+    targets: dict[str, tuple[dict[str, Any], pd.DataFrame]] = field(default_factory=dict)
     annotations: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: Kind, content: pd.DataFrame, taxonomy: Taxonomy, **entry: Any) -> None:
         """Add a target; it is called by its kind."""
-        meta = TargetMeta(kind=kind, taxonomy=taxonomy_entry(taxonomy), file=target_file(kind), **entry)
-        self.targets[kind] = (meta, content.reset_index(drop=True))
+        entry |= {"kind": kind, "taxonomy": taxonomy_entry(taxonomy), "file": target_file(kind)}
+        self.targets[kind] = (entry, content.reset_index(drop=True))
 
 
 def from_judgements(table: Table, ids: NDArray[Any], columns: Columns, own: list[str], request: Request) -> Shaped:

@@ -16,8 +16,9 @@ SHOWN = 3  # names shown per reason; --json has them all
 class ImportSummary:
     """The result of an import; `rows` is the table a person reads, `to_json` has everything.
 
-    targets: kind by target name. labels: those of the first target. people, judgements: None where single
-    judgements are not known. skipped: for each reason, the files or rows left out. notes: what was inferred.
+    construct: what the targets' labels are about. targets: kind by target name. labels: those of the first target.
+    people, judgements: None where single judgements are not known. skipped: for each reason, the files or rows left
+    out. notes: what was inferred.
     """
 
     name: str
@@ -47,7 +48,7 @@ class ImportSummary:
         return cls(
             name=dataset.name,
             out=out or dataset.root,
-            construct=dataset.meta.construct,
+            construct=", ".join(dataset.meta.constructs),
             images=len(dataset.images),
             taxonomy=first.name,
             labels=first.labels,

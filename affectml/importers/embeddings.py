@@ -69,6 +69,8 @@ def import_embeddings(
         targets["single"].insert(0, "image_id", arrays.ids)
         metas["single"] = TargetMeta(
             kind="single",
+            construct=construct,
+            question=question,
             taxonomy=taxonomy_entry(plan.taxonomy),
             values="indicator",
             file=target_file("single"),
@@ -87,8 +89,6 @@ def import_embeddings(
 
     meta = DatasetMeta(
         name=name,
-        construct=construct,
-        question=question,
         source=source,
         licence=licence,
         targets=metas,

@@ -93,13 +93,13 @@ def import_folder(
     target.insert(0, "image_id", ids)
     meta = DatasetMeta(
         name=name,
-        construct=construct,
-        question=question,
         source=source,
         licence=licence,
         targets={
             "single": TargetMeta(
                 kind="single",
+                construct=construct,
+                question=question,
                 taxonomy=taxonomy_entry(plan.taxonomy),
                 values="indicator",
                 file=target_file("single"),

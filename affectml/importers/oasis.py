@@ -132,13 +132,13 @@ def import_oasis(
 def _meta(name: str) -> DatasetMeta:
     return DatasetMeta(
         name=name,
-        construct="evoked",
-        question=_QUESTION,
         source=_SOURCE,
         notes=list(_NOTES),
         targets={
             "polarity": TargetMeta(
                 kind="distribution",
+                construct="evoked",
+                question=_QUESTION,
                 taxonomy="polarity-3",
                 values="shares",
                 file=target_file("polarity"),
@@ -147,6 +147,8 @@ def _meta(name: str) -> DatasetMeta:
             ),
             "affect": TargetMeta(
                 kind="rates",
+                construct="evoked",
+                question=_QUESTION,
                 taxonomy=affect_taxonomy().to_dict(),
                 values="shares",
                 file=target_file("affect"),

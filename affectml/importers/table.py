@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data import DatasetMeta, check_new
+from affectml.data import DatasetMeta, TargetMeta, check_new
 from affectml.data._schema import Construct, Kind, VoteRule
 from affectml.errors import BadInput, did_you_mean
 from affectml.importers._columns import Columns, find_columns, tidy
@@ -126,11 +126,12 @@ def import_table(
     draft = Draft(
         meta=DatasetMeta(
             name=name,
-            construct=construct,
-            question=question,
             source=source,
             licence=licence,
-            targets={key: meta for key, (meta, _) in shaped.targets.items()},
+            targets={
+                key: TargetMeta(construct=construct, question=question, **entry)
+                for key, (entry, _) in shaped.targets.items()
+            },
             notes=list(dict.fromkeys([*notes, *shaped.notes])),
         ),
         images=image_table,

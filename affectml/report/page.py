@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from affectml._files import replacing
+from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC, read_image
 from affectml.errors import AffectmlError
 from affectml.evaluation.subgroups import by_subgroup
@@ -81,13 +82,16 @@ def _caveats(info: Mapping[str, Any], dataset: "Dataset") -> list[str]:
             "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "
             "on photographs it stands for no real encoder."
         )
-    construct = {
+    about = {
         "evoked": "The labels say what viewers report feeling, on average; they do not read any one person's feelings.",
         "expressed": "The labels say what depicted persons seem to show, not what anyone feels.",
         "intended": "The labels say what the maker wanted to evoke.",
         "query": "The labels are the words or folders the images were found by, not anyone's judgement of them.",
     }
-    return [*out, construct[dataset.meta.construct]]
+    data = info["data"]
+    if data["construct"] == "query" and was_asked(data["question"]):  # a labelling task about words, not feelings
+        return [*out, "The labels are words that people said fit the images; nobody was asked what they feel."]
+    return [*out, about[data["construct"]]]
 
 
 def _people_word(truth: "Truth") -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
 from affectml.report.tables import STAR, main_table
 
@@ -52,8 +53,7 @@ def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str
         f"{info['versions']['affectml']}. It predicts {_what(data['kind'])} over {len(labels)} labels: "
         f"{', '.join(map(plain, labels))}.",
         "## What the labels are about",
-        f"Construct: **{data['construct']}**, {CONSTRUCTS[data['construct']]}."
-        + (f" People were asked: “{plain(data['question'])}”" if data["question"] else ""),
+        _about(data),
         "## Intended use, and limits",
         "- For research on images, for retrieval and for sorting collections, where a score is read as a tendency.\n"
         "- **It does not read any person's feelings.** It says what labels images like this one were given; people "
@@ -87,6 +87,15 @@ def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str
         "`affectml predict FOLDER IMAGE` embeds image files itself, where the encoder is known.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _about(data: Mapping[str, Any]) -> str:
+    """What the labels are about, with the question if people were asked one, or the importer's remark."""
+    asked = was_asked(data["question"])
+    meaning = "words that people said fit the image" if data["construct"] == "query" and asked else None
+    said = f"Construct: **{data['construct']}**, {meaning or CONSTRUCTS[data['construct']]}."
+    question = plain(data["question"])
+    return f"{said} People were asked: “{question}”" if asked else f"{said} {question}".rstrip()
 
 
 def plain(text: str) -> str:

@@ -118,7 +118,8 @@ def test_across_constructs_is_said(folders, tmp_path):
     other = tmp_path / "query"
     shutil.copytree(folders["m"], other)
     meta = json.loads((other / "dataset.json").read_text())
-    (other / "dataset.json").write_text(json.dumps({**meta, "name": "found", "construct": "query"}))
+    meta["targets"]["emotions"]["construct"] = "query"
+    (other / "dataset.json").write_text(json.dumps({**meta, "name": "found"}))
     lines = []
     config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("plain",), threads=1)
     found = crosseval(config, say=lines.append)
@@ -127,7 +128,7 @@ def test_across_constructs_is_said(folders, tmp_path):
     assert f"of {len(Dataset.open(other).images)} images are among those that demo learned from" in copy.lines[-1]
     assert "across constructs: demo -> found: learned from evoked labels, judged by query ones" in found.notes[0]
     assert found.notes[0] in lines
-    assert Dataset.open(other).meta.construct == "query"
+    assert Dataset.open(other).meta.constructs == ("query",)
 
 
 def test_a_set_named_by_two_paths_is_one_set(folders, result):

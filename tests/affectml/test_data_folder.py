@@ -15,8 +15,10 @@ LABELS = ["negative", "positive"]
 
 
 def meta(kind: str, values: str, **more: object) -> DatasetMeta:
-    entry = TargetMeta(kind=kind, taxonomy="polarity-2", values=values, file="targets-t.parquet", **more)
-    return DatasetMeta(name="small", construct="evoked", targets={"t": entry})
+    entry = TargetMeta(
+        kind=kind, construct="evoked", taxonomy="polarity-2", values=values, file="targets-t.parquet", **more
+    )
+    return DatasetMeta(name="small", targets={"t": entry})
 
 
 def write(folder: Path, content: dict[str, list[object]], kind: str, values: str, **more: object) -> Dataset:

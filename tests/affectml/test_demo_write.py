@@ -20,7 +20,7 @@ def demo(tmp_path_factory) -> Dataset:
 def test_it_is_an_ordinary_data_set(demo):
     target = Dataset.open(demo.root).target("emotions")
     assert (target.kind, target.taxonomy.name, target.votes.shape) == ("rates", "mikels-8", (IMAGES, 8))
-    assert demo.meta.construct == "evoked"
+    assert demo.meta.constructs == ("evoked",)
     for file in demo.images["file"]:
         with Image.open(demo.image_path(file)) as picture:
             assert (picture.size, picture.mode) == ((96, 96), "RGB")
@@ -89,7 +89,7 @@ def test_people_may_be_asked_for_one_label_each(demo, tmp_path):
     labels = list(target.taxonomy.labels)
     assert one.truth[labels].sum(axis=1).to_numpy() == pytest.approx(1)
     assert one.truth["valence"].tolist() == demo.truth["valence"].tolist()  # the same paintings, another question
-    assert one.meta.question != demo.meta.question
+    assert one.target("emotions").meta.question != demo.target("emotions").meta.question
 
 
 @pytest.mark.parametrize("taxonomy", builtin_names())

@@ -136,7 +136,7 @@ def test_a_taxonomy_may_be_given_and_labels_renamed(tmp_path):
     dataset = import_embeddings(
         npz(tmp_path), tmp_path / "out", taxonomy="ekman-7", mapping={"fear": "disgust"}, construct="evoked"
     )
-    assert dataset.meta.construct == "evoked"
+    assert dataset.meta.constructs == ("evoked",)
     totals = dict(
         zip(dataset.target("single").taxonomy.labels, dataset.target("single").table.sum(axis=0), strict=True)
     )

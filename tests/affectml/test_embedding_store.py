@@ -32,7 +32,7 @@ def make_dataset(folder: Path, count: int, **columns: list) -> Dataset:
         Image.fromarray(noise).save(folder / f"images/{i}.png")
     ids = [f"i{i}" for i in range(count)]
     table = pd.DataFrame({"image_id": ids, "file": [f"images/{i}.png" for i in range(count)], **columns})
-    return write_dataset(folder, DatasetMeta(name="noise", construct="evoked", targets={}), table, {})
+    return write_dataset(folder, DatasetMeta(name="noise"), table, {})
 
 
 def rewrite(dataset: Dataset, table: pd.DataFrame) -> Dataset:

@@ -38,8 +38,8 @@ def judged(tmp_path):
     votes = pd.DataFrame(
         {"image_id": ["a", "b", "c"], "n": [3, 2, 2], "awe": [1, 0, 1], "fear": [0, 1, 2], "joy": [3, 0, 0]}
     )
-    entry = TargetMeta(kind="rates", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
-    meta = DatasetMeta(name="judged", construct="evoked", targets={"t": entry})
+    entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
+    meta = DatasetMeta(name="judged", targets={"t": entry})
     return write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
 
 
@@ -99,8 +99,10 @@ def test_the_cut_moves_the_sets(judged):
 
 
 def target(tmp_path, kind, values, table, **more):
-    entry = TargetMeta(kind=kind, taxonomy=TAXONOMY, values=values, file="targets-t.parquet", **more)
-    meta = DatasetMeta(name="d", construct="evoked", targets={"t": entry})
+    entry = TargetMeta(
+        kind=kind, construct="evoked", taxonomy=TAXONOMY, values=values, file="targets-t.parquet", **more
+    )
+    meta = DatasetMeta(name="d", targets={"t": entry})
     frame = pd.DataFrame(table).assign(image_id=["a", "b"])
     return write_dataset(tmp_path, meta, frame[["image_id"]], {"t": frame})
 
@@ -224,8 +226,8 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
         {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
     )
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
-    entry = TargetMeta(kind="rates", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
-    meta = DatasetMeta(name="numbers", construct="evoked", targets={"t": entry})
+    entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
+    meta = DatasetMeta(name="numbers", targets={"t": entry})
     data = write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
     truth = read_truth(data, data.target("t"), ["1"], beta=None)
     assert truth.asked.sum() == 2

@@ -31,7 +31,7 @@ def test_folder_prints_what_came_and_what_did_not(classes):
     for expected in ("imported in", "fear, joy", "single (single)", "1 images: not an image", "happy -> joy"):
         assert expected in " ".join(result.stdout.split())
     meta = json.loads((classes / "out" / "dataset.json").read_text())
-    assert (meta["source"], meta["licence"], meta["construct"]) == ("me", "CC0", "query")
+    assert (meta["source"], meta["licence"], meta["targets"]["single"]["construct"]) == ("me", "CC0", "query")
 
 
 def test_json_is_the_summary(classes):

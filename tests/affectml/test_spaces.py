@@ -35,10 +35,10 @@ def dataset(tmp_path, taxonomy, kind, table, values="indicator", judgements=None
         targets.insert(1, name, values_of)
     meta = DatasetMeta(
         name="set",
-        construct="evoked",
         targets={
             "t": TargetMeta(
                 kind=kind,
+                construct="evoked",
                 taxonomy=taxonomy.to_dict(),
                 values=values,
                 file="targets-t.parquet",

@@ -20,8 +20,8 @@ def dataset(folder, shares, *, kind="sets", values="indicator", n=None, **column
     if n is not None:
         table.insert(1, "n", n)
     taxonomy = {"name": "some", "labels": list(LABELS[: shares.shape[1]])}
-    entry = TargetMeta(kind=kind, taxonomy=taxonomy, values=values, file="targets-t.parquet")
-    meta = DatasetMeta(name="s", construct="evoked", targets={"t": entry})
+    entry = TargetMeta(kind=kind, construct="evoked", taxonomy=taxonomy, values=values, file="targets-t.parquet")
+    meta = DatasetMeta(name="s", targets={"t": entry})
     data = write_dataset(folder, meta, pd.DataFrame({"image_id": ids, **columns}), {"t": table})
     return data, data.target("t")
 
@@ -72,7 +72,7 @@ def test_images_without_a_group_are_groups_of_their_own(tmp_path):
 
 def test_rates_are_binarised_by_the_stated_rule_and_not_by_a_cast(tmp_path):
     rates = np.array([[0.2, 0.9], [0.1, 0.2], [1 / 3, 0.0], [0.05, 0.04], [0.0, 0.0]])
-    entry = TargetMeta(kind="rates", taxonomy="polarity-2", values="shares", file="f")
+    entry = TargetMeta(kind="rates", construct="evoked", taxonomy="polarity-2", values="shares", file="f")
     targets = Targets("t", entry, entry.resolve_taxonomy(), np.array(list("abcde"), dtype=object), rates, None)
     assert strata(targets).tolist() == [[0, 1], [0, 1], [1, 0], [1, 0], [0, 0]]
 

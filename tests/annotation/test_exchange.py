@@ -260,7 +260,7 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     done = write_dataset_folder(tmp_path / "out", collected(full(), images), targets, images_root=tmp_path / "pictures")
     assert (done.new, done.same, done.replaced, done.kept) == (5, 0, 0, ())
     dataset = Dataset.open(tmp_path / "out")
-    assert dataset.meta.question == TASK.question
+    assert {entry.question for entry in dataset.meta.targets.values()} == {TASK.question}
     assert set(dataset.meta.targets) == {"feelings", "sets"}
     assert dataset.target("feelings").image_id.tolist() == ["a"]
     assert dataset.image_path("x/a.png").is_file()
@@ -274,7 +274,7 @@ def test_an_existing_data_set_gains_targets_and_keeps_the_rest(tmp_path):
     assert (again.new, again.same, again.replaced, again.kept) == (0, 5, 0, ())
     assert set(Dataset.open(tmp_path / "out").meta.targets) == {"old", "new"}
     other = TaskSettings(labels=LABELS, question="What does the person show?", construct="expressed")
-    with pytest.raises(BadExport, match="holds evoked labels, the task asked for expressed"):
+    with pytest.raises(BadExport, match="holds judgements of what is evoked, the task asked for what is expressed"):
         write_dataset_folder(tmp_path / "out", collected(full(), task=other), {"old": counted()})
     strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))
     with pytest.raises(BadExport, match="has no image 'zzz'"):

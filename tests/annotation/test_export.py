@@ -213,7 +213,8 @@ def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judg
         with pytest.raises(BadExport, match=r"labels that the task has not \(joy\); export to a new folder"):
             write_dataset_folder(judged, Collected.of(store), {}, replace=True)
     meta = json.loads((judged / "dataset.json").read_text())
-    (judged / "dataset.json").write_text(json.dumps(meta | {"question": "What does it show?"}))
+    asked = {"construct": "evoked", "question": "What does it show?"}
+    (judged / "dataset.json").write_text(json.dumps(meta | {"judgements": asked}))
     with LabelStore("sqlite://") as store:
         store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
         store.invite(["dea"])

@@ -138,29 +138,50 @@ def test_a_labels_db_of_something_else_is_left_alone(run, here):
     assert (here / "labels.db").read_bytes() == b"no database at all" * 100
 
 
-def test_the_question_is_the_data_set_s_or_its_construct_s_unless_told(run, here):
+def test_the_question_is_that_of_the_target_or_of_its_construct_unless_told(run, here):
     meta = json.loads((here / "mydata" / "dataset.json").read_text())
+    del meta["judgements"]  # else it is what the people in annotations.parquet were asked
     cases = [
-        (meta["question"], "evoked", meta["question"]),
-        ("", "evoked", QUESTIONS["evoked"]),
-        ("", "expressed", QUESTIONS["expressed"]),
-        ("In our words: which one fits?", "intended", QUESTIONS["intended"]),
-        ("Nobody was asked: the labels are search words.", "query", QUESTIONS["query"]),
+        ("How does it feel?", "evoked", "How does it feel?", "evoked"),
+        ("", "evoked", QUESTIONS["evoked"], "evoked"),
+        ("", "expressed", QUESTIONS["expressed"], "expressed"),
+        ("In our words: which one fits?", "intended", QUESTIONS["intended"], "intended"),
+        ("Nobody was asked: the labels are search words.", "query", QUESTIONS["evoked"], "evoked"),
+        ("", "query", QUESTIONS["evoked"], "evoked"),
     ]
-    for at, (question, construct, asked) in enumerate(cases):
-        (here / "mydata" / "dataset.json").write_text(json.dumps(meta | {"question": question, "construct": construct}))
-        run("labels", "init", "mydata", "--db", f"{at}.db")
-        with LabelStore(f"{at}.db") as store:
-            assert store.settings.question == asked
-    run("labels", "init", "mydata", "--db", "told.db", "--question", "Well?")
-    with LabelStore("told.db") as store:
-        assert store.settings.question == "Well?"
+    for at, (question, construct, *asked) in enumerate(cases):
+        meta["targets"]["emotions"] |= {"question": question, "construct": construct}
+        (here / "mydata" / "dataset.json").write_text(json.dumps(meta))
+        assert asked_in(run, f"{at}.db") == asked
+    assert asked_in(run, "told.db", "--question", "Well?") == ["Well?", "evoked"]
+    assert asked_in(run, "about.db", "--construct", "expressed") == [QUESTIONS["expressed"], "expressed"]
+    assert "did you mean 'evoked'" in run("labels", "init", "mydata", "--construct", "evokt", fails=True)
+
+
+def test_who_answers_next_is_asked_what_the_people_there_were_asked(run, here):
+    meta = json.loads((here / "mydata" / "dataset.json").read_text())
+    meta["targets"]["words"] = meta["targets"]["emotions"] | {"construct": "query", "question": ""}
+    meta["targets"]["faces"] = meta["targets"]["emotions"] | {"construct": "expressed", "question": "And they?"}
+    meta["judgements"] = {"construct": "evoked", "question": "Well?"}
+    (here / "mydata" / "dataset.json").write_text(json.dumps(meta))
+    assert asked_in(run, "0.db") == ["Well?", "evoked"]
+    assert asked_in(run, "1.db", "--target", "faces") == ["And they?", "expressed"]
+    del meta["judgements"]
+    (here / "mydata" / "dataset.json").write_text(json.dumps(meta))
+    error = run("labels", "init", "mydata", fails=True)
+    assert "about different things; choose with --target: emotions (evoked), words (query), faces (expressed)" in error
+
+
+def asked_in(run, db: str, *options: str) -> list[str]:
+    run("labels", "init", "mydata", "--db", db, *options)
+    with LabelStore(db) as store:
+        return [store.settings.question, store.settings.construct]
 
 
 def test_targets_with_different_labels_need_a_choice(run, here):
     folder = here / "mydata"
     meta = json.loads((folder / "dataset.json").read_text())
-    other = {"kind": "rates", "taxonomy": "polarity-2", "values": "votes", "file": "targets-two.parquet"}
+    other = meta["targets"]["emotions"] | {"taxonomy": "polarity-2", "file": "targets-two.parquet"}
     (folder / "dataset.json").write_text(json.dumps(meta | {"targets": {**meta["targets"], "two": other}}))
     error = run("labels", "init", "mydata", fails=True)
     assert "its targets have different labels; choose with --target (emotions, two)" in error

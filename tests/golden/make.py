@@ -95,6 +95,8 @@ def make_data() -> Dataset:
         targets = {
             name: TargetMeta(
                 kind=kind,
+                construct="evoked",
+                question=entry.question,
                 taxonomy=TAXONOMY,
                 values="votes" if kind in ("rates", "distribution") else "indicator",
                 file=f"targets-{name}.parquet",
@@ -103,7 +105,7 @@ def make_data() -> Dataset:
             )
             for name, kind in kinds.items()
         }
-        meta = DatasetMeta("golden", "evoked", targets, demo.meta.question, demo.meta.source, "CC0-1.0", ["a note"])
+        meta = DatasetMeta("golden", targets, demo.meta.source, "CC0-1.0", ["a note"])
         people = pd.read_parquet(demo.root / "annotators.parquet")
         folder = Path("data")
         folder.mkdir()

@@ -30,6 +30,7 @@ from affectml_annotation.exchange._files import (
 )
 from affectml_annotation.exchange.columns import from_files
 from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
+from affectml_annotation.exchange.migration import as_schema_2
 
 if TYPE_CHECKING:  # the store imports the exchange
     from affectml_annotation.store import LabelStore
@@ -128,12 +129,11 @@ def _make(
     merged = merge_judgements(None, collected.judgements, str(folder))
     made = _aggregates(folder, targets, merged.judgements)
     meta: dict[str, Any] = {
-        "schema": 1,
+        "schema": 2,
         "name": settings.name,
-        "construct": settings.construct,
-        "question": settings.question,
         "source": "labelled with affectml",
-        "targets": {name: _entry(name, one, settings, "") for name, one in made.items()},
+        "targets": {name: _entry(name, one, settings) for name, one in made.items()},
+        "judgements": _asked(settings),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
     if "file" in collected.images and images_root is not None:
@@ -158,40 +158,53 @@ def _make(
 
 
 def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], replace: bool) -> Exported:
-    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    stored = json.loads((folder / META).read_text(encoding="utf-8"))
     there = _read(folder / ANNOTATIONS)
+    meta = as_schema_2(stored, judged=there is not None)
     merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
     _check(folder, meta, collected, there, merged)
     people = merge_people(_read(folder / ANNOTATORS), collected.annotators)
     made = _aggregates(folder, targets, merged.judgements)
-    state = {name: _state_of(folder, meta["targets"].get(name), one) for name, one in made.items()}
+    entries = {name: meta["targets"].get(name) for name in made}
+    state = {name: _state_of(folder, entries[name], one, collected.settings) for name, one in made.items()}
     problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
     problems += [f"annotator in conflict: {line}" for line in people.conflicts]
     problems += [
-        f"target {name} has other content ({_people(made[name])} now)" for name in state if state[name] == "other"
+        f"target {name} has other content ({_people(made[name])} now), or answers another question"
+        for name in state
+        if state[name] == "other"
     ]
     if problems and not replace:
         raise BadExport(str(folder), problems, WAY_OUT)
-    kept = _write_judgements(folder, merged, people)
-    notes = []
+    kept, notes, asked = [], [], _asked(collected.settings)
+    unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
+    said = meta.get("judgements") == asked and not unsaid
+    if not said or "new" in state.values() or "other" in state.values():
+        if stored.get("schema") != meta["schema"]:
+            notes.append(f"{META} is of schema {meta['schema']} now, and the old one is kept")
+        if notes or "other" in state.values():
+            kept.append(keep(folder / META))
+    if not said:  # before the judgements: what is written of them is never missing
+        meta["judgements"] = asked
+        for name in unsaid:
+            meta["targets"][name] |= asked
+        write_json(folder / META, meta)
+    kept += _write_judgements(folder, merged, people)
     for name, one in made.items():
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
         kept += _write_target(folder, meta, name, one, collected.settings)
         notes.append(_said(name, one, len(merged.judgements)))
-    if not meta.get("question"):
-        write_json(folder / META, meta | {"question": collected.settings.question})
-    elif meta["question"] != collected.settings.question:
-        notes.append(f"the data set's question stays {meta['question']!r}; the task's is in each target's made_by")
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
 
 
 def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: pa.Table | None, merged: Merged) -> None:
     """Raise BadExport for what cannot stand in one data set, asked for or not."""
     settings, elsewhere = collected.settings, "export to a new folder"
-    if meta.get("construct") != settings.construct:
-        what = f"holds {meta.get('construct')} labels, the task asked for {settings.construct}"
+    asked = meta.get("judgements") or {}
+    if there is not None and asked.get("construct", settings.construct) != settings.construct:
+        what = f"holds judgements of what is {asked['construct']}, the task asked for what is {settings.construct}"
         raise BadExport(str(folder), [what], elsewhere)
     known = set(pd.read_parquet(folder / "images.parquet", columns=["image_id"])["image_id"].astype("str"))
     strange = [image for image in collected.judgements["image_id"] if image not in known]
@@ -205,8 +218,8 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
         what = f"its judgements have labels that the task has not ({', '.join(others)})"
         raise BadExport(str(folder), [what], elsewhere)
     old = len(merged.judgements) - merged.new - merged.same - len(merged.conflicts)
-    if old and meta.get("question") and meta["question"] != settings.question:
-        what = f"{old} of its judgements answer {meta['question']!r}, the task's {settings.question!r}"
+    if old and asked.get("question") and asked["question"] != settings.question:
+        what = f"{old} of its judgements answer {asked['question']!r}, the task's {settings.question!r}"
         raise BadExport(str(folder), [what], f"answers to two questions cannot be counted together: {elsewhere}")
     if "event_id" in there.column_names:
         gone = [collected.withdrawn[e] for e in there["event_id"].to_pylist() if e in collected.withdrawn]
@@ -225,10 +238,12 @@ def _aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.
     return made
 
 
-def _state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate) -> str:
-    """How a target of that name compares with what was made: new, same or other."""
+def _state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, settings: "TaskSettings") -> str:
+    """How a target of that name compares with what was made: new, same or other. An unknown question is no other."""
     if entry is None:
         return "new"
+    if (entry["construct"], entry.get("question") or settings.question) != (settings.construct, settings.question):
+        return "other"
     if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
         return "other"
     path = folder / entry["file"]
@@ -264,7 +279,6 @@ def _write_target(
     """Write one target, and its entry after it. While its file is replaced, the entry names the one that is kept."""
     kept, entry, file = [], meta["targets"].get(name), _file(name)
     if entry is not None:
-        kept.append(keep(folder / META))
         if (folder / entry["file"]).exists() and entry["file"] == file:
             kept.append(keep(folder / file))
             meta["targets"][name] = entry | {"file": kept[-1].name}
@@ -272,23 +286,28 @@ def _write_target(
     elif (folder / file).exists():  # what no entry names
         kept.append(keep(folder / file))
     write_parquet(folder / file, made.table())
-    asked = meta.get("question") or settings.question
-    meta["targets"][name] = _entry(name, made, settings, "" if asked == settings.question else settings.question)
+    meta["targets"][name] = _entry(name, made, settings)
     write_json(folder / META, meta)
     return kept
 
 
-def _entry(name: str, made: Aggregate, settings: "TaskSettings", asked: str) -> dict[str, Any]:
+def _asked(settings: "TaskSettings") -> dict[str, str]:
+    return {"construct": settings.construct, "question": settings.question}
+
+
+def _entry(name: str, made: Aggregate, settings: "TaskSettings") -> dict[str, Any]:
     taxonomy = settings.taxonomy
     if taxonomy is None:
         taxonomy = {"name": settings.name, "labels": {label: {} for label in settings.labels}}
     return {
         "kind": made.kind,
+        "construct": settings.construct,
         "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
         "values": made.values_are,
         "file": _file(name),
+        "question": settings.question,
         **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
-        "made_by": f"{made.method}: {made.made_by}" + (f"; asked: {asked}" if asked else ""),
+        "made_by": f"{made.method}: {made.made_by}",
     }
 
 

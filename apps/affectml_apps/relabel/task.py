@@ -169,7 +169,7 @@ def _set_up(
         if not given:
             raise BadInput("--check-labels model needs --model RUN")
         images = verify.pairs(images, given)
-        settings = verify.settings(dataset.meta.construct)
+        settings = verify.settings(settings.construct)
     store.init_task(settings, images)
     return settings
 

@@ -1,0 +1,172 @@
+"""dataset.json: each target says what it is about; schema 1 is read, and becomes schema 2 when something is added."""
+
+import json
+import re
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.data._schema import read_meta
+from affectml.demo_set import write_demo
+from affectml.errors import BadDataset
+from affectml.importers import import_folder
+from affectml.labelling import make_task
+from affectml.predicting import evaluate_run
+from affectml.training import TrainConfig, train_run
+from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.1.0" / "data"
+LABELS = ("negative", "positive")
+QUESTION = "How does this make you feel?"
+
+
+def schema_1(folder: Path, **content: object) -> Path:
+    """A data set as 0.1.0 wrote it: one image, one single label, one construct for all."""
+    entry = TargetMeta("single", "query", "polarity-2", "indicator", "targets-single.parquet")
+    table = pd.DataFrame({"image_id": ["a"], "negative": [1], "positive": [0]})
+    write_dataset(folder, DatasetMeta("old", {"single": entry}), table[["image_id"]], {"single": table})
+    plain = {"kind": "single", "taxonomy": "polarity-2", "values": "indicator", "file": "targets-single.parquet"}
+    meta = {"schema": 1, "name": "old", "construct": "query", "question": "", "targets": {"single": plain}}
+    (folder / "dataset.json").write_text(json.dumps(meta | content))
+    return folder
+
+
+def answered(*people: str, construct: str = "evoked", question: str = QUESTION) -> Collected:
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(LABELS, question, construct, "task", "polarity-2"), ["a"])
+        store.invite(list(people))
+        store.submit([Answer("a", who, "labels", ("positive",)) for who in people])
+        return Collected.of(store)
+
+
+def test_schema_1_is_read_as_one_construct_and_question_a_target_and_stays_as_it_is():
+    before = (GOLDEN / "dataset.json").read_bytes()
+    old, meta = json.loads(before), Dataset.open(GOLDEN).meta
+    assert {(entry.construct, entry.question) for entry in meta.targets.values()} == {("evoked", old["question"])}
+    assert meta.judgements == Asked("evoked", old["question"])
+    assert meta.constructs == ("evoked",)
+    assert (GOLDEN / "dataset.json").read_bytes() == before
+
+
+def test_the_question_of_an_export_by_0_1_0_is_found_in_its_words(tmp_path):
+    folder = schema_1(tmp_path, question="Nobody was asked: search words.")
+    meta = json.loads((folder / "dataset.json").read_text())
+    meta["targets"]["people"] = meta["targets"]["single"] | {"made_by": "votes: counted; asked: Which; and why?"}
+    (folder / "dataset.json").write_text(json.dumps(meta))
+    people = read_meta(folder / "dataset.json").targets["people"]
+    assert (people.made_by, people.question) == ("votes: counted", "Which; and why?")
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    entry = TargetMeta("rates", "expressed", "polarity-2", "votes", "t.parquet", "q", source="a paper", decisions="d")
+    meta = DatasetMeta("n", {"t": entry}, "s", "l", ["note"], Asked("evoked", "q"), {"hard": {"file": "hard.parquet"}})
+    (tmp_path / "dataset.json").write_text(json.dumps(meta.to_json()))
+    assert read_meta(tmp_path / "dataset.json") == meta
+    (tmp_path / "dataset.json").write_text(json.dumps(DatasetMeta("nothing yet").to_json()))
+    assert read_meta(tmp_path / "dataset.json").constructs == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema": 3}, "schema 3, but this affectml reads 1 and 2"),
+        ({"construct": "felt"}, r"targets\.single\.construct: Input should be 'evoked'"),
+        ({"schema": 2}, r"targets\.single\.construct: Field required"),
+        ({"targets": [1]}, "targets: Input should be a valid dictionary"),
+    ],
+)
+def test_what_no_schema_allows_is_refused(tmp_path, change, says):
+    with pytest.raises(BadDataset, match=says):
+        Dataset.open(schema_1(tmp_path, **change))
+
+
+def test_an_export_writes_schema_2_and_keeps_the_old_file(tmp_path):
+    folder = schema_1(tmp_path)
+    before = (folder / "dataset.json").read_bytes()
+    make = {"people": partial(aggregate, labels=LABELS)}
+    done = write_dataset_folder(folder, answered("ann", "ben"), make)
+    assert [re.sub(r"\d{8}T\d{6}Z", "WHEN", name) for name in done.kept] == ["dataset.replaced-WHEN.json"]
+    assert (folder / done.kept[0]).read_bytes() == before
+    assert "schema 2 now" in done.notes[0]
+    assert json.loads((folder / "dataset.json").read_text())["schema"] == 2
+    meta = Dataset.open(folder).meta
+    assert (meta.targets["single"].construct, meta.targets["single"].question) == ("query", "")
+    assert (meta.targets["people"].construct, meta.targets["people"].question) == ("evoked", QUESTION)
+    assert meta.judgements == Asked("evoked", QUESTION)
+    assert write_dataset_folder(folder, answered("ann", "ben"), {}).kept == ()
+
+
+def test_answers_about_something_else_never_mix(tmp_path):
+    folder = schema_1(tmp_path)
+    make = {"people": partial(aggregate, labels=LABELS)}
+    write_dataset_folder(folder, answered("ann"), make)
+    with pytest.raises(BadExport, match="judgements of what is evoked, the task asked for what is expressed"):
+        write_dataset_folder(folder, answered("ben", construct="expressed"), make, replace=True)
+    with pytest.raises(BadExport, match="1 of its judgements answer"):
+        write_dataset_folder(folder, answered("ben", question="And now?"), make, replace=True)
+
+
+def test_a_target_that_answers_another_question_is_not_taken_for_the_same(tmp_path):
+    folder = schema_1(tmp_path)
+    make = {"people": partial(aggregate, labels=LABELS)}
+    write_dataset_folder(folder, answered("ann"), make)
+    (folder / "annotations.parquet").unlink()
+    with pytest.raises(BadExport, match="target people has other content .* or answers another question"):
+        write_dataset_folder(folder, answered("ann", question="And now?"), make)
+
+
+@pytest.fixture(scope="module")
+def found_and_judged(tmp_path_factory) -> Dataset:
+    """Demo paintings in folders named after a word, as a search gives them, then labelled by five people."""
+    root = tmp_path_factory.mktemp("found")
+    demo = write_demo(root / "demo", images=90, seed=6, taxonomy="polarity-2")
+    shares = demo.target("emotions").shares()
+    for image, row in zip(demo.target("emotions").image_id, shares, strict=True):
+        folder = root / "folders" / demo.target("emotions").taxonomy.labels[row.argmax()]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(demo.root / "images" / f"{image}.png", folder / f"{image}.png")
+    import_folder(root / "folders", root / "found")
+    dataset = Dataset.open(root / "found")
+    settings, images = make_task(dataset)
+    with LabelStore("sqlite://") as store:
+        store.init_task(settings, images)
+        store.invite([f"p{n}" for n in range(5)])
+        for at, image in enumerate(images["image_id"]):
+            here = dataset.target("single").take([image]).shares()[0].argmax()
+            label = settings.labels[here if at % 7 else 1 - here]
+            store.submit([Answer(image, f"p{n}", "labels", (label,)) for n in range(5)])
+        make = {"people": partial(aggregate, labels=settings.labels)}
+        write_dataset_folder(dataset.root, Collected.of(store), make)
+    return Dataset.open(dataset.root)
+
+
+def test_a_report_says_of_its_own_target_what_the_labels_are_about(found_and_judged, tmp_path):
+    words, feelings = "The labels are the words or folders the images were found by", "what viewers report feeling"
+    assert found_and_judged.meta.constructs == ("query", "evoked")
+    for target, own, other in (("single", words, feelings), ("people", feelings, words)):
+        config = TrainConfig(
+            str(found_and_judged.root), multilabel=target == "people", target=target, encoder="affect-tiny", threads=1
+        )
+        run = train_run(config, out=tmp_path / target)
+        report = (run.folder / "report.html").read_text(encoding="utf-8")
+        assert own in report
+        assert other not in report
+        assert run.info["data"]["construct"] == found_and_judged.meta.targets[target].construct
+
+
+def test_evaluate_compares_constructs_of_targets(found_and_judged, tmp_path):
+    config = TrainConfig(str(found_and_judged.root), target="single", encoder="affect-tiny", threads=1)
+    train_run(config, out=tmp_path / "run")
+    folder = tmp_path / "other"
+    shutil.copytree(found_and_judged.root, folder)
+    meta = json.loads((folder / "dataset.json").read_text())
+    meta["targets"]["single"]["construct"] = "intended"
+    (folder / "dataset.json").write_text(json.dumps(meta))
+    said: list[str] = []
+    evaluate_run(tmp_path / "run", folder, threads=1, say=said.append)
+    assert "across constructs: the run learned query labels and is judged by intended ones" in said
