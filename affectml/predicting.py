@@ -17,7 +17,7 @@ from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.evaluate import answers_of
 from affectml.evaluation.scoring import unsure
-from affectml.heads import ContrastiveHead, DirichletHead, ZeroShotHead
+from affectml.heads import TextHead
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import Run
 from affectml.taxonomies import Taxonomy
@@ -61,7 +61,7 @@ def predict_images(
     opened = Run.open(run)
     head = opened.head
     asked = None if labels is None else _asked(opened, labels)
-    if labels is None and isinstance(head, ContrastiveHead) and head.texts is None:
+    if labels is None and isinstance(head, TextHead) and head.texts is None:
         asked = opened.taxonomy  # weights that came without texts: the encoder is asked now
     for path in images:
         if not path.is_file():
@@ -76,11 +76,12 @@ def predict_images(
     if asked is not None:
         names = asked.labels
         texts = label_features(_prompts(opened), asked, lambda rows: encoder.encode_texts(rows).numpy())
-        scores = cast("ContrastiveHead | ZeroShotHead", head).scores(X, texts).double()
+        scores = cast("TextHead", head).scores(X, texts).double()
     else:
         scores = head.scores(X).double()
         sets = head.predict_sets(X).bool().tolist() if head.predicts_sets else None
-    certainty = head.certainty(X).tolist() if isinstance(head, DirichletHead) else [None] * len(images)
+    votes = head.certainty(X)
+    certainty = [None] * len(images) if votes is None else votes.tolist()
     out = []
     for i, path in enumerate(images):
         ranked = sorted(zip(names, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
@@ -91,7 +92,7 @@ def predict_images(
 
 def _asked(run: Run, labels: Sequence[str]) -> Taxonomy:
     """The labels asked for as a taxonomy; refused for a head that has no texts."""
-    if not isinstance(run.head, ContrastiveHead | ZeroShotHead):
+    if not isinstance(run.head, TextHead):
         raise BadInput(
             f"{run.folder}: a {run.head.name} head knows only its own labels ({', '.join(run.taxonomy.labels)}); "
             "for labels of your own train with --head contrastive or --head zero_shot"
@@ -210,7 +211,7 @@ def scores_of(
     if not len(ids):
         raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
     head, X = run.head, store.rows(ids)
-    if isinstance(head, ContrastiveHead) and head.texts is None:
+    if isinstance(head, TextHead) and head.texts is None:
         encoder = run_encoder(run, count)
         texts = label_features(_prompts(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
         return ids, head.scores(X, texts).double().numpy()
@@ -311,7 +312,7 @@ def _learned_from(run: Run, store: "EmbeddingStore | FromFiles", image_ids: Arra
     ids = [
         i for i in table.index[table["split"].isin(("train", "val"))].intersection(list(image_ids)) if i not in absent
     ]
-    if not ids or (isinstance(run.head, ContrastiveHead) and run.head.texts is None):
+    if not ids or (isinstance(run.head, TextHead) and run.head.texts is None):
         return set()
     now = run.head.scores(store.rows(ids)).double().numpy()
     then = table.loc[ids, list(run.taxonomy.labels)].to_numpy(dtype=np.float64)

@@ -23,9 +23,9 @@ from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.errors import BadInput, EncoderUnavailable
 from affectml.evaluation import Answers, Systems, Truth, evaluate, fit_prior, read_truth
 from affectml.heads import (
-    ContrastiveHead,
     Head,
     PriorHead,
+    TextHead,
     Wanted,
     ZeroShotConfig,
     ZeroShotHead,
@@ -286,7 +286,7 @@ def fit_systems(
     X, X_val = store.rows(train.image_id), store.rows(val.image_id)
     generator = torch.Generator().manual_seed(seed)
     calibrated = targets.kind in ("rates", "sets")
-    if isinstance(head, ContrastiveHead):
+    if isinstance(head, TextHead) and head.trained:
         encode = text_encoder(store)
         own = (
             caption_features(dataset.images, train.image_id, encode, str(dataset.root))

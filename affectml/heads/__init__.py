@@ -11,6 +11,7 @@ from affectml.heads._build import build_plain, check_plain
 from affectml.heads._config import HeadConfig, Wanted
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
+from affectml.heads._inputs import Rows, as_features
 from affectml.heads._judged import JudgedTargets, judged_targets
 from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import head_class, load_head
@@ -18,6 +19,7 @@ from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
+from affectml.heads._texts import TextHead
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds, expected_f1_thresholds
 from affectml.heads._topk import TopKConfig, TopKHead
 from affectml.heads._votes import vote_correlation, vote_weights
@@ -38,16 +40,19 @@ __all__ = [
     "KernelConfig",
     "KernelHead",
     "PriorHead",
+    "Rows",
     "SigmoidConfig",
     "SigmoidHead",
     "SoftmaxConfig",
     "SoftmaxHead",
+    "TextHead",
     "TopKConfig",
     "TopKHead",
     "Wanted",
     "ZeroShotConfig",
     "ZeroShotHead",
     "apply_thresholds",
+    "as_features",
     "build_plain",
     "check_plain",
     "choose_thresholds",

@@ -2,28 +2,29 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._base import Head
 from affectml.heads._blend import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead, fit_pool
 from affectml.heads._config import Task
-from affectml.heads._inputs import ArrayLike, Pair, as_features
+from affectml.heads._inputs import Rows
 from affectml.heads._kernel import KernelConfig, KernelHead, KernelSpace
 from affectml.heads._kernel_map import KernelName
-from affectml.heads._kinds import logits_of, masses, refuse_distributions, shares_of, weights_of
+from affectml.heads._kinds import logits_of, masses
 from affectml.heads._linear import L2_GRID, Standardiser, folds, precision
 from affectml.heads._objective import Objective
 from affectml.heads._prior import PriorHead
-from affectml.heads._search import Budget, Split, mean_loss, splits_of, walk
+from affectml.heads._search import Budget, Fold, folds_of, mean_loss, walk
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
-from affectml.heads._threads import one_thread_if_small
 
-FAMILIES = ("linear", "exponential", "rbf", "hidden")
+Family: TypeAlias = Literal["linear", "exponential", "rbf", "hidden"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 FOLDS = 5
 ONE_FOLD_ROWS = 20_000  # beyond, one fifth of the rows is judge enough
 HIDDEN: dict[str, Any] = {"hidden": 128, "weight_decay": 0.1}
@@ -40,19 +41,18 @@ class AutoConfig(BlendConfig):
     """
 
     seed: int = 0
-    budget: int = 250
-    families: tuple[str, ...] = FAMILIES
+    budget: Annotated[int, Field(ge=FOLDS)] = 250
+    families: tuple[Family, ...] = FAMILIES
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "families", tuple(self.families))  # JSON has lists
-        for family in self.families:
-            if family not in FAMILIES:
-                raise BadInput(f"AutoConfig: no family {family!r} (families: {', '.join(FAMILIES)})")
+        if isinstance(self.families, list):  # as JSON has it
+            object.__setattr__(self, "families", tuple(self.families))
+
+    def check(self) -> None:
+        """See HeadConfig.check."""
+        super().check()
         if not self.families:
             raise BadInput(f"AutoConfig: families is empty; name at least one of {', '.join(FAMILIES)}")
-        if self.budget < FOLDS:
-            raise BadInput(f"AutoConfig: budget must be at least {FOLDS} fits, got {self.budget!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,79 +80,42 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     config_class = AutoConfig
     config: AutoConfig
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Compare, choose, fit on X [N, D] and targets [N, C]; nothing but these (and `val`) is looked at.
-
-        weights: [N], or [N, C] for rates. Raises BadInput for targets of the other kind.
-        """
-        kind = self.config.kind
-        features = as_features(X)
-        shares = shares_of(kind, targets, len(features), None, "targets")
-        if kind == "rates":
-            refuse_distributions(shares, "targets")
-        mass = weights_of(kind, weights, shares.shape)
-        held = None
-        if val is not None:
-            held_features = as_features(val[0], features.shape[1], "val X")
-            held_shares = shares_of(kind, val[1], len(held_features), shares.shape[1], "val targets")
-            held = (held_features, held_shares)
-        elif len(features) < 2 * FOLDS:
-            raise BadInput(f"X: {len(features)} rows are too few to choose on; give val, or take one head")
-        generator = generator if generator is not None else torch.Generator().manual_seed(self.config.seed)
-        search = _Comparison(self.config, features, shares, mass, held, generator)
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """Compare, choose, and fit on all rows what is kept."""
+        rows.need(2 * FOLDS, "give val, or take one head")
+        search = _Comparison(self.config, rows, generator)
         candidates = search.run()
         kept, pool, why = _choose(candidates, search.judges(), search.prior)
-        members = [c.fit() for c in kept]
-        self._forget()
-        self.members_ = tuple(members)
+        self.members_ = tuple(c.fit() for c in kept)
         self._state = {"weights": pool}
         self.report_ = {
-            "rows": len(features),
-            "prevalence": shares.mean(dim=0).tolist(),
+            "rows": len(rows.X),
+            "prevalence": rows.targets.mean(dim=0).tolist(),
             "fits": search.budget.used,
             "held_out_loss": {c.words: c.loss for c in candidates},
             "weights": pool.tolist(),
             "why": [*search.notes, *why],
             "members": self._described(),
         }
-        return self
 
 
 class _Comparison:
     """One set of rows, the folds they are judged in, and every family's best candidate on them."""
 
-    def __init__(
-        self,
-        config: AutoConfig,
-        features: Tensor,
-        shares: Tensor,
-        mass: Tensor,
-        held: tuple[Tensor, Tensor] | None,
-        generator: torch.Generator,
-    ) -> None:
-        self.config, self.kind = config, config.kind
-        self.features, self.shares, self.mass, self.held = features, shares, mass, held
-        self.generator = generator
-        self.objective = masses(self.kind, shares, mass)
+    def __init__(self, config: AutoConfig, rows: Rows, generator: torch.Generator) -> None:
+        self.config, self.kind, self.generator = config, config.kind, generator
+        self.features, self.shares, self.mass, self.held = rows.X, rows.targets, rows.mass, rows.val
+        self.objective = masses(self.kind, self.shares, self.mass)
         self.budget = Budget(config.budget)
         self.notes: list[str] = []
         self.parts: list[tuple[Tensor, Tensor]] = []
-        if held is None:
+        if self.held is None:
             dealt = folds(self.objective.positive, FOLDS, generator)
             dealt = [(kept, out) for kept, out in dealt if self._weighs(kept) and self._weighs(out)]
-            self.parts = list(dealt[:1] if len(features) > ONE_FOLD_ROWS else dealt)
+            self.parts = list(dealt[:1] if len(rows.X) > ONE_FOLD_ROWS else dealt)
             if not self.parts:
                 raise BadInput("weights: too few rows weigh anything to keep some out; give val, or take one head")
-        self.standard = Standardiser.of(features)
+        self.standard = Standardiser.of(self.features)
         self.prior = self._prior()
 
     def _weighs(self, rows: Tensor) -> bool:
@@ -195,11 +158,8 @@ class _Comparison:
         everyone = torch.arange(len(self.features))
         return [(everyone, None)] if self.held is not None else [(kept, out) for kept, out in self.parts]
 
-    def _fit(self, head: Head, rows: Tensor, *, own: torch.Generator | None = None, val: bool = False) -> Head:
-        pair = self.held if val else None
-        weights = self.mass[rows]
-        flat = weights[:, 0] if weights.shape[1] == 1 else weights
-        return head.fit(self.features[rows], self.shares[rows], val=pair, weights=flat, generator=own)
+    def _fit(self, head: Head, rows: Tensor, *, own: torch.Generator | None = None) -> Head:
+        return head.fit(self.features[rows], self.shares[rows], weights=self.mass[rows], generator=own)
 
     def _predict(self, head: Head, out: Tensor | None) -> Tensor:
         X = self.features[out] if out is not None else self.held[0]  # type: ignore[index]
@@ -209,9 +169,9 @@ class _Comparison:
         dtype = precision(self.features)
         table = self.standard.apply(self.features, dtype)
         if self.held is not None:
-            splits = [Split(table, self.objective, self.standard.apply(self.held[0], dtype), self.judges()[0])]
+            splits = [Fold(table, self.objective, self.standard.apply(self.held[0], dtype), self.judges()[0])]
         else:
-            splits = splits_of(table, self.objective, self.parts)
+            splits = folds_of(table, self.objective, self.parts)
         walked = walk(splits, L2_GRID, self.budget)
         if walked is None:
             return None

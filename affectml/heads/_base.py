@@ -13,9 +13,19 @@ from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._config import MULTILABEL, OPTIONS, TASKS, HeadConfig, Option, Task, Wanted
-from affectml.heads._inputs import ArrayLike, Pair, is_distribution
-from affectml.heads._kinds import KINDS, Kind, logits_of, masses, shares_of, weights_of
+from affectml.heads._inputs import (
+    ArrayLike,
+    Pair,
+    Rows,
+    as_distribution,
+    as_features,
+    as_shares,
+    as_weights,
+    is_distribution,
+)
+from affectml.heads._kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
 from affectml.heads._saving import write_head
+from affectml.heads._threads import one_thread_if_small
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 
 HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
@@ -33,6 +43,9 @@ class Head(ABC):
 
     learns: the tasks that `train` offers it for; none keeps it out of `train`. options: which of train's --hidden,
     --k and --ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
+
+    A subclass writes `_fit`, `scores`, `_state_keys`, and whichever of `predict_rates` and `predict_distribution` it
+    has an answer for. `fit` does the rest: it checks options and arrays, and turns them into tensors.
     """
 
     name: ClassVar[str]  # in head.json and on the command line
@@ -41,6 +54,7 @@ class Head(ABC):
     uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
     needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
     trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
+    weighs_cells: ClassVar[bool] = True  # whether weights may differ by label, [N, C], where it learns rates
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
     refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
@@ -72,10 +86,10 @@ class Head(ABC):
         HEADS[name] = cls
 
     @classmethod
-    def kinds(cls) -> tuple[Kind, ...]:
+    def kinds(cls) -> tuple[ScoreKind, ...]:
         """What it can predict, by the tasks it learns: a distribution, rates, or both."""
         several = [task in MULTILABEL for task in cls.learns]
-        return tuple(kind for kind in KINDS if (kind == "rates") in several)
+        return tuple(kind for kind in SCORE_KINDS if (kind == "rates") in several)
 
     @classmethod
     def described(cls) -> str:
@@ -101,7 +115,7 @@ class Head(ABC):
         return False
 
     def __init__(self, config: HeadConfig | None = None, **options: Any) -> None:
-        """config: all options in one, or each by its name: SigmoidHead(hidden=64, l2=0.1)."""
+        """config: all options in one, or each by its name: SigmoidHead(hidden=64, l2=0.1); `fit` checks the values."""
         if config is not None and options:
             raise BadInput(f"{type(self).__name__}: give a config or {', '.join(options)}, not both")
         self.config = config if config is not None else self.config_class.from_dict(options)
@@ -111,7 +125,6 @@ class Head(ABC):
         self.thresholds_: Tensor | None = None
         self._state: dict[str, Tensor] = {}
 
-    @abstractmethod
     def fit(
         self,
         X: ArrayLike,
@@ -121,11 +134,56 @@ class Head(ABC):
         weights: ArrayLike | None = None,
         generator: torch.Generator | None = None,
     ) -> Self:
-        """Fit afresh; whatever an earlier fit or `tune_thresholds` left is forgotten.
+        """Fit afresh: what an earlier fit or `tune_thresholds` left is forgotten, unless this fit fails.
 
-        X: [N, D]; targets: [N, C]; val: (X, targets) of other rows, used for choices and not fitted on;
-        weights: [N]; generator: for everything random, seed 0 unless given.
+        Args:
+            X: features, [N, D]: an array or tensor of any float type.
+            targets: [N, C], of a kind that the head learns: see its class.
+            val: (X, targets) of other rows, which are used for choices and not fitted on.
+            weights: [N], or [N, C] for heads that weigh each label's cell.
+            generator: for everything random; seeded with `config.seed`, or with 0, unless given.
+
+        Returns:
+            The head itself.
+
+        Raises:
+            BadInput: for an option, a shape or a value that is not possible, naming the option or the row.
         """
+        return self._fit_afresh(X, targets, val, weights, generator)
+
+    def _fit_afresh(
+        self,
+        X: ArrayLike,
+        targets: ArrayLike,
+        val: Pair | None,
+        weights: ArrayLike | None,
+        generator: torch.Generator | None,
+        **more: Any,
+    ) -> Self:
+        """What every `fit` does around `_fit`; more: what this head's `_fit` takes beside."""
+        self.config.check()
+        features = as_features(X)
+        shares = self._checked(targets, len(features), None, "targets")
+        mass = None if weights is None else as_weights(weights, shares.shape, per_cell=self._per_cell())
+        held = None
+        if val is not None:
+            held_features = as_features(val[0], features.shape[1], "val X")
+            held = (held_features, self._checked(val[1], len(held_features), shares.shape[1], "val targets"))
+        if generator is None:
+            generator = torch.Generator().manual_seed(getattr(self.config, "seed", 0))
+        before = vars(self).copy()
+        self._forget()
+        try:
+            with one_thread_if_small(features):
+                self._fit(Rows(features, shares, held, mass), generator, **more)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    @abstractmethod
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """Learn from checked rows: set `_state`, the tensors to save by name, and `report_`."""
 
     @abstractmethod
     def scores(self, X: ArrayLike) -> Tensor:
@@ -138,6 +196,10 @@ class Head(ABC):
     def predict_distribution(self, X: ArrayLike) -> Tensor:
         """Distribution over the labels, [N, C]; rows sum to one."""
         raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
+
+    def certainty(self, X: ArrayLike) -> Tensor | None:
+        """How many people's votes each prediction is worth, [N]; None for a head that does not know."""
+        return None
 
     def tune_thresholds(self, X: ArrayLike, sets: ArrayLike) -> Self:
         """Choose `thresholds_` on validation rows X [N, D] with label sets 0/1 [N, C]; see choose_thresholds."""
@@ -170,7 +232,7 @@ class Head(ABC):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; raises BadInput for an unknown option, KeyError for a missing tensor."""
-        head = cls(cls.config_class.from_dict(config))
+        head = cls(cls.config_class.from_saved(config))
         head.thresholds_ = tensors.pop("thresholds", None)
         head.report_ = report
         for key in head._state_keys():
@@ -209,8 +271,9 @@ class Head(ABC):
         sample_weight: [N], or [N, C] for rates.
         """
         kind, predicted = self._predicted(X)
-        shares = shares_of(kind, y, len(predicted), predicted.shape[1], "y")
-        objective = masses(kind, shares, weights_of(kind, sample_weight, shares.shape))
+        as_kind = as_distribution if kind == "distribution" else as_shares
+        shares = as_kind(y, len(predicted), predicted.shape[1], "y")
+        objective = masses(kind, shares, as_weights(sample_weight, shares.shape, per_cell=kind == "rates"))
         return -float(objective.loss(logits_of(kind, predicted))) / objective.total
 
     def __repr__(self) -> str:
@@ -238,13 +301,29 @@ class Head(ABC):
         """What `__init__` takes beside the options, as it was given."""
         return {}
 
-    def _predicted(self, X: ArrayLike) -> tuple[Kind, Tensor]:
-        """Rates or a distribution: by the config, else as the head learns, else by whether its scores sum to one."""
-        kinds: tuple[Kind, ...] = (self.config.kind,) if hasattr(self.config, "kind") else self.kinds()
-        if len(kinds) != 1:
-            kinds = ("distribution",) if is_distribution(self.scores(X)) else ("rates",)
-        [kind] = kinds
+    def _kind(self) -> ScoreKind | None:
+        """What the head as it is configured predicts; None where it may be either."""
+        kinds: tuple[ScoreKind, ...] = (self.config.kind,) if hasattr(self.config, "kind") else self.kinds()
+        return kinds[0] if len(kinds) == 1 else None
+
+    def _predicted(self, X: ArrayLike) -> tuple[ScoreKind, Tensor]:
+        """The kind of its prediction, by whether scores sum to one where the head does not say, and the prediction."""
+        kind = self._kind() or ("distribution" if is_distribution(self.scores(X)) else "rates")
         return kind, self.predict_distribution(X) if kind == "distribution" else self.predict_rates(X)
+
+    def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        """Targets [N, C] float64 as the head learns them; a head that refuses more extends this."""
+        kind = self._kind()
+        if kind == "distribution":
+            return as_distribution(targets, rows, columns, name)
+        shares = as_shares(targets, rows, columns, name)
+        if kind == "rates":
+            refuse_distributions(shares, name)
+        return shares
+
+    def _per_cell(self) -> bool:
+        """Whether `fit` takes weights [N, C]."""
+        return self.weighs_cells and self._kind() != "distribution"
 
     @abstractmethod
     def _state_keys(self) -> tuple[str, ...]:
@@ -265,8 +344,3 @@ class Head(ABC):
 
     def _forget(self) -> None:
         self.report_, self.thresholds_, self._state = {}, None, {}
-
-
-def seeded(generator: torch.Generator | None) -> torch.Generator:
-    """The caller's generator, or a fresh one with seed 0."""
-    return generator if generator is not None else torch.Generator().manual_seed(0)

@@ -2,30 +2,27 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import HEADS, Head, seeded
+from affectml.heads._base import HEADS, Head
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Pair, as_features, as_weights
-from affectml.heads._kinds import Kind, check_kind, logits_of, probabilities
+from affectml.heads._inputs import ArrayLike, Rows, as_shares
+from affectml.heads._kinds import ScoreKind, logits_of, probabilities
 from affectml.heads._objective import Objective
-from affectml.heads._threads import one_thread_if_small
 
 
 @dataclasses.dataclass(frozen=True)
 class BlendConfig(HeadConfig):
     """kind: "distribution" or "rates", of every member."""
 
-    kind: Kind = "distribution"
-
-    def __post_init__(self) -> None:
-        check_kind(self.kind, type(self).__name__)
+    kind: ScoreKind = "distribution"
 
 
 class CompositeHead(Head):
@@ -85,7 +82,7 @@ class CompositeHead(Head):
         return head
 
 
-def pooled(kind: Kind, logits: Sequence[Tensor], weights: Tensor) -> Tensor:
+def pooled(kind: ScoreKind, logits: Sequence[Tensor], weights: Tensor) -> Tensor:
     """Logarithmic opinion pool (Genest & Zidek 1986): probabilities of the weighted sum of logits, [N, C].
 
     Weights need not sum to one: a sum below one makes the pool more cautious than its members, as a
@@ -120,13 +117,12 @@ class EnsembleConfig(BlendConfig):
     """One head fitted `count` times. head: one with the option "ensemble", as softmax; options: its own options."""
 
     head: str = "softmax"
-    count: int = 5
+    count: Annotated[int, Field(ge=2)] = 5
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.count < 2:
-            raise BadInput(f"EnsembleConfig: count must be at least 2, got {self.count!r}")
+    def check(self) -> None:
+        """HeadConfig.check, and that there is such a member, which takes these options and predicts this kind."""
+        super().check()
         fitting = [name for name, head in HEADS.items() if "ensemble" in head.options]
         if self.head not in fitting:
             raise BadInput(f"EnsembleConfig: no ensembles of {self.head!r} (heads: {', '.join(sorted(fitting))})")
@@ -135,6 +131,12 @@ class EnsembleConfig(BlendConfig):
         wanted = self.options.get("kind", self.kind) if len(kinds) > 1 else kinds[0]
         if wanted != self.kind:
             raise BadInput(f"EnsembleConfig: {member.described()} of {wanted} in an ensemble of {self.kind}")
+        self.member().config.check()
+
+    def member(self) -> Head:
+        """One of the heads, not fitted."""
+        head = HEADS[self.head]
+        return head(**self.options, **({"kind": self.kind} if len(head.kinds()) > 1 else {}))
 
 
 class EnsembleHead(CompositeHead, name="ensemble"):
@@ -151,30 +153,18 @@ class EnsembleHead(CompositeHead, name="ensemble"):
         """Where people per image differ much, or a member's `rho` asks for them."""
         return uneven or self.config.options.get("rho") is not None
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Fit every member afresh, each with a seed drawn from `generator`; arguments as the member's own fit."""
-        generator = seeded(generator)
-        rows = len(as_features(X))
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """Every member with a seed of its own."""
         seeds = torch.randint(2**31, (self.config.count,), generator=generator)
         members = []
         for seed in seeds.tolist():
             own = torch.Generator().manual_seed(seed)
-            mass = weights
+            weights = rows.weights
             if not self.config.options.get("hidden"):
-                drawn = torch.bincount(torch.randint(rows, (rows,), generator=own), minlength=rows).double()
-                mass = as_weights(weights, torch.Size((rows, np.shape(targets)[1])), per_cell=True) * drawn[:, None]
-                mass = mass[:, 0] if mass.shape[1] == 1 else mass
-            members.append(self._member().fit(X, targets, val=val, weights=mass, generator=own))
-        self._forget()
+                drawn = torch.randint(len(rows.X), (len(rows.X),), generator=own)
+                weights = rows.mass * torch.bincount(drawn, minlength=len(rows.X))[:, None]
+            member = self.config.member()
+            members.append(member.fit(rows.X, rows.targets, val=rows.val, weights=weights, generator=own))
         self.members_ = tuple(members)
         self._state = {"weights": torch.full((len(members),), 1 / len(members), dtype=torch.float64)}
         self.report_ = {
@@ -182,14 +172,10 @@ class EnsembleHead(CompositeHead, name="ensemble"):
             "prevalence": members[0].report_["prevalence"],
             "members": self._described(),
         }
-        return self
 
-    def _member(self) -> Head:
-        head = HEADS[self.config.head]
-        options = dict(self.config.options)
-        if len(head.kinds()) > 1:
-            options["kind"] = self.config.kind
-        return head(head.config_class.from_dict(options))
+    def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        """The members check what they learn."""
+        return as_shares(targets, rows, columns, name)
 
     def _pool(self, predicted: Sequence[Tensor], weights: Tensor) -> Tensor:
         return torch.einsum("m,mnc->nc", weights, torch.stack([p.double() for p in predicted]))

@@ -34,7 +34,7 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
         raise BadInput(f"no ensembles of {cls.name} heads: take --head {_with('ensemble')}")
     if wanted.ensemble == 1 or wanted.ensemble < 0:
         raise BadInput(f"--ensemble {wanted.ensemble}: expected at least 2 heads, or 0 for one head alone")
-    cls.config_class.from_dict(_options(cls, wanted))
+    cls.config_class.from_dict(_options(cls, wanted)).check()
 
 
 def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None = None) -> Head:
@@ -47,8 +47,7 @@ def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None 
     if wanted.ensemble:
         kind = wanted.kind
         return EnsembleHead(EnsembleConfig(kind=kind, head=cls.name, count=wanted.ensemble, options=options))
-    config = cls.config_class.from_dict(options)
-    return cls(texts, config) if cls.needs_texts else cls(config)  # type: ignore[call-arg, arg-type]
+    return cls(texts, **options) if cls.needs_texts else cls(**options)  # type: ignore[arg-type]
 
 
 def _options(cls: type[Head], wanted: Wanted) -> dict[str, Any]:

@@ -1,11 +1,16 @@
 """What a head is told: its own options, the tasks it may be given, and what a training run asks of it."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeAlias, get_args
+import types
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._kinds import Kind
+from affectml.heads._kinds import ScoreKind
 
 # What a head may learn: one label per image; shares of one-choice answers; each label's rate; label sets; and one
 # label per image where the absent ones are unknown, not wrong. The last three give several labels per image.
@@ -17,18 +22,104 @@ Option: TypeAlias = Literal["hidden", "k", "ensemble"]
 OPTIONS: tuple[Option, ...] = get_args(Option)
 
 
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "None"}
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}  # as annotated types name them
+
+
 @dataclasses.dataclass(frozen=True)
 class HeadConfig:
-    """Choices that belong to a head and are saved with it; heads with choices extend this."""
+    """Choices that belong to a head and are saved with it; heads with choices extend this.
+
+    A field's type says which values are possible, `l2: NonNegativeFloat | None` for instance. Values are stored as
+    they come; `check` looks at them, and `fit` calls it. retired: options that there were once, and why they went.
+    """
+
+    retired: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values; an unknown key is BadInput that names the nearest one."""
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain values, which `check` has still to look at.
+
+        Raises:
+            BadInput: for an option that there is not, naming the nearest one, or that was removed, saying why.
+        """
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
+            if key in cls.retired:
+                raise BadInput(f"{cls.__name__}: the option {key} was removed: {cls.retired[key]}")
             if key not in known:
                 raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
         return cls(**values)
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> Self:
+        """The config that an earlier version may have saved: retired options are left out, since they steer the fit.
+
+        Raises:
+            BadInput: for an option that there never was, or a value that is not possible.
+        """
+        config = cls.from_dict({key: value for key, value in values.items() if key not in cls.retired})
+        config.check_types()
+        return config
+
+    def check(self) -> None:
+        """Raise BadInput for values that are not possible; configs with rules among options extend this."""
+        self.check_types()
+
+    def check_types(self) -> None:
+        """Raise BadInput for the first value that its option's type does not allow, saying what it allows."""
+        for name, (hint, adapter) in typed_fields(type(self)).items():
+            value = getattr(self, name)
+            try:
+                adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
+            except ValidationError:
+                near = nearest(value, hint)
+                raise BadInput(f"{type(self).__name__}: {name} must be {in_words(hint)}, got {value!r}{near}") from None
+
+
+@cache
+def typed_fields(cls: type[HeadConfig]) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
+    """The type of each option by its name, and pydantic's reading of it."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {f.name: (hints[f.name], TypeAdapter(hints[f.name])) for f in dataclasses.fields(cls)}
+
+
+def in_words(hint: Any) -> str:
+    """What a type allows: "a number, at least 0 and below 1, or None"."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return ", or ".join(map(in_words, parts)) if any(map(_bounds, parts)) else " or ".join(map(in_words, parts))
+    if origin is Annotated:
+        return ", ".join(filter(None, [in_words(parts[0]), _bounds(hint)]))
+    if origin is Literal:
+        return " or ".join(map(str, parts))
+    if origin is tuple:
+        return f"one or more of {', '.join(_words_of(hint))}, with commas between"
+    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _bounds(hint: Any) -> str:
+    """What a type's bounds say, "at least 0 and below 1", or nothing."""
+    marks = [mark for part in get_args(hint)[1:] for mark in getattr(part, "metadata", [part])]
+    found = [(words, getattr(mark, name)) for mark in marks for name, words in _BOUNDS.items() if hasattr(mark, name)]
+    return " and ".join(f"{words} {bound:g}" for words, bound in found)
+
+
+def nearest(value: Any, hint: Any) -> str:
+    """The middle of an error message: the word of this type that was meant, perhaps."""
+    words = list(_words_of(hint))
+    given = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
+    wrong = [word for word in given if isinstance(word, str) and word not in words]
+    return did_you_mean(wrong[0], words) if wrong else ""
+
+
+def _words_of(hint: Any) -> Iterator[str]:
+    """Every word that a type allows."""
+    for part in get_args(hint):
+        if isinstance(part, str):
+            yield part
+        else:
+            yield from _words_of(part)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +150,6 @@ class Wanted:
         return "single-positive" if self.multilabel and self.target == "single" else self.target
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ScoreKind:
         """What the head predicts."""
         return "rates" if self.multilabel else "distribution"

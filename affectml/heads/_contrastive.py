@@ -7,20 +7,20 @@ import copy
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, seeded
 from affectml.heads._config import TASKS, HeadConfig
-from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights, is_distribution
+from affectml.heads._inputs import ArrayLike, Rows, as_features, as_matrix, is_distribution
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
-from affectml.heads._pairs import Pairs, Prompts, contrastive_loss
-from affectml.heads._threads import one_thread_if_small
+from affectml.heads._pairs import Pairs, PromptBank, contrastive_loss
+from affectml.heads._texts import TextHead
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
 _LAYERS = ("weight1", "bias1", "weight2", "bias2")
@@ -36,93 +36,48 @@ class ContrastiveConfig(HeadConfig):
     The rest is AdamW's and early stopping's.
     """
 
-    hidden: int = 512
-    temperature: float = 0.075
-    positives: int = 2
-    dropout: float = 0.0
-    weight_decay: float = 0.01
-    learning_rate: float = 1e-3
-    batch_size: int = 256
-    max_epochs: int = 100
-    patience: int = 10
-
-    def __post_init__(self) -> None:
-        for option in ("hidden", "positives", "batch_size", "max_epochs", "patience"):
-            self._need(getattr(self, option) >= 1, option, "at least 1")
-        self._need(self.temperature > 0, "temperature", "above 0")
-        self._need(self.learning_rate > 0, "learning_rate", "above 0")
-        self._need(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
-        self._need(self.weight_decay >= 0, "weight_decay", "at least 0")
-
-    def _need(self, right: bool, option: str, wanted: str) -> None:
-        if not right:
-            raise BadInput(f"ContrastiveConfig: {option} must be {wanted}, got {getattr(self, option)!r}")
+    hidden: PositiveInt = 512
+    temperature: PositiveFloat = 0.075
+    positives: PositiveInt = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: NonNegativeFloat = 0.01
+    learning_rate: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 256
+    max_epochs: PositiveInt = 100
+    patience: PositiveInt = 10
 
 
-class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",)):
+class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, options=("hidden",)):
     """Image features -> Dense relu -> Dense linear, compared with text features by cosine (Bustos et al. 2023).
 
-    texts: [C, T], one row per label (mean of its prompts' features, say), for `scores` without texts of its own;
-    rows need not have length one. None: only `scores(X, texts)` works, as for weights that come without texts.
+    Each label of an image makes a pair of the image and one of the label's texts, weighed by the label's part of the
+    row; an image with several labels has several pairs in its batch. A row of zeros makes none. An image's caption
+    makes one more pair, of weight one. `val`, else a fifth of the rows, which is not fitted on, chooses the epoch and
+    calibrates rates, or the sharpness of the distribution.
     """
 
-    needs_texts = True
+    weighs_cells = False
     config_class = ContrastiveConfig
     config: ContrastiveConfig
+    _matcher: ZeroShotHead | None = None
 
-    def __init__(self, texts: ArrayLike | None, config: ContrastiveConfig | None = None, **options: Any) -> None:
-        super().__init__(config, **options)
-        self._given_texts = texts
-        self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
-        self._matcher: ZeroShotHead | None = None
-
-    @one_thread_if_small
-    def fit(
+    def _fit(
         self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
+        rows: Rows,
+        generator: torch.Generator,
         prompts: Sequence[ArrayLike] | None = None,
         captions: ArrayLike | None = None,
-    ) -> Self:
-        """Fit afresh on X [N, D] and targets [N, C]: one-hot labels, sets, rates or a distribution.
-
-        Each label of an image makes a pair of the image and one of the label's texts, weighed by the label's part of
-        the row; an image with several labels has several pairs in its batch. A row of zeros makes none.
-
-        prompts: for each label the texts to learn from, [K, T] each, drawn anew for every pair; None learns from
-        `texts`; all empty learns from captions alone. captions: [N, T], each image's own text, one more pair of
-        weight one; a row of zeros where an image has none. weights: [N].
-        val: rows that choose the epoch and calibrate rates or the sharpness of the distribution; else a fifth of the
-        rows is kept out for it. Raises BadInput where shapes do not fit or no pair is left.
-        """
-        features = as_features(X)
-        if self.texts is None:
-            raise BadInput("this contrastive head has no label texts to learn from: ContrastiveHead(texts)")
-        labels, columns = self.texts.shape
-        shares = as_shares(targets, len(features), labels)
-        mass = as_weights(weights, shares.shape, per_cell=False)[:, 0]
-        bank = Prompts.of([self.texts[c : c + 1] for c in range(labels)] if prompts is None else prompts, columns)
-        if len(bank.counts) != labels:
-            raise BadInput(f"prompts: texts of {len(bank.counts)} labels, expected {labels}")
-        own = None if captions is None else as_matrix(captions, "captions", torch.float32)
-        if own is not None and own.shape != (len(features), columns):
-            raise BadInput(f"captions: expected shape {[len(features), columns]}, got {list(own.shape)}")
-        generator = seeded(generator)
+    ) -> None:
+        assert self.texts is not None  # see _checked
+        bank, own = self._bank(prompts), self._captions(captions, len(rows.X))
+        features, shares, mass = rows.X, rows.targets, rows.mass[:, 0]
         kept = torch.arange(len(features))
-        if val is None:
-            if len(features) < 2:
-                raise BadInput("X: one row is too few to keep any out for choices; give val")
+        if rows.val is not None:
+            held, held_shares = rows.val
+        else:
+            rows.need(2, "give val")
             kept, left_out = folds(shares, 5, generator)[0]
             held, held_shares = features[left_out], shares[left_out]
-        else:
-            held = as_features(val[0], features.shape[1], "val X")
-            held_shares = as_shares(val[1], len(held), labels, "val targets")
-        whole = is_distribution(shares)
-        self._forget()
         pairs = Pairs(shares[kept], mass[kept], bank, None if own is None else own[kept], self.config.positives)
         standard = Standardiser.of(features[kept])
         layers, epochs, loss = self._learn(
@@ -138,12 +93,7 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
             "weight2": layers[2].double(),
             "bias2": layers[3].double(),
         }
-        projected = self.project(held)
-        scale = _sharpness(projected @ normalize(self.texts).T, held_shares)
-        self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
-        self._matcher = ZeroShotHead(self.texts, ZeroShotConfig(logit_scale=scale))
-        if not whole:
-            self._matcher.fit(projected, held_shares)
+        scale = self._calibrate(held, held_shares, rates=not is_distribution(shares))
         self.report_ = {
             "rows": len(kept),
             "prevalence": shares[kept].mean(dim=0).tolist(),
@@ -153,7 +103,42 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
             "held_out_loss": loss,
             "scale": scale,
         }
-        return self
+
+    def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        if self.texts is None:
+            raise BadInput("this contrastive head has no label texts to learn from: ContrastiveHead(texts)")
+        return super()._checked(targets, rows, columns, name)
+
+    def _bank(self, prompts: Sequence[ArrayLike] | None) -> PromptBank:
+        """The texts to learn from: those given, else the labels' own."""
+        assert self.texts is not None
+        labels, columns = self.texts.shape
+        own = [self.texts[c : c + 1] for c in range(labels)]
+        bank = PromptBank.of(own if prompts is None else prompts, columns)
+        if len(bank.counts) != labels:
+            raise BadInput(f"prompts: texts of {len(bank.counts)} labels, expected {labels}")
+        return bank
+
+    def _captions(self, captions: ArrayLike | None, rows: int) -> Tensor | None:
+        assert self.texts is not None
+        if captions is None:
+            return None
+        own = as_matrix(captions, "captions", torch.float32)
+        wanted = [rows, self.texts.shape[1]]
+        if list(own.shape) != wanted:
+            raise BadInput(f"captions: expected shape {wanted}, got {list(own.shape)}")
+        return own
+
+    def _calibrate(self, held: Tensor, shares: Tensor, *, rates: bool) -> float:
+        """Sharpness of the distribution on rows kept out and, where it learned rates, each label's rate."""
+        assert self.texts is not None
+        projected = self.project(held)
+        scale = _sharpness(projected @ normalize(self.texts).T, shares)
+        self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
+        self._matcher = ZeroShotHead(self.texts, ZeroShotConfig(logit_scale=scale))
+        if rates:
+            self._matcher.fit(projected, shares)
+        return scale
 
     def project(self, X: ArrayLike) -> Tensor:
         """Where the images lie in the text space: unit rows [N, T], float64."""
@@ -169,10 +154,6 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
         scale = ZeroShotConfig(logit_scale=float(self._fitted()["scale"]))
         return ZeroShotHead(texts, scale).scores(self.project(X))
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
-        """The scores, which sum to one: [N, C]."""
-        return self.scores(X)
-
     def predict_rates(self, X: ArrayLike) -> Tensor:
         """Rates [N, C], calibrated label by label on validation rows; BadInput after a fit on one answer each."""
         matcher = self._match()
@@ -186,7 +167,7 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; see Head.from_saved."""
-        return cls.from_tensors(ContrastiveConfig.from_dict(config), report, tensors)
+        return cls.from_tensors(ContrastiveConfig.from_saved(config), report, tensors)
 
     @classmethod
     def from_tensors(cls, config: ContrastiveConfig, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -256,9 +237,6 @@ class ContrastiveHead(Head, name="contrastive", learns=TASKS, options=("hidden",
                 break
         detached = (best[0].detach(), best[1].detach(), best[2].detach(), best[3].detach())
         return detached, best_epoch, best_loss
-
-    def _arguments(self) -> dict[str, Any]:
-        return {"texts": self._given_texts}
 
     def _state_keys(self) -> tuple[str, ...]:
         return (*_LAYERS, "scale")

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, seeded
+from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Pair, as_distribution, as_features, as_weights
+from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._objective import Objective
-from affectml.heads._threads import one_thread_if_small
 
 _LOG_CERTAINTY = (-3.0, 10.0)  # a Dirichlet of .05 to 22,000 imagined people: beyond lies rounding
 
@@ -80,14 +80,8 @@ def _alpha(logits: Tensor) -> tuple[Tensor, Tensor]:
 class DirichletConfig(HeadConfig):
     """votes: people behind each row where `fit` is given no weights. l2: None chooses it on rows kept out."""
 
-    votes: float = 10.0
-    l2: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.votes > 0:
-            raise BadInput(f"DirichletConfig: votes must be above 0, got {self.votes!r}")
-        if not (self.l2 is None or self.l2 >= 0):
-            raise BadInput(f"DirichletConfig: l2 must be at least 0, or None to choose it, got {self.l2!r}")
+    votes: PositiveFloat = 10.0
+    l2: NonNegativeFloat | None = None
 
 
 class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
@@ -99,6 +93,7 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
     """
 
     says = "learns from several people's one choice each, a distribution"
+    weighs_cells = False
     config_class = DirichletConfig
     config: DirichletConfig
 
@@ -106,53 +101,35 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
         """Always: votes are what it learns from."""
         return True
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Fit afresh; L2 is chosen on `val` (whose rows count `config.votes` people), else by cross-validation."""
-        features = as_features(X)
-        shares = as_distribution(targets, len(features))
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """L2 is chosen on `val`, whose rows count `config.votes` people each, else by cross-validation."""
+        c = self.config
+        if c.l2 is None:
+            rows.need(2, "give val, or l2")
+        people = rows.mass if rows.weights is not None else c.votes * rows.mass
+        standard, dtype = Standardiser.of(rows.X), precision(rows.X)
         held = None
-        if val is not None:
-            held_features = as_features(val[0], features.shape[1], "val X")
-            held = (held_features, as_distribution(val[1], len(held_features), shares.shape[1], "val targets"))
-        elif len(features) < 2 and self.config.l2 is None:
-            raise BadInput("X: one row is too few to keep any out for choices; give val, or l2")
-        people = torch.full((len(shares), 1), self.config.votes, dtype=torch.float64)
-        if weights is not None:
-            people = as_weights(weights, shares.shape, per_cell=False)
-        self._forget()
-        standard = Standardiser.of(features)
-        dtype = precision(features)
-        pair = None
-        if held is not None:
-            alike = torch.full((len(held[1]), 1), self.config.votes, dtype=torch.float64)
-            pair = (standard.apply(held[0], dtype), _objective(held[1], alike))
+        if rows.val is not None:
+            X, shares = rows.val
+            held = (standard.apply(X, dtype), _objective(shares, c.votes * alike(len(X))))
         fitted = fit_linear(
-            standard.apply(features, dtype),
-            _objective(shares, people),
-            l2=self.config.l2,
-            val=pair,
-            correction=torch.zeros(shares.shape[1] + 1, dtype=torch.float64),
-            generator=seeded(generator),
+            standard.apply(rows.X, dtype),
+            _objective(rows.targets, people),
+            l2=c.l2,
+            val=held,
+            correction=torch.zeros(rows.targets.shape[1] + 1, dtype=torch.float64),
+            generator=generator,
         )
         weight, bias = standard.fold(fitted.weight, fitted.bias)
         self._state = {"weight": weight, "bias": bias}
         self.report_ = {
-            "rows": len(features),
-            "prevalence": shares.mean(dim=0).tolist(),
+            "rows": len(rows.X),
+            "prevalence": rows.targets.mean(dim=0).tolist(),
             "mean_votes": float(people.mean()),
             "l2": fitted.l2,
             "held_out_loss": fitted.held_out_loss,
         }
-        low, middle, high = self.certainty(features).quantile(torch.tensor([0.05, 0.5, 0.95]).double()).tolist()
+        low, middle, high = self.certainty(rows.X).quantile(torch.tensor([0.05, 0.5, 0.95]).double()).tolist()
         self.report_ |= {
             "certainty": {"p05": low, "median": middle, "p95": high},
             "why": [
@@ -160,7 +137,6 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
                 f"on nine in ten as after {low:.3g} to {high:.3g}"
             ],
         }
-        return self
 
     def scores(self, X: ArrayLike) -> Tensor:
         """The mean of the predicted Dirichlet, [N, C] float64."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -106,7 +107,7 @@ def as_weights(weights: ArrayLike | None, shape: torch.Size, per_cell: bool) -> 
     """Weights as float64 [N, 1] or, where `per_cell` allows it, [N, C]; ones where none are given."""
     rows, labels = shape
     if weights is None:
-        return torch.ones(rows, 1, dtype=torch.float64)
+        return alike(rows)
     flat = weights[:, None] if weights.ndim == 1 else weights
     tensor = as_matrix(flat, "weights", torch.float64)
     wanted = [(rows, 1), (rows, labels)] if per_cell else [(rows, 1)]
@@ -118,3 +119,33 @@ def as_weights(weights: ArrayLike | None, shape: torch.Size, per_cell: bool) -> 
     if not tensor.sum() > 0:
         raise BadInput("weights: all are zero, so there is nothing to learn from")
     return tensor
+
+
+def alike(rows: int) -> Tensor:
+    """The weights [N, 1] of rows that all count the same."""
+    return torch.ones(rows, 1, dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a head is fitted on, checked and turned into CPU tensors.
+
+    X: features [N, D], float32 or float64. targets: [N, C] float64. val: X and targets of other rows, for choices.
+    weights: [N, 1] or [N, C] float64; None where none were given.
+    """
+
+    X: Tensor
+    targets: Tensor
+    val: tuple[Tensor, Tensor] | None = None
+    weights: Tensor | None = None
+
+    @property
+    def mass(self) -> Tensor:
+        """The weights, [N, 1] or [N, C]: ones where none were given."""
+        return alike(len(self.X)) if self.weights is None else self.weights
+
+    def need(self, least: int, instead: str) -> None:
+        """Raise BadInput where rows must be kept out and there are fewer than `least`; instead: the way out."""
+        if self.val is None and len(self.X) < least:
+            few = "one row is" if len(self.X) == 1 else f"{len(self.X)} rows are"
+            raise BadInput(f"X: {few} too few to keep any out for choices; {instead}")

@@ -2,32 +2,21 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from affectml.errors import BadInput, did_you_mean
-from affectml.heads._base import Head, seeded
+from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
-from affectml.heads._inputs import ArrayLike, Pair, as_features, in_parts
-from affectml.heads._kernel_map import KERNELS, KernelMap, KernelName, squared_distances
-from affectml.heads._kinds import (
-    Kind,
-    check_kind,
-    clipped,
-    logits_of,
-    masses,
-    probabilities,
-    refuse_distributions,
-    shares_of,
-    weights_of,
-)
+from affectml.heads._inputs import ArrayLike, Rows, as_features, in_parts
+from affectml.heads._kernel_map import KernelMap, KernelName, squared_distances
+from affectml.heads._kinds import ScoreKind, clipped, logits_of, masses, probabilities
 from affectml.heads._linear import Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._ridge import RidgePath
-from affectml.heads._search import Budget, Split, Walked, climb, splits_of, walk
-from affectml.heads._threads import one_thread_if_small
+from affectml.heads._search import Budget, Fold, Walked, climb, folds_of, walk
 
 GAMMAS: dict[KernelName, tuple[float, ...]] = {
     "rbf": (0.05, 0.1, 0.2, 0.4, 0.8, 1.6),
@@ -49,29 +38,14 @@ class KernelConfig(HeadConfig):
     at random are (Nystroem). budget: fits that the search may make.
     """
 
-    kind: Kind = "distribution"
+    kind: ScoreKind = "distribution"
     kernel: KernelName = "exponential"
-    gamma: float | None = None
-    l2: float | None = None
+    gamma: PositiveFloat | None = None
+    l2: PositiveFloat | None = None
     loss: Literal["log", "ridge"] = "log"
-    exact_rows: int = 10_000
-    landmarks: int = 2_000
-    budget: int = 100
-
-    def __post_init__(self) -> None:
-        check_kind(self.kind, "KernelConfig")
-        if self.kernel not in KERNELS:
-            near = did_you_mean(str(self.kernel), KERNELS)
-            raise BadInput(f"KernelConfig: no kernel {self.kernel!r}{near} (kernels: {', '.join(KERNELS)})")
-        if self.loss not in ("log", "ridge"):
-            raise BadInput(f"KernelConfig: no loss {self.loss!r} (losses: log, ridge)")
-        if not (self.gamma is None or self.gamma > 0):
-            raise BadInput(f"KernelConfig: gamma must be above 0, or None to choose it, got {self.gamma!r}")
-        if not (self.l2 is None or self.l2 > 0):
-            raise BadInput(f"KernelConfig: l2 must be above 0, or None to choose it, got {self.l2!r}")
-        for option in ("exact_rows", "landmarks", "budget"):
-            if getattr(self, option) < 1:
-                raise BadInput(f"KernelConfig: {option} must be at least 1, got {getattr(self, option)!r}")
+    exact_rows: PositiveInt = 10_000
+    landmarks: PositiveInt = 2_000
+    budget: PositiveInt = 100
 
 
 class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets"), options=("ensemble",)):
@@ -79,59 +53,36 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
 
     Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";
     weights [N] or [N, C]). A saved head holds the standardised landmarks, M x D float32, and a coefficient per
-    landmark and label.
+    landmark and label. Memory of a fit: 8 M^2 bytes twice for M landmarks (10,000: 1.6 GB).
     """
 
     refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
     config_class = KernelConfig
     config: KernelConfig
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Fit afresh; gamma and L2, unless given, are chosen on `val`, else by 5-fold cross-validation.
-
-        gamma is chosen on two of the folds, L2 on all five, then all rows are fitted. Memory: 8 M^2 bytes twice
-        for M landmarks (10,000: 1.6 GB).
-        """
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """gamma and L2, unless given, are chosen on `val`, else on five folds (gamma on two of them)."""
         c = self.config
-        features = as_features(X)
-        shares = shares_of(c.kind, targets, len(features), None, "targets")
-        if c.kind == "rates":
-            refuse_distributions(shares, "targets")
-        mass = weights_of(c.kind, weights, shares.shape)
-        held = None
-        if val is not None:
-            held_features = as_features(val[0], features.shape[1], "val X")
-            held_shares = shares_of(c.kind, val[1], len(held_features), shares.shape[1], "val targets")
-            held = (held_features, masses(c.kind, held_shares))
-        elif len(features) < 2 and (c.gamma is None or c.l2 is None):
-            raise BadInput("X: one row is too few to keep any out for choices; give val, or both gamma and l2")
-        self._forget()
-        standard = Standardiser.of(features)
-        space = KernelSpace(c, standard.apply(features, torch.float32), seeded(generator))
-        objective = masses(c.kind, shares, mass)
+        if c.gamma is None or c.l2 is None:
+            rows.need(2, "give val, or both gamma and l2")
+        standard = Standardiser.of(rows.X)
+        space = KernelSpace(c, standard.apply(rows.X, torch.float32), generator)
+        objective = masses(c.kind, rows.targets, rows.weights)
         budget = Budget(c.budget)
-        pair = None if held is None else (standard.apply(held[0], torch.float32), held[1])
-        gamma, walked = space.choose(c.kernel, objective, pair, budget)
+        held = None
+        if rows.val is not None:
+            held = (standard.apply(rows.val[0], torch.float32), masses(c.kind, rows.val[1]))
+        gamma, walked = space.choose(c.kernel, objective, held, budget)
         self._finish(space, standard, objective, gamma, walked.l2)
         self.report_ = {
-            "rows": len(features),
-            "prevalence": shares.mean(dim=0).tolist(),
+            "rows": len(rows.X),
+            "prevalence": rows.targets.mean(dim=0).tolist(),
             "landmarks": len(space.landmarks),
             "gamma": gamma,
             "l2": walked.l2,
             "held_out_loss": walked.loss if walked.tried else None,
             "fits": budget.used + 1,
         }
-        return self
 
     def _finish(
         self, space: "KernelSpace", standard: Standardiser, objective: Objective, gamma: float, l2: float
@@ -231,13 +182,13 @@ class KernelSpace:
         if val is None and parts is None:
             parts = folds(objective.positive, 5, self.generator)
 
-        def splits(gamma: float, count: int | None = None) -> list[Split]:
+        def splits(gamma: float, count: int | None = None) -> list[Fold]:
             kernel_map = self.map(kernel, gamma)
             table = self.table(kernel_map)
             if val is not None:
-                return [Split(table, objective, kernel_map.features(val[0]), val[1])]
+                return [Fold(table, objective, kernel_map.features(val[0]), val[1])]
             assert parts is not None
-            return splits_of(table, objective, parts[:count])
+            return folds_of(table, objective, parts[:count])
 
         gammas: tuple[float, ...] = GAMMAS[kernel] if c.gamma is None else (c.gamma,)
         start = gammas.index(_START[kernel]) if c.gamma is None else 0

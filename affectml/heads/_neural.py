@@ -2,19 +2,19 @@
 
 import dataclasses
 from abc import abstractmethod
-from typing import Self, cast
+from typing import Annotated, cast
 
 import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head, seeded
+from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Pair, as_features
+from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, folds, precision
 from affectml.heads._mlp import MLPOptions, fit_mlp, forward
 from affectml.heads._objective import Objective
-from affectml.heads._threads import one_thread_if_small
 
 _CHUNK = 65_536  # rows per matrix product when predicting
 
@@ -32,45 +32,22 @@ class NeuralConfig(HeadConfig):
     The rest concerns hidden layers only. weight_decay: AdamW's; None chooses it from a grid.
     """
 
-    hidden: int = 0
-    l2: float | None = None
-    balance: float = 0.0
-    logit_adjustment: float = 0.0
-    dropout: float = 0.5
-    weight_decay: float | None = None
-    learning_rate: float = 1e-3
-    batch_size: int = 256
-    max_epochs: int = 200
-    patience: int = 10
-
-    def __post_init__(self) -> None:
-        self._need(self.hidden >= 0, "hidden", "0 (linear) or a number of units")
-        self._need(self.l2 is None or self.l2 >= 0, "l2", "at least 0, or None to choose it")
-        self._need(0 <= self.balance <= 1, "balance", "between 0 and 1")
-        self._need(self.logit_adjustment >= 0, "logit_adjustment", "at least 0")
-        self._need(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
-        self._need(self.weight_decay is None or self.weight_decay >= 0, "weight_decay", "at least 0, or None")
-        self._need(self.learning_rate > 0, "learning_rate", "above 0")
-        for option in ("batch_size", "max_epochs", "patience"):
-            self._need(getattr(self, option) >= 1, option, "at least 1")
-
-    def _need(self, right: bool, option: str, wanted: str) -> None:
-        if not right:
-            raise BadInput(f"{type(self).__name__}: {option} must be {wanted}, got {getattr(self, option)!r}")
+    hidden: NonNegativeInt = 0
+    l2: NonNegativeFloat | None = None
+    balance: Annotated[float, Field(ge=0, le=1)] = 0.0
+    logit_adjustment: NonNegativeFloat = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    weight_decay: NonNegativeFloat | None = None
+    learning_rate: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 256
+    max_epochs: PositiveInt = 200
+    patience: PositiveInt = 10
 
 
 class NeuralHead(Head):
     """A linear or one-hidden-layer head; subclasses say which targets they take and what logits mean."""
 
     config: NeuralConfig
-
-    @abstractmethod
-    def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
-        """Targets checked for this head, float64 [N, C]."""
-
-    @abstractmethod
-    def _weights(self, weights: ArrayLike | None, shape: torch.Size) -> Tensor:
-        """Weights [N, 1] or [N, C]."""
 
     @abstractmethod
     def _label_weights(self, prevalence: Tensor) -> Tensor:
@@ -90,33 +67,19 @@ class NeuralHead(Head):
         strength = self.config.logit_adjustment
         return strength * self._prior_logits(prior) if strength else torch.zeros_like(prior)
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Fit afresh on X [N, D] and targets [N, C].
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """Choose and fit.
 
-        Linear: L2 is chosen on `val`, else by 5-fold cross-validation, after which all N rows are fitted.
-        Hidden: weight decay and the number of epochs are chosen on `val`, else on a fifth of the rows, which
-        is then not fitted on. weights: see the head. Raises BadInput naming the row that cannot be used.
+        Linear: L2 is chosen on `val`, else by 5-fold cross-validation, after which all N rows are fitted. Hidden:
+        weight decay and the number of epochs are chosen on `val`, else on a fifth of the rows, which is then not
+        fitted on.
         """
-        features = as_features(X)
-        shares = self._shares(targets, len(features), None, "targets")
-        mass = self._weights(weights, shares.shape)
-        generator = seeded(generator)
+        if self.config.hidden or self.config.l2 is None:
+            rows.need(2, "give val, or a linear head its l2")
+        features, shares, mass = rows.X, rows.targets, rows.mass
         held = None
-        if val is None and len(features) < 2 and (self.config.hidden or self.config.l2 is None):
-            raise BadInput("X: one row is too few to keep any out for choices; give val, or a linear head its l2")
-        if val is not None:
-            held_features = as_features(val[0], features.shape[1], "val X")
-            held_shares = self._shares(val[1], len(held_features), shares.shape[1], "val targets")
-            held = (held_features, self._judged(held_shares))
+        if rows.val is not None:
+            held = (rows.val[0], self._judged(rows.val[1]))
         elif self.config.hidden:
             kept, left_out = folds(shares, 5, generator)[0]
             held = (features[left_out], self._judged(shares[left_out]))
@@ -127,7 +90,6 @@ class NeuralHead(Head):
         objective = self._objective(shares, mass, label_weights)
         if not objective.total > 0:
             raise BadInput("weights: every row that is fitted on weighs nothing")
-        self._forget()
         standard = Standardiser.of(features)
         correction = label_weights.log()
         self.report_ = {
@@ -139,12 +101,10 @@ class NeuralHead(Head):
             self._fit_hidden(features, objective, held, standard, correction, generator)
         else:
             self._fit_linear(features, objective, held, standard, correction, generator)
-        return self
 
     def _judged(self, shares: Tensor) -> Objective:
         """Rows kept out, judged as the head will be: every row alike, no balance."""
-        alike = torch.ones(len(shares), 1, dtype=torch.float64)
-        return self._objective(shares, alike, torch.ones(shares.shape[1], dtype=torch.float64))
+        return self._objective(shares, alike(len(shares)), torch.ones(shares.shape[1], dtype=torch.float64))
 
     def _fit_linear(
         self,

@@ -1,15 +1,16 @@
 """A head's options as words, from a command line say, to values of the types that its config declares."""
 
-import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
 
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._base import Head
+from affectml.heads._config import in_words, nearest, typed_fields
 
 # Options that follow from others of `train`, and which.
 _FOLLOWS = {"kind": "--multilabel", "seed": "--seed", "hidden": "--hidden", "k": "--k"}
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "none"}
 
 
 def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,13 +20,15 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
     Raises BadInput for an option that the head does not have, that `train` has an option of its own for, or whose
     value is of another type; the config itself says which values are possible.
     """
-    hints = get_type_hints(cls.config_class)
+    hints = {key: hint for key, (hint, _) in typed_fields(cls.config_class).items()}
     own = {name for name in ("kind", "seed") if name in hints} | (set(cls.options) & {"hidden", "k"})
     free = sorted(set(hints) - own)
     found = {}
     for name, value in given.items():
         if name in own:
             raise BadInput(f"--set {name}={value}: this is what {_FOLLOWS[name]} says; leave --set {name} out")
+        if name in cls.config_class.retired:
+            raise BadInput(f"--set {name}={value}: this option was removed: {cls.config_class.retired[name]}")
         if name not in free:
             choices = f"options: {', '.join(free)}" if free else "it has none"
             raise BadInput(f"--set: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
@@ -41,23 +44,13 @@ def option_words(value: Any) -> str:
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
     if isinstance(value, str) and value.lower() == "none" and type(None) in get_args(hint):
         return None
     if isinstance(value, str) and get_origin(hint) is tuple:
-        value = [part.strip() for part in value.split(",")]
+        value = tuple(part.strip() for part in value.split(","))
     try:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError:
-        raise BadInput(f"--set {name}={option_words(value)}: expected {_in_words(hint)}") from None
-
-
-def _in_words(hint: Any) -> str:
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(map(_in_words, get_args(hint)))
-    if get_origin(hint) is Literal:
-        return " or ".join(map(str, get_args(hint)))
-    if get_origin(hint) is tuple:
-        return f"{_in_words(get_args(hint)[0])}, or several with commas between"
-    return _WORDS.get(hint, str(hint))
+        wanted = in_words(hint).replace("None", "none")
+        near = nearest(value, hint)
+        raise BadInput(f"--set {name}={option_words(value)}: expected {wanted}{near}") from None

@@ -48,7 +48,7 @@ def contrastive_loss(
 
 
 @dataclass(frozen=True)
-class Prompts:
+class PromptBank:
     """The texts of each label as one table: rows [P, T] float32 of unit length, counts [C], starts [C]."""
 
     rows: Tensor
@@ -56,7 +56,7 @@ class Prompts:
     starts: Tensor
 
     @classmethod
-    def of(cls, texts: Sequence[ArrayLike], columns: int) -> "Prompts":
+    def of(cls, texts: Sequence[ArrayLike], columns: int) -> "PromptBank":
         """From one [K, T] array per label; a label may have none."""
         parts = [as_matrix(part, f"prompts of label {c}", torch.float32) for c, part in enumerate(texts) if len(part)]
         for part in parts:
@@ -79,7 +79,7 @@ class Batch:
 class Pairs:
     """All pairs of N images: each with its labels' prompts, weighed by the label's part of the row, and its caption."""
 
-    def __init__(self, shares: Tensor, mass: Tensor, prompts: Prompts, captions: Tensor | None, most: int) -> None:
+    def __init__(self, shares: Tensor, mass: Tensor, prompts: PromptBank, captions: Tensor | None, most: int) -> None:
         self._most = most
         usable = shares * (prompts.counts > 0)
         total = usable.sum(dim=1, keepdim=True)

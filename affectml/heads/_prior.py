@@ -1,12 +1,10 @@
 """The floor every report shows: the same answer for every image."""
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
 from affectml.heads._base import Head
-from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights, is_distribution
+from affectml.heads._inputs import ArrayLike, Rows, as_features, is_distribution
 
 
 class PriorHead(Head, name="prior"):
@@ -17,26 +15,13 @@ class PriorHead(Head, name="prior"):
     added to each label and the shares sum to one.
     """
 
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Fit on targets [N, C] in 0..1; weights [N] or [N, C]. `val` and `generator` have nothing to decide."""
-        features = as_features(X)
-        shares = as_shares(targets, len(features))
-        mass = as_weights(weights, shares.shape, per_cell=True).expand_as(shares)
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        mass = rows.mass.expand_as(rows.targets)
         mass = mass / mass.mean()
-        self._forget()
-        chosen = (mass * shares).sum(dim=0) + 0.5
-        asked = chosen.sum() if is_distribution(shares) else mass.sum(dim=0) + 1
-        self._state = {"shares": chosen / asked, "features": torch.tensor(features.shape[1])}
-        self.report_ = {"prevalence": shares.mean(dim=0).tolist()}
-        return self
+        chosen = (mass * rows.targets).sum(dim=0) + 0.5
+        asked = chosen.sum() if is_distribution(rows.targets) else mass.sum(dim=0) + 1
+        self._state = {"shares": chosen / asked, "features": torch.tensor(rows.X.shape[1])}
+        self.report_ = {"prevalence": rows.targets.mean(dim=0).tolist()}
 
     def scores(self, X: ArrayLike) -> Tensor:
         """The label shares, once per row: [N, C]."""

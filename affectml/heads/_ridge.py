@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml.heads._kinds import Kind, clipped, logits_of
+from affectml.heads._kinds import ScoreKind, clipped, logits_of
 from affectml.heads._linear import Path
 from affectml.heads._objective import Objective
 
@@ -16,7 +16,7 @@ class RidgePath(Path):
     label its own weights where they differ by label (Hoerl & Kennard 1970).
     """
 
-    def __init__(self, features: Tensor, objective: Objective, kind: Kind) -> None:
+    def __init__(self, features: Tensor, objective: Objective, kind: ScoreKind) -> None:
         super().__init__(features, objective)
         self.kind = kind
         if objective.negative is None:

@@ -12,7 +12,7 @@ PATIENCE = 1  # grid steps that may be worse than the best before a walk ends
 
 
 @dataclass(frozen=True)
-class Split:
+class Fold:
     """Rows to fit on and rows to judge by: features [N, M] and their masses."""
 
     features: Tensor
@@ -47,7 +47,7 @@ class Walked:
 
 
 def walk(
-    splits: Sequence[Split],
+    splits: Sequence[Fold],
     grid: Sequence[float],
     budget: Budget,
     path_of: Callable[[Tensor, Objective], Path] = Path,
@@ -116,10 +116,10 @@ def climb(
     return min(losses, key=lambda value: losses[value]), losses
 
 
-def splits_of(features: Tensor, objective: Objective, parts: Sequence[tuple[Tensor, Tensor]]) -> list[Split]:
+def folds_of(features: Tensor, objective: Objective, parts: Sequence[tuple[Tensor, Tensor]]) -> list[Fold]:
     """Splits of one table of features by (kept, left out) row indices."""
     return [
-        Split(features[kept], objective.rows(kept), features[out], objective.rows(out))
+        Fold(features[kept], objective.rows(kept), features[out], objective.rows(out))
         for kept, out in parts
         if objective.rows(kept).total > 0
     ]

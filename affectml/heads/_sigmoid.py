@@ -1,21 +1,20 @@
 """Sigmoid head: for each label on its own, the share of people who would choose it."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._asymmetric import AsymmetricObjective, recalibrated
-from affectml.heads._base import seeded
 from affectml.heads._config import Wanted
-from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
-from affectml.heads._kinds import refuse_distributions
+from affectml.heads._inputs import ArrayLike, Rows
 from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
-from affectml.heads._threads import one_thread_if_small
 from affectml.heads._votes import vote_correlation, vote_weights
 
 
@@ -33,21 +32,16 @@ class SigmoidConfig(NeuralConfig):
     recalibrated. coupling: whether each label's logit may lean on the other labels' (see _couple); linear only.
     """
 
-    assumed_negatives: float | None = None
-    rho: float | Literal["fit"] | None = None
-    asymmetric: float | None = None
+    assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
+    rho: Annotated[float, Field(ge=0, le=1)] | Literal["fit"] | None = None
+    asymmetric: NonNegativeFloat | None = None
     coupling: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        smoothing = self.assumed_negatives
-        self._need(smoothing is None or 0 <= smoothing < 1, "assumed_negatives", "at least 0 and below 1, or None")
-        known = self.rho in (None, "fit") or (isinstance(self.rho, int | float) and 0 <= self.rho <= 1)
-        self._need(known, "rho", 'between 0 and 1, "fit" or None')
-        self._need(self.asymmetric is None or self.asymmetric >= 0, "asymmetric", "at least 0, or None")
-        self._need(
-            not (self.coupling and self.hidden), "coupling", "False for a hidden layer, whose labels share units"
-        )
+    def check(self) -> None:
+        """See HeadConfig.check."""
+        super().check()
+        if self.coupling and self.hidden:
+            raise BadInput("SigmoidConfig: coupling must be False for a hidden layer, whose labels share units")
 
 
 class SigmoidHead(
@@ -74,29 +68,19 @@ class SigmoidHead(
         """Where `config.rho` says how, or people per image differ much."""
         return uneven or self.config.rho is not None
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """See NeuralHead.fit; with `config.rho`, weights are numbers of people asked."""
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """See NeuralHead._fit; with `config.rho`, weights are numbers of people asked."""
         rho = self.config.rho
         if rho is None:
-            return super().fit(X, targets, val=val, weights=weights, generator=generator)
-        if weights is None:
+            super()._fit(rows, generator)
+            return
+        if rows.weights is None:
             raise BadInput("weights: rho weighs votes by the number of people asked: give it as weights, [N] or [N, C]")
-        generator = seeded(generator)
         if rho == "fit":
-            super().fit(X, targets, val=val, weights=weights, generator=generator)
-            rho = self._vote_correlation(X, targets, weights, generator)
-        super().fit(X, targets, val=val, weights=vote_weights(weights, rho), generator=generator)
+            super()._fit(rows, generator)
+            rho = self._vote_correlation(rows, generator)
+        super()._fit(replace(rows, weights=vote_weights(rows.weights, rho)), generator)
         self.report_["rho"] = rho
-        return self
 
     def scores(self, X: ArrayLike) -> Tensor:
         """The predicted rates, [N, C] float64; with `config.logit_adjustment` they rank rare labels higher."""
@@ -106,17 +90,12 @@ class SigmoidHead(
         """The predicted rates, [N, C] float64."""
         return self._logits(X).sigmoid()
 
-    def _vote_correlation(
-        self, X: ArrayLike, targets: ArrayLike, weights: ArrayLike, generator: torch.Generator
-    ) -> float:
+    def _vote_correlation(self, rows: Rows, generator: torch.Generator) -> float:
         """rho from the rows that each of five linear fits, at the L2 just chosen, leaves out."""
-        features = as_features(X)
-        shares = self._shares(targets, len(features), None, "targets")
-        people = self._weights(weights, shares.shape)
-        table = Standardiser.of(features).apply(features, precision(features))
-        objective = Objective(shares * people, (1 - shares) * people)
+        table = Standardiser.of(rows.X).apply(rows.X, precision(rows.X))
+        objective = Objective(rows.targets * rows.mass, (1 - rows.targets) * rows.mass)
         logits = _left_out(table, objective, self.report_.get("l2", 0.1), generator)
-        return vote_correlation(shares, people, logits.sigmoid())
+        return vote_correlation(rows.targets, rows.mass, logits.sigmoid())
 
     def _fit_linear(
         self,
@@ -183,14 +162,6 @@ class SigmoidHead(
         state[last_weight] = state[last_weight] * factor
         state[last_bias] = state[last_bias] * slope + shift
         self._state = state
-
-    def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
-        shares = as_shares(targets, rows, columns, name)
-        refuse_distributions(shares, name)
-        return shares
-
-    def _weights(self, weights: ArrayLike | None, shape: torch.Size) -> Tensor:
-        return as_weights(weights, shape, per_cell=True)
 
     def _label_weights(self, prevalence: Tensor) -> Tensor:
         some = (prevalence > 0) & (prevalence < 1)

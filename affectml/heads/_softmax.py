@@ -5,7 +5,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from affectml.heads._inputs import ArrayLike, as_distribution, as_weights
+from affectml.heads._inputs import ArrayLike
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
 
@@ -32,12 +32,6 @@ class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"),
     def predict_distribution(self, X: ArrayLike) -> Tensor:
         """The predicted distribution, [N, C] float64; rows sum to one."""
         return self._logits(X).softmax(dim=1)
-
-    def _shares(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
-        return as_distribution(targets, rows, columns, name)
-
-    def _weights(self, weights: ArrayLike | None, shape: torch.Size) -> Tensor:
-        return as_weights(weights, shape, per_cell=False)
 
     def _label_weights(self, prevalence: Tensor) -> Tensor:
         # a label that never occurs has no cases to weigh

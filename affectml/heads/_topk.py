@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
-from affectml.errors import BadInput, did_you_mean
-from affectml.heads._base import Head, seeded
+from affectml.errors import BadInput
+from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
-from affectml.heads._inputs import ArrayLike, Pair, as_features, as_shares, as_weights
-from affectml.heads._kinds import refuse_distributions
+from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._set_model import best_sets, joint, log_symmetric, size_distribution
-from affectml.heads._set_objective import SET_LOSSES, SetLoss, SetObjective
-from affectml.heads._threads import one_thread_if_small
+from affectml.heads._set_objective import SetLoss, SetObjective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,18 +24,9 @@ class TopKConfig(HeadConfig):
     loss: of the ranking, see SetObjective; "cardinality" measured best. l2: None chooses it on rows kept out.
     """
 
-    k: int | None = None
+    k: PositiveInt | None = None
     loss: SetLoss = "cardinality"
-    l2: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.k is not None and self.k < 1:
-            raise BadInput(f"TopKConfig: k must be at least 1, or None for as many as there seem to be, got {self.k!r}")
-        if self.loss not in SET_LOSSES:
-            near = did_you_mean(str(self.loss), SET_LOSSES)
-            raise BadInput(f"TopKConfig: no loss {self.loss!r}{near} (losses: {', '.join(SET_LOSSES)})")
-        if not (self.l2 is None or self.l2 >= 0):
-            raise BadInput(f"TopKConfig: l2 must be at least 0, or None to choose it, got {self.l2!r}")
+    l2: NonNegativeFloat | None = None
 
 
 class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
@@ -52,62 +42,40 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
         "single-positive": "learns how many labels an image has, which single labels do not tell"
     }
     uses_thresholds = False
+    weighs_cells = False
     config_class = TopKConfig
     config: TopKConfig
 
-    @one_thread_if_small
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Fit afresh; L2 is chosen on `val`, else by 5-fold cross-validation.
-
-        Raises BadInput for one label per row (no set sizes to learn), for distributions, and for k above the
-        number of labels.
-        """
-        features = as_features(X)
-        inside = self._membership(targets, len(features), None, "targets")
-        if self.config.k is not None and self.config.k > inside.shape[1]:
-            raise BadInput(f"k: {self.config.k} labels asked for, but there are {inside.shape[1]}; choose a smaller k")
-        mass = as_weights(weights, inside.shape, per_cell=False)
-        held = None
-        if val is not None:
-            held_features = as_features(val[0], features.shape[1], "val X")
-            held = (held_features, self._membership(val[1], len(held_features), inside.shape[1], "val targets"))
-        elif len(features) < 2 and self.config.l2 is None:
-            raise BadInput("X: one row is too few to keep any out for choices; give val, or l2")
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """L2 is chosen on `val`, else by 5-fold cross-validation."""
+        c, inside = self.config, rows.targets
+        if c.k is not None and c.k > inside.shape[1]:
+            raise BadInput(f"k: {c.k} labels asked for, but there are {inside.shape[1]}; choose a smaller k")
+        if c.l2 is None:
+            rows.need(2, "give val, or l2")
         most = _largest(inside)
-        self._forget()
-        standard = Standardiser.of(features)
-        dtype = precision(features)
-        pair = None
-        if held is not None:
-            alike = torch.ones(len(held[1]), 1, dtype=torch.float64)
-            judged = SetObjective.of(held[1], alike, most, self.config.loss)
-            pair = (standard.apply(held[0], dtype), judged)
+        standard, dtype = Standardiser.of(rows.X), precision(rows.X)
+        held = None
+        if rows.val is not None:
+            X, judged = rows.val
+            held = (standard.apply(X, dtype), SetObjective.of(judged, alike(len(X)), most, c.loss))
         fitted = fit_linear(
-            standard.apply(features, dtype),
-            SetObjective.of(inside, mass, most, self.config.loss),
-            l2=self.config.l2,
-            val=pair,
+            standard.apply(rows.X, dtype),
+            SetObjective.of(inside, rows.mass, most, c.loss),
+            l2=c.l2,
+            val=held,
             correction=torch.zeros(inside.shape[1] + most + 1, dtype=torch.float64),
-            generator=seeded(generator),
+            generator=generator,
         )
         weight, bias = standard.fold(fitted.weight, fitted.bias)
         self._state = {"weight": weight, "bias": bias, "labels": torch.tensor(inside.shape[1])}
         self.report_ = {
-            "rows": len(features),
+            "rows": len(rows.X),
             "prevalence": inside.mean(dim=0).tolist(),
             "sizes": size_distribution(inside, most).mean(dim=0).tolist(),
             "l2": fitted.l2,
             "held_out_loss": fitted.held_out_loss,
         }
-        return self
 
     @property
     def predicts_sets(self) -> bool:
@@ -155,9 +123,9 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
             sizes = sizes + log_symmetric(logits, sizes.shape[1] - 1)
         return logits, sizes
 
-    def _membership(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
-        inside = as_shares(targets, rows, columns, name)
-        refuse_distributions(inside, name)
+    def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        """Sets or rates; BadInput where every row has exactly one label, as there are no set sizes to learn then."""
+        inside = super()._checked(targets, rows, columns, name)
         if len(inside) > 1 and bool(((inside == 0) | (inside == 1)).all()) and bool((inside.sum(dim=1) == 1).all()):
             raise BadInput(
                 f"{name}: every row has exactly one label, so there are no set sizes to learn: take SoftmaxHead, "

@@ -6,81 +6,55 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import PositiveFloat
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
 from affectml.heads._config import TASKS, HeadConfig, Wanted
-from affectml.heads._inputs import ArrayLike, Pair, as_features, as_matrix, as_shares, as_weights
+from affectml.heads._inputs import ArrayLike, Rows, alike, as_features, as_matrix
+from affectml.heads._texts import TextHead
 
 
 @dataclasses.dataclass(frozen=True)
 class ZeroShotConfig(HeadConfig):
     """logit_scale: what the encoder multiplies cosines by before its softmax; 100 for OpenAI's CLIP."""
 
-    logit_scale: float = 100.0
-
-    def __post_init__(self) -> None:
-        if not self.logit_scale > 0:
-            raise BadInput(f"ZeroShotConfig: logit_scale must be above 0, got {self.logit_scale!r}")
+    logit_scale: PositiveFloat = 100.0
 
 
-class ZeroShotHead(Head, name="zero_shot", learns=TASKS):
+class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     """Softmax of the scaled cosines between image features and one text feature per label (Radford et al. 2021).
 
-    texts: [C, D], one row per label (mean of its prompts' features, say); rows need not have length one. Scores
-    need no `fit`. Rates do: `fit` learns, for each label, a slope and an intercept on validation rows (Platt
-    1999), as cosines say how labels compare within an image and not how many people would choose one.
+    texts: [C, D], as TextHead says. Scores need no `fit`. Rates do: `fit` learns, for each label, a slope and an
+    intercept on validation rows (Platt 1999), as cosines say how labels compare within an image and not how many
+    people would choose one. Targets: rates or 0/1, [N, C]; weights: [N] or [N, C], of X's rows, so refused with `val`.
     """
 
-    needs_texts = True
     trained = False
     config_class = ZeroShotConfig
     config: ZeroShotConfig
+    texts: Tensor
 
     @classmethod
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
         """The encoder's own scale."""
         return {"logit_scale": wanted.logit_scale or ZeroShotConfig.logit_scale}
 
-    def __init__(self, texts: ArrayLike, config: ZeroShotConfig | None = None, **options: Any) -> None:
-        super().__init__(config, **options)
-        self._given_texts = texts
-        self.texts = as_matrix(texts, "texts", torch.float64)
-
-    def fit(
-        self,
-        X: ArrayLike,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Self:
-        """Calibrate rates on `val`, or on X and targets where no `val` is given (pass validation rows then).
-
-        targets: rates or 0/1, [N, C]; weights: [N] or [N, C], of X's rows, so refused together with `val`.
-        """
-        if val is not None and weights is not None:
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """Calibrate rates on `val`, else on the rows themselves: pass validation rows then."""
+        if rows.val is not None and rows.weights is not None:
             raise BadInput("weights: a zero-shot head is calibrated on val alone, whose rows have no weights")
-        rows, rates = (X, targets) if val is None else val
-        logits = self._logits(rows)
-        shares = as_shares(rates, len(logits), len(self.texts))
-        mass = as_weights(weights, shares.shape, per_cell=True).expand_as(shares)
-        self._forget()
+        X, shares = (rows.X, rows.targets) if rows.val is None else rows.val
+        logits = self._logits(X)
+        mass = (rows.mass if rows.val is None else alike(len(X))).expand_as(shares)
         slope, intercept = _platt(logits.numpy(), shares.numpy(), (mass / mass.mean()).numpy())
         self._state = {"slope": torch.from_numpy(slope), "intercept": torch.from_numpy(intercept)}
         self.report_ = {"rows": len(logits), "prevalence": shares.mean(dim=0).tolist()}
-        return self
 
     def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
         """Softmax over the labels of the scaled cosines, [N, C]; with `texts` [K, D], over those, [N, K]."""
         return self._logits(X, texts).softmax(dim=1)
-
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
-        """The scores, which sum to one: [N, C]."""
-        return self.scores(X)
 
     def predict_rates(self, X: ArrayLike) -> Tensor:
         """Calibrated rates, [N, C]; raises BadInput before `fit`."""
@@ -90,7 +64,7 @@ class ZeroShotHead(Head, name="zero_shot", learns=TASKS):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; see Head.from_saved."""
-        head = cls(tensors.pop("texts"), ZeroShotConfig.from_dict(config))
+        head = cls(tensors.pop("texts"), ZeroShotConfig.from_saved(config))
         head.thresholds_, head.report_ = tensors.pop("thresholds", None), report
         if tensors:
             head._state = {key: tensors.pop(key) for key in head._state_keys()}
@@ -104,9 +78,6 @@ class ZeroShotHead(Head, name="zero_shot", learns=TASKS):
             raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
         features = as_features(X, rows.shape[1]).double()
         return self.config.logit_scale * (normalize(features) @ normalize(rows).T)
-
-    def _arguments(self) -> dict[str, Any]:
-        return {"texts": self._given_texts}
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("slope", "intercept")

@@ -162,20 +162,21 @@ def test_targets_of_the_other_kind_are_refused_with_the_way_out(head, targets, s
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"budget": 4}, "budget must be at least 5"),
-        ({"kind": "rate"}, "no kind 'rate'; did you mean 'rates'"),
-        ({"families": ("linaer",)}, "no family 'linaer'"),
+        ({"budget": 4}, "budget must be a whole number, at least 5, got 4"),
+        ({"kind": "rate"}, "kind must be distribution or rates, got 'rate'; did you mean 'rates'"),
+        ({"families": ("linaer",)}, r"families must be .*, got \('linaer',\); did you mean 'linear'"),
         ({"families": ()}, "families is empty"),
     ],
 )
 def test_impossible_options_of_auto(options, says):
+    X, P = straight(20)
     with pytest.raises(BadInput, match=says):
-        AutoConfig(**options)
+        AutoHead(**options).fit(X, P)
 
 
 def test_auto_needs_rows_to_choose_on():
     X, P = curved(9)
-    with pytest.raises(BadInput, match="9 rows are too few to choose on; give val, or take one head"):
+    with pytest.raises(BadInput, match="9 rows are too few to keep any out for choices; give val, or take one head"):
         AutoHead().fit(X, P)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from affectml.errors import BadInput
 from affectml.heads import contrastive_loss
-from affectml.heads._pairs import Pairs, Prompts
+from affectml.heads._pairs import Pairs, PromptBank
 
 
 def spelled_out(images, texts, temperature):
@@ -106,7 +106,7 @@ def test_gradients_reach_the_soft_targets_as_in_the_notebook():
 def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
     texts = [torch.eye(3)[c : c + 1].repeat(k, 1) for c, k in enumerate(prompts)]
     table = torch.tensor(shares, dtype=torch.float64)
-    return Pairs(table, torch.ones(len(table), dtype=torch.float64), Prompts.of(texts, 3), captions, most)
+    return Pairs(table, torch.ones(len(table), dtype=torch.float64), PromptBank.of(texts, 3), captions, most)
 
 
 def test_an_image_with_two_labels_makes_two_pairs_by_their_parts():

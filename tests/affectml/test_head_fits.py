@@ -260,17 +260,31 @@ def test_a_softmax_head_takes_no_weight_per_cell():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": -1}, "hidden must be 0"),
-        ({"l2": -0.1}, "l2 must be at least 0"),
-        ({"balance": 2}, "balance must be between"),
-        ({"dropout": 1.0}, "dropout must be"),
-        ({"patience": 0}, "patience must be at least 1"),
+        ({"hidden": -1}, "hidden must be a whole number, at least 0, got -1"),
+        ({"hidden": 2.5}, "hidden must be a whole number"),
+        ({"l2": -0.1}, "l2 must be a number, at least 0, or None, got -0.1"),
+        ({"l2": "0.1"}, "l2 must be a number"),
+        ({"balance": 2}, "balance must be a number, at least 0 and at most 1, got 2"),
+        ({"dropout": 1.0}, "dropout must be a number, at least 0 and below 1"),
+        ({"patience": 0}, "patience must be a whole number, at least 1"),
         ({"assumed_negatives": 1.5}, "assumed_negatives must be"),
+        ({"rho": "fti"}, "rho must be .* or fit, or None, got 'fti'; did you mean 'fit'"),
+        ({"balance": float("nan")}, "balance must be"),
     ],
 )
-def test_impossible_options(options, message):
+def test_impossible_options_are_stored_and_refused_by_fit(options, message):
+    head = SigmoidHead().set_params(**options)
+    [(name, value)] = options.items()
+    assert head.get_params()[name] is value
     with pytest.raises(BadInput, match=message):
-        SigmoidConfig(**options)
+        head.fit(np.eye(4), np.eye(4))
+
+
+def test_options_may_be_numpys_numbers():
+    X, logits = planted(30)
+    rates = 1 / (1 + np.exp(-logits))
+    head = SigmoidHead(l2=np.float32(0.5), hidden=np.int64(0)).fit(X, rates)
+    assert torch.equal(head.scores(X), SigmoidHead(l2=0.5).fit(X, rates).scores(X))
 
 
 def test_a_head_refuses_another_heads_config():
@@ -352,15 +366,11 @@ def test_softmax_on_real_distributions(emotion6_loss):
 
 @pytest.mark.parametrize(("rows", "inside"), [(10, 1), (4_000_000, 2)])
 def test_small_fits_take_one_thread_and_give_the_others_back(rows, inside):
-    class Asked:
-        @one_thread_if_small
-        def fit(self, X):
-            return torch.get_num_threads()
-
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        assert Asked().fit(torch.empty(1).expand(rows, 1)) == inside
+        with one_thread_if_small(torch.empty(1).expand(rows, 1)):
+            assert torch.get_num_threads() == inside
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

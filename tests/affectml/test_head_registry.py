@@ -125,10 +125,11 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
     ("head", "words", "says"),
     [
         ("sigmoid", {"blance": "1"}, r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a"),
-        ("sigmoid", {"l2": "strong"}, "--set l2=strong: expected a number or none"),
+        ("sigmoid", {"l2": "strong"}, "--set l2=strong: expected a number, at least 0, or none"),
         ("sigmoid", {"batch_size": "2.5"}, "--set batch_size=2.5: expected a whole number"),
+        ("sigmoid", {"l2": "-1"}, "--set l2=-1: expected a number, at least 0, or none"),
         ("kernel", {"kernel": "linear"}, "expected exponential or rbf"),
-        ("sigmoid", {"dropout": "1.5"}, "dropout must be at least 0 and below 1"),
+        ("sigmoid", {"dropout": "1.5"}, "--set dropout=1.5: expected a number, at least 0 and below 1"),
         ("sigmoid", {"hidden": "64"}, "this is what --hidden says"),
         ("kernel", {"kind": "rates"}, "this is what --multilabel says"),
     ],

@@ -138,8 +138,8 @@ def test_impossible_k_names_the_labels_there_are():
     X, sets, _ = sets_of_planted_sizes(50)
     with pytest.raises(BadInput, match="k: 5 labels asked for, but there are 4; choose a smaller k"):
         TopKHead(TopKConfig(k=5)).fit(X, sets)
-    with pytest.raises(BadInput, match="k must be at least 1"):
-        TopKConfig(k=0)
+    with pytest.raises(BadInput, match="k must be a whole number, at least 1, or None"):
+        TopKHead(k=0).fit(X, sets)
     with pytest.raises(BadInput, match="k: expected 1 to 4 labels, got 5"):
         TopKHead(TopKConfig(l2=0.1)).fit(X, sets).predict_sets(X, k=5)
 
@@ -216,5 +216,5 @@ def test_votes_need_the_people_asked():
     X, shares, _, _ = planted_votes(40)
     with pytest.raises(BadInput, match="give it as weights"):
         SigmoidHead(SigmoidConfig(rho=0.5)).fit(X, shares)
-    with pytest.raises(BadInput, match="rho must be between 0 and 1"):
-        SigmoidConfig(rho=2.0)
+    with pytest.raises(BadInput, match="rho must be a number, at least 0 and at most 1, or fit, or None, got 2.0"):
+        SigmoidHead(rho=2.0).fit(X, shares, weights=np.ones(40))
