@@ -5,6 +5,7 @@
     ├── UnknownTaxonomy      a taxonomy name that nobody defined
     ├── BadDataset           a data set folder, or a file in it, that cannot be used
     ├── BadInput             a file, option or array given by the user that cannot be used
+    │   ├── BadArray         an array of the wrong shape, type or values; a ValueError too, as for scikit-learn
     │   └── NoMapping        labels that cannot be mapped as asked: coarse to fine, or without a target
     ├── EncoderUnavailable   an encoder whose weights cannot be had, or cannot be trusted
     ├── BadRun               a run folder that cannot be read back
@@ -35,6 +36,10 @@ class BadDataset(AffectmlError):
 
 class BadInput(AffectmlError):
     """A user's file, option or array that cannot be used as it is."""
+
+
+class BadArray(BadInput, ValueError):
+    """An array that cannot be learned from or predicted for; a ValueError too, as scikit-learn asks of estimators."""
 
 
 class NoMapping(BadInput):

@@ -1,6 +1,7 @@
 """What every head is: fitted on arrays, asked for scores, rates or distributions and sets, saved to two files."""
 
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._config import MULTILABEL, OPTIONS, TASKS, HeadConfig, Option, Task, Wanted
+from affectml.heads._config import MULTILABEL, OPTIONS, TASKS, HeadConfig, Option, Task, Wanted, default_of
 from affectml.heads._inputs import (
     ArrayLike,
     Pair,
@@ -48,6 +49,7 @@ class Head(ABC):
     has an answer for. `fit` does the rest: it checks options and arrays, and turns them into tensors.
     """
 
+    __signature__: ClassVar[inspect.Signature]
     name: ClassVar[str]  # in head.json and on the command line
     learns: ClassVar[tuple[Task, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
@@ -69,6 +71,7 @@ class Head(ABC):
     ) -> None:
         """Register a class that has a name; see Head. Raises BadInput for a name that another class has."""
         super().__init_subclass__(**more)
+        cls.__signature__ = cls._signature()
         if name is None:
             return
         for given, known, what in ((learns, TASKS, "task"), (options, OPTIONS, "option of train")):
@@ -84,6 +87,20 @@ class Head(ABC):
             )
         cls.name, cls.learns, cls.options = name, tuple(learns), tuple(options)
         HEADS[name] = cls
+
+    @classmethod
+    def _signature(cls) -> inspect.Signature:
+        """Every argument by its name, for help texts and scikit-learn, instead of `config` and `options`."""
+        own = [
+            p
+            for p in inspect.signature(cls.__init__).parameters.values()
+            if p.name not in ("self", "config", "options")
+        ]
+        made = [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=default_of(f))
+            for f in dataclasses.fields(cls.config_class)
+        ]
+        return inspect.Signature([*own, *made])
 
     @classmethod
     def kinds(cls) -> tuple[ScoreKind, ...]:
@@ -102,7 +119,7 @@ class Head(ABC):
 
         A head whose config depends on more of what is wanted extends this.
         """
-        defaults = {field.name: field.default for field in dataclasses.fields(cls.config_class)}
+        defaults = {field.name: default_of(field) for field in dataclasses.fields(cls.config_class)}
         found: dict[str, Any] = {}
         if "hidden" in cls.options:
             found["hidden"] = wanted.hidden or defaults["hidden"]
@@ -173,6 +190,7 @@ class Head(ABC):
             generator = torch.Generator().manual_seed(getattr(self.config, "seed", 0))
         before = vars(self).copy()
         self._forget()
+        self.n_features_in_ = features.shape[1]
         try:
             with one_thread_if_small(features):
                 self._fit(Rows(features, shares, held, mass), generator, **more)
@@ -279,11 +297,8 @@ class Head(ABC):
     def __repr__(self) -> str:
         """The head as one would write it, without what is at its default; texts by their shape."""
         given = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
-        for field in dataclasses.fields(self.config):
-            factory = field.default_factory
-            default = field.default if factory is dataclasses.MISSING else factory()
-            if (value := getattr(self.config, field.name)) != default:
-                given.append(f"{field.name}={value!r}")
+        values = {field: getattr(self.config, field.name) for field in dataclasses.fields(self.config)}
+        given += [f"{field.name}={value!r}" for field, value in values.items() if value != default_of(field)]
         return f"{type(self).__name__}({', '.join(given)})"
 
     def __sklearn_is_fitted__(self) -> bool:

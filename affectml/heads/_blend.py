@@ -136,7 +136,8 @@ class EnsembleConfig(BlendConfig):
     def member(self) -> Head:
         """One of the heads, not fitted."""
         head = HEADS[self.head]
-        return head(**self.options, **({"kind": self.kind} if len(head.kinds()) > 1 else {}))
+        options: dict[str, Any] = self.options | ({"kind": self.kind} if len(head.kinds()) > 1 else {})
+        return head(**options)
 
 
 class EnsembleHead(CompositeHead, name="ensemble"):

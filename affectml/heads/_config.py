@@ -3,7 +3,6 @@
 import dataclasses
 import types
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -22,6 +21,7 @@ Option: TypeAlias = Literal["hidden", "k", "ensemble"]
 OPTIONS: tuple[Option, ...] = get_args(Option)
 
 
+_TYPED: dict[type, dict[str, tuple[Any, TypeAdapter[Any]]]] = {}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "None"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}  # as annotated types name them
 
@@ -77,11 +77,18 @@ class HeadConfig:
                 raise BadInput(f"{type(self).__name__}: {name} must be {in_words(hint)}, got {value!r}{near}") from None
 
 
-@cache
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The value that an option has unless it is given."""
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
 def typed_fields(cls: type[HeadConfig]) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
-    """The type of each option by its name, and pydantic's reading of it."""
-    hints = get_type_hints(cls, include_extras=True)
-    return {f.name: (hints[f.name], TypeAdapter(hints[f.name])) for f in dataclasses.fields(cls)}
+    """The type of each option by its name, and pydantic's reading of it, which is made once."""
+    if cls not in _TYPED:
+        hints = get_type_hints(cls, include_extras=True)
+        _TYPED[cls] = {f.name: (hints[f.name], TypeAdapter(hints[f.name])) for f in dataclasses.fields(cls)}
+    return _TYPED[cls]
 
 
 def in_words(hint: Any) -> str:

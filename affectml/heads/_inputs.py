@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.errors import BadInput
+from affectml.errors import BadArray
 
 ArrayLike: TypeAlias = Tensor | NDArray[np.generic]
 Pair: TypeAlias = tuple[ArrayLike, ArrayLike]
@@ -38,31 +38,39 @@ def in_parts(rows: Tensor, size: int) -> tuple[Tensor, ...]:
 def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) -> Tensor:
     """A finite 2-d CPU tensor; half precision and integers become float32 unless `dtype` says otherwise.
 
-    Raises BadInput naming the first row that is not finite, or the shape that came instead of a matrix.
+    Raises BadArray naming the first row that is not finite, or the shape that came instead of a matrix.
     """
     if _TRACED.get() and isinstance(values, Tensor):
         return values if dtype is None else values.to(dtype)
+    if hasattr(values, "toarray"):
+        raise BadArray(f"{name}: a sparse matrix is not supported; give {name}.toarray()")
     try:
-        tensor = values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+        tensor = values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(_plain(values))
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{name}: not a numeric array or tensor ({error})") from None
-    if tensor.ndim != 2 or 0 in tensor.shape:
-        raise BadInput(f"{name}: expected a matrix with rows and columns, got shape {tuple(tensor.shape)}")
+        raise BadArray(f"{name}: not a numeric array or tensor ({error})") from None
     if tensor.is_complex():
-        raise BadInput(f"{name}: expected real numbers, got {tensor.dtype}")
+        raise BadArray(f"{name}: complex data are not supported, expected real numbers, got {tensor.dtype}")
+    if tensor.ndim != 2 or 0 in tensor.shape:
+        raise BadArray(f"{name}: expected a matrix with rows and columns, got shape {tuple(tensor.shape)}")
     kept = tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
     tensor = tensor.to(dtype or kept)
     finite = tensor.isfinite().all(dim=1)
     if not finite.all():
-        raise BadInput(f"{name}: row {int((~finite).long().argmax())} has a value that is NaN or infinite")
+        raise BadArray(f"{name}: row {int((~finite).long().argmax())} has a value that is NaN or infinite")
     return tensor
+
+
+def _plain(values: ArrayLike) -> NDArray[np.generic]:
+    """A copy as an array; objects, as data frames of several types give, become float64 where they are numbers."""
+    found = np.array(values)
+    return found.astype(np.float64) if found.dtype == object else found
 
 
 def as_features(features: ArrayLike, columns: int | None = None, name: str = "X") -> Tensor:
     """Features [N, D]; `columns` is the D that the head was fitted on."""
     tensor = as_matrix(features, name)
     if columns is not None and tensor.shape[1] != columns:
-        raise BadInput(
+        raise BadArray(
             f"{name}: {tensor.shape[1]} features per row, but this head was fitted on {columns}; "
             "embed with the encoder it was trained with"
         )
@@ -70,15 +78,15 @@ def as_features(features: ArrayLike, columns: int | None = None, name: str = "X"
 
 
 def as_shares(targets: ArrayLike, rows: int, columns: int | None = None, name: str = "targets") -> Tensor:
-    """Targets [N, C] in [0, 1] as float64; raises BadInput naming the first row outside."""
+    """Targets [N, C] in [0, 1] as float64; raises BadArray naming the first row outside."""
     tensor = as_matrix(targets, name, torch.float64)
     if len(tensor) != rows:
-        raise BadInput(f"{name}: {len(tensor)} rows for {rows} rows of features")
+        raise BadArray(f"{name}: {len(tensor)} rows for {rows} rows of features")
     if columns is not None and tensor.shape[1] != columns:
-        raise BadInput(f"{name}: {tensor.shape[1]} labels, expected {columns}")
+        raise BadArray(f"{name}: {tensor.shape[1]} labels, expected {columns}")
     outside = ((tensor < 0) | (tensor > 1 + SUM_TOLERANCE)).any(dim=1)
     if outside.any():
-        raise BadInput(
+        raise BadArray(
             f"{name}: row {int(outside.long().argmax())} has a value outside 0..1; divide votes by people asked"
         )
     return tensor.clamp(max=1)
@@ -96,7 +104,7 @@ def as_distribution(targets: ArrayLike, rows: int, columns: int | None = None, n
     off = (sums - 1).abs() > SUM_TOLERANCE
     if off.any():
         row = int(off.long().argmax())
-        raise BadInput(
+        raise BadArray(
             f"{name}: row {row} sums to {float(sums[row]):.4g}, not to 1: this head takes one-hot labels or "
             "distributions; for sets or rates take SigmoidHead"
         )
@@ -113,11 +121,11 @@ def as_weights(weights: ArrayLike | None, shape: torch.Size, per_cell: bool) -> 
     wanted = [(rows, 1), (rows, labels)] if per_cell else [(rows, 1)]
     if tuple(tensor.shape) not in wanted:
         allowed = f"[{rows}]" + (f" or [{rows}, {labels}]" if per_cell else "")
-        raise BadInput(f"weights: expected shape {allowed}, got {list(weights.shape)}")
+        raise BadArray(f"weights: expected shape {allowed}, got {list(weights.shape)}")
     if (tensor < 0).any():
-        raise BadInput(f"weights: row {int((tensor < 0).any(dim=1).long().argmax())} is negative")
+        raise BadArray(f"weights: row {int((tensor < 0).any(dim=1).long().argmax())} is negative")
     if not tensor.sum() > 0:
-        raise BadInput("weights: all are zero, so there is nothing to learn from")
+        raise BadArray("weights: all are zero, so there is nothing to learn from")
     return tensor
 
 
@@ -145,7 +153,7 @@ class Rows:
         return alike(len(self.X)) if self.weights is None else self.weights
 
     def need(self, least: int, instead: str) -> None:
-        """Raise BadInput where rows must be kept out and there are fewer than `least`; instead: the way out."""
+        """Raise BadArray where rows must be kept out and there are fewer than `least`; instead: the way out."""
         if self.val is None and len(self.X) < least:
             few = "one row is" if len(self.X) == 1 else f"{len(self.X)} rows are"
-            raise BadInput(f"X: {few} too few to keep any out for choices; {instead}")
+            raise BadArray(f"X: {few} too few to keep any out for choices; {instead}")
