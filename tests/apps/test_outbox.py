@@ -1,9 +1,22 @@
 """Answers that the server will never take, and a server that wants to wait: nothing blocks, nothing is lost."""
 
+import json
 import time
 
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.preferences import read_secret
+
+# What a page sends as it is closed may arrive, whatever the browser was told of its network. Here nothing leaves it.
+CUT_OFF = (
+    "const send = fetch; fetch = (to, ...more) => "
+    "String(to).includes('/relabel/sync') ? Promise.reject(new TypeError('cut off')) : send(to, ...more)"
+)
+
+POISON = """changes => {
+  const kept = Object.keys(localStorage).filter(key => key.includes(':answer:'))
+    .map(key => [key, JSON.parse(localStorage[key])]).sort((a, b) => a[1].seq - b[1].seq);
+  changes.forEach((change, at) => localStorage.setItem(kept[at][0], JSON.stringify({...kept[at][1], ...change})));
+}"""
 
 
 def kept(page, kind):
@@ -19,6 +32,31 @@ def answer_offline(ann, context, count):
         ann.press("3", "Enter")
         ann.ready(after=given[-1])
     return given
+
+
+def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, person, context):
+    ann = person(server, "poisoned").enter().stocked().settled()
+    ann.page.evaluate(CUT_OFF)
+    given = [ann.answer("3") for _ in range(5)]
+    ann.page.close()
+    page = context.new_page()
+    page.route(f"{server.url}/empty", lambda route: route.fulfill(content_type="text/html", body="<p>"))
+    page.goto(f"{server.url}/empty")  # the app's store, and none of its scripts
+    assert kept(page, "answer") == 5
+    page.evaluate(
+        POISON, [{"note": "x\ud83d"}, {"base_revision": 1e30}, {}, {"seq": "x" * 200_000, "labels": "joy"}, {}]
+    )
+    ann = person(server, "poisoned", page).open().settled()
+    assert [image for image, _, _ in ann.stored] == [given[2], given[4]]
+    reasons = dict(zip(given[:2] + given[3:4], ("surrogate", "base_revision", "seq"), strict=True))
+    shown = page.locator(".refused p").all_inner_texts()
+    for image, why in reasons.items():
+        assert len([text for text in shown if image in text and why in text]) == 1
+    assert (len(shown), kept(page, "answer"), kept(page, "refused")) == (3, 0, 3)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Keep as a file").first.click()
+    assert json.loads(download.value.path().read_text())["answer"]["image"] in reasons
+    page.close()
 
 
 def test_an_answer_in_a_body_that_the_server_cannot_read_is_found_by_halves(server, person, context):
@@ -63,15 +101,27 @@ def test_a_server_that_asks_to_wait_is_asked_again_when_it_said_and_nothing_is_l
     assert [image for image, _, _ in ann.stored] == given
 
 
-def test_a_damaged_entry_in_the_browser_s_store_does_not_keep_the_page_from_starting(server, person):
+def test_damaged_entries_of_the_browser_s_store_are_shown_once_and_keep_the_page_from_nothing(server, person):
     ann = person(server, "damaged").enter().settled()
-    ann.answer("1")
-    ann.settled()
     with LabelStore(server.db) as store:
-        key = f"affectml-relabel:{read_secret(store)[:8]}:damaged:answer:torn"
-    ann.page.evaluate('key => localStorage.setItem(key, \'{"id": "to\')', key)
+        place = f"affectml-relabel:{read_secret(store)[:8]}:damaged:"
+    damaged = {
+        "answer:torn": '{"id": "to',
+        "answer:number": "5",
+        "answer:other": '{"id": "one"}',
+        "refused:null": "null",
+    }
+    ann.page.evaluate(
+        "([place, all]) => Object.entries(all).forEach(([key, text]) => localStorage.setItem(place + key, text))",
+        [place, damaged],
+    )
     ann.page.reload()
     ann.ready()
     ann.answer("2")
     ann.settled()
-    assert len(ann.stored) == 2
+    assert len(ann.stored) == 1
+    assert "holds it damaged" in ann.page.locator(".refused p").first.inner_text()
+    for left in (3, 2, 1, 0):
+        ann.page.get_by_role("button", name="Understood").first.click()
+        assert ann.page.locator(".refused p").count() == left
+    assert (kept(ann.page, "answer"), kept(ann.page, "refused")) == (0, 0)

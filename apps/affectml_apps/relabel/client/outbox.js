@@ -16,6 +16,11 @@ export function newId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+const isAnswer = (kept, id) => kept?.id === id;
+
+// Stands for what cannot be sent, since it is no answer of ours; the person reads of it and can keep it as a file.
+const damaged = (id, kept) => ({ answer: { id, kept }, error: "This browser's store holds it damaged." });
+
 export class Outbox {
   // place: a prefix of its own for this task and person. post(message) sends and returns the reply.
   // ask() gives what else to send; onReply(reply), onRefused(id) and onChange() tell the page.
@@ -39,31 +44,37 @@ export class Outbox {
     addEventListener("online", this.wake);
   }
 
-  // Read what an earlier page or another tab of this person left behind.
+  // Read what an earlier page or another tab of this person left behind. From here on memory is what counts: what lies
+  // in the browser's store is only written, until the next page reads it.
   load() {
     this.waiting.clear();
     this.refused.clear();
+    for (const [id, kept] of this.kept("refused")) {
+      this.refused.set(id, isAnswer(kept?.answer, id) ? { answer: kept.answer, error: String(kept.error) } : damaged(id, kept));
+    }
     const found = [];
-    const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at));
-    for (const key of keys.filter((name) => name.startsWith(`${this.place}answer:`))) {
-      const answer = this.read(key);
-      if (answer) found.push(answer);
+    for (const [id, answer] of this.kept("answer")) {
+      if (isAnswer(answer, id)) found.push(answer);
+      else this.refused.set(id, damaged(id, answer));
     }
-    for (const key of keys.filter((name) => name.startsWith(`${this.place}refused:`))) {
-      const kept = this.read(key);
-      if (kept) this.refused.set(kept.answer.id, kept);
-    }
-    found.sort((a, b) => a.seq - b.seq);
+    // A seq that is no number has no place in the order, and must not shuffle the others.
+    const order = ({ seq }) => (Number.isFinite(seq) ? seq : Infinity);
+    found.sort((a, b) => (order(a) < order(b) ? -1 : Number(order(a) > order(b))));
     for (const answer of found) this.waiting.set(answer.id, answer);
   }
 
-  // What lies under a key; what was damaged there stays as it is, and blocks nothing.
-  read(key) {
-    try {
-      return JSON.parse(localStorage.getItem(key));
-    } catch {
-      return null;
-    }
+  // [id, what lies there] of all entries of a kind; the text itself where it is no JSON.
+  kept(kind) {
+    const start = `${this.place}${kind}:`;
+    const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at));
+    return keys.filter((key) => key.startsWith(start)).map((key) => {
+      const text = localStorage.getItem(key);
+      try {
+        return [key.slice(start.length), JSON.parse(text)];
+      } catch {
+        return [key.slice(start.length), text];
+      }
+    });
   }
 
   nextSeq() {
@@ -82,7 +93,7 @@ export class Outbox {
   }
 
   forgetRefused(id) {
-    localStorage.removeItem(`${this.place}refused:${id}`);
+    for (const kind of ["refused", "answer"]) localStorage.removeItem(`${this.place}${kind}:${id}`);
     this.refused.delete(id);
     this.onChange();
   }

@@ -261,12 +261,14 @@ export class View {
   }
 
   drawRefused(outbox) {
-    if (this.refused.childElementCount === outbox.refused.size) return;
-    this.refused.replaceChildren(...[...outbox.refused.values()].map(({ answer, error }) =>
+    const shown = [...outbox.refused.keys()].join(" ");
+    if (this.refused.dataset.shown === shown) return;
+    this.refused.dataset.shown = shown;
+    this.refused.replaceChildren(...[...outbox.refused].map(([id, { answer, error }]) =>
       make("p", { role: "alert" },
-        `Not stored: image ${answer.image}, ${(answer.labels ?? []).join(", ") || answer.kind}. ${error} `,
-        make("a", { download: `not-stored-${answer.id}.json`, href: fileOf({ answer, error }) }, "Keep as a file"), " ",
-        button("Understood", { "data-enter": "own", onclick: () => outbox.forgetRefused(answer.id) }))));
+        `Not stored: ${inWords(answer)}. ${error} `,
+        make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, "Keep as a file"), " ",
+        button("Understood", { "data-enter": "own", onclick: () => outbox.forgetRefused(id) }))));
   }
 
   // Zoom. Small images are enlarged by a whole number and say so; large ones are shrunk to fit.
@@ -341,6 +343,12 @@ export class View {
     if (this.help.open) this.help.close();
     else this.help.showModal();
   }
+}
+
+// What a person answered, of whatever shape it came out of the browser's store.
+function inWords({ image, kind, labels }) {
+  if (image === undefined) return "an answer given in this browser";
+  return `image ${image}, ${Array.isArray(labels) && labels.length ? labels.join(", ") : kind}`;
 }
 
 const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;
