@@ -13,7 +13,7 @@ from affectml.errors import BadDataset, BadInput
 from affectml.labelling import taxonomy_of, with_files
 from affectml_annotation import LabelStore, aggregate, found_labels, read_judgements, write_judgements
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
-from affectml_annotation.exchange.formats import guess_format
+from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import database_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
@@ -124,7 +124,7 @@ class Export:
 
 def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
     """Write a store's judgements; returns how many and what is to be said of it."""
-    kind = asked.kind or ("dataset" if asked.to.suffix == "" else guess_format(asked.to))
+    kind = asked.kind or format_to_write(asked.to)
     told: dict[str, Any] = {"db": store.database.where, "to": str(asked.to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)

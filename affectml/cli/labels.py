@@ -215,8 +215,51 @@ def forget(
     typer.echo(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
     typer.echo(f"  changed: {', '.join(done.files)}")
     typer.echo("  targets still count them, without names: export them again with --replace")
-    typer.echo('  a task that they have not withdrawn from ("Your part" on the page) still has their answers:')
-    typer.echo("  an export of it would add them again")
+    typer.echo("  a task that they have not withdrawn from (`affectml labels withdraw`, or “Your part” on the page)")
+    typer.echo("  still has their answers: an export of it would add them again")
+
+
+People = Annotated[list[str], typer.Argument(metavar="NAME...", help="Who, by the names they label under.")]
+
+
+@app.command()
+def uninvite(people: People, db: Db = None, json: Json = False) -> None:
+    """Take people off the list: an invitation that nobody used is removed.
+
+    Whoever has answered keeps their answers, which count, and their entry is closed; inviting them again opens it.
+    """
+    from affectml.cli._labels_task import open_task
+    from affectml.cli._print import print_json
+
+    with open_task(db) as store:
+        closed = store.uninvite(people)
+        where = store.database.where
+    removed = [who for who in dict.fromkeys(people) if who not in closed]
+    if json:
+        print_json({"db": where, "removed": removed, "closed": closed})
+        return
+    if removed:
+        typer.echo(f"{', '.join(removed)}: the invitation is removed from {where}")
+    if closed:
+        typer.echo(f"{', '.join(closed)}: their entry is closed; their answers stay and count")
+
+
+@app.command()
+def withdraw(people: People, db: Db = None, json: Json = False) -> None:
+    """Withdraw people who asked for it from the task: none of their answers is counted or exported. It is final."""
+    from affectml.cli._labels_task import open_task
+    from affectml.cli._print import print_json
+
+    with open_task(db) as store:
+        store.withdraw(*people)
+        where = store.database.where
+    if json:
+        print_json({"db": where, "withdrawn": people})
+        return
+    typer.echo(f"{', '.join(people)}: withdrawn from {where}; none of their answers is counted or exported")
+    typer.echo(
+        "  a data set that has them already keeps them: `affectml labels forget DATASET NAME ...` takes them out"
+    )
 
 
 @app.command("import")
@@ -275,12 +318,13 @@ def assign(
     from affectml.cli._labels_task import images_to_queue, open_task
 
     with open_task(db) as store:
-        store.invite(_names(invite))
         changes = {"overlap": overlap, "strategy": strategy}
-        if any(value is not None for value in changes.values()):
-            store.update_settings(**{name: value for name, value in changes.items() if value is not None})
-        if queue is not None or disagreement:
-            store.enqueue(images_to_queue(store, queue, top), more=more)
+        store.steer(
+            invite=_names(invite),
+            settings={name: value for name, value in changes.items() if value is not None},
+            queue=images_to_queue(store, queue, top) if queue is not None or disagreement else (),
+            more=more,
+        )
         if release:
             store.release_expired()
         _show_status(store, json)

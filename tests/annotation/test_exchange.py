@@ -166,9 +166,11 @@ def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
             "image_id,annotator_id,labels\na,zo\u00eb,awe\n".encode("latin-1"),
             "not utf-8-sig text.*name its encoding",
         ),
-        ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "row 0: seconds 'fast' is no number"),
-        ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "row 0: at 'yesterday' is no time"),
+        ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "line 2: seconds 'fast' is no number"),
+        ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "line 2: at 'yesterday' is no time"),
         ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
+        ("x.csv", b"image_id,annotator_id,labels,intensities\na,u,awe,strong\n", "line 2: intensities 'strong' are no"),
+        ("x.jsonl", b'\n{"image_id": "a", "annotator_id": "u", "labels": 5}\n', "line 2: labels 5: expected a list"),
         ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
         ("x.jsonl", b"[1]\n", "line 1: expected an object"),
         ("x.json", b"{}", "expected a list of tasks"),
@@ -182,6 +184,42 @@ def test_bad_files_are_refused(tmp_path, name, content, words):
     path.write_bytes(content)
     with pytest.raises(BadImport, match=words):
         read_judgements(path)
+
+
+def test_labels_of_a_table_may_be_json_lists(tmp_path):
+    path = tmp_path / "x.csv"
+    cells = ["[]", '"[""joy""]"', '" [""joy"", ""awe""]"', "joy|awe", "[joy", "[1]"]
+    lines = [f"a,{who},{cell}" for who, cell in enumerate(cells)]
+    path.write_text("\n".join(["image_id,annotator_id,labels", *lines]))
+    assert read_judgements(path)["labels"].tolist() == [[], ["joy"], ["joy", "awe"], ["joy", "awe"], ["[joy"], ["[1]"]]
+    path = tmp_path / "x.jsonl"
+    rows = [
+        {"image_id": "a", "annotator_id": str(who), "labels": said} for who, said in enumerate((["joy"], "joy|awe"))
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert read_judgements(path)["labels"].tolist() == [["joy"], ["joy", "awe"]]
+
+
+@pytest.mark.parametrize("label", ["a|b", '["a"]', " a"])
+def test_what_csv_would_read_otherwise_is_not_written_to_it(tmp_path, label):
+    table = pd.DataFrame({"image_id": ["a"], "annotator_id": "u", "round": 1, "kind": "labels", "labels": [[label]]})
+    with pytest.raises(BadExport, match=r"row 0: CSV cannot hold these labels.*write \.jsonl or \.parquet"):
+        write_judgements(table, tmp_path / "x.csv")
+    assert list(tmp_path.iterdir()) == []
+    write_judgements(table, tmp_path / "x.jsonl")
+    assert read_judgements(tmp_path / "x.jsonl")["labels"].tolist() == [[label]]
+
+
+def test_problems_of_a_text_file_count_its_lines(store, tmp_path):
+    """Notes with line ends and blank lines stand between: the editor's line number, not the record's."""
+    path = tmp_path / "x.csv"
+    path.write_text('image_id,annotator_id,labels,note\n\na,u,awe,"one\n\nthree"\n   \nb,u,joyful,"x\ny"\nzzz,u,awe,\n')
+    with pytest.raises(BadImport, match=r"line 7: no label 'joyful'.*line 9: 'zzz' is no image"):
+        store.import_file(path, invite=True)
+    path = tmp_path / "x.jsonl"
+    path.write_text('\n{"image_id": "zzz", "annotator_id": "u", "labels": ["awe"]}\n')
+    with pytest.raises(BadImport, match="line 2: 'zzz' is no image"):
+        store.import_file(path, invite=True)
 
 
 def test_another_encoding_can_be_named(tmp_path):

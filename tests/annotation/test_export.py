@@ -101,6 +101,25 @@ def test_the_same_judgements_under_other_event_ids_come_in_once(run, judged):
     assert {name for name in after if after[name] != before.get(name)} <= {"dataset.json", "annotators.parquet"}
 
 
+def test_an_import_without_times_says_nothing_of_when_and_its_export_is_the_same_again(judged, tmp_path):
+    """The time of the import is no time of an answer: two tasks with one file do not contradict each other."""
+    rows = "\n".join(f"{image},eve,joy,{at}" for at, image in enumerate(IMAGES))
+    (tmp_path / "eve.csv").write_text(f"image_id,annotator_id,labels,event_id\n{rows}\n")
+    done = []
+    for name in ("one", "two"):
+        with LabelStore(tmp_path / f"{name}.db") as store:
+            store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
+            store.import_file(tmp_path / "eve.csv", invite=True)
+            assert store.judgements()["at"].isna().all()
+            assert store.events()["at"].notna().all()
+            done.append(write_dataset_folder(judged, Collected.of(store), {}))
+    assert [(each.new, each.same) for each in done] == [(20, 0), (0, 20)]
+    dated = read_judgements(judged).assign(at=pd.Timestamp("2026-01-05T09:00Z"))
+    dated.to_parquet(judged / "annotations.parquet")
+    with LabelStore(tmp_path / "two.db") as store:
+        assert write_dataset_folder(judged, Collected.of(store), {}).same == 20
+
+
 def test_a_target_of_other_content_is_replaced_only_when_asked_and_the_old_one_is_kept(run, judged, store):
     old = content(judged)
     answer(store, "i0.png", "joy")

@@ -13,6 +13,7 @@ from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.preferences import read_preferences
 from affectml_apps.relabel.task import open_task
 
 
@@ -98,6 +99,62 @@ def test_disagreement_goes_back_into_the_queue(run, task, tmp_path):
     assert "no image 'zzz'" in _queue_error(run, task, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["--queue", "FOLDER/nowhere.txt"],
+        ["--queue", "FOLDER/ids.txt"],
+        ["--strategy", "rondom"],
+        ["--invite", "new", "--queue", "FOLDER"],
+    ],
+)
+def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tmp_path, bad):
+    (tmp_path / "ids.txt").write_text("000001\nzzz\n")
+    with LabelStore(task) as store:
+        before = store.settings, store.annotators()["annotator_id"].tolist(), store.progress().wanted
+        bad = [each.replace("FOLDER", str(tmp_path)) for each in bad]
+        run("labels", "assign", "--db", task, "--overlap", 9, "--invite", "late", *bad, fails=True)
+        assert (store.settings, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
+
+
+def test_the_lead_takes_people_off_the_list(run, demo, task):
+    """As on the page: an unused invitation goes, an entry with answers is closed and opens with the next invitation."""
+    run("labels", "assign", "--db", task, "--invite", "new")
+    answered = demo.judgements["annotator_id"].iloc[0]
+    assert "nobody invited annotator 'neww'; did you mean 'new'" in run(
+        "labels", "uninvite", "neww", answered, "--db", task, fails=True
+    )
+    told = json.loads(run("labels", "uninvite", "new", answered, "--db", task, "--json"))
+    assert (told["removed"], told["closed"]) == (["new"], [answered])
+    with LabelStore(task) as store:
+        assert "new" not in store.annotators()["annotator_id"].tolist()
+        assert len(store.judgements()) == len(demo.judgements)
+        assert list(read_preferences(store).closed) == [answered]
+        out = run("labels", "uninvite", answered, "--db", task)
+        assert f"{answered}: their entry is closed; their answers stay and count" in out
+        run("labels", "assign", "--db", task, "--invite", answered)
+        assert list(read_preferences(store).closed) == []
+
+
+def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
+    who = demo.judgements["annotator_id"].iloc[0]
+    theirs = int((demo.judgements["annotator_id"] == who).sum())
+    assert "nobody invited annotator 'nobody'" in run("labels", "withdraw", who, "nobody", "--db", task, fails=True)
+    assert f"{who}: withdrawn" in run("labels", "withdraw", who, "--db", task)
+    run("labels", "export", "--db", task, "--to", tmp_path / "all.csv")
+    left = read_judgements(tmp_path / "all.csv")
+    assert len(left) == len(demo.judgements) - theirs
+    assert who not in left["annotator_id"].tolist()
+    assert "has withdrawn" in run("labels", "withdraw", who, "--db", task, fails=True)
+
+
+def test_an_error_of_an_export_speaks_of_the_export(run, task, tmp_path):
+    error = run("labels", "export", "--db", task, "--to", tmp_path / "x.txt", fails=True)
+    assert "x.txt: nothing was written: cannot tell the format; end it in .parquet, .csv" in error
+    assert "import" not in error
+    assert not (tmp_path / "x.txt").exists()
+
+
 def _queue_error(run, task, tmp_path):
     (tmp_path / "ids.txt").write_text("zzz\n")
     return run("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt", fails=True)
@@ -162,7 +219,7 @@ def test_errors_are_one_line_and_leave_nothing(run, demo, task, tmp_path):
     write_judgements(bad, tmp_path / "bad.csv")
     error = run("labels", "import", tmp_path / "bad.csv", "--db", task, fails=True)
     assert error.count("\n") == 1
-    assert "5 problems, nothing was imported: row 0: 'stranger' was not invited" in error
+    assert "5 problems, nothing was imported: line 2: 'stranger' was not invited" in error
     assert "expected one of votes" in run("labels", "aggregate", task, "--method", "vote", fails=True)
     assert "no such file" in run("labels", "agreement", tmp_path / "x.csv", fails=True)
 

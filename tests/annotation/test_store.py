@@ -410,12 +410,23 @@ def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_
     claim = store.claim("u", 1)[0]
     answer(store, "u", claim)
     held = store.claim("v", 3)
-    assert not store.uninvite("u")
-    assert store.uninvite("v")
+    with pytest.raises(StoreError, match="nobody invited annotator 'zoe'"):
+        store.uninvite(["v", "zoe"])  # all or none
+    assert store.uninvite(["u", "v"]) == ["u"]
     assert store.annotators()["annotator_id"].tolist() == ["u", "w", "x"]
     assert store.progress().claimed == 0
     assert len(store.events()) == 1
     assert store.invite(["v", "y"]) == ["v", "y"]  # numbers of people stay apart
     assert {claim.image_id for claim in store.claim("v", 3)} == {claim.image_id for claim in held}
-    with pytest.raises(StoreError, match="nobody invited"):
-        store.uninvite("zoe")
+
+
+def test_who_is_withdrawn_together_is_withdrawn_all_or_none(store):
+    answer(store, "u", store.claim("u", 1)[0])
+    with pytest.raises(StoreError, match="nobody invited annotator 'vv'; did you mean 'v'"):
+        store.withdraw("u", "vv")
+    assert len(store.judgements()) == 1
+    store.withdraw("u", "v", "u")
+    assert store.judgements().empty
+    assert store.annotators().set_index("annotator_id")["withdrawn"].to_dict() == {
+        "u": True, "v": True, "w": False, "x": False,
+    }  # fmt: skip

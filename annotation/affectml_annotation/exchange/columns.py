@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.errors import BadImport
+from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.judgements import REQUIRED
 
 # In the order in which files have them. A column is written where the table has it and any value is not missing.
@@ -32,10 +32,13 @@ def as_numbers(value: Any) -> list[float | None] | None:
 
 
 def for_files(judgements: pd.DataFrame) -> pd.DataFrame:
-    """The table as files have it: known columns in order, empty optional ones left out, lists as lists."""
+    """The table as files have it: known columns in order, empty optional ones left out, lists as lists.
+
+    Raises BadExport where a column is missing that every file has.
+    """
     missing = [name for name in REQUIRED if name not in judgements.columns]
     if missing:
-        raise BadImport("judgements", [f"no column {missing[0]}"])
+        raise BadExport("judgements", [f"no column {missing[0]}"])
     keep = [
         name for name in COLUMNS if name in judgements.columns and (name in REQUIRED or judgements[name].notna().any())
     ]

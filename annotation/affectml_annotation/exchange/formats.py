@@ -29,6 +29,17 @@ def guess_format(path: str | Path) -> Format:
     raise BadImport(str(path), [f"cannot tell the format; name it: {', '.join(FORMATS)}"])
 
 
+def format_to_write(path: str | Path) -> Format:
+    """By the path: a table, Label Studio's JSON, or a data set for what has no ending. Raises BadExport for others."""
+    if Path(path).suffix == "":
+        return "dataset"
+    try:
+        return guess_format(path)
+    except BadImport:
+        way_out = f"end it in .parquet, .csv, .jsonl or .json, or name the format: {', '.join(FORMATS)}"
+        raise BadExport(str(path), ["cannot tell the format"], way_out) from None
+
+
 def read_judgements(
     path: str | Path,
     format: Format | None = None,  # noqa: A002 - what the command line calls it
@@ -63,7 +74,7 @@ def write_judgements(
     replace: write over a file that is there, and keep the old one beside it. Raises BadExport where there is no
     judgement, or where there is a file and `replace` was not asked for.
     """
-    kind = format or guess_format(path)
+    kind = format or format_to_write(path)
     if kind not in FORMATS:
         raise BadExport(str(path), [f"no format {kind!r} (there are {', '.join(FORMATS)})"])
     if judgements.empty:

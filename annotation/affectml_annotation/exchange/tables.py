@@ -1,24 +1,29 @@
 """Judgements as plain files: Parquet, CSV and JSON lines, one row per annotator and image."""
 
+import csv
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from affectml_annotation.errors import BadImport
+from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange._files import replacing, write_parquet, write_text
 from affectml_annotation.exchange.columns import for_files, from_files, time_text
 
 DELIMITER = "|"
+_ROW = re.compile(r"row (\d+)(?=: )")
 
 
 def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     """Write judgements by the file's ending: .parquet, .csv or .jsonl. All three hold every column.
 
-    CSV: labels and intensities are joined by `|`; a label that holds one is refused, Parquet and JSONL take it. Every
-    text is written as it is, also one that a spreadsheet would take for a formula.
+    CSV: labels and intensities are joined by `|`; labels that would be read otherwise, such as one that holds a `|`,
+    are refused, Parquet and JSONL take them. Every text is written as it is, also one that a spreadsheet would take
+    for a formula. Raises BadExport.
     """
     path = Path(path)
     table = for_files(judgements)
@@ -32,8 +37,9 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
         write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
     elif path.suffix == ".csv":
         for row, labels in enumerate(table["labels"]):
-            if any(DELIMITER in label for label in labels):
-                raise BadImport(str(path), [f"row {row}: a label holds {DELIMITER!r}; write .jsonl or .parquet"])
+            if _labels(DELIMITER.join(labels), row) != list(labels):
+                what = f"row {row}: CSV cannot hold these labels, joined by {DELIMITER!r}: {labels}"
+                raise BadExport(str(path), [what], "write .jsonl or .parquet")
         table["labels"] = [DELIMITER.join(labels) for labels in table["labels"]]
         if "intensities" in table:
             table["intensities"] = [
@@ -46,7 +52,7 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
             # RFC 4180's line end: pandas quotes only cells that hold a character of it, and readers end a row at either
             table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\r\n")
     else:
-        raise BadImport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
+        raise BadExport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
 
 
 def _plain(value: Any) -> Any:
@@ -58,8 +64,9 @@ def read_table(
 ) -> pd.DataFrame:
     """Read what `write_table` writes, or any such table: image_id, annotator_id and labels are enough.
 
-    rename: the file's column to ours. encoding: of CSV and JSONL. Raises BadImport for a file in another
-    encoding or a cell that cannot be, naming the row (from 0, the header not counted).
+    rename: the file's column to ours. encoding: of CSV and JSONL. In CSV, labels and intensities are joined by `|` or
+    stand as a JSON list. Raises BadImport for a file in another encoding or a cell that cannot be, naming the line of
+    a text file (from 1, the header counted) or the row of a Parquet file (from 0).
     """
     path = Path(path)
     if not path.is_file():
@@ -86,25 +93,78 @@ def read_table(
             raise
         raise BadImport(str(path), [f"not readable ({error})"]) from None
     table = table.rename(columns=dict(rename or {}))
-    if path.suffix == ".csv":
-        if "labels" in table:
-            table["labels"] = pd.Series([_split(cell) for cell in table["labels"]], dtype=object)
-        if "intensities" in table:
-            table["intensities"] = pd.Series([_floats(cell, path) for cell in table["intensities"]], dtype=object)
-    return from_files(table, str(path))
+    try:
+        for name, read in (("labels", _labels), ("intensities", _intensities)):
+            if name in table:
+                table[name] = pd.Series([read(cell, row) for row, cell in enumerate(table[name])], dtype=object)
+        return from_files(table, str(path))
+    except BadImport as error:
+        raise BadImport(str(path), at_lines(error.problems, path, encoding)) from None
 
 
-def _split(cell: Any) -> list[str]:
-    return [] if pd.isna(cell) else [label.strip() for label in str(cell).split(DELIMITER) if label.strip()]
+def at_lines(problems: Sequence[str], path: str | Path, encoding: str = "utf-8-sig") -> list[str]:
+    """Problems that begin with `row N:`, with the file's line in its place where the file is CSV or JSON lines."""
+    path = Path(path)
+    if path.suffix not in (".csv", ".jsonl") or not any(_ROW.match(line) for line in problems):
+        return list(problems)
+    lines = list(_csv_lines(path, encoding) if path.suffix == ".csv" else _jsonl_lines(path, encoding))
+
+    def of_line(row: re.Match[str]) -> str:
+        number = int(row[1])
+        return f"line {lines[number]}" if number < len(lines) else row[0]
+
+    return [_ROW.sub(of_line, line, count=1) if _ROW.match(line) else line for line in problems]
 
 
-def _floats(cell: Any, path: Path) -> list[float | None] | None:
-    if pd.isna(cell):
+def _csv_lines(path: Path, encoding: str) -> Iterator[int]:
+    """For each record but the header, the line on which it begins: a cell in quotes may hold line ends."""
+    with path.open(encoding=encoding, newline="") as file:
+        reader, begin, header = csv.reader(file), 1, True
+        for record in reader:
+            if len(record) > 1 or "".join(record).strip():  # the others are blank lines, which no table has
+                if not header:
+                    yield begin
+                header = False
+            begin = reader.line_num + 1
+
+
+def _jsonl_lines(path: Path, encoding: str) -> Iterator[int]:
+    lines = path.read_text(encoding=encoding).split("\n")
+    return (number for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
+    """The JSON list of such values that a cell holds, as pandas and databases write one; None for every other cell."""
+    if not cell.lstrip().startswith("["):
         return None
     try:
-        return [float(part) if part else None for part in str(cell).split(DELIMITER)]
+        found = json.loads(cell)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, list) and all(isinstance(each, kinds) for each in found) else None
+
+
+def _labels(cell: Any, row: int) -> list[str]:
+    if isinstance(cell, str):
+        listed = _json_list(cell, str)
+        return [label.strip() for label in cell.split(DELIMITER) if label.strip()] if listed is None else listed
+    if isinstance(cell, list | tuple | np.ndarray) and all(isinstance(label, str) for label in cell):
+        return list(cell)
+    if np.ndim(cell) == 0 and pd.isna(cell):
+        return []
+    raise BadImport("", [f"row {row}: labels {cell!r}: expected a list of names, or names joined by {DELIMITER!r}"])
+
+
+def _intensities(cell: Any, row: int) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    listed = _json_list(cell, (int, float, type(None)))
+    try:
+        parts = cell.split(DELIMITER) if listed is None else listed
+        return [None if part in ("", None) else float(part) for part in parts]
     except ValueError:
-        raise BadImport(str(path), [f"intensities {cell!r} are no numbers joined by {DELIMITER!r}"]) from None
+        what = f"row {row}: intensities {cell!r} are no numbers joined by {DELIMITER!r}, and no JSON list of numbers"
+        raise BadImport("", [what]) from None
 
 
 def _json_lines(path: Path, encoding: str) -> pd.DataFrame:

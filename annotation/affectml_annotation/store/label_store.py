@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.errors import BadImport, StoreError, UnknownLabel
 from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.store import claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
@@ -120,19 +121,45 @@ class LabelStore:
     def invite(
         self, annotator_ids: Iterable[str], attributes: Mapping[str, Mapping[str, Any]] | None = None
     ) -> list[str]:
-        """Let people in; those invited before stay as they are. Returns who is new. attributes: what they share."""
-        with self.database.write() as connection:
-            return setup.invite(connection, list(annotator_ids), attributes or {})
+        """Let people in; those invited before stay as they are, and a closed entry is open again. Returns who is new.
 
-    def uninvite(self, who: str) -> bool:
-        """Take back an invitation that was not used; False, and nothing changed, where it was: answers are kept.
-
-        Raises StoreError where nobody invited this person.
+        attributes: what they share, by annotator.
         """
         with self.database.write() as connection:
-            free = setup.uninvite(connection, who)
+            people = list(annotator_ids)
+            setup.reopen(connection, people)
+            return setup.invite(connection, people, attributes or {})
+
+    def uninvite(self, annotator_ids: Sequence[str]) -> list[str]:
+        """Take invitations back, all or none. One that nobody used is removed, and the images held are free again.
+
+        Whoever has answered keeps their answers, which count, and their entry is closed until they are invited again.
+        Returns those. Raises StoreError for a name that nobody invited.
+        """
+        with self.database.write() as connection:
+            answered = setup.uninvite(connection, annotator_ids)
         self._proposed.clear()
-        return free
+        return answered
+
+    def steer(
+        self,
+        *,
+        invite: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+        queue: Sequence[str] = (),
+        more: int | None = None,
+    ) -> None:
+        """Invite people, change settings and queue images, all or nothing.
+
+        invite, settings, queue and more: as of `invite`, `update_settings` and `enqueue`, and so are the errors.
+        """
+        with self.database.write() as connection:
+            setup.reopen(connection, invite)
+            setup.invite(connection, invite, {})
+            if settings:
+                setup.update_settings(connection, settings)
+            setup.enqueue(connection, queue, more, MAIN)
+        self._proposed.clear()
 
     def add_checks(self, checks: pd.DataFrame) -> None:
         """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
@@ -312,10 +339,15 @@ class LabelStore:
             claims.lock_annotator(connection, who)
             connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(consented_at=now_ms()))
 
-    def withdraw(self, who: str) -> None:
-        """Take this person out: no more claims or answers, their answers no longer count, their places are free."""
+    def withdraw(self, *annotator_ids: str) -> None:
+        """Take people out, all or none: no more claims or answers, their answers no longer count. It is final.
+
+        Their places are free for others. Raises StoreError for a name that nobody invited, or who has withdrawn.
+        """
         with self.database.write() as connection:
-            setup.withdraw(connection, who)
+            setup.check_invited(connection, annotator_ids)
+            for who in dict.fromkeys(annotator_ids):
+                setup.withdraw(connection, who)
 
     # Reading
 
@@ -357,8 +389,12 @@ class LabelStore:
         digest = sha256()
         for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
             digest.update(file.read_bytes())
-        with self.database.write() as connection:
-            return import_judgements(connection, table, name=path.name, sha256=digest.hexdigest(), invite=invite)
+        try:
+            with self.database.write() as connection:
+                return import_judgements(connection, table, name=path.name, sha256=digest.hexdigest(), invite=invite)
+        except BadImport as error:
+            encoding = reading_options.get("encoding", "utf-8-sig")
+            raise BadImport(path.name, at_lines(error.problems, path, encoding)) from None
 
     # The lead's decisions
 

@@ -11,6 +11,10 @@ from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
 
 HOUR_MS = 3_600_000
+# A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
+SAID_AT = sa.case(
+    (sa.and_(event.c.source.is_not(None), event.c.at == event.c.received_at), None), else_=event.c.at
+).label("at")
 EVENT_COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal", "note",
     "suggestions_visible", "seconds", "at",
@@ -20,10 +24,10 @@ EVENT_COLUMNS = (
 def judgements(
     connection: sa.Connection, *, rounds: Sequence[int] | None, surplus: bool, withdrawn: bool
 ) -> pd.DataFrame:
-    """Current judgements as the long table, with their purpose and place."""
+    """Current judgements as the long table, with their purpose and place; `at` is missing where nobody said it."""
     query = (
         sa.select(
-            *(event.c[name] for name in EVENT_COLUMNS),
+            *(SAID_AT if name == "at" else event.c[name] for name in EVENT_COLUMNS),
             event.c.revision,
             event.c.received_at,
             sa.func.coalesce(assignment.c.purpose, "task").label("purpose"),
@@ -61,7 +65,8 @@ def events_table(rows: Sequence[Any], columns: Sequence[str]) -> pd.DataFrame:
         table[name] = table[name].astype("float64")
     for name in ("at", "received_at"):
         if name in table:
-            table[name] = pd.to_datetime(table[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
+            times = pd.to_datetime(table[name].astype("Int64"), unit="ms", utc=True)
+            table[name] = times.astype("datetime64[ms, UTC]")
     table["round"] = table["round"].astype("int64")
     table["suggestions_visible"] = table["suggestions_visible"].astype("bool")
     if "place" in table:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from affectml_annotation.store.schema import (
 from affectml_annotation.store.settings import TaskSettings
 
 INSERTED_AT_ONCE = 2_000
+PREFERENCES = "relabel"  # what the lead chose for the page; `closed` in it names those whose entry is closed
 CHANGEABLE = ("overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share")
 
 
@@ -146,13 +148,48 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
     return new
 
 
-def uninvite(connection: sa.Connection, who: str) -> bool:
-    """Take an invitation back that nobody used; whether it was one. The images this person held are free again."""
-    row = connection.execute(
-        sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise StoreError(f"nobody invited annotator {who!r}")
+def closed(connection: sa.Connection) -> list[str]:
+    """The people whose entry is closed: their answers stay and count, the page takes no more."""
+    chosen = connection.scalar(sa.select(setting.c.value).where(setting.c.key == PREFERENCES))
+    return list((chosen or {}).get("closed", ()))
+
+
+def reopen(connection: sa.Connection, people: Sequence[str]) -> None:
+    """Open the entry of these people, where it is closed."""
+    before = closed(connection)
+    if set(people) & set(before):
+        _close(connection, [who for who in before if who not in people])
+
+
+def _close(connection: sa.Connection, people: Sequence[str]) -> None:
+    """Close the entry of exactly these people."""
+    chosen = connection.scalar(sa.select(setting.c.value).where(setting.c.key == PREFERENCES))
+    connection.execute(setting.delete().where(setting.c.key == PREFERENCES))
+    connection.execute(setting.insert().values(key=PREFERENCES, value={**(chosen or {}), "closed": list(people)}))
+
+
+def check_invited(connection: sa.Connection, people: Sequence[str]) -> None:
+    """Raise StoreError, with the nearest name there is, for the first of these whom nobody invited."""
+    known = list(connection.scalars(sa.select(annotator.c.annotator_id)))
+    for who in people:
+        if who not in known:
+            near = get_close_matches(who, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise StoreError(f"nobody invited annotator {who!r}{hint}")
+
+
+def uninvite(connection: sa.Connection, people: Sequence[str]) -> list[str]:
+    """Take invitations back: unused ones are removed, and who has answered is closed. Returns those closed."""
+    check_invited(connection, people)
+    answered = [who for who in dict.fromkeys(people) if not _remove(connection, who)]
+    if answered:
+        _close(connection, list(dict.fromkeys([*closed(connection), *answered])))
+    return answered
+
+
+def _remove(connection: sa.Connection, who: str) -> bool:
+    """Remove a person who has not answered, False where they have. The images that they held are free again."""
+    connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update())
     if connection.execute(sa.select(event.c.number).where(event.c.annotator_id == who).limit(1)).first() is not None:
         return False
     held = sa.select(assignment).where(assignment.c.annotator_id == who)

@@ -170,17 +170,7 @@ def invite(task: LabelTask, names: Sequence[str]) -> None:
         if name is None:
             raise StoreError(f"{typed!r:.90} is no name: expected 1 to 80 characters, without < and >")
     known = {clean_name(name): name for name in task.store.annotators()["annotator_id"]}
-    people = [known.get(name, name) for name in fresh if name is not None]  # one form of each accent, as at the door
-    task.store.invite(people)
-    if set(people) & set(task.preferences.closed):
-        change_preferences(task.store, closed=[name for name in task.preferences.closed if name not in people])
-
-
-def uninvite(task: LabelTask, names: Sequence[str]) -> None:
-    """Remove invitations that nobody used, and close the entry of those who have answered; their answers stay."""
-    answered = [name for name in names if not task.store.uninvite(name)]
-    if answered:
-        change_preferences(task.store, closed=list(dict.fromkeys([*task.preferences.closed, *answered])))
+    task.store.invite([known.get(name, name) for name in fresh if name is not None])  # one form, as at the door
 
 
 def read_names(text: str) -> list[str]:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store.schema import setting
+from affectml_annotation.store.setup import PREFERENCES as KEY
 
-KEY = "relabel"
 SECRET = "relabel-secret"
 WARNING = (
     "Some of these images may show violence, injury, nudity or suffering. You may skip any image without giving a "

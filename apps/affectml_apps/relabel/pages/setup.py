@@ -148,7 +148,7 @@ def _people(task: LabelTask) -> None:
             if not chosen:
                 st.error("Choose people first.")
             else:
-                _try(lambda: lead.uninvite(task, chosen), "Taken back.", "uninvite")
+                _try(lambda: task.store.uninvite(chosen), "Taken back.", "uninvite")
 
 
 def _checks_and_queue(task: LabelTask) -> None:
