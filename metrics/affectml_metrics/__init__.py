@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from affectml_metrics import functional
     from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table, student_interval
     from affectml_metrics._difference import Difference, paired_difference
+    from affectml_metrics._domains import unchecked
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
     from affectml_metrics._floor import sampling_floor
-    from affectml_metrics._inputs import unchecked
     from affectml_metrics._intervals import FEW, STUDENT_BELOW, Debiased, Interval, difference
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
@@ -86,7 +86,7 @@ _HOME = {
     "_bootstrap": ("bootstrap", "bootstrap_sums", "bootstrap_table", "student_interval"),
     "_difference": ("Difference", "paired_difference"),
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
-    "_inputs": ("unchecked",),
+    "_domains": ("unchecked",),
     "_intervals": ("FEW", "STUDENT_BELOW", "Debiased", "Interval", "difference"),
     "_floor": ("sampling_floor",),
     "_panel": ("judgements_from_counts",),

@@ -16,8 +16,9 @@ from typing import ParamSpec
 import torch
 from torch import Tensor
 
+from affectml_metrics._domains import Domain, trusted
 from affectml_metrics._errors import DomainError
-from affectml_metrics._inputs import ArrayLike, Domain, as_tensor, matrix, of_indices, pair, same, trusted, wide
+from affectml_metrics._inputs import ArrayLike, as_tensor, matrix, of_indices, pair, same, wide
 
 UNASKED = -1
 

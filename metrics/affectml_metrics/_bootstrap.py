@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._domains import unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor, unchecked
+from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Debiased, Interval, of_few, of_mean, of_table
 from affectml_metrics._options import real_number, whole_number
 

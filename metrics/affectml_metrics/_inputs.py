@@ -1,74 +1,20 @@
-"""The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error.
-
-Six domains cover every metric of the library:
-
-labels          0/1 (bool, integer or float) in every cell; comes back as bool
-scores          real numbers that rank the labels; infinite is allowed, NaN is not
-logits          what a softmax turns into shares: below +inf, and in every row one above -inf
-mass            counts, rates or shares: finite, 0 or more
-rates           each cell in [0, 1]
-distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half precision)
-"""
+"""The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._domains import Domain, labels, trusted, watch
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._options import real_number
 
 ArrayLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[Any]"
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
-
-Domain: TypeAlias = Literal["labels", "scores", "logits", "mass", "rates", "distribution"]
-
-_trusted: ContextVar[bool] = ContextVar("affectml_metrics_trusted", default=False)
-
-_WAY_OUT = {
-    "labels": "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`; predicted rates with "
-    "threshold=",
-    "scores": "drop or repair the rows that have no score",
-    "logits": "a softmax of it has no value; a label that cannot be is -inf, and each row needs one that can",
-    "mass": "drop or repair the rows that have no votes",
-    "rates": "divide votes by the people asked, or pass from_logits=True for raw outputs",
-    "distribution": "divide each row by its sum and drop rows without votes, or pass from_logits=True for raw outputs",
-}
-_EXPECTED = {
-    "labels": "0 or 1",
-    "scores": "a number",
-    "logits": "a number below infinity (and above -inf somewhere in the row)",
-    "mass": "a finite number of 0 or more",
-    "rates": "a rate in [0, 1]",
-    "distribution": "a share in [0, 1]",
-}
-
-
-@contextmanager
-def unchecked() -> Iterator[None]:
-    """Inside this context the values of inputs are trusted: no scan for NaN, range or row sums.
-
-    Shapes are still compared. Saves two passes over the data, and on CUDA the waits for the device; what comes out
-    for values outside their domain is undefined.
-
-    >>> import torch
-    >>> from affectml_metrics import unchecked
-    >>> from affectml_metrics.functional import total_variation
-    >>> with unchecked():
-    ...     total_variation(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
-    tensor([0.5000])
-    """
-    token = _trusted.set(True)
-    try:
-        yield
-    finally:
-        _trusted.reset(token)
 
 
 def wide(device: torch.device) -> torch.dtype:
@@ -126,7 +72,7 @@ def as_float(tensor: Tensor, like: Tensor | None = None) -> Tensor:
 def matrix(value: ArrayLike, name: str, domain: Domain, *, scan: bool = True) -> Tensor:
     """`value` as [N, C] within `domain`, in its own float dtype (labels: bool).
 
-    scan=False leaves the values to the caller, who looks at them block by block with `clean`.
+    scan=False leaves the values to the caller, who looks at them block by block with `watch`.
     """
     tensor = as_tensor(value, name)
     if tensor.ndim != 2:
@@ -137,45 +83,10 @@ def matrix(value: ArrayLike, name: str, domain: Domain, *, scan: bool = True) ->
     if tensor.is_complex():
         raise DomainError(f"{name}: expected real numbers, but received dtype {tensor.dtype}")
     if domain == "labels":
-        return _labels(tensor, name)
+        return labels(tensor, name)
     if scan:
-        clean(tensor, tensor, name, domain)
+        watch(tensor, name, domain)(tensor)
     return tensor
-
-
-def clean(part: Tensor, whole: Tensor, name: str, domain: Domain) -> None:
-    """Raise DomainError unless the rows `part` of the matrix `whole` lie within `domain`; part may be wider.
-
-    One look that finds nothing wrong, and only then the search for the first wrong cell.
-    """
-    if _trusted.get() or not part.numel() or (part.dtype == torch.bool and domain != "distribution"):
-        return
-    if not _looks_clean(part.detach(), domain, whole.dtype):
-        _check_floats(whole.detach(), name, domain)
-
-
-def _looks_clean(part: Tensor, domain: Domain, dtype: torch.dtype) -> bool:
-    half = dtype in (torch.float16, torch.bfloat16)
-    if domain == "distribution":
-        part = part if part.dtype in (torch.float32, torch.float64) else part.float()
-        # no share below 0, and a sum of 1, leave no room above 1; NaN comes through both
-        low, high = torch.aminmax(part @ part.new_ones(part.shape[1]))
-        slack = 1e-2 if half else 1e-4
-        return _least(part) >= 0 and low.item() >= 1 - slack and high.item() <= 1 + slack
-    low, high = torch.aminmax(part)
-    lowest, highest = low.item(), high.item()
-    if domain == "scores":
-        return lowest == lowest
-    if domain == "logits":
-        return highest < float("inf") and lowest > -float("inf")
-    if domain == "mass":
-        return lowest >= 0 and highest < float("inf")
-    return lowest >= 0 and highest <= 1 + (1e-2 if half else 1e-6)
-
-
-def trusted() -> bool:
-    """Whether values are taken as they come, inside `unchecked`."""
-    return _trusted.get()
 
 
 def pair(
@@ -266,62 +177,6 @@ def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
     tensor = as_tensor(weights, "weights").to(dtype=wide(like.device), device=like.device)
     if tensor.shape != like.shape[:1]:
         raise ShapeError(f"weights: expected [{like.shape[0]}] (one a row), but received {list(tensor.shape)}")
-    if not _trusted.get() and not bool((tensor >= 0).all() & torch.isfinite(tensor).all()):
+    if not trusted() and not bool((tensor >= 0).all() & torch.isfinite(tensor).all()):
         raise DomainError("weights: expected finite numbers of 0 or more, but received negative ones or NaN")
     return tensor
-
-
-def _labels(tensor: Tensor, name: str) -> Tensor:
-    if tensor.dtype == torch.bool:
-        return tensor
-    labels = tensor.bool()
-    if _trusted.get() or not tensor.numel():
-        return labels
-    lowest, highest = (float(x) for x in torch.aminmax(tensor))
-    inside = lowest >= 0 and highest <= 1
-    if not inside or (tensor.is_floating_point() and not torch.equal(labels.to(tensor.dtype), tensor)):
-        _complain(tensor, tensor != labels, name, "labels")
-    return labels
-
-
-def _check_floats(tensor: Tensor, name: str, domain: Domain) -> None:
-    """Name the first cell or row outside `domain`, if there is one."""
-    half = tensor.dtype in (torch.float16, torch.bfloat16)
-    top = 1 + (1e-2 if half else 1e-6)  # renormalised shares overshoot 1 by rounding
-    if domain == "scores":
-        wrong = torch.isnan(tensor)
-    elif domain == "logits":
-        lost = (tensor == -torch.inf).all(-1, keepdim=True)
-        wrong = ~(tensor < torch.inf) | lost
-    elif domain == "mass":
-        wrong = ~((tensor >= 0) & torch.isfinite(tensor))
-    else:
-        wrong = ~((tensor >= 0) & (tensor <= top))
-    if bool(wrong.any()):
-        _complain(tensor, wrong, name, domain)
-    if domain == "distribution":
-        sums = tensor.sum(-1, dtype=tensor.dtype if tensor.dtype == torch.float64 else torch.float32)
-        off = ~((sums - 1).abs() <= (1e-2 if half else 1e-4))
-        if bool(off.any()):
-            row = int(off.int().argmax())
-            raise DomainError(
-                f"{name}: expected rows that sum to 1, but row {row} sums to {float(sums[row]):.6g}; "
-                f"{_WAY_OUT['distribution']}"
-            )
-
-
-def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
-    row, label = (int(x) for x in wrong.nonzero()[0])
-    if domain == "distribution" and float(tensor[row, label]) == -1:
-        raise DomainError(
-            f"{name}: expected a share in every cell, but received -1 in row {row}, label {label}; the shares of a "
-            "distribution answer one question with all its labels on offer: drop the label, or the row, or score rates"
-        )
-    raise DomainError(
-        f"{name}: expected {_EXPECTED[domain]} in every cell, but received {float(tensor[row, label]):.6g} "
-        f"in row {row}, label {label}; {_WAY_OUT[domain]}"
-    )
-
-
-def _least(part: Tensor) -> float:
-    return float(part.numpy().min()) if part.device.type == "cpu" else float(part.amin())  # numpy is faster

@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike, Domain, as_float, as_tensor, clean, matrix, of_indices, same, wide
+from affectml_metrics._domains import Domain, watch
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, same, wide
 
 _BLOCK = 2048  # rows worked on at once where a formula makes only tables of [N, C]
 
@@ -42,11 +43,12 @@ def soft_rows(formula: Formula, preds: ArrayLike, target: ArrayLike, kind: Soft,
     t = matrix(of_indices(t, p) if kind == "distribution" else t, "target", kind, scan=False)
     same(p, t)
     dtype = wide(p.device)
+    look_at_preds, look_at_target = watch(p, "preds", domain), watch(t, "target", kind)
 
     def block(a: Tensor, b: Tensor) -> Tensor:
         x, y = a.to(dtype), b.to(dtype)
-        clean(x, p, "preds", domain)
-        clean(y, t, "target", kind)
+        look_at_preds(x)
+        look_at_target(y)
         if from_logits:
             x = x.softmax(-1) if kind == "distribution" else x.sigmoid()
         return formula(x, y)
@@ -62,4 +64,4 @@ def float_of(p: Tensor, t: Tensor) -> torch.dtype:
 
 def row_sum(x: Tensor) -> Tensor:
     """Sum over labels, [N]; as a product with ones, which is faster than a reduction of few columns."""
-    return x @ x.new_ones(x.shape[1])
+    return x.mv(x.new_ones(x.shape[1]))

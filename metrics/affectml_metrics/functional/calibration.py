@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._asked import pair_asked
-from affectml_metrics._inputs import ArrayLike, Domain, row_weights, wide
+from affectml_metrics._domains import Domain
+from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics._intervals import Debiased
 from affectml_metrics._options import one_of, whole_number
 

@@ -245,7 +245,7 @@ def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool
     def distance(p: Tensor, t: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (p.requires_grad or t.requires_grad):
             return root(row_sum(_squared_root_difference(p, t)) / 2)
-        return (row_sum((p.sqrt() - t.sqrt()).square()) / 2).sqrt()
+        return (row_sum(p.sqrt().sub_(t.sqrt()).square_()) / 2).sqrt()
 
     return soft_rows(distance, preds, target, "distribution", from_logits)
 

@@ -7,7 +7,8 @@ from typing import Literal, Unpack
 from torch import Tensor
 
 from affectml_metrics._asked import marked, pair_asked
-from affectml_metrics._inputs import ArrayLike, Domain
+from affectml_metrics._domains import Domain
+from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import rates as F
 from affectml_metrics.functional._logs import Unit
 from affectml_metrics.functional.calibration import Activation, Norm
