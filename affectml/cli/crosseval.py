@@ -24,9 +24,10 @@ def crosseval(
     drop_undecided: Annotated[
         bool, typer.Option("--drop-undecided", help="Leave out labels without a target instead of the whole pair.")
     ] = False,
-    measure: Annotated[
-        str | None, typer.Option(help="Measure of the matrix; cells.csv has all.", show_default="top_1_accuracy")
+    metric: Annotated[
+        str | None, typer.Option(help="Metric of the matrix; cells.csv has all.", show_default="top_1_accuracy")
     ] = None,
+    measure: Annotated[str | None, typer.Option(hidden=True, help="Former name of --metric.")] = None,
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
     prompts: Annotated[
         str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
@@ -51,7 +52,7 @@ def crosseval(
         CrossConfig,
         cells_table,
         crosseval,
-        main_measure,
+        main_metric,
         matrix_table,
         write_crosseval,
     )
@@ -60,6 +61,9 @@ def crosseval(
     from affectml.importers import parse_mapping
     from affectml.runs import next_run_folder
 
+    if measure is not None:  # its name in 0.1
+        typer.echo("--measure is now called --metric; the old name goes with version 0.3", err=True)
+        metric = metric or measure
     folder = out if out is not None else next_run_folder("crosseval")
     check_new(folder)
     config = CrossConfig(
@@ -69,12 +73,12 @@ def crosseval(
     )  # fmt: skip
     result = crosseval(config, say=lambda line: typer.echo(line, err=True))
     try:
-        chosen = main_measure(result, measure)
+        chosen = main_metric(result, metric)
     except BadInput as error:
-        if measure is None:
+        if metric is None:
             raise
-        write_crosseval(result, folder, main_measure(result))
-        raise BadInput(f"{error}; {folder} has the matrix of {main_measure(result)}") from None
+        write_crosseval(result, folder, main_metric(result))
+        raise BadInput(f"{error}; {folder} has the matrix of {main_metric(result)}") from None
     write_crosseval(result, folder, chosen)
     if json:
         print_json({"folder": str(folder), **result.to_json()})

@@ -5,7 +5,7 @@ _matrix.py  the matrix as a table, CSV and LaTeX
 _heatmap.py the matrix as a picture
 """
 
-from affectml.cross_evaluation._matrix import cells_table, main_measure, matrix_table, write_crosseval
+from affectml.cross_evaluation._matrix import cells_table, main_metric, matrix_table, write_crosseval
 from affectml.cross_evaluation._run import Cell, CrossConfig, CrossResult, crosseval
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "CrossResult",
     "cells_table",
     "crosseval",
-    "main_measure",
+    "main_metric",
     "matrix_table",
     "write_crosseval",
 ]

@@ -18,7 +18,7 @@ def draw_heatmap(
 ) -> None:
     """Draw rows (name, score or None for each test set) into each of `paths`, in the format of its ending.
 
-    The colours span the values that are there; for measures that shrink as they get better they run the other way.
+    The colours span the values that are there; for metrics that shrink as they get better they run the other way.
     The same rows give the same bytes.
     """
     # The object-oriented interface: pyplot would touch the user's backend and open figures.

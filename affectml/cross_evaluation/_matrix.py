@@ -17,8 +17,8 @@ from affectml.report.tables import Table, arrow, cell, number, order, starred
 EMPTY = "–"
 
 
-def main_measure(result: CrossResult, name: str | None = None) -> str:
-    """The measure asked for, if any cell has it; else the first in reading order that the cells share."""
+def main_metric(result: CrossResult, name: str | None = None) -> str:
+    """The metric asked for, if any cell has it; else the first in reading order that the cells share."""
     found = order({str(i): c.scores for i, c in enumerate(result.cells)})
     if not found:
         reasons = "; ".join(dict.fromkeys(f"{c.train} -> {c.test}: {c.reason}" for c in result.cells))
@@ -26,11 +26,11 @@ def main_measure(result: CrossResult, name: str | None = None) -> str:
     if name is None:
         return found[0]
     if name not in found:
-        raise BadInput(f"no measure {name!r}{did_you_mean(name, found)} (measures: {', '.join(found)})")
+        raise BadInput(f"no metric {name!r}{did_you_mean(name, found)} (metrics: {', '.join(found)})")
     return name
 
 
-def rows_of(result: CrossResult, measure: str) -> list[tuple[str, list[Score | None]]]:
+def rows_of(result: CrossResult, metric: str) -> list[tuple[str, list[Score | None]]]:
     """Row names and scores in the order of the test sets: heads by train set, then zero-shot and priors.
 
     The prior's row of a train set is its label shares, in each cell's labels; zero-shot's is in the test set's own.
@@ -39,17 +39,17 @@ def rows_of(result: CrossResult, measure: str) -> list[tuple[str, list[Score | N
     rows: dict[str, dict[str, Score | None]] = {}
     priors: dict[str, dict[str, Score | None]] = {}
     for c in result.cells:
-        rows.setdefault(f"{c.head}, {c.train}", {})[c.test] = c.scores.get(measure)
+        rows.setdefault(f"{c.head}, {c.train}", {})[c.test] = c.scores.get(metric)
         if c.prior or c.reason:
-            priors.setdefault(f"prior, {c.train}", {}).setdefault(c.test, c.prior.get(measure))
-    zero_shot = {"zero_shot": {test: result.zero_shot[test].get(measure) for test in tests}}
+            priors.setdefault(f"prior, {c.train}", {}).setdefault(c.test, c.prior.get(metric))
+    zero_shot = {"zero_shot": {test: result.zero_shot[test].get(metric) for test in tests}}
     return [(name, [row.get(test) for test in tests]) for name, row in {**rows, **zero_shot, **priors}.items()]
 
 
-def matrix_table(result: CrossResult, measure: str) -> Table:
+def matrix_table(result: CrossResult, metric: str) -> Table:
     """What was trained down, what was judged across; a refused pair is a dash, and its reason in the note."""
     tests = list(dict.fromkeys(c.test for c in result.cells))
-    rows = tuple((name, *(cell(score) for score in scores)) for name, scores in rows_of(result, measure))
+    rows = tuple((name, *(cell(score) for score in scores)) for name, scores in rows_of(result, metric))
     reasons = dict.fromkeys(f"{c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason)
     note = (
         "rows: head, data set it was trained on; ± is half the width of the 95 % interval; each cell in the labels "
@@ -57,27 +57,27 @@ def matrix_table(result: CrossResult, measure: str) -> Table:
     )
     decide = ["–: to decide, --choose LABEL=OPTION; to leave undecided labels out, --drop-undecided"] if reasons else []
     note = "\n  ".join([note, *reasons, *decide])
-    return starred(Table(f"{arrow(measure)} across data sets", ("trained", *tests), rows, note))
+    return starred(Table(f"{arrow(metric)} across data sets", ("trained", *tests), rows, note))
 
 
-def cells_table(result: CrossResult, measure: str) -> Table:
+def cells_table(result: CrossResult, metric: str) -> Table:
     """Pair by pair: labels compared, mass, the model across and at home in these labels, the drop, the references."""
     rows = []
     for c in result.cells:
         if c.reason or c.train == c.test:
             continue
-        drop = c.drop(measure)
+        drop = c.drop(metric)
         rows.append(
             (
                 f"{c.head}, {c.train} -> {c.test}",
                 f"{len(c.labels)} of {c.taxonomy}",
                 str(c.images),
                 number(c.mass),
-                cell(c.scores.get(measure)),
-                cell(c.in_domain.get(measure)),
+                cell(c.scores.get(metric)),
+                cell(c.in_domain.get(metric)),
                 EMPTY if drop is None else cell(drop),
-                cell(c.zero_shot.get(measure)),
-                cell(c.prior.get(measure)),
+                cell(c.zero_shot.get(metric)),
+                cell(c.prior.get(metric)),
             )
         )
     columns = ("pair", "labels", "images", "mass", "across", "in domain", "drop", "zero_shot", "prior")
@@ -90,19 +90,19 @@ def cells_table(result: CrossResult, measure: str) -> Table:
         "all in the pair's labels; in domain: the same model on its own test images; mass: the part of people's "
         "choices that lies on these labels"
     )
-    return starred(Table(f"{arrow(measure)}, pair by pair", columns, tuple(rows), "\n  ".join([note, *shown])))
+    return starred(Table(f"{arrow(metric)}, pair by pair", columns, tuple(rows), "\n  ".join([note, *shown])))
 
 
-def write_crosseval(result: CrossResult, out: Path, measure: str) -> None:
-    """Write crosseval.json, cells.csv (every measure), matrix.csv, matrix.tex, heatmap.svg and .png: a new folder."""
+def write_crosseval(result: CrossResult, out: Path, metric: str) -> None:
+    """Write crosseval.json, cells.csv (every metric), matrix.csv, matrix.tex, heatmap.svg and .png: a new folder."""
     check_new(out)
     with new_folder(out) as folder:
         write_json(folder / "crosseval.json", result.to_json())
         _write(folder / "cells.csv", _cells_csv(result.cells))
-        _write(folder / "matrix.csv", _matrix_csv(result, measure))
-        _write(folder / "matrix.tex", latex(result, measure))
+        _write(folder / "matrix.csv", _matrix_csv(result, metric))
+        _write(folder / "matrix.tex", latex(result, metric))
         tests = list(dict.fromkeys(c.test for c in result.cells))
-        draw_heatmap(rows_of(result, measure), tests, arrow(measure), [folder / "heatmap.svg", folder / "heatmap.png"])
+        draw_heatmap(rows_of(result, metric), tests, arrow(metric), [folder / "heatmap.svg", folder / "heatmap.png"])
 
 
 def _write(path: Path, text: str) -> None:
@@ -116,18 +116,18 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     return buffer.getvalue()
 
 
-def _matrix_csv(result: CrossResult, measure: str) -> str:
+def _matrix_csv(result: CrossResult, metric: str) -> str:
     tests = list(dict.fromkeys(c.test for c in result.cells))
     rows: list[list[Any]] = [["trained", *(f"{test}{part}" for test in tests for part in ("", " low", " high"))]]
-    for name, scores in rows_of(result, measure):
+    for name, scores in rows_of(result, metric):
         rows.append([name, *("" if s is None else s[key] for s in scores for key in ("value", "low", "high"))])
     return _csv(rows)
 
 
 def _cells_csv(cells: Sequence[Cell]) -> str:
-    """Long form: one row per pair, head, system and measure; a refused pair is one row with its reason."""
+    """Long form: one row per pair, head, system and metric; a refused pair is one row with its reason."""
     rows: list[list[Any]] = [
-        ["head", "train", "test", "taxonomy", "labels", "images", "mass", "system", "measure", "value", "low", "high",
+        ["head", "train", "test", "taxonomy", "labels", "images", "mass", "system", "metric", "value", "low", "high",
          "reason"]
     ]  # fmt: skip
     for c in cells:
@@ -138,8 +138,8 @@ def _cells_csv(cells: Sequence[Cell]) -> str:
             "model": c.scores, "in_domain": c.in_domain, "prior": c.prior, "zero_shot": c.zero_shot
         }  # fmt: skip
         for system, scores in systems.items():
-            for measure, s in scores.items():
-                what = [c.taxonomy, "+".join(c.labels), c.images, c.mass, system, measure]
+            for metric, s in scores.items():
+                what = [c.taxonomy, "+".join(c.labels), c.images, c.mass, system, metric]
                 rows.append([*start, *what, s["value"], s["low"], s["high"], ""])
     return _csv(rows)
 
@@ -153,11 +153,11 @@ def escape_tex(text: str) -> str:
     return "".join(_TEX.get(letter, letter) for letter in text)
 
 
-def latex(result: CrossResult, measure: str) -> str:
+def latex(result: CrossResult, metric: str) -> str:
     """A booktabs table; what is not printed (reasons, mappings, intervals' kind) stands as comments above it."""
     tests = list(dict.fromkeys(c.test for c in result.cells))
     comments = [
-        f"% {measure}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
+        f"% {metric}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
         *(f"% {note}" for note in result.notes),
         *dict.fromkeys(f"% {c.train} -> {c.test}: {line}" for c in result.cells for line in c.lines),
         *dict.fromkeys(f"% empty: {c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason),
@@ -169,7 +169,7 @@ def latex(result: CrossResult, measure: str) -> str:
         " & ".join(["trained", *map(escape_tex, tests)]) + r" \\",
         r"\midrule",
     ]
-    for name, scores in rows_of(result, measure):
+    for name, scores in rows_of(result, metric):
         cells = ["--" if s is None else _tex_score(s) for s in scores]
         lines.append(" & ".join([escape_tex(name), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

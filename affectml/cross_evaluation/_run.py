@@ -65,7 +65,7 @@ class Cell:
 
     scores: of the model on the test set. in_domain: of the same model on its own test images, in the same labels: what
     the drop is measured from. prior: the train set's label shares on the test set. zero_shot: the encoder's texts on
-    the test set. All {measure: {value, low, high}} over `labels`. mass: the part of people's choices in the test set
+    the test set. All {metric: {value, low, high}} over `labels`. mass: the part of people's choices in the test set
     that lies on those labels; unreachable: labels that only one side has. reason: why the cell is empty, else "".
     """
 
@@ -84,9 +84,9 @@ class Cell:
     zero_shot: Dict[str, Score] = field(default_factory=dict)
     reason: str = ""
 
-    def drop(self, measure: str) -> Score | None:
+    def drop(self, metric: str) -> Score | None:
         """In-domain minus across, in the same labels, with the interval of a difference over different images."""
-        here, home = self.scores.get(measure), self.in_domain.get(measure)
+        here, home = self.scores.get(metric), self.in_domain.get(metric)
         if here is None or home is None or self.train == self.test:
             return None
         return apart(home, here)

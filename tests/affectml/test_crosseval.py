@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from affectml.cli import main
-from affectml.cross_evaluation import CrossConfig, cells_table, crosseval, main_measure, matrix_table, write_crosseval
+from affectml.cross_evaluation import CrossConfig, cells_table, crosseval, main_metric, matrix_table, write_crosseval
 from affectml.cross_evaluation._matrix import escape_tex, latex
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
@@ -65,10 +65,10 @@ def test_the_model_beats_its_prior_everywhere(result):
 
 
 def test_the_same_seed_gives_the_same_files_and_they_agree(result, folders, tmp_path):
-    measure = main_measure(result)
-    assert measure == "top_1_accuracy"
+    metric = main_metric(result)
+    assert metric == "top_1_accuracy"
     for name in ("one", "two"):
-        write_crosseval(result, tmp_path / name, measure)
+        write_crosseval(result, tmp_path / name, metric)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == ["cells.csv", "crosseval.json", "heatmap.png", "heatmap.svg", "matrix.csv", "matrix.tex"]
     for name in files:
@@ -76,9 +76,9 @@ def test_the_same_seed_gives_the_same_files_and_they_agree(result, folders, tmp_
     with (tmp_path / "one" / "cells.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert sum(bool(row["reason"]) for row in rows) == 2
-    wanted = {"train": "demo", "test": "demo", "system": "model", "measure": measure}
+    wanted = {"train": "demo", "test": "demo", "system": "model", "metric": metric}
     row = next(r for r in rows if wanted.items() <= r.items())
-    assert float(row["value"]) == pair(result, "demo", "demo").scores[measure]["value"]
+    assert float(row["value"]) == pair(result, "demo", "demo").scores[metric]["value"]
     stored = json.loads((tmp_path / "one" / "crosseval.json").read_text())
     assert len(stored["cells"]) == 9
     with (tmp_path / "one" / "matrix.csv").open() as handle:
@@ -161,24 +161,35 @@ def test_bad_input_is_named(folders, tmp_path, result):
         crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), choices={"joy": "purple"}, threads=1))
     with pytest.raises(BadDataset, match="no such folder"):
         crosseval(CrossConfig(train=(str(tmp_path / "no"),), test=(folders["m"],), threads=1))
-    with pytest.raises(BadInput, match="no measure 'top1_accuracy'; did you mean 'top_1_accuracy'"):
-        main_measure(result, "top1_accuracy")
+    with pytest.raises(BadInput, match="no metric 'top1_accuracy'; did you mean 'top_1_accuracy'"):
+        main_metric(result, "top1_accuracy")
     with pytest.raises(BadInput, match="no head 'softmx'; did you mean 'softmax'"):
         crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("softmx",)))
     with pytest.raises(BadInput, match="no pair could be compared"):
-        main_measure(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("plain",), threads=1)))
+        main_metric(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("plain",), threads=1)))
 
 
-def test_a_wrong_measure_loses_no_work(folders, tmp_path, monkeypatch, capsys):
+def test_a_wrong_metric_loses_no_work(folders, tmp_path, monkeypatch, capsys):
     words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    monkeypatch.setattr(
-        "sys.argv", ["affectml", "crosseval", *words, "--measure", "f1", "--out", str(tmp_path / "out")]
-    )
+    monkeypatch.setattr("sys.argv", ["affectml", "crosseval", *words, "--metric", "f1", "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2
     assert "has the matrix of top_1_accuracy" in capsys.readouterr().err
     assert (tmp_path / "out" / "matrix.csv").is_file()
+
+
+def test_the_former_name_of_the_metric_option_is_taken_and_said(folders, tmp_path, monkeypatch, capsys):
+    words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
+    monkeypatch.setattr(
+        "sys.argv", ["affectml", "crosseval", *words, "--measure", "set_f1", "--out", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    printed = capsys.readouterr()
+    assert "set_f1 ↑ across data sets" in printed.out
+    assert "--measure is now called --metric" in printed.err
 
 
 def test_the_command_writes_and_prints(folders, tmp_path, monkeypatch, capsys):
