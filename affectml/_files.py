@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from affectml.errors import BadInput
 
 
 @contextmanager
@@ -41,6 +44,25 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def try_folder(path: Path) -> None:
+    """Raises BadInput where no folder can be made and written at `path`; leaves nothing behind."""
+    absent = [folder for folder in (path, *path.parents) if not folder.exists()]
+    made: list[Path] = []
+    try:
+        for folder in reversed(absent):
+            folder.mkdir()
+            made.append(folder)
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".trying-") as trial:
+            trial.write(b"0" * 4096)
+            trial.flush()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot write there ({error.strerror or error}); name another folder") from None
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def write_json(path: Path, value: Any) -> None:

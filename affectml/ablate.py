@@ -9,21 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.data.splits import split_dataset
-from affectml.embeddings import ensure_embeddings, with_embeddings
 from affectml.errors import BadInput
-from affectml.evaluation import fit_prior, read_truth
-from affectml.evaluation.evaluate import answers_of
+from affectml.evaluation import Systems
 from affectml.evaluation.scoring import Score, row_scores
-from affectml.learned import choose_target
+from affectml.evaluation.systems import answers_of
+from affectml.heads import Head
 from affectml.prompts import CAPTION, Prompts
 from affectml.report.tables import Table, arrow, cell, headline
-from affectml.training import (
-    TrainConfig,
-    fit_systems,
-    make_head,
-    set_threads,
-)
+from affectml.training import Prepared, TrainConfig, choose_target, fit, plan_for, prepare
 
 Say = Callable[[str], None]
 MULTILABEL = ("rates", "sets")
@@ -124,46 +117,62 @@ def ablate_prompts(config: AblateConfig, *, say: Say = lambda line: None) -> Abl
     """
     if config.seeds < 2:
         raise BadInput(f"seeds: expected at least 2, since an interval over seeds needs a spread; got {config.seeds}")
-    threads = set_threads(config.threads)
     dataset = Dataset.open(config.dataset)
     targets = _target(dataset, config.target)
-    store = ensure_embeddings(dataset, config.encoder, threads=threads, say=say)
-    targets = with_embeddings(dataset, targets, store, say)
     mixes, notes = _mixes(config, dataset, targets)
     if "split" in dataset.images.columns and dataset.images["split"].notna().any():
         notes.append("the data set's own split: seeds move the head only, and zero-shot not at all")
     values: dict[tuple[str, str], dict[str, list[float]]] = {}
     for seed in range(config.seeds):
-        split = split_dataset(dataset, targets, seed)
-        beta = fit_prior(targets.take(split.ids("train")))
-        parts = {
-            part: read_truth(dataset, targets, split.ids(part), beta=beta, tau=config.tau) for part in ("val", "test")
-        }
-        X = store.rows(split.ids("test"))
+        first = plan_for(dataset, targets, _settings(config, targets, mixes[0], seed))
+        prepared = prepare(first, _quiet if seed else say)  # what is said of the data is said once
         for mix in mixes:
             say(f"seed {seed}: {mix}")
-            prompts = Prompts.parse(mix, config.templates)
-            settings = TrainConfig(
-                dataset=config.dataset,
-                multilabel=targets.kind in MULTILABEL,
-                head="contrastive",
-                hidden=config.hidden,
-                prompts=mix,
-                templates=config.templates,
-            )
-            head = make_head(settings, targets, store)
-            systems = fit_systems(head, store, dataset, targets, split, parts["val"], seed, prompts)
-            found = {"contrastive": systems.model, "zero_shot": systems.zero_shot}
-            for name, system in found.items():
-                if system is None or (name == "zero_shot" and "captions" in prompts.kinds):
-                    continue
-                rows = row_scores(answers_of(system, X, targets.kind), parts["test"])
+            plan = plan_for(dataset, targets, _settings(config, targets, mix, seed))
+            with_mix = prepared.under(plan)
+            for name, scores in _scores(with_mix, fit(with_mix)).items():
                 kept = values.setdefault((name, mix), {})
-                for measure, each in rows.items():
-                    kept.setdefault(measure, []).append(float(each.double().nanmean()))
+                for measure, value in scores.items():
+                    kept.setdefault(measure, []).append(value)
     made = [AblateRow(head, mix, scores) for (head, mix), scores in values.items()]
     made.sort(key=lambda row: row.head != "zero_shot")
     return Ablation(config, dataset.name, tuple(made), tuple(notes))
+
+
+def _settings(config: AblateConfig, targets: Targets, mix: str, seed: int) -> TrainConfig:
+    """The training of one mix with one seed."""
+    return TrainConfig(
+        dataset=config.dataset,
+        multilabel=targets.kind in MULTILABEL,
+        head="contrastive",
+        hidden=config.hidden,
+        prompts=mix,
+        templates=config.templates,
+        encoder=config.encoder,
+        tau=config.tau,
+        seed=seed,
+        threads=config.threads,
+    )
+
+
+def _scores(prepared: Prepared, systems: Systems) -> dict[str, dict[str, float]]:
+    """{system: {measure: mean over the test images}}; zero-shot is not asked with captions, which no label has."""
+    X = prepared.store.rows(prepared.split.ids("test"))
+    found: dict[str, Head | None] = {"contrastive": systems.model, "zero_shot": systems.zero_shot}
+    if "captions" in prepared.plan.prompts.kinds:
+        del found["zero_shot"]
+    return {
+        name: {
+            measure: float(each.double().nanmean())
+            for measure, each in row_scores(answers_of(system, X, prepared.targets.kind), prepared.test).items()
+        }
+        for name, system in found.items()
+        if system is not None
+    }
+
+
+def _quiet(line: str) -> None:
+    """Says nothing."""
 
 
 def _target(dataset: Dataset, name: str | None) -> Targets:

@@ -15,11 +15,12 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.evaluation import Answers, Result, evaluate, read_truth
-from affectml.evaluation.evaluate import answers_of
 from affectml.evaluation.scoring import unsure
+from affectml.evaluation.systems import answers_of
 from affectml.heads import TextHead
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import Run
+from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.training import set_threads
 from affectml_annotation import BetaPrior
@@ -101,14 +102,13 @@ def _asked(run: Run, labels: Sequence[str]) -> Taxonomy:
 
 
 def _prompts(run: Run) -> Prompts:
-    content = run.info.get("prompts")
-    return Prompts() if content is None else Prompts.from_dict(content)
+    return Prompts(tuple(run.info.prompts.kinds), tuple(run.info.prompts.templates))
 
 
 def run_encoder(run: Run, threads: int | None) -> Encoder:
     """The encoder that a run was trained with, loaded and compared with what run.json says of it."""
-    identity = EncoderIdentity.from_json(run.info["encoder"]["identity"], str(run.folder / "run.json"))
-    specs = run.info["encoder"]["specs"]
+    identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
+    specs = run.info.encoder.specs
     if not specs:
         raise BadRun(
             f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
@@ -133,7 +133,7 @@ def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
 
 def _embedded(run: Run, encoder: Encoder, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
     """Features as the run's head takes them, [N, D]."""
-    normalised = bool(run.info["encoder"]["identity"]["normalised"])
+    normalised = bool(run.info.encoder.identity["normalised"])
     batches = [torch.stack(list(pixels[i : i + 64])) for i in range(0, len(pixels), 64)]
     return torch.cat([encoder.encode_pixels(batch, normalised=normalised) for batch in batches])
 
@@ -167,28 +167,26 @@ def evaluate_run(
         ids = np.array([i for i in ids if i not in missing], dtype=object)
     if not len(ids):
         raise BadDataset(f"{data.root}: no image to judge by target {targets.name}")
-    info = opened.info
-    beta = info["beta_prior"]
-    prior = None
+    info, beta, prior = opened.info, opened.info.beta_prior, None
     if beta is not None:
-        alpha, other = np.array(beta["alpha"]), np.array(beta["beta"])
+        alpha, other = np.array(beta.alpha), np.array(beta.beta)
         prior = BetaPrior(alpha, other, np.zeros(len(alpha), dtype=bool))
     truth = read_truth(
         data,
         targets,
         ids,
         beta=prior,
-        tau=info["config"]["tau"],
-        single_positive=targets.kind == "single" and info["config"]["multilabel"],
+        tau=info.config.tau,
+        single_positive=targets.kind == "single" and info.config.multilabel,
     )
     answers = {"model": answers_of(opened.head, store.rows(ids), targets.kind)}
-    if info["prior"] is not None:
-        answers = {"prior": _prior_answers(info["prior"], len(ids), targets.kind), **answers}
+    if info.prior is not None:
+        answers = {"prior": _prior_answers(info.prior, len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
-    result: Result = evaluate(answers, truth, split=split, seed=info["config"]["seed"], why_not=why)
-    if targets.meta.construct != info["data"]["construct"]:
+    result: Result = evaluate(answers, truth, split=split, seed=info.config.seed, why_not=why)
+    if targets.meta.construct != info.data.construct:
         say(
-            f"across constructs: the run learned {info['data']['construct']} labels and is judged by "
+            f"across constructs: the run learned {info.data.construct} labels and is judged by "
             f"{targets.meta.construct} ones"
         )
     if out is not None:
@@ -219,7 +217,7 @@ def scores_of(
 
 
 def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
-    kind, labels = run.info["data"]["kind"], run.taxonomy.labels
+    kind, labels = run.info.data.kind, run.taxonomy.labels
     names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind == kind]
     fitting = [t for t in map(data.target, names) if t.kind == kind and t.taxonomy.labels == labels]
     if len(fitting) == 1:
@@ -235,7 +233,7 @@ def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
 
 def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
-    identity, specs = run.info["encoder"]["identity"], run.info["encoder"]["specs"]
+    identity, specs = run.info.encoder.identity, run.info.encoder.specs
     if specs and not identity["normalised"]:
         say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
         return FromFiles(run, data, run_encoder(run, threads))
@@ -282,7 +280,7 @@ def _judged(
 ) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
     known = (run.folder / "predictions.parquet").exists()  # a shared run and imported weights come without
-    if data.fingerprint() == run.info["data"]["fingerprint"]:
+    if data.fingerprint() == run.info.data.fingerprint:
         if not known:
             raise BadRun(
                 f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
@@ -320,7 +318,7 @@ def _learned_from(run: Run, store: "EmbeddingStore | FromFiles", image_ids: Arra
     return {i for i, is_same in zip(ids, same, strict=True) if is_same}
 
 
-def _prior_answers(prior: dict[str, list[float] | None], n: int, kind: str) -> Answers:
-    scores = torch.tensor(prior["shares"], dtype=torch.float64).expand(n, -1)
-    sets = None if prior["set"] is None else torch.tensor(prior["set"]).expand(n, -1)
+def _prior_answers(prior: PriorInfo, n: int, kind: str) -> Answers:
+    scores = torch.tensor(prior.shares, dtype=torch.float64).expand(n, -1)
+    sets = None if prior.set is None else torch.tensor(prior.set).expand(n, -1)
     return Answers(scores, unsure(scores, rates=kind in ("rates", "sets")), sets)

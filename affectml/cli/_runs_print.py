@@ -15,9 +15,9 @@ def print_trained(run: "Run", *, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run.folder), **run.metrics})
         return
-    data = run.info["data"]
-    print(f"\n{data['name']} ({data['construct']}), target {data['target']}: {data['kind']}; head {run.head.name}")
-    _print_metrics(run.metrics, run.info["set_f1_by_tau"], run.info.get("levels"))
+    data = run.info.data
+    print(f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}")
+    _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels)
     print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
 
 

@@ -187,8 +187,8 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _where(run: Run) -> Path:
-    path = run.info["config"].get("dataset")
-    if path is None and run.info["data"]["name"] != "demo":
+    path = run.info.config.dataset
+    if path is None and run.info.data.name != "demo":
         raise BadInput(f"{run.folder}: it does not say which data set it was trained on; name one with --dataset")
     return DEMO if path is None else Path(path)
 
@@ -206,7 +206,7 @@ def _scores(run: Run, data: Dataset, threads: int | None, say: Say) -> pd.DataFr
 
 def _trained_on(run: Run, data: Dataset) -> bool:
     """Whether the run's predictions are of these very data: equal names of images do not make equal images."""
-    return bool(run.info["data"]["fingerprint"] == data.fingerprint())
+    return run.info.data.fingerprint == data.fingerprint()
 
 
 def _common(runs: Sequence[Run], tables: Sequence[pd.DataFrame], data: Dataset) -> tuple[NDArray[np.object_], str]:
@@ -281,7 +281,7 @@ def _gains(
 
 def _rates(run: Run) -> bool:
     """Whether the run's scores are rates, each label on its own, and not a distribution."""
-    return run.info["data"]["kind"] in ("rates", "sets") and not run.head.needs_texts
+    return run.info.several and not run.head.needs_texts
 
 
 def _carried(scores: Floats, to: Mapping, space: Space, *, rates: bool) -> Floats:
@@ -293,7 +293,7 @@ def _carried(scores: Floats, to: Mapping, space: Space, *, rates: bool) -> Float
 
 def _people(run: Run, data: Dataset) -> Targets | None:
     """People's answers: the target that the first run learned, else the only one."""
-    name = run.info["data"]["target"]
+    name = run.info.data.target
     if name in data.meta.targets:
         return data.target(name)
     names = list(data.meta.targets)

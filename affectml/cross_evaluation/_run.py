@@ -14,21 +14,15 @@ from affectml.data._dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean
-from affectml.evaluation import Answers, fit_prior, read_truth
-from affectml.evaluation.evaluate import Systems, answers_of
+from affectml.evaluation import Answers
 from affectml.evaluation.scoring import Score, apart, unsure
+from affectml.evaluation.systems import Systems, answers_of
 from affectml.heads import ZeroShotConfig, ZeroShotHead, head_class
 from affectml.heads._build import PLAIN
 from affectml.heads._load import offered
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
-from affectml.training import (
-    TrainConfig,
-    fit_systems,
-    make_head,
-    set_threads,
-    text_encoder,
-)
+from affectml.training import Prepared, TrainConfig, fit, plan_for, set_threads, text_encoder
 
 Say = Callable[[str], None]
 Ids = NDArray[np.object_]
@@ -149,7 +143,7 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
     for head in dict.fromkeys(config.heads):
         for path in config.train:
             home = sides[path]
-            name, systems, why = _fit(home, head, config, prompts, say)
+            name, systems, why = _fit(home, head, config, say)
             for other in config.test:
                 there = sides[other]
                 if systems is None:
@@ -228,7 +222,7 @@ def _side(name: str, dataset: Dataset, targets: Targets, store: EmbeddingStore, 
     return Side(name, dataset, targets, store, None, targets.image_id, targets.image_id, "all images")
 
 
-def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say) -> tuple[str, Systems | None, str]:
+def _fit(side: Side, head: str, config: CrossConfig, say: Say) -> tuple[str, Systems | None, str]:
     """The head's name and the fitted systems, or why this head cannot be fitted here."""
     several = side.targets.kind in MULTILABEL
     cls = head_class(PLAIN[several] if head == "plain" else head)
@@ -245,17 +239,15 @@ def _fit(side: Side, head: str, config: CrossConfig, prompts: Prompts, say: Say)
     )
     assert side.split is not None
     try:
-        model = make_head(settings, side.targets, side.store)
+        plan = plan_for(side.dataset, side.targets, settings)
+        say(f"training {name} on {side.name}")
+        systems = fit(Prepared(plan, side.store, side.targets, side.split))
     except EncoderUnavailable as error:
         if not cls.needs_texts:
             raise
         return name, None, str(error)
     except BadInput as error:  # a head that cannot learn these targets, though others' it may
         return name, None, str(error)
-    say(f"training {name} on {side.name}")
-    beta = fit_prior(side.targets.take(side.split.ids("train")))
-    val = read_truth(side.dataset, side.targets, side.split.ids("val"), beta=beta, tau=config.tau)
-    systems = fit_systems(model, side.store, side.dataset, side.targets, side.split, val, config.seed, prompts)
     return name, systems, ""
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from affectml._files import new_folder, sha256, write_json
 from affectml.data import check_new
 from affectml.errors import BadInput
-from affectml.runs import SCHEMA, Run, surroundings
+from affectml.runs import Run, RunInfo, TrainConfig, surroundings
+from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def import_clip_e(
     info = _info(file, out, taxonomy, head, first.kernel.shape[0])
     with new_folder(out) as folder:
         head.save(folder)
-        write_json(folder / "run.json", info)
+        write_json(folder / "run.json", info.to_json())
     return Run.open(out)
 
 
@@ -217,11 +218,9 @@ def _report(file: Path) -> dict[str, Any]:
     return {"imported": file.name, "sha256": sha256(file)}
 
 
-def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int) -> dict[str, Any]:
+def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int) -> RunInfo:
     """run.json of a run that nobody trained here."""
     from affectml.encoders import EncoderIdentity
-    from affectml.prompts import Prompts
-    from affectml.training import TrainConfig
 
     identity = EncoderIdentity(
         architecture=ENCODER.partition(":")[0],
@@ -233,30 +232,14 @@ def _info(file: Path, out: Path, taxonomy: Taxonomy, head: "Head", features: int
         dim=features,
         has_text=True,
     )
-    return {
-        "schema": SCHEMA,
-        "command": f"affectml import clip-e {file} {out}",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": asdict(TrainConfig(head=head.name)),
-        "threads": None,
-        "data": {
-            "name": "WEBEmo",
-            "construct": "query",
-            "question": "",
-            "target": None,
-            "kind": "single",
-            "fingerprint": {},
-        },
-        "taxonomy": taxonomy.to_dict(),
-        "encoder": {"specs": [ENCODER], "identity": identity.to_json()},
-        "split": {"notes": ["trained elsewhere, on WEBEmo's train list (Bustos et al. 2023)"], "table": []},
-        "head": {"name": head.name, "report": head.report_},
-        "prompts": Prompts().to_dict(),
-        "prior": None,
-        "beta_prior": None,
-        "set_f1_by_tau": {},
-        "levels": {},
-        "seconds": {},
-        "energy": None,
+    return RunInfo(
+        command=f"affectml import clip-e {file} {out}",
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=TrainConfig(head=head.name),
+        data=DataInfo(name="WEBEmo", construct="query", kind="single"),
+        taxonomy=taxonomy.to_dict(),
+        encoder=EncoderInfo(specs=[ENCODER], identity=identity.to_json()),
+        split=SplitInfo(notes=["trained elsewhere, on WEBEmo's train list (Bustos et al. 2023)"]),
+        head=HeadInfo(name=head.name, report=head.report_),
         **surroundings(),
-    }
+    )

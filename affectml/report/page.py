@@ -32,7 +32,7 @@ from affectml.report.tables import (
 if TYPE_CHECKING:
     from affectml.data import Dataset
     from affectml.evaluation import Answers, Result, Truth
-    from affectml.runs import Run
+    from affectml.runs import Run, RunInfo
 
 GALLERY = 24
 THUMBNAIL = 192  # pixels, longer side
@@ -48,8 +48,8 @@ def write_report(
     template = environment.from_string(files("affectml.report").joinpath("report.html.j2").read_text(encoding="utf-8"))
     metrics = result.metrics
     tables = [main_table(metrics), people_table(metrics), per_label_table(metrics), tau_table(result.by_tau)]
-    tables.insert(2, levels_table(run.info.get("levels", {})))
-    generator = torch.Generator().manual_seed(run.info["config"]["seed"])
+    tables.insert(2, levels_table(run.info.levels))
+    generator = torch.Generator().manual_seed(run.info.config.seed)
     subgroups = by_subgroup(answers["model"], truth, dataset.images, generator)
     tables += [subgroup_table(column, levels) for column, levels in subgroups.items()]
     page = template.render(
@@ -61,7 +61,7 @@ def write_report(
         ],
         tables=[table for table in tables if table is not None],
         rules=notes(metrics),
-        split=_split_rows(run.info["split"]["table"]),
+        split=_split_rows(run.info.split.table),
         gallery=gallery(dataset, truth, answers["model"]),
         has_truth=truth.oracle is not None,
         people_word=_people_word(truth),
@@ -70,14 +70,14 @@ def write_report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _caveats(info: Mapping[str, Any], dataset: "Dataset") -> list[str]:
+def _caveats(info: "RunInfo", dataset: "Dataset") -> list[str]:
     """What a reader has to know before any figure."""
     out = []
     if dataset.truth is not None:
         out.append(
             "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
         )
-    if info["encoder"]["identity"]["architecture"] == TINY_SPEC:
+    if info.encoder.identity["architecture"] == TINY_SPEC:
         out.append(
             "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "
             "on photographs it stands for no real encoder."
@@ -88,10 +88,10 @@ def _caveats(info: Mapping[str, Any], dataset: "Dataset") -> list[str]:
         "intended": "The labels say what the maker wanted to evoke.",
         "query": "The labels are the words or folders the images were found by, not anyone's judgement of them.",
     }
-    data = info["data"]
-    if data["construct"] == "query" and was_asked(data["question"]):  # a labelling task about words, not feelings
+    data = info.data
+    if data.construct == "query" and was_asked(data.question):  # a labelling task about words, not feelings
         return [*out, "The labels are words that people said fit the images; nobody was asked what they feel."]
-    return [*out, about[data["construct"]]]
+    return [*out, about[data.construct]]
 
 
 def _people_word(truth: "Truth") -> str:

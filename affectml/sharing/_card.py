@@ -10,6 +10,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
 from affectml.report.tables import STAR, main_table
+from affectml.runs import RunInfo
+from affectml.runs.schema import DataInfo
 
 CONSTRUCTS = {
     "evoked": "what viewers say they felt, on average over those asked",
@@ -19,15 +21,15 @@ CONSTRUCTS = {
 }
 
 
-def card_data(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> ModelCardData:
+def card_data(info: RunInfo, metrics: Mapping[str, Any] | None) -> ModelCardData:
     """The card's metadata, with the model's scores as results."""
-    name = f"{info['data']['name']} {info['head']['name']}"
+    name = f"{info.data.name} {info.head.name}"
     found = {} if metrics is None else metrics["systems"]["model"]
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type=info["data"]["name"],
-            dataset_name=info["data"]["name"],
+            dataset_type=info.data.name,
+            dataset_name=info.data.name,
             dataset_split=metrics["split"] if metrics else None,
             metric_type=measure,
             metric_value=round(score["value"], 4),
@@ -36,21 +38,21 @@ def card_data(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Mod
     ]
     return ModelCardData(
         library_name="affectml",
-        tags=["affective-computing", "emotion", "clip", info["data"]["construct"]],
+        tags=["affective-computing", "emotion", "clip", info.data.construct],
         model_name=name,
         eval_results=results or None,
     )
 
 
-def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
+def card_text(info: RunInfo, metrics: Mapping[str, Any] | None) -> str:
     """The card in Markdown."""
-    data, taxonomy, encoder = info["data"], info["taxonomy"], info["encoder"]
+    data, taxonomy, encoder = info.data, info.taxonomy, info.encoder
     labels = list(taxonomy["labels"])
-    spec = encoder["specs"][0] if encoder["specs"] else encoder["identity"]["architecture"]
+    spec = encoder.specs[0] if encoder.specs else encoder.identity["architecture"]
     parts = [
-        f"# {plain(data['name'])}: {data['kind']} of {plain(taxonomy['name'])}",
-        f"A {info['head']['name']} head on frozen image embeddings of `{spec}`, made with affectml "
-        f"{info['versions']['affectml']}. It predicts {_what(data['kind'])} over {len(labels)} labels: "
+        f"# {plain(data.name)}: {data.kind} of {plain(taxonomy['name'])}",
+        f"A {info.head.name} head on frozen image embeddings of `{spec}`, made with affectml "
+        f"{info.versions['affectml']}. It predicts {_what(data.kind)} over {len(labels)} labels: "
         f"{', '.join(map(plain, labels))}.",
         "## What the labels are about",
         _about(data),
@@ -83,18 +85,18 @@ def card_text(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str
         'model = AffectModel.from_pretrained("FOLDER or ORG/NAME")\n'
         "model.labels\n"
         "model.predict(features)          # features of the encoder above, [N, "
-        f"{encoder['identity']['dim']}]\n```",
+        f"{encoder.identity['dim']}]\n```",
         "`affectml predict FOLDER IMAGE` embeds image files itself, where the encoder is known.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _about(data: Mapping[str, Any]) -> str:
+def _about(data: DataInfo) -> str:
     """What the labels are about, with the question if people were asked one, or the importer's remark."""
-    asked = was_asked(data["question"])
-    meaning = "words that people said fit the image" if data["construct"] == "query" and asked else None
-    said = f"Construct: **{data['construct']}**, {meaning or CONSTRUCTS[data['construct']]}."
-    question = plain(data["question"])
+    asked = was_asked(data.question)
+    meaning = "words that people said fit the image" if data.construct == "query" and asked else None
+    said = f"Construct: **{data.construct}**, {meaning or CONSTRUCTS[data.construct]}."
+    question = plain(data.question)
     return f"{said} People were asked: “{question}”" if asked else f"{said} {question}".rstrip()
 
 
@@ -108,28 +110,28 @@ def _what(kind: str) -> str:
     return "the share of people who would choose each label" if kind in ("rates", "sets") else "one distribution"
 
 
-def _caveats(info: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str]:
+def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
     out = []
     if metrics is not None and "oracle" in metrics["systems"]:
         out.append(
             "Trained and judged on the demo set: paintings drawn by code, judged by simulated people. No figure here "
             "is about people."
         )
-    if TINY_SPEC in info["encoder"]["specs"]:
+    if TINY_SPEC in info.encoder.specs:
         out.append("Its encoder, affect-tiny, knows demo paintings and nothing else: useless on photographs.")
-    if not info["encoder"]["specs"]:
+    if not info.encoder.specs:
         out.append(
             "Its encoder is not public under a name; features must come from the very same one "
-            f"({info['encoder']['identity']['architecture']})."
+            f"({info.encoder.identity['architecture']})."
         )
     return out
 
 
-def _data(info: Mapping[str, Any]) -> str:
-    data, split = info["data"], info["split"]
-    lines = [f"Data set {plain(data['name'])}, target {plain(data['target'] or 'unknown')} ({data['kind']})."]
-    lines += [f"{note[0].upper()}{note[1:]}." for note in split["notes"]]
-    lines += [f"{row['split']}: {row['images']} images." for row in split["table"]]
+def _data(info: RunInfo) -> str:
+    data, split = info.data, info.split
+    lines = [f"Data set {plain(data.name)}, target {plain(data.target or 'unknown')} ({data.kind})."]
+    lines += [f"{note[0].upper()}{note[1:]}." for note in split.notes]
+    lines += [f"{row['split']}: {row['images']} images." for row in split.table]
     lines.append("The data set's licence is its maker's; this card gives none.")
     return "\n".join(f"- {line}" for line in lines)
 

@@ -1,7 +1,7 @@
 """A run as a folder in Hugging Face's form, which is a run's folder too, less what is private to its maker."""
 
-import copy
 import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,11 +12,10 @@ from affectml._files import write_json
 from affectml.errors import BadRun
 from affectml.heads import Head
 from affectml.heads._inputs import ArrayLike
-from affectml.runs import Run
+from affectml.runs import Run, RunInfo
 from affectml.sharing._card import card_data, card_text
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.json", "run.json", "README.md")
-_PRIVATE = ("command", "at", "hardware", "seconds", "energy")
 
 
 class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-computing", "emotion", "clip"]):
@@ -43,13 +42,12 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
 
     def predict(self, X: ArrayLike) -> Tensor:
         """Rates or a distribution, as the run learned, [N, C], from the encoder's features X [N, D]."""
-        rates = self.run.info["data"]["kind"] in ("rates", "sets")
-        return self.head.predict_rates(X) if rates else self.head.scores(X)
+        return self.head.predict_rates(X) if self.run.info.several else self.head.scores(X)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         info = public_info(self.run)
         self.head.save(save_directory)
-        write_json(save_directory / "run.json", info)
+        write_json(save_directory / "run.json", info.to_json(without={"at", "hardware"}))
         if (self.run.folder / "metrics.json").is_file():
             write_json(save_directory / "metrics.json", self.run.metrics)
         write_json(save_directory / "config.json", _config(self.run, info))
@@ -90,12 +88,17 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         return ModelCard(f"---\n{card_data(info, metrics).to_yaml()}\n---\n\n{card_text(info, metrics)}")
 
 
-def public_info(run: Run) -> dict[str, Any]:
+def public_info(run: Run) -> RunInfo:
     """run.json without what tells of its maker: paths, times, the machine."""
-    info = {key: copy.deepcopy(value) for key, value in run.info.items() if key not in _PRIVATE}
-    info["config"] = {**info["config"], "dataset": None, "encoder": None}
-    info["encoder"]["specs"] = [spec for spec in info["encoder"]["specs"] if not _is_path(spec)]
-    return {**info, "command": None, "seconds": {}, "energy": None}
+    specs = [spec for spec in run.info.encoder.specs if not _is_path(spec)]
+    public: dict[str, Any] = {
+        "command": None,
+        "seconds": {},
+        "energy": None,
+        "config": replace(run.info.config, dataset=None, encoder=None),
+        "encoder": replace(run.info.encoder, specs=specs),
+    }
+    return replace(run.info, **public)
 
 
 def _is_path(spec: str) -> bool:
@@ -105,14 +108,14 @@ def _is_path(spec: str) -> bool:
     return kind == "local-dir" or re.search(r"[/\\~]|\.(pt|pth|bin|ckpt|safetensors)$", rest) is not None
 
 
-def _config(run: Run, info: dict[str, Any]) -> dict[str, Any]:
+def _config(run: Run, info: RunInfo) -> dict[str, Any]:
     return {
         "library": "affectml",
-        "library_version": info["versions"]["affectml"],
+        "library_version": info.versions["affectml"],
         "head": run.head.name,
         "labels": list(run.taxonomy.labels),
         "taxonomy": run.taxonomy.name,
-        "kind": info["data"]["kind"],
-        "construct": info["data"]["construct"],
-        "encoder": info["encoder"],
+        "kind": info.data.kind,
+        "construct": info.data.construct,
+        "encoder": asdict(info.encoder),
     }

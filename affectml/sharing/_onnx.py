@@ -92,27 +92,27 @@ def _no_graph(run: Run, reason: str) -> BadRun:
 
 def _module(run: Run, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, torch.Tensor, str]:
     """The module, an example input, the input's name."""
-    rates = run.info["data"]["kind"] in ("rates", "sets")
+    rates = run.info.several
     head = HeadModule(run.head, rates=rates).eval()
     generator = torch.Generator().manual_seed(0)
     if not encoder:
-        features = torch.randn(3, int(run.info["encoder"]["identity"]["dim"]), generator=generator)
+        features = torch.randn(3, int(run.info.encoder.identity["dim"]), generator=generator)
         return head, torch.nn.functional.normalize(features), "features"
     from affectml.predicting import run_encoder
 
     loaded = run_encoder(run, threads)
-    whole = WholeModule(loaded, head, normalised=bool(run.info["encoder"]["identity"]["normalised"])).eval()
+    whole = WholeModule(loaded, head, normalised=bool(run.info.encoder.identity["normalised"])).eval()
     return whole, torch.randn(3, 3, *loaded.image_size, generator=generator), "pixels"
 
 
 def _metadata(run: Run) -> dict[str, str]:
     info = public_info(run)
     return {
-        "affectml": str(info["versions"]["affectml"]),
+        "affectml": str(info.versions["affectml"]),
         "labels": json.dumps(list(run.taxonomy.labels), ensure_ascii=False),
-        "kind": info["data"]["kind"],
-        "construct": info["data"]["construct"],
-        "encoder": json.dumps({"specs": info["encoder"]["specs"], **info["encoder"]["identity"]}),
+        "kind": info.data.kind,
+        "construct": info.data.construct,
+        "encoder": json.dumps({"specs": info.encoder.specs, **info.encoder.identity}),
     }
 
 

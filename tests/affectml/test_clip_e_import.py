@@ -75,9 +75,9 @@ def test_contrastive_projects_as_keras_does_whatever_its_wrappers_are_called(rec
 def test_the_run_says_where_it_comes_from(tmp_path):
     run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
     info = Run.open(tmp_path / "run").info
-    assert info["data"]["construct"] == "query"
-    assert info["encoder"]["specs"] == ["ViT-B-32-quickgelu:openai"]
-    assert info["encoder"]["identity"]["normalised"] is False
+    assert info.data.construct == "query"
+    assert info.encoder.specs == ["ViT-B-32-quickgelu:openai"]
+    assert info.encoder.identity["normalised"] is False
     assert run.head.report_["imported"] == "clip-e_25cat.hdf5"
 
 

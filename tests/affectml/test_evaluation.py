@@ -10,11 +10,12 @@ import torch
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
-from affectml.evaluation.evaluate import _floor
+from affectml.evaluation.judge import _floor
 from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_measures, unsure
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.evaluation.truth import part_of
 from affectml.predicting import _prior_answers
+from affectml.runs.schema import PriorInfo
 from affectml_annotation import fit_beta_prior
 
 LABELS = ["awe", "fear", "joy"]
@@ -266,7 +267,7 @@ def test_a_difference_over_other_images_adds_the_ends_in_quadrature():
 
 @pytest.mark.parametrize("kind", ["rates", "distribution"])
 def test_a_prior_read_back_from_a_run_is_no_surer_than_any_head(kind):
-    again = _prior_answers({"shares": [0.0, 0.25, 0.75], "set": None}, 2, kind)
+    again = _prior_answers(PriorInfo(shares=[0.0, 0.25, 0.75]), 2, kind)
     assert again.scores.tolist() == [[0.0, 0.25, 0.75]] * 2
     assert torch.equal(again.shares, unsure(again.scores, rates=kind == "rates"))
     assert 0 < float(again.shares[0, 0]) < 2e-6

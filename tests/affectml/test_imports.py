@@ -45,7 +45,7 @@ def test_importing_affectml_loads_neither_torch_nor_pandas():
 
 
 def test_the_version_is_written_once_and_runs_record_it(monkeypatch):
-    monkeypatch.setattr("affectml.runs.version", lambda package: f"installed {package}")
+    monkeypatch.setattr("affectml.runs.schema.version", lambda package: f"installed {package}")
     assert surroundings()["versions"]["affectml"] == affectml.__version__
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" not in project["project"]

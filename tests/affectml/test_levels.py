@@ -60,7 +60,7 @@ def test_errors_inside_the_parent_are_told_apart_from_wild_ones(demo):
 
 def test_a_run_says_it_in_run_json_and_in_the_report(demo, tmp_path):
     run = train_run(TrainConfig(dataset=str(demo.root), multilabel=True, threads=1), out=tmp_path / "run")
-    levels = run.info["levels"]
+    levels = run.info.levels
     assert set(levels["parrott-2"]["systems"]) == {"prior", "zero_shot", "model"}
     model, prior = (levels["parrott-2"]["systems"][name]["top_1_accuracy"]["value"] for name in ("model", "prior"))
     assert model > prior

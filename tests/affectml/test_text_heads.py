@@ -1,10 +1,11 @@
 """Text heads from the command line's side: training, any labels, the cache of text features, what is refused."""
 
+import importlib
 import json
+from dataclasses import asdict
 
 import pytest
 
-from affectml import training
 from affectml.cli import main
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
@@ -34,9 +35,9 @@ def test_a_contrastive_run_reports_beside_prior_zero_shot_and_people(run):
     assert {"prior", "zero_shot", "model", "human", "oracle"} <= set(systems)
     assert systems["model"]["top_1_accuracy"]["value"] > 0.6
     assert isinstance(run.head, ContrastiveHead)
-    assert run.info["prompts"] == {"kinds": ["sentiment", "synonyms"], "templates": []}
-    assert "--head contrastive" in run.info["command"]
-    assert "--prompts sentiment+synonyms" in run.info["command"]
+    assert asdict(run.info.prompts) == {"kinds": ["sentiment", "synonyms"], "templates": []}
+    assert "--head contrastive" in run.info.command
+    assert "--prompts sentiment+synonyms" in run.info.command
 
 
 def test_any_labels_can_be_asked_for(run, demo):
@@ -85,7 +86,7 @@ def test_text_features_are_cached_so_that_a_second_run_loads_no_model(run, demo,
     def refuse(*args, **kwargs):
         raise AssertionError("the encoder was loaded")
 
-    monkeypatch.setattr(training, "load_encoder", refuse)
+    monkeypatch.setattr(importlib.import_module("affectml.training.prepare"), "load_encoder", refuse)
     again = train_run(config(demo, head="contrastive", prompts="sentiment+synonyms"), out=tmp_path / "again")
     assert (again.folder / "metrics.json").read_bytes() == (run.folder / "metrics.json").read_bytes()
 

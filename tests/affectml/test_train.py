@@ -61,7 +61,7 @@ def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
         "run.json", "head.safetensors", "head.json", "predictions.parquet", "metrics.json", "report.html",
     }  # fmt: skip
     for key in ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds"):
-        assert run.info[key]
+        assert getattr(run.info, key)
 
 
 def test_metrics_json_has_the_documented_shape(run):
@@ -140,7 +140,7 @@ def test_evaluate_on_its_own_data_repeats_the_scores(run, demo):
     metrics, by_tau = evaluate_run(run.folder, demo, threads=1)
     for system in ("prior", "model", "human", "oracle"):
         assert metrics["systems"][system] == run.metrics["systems"][system]
-    assert by_tau["0.333"]["model"] == run.info["set_f1_by_tau"]["0.333"]["model"]
+    assert by_tau["0.333"]["model"] == run.info.set_f1_by_tau["0.333"]["model"]
 
 
 def test_evaluate_on_other_data_judges_all_of_it(run, tmp_path):
@@ -181,7 +181,7 @@ def test_the_precision_of_a_store_is_kept(demo, spec, tmp_path):
     file.write_bytes(b"no image")
     embed_dataset(Dataset.open(data), load_encoder(spec, precision="bf16"), progress=False)
     run = train_run(config(data, None), out=tmp_path / "run")
-    assert run.info["encoder"]["identity"]["precision"] == "bf16"
+    assert run.info.encoder.identity["precision"] == "bf16"
     assert len(list((data / "embeddings").glob("*/encoder.json"))) == 1
 
 

@@ -18,10 +18,9 @@ from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
 from affectml.heads._base import HEADS
-from affectml.learned import choose_target
 from affectml.predicting import predict_images
 from affectml.runs import Run
-from affectml.training import TrainConfig, train_run
+from affectml.training import TrainConfig, choose_target, train_run
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,7 @@ def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path
 
 def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
     said: list[str] = []
-    report = train_run(config(demo, spec, head="auto"), out=tmp_path / "run", say=said.append).info["head"]["report"]
+    report = train_run(config(demo, spec, head="auto"), out=tmp_path / "run", say=said.append).info.head.report
     assert 5 < report["fits"] <= 250
     assert report["why"][-1].startswith("kept ")
     assert set(report["why"]) <= set(said)
@@ -96,10 +95,10 @@ def test_a_dirichlet_run_says_how_sure_it_is(one_answer, spec, tmp_path):
     said: list[str] = []
     run = train_run(config(one_answer, spec, multilabel=False, head="dirichlet"), out=tmp_path / "run", say=said.append)
     assert any(line.startswith("how sure: on the median image as after ") for line in said)
-    sure = run.info["head"]["report"]["certainty"]
+    sure = run.info.head.report["certainty"]
     assert 0 < sure["p05"] <= sure["median"] <= sure["p95"]
     # people behind each image are votes: 5 asked, less those who were unsure
-    assert 4 < run.info["head"]["report"]["mean_votes"] <= 5
+    assert 4 < run.info.head.report["mean_votes"] <= 5
     head = load_head(run.folder)
     assert isinstance(head, DirichletHead)
     image = one_answer / "images" / "000003.png"
@@ -114,8 +113,8 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     weights = [(run.folder / "head.safetensors").read_bytes() for run in (plain, votes, weighted)]
     assert weights[0] == weights[1]  # the target of a demo set is its votes
     assert weights[0] != weights[2]
-    assert "--judgements weighted" in weighted.info["command"]
-    assert Run.open(weighted.folder).info["config"]["judgements"] == "weighted"
+    assert "--judgements weighted" in weighted.info.command
+    assert Run.open(weighted.folder).info.config.judgements == "weighted"
 
 
 def command(monkeypatch, *words):
@@ -130,9 +129,9 @@ def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, 
     command(monkeypatch, *words, "--set", "l2=0.1", "--set", "balance=0.5", "--out", tmp_path / "run")
     run = Run.open(tmp_path / "run")
     assert (run.head.config.l2, run.head.config.balance) == (0.1, 0.5)
-    assert run.info["config"]["options"] == {"l2": 0.1, "balance": 0.5}
-    assert "--set l2=0.1 --set balance=0.5" in run.info["command"]
-    command(monkeypatch, *shlex.split(run.info["command"])[:-1], tmp_path / "again")
+    assert run.info.config.options == {"l2": 0.1, "balance": 0.5}
+    assert "--set l2=0.1 --set balance=0.5" in run.info.command
+    command(monkeypatch, *shlex.split(run.info.command)[:-1], tmp_path / "again")
     for file in ("head.json", "head.safetensors"):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
@@ -141,8 +140,8 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(demo
     words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
     command(monkeypatch, *words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")
     run = Run.open(neighbours / "run")
-    assert run.info["head"]["name"] == run.info["config"]["head"] == "knn"
-    assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info["command"]))
+    assert run.info.head.name == run.info.config.head == "knn"
+    assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.metrics["systems"]["model"]["set_f1"]["value"] > run.metrics["systems"]["prior"]["set_f1"]["value"]
     del HEADS["knn"]
     with pytest.raises(BadRun, match="import the module that defines it"):

@@ -1,4 +1,4 @@
-"""What is learned: which target, and its shares, sets or votes, by the head and by whom one trusts."""
+"""What a head learns of the training images: the target's shares, sets or votes, by the head and by whom one trusts."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.errors import BadDataset, BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean
 from affectml.evaluation import Truth
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import Head, judged_targets
@@ -27,35 +27,6 @@ class Learned:
     people: NDArray[Any] | None
 
 
-def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Targets:
-    """The target that fits what was asked for; raises BadDataset saying which option decides where several do."""
-    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
-    if name is not None:
-        targets = dataset.target(name)
-        if multilabel and targets.kind == "distribution":
-            raise BadDataset(
-                f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
-                "leave out --multilabel, or import rates or sets"
-            )
-        if not multilabel and targets.kind in ("rates", "sets"):
-            raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add --multilabel")
-        return targets
-    wanted = (("rates", "sets"), ("single",)) if multilabel else (("single",), ("distribution",))
-    for group in wanted:
-        fitting = [key for key, kind in kinds.items() if kind in group]
-        if len(fitting) > 1:
-            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; choose with --target")
-        if fitting:
-            return dataset.target(fitting[0])
-    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
-    way = (
-        "--multilabel needs rates, sets or single labels: leave it out"
-        if multilabel
-        else "rates and sets are learned with --multilabel"
-    )
-    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
-
-
 def uneven(targets: Targets) -> bool:
     """Whether people per image differ so much that a share of few must count less than a share of many."""
     n = targets.people
@@ -63,7 +34,7 @@ def uneven(targets: Targets) -> bool:
 
 
 def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Dataset) -> None:
-    """Raises BadInput where `--judgements` asks for what this head or data set cannot give, with the way out."""
+    """Raises BadInput where `judgements` asks for what this head or data set cannot give, with the way out."""
     if by is None:
         return
     if by not in BYS:
@@ -86,17 +57,18 @@ def _learns_rates(head: type[Head]) -> bool:
     return "rates" in head.learns and head.uses_thresholds and not head.needs_texts
 
 
-def learned(head: Head, dataset: Dataset, targets: Targets, train: Targets, val: Truth, by: str | None) -> Learned:
+def learned(head: Head, dataset: Dataset, train: Targets, val: Truth, *, by: str | None, votes: bool) -> Learned:
     """What to fit on for the training images: the target's own values, or those that judgements of them make.
 
-    Raises BadInput for judgements that do not say who made them.
+    by: whom to trust, see TrainConfig.judgements. votes: whether the people behind each row count as weights. Raises
+    BadInput for judgements that do not say who made them.
     """
-    rows, people = np.arange(len(train.image_id)), _people(train) if head.counts_votes(uneven(targets)) else None
+    people = _people(train) if votes else None
     if by is None:
-        return Learned(rows, held_out(head, train, val), people)
+        return Learned(np.arange(len(train.image_id)), held_out(head, train, val), people)
     assert dataset.judgements is not None  # see check_judgements
-    labels, images = targets.taxonomy.labels, [str(image) for image in train.image_id]
-    found = judged_targets(dataset.judgements, labels, images, by=cast(By, by))
+    images = [str(image) for image in train.image_id]
+    found = judged_targets(dataset.judgements, train.taxonomy.labels, images, by=cast(By, by))
     place = {image: row for row, image in enumerate(images)}
     rows = np.array([place[str(image)] for image in found.image_id], dtype=np.int64)
     return Learned(rows, found.values, None if people is None else found.people.astype(np.float64))

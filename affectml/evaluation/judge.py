@@ -1,48 +1,29 @@
-"""From fitted heads and what people said to metrics.json."""
+"""From what systems answered and what people said to metrics.json."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from affectml.errors import BadInput
 from affectml.evaluation.people import people
 from affectml.evaluation.scoring import (
     REPLICATES,
     SURE,
     Answers,
-    Array,
     Score,
     per_label,
     score,
     share_measures,
-    unsure,
 )
 from affectml.evaluation.truth import TAUS, Truth
-from affectml.heads import Head, PriorHead, ZeroShotHead
 from affectml_metrics import FEW, STUDENT_BELOW, sampling_floor
 from affectml_metrics import functional as F
 from affectml_metrics.table import rules_of
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Systems:
-    """The fitted systems of a run. why_not: system -> why it has no scores."""
-
-    model: Head
-    prior: PriorHead
-    zero_shot: ZeroShotHead | None
-    kind: str
-    why_not: dict[str, str] = field(default_factory=dict)
-
-    def answers(self, X: Array) -> dict[str, Answers]:
-        """What each system says of the images with these embeddings, in the report's order."""
-        heads: dict[str, Head | None] = {"prior": self.prior, "zero_shot": self.zero_shot, "model": self.model}
-        return {name: answers_of(head, X, self.kind) for name, head in heads.items() if head is not None}
 
 
 @dataclass(frozen=True)
@@ -53,48 +34,77 @@ class Result:
     by_tau: dict[str, dict[str, float]]
 
 
-def answers_of(head: Head, X: Array, kind: str) -> Answers:
-    """A head's scores, its rates or distribution as the target's kind asks, and its sets where it has any."""
-    shares: Tensor | None = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
-    if kind == "rates" and not head.uses_thresholds:
-        shares = None  # it says how likely a label is in the image's set, not how many people would choose it
-    sets = head.predict_sets(X) if head.predicts_sets else None
-    if shares is not None:
-        shares = unsure(shares, rates=kind in ("rates", "sets"))
-    return Answers(head.scores(X).double(), shares, sets)
+# The order of systems in metrics.json and in tables; those of other names come after them, as they were given.
+KNOWN = ("prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "oracle")
+_MADE_HERE = ("human", "half_panel", "oracle")
+_ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-out targets
 
 
 def evaluate(
-    answers: Mapping[str, Answers], truth: Truth, *, split: str, seed: int, why_not: Mapping[str, str]
+    answers: Mapping[str, Answers],
+    truth: Truth,
+    *,
+    split: str,
+    seed: int,
+    why_not: Mapping[str, str] | None = None,
 ) -> Result:
     """Score every system on `truth`; same answers, truth and seed, same result.
 
-    answers: prior, zero_shot and model, as far as there are any. People, their leave-one-out counterparts, the
-    oracle of a demo set and the sampling floor are added here.
+    People, each system's leave-one-out counterpart (NAME_loo), the oracle of a demo set and the sampling floor are
+    added here.
+
+    Args:
+        answers: by the system's name: prior, zero_shot and model, or any other. Known names come first in the result,
+            others after them in the order given.
+        truth: what people said of the same images.
+        split: the name of this part of the images, for metrics.json.
+        seed: of the intervals.
+        why_not: by the name of a system that has no answers: why.
+
+    Returns:
+        metrics.json's content, and set_f1 by tau. `per_label` is about the model, or where there is none about the
+        first system.
+
+    Raises:
+        BadInput: for no system at all, and for a name that belongs to what is added here.
     """
     answers = dict(answers)
+    _check_names(answers)
+    first = "model" if "model" in answers else next(iter(answers))
     if truth.oracle is not None:
         answers["oracle"] = _oracle(truth)
     # One generator per system, so that adding a system moves no other's interval.
     systems = {name: score(given, truth, torch.Generator().manual_seed(seed)) for name, given in answers.items()}
-    beside: dict[str, Answers] = {name: answers[name] for name in answers if name in ("model", "prior")}
+    beside = {name: given for name, given in answers.items() if name not in _ALONE}
     systems |= people(truth, beside, torch.Generator().manual_seed(seed))
     floor, why_no_floor = _floor(truth, seed)
     conventions = rules_of(measure for scores in systems.values() for measure in scores)
-    rules = {**_rules(truth, {**why_not, **why_no_floor}), **conventions, **_of_shares(answers, systems, truth)}
+    notes = {**(why_not or {}), **why_no_floor}
+    rules = {**_rules(truth, notes), **conventions, **_of_shares(answers, systems, truth)}
     metrics = {
         "schema": SCHEMA,
         "split": split,
         "n": len(truth.image_id),
         "rules": rules,
-        "systems": {name: systems[name] for name in sorted(systems, key=_ORDER.index)},
+        "systems": {name: systems[name] for name in in_order(systems)},
         "sampling_floor": floor,
-        "per_label": per_label(answers["model"], truth, torch.Generator().manual_seed(seed)),
+        "per_label": per_label(answers[first], truth, torch.Generator().manual_seed(seed)),
     }
     return Result(metrics, _by_tau(answers, truth))
 
 
-_ORDER = ["prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "oracle"]
+def in_order(systems: Iterable[str]) -> list[str]:
+    """Known systems in the order of reports, then the others as they came."""
+    given = list(systems)
+    return [name for name in KNOWN if name in given] + [name for name in given if name not in KNOWN]
+
+
+def _check_names(answers: Mapping[str, Answers]) -> None:
+    if not answers:
+        raise BadInput("evaluate: no system's answers to score")
+    for name in answers:
+        if name in _MADE_HERE or name.endswith("_loo"):
+            raise BadInput(f"evaluate: {name!r} is the name of scores that are made here; call the system otherwise")
 
 
 def _oracle(truth: Truth) -> Answers:
@@ -208,4 +218,4 @@ def _by_tau(answers: Mapping[str, Answers], truth: Truth) -> dict[str, dict[str,
     return out
 
 
-__all__ = ["Result", "Score", "Systems", "answers_of", "evaluate"]
+__all__ = ["Result", "evaluate", "in_order"]

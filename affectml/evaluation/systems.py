@@ -1,0 +1,35 @@
+"""The systems of a run: what each of them answers of an image."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from affectml.evaluation.scoring import Answers, Array, unsure
+from affectml.heads import Head, PriorHead, ZeroShotHead
+
+
+@dataclass(frozen=True)
+class Systems:
+    """The fitted systems of a run. why_not: system -> why it has no scores."""
+
+    model: Head
+    prior: PriorHead
+    zero_shot: ZeroShotHead | None
+    kind: str
+    why_not: dict[str, str] = field(default_factory=dict)
+
+    def answers(self, X: Array) -> dict[str, Answers]:
+        """What each system says of the images with these embeddings, in the report's order."""
+        heads: dict[str, Head | None] = {"prior": self.prior, "zero_shot": self.zero_shot, "model": self.model}
+        return {name: answers_of(head, X, self.kind) for name, head in heads.items() if head is not None}
+
+
+def answers_of(head: Head, X: Array, kind: str) -> Answers:
+    """A head's scores, its rates or distribution as the target's kind asks, and its sets where it has any."""
+    shares: Tensor | None = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
+    if kind == "rates" and not head.uses_thresholds:
+        shares = None  # it says how likely a label is in the image's set, not how many people would choose it
+    sets = head.predict_sets(X) if head.predicts_sets else None
+    if shares is not None:
+        shares = unsure(shares, rates=kind in ("rates", "sets"))
+    return Answers(head.scores(X).double(), shares, sets)

@@ -1,0 +1,22 @@
+"""The run folder: one training with all that is needed to repeat it and to judge it.
+
+run.json              `RunInfo`: command, config, data and encoder fingerprints, split, seed, threads, versions, seconds
+head.safetensors, head.json
+predictions.parquet   image_id, split, the model's score of every label, its set where it has sets
+metrics.json          what the systems score on test: no times and no paths, so that equal runs are equal bytes
+report.html
+"""
+
+from affectml.runs.config import TrainConfig
+from affectml.runs.folder import Run, next_run_folder, reserve_run_folder
+from affectml.runs.schema import SCHEMA, RunInfo, surroundings
+
+__all__ = [
+    "SCHEMA",
+    "Run",
+    "RunInfo",
+    "TrainConfig",
+    "next_run_folder",
+    "reserve_run_folder",
+    "surroundings",
+]

@@ -1,0 +1,87 @@
+"""What a training was asked for, and the command line that asks for the same again."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `affectml train` was asked for; saved with the run. None means: decide from the data.
+
+    dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
+    `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images; 0 is linear,
+    and 512 for contrastive. k: how many labels a topk head answers with; None lets it decide for each image. ensemble:
+    how many heads to average, 0 for one. options: more of the head's own, by name, as values or as words (`l2`,
+    `gamma`, ...: see its config). judgements: learn rates from single judgements of the training images, by what is
+    trusted (see `judged_targets`); None takes the target's own. prompts, templates: which texts text heads learn from,
+    see `affectml.prompts`.
+    encoder: None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's
+    set; change it when your question is about what most people feel (1/2) or about what anyone might (.2).
+    threads: part of what makes a result repeatable; None is one less than the cores.
+    """
+
+    dataset: str | None = None
+    multilabel: bool = False
+    target: str | None = None
+    head: str | None = None
+    hidden: int = 0
+    k: int | None = None
+    ensemble: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    prompts: str = "sentiment"
+    templates: tuple[str, ...] = ()
+    encoder: str | None = None
+    judgements: str | None = None
+    tau: float = 1 / 3
+    seed: int = 0
+    threads: int | None = None
+
+
+# The option of `affectml train` behind each field, in the order in which a command names them.
+OPTIONS = {
+    "multilabel": "--multilabel",
+    "target": "--target",
+    "head": "--head",
+    "encoder": "--encoder",
+    "threads": "--threads",
+    "hidden": "--hidden",
+    "k": "--k",
+    "ensemble": "--ensemble",
+    "options": "--set",
+    "judgements": "--judgements",
+    "prompts": "--prompts",
+    "templates": "--template",
+    "tau": "--tau",
+    "seed": "--seed",
+}
+
+
+def command(config: TrainConfig, out: Path | None = None) -> str:
+    """The command line that asks for this: what is not at its default, and always the seed.
+
+    >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
+    'affectml train mydata --head topk --k 2 --set l2=0.1 --seed 0'
+    """
+    defaults = TrainConfig()
+    words = ["affectml", "train", *([config.dataset] if config.dataset else [])]
+    for name, option in OPTIONS.items():
+        value = getattr(config, name)
+        if name == "seed" or value != getattr(defaults, name):
+            words += _words(option, value)
+    return shlex.join([*words, *(["--out", str(out)] if out else [])])
+
+
+def _words(option: str, value: Any) -> list[str]:
+    """One option with its value: a switch, one that is given several times, or one with one value."""
+    from affectml.heads._options import option_words
+
+    if isinstance(value, bool):
+        return [option]
+    if isinstance(value, Mapping):
+        return [word for name, each in value.items() for word in (option, f"{name}={option_words(each)}")]
+    if isinstance(value, tuple | list):
+        return [word for each in value for word in (option, str(each))]
+    return [option, str(value)]

@@ -1,0 +1,178 @@
+"""run.json as a pydantic model: what a run says of itself, with each field documented.
+
+Everything of an older version is read: a key that it did not write has a default, and one that is no longer written is
+passed over.
+"""
+
+import os
+import platform
+from collections.abc import Collection, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from affectml import __version__
+from affectml.runs.config import TrainConfig
+
+SCHEMA = 1
+PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
+
+
+_PASSING = ConfigDict(extra="ignore")
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class DataInfo:
+    """The data set that a run learned from."""
+
+    name: str = Field(description="The data set's name, from its dataset.json.")
+    construct: str = Field(description="What the labels are about: evoked, expressed, intended or query.")
+    question: str = Field("", description="What people were asked, word for word.")
+    target: str | None = Field(None, description="The target learned; null for weights that came from elsewhere.")
+    kind: Literal["single", "sets", "rates", "distribution"] = Field(description="The target's kind.")
+    fingerprint: dict[str, str] = Field(
+        default_factory=dict, description="What `evaluate` knows the run's own data by; equal ones mean equal data."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class EncoderInfo:
+    """The encoder behind the features."""
+
+    specs: list[str] = Field(description="Names to load it by; none for features made elsewhere.")
+    identity: dict[str, Any] = Field(
+        description="Architecture, weights' sha256, preprocessing, precision: see EncoderIdentity."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class SplitInfo:
+    """How the images were parted."""
+
+    notes: list[str] = Field(default_factory=list, description="How the split was made, in words.")
+    table: list[dict[str, Any]] = Field(
+        default_factory=list, description="A row per part: split, images, and each label's mean share."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class HeadInfo:
+    """What was trained."""
+
+    name: str = Field(description="The head's name, as in head.json.")
+    report: dict[str, Any] = Field(default_factory=dict, description="What its fit chose and measured.")
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class PromptsInfo:
+    """The texts of heads that compare images with texts."""
+
+    kinds: list[str] = Field(
+        default_factory=lambda: ["sentiment"], description="sentiment, synonyms, captions: any mix."
+    )
+    templates: list[str] = Field(default_factory=list, description="What labels are put into; none: the taxonomy's.")
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class PriorInfo:
+    """What the prior says of every image."""
+
+    shares: list[float] = Field(description="Each label's share among the training images.")
+    set: list[int] | None = Field(None, description="Its label set as 0/1; null where it has none.")
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class BetaInfo:
+    """The Beta prior of each label's rate, fitted on the training images, by which votes become sets."""
+
+    alpha: list[float] = Field(description="Of each label.")
+    beta: list[float] = Field(description="Of each label.")
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class HardwareInfo:
+    """The machine."""
+
+    machine: str | None = Field(None, description="Its architecture, such as x86_64.")
+    processor: str | None = Field(None, description="Its processor's name.")
+    cores: int | None = Field(None, description="How many processors it has.")
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
+class RunInfo:
+    """run.json."""
+
+    schema: Literal[1] = Field(SCHEMA, description="The version of this file's form.")
+    command: str | None = Field(None, description="The command line that repeats the run; null in a shared run.")
+    at: str | None = Field(None, description="When it was written, UTC; null in a shared run.")
+    config: TrainConfig = Field(description="What was asked for, with every choice made: see TrainConfig.")
+    threads: int | None = Field(None, description="Threads that torch had; null for weights from elsewhere.")
+    data: DataInfo = Field(description="The data set that it learned from.")
+    taxonomy: dict[str, Any] = Field(description="The labels, as a taxonomy file's content.")
+    encoder: EncoderInfo = Field(description="The encoder behind the features.")
+    split: SplitInfo = Field(default_factory=SplitInfo, description="How the images were parted.")
+    head: HeadInfo = Field(description="What was trained.")
+    prompts: PromptsInfo = Field(default_factory=PromptsInfo, description="The texts of heads that use texts.")
+    prior: PriorInfo | None = Field(None, description="The prior's answer; null for weights from elsewhere.")
+    beta_prior: BetaInfo | None = Field(None, description="The prior of rates by votes; null without counts.")
+    set_f1_by_tau: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="{tau: {system: set_f1}}: how set scores move with the cut."
+    )
+    levels: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="{taxonomy: scores}: the systems at coarser labels."
+    )
+    seconds: dict[str, float] = Field(default_factory=dict, description="embed, fit, evaluate and total.")
+    energy: dict[str, Any] | None = Field(None, description="Null: not measured.")
+    versions: dict[str, str] = Field(default_factory=dict, description="Of Python, affectml and what it stands on.")
+    hardware: HardwareInfo = Field(default_factory=HardwareInfo, description="The machine.")
+
+    @property
+    def several(self) -> bool:
+        """Whether several labels of an image may hold, each at a rate of its own: a target of rates or of sets."""
+        return self.data.kind in ("rates", "sets")
+
+    def to_json(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """Plain values in the file's order, less the keys in `without`."""
+        content: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", exclude=set(without))
+        return content
+
+    @classmethod
+    def from_json(cls, content: Any) -> "RunInfo":
+        """What `to_json` gave, of this version or an older one; raises pydantic's ValidationError."""
+        return _ADAPTER.validate_python(content)
+
+
+_ADAPTER = TypeAdapter(RunInfo)
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions and hardware, for run.json."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "affectml": __version__,  # of this code; the installed metadata may be of another
+            **{name: version(name) for name in PACKAGES},
+        },
+        "hardware": {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count()},
+    }
+
+
+def versions_of(content: object) -> str:
+    """Which affectml wrote this content of a run.json, in words."""
+    versions = content.get("versions") if isinstance(content, Mapping) else None
+    written = versions.get("affectml") if isinstance(versions, Mapping) else None
+    return f"affectml {written}" if written else "unknown"
+
+
+def _processor() -> str:
+    """The processor's name; Linux has it only in /proc/cpuinfo."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

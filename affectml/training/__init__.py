@@ -1,0 +1,74 @@
+"""A training, step by step: plan (every choice made) -> prepare -> fit -> judge -> write.
+
+    plan = plan_run(TrainConfig("mydata", multilabel=True))     nothing embedded yet
+    prepared = prepare(plan)                                    embeddings, split, what people said
+    systems = fit(prepared)                                     the head, the prior, zero-shot
+    run = write(judge(prepared, systems), seconds={})           the run folder
+
+`train_run` is all of them.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from affectml.evaluation import Systems
+from affectml.runs import Run, TrainConfig
+from affectml.training.fit import fit
+from affectml.training.judge import Judged, judge
+from affectml.training.plan import DEMO, Plan, Say, choose_target, plan_for, plan_run, set_threads
+from affectml.training.prepare import Prepared, prepare, text_encoder
+from affectml.training.write import write
+
+
+def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Run:
+    """Train, judge on the test split and write the run folder.
+
+    Args:
+        config: what to train; see TrainConfig.
+        out: the folder to write; it must not exist yet, or be empty. None takes the next free runs/NAME-NNN.
+        say: called with what a user should know, a line at a time.
+
+    Returns:
+        The run folder, opened.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what the user can mend; then nothing has been written to `out`.
+    """
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "total"):
+        plan = plan_run(config, out=out, say=say)
+        with _timed(seconds, "embed"):
+            prepared = prepare(plan, say)
+        with _timed(seconds, "fit"):
+            systems: Systems = fit(prepared, say)
+        with _timed(seconds, "evaluate"):
+            judged = judge(prepared, systems)
+    return write(judged, seconds)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[what] = time.perf_counter() - started
+
+
+__all__ = [
+    "DEMO",
+    "Judged",
+    "Plan",
+    "Prepared",
+    "TrainConfig",
+    "choose_target",
+    "fit",
+    "judge",
+    "plan_for",
+    "plan_run",
+    "prepare",
+    "set_threads",
+    "text_encoder",
+    "train_run",
+    "write",
+]

@@ -1,0 +1,106 @@
+"""The third step: the head, the prior and zero-shot fitted on train and validation, with thresholds for sets."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from affectml.errors import BadInput, EncoderUnavailable
+from affectml.evaluation import Systems
+from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.prompts import caption_features, encoded, label_features
+from affectml.training.learned import held_out, learned, uneven
+from affectml.training.plan import Say
+from affectml.training.prepare import Prepared, text_encoder
+
+
+def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
+    """The fitted systems: the head, the prior, and zero-shot where the encoder has a text tower.
+
+    Validation and test are judged by the target's own values, whatever `judgements` the head learns from. Raises
+    BadInput for a head that learns sets where there are none, EncoderUnavailable for one that needs texts where no
+    text tower is.
+    """
+    head = unfitted_head(prepared)
+    X, X_val = prepared.store.rows(prepared.train.image_id), prepared.store.rows(prepared.val.image_id)
+    fit_head(head, prepared, say)
+    prior = PriorHead().fit(X, prepared.train.shares())
+    zero_shot, why = _zero_shot(prepared, say)
+    if zero_shot is not None and prepared.plan.rates:
+        zero_shot.fit(X_val, prepared.val.shares)
+    systems = Systems(head, prior, zero_shot, kind=prepared.targets.kind, why_not=why)
+    if prepared.val.sets is not None:
+        for system in (head, prior, zero_shot):
+            if system is not None and system.uses_thresholds:
+                system.tune_thresholds(X_val, prepared.val.sets.astype(np.int64))
+    return systems
+
+
+def unfitted_head(prepared: Prepared) -> Head:
+    """The plan's head, not fitted; text heads have their labels' text features, made or from the store's cache."""
+    plan, store = prepared.plan, prepared.store
+    wanted = replace(plan.wanted, logit_scale=store.logit_scale, count_votes=uneven(prepared.targets))
+    if not plan.head.needs_texts:
+        return build_plain(plan.head, wanted)
+    try:
+        texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store))
+    except EncoderUnavailable as error:
+        raise EncoderUnavailable(
+            f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
+            "with an encoder that has one, or take --head softmax or sigmoid"
+        ) from None
+    return build_plain(plan.head, wanted, texts)
+
+
+def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
+    """Fit one head on train, with validation for its choices."""
+    store, train, val = prepared.store, prepared.train, prepared.val
+    X, held_X = store.rows(train.image_id), store.rows(val.image_id)
+    generator = torch.Generator().manual_seed(prepared.plan.config.seed)
+    if isinstance(head, TextHead) and head.trained:
+        _fit_with_texts(head, prepared, generator)
+        return
+    if not head.trained:
+        if prepared.plan.rates:
+            head.fit(X, train.shares(), val=(held_X, val.shares), generator=generator)
+        return
+    if not head.uses_thresholds and val.sets is None:
+        raise BadInput(f"a {head.name} head learns sets, and here are none ({val.no_sets}): take --head sigmoid")
+    many = uneven(prepared.targets)
+    by = prepared.plan.config.judgements
+    what = learned(head, prepared.plan.dataset, train, val, by=by, votes=head.counts_votes(many))
+    if what.people is not None and many:
+        say("people per image differ much: votes count as votes of n, not as shares")
+    held = (held_X, held_out(head, prepared.targets.take(val.image_id), val))
+    head.fit(X[what.rows], what.values, val=held, weights=what.people, generator=generator)
+    for line in head.report_.get("why", []):
+        say(line)
+
+
+def _fit_with_texts(head: TextHead, prepared: Prepared, generator: torch.Generator) -> None:
+    """A head that learns from texts: those of the labels, and the images' own where captions are asked for."""
+    plan, store, train, val = prepared.plan, prepared.store, prepared.train, prepared.val
+    encode = text_encoder(store)
+    captions = None
+    if "captions" in plan.prompts.kinds:
+        captions = caption_features(plan.dataset.images, train.image_id, encode, str(plan.dataset.root))
+    head.fit(
+        store.rows(train.image_id),
+        train.shares(),
+        val=(store.rows(val.image_id), val.shares),
+        generator=generator,
+        prompts=encoded(plan.prompts.learned(prepared.targets.taxonomy), encode),
+        captions=captions,
+    )
+
+
+def _zero_shot(prepared: Prepared, say: Say) -> tuple[ZeroShotHead | None, dict[str, str]]:
+    """The encoder's text tower as a head, or why there is none."""
+    store = prepared.store
+    try:
+        texts = label_features(prepared.plan.prompts, prepared.targets.taxonomy, text_encoder(store))
+    except EncoderUnavailable as error:
+        # metrics.json holds no paths, which the error may: it is said instead
+        say(f"no zero-shot: {error}")
+        return None, {"zero_shot": "not available: no text features by this encoder"}
+    return ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0)), {}

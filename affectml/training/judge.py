@@ -1,0 +1,45 @@
+"""The fourth step: what the fitted systems score on the test images, beside people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from affectml.evaluation import Answers, Result, Systems, evaluate
+from affectml.spaces import by_level
+from affectml.training.prepare import Prepared
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A training with its scores. answers: of the test images; levels: scores at coarser labels, see `by_level`."""
+
+    prepared: Prepared
+    systems: Systems
+    answers: Mapping[str, Answers]
+    result: Result
+    levels: dict[str, dict[str, Any]]
+
+
+def judge(prepared: Prepared, systems: Systems) -> Judged:
+    """Score every system on the test images, and at the coarser levels of the labels."""
+    plan, split = prepared.plan, prepared.split
+    answers = systems.answers(prepared.store.rows(split.ids("test")))
+    result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
+    levels = by_level(
+        plan.dataset,
+        prepared.targets,
+        split.ids("test"),
+        split.ids("train"),
+        answers,
+        rates=_with_rates(prepared, systems),
+        tau=plan.config.tau,
+        seed=plan.config.seed,
+    )
+    return Judged(prepared, systems, answers, result, levels)
+
+
+def _with_rates(prepared: Prepared, systems: Systems) -> list[str]:
+    """The systems whose scores are rates, each label on its own; those of text heads are always distributions."""
+    if not prepared.plan.rates:
+        return []
+    return ["prior"] if systems.model.needs_texts else ["prior", "model"]

@@ -1,0 +1,175 @@
+"""The first step of a training: every choice made and checked, before anything is embedded."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from affectml._files import try_folder
+from affectml._progress import Progress
+from affectml.data import Dataset, Targets, check_new
+from affectml.data.splits import check_labels
+from affectml.errors import BadDataset, BadInput
+from affectml.heads import Head, Wanted, check_plain, head_class
+from affectml.heads._build import PLAIN
+from affectml.heads._options import typed_options
+from affectml.prompts import Prompts
+from affectml.runs import TrainConfig
+from affectml.training.learned import check_judgements
+
+Say = Callable[[str], None]
+
+DEMO = Path("data/demo")
+RUNS = Path("runs")
+# How far single labels are trusted as negatives of all the others; see SigmoidConfig.
+ASSUMED_NEGATIVES = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a training will do.
+
+    asked: the configuration as it was given, which the run's command repeats. config: the same with every choice made
+    but the encoder's, which is the store's where None. head, wanted: the class of the head and what it is told;
+    thresholds, texts and votes follow from the data. out: the folder to write; None takes runs/NAME-NNN, NAME being
+    the data set's folder.
+    """
+
+    asked: TrainConfig
+    config: TrainConfig
+    dataset: Dataset
+    targets: Targets
+    head: type[Head]
+    wanted: Wanted
+    prompts: Prompts
+    threads: int
+    out: Path | None = None
+
+    @property
+    def single_positive(self) -> bool:
+        """Whether the labels are single ones, of which the absent are unknown and not wrong."""
+        return self.targets.kind == "single" and self.config.multilabel
+
+    @property
+    def rates(self) -> bool:
+        """Whether each label has a rate of its own: the target is of rates or of sets."""
+        return self.targets.kind in ("rates", "sets")
+
+
+def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Plan:
+    """Open the data set, choose the target and the head, and try the place to write to.
+
+    Raises AffectmlError subclasses for what the user can mend; nothing is written.
+    """
+    if out is not None:
+        check_new(out)
+    try_folder(out or RUNS / "trying")
+    dataset = open_or_draw(config.dataset, say)
+    targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
+    plan = plan_for(dataset, targets, config, out=out)
+    if plan.single_positive:
+        say(
+            "single labels are not negatives: an absent label is unknown. Training as single-positive multi-label "
+            f"(assumed negatives, smoothed by {ASSUMED_NEGATIVES}); top-k and ranking scores only."
+        )
+    return plan
+
+
+def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Path | None = None) -> Plan:
+    """The plan for a data set that is open and a target that is chosen."""
+    check_labels(dataset, targets)  # before hours of embedding, not after
+    head = head_class(config.head or PLAIN[config.multilabel])
+    wanted = Wanted(
+        target=targets.kind,
+        multilabel=config.multilabel,
+        hidden=config.hidden,
+        k=config.k,
+        ensemble=config.ensemble,
+        options=config.options,
+        seed=config.seed,
+        assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
+    )
+    prompts = Prompts.parse(config.prompts, config.templates)
+    check_plain(head, wanted)
+    check_numbers(config, targets)
+    if head.needs_texts:
+        prompts.learned(targets.taxonomy)
+    check_judgements(config.judgements, head, targets.kind, dataset)
+    threads = config.threads if config.threads is not None else spare_threads()
+    resolved = replace(
+        config,
+        dataset=str(dataset.root),
+        target=targets.name,
+        head=head.name,
+        options=typed_options(head, config.options),
+        threads=threads,
+    )
+    return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out)
+
+
+def check_numbers(config: TrainConfig, targets: Targets) -> None:
+    """Raises BadInput for a k or a tau that is out of range."""
+    if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
+        raise BadInput(f"--k {config.k}: expected 1 to {len(targets.taxonomy)}, the labels of {targets.taxonomy.name}")
+    if not 0 < config.tau < 1:
+        raise BadInput(f"--tau {config.tau:g}: expected a rate between 0 and 1")
+
+
+def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Targets:
+    """The target that fits what was asked for; raises BadDataset saying which option decides where several do."""
+    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
+    if name is not None:
+        targets = dataset.target(name)
+        if multilabel and targets.kind == "distribution":
+            raise BadDataset(
+                f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
+                "leave out --multilabel, or import rates or sets"
+            )
+        if not multilabel and targets.kind in ("rates", "sets"):
+            raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add --multilabel")
+        return targets
+    wanted = (("rates", "sets"), ("single",)) if multilabel else (("single",), ("distribution",))
+    for group in wanted:
+        fitting = [key for key, kind in kinds.items() if kind in group]
+        if len(fitting) > 1:
+            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; choose with --target")
+        if fitting:
+            return dataset.target(fitting[0])
+    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
+    way = (
+        "--multilabel needs rates, sets or single labels: leave it out"
+        if multilabel
+        else "rates and sets are learned with --multilabel"
+    )
+    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
+
+
+def open_or_draw(path: str | Path | None, say: Say) -> Dataset:
+    """The data set in a folder, or without one the demo set in data/demo, drawn if it is not there."""
+    if path is not None:
+        return Dataset.open(path)
+    if (DEMO / "dataset.json").exists():
+        say(f"no data set named: using the demo set in {DEMO} (simulated people judging paintings drawn by code)")
+        return Dataset.open(DEMO)
+    from affectml.demo_set import write_demo
+
+    say(f"no data set named: drawing the demo set in {DEMO} (simulated people judging paintings drawn by code)")
+    with Progress("painting", 2000, "images") as bar:
+        return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)
+
+
+def spare_threads() -> int:
+    """One less than the cores, so that a busy neighbour does not stall torch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
+
+
+def set_threads(threads: int | None) -> int:
+    """Set torch's threads: as asked, or `spare_threads`."""
+    number = threads if threads is not None else spare_threads()
+    torch.set_num_threads(number)
+    threadpool_limits(limits=number)  # BLAS keeps threads of its own
+    return number

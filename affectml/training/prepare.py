@@ -1,0 +1,83 @@
+"""The second step: images embedded, those that can be used found, parted, and what people said of them read."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from affectml.data import Targets
+from affectml.data.splits import Split, split_dataset
+from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
+from affectml.encoders import TINY_SPEC, load_encoder
+from affectml.evaluation import Truth, fit_prior, read_truth
+from affectml.prompts import Encode
+from affectml.training.plan import Plan, Say, set_threads
+from affectml_annotation import BetaPrior
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plan with all that a head is fitted on and judged by: embeddings, the images that have one, and their split.
+
+    targets: the plan's, of those images only.
+    """
+
+    plan: Plan
+    store: EmbeddingStore
+    targets: Targets
+    split: Split
+
+    @cached_property
+    def train(self) -> Targets:
+        """What people said of the training images."""
+        return self.targets.take(self.split.ids("train"))
+
+    @cached_property
+    def beta(self) -> BetaPrior | None:
+        """The prior of rates, by which votes become sets, fitted on the training images."""
+        return fit_prior(self.train)
+
+    @cached_property
+    def val(self) -> Truth:
+        """What the validation images are judged by."""
+        return self._truth("val")
+
+    @cached_property
+    def test(self) -> Truth:
+        """What the test images are judged by."""
+        return self._truth("test")
+
+    def under(self, plan: Plan) -> "Prepared":
+        """The same data under another plan: another head, other prompts; not another seed, which moves the split."""
+        return replace(self, plan=plan)
+
+    def _truth(self, part: str) -> Truth:
+        return read_truth(
+            self.plan.dataset,
+            self.targets,
+            self.split.ids(part),
+            beta=self.beta,
+            tau=self.plan.config.tau,
+            single_positive=self.plan.single_positive,
+        )
+
+
+def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
+    """Embed what has no embedding yet, leave out what cannot be embedded, and split.
+
+    Interrupted, it keeps what was embedded, and goes on from there next time.
+    """
+    set_threads(plan.threads)
+    store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.threads, say=say)
+    targets = with_embeddings(plan.dataset, plan.targets, store, say)
+    split = split_dataset(plan.dataset, targets, plan.config.seed)
+    for note in split.notes:
+        say(note)
+    if store.identity.architecture == TINY_SPEC:
+        say("affect-tiny knows the demo paintings and nothing else; take a real CLIP for real images")
+    return Prepared(plan, store, targets, split)
+
+
+def text_encoder(store: EmbeddingStore) -> Encode:
+    """Text features by the store's encoder, cached beside it; raises EncoderUnavailable when called without one."""
+    spec = store.specs[0] if store.specs else None
+    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision))
+    return lambda texts: store.text_features(factory, texts)
