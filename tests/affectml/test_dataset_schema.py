@@ -156,7 +156,7 @@ def test_a_report_says_of_its_own_target_what_the_labels_are_about(found_and_jud
         report = (run.folder / "report.html").read_text(encoding="utf-8")
         assert own in report
         assert other not in report
-        assert run.info["data"]["construct"] == found_and_judged.meta.targets[target].construct
+        assert run.info.data.construct == found_and_judged.meta.targets[target].construct
 
 
 def test_evaluate_compares_constructs_of_targets(found_and_judged, tmp_path):
