@@ -1,0 +1,122 @@
+"""What users may rely on, a line each: every name of the packages' `__all__`s as griffe reads it, and every command.
+
+`make check` compares docs/api/public.txt, which is committed, with the code: a change of the public interface is seen
+where changes are read. `make api` writes the file anew. docs/policy.md says what may change, and when.
+"""
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import griffe
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "docs" / "api" / "public.txt"
+PACKAGES = {"affectml": ".", "affectml_annotation": "annotation", "affectml_metrics": "metrics"}
+
+
+def python_lines() -> Iterator[str]:
+    """Names of every `__all__`, with the public members of classes; read from the source, nothing is imported."""
+    loader = griffe.GriffeLoader(search_paths=[ROOT / folder for folder in PACKAGES.values()])
+    packages = [loader.load(name) for name in PACKAGES]
+    loader.resolve_aliases(implicit=False, external=False)
+    modules = sorted((m for package in packages for m in _modules(package)), key=lambda m: (m.path.count("."), m.path))
+    homes: dict[str, str] = {}  # where something is defined: the shortest public name it has
+    for module in modules:
+        for name in module.exports or ():
+            homes.setdefault(module[str(name)].canonical_path, f"{module.path}.{name}")
+    bases: dict[str, griffe.Class] = {}  # of ours, without a public name: what they give is public all the same
+    for module in modules:
+        for name in sorted(str(name) for name in module.exports or ()):
+            path, thing = f"{module.path}.{name}", module[name]
+            home = homes[thing.canonical_path]
+            yield from _lines(path, thing) if home == path else [f"{path} = {home}"]
+            ours = [base for base in thing.mro() if base.path.split(".")[0] in PACKAGES] if thing.is_class else []
+            bases |= {base.path: base for base in ours if base.path not in homes}
+    for path, base in sorted(bases.items()):
+        yield from _lines(path, base)
+
+
+def _modules(module: griffe.Object | griffe.Alias) -> Iterator[griffe.Object | griffe.Alias]:
+    yield module
+    for name, inner in module.modules.items():
+        if not name.startswith("_") and not inner.is_alias:
+            yield from _modules(inner)
+
+
+def _lines(path: str, thing: griffe.Object | griffe.Alias) -> Iterator[str]:
+    """One name; for a class its bases, its call and the public members of its own."""
+    if thing.is_class:
+        start = thing.all_members.get("__init__")
+        call = f" called with {_signature(start)}" if start is not None and start.is_function else ""
+        yield f"{path}: class({', '.join(str(base) for base in thing.bases)}){call}"
+        for name, member in sorted(thing.members.items()):
+            if not name.startswith("_") and not member.is_class:
+                yield from _lines(f"{path}.{name}", member)
+    elif thing.is_function:
+        yield path + _signature(thing)
+    elif not thing.is_module:
+        yield path + (f": {thing.annotation}" if thing.annotation is not None else "")
+
+
+def _signature(function: griffe.Object | griffe.Alias) -> str:
+    """The parameters and what comes back, without a method's own `self`."""
+    target = function.final_target if function.is_alias else function
+    text = target.signature(return_type=True).removeprefix(target.name)
+    return re.sub(r"^\((self|cls)(, )?", "(", text).removesuffix(" -> None")
+
+
+def command_lines() -> Iterator[str]:
+    """Every command of `affectml` with its arguments and options."""
+    yield from _command_lines("affectml", typer.main.get_command(_app()))
+
+
+def _command_lines(path: str, command: click.Command) -> Iterator[str]:
+    for name, inner in sorted(getattr(command, "commands", {}).items()):
+        yield from _command_lines(f"{path} {name}", inner)
+    if not hasattr(command, "commands"):
+        yield path
+        for parameter in command.params:
+            names = "/".join([*parameter.opts, *parameter.secondary_opts])
+            shown = names if names.startswith("-") else names.upper()
+            yield f"{path} {shown}{' (needed)' if parameter.required else ''}"
+
+
+def _app() -> typer.Typer:
+    sys.path[:0] = [str(ROOT / folder) for folder in PACKAGES.values()]
+    from affectml.cli import app
+
+    return app
+
+
+def main() -> None:
+    """Compare, or with --write write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, nargs="?", default=FILE)
+    parser.add_argument("--write", action="store_true", help="write the file")
+    given = parser.parse_args()
+    now = [*python_lines(), *command_lines()]
+    if given.write:
+        given.file.write_text("".join(f"{line}\n" for line in now), encoding="utf-8")
+        return
+    known = given.file.read_text(encoding="utf-8").splitlines()
+    changes = [
+        line for line in difflib.unified_diff(known, now, lineterm="", n=0) if line[:2] not in ("++", "--", "@@")
+    ]
+    if changes:
+        print("\n".join(changes))
+        print(
+            f"The public interface is not what {given.file.name} says. What it had (-) must go on working for "
+            "one minor release, with a warning (docs/policy.md). Where the change is meant, run `make api`.",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
