@@ -1,0 +1,54 @@
+"""What the site needs beside docs/: pages from elsewhere in the repository, and examples in docstrings as code."""
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import griffe
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+# path in the repository: path under docs/
+BROUGHT = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "affectml/encoders/affect_tiny/README.md": "affect-tiny.md",
+}
+LINK = re.compile(r"\]\(([^)#\s:]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages from elsewhere."""
+    for source, target in BROUGHT.items():
+        files.append(File.generated(config, target, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links as they work in the repository become links of the site."""
+    home = {target: source for source, target in BROUGHT.items()}
+    here = posixpath.dirname(home.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
+
+    def site(match: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(here, match[1]))
+        target = BROUGHT.get(path, path.removeprefix("docs/"))
+        relative = posixpath.relpath(target, posixpath.dirname(page.file.src_uri) or ".")
+        return f"]({relative}{match[2] or ''})"
+
+    return LINK.sub(site, markdown)
+
+
+class Examples(griffe.Extension):
+    """A doctest in a docstring is a block of code on the page; as plain Markdown its brackets would be links."""
+
+    BLOCK = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+        """Put a fence around each example."""
+        if obj.docstring:
+            obj.docstring.value = self.BLOCK.sub(lambda found: f"```pycon\n{found[0]}\n```", obj.docstring.value)

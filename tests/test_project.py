@@ -1,0 +1,88 @@
+"""The habits around the code: the module as a command, the list of what is public, the documentation as a site."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import affectml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def python(*arguments, **options):
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, **options)
+
+
+@pytest.fixture(scope="module")
+def public_names():
+    """docs/api/public.txt as the code is now."""
+    done = python("scripts/public_api.py", "/dev/stdout", "--write", check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation, built as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = python("-m", "mkdocs", "build", "--strict", "--site-dir", folder, env=quiet)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_python_m_affectml_is_the_command():
+    assert python("-m", "affectml", "--version").stdout == f"affectml {affectml.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "affectml_metrics.functional.set_f1(",
+        "affectml_annotation.krippendorff_alpha(",
+        "affectml.data.Dataset.open(",
+        "affectml train --multilabel",
+        "affectml import table OUT (needed)",
+    ],
+)
+def test_functions_methods_and_options_are_public(public_names, line):
+    assert any(name.startswith(line) for name in public_names)
+
+
+def test_a_public_name_that_is_gone_is_named(public_names, tmp_path):
+    file = tmp_path / "public.txt"
+    file.write_text("\n".join(["affectml_metrics.functional.gone(x: int) -> int", *public_names[1:]]))
+    done = python("scripts/public_api.py", file)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["-affectml_metrics.functional.gone(x: int) -> int", f"+{public_names[0]}"]
+    assert "docs/policy.md" in done.stderr
+
+
+def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
+    pages = [page.stem for page in (ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if not (site / page / "index.html").is_file()] == []
+    assert "which emotion does this image evoke" in (site / "index.html").read_text().lower()
+    for package, name in [("affectml", "load_head"), ("affectml_metrics", "set_f1"), ("affectml_annotation", "Alpha")]:
+        assert f">{name}<" in re.sub(r"<(?!/)span[^>]*>", "", (site / "api" / package / "index.html").read_text())
+
+
+def test_the_site_loads_nothing_from_elsewhere(site):
+    loads = re.compile(
+        r"""<(?:script|img|iframe|source)\b[^>]*\bsrc="?(?:https?:)?//|<link\b[^>]*rel="?(?:stylesheet|preconnect|icon)"?[^>]*(?:https?:)?//|@import|url\(["']?(?:https?:)?//"""
+    )
+    for file in [*site.rglob("*.html"), *site.rglob("*.css")]:
+        found = loads.search(file.read_text(encoding="utf-8"))
+        assert found is None, f"{file.relative_to(site)}: {found and found[0]}"
+
+
+def test_the_citation_names_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["license"] == "Apache-2.0"
+    assert citation["authors"] == [{"name": "The affectml authors"}]
+    [paper] = citation["references"]
+    assert paper["title"] in (ROOT / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert (paper["authors"][0]["family-names"], paper["year"]) == ("Bustos", 2023)
