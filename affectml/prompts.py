@@ -1,9 +1,10 @@
 """Prompts: the texts that stand for labels, and for images, where a head learns from texts or is asked with them.
 
 Three kinds, in any mix (Bustos et al. 2023): `sentiment`, the label in a template ("a photo that evokes joy");
-`synonyms`, the label's synonyms in the same template; `captions`, each image's own text (column `caption`).
+`synonyms`, the label's synonyms in the same template; `captions`, each image's own texts (column `caption`).
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,11 @@ from affectml.taxonomies._taxonomy import check_template
 
 KINDS = ("sentiment", "synonyms", "captions")
 CAPTION = "caption"  # the column of images.parquet
+# Two labels whose text features have at least this cosine are the same to the encoder: no image's cosines with them
+# differ by more than .1. Measured with "a photo that evokes ...": affect-tiny's closest labels within a built-in
+# taxonomy .990 (happiness and pleasure), words of which it knows no token .999 to 1; ViT-B/32 with random weights,
+# other words at most .978.
+ALIKE = 0.995
 
 Floats = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Floats]
@@ -103,34 +109,91 @@ def ensemble(features: Sequence[Floats]) -> Floats:
 
 
 def label_features(prompts: Prompts, taxonomy: Taxonomy, encode: Encode) -> Floats:
-    """The text feature that stands for each label, [C, D]."""
-    return ensemble(encoded(prompts.asked(taxonomy), encode))
+    """The text feature that stands for each label, [C, D].
+
+    Warns, naming them, of labels that the encoder cannot tell apart: it does not know their words, or takes them for
+    the same, so which of them scores higher says nothing.
+    """
+    features = ensemble(encoded(prompts.asked(taxonomy), encode))
+    same = alike(taxonomy.labels, features)
+    if same:
+        groups = "; ".join(", ".join(group) for group in same)
+        # told here and not where the caller is, so that Python tells a command's several askings once
+        warnings.warn(
+            f"this encoder cannot tell these labels apart (cosine of their texts at least {ALIKE}): {groups}. It does "
+            "not know the words or takes them for the same: their scores are nearly equal, their order says nothing",
+            stacklevel=1,
+        )
+    return features
+
+
+def alike(labels: Sequence[str], features: Floats) -> list[tuple[str, ...]]:
+    """Labels that an encoder cannot tell apart: groups of two or more whose cosine with the group's first is >= ALIKE.
+
+    Args:
+        labels: C names.
+        features: a unit row for each, [C, D].
+
+    >>> alike(("tractor", "awe", "algebra"), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.01]], dtype=np.float32))
+    [('tractor', 'algebra')]
+    """
+    cosines = features.astype(np.float64) @ features.astype(np.float64).T
+    groups: dict[int, list[str]] = {}
+    for row, label in enumerate(labels):
+        first = next((first for first in groups if cosines[row, first] >= ALIKE), row)
+        groups.setdefault(first, []).append(label)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
 def caption_features(
     images: pd.DataFrame, image_ids: Sequence[str] | NDArray[Any], encode: Encode, where: str
 ) -> Floats:
-    """The features of the images' captions, [N, D]; a row of zeros where an image has none.
+    """The features of the images' captions, [N, D].
 
-    Raises BadDataset where there is no text column `caption`, or none of these images has one.
+    An image may have several captions: its row is the unit mean of their unit rows, as for the prompts of a label.
+    An image without one has a row of zeros.
+
+    Args:
+        images: images.parquet; its column `caption` holds a text, a list of texts, or nothing.
+        image_ids: which images, in the order of the rows, [N].
+        encode: the encoder's text tower.
+        where: the data set's folder, for messages.
+
+    Raises:
+        BadDataset: there is no column `caption`, it holds something else than texts, or none of these images has one.
     """
     if CAPTION not in images.columns:
         raise BadDataset(
-            f"{where}: no column {CAPTION!r} in images.parquet: captions are a text column of that name, or leave "
-            "captions out of the kinds of prompt"
+            f"{where}: no column {CAPTION!r} in images.parquet: captions are a column of that name that holds a text "
+            "or a list of texts for each image; add it, or leave captions out of the kinds of prompt"
         )
     column = images.set_index("image_id")[CAPTION].reindex(pd.Index(image_ids))
-    texts = ["" if pd.isna(text) else str(text).strip() for text in column]
-    flat = sorted({text for text in texts if text})
+    texts = [_captions(cell, str(image), where) for image, cell in zip(image_ids, column, strict=True)]
+    flat = sorted({text for own in texts for text in own})
     if not flat:
         raise BadDataset(f"{where}: no image to learn from has a {CAPTION}")
     rows = encode(flat)
     at = {text: row for row, text in enumerate(flat)}
     out = np.zeros((len(texts), rows.shape[1]), dtype=np.float32)
-    for row, text in enumerate(texts):
-        if text:
-            out[row] = rows[at[text]]
+    for row, own in enumerate(texts):
+        if len(own) == 1:
+            out[row] = rows[at[own[0]]]
+        elif own:
+            out[row] = ensemble([rows[[at[text] for text in own]]])[0]
     return out
+
+
+def _captions(cell: object, image_id: str, where: str) -> list[str]:
+    """The texts in one cell of the column, without those that are blank."""
+    several = cell if isinstance(cell, list | tuple | np.ndarray) else [cell]
+    texts = []
+    for text in several:
+        if not isinstance(text, str) and not pd.isna(text):
+            raise BadDataset(
+                f"{where}: {CAPTION} of image {image_id!r}: expected a text or a list of texts, but found {text!r}"
+            )
+        texts.append(text.strip() if isinstance(text, str) else "")
+    return [text for text in texts if text]
 
 
 def asked_labels(labels: Sequence[str], taxonomy: Taxonomy) -> Taxonomy:

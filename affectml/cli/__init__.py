@@ -5,6 +5,7 @@ Only here do errors become exit codes: 2 for what the user can mend, in one line
 
 import errno
 import sys
+import warnings
 
 from affectml.cli._app import app
 
@@ -19,6 +20,7 @@ DISK = (
 
 def main() -> None:
     """Entry point of the `affectml` command."""
+    warnings.formatwarning = _one_line
     try:
         app()
     except Exception as error:
@@ -26,6 +28,11 @@ def main() -> None:
             raise
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _one_line(message: Warning | str, category: type[Warning], *place: object, **more: object) -> str:
+    """A warning as a user reads it: what it says, and not which line of code said it."""
+    return f"{'warning' if category is UserWarning else category.__name__}: {message}\n"
 
 
 def _users(error: Exception) -> bool:
