@@ -185,7 +185,7 @@ def measure(out: Path, taxonomy: str, seed: int, images: int) -> Measured:
     tokenizer = open_clip.get_tokenizer(f"local-dir:{out}")
     model.eval()
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        dataset = write_demo(Path(folder) / "demo", images=images, seed=seed, taxonomy=taxonomy)
+        dataset = write_demo(Path(folder) / "demo", images=images, seed=seed, taxonomy=taxonomy, panel="textbook")
         labels = list(get_taxonomy(taxonomy).labels)
         assert dataset.truth is not None  # a demo set always has it
         truth = dataset.truth.set_index("image_id").loc[dataset.images["image_id"], labels].to_numpy()

@@ -161,6 +161,9 @@ def demo_data(
     answers: Annotated[
         str, typer.Option(help="sets: people choose all labels that apply; one: the one that applies most.")
     ] = "sets",
+    panel: Annotated[
+        str, typer.Option(help="local: people who feel otherwise than the textbook; textbook: people who feel by it.")
+    ] = "local",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -171,7 +174,14 @@ def demo_data(
 
     with Progress("painting", images, "images") as bar:
         dataset = write_demo(
-            out, images=images, seed=seed, taxonomy=taxonomy, look=look, answers=answers, progress=bar.advance
+            out,
+            images=images,
+            seed=seed,
+            taxonomy=taxonomy,
+            look=look,
+            answers=answers,
+            panel=panel,
+            progress=bar.advance,
         )
     judgements = dataset.judgements
     summary = {"dataset": str(out), "images": images, "judgements": 0 if judgements is None else len(judgements)}

@@ -2,8 +2,10 @@
 
     streams.py     a random stream for each purpose; the training stream that no demo seed can reach
     feelings.py    where a painting stands among the emotion words, and the true rate of each label there
+    panels.py      groups of people, and where each has its words: the textbook's panel and the local one
     painting.py    from a feeling to a look (light, colour, shapes, clutter), from a look to pixels
     annotators.py  twelve simulated people with biases of their own, whose mean is the truth
+    captions.py    what people might write under a painting
     write.py       all of it as an ordinary data set folder
 
 It is a test of machinery, not a benchmark: no figure measured on it says anything about people.

@@ -26,10 +26,15 @@ ANYWHERE = 0.15  # share of paintings that start from no word: some evoke nothin
 
 @dataclass(frozen=True)
 class Words:
-    """A taxonomy's labels as points. places: [C, 3], rows of nan where a label has no place."""
+    """A taxonomy's labels as points.
+
+    places: [C, 3], rows of nan where a label has no place. lift: what is added to each label's log-odds, [C] or one
+    for all; above 0, the word is said more readily.
+    """
 
     labels: tuple[str, ...]
     places: FloatArray
+    lift: FloatArray | float = 0.0
 
     @property
     def placed(self) -> npt.NDArray[np.bool_]:
@@ -38,7 +43,11 @@ class Words:
 
     @classmethod
     def of(cls, taxonomy: Taxonomy) -> "Words":
-        """The words of a taxonomy; no dominance counts as 0. Raises BadInput without two places."""
+        """The words of a taxonomy at their published places; a place without dominance has dominance 0.
+
+        Raises:
+            BadInput: fewer than two labels have a place.
+        """
         places = np.full((len(taxonomy), 3), np.nan)
         for row, label in enumerate(taxonomy.labels):
             if label in taxonomy.places:
@@ -62,16 +71,21 @@ def draw_feeling(places: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def true_rates(feelings: FloatArray, words: Words) -> FloatArray:
-    """The share of people who would choose each label: feelings [N, 3] -> [N, C], at least RARE.
+    """The share of people who would choose each label, [N, C], at least RARE and at most 1 - RARE.
 
     The log-odds fall with the squared distance between feeling and word, the slower the coarser the taxonomy.
     A label without a place (neutral, "something else") takes what the others leave: the chance that none of
     them applies.
+
+    Args:
+        feelings: valence, arousal and dominance of each painting, [N, 3].
+        words: where the labels lie for the people who choose.
     """
     placed = words.placed
+    lift = np.broadcast_to(words.lift, len(words.labels))[placed]
     distances = squared_distances(feelings, words.places[placed]) / reach(words) ** 2
     rates = np.empty((len(feelings), len(words.labels)))
-    rates[:, placed] = expit(PEAK - STEEPNESS * distances)
+    rates[:, placed] = expit(PEAK + lift - STEEPNESS * distances)
     rates[:, ~placed] = np.prod(1 - rates[:, placed], axis=1, keepdims=True)
     return np.asarray(np.clip(rates, RARE, 1 - RARE))
 

@@ -1,7 +1,8 @@
 """Random streams, each for one purpose: what is drawn from one is the same whatever is drawn from another.
 
-The first word of the entropy says whether a stream is a demo set's or an encoder's training. A demo seed is only ever
-the words after it, so no seed of `affectml demo-data` reaches the stream that affect-tiny was trained on.
+The first word of the entropy says whether a stream is a demo set's, an encoder's training or a group of people's. A
+demo seed is only ever the words after it, so no seed of `affectml demo-data` reaches the stream that affect-tiny was
+trained on.
 """
 
 from enum import IntEnum
@@ -12,6 +13,7 @@ from affectml.errors import BadInput
 
 _DEMO = 0x0DE30
 _TRAINING = 0x7124
+_GROUP = 0x6709
 _SEEDS = 2**64  # as many as leave seed and purpose words of their own in the entropy
 
 
@@ -23,15 +25,21 @@ class Purpose(IntEnum):
 
     PAINTING = 0  # an image's feeling, its look and its brush
     PEOPLE = 1  # the twelve annotators' habits, who judges which image, their answers and their seconds
-    CAPTION = 2  # an image's text
+    CAPTION = 2  # an image's captions
     PANEL = 3  # a further panel of people, by its number
     FAULT = 4  # mistakes planted for a tool to find
 
 
 def demo_stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
-    """The numbers of the demo set `seed` for one purpose; place: the image's or panel's number, where each has one.
+    """The numbers of a demo set for one purpose.
 
-    Raises BadInput for a seed below 0 or of more than 64 bits.
+    Args:
+        seed: the demo set's.
+        purpose: what they are for.
+        place: the image's or panel's number, where each has numbers of its own.
+
+    Raises:
+        BadInput: the seed is below 0 or has more than 64 bits.
     """
     return _stream(_DEMO, seed, (int(purpose), *place))
 
@@ -39,6 +47,11 @@ def demo_stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator
 def painting_stream(seed: int, index: int) -> np.random.Generator:
     """The numbers behind image `index` of the demo set `seed`: its feeling, its look and its brush."""
     return demo_stream(seed, Purpose.PAINTING, index)
+
+
+def caption_stream(seed: int, index: int) -> np.random.Generator:
+    """The numbers behind the captions of image `index` of the demo set `seed`."""
+    return demo_stream(seed, Purpose.CAPTION, index)
 
 
 def people_stream(seed: int) -> np.random.Generator:
@@ -49,6 +62,11 @@ def people_stream(seed: int) -> np.random.Generator:
 def training_stream(seed: int, index: int) -> np.random.Generator:
     """The numbers behind painting `index` of an encoder's training; apart from every demo set."""
     return _stream(_TRAINING, seed, (int(Purpose.PAINTING), index))
+
+
+def group_stream(number: int) -> np.random.Generator:
+    """The numbers behind a group of people's way of feeling, the same for every demo set that it judges."""
+    return _stream(_GROUP, number, ())
 
 
 def _stream(first: int, seed: int, key: tuple[int, ...]) -> np.random.Generator:

@@ -1,6 +1,7 @@
 """The demo set as an ordinary data set folder, with the truth beside it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,20 @@ import pandas as pd
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.demo_set.annotators import ANSWERS, Annotators, habits, judge, single_choices
-from affectml.demo_set.feelings import AXES, Words, draw_feeling, true_rates
-from affectml.demo_set.painting import SCHOOLS, look_of, of_school, paint
-from affectml.demo_set.streams import painting_stream, people_stream
+from affectml.demo_set.captions import captions
+from affectml.demo_set.feelings import AXES, FloatArray, Words, draw_feeling, true_rates
+from affectml.demo_set.painting import SCHOOLS, Look, look_of, of_school, paint
+from affectml.demo_set.panels import NOTES, words_of
+from affectml.demo_set.streams import caption_stream, painting_stream, people_stream
 from affectml.errors import BadInput, did_you_mean
-from affectml.taxonomies import builtin_names, get_taxonomy
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import count_votes
 
 QUESTIONS = {
     "sets": "Which of these feelings does this image evoke in you? Choose all that apply, or none.",
     "one": "Which of these feelings does this image evoke in you most? Choose one.",
 }
+Progress = Callable[[int], object]
 
 
 def write_demo(
@@ -30,103 +34,135 @@ def write_demo(
     taxonomy: str = "mikels-8",
     look: str = "plain",
     answers: str = "sets",
-    progress: Callable[[int], object] | None = None,
+    panel: str = "local",
+    progress: Progress | None = None,
 ) -> Dataset:
-    """Write a demo set of `images` paintings into the new folder `out` and return it, opened.
+    """Write a demo set of paintings into a new folder, and open it.
 
     The folder holds what any data set holds (dataset.json, images.parquet, targets-emotions.parquet: votes,
-    annotations.parquet, annotators.parquet, images/*.png) and, beside it, truth.parquet (the share of people who
-    would choose each label; valence, arousal and dominance of the image) and truth-annotators.parquet (their
-    habits). Same arguments, same content; image i of a seed is the same whatever `images` is.
+    annotations.parquet, annotators.parquet, images/*.png) and, beside it, the truth: truth.parquet (the share of people
+    who would choose each label; valence, arousal and dominance of the image), truth-annotators.parquet (people's
+    habits) and, for the local panel, truth-words.parquet (where its words lie). The same arguments give the same
+    content, and image i of a seed is the same whatever `images`, `answers` and `panel` are.
 
-    taxonomy: a built-in name or a YAML file, with at least two placed labels. look: one of `painting.SCHOOLS`, which
-    shifts every painting's brightness, saturation, hue or clutter and leaves its truth alone. answers: "sets", people
-    choose all labels that apply (the target is rates), or "one", the one that applies most (a one_choice
-    distribution). progress: called with 1 after each painting. Raises BadInput if `out` is taken, for an unknown look
-    or kind of answers, fewer than one image or a seed that is negative or of more than 64 bits.
+    Args:
+        out: the folder; it must not exist, or be empty.
+        images: how many paintings, at least 1.
+        seed: below 2^64.
+        taxonomy: a built-in name or a YAML file, with at least two labels that have a place.
+        look: one of `painting.SCHOOLS`: shifts every painting's brightness, saturation, hue or clutter, and leaves its
+            truth alone.
+        answers: "sets", people choose all labels that apply (the target is rates), or "one", the one that applies
+            most (a one_choice distribution).
+        panel: who judges, see `affectml.demo_set.panels`. "local" feels otherwise than the textbook, and the images
+            have captions; "textbook" is what affectml 0.1.0 drew.
+        progress: called with 1 after each painting.
+
+    Raises:
+        BadInput: `out` is taken, or an argument is none of the above.
     """
     out = Path(out)
     check_new(out)
     if images < 1:
         raise BadInput(f"images: expected at least 1, got {images}")
-    if look not in SCHOOLS:
-        raise BadInput(f"no look {look!r}{did_you_mean(look, SCHOOLS)} (looks: {', '.join(SCHOOLS)})")
-    if answers not in ANSWERS:
-        raise BadInput(f"no answers {answers!r}{did_you_mean(answers, ANSWERS)} (answers: {', '.join(ANSWERS)})")
+    for name, value, known in (("look", look, SCHOOLS), ("answers", answers, ANSWERS)):
+        if value not in known:
+            raise BadInput(f"no {name} {value!r}{did_you_mean(value, known)} (choose from: {', '.join(known)})")
     chosen = get_taxonomy(taxonomy)
-    words = Words.of(chosen)
-    people = people_stream(seed)
+    demo = _Demo(images, seed, chosen, look, answers, panel, words_of(chosen, panel))
     with new_folder(out) as folder:
-        table, feelings = _paint_all(folder, images, seed, words, look, progress)
-        rates = true_rates(feelings, words)
-        panel = Annotators.draw(len(chosen), people)
-        image_ids = table["image_id"].to_numpy(dtype=object)
-        judgements = judge(rates, chosen.labels, image_ids, panel, people, answers=answers)
-        one = answers == "one"
-        truth = pd.concat(
-            [
-                table[["image_id"]],
-                pd.DataFrame(feelings, columns=list(AXES)),
-                pd.DataFrame(single_choices(rates, panel).mean(axis=0) if one else rates, columns=list(chosen.labels)),
-            ],
-            axis=1,
-        )
-        write_parquet(folder / "truth.parquet", truth)
-        write_parquet(folder / "truth-annotators.parquet", habits(panel, chosen.labels))
-        write_dataset(
-            folder,
-            DatasetMeta(
-                name=_name(chosen.name, look, answers),
-                source=f"painted and judged by affectml's own code (images={images}, seed={seed}"
-                f"{'' if look == 'plain' else f', look={look}'}{', answers=one' if one else ''}); no people took part",
-                licence="CC0-1.0",
-                targets={
-                    "emotions": TargetMeta(
-                        kind="distribution" if one else "rates",
-                        construct="evoked",
-                        question=QUESTIONS[answers],
-                        vote_rule="one_choice" if one else None,
-                        taxonomy=taxonomy if taxonomy in builtin_names() else chosen.to_dict(),
-                        values="votes",
-                        file="targets-emotions.parquet",
-                        made_by="votes in annotations.parquet",
-                    )
-                },
-            ),
-            table,
-            {"emotions": _votes(judgements, chosen.labels, image_ids)},
-            judgements,
-            pd.DataFrame({"annotator_id": panel.ids, "simulated": True}),
-        )
+        demo.write(folder, progress)
     return Dataset.open(out)
 
 
-def _name(taxonomy: str, look: str, answers: str) -> str:
-    """demo, or what sets a variant apart from it."""
-    variant = [taxonomy] * (taxonomy != "mikels-8") + [look] * (look != "plain")
-    variant += ["one choice"] * (answers == "one")
-    return " ".join(["demo", *variant])
+@dataclass(frozen=True, eq=False)
+class _Demo:
+    """A demo set to be written; see `write_demo`. words: where the panel has the labels."""
 
+    images: int
+    seed: int
+    taxonomy: Taxonomy
+    look: str
+    answers: str
+    panel: str
+    words: Words
 
-def _paint_all(
-    folder: Path, images: int, seed: int, words: Words, school: str, progress: Callable[[int], object] | None
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Paint every image into `folder`/images; returns images.parquet's table and the feelings [N, 3]."""
-    (folder / "images").mkdir()
-    feelings = np.empty((images, 3))
-    places = words.places[words.placed]
-    rows = []
-    for index in range(images):
-        rng = painting_stream(seed, index)
-        feelings[index] = draw_feeling(places, rng)
-        look = of_school(look_of(feelings[index], rng), school)
-        name = f"{index:06d}"
-        paint(look, rng).save(folder / "images" / f"{name}.png", compress_level=1)
-        shapes = "jagged" if look.jaggedness > 0.5 else "round"
-        rows.append({"image_id": name, "file": f"images/{name}.png", "shapes": shapes})
-        if progress is not None:
-            progress(1)
-    return pd.DataFrame(rows), feelings
+    def write(self, folder: Path, progress: Progress | None) -> None:
+        """Paint, let the panel judge, and write it all into an empty folder."""
+        labels, people = self.taxonomy.labels, people_stream(self.seed)
+        table, feelings, looks = self._paint(folder, progress)
+        image_ids = table["image_id"].to_numpy(dtype=object)
+        rates = true_rates(feelings, self.words)
+        annotators = Annotators.draw(len(labels), people)
+        judgements = judge(rates, labels, image_ids, annotators, people, answers=self.answers)
+        shares = single_choices(rates, annotators).mean(axis=0) if self.answers == "one" else rates
+        felt, shown = pd.DataFrame(feelings, columns=list(AXES)), pd.DataFrame(shares, columns=list(labels))
+        write_parquet(folder / "truth.parquet", pd.concat([table[["image_id"]], felt, shown], axis=1))
+        write_parquet(folder / "truth-annotators.parquet", habits(annotators, labels))
+        if self.panel != "textbook":
+            write_parquet(folder / "truth-words.parquet", self._words_table())
+            table["caption"] = [self._captions(*row) for row in zip(range(self.images), looks, rates, strict=True)]
+        write_dataset(
+            folder,
+            self._meta(),
+            table,
+            {"emotions": _votes(judgements, labels, image_ids)},
+            judgements,
+            pd.DataFrame({"annotator_id": annotators.ids, "simulated": True}),
+        )
+
+    def _paint(self, folder: Path, progress: Progress | None) -> tuple[pd.DataFrame, FloatArray, list[Look]]:
+        """Paint every image into `folder`/images; returns images.parquet's table, feelings [N, 3] and looks [N]."""
+        (folder / "images").mkdir()
+        textbook = Words.of(self.taxonomy)  # every panel sees the same paintings
+        places = textbook.places[textbook.placed]
+        feelings, looks, rows = np.empty((self.images, 3)), [], []
+        for index in range(self.images):
+            rng = painting_stream(self.seed, index)
+            feelings[index] = draw_feeling(places, rng)
+            look = of_school(look_of(feelings[index], rng), self.look)
+            name = f"{index:06d}"
+            paint(look, rng).save(folder / "images" / f"{name}.png", compress_level=1)
+            shapes = "jagged" if look.jaggedness > 0.5 else "round"
+            rows.append({"image_id": name, "file": f"images/{name}.png", "shapes": shapes})
+            looks.append(look)
+            if progress is not None:
+                progress(1)
+        return pd.DataFrame(rows), feelings, looks
+
+    def _captions(self, index: int, look: Look, rates: FloatArray) -> list[str]:
+        return captions(look, rates, self.words, self.taxonomy, caption_stream(self.seed, index))
+
+    def _words_table(self) -> pd.DataFrame:
+        """Where the panel has each label: its place, nan where it has none, and its lift in log-odds."""
+        table = pd.DataFrame(self.words.places, columns=list(AXES))
+        table.insert(0, "label", self.taxonomy.labels)
+        return table.assign(lift=self.words.lift)
+
+    def _meta(self) -> DatasetMeta:
+        one = self.answers == "one"
+        said = [f"images={self.images}", f"seed={self.seed}"]
+        said += [f"look={self.look}"] * (self.look != "plain") + ["answers=one"] * one
+        said += [f"panel={self.panel}"] * (self.panel != "textbook")
+        variant = [self.taxonomy.name] * (self.taxonomy.name != "mikels-8") + [self.look] * (self.look != "plain")
+        return DatasetMeta(
+            name=" ".join(["demo", *variant, *["one choice"] * one]),
+            source=f"painted and judged by affectml's own code ({', '.join(said)}); no people took part",
+            licence="CC0-1.0",
+            notes=[NOTES[self.panel]] if self.panel in NOTES else [],
+            targets={
+                "emotions": TargetMeta(
+                    kind="distribution" if one else "rates",
+                    construct="evoked",
+                    question=QUESTIONS[self.answers],
+                    vote_rule="one_choice" if one else None,
+                    taxonomy=self.taxonomy.name if self.taxonomy.name in builtin_names() else self.taxonomy.to_dict(),
+                    values="votes",
+                    file="targets-emotions.parquet",
+                    made_by="votes in annotations.parquet",
+                )
+            },
+        )
 
 
 def _votes(judgements: pd.DataFrame, labels: tuple[str, ...], image_ids: np.ndarray) -> pd.DataFrame:

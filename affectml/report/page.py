@@ -77,6 +77,7 @@ def _caveats(info: "RunInfo", dataset: "Dataset") -> list[str]:
         out.append(
             "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
         )
+        out += dataset.meta.notes
     if info.encoder.identity["architecture"] == TINY_SPEC:
         out.append(
             "The encoder is affect-tiny, which was trained on demo paintings and knows nothing else; "

@@ -12,7 +12,7 @@ from scipy.special import expit
 from affectml.demo_set.annotators import Annotators, choice_chances, judge, single_choices
 from affectml.demo_set.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
 from affectml.demo_set.painting import look_of, paint
-from affectml.demo_set.streams import Purpose, demo_stream, painting_stream, training_stream
+from affectml.demo_set.streams import Purpose, demo_stream, group_stream, painting_stream, training_stream
 from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -93,6 +93,9 @@ def test_every_purpose_seed_and_place_has_numbers_of_its_own():
     training = {training_stream(seed, i).integers(2**62) for seed in seeds for i in range(20)}
     assert len(training) == len(seeds) * 20
     assert not training & set(drawn)
+    groups = {group_stream(number).integers(2**62) for number in range(50)}
+    assert len(groups) == 50
+    assert not groups & (training | set(drawn))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])

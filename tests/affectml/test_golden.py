@@ -197,7 +197,7 @@ def values(scores: dict) -> dict:
 @pytest.mark.parametrize("folder", DEMOS, ids=named)
 def test_demo_data_still_paints_and_judges_what_it_did(folder, tmp_path):
     made = json.loads((folder / "made_with.json").read_text(encoding="utf-8"))
-    demo = write_demo(tmp_path / "set", **made["options"])
+    demo = write_demo(tmp_path / "set", **{"panel": "textbook", **made["options"]})  # 0.1.0 had no other panel
     pixels = {}
     for file in made["pixels_sha256"]:
         with Image.open(demo.root / file) as picture:

@@ -18,18 +18,23 @@ def share_closed(systems, measure):
     return (model - prior) / (oracle - prior)
 
 
-def test_the_sigmoid_head_closes_the_gap_between_the_prior_and_the_true_rates(tmp_path):
-    entropy, f1, zero_shot = [], [], []
+@pytest.mark.parametrize("panel", ["local", "textbook"])
+def test_the_sigmoid_head_closes_the_gap_between_the_prior_and_the_true_rates(panel, tmp_path):
+    entropy, f1, gain, zero_shot = [], [], [], []
     for seed in range(5):
-        demo = write_demo(tmp_path / f"demo-{seed}", images=2000, seed=seed)
+        demo = write_demo(tmp_path / f"demo-{seed}", images=2000, seed=seed, panel=panel)
         config = TrainConfig(dataset=str(demo.root), multilabel=True, encoder="affect-tiny", seed=seed)
         systems = train_run(config, out=tmp_path / f"run-{seed}").metrics["systems"]
         entropy.append(share_closed(systems, "rate_cross_entropy"))
         f1.append(share_closed(systems, "set_f1"))
+        gain.append(systems["model"]["set_f1"]["value"] - systems["zero_shot"]["set_f1"]["value"])
         zero_shot.append(systems["zero_shot"]["top_1_accuracy"]["value"])
     assert np.mean(entropy) >= 0.90
     assert np.mean(f1) >= 0.85
-    assert np.mean(zero_shot) >= 0.75
+    if panel == "textbook":
+        assert np.mean(zero_shot) >= 0.75  # affect-tiny learned these words at these places
+    else:
+        assert min(gain) >= 0.08  # training pays where people feel otherwise
 
 
 @pytest.mark.real_data

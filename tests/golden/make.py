@@ -60,8 +60,8 @@ RUNS = {
 def make_data() -> Dataset:
     """Demo paintings without their image files, under a target of every kind, embedded with affect-tiny."""
     with tempfile.TemporaryDirectory() as scratch:
-        demo = write_demo(Path(scratch) / "sets", images=IMAGES, seed=SEED)
-        one = write_demo(Path(scratch) / "one", images=IMAGES, seed=SEED, answers="one")
+        demo = write_demo(Path(scratch) / "sets", images=IMAGES, seed=SEED, panel="textbook")
+        one = write_demo(Path(scratch) / "one", images=IMAGES, seed=SEED, answers="one", panel="textbook")
         rates = demo.target("emotions")
         labels = list(rates.taxonomy.labels)
         split = split_dataset(demo, rates, 0)
@@ -177,7 +177,7 @@ def make_reading() -> None:
 
 
 def make_demos() -> None:
-    """What `demo-data` writes, four ways: its tables, and a digest of every painting's pixels."""
+    """What `demo-data` writes, five ways: its tables, and a digest of every painting's pixels."""
     from PIL import Image
 
     ways = {
@@ -185,9 +185,10 @@ def make_demos() -> None:
         "one": {"answers": "one"},
         "busy": {"look": "busy", "seed": 8},
         "parrott-25": {"taxonomy": "parrott-25", "seed": 4294967296},
+        "local": {"panel": "local"},
     }
     for name, options in ways.items():
-        told = {"images": 20, "seed": 7, **options}
+        told = {"images": 20, "seed": 7, "panel": "textbook", **options}
         out = Path("demo") / name
         with tempfile.TemporaryDirectory() as scratch:
             demo = write_demo(Path(scratch) / "set", **told)
