@@ -1,164 +1,149 @@
-"""affectml import: folders, tables, published sets and embeddings become data set folders."""
+"""affectml import: folders, tables, published sets and embeddings become data set folders.
 
+Each importer (affectml/importers) is a command, made of its options when it is called: the list of commands needs none.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from affectml.cli._import_options import (
-    Construct,
-    Images,
-    Json,
-    Licence,
-    Map,
-    Name,
-    Out,
-    Question,
-    Source,
-    Strict,
-    Taxonomy,
-    show,
+from affectml.importers import Importer, get_importer, names, parse_list, parse_mapping
+from affectml.importers._registry import OWN, Help, Option
+
+SHARED = (
+    Option("name", str | None, None, Help("The data set's name.", default="the source's name")),
+    Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out.")),
 )
-from affectml.cli.import_sets import COMMANDS
-
-app = typer.Typer(no_args_is_help=True, help="Make a data set folder of your own images, labels or embeddings.")
+JSON = Option("json", bool, False, Help("Print JSON for programs instead of a table."))
 
 
-@app.command()
-def folder(
-    path: Annotated[Path, typer.Argument(help="Folder that has one folder of images per label.")],
-    out: Out,
-    taxonomy: Taxonomy = None,
-    name: Name = None,
-    construct: Construct = "query",
-    map_: Map = None,
-    images: Images = "copy",
-    question: Question = "",
-    source: Source = "",
-    licence: Licence = "",
-    strict: Strict = False,
-    json: Json = False,
-) -> None:
-    """Import a class folder per label, nested or not, with or without train/val/test folders around."""
-    from affectml.importers import import_folder, parse_mapping
+class ImportCommand(TyperCommand):
+    """Stands for an importer in the list of commands; its arguments and options are made once it is called."""
 
-    mapping = parse_mapping(map_ or [])
-    options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "images": images}
-    about: dict[str, Any] = {"question": question, "source": source, "licence": licence}
-    show(import_folder(path, out, mapping=mapping, strict=strict, **options, **about), json)
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command made of the importer."""
+        return command_of(get_importer(str(self.name))).make_context(info_name, args, parent, **extra)
 
 
-@app.command()
-def table(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet file.")],
-    out: Out,
-    images_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder that file names are relative to.", show_default="the table's folder"),
-    ] = None,
-    file_column: Annotated[str | None, typer.Option(help="Column with the image's file name.")] = None,
-    url_column: Annotated[str | None, typer.Option(help="Column with the image's url.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column with the label or the list of labels.")] = None,
-    label_columns: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Columns, one per label: 0/1, votes or shares.")
-    ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates labels in a cell.")] = None,
-    annotator_column: Annotated[
-        str | None, typer.Option(help="Column with the person: each row is one judgement.")
-    ] = None,
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Each row is one judgement by a person without a name.")
-    ] = False,
-    n_column: Annotated[str | None, typer.Option(help="Column with the number of people asked.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Column with train, val or test.")] = None,
-    group_column: Annotated[str | None, typer.Option(help="Column that names images a split must not part.")] = None,
-    taxonomy: Taxonomy = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="single, sets, rates or distribution.", show_default="inferred from the values"),
-    ] = None,
-    vote_rule: Annotated[
-        str | None, typer.Option(help="How votes became a distribution: one_choice, set_split, normalised.")
-    ] = None,
-    empty: Annotated[
-        str | None, typer.Option(help="What an empty label cell is: none (no label applies) or skip (not known).")
-    ] = None,
-    duplicates: Annotated[
-        str, typer.Option(help="Rows that repeat an image: error, first (keep it) or union (join the labels).")
-    ] = "error",
-    name: Name = None,
-    construct: Construct = "evoked",
-    map_: Map = None,
-    images: Annotated[
-        str, typer.Option(help="How images come in: copy, hardlink, or none (embeddings come from elsewhere).")
-    ] = "copy",
-    encoding: Annotated[str, typer.Option(help="Encoding of a text file.")] = "utf-8",
-    separator: Annotated[
-        str | None, typer.Option(help="What separates cells.", show_default="found from the header")
-    ] = None,
-    question: Question = "",
-    source: Source = "",
-    licence: Licence = "",
-    strict: Strict = False,
-    json: Json = False,
-) -> None:
-    """Import a table: a label, a list, a column per label, or a judgement in each row."""
-    from affectml.importers import import_table, parse_list, parse_mapping
+class ImportGroup(TyperGroup):
+    """The commands of all importers, those registered from outside this package too, and `package.module:NAME`."""
 
-    labels: dict[str, Any] = {
-        "label_column": label_column, "label_columns": parse_list(label_columns), "delimiter": delimiter,
-        "taxonomy": taxonomy, "mapping": parse_mapping(map_ or []), "kind": kind, "vote_rule": vote_rule,
-        "empty": empty, "duplicates": duplicates, "n_column": n_column,
-        "annotator_column": annotator_column, "anonymous": anonymous,
-    }  # fmt: skip
-    files: dict[str, Any] = {
-        "images_root": images_root, "file_column": file_column, "url_column": url_column, "images": images,
-        "split_column": split_column, "group_column": group_column, "encoding": encoding,
-        "separator": separator, "strict": strict,
-    }  # fmt: skip
-    about: dict[str, Any] = {
-        "name": name, "construct": construct, "question": question, "source": source, "licence": licence,
-    }  # fmt: skip
-    show(import_table(file, out, **labels, **files, **about), json)
+    def __init__(self, *, commands: Any = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        own = {name: self._stand_in(name) for name in OWN}
+        self.commands = {
+            **own,
+            **(commands or {}),
+            **{name: self._stand_in(name) for name in names() if name not in own},
+        }
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of an importer; None where there is none."""
+        known = self.commands.get(cmd_name)
+        return known or (self._stand_in(cmd_name) if ":" in cmd_name or cmd_name in names() else None)
+
+    def _stand_in(self, name: str) -> ImportCommand:
+        panel = None if name in OWN else "Published sets"
+        return ImportCommand(name, help=names().get(name), rich_help_panel=panel)
 
 
-@app.command()
-def oasis(
-    path: Annotated[Path, typer.Argument(help="Folder with OASIS.csv and Images/.")],
-    out: Out,
-    images: Images = "copy",
-    strict: Strict = False,
-    json: Json = False,
-) -> None:
-    """Import OASIS (Kurdi, Lozano & Banaji 2017) as it is published: polarity and affect from means and SDs."""
-    from affectml.importers import import_oasis
-
-    show(import_oasis(path, out, images=images, strict=strict), json)
+app = typer.Typer(cls=ImportGroup, no_args_is_help=True)
 
 
-@app.command()
-def embeddings(
-    file: Annotated[Path, typer.Argument(help="npz with image, embedding, label, split; or npy with --csv.")],
-    out: Out,
-    csv: Annotated[Path | None, typer.Option(help="Table whose rows are the npy file's rows.")] = None,
-    taxonomy: Taxonomy = None,
-    name: Name = None,
-    construct: Construct = "query",
-    map_: Map = None,
-    question: Question = "",
-    source: Source = "",
-    licence: Licence = "",
-    seed: Annotated[int, typer.Option(help="Seed for a validation split cut from train.", min=0)] = 0,
-    json: Json = False,
-) -> None:
-    """Import embeddings computed elsewhere, with their labels and splits."""
-    from affectml.importers import ImportSummary, parse_mapping
-    from affectml.importers.embeddings import import_embeddings
+@app.callback()
+def _group() -> None:
+    """Make a data set folder of your own images, labels or embeddings, or of a published set.
 
-    mapping = parse_mapping(map_ or [])
-    options: dict[str, Any] = {"taxonomy": taxonomy, "name": name, "construct": construct, "seed": seed}
-    about: dict[str, Any] = {"question": question, "source": source, "licence": licence}
-    show(ImportSummary.of(import_embeddings(file, out, csv=csv, mapping=mapping, **options, **about)), json)
+    An importer of your own is called by `package.module:NAME`.
+    """
+
+
+def command_of(importer: Importer) -> Any:
+    """A Typer command with the importer's options: parse, call, print."""
+    from rich.markup import escape
+
+    options = [*importer.options(), *SHARED[: 1 + bool(importer.placements)], JSON]
+    if importer.placements:
+        last = ", or none (embeddings come from elsewhere)" if "none" in importer.placements else ""
+        how = "copy, hardlink" if last else "copy or hardlink"
+        options.insert(-2, Option("images", str, "copy", Help(f"How images come in: {how}{last}.")))
+
+    def run(path: Path, out: Path, **given: Any) -> None:
+        as_json = given.pop("json")
+        _show(
+            importer(path, out, **{option.name: _value(option, given[option.name]) for option in options[:-1]}), as_json
+        )
+
+    parameters = [
+        inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_argument(importer.path_help)),
+        inspect.Parameter(
+            "out",
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=_argument("Data set folder to write; must not exist yet."),
+        ),
+        *map(_parameter, options),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    alone = typer.Typer(add_completion=False)
+    paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
+    alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
+    return typer.main.get_command(alone)
+
+
+def _argument(text: str) -> Any:
+    return Annotated[Path, typer.Argument(help=text)]
+
+
+def _kinds(option: Option) -> set[Any]:
+    """The types an option may have, such as {Mapping, NoneType}."""
+    parts = get_args(option.type) if get_origin(option.type) not in (None, Mapping, Sequence) else (option.type,)
+    return {get_origin(part) or part for part in parts}
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    kinds, said = _kinds(option), option.help
+    names = [said.flag or "--" + option.name.replace("_", "-")] if bool in kinds or said.flag else []
+    settings: dict[str, Any] = {"help": said.text, "show_default": said.default or True}
+    kind: Any = str | None
+    if Mapping in kinds:
+        kind, settings["metavar"] = list[str] | None, "FROM=TO"
+    elif Sequence in kinds:
+        settings["metavar"] = "A,B,..."
+    elif bool in kinds or int in kinds:
+        kind = option.type
+        settings.update({} if said.least is None else {"min": said.least})
+    elif Path in kinds:
+        kind = Path | None
+    elif option.default is not None:
+        kind = str
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[kind, typer.Option(*names, **settings)],
+    )
+
+
+def _value(option: Option, given: Any) -> Any:
+    kinds = _kinds(option)
+    if Mapping in kinds:
+        return parse_mapping(given or [])
+    return parse_list(given) if Sequence in kinds else given
+
+
+def _show(summary: Any, as_json: bool) -> None:
+    """Print an ImportSummary as a table or as JSON."""
+    from affectml.cli._print import print_json, print_table
+
+    if as_json:
+        print_json(summary.to_json())
+    else:
+        print_table(f"imported {summary.name}", ("what", "value"), summary.rows(), numbers=False)
 
 
 @app.command("clip-e")
@@ -173,11 +158,10 @@ def clip_e(
         str | None,
         typer.Option(help="For contrastive weights: save the labels' text features by this encoder with the run."),
     ] = None,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON.help.text)] = False,
 ) -> None:
-    """Make a run of the weights that CLIP-E's authors published (Keras 2 HDF5); `affectml predict` reads it."""
+    """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`."""
     from affectml.cli._print import print_json
-    from affectml.importers import parse_list
     from affectml.importers.clip_e import import_clip_e
 
     made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
@@ -186,7 +170,3 @@ def clip_e(
         print_json(summary)
     else:
         typer.echo(f"{made.head.name} head over {made.taxonomy.name}: {made.folder}")
-
-
-for _command in COMMANDS:
-    app.command()(_command)

@@ -1,6 +1,7 @@
 """A label column: one label in each cell, or several, and what an empty cell means."""
 
 import ast
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -40,19 +41,31 @@ class Cells:
                 seen.setdefault(label, table.where(row))
         return seen
 
+    def counts(self) -> dict[str, int]:
+        """How many rows hold each label as spelt."""
+        rows = np.bincount(self.code, minlength=len(self.parts))
+        seen: Counter[str] = Counter()
+        for part, number in zip(self.parts, rows, strict=True):
+            for label in part or ():
+                seen[label] += int(number)
+        return seen
+
 
 def parse_cells(table: Table, column: str, delimiter: str | None, known: Collection[str]) -> Cells:
     """Split a label column's cells into labels.
 
     delimiter: what separates labels in a cell. Without it: lists as they are (Parquet lists, or text like
-    ["joy", "awe"]); else the only one of | ; , that occurs; else one label a cell. known: labels of a given
-    taxonomy, which are never split. Raises BadInput where two of the marks occur.
+    ["joy", "awe"]); else the only one of | ; , that occurs; else one label a cell. "" says one label a cell. known:
+    labels of a given taxonomy, which are never split. Raises BadInput where two of the marks occur.
     """
     cells = [_simple(cell) for cell in table.frame[column]]
     code, different = pd.factorize(pd.Series(cells, dtype=object), use_na_sentinel=False)
     values: list[Any] = [None if _is_gap(value) else value for value in different]
     code = code.astype(np.int64)
     texts = [value for value in values if isinstance(value, str)]
+    singles: list[tuple[str, ...] | None] = [None if value is None else (value,) for value in values]
+    if delimiter == "":
+        return Cells(code, singles, False, f"{column}: one label in each row")
     if any(isinstance(value, tuple) for value in values):
         return Cells(code, values, True, f"{column}: a list of labels in each row")
     if delimiter is None and texts and all(text[0] == "[" and text[-1] == "]" for text in texts):
@@ -67,7 +80,6 @@ def parse_cells(table: Table, column: str, delimiter: str | None, known: Collect
                 "say which one separates labels: --delimiter"
             )
         if not marks:
-            singles: list[tuple[str, ...] | None] = [None if value is None else (value,) for value in values]
             return Cells(code, singles, False, f"{column}: one label in each row")
         delimiter, note = marks[0], f"{column}: several labels in a row, separated by {marks[0]!r}"
     else:

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean
+from affectml.importers._labels import emotion_words
 from affectml.importers._read import Table
+from affectml.importers._spec import TableSpec
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 
 FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
@@ -24,6 +25,12 @@ NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "domina
                         "seconds", "round", "repetition"})  # fmt: skip
 # How programs write that there is nothing; in a label's column each is an error that names the row.
 GAPS = ("", "nan", "na", "n/a", "null", "none")
+# The splits, as sets spell them.
+SPLIT_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 _IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$|^https?://", re.IGNORECASE)
 
 
@@ -31,15 +38,15 @@ _IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$|^https?://", re.IGNORECA
 class Columns:
     """The table's columns by what they hold, None where it has none; `label` or `labels`, not both."""
 
-    file: str | None
-    url: str | None
-    image_id: str | None
-    split: str | None
-    group: str | None
-    annotator: str | None
-    n: str | None
-    label: str | None
-    labels: tuple[str, ...]
+    file: str | None = None
+    url: str | None = None
+    image_id: str | None = None
+    split: str | None = None
+    group: str | None = None
+    annotator: str | None = None
+    n: str | None = None
+    label: str | None = None
+    labels: tuple[str, ...] = ()
 
     def used(self) -> set[str]:
         """Every column that has a role."""
@@ -68,51 +75,39 @@ def pick(table: Table, given: str | None, names: Sequence[str], option: str) -> 
     return found[0] if found else None
 
 
-def find_columns(
-    table: Table,
-    *,
-    file: str | None,
-    url: str | None,
-    split: str | None,
-    group: str | None,
-    annotator: str | None,
-    n: str | None,
-    label: str | None,
-    labels: Sequence[str] | None,
-    taxonomy: Taxonomy | None,
-    mapping: Mapping[str, str],
-) -> tuple[Columns, list[str]]:
+def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
     """Find every role, and say in notes what was found without having been named."""
     notes: list[str] = []
     image_id = pick(table, None, ("imageid",), "image_id")
-    url = pick(table, url, URL, "--url-column")
-    given_file = file
-    file = pick(table, file, FILE, "--file-column")
+    url = pick(table, spec.url_column, URL, "--url-column")
+    file = pick(table, spec.file_column, FILE, "--file-column")
     if file is None and url is None:
         file = image_id or _file_by_content(table)
-    split = pick(table, split, ("split",), "--split-column")
-    group = pick(table, group, ("group",), "--group-column")
-    annotator = pick(table, annotator, ANNOTATOR, "--annotator-column")
-    n = pick(table, n, ("n",), "--n-column")
-    taken = {c for c in (file, url, image_id, split, group, annotator, n) if c is not None}
-    label_columns: tuple[str, ...] = ()
-    if label is not None and labels is not None:
-        raise BadInput(f"{table.path}: --label-column and --label-columns exclude each other; give one")
-    if label is not None:
-        label = pick(table, label, LABEL, "--label-column")
-    elif labels is not None:
-        for column in labels:
-            pick(table, column, (), "--label-columns")
-        label_columns = tuple(labels)
-        if len(set(label_columns)) < max(2, len(label_columns)):
-            raise BadInput(f"{table.path}: --label-columns: expected two or more different columns")
+    split = pick(table, spec.split_column, ("split",), "--split-column")
+    group = pick(table, spec.group_column, ("group",), "--group-column")
+    annotator = pick(table, spec.annotator_column, ANNOTATOR, "--annotator-column")
+    n = pick(table, spec.n_column, ("n",), "--n-column")
+    if spec.label_column is not None or spec.label_columns is not None:
+        label, labels = _given_labels(table, spec)
     else:
-        label, label_columns = _find_labels(table, taken, taxonomy, mapping)
-        notes.append(f"labels taken from {'column ' + label if label else 'columns ' + ', '.join(label_columns)}")
-    if given_file is None and (file or url):
+        taken = {c for c in (file, url, image_id, split, group, annotator, n) if c is not None}
+        label, labels = _find_labels(table, taken, spec.given, spec.renamed)
+        notes.append(f"labels taken from {'column ' + label if label else 'columns ' + ', '.join(labels)}")
+    if spec.file_column is None and (file or url):
         notes.append(f"images taken from column {' and '.join(c for c in (file, url) if c)}")
-    found = Columns(file, url, image_id, split, group, annotator, n, label, label_columns)
-    return found, notes
+    return Columns(file, url, image_id, split, group, annotator, n, label, labels), notes
+
+
+def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str, ...]]:
+    if spec.label_columns is None:
+        return pick(table, spec.label_column, LABEL, "--label-column"), ()
+    if spec.label_column is not None:
+        raise BadInput(f"{table.path}: --label-column and --label-columns exclude each other; give one")
+    for column in spec.label_columns:
+        pick(table, column, (), "--label-columns")
+    if len(set(spec.label_columns)) < max(2, len(spec.label_columns)):
+        raise BadInput(f"{table.path}: --label-columns: expected two or more different columns")
+    return None, tuple(spec.label_columns)
 
 
 def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
@@ -173,7 +168,7 @@ def _find_labels(
         known = [column for column in numeric if mapping.get(column, column).casefold() in words]
         unknown: list[str] = []
     else:
-        words = _emotion_words() | {raw.casefold() for raw in mapping}
+        words = emotion_words() | {raw.casefold() for raw in mapping}
         known = [column for column in numeric if column.casefold() in words]
         unknown = [c for c in numeric if c not in known and plain(c) not in NOT_LABELS]
         exact = {frozenset(get_taxonomy(name).labels) for name in builtin_names()}
@@ -209,12 +204,3 @@ def _is_numeric(cells: pd.Series) -> bool:
     text = head.astype(str)
     filled = text[head.notna() & ~text.str.casefold().isin(GAPS)]
     return bool(pd.to_numeric(filled, errors="coerce").notna().mean() > 0.5) if len(filled) else False
-
-
-@cache
-def _emotion_words() -> frozenset[str]:
-    words: set[str] = set()
-    for name in builtin_names():
-        taxonomy = get_taxonomy(name)
-        words.update(taxonomy.labels, *taxonomy.synonyms.values())
-    return frozenset(word.casefold() for word in words)

@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Literal, get_args
 
 from affectml._progress import track
 from affectml.errors import BadInput
@@ -17,14 +16,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 
 _UNUSUAL = re.compile(r"^[/.]|[\\:\0]|\.\.|//|/\./|/$")
 
-Placement = Literal["copy", "hardlink", "none"]
 Box = tuple[float, float, float, float]
-
-
-def check_placement(images: str, allowed: Sequence[str] = get_args(Placement)) -> None:
-    """Raise BadInput unless `images` is a way of bringing images in."""
-    if images not in allowed:
-        raise BadInput(f"images: expected {' or '.join(allowed)}, but received {images!r}")
 
 
 def problem_with(path: Path) -> str | None:

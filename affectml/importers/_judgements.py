@@ -12,6 +12,8 @@ from affectml.importers._cells import Cells
 from affectml.importers._columns import Columns, numbers, pick, tidy
 from affectml.importers._labels import LabelPlan
 from affectml.importers._read import Table
+from affectml.importers._spec import TableSpec
+from affectml.taxonomies import Taxonomy
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
 _WORDS = ("none", "unsure", "skip", "flag")
@@ -46,45 +48,35 @@ def judge(
     plan: LabelPlan,
     cells: Cells | None,
     words: dict[str, str],
-    *,
-    empty: str | None,
-    duplicates: str,
+    spec: TableSpec,
     own: list[str],
-    native: bool = False,
 ) -> Judged:
     """Build the judgements of a table (rows in its order) and count them.
 
-    cells: the label column, or None where labels are 0/1 columns. words: see `words_for_no_label`. An empty
-    cell is an error unless `empty` says "none" (nothing applies) or "skip" (no answer). Two rows of one
-    person, image and round are an error unless `duplicates` says "first", or "union" (one label a row). native: a
-    published set, whose importer has no option for either.
+    cells: the label column, or None where labels are 0/1 columns. words: see `words_for_no_label`. own: further
+    columns that belong to the judgement. An empty cell is an error unless `spec.empty` says "none" (nothing applies)
+    or "skip" (no answer). Two rows of one person, image and round are an error unless `spec.duplicates` says "first",
+    or "union" (one label a row).
     """
-    from affectml_annotation import AnnotationError, count_votes
-
     given_kind = _given_kind(table)
-    if given_kind is not None:
-        empty = "none"
-
-    annotator = (
-        pd.Series([f"anonymous-{place}" for place in table.place])
-        if columns.annotator is None
-        else _text(table, columns.annotator)
-    )
-    round_column = pick(table, None, ("round",), "round")
-    rounds = np.ones(len(table.frame), dtype=np.int64) if round_column is None else _rounds(table, round_column)
     kind, labels = (
-        _from_cells(table, columns, plan, cells, words, empty, native)
+        _from_cells(table, columns, plan, cells, words, spec.empty if given_kind is None else "none")
         if cells is not None
         else _from_indicators(table, columns, plan)
     )
     if given_kind is not None:
         kind, labels = given_kind, [of if said == "labels" else [] for of, said in zip(labels, given_kind, strict=True)]
+    annotator = (
+        pd.Series([f"anonymous-{place}" for place in table.place])
+        if columns.annotator is None
+        else _text(table, columns.annotator)
+    )
     found = pd.DataFrame(
         {
             "event_id": _event_ids(table),
             "image_id": image_ids,
             "annotator_id": annotator.to_numpy(),
-            "round": rounds,
+            "round": _rounds(table),
             "kind": kind,
             "labels": labels,
         }
@@ -92,24 +84,24 @@ def judge(
     carried = [c for c in _OF_A_JUDGEMENT if c in table.frame.columns and c not in columns.used()]
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
-    found, dropped = _one_each(table, found, duplicates, native)
+    found, dropped = _one_each(table, found, spec.duplicates)
+    return _count(table, found, plan.taxonomy, tuple(dropped))
+
+
+def _count(table: Table, found: pd.DataFrame, taxonomy: Taxonomy, notes: tuple[str, ...]) -> Judged:
+    from affectml_annotation import AnnotationError, count_votes
+
     try:
-        votes = count_votes(found, plan.taxonomy.labels)
+        votes = count_votes(found, taxonomy.labels)
     except AnnotationError as error:
         raise BadInput(f"{table.path}: {error}") from None
     answered = votes.n > 0
-    rates = pd.DataFrame(votes.votes[answered], columns=list(plan.taxonomy.labels))
+    rates = pd.DataFrame(votes.votes[answered], columns=list(taxonomy.labels))
     rates.insert(0, "n", votes.n[answered])
     rates.insert(0, "image_id", votes.image_id[answered])
     answers = found["kind"].isin(("labels", "none"))
     one_choice = bool((found.loc[answers, "labels"].map(len) == 1).all())
-    return Judged(
-        annotations=found,
-        rates=rates,
-        one_choice=one_choice,
-        unanswered=[str(image) for image in votes.image_id[~answered]],
-        notes=tuple(dropped),
-    )
+    return Judged(found, rates, one_choice, [str(image) for image in votes.image_id[~answered]], notes)
 
 
 def _event_ids(table: Table) -> list[str]:
@@ -129,7 +121,10 @@ def _given_kind(table: Table) -> NDArray[Any] | None:
     return table.frame["kind"].to_numpy(dtype=object)
 
 
-def _rounds(table: Table, column: str) -> NDArray[np.int64]:
+def _rounds(table: Table) -> NDArray[np.int64]:
+    column = pick(table, None, ("round",), "round")
+    if column is None:
+        return np.ones(len(table.frame), dtype=np.int64)
     rounds = numbers(table, [column])[:, 0]
     if (rounds != np.round(rounds)).any():
         row = int((rounds != np.round(rounds)).argmax())
@@ -153,7 +148,6 @@ def _from_cells(
     cells: Cells,
     words: dict[str, str],
     empty: str | None,
-    native: bool,
 ) -> tuple[NDArray[Any], list[list[str]]]:
     kinds, lists = [], []
     for part, row in zip(cells.parts, cells.first_rows(), strict=True):
@@ -162,7 +156,7 @@ def _from_cells(
         if part is None:
             if empty is None:
                 unclear = "nothing applies (--empty none), or no answer (--empty skip)?"
-                way_out = "fill it in or take the row out" if native else unclear
+                way_out = table.way_out(unclear, "fill it in or take the row out")
                 raise BadInput(f"{table.where(row)}: column {columns.label!r} is empty: {way_out}")
             said = {empty}
         if said and (chosen or len(said) > 1):
@@ -194,7 +188,7 @@ def _from_indicators(table: Table, columns: Columns, plan: LabelPlan) -> tuple[N
     return kinds[code], [lists[at] for at in code]
 
 
-def _one_each(table: Table, found: pd.DataFrame, duplicates: str, native: bool) -> tuple[pd.DataFrame, list[str]]:
+def _one_each(table: Table, found: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, list[str]]:
     key = ["image_id", "annotator_id", "round"]
     again = found.duplicated(key).to_numpy()
     if not again.any():
@@ -222,5 +216,5 @@ def _one_each(table: Table, found: pd.DataFrame, duplicates: str, native: bool) 
     raise BadInput(
         f"{table.where(row)}: person {found.loc[row, 'annotator_id']!r} judged image "
         f"{found.loc[row, 'image_id']!r} already ({table.unit} {table.place[first]}); "
-        f"{'take one of the two rows out' if native else options}"
+        f"{table.way_out(options, 'take one of the two rows out')}"
     )

@@ -1,11 +1,26 @@
 """From the labels as a file spells them to those of a taxonomy."""
 
+import difflib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, did_you_mean
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, infer_taxonomy
+
+_FAR_MORE = 50  # times as often as a label of nearly its name: then that one is probably a slip
+_NEAR = 0.8  # difflib's likeness: one letter of five
+# Mikels' eight, with the two words that the sets of Machajdik & Hanbury write otherwise.
+MIKELS_WORDS = {
+    **{
+        label: label
+        for label in ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+    },
+    "content": "contentment",
+    "sad": "sadness",
+}
 
 
 @dataclass(frozen=True)
@@ -15,6 +30,7 @@ class LabelPlan:
     taxonomy: Taxonomy
     label_of: dict[str, str]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, int]:
         """Column in the taxonomy's order of every spelling."""
@@ -36,18 +52,20 @@ def plan_labels(
     *,
     where: str,
     name: str,
-    native: bool = False,
+    counts: Mapping[str, int] | None = None,
+    renames: bool = True,
 ) -> LabelPlan:
     """Decide the taxonomy and every spelling's label in it.
 
     found: every spelling in the file, with the place it was first seen. mapping: spelling -> label, the
     user's. taxonomy: a name, a YAML file, a Taxonomy, or None to infer one: a built-in one whose labels are
-    exactly those found (capitals aside), else the labels found in alphabetical order. native: a published set, whose
-    importer renames nothing. Raises UnknownLabel and
-    BadInput naming the place.
+    exactly those found (capitals aside), else the labels found in alphabetical order. counts: how often each spelling
+    occurs; where the taxonomy is inferred, a rare one that is nearly a frequent one is warned of. renames: whether
+    the user can rename a label. Raises UnknownLabel and BadInput naming the place.
     """
     renamed = _renamed(found, mapping or {}, where)
     notes: list[str] = []
+    warnings = _near_namesakes(renamed, counts or {}) if taxonomy is None else []
     if taxonomy is None:
         chosen = _infer(renamed, where, name)
         origin = "a built-in taxonomy" if chosen.name in builtin_names() else "the labels found"
@@ -62,7 +80,7 @@ def plan_labels(
             try:
                 chosen.index(wanted)
             except UnknownLabel as error:
-                way_out = "mend the row" if native else f"--map {raw}=LABEL renames it"
+                way_out = f"--map {raw}=LABEL renames it" if renames else "mend the row"
                 raise UnknownLabel(f"{found[raw]}: {error}; {way_out}") from None
         else:
             label_of[raw] = label
@@ -75,7 +93,36 @@ def plan_labels(
     unused = [label for label in chosen.labels if label not in set(label_of.values())]
     if unused:
         notes.append(f"labels of {chosen.name} that never occur: {', '.join(unused)}")
-    return LabelPlan(chosen, label_of, tuple(notes))
+    return LabelPlan(chosen, label_of, tuple(notes), tuple(warnings))
+
+
+def _near_namesakes(renamed: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
+    """A warning for each label that occurs far more seldom than another of nearly its name."""
+    total: Counter[str] = Counter()
+    for raw, label in renamed.items():
+        total[label] += counts.get(raw, 0)
+    warnings = []
+    for label, count in total.items():
+        often = [other for other, number in total.items() if number >= _FAR_MORE * max(count, 1)]
+        near = difflib.get_close_matches(label.casefold(), [other.casefold() for other in often], n=1, cutoff=_NEAR)
+        if count and near and label.casefold() not in emotion_words():
+            other = next(other for other in often if other.casefold() == near[0])
+            raw = next(spelling for spelling, chosen in renamed.items() if chosen == label)
+            warnings.append(
+                f"label {label!r} stands in {count:,} rows, {other!r} in {total[other]:,}: if it is a slip of the pen, "
+                f"--map {raw}={other} makes them one; --taxonomy says which labels there are"
+            )
+    return warnings
+
+
+@cache
+def emotion_words() -> frozenset[str]:
+    """Labels and synonyms of all built-in taxonomies, in small letters."""
+    words: set[str] = set()
+    for name in builtin_names():
+        taxonomy = get_taxonomy(name)
+        words.update(taxonomy.labels, *taxonomy.synonyms.values())
+    return frozenset(word.casefold() for word in words)
 
 
 def _renamed(found: Mapping[str, str], mapping: Mapping[str, str], where: str) -> dict[str, str]:
@@ -102,3 +149,11 @@ def _infer(renamed: Mapping[str, str], where: str, name: str) -> Taxonomy:
     if folded.name in builtin_names():
         return folded
     return infer_taxonomy(spellings.values(), name=f"{name}-labels")
+
+
+def label_of(word: str, words: Mapping[str, str], where: str, way_out: str) -> str:
+    """The label that a word of the set stands for, capitals aside; BadInput naming the nearest one."""
+    label = words.get(word.strip().casefold())
+    if label is None:
+        raise BadInput(f"{where}: {word!r} is none of {', '.join(words)}{did_you_mean(word, words)}; {way_out}")
+    return label

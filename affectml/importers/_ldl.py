@@ -2,70 +2,50 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data._targets import SUM_TOLERANCE
 from affectml.errors import BadInput
-from affectml.importers._native import (
-    MIKELS_WORDS,
-    About,
-    Found,
-    find,
-    finish,
-    image_table,
-    label_of,
-    locate,
-    native_root,
-    read_lines,
-    relative_names,
-    repeated,
-)
-from affectml.importers._summary import ImportSummary
+from affectml.importers._find import find, locate, read_lines, relative_names, repeated
+from affectml.importers._labels import MIKELS_WORDS, label_of
+from affectml.importers._registry import Help
+from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table, vote_table
 from affectml.taxonomies import get_taxonomy
 
+Order = Annotated[Sequence[str] | None, Help("The eight emotions in the files' order.", default="the header's")]
 _FILES = {"train_ground_truth.txt": "train", "test_ground_truth.txt": "test", "ground_truth.txt": None}
-_SOURCE = "Yang, Sun & Sun 2017, Learning Visual Sentiment Distributions via Augmented Conditional Probability"
 
 
 def about_ldl(name: str) -> About:
     """What is said of either set."""
     return About(
-        name=name,
+        name=name.lower(),
         construct="evoked",
         question="In our words: which one of the eight emotions does this image evoke in you?",
-        source=f"{_SOURCE} ({'FlickrLDL' if name == 'flickrldl' else 'TwitterLDL'})",
+        source="Yang, Sun & Sun 2017, Learning Visual Sentiment Distributions via Augmented Conditional Probability "
+        f"({name})",
+        licence=NOT_STATED,
     )
 
 
-def import_ldl(
-    path: str | Path,
-    out: str | Path,
-    about: About,
-    *,
-    columns: Sequence[str] | None,
-    name: str | None,
-    images: str,
-    strict: bool,
-) -> ImportSummary:
+def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
     """Read {train,test}_ground_truth.txt, or one of them, or ground_truth.txt; the target is `distribution`.
 
     columns: the eight emotions in the files' order, where a file has no header, or a wrong one. Whole numbers
     are votes (one_choice where every row has equally many, else unknown); fractions are shares that sum to 1. Rows
     of zeros are left out and named.
     """
-    root = native_root(path, out, images)
-    taxonomy = get_taxonomy("mikels-8")
-    files = [(file, part) for wanted, part in _FILES.items() if (file := find(root, [wanted])) is not None]
+    root, taxonomy = source.path, get_taxonomy("mikels-8")
+    files = [(file, part) for wanted, part in _FILES.items() if (file := find(root, [wanted])) is not None][:2]
     if not files:
         raise BadInput(f"{root}: none of {', '.join(_FILES)}; expected the set's text files beside a folder images")
     order = None if columns is None else _order(columns, "--columns")
     names, rows, where, splits = [], [], [], []
     orders: list[str] = []
-    for file, part in files[:2]:
+    for file, part in files:
         found_order, content = _read(file, order)
         orders.append(", ".join(found_order))
         at = [found_order.index(label) for label in taxonomy.labels]
@@ -74,31 +54,24 @@ def import_ldl(
             rows.append([eight[i] for i in at])
             where.append(f"{file}, line {number}")
             splits.append(part)
-    ids = relative_names(names, root, where)
-    ids = [image.removeprefix("images/") for image in ids]
+    ids = [image.removeprefix("images/") for image in relative_names(names, root, where)]
     repeated(ids, where, "take one of the two out")
     votes = np.array(rows, dtype=np.float64)
     values, rule, note = _kind_of(votes, where)
     folder = find(root, ["images", "image"], folder=True) or root
-    here = locate(ids, folder, files[0][0], where, images)
-    columns_of: dict[str, Any] = {} if all(part is None for part in splits) else {"split": splits}
+    here = locate(ids, folder, files[0][0], where, source.images)
     cast = votes.sum(axis=1) > 0
-    table = image_table(ids, here.files, **columns_of)[cast].reset_index(drop=True)
-    found = Found(table, [place for place, on in zip(here.places, cast, strict=True) if on])
+    parts = {} if all(part is None for part in splits) else {"split": splits}
+    images = image_table(ids, here.files, **parts)[cast].reset_index(drop=True)
+    result = draft(source, images, [place for place, on in zip(here.places, cast, strict=True) if on])
     said = "given by the user (--columns)" if columns is not None else "taken from the header"
-    found.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}", note]
-    found.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
-    found.skipped["images that no row names"] = here.spare
-    content_table = pd.DataFrame(votes, columns=list(taxonomy.labels))
-    if values == "votes":
-        content_table = content_table.astype(np.int64)
-        content_table.insert(0, "n", content_table.sum(axis=1))
-    content_table.insert(0, "image_id", ids)
-    made_by = f"{values} in {' and '.join(file.name for file, _ in files[:2])}"
-    found.add(
-        "distribution", "distribution", content_table[cast], taxonomy, values=values, vote_rule=rule, made_by=made_by
-    )
-    return finish(found, about, out, name=name, images=images, strict=strict, where=str(root))
+    result.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}", note]
+    result.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
+    result.skipped["images that no row names"] = here.spare
+    target = (vote_table if values == "votes" else label_table)(ids, votes, taxonomy)[cast]
+    made_by = f"{values} in {' and '.join(file.name for file, _ in files)}"
+    result.add("distribution", "distribution", target, taxonomy, values=values, vote_rule=rule, made_by=made_by)
+    return result
 
 
 def _order(words: Sequence[str], where: str) -> list[str]:

@@ -1,8 +1,8 @@
 """Options as a command line has them: FROM=TO and A,B,C."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, did_you_mean
 
 
 def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:
@@ -28,3 +28,9 @@ def parse_list(text: str | None) -> list[str] | None:
     ['joy', 'awe']
     """
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Raise BadInput, naming the nearest choice, unless `value` is one of them."""
+    if value not in choices:
+        raise BadInput(f"{option}: no {value!r}{did_you_mean(value, choices)} (expected one of {', '.join(choices)})")

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ class Table:
     """A file's rows: cells are stripped text (CSV, TSV) or what Parquet holds; place [N] numbers the rows.
 
     A row's place is the line of the file it begins on (CSV, TSV; the header is line 1), or its number from 1.
+    options: whether it was read by `import table`, whose options errors may name.
     """
 
     path: Path
@@ -29,6 +30,18 @@ class Table:
     place: NDArray[np.int64]
     unit: str
     notes: tuple[str, ...] = ()
+    options: bool = False
+
+    def way_out(self, option: str, otherwise: str) -> str:
+        """The end of an error message: an option of `import table`, or what to do with the file."""
+        return option if self.options else otherwise
+
+    def need(self, columns: Sequence[str], expected: str) -> None:
+        """Raise BadInput for the first of these columns that is not there."""
+        for column in columns:
+            if column not in self.frame.columns:
+                have = ", ".join(map(str, self.frame.columns))
+                raise BadInput(f"{self.path}: no column {column!r}; expected {expected} (it has: {have})")
 
     def where(self, row: int) -> str:
         """File and line of a row, for error messages."""
@@ -36,8 +49,7 @@ class Table:
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """These rows, in this order, with their places."""
-        frame = self.frame.iloc[rows].reset_index(drop=True)
-        return Table(self.path, frame, self.place[rows], self.unit, self.notes)
+        return replace(self, frame=self.frame.iloc[rows].reset_index(drop=True), place=self.place[rows])
 
 
 def read_table(
@@ -47,16 +59,15 @@ def read_table(
     separator: str | None = None,
     first: str | None = None,
     headless: Sequence[str] | None = None,
-    native: bool = False,
+    options: bool = False,
 ) -> Table:
     """Read a CSV, TSV or Parquet file; the content decides which, not the suffix.
 
     encoding: of a text file; a UTF-8 byte-order mark is taken off. separator: one character; found from the
-    header unless given. Headers lose spaces, brackets and quotes around them; a
-    column without a name (a written index) is left out, unless `first` names the first one. headless: the columns of a
-    file whose first line is a row already, known by numbers in all cells but the first. native: a published set's
-    file; its errors name no option. Raises BadInput naming the line: another encoding, a row with more or fewer cells
-    than the header, a header given twice or absent.
+    header unless given. Headers lose spaces, brackets and quotes around them; a column without a name (a written index)
+    is left out, unless `first` names the first one. headless: the columns of a file whose first line is a row already,
+    known by numbers in all cells but the first. options: see `Table`. Raises BadInput naming the line: another
+    encoding, a row with more or fewer cells than the header, a header given twice or absent.
     """
     file = Path(path)
     if not file.exists():
@@ -65,7 +76,8 @@ def read_table(
         raise BadInput(f"{file} is a folder, not a table; `affectml import folder` takes a folder per label")
     with file.open("rb") as handle:
         parquet = handle.read(4) == b"PAR1"
-    return _read_parquet(file) if parquet else _read_text(file, encoding, separator, first, headless, native)
+    table = _read_parquet(file) if parquet else _read_text(file, encoding, separator, first, headless, options)
+    return replace(table, options=options)
 
 
 def _read_parquet(file: Path) -> Table:
@@ -80,10 +92,10 @@ def _read_parquet(file: Path) -> Table:
     return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row")
 
 
-def _decode(file: Path, encoding: str, native: bool) -> str:
+def _decode(file: Path, encoding: str, options: bool) -> str:
     raw = file.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) and "16" not in encoding:
-        way_out = "convert the file to UTF-8" if native else "say so: --encoding utf-16"
+        way_out = "say so: --encoding utf-16" if options else "convert the file to UTF-8"
         raise BadInput(f"{file}: byte 0xff/0xfe at the start: this is UTF-16; {way_out}")
     try:
         return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
@@ -92,7 +104,7 @@ def _decode(file: Path, encoding: str, native: bool) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
-        named = "" if native else "name the file's encoding (--encoding cp1252, say) or "
+        named = "name the file's encoding (--encoding cp1252, say) or " if options else ""
         raise BadInput(
             f"{file}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; {named}convert it to UTF-8"
         ) from None
@@ -104,9 +116,9 @@ def _read_text(
     separator: str | None,
     first: str | None,
     headless: Sequence[str] | None,
-    native: bool,
+    options: bool,
 ) -> Table:
-    text = _decode(file, encoding, native).replace("\r\n", "\n").replace("\r", "\n")
+    text = _decode(file, encoding, options).replace("\r\n", "\n").replace("\r", "\n")
     header = next((line for line in text.split("\n") if line.strip()), "")
     if not header:
         raise BadInput(f"{file}: empty file")
@@ -114,28 +126,10 @@ def _read_text(
         raise BadInput(f"{file}: contains zero bytes; expected a CSV, TSV or Parquet file")
     notes: list[str] = []
     if separator is None:
-        separator = _find_separator(header, file, native)
+        separator = _find_separator(header, file, options)
         if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):
             notes.append(f"cells are separated by {_SEPARATORS.get(separator, 'spaces')}")
-    quote = "'" if header.lstrip().startswith("'") else '"'
-    reader = csv.reader(
-        io.StringIO(text),
-        delimiter=separator,
-        quotechar=quote,
-        skipinitialspace=separator == " ",
-        strict=True,
-    )
-    rows: list[list[str]] = []
-    place: list[int] = []
-    before = 0
-    try:
-        for cells in reader:
-            if cells and (len(cells) > 1 or cells[0].strip()):
-                rows.append(cells)
-                place.append(before + 1)
-            before = reader.line_num
-    except csv.Error as error:
-        raise BadInput(f"{file}, line {before + 1}: {error}; check the quotes there") from None
+    rows, place = _cells(text, file, separator, "'" if header.lstrip().startswith("'") else '"')
     if headless is not None and len(rows[0]) == len(headless) and all(map(_is_number, rows[0][1:])):
         rows.insert(0, list(headless))
         place.insert(0, 0)
@@ -157,6 +151,29 @@ def _read_text(
     return Table(file, frame, np.array(place[1:], dtype=np.int64), "line", tuple(notes))
 
 
+def _cells(text: str, file: Path, separator: str, quote: str) -> tuple[list[list[str]], list[int]]:
+    """The cells of every row that has some, and the line it begins on."""
+    reader = csv.reader(
+        io.StringIO(text),
+        delimiter=separator,
+        quotechar=quote,
+        skipinitialspace=separator == " ",
+        strict=True,
+    )
+    rows: list[list[str]] = []
+    place: list[int] = []
+    before = 0
+    try:
+        for cells in reader:
+            if cells and (len(cells) > 1 or cells[0].strip()):
+                rows.append(cells)
+                place.append(before + 1)
+            before = reader.line_num
+    except csv.Error as error:
+        raise BadInput(f"{file}, line {before + 1}: {error}; check the quotes there") from None
+    return rows, place
+
+
 def _is_number(cell: str) -> bool:
     try:
         return bool(np.isfinite(float(cell)))
@@ -164,14 +181,14 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def _find_separator(header: str, file: Path, native: bool) -> str:
+def _find_separator(header: str, file: Path, options: bool) -> str:
     if file.suffix.lower() in (".tsv", ".tab") and "\t" in header:
         return "\t"
     present = [mark for mark in _SEPARATORS if mark in header]
     if len(present) > 1:
         most = sorted(present, key=header.count, reverse=True)
         if file.suffix.lower() != ".csv" or "," not in present:
-            way_out = "leave one of them" if native else "name what separates cells (--separator)"
+            way_out = "name what separates cells (--separator)" if options else "leave one of them"
             raise BadInput(f"{file}: the header holds {' and '.join(_SEPARATORS[mark] for mark in most)}; {way_out}")
         return ","
     if present:

@@ -1,6 +1,5 @@
 """The shapes of a table, each turned into targets: judgements, a label column, one column per label."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,145 +7,121 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data._schema import Kind, VoteRule
+from affectml.data._schema import Kind
 from affectml.errors import BadInput
 from affectml.importers._cells import Cells, parse_cells
 from affectml.importers._columns import Columns
 from affectml.importers._judgements import judge, words_for_no_label
-from affectml.importers._labels import LabelPlan, plan_labels, taxonomy_entry
+from affectml.importers._labels import LabelPlan, plan_labels
 from affectml.importers._read import Table
+from affectml.importers._spec import TableSpec
 from affectml.importers._values import measure
-from affectml.importers._write import target_file
-from affectml.taxonomies import Taxonomy
+from affectml.importers.draft import Labels, label_table
 
 Rows = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user said about the labels; the meanings are those of `import_table`'s arguments.
-
-    native: a published set; a cell is one label whatever marks it holds, and errors name no option of `import table`.
-    """
-
-    name: str
-    taxonomy: Taxonomy | None
-    mapping: Mapping[str, str]
-    delimiter: str | None
-    kind: Kind | None
-    vote_rule: VoteRule | None
-    empty: str | None
-    duplicates: str
-    native: bool = False
-
-
 @dataclass
-class Shaped:
-    """A table's labels as targets.
+class Shaped(Labels):
+    """A table's labels as targets, each called by its kind.
 
-    targets: by name (the kind), its entry in dataset.json but for construct and question, and its table. rows: the
-    table's rows that become images. own: the user's columns that belong to images.
+    rows: the table's rows that become images. own: the user's columns that belong to images.
     """
 
-    rows: Rows
+    rows: Rows = field(kw_only=True)
+    own: list[str] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table whose columns are known, about to become targets.
+
+    ids: the image of each row, [N]. own: columns without a role. name: of the data set, after which an inferred
+    taxonomy is called.
+    """
+
+    table: Table
+    ids: NDArray[Any]
+    columns: Columns
     own: list[str]
-    targets: dict[str, tuple[dict[str, Any], pd.DataFrame]] = field(default_factory=dict)
-    annotations: pd.DataFrame | None = None
-    notes: list[str] = field(default_factory=list)
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: Kind, content: pd.DataFrame, taxonomy: Taxonomy, **entry: Any) -> None:
-        """Add a target; it is called by its kind."""
-        entry |= {"kind": kind, "taxonomy": taxonomy_entry(taxonomy), "file": target_file(kind)}
-        self.targets[kind] = (entry, content.reset_index(drop=True))
+    spec: TableSpec
+    name: str = ""
 
 
-def from_judgements(table: Table, ids: NDArray[Any], columns: Columns, own: list[str], request: Request) -> Shaped:
+def from_judgements(shape: Shape) -> Shaped:
     """One row per judgement: annotations, `rates` by votes, and `distribution` where all chose one label."""
-    if request.kind not in (None, "rates"):
-        raise BadInput(f"{table.path}: judgements become rates; --kind {request.kind} does not fit")
-    if request.vote_rule is not None:
+    table, spec = shape.table, shape.spec
+    if spec.kind not in (None, "rates"):
+        raise BadInput(f"{table.path}: judgements become rates; --kind {spec.kind} does not fit")
+    if spec.vote_rule is not None:
         raise BadInput(f"{table.path}: --vote-rule is for votes and shares; judgements say it themselves")
-    plan, cells, words = _plan(table, columns, request, judged=True)
-    constant, varying = _by_image(table, own, ids)
-    result = judge(
-        table,
-        ids,
-        columns,
-        plan,
-        cells,
-        words,
-        empty=request.empty,
-        duplicates=request.duplicates,
-        own=varying,
-        native=request.native,
-    )
-    rows = np.flatnonzero(~pd.Series(ids).duplicated().to_numpy())
-    shaped = Shaped(rows, constant, annotations=result.annotations)
-    shaped.notes += [*_notes(plan, cells), *result.notes]
+    plan, cells, words = _plan(shape, judged=True)
+    constant, varying = _by_image(table, shape.own, shape.ids)
+    result = judge(table, shape.ids, shape.columns, plan, cells, words, spec, varying)
+    rows = np.flatnonzero(~pd.Series(shape.ids).duplicated().to_numpy())
+    shaped = _shaped(rows, constant, plan, cells)
+    shaped.annotations = result.annotations
+    shaped.notes += result.notes
     if varying:
         shaped.notes.append(f"differ between judgements of one image, so kept there: {', '.join(varying)}")
     if result.unanswered:
         shaped.skipped["images without an answer, left out of the targets"] = result.unanswered
     made_by = f"votes of the judgements in {table.path.name}"
-    shaped.add("rates", result.rates, plan.taxonomy, values="votes", made_by=made_by)
+    shaped.add("rates", "rates", result.rates, plan.taxonomy, values="votes", made_by=made_by)
     if result.one_choice:
         shaped.notes.append("every answer is exactly one label: also a distribution, vote rule one_choice")
-        shaped.add(
-            "distribution",
-            result.rates,
-            plan.taxonomy,
-            values="votes",
-            vote_rule="one_choice",
-            made_by=made_by,
-        )
+        entry = {"values": "votes", "vote_rule": "one_choice", "made_by": made_by}
+        shaped.add("distribution", "distribution", result.rates, plan.taxonomy, **entry)
     return shaped
 
 
-def from_label_column(table: Table, ids: NDArray[Any], columns: Columns, own: list[str], request: Request) -> Shaped:
+def from_label_column(shape: Shape) -> Shaped:
     """One label in each row (`single`), or a list of labels (`sets`)."""
-    if request.kind not in (None, "single", "sets"):
-        raise BadInput(f"{table.path}: a label column makes kind single or sets, not {request.kind}")
-    plan, cells, _ = _plan(table, columns, request, judged=False)
+    table, ids, spec = shape.table, shape.ids, shape.spec
+    if spec.kind not in (None, "single", "sets"):
+        raise BadInput(f"{table.path}: a label column makes kind single or sets, not {spec.kind}")
+    plan, cells, _ = _plan(shape, judged=False)
     assert cells is not None
-    matrix, drop = _indicators(table, plan, cells, str(columns.label), request.empty)
-    shaped = Shaped(np.flatnonzero(~drop), own, notes=_notes(plan, cells))
+    matrix, drop = _indicators(table, plan, cells, str(shape.columns.label), spec.empty)
+    shaped = _shaped(np.flatnonzero(~drop), shape.own, plan, cells)
     if drop.any():
         shaped.skipped["rows without a label"] = [table.where(int(row)) for row in np.flatnonzero(drop)]
-    several = cells.several or (request.empty == "none" and None in cells.parts)
-    _one_row_each(table, ids, shaped, request.duplicates, "union")
-    if request.duplicates == "union":
+    several = cells.several or (spec.empty == "none" and None in cells.parts)
+    _one_row_each(table, ids, shaped, spec.duplicates, "union")
+    if spec.duplicates == "union":
         position = pd.Series(np.arange(len(shaped.rows)), index=ids[shaped.rows])[ids[~drop]].to_numpy()
         joined = np.zeros((len(shaped.rows), matrix.shape[1]), dtype=np.int8)
         np.maximum.at(joined, position, matrix[~drop])
         several = several or len(position) > len(joined)
     else:
         joined = matrix[shaped.rows]
-    kind: Kind = request.kind or ("sets" if several else "single")
+    kind: Kind = spec.kind or ("sets" if several else "single")
     off = joined.sum(axis=1) != 1
     if kind == "single" and off.any():
         row, count = int(shaped.rows[off.argmax()]), int(joined[off.argmax()].sum())
         raise BadInput(f"{table.where(row)}: kind single needs exactly one label, got {count}; say --kind sets")
-    content = pd.DataFrame(joined, columns=list(plan.taxonomy.labels))
-    content.insert(0, "image_id", ids[shaped.rows])
-    made_by = f"column {columns.label} of {table.path.name}"
-    shaped.add(kind, content, plan.taxonomy, values="indicator", made_by=made_by)
+    content = label_table(ids[shaped.rows], joined, plan.taxonomy)
+    made_by = f"column {shape.columns.label} of {table.path.name}"
+    shaped.add(kind, kind, content, plan.taxonomy, values="indicator", made_by=made_by)
     shaped.notes.append(f"kind {kind}")
     return shaped
 
 
-def from_label_columns(table: Table, ids: NDArray[Any], columns: Columns, own: list[str], request: Request) -> Shaped:
+def from_label_columns(shape: Shape) -> Shaped:
     """One column per label: 0/1, votes or shares; `measure` decides which."""
-    plan, _, _ = _plan(table, columns, request, judged=False)
-    measured = measure(table, columns.labels, plan, columns.n, request.kind, request.vote_rule)
-    shaped = Shaped(np.flatnonzero(measured.keep), own, notes=[*plan.notes, measured.note])
+    table, ids, columns, spec = shape.table, shape.ids, shape.columns, shape.spec
+    plan, _, _ = _plan(shape, judged=False)
+    measured = measure(table, columns.labels, plan, columns.n, spec.kind, spec.vote_rule)
+    shaped = _shaped(np.flatnonzero(measured.keep), shape.own, plan, None)
+    shaped.notes.append(measured.note)
     if not measured.keep.all():
         gone = np.flatnonzero(~measured.keep)
         shaped.skipped["rows in which nobody voted"] = [table.where(int(row)) for row in gone]
-    _one_row_each(table, ids, shaped, request.duplicates, "first")
+    _one_row_each(table, ids, shaped, spec.duplicates, "first")
     content = measured.table.iloc[shaped.rows].reset_index(drop=True)
     content.insert(0, "image_id", ids[shaped.rows])
     shaped.add(
+        measured.kind,
         measured.kind,
         content,
         plan.taxonomy,
@@ -157,29 +132,34 @@ def from_label_columns(table: Table, ids: NDArray[Any], columns: Columns, own: l
     return shaped
 
 
-def _plan(
-    table: Table, columns: Columns, request: Request, *, judged: bool
-) -> tuple[LabelPlan, Cells | None, dict[str, str]]:
+def _plan(shape: Shape, *, judged: bool) -> tuple[LabelPlan, Cells | None, dict[str, str]]:
     """The labels of the table, its label cells if it has a label column, and its words for no label."""
-    known = set(request.taxonomy.labels) if request.taxonomy else set()
-    known |= set(request.mapping)
-    cells, words = None, {}
+    table, columns, spec = shape.table, shape.columns, shape.spec
+    known = {*(spec.given.labels if spec.given else ()), *spec.renamed}
+    cells, words, counts = None, {}, {}
     if columns.label is not None:
-        never_split = known | set(table.frame[columns.label]) if request.native else known
-        cells = parse_cells(table, columns.label, request.delimiter, never_split)
-        found = cells.found(table)
+        cells = parse_cells(table, columns.label, spec.delimiter, known)
+        found, counts = cells.found(table), cells.counts()
         if judged:
             words = words_for_no_label(found, {label.casefold() for label in known})
             found = {raw: place for raw, place in found.items() if raw not in words}
     else:
         found = {column: f"{table.path}, column {column!r}" for column in columns.labels}
-    where, native = str(table.path), request.native
-    plan = plan_labels(found, request.mapping, request.taxonomy, where=where, name=request.name, native=native)
+    plan = plan_labels(
+        found,
+        spec.renamed,
+        spec.given,
+        where=str(table.path),
+        name=shape.name,
+        counts=counts,
+        renames=table.options,
+    )
     return plan, cells, words
 
 
-def _notes(plan: LabelPlan, cells: Cells | None) -> list[str]:
-    return [*([] if cells is None else [cells.note]), *plan.notes]
+def _shaped(rows: Rows, own: list[str], plan: LabelPlan, cells: Cells | None) -> Shaped:
+    notes = [*([] if cells is None else [cells.note]), *plan.notes]
+    return Shaped(rows=rows, own=own, notes=notes, warnings=list(plan.warnings))
 
 
 def _indicators(

@@ -16,9 +16,10 @@ SHOWN = 3  # names shown per reason; --json has them all
 class ImportSummary:
     """The result of an import; `rows` is the table a person reads, `to_json` has everything.
 
-    construct: what the targets' labels are about. targets: kind by target name. labels: those of the first target.
-    people, judgements: None where single judgements are not known. skipped: for each reason, the files or rows left
-    out. notes: what was inferred.
+    construct: what the targets' labels are about. targets: kind by target name. taxonomy, labels: those of the first
+    target, empty without targets. people, judgements: None where single judgements are not known. skipped: for each
+    reason, the files or rows left out. notes: what was inferred. warnings: what is probably a mistake in the source,
+    and what to do about it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ImportSummary:
     splits: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -41,23 +43,25 @@ class ImportSummary:
         out: Path | None = None,
         skipped: dict[str, list[str]] | None = None,
         people: int | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> "ImportSummary":
         """What a written data set holds; `out` is where it will lie, if that is not where it lies now."""
-        first = next(iter(dataset.meta.targets.values())).resolve_taxonomy()
+        first = next((target.resolve_taxonomy() for target in dataset.meta.targets.values()), None)
         judgements = dataset.judgements
         return cls(
             name=dataset.name,
             out=out or dataset.root,
             construct=", ".join(dataset.meta.constructs),
             images=len(dataset.images),
-            taxonomy=first.name,
-            labels=first.labels,
+            taxonomy=first.name if first else "",
+            labels=first.labels if first else (),
             targets={name: target.kind for name, target in dataset.meta.targets.items()},
             people=people,
             judgements=None if judgements is None else len(judgements),
             splits=_splits(dataset.images),
             skipped=skipped or {},
             notes=tuple(dataset.meta.notes),
+            warnings=warnings,
         )
 
     def rows(self) -> list[tuple[str, str]]:
@@ -66,8 +70,8 @@ class ImportSummary:
             ("data set", str(self.out)),
             ("construct", self.construct),
             ("images", f"{self.images:,}"),
-            ("labels", f"{len(self.labels)} of {self.taxonomy}: {', '.join(self.labels)}"),
-            ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items())),
+            ("labels", f"{len(self.labels)} of {self.taxonomy}: {', '.join(self.labels)}" if self.labels else "none"),
+            ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items()) or "none"),
         ]
         if self.splits:
             out.append(("splits", ", ".join(f"{name} {count:,}" for name, count in self.splits.items())))
@@ -78,6 +82,7 @@ class ImportSummary:
             more = ", ..." if len(names) > SHOWN else ""
             shown = ", ".join(names[:SHOWN])
             out.append(("skipped", f"{len(names):,} {reason}: {shown}{more}"))
+        out += [("warning", warning) for warning in self.warnings]
         out += [("note", note) for note in self.notes]
         return out
 
@@ -94,6 +99,7 @@ class ImportSummary:
             "splits": self.splits,
             "skipped": self.skipped,
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
         }
         if self.judgements is not None:
             content["judgements"] = self.judgements

@@ -1,100 +1,147 @@
-"""From an importer's tables to a data set folder, all or nothing."""
+"""The last step of every import: from a draft to a data set folder, all or nothing."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder
-from affectml.data import DatasetMeta, check_new, write_dataset
+from affectml.data import DatasetMeta, TargetMeta, check_new, write_dataset
+from affectml.data._schema import Construct
 from affectml.errors import BadInput
-from affectml.importers._images import Box, place_images
+from affectml.importers._images import place_images
+from affectml.importers._options import check_choice
+from affectml.importers._registry import Importer
 from affectml.importers._summary import ImportSummary
+from affectml.importers.draft import About, Draft, Source
+
+NO_FILE = "images: a url and no file"
+SHARD_ROWS = 65536
 
 
-@dataclass
-class Draft:
-    """A data set in memory, its images still where the user has them.
-
-    images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file.
-    targets: the tables, by name. skipped: for each reason, what was left out. people_named: whether
-    annotator_id tells people apart. boxes: the part of each row's image to keep, None for all of it. native: a
-    published set: a row whose file cannot be used stays where its url is known, and errors name no option of tables.
-    """
-
-    meta: DatasetMeta
-    images: pd.DataFrame
-    sources: list[Path | None]
-    targets: dict[str, pd.DataFrame]
-    annotations: pd.DataFrame | None = None
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-    people_named: bool = True
-    boxes: list[Box | None] | None = None
-    native: bool = False
+def open_source(importer: Importer, path: Path, out: Path, about: About, images: str) -> Source:
+    """What the importer reads, once the request is known to be a possible one; raises BadInput."""
+    check_choice("construct", about.construct, get_args(Construct))
+    if importer.placements and images not in importer.placements:
+        raise BadInput(f"images: expected {' or '.join(importer.placements)}, but received {images!r}")
+    check_new(out)
+    if importer.folder and not path.is_dir():
+        raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
+    if importer.folder and out.resolve().is_relative_to(path.resolve()):
+        raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
+    named = about.name or (path.resolve().name if path.is_dir() else path.stem)
+    return Source(path, replace(about, name=named), images)
 
 
-def target_file(name: str) -> str:
-    """The file of a target, as dataset.json names it."""
-    return f"targets-{name}.parquet"
+def settle(draft: Draft, images: str) -> None:
+    """Finish a published set: a split of one part alone is not kept, and images that have a url alone are counted."""
+    table = draft.images
+    if "split" in table.columns and len(parts := table["split"].dropna().unique()) < 2:
+        draft.images = table = table.drop(columns="split")
+        draft.notes += [f"only the split {part} is there, and it is not kept: training makes its own" for part in parts]
+    if "url" in table.columns and images != "none":
+        draft.url_suffices = True
+        files = table["file"] if "file" in table.columns else pd.Series([None] * len(table))
+        told = {image for reason, names in draft.skipped.items() if reason.startswith(NO_FILE) for image in names}
+        only = [image for image in table["image_id"][files.isna() & table["url"].notna()] if image not in told]
+        draft.skipped[f"{NO_FILE}; they cannot be embedded until they are downloaded"] = only
 
 
-def write_draft(draft: Draft, out: str | Path, *, images: str, strict: bool, where: str) -> ImportSummary:
+def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummary:
     """Bring the images in and write the folder; rows whose image cannot be used are left out and named.
 
     Raises BadInput if `out` is taken, if no image can be used, if a target keeps no row, or, with `strict`,
     at the first image that cannot be used; nothing is left behind then.
     """
-    folder = Path(out)
-    check_new(folder)
-    skipped: defaultdict[str, list[str]] = defaultdict(list)
-    skipped.update({reason: list(names) for reason, names in draft.skipped.items()})
-    with new_folder(folder) as temporary:
-        table, targets, annotations = draft.images, dict(draft.targets), draft.annotations
-        if images != "none" and "file" in table.columns:
-            files = [None if pd.isna(file) else str(file) for file in table["file"]]
-            problems = place_images(draft.sources, files, temporary, images, draft.boxes)
-            bad = [row for row, problem in enumerate(problems) if problem is not None]
-            has_url = draft.native and "url" in table.columns
-            by_url = {row for row in bad if has_url and not pd.isna(table["url"].iloc[row])}
-            if bad and (strict or len(bad) - len(by_url) == len(table)):
-                raise BadInput(_unusable(bad, problems, draft, where))
-            for row in bad:
-                kept_as = ", so its url alone is kept" if row in by_url else ""
-                skipped[f"images: {problems[row]}{kept_as}"].append(str(draft.sources[row]))
-            if bad:
-                table = table.assign(file=table["file"].mask(np.isin(np.arange(len(table)), list(by_url)), None))
-                gone = set(bad) - by_url
-                table = table[[row not in gone for row in range(len(table))]].reset_index(drop=True)
-                kept = set(table["image_id"])
-                targets = {name: _of(target, kept) for name, target in targets.items()}
-                annotations = None if annotations is None else _of(annotations, kept)
+    skipped = defaultdict(list, {reason: list(names) for reason, names in draft.skipped.items() if names})
+    check_new(out)
+    with new_folder(out) as temporary:
+        if images == "none":
+            table, gone = draft.images.drop(columns="file", errors="ignore"), False
+        else:
+            table, gone = _bring_in(draft, temporary, skipped, images, strict)
+        kept = set(table["image_id"])
+        targets = {name: _of(content, kept) if gone else content for name, (_, content) in draft.targets.items()}
+        annotations = draft.annotations
+        if annotations is not None and gone:
+            annotations = _of(annotations, kept)
         for name, target in targets.items():
             if target.empty:
                 why = "; ".join(f"{len(names):,} {reason} (first: {names[0]})" for reason, names in skipped.items())
-                raise BadInput(f"{where}: target {name}: no row is left: {why or 'there was none'}")
-        dataset = write_dataset(temporary, draft.meta, table, targets, annotations)
+                raise BadInput(f"{draft.where}: target {name}: no row is left: {why or 'there was none'}")
+        dataset = write_dataset(temporary, _meta(draft), table, targets, annotations)
+        _write_embeddings(draft, temporary)
         people = None
         if annotations is not None and draft.people_named:
             people = int(annotations["annotator_id"].nunique())
-        return ImportSummary.of(dataset, folder, dict(skipped), people)
+        return ImportSummary.of(dataset, out, dict(skipped), people, tuple(draft.warnings))
+
+
+def _meta(draft: Draft) -> DatasetMeta:
+    about = draft.about
+    return DatasetMeta(
+        name=about.name,
+        source=about.source,
+        licence=about.licence,
+        targets={
+            name: TargetMeta(construct=about.construct, question=about.question, **entry)
+            for name, (entry, _) in draft.targets.items()
+        },
+        notes=list(dict.fromkeys([*about.notes, *draft.notes])),
+    )
+
+
+def _bring_in(
+    draft: Draft, folder: Path, skipped: defaultdict[str, list[str]], images: str, strict: bool
+) -> tuple[pd.DataFrame, bool]:
+    """The rows that stay, their images in `folder`; and whether any went. `skipped` gets those that did."""
+    table = draft.images.reset_index(drop=True)
+    if "file" not in table.columns:
+        return table, False
+    files = [None if pd.isna(file) else str(file) for file in table["file"]]
+    problems = place_images(draft.sources, files, folder, images, draft.boxes)
+    bad = [row for row, problem in enumerate(problems) if problem is not None]
+    by_url = {row for row in bad if draft.url_suffices and not pd.isna(table["url"].iloc[row])}
+    if bad and (strict or len(bad) - len(by_url) == len(table)):
+        raise BadInput(_unusable(bad, problems, draft))
+    for row in bad:
+        kept_as = ", so its url alone is kept" if row in by_url else ""
+        skipped[f"images: {problems[row]}{kept_as}"].append(str(draft.sources[row]))
+    if not bad:
+        return table, False
+    table = table.assign(file=table["file"].mask(np.isin(np.arange(len(table)), list(by_url)), None))
+    gone = set(bad) - by_url
+    return table[[row not in gone for row in range(len(table))]].reset_index(drop=True), True
 
 
 def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
-def _unusable(bad: list[int], problems: list[str | None], draft: Draft, where: str) -> str:
+def _write_embeddings(draft: Draft, folder: Path) -> None:
+    if draft.embedded is None:
+        return
+    from affectml.embeddings import StoreWriter
+
+    ids = draft.images["image_id"].tolist()
+    with StoreWriter(folder, draft.embedded.identity) as writer:
+        for start in range(0, len(ids), SHARD_ROWS):
+            part = slice(start, start + SHARD_ROWS)
+            writer.add(ids[part], draft.embedded.rows[part])
+
+
+def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:
     first = f"{draft.sources[bad[0]]}: {problems[bad[0]]}"
     total = len(draft.sources)
     if len(bad) == total:
-        way_out = "put them there" if draft.native else "name the folder that holds the images (--images-root)"
         return (
-            f"{where}: none of its {total:,} images can be used (first: {first}); "
-            f"nothing was written: {way_out}, or take the labels alone (--images none)"
+            f"{draft.where}: none of its {total:,} images can be used (first: {first}); "
+            f"nothing was written: {draft.way_out}, or take the labels alone (--images none)"
         )
     return (
-        f"{where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "
+        f"{draft.where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "
         "nothing was written: mend them, or leave --strict out and they are skipped"
     )

@@ -12,88 +12,77 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput
-from affectml.importers._columns import Columns
+from affectml.importers._columns import SPLIT_OF, Columns
+from affectml.importers._find import find, fold, relative_names
 from affectml.importers._images import SUFFIXES
-from affectml.importers._native import About, Found, find, finish, fold, image_table, native_root, relative_names
 from affectml.importers._read import Table, read_table
-from affectml.importers._shapes import Request, from_judgements
-from affectml.importers._summary import ImportSummary
-from affectml.importers.folder import SPLIT_OF
-from affectml.taxonomies import get_taxonomy
+from affectml.importers._registry import importer
+from affectml.importers._shapes import Shape, Shaped, from_judgements
+from affectml.importers._spec import ImagesRoot, TableSpec
+from affectml.importers.draft import About, Draft, Source, draft, image_table
 
 _FILES = ("artemis_dataset_release_v0.csv", "artemis_preprocessed.csv")
 _COLUMNS = ("art_style", "painting", "emotion")
-_ABOUT = About(
+ABOUT = About(
     name="artemis",
     construct="evoked",
     question="In our words: which of the eight emotions, or something else, do you mostly feel at this painting?",
     source="Achlioptas, Ovsjanikov, Haydarov, Elhoseiny & Guibas 2021, ArtEmis: Affective Language for Visual Art",
+    licence="on request; non-commercial research and education only; the paintings are WikiArt's",
     notes=(
         "the file has a row for each answer but does not name the people, so nobody can be followed over paintings",
     ),
 )
 
 
-def import_artemis(
-    path: str | Path,
-    out: str | Path,
-    *,
-    images_root: str | Path | None = None,
-    name: str | None = None,
-    images: str = "copy",
-    strict: bool = False,
-) -> ImportSummary:
-    """Make a data set of ArtEmis: `path` holds artemis_dataset_release_v0.csv; images are STYLE/PAINTING.jpg.
+@importer("artemis", ABOUT)
+def artemis(source: Source, *, images_root: ImagesRoot = None) -> Draft:
+    """ArtEmis (Achlioptas et al. 2021): PATH holds artemis_dataset_release_v0.csv; images are STYLE/PAINTING.jpg.
 
     Every row stays a judgement by a person without a name, with its utterance; targets are `rates` and
-    `distribution` (one_choice) over artemis-9. images_root: the folder of WikiArt, if it is not in `path`. A file
+    `distribution` (one_choice) over artemis-9. images_root: the folder of WikiArt, if it is not in PATH. A file
     whose name was damaged on the way (accents, apostrophes) is found by its plain letters, if it is the only such
-    and no other painting's. A column split is kept. Raises BadInput and UnknownLabel naming the line.
+    and no other painting's. A column split is kept.
     """
-    root = native_root(path, out, images)
+    root = source.path
     file = find(root, _FILES)
     if file is None:
         raise BadInput(f"{root}: neither {' nor '.join(_FILES)}; name the folder that holds the published file")
-    table = read_table(file, native=True)
-    missing = [column for column in _COLUMNS if column not in table.frame.columns]
-    if missing:
-        have = ", ".join(map(str, table.frame.columns))
-        raise BadInput(f"{file}: no column {missing[0]!r}; expected {', '.join(_COLUMNS)} (it has: {have})")
-    frame = table.frame.copy()
-    emotion = frame["emotion"].str.casefold()
-    frame["emotion"] = emotion.where(emotion != "something_else", "something else")
-    code, works = pd.factorize(frame["art_style"] + "/" + frame["painting"])
+    table = read_table(file)
+    table.need(_COLUMNS, ", ".join(_COLUMNS))
+    emotion = table.frame["emotion"].str.casefold()
+    emotion = emotion.where(emotion != "something_else", "something else")
+    table = replace(table, frame=table.frame.assign(emotion=emotion))
+    code, works = pd.factorize(table.frame["art_style"] + "/" + table.frame["painting"])
     where = [table.where(int(row)) for row in np.unique(code, return_index=True)[1]]
-    ids_of = np.array(relative_names(list(map(str, works)), root, where), dtype=object)
-    ids = ids_of[code]
-    request = Request("artemis", get_taxonomy("artemis-9"), {}, None, None, None, None, "error", native=True)
-    own = [column for column in frame.columns if column not in ("emotion", "split")]
-    columns = Columns(None, None, None, None, None, None, None, "emotion", ())
-    shaped = from_judgements(replace(table, frame=frame), ids, columns, own, request)
-    pictures = Path(images_root) if images_root is not None else _wikiart(root, set(frame["art_style"]))
+    ids = np.array(relative_names(list(map(str, works)), root, where), dtype=object)[code]
+    own = [column for column in table.frame.columns if column not in ("emotion", "split")]
+    spec = TableSpec(taxonomy="artemis-9", delimiter="")
+    shaped = from_judgements(Shape(table, ids, Columns(label="emotion"), own, spec))
+    pictures = Path(images_root) if images_root is not None else _wikiart(root, set(table.frame["art_style"]))
     if not pictures.is_dir():
         raise BadInput(f"{pictures}: no such folder; name the folder that holds STYLE/PAINTING.jpg (--images-root)")
-    kept_ids = [str(image) for image in ids[shaped.rows]]
-    places: list[Path | None] = [None] * len(kept_ids)
+    kept = [str(image) for image in ids[shaped.rows]]
+    places: list[Path | None] = [None] * len(kept)
     spare: list[str] = []
-    if images != "none":
-        places, spare = _locate(kept_ids, pictures, file)
-    extra: dict[str, Any] = {column: frame[column].iloc[shaped.rows].to_numpy() for column in shaped.own}
-    if "repetition" in extra:
-        extra["repetition"] = pd.to_numeric(pd.Series(extra["repetition"]), errors="coerce").astype("Int64").array
-    if "split" in frame.columns:
-        extra["split"] = _splits(table, code, shaped.rows)
-    files: list[str | None] = [f"{image}.jpg" for image in kept_ids]
-    found = Found(
-        image_table(kept_ids, files, **extra),
-        places,
-        targets=shaped.targets,
-        annotations=shaped.annotations,
-        people_named=False,
-        notes=shaped.notes,
-        skipped={**shaped.skipped, "images that no row names": spare},
-    )
-    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+    if source.images != "none":
+        places, spare = _locate(kept, pictures, file)
+    images = image_table(kept, [f"{image}.jpg" for image in kept], **_columns(table, code, shaped))
+    result = draft(source, images, places)
+    result.take(shaped)
+    result.people_named = False
+    result.skipped["images that no row names"] = spare
+    return result
+
+
+def _columns(table: Table, code: np.ndarray, shaped: Shaped) -> dict[str, Any]:
+    """The columns that belong to the paintings."""
+    columns: dict[str, Any] = {name: table.frame[name].iloc[shaped.rows].to_numpy() for name in shaped.own}
+    if "repetition" in columns:
+        columns["repetition"] = pd.to_numeric(pd.Series(columns["repetition"]), errors="coerce").astype("Int64").array
+    if "split" in table.frame.columns:
+        columns["split"] = _splits(table, code, shaped.rows)
+    return columns
 
 
 def _wikiart(root: Path, styles: set[str]) -> Path:

@@ -1,51 +1,32 @@
 """ArtPhoto (Machajdik & Hanbury 2010): photographs by artists, the emotion in the file's name."""
 
-from pathlib import Path
-
-import numpy as np
-
 from affectml.errors import BadInput
+from affectml.importers._find import find, images_in
 from affectml.importers._images import SUFFIXES
-from affectml.importers._native import (
-    MIKELS_WORDS,
-    About,
-    Found,
-    find,
-    finish,
-    image_table,
-    images_in,
-    label_of,
-    native_root,
-    one_hot,
-)
-from affectml.importers._summary import ImportSummary
+from affectml.importers._labels import MIKELS_WORDS, label_of
+from affectml.importers._registry import importer
+from affectml.importers._spec import Partial
+from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
 from affectml.taxonomies import get_taxonomy
 
-_ABOUT = About(
+ABOUT = About(
     name="artphoto",
     construct="intended",
     question="Nobody was asked: the label is the word under which the artist published the photograph.",
     source="Machajdik & Hanbury 2010, Affective Image Classification using Features inspired by Psychology and Art",
+    licence=f"{NOT_STATED}; the photographs remain their artists'",
 )
 
 
-def import_artphoto(
-    path: str | Path,
-    out: str | Path,
-    *,
-    name: str | None = None,
-    images: str = "copy",
-    strict: bool = False,
-    partial: bool = False,
-) -> ImportSummary:
-    """Make a data set of ArtPhoto: `path` is testImages_artphoto with EMOTION_*.jpg, or the folder around it.
+@importer("artphoto", ABOUT)
+def artphoto(source: Source, *, partial: Partial = False) -> Draft:
+    """ArtPhoto (Machajdik & Hanbury 2010): PATH is testImages_artphoto with EMOTION_*.jpg, or the folder around it.
 
-    The target is `single` over mikels-8 (`sad` is sadness, `content` contentment). Raises BadInput for an image
-    whose name begins with no emotion, and, without `partial`, for an emotion without images.
+    The target is `single` over mikels-8 (`sad` is sadness, `content` contentment). An image whose name begins with no
+    emotion is an error, as is, without `partial`, an emotion without images.
     """
-    root = native_root(path, out, images)
     taxonomy = get_taxonomy("mikels-8")
-    folder = find(root, ["testImages_artphoto"], folder=True) or root
+    folder = find(source.path, ["testImages_artphoto"], folder=True) or source.path
     files = [file for file in sorted(folder.iterdir()) if not file.is_dir() and not file.name.startswith(".")]
     chosen = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not chosen:
@@ -58,14 +39,14 @@ def import_artphoto(
             f"{folder}: no images for {', '.join(missing)}; complete the set, or take what is there: --partial"
         )
     ids = [file.name for file in chosen]
-    found = Found(image_table(ids, ids), list(chosen))
+    result = draft(source, image_table(ids, ids), chosen, folder)
     if missing:
-        found.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set (--partial)")
-    found.skipped["images in folders inside, where the set has none"] = [
+        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set (--partial)")
+    result.skipped["images in folders inside, where the set has none"] = [
         str(file) for file in images_in(folder) if file.parent != folder
     ]
-    found.skipped["files that are not images by their suffix"] = [str(file) for file in files if file not in chosen]
-    codes = np.array([taxonomy.index(label) for label in labels], dtype=np.int64)
+    result.skipped["files that are not images by their suffix"] = [str(file) for file in files if file not in chosen]
+    target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
     made_by = "the beginning of the file's name"
-    found.add("single", "single", one_hot(ids, codes, taxonomy), taxonomy, values="indicator", made_by=made_by)
-    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(folder))
+    result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
+    return result

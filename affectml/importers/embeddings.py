@@ -1,106 +1,79 @@
 """Embeddings computed elsewhere become a data set folder with an embedding store, and no image files."""
 
-from collections.abc import Mapping
+from collections import Counter
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import new_folder, sha256
-from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.data._schema import Construct
+from affectml._files import sha256
+from affectml.data import Dataset
 from affectml.data.splits import VAL_SHARE, pick
-from affectml.embeddings import StoreWriter
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadInput
 from affectml.importers._arrays import Arrays, read_npy, read_npz
-from affectml.importers._labels import LabelPlan, plan_labels, taxonomy_entry
-from affectml.importers._write import target_file
-from affectml.importers.folder import SPLIT_OF, check_construct
-from affectml.taxonomies import Taxonomy
+from affectml.importers._columns import SPLIT_OF
+from affectml.importers._labels import LabelPlan, plan_labels
+from affectml.importers._registry import Help, importer
+from affectml.importers._spec import Renaming, SomeTaxonomy
+from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
 
-SHARD_ROWS = 65536
 # Norms of unit rows after rounding to float16 stay well inside this.
 NORM_TOLERANCE = 2e-3
 
 
-def import_embeddings(
-    file: str | Path,
-    out: str | Path,
+@importer("embeddings", About(construct="query"), images=(), folder=False)
+def embeddings(
+    source: Annotated[Source, Help("npz with image, embedding, label, split; or npy with --csv.")],
     *,
-    csv: str | Path | None = None,
-    taxonomy: str | Taxonomy | None = None,
-    name: str | None = None,
-    construct: Construct = "query",
-    mapping: Mapping[str, str] | None = None,
-    question: str = "",
-    source: str = "",
-    licence: str = "",
-    seed: int = 0,
-) -> Dataset:
-    """Make a data set of an .npz (`image, embedding, label?, split?, group?`) or an .npy and its table.
+    csv: Annotated[str | Path | None, Help("Table whose rows are the npy file's rows.")] = None,
+    taxonomy: SomeTaxonomy = None,
+    mapping: Renaming = None,
+    seed: Annotated[int, Help("Seed for a validation split cut from train.", least=0)] = 0,
+) -> Draft:
+    """An .npz of image, embedding and, where known, label, split and group; or an .npy and its table.
 
-    csv: for an .npy, a CSV, TSV or Parquet file with one row per embedding in the same order: image_id or
-    file, and where known label, split, group; further columns are kept. The embeddings are stored as they
-    came, not normalised, in `embeddings/imported-NAME`; labels become a target `single`, in the taxonomy given or
-    inferred. Splits are kept; where there is train but no val, 15 % of train (stratified by label, whole
-    groups) becomes val, and dataset.json says so. mapping: label in the file -> label.
-
-    Raises BadInput or UnknownLabel naming file and row: pickled arrays, wrong shapes, NaN or infinity, an
-    image twice, a label that the taxonomy lacks, an unknown split. Nothing is written then.
+    The table of an .npy (CSV, TSV or Parquet) has one row per embedding in the same order: image_id or file, and where
+    known label, split, group; further columns are kept. The embeddings are stored as they came, not normalised, in
+    `embeddings/imported-NAME`; labels become a target `single`. Splits are kept; where there is train but no val, 15 %
+    of train (stratified by label, whole groups) becomes val, and dataset.json says so.
     """
-    file, out = Path(file), Path(out)
-    check_construct(construct)
-    check_new(out)
+    file, name = source.path, source.about.name
     arrays = read_npz(file) if csv is None else read_npy(file, Path(csv))
     _check(arrays)
-    name = name or file.stem
-    notes = [f"embeddings computed elsewhere, from {file.name}"]
-    targets: dict[str, pd.DataFrame] = {}
-    metas: dict[str, TargetMeta] = {}
+    images = pd.DataFrame({"image_id": arrays.ids})
+    result = draft(source, images, [None] * len(images))
+    result.notes.append(f"embeddings computed elsewhere, from {file.name}")
     columns: NDArray[np.int64] | None = None
     if arrays.label is not None:
-        plan = _plan(arrays, mapping, taxonomy, file, name)
-        notes += plan.notes
+        plan = _plan(arrays, mapping, taxonomy, source)
+        result.notes += plan.notes
+        result.warnings += plan.warnings
         columns = np.array([plan.columns()[label] for label in arrays.label])
-        one_hot = (columns[:, None] == np.arange(len(plan.taxonomy))).astype(np.int8)
-        targets["single"] = pd.DataFrame(one_hot, columns=list(plan.taxonomy.labels))
-        targets["single"].insert(0, "image_id", arrays.ids)
-        metas["single"] = TargetMeta(
-            kind="single",
-            construct=construct,
-            question=question,
-            taxonomy=taxonomy_entry(plan.taxonomy),
-            values="indicator",
-            file=target_file("single"),
-            made_by=f"the label in {(Path(csv) if csv else file).name}",
-        )
+        target = one_hot(arrays.ids, columns, plan.taxonomy)
+        made_by = f"the label in {Path(csv or file).name}"
+        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by)
     elif taxonomy is not None or mapping:
         raise BadInput(f"{csv or file}: no labels in it, so there is nothing for a taxonomy or a mapping to name")
-
-    images = pd.DataFrame({"image_id": arrays.ids})
     if arrays.split is not None:
         images["split"], said = _splits(arrays, columns, seed)
-        notes += said
+        result.notes.append(said)
     if arrays.group is not None:
         images["group"] = arrays.group
-    images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
+    result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
+    result.embedded = Embedded(arrays.embedding, _identity(arrays.embedding, name, file))
+    return result
 
-    meta = DatasetMeta(
-        name=name,
-        source=source,
-        licence=licence,
-        targets=metas,
-        notes=notes,
-    )
-    with new_folder(out) as folder:
-        write_dataset(folder, meta, images, targets)
-        with StoreWriter(folder, _identity(arrays.embedding, name, file)) as writer:
-            for start in range(0, len(arrays.ids), SHARD_ROWS):
-                part = slice(start, start + SHARD_ROWS)
-                writer.add(arrays.ids[part], arrays.embedding[part])
-    return Dataset.open(out)
+
+def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Dataset:
+    """Run the importer `embeddings` and open the data set; options are those of the importer.
+
+    Raises BadInput or UnknownLabel naming file and row: pickled arrays, wrong shapes, NaN or infinity, an image twice,
+    a label that the taxonomy lacks, an unknown split. Nothing is written then.
+    """
+    return Dataset.open(embeddings(file, out, **options).out)
 
 
 def _check(arrays: Arrays) -> None:
@@ -123,18 +96,17 @@ def _check(arrays: Arrays) -> None:
         )
 
 
-def _plan(
-    arrays: Arrays, mapping: Mapping[str, str] | None, taxonomy: str | Taxonomy | None, file: Path, name: str
-) -> LabelPlan:
+def _plan(arrays: Arrays, mapping: Renaming, taxonomy: SomeTaxonomy, source: Source) -> LabelPlan:
     found: dict[str, str] = {}
     for row, label in enumerate(arrays.label or []):
         if not label:
             raise BadInput(f"{arrays.where(row)}: image {arrays.ids[row]!r} has no label; leave the row out")
         found.setdefault(label, arrays.where(row))
-    return plan_labels(found, mapping, taxonomy, where=str(file), name=name)
+    counts = Counter(arrays.label)
+    return plan_labels(found, mapping, taxonomy, where=str(source.path), name=source.about.name, counts=counts)
 
 
-def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tuple[NDArray[np.object_], list[str]]:
+def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tuple[NDArray[np.object_], str]:
     """train, val, test or None for each row, and what was done."""
     given = np.full(len(arrays.ids), None, dtype=object)
     for row, spelt in enumerate(arrays.split or []):
@@ -145,7 +117,7 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
         given[row] = SPLIT_OF[spelt.lower()]
     train = np.flatnonzero(given == "train")
     if (given == "val").any() or not len(train):
-        return given, ["splits kept as they came"]
+        return given, "splits kept as they came"
     labels = np.ones((len(train), 1), dtype=np.int64)
     if columns is not None:
         labels = (columns[train, None] == np.unique(columns[train])).astype(np.int64)
@@ -162,12 +134,12 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
         names = np.random.default_rng(seed).permutation(np.unique(units))
         picked = np.flatnonzero(np.isin(units, names[: round(VAL_SHARE * len(names))]))
     if not len(picked):
-        return given, ["splits kept as they came; there are too few train images to cut a val from them"]
+        return given, "splits kept as they came; there are too few train images to cut a val from them"
     given[train[picked]] = "val"
-    return given, [
+    return given, (
         f"splits kept as they came; they had no val: {len(picked)} of the {len(train)} train images "
         f"({how}, seed {seed}) became val"
-    ]
+    )
 
 
 def _identity(embedding: NDArray[np.floating], name: str, file: Path) -> EncoderIdentity:

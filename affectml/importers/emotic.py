@@ -2,27 +2,29 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.importers._native import About, Found, find, finish, locate, native_root, need, relative_names
-from affectml.importers._summary import ImportSummary
-from affectml.taxonomies import get_taxonomy
+from affectml.importers._find import find, locate, need, relative_names
+from affectml.importers._registry import Help, importer
+from affectml.importers.draft import About, Draft, Source, draft, label_table
+from affectml.taxonomies import Taxonomy, get_taxonomy
 
-Answer = tuple[str | None, list[str]]  # an annotator, where the file names one, and the labels they chose
+Choice = tuple[str | None, list[str]]  # an annotator, where the file names one, and the labels they chose
 _SPLITS = ("train", "val", "test")
 _AXES = ("valence", "arousal", "dominance")
 _RESPELT = {"disquitement": "disquietment", "doubt / confusion": "doubt/confusion"}
 _LAYOUT = "Annotations/Annotations.mat beside emotic/{ade20k,emodb_small,framesdb,mscoco}"
-_ABOUT = About(
+ABOUT = About(
     name="emotic",
     construct="expressed",
     question="In our words: which of these 26 does the marked person seem to feel? Several may apply.",
     source="Kosti, Alvarez, Recasens & Lapedriza 2017, 2019, EMOTIC (Emotions in Context)",
+    licence="on request; non-commercial research and education only",
     notes=(
         "one row per marked person; group is the photograph, so that people of one photograph stay in one split",
         "train has one annotator per person, val and test have several; sets are the set's own combined categories",
@@ -31,24 +33,22 @@ _ABOUT = About(
 )
 
 
-def import_emotic(
-    path: str | Path,
-    out: str | Path,
+@importer("emotic", ABOUT)
+def emotic(
+    source: Source,
     *,
-    region: str = "person",
-    name: str | None = None,
-    images: str = "copy",
-    strict: bool = False,
-) -> ImportSummary:
-    """Make a data set of EMOTIC: `path` holds Annotations/Annotations.mat and emotic/DATABASE/images.
+    region: Annotated[
+        str, Help("What a row shows: person (the box cut out) or image (the whole photograph).")
+    ] = "person",
+) -> Draft:
+    """EMOTIC (Kosti et al. 2017, 2019): PATH holds Annotations/Annotations.mat and emotic/DATABASE/images.
 
-    One row per person. region: "person" cuts each person's box out of the photograph, "image" takes all of it.
-    Annotators' answers stay judgements (without names where the file has none); targets are `rates` from them and
-    `sets` over emotic-26, the file's combined categories. Columns: split, group (the photograph), the box in pixels,
-    gender and age as annotated, valence, arousal, dominance. The file is read by scipy and holds no Python objects.
-    Raises BadInput naming the photograph and the person.
+    One row per person: the person's box cut out of the photograph, or all of it. Annotators' answers stay judgements
+    (without names where the file has none); targets are `rates` from them and `sets` over emotic-26, the file's
+    combined categories. Columns: split, group (the photograph), the box in pixels, gender and age as annotated,
+    valence, arousal, dominance. The file is read by scipy and holds no Python objects.
     """
-    root = native_root(path, out, images)
+    root = source.path
     if region not in ("person", "image"):
         raise BadInput(f"region: expected person or image, but received {region!r}")
     file = need(root, "Annotations.mat", _LAYOUT)
@@ -63,11 +63,9 @@ def import_emotic(
     again = pd.Index(ids).duplicated()
     if again.any():
         raise BadInput(f"{where[int(again.argmax())]}: stands in the file twice; take one out")
-    taxonomy = get_taxonomy("emotic-26")
-    annotations = _judgements(people, ids, where)
     first = dict(zip(photos[::-1], where[::-1], strict=True))
     unique = list(dict.fromkeys(photos))
-    here = locate(unique, folder, file, [first[photo] for photo in unique], images, whole=False)
+    here = locate(unique, folder, file, [first[photo] for photo in unique], source.images, whole=False)
     at_photo = {photo: at for at, photo in enumerate(unique)}
     files = [f"images/{here.files[at_photo[photo]]}" for photo in photos]
     if region == "person":
@@ -78,36 +76,35 @@ def import_emotic(
     table["group"] = photos
     for at, side in enumerate(("left", "top", "right", "bottom")):
         table[f"box_{side}"] = [box[at] for box in boxes]
-    sources: list[Path | None] = [here.places[at_photo[photo]] for photo in photos]
-    found = Found(table, sources, annotations=annotations, boxes=boxes if region == "person" else None)
-    found.skipped["images that no row names, in folders that rows name"] = here.spare
-    found.notes.append(f"each row is {'the box of one person' if region == 'person' else 'the whole photograph'}")
+    result = draft(source, table, [here.places[at_photo[photo]] for photo in photos])
+    result.boxes = boxes if region == "person" else None
+    result.skipped["images that no row names, in folders that rows name"] = here.spare
+    result.notes.append(f"each row is {'the box of one person' if region == 'person' else 'the whole photograph'}")
     named = [who is not None for told in people for who, _ in told]
-    found.people_named = bool(named) and all(named)
-    if not found.people_named:
-        found.notes.append("the file does not name all annotators: they cannot be followed from person to person")
-    _add_targets(found, ids, combined, taxonomy, file.name)
-    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+    result.people_named = bool(named) and all(named)
+    if not result.people_named:
+        result.notes.append("the file does not name all annotators: they cannot be followed from person to person")
+    result.annotations = _judgements(people, ids, where)
+    _add_targets(result, ids, combined, get_taxonomy("emotic-26"), file.name)
+    return result
 
 
-def _add_targets(found: Found, ids: list[str], combined: list[list[str]], taxonomy: Any, file: str) -> None:
+def _add_targets(result: Draft, ids: list[str], combined: list[list[str]], taxonomy: Taxonomy, file: str) -> None:
     from affectml_annotation import count_votes
 
-    assert found.annotations is not None
-    votes = count_votes(found.annotations, taxonomy.labels)
-    rates = votes.table()
+    assert result.annotations is not None
+    rates = count_votes(result.annotations, taxonomy.labels).table()
     made_by = f"votes of the annotators in {file}"
-    found.add("rates", "rates", rates[rates["n"] > 0], taxonomy, values="votes", made_by=made_by)
+    result.add("rates", "rates", rates[rates["n"] > 0], taxonomy, values="votes", made_by=made_by)
     at = {label: place for place, label in enumerate(taxonomy.labels)}
     sets = np.zeros((len(ids), len(taxonomy)), dtype=np.int8)
     for row, labels in enumerate(combined):
         sets[row, [at[label] for label in labels]] = 1
-    content = pd.DataFrame(sets, columns=list(taxonomy.labels))
-    content.insert(0, "image_id", ids)
-    found.add("sets", "sets", content, taxonomy, values="indicator", made_by=f"combined categories in {file}")
+    made_by = f"combined categories in {file}"
+    result.add("sets", "sets", label_table(ids, sets, taxonomy), taxonomy, values="indicator", made_by=made_by)
 
 
-def _judgements(people: list[list[Answer]], ids: list[str], where: list[str]) -> pd.DataFrame:
+def _judgements(people: list[list[Choice]], ids: list[str], where: list[str]) -> pd.DataFrame:
     events = []
     for row, told in enumerate(people):
         for number, (who, labels) in enumerate(told, start=1):
@@ -129,7 +126,7 @@ def _judgements(people: list[list[Answer]], ids: list[str], where: list[str]) ->
     return table
 
 
-def _read(file: Path) -> tuple[list[dict[str, Any]], list[list[Answer]]]:
+def _read(file: Path) -> tuple[list[dict[str, Any]], list[list[Choice]]]:
     """A row per person and, beside it, the answers of everybody who answered."""
     from scipy.io import loadmat
 
@@ -144,7 +141,7 @@ def _read(file: Path) -> tuple[list[dict[str, Any]], list[list[Answer]]]:
         have = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
         raise BadInput(f"{file}: none of train, val, test in it (it has: {have})")
     rows: list[dict[str, Any]] = []
-    people: list[list[Answer]] = []
+    people: list[list[Choice]] = []
     for split in splits:
         for number, photo in enumerate(_many(content[split]), start=1):
             where = f"{file}: {split}({number})"
@@ -161,13 +158,13 @@ def _read(file: Path) -> tuple[list[dict[str, Any]], list[list[Answer]]]:
     return rows, people
 
 
-def _person(person: Any, where: str) -> tuple[dict[str, Any], list[Answer]]:
+def _person(person: Any, where: str) -> tuple[dict[str, Any], list[Choice]]:
     if not isinstance(person, Mapping):
         raise BadInput(f"{where}: expected a struct with body_bbox and annotations_categories, got {str(person)[:80]}")
     box = _floats(person.get("body_bbox", []), f"{where}: body_bbox")
     if box.shape != (4,) or not np.isfinite(box).all():
         raise BadInput(f"{where}: body_bbox: expected left, top, right, bottom, got {box.tolist()}")
-    told: list[Answer] = []
+    told: list[Choice] = []
     for answer in _many(person.get("annotations_categories")):
         given = answer.get("categories") if isinstance(answer, Mapping) else answer
         who = str(answer["worker_id"]) if isinstance(answer, Mapping) and answer.get("worker_id") else None

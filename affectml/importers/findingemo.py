@@ -1,28 +1,20 @@
 """FindingEmo (Mertens et al. 2024): what the people in a photograph seem to feel, as one annotator each says."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from affectml.errors import BadInput
 from affectml.importers._columns import Columns, numbers
-from affectml.importers._native import (
-    About,
-    Found,
-    find,
-    finish,
-    image_table,
-    is_url,
-    locate,
-    native_root,
-    relative_names,
-)
-from affectml.importers._read import read_table
-from affectml.importers._shapes import Request, from_judgements
-from affectml.importers._summary import ImportSummary
+from affectml.importers._find import Located, find, is_url, locate, read_json, relative_names
+from affectml.importers._read import Table, read_table
+from affectml.importers._registry import importer
+from affectml.importers._shapes import Shape, Shaped, from_judgements
+from affectml.importers._spec import ImagesRoot, TableSpec
+from affectml.importers.draft import About, Draft, Source, draft, image_table
 from affectml.taxonomies import Taxonomy
 
 _TABLES = ("annotations_single.ann", "annotations.csv", "annotations_single.csv")
@@ -38,11 +30,12 @@ _LEAVES = {
     "anger": ("annoyance", "anger", "rage"),
     "anticipation": ("interest", "anticipation", "vigilance"),
 }
-_ABOUT = About(
+ABOUT = About(
     name="findingemo",
     construct="expressed",
     question="In our words: what is the overall emotion of the people in this image?",
     source="Mertens, Yargholi, Op de Beeck, Van den Stock & Vennekens 2024, FindingEmo",
+    licence="not for commercial purposes; the photographs remain their owners'",
     notes=(
         "one annotator per image: a share is 0 or 1, and nothing is known of how far people agree",
         "valence (-3 to 3), arousal (0 to 6), age, tags and deciding factors stay with the judgement",
@@ -63,31 +56,55 @@ def plutchik_24() -> Taxonomy:
     )
 
 
-def import_findingemo(
-    path: str | Path,
-    out: str | Path,
-    *,
-    images_root: str | Path | None = None,
-    name: str | None = None,
-    images: str = "copy",
-    strict: bool = False,
-) -> ImportSummary:
-    """Make a data set of FindingEmo: `path` holds annotations_single.ann, and the urls' JSON where there is one.
+@importer("findingemo", ABOUT)
+def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
+    """FindingEmo (Mertens et al. 2024): PATH holds annotations_single.ann, and the urls' JSON where there is one.
 
     Rows stay judgements by user; targets are `rates` and `distribution` (one_choice) over plutchik-24, whose parents
-    are plutchik-8. An image is taken from images_root (else from `path`), where image_path says; else its url is
-    kept and counted; an image with neither is left out and named, as are rows that their annotator rejected. Raises
-    BadInput and UnknownLabel naming the line.
+    are plutchik-8. An image is taken from images_root (else from PATH), where image_path says; else its url is
+    kept and counted; an image with neither is left out and named, as are rows that their annotator rejected.
     """
-    root = native_root(path, out, images)
+    root = source.path
     file = find(root, _TABLES)
     if file is None:
         raise BadInput(f"{root}: none of {', '.join(_TABLES)}; name the folder that holds the annotations")
-    table = read_table(file, separator=",", native=True)
-    missing = [column for column in _COLUMNS if column not in table.frame.columns]
-    if missing:
-        have = ", ".join(map(str, table.frame.columns))
-        raise BadInput(f"{file}: no column {missing[0]!r}; expected the published columns (it has: {have})")
+    table, skipped = _read(file)
+    where = [table.where(row) for row in range(len(table.frame))]
+    named = [cell.strip().lstrip("/\\") for cell in table.frame["image_path"]]  # published with a slash before the path
+    ids = np.array([image.removeprefix("images/") for image in relative_names(named, root, where)], dtype=object)
+    judged = _judgements(table, ids)
+    pictures = Path(images_root) if images_root is not None else root
+    if not pictures.is_dir():
+        raise BadInput(f"{pictures}: no such folder; name the folder that holds the images (--images-root)")
+    urls, skipped["urls that are not http or https"] = _urls(root)
+    kept = [str(image) for image in ids[judged.rows]]
+    located = locate(kept, pictures, file, [where[row] for row in judged.rows], source.images, required=False)
+    images, places = _images(kept, located, urls, source.images)
+    known = np.array(
+        [p is not None or image in urls or source.images == "none" for p, image in zip(places, kept, strict=True)]
+    )
+    if not known.any():
+        raise BadInput(
+            f"{pictures}: none of the {len(kept):,} images is there (first: {kept[0]}) and no url is known; name their "
+            f"folder (--images-root), put {_URLS[0]} beside {file.name}, or take the labels alone: --images none"
+        )
+    skipped["images that no row names"] = located.spare
+    skipped["images: neither a file nor a url"] = [kept[row] for row in np.flatnonzero(~known)]
+    on = [place for place, here in zip(places, known, strict=True) if here]
+    result = draft(source, images[known].reset_index(drop=True), on)
+    result.skipped = skipped
+    result.take(judged)
+    here = set(result.images["image_id"])
+    result.targets = {name: (entry, _of(content, here)) for name, (entry, content) in judged.targets.items()}
+    assert result.annotations is not None
+    result.annotations = _of(result.annotations, here)
+    return result
+
+
+def _read(file: Path) -> tuple[Table, dict[str, list[str]]]:
+    """The rows that count, with the emotion as a label or `unsure`; and those that were rejected."""
+    table = read_table(file, separator=",")
+    table.need(_COLUMNS, "the published columns")
     if {"tag", "tags"} <= set(table.frame.columns):
         raise BadInput(f"{file}: columns 'tag' and 'tags' are two names of one thing; take one of them out")
     skipped: dict[str, list[str]] = {}
@@ -97,59 +114,31 @@ def import_findingemo(
         table = table.take(np.flatnonzero(~rejected))
         if table.frame.empty:
             raise BadInput(f"{file}: every row is rejected; nothing to import")
-    frame = table.frame.copy()
-    frame["emotion"] = frame["emotion"].str.casefold().replace({"undefined": "unsure", "": "unsure"})
     numbers(table, ["valence", "arousal"])
-    where = [table.where(row) for row in range(len(frame))]
-    named = [cell.strip().lstrip("/\\") for cell in frame["image_path"]]  # published with a slash before the path
-    ids = np.array(relative_names(named, root, where), dtype=object)
-    ids = np.array([image.removeprefix("images/") for image in ids], dtype=object)
-    columns = Columns(None, None, None, None, None, "user", None, "emotion", ())
-    request = Request("findingemo", plutchik_24(), {}, None, None, None, None, "error", native=True)
-    own = [c for c in frame.columns if c not in ("index", "user", "image_path", "emotion", "reject")]
-    own = ["tags" if c == "tag" else c for c in own]
-    frame = frame.rename(columns={"tag": "tags"})
-    judged = from_judgements(replace(table, frame=frame), ids, columns, own, request)
-    annotations = judged.annotations
-    assert annotations is not None
+    emotion = table.frame["emotion"].str.casefold().replace({"undefined": "unsure", "": "unsure"})
+    return replace(table, frame=table.frame.assign(emotion=emotion).rename(columns={"tag": "tags"})), skipped
+
+
+def _judgements(table: Table, ids: NDArray[np.object_]) -> Shaped:
+    own = [c for c in table.frame.columns if c not in ("index", "user", "image_path", "emotion", "reject")]
+    spec = TableSpec(taxonomy=plutchik_24(), delimiter="")
+    judged = from_judgements(Shape(table, ids, Columns(annotator="user", label="emotion"), own, spec))
+    assert judged.annotations is not None
     for column in own:
-        if column not in annotations.columns:
-            annotations[column] = frame[column].where(frame[column] != "", None).to_numpy()
-    pictures = Path(images_root) if images_root is not None else root
-    if not pictures.is_dir():
-        raise BadInput(f"{pictures}: no such folder; name the folder that holds the images (--images-root)")
-    urls, skipped["urls that are not http or https"] = _urls(root)
-    kept = [str(image) for image in ids[judged.rows]]
-    located = locate(kept, pictures, file, [where[row] for row in judged.rows], images, required=False)
-    on = [there and images != "none" for there in located.there]
-    places = [place if there else None for place, there in zip(located.places, on, strict=True)]
-    files = [f"images/{image}" if there else None for image, there in zip(kept, on, strict=True)]
-    skipped["images that no row names"] = located.spare
-    url = [urls.get(image) for image in kept]
-    table_images = image_table(kept, files)
-    if any(url):
-        table_images["url"] = url
-    known = np.array([p is not None or u is not None for p, u in zip(places, url, strict=True)])
-    if images == "none":
-        known[:] = True
-    if not known.any():
-        raise BadInput(
-            f"{pictures}: none of the {len(kept):,} images is there (first: {kept[0]}) and no url is known; name their "
-            f"folder (--images-root), put {_URLS[0]} beside {file.name}, or take the labels alone: --images none"
-        )
-    skipped["images: neither a file nor a url"] = [kept[row] for row in np.flatnonzero(~known)]
-    skipped.update(judged.skipped)
-    here = {image for image, on in zip(kept, known, strict=True) if on}
-    targets = {key: (meta, _of(content, here)) for key, (meta, content) in judged.targets.items()}
-    found = Found(
-        table_images[known].reset_index(drop=True),
-        [place for place, on in zip(places, known, strict=True) if on],
-        targets=targets,
-        annotations=_of(annotations, here),
-        notes=judged.notes,
-        skipped=skipped,
-    )
-    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+        if column not in judged.annotations.columns:
+            judged.annotations[column] = table.frame[column].where(table.frame[column] != "", None).to_numpy()
+    return judged
+
+
+def _images(
+    ids: list[str], located: Located, urls: dict[str, str], images: str
+) -> tuple[pd.DataFrame, list[Path | None]]:
+    """images.parquet with the files that are there and the urls, and each image's path."""
+    there = [here and images != "none" for here in located.there]
+    table = image_table(ids, [f"images/{image}" if here else None for image, here in zip(ids, there, strict=True)])
+    if any(image in urls for image in ids):
+        table["url"] = [urls.get(image) for image in ids]
+    return table, [place if here else None for place, here in zip(located.places, there, strict=True)]
 
 
 def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
@@ -161,10 +150,10 @@ def _urls(root: Path) -> tuple[dict[str, str], list[str]]:
     file = find(root, _URLS)
     if file is None:
         return {}, []
+    content = read_json(file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
         rows = [(int(row.get("idx_url", 0)), str(row["rel_path"]), str(row["url"])) for row in content]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInput(f"{file}: expected a list of rel_path, url, idx_url ({type(error).__name__}: {error})") from None
     urls: dict[str, str] = {}
     for _, path, url in sorted(rows, key=lambda row: row[0]):

@@ -1,26 +1,15 @@
 """FlickrLDL (Yang, Sun & Sun 2017): images from Flickr with the votes of several people each."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from affectml.importers._ldl import about_ldl, import_ldl
-from affectml.importers._summary import ImportSummary
+from affectml.importers._ldl import Order, about_ldl, read_ldl
+from affectml.importers._registry import importer
+from affectml.importers.draft import Draft, Source
 
 
-def import_flickrldl(
-    path: str | Path,
-    out: str | Path,
-    *,
-    columns: Sequence[str] | None = None,
-    name: str | None = None,
-    images: str = "copy",
-    strict: bool = False,
-) -> ImportSummary:
-    """Make a data set of FlickrLDL: `path` holds {train,test}_ground_truth.txt and a folder images.
+@importer("flickrldl", about_ldl("FlickrLDL"))
+def flickrldl(source: Source, *, columns: Order = None) -> Draft:
+    """FlickrLDL (Yang, Sun & Sun 2017): PATH holds {train,test}_ground_truth.txt and a folder images.
 
     The target is `distribution` over mikels-8, votes as counts. The order of the columns is the header's, or
-    `columns`, since published readers disagree on it. Either of the two files is enough; with both, they are the
-    split. Raises BadInput naming file and line.
+    `columns`, since published readers disagree on it. Either of the two files is enough; with both, they are the split.
     """
-    about = about_ldl("flickrldl")
-    return import_ldl(path, out, about, columns=columns, name=name, images=images, strict=strict)
+    return read_ldl(source, columns)

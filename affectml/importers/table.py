@@ -1,147 +1,73 @@
 """CSV, TSV and Parquet tables of any of the shapes that affect data come in."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data import DatasetMeta, TargetMeta, check_new
-from affectml.data._schema import Construct, Kind, VoteRule
-from affectml.errors import BadInput, did_you_mean
-from affectml.importers._columns import Columns, find_columns, tidy
-from affectml.importers._images import check_placement, file_in_dataset, inside_name, is_usual
+from affectml.errors import BadInput
+from affectml.importers._columns import SPLIT_OF, Columns, find_columns, tidy
+from affectml.importers._find import is_url
+from affectml.importers._images import file_in_dataset, inside_name, is_usual
 from affectml.importers._read import Table, read_table
-from affectml.importers._shapes import Request, from_judgements, from_label_column, from_label_columns
-from affectml.importers._summary import ImportSummary
-from affectml.importers._write import Draft, write_draft
-from affectml.importers.folder import SPLIT_OF, check_construct
-from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml.importers._registry import Help, importer
+from affectml.importers._shapes import Shape, Shaped, from_judgements, from_label_column, from_label_columns
+from affectml.importers._spec import TableSpec
+from affectml.importers.draft import About, Draft, Source
+
+_RESERVED = ("image_id", "file", "url", "split", "group")
 
 
-def import_table(
-    file: str | Path,
-    out: str | Path,
-    *,
-    images_root: str | Path | None = None,
-    file_column: str | None = None,
-    url_column: str | None = None,
-    label_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    delimiter: str | None = None,
-    annotator_column: str | None = None,
-    anonymous: bool = False,
-    n_column: str | None = None,
-    split_column: str | None = None,
-    group_column: str | None = None,
-    mapping: Mapping[str, str] | None = None,
-    taxonomy: str | Taxonomy | None = None,
-    kind: Kind | None = None,
-    vote_rule: VoteRule | None = None,
-    empty: str | None = None,
-    duplicates: str = "error",
-    name: str | None = None,
-    construct: Construct = "evoked",
-    question: str = "",
-    source: str = "",
-    licence: str = "",
-    images: str = "copy",
-    encoding: str = "utf-8",
-    separator: str | None = None,
-    strict: bool = False,
-) -> ImportSummary:
-    """Make a data set of a table that names an image in each row; what is not said is inferred and noted.
+@importer("table", About(construct="evoked"), folder=False)
+def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: TableSpec) -> Draft:
+    """A CSV, TSV or Parquet file that names an image in each row; what is not said is found in it and noted.
 
-    Shapes: one label a row (target `single`); a delimited list (`sets`); one column per label, holding 0/1
-    (`sets`, or `single` where every row has one), votes with or without the number of people asked (`rates`
-    or `distribution`) or shares (`distribution` where rows sum to one, else `rates`); one row per judgement
+    Shapes: one label in each row (target `single`); a list of labels (`sets`); a column per label, of 0/1 (`sets`, or
+    `single` where every row has one), of votes with or without the number of people asked (`rates` or
+    `distribution`), or of shares (`distribution` where rows sum to one, else `rates`); one row per judgement
     (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label).
-
-    images_root: what file names are relative to; the table's folder unless given. annotator_column: who
-    judged; `anonymous` says that each row is a judgement by a person without a name. mapping: label as spelt
-    -> label. empty: what an empty label cell is, "none" or "skip"; an error unless given. duplicates: "error",
-    "first" or "union" where an image has two rows. images: "copy", "hardlink", or "none" for labels whose
-    embeddings come from elsewhere: names are kept as image_id and no file is looked for. strict: an image
-    that cannot be used is an error, not a line in the summary.
-    Raises BadInput, UnknownLabel and UnknownTaxonomy naming file, line and column; nothing is written then.
     """
-    check_construct(construct)
-    check_placement(images)
-    _check_choice("duplicates", duplicates, ("error", "first", "union"))
-    for option, value, choices in (
-        ("kind", kind, get_args(Kind)),
-        ("vote_rule", vote_rule, get_args(VoteRule)),
-        ("empty", empty, ("none", "skip")),
-    ):
-        if value is not None:
-            _check_choice(option, value, choices)
-    check_new(Path(out))
-    given = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
-    table = read_table(file, encoding=encoding, separator=separator)
-    name = name or table.path.stem
-    columns, notes = find_columns(
-        table,
-        file=file_column,
-        url=url_column,
-        split=split_column,
-        group=group_column,
-        annotator=annotator_column,
-        n=n_column,
-        label=label_column,
-        labels=label_columns,
-        taxonomy=given,
-        mapping=mapping or {},
-    )
-    notes = [*table.notes, *notes]
-    root = Path(images_root) if images_root is not None else table.path.parent
-    if images_root is not None and not root.is_dir():
+    content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
+    columns, notes = find_columns(content, spec)
+    root = Path(spec.images_root) if spec.images_root is not None else content.path.parent
+    if not root.is_dir():
         raise BadInput(f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
-    identity = _identify(table, columns, root, images)
-    ids = identity["image_id"].to_numpy(dtype=object)
-    own = [c for c in table.frame.columns if c not in columns.used() and not c.startswith("n:")]
-    taken = [c for c in own if c in ("image_id", "file", "url", "split", "group")]
-    if taken:
+    identity = _identify(content, columns, root, source.images)
+    own = [c for c in content.frame.columns if c not in columns.used() and not c.startswith("n:")]
+    if taken := [c for c in own if c in _RESERVED]:
         notes.append(f"columns left out, because the data set has its own of that name: {', '.join(taken)}")
         own = [c for c in own if c not in taken]
-    request = Request(name, given, mapping or {}, delimiter, kind, vote_rule, empty, duplicates)
-    if anonymous and columns.annotator is not None:
-        raise BadInput(f"{table.path}: column {columns.annotator!r} names the people; leave out --anonymous")
-    if anonymous or columns.annotator is not None:
-        who = "a person without a name" if anonymous else f"the person in column {columns.annotator}"
-        notes.append(f"one judgement per row, by {who}")
-        shaped = from_judgements(table, ids, columns, own, request)
-    elif columns.label is not None:
-        shaped = from_label_column(table, ids, columns, own, request)
-    else:
-        shaped = from_label_columns(table, ids, columns, own, request)
-
-    rows = shaped.rows
-    image_table = identity.iloc[rows].drop(columns="source").reset_index(drop=True)
+    ids = identity["image_id"].to_numpy(dtype=object)
+    shaped, note = _shape(Shape(content, ids, columns, own, spec, source.about.name))
+    images = identity.iloc[shaped.rows].drop(columns="source").reset_index(drop=True)
     if columns.split is not None:
-        image_table["split"] = _splits(table, columns.split)[rows]
+        images["split"] = _splits(content, columns.split)[shaped.rows]
     for column in [*([columns.group] if columns.group else []), *shaped.own]:
         kept = "group" if column == columns.group else column
-        image_table[kept] = tidy(table.frame[column]).iloc[rows].to_numpy()
+        images[kept] = tidy(content.frame[column]).iloc[shaped.rows].to_numpy()
     draft = Draft(
-        meta=DatasetMeta(
-            name=name,
-            source=source,
-            licence=licence,
-            targets={
-                key: TargetMeta(construct=construct, question=question, **entry)
-                for key, (entry, _) in shaped.targets.items()
-            },
-            notes=list(dict.fromkeys([*notes, *shaped.notes])),
-        ),
-        images=image_table,
-        sources=identity["source"].iloc[rows].tolist(),
-        targets={key: content for key, (_, content) in shaped.targets.items()},
-        annotations=shaped.annotations,
-        skipped=shaped.skipped,
-        people_named=not anonymous,
+        about=source.about,
+        images=images,
+        sources=identity["source"].iloc[shaped.rows].tolist(),
+        where=str(content.path),
+        notes=[*content.notes, *notes, *note],
+        people_named=not spec.anonymous,
+        way_out="name the folder that holds the images (--images-root)",
     )
-    return write_draft(draft, out, images=images, strict=strict, where=str(table.path))
+    draft.take(shaped)
+    return draft
+
+
+def _shape(shape: Shape) -> tuple[Shaped, list[str]]:
+    """The table's targets, and a note where its rows are judgements."""
+    columns, anonymous = shape.columns, shape.spec.anonymous
+    if anonymous and columns.annotator is not None:
+        raise BadInput(f"{shape.table.path}: column {columns.annotator!r} names the people; leave out --anonymous")
+    if anonymous or columns.annotator is not None:
+        who = "a person without a name" if anonymous else f"the person in column {columns.annotator}"
+        return from_judgements(shape), [f"one judgement per row, by {who}"]
+    return (from_label_columns if columns.label is None else from_label_column)(shape), []
 
 
 def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.DataFrame:
@@ -150,9 +76,9 @@ def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.Dat
     nothing = pd.Series([""] * len(frame), dtype=object)
     named = nothing if columns.file is None else _text(frame[columns.file])
     url = nothing if columns.url is None else _text(frame[columns.url])
-    is_url = pd.Series([cell.lower().startswith(("http://", "https://")) for cell in named], dtype=bool)
-    url = url.where(~is_url | (url != ""), named)
-    named = named.where(~is_url, "")
+    in_file = pd.Series([is_url(cell) for cell in named], dtype=bool)
+    url = url.where(~in_file | (url != ""), named)
+    named = named.where(~in_file, "")
     bare = (named == "") & (url == "")
     if bare.any():
         row = int(bare.to_numpy().argmax())
@@ -161,10 +87,9 @@ def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.Dat
             f"{table.where(row)}: neither file nor url (column {looked} is empty); fill it in or take the row out"
         )
     names = [cell if is_usual(cell) else inside_name(cell, root, table.where(row)) for row, cell in enumerate(named)]
-    own_id = columns.image_id is not None and columns.image_id not in (columns.file, columns.url)
     out = pd.DataFrame(index=frame.index)
-    if own_id:
-        ids = _text(frame[str(columns.image_id)])
+    if columns.image_id is not None and columns.image_id not in (columns.file, columns.url):
+        ids = _text(frame[columns.image_id])
         if (ids == "").any():
             raise BadInput(f"{table.where(int((ids == '').to_numpy().argmax()))}: image_id is empty")
     else:
@@ -197,8 +122,3 @@ def _splits(table: Table, column: str) -> NDArray[Any]:
             "train, val, test; rename the splits, or the column if it means something else"
         )
     return splits.astype(object).where(splits.notna(), None).to_numpy()
-
-
-def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise BadInput(f"{option}: no {value!r}{did_you_mean(value, choices)} (expected one of {', '.join(choices)})")

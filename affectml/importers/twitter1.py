@@ -3,60 +3,48 @@
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput, did_you_mean
 from affectml.importers._columns import numbers
-from affectml.importers._native import (
-    About,
-    Found,
-    find,
-    finish,
-    image_table,
-    locate,
-    native_root,
-    one_hot,
-    read_lines,
-    relative_names,
-    repeated,
-)
+from affectml.importers._find import find, locate, read_lines, relative_names, repeated
 from affectml.importers._read import Table, read_table
-from affectml.importers._summary import ImportSummary
+from affectml.importers._registry import Help, importer
+from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
 from affectml.taxonomies import get_taxonomy
 
 _AGREE = {3: "three_agree.txt", 4: "four_agree.txt", 5: "five_agree.txt"}
 _PEOPLE = 5
 _HEADER = ("image", "n", "count 1", "count 2")  # where amt_result.csv comes without one
-_ABOUT = About(
+ABOUT = About(
     name="twitter1",
     construct="evoked",
     question="In our words: is the sentiment that this image evokes positive or negative?",
     source="You, Luo, Jin & Yang 2015, Robust Image Sentiment Analysis Using Progressively Trained and Domain "
     "Transferred Deep Networks (Twitter I)",
+    licence=NOT_STATED,
 )
 
 
-def import_twitter1(
-    path: str | Path,
-    out: str | Path,
+@importer("twitter1", ABOUT)
+def twitter1(
+    source: Source,
     *,
-    positive_column: str | None = None,
-    name: str | None = None,
-    images: str = "copy",
-    strict: bool = False,
-) -> ImportSummary:
-    """Make a data set of Twitter I: `path` holds amt_result.csv, {three,four,five}_agree.txt, or some of them.
+    positive_column: Annotated[
+        str | None, Help("Column of amt_result.csv that counts positive votes.", default="found")
+    ] = None,
+) -> Draft:
+    """Twitter I (You et al. 2015): PATH holds amt_result.csv, {three,four,five}_agree.txt, or some of them.
 
     With amt_result.csv, or with all three lists, the target is `distribution` over polarity-2: votes of five people.
     With some of the lists alone it is `single`. Which of the two counts is the positive one is read from the header,
-    else from the lists (1 is positive), else it must be said: positive_column. Column `agree` tells how many people
-    at least agreed. An amt_result.csv without a header has the columns image, n, "count 1" and "count 2". Raises
-    BadInput naming file and line, and where votes or lists contradict each other.
+    else from the lists (1 is positive), else it must be said. Column `agree` tells how many people at least agreed. An
+    amt_result.csv without a header has the columns image, n, "count 1" and "count 2".
     """
-    root = native_root(path, out, images)
-    taxonomy = get_taxonomy("polarity-2")
+    root, taxonomy = source.path, get_taxonomy("polarity-2")
     where: dict[str, str] = {}
     files = {count: file for count, wanted in _AGREE.items() if (file := find(root, [wanted]))}
     lists = {count: _read_list(file, root, where) for count, file in files.items()}
@@ -65,44 +53,32 @@ def import_twitter1(
     if csv is None and not lists:
         raise BadInput(f"{root}: neither amt_result.csv nor {', '.join(_AGREE.values())}; one of them is needed")
     majority = {image: label for count in sorted(lists) for image, label in lists[count].items()}
-    votes: pd.DataFrame | None = None
-    notes: list[str] = []
+    votes = _votes_of_lists(lists) if len(lists) == len(_AGREE) else None
+    note = "votes follow from the three lists: how many of five people agreed at least"
     if csv is not None:
-        table = read_table(csv, first="image", headless=_HEADER, native=True)
+        table = read_table(csv, first="image", headless=_HEADER)
         votes, note = _votes(table, root, positive_column, majority)
-        notes.append(note)
-        ids = votes["image_id"].tolist()
-        where = {image: table.where(row) for row, image in enumerate(ids)}
-    else:
-        ids = list(majority)
-        if len(lists) == len(_AGREE):
-            votes = _votes_of_lists(lists)
-            notes.append("votes follow from the three lists: how many of five people agreed at least")
-        else:
-            notes.append(f"without amt_result.csv and all three lists only the majority is known ({len(lists)} of 3)")
+        where = {image: table.where(row) for row, image in enumerate(votes["image_id"])}
+    elif votes is None:
+        note = f"without amt_result.csv and all three lists only the majority is known ({len(lists)} of 3)"
+    ids = list(majority) if votes is None else votes["image_id"].tolist()
     folder = find(root, ["Agg_AMT_Candidates", "images"], folder=True) or root
-    here = locate(ids, folder, csv or root, [where[image] for image in ids], images)
+    here = locate(ids, folder, csv or root, [where[image] for image in ids], source.images)
     agree = [max((count for count, part in lists.items() if image in part), default=None) for image in ids]
     columns = {"agree": pd.array(agree, dtype="Int64")} if lists else {}
-    found = Found(image_table(ids, here.files, **columns), list(here.places), notes=notes)
-    found.skipped["images that no row names"] = here.spare
-    found.skipped["images of a list that amt_result.csv lacks"] = sorted(set(majority) - set(ids))
+    result = draft(source, image_table(ids, here.files, **columns), here.places)
+    result.notes.append(note)
+    result.skipped["images that no row names"] = here.spare
+    result.skipped["images of a list that amt_result.csv lacks"] = sorted(set(majority) - set(ids))
     if votes is not None:
-        made_by = csv.name if csv is not None else "the three lists of agreement"
-        found.add(
-            "distribution",
-            "distribution",
-            votes,
-            taxonomy,
-            values="votes",
-            vote_rule="one_choice",
-            made_by=f"votes in {made_by}",
-        )
+        made_by = f"votes in {csv.name if csv is not None else 'the three lists of agreement'}"
+        entry = {"values": "votes", "vote_rule": "one_choice", "made_by": made_by}
+        result.add("distribution", "distribution", votes, taxonomy, **entry)
     else:
-        codes = np.array([majority[image] for image in ids], dtype=np.int64)
+        target = one_hot(ids, [majority[image] for image in ids], taxonomy)
         made_by = " and ".join(_AGREE[count] for count in lists)
-        found.add("single", "single", one_hot(ids, codes, taxonomy), taxonomy, values="indicator", made_by=made_by)
-    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+        result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
+    return result
 
 
 def _read_list(file: Path, root: Path, where: dict[str, str]) -> dict[str, int]:

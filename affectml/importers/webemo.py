@@ -9,29 +9,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
-from affectml.importers._native import (
-    NO_FILE,
-    About,
-    Found,
-    find,
-    finish,
-    fold,
-    image_table,
-    images_in,
-    is_url,
-    native_root,
-    read_lines,
-)
-from affectml.importers._summary import ImportSummary
+from affectml.importers._find import find, fold, images_in, is_url, read_lines
+from affectml.importers._registry import importer
+from affectml.importers._write import NO_FILE
+from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
 from affectml.taxonomies import get_taxonomy
 
 _CLAIMED = f"{NO_FILE}, because another url claims the same file"
 _LISTS = {"train25.txt": "train", "test25.txt": "test"}
-_ABOUT = About(
+ABOUT = About(
     name="webemo",
     construct="query",
     question="Nobody was asked: the labels are the words that found the image in a stock library's search.",
     source="Panda et al. 2018, Contemplating Visual Emotions: Understanding and Overcoming Dataset Bias (WEBEmo)",
+    licence=f"{NOT_STATED}; the photographs remain the stock library's",
     notes=(
         "an image that several words found has all of them as its set; a word that did not find it says nothing "
         "about what people feel",
@@ -39,23 +30,20 @@ _ABOUT = About(
 )
 
 
-def import_webemo(
-    path: str | Path, out: str | Path, *, name: str | None = None, images: str = "copy", strict: bool = False
-) -> ImportSummary:
-    """Make a data set of WEBEmo: `path` holds train25.txt and test25.txt, or one of them (lines `URL ID`).
+@importer("webemo", ABOUT)
+def webemo(source: Source) -> Draft:
+    """WEBEmo (Panda et al. 2018): PATH holds train25.txt and test25.txt, or one of them (lines `URL ID`).
 
     The target is `sets` over parrott-25, one row per url: a url in several lines has several labels. A url in both
     lists is kept once, in test. Image files are taken from SPLIT/LABEL/FILE, where LABEL is the id or the name
     and FILE the end of the url, with or without `ID_` before it; urls without a file are kept and counted, as are
-    those of which two claim one file. Raises BadInput naming the line that cannot be read.
+    those of which two claim one file.
     """
-    root = native_root(path, out, images)
-    taxonomy = get_taxonomy("parrott-25")
+    root, taxonomy = source.path, get_taxonomy("parrott-25")
     files = {split: file for wanted, split in _LISTS.items() if (file := find(root, [wanted])) is not None}
     if not files:
         raise BadInput(f"{root}: neither train25.txt nor test25.txt; at least one of the two lists is needed")
-    parts = [_read(file, split, len(taxonomy)) for split, file in files.items()]
-    rows = pd.concat(parts, ignore_index=True)
+    rows = pd.concat([_read(file, split, len(taxonomy)) for split, file in files.items()], ignore_index=True)
     code, urls = pd.factorize(rows["url"])
     sets = np.zeros((len(urls), len(taxonomy)), dtype=np.int8)
     sets[code, rows["label"].to_numpy()] = 1
@@ -67,23 +55,21 @@ def import_webemo(
     places: list[Path | None] = [None] * len(ids)
     claimed: list[int] = []
     spare: list[str] = []
-    if images != "none":
+    if source.images != "none":
         places, claimed, spare = _files(root, ids, split, sets, taxonomy.labels)
     inner = [None if place is None else place.relative_to(root).as_posix() for place in places]
+    result = draft(source, image_table(ids, inner, url=ids, split=split), places)
+    result.skipped[_CLAIMED] = [ids[row] for row in claimed]
+    result.skipped["images that no row names"] = spare
     several = int((sets.sum(axis=1) > 1).sum())
-    found = Found(image_table(ids, inner, url=ids, split=split), places)
-    found.skipped[_CLAIMED] = [ids[row] for row in claimed]
-    found.skipped["images that no row names"] = spare
-    found.notes.append(f"{several:,} of {len(ids):,} urls have more than one label ({len(rows):,} lines)")
+    result.notes.append(f"{several:,} of {len(ids):,} urls have more than one label ({len(rows):,} lines)")
     missing = [wanted for wanted, name_of in _LISTS.items() if name_of not in files]
-    found.notes += [f"{wanted} is not there, so that part of the set is not either" for wanted in missing]
+    result.notes += [f"{wanted} is not there, so that part of the set is not either" for wanted in missing]
     if (both := int((in_test & in_train).sum())) > 0:
-        found.notes.append(f"{both:,} urls stand in both lists: kept once, in test, with the labels of both")
-    content = pd.DataFrame(sets, columns=list(taxonomy.labels))
-    content.insert(0, "image_id", ids)
+        result.notes.append(f"{both:,} urls stand in both lists: kept once, in test, with the labels of both")
     made_by = f"the search words of {' and '.join(file.name for file in files.values())}"
-    found.add("sets", "sets", content, taxonomy, values="indicator", made_by=made_by)
-    return finish(found, _ABOUT, out, name=name, images=images, strict=strict, where=str(root))
+    result.add("sets", "sets", label_table(ids, sets, taxonomy), taxonomy, values="indicator", made_by=made_by)
+    return result
 
 
 def _read(file: Path, split: str, classes: int) -> pd.DataFrame:

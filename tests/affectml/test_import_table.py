@@ -188,6 +188,38 @@ def test_a_column_for_every_label_of_the_taxonomy_is_needed(load):
         load("file,joy,fear\n0.png,3,1\n1.png,0,4\n", taxonomy="ekman-6", label_columns=["joy", "fear"])
 
 
+# --- a label that is probably another, misspelt
+
+
+def rows_of(**counts: int) -> str:
+    labels = [label for label, number in counts.items() for _ in range(number)]
+    return "file,label\n" + "".join(f"{at}.png,{label}\n" for at, label in enumerate(labels))
+
+
+def test_a_slip_of_the_pen_beside_hundreds_is_warned_of_with_the_way_out(load):
+    text = rows_of(joy=300, joyy=1, fear=200)
+    summary, _ = load(text, images="none")
+    (warning,) = summary.warnings
+    assert "label 'joyy' stands in 1 rows, 'joy' in 300" in warning
+    assert "--map joyy=joy" in warning
+    assert ("warning", warning) in summary.rows()
+    assert summary.to_json()["warnings"] == [warning]
+
+
+@pytest.mark.parametrize(
+    ("counts", "options"),
+    [
+        ({"joy": 300, "joyy": 1}, {"mapping": {"joyy": "joy"}, "taxonomy": "ekman-6"}),  # named by the user
+        ({"joy": 300, "joyy": 30}, {}),  # not so rare
+        ({"joy": 30, "joyy": 1}, {}),  # nobody knows yet
+        ({"disgust": 1, "distrust": 300}, {}),  # a word for an emotion itself
+        ({"joy": 300, "boredom": 1}, {}),  # no namesake
+    ],
+)
+def test_labels_that_may_well_be_meant_are_not_warned_of(load, counts, options):
+    assert load(rows_of(**counts), images="none", **options)[0].warnings == ()
+
+
 # --- one row per judgement
 
 JUDGED = (

@@ -44,6 +44,17 @@ def test_importing_affectml_loads_neither_torch_nor_pandas():
     assert not modules_after("import affectml, affectml.errors, affectml.taxonomies") & {"torch", "pandas", *HEAVY}
 
 
+@pytest.mark.parametrize("words", [["--help"], ["import", "--help"]])
+def test_help_loads_neither_torch_nor_pandas(words):
+    code = f"""
+sys.argv = ["affectml", *{words!r}]
+import contextlib, io
+from affectml.cli import main
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main()"""
+    assert not modules_after(code) & {"torch", "pandas", "numpy", *HEAVY}
+
+
 def test_the_version_is_written_once_and_runs_record_it(monkeypatch):
     monkeypatch.setattr("affectml.runs.schema.version", lambda package: f"installed {package}")
     assert surroundings()["versions"]["affectml"] == affectml.__version__

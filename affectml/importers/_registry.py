@@ -1,0 +1,221 @@
+"""Importers by name: an importer registers itself with the decorator `importer`, and the command line lists it.
+
+This module imports nothing heavy, and no importer before it is asked for: `affectml import --help` shows the names and
+lines below. A new importer is a module of its own here and a line in one of the two tables.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from affectml.errors import BadInput, did_you_mean
+
+if TYPE_CHECKING:
+    from affectml.importers._summary import ImportSummary
+    from affectml.importers.draft import About, Draft
+
+OWN = {
+    "folder": "A folder of images per label, nested or not, perhaps in folders train, val and test.",
+    "table": "A table: a label, a list of labels, a column per label, or a judgement in each row.",
+    "embeddings": "Embeddings computed elsewhere, with their labels and splits.",
+}
+PUBLISHED = {
+    "oasis": "OASIS (Kurdi, Lozano & Banaji 2017): polarity and affect from means and SDs.",
+    "webemo": "WEBEmo (Panda et al. 2018): urls with their search words as sets over 25 emotions.",
+    "emotion6": "Cornell's Emotion6 (Peng et al. 2015): shares of people's answers, valence, arousal.",
+    "unbiasedemo": "UnBiasedEmo or Emotion-6 (Panda et al. 2018): a folder per emotion, folders inside.",
+    "fi": "FI (You et al. 2016): a folder per emotion of Mikels' eight.",
+    "abstract": "Abstract (Machajdik & Hanbury 2010): abstract paintings and votes.",
+    "artphoto": "ArtPhoto (Machajdik & Hanbury 2010): the artist's word in each file's name.",
+    "emoset": "EmoSet (Yang et al. 2023): one emotion and described attributes, with the set's splits.",
+    "emotic": "EMOTIC (Kosti et al. 2017, 2019): one row per marked person, with annotators' judgements.",
+    "twitter1": "Twitter I (You et al. 2015): positive and negative votes of five people.",
+    "flickrldl": "FlickrLDL (Yang, Sun & Sun 2017): votes for Mikels' eight.",
+    "twitterldl": "TwitterLDL (Yang, Sun & Sun 2017): votes for Mikels' eight.",
+    "artemis": "ArtEmis (Achlioptas et al. 2021): judgements of WikiArt's paintings.",
+    "findingemo": "FindingEmo (Mertens et al. 2024): what people in photographs seem to feel, one annotator each.",
+}
+
+PLACEMENTS = ("copy", "hardlink", "none")
+_REGISTERED: dict[str, "Importer"] = {}
+
+
+@dataclass(frozen=True)
+class Help:
+    """What the command line says of an option, as metadata of `Annotated`.
+
+    default: what holds without the option, where its value does not say so. flag: the option's name, where it is not
+    the parameter's. least: the smallest number allowed.
+    """
+
+    text: str
+    default: str = ""
+    flag: str = ""
+    least: int | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword of an importer: its name, type, default value and help."""
+
+    name: str
+    type: Any
+    default: Any
+    help: Help
+
+
+class Importer:
+    """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`.
+
+    Shared options: name (of the data set), images ("copy", "hardlink" or "none": labels whose embeddings come from
+    elsewhere; no file is looked for) and strict (an image that cannot be used is an error, not a line in the summary).
+    Data that name no source of their own are described by construct, question, source and licence. Further options
+    are those of `read`. Returns an ImportSummary; raises BadInput, UnknownLabel or UnknownTaxonomy naming the place,
+    and nothing is written then.
+    """
+
+    def __init__(
+        self, read: Callable[..., "Draft"], name: str, about: "About", images: tuple[str, ...], folder: bool
+    ) -> None:
+        self.read, self.name, self.about, self.placements, self.folder = read, name, about, images, folder
+        self.__doc__ = inspect.getdoc(read)
+
+    def __repr__(self) -> str:
+        return f"<importer {self.name}: {self.summary}>"
+
+    @property
+    def published(self) -> bool:
+        """Whether it is a published set, whose source is known beforehand."""
+        return bool(self.about.source)
+
+    @property
+    def summary(self) -> str:
+        """One line about it."""
+        return {**OWN, **PUBLISHED}.get(self.name) or str(self.__doc__ or "").partition("\n")[0]
+
+    @property
+    def path_help(self) -> str:
+        """What the command line says of PATH: the help of `read`'s first parameter."""
+        first = next(iter(inspect.signature(self.read).parameters))
+        said = _option(first, get_type_hints(self.read, include_extras=True)[first], None).help.text
+        return said or "The set's folder, as it is published."
+
+    def options(self) -> list[Option]:
+        """The options of this importer beyond the shared ones."""
+        own = [option for *_, option in _options(self.read)]
+        return own if self.published else [*own, *self._described()]
+
+    def _described(self) -> list[Option]:
+        """What the user says of data of their own: the fields of `About`, but the name, with their defaults here."""
+        fields = [option for option in _fields(type(self.about)) if option.name != "name"]
+        return [dataclasses.replace(option, default=getattr(self.about, option.name)) for option in fields]
+
+    def __call__(
+        self,
+        path: str | Path,
+        out: str | Path,
+        *,
+        name: str | None = None,
+        images: str | None = None,
+        strict: bool = False,
+        **options: Any,
+    ) -> "ImportSummary":
+        """Write the data set `out` from `path`; see the class."""
+        from affectml.importers._write import open_source, settle, write
+
+        described = set() if self.published else {option.name for option in self._described()} & options.keys()
+        about = dataclasses.replace(self.about, **{key: options.pop(key) for key in described})
+        arguments = self._arguments(options)
+        images = images or next(iter(self.placements), "none")
+        about = dataclasses.replace(about, name=name or about.name)
+        try:
+            draft = self.read(open_source(self, Path(path), Path(out), about, images), **arguments)
+            if self.published:
+                settle(draft, images)
+            return write(draft, Path(out), images=images, strict=strict)
+        except OSError as error:  # a folder that cannot be read, a full disk
+            raise BadInput(f"{error.filename or path}: {error.strerror or error}; nothing was written") from error
+
+    def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Keywords of `read`: options as they are, those that are fields of a dataclass gathered in it."""
+        known = [option.name for option in self.options()]
+        holders = {parameter: holder for parameter, holder, _ in _options(self.read) if holder is not None}
+        for key in given:
+            if key not in (*known, *holders):
+                raise TypeError(f"importer {self.name}: no option {key!r}{did_you_mean(key, known)}")
+        arguments = {key: value for key, value in given.items() if key in holders}
+        for parameter, holder, option in _options(self.read):
+            if option.name in given and holder is None:
+                arguments[option.name] = given[option.name]
+            elif option.name in given and parameter in given:
+                raise TypeError(f"importer {self.name}: {option.name!r} belongs in {parameter}; give one of them")
+        for parameter, holder in holders.items():
+            mine = {field.name for field in dataclasses.fields(holder)}
+            arguments.setdefault(parameter, holder(**{k: v for k, v in given.items() if k in mine}))
+        return arguments
+
+
+def importer(
+    name: str, about: "About", *, images: tuple[str, ...] = PLACEMENTS, folder: bool = True
+) -> Callable[[Callable[..., "Draft"]], Importer]:
+    """Register the function below as the importer `name`; it becomes an `Importer`.
+
+    The function takes a `Source` and keywords annotated with `Help`, and returns a `Draft`; its docstring is the help
+    of `affectml import NAME`. about: what is known of the set beforehand; without a source, the user describes the
+    data. images: the ways images may come in. folder: whether the path must be a folder.
+    """
+
+    def register(read: Callable[..., "Draft"]) -> Importer:
+        _REGISTERED[name] = Importer(read, name, about, images, folder)
+        return _REGISTERED[name]
+
+    return register
+
+
+def names() -> dict[str, str]:
+    """Every importer's name and its line, without loading one."""
+    return {**OWN, **PUBLISHED, **{name: _REGISTERED[name].summary for name in _REGISTERED}}
+
+
+def get_importer(name: str) -> Importer:
+    """The importer called so, or `package.module:NAME` for one of your own; raises BadInput naming the nearest."""
+    module, _, attribute = name.partition(":")
+    if attribute:
+        try:
+            found = getattr(import_module(module), attribute, None)
+        except ImportError as error:
+            raise BadInput(f"{name}: no importer there ({error}); it must be on Python's path") from None
+        if not isinstance(found, Importer):
+            raise BadInput(f"{name}: expected a function decorated with affectml.importers.importer")
+        return found
+    if name not in _REGISTERED and name in {**OWN, **PUBLISHED}:
+        import_module(f"affectml.importers.{name}")
+    if name not in _REGISTERED:
+        raise BadInput(f"no importer {name!r}{did_you_mean(name, names())} (there are: {', '.join(names())})")
+    return _REGISTERED[name]
+
+
+def _options(read: Callable[..., Any]) -> Iterator[tuple[str, type | None, Option]]:
+    """(parameter, the dataclass whose field the option is, option) of everything a `read` function asks."""
+    hints = get_type_hints(read, include_extras=True)
+    for parameter in list(inspect.signature(read).parameters.values())[1:]:
+        hint = hints[parameter.name]
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            yield from ((parameter.name, hint, option) for option in _fields(hint))
+        else:
+            yield parameter.name, None, _option(parameter.name, hint, parameter.default)
+
+
+def _fields(holder: type) -> list[Option]:
+    hints = get_type_hints(holder, include_extras=True)
+    fields: Any = dataclasses.fields(holder)
+    return [_option(f.name, hints[f.name], f.default) for f in fields if hasattr(hints[f.name], "__metadata__")]
+
+
+def _option(name: str, hint: Any, default: Any) -> Option:
+    said = next((part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Help)), Help(""))
+    return Option(name, getattr(hint, "__origin__", hint), default, said)

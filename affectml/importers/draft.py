@@ -1,0 +1,138 @@
+"""What lies between reading a source and writing a data set: a `Draft`, made by an importer of its `Source`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from affectml.data._schema import Construct
+from affectml.importers._images import Box, file_in_dataset
+from affectml.importers._labels import taxonomy_entry
+from affectml.importers._registry import Help
+from affectml.taxonomies import Taxonomy
+
+if TYPE_CHECKING:
+    from affectml.encoders import EncoderIdentity
+
+NOT_STATED = "not stated by the source"
+
+
+@dataclass(frozen=True)
+class About:
+    """What no file of a data set says: its name, what its labels are about, and where and under what terms it is had.
+
+    licence: the terms as the source states them; `NOT_STATED` where it states none. notes: kept in dataset.json.
+    """
+
+    name: Annotated[str, Help("The data set's name.", default="the source's name")] = ""
+    construct: Annotated[
+        Construct,
+        Help("What the labels are about: evoked, expressed, intended, or query (the search word)."),
+    ] = "query"
+    question: Annotated[str, Help("The question people were asked, word for word.")] = ""
+    source: Annotated[str, Help("Where the data come from.")] = ""
+    licence: Annotated[str, Help("The licence they are under.")] = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an importer reads. images: how they come in; with "none", no image needs to be there."""
+
+    path: Path
+    about: About
+    images: str
+
+
+@dataclass
+class Labels:
+    """Targets, each with what dataset.json says of it, but for construct and question, and its table.
+
+    annotations: as annotations.parquet. notes: what was inferred, kept in dataset.json. skipped: for each reason, what
+    was left out. warnings: what is probably a mistake in the source.
+    """
+
+    targets: dict[str, tuple[dict[str, Any], pd.DataFrame]] = field(default_factory=dict)
+    annotations: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, name: str, kind: Any, content: pd.DataFrame, taxonomy: Taxonomy, **entry: Any) -> None:
+        """Add a target: image_id, n where known, and a column per label. entry: the other keys of dataset.json's."""
+        entry |= {"kind": kind, "taxonomy": taxonomy_entry(taxonomy), "file": f"targets-{name}.parquet"}
+        self.targets[name] = (entry, content.reset_index(drop=True))
+
+    def take(self, other: "Labels") -> None:
+        """Add everything that another found."""
+        self.targets.update(other.targets)
+        self.annotations = other.annotations if self.annotations is None else self.annotations
+        self.notes += other.notes
+        self.skipped.update(other.skipped)
+        self.warnings += other.warnings
+
+
+@dataclass
+class Embedded:
+    """Embeddings that a source brings along: one row [D] for each row of the images, and what made them."""
+
+    rows: NDArray[Any]
+    identity: "EncoderIdentity"
+
+
+@dataclass
+class Draft(Labels):
+    """A data set in memory, its images still where the user has them.
+
+    images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file. boxes:
+    the part of each row's image to keep, None for all of it. people_named: whether annotator_id tells people apart.
+    url_suffices: an image whose file cannot be used is kept where its url is known. where: what error messages call
+    the source. way_out: what to do if none of the images can be used.
+    """
+
+    about: About = field(kw_only=True)
+    images: pd.DataFrame = field(kw_only=True)
+    sources: list[Path | None] = field(kw_only=True)
+    where: str = field(kw_only=True)
+    boxes: list[Box | None] | None = None
+    people_named: bool = True
+    embedded: Embedded | None = None
+    url_suffices: bool = False
+    way_out: str = "put them there"
+
+
+def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:
+    """A draft without targets yet; `add` brings them. images: as images.parquet; sources: the path of each row."""
+    return Draft(about=source.about, images=images, sources=list(sources), where=str(where or source.path))
+
+
+def image_table(ids: Sequence[str], files: Sequence[str | None], **columns: Any) -> pd.DataFrame:
+    """images.parquet's first columns: image_id, file where any is known, and the columns given."""
+    table: dict[str, Any] = {"image_id": list(ids)}
+    if any(file is not None for file in files):
+        table["file"] = [None if file is None else file_in_dataset(file) for file in files]
+    return pd.DataFrame({**table, **columns})
+
+
+def label_table(ids: Sequence[str] | NDArray[Any], values: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
+    """image_id and a column per label from values [N, C]."""
+    table = pd.DataFrame(np.asarray(values), columns=list(taxonomy.labels))
+    table.insert(0, "image_id", list(ids))
+    return table
+
+
+def vote_table(ids: Sequence[str], votes: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
+    """image_id, n and a column per label from whole numbers [N, C], where everybody chose one label."""
+    table = label_table(ids, np.asarray(votes).astype(np.int64), taxonomy)
+    table.insert(1, "n", table[list(taxonomy.labels)].sum(axis=1))
+    return table
+
+
+def one_hot(ids: Sequence[str], codes: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
+    """image_id and 0/1 columns with a one in column `codes` [N]."""
+    codes = np.asarray(codes, dtype=np.int64)
+    return label_table(ids, (codes[:, None] == np.arange(len(taxonomy))).astype(np.int8), taxonomy)
