@@ -85,6 +85,36 @@ def test_image_and_actions_share_the_screen_and_a_tap_stores_what_was_tapped(tou
     assert sorted(kept[0][2]) == sorted([labels[1], labels[-1]])
 
 
+@pytest.fixture
+def right_to_left(touching):
+    """The same page in a language that is written from right to left."""
+    touching.page.evaluate("document.documentElement.dir = 'rtl'")
+    yield touching
+    touching.page.evaluate("document.documentElement.removeAttribute('dir')")
+
+
+def test_from_right_to_left_image_and_actions_share_the_screen_too(right_to_left):
+    ann, size = right_to_left, (390, 844)
+    turn(ann, size)
+    image, save = ann.page.locator(".stage img"), ann.page.get_by_role("button", name="Save")
+    assert not outside(image.bounding_box(), size)
+    assert not outside(save.bounding_box(), size)
+    across = """all => all.filter(e => e.checkVisibility()).map(e => [e.className, e.getBoundingClientRect()])
+      .filter(([_, box]) => box.left < -0.5 || box.right > innerWidth + 0.5).map(([name]) => name)"""
+    assert ann.page.locator(".labeller, .labeller *").evaluate_all(across) == []
+    wider = "e => e.scrollWidth > e.clientWidth"
+    assert not any(ann.page.locator(each).evaluate(wider) for each in ("html", ".stMain", ".choices"))
+    first, second = (ann.page.locator(".groups .chip").nth(at).bounding_box() for at in (0, 1))
+    assert first["y"] < second["y"] or first["x"] > second["x"]  # one line is read from the right
+    back = ann.page.get_by_role("button", name="Back").bounding_box()
+    assert back["x"] > save.bounding_box()["x"]
+    given, before = ann.image, len(ann.stored)
+    ann.page.locator(".groups .chip").first.tap()
+    save.tap()
+    ann.ready(after=given).settled()
+    assert ann.stored[before:] == [(given, "labels", (ann.labels[0],))]
+
+
 def test_what_is_searched_for_stands_above_the_phone_s_own_keyboard(touching):
     ann = touching
     turn(ann, (390, 664))
