@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from affectml_annotation.agreement.distances import SetDistance, set_distances
 from affectml_annotation.agreement.resampling import Interval, image_weights, interval
 from affectml_annotation.errors import BadJudgement, UnknownLabel
-from affectml_annotation.judgements import encode
+from affectml_annotation.judgements import Panel, encode
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,29 @@ class Anchoring:
     changed_control: float
     looks_shown: int
     looks_control: int
+
+
+def _by_one_person(looks: Sequence[Panel]) -> pd.DataFrame:
+    """Pairs of looks of one person at one image: image, person, and where each look stands, at0 and at1."""
+    frames = [
+        pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
+        for n, look in enumerate(looks)
+    ]
+    return frames[0].merge(frames[1], on=["image", "person"])
+
+
+def _advised(
+    image_ids: Sequence[str], labels: Sequence[str], suggestions: Mapping[str, Collection[str]]
+) -> npt.NDArray[np.bool_]:
+    """The labels suggested for each of these images, [M, C]."""
+    place = {label: at for at, label in enumerate(labels)}
+    advised = np.zeros((len(image_ids), len(place)), dtype=bool)
+    for at, image in enumerate(image_ids):
+        for label in suggestions[image]:
+            if label not in place:
+                raise UnknownLabel.named(label, labels, f"suggestion for image {image!r}")
+            advised[at, place[label]] = True
+    return advised
 
 
 def anchoring(
@@ -55,16 +79,13 @@ def anchoring(
     one person on an image with a suggestion count. Movement is d(first, suggestion) - d(second, suggestion).
     Intervals resample annotators (each has a suggestibility of their own) or images. Raises BadJudgement
     where a first look had suggestions visible, or where an arm is empty: without a control, nothing can be said.
+    Raises UnknownLabel for a suggestion that is none of `labels`.
     """
     if "suggestions_visible" not in judgements.columns:
         raise BadJudgement("anchoring: expected a column suggestions_visible, which says what each look could see")
     looks = [encode(judgements, labels, rounds=number).answers() for number in (first, second)]
-    frames = [
-        pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
-        for n, look in enumerate(looks)
-    ]
-    both = frames[0].merge(frames[1], on=["image", "person"])
     ids = looks[0].image_ids
+    both = _by_one_person(looks)
     both = both[[ids[image] in suggestions for image in both["image"]]]
     visible = judgements["suggestions_visible"].fillna(False).to_numpy(dtype=bool)
     primed = visible[looks[0].row[both["at0"]]]
@@ -75,13 +96,7 @@ def anchoring(
     if not shown.any() or shown.all():
         empty = "with suggestions" if not shown.any() else "without suggestions (the control)"
         raise BadJudgement(f"anchoring: no second look {empty} in round {second}; both arms are needed")
-    place = {label: at for at, label in enumerate(labels)}
-    advised = np.zeros((len(both), len(place)), dtype=bool)
-    for at, image in enumerate(both["image"]):
-        for label in suggestions[ids[image]]:
-            if label not in place:
-                raise UnknownLabel.named(label, labels, f"suggestion for image {ids[image]!r}")
-            advised[at, place[label]] = True
+    advised = _advised([ids[image] for image in both["image"]], labels, suggestions)
     before, after = looks[0].chosen[both["at0"]], looks[1].chosen[both["at1"]]
     moved = set_distances(before, advised, distance) - set_distances(after, advised, distance)
     unit = np.unique(both["person" if resample == "annotator" else "image"], return_inverse=True)[1]

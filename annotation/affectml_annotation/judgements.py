@@ -194,6 +194,20 @@ def found_labels(judgements: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(set(chain.from_iterable(_label_lists(judgements)))))
 
 
+def _kept(rounds: Rounds, order: IntArray, same_pair: BoolArray, round_number: IntArray) -> IntArray:
+    """The rows that `rounds` keeps. order: rows by person and image, then round; same_pair: as the one before it."""
+    edge = np.ones(min(len(order), 1), dtype=bool)
+    if rounds == "first":
+        return np.sort(order[np.concatenate([edge, ~same_pair])])
+    if rounds == "last":
+        return np.sort(order[np.concatenate([~same_pair, edge])])
+    if rounds == "all":
+        return np.arange(len(order))
+    if isinstance(rounds, str):
+        raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
+    return np.flatnonzero(round_number == rounds)
+
+
 def encode(
     judgements: pd.DataFrame,
     labels: Sequence[str],
@@ -225,18 +239,7 @@ def encode(
             f"{_where(second, judgements)}: a second judgement in round {round_number[second]} "
             f"(the other is row {first}); keep one, or give the second look a round of its own"
         )
-    edge = np.ones(1, dtype=bool)
-    if rounds == "first":
-        keep = order[np.concatenate([edge, ~same_pair])] if len(order) else order
-    elif rounds == "last":
-        keep = order[np.concatenate([~same_pair, edge])] if len(order) else order
-    elif rounds == "all":
-        keep = np.arange(len(judgements))
-    elif isinstance(rounds, str):
-        raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
-    else:
-        keep = np.flatnonzero(round_number == rounds)
-    keep = np.sort(keep)
+    keep = _kept(rounds, order, same_pair, round_number)
     known = np.asarray(images, dtype=object)
     if image_ids is not None:
         known = np.asarray(image_ids, dtype=object)
@@ -300,7 +303,7 @@ def judgement_tensor(
     """Who chose what, as arrays: chosen [N, A, C] uint8, asked [N, A], annotator_ids [A].
 
     `asked` is true where that person gave an answer (labels or none); unsure, skip and flag are false there.
-    Arguments and errors as for `encode`, but one judgement per person and image is needed, so not "all".
+    Arguments and errors as for `encode`, but one judgement per person and image is needed: BadJudgement for "all".
     """
     if rounds == "all":
         raise BadJudgement("judgement_tensor: rounds='all' may hold two looks of one person; choose a round")

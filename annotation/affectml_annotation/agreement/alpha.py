@@ -25,7 +25,7 @@ from affectml_annotation.agreement.values import (
     set_values,
 )
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import Rounds, encode, found_labels
+from affectml_annotation.judgements import Panel, Rounds, encode, found_labels
 
 Distance = Literal["masi", "jaccard", "nominal", "ordinal", "interval", "ratio"]
 DISTANCES = ("masi", "jaccard", "nominal", "ordinal", "interval", "ratio")
@@ -177,6 +177,25 @@ def _scheme(values: Values, size: FloatArray, distance: Distance) -> Evaluate:
     )
 
 
+def _values_of(panel: Panel, judgements: pd.DataFrame, distance: Distance, value: str | None) -> Values:
+    """What is compared: numbers or sets, by the distance."""
+    if distance in ("ordinal", "interval", "ratio"):
+        return number_values(panel, judgements, value)
+    if value is not None:
+        raise BadJudgement(f"value: {distance} compares sets of labels; numbers go with ordinal, interval, ratio")
+    return set_values(panel)
+
+
+def _alpha(evaluate: Evaluate, size: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Alpha, Do and De for each row of weights of images."""
+    within, across = evaluate(weights)
+    n = weights @ size
+    observed, expected = within / n, across / (n * (n - 1))
+    varied = expected > 1e-12  # less is the rounding of answers that do not differ
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(varied, 1 - observed / expected, np.nan), observed, expected
+
+
 def krippendorff_alpha(
     judgements: pd.DataFrame,
     distance: Distance = "masi",
@@ -214,33 +233,18 @@ def krippendorff_alpha(
         raise BadJudgement("krippendorff_alpha: rounds='all' would pair a person with themselves; choose a round")
     names = tuple(labels) if labels is not None else (found_labels(judgements) or ("none",))
     panel = encode(judgements, names, rounds=rounds)
-    if distance in ("ordinal", "interval", "ratio"):
-        values = number_values(panel, judgements, value)
-    elif value is not None:
-        raise BadJudgement(f"value: {distance} compares sets of labels; numbers go with ordinal, interval, ratio")
-    else:
-        values = set_values(panel)
-    values, kept = values.pairable()
+    values, kept = _values_of(panel, judgements, distance, value).pairable()
     if not len(values.image):
         return Alpha(float("nan"), undefined="no image has answers of two people")
     size = np.bincount(values.image).astype(np.float64)
     evaluate = _scheme(values, size, distance)
-
-    def alpha(weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        within, across = evaluate(weights)
-        n = weights @ size
-        observed, expected = within / n, across / (n * (n - 1))
-        varied = expected > 1e-12  # less is the rounding of answers that do not differ
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(varied, 1 - observed / expected, np.nan), observed, expected
-
-    value_, observed, expected = (float(part[0]) for part in alpha(np.ones((1, len(size)))))
+    value_, observed, expected = (float(part[0]) for part in _alpha(evaluate, size, np.ones((1, len(size)))))
     undefined = "everybody always gave the same answer" if np.isnan(value_) else None
     drawn: FloatArray = np.zeros(0)
     if bootstrap and undefined is None:
         together = group_numbers(panel.image_ids, groups)
         together = None if together is None else np.unique(together[kept], return_inverse=True)[1]
         for weights in image_weights(len(size), bootstrap, np.random.default_rng(seed), together):
-            drawn = np.append(drawn, alpha(weights)[0])
+            drawn = np.append(drawn, _alpha(evaluate, size, weights)[0])
     found = interval(value_, drawn, level=level, undefined=undefined)
     return Alpha(**vars(found), observed=observed, expected=expected, images=len(size), judgements=len(values.image))

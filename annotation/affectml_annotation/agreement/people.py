@@ -1,6 +1,7 @@
 """Agreement person by person: each annotator against the others, every two of them, and groups of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
@@ -201,7 +202,8 @@ def group_agreement(
     (agreement, shares). agreement has one row per two groups (a group with itself is agreement within it):
     group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different people),
     pairs, images, and low and high where `bootstrap` replicates over images were asked for. shares has one row per
-    group: group, people, answers, and the share of its answers that hold each label.
+    group: group, people, answers, and the share of its answers that hold each label. Raises BadJudgement where nobody
+    has the attribute.
     """
     answers = _one_look(judgements, labels, rounds).answers()
     known = [str(attribute[a]) if attribute.get(a) is not None else None for a in answers.annotator_ids]
@@ -219,34 +221,30 @@ def group_agreement(
         cell = (low * kinds + high) * images + answers.image[i[both]]
         total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
         count += np.bincount(cell, minlength=count.size).reshape(count.shape)
+    people = np.bincount(of_person[of_person >= 0], minlength=kinds)
+    together = group_numbers(answers.image_ids, groups)
     rows = []
-    for a in range(kinds):
-        for b in range(a, kinds):
-            t, c = total[a, b], count[a, b]
-            value = float(t.sum() / c.sum()) if c.sum() else float("nan")
-            row = {
-                "group": names[a],
-                "other": names[b],
-                "people": int((of_person == a).sum() + (of_person == b).sum() * (a != b)),
-                "agreement": value,
-                "pairs": int(c.sum()),
-                "images": int((c > 0).sum()),
-            }
-            if bootstrap:
-                drawn = []
-                together = group_numbers(answers.image_ids, groups)
-                for w in image_weights(images, bootstrap, np.random.default_rng(seed), together):
-                    with np.errstate(invalid="ignore", divide="ignore"):
-                        drawn.append((w @ t) / (w @ c))
-                span = interval(value, np.concatenate(drawn), level=level)
-                row |= {"low": span.low, "high": span.high}
-            rows.append(row)
-    shares = pd.DataFrame({
-        "group": names,
-        "people": [int((of_person == g).sum()) for g in range(kinds)],
-        "answers": [int((member == g).sum()) for g in range(kinds)],
-    })  # fmt: skip
-    for at, label in enumerate(answers.labels):
-        shares[label] = [float(answers.chosen[member == g, at].mean()) if (member == g).any() else np.nan
-                         for g in range(kinds)]  # fmt: skip
-    return pd.DataFrame(rows), shares
+    for a, b in combinations_with_replacement(range(kinds), 2):
+        t, c = total[a, b], count[a, b]
+        value = float(t.sum() / c.sum()) if c.sum() else float("nan")
+        who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
+        row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
+        if bootstrap:
+            drawn = []
+            for w in image_weights(images, bootstrap, np.random.default_rng(seed), together):
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    drawn.append((w @ t) / (w @ c))
+            span = interval(value, np.concatenate(drawn), level=level)
+            row |= {"low": span.low, "high": span.high}
+        rows.append(row)
+    shares = {"group": names, "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
+    return pd.DataFrame(rows), pd.DataFrame(shares | _label_shares(answers, member, kinds))
+
+
+def _label_shares(answers: Panel, member: IntArray, kinds: int) -> dict[str, list[float]]:
+    """For each label the share of each group's answers that hold it; nan for a group without answers."""
+    said = [answers.chosen[member == group] for group in range(kinds)]
+    return {
+        label: [float(rows[:, at].mean()) if len(rows) else float("nan") for rows in said]
+        for at, label in enumerate(answers.labels)
+    }

@@ -26,7 +26,10 @@ ROWS_AT_ONCE = 10_000
 
 
 def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: str, sha256: str, invite: bool) -> int:
-    """Add every row as an answer of its own; returns how many. Raises BadImport with every bad row."""
+    """Add every row as an answer of its own; returns how many.
+
+    Raises BadImport with every bad row, and StoreError where a file of this content was imported before.
+    """
     before = connection.execute(sa.select(imported).where(imported.c.sha256 == sha256)).one_or_none()
     if before is not None:
         when = pd.Timestamp(before.at, unit="ms").isoformat(timespec="minutes")
@@ -41,14 +44,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if problems:
         raise BadImport(name, problems)
     now = now_ms()
-    places = dict.fromkeys(people, 0) | {
-        row.annotator_id: row.last + 1
-        for row in connection.execute(
-            sa.select(assignment.c.annotator_id, sa.func.max(assignment.c.place).label("last")).group_by(
-                assignment.c.annotator_id
-            )
-        )
-    }
+    places = dict.fromkeys(people, 0) | _next_places(connection)
     events, answers, assignments = [], [], []
     taken: dict[tuple[int, int], int] = {}
     held = _held(connection)
@@ -87,6 +83,13 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
         )
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
     return len(table)
+
+
+def _next_places(connection: sa.Connection) -> dict[str, int]:
+    """For everybody who was given images, the place of the next one."""
+    last = sa.func.max(assignment.c.place).label("last")
+    rows = connection.execute(sa.select(assignment.c.annotator_id, last).group_by(assignment.c.annotator_id))
+    return {row.annotator_id: row.last + 1 for row in rows}
 
 
 def _held(connection: sa.Connection) -> set[tuple[str, int, int]]:
