@@ -75,11 +75,27 @@ def anchoring(
 ) -> Anchoring:
     """Measure anchoring from first looks (blind) and second looks (column `suggestions_visible`).
 
-    suggestions: image to the labels the model suggested, for both arms. Only pairs of answers (labels or none) by
-    one person on an image with a suggestion count. Movement is d(first, suggestion) - d(second, suggestion).
-    Intervals resample annotators (each has a suggestibility of their own) or images. Raises BadJudgement
-    where a first look had suggestions visible, or where an arm is empty: without a control, nothing can be said.
-    Raises UnknownLabel for a suggestion that is none of `labels`.
+    Movement is d(first, suggestion) - d(second, suggestion). Only pairs of answers (labels or none) by one person on an
+    image with a suggestion count.
+
+    Args:
+        judgements: a judgement table with the column suggestions_visible.
+        labels: all labels in use.
+        suggestions: image id to the labels that the model suggested, for both arms.
+        first: the round of first looks.
+        second: the round of second looks.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        resample: what the intervals resample: annotators (each has a suggestibility of their own) or images.
+        bootstrap: replicates for the intervals; 0 for none.
+        seed: of the replicates.
+        level: of the intervals.
+
+    Returns:
+        The movement in both arms, and their difference.
+
+    Raises:
+        BadJudgement: a first look had suggestions visible, or an arm is empty: without a control nothing can be said.
+        UnknownLabel: a suggestion or a row has a label that is not in `labels`.
     """
     if "suggestions_visible" not in judgements.columns:
         raise BadJudgement("anchoring: expected a column suggestions_visible, which says what each look could see")

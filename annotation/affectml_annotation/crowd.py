@@ -36,9 +36,20 @@ class CrowdFit:
 def fit_crowd_model(panel: Panel, model: CrowdModel = "dawid_skene", *, seed: int = 0) -> CrowdFit:
     """Fit Dawid & Skene (1979) or MACE (Hovy et al. 2013) to each label's yes and no.
 
-    A label that all or none of the answers hold has nothing to learn: p_model is its share (1 or 0) and its
-    annotators' figures are nan. seed is MACE's; Dawid-Skene starts from the majority. Raises MissingExtra
-    without crowd-kit, BadJudgement without any answer.
+    A label that all or none of the answers hold has nothing to learn: its p_model is its share (1 or 0), and its
+    annotators' figures are nan.
+
+    Args:
+        panel: judgements as `encode` gives them.
+        model: `dawid_skene`, which starts from the majority, or `mace`.
+        seed: of MACE's starts.
+
+    Returns:
+        What the model believes of the images and of the annotators.
+
+    Raises:
+        MissingExtra: crowd-kit is not installed.
+        BadJudgement: the table holds no answer.
     """
     try:
         from crowdkit.aggregation import MACE, DawidSkene

@@ -189,7 +189,17 @@ def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def found_labels(judgements: pd.DataFrame) -> tuple[str, ...]:
-    """The labels that occur in the table, sorted: for when no taxonomy is at hand."""
+    """The labels that occur in the table, sorted: for when no taxonomy is at hand.
+
+    Args:
+        judgements: a judgement table.
+
+    Returns:
+        The labels; none of them where nobody chose any.
+
+    Raises:
+        BadJudgement: a column is missing, or labels are no list.
+    """
     _check_columns(judgements)
     return tuple(sorted(set(chain.from_iterable(_label_lists(judgements)))))
 
@@ -217,11 +227,20 @@ def encode(
 ) -> Panel:
     """Check the table against the contract and turn it into numbers.
 
-    labels: the C labels in order. image_ids: the N images wanted, in order; judgements of other images are
-    checked and left out, images nobody judged stay in. Without it, the table's images in order of appearance.
-    rounds: "first" or "last" keeps one judgement per person and image (a person who looks twice is still one
-    person); a number keeps that round; "all" keeps every row. Raises BadJudgement or UnknownLabel naming the
-    first bad row.
+    Args:
+        judgements: a judgement table.
+        labels: the C labels in order.
+        image_ids: the N images wanted, in order. Judgements of other images are checked and left out, and images that
+            nobody judged stay in. Without it, the table's images in order of appearance.
+        rounds: "first" or "last" keeps one judgement per person and image (a person who looks twice is still one
+            person), a number keeps that round, "all" keeps every row.
+
+    Returns:
+        The panel, one entry per judgement kept, in the order of the table.
+
+    Raises:
+        BadJudgement: the first row that breaks the contract.
+        UnknownLabel: the first row with a label that is not in `labels`.
     """
     names = _check_labels(labels)
     _check_columns(judgements)
@@ -261,7 +280,16 @@ def encode(
 
 
 def validate_judgements(judgements: pd.DataFrame, labels: Sequence[str]) -> None:
-    """Raise BadJudgement or UnknownLabel, naming the first row that breaks the contract; else do nothing."""
+    """Check a table against the contract of judgement tables; do nothing where it holds.
+
+    Args:
+        judgements: the table.
+        labels: all labels in use.
+
+    Raises:
+        BadJudgement: the first row that breaks the contract.
+        UnknownLabel: the first row with a label that is not in `labels`.
+    """
     encode(judgements, labels, rounds="all")
 
 
@@ -272,9 +300,20 @@ def count_votes(
     *,
     rounds: Rounds = "first",
 ) -> Votes:
-    """Votes per image and label, and how many people answered. Arguments and errors as for `encode`.
+    """Votes per image and label, and how many people answered.
 
-    An image that nobody answered has n = 0.
+    Args:
+        judgements: a judgement table.
+        labels: the C labels in order.
+        image_ids: the images wanted, in order; see `encode`.
+        rounds: which looks count; see `encode`.
+
+    Returns:
+        The votes; an image that nobody answered has n = 0.
+
+    Raises:
+        BadJudgement: the first row that breaks the contract.
+        UnknownLabel: the first row with a label that is not in `labels`.
 
     >>> table = pd.DataFrame({
     ...     "image_id": ["a", "a", "a"], "annotator_id": ["u", "v", "w"], "round": 1,
@@ -300,10 +339,21 @@ def judgement_tensor(
     *,
     rounds: Rounds = "first",
 ) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
-    """Who chose what, as arrays: chosen [N, A, C] uint8, asked [N, A], annotator_ids [A].
+    """Who chose what, as arrays.
 
-    `asked` is true where that person gave an answer (labels or none); unsure, skip and flag are false there.
-    Arguments and errors as for `encode`, but one judgement per person and image is needed: BadJudgement for "all".
+    Args:
+        judgements: a judgement table.
+        labels: the C labels in order.
+        image_ids: the N images wanted, in order; see `encode`.
+        rounds: which looks count; see `encode`. One judgement per person and image is needed, so "all" is refused.
+
+    Returns:
+        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure, skip and
+        flag are false); annotator_ids [A].
+
+    Raises:
+        BadJudgement: the first row that breaks the contract, or rounds is "all".
+        UnknownLabel: the first row with a label that is not in `labels`.
     """
     if rounds == "all":
         raise BadJudgement("judgement_tensor: rounds='all' may hold two looks of one person; choose a round")

@@ -98,13 +98,21 @@ def _distinct(k: FloatArray, n: FloatArray) -> tuple[FloatArray, npt.NDArray[np.
 
 
 def fit_beta_prior(votes: npt.ArrayLike, n: npt.ArrayLike) -> BetaPrior:
-    """Fit each label's Beta prior to votes [N, C] of n people ([N], or [N, C] where it differs by label).
+    """Fit each label's Beta prior by beta-binomial maximum likelihood, alpha + beta kept within [0.05, 1000].
 
-    Beta-binomial maximum likelihood per label, alpha + beta kept within [0.05, 1000]. A label with fewer
-    than 5 votes for it or against it, or with fewer than 5 images that two or more people answered, cannot
-    show its own spread: its mean is (votes + .5) / (n + 1) over all images, and alpha + beta is the median
-    of the other labels', or 2 where there are none (so for one person per image). Rows with n = 0 say
-    nothing. Raises BadCounts for impossible counts.
+    A label with fewer than 5 votes for it or against it, or with fewer than 5 images that two or more people
+    answered, cannot show its own spread. Its mean is (votes + .5) / (n + 1) over all images, and its alpha + beta is
+    the median of the other labels', or 2 where there are none (so for one person per image).
+
+    Args:
+        votes: [N, C], how many people chose each label.
+        n: [N], how many people answered, or [N, C] where that differs by label. Rows with n = 0 say nothing.
+
+    Returns:
+        The prior of each label.
+
+    Raises:
+        BadCounts: counts that cannot be; the first row and label are named.
 
     >>> prior = fit_beta_prior([[0], [1], [2], [0], [1], [5]] * 5, [5] * 30)
     >>> prior.alpha.round(2).tolist(), prior.beta.round(2).tolist()
@@ -128,19 +136,42 @@ def fit_beta_prior(votes: npt.ArrayLike, n: npt.ArrayLike) -> BetaPrior:
 
 
 def smoothed_rates(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior) -> FloatArray:
-    """Posterior mean rates [N, C]: (votes + alpha) / (n + alpha + beta); the prior's mean where n = 0."""
+    """Posterior mean rates: (votes + alpha) / (n + alpha + beta).
+
+    Args:
+        votes: [N, C], how many people chose each label.
+        n: [N] or [N, C], how many people answered.
+        prior: from `fit_beta_prior`.
+
+    Returns:
+        Rates [N, C] in (0, 1); the prior's mean where n = 0.
+
+    Raises:
+        BadCounts: counts that cannot be, or another number of labels than the prior has.
+    """
     k, asked = _counts(votes, n, len(prior.alpha))
     rates: FloatArray = (k + prior.alpha) / (asked + prior.alpha + prior.beta)
     return rates
 
 
 def label_sets(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, tau: float = 1 / 3) -> npt.NDArray[np.bool_]:
-    """The labels that belong to each image: those with P(rate >= tau | votes, prior) >= 1/2, [N, C].
+    """The labels that belong to each image: those with P(rate >= tau | votes, prior) >= 1/2.
 
-    votes [N, C], n [N] or [N, C]. Votes may be fractional (shares of a known number of people). One person
-    (n = 1): their answer. Nobody (n = 0): no label; such rows carry no set, leave them out. tau in (0, 1).
     A cut on votes instead lets the number of people decide: "two votes" passes a label with a true rate of .3
     in 47 % of panels of five and in 99 % of panels of twenty.
+
+    Args:
+        votes: [N, C], how many people chose each label; fractions are allowed (shares of a known number of people).
+        n: [N] or [N, C], how many people answered. For one person the set is their answer. A row with n = 0 gets
+            the empty set, which says nothing: leave it out.
+        prior: from `fit_beta_prior`.
+        tau: the rate from which a label belongs to the set, between 0 and 1.
+
+    Returns:
+        [N, C], true where the label belongs to the image's set.
+
+    Raises:
+        BadCounts: tau is not between 0 and 1, counts that cannot be, or another number of labels than the prior has.
 
     >>> prior = BetaPrior(np.array([0.5]), np.array([1.5]), np.array([False]))
     >>> label_sets([[1], [2], [1], [0]], [5, 5, 1, 0], prior).ravel().tolist()
@@ -158,10 +189,20 @@ def label_sets(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, tau: fl
 
 
 def label_sets_from_shares(shares: npt.ArrayLike, tau: float = 1 / 3) -> BoolArray:
-    """Sets from shares whose number of people is unknown: share >= tau, within 1e-6 for rounding. [N, C].
+    """Sets from shares whose number of people is unknown: share >= tau, within 1e-6 for rounding.
 
-    There is no posterior without counts, so a share of one person counts as much as one of a hundred; where
-    n is known use `label_sets` with votes = shares * n. Raises BadCounts for a share outside [0, 1].
+    There is no posterior without counts, so a share of one person counts as much as one of a hundred. Where
+    n is known, use `label_sets` with votes = shares * n.
+
+    Args:
+        shares: [N, C], in [0, 1].
+        tau: the share from which a label belongs to the set, between 0 and 1.
+
+    Returns:
+        [N, C], true where the label belongs to the image's set.
+
+    Raises:
+        BadCounts: a share outside [0, 1], or a tau that is not between 0 and 1.
     """
     rate = np.asarray(shares, dtype=np.float64)
     if not 0 < tau < 1:
@@ -193,11 +234,22 @@ def _one_choice(votes: npt.ArrayLike, labels: int | None = None) -> FloatArray:
 
 
 def fit_dirichlet_prior(votes: npt.ArrayLike, *, iterations: int = 2000, tolerance: float = 1e-9) -> DirichletPrior:
-    """Fit one Dirichlet to one-choice votes [N, C], each row the votes of that image's people.
+    """Fit one Dirichlet to votes of people who chose one label each.
 
     Dirichlet-multinomial maximum likelihood by Minka's fixed point (Minka 2000, eq. 55), started from the
-    label shares; sum(alpha) kept within [0.05, 1000]. A label nobody chose gets the weight of half a vote.
-    When fewer than 5 images have two or more votes the spread is not to be seen, and sum(alpha) is 2.
+    label shares; sum(alpha) is kept within [0.05, 1000]. A label that nobody chose gets the weight of half a vote.
+    Where fewer than 5 images have two or more votes, the spread cannot be seen, and sum(alpha) is 2.
+
+    Args:
+        votes: [N, C], each row the votes of that image's people.
+        iterations: how many steps at most.
+        tolerance: stop when no alpha moves by more than this share of their sum.
+
+    Returns:
+        The prior over the C labels.
+
+    Raises:
+        BadCounts: a vote that is negative or not finite, or another shape than [N, C].
     """
     from scipy.special import digamma
 
@@ -226,7 +278,18 @@ def fit_dirichlet_prior(votes: npt.ArrayLike, *, iterations: int = 2000, toleran
 
 
 def smoothed_shares(votes: npt.ArrayLike, prior: DirichletPrior) -> FloatArray:
-    """Posterior mean distribution [N, C] of one-choice votes [N, C]; without votes, the prior's mean."""
+    """Posterior mean distribution of votes of people who chose one label each.
+
+    Args:
+        votes: [N, C], each row the votes of that image's people.
+        prior: from `fit_dirichlet_prior`.
+
+    Returns:
+        [N, C], rows sum to 1; the prior's mean for an image without votes.
+
+    Raises:
+        BadCounts: a vote that cannot be, or another number of labels than the prior has.
+    """
     k = _one_choice(votes, len(prior.alpha))
     shares: FloatArray = (k + prior.alpha) / (k.sum(axis=1, keepdims=True) + prior.alpha.sum())
     return shares

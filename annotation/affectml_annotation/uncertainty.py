@@ -14,8 +14,15 @@ from affectml_annotation.judgements import Rounds, encode
 def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.Series[float]":
     """Mean binary entropy (nats) of a model's rates over the labels, by image, highest first.
 
-    predictions: image_id and one column of rates in [0, 1] per label, as in a run's predictions.parquet. Ties keep
-    the table's order. Raises BadCounts for a missing label or a rate that is none.
+    Args:
+        predictions: image_id and one column of rates in [0, 1] per label, as in a run's predictions.parquet.
+        labels: the labels to look at.
+
+    Returns:
+        One number per image, indexed by image_id. Ties keep the table's order.
+
+    Raises:
+        BadCounts: a label has no column, or a rate is not in [0, 1].
     """
     missing = [label for label in labels if label not in predictions.columns]
     if missing:
@@ -34,7 +41,21 @@ def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.S
 def disagreement(
     judgements: pd.DataFrame, labels: Sequence[str], *, distance: SetDistance = "masi", rounds: Rounds = "first"
 ) -> "pd.Series[float]":
-    """Mean distance between the answers of every two people to an image, highest first; images with two or more."""
+    """Mean distance between the answers of every two people to an image, highest first.
+
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        rounds: which looks count; see `encode`.
+
+    Returns:
+        One number in [0, 1] per image that two or more people answered, indexed by image_id.
+
+    Raises:
+        BadJudgement: a row breaks the contract of judgement tables.
+        UnknownLabel: a row has a label that is not in `labels`.
+    """
     panel = encode(judgements, labels, rounds=rounds).answers()
     total, pairs = np.zeros(len(panel.image_ids)), np.zeros(len(panel.image_ids))
     for i, j in image_pairs(panel.image):

@@ -208,17 +208,28 @@ def krippendorff_alpha(
     level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> Alpha:
-    """Krippendorff's alpha of a judgement table.
+    """Krippendorff's alpha of a judgement table (Krippendorff 2004; MASI: Passonneau 2006).
 
-    distance: `masi`, `jaccard` and `nominal` compare sets of labels (the empty set is an answer: distance 0 to
-    itself, 1 to any other); `ordinal`, `interval` and `ratio` compare numbers: the column named by `value`
-    ("valence", or "intensities:LABEL"), or the labels themselves where each answer is one number.
-    labels: all labels in use; without it, those that occur. rounds: as for `encode`; "all" would pair a person
-    with themselves. bootstrap: replicates over images (0: no interval), or over `groups`, a mapping from
-    image to what must not be parted. value is nan, and `undefined` says why, where no image has two answers or
-    everybody always said the same, so that nothing is left to agree on.
+    Args:
+        judgements: a judgement table.
+        distance: `masi`, `jaccard` and `nominal` compare sets of labels (the empty set is an answer: distance 0 to
+            itself, 1 to any other). `ordinal`, `interval` and `ratio` compare numbers.
+        labels: all labels in use; without it, those that occur.
+        value: the column of numbers ("valence", or "intensities:LABEL"). Without it, the labels themselves are the
+            numbers, where each answer is one label.
+        rounds: which looks count; see `encode`. "all" is refused: it would pair a person with themselves.
+        bootstrap: replicates over images for the interval; 0 for none.
+        seed: of the replicates.
+        level: of the interval.
+        groups: image id to what a replicate must not part.
 
-    Sources: Krippendorff 2004; Passonneau 2006 (MASI). Raises BadJudgement or UnknownLabel for a bad table.
+    Returns:
+        Alpha with its interval. Its value is nan, and `undefined` says why, where no image has two answers or where
+        everybody always said the same, so that nothing is left to agree on.
+
+    Raises:
+        BadJudgement: a row breaks the contract of judgement tables, or options that do not go together.
+        UnknownLabel: a row has a label that is not in `labels`.
 
     >>> table = pd.DataFrame({
     ...     "image_id": ["a", "a", "b", "b"], "annotator_id": ["u", "v", "u", "v"], "round": 1,

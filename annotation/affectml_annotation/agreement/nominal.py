@@ -99,8 +99,19 @@ def nominal_agreement(
     """Percent agreement, Fleiss' and Conger's kappa and Gwet's AC1 over whole answers as categories.
 
     Two answers agree when their sets are equal. Missing answers are allowed, as in Gwet (2014, ch. 2-5):
-    agreement over images with two answers or more, category shares over every image with one. A coefficient is
-    nan where chance agreement is 1, or where no image has two answers.
+    agreement over images with two answers or more, category shares over every image with one.
+
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use; without it, those that occur.
+        rounds: which looks count; see `encode`.
+
+    Returns:
+        The four coefficients. One is nan where chance agreement is 1, or where no image has two answers.
+
+    Raises:
+        BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
     """
     names = tuple(labels) if labels is not None else (found_labels(judgements) or ("none",))
     if rounds == "all":

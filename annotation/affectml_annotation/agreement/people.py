@@ -55,16 +55,28 @@ def annotator_report(
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """One row per annotator, in order of appearance.
+    """What each annotator did, and how it fits with the others.
 
-    Columns: annotator_id; judgements and how many of each kind (none, unsure, skip, flag); labels_per_answer;
-    with_others, the mean over their images of 1 - distance to each other person's answer, and expected_by_chance,
-    the same against answers to other images drawn at random (somebody who always says the common thing
-    agrees a lot by chance); shared_images, on how many that rests; seconds, the median, where the table has it;
-    use:LABEL, the share of their answers that hold it; checks and checks_failed where `checks` (columns
-    image_id, accepted, forbidden: lists) is given: a check fails when the answer holds a forbidden label, or
-    when there are accepted labels and the answer holds none of them; repeats and self_agreement where `repeats`
-    (columns round, of: which round repeats which) is given. nan where there is nothing to go by.
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        rounds: which looks count; see `encode`.
+        checks: attention checks, if any: columns image_id, and accepted and forbidden (lists of labels). A check fails
+            when the answer holds a forbidden label, or when there are accepted labels and the answer holds none.
+        repeats: rounds that repeat others, if any: columns round and of.
+
+    Returns:
+        One row per annotator, in order of appearance: annotator_id; judgements, and how many of each kind (none,
+        unsure, skip, flag); labels_per_answer; with_others, the mean over their images of 1 - distance to each other
+        person's answer; shared_images, on how many that rests; expected_by_chance, the same against answers to other
+        images drawn at random (somebody who always says the common thing agrees a lot by chance); seconds, the
+        median, where the table has it; use:LABEL, the share of their answers that hold it; checks and checks_failed;
+        repeats and self_agreement. A figure is nan where there is nothing to go by.
+
+    Raises:
+        BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
     """
     panel = _one_look(judgements, labels, rounds)
     answers = panel.answers()
@@ -166,9 +178,20 @@ def _self_agreement(
 def pairwise_agreement(
     judgements: pd.DataFrame, labels: Sequence[str], *, distance: SetDistance = "masi", rounds: Rounds = "first"
 ) -> pd.DataFrame:
-    """Mean 1 - distance of every two annotators over the images both answered, [A, A] by annotator id.
+    """Mean 1 - distance of every two annotators over the images that both answered.
 
-    The diagonal, and pairs without a common image, are nan.
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        rounds: which looks count; see `encode`.
+
+    Returns:
+        A square table [A, A] by annotator id. The diagonal, and pairs without a common image, are nan.
+
+    Raises:
+        BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
     """
     answers = _one_look(judgements, labels, rounds).answers()
     people = len(answers.annotator_ids)
@@ -198,12 +221,26 @@ def group_agreement(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Agreement within and between groups of annotators, and what each group says.
 
-    attribute: annotator id to group, for those who agreed to share it; the others are left out. Returns
-    (agreement, shares). agreement has one row per two groups (a group with itself is agreement within it):
-    group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different people),
-    pairs, images, and low and high where `bootstrap` replicates over images were asked for. shares has one row per
-    group: group, people, answers, and the share of its answers that hold each label. Raises BadJudgement where nobody
-    has the attribute.
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use.
+        attribute: annotator id to group, for those who agreed to share it; the others are left out.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        rounds: which looks count; see `encode`.
+        bootstrap: replicates over images for the intervals; 0 for none.
+        seed: of the replicates.
+        level: of the intervals.
+        groups: image id to what a replicate must not part.
+
+    Returns:
+        Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
+        within it): group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different
+        people), pairs, images, and low and high with `bootstrap`. Shares has one row per group: group, people,
+        answers, and the share of its answers that hold each label.
+
+    Raises:
+        BadJudgement: nobody has the attribute, a row breaks the contract, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
     """
     answers = _one_look(judgements, labels, rounds).answers()
     known = [str(attribute[a]) if attribute.get(a) is not None else None for a in answers.annotator_ids]

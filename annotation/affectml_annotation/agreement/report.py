@@ -52,7 +52,25 @@ def agreement_report(
     repeats: pd.DataFrame | None = None,
     attribute: Mapping[str, object] | None = None,
 ) -> AgreementReport:
-    """Compute the report. Arguments as for the functions it is made of; attribute: annotator to group."""
+    """Compute everything about agreement.
+
+    Args:
+        judgements: a judgement table; numbers are compared where it has valence, arousal or intensities.
+        labels: all labels in use.
+        rounds: which looks count; see `encode`.
+        bootstrap: replicates over images for the intervals; 0 for none.
+        seed: of the replicates.
+        checks: attention checks; see `annotator_report`.
+        repeats: rounds that repeat others; see `annotator_report`.
+        attribute: annotator id to group; see `group_agreement`.
+
+    Returns:
+        The report.
+
+    Raises:
+        BadJudgement: a row breaks the contract of judgement tables, or nobody has the attribute.
+        UnknownLabel: a row has a label that is not in `labels`.
+    """
     options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
     numbers = {
         name: krippendorff_alpha(judgements, "interval", labels=labels, value=name, **options)

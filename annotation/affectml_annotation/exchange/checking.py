@@ -19,9 +19,17 @@ def import_problems(
     annotators: Collection[str] | None = None,
     now: pd.Timestamp | None = None,
 ) -> list[str]:
-    """One line for each thing wrong with a table as `read_judgements` gives it, in the order of its rows.
+    """Everything that is wrong with a table of judgements, for an import that takes all of it or nothing.
 
-    images, annotators: those the task has, where that is to be checked. now: what is the future starts here.
+    Args:
+        judgements: a table as `read_judgements` gives it.
+        labels: all labels in use.
+        images: the images that the task has, where that is to be checked.
+        annotators: the people who were invited, where that is to be checked.
+        now: from when on a time lies in the future; without it, the present.
+
+    Returns:
+        One line for each problem, in the order of the rows, which count from 0. Empty where there is none.
     """
     known = set(labels)
     found: list[tuple[int, str]] = []

@@ -21,10 +21,20 @@ def read_counts(
 ) -> Votes:
     """Read a table with one row per image and one column of votes per label (CSV or Parquet).
 
-    image_column: names the images, each once; None numbers the rows instead (row-0, row-1, ...).
-    n_column: how many people answered; without it people chose one label each, and n is the sum of the votes.
-    not_answers: columns that count people who gave no answer ("unknown", "not a face"); they are checked and left
-    out of n. skip_unnamed drops rows without an image name; otherwise they are refused. Raises BadCounts.
+    Args:
+        path: the file.
+        labels: the labels; each is a column.
+        image_column: names the images, each once; None numbers the rows instead (row-0, row-1, ...).
+        n_column: how many people answered. Without it people chose one label each, and n is the sum of the votes.
+        not_answers: columns that count people who gave no answer ("unknown", "not a face"). They are checked and left
+            out of n.
+        skip_unnamed: drop rows without an image name, which are refused otherwise.
+
+    Returns:
+        The votes.
+
+    Raises:
+        BadCounts: a column is missing, an image is named twice or not at all, or counts that cannot be.
     """
     path = Path(path)
     table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)

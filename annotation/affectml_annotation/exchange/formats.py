@@ -47,8 +47,20 @@ def read_judgements(
     rename: Mapping[str, str] | None = None,
     encoding: str = "utf-8-sig",
 ) -> pd.DataFrame:
-    """Read judgements as the long table. format: guessed from the path unless given; `rename` and `encoding` are
-    for tables. Raises BadImport naming the file and the row."""
+    """Read judgements as the long table.
+
+    Args:
+        path: a file or folder.
+        format: `table`, `label-studio`, `hugging-face` or `dataset`; without it, by the path.
+        rename: for tables, the file's column to ours.
+        encoding: of CSV and JSON lines.
+
+    Returns:
+        A judgement table, with the further columns that the file has and we know.
+
+    Raises:
+        BadImport: the file cannot be read; file and line or row are named.
+    """
     kind = format or guess_format(path)
     if kind == "table":
         return read_table(path, rename=rename, encoding=encoding)
@@ -69,10 +81,22 @@ def write_judgements(
     urls: Mapping[str, str] | None = None,
     replace: bool = False,
 ) -> list[str]:
-    """Write judgements; returns what the format could not hold, one line each. Data sets: `write_dataset_folder`.
+    """Write judgements to a file or a folder. Data sets hold targets too: `write_dataset_folder` writes them.
 
-    replace: write over a file that is there, and keep the old one beside it. Raises BadExport where there is no
-    judgement, or where there is a file and `replace` was not asked for.
+    Args:
+        judgements: a judgement table.
+        path: where to.
+        format: `table`, `label-studio` or `hugging-face`; without it, by the path.
+        name: what a Hugging Face folder is called.
+        question: what people were asked, for a Hugging Face folder.
+        urls: image id to URL, for Label Studio.
+        replace: write over a file that is there, and keep the old one beside it.
+
+    Returns:
+        What the format could not hold, one line each.
+
+    Raises:
+        BadExport: there is no judgement, the format cannot hold one, or a file is there and `replace` is not set.
     """
     kind = format or format_to_write(path)
     if kind not in FORMATS:
