@@ -179,6 +179,7 @@ class Head(ABC):
     ) -> Self:
         """What every `fit` does around `_fit`; more: what this head's `_fit` takes beside."""
         self.config.check()
+        self.config = self.config.plain()
         features = as_features(X)
         shares = self._checked(targets, len(features), None, "targets")
         mass = None if weights is None else as_weights(weights, shares.shape, per_cell=self._per_cell())

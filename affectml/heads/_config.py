@@ -62,6 +62,12 @@ class HeadConfig:
         config.check_types()
         return config
 
+    def plain(self) -> Self:
+        """The same options, numpy's numbers as Python's, which JSON can hold."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        scalars = {name: value.item() for name, value in values.items() if isinstance(value, np.generic)}
+        return dataclasses.replace(self, **scalars) if scalars else self
+
     def check(self) -> None:
         """Raise BadInput for values that are not possible; configs with rules among options extend this."""
         self.check_types()
@@ -109,6 +115,8 @@ def _bounds(hint: Any) -> str:
     """What a type's bounds say, "at least 0 and below 1", or nothing."""
     marks = [mark for part in get_args(hint)[1:] for mark in getattr(part, "metadata", [part])]
     found = [(words, getattr(mark, name)) for mark in marks for name, words in _BOUNDS.items() if hasattr(mark, name)]
+    if get_args(hint)[:1] == (int,):
+        found = [("at least", bound + 1) if words == "above" else (words, bound) for words, bound in found]
     return " and ".join(f"{words} {bound:g}" for words, bound in found)
 
 

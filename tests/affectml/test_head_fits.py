@@ -280,11 +280,12 @@ def test_impossible_options_are_stored_and_refused_by_fit(options, message):
         head.fit(np.eye(4), np.eye(4))
 
 
-def test_options_may_be_numpys_numbers():
+def test_options_may_be_numpys_numbers(tmp_path):
     X, logits = planted(30)
     rates = 1 / (1 + np.exp(-logits))
     head = SigmoidHead(l2=np.float32(0.5), hidden=np.int64(0)).fit(X, rates)
     assert torch.equal(head.scores(X), SigmoidHead(l2=0.5).fit(X, rates).scores(X))
+    head.save(tmp_path)  # JSON knows no numpy
 
 
 def test_a_head_refuses_another_heads_config():

@@ -142,4 +142,4 @@ def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, words, s
 def test_options_reach_the_head_and_every_member_of_an_ensemble():
     wanted = {"target": "rates", "multilabel": True, "options": {"l2": "0.5"}}
     assert build_plain("sigmoid", Wanted(**wanted)).config.l2 == 0.5
-    assert build_plain("kernel", Wanted(**wanted, ensemble=3))._member().config.l2 == 0.5
+    assert build_plain("kernel", Wanted(**wanted, ensemble=3)).config.member().config.l2 == 0.5
