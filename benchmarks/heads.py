@@ -32,7 +32,6 @@ from affectml.heads import (
     KernelHead,
     SigmoidConfig,
     SigmoidHead,
-    TopKConfig,
     TopKHead,
     choose_thresholds,
     expected_f1_thresholds,
@@ -134,10 +133,8 @@ def topk(d: Demo) -> dict[str, Scores]:
     sigmoid = SigmoidHead().fit(X[train], shares[train], val=(X[val], shares[val]))
     sigmoid.tune_thresholds(X[val], voted[val])
     out = {"sigmoid, tuned thresholds": scored(sigmoid.predict_sets(X[d.test]))}
-    for loss in ("cardinality", "choose_k", "bce", "pairwise", "softmax"):
-        head = TopKHead(TopKConfig(loss=loss)).fit(X[train], voted[train], val=(X[val], voted[val]))
-        out[f"topk, {loss}"] = scored(head.predict_sets(X[d.test]))
-    return out
+    head = TopKHead().fit(X[train], voted[train], val=(X[val], voted[val]))
+    return out | {"topk": scored(head.predict_sets(X[d.test]))}
 
 
 def votes(d: Demo) -> dict[str, Scores]:
@@ -189,29 +186,6 @@ def noise(d: Demo) -> dict[str, Scores]:
     return out
 
 
-def planted(d: Demo) -> tuple[Array, Array]:
-    """True rates [N, C] and shares of 5 votes, of labels that share three causes: directions of the features and a
-    part that no feature tells."""
-    rng = np.random.default_rng([3, int(d.train[0])])
-    table = (d.X - d.X.mean(axis=0)) / d.X.std(axis=0).clip(1e-6)
-    causes = table @ rng.normal(size=(table.shape[1], 3))
-    causes = causes / causes.std(axis=0) + 0.5 * rng.normal(size=causes.shape)
-    rates = 1 / (1 + np.exp(1 - causes @ rng.normal(size=(3, len(d.labels)))))
-    return rates, rng.binomial(5, rates) / 5
-
-
-def coupling(d: Demo) -> dict[str, Scores]:
-    """26 labels, 200 images to learn from: truth planted in three causes that all labels share, and the demo's own."""
-    few = d.train[:200]
-    truths = {"planted": planted(d), "the demo's own": (d.rates, d.votes / d.people.clip(1)[:, None])}
-    out: dict[str, Scores] = {"labels apart": {}, "coupled": {}}
-    for truth, (rates, shares) in truths.items():
-        for name, found in out.items():
-            head = SigmoidHead(SigmoidConfig(coupling=name == "coupled")).fit(d.X[few], shares[few])
-            found[f"excess cross-entropy, {truth}"] = excess(head.predict_rates(d.X[d.test]), rates[d.test])
-    return out
-
-
 def rare(d: Demo) -> dict[str, Scores]:
     """Labels rarer than one image in ten: macro F1 over them, and set F1 over all; thresholds from 60 images."""
     true = (d.rates >= 0.5).astype(np.int64)
@@ -225,8 +199,7 @@ def rare(d: Demo) -> dict[str, Scores]:
         each = F.label_f1(chosen, torch.from_numpy(true[d.test]), average="none")[scarce].double()
         return {"macro F1 of rare labels": float(each.nanmean()), "set F1": f1(chosen, torch.from_numpy(true[d.test]))}
 
-    configs = {"plain": {}, "balance 0.5": {"balance": 0.5}, "asymmetric": {"asymmetric": 2.0}}
-    for name, option in configs.items():
+    for name, option in {"plain": {}, "balance 0.5": {"balance": 0.5}}.items():
         head = SigmoidHead(SigmoidConfig(**option)).fit(d.X[d.train], sets[d.train])
         p, new = head.predict_rates(d.X[val]), head.predict_rates(d.X[d.test])
         out[f"{name}, set F1 thresholds"] = scored((new >= choose_thresholds(p, sets[val])).long())
@@ -257,7 +230,6 @@ STUDIES: dict[str, tuple[Callable[[Demo], dict[str, Scores]], str]] = {
     "topk": (topk, "mikels-8"),
     "votes": (votes, "mikels-8"),
     "noise": (noise, "mikels-8"),
-    "coupling": (coupling, "emotic-26"),
     "rare": (rare, "emotic-26"),
     "families": (families, "mikels-8"),
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._config import MULTILABEL, OPTIONS, TASKS, HeadConfig, Option, Task, Wanted, default_of
+from affectml.heads._config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, default_of
 from affectml.heads._inputs import (
     ArrayLike,
     Pair,
@@ -42,7 +42,7 @@ class Head(ABC):
 
         class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")): ...
 
-    learns: the tasks that `train` offers it for; none keeps it out of `train`. options: which of train's --hidden,
+    learns: the tasks that `train` offers it for; none keeps it out of `train`. takes: which of train's --hidden,
     --k and --ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
 
     A subclass writes `_fit`, `scores`, `_state_keys`, and whichever of `predict_rates` and `predict_distribution` it
@@ -52,7 +52,7 @@ class Head(ABC):
     __signature__: ClassVar[inspect.Signature]
     name: ClassVar[str]  # in head.json and on the command line
     learns: ClassVar[tuple[Task, ...]] = ()
-    options: ClassVar[tuple[Option, ...]] = ()
+    takes: ClassVar[tuple[TrainOption, ...]] = ()
     uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
     needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
     trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
@@ -66,7 +66,7 @@ class Head(ABC):
         *,
         name: str | None = None,
         learns: tuple[Task, ...] = (),
-        options: tuple[Option, ...] = (),
+        takes: tuple[TrainOption, ...] = (),
         **more: Any,
     ) -> None:
         """Register a class that has a name; see Head. Raises BadInput for a name that another class has."""
@@ -74,7 +74,7 @@ class Head(ABC):
         cls.__signature__ = cls._signature()
         if name is None:
             return
-        for given, known, what in ((learns, TASKS, "task"), (options, OPTIONS, "option of train")):
+        for given, known, what in ((learns, TASKS, "task"), (takes, TRAIN_OPTIONS, "option of train")):
             for word in given:
                 if word not in known:
                     near = did_you_mean(str(word), known)
@@ -85,7 +85,7 @@ class Head(ABC):
             raise BadInput(
                 f"{cls.__name__}: the name {name!r} belongs to {other.__module__}.{other.__qualname__}; choose another"
             )
-        cls.name, cls.learns, cls.options = name, tuple(learns), tuple(options)
+        cls.name, cls.learns, cls.takes = name, tuple(learns), tuple(takes)
         HEADS[name] = cls
 
     @classmethod
@@ -121,9 +121,9 @@ class Head(ABC):
         """
         defaults = {field.name: default_of(field) for field in dataclasses.fields(cls.config_class)}
         found: dict[str, Any] = {}
-        if "hidden" in cls.options:
+        if "hidden" in cls.takes:
             found["hidden"] = wanted.hidden or defaults["hidden"]
-        if "k" in cls.options and wanted.k is not None:
+        if "k" in cls.takes and wanted.k is not None:
             found["k"] = wanted.k
         return found | {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults}
 

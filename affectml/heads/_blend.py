@@ -114,7 +114,7 @@ def fit_pool(logits: Sequence[Tensor], objective: Objective) -> tuple[Tensor, fl
 
 @dataclasses.dataclass(frozen=True)
 class EnsembleConfig(BlendConfig):
-    """One head fitted `count` times. head: one with the option "ensemble", as softmax; options: its own options."""
+    """One head fitted `count` times. head: one that takes --ensemble, as softmax; options: its own options."""
 
     head: str = "softmax"
     count: Annotated[int, Field(ge=2)] = 5
@@ -123,7 +123,7 @@ class EnsembleConfig(BlendConfig):
     def check(self) -> None:
         """HeadConfig.check, and that there is such a member, which takes these options and predicts this kind."""
         super().check()
-        fitting = [name for name, head in HEADS.items() if "ensemble" in head.options]
+        fitting = [name for name, head in HEADS.items() if "ensemble" in head.takes]
         if self.head not in fitting:
             raise BadInput(f"EnsembleConfig: no ensembles of {self.head!r} (heads: {', '.join(sorted(fitting))})")
         member = HEADS[self.head]

@@ -6,7 +6,7 @@ from typing import Any
 from affectml.errors import BadInput
 from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
-from affectml.heads._config import MULTILABEL, Option, Wanted
+from affectml.heads._config import MULTILABEL, TrainOption, Wanted
 from affectml.heads._inputs import ArrayLike
 from affectml.heads._load import head_class, offered
 from affectml.heads._options import typed_options
@@ -20,17 +20,17 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
     who = cls.described()
     if wanted.task not in cls.learns:
         raise BadInput(f"{who} {_refusal(cls, wanted)}: {_way_out(cls, wanted)}")
-    if wanted.hidden and cls.trained and "hidden" not in cls.options:
+    if wanted.hidden and cls.trained and "hidden" not in cls.takes:
         raise BadInput(
             f"{who} has no hidden layer of your choice: leave out --hidden, or take --head {_with('hidden')}"
         )
-    if wanted.k is not None and "k" not in cls.options:
+    if wanted.k is not None and "k" not in cls.takes:
         heads = _with("k")
         raise BadInput(
             f"--k is how many labels a {heads} head answers with: add --head {heads}, or leave it out of "
             f"a {cls.name} run"
         )
-    if wanted.ensemble and "ensemble" not in cls.options:
+    if wanted.ensemble and "ensemble" not in cls.takes:
         raise BadInput(f"no ensembles of {cls.name} heads: take --head {_with('ensemble')}")
     if wanted.ensemble == 1 or wanted.ensemble < 0:
         raise BadInput(f"--ensemble {wanted.ensemble}: expected at least 2 heads, or 0 for one head alone")
@@ -77,5 +77,5 @@ def heads_that(fit: Callable[[type[Head]], bool]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def _with(option: Option) -> str:
-    return heads_that(lambda head: option in head.options)
+def _with(option: TrainOption) -> str:
+    return heads_that(lambda head: option in head.takes)

@@ -17,8 +17,8 @@ Task: TypeAlias = Literal["single", "distribution", "rates", "sets", "single-pos
 TASKS: tuple[Task, ...] = get_args(Task)
 MULTILABEL: tuple[Task, ...] = ("rates", "sets", "single-positive")
 # Options of `affectml train` that only some heads take.
-Option: TypeAlias = Literal["hidden", "k", "ensemble"]
-OPTIONS: tuple[Option, ...] = get_args(Option)
+TrainOption: TypeAlias = Literal["hidden", "k", "ensemble"]
+TRAIN_OPTIONS: tuple[TrainOption, ...] = get_args(TrainOption)
 
 
 _TYPED: dict[type, dict[str, tuple[Any, TypeAdapter[Any]]]] = {}

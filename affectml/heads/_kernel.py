@@ -13,7 +13,7 @@ from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Rows, as_features, in_parts
 from affectml.heads._kernel_map import KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import ScoreKind, clipped, logits_of, masses, probabilities
-from affectml.heads._linear import Path, Standardiser, folds
+from affectml.heads._linear import L2Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._ridge import RidgePath
 from affectml.heads._search import Budget, Fold, Walked, climb, folds_of, walk
@@ -48,7 +48,7 @@ class KernelConfig(HeadConfig):
     budget: PositiveInt = 100
 
 
-class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets"), options=("ensemble",)):
+class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets"), takes=("ensemble",)):
     """A kernel machine: every training row (or a sample of them) is a landmark that its likes are judged by.
 
     Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";
@@ -156,12 +156,12 @@ class KernelSpace:
         """phi of the training rows, float32."""
         return kernel_map.table.float() if self.exact else kernel_map.features(self.rows)
 
-    def path(self, features: Tensor, objective: Objective) -> Path:
+    def path(self, features: Tensor, objective: Objective) -> L2Path:
         """A walk along L2 for the loss asked for."""
         if self.config.loss == "ridge":
             return RidgePath(features, objective, self.config.kind)
         # the loss curves by p (1 - p) of the features' mean square, and .15 is a middling p (1 - p)
-        return Path(features, objective, 0.15 * features.square().mean(dim=0, dtype=torch.float64))
+        return L2Path(features, objective, 0.15 * features.square().mean(dim=0, dtype=torch.float64))
 
     def choose(
         self,

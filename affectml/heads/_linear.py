@@ -131,7 +131,7 @@ def fit_linear(
     fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C] before
     `val` judges them, where `objective` weighs labels and `val` does not.
     """
-    whole = Path(features, objective)
+    whole = L2Path(features, objective)
     if l2 is not None:
         whole.step(l2)
         return whole.result(l2, None if val is None else whole.loss(*val, correction))
@@ -143,7 +143,7 @@ def fit_linear(
         for kept, left_out in folds(objective.positive, FOLDS, generator):
             if not objective.rows(kept).total > 0:
                 continue  # every row kept weighs nothing
-            paths.append(Path(features[kept], objective.rows(kept)))
+            paths.append(L2Path(features[kept], objective.rows(kept)))
             held_out.append((features[left_out], objective.rows(left_out)))
     best, best_loss, worse = grid[0], np.inf, 0
     best_state = whole.parameters
@@ -165,7 +165,7 @@ def fit_linear(
     return whole.result(best, best_loss)
 
 
-class Path:
+class L2Path:
     """One set of rows walked along the L2 grid, each step starting where the last one ended."""
 
     def __init__(self, features: Tensor, objective: Objective, curvature: Tensor | None = None) -> None:

@@ -21,7 +21,7 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
     value is of another type; the config itself says which values are possible.
     """
     hints = {key: hint for key, (hint, _) in typed_fields(cls.config_class).items()}
-    own = {name for name in ("kind", "seed") if name in hints} | (set(cls.options) & {"hidden", "k"})
+    own = {name for name in ("kind", "seed") if name in hints} | (set(cls.takes) & {"hidden", "k"})
     free = sorted(set(hints) - own)
     found = {}
     for name, value in given.items():

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from affectml.heads._kinds import ScoreKind, clipped, logits_of
-from affectml.heads._linear import Path
+from affectml.heads._linear import L2Path
 from affectml.heads._objective import Objective
 
 
-class RidgePath(Path):
-    """Like Path, for mean squared error + l2 |W|^2 in closed form; its logits are of clipped probabilities.
+class RidgePath(L2Path):
+    """Like L2Path, for mean squared error + l2 |W|^2 in closed form; its logits are of clipped probabilities.
 
     With features centred by the rows' weights, W = (F'wF / total + l2 I)^-1 F'w(Y - mean Y) / total, for each
     label its own weights where they differ by label (Hoerl & Kennard 1970).

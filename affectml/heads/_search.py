@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from affectml.heads._linear import Path
+from affectml.heads._linear import L2Path
 from affectml.heads._objective import Objective
 
 PATIENCE = 1  # grid steps that may be worse than the best before a walk ends
@@ -50,7 +50,7 @@ def walk(
     splits: Sequence[Fold],
     grid: Sequence[float],
     budget: Budget,
-    path_of: Callable[[Tensor, Objective], Path] = Path,
+    path_of: Callable[[Tensor, Objective], L2Path] = L2Path,
 ) -> Walked | None:
     """From strong to weak penalty, each step warm from the last; None where the budget allows no single step.
 

@@ -1,4 +1,4 @@
-"""A distribution over label sets: how many labels, then which of them; and the best set under it.
+"""A distribution over label sets: how many labels, then which of them; its likelihood, and the best set under it.
 
 Given logits z [N, C] and size logits u [N, K + 1],
 
@@ -10,9 +10,16 @@ u_s = v_s + log e_s(exp z) it is the logistic model with a cardinality potential
 deciding by expected F1 under it, are our extensions.
 """
 
+import dataclasses
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor
 
+from affectml.heads._objective import Objective
+
+_CHUNK = 16_384  # rows whose recursion is kept for the gradient
 _NONE = -1e30  # log of nothing, finite so that gradients stay numbers
 
 
@@ -77,3 +84,68 @@ def best_sets(together: Tensor, empty: Tensor) -> Tensor:
         best = torch.where(better[:, None], chosen, best)
         value = torch.where(better, worth, value)
     return best
+
+
+@dataclass(frozen=True)
+class SetObjective(Objective):
+    """Objective over [label logits | size logits]; `positive` is [membership | size distribution] times weight.
+
+    - log P(Y) of the logistic model with a cardinality potential, P(Y) ~ exp(sum of z over Y + u_|Y|) (Tarlow,
+    Swersky, Zemel, Adams & Frey 2012): plain logistic regressions where u is 0.
+    """
+
+    labels: int = 0
+
+    @classmethod
+    def of(cls, membership: Tensor, weights: Tensor, most: int) -> "SetObjective":
+        """From membership [N, C] in 0..1 and weights [N, 1], for sets of up to `most` labels."""
+        sizes = size_distribution(membership, most)
+        return cls(torch.cat([membership, sizes], dim=1) * weights, None, membership.shape[1])
+
+    @property
+    def total(self) -> float:
+        """The rows' summed weight."""
+        return float(self.positive[:, self.labels :].sum())
+
+    def with_pseudo_row(self) -> Self:
+        """One more row of average weight at the average image: every size as likely, every label as likely."""
+        most = self.positive.shape[1] - self.labels - 1
+        mass = self.total / len(self.positive)
+        row = torch.empty(1, self.positive.shape[1], dtype=self.positive.dtype)
+        row[:, : self.labels] = mass * most / (2 * self.labels)
+        row[:, self.labels :] = mass / (most + 1)
+        return dataclasses.replace(self, positive=torch.cat([self.positive, row]))
+
+    def intercept(self) -> Tensor:
+        """Logits of the mean membership, after `with_pseudo_row`; no potentials."""
+        mean = self.positive.sum(dim=0) / self.total
+        return torch.cat([mean[: self.labels].clamp(1e-6, 1 - 1e-6).logit(), torch.zeros_like(mean[self.labels :])])
+
+    def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """As they are: label and size logits are tied to each other."""
+        return weight, bias
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """Summed loss of [label logits | size logits], [N, C + K + 1]."""
+        parts = zip(torch.split(self.positive, _CHUNK), torch.split(logits, _CHUNK), strict=True)
+        return torch.stack([self._loss(target, given) for target, given in parts]).sum()
+
+    def gradient(self, logits: Tensor) -> Tensor:
+        """Derivative of the summed loss by the logits, but for the potentials of sizes 0 and 1, which stay at 0.
+
+        A constant in z and a slope in u would cancel.
+        """
+        out = torch.empty_like(logits)
+        parts = zip(*(torch.split(x, _CHUNK) for x in (self.positive, logits, out)), strict=True)
+        for target, given, into in parts:
+            with torch.enable_grad():
+                z = given.detach().requires_grad_()
+                into.copy_(torch.autograd.grad(self._loss(target, z), z)[0])
+        out[:, self.labels : self.labels + 2] = 0
+        return out
+
+    def _loss(self, positive: Tensor, logits: Tensor) -> Tensor:
+        inside, sizes = positive[:, : self.labels], positive[:, self.labels :]
+        z, u = logits[:, : self.labels], logits[:, self.labels :]
+        possible = (u + log_symmetric(z, u.shape[1] - 1)).logsumexp(dim=1)
+        return (sizes.sum(dim=1) * possible).sum() - (inside * z).sum() - (sizes * u).sum()

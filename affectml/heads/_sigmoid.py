@@ -1,18 +1,17 @@
 """Sigmoid head: for each label on its own, the share of people who would choose it."""
 
 import dataclasses
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._asymmetric import AsymmetricObjective, recalibrated
 from affectml.heads._config import Wanted
 from affectml.heads._inputs import ArrayLike, Rows
-from affectml.heads._linear import FOLDS, Path, Standardiser, fit_linear, folds, precision
+from affectml.heads._linear import FOLDS, L2Path, Standardiser, folds, precision
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
 from affectml.heads._votes import vote_correlation, vote_weights
@@ -28,24 +27,19 @@ class SigmoidConfig(NeuralConfig):
     rho: how far one image's votes go together. With it, `fit` takes weights as numbers of people asked and
     counts n / (1 + (n - 1) rho) for each: 0 is binomial, "fit" estimates it (beta-binomial). None: weights as
     they are. Worth it when people per image differ much.
-    asymmetric: focusing of the negatives, 1 to 4, for rare labels (see AsymmetricObjective); rates are then
-    recalibrated. coupling: whether each label's logit may lean on the other labels' (see _couple); linear only.
     """
 
+    retired: ClassVar[Mapping[str, str]] = {
+        "coupling": "labels fitted apart measured better where the truth was not planted to suit it, excess "
+        "cross-entropy .0359 against .0374 (benchmarks/README.md); leave it out",
+        "asymmetric": "rare labels do better with balance=0.5, macro F1 .756 against .727 (benchmarks/README.md)",
+    }
     assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
     rho: Annotated[float, Field(ge=0, le=1)] | Literal["fit"] | None = None
-    asymmetric: NonNegativeFloat | None = None
-    coupling: bool = False
-
-    def check(self) -> None:
-        """See HeadConfig.check."""
-        super().check()
-        if self.coupling and self.hidden:
-            raise BadInput("SigmoidConfig: coupling must be False for a hidden layer, whose labels share units")
 
 
 class SigmoidHead(
-    NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive"), options=("hidden", "ensemble")
+    NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive"), takes=("hidden", "ensemble")
 ):
     """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
 
@@ -79,7 +73,7 @@ class SigmoidHead(
         if rho == "fit":
             super()._fit(rows, generator)
             rho = self._vote_correlation(rows, generator)
-        super()._fit(replace(rows, weights=vote_weights(rows.weights, rho)), generator)
+        super()._fit(dataclasses.replace(rows, weights=vote_weights(rows.weights, rho)), generator)
         self.report_["rho"] = rho
 
     def scores(self, X: ArrayLike) -> Tensor:
@@ -97,72 +91,6 @@ class SigmoidHead(
         logits = _left_out(table, objective, self.report_.get("l2", 0.1), generator)
         return vote_correlation(rows.targets, rows.mass, logits.sigmoid())
 
-    def _fit_linear(
-        self,
-        features: Tensor,
-        objective: Objective,
-        val: tuple[Tensor, Objective] | None,
-        standard: Standardiser,
-        correction: Tensor,
-        generator: torch.Generator,
-    ) -> None:
-        super()._fit_linear(features, objective, val, standard, correction, generator)
-        if self.config.coupling:
-            self._couple(features, objective, standard, correction, generator)
-        if self.config.asymmetric is not None:
-            self._recalibrate(features if val is None else val[0], objective if val is None else val[1])
-
-    def _fit_hidden(
-        self,
-        features: Tensor,
-        objective: Objective,
-        val: tuple[Tensor, Objective],
-        standard: Standardiser,
-        correction: Tensor,
-        generator: torch.Generator,
-    ) -> None:
-        super()._fit_hidden(features, objective, val, standard, correction, generator)
-        if self.config.asymmetric is not None:
-            self._recalibrate(*val)
-
-    def _couple(
-        self,
-        features: Tensor,
-        objective: Objective,
-        standard: Standardiser,
-        correction: Tensor,
-        generator: torch.Generator,
-    ) -> None:
-        """A second logistic regression, from all labels' left-out logits to each label, folded into the weights.
-
-        Stacking for multi-label (Godbole & Sarawagi 2004), the logistic sibling of curds and whey (Breiman &
-        Friedman 1997): a label whose rows are few or noisy borrows what its kin have learned.
-        """
-        logits = _left_out(standard.apply(features, precision(features)), objective, self.report_["l2"], generator)
-        inner = Standardiser.of(logits)
-        second = fit_linear(
-            inner.apply(logits, torch.float64),
-            objective,
-            l2=None,
-            val=None,
-            correction=torch.zeros_like(correction),
-            generator=generator,
-        )
-        mix, shift = inner.fold(second.weight, second.bias)
-        weight, bias = self._state["weight"], self._state["bias"] + correction
-        self._state = {"weight": weight @ mix, "bias": bias @ mix + shift - correction}
-        self.report_ |= {"coupling_l2": second.l2}
-
-    def _recalibrate(self, features: Tensor, objective: Objective) -> None:
-        assert objective.negative is not None
-        slope, shift = recalibrated(self._logits(features), objective.positive, objective.negative)
-        last_weight, last_bias = ("weight2", "bias2") if self.config.hidden else ("weight", "bias")
-        factor = slope[:, None] if self.config.hidden else slope
-        state = dict(self._state)
-        state[last_weight] = state[last_weight] * factor
-        state[last_bias] = state[last_bias] * slope + shift
-        self._state = state
-
     def _label_weights(self, prevalence: Tensor) -> Tensor:
         some = (prevalence > 0) & (prevalence < 1)
         odds = torch.where(some, (1 - prevalence) / prevalence, torch.ones_like(prevalence))
@@ -171,10 +99,7 @@ class SigmoidHead(
     def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
         smoothing = self.config.assumed_negatives or 0.0
         softened = shares * (1 - smoothing) + smoothing / 2
-        positive, negative = softened * weights * label_weights, (1 - softened) * weights
-        if self.config.asymmetric is not None:
-            return AsymmetricObjective(positive, negative, self.config.asymmetric)
-        return Objective(positive, negative)
+        return Objective(softened * weights * label_weights, (1 - softened) * weights)
 
     def _prior_logits(self, prevalence: Tensor) -> Tensor:
         return prevalence.clamp(1e-4, 1 - 1e-4).logit()
@@ -185,7 +110,7 @@ def _left_out(table: Tensor, objective: Objective, l2: float, generator: torch.G
     out = torch.zeros_like(objective.positive)
     for kept, rows in folds(objective.positive, FOLDS, generator):
         if objective.rows(kept).total > 0:
-            path = Path(table[kept], objective.rows(kept))
+            path = L2Path(table[kept], objective.rows(kept))
             path.step(l2)
             out[rows] = path.logits(table[rows])
     return out

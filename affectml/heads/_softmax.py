@@ -15,7 +15,7 @@ class SoftmaxConfig(NeuralConfig):
     """See NeuralConfig."""
 
 
-class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"), options=("hidden", "ensemble")):
+class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"), takes=("hidden", "ensemble")):
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and

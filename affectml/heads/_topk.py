@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -13,23 +13,25 @@ from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
-from affectml.heads._set_model import best_sets, joint, log_symmetric, size_distribution
-from affectml.heads._set_objective import SetLoss, SetObjective
+from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 
 @dataclasses.dataclass(frozen=True)
 class TopKConfig(HeadConfig):
     """k: answer with exactly so many labels; None: with as many as the image seems to have.
 
-    loss: of the ranking, see SetObjective; "cardinality" measured best. l2: None chooses it on rows kept out.
+    l2: None chooses it on rows kept out.
     """
 
+    retired: ClassVar[Mapping[str, str]] = {
+        "loss": "of five losses the one that is left measured best, the likelihood of the set under a cardinality "
+        "potential: set F1 .885 against .856 to .862 (benchmarks/README.md); leave it out"
+    }
     k: PositiveInt | None = None
-    loss: SetLoss = "cardinality"
     l2: NonNegativeFloat | None = None
 
 
-class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
+class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
     """A linear model of label sets: how many labels (sizes), then which (logits), fitted together.
 
     Targets: sets as 0/1 [N, C], or each label's chance to be in the set (P(rate >= tau | votes), say); weights: [N].
@@ -58,10 +60,10 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
         held = None
         if rows.val is not None:
             X, judged = rows.val
-            held = (standard.apply(X, dtype), SetObjective.of(judged, alike(len(X)), most, c.loss))
+            held = (standard.apply(X, dtype), SetObjective.of(judged, alike(len(X)), most))
         fitted = fit_linear(
             standard.apply(rows.X, dtype),
-            SetObjective.of(inside, rows.mass, most, c.loss),
+            SetObjective.of(inside, rows.mass, most),
             l2=c.l2,
             val=held,
             correction=torch.zeros(inside.shape[1] + most + 1, dtype=torch.float64),
@@ -76,6 +78,16 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
             "l2": fitted.l2,
             "held_out_loss": fitted.held_out_loss,
         }
+
+    @classmethod
+    def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """The head that `save` wrote; see Head.from_saved.
+
+        `report_["loss"]` says so where it was fitted with a loss that has been removed since, whose size logits are
+        the sizes' own and not potentials.
+        """
+        loss = config.get("loss", "cardinality")
+        return super().from_saved(config, report | ({} if loss == "cardinality" else {"loss": loss}), tensors)
 
     @property
     def predicts_sets(self) -> bool:
@@ -119,7 +131,7 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), options=("k",)):
         both = torch.addmm(state["bias"], features, state["weight"])
         labels = int(state["labels"])
         logits, sizes = both[:, :labels], both[:, labels:]
-        if self.config.loss == "cardinality":
+        if "loss" not in self.report_:
             sizes = sizes + log_symmetric(logits, sizes.shape[1] - 1)
         return logits, sizes
 

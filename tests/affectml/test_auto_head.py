@@ -42,12 +42,12 @@ def fits_of(head):
 
 @pytest.mark.parametrize("budget", [5, 30, 90, 250])
 def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
-    """Every walk along L2 goes through Path.step: count what is really fitted while comparing."""
-    from affectml.heads._linear import Path
+    """Every walk along L2 goes through L2Path.step: count what is really fitted while comparing."""
+    from affectml.heads._linear import L2Path
 
     counted = []
-    step = Path.step
-    monkeypatch.setattr(Path, "step", lambda self, l2: (counted.append(l2), step(self, l2))[1])
+    step = L2Path.step
+    monkeypatch.setattr(L2Path, "step", lambda self, l2: (counted.append(l2), step(self, l2))[1])
     X, P = curved(80)
     families = ("linear", "exponential", "rbf")
     head = AutoHead(AutoConfig(budget=budget, families=families)).fit(X, P)

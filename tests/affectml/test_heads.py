@@ -76,8 +76,6 @@ HEADS: dict[str, Maker] = {
     "softmax hidden": Maker("distribution", lambda: SoftmaxHead(quick(SoftmaxConfig))),
     "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig())),
     "sigmoid hidden": Maker("rates", lambda: SigmoidHead(quick(SigmoidConfig))),
-    "sigmoid coupled": Maker("rates", lambda: SigmoidHead(SigmoidConfig(coupling=True))),
-    "sigmoid asymmetric": Maker("rates", lambda: SigmoidHead(SigmoidConfig(asymmetric=2.0))),
     "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0))),
     "topk": Maker("rates", TopKHead),
     "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),

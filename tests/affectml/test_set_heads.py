@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.heads import SigmoidConfig, SigmoidHead, TopKConfig, TopKHead, vote_correlation, vote_weights
-from affectml.heads._set_model import best_sets, joint, log_symmetric, size_distribution
-from affectml.heads._set_objective import SET_LOSSES, SetObjective
+from affectml.heads import SigmoidConfig, SigmoidHead, TopKConfig, TopKHead, load_head, vote_correlation, vote_weights
+from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 LOG2, LOG3 = math.log(2), math.log(3)
 
@@ -26,52 +26,26 @@ def test_sizes_of_uncertain_sets_by_hand():
     assert size_distribution(torch.tensor([[0.5, 0.2]]), 2)[0].tolist() == pytest.approx([0.4, 0.5, 0.1])
 
 
-@pytest.mark.parametrize(
-    ("loss", "expected"),
-    [
-        # weights of the sets {}, {0}, {1}, {0, 1}: 1, 2, 3 and 2 * 3 / 2
-        ("cardinality", 2 / 9),
-        # P(one label) is 1 of 1 + 1 + 1/2; given one label it is the first in 2 of 5
-        ("choose_k", 0.4 * 2 / 5),
-        ("softmax", 0.4 * 2 / 5),
-        # the first in: 2 of 3; the second out: 1 of 4
-        ("bce", 0.4 * 2 / 3 * 1 / 4),
-        # the pair in the right order: 2 of 5
-        ("pairwise", 0.4 * 2 / 5),
-    ],
-)
-def test_the_losses_by_hand(loss, expected):
-    objective = SetObjective.of(torch.tensor([[1.0, 0.0]]).double(), torch.ones(1, 1).double(), 2, loss)
+def test_the_loss_by_hand():
+    objective = SetObjective.of(torch.tensor([[1.0, 0.0]]).double(), torch.ones(1, 1).double(), 2)
     logits = torch.tensor([[LOG2, LOG3, 0.0, 0.0, -LOG2]]).double()
-    assert math.exp(-float(objective.loss(logits))) == pytest.approx(expected)
-
-
-def test_two_right_labels_of_three_by_hand():
-    """Where the losses part: labels 0 and 1 in, 2 out; exp z = 2, 3, 5; sizes of no interest."""
-    inside = torch.tensor([[1.0, 1.0, 0.0]]).double()
-    z = torch.tensor([[2.0, 3.0, 5.0]]).double().log()
-    logits = torch.cat([z, torch.tensor([[-60.0, -60.0, 60.0]]).double()], dim=1)
-    expected = {
-        "choose_k": 6 / 31,
-        "softmax": (2 / 10 * 3 / 10) ** 0.5,  # mean of the two logs
-        "pairwise": (2 / 7 * 3 / 8) ** 0.5,  # mean over the two pairs
-        "bce": 2 / 3 * 3 / 4 * 1 / 6,
-    }
-    for loss, chance in expected.items():
-        objective = SetObjective.of(inside, torch.ones(1, 1).double(), 2, loss)
-        assert math.exp(-float(objective.loss(logits))) == pytest.approx(chance)
+    # weights of the sets {}, {0}, {1}, {0, 1}: 1, 2, 3 and 2 * 3 / 2
+    assert math.exp(-float(objective.loss(logits))) == pytest.approx(2 / 9)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**31 - 1), st.sampled_from([loss for loss in SET_LOSSES if loss != "cardinality"]))
-def test_the_gradient_is_the_losss_slope(seed, loss):
+@given(st.integers(0, 2**31 - 1))
+def test_the_gradient_is_the_losss_slope_but_for_the_two_potentials_that_stay(seed):
     generator = torch.Generator().manual_seed(seed)
     inside, weights = torch.rand(5, 3, generator=generator).double(), torch.rand(5, 1, generator=generator).double()
-    objective = SetObjective.of(inside, weights, 3, loss)
+    objective = SetObjective.of(inside, weights, 3)
     logits, way = (torch.randn(5, 7, generator=generator).double() for _ in range(2))
+    way[:, 3:5] = 0
     step = 1e-5
     slope = float(objective.loss(logits + step * way) - objective.loss(logits - step * way)) / (2 * step)
-    assert slope == pytest.approx(float((objective.gradient(logits) * way).sum()), abs=1e-6)
+    gradient = objective.gradient(logits)
+    assert slope == pytest.approx(float((gradient * way).sum()), abs=1e-6)
+    assert (gradient[:, 3:5] == 0).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,10 +84,9 @@ def sets_of_planted_sizes(rows=1500, seed=0):
     return X, (ranked < sizes[:, None]).astype(int), sizes
 
 
-@pytest.mark.parametrize("loss", SET_LOSSES)
-def test_sizes_and_labels_are_both_learned(loss):
+def test_sizes_and_labels_are_both_learned():
     X, sets, sizes = sets_of_planted_sizes()
-    head = TopKHead(TopKConfig(loss=loss, l2=1e-3)).fit(X[:1000], sets[:1000])
+    head = TopKHead(l2=1e-3).fit(X[:1000], sets[:1000])
     predicted = head.predict_sets(X[1000:]).numpy()
     assert np.corrcoef(predicted.sum(axis=1), sizes[1000:])[0, 1] > 0.75
     hits = (predicted * sets[1000:]).sum(axis=1)
@@ -218,3 +191,21 @@ def test_votes_need_the_people_asked():
         SigmoidHead(SigmoidConfig(rho=0.5)).fit(X, shares)
     with pytest.raises(BadInput, match="rho must be a number, at least 0 and at most 1, or fit, or None, got 2.0"):
         SigmoidHead(rho=2.0).fit(X, shares, weights=np.ones(40))
+
+
+def test_a_head_of_a_removed_loss_predicts_as_before_and_says_so_also_when_saved_again(tmp_path):
+    golden = Path(__file__).parents[1] / "golden" / "0.1.0" / "heads" / "topk-bce"
+    head = load_head(golden)
+    assert head.report_["loss"] == "bce"
+    X = np.random.default_rng(0).normal(size=(5, 10))
+    before = head.scores(X)
+    # sizes are what their own logits say, whatever the labels' logits are
+    state = head._fitted()
+    own = (torch.from_numpy(X) @ state["weight"] + state["bias"])[:, int(state["labels"]) :].softmax(dim=1)
+    torch.testing.assert_close(head.predict_sizes(X), own)
+    head.save(tmp_path)
+    again = load_head(tmp_path)
+    assert torch.equal(again.scores(X), before)
+    assert "loss" not in TopKHead().get_params()
+    with pytest.raises(BadInput, match=r"the option loss was removed: of five losses .*set F1 \.885"):
+        TopKHead(loss="bce")

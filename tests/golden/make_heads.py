@@ -88,17 +88,11 @@ def make_heads(answered: int) -> None:
         "sigmoid-assumed-negatives": sigmoid(assumed_negatives=0.2).fit(X, S),
         "sigmoid-rho": sigmoid(rho=0.3).fit(X, U, weights=asked),
         "sigmoid-rho-fit": sigmoid(rho="fit").fit(X, U, weights=asked),
-        "sigmoid-asymmetric": sigmoid(asymmetric=2.0).fit(X, R).tune_thresholds(X, S),
-        "sigmoid-asymmetric-hidden": sigmoid(asymmetric=1.0, hidden=4, max_epochs=20).fit(X, R),
-        "sigmoid-coupling": sigmoid(coupling=True).fit(X, R).tune_thresholds(X, S),
         "softmax-l2-zero": softmax(l2=0.0).fit(Z, P),
         "softmax-hidden": softmax(hidden=6, learning_rate=0.01, batch_size=32, patience=3).fit(Z, P),
         "softmax-balance": softmax(balance=1.0, logit_adjustment=0.5).fit(Z, P, weights=voters),
         "topk-three": TopKHead(TopKConfig(k=3, l2=0.01)).fit(X, R),
-        **{
-            f"topk-{loss.replace('_', '-')}": TopKHead(TopKConfig(loss=loss)).fit(X, S)
-            for loss in ("cardinality", "choose_k", "bce", "pairwise", "softmax")
-        },
+        "topk": TopKHead().fit(X, S),
         "dirichlet-votes": DirichletHead(DirichletConfig(votes=5.0)).fit(Z, P),
         "dirichlet-weights": DirichletHead(DirichletConfig(l2=0.01)).fit(Z, P, weights=voters),
         **{
@@ -121,9 +115,7 @@ def make_heads(answered: int) -> None:
         "ensemble-softmax-hidden": EnsembleHead(
             EnsembleConfig(kind="distribution", head="softmax", count=2, options={"hidden": 4, "max_epochs": 20})
         ).fit(Z, P),
-        "ensemble-sigmoid": EnsembleHead(
-            EnsembleConfig(kind="rates", head="sigmoid", count=3, options={"l2": 0.1, "coupling": True})
-        )
+        "ensemble-sigmoid": EnsembleHead(EnsembleConfig(kind="rates", head="sigmoid", count=3, options={"l2": 0.1}))
         .fit(X, R)
         .tune_thresholds(X, S),
         "ensemble-kernel": EnsembleHead(
