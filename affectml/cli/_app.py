@@ -49,5 +49,12 @@ def _main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="Import a module with a head of your own before the command."),
+    ] = None,
 ) -> None:
-    pass
+    for module in modules or ():
+        from affectml.heads._load import import_module
+
+        import_module(module)

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean
 from affectml.heads._base import HEADS, Head
@@ -31,16 +32,28 @@ def head_class(name: str) -> type[Head]:
     return HEADS[name]
 
 
-def _imported(place: str) -> type[Head]:
-    module, _, name = place.partition(":")
+def import_module(name: str) -> ModuleType:
+    """A module of the user's, perhaps of the working folder: the heads that it defines are known afterwards.
+
+    Raises:
+        BadInput: where there is no such module.
+    """
     here = str(Path.cwd())
     sys.path.insert(0, here)  # a console script's own folder stands there instead
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        return importlib.import_module(name)
     except (ImportError, TypeError, ValueError) as error:
-        raise BadInput(f"--head {place}: cannot import {module!r} ({error}); expected {OWN}") from None
+        raise BadInput(f"cannot import {name!r} ({error}); name a module of this folder or an installed one") from None
     finally:
         sys.path.remove(here)
+
+
+def _imported(place: str) -> type[Head]:
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(import_module(module), name, None)
+    except BadInput as error:
+        raise BadInput(f"--head {place}: {error}; expected {OWN}") from None
     if not (isinstance(found, type) and issubclass(found, Head)):
         raise BadInput(f"--head {place}: {module} has no head class {name!r}: a head extends affectml.heads.Head")
     if HEADS.get(getattr(found, "name", "")) is not found or not found.learns:
@@ -63,7 +76,7 @@ def load_head(folder: Path | str) -> Head:
     if name not in HEADS:
         raise BadRun(
             f"{folder / 'head.json'}: no head {name!r}{did_you_mean(name, HEADS)} (if it is a head of your own, "
-            "import the module that defines it first)"
+            "import the module that defines it first: on the command line, affectml --import MODULE ...)"
         )
     try:
         return HEADS[name].from_saved(content["config"], content["report"], tensors)

@@ -1,6 +1,5 @@
 """`affectml train --head ...` as a user meets it: what each head may see, what it says, and what it refuses."""
 
-import contextlib
 import importlib
 import json
 import shlex
@@ -117,11 +116,16 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     assert Run.open(weighted.folder).info.config.judgements == "weighted"
 
 
+def main_with(monkeypatch, *words):
+    monkeypatch.setattr("sys.argv", list(map(str, words)))
+    main()
+
+
 def command(monkeypatch, *words):
     """Runs the command, which must end well."""
-    monkeypatch.setattr("sys.argv", list(map(str, words)))
-    with contextlib.suppress(SystemExit):
-        main()
+    with pytest.raises(SystemExit) as stop:
+        main_with(monkeypatch, *words)
+    assert not stop.value.code
 
 
 def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, monkeypatch):
@@ -153,6 +157,41 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(demo
     assert type(again) is own
     assert again.config.neighbours == 10
     assert again.predicts_sets
+
+
+@pytest.fixture
+def own_run(demo, spec, neighbours, monkeypatch):
+    """A run of a head that is not the package's, in a process that does not know the head."""
+    words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
+    command(monkeypatch, *words, "--head", "my_heads:NeighbourHead")
+    del HEADS["knn"]
+    del sys.modules["my_heads"]
+    return neighbours / "run"
+
+
+def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module(own_run, demo, monkeypatch, capsys):
+    image = demo / "images" / "000003.png"
+    read = [["predict", own_run, image], ["evaluate", own_run, demo]]
+    for words in read:
+        with pytest.raises(SystemExit) as stop:
+            main_with(monkeypatch, "affectml", *words, "--threads", "1")
+        assert stop.value.code == 2
+        assert "no head 'knn' (if it is a head of your own, import" in capsys.readouterr().err
+    for words in read:
+        command(monkeypatch, "affectml", "--import", "my_heads", *words, "--threads", "1", "--json")
+        said = json.loads(capsys.readouterr().out)
+        if words[0] == "predict":
+            assert len(said[0]["labels"]) <= len(said[0]["scores"]) == 8
+        else:
+            assert said["systems"]["model"] == Run.open(own_run).metrics["systems"]["model"]
+    assert "<html" in (own_run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_module_that_is_not_there_is_named(monkeypatch, capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        main_with(monkeypatch, "affectml", "--import", "my_haeds", "predict", tmp_path, tmp_path)
+    assert stop.value.code == 2
+    assert "cannot import 'my_haeds'" in capsys.readouterr().err
 
 
 def without(data, out, *, column=None):
