@@ -1,3 +1,36 @@
 """affectml: several emotions per image, from several people; trained, judged and compared as such."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from affectml.api import compare, crosseval, demo, evaluate, load_run, predict, train
+    from affectml.data import Dataset
+    from affectml.run import Run
+
 __version__ = "0.2.0.dev0"
+__all__ = [
+    "Dataset",
+    "Run",
+    "__version__",
+    "compare",
+    "crosseval",
+    "demo",
+    "evaluate",
+    "load_run",
+    "predict",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What `__all__` names, imported when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'affectml' has no attribute {name!r}")
+    home = {"Dataset": "affectml.data", "Run": "affectml.run"}.get(name, "affectml.api")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

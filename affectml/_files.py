@@ -48,9 +48,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def try_folder(path: Path) -> None:
     """Raises BadInput where no folder can be made and written at `path`; leaves nothing behind."""
-    absent = [folder for folder in (path, *path.parents) if not folder.exists()]
     made: list[Path] = []
     try:
+        absent = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(absent):
             folder.mkdir()
             made.append(folder)

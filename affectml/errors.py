@@ -12,10 +12,22 @@
     └── MissingExtra         an optional dependency that is not installed
 
 Only the command line turns them into exit codes (2, one line, no traceback).
+
+Messages name options by `option`, which spells them as the user gave them: `head="topk"` from Python, `--head topk` on
+the command line.
 """
 
 import difflib
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+_ABSENT: Final = object()
+_ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
+# Where the command line's name is not Python's.
+_SPELLED: Final = {"templates": "template", "options": "set", "drop": "drop_undecided", "choices": "choose"}
 
 
 class AffectmlError(Exception):
@@ -65,3 +77,35 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """The middle of an error message: the nearest choice, or nothing when none is near."""
     near = difflib.get_close_matches(name.lower(), list(choices), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@contextmanager
+def command_line() -> Iterator[None]:
+    """Inside, messages spell options as the command line does."""
+    before = _ON_THE_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        _ON_THE_COMMAND_LINE.reset(before)
+
+
+def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
+    """An option for a message, in the words of whoever reads it.
+
+    Args:
+        name: as Python has it.
+        value: what to give; without one, the option alone. True is a switch on the command line.
+        of_head: one of the head's own, which the command line takes by `--set`.
+
+    >>> option("head", "topk"), option("multilabel", True), option("target"), option("l2", 0.1, of_head=True)
+    ("head='topk'", 'multilabel=True', 'target', 'l2=0.1')
+    >>> with command_line():
+    ...     option("head", "topk"), option("multilabel", True), option("target"), option("l2", 0.1, of_head=True)
+    ('--head topk', '--multilabel', '--target', '--set l2=0.1')
+    """
+    if not _ON_THE_COMMAND_LINE.get():
+        return name if value is _ABSENT else f"{name}={value!r}"
+    if of_head:
+        return f"--set {name}" if value is _ABSENT else f"--set {shlex.quote(f'{name}={value}')}"
+    words = f"--{_SPELLED.get(name, name).replace('_', '-')}"
+    return words if value is _ABSENT or value is True else f"{words} {shlex.quote(str(value))}"

@@ -8,24 +8,27 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from affectml._files import write_json
+from affectml._files import try_folder, write_json
+from affectml._progress import Progress
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
-from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
+from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.scoring import unsure
 from affectml.evaluation.systems import answers_of
 from affectml.heads import TextHead
+from affectml.pictures import ImageLike, Picture, pictures
 from affectml.prompts import Prompts, asked_labels, label_features
-from affectml.runs import Run
-from affectml.runs.schema import PriorInfo
+from affectml.runs import RunFolder
+from affectml.runs.schema import BetaInfo, PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.training import set_threads
 from affectml_annotation import BetaPrior
 
 Array = np.ndarray[Any, Any]
+BATCH = 64  # images that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -48,31 +51,37 @@ class Prediction:
 
 
 def predict_images(
-    run: str | Path, images: Sequence[Path], *, labels: Sequence[str] | None = None, threads: int | None = None
+    run: str | Path | RunFolder,
+    images: ImageLike | Iterable[ImageLike],
+    *,
+    labels: Sequence[str] | None = None,
+    threads: int | None = None,
+    encoder: Encoder | None = None,
 ) -> list[Prediction]:
-    """Predictions for image files, in their order. Every file is read before anything is predicted.
+    """Predictions for images, in their order.
 
-    labels: choose among these instead of the run's own, which only text heads can (contrastive, zero_shot): scores
-    are then a softmax over them, and there are no sets.
+    Args:
+        run: a run's folder.
+        images: paths, folders (all images in them, at any depth), PIL images or arrays; see `pictures`.
+        labels: choose among these instead of the run's own, which only text heads can (contrastive, zero_shot): scores
+            are then a softmax over them, and there are no sets.
+        threads: torch's; None is one less than the cores.
+        encoder: the run's encoder where it is loaded already, see `run_encoder`.
 
-    Raises BadInput for `labels` with another head and for the first file that is not an image, BadRun for a run on
-    embeddings made elsewhere (no encoder is known), EncoderUnavailable where the encoder is not the one the run was
-    trained with.
+    Raises:
+        BadInput: for `labels` with another head, and for the first image that cannot be read.
+        BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
-    opened = Run.open(run)
+    opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     head = opened.head
     asked = None if labels is None else _asked(opened, labels)
     if labels is None and isinstance(head, TextHead) and head.texts is None:
         asked = opened.taxonomy  # weights that came without texts: the encoder is asked now
-    for path in images:
-        if not path.is_file():
-            raise BadInput(f"{path}: no such file")
-    encoder = run_encoder(opened, set_threads(threads))
-    # Pixels as the encoder takes them are small; whole photographs in memory are not.
-    pixels = [encoder.preprocess(read_image(path)) for path in images]
-    X = _embedded(opened, encoder, pixels)
-    # Training saw rows rounded to half precision, as stores keep them; prediction sees the same.
-    X = X.half().float()
+    found = pictures(images)
+    count = set_threads(threads)
+    encoder = encoder if encoder is not None else run_encoder(opened, count)
+    X = _features(opened, encoder, found)
     names, sets = opened.taxonomy.labels, None
     if asked is not None:
         names = asked.labels
@@ -82,30 +91,43 @@ def predict_images(
         scores = head.scores(X).double()
         sets = head.predict_sets(X).bool().tolist() if head.predicts_sets else None
     votes = head.certainty(X)
-    certainty = [None] * len(images) if votes is None else votes.tolist()
+    certainty = [None] * len(found) if votes is None else votes.tolist()
     out = []
-    for i, path in enumerate(images):
+    for i, picture in enumerate(found):
         ranked = sorted(zip(names, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
         chosen = None if sets is None else [label for label, inside in zip(names, sets[i], strict=True) if inside]
-        out.append(Prediction(str(path), ranked, chosen, certainty[i]))
+        out.append(Prediction(picture.name, ranked, chosen, certainty[i]))
     return out
 
 
-def _asked(run: Run, labels: Sequence[str]) -> Taxonomy:
+def _features(run: RunFolder, encoder: Encoder, found: Sequence[Picture]) -> torch.Tensor:
+    """Features [N, D], rounded to half precision as stores keep them, so that prediction sees what training saw."""
+    if not found:
+        raise BadInput("no image to predict for")
+    parts = []
+    with Progress("predicting", len(found), "images") as bar:
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            parts.append(_embedded(run, encoder, [encoder.preprocess(picture.read()) for picture in batch]))
+            bar.advance(len(batch))
+    return torch.cat(parts).half().float()
+
+
+def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
     """The labels asked for as a taxonomy; refused for a head that has no texts."""
     if not isinstance(run.head, TextHead):
         raise BadInput(
             f"{run.folder}: a {run.head.name} head knows only its own labels ({', '.join(run.taxonomy.labels)}); "
-            "for labels of your own train with --head contrastive or --head zero_shot"
+            f"for labels of your own train with {option('head', 'contrastive')} or {option('head', 'zero_shot')}"
         )
     return asked_labels(labels, run.taxonomy)
 
 
-def _prompts(run: Run) -> Prompts:
+def _prompts(run: RunFolder) -> Prompts:
     return Prompts(tuple(run.info.prompts.kinds), tuple(run.info.prompts.templates))
 
 
-def run_encoder(run: Run, threads: int | None) -> Encoder:
+def run_encoder(run: RunFolder, threads: int | None) -> Encoder:
     """The encoder that a run was trained with, loaded and compared with what run.json says of it."""
     identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
     specs = run.info.encoder.specs
@@ -131,11 +153,10 @@ def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
     return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
 
 
-def _embedded(run: Run, encoder: Encoder, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Features as the run's head takes them, [N, D]."""
+def _embedded(run: RunFolder, encoder: Encoder, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Features of one batch as the run's head takes them, [N, D]."""
     normalised = bool(run.info.encoder.identity["normalised"])
-    batches = [torch.stack(list(pixels[i : i + 64])) for i in range(0, len(pixels), 64)]
-    return torch.cat([encoder.encode_pixels(batch, normalised=normalised) for batch in batches])
+    return encoder.encode_pixels(torch.stack(list(pixels)), normalised=normalised)
 
 
 def evaluate_run(
@@ -149,13 +170,30 @@ def evaluate_run(
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Score a run's head and its training prior on a data set with the same labels, beside people.
 
-    Judged are the images of the data set's test split; on the very data the run was trained on, the run's own
-    test images; else, where there is no split, all images. Returns metrics.json's content (written to `out`,
-    a file, if given) and how set_f1 moves with tau.
+    It judges the images of the data set's test split; on the very data that the run was trained on, the run's own test
+    images; and where there is no split, all images.
+
+    Args:
+        run: the run's folder.
+        dataset: the data set's folder.
+        target: which of its targets to judge by. None takes the one of the run's kind; a run of rates can be judged by
+            sets as well.
+        out: a file to write metrics.json to; it must not exist yet.
+        threads: torch's; None is one less than the cores.
+        say: called with what one should know.
+
+    Returns:
+        metrics.json's content, and how set_f1 moves with tau.
+
+    Raises:
+        BadDataset: for a data set without a target that fits, or without an image to judge.
+        BadInput: for a place where `out` cannot be written.
     """
-    opened = Run.open(run)
+    opened = RunFolder.open(run)
     if out is not None and out.exists():
         raise BadDataset(f"{out} exists; name a file that does not")
+    if out is not None:
+        try_folder(out.parent)
     data = Dataset.open(dataset)
     targets = _fitting_target(opened, data, target)
     count = set_threads(threads)
@@ -167,23 +205,17 @@ def evaluate_run(
         ids = np.array([i for i in ids if i not in missing], dtype=object)
     if not len(ids):
         raise BadDataset(f"{data.root}: no image to judge by target {targets.name}")
-    info, beta, prior = opened.info, opened.info.beta_prior, None
-    if beta is not None:
-        alpha, other = np.array(beta.alpha), np.array(beta.beta)
-        prior = BetaPrior(alpha, other, np.zeros(len(alpha), dtype=bool))
-    truth = read_truth(
-        data,
-        targets,
-        ids,
-        beta=prior,
-        tau=info.config.tau,
-        single_positive=targets.kind == "single" and info.config.multilabel,
-    )
+    info = opened.info
+    single_positive = targets.kind == "single" and bool(info.config.multilabel)
+    beta, tau = _beta(info.beta_prior), info.config.tau
+    truth = read_truth(data, targets, ids, beta=beta, tau=tau, single_positive=single_positive)
     answers = {"model": answers_of(opened.head, store.rows(ids), targets.kind)}
     if info.prior is not None:
         answers = {"prior": _prior_answers(info.prior, len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info.config.seed, why_not=why)
+    if targets.kind != info.data.kind:
+        say(f"the run learned {info.data.kind} and is judged by {targets.kind} ({targets.name})")
     if targets.meta.construct != info.data.construct:
         say(
             f"across constructs: the run learned {info.data.construct} labels and is judged by "
@@ -195,7 +227,7 @@ def evaluate_run(
 
 
 def scores_of(
-    run: Run, data: Dataset, *, threads: int | None = None, say: Callable[[str], None] = lambda line: None
+    run: RunFolder, data: Dataset, *, threads: int | None = None, say: Callable[[str], None] = lambda line: None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """A run's scores of a data set's images that can be embedded: image_id [N] and scores [N, C], whatever was judged.
 
@@ -216,14 +248,19 @@ def scores_of(
     return ids, head.scores(X).double().numpy()
 
 
-def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
+def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
+    """The target of the run's labels and kind, or of sets for a run of rates: it predicts those too."""
     kind, labels = run.info.data.kind, run.taxonomy.labels
-    names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind == kind]
-    fitting = [t for t in map(data.target, names) if t.kind == kind and t.taxonomy.labels == labels]
-    if len(fitting) == 1:
-        return fitting[0]
+    for kinds in ((kind,), ("sets",)) if kind == "rates" else ((kind,),):
+        names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind in kinds]
+        fitting = [t for t in map(data.target, names) if t.kind in kinds and t.taxonomy.labels == labels]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            break
     if fitting:
-        raise BadDataset(f"{data.root}: targets {', '.join(t.name for t in fitting)} would do; choose with --target")
+        names = [each.name for each in fitting]
+        raise BadDataset(f"{data.root}: targets {', '.join(names)} would do; choose with {option('target')}")
     have = ", ".join(f"{k} ({e.kind}, {e.resolve_taxonomy().name})" for k, e in data.meta.targets.items())
     raise BadDataset(
         f"{data.root}: no target of kind {kind} with the run's labels ({run.taxonomy.name}: {', '.join(labels)}); "
@@ -231,7 +268,7 @@ def _fitting_target(run: Run, data: Dataset, name: str | None) -> Targets:
     )
 
 
-def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) -> "EmbeddingStore | FromFiles":
+def _store(run: RunFolder, data: Dataset, threads: int, say: Callable[[str], None]) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info.encoder.identity, run.info.encoder.specs
     if specs and not identity["normalised"]:
@@ -255,7 +292,7 @@ def _store(run: Run, data: Dataset, threads: int, say: Callable[[str], None]) ->
 class FromFiles:
     """Features of a data set's image files, made when asked for; in the place of a store."""
 
-    def __init__(self, run: Run, data: Dataset, encoder: Encoder) -> None:
+    def __init__(self, run: RunFolder, data: Dataset, encoder: Encoder) -> None:
         self._run, self._data, self._encoder = run, data, encoder
         table = data.images.set_index("image_id")
         self._files = table["file"].dropna().to_dict() if "file" in table.columns else {}
@@ -276,7 +313,7 @@ class FromFiles:
 
 
 def _judged(
-    run: Run, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Callable[[str], None]
+    run: RunFolder, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Callable[[str], None]
 ) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
     known = (run.folder / "predictions.parquet").exists()  # a shared run and imported weights come without
@@ -287,7 +324,8 @@ def _judged(
                 "there would flatter it: evaluate the run that it was made of"
             )
         table = run.predictions
-        return table["image_id"][table["split"] == "test"].to_numpy(dtype=object), "test"
+        test = table["image_id"][table["split"] == "test"]
+        return test[test.isin(targets.image_id)].to_numpy(dtype=object), "test"
     images = data.images.set_index("image_id")
     if "split" in images.columns and images["split"].isin(SPLITS).any():
         part = images["split"].reindex(targets.image_id).to_numpy(dtype=object)
@@ -300,7 +338,7 @@ def _judged(
     return targets.image_id, "all"
 
 
-def _learned_from(run: Run, store: "EmbeddingStore | FromFiles", image_ids: Array) -> set[str]:
+def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids: Array) -> set[str]:
     """Images of the run's train and validation parts: of the same image_id, and scored the same by its head.
 
     Other collections may use the same ids; another image under a known id gets other scores.
@@ -316,6 +354,13 @@ def _learned_from(run: Run, store: "EmbeddingStore | FromFiles", image_ids: Arra
     then = table.loc[ids, list(run.taxonomy.labels)].to_numpy(dtype=np.float64)
     same = np.abs(now - then).max(axis=1) < 1e-4
     return {i for i, is_same in zip(ids, same, strict=True) if is_same}
+
+
+def _beta(found: BetaInfo | None) -> BetaPrior | None:
+    if found is None:
+        return None
+    alpha, beta = np.array(found.alpha), np.array(found.beta)
+    return BetaPrior(alpha, beta, np.zeros(len(alpha), dtype=bool))
 
 
 def _prior_answers(prior: PriorInfo, n: int, kind: str) -> Answers:

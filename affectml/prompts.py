@@ -7,7 +7,7 @@ Three kinds, in any mix (Bustos et al. 2023): `sentiment`, the label in a templa
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -188,7 +188,7 @@ def _captions(cell: object, image_id: str, where: str) -> list[str]:
     several = cell if isinstance(cell, list | tuple | np.ndarray) else [cell]
     texts = []
     for text in several:
-        if not isinstance(text, str) and not pd.isna(text):
+        if not isinstance(text, str) and not pd.isna(cast("Any", text)):
             raise BadDataset(
                 f"{where}: {CAPTION} of image {image_id!r}: expected a text or a list of texts, but found {text!r}"
             )

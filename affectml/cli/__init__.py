@@ -20,9 +20,12 @@ DISK = (
 
 def main() -> None:
     """Entry point of the `affectml` command."""
+    from affectml.errors import command_line
+
     warnings.formatwarning = _one_line
     try:
-        app()
+        with command_line():
+            app()
     except Exception as error:
         if not _users(error):
             raise

@@ -7,10 +7,10 @@ from affectml.cli._print import print_json, print_table
 if TYPE_CHECKING:
     from affectml.predicting import Prediction
     from affectml.report.tables import Table
-    from affectml.runs import Run
+    from affectml.runs import RunFolder
 
 
-def print_trained(run: "Run", *, as_json: bool) -> None:
+def print_trained(run: "RunFolder", *, as_json: bool) -> None:
     """The table of a finished training and where the run is."""
     if as_json:
         print_json({"run": str(run.folder), **run.metrics})

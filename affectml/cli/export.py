@@ -26,7 +26,7 @@ def export(
     from affectml.cli._print import print_json
     from affectml.data import check_new
     from affectml.errors import BadInput
-    from affectml.runs import Run
+    from affectml.runs import RunFolder
     from affectml.sharing import AffectModel, export_onnx
 
     if not onnx and hub is None:
@@ -37,7 +37,7 @@ def export(
     if hub is not None:
         check_new(hub)
         with new_folder(hub) as folder:
-            AffectModel(Run.open(run)).save_pretrained(folder)
+            AffectModel(RunFolder.open(run)).save_pretrained(folder)
         done["hub"] = str(hub)
     if onnx:
         graph = export_onnx(run, out, encoder=with_encoder, threads=threads)

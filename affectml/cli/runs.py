@@ -31,9 +31,9 @@ def train(
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
     k: Annotated[
         int | None,
-        typer.Option("--k", help="Labels a topk head answers with.", show_default="as many as it believes in"),
+        typer.Option("--k", help="How many labels a topk head answers with.", show_default="decided for each image"),
     ] = None,
-    ensemble: Annotated[int, typer.Option(min=0, help="Average so many heads; 0 for one.")] = 0,
+    ensemble: Annotated[int, typer.Option(min=0, help="How many heads to train and average; 0 for one.")] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,7 +86,12 @@ def train(
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
         prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
-    print_trained(train_run(config, out=out, say=_say), as_json=json)
+    try:
+        run = train_run(config, out=out, say=_say)
+    except KeyboardInterrupt:
+        _say("stopped; no run was written. Images embedded so far are kept: the same command goes on from there")
+        raise typer.Exit(130) from None
+    print_trained(run, as_json=json)
 
 
 def _options(words: list[str]) -> dict[str, str]:
@@ -107,7 +112,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them at any depth.")],
     labels: Annotated[
         str | None,
         typer.Option(

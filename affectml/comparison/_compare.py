@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.errors import BadInput, NoMapping
+from affectml.errors import BadInput, NoMapping, option
 from affectml.evaluation import Answers
 from affectml.evaluation.scoring import Score, as_scores
 from affectml.evaluation.truth import hits_of
 from affectml.report.tables import Table, cell, number, starred
-from affectml.runs import Run
+from affectml.runs import RunFolder
 from affectml.spaces import Choices, Space, find_space, system_in
 from affectml.taxonomies import Mapping
 from affectml.training import DEMO
@@ -153,7 +153,7 @@ def compare_runs(
     """
     if len(runs) < 2:
         raise BadInput(f"compare: expected at least two runs, got {len(runs)}")
-    opened = [Run.open(run) for run in runs]
+    opened = [RunFolder.open(run) for run in runs]
     names = _names(opened)
     data = Dataset.open(_where(opened[0]) if dataset is None else dataset)
     tables = [_scores(run, data, threads, say) for run in opened]
@@ -178,7 +178,7 @@ def compare_runs(
     return Comparison(data, tuple(names), split, images, tuple(pairs), tuple(notes), tuple(gains))
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
+def _names(runs: Sequence[RunFolder]) -> list[str]:
     """The folders' names, with the head's where two are alike."""
     names = [run.folder.resolve().name for run in runs]
     if len(set(names)) == len(names):
@@ -186,14 +186,15 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return [f"{name} ({number + 1})" for number, name in enumerate(names)]
 
 
-def _where(run: Run) -> Path:
+def _where(run: RunFolder) -> Path:
     path = run.info.config.dataset
     if path is None and run.info.data.name != "demo":
-        raise BadInput(f"{run.folder}: it does not say which data set it was trained on; name one with --dataset")
+        way = f"name one with {option('dataset')}"
+        raise BadInput(f"{run.folder}: it does not say which data set it was trained on; {way}")
     return DEMO if path is None else Path(path)
 
 
-def _scores(run: Run, data: Dataset, threads: int | None, say: Say) -> pd.DataFrame:
+def _scores(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> pd.DataFrame:
     """Scores of every label by image_id: as predicted, else made from the data set's images."""
     labels = list(run.taxonomy.labels)
     if _trained_on(run, data):
@@ -204,12 +205,14 @@ def _scores(run: Run, data: Dataset, threads: int | None, say: Say) -> pd.DataFr
     return pd.DataFrame(scores, index=pd.Index(ids), columns=labels)
 
 
-def _trained_on(run: Run, data: Dataset) -> bool:
+def _trained_on(run: RunFolder, data: Dataset) -> bool:
     """Whether the run's predictions are of these very data: equal names of images do not make equal images."""
     return run.info.data.fingerprint == data.fingerprint()
 
 
-def _common(runs: Sequence[Run], tables: Sequence[pd.DataFrame], data: Dataset) -> tuple[NDArray[np.object_], str]:
+def _common(
+    runs: Sequence[RunFolder], tables: Sequence[pd.DataFrame], data: Dataset
+) -> tuple[NDArray[np.object_], str]:
     """Images that every run scored and none was trained on."""
     kept = pd.Index(data.images["image_id"])
     split = "all"
@@ -222,13 +225,13 @@ def _common(runs: Sequence[Run], tables: Sequence[pd.DataFrame], data: Dataset) 
     if not len(kept):
         raise BadInput(
             f"compare: no image of {data.root} is in the test split of every run: train them on the same data set with "
-            "the same --seed"
+            f"the same {option('seed')}"
         )
     return kept.to_numpy(dtype=object), split
 
 
 def _pairs(
-    runs: Sequence[Run], names: Sequence[str], scores: Sequence[Floats]
+    runs: Sequence[RunFolder], names: Sequence[str], scores: Sequence[Floats]
 ) -> tuple[list[tuple[str, str, float, float, str]], Floats, list[str]]:
     """Each pair as a whole, and the mean distance of each image over pairs."""
     found, notes = [], []
@@ -254,7 +257,7 @@ def _pairs(
 
 
 def _gains(
-    runs: Sequence[Run],
+    runs: Sequence[RunFolder],
     names: Sequence[str],
     scores: Sequence[Floats],
     ids: NDArray[np.object_],
@@ -279,7 +282,7 @@ def _gains(
     return gains
 
 
-def _rates(run: Run) -> bool:
+def _rates(run: RunFolder) -> bool:
     """Whether the run's scores are rates, each label on its own, and not a distribution."""
     return run.info.several and not run.head.needs_texts
 
@@ -291,7 +294,7 @@ def _carried(scores: Floats, to: Mapping, space: Space, *, rates: bool) -> Float
     return np.asarray(np.divide(mass, whole, out=np.full_like(mass, 1 / mass.shape[1]), where=whole > 0))
 
 
-def _people(run: Run, data: Dataset) -> Targets | None:
+def _people(run: RunFolder, data: Dataset) -> Targets | None:
     """People's answers: the target that the first run learned, else the only one."""
     name = run.info.data.target
     if name in data.meta.targets:

@@ -108,6 +108,25 @@ class Dataset:
         alone = pd.Series([f"image {i}" for i in image_ids], index=group.index)
         return np.asarray(group.astype(object).where(group.notna(), alone).astype(str), dtype=object)
 
+    def __repr__(self) -> str:
+        targets = ", ".join(f"{name} ({entry.kind})" for name, entry in self.meta.targets.items())
+        return f"<Dataset {self.root}: {self.name}, targets: {targets or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: its targets, how many images, and the first pictures."""
+        from html import escape
+
+        from affectml._html import picture, table, thumbnail
+
+        rows = []
+        for name, entry in self.meta.targets.items():
+            labels = ", ".join(entry.resolve_taxonomy().labels)
+            rows.append([escape(cell) for cell in (name, entry.kind, entry.construct, labels)])
+        title = f"<p><b>{escape(self.name)}</b>: {len(self.images)} images · <code>{escape(str(self.root))}</code></p>"
+        files = [str(file) for file in self.images["file"].dropna()[:6]] if "file" in self.images.columns else []
+        shown = "".join(picture(thumbnail(self.image_path(file), 96), file) + " " for file in files)
+        return f"{title}{table(('target', 'kind', 'construct', 'labels'), rows)}<p>{shown}</p>"
+
     def fingerprint(self) -> dict[str, str]:
         """sha256 of each table, by file name: equal fingerprints mean equal data."""
         names = ["dataset.json", "images.parquet", *(t.file for t in self.meta.targets.values())]

@@ -9,7 +9,7 @@ from affectml.data import Dataset, Targets
 from affectml.embeddings._embed import embed_dataset
 from affectml.embeddings._store import EmbeddingStore
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
-from affectml.errors import BadDataset, EncoderUnavailable
+from affectml.errors import BadDataset, EncoderUnavailable, option
 
 Say = Callable[[str], None]
 
@@ -76,7 +76,7 @@ def _existing(dataset: Dataset, spec: str | None, precision: str | None) -> Embe
         return EmbeddingStore.for_dataset(dataset, spec, precision=precision)
     except BadDataset as error:
         if spec is None and folders:
-            raise BadDataset(f"{error}; choose with --encoder") from None
+            raise BadDataset(f"{error}; choose with {option('encoder')}") from None
         return None
 
 

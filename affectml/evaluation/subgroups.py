@@ -19,14 +19,15 @@ def by_subgroup(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """{column: {level: {"n", METRIC: score}}} for columns of images.parquet with 2 to 12 levels.
 
-    A level with fewer than five of these images has n and no scores. Differences between subgroups can come
-    from their labels as well as from the model: read them beside the prevalence.
+    Columns that count people (n, arousal_n) are none. A level with fewer than five of these images has n and no
+    scores. Differences between subgroups can come from their labels as well as from the model: read them beside the
+    prevalence.
     """
     out: dict[str, dict[str, dict[str, Any]]] = {}
     table = images.set_index("image_id").reindex(truth.image_id)
     for column in table.columns:
         levels = table[column].dropna().astype(str)
-        if column in OURS or not 2 <= levels.nunique() <= MAX_LEVELS:
+        if column in OURS or _counts(table[column]) or not 2 <= levels.nunique() <= MAX_LEVELS:
             continue
         out[column] = {}
         for level in sorted(levels.unique()):
@@ -36,6 +37,13 @@ def by_subgroup(
                 entry |= _scores(answers.rows(index), part_of(truth, index), generator)
             out[column][level] = entry
     return out
+
+
+def _counts(column: pd.Series) -> bool:
+    """Whether it says how many people were asked (n, arousal_n, n:joy), which is nothing that images have in common."""
+    name = str(column.name)
+    named = name == "n" or name.endswith("_n") or name.startswith(("n_", "n:"))
+    return named and bool(pd.api.types.is_numeric_dtype(column))
 
 
 def _scores(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:

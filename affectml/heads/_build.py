@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._config import MULTILABEL, TrainOption, Wanted
@@ -22,18 +22,19 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
         raise BadInput(f"{who} {_refusal(cls, wanted)}: {_way_out(cls, wanted)}")
     if wanted.hidden and cls.trained and "hidden" not in cls.takes:
         raise BadInput(
-            f"{who} has no hidden layer of your choice: leave out --hidden, or take --head {_with('hidden')}"
+            f"{who} has no hidden layer of your choice: leave out {option('hidden')}, "
+            f"or take {option('head')} {_with('hidden')}"
         )
     if wanted.k is not None and "k" not in cls.takes:
         heads = _with("k")
         raise BadInput(
-            f"--k is how many labels a {heads} head answers with: add --head {heads}, or leave it out of "
-            f"a {cls.name} run"
+            f"{option('k')} is how many labels a {heads} head answers with: add {option('head', heads)}, "
+            f"or leave it out of a {cls.name} run"
         )
     if wanted.ensemble and "ensemble" not in cls.takes:
-        raise BadInput(f"no ensembles of {cls.name} heads: take --head {_with('ensemble')}")
+        raise BadInput(f"no ensembles of {cls.name} heads: take {option('head')} {_with('ensemble')}")
     if wanted.ensemble == 1 or wanted.ensemble < 0:
-        raise BadInput(f"--ensemble {wanted.ensemble}: expected at least 2 heads, or 0 for one head alone")
+        raise BadInput(f"{option('ensemble', wanted.ensemble)}: expected at least 2 heads, or 0 for one head alone")
     cls.config_class.from_dict(_options(cls, wanted)).check()
 
 
@@ -62,11 +63,12 @@ def _refusal(cls: type[Head], wanted: Wanted) -> str:
 
 def _way_out(cls: type[Head], wanted: Wanted) -> str:
     """Another head, or the option that makes it the right one."""
-    other = f"take --head {PLAIN[wanted.multilabel]}"
+    other = f"take {option('head', PLAIN[wanted.multilabel])}"
     if wanted.multilabel and (wanted.target != "single" or "single" in cls.learns) and "distribution" in cls.kinds():
-        return f"leave out --multilabel, or {other}"
-    if not wanted.multilabel and (wanted.target != "single" or "single-positive" in cls.learns):
-        return f"add --multilabel, or {other}" if any(task in MULTILABEL for task in cls.learns) else other
+        return f"leave out {option('multilabel')}, or {other}"
+    learns_several = any(task in MULTILABEL for task in cls.learns)
+    if learns_several and not wanted.multilabel and (wanted.target != "single" or "single-positive" in cls.learns):
+        return f"add {option('multilabel', True)}, or {other}"
     return other
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml_annotation import aggregate
 from affectml_annotation.aggregation import Method
 
@@ -75,5 +75,5 @@ def check_annotators(judgements: pd.DataFrame, by: By) -> None:
     if by != "votes" and (who is None or who.isna().any() or who.nunique() < 2):
         raise BadInput(
             f"judgements: {by!r} weighs people against each other, which needs an annotator_id in every row and at "
-            "least two people; add them, or learn from plain rates (train without --judgements)"
+            f"least two people; add them, or learn from plain rates (train without {option('judgements')})"
         )

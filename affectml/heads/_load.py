@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean
+from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
 from affectml.heads._base import HEADS, Head
 from affectml.heads._saving import read_head
 
@@ -53,12 +53,15 @@ def _imported(place: str) -> type[Head]:
     try:
         found = getattr(import_module(module), name, None)
     except BadInput as error:
-        raise BadInput(f"--head {place}: {error}; expected {OWN}") from None
+        raise BadInput(f"{option('head', place)}: {error}; expected {OWN}") from None
     if not (isinstance(found, type) and issubclass(found, Head)):
-        raise BadInput(f"--head {place}: {module} has no head class {name!r}: a head extends affectml.heads.Head")
+        raise BadInput(
+            f"{option('head', place)}: {module} has no head class {name!r}: a head extends affectml.heads.Head"
+        )
     if HEADS.get(getattr(found, "name", "")) is not found or not found.learns:
         raise BadInput(
-            f'--head {place}: it has no name or learns nothing: class {name}(Head, name="...", learns=("rates", ...))'
+            f"{option('head', place)}: it has no name or learns nothing: "
+            f'class {name}(Head, name="...", learns=("rates", ...))'
         )
     return found
 

@@ -5,12 +5,12 @@ from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads._base import Head
 from affectml.heads._config import in_words, nearest, typed_fields
 
 # Options that follow from others of `train`, and which.
-_FOLLOWS = {"kind": "--multilabel", "seed": "--seed", "hidden": "--hidden", "k": "--k"}
+_FOLLOWS = {"kind": "multilabel", "seed": "seed", "hidden": "hidden", "k": "k"}
 
 
 def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,13 +25,14 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
     free = sorted(set(hints) - own)
     found = {}
     for name, value in given.items():
+        here = option(name, value, of_head=True)
         if name in own:
-            raise BadInput(f"--set {name}={value}: this is what {_FOLLOWS[name]} says; leave --set {name} out")
+            raise BadInput(f"{here}: this is what {option(_FOLLOWS[name])} says; leave it out")
         if name in cls.config_class.retired:
-            raise BadInput(f"--set {name}={value}: this option was removed: {cls.config_class.retired[name]}")
+            raise BadInput(f"{here}: this option was removed: {cls.config_class.retired[name]}")
         if name not in free:
             choices = f"options: {', '.join(free)}" if free else "it has none"
-            raise BadInput(f"--set: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
+            raise BadInput(f"{here}: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
         found[name] = _typed(name, value, hints[name])
     return found
 
@@ -53,4 +54,4 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
     except ValidationError:
         wanted = in_words(hint).replace("None", "none")
         near = nearest(value, hint)
-        raise BadInput(f"--set {name}={option_words(value)}: expected {wanted}{near}") from None
+        raise BadInput(f"{option(name, option_words(value), of_head=True)}: expected {wanted}{near}") from None

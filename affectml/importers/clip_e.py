@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from affectml._files import new_folder, sha256, write_json
 from affectml.data import check_new
 from affectml.errors import BadInput
-from affectml.runs import Run, RunInfo, TrainConfig, surroundings
+from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -49,7 +49,7 @@ class Dense:
 
 def import_clip_e(
     file: str | Path, out: str | Path, *, labels: Sequence[str] | None = None, encoder: str | None = None
-) -> Run:
+) -> RunFolder:
     """Write the run folder `out` from a weights file, which h5py reads without Keras.
 
     The run predicts from features alone: `load_head(out).scores(X)`, X [N, 512] being CLIP ViT-B/32 image features
@@ -87,7 +87,7 @@ def import_clip_e(
     with new_folder(out) as folder:
         head.save(folder)
         write_json(folder / "run.json", info.to_json())
-    return Run.open(out)
+    return RunFolder.open(out)
 
 
 def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:

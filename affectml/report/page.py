@@ -1,7 +1,5 @@
 """report.html: one self-contained page with the tables of a run, intervals as a plot, and a gallery."""
 
-import base64
-import io
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,12 +9,11 @@ import pandas as pd
 import torch
 
 from affectml._files import replacing
+from affectml._html import thumbnail as made
 from affectml.data import was_asked
-from affectml.encoders import TINY_SPEC, read_image
-from affectml.errors import AffectmlError
+from affectml.encoders import TINY_SPEC
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.report.tables import (
-    SYSTEMS,
     arrow,
     headline,
     levels_table,
@@ -25,6 +22,7 @@ from affectml.report.tables import (
     number,
     people_table,
     per_label_table,
+    shown_systems,
     subgroup_table,
     tau_table,
 )
@@ -32,14 +30,13 @@ from affectml.report.tables import (
 if TYPE_CHECKING:
     from affectml.data import Dataset
     from affectml.evaluation import Answers, Result, Truth
-    from affectml.runs import Run, RunInfo
+    from affectml.runs import RunFolder, RunInfo
 
 GALLERY = 24
-THUMBNAIL = 192  # pixels, longer side
 
 
 def write_report(
-    run: "Run", dataset: "Dataset", truth: "Truth", answers: "Mapping[str, Answers]", result: "Result"
+    run: "RunFolder", dataset: "Dataset", truth: "Truth", answers: "Mapping[str, Answers]", result: "Result"
 ) -> None:
     """Write report.html into the run's folder. Text from the data is escaped; the page loads nothing from elsewhere."""
     import jinja2
@@ -65,6 +62,9 @@ def write_report(
         gallery=gallery(dataset, truth, answers["model"]),
         has_truth=truth.oracle is not None,
         people_word=_people_word(truth),
+        people_have_sets=truth.sets is not None,
+        model_has_sets=answers["model"].sets is not None,
+        asked=was_asked(run.info.data.question),
     )
     with replacing(run.folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -108,7 +108,7 @@ def _split_rows(table: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]
 def interval_plot(metrics: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
     """One measure as dots with whiskers, one line a system; positions in per cent of the axis. None without it."""
     systems = metrics["systems"]
-    found = [(name, systems[name][measure]) for name in SYSTEMS if measure in systems.get(name, {})]
+    found = [(name, systems[name][measure]) for name in shown_systems(systems) if measure in systems[name]]
     if not found:
         return None
     low, high = min(s["low"] for _, s in found), max(s["high"] for _, s in found)
@@ -159,11 +159,4 @@ def thumbnail(dataset: "Dataset", named: pd.DataFrame, image_id: str) -> str | N
     file = named["file"].get(image_id) if "file" in named.columns else None
     if file is None or pd.isna(file):
         return None
-    try:
-        picture = read_image(dataset.image_path(str(file)))
-    except AffectmlError:
-        return None
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.convert("RGB").save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return made(dataset.image_path(str(file)))

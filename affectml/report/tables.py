@@ -13,12 +13,13 @@ STAR = "* rests on fewer than 30 images or groups: its interval is rough"
 
 @dataclass(frozen=True)
 class Table:
-    """A title, column names, rows of text, and a line to read under it."""
+    """A title, column names, rows of text, and a line to read under it. best: (row, column) of cells to print bold."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    best: frozenset[tuple[int, int]] = frozenset()
 
 
 def arrow(measure: str) -> str:
@@ -29,7 +30,7 @@ def arrow(measure: str) -> str:
 def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     """Measures down, systems across: value and half the width of its 95 % interval; the floor where there is one."""
     systems = metrics["systems"]
-    shown = [name for name in SYSTEMS if name in systems]
+    shown = shown_systems(systems)
     floor = metrics["sampling_floor"]
     measures = order(systems, brief=brief)
     columns = ("metric", *shown, *(("sampling_floor",) if floor else ()))
@@ -43,9 +44,11 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
     )
     note = "± is half the width of the 95 % interval; ↑ higher is better, ↓ lower is better"
     if "human" in systems:
-        note += "; human: one person against the rest of the panel, half_panel: half against half"
+        note += "; human: one person against the rest of the panel"
+        note += ", half_panel: half against half" if "half_panel" in systems else ""
         note += " (the same targets for all: next table)"
-    return starred(Table(f"{metrics['split']} split, {metrics['n']} images", columns, rows, note))
+    title = f"{metrics['split']} split, {metrics['n']} images"
+    return starred(Table(title, columns, rows, note, best_cells(systems, measures, shown)))
 
 
 def people_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -53,11 +56,47 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     systems = metrics["systems"]
     if "human" not in systems:
         return None
-    shown = [name for name in ("prior_loo", "model_loo", "human") if name in systems]
+    others = [name for name in systems if name.endswith("_loo") and name not in ("prior_loo", "model_loo")]
+    shown = [name for name in ("prior_loo", "model_loo", *others, "human") if name in systems]
     measures = order({name: systems[name] for name in shown})
     rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in measures)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
-    return starred(Table("People and systems on the same leave-one-out targets", ("metric", *shown), rows, note))
+    title = "People and systems on the same leave-one-out targets"
+    return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, measures, shown)))
+
+
+def best_cells(
+    systems: Mapping[str, Mapping[str, Any]], measures: Sequence[str], shown: Sequence[str]
+) -> frozenset[tuple[int, int]]:
+    """(row, column) of the best system of each measure, and of every one whose interval overlaps with the best's.
+
+    The oracle, who knows the truth, does not compete, nor do people on targets of their own beside systems on others:
+    both are there to compare with.
+    """
+    alike = any(name.endswith("_loo") for name in shown)
+    rivals = [name for name in shown if name not in ("oracle", "half_panel") and (alike or name != "human")]
+    found = []
+    for row, measure in enumerate(measures):
+        scores = {name: systems[name][measure] for name in rivals if measure in systems[name]}
+        direction = better(measure)
+        if len(scores) < 2 or not direction:
+            continue
+        pick = max if direction == "higher" else min
+        top = pick(scores.values(), key=lambda score: score["value"])
+        found += [
+            (row, shown.index(name) + 1)
+            for name, score in scores.items()
+            if score["low"] <= top["high"] and score["high"] >= top["low"]
+        ]
+    return frozenset(found)
+
+
+def shown_systems(systems: Mapping[str, Any]) -> list[str]:
+    """The systems of the tables and plots: the usual ones, then others by the names they were given."""
+    others = [name for name in systems if name not in SYSTEMS and not name.endswith("_loo")]
+    usual = [name for name in SYSTEMS if name in systems]
+    at = usual.index("model") + 1 if "model" in usual else len([name for name in usual if name in SYSTEMS[:2]])
+    return [*usual[:at], *others, *usual[at:]]
 
 
 def per_label_table(metrics: Mapping[str, Any]) -> Table:
@@ -85,7 +124,7 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     """The systems at the coarser levels of the labels: top-1, set F1 and macro F1; None without any level."""
     if not levels:
         return None
-    shown = [name for name in SYSTEMS if any(name in level["systems"] for level in levels.values())]
+    shown = shown_systems({name: None for level in levels.values() for name in level["systems"]})
     rows, lines = [], []
     for name, level in levels.items():
         measures = [m for m in headline(level["systems"]) if (spec := find(m)) and spec.kinds[0] in ("ranking", "sets")]

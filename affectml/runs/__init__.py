@@ -8,12 +8,12 @@ report.html
 """
 
 from affectml.runs.config import TrainConfig
-from affectml.runs.folder import Run, next_run_folder, reserve_run_folder
+from affectml.runs.folder import RunFolder, next_run_folder, reserve_run_folder
 from affectml.runs.schema import SCHEMA, RunInfo, surroundings
 
 __all__ = [
     "SCHEMA",
-    "Run",
+    "RunFolder",
     "RunInfo",
     "TrainConfig",
     "next_run_folder",

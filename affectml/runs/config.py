@@ -11,20 +11,20 @@ from typing import Any
 class TrainConfig:
     """What `affectml train` was asked for; saved with the run. None means: decide from the data.
 
-    dataset: a folder; None is the demo set. target: None takes the only one that fits. head: sigmoid with
-    `multilabel`, else softmax. hidden: units of a hidden layer, worth trying above some 10,000 images; 0 is linear,
-    and 512 for contrastive. k: how many labels a topk head answers with; None lets it decide for each image. ensemble:
-    how many heads to average, 0 for one. options: more of the head's own, by name, as values or as words (`l2`,
-    `gamma`, ...: see its config). judgements: learn rates from single judgements of the training images, by what is
-    trusted (see `judged_targets`); None takes the target's own. prompts, templates: which texts text heads learn from,
-    see `affectml.prompts`.
-    encoder: None takes the data set's only embedding store. tau: the rate from which a label belongs to an image's
-    set; change it when your question is about what most people feel (1/2) or about what anyone might (.2).
-    threads: part of what makes a result repeatable; None is one less than the cores.
+    dataset: a folder; None is the demo set. multilabel: whether to predict rates and sets of labels instead of one
+    answer. target: None takes the only one that fits. head: sigmoid with `multilabel`, else softmax. hidden: units of
+    a hidden layer, worth trying above some 10,000 images; 0 is linear, and 512 for contrastive. k: how many labels a
+    topk head answers with; None lets it decide for each image. ensemble: how many heads to average, 0 for one.
+    options: more of the head's own, by name, as values or as words (`l2`, `gamma`, ...: see its config). judgements:
+    learn rates from single judgements of the training images, by what is trusted (see `judged_targets`); None takes
+    the target's own. prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder: None takes
+    the data set's only embedding store. tau: the rate from which a label belongs to an image's set; change it when your
+    question is about what most people feel (1/2) or about what anyone might (.2). threads: part of what makes a result
+    repeatable; None is one less than the cores.
     """
 
     dataset: str | None = None
-    multilabel: bool = False
+    multilabel: bool | None = False
     target: str | None = None
     head: str | None = None
     hidden: int = 0

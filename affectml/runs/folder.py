@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """A run folder, opened. `info` is run.json."""
 
     folder: Path
     info: RunInfo
 
     @classmethod
-    def open(cls, path: str | Path) -> "Run":
+    def open(cls, path: str | Path) -> "RunFolder":
         """Open a run folder; raises BadRun if it is not one, or of another version."""
         folder = Path(path)
         file = folder / "run.json"

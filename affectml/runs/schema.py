@@ -9,7 +9,7 @@ import platform
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from affectml import __version__
 from affectml.runs.config import TrainConfig
 
-SCHEMA = 1
+SCHEMA: Final = 1
 PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
 
 
@@ -30,8 +30,8 @@ class DataInfo:
 
     name: str = Field(description="The data set's name, from its dataset.json.")
     construct: str = Field(description="What the labels are about: evoked, expressed, intended or query.")
-    question: str = Field("", description="What people were asked, word for word.")
-    target: str | None = Field(None, description="The target learned; null for weights that came from elsewhere.")
+    question: str = Field(default="", description="What people were asked, word for word.")
+    target: str | None = Field(default=None, description="The target learned; null for weights from elsewhere.")
     kind: Literal["single", "sets", "rates", "distribution"] = Field(description="The target's kind.")
     fingerprint: dict[str, str] = Field(
         default_factory=dict, description="What `evaluate` knows the run's own data by; equal ones mean equal data."
@@ -81,7 +81,7 @@ class PriorInfo:
     """What the prior says of every image."""
 
     shares: list[float] = Field(description="Each label's share among the training images.")
-    set: list[int] | None = Field(None, description="Its label set as 0/1; null where it has none.")
+    set: list[int] | None = Field(default=None, description="Its label set as 0/1; null where it has none.")
 
 
 @dataclass(frozen=True, kw_only=True, config=_PASSING)
@@ -96,28 +96,28 @@ class BetaInfo:
 class HardwareInfo:
     """The machine."""
 
-    machine: str | None = Field(None, description="Its architecture, such as x86_64.")
-    processor: str | None = Field(None, description="Its processor's name.")
-    cores: int | None = Field(None, description="How many processors it has.")
+    machine: str | None = Field(default=None, description="Its architecture, such as x86_64.")
+    processor: str | None = Field(default=None, description="Its processor's name.")
+    cores: int | None = Field(default=None, description="How many processors it has.")
 
 
 @dataclass(frozen=True, kw_only=True, config=_PASSING)
 class RunInfo:
     """run.json."""
 
-    schema: Literal[1] = Field(SCHEMA, description="The version of this file's form.")
-    command: str | None = Field(None, description="The command line that repeats the run; null in a shared run.")
-    at: str | None = Field(None, description="When it was written, UTC; null in a shared run.")
+    schema: Literal[1] = Field(default=SCHEMA, description="The version of this file's form.")
+    command: str | None = Field(default=None, description="What repeats the run; null in a shared run.")
+    at: str | None = Field(default=None, description="When it was written, UTC; null in a shared run.")
     config: TrainConfig = Field(description="What was asked for, with every choice made: see TrainConfig.")
-    threads: int | None = Field(None, description="Threads that torch had; null for weights from elsewhere.")
+    threads: int | None = Field(default=None, description="Threads that torch had; null for weights from elsewhere.")
     data: DataInfo = Field(description="The data set that it learned from.")
     taxonomy: dict[str, Any] = Field(description="The labels, as a taxonomy file's content.")
     encoder: EncoderInfo = Field(description="The encoder behind the features.")
     split: SplitInfo = Field(default_factory=SplitInfo, description="How the images were parted.")
     head: HeadInfo = Field(description="What was trained.")
     prompts: PromptsInfo = Field(default_factory=PromptsInfo, description="The texts of heads that use texts.")
-    prior: PriorInfo | None = Field(None, description="The prior's answer; null for weights from elsewhere.")
-    beta_prior: BetaInfo | None = Field(None, description="The prior of rates by votes; null without counts.")
+    prior: PriorInfo | None = Field(default=None, description="The prior's answer; null for weights from elsewhere.")
+    beta_prior: BetaInfo | None = Field(default=None, description="The prior of rates by votes; null without counts.")
     set_f1_by_tau: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="{tau: {system: set_f1}}: how set scores move with the cut."
     )
@@ -125,7 +125,7 @@ class RunInfo:
         default_factory=dict, description="{taxonomy: scores}: the systems at coarser labels."
     )
     seconds: dict[str, float] = Field(default_factory=dict, description="embed, fit, evaluate and total.")
-    energy: dict[str, Any] | None = Field(None, description="Null: not measured.")
+    energy: dict[str, Any] | None = Field(default=None, description="Null: not measured.")
     versions: dict[str, str] = Field(default_factory=dict, description="Of Python, affectml and what it stands on.")
     hardware: HardwareInfo = Field(default_factory=HardwareInfo, description="The machine.")
 

@@ -12,14 +12,14 @@ from affectml._files import write_json
 from affectml.errors import BadRun
 from affectml.heads import Head
 from affectml.heads._inputs import ArrayLike
-from affectml.runs import Run, RunInfo
+from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._card import card_data, card_text
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.json", "run.json", "README.md")
 
 
 class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-computing", "emotion", "clip"]):
-    """A trained run to share: `AffectModel(Run.open(RUN)).save_pretrained(FOLDER)`, then `from_pretrained(FOLDER)`.
+    """A trained run to share: `AffectModel(RunFolder.open(RUN)).save_pretrained(FOLDER)`; `from_pretrained(FOLDER)`.
 
     The folder holds the head (safetensors), config.json, metrics.json, a model card, and run.json without the
     maker's paths, times and machine; `affectml predict FOLDER IMAGE` reads it as it reads a run. No image, no
@@ -27,7 +27,7 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
     model of huggingface_hub's.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self.run = run
 
     @property
@@ -79,7 +79,7 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
             )
         if not (folder / "head.safetensors").is_file():
             raise BadRun(f"{model_id}: no head.safetensors there, so it is no model that affectml shared")
-        return cls(Run.open(folder))
+        return cls(RunFolder.open(folder))
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card: data, construct, metrics with intervals, intended use and limits."""
@@ -88,7 +88,7 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         return ModelCard(f"---\n{card_data(info, metrics).to_yaml()}\n---\n\n{card_text(info, metrics)}")
 
 
-def public_info(run: Run) -> RunInfo:
+def public_info(run: RunFolder) -> RunInfo:
     """run.json without what tells of its maker: paths, times, the machine."""
     specs = [spec for spec in run.info.encoder.specs if not _is_path(spec)]
     public: dict[str, Any] = {
@@ -108,7 +108,7 @@ def _is_path(spec: str) -> bool:
     return kind == "local-dir" or re.search(r"[/\\~]|\.(pt|pth|bin|ckpt|safetensors)$", rest) is not None
 
 
-def _config(run: Run, info: RunInfo) -> dict[str, Any]:
+def _config(run: RunFolder, info: RunInfo) -> dict[str, Any]:
     return {
         "library": "affectml",
         "library_version": info.versions["affectml"],

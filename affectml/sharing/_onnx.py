@@ -14,7 +14,7 @@ import torch
 
 from affectml._files import replacing
 from affectml.errors import BadInput, BadRun, MissingExtra
-from affectml.runs import Run
+from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
 from affectml.sharing._module import HeadModule, WholeModule
 
@@ -48,7 +48,7 @@ def export_onnx(
     for package in ("onnx", "onnxruntime", "onnxscript"):
         if find_spec(package) is None:
             raise MissingExtra(package, "onnx", "exporting to ONNX")
-    opened = Run.open(run)
+    opened = RunFolder.open(run)
     path = out if out is not None else opened.folder / ("model.onnx" if encoder else "head.onnx")
     if path.exists():
         raise BadInput(f"{path} exists; name a file that does not")
@@ -83,14 +83,14 @@ def export_onnx(
     return OnnxExport(path, name, module.outputs, difference)
 
 
-def _no_graph(run: Run, reason: str) -> BadRun:
+def _no_graph(run: RunFolder, reason: str) -> BadRun:
     return BadRun(
         f"{run.folder}: a {run.head.name} head cannot be written as one graph ({reason}); share the run itself, or as "
         "a folder in Hugging Face's form"
     )
 
 
-def _module(run: Run, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, torch.Tensor, str]:
+def _module(run: RunFolder, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, torch.Tensor, str]:
     """The module, an example input, the input's name."""
     rates = run.info.several
     head = HeadModule(run.head, rates=rates).eval()
@@ -105,7 +105,7 @@ def _module(run: Run, encoder: bool, threads: int | None) -> tuple[HeadModule | 
     return whole, torch.randn(3, 3, *loaded.image_size, generator=generator), "pixels"
 
 
-def _metadata(run: Run) -> dict[str, str]:
+def _metadata(run: RunFolder) -> dict[str, str]:
     info = public_info(run)
     return {
         "affectml": str(info.versions["affectml"]),

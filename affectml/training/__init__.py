@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from affectml.evaluation import Systems
-from affectml.runs import Run, TrainConfig
+from affectml.runs import RunFolder, TrainConfig
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
-from affectml.training.plan import DEMO, Plan, Say, choose_target, plan_for, plan_run, set_threads
+from affectml.training.plan import DEMO, Plan, Say, choose_target, open_or_draw, plan_for, plan_run, set_threads
 from affectml.training.prepare import Prepared, prepare, text_encoder
 from affectml.training.write import write
 
 
-def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Run:
+def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> RunFolder:
     """Train, judge on the test split and write the run folder.
 
     Args:
@@ -64,6 +64,7 @@ __all__ = [
     "choose_target",
     "fit",
     "judge",
+    "open_or_draw",
     "plan_for",
     "plan_run",
     "prepare",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from affectml.errors import BadInput, EncoderUnavailable
+from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
 from affectml.prompts import caption_features, encoded, label_features
@@ -47,7 +47,7 @@ def unfitted_head(prepared: Prepared) -> Head:
     except EncoderUnavailable as error:
         raise EncoderUnavailable(
             f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
-            "with an encoder that has one, or take --head softmax or sigmoid"
+            f"with an encoder that has one, or take {option('head', 'softmax')} or {option('head', 'sigmoid')}"
         ) from None
     return build_plain(plan.head, wanted, texts)
 
@@ -65,7 +65,8 @@ def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
             head.fit(X, train.shares(), val=(held_X, val.shares), generator=generator)
         return
     if not head.uses_thresholds and val.sets is None:
-        raise BadInput(f"a {head.name} head learns sets, and here are none ({val.no_sets}): take --head sigmoid")
+        way = option("head", "sigmoid")
+        raise BadInput(f"{head.described()} learns sets, and here are none ({val.no_sets}): take {way}")
     many = uneven(prepared.targets)
     by = prepared.plan.config.judgements
     what = learned(head, prepared.plan.dataset, train, val, by=by, votes=head.counts_votes(many))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation import Truth
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import Head, judged_targets
@@ -38,16 +38,17 @@ def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Datas
     if by is None:
         return
     if by not in BYS:
-        raise BadInput(f"--judgements: no {by!r}{did_you_mean(by, BYS)} (choices: {', '.join(BYS)})")
+        raise BadInput(f"{option('judgements')}: no {by!r}{did_you_mean(by, BYS)} (choices: {', '.join(BYS)})")
     if kind != "rates" or not _learns_rates(head):
+        asked, way = option("judgements", by), f"{option('multilabel', True)} with {option('head')}"
         raise BadInput(
-            f"--judgements {by} makes rates to learn from, and {head.described()} on {kind} learns none: leave it out, "
-            f"or take --multilabel with --head {heads_that(_learns_rates)} on a target of rates"
+            f"{asked} makes rates to learn from, and {head.described()} on {kind} learns none: leave it out, or take "
+            f"{way} {heads_that(_learns_rates)} on a target of rates"
         )
     if dataset.judgements is None:
         raise BadInput(
-            f"--judgements {by}: {dataset.root} has no annotations.parquet, which says who chose what; leave it out "
-            "to learn from the target's own rates"
+            f"{option('judgements', by)}: {dataset.root} has no annotations.parquet, which says who chose what; leave "
+            "it out to learn from the target's own rates"
         )
     check_annotators(dataset.judgements, by)
 

@@ -12,7 +12,7 @@ from affectml._files import try_folder
 from affectml._progress import Progress
 from affectml.data import Dataset, Targets, check_new
 from affectml.data.splits import check_labels
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, Wanted, check_plain, head_class
 from affectml.heads._build import PLAIN
 from affectml.heads._options import typed_options
@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
+SEVERAL = ("rates", "sets")  # the kinds of target by which several labels of an image may hold
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
 
@@ -51,12 +52,12 @@ class Plan:
     @property
     def single_positive(self) -> bool:
         """Whether the labels are single ones, of which the absent are unknown and not wrong."""
-        return self.targets.kind == "single" and self.config.multilabel
+        return self.targets.kind == "single" and bool(self.config.multilabel)
 
     @property
     def rates(self) -> bool:
         """Whether each label has a rate of its own: the target is of rates or of sets."""
-        return self.targets.kind in ("rates", "sets")
+        return self.targets.kind in SEVERAL
 
 
 def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Plan:
@@ -64,9 +65,9 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
 
     Raises AffectmlError subclasses for what the user can mend; nothing is written.
     """
+    try_folder(out or RUNS / "trying")
     if out is not None:
         check_new(out)
-    try_folder(out or RUNS / "trying")
     dataset = open_or_draw(config.dataset, say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
     plan = plan_for(dataset, targets, config, out=out)
@@ -81,10 +82,12 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
 def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Path | None = None) -> Plan:
     """The plan for a data set that is open and a target that is chosen."""
     check_labels(dataset, targets)  # before hours of embedding, not after
-    head = head_class(config.head or PLAIN[config.multilabel])
+    multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
+    config = replace(config, multilabel=multilabel)
+    head = head_class(config.head or PLAIN[multilabel])
     wanted = Wanted(
         target=targets.kind,
-        multilabel=config.multilabel,
+        multilabel=multilabel,
         hidden=config.hidden,
         k=config.k,
         ensemble=config.ensemble,
@@ -113,38 +116,60 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
 def check_numbers(config: TrainConfig, targets: Targets) -> None:
     """Raises BadInput for a k or a tau that is out of range."""
     if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
-        raise BadInput(f"--k {config.k}: expected 1 to {len(targets.taxonomy)}, the labels of {targets.taxonomy.name}")
+        labels = f"{len(targets.taxonomy)}, the labels of {targets.taxonomy.name}"
+        raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}")
     if not 0 < config.tau < 1:
-        raise BadInput(f"--tau {config.tau:g}: expected a rate between 0 and 1")
+        raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
 
 
-def choose_target(dataset: Dataset, *, multilabel: bool, name: str | None) -> Targets:
-    """The target that fits what was asked for; raises BadDataset saying which option decides where several do."""
-    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
+def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None) -> Targets:
+    """The target that fits what was asked for.
+
+    Args:
+        dataset: with its targets.
+        multilabel: True takes rates or sets, else single labels; False single labels, else a distribution; None the
+            only target there is, of any kind.
+        name: of one target, which has to fit.
+
+    Raises:
+        BadDataset: for none that fits, and where several do; it names the option that decides.
+    """
     if name is not None:
-        targets = dataset.target(name)
-        if multilabel and targets.kind == "distribution":
-            raise BadDataset(
-                f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
-                "leave out --multilabel, or import rates or sets"
-            )
-        if not multilabel and targets.kind in ("rates", "sets"):
-            raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add --multilabel")
-        return targets
-    wanted = (("rates", "sets"), ("single",)) if multilabel else (("single",), ("distribution",))
-    for group in wanted:
+        return _named_target(dataset, name, multilabel)
+    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
+    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
+    if multilabel is None:
+        if len(kinds) == 1:
+            return dataset.target(next(iter(kinds)))
+        several = {kind in SEVERAL for kind in kinds.values()}
+        if len(several) != 1:
+            way = f"choose with {option('target')}, or pass {option('multilabel')}"
+            raise BadDataset(f"{dataset.root}: which target to learn? It has {have}: {way}")
+        multilabel = several.pop()
+    for group in (SEVERAL, ("single",)) if multilabel else (("single",), ("distribution",)):
         fitting = [key for key, kind in kinds.items() if kind in group]
         if len(fitting) > 1:
-            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; choose with --target")
+            way = f"choose with {option('target')}"
+            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; {way}")
         if fitting:
             return dataset.target(fitting[0])
-    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
-    way = (
-        "--multilabel needs rates, sets or single labels: leave it out"
-        if multilabel
-        else "rates and sets are learned with --multilabel"
-    )
+    asked = option("multilabel", True)
+    way = f"{asked} needs rates, sets or single labels: leave it out"
+    if not multilabel:
+        way = f"rates and sets are learned with {asked}"
     raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
+
+
+def _named_target(dataset: Dataset, name: str, multilabel: bool | None) -> Targets:
+    targets = dataset.target(name)
+    if multilabel and targets.kind == "distribution":
+        raise BadDataset(
+            f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
+            f"leave out {option('multilabel')}, or import rates or sets"
+        )
+    if multilabel is False and targets.kind in SEVERAL:
+        raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add {option('multilabel', True)}")
+    return targets
 
 
 def open_or_draw(path: str | Path | None, say: Say) -> Dataset:

@@ -1,6 +1,9 @@
 """The last step: the run folder."""
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,33 +14,82 @@ import pandas as pd
 from affectml._files import new_folder, write_json, write_parquet
 from affectml.data.splits import split_table
 from affectml.evaluation import Answers
-from affectml.runs import Run, RunInfo, reserve_run_folder, surroundings
+from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
 from affectml.training.judge import Judged
+from affectml.training.plan import Plan
 from affectml.training.prepare import Prepared
 
 
-def write(judged: Judged, seconds: Mapping[str, float]) -> Run:
-    """Write the run: run.json, the head, predictions of every image, metrics.json and the report."""
-    prepared = judged.prepared
-    plan = prepared.plan
-    folder = plan.out if plan.out is not None else reserve_run_folder(named_after(plan.dataset.root))
+def write(judged: Judged, seconds: Mapping[str, float]) -> RunFolder:
+    """Write the run: the head, run.json, predictions of every image, metrics.json and the report.
+
+    Raises OSError where something of it cannot be written, on a full disk say. What could be is kept, and the error
+    names it; where not even the head could, it is saved in the system's folder for temporary files.
+    """
+    plan = judged.prepared.plan
+    folder = plan.out if plan.out is not None else reserve_run_folder(_name(plan))
     info = describe(judged, seconds)
-    with new_folder(folder) as temporary:
-        write_json(temporary / "run.json", info.to_json())
-        judged.systems.model.save(temporary)
-        write_parquet(temporary / "predictions.parquet", predictions(judged))
-        write_json(temporary / "metrics.json", judged.result.metrics)
-        from affectml.report import write_report
+    try:
+        with new_folder(folder) as temporary:
+            _write_head(temporary, judged, info)
+            failed = _write_rest(temporary, judged, info)
+    except OSError as error:
+        raise _saved_elsewhere(error, folder, judged, info) from error
+    for file, cause in failed:
+        kept = f"{', '.join(sorted(path.name for path in folder.iterdir()))} are kept in {folder}"
+        if not isinstance(cause, OSError):
+            cause.add_note(f"{file} could not be written; {kept}")
+            raise cause
+        raise OSError(cause.errno, f"{file} could not be written ({cause.strerror}); {kept}") from cause
+    return RunFolder.open(folder)
 
-        write_report(Run(temporary, info), plan.dataset, prepared.test, judged.answers, judged.result)
-    return Run.open(folder)
+
+def _write_head(folder: Path, judged: Judged, info: RunInfo) -> None:
+    """What took long to make, and what it takes to use it."""
+    judged.systems.model.save(folder)
+    write_json(folder / "run.json", info.to_json())
 
 
-def named_after(folder: Path) -> str:
-    """The name that a run takes from the data set's folder."""
-    return folder.absolute().name or "run"
+def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, Exception]]:
+    """Everything else, and what could not be written."""
+    from affectml.report import write_report
+
+    prepared = judged.prepared
+    writers: dict[str, Callable[[], object]] = {
+        "metrics.json": lambda: write_json(folder / "metrics.json", judged.result.metrics),
+        "predictions.parquet": lambda: write_parquet(folder / "predictions.parquet", predictions(judged)),
+        "report.html": lambda: write_report(
+            RunFolder(folder, info), prepared.plan.dataset, prepared.test, judged.answers, judged.result
+        ),
+    }
+    failed: list[tuple[str, Exception]] = []
+    for file, written in writers.items():
+        try:
+            written()
+        except Exception as error:  # whatever it is: the head is worth more than the report
+            failed.append((file, error))
+    return failed
+
+
+def _saved_elsewhere(error: OSError, folder: Path, judged: Judged, info: RunInfo) -> OSError:
+    """The error to raise where the run's own place took nothing: it says where the head is."""
+    with suppress(OSError):
+        folder.rmdir()  # reserved, and empty
+    place = Path(tempfile.mkdtemp(prefix="affectml-run-"))
+    try:
+        _write_head(place, judged, info)
+    except OSError:
+        shutil.rmtree(place, ignore_errors=True)
+        return error
+    why = f"{folder} could not be written ({error.strerror})"
+    return OSError(error.errno, f"{why}; the trained head and run.json are in {place}")
+
+
+def _name(plan: Plan) -> str:
+    """What the run is named after: the data set's folder, as the user calls it."""
+    return Path(plan.config.dataset or "").absolute().name or "run"
 
 
 def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
@@ -55,7 +107,7 @@ def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
             construct=targets.meta.construct,
             question=targets.meta.question,
             target=targets.name,
-            kind=targets.kind,
+            kind=targets.meta.kind,
             fingerprint=plan.dataset.fingerprint(),
         ),
         taxonomy=targets.taxonomy.to_dict(),
@@ -87,8 +139,9 @@ def predictions(judged: Judged) -> pd.DataFrame:
 
 
 def _split(prepared: Prepared) -> SplitInfo:
-    table = split_table(prepared.split, prepared.targets)
-    return SplitInfo(notes=list(prepared.split.notes), table=table.to_dict(orient="records"))
+    rows = split_table(prepared.split, prepared.targets).to_dict(orient="records")
+    table = [{str(key): value for key, value in row.items()} for row in rows]
+    return SplitInfo(notes=list(prepared.split.notes), table=table)
 
 
 def _prior(prior: Answers) -> PriorInfo:

@@ -16,7 +16,7 @@ from affectml.errors import BadInput
 from affectml.heads import load_head
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import evaluate_run, predict_images
-from affectml.runs import Run
+from affectml.runs import RunFolder
 
 WEIGHTS = Path(__file__).parent / "clip_e_weights"
 SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's order
@@ -74,7 +74,7 @@ def test_contrastive_projects_as_keras_does_whatever_its_wrappers_are_called(rec
 
 def test_the_run_says_where_it_comes_from(tmp_path):
     run = import_clip_e(WEIGHTS / "clip-e_25cat.hdf5", tmp_path / "run")
-    info = Run.open(tmp_path / "run").info
+    info = RunFolder.open(tmp_path / "run").info
     assert info.data.construct == "query"
     assert info.encoder.specs == ["ViT-B-32-quickgelu:openai"]
     assert info.encoder.identity["normalised"] is False

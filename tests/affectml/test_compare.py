@@ -33,9 +33,9 @@ def result(runs):
 
 
 def test_only_images_that_no_run_was_trained_on_are_compared(result, runs):
-    from affectml.runs import Run
+    from affectml.runs import RunFolder
 
-    table = Run.open(runs / "rates").predictions
+    table = RunFolder.open(runs / "rates").predictions
     test = set(table["image_id"][table["split"] == "test"])
     assert {seen.image_id for seen in result.images} == test
     assert result.split == "test"

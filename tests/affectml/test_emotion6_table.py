@@ -54,5 +54,5 @@ def test_softmax_is_as_good_as_logistic_regression_on_the_same_split(emotion6):
 def test_a_text_head_on_features_without_a_text_tower_says_what_is_missing(emotion6):
     folder, *_ = emotion6
     for head in ("contrastive", "zero_shot"):
-        with pytest.raises(EncoderUnavailable, match=f"a {head} head compares images with texts.*take --head softmax"):
+        with pytest.raises(EncoderUnavailable, match=f"a {head} head compares images with texts.*take head='softmax'"):
             train_run(TrainConfig(dataset=str(folder), head=head, threads=1))

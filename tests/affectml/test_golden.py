@@ -18,7 +18,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.heads import load_head
 from affectml.heads._load import HEADS
 from affectml.predicting import evaluate_run
-from affectml.runs import Run
+from affectml.runs import RunFolder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VERSIONS = sorted(path.parent for path in GOLDEN.glob("*/made_by.json"))
@@ -110,7 +110,7 @@ def test_a_head_saved_from_python_answers_as_before(folder):
 @pytest.mark.parametrize("folder", RUNS, ids=named)
 def test_a_run_answers_as_before(folder):
     says_as_before(folder, features(folder.parents[1], dataset_of(folder)))
-    run = Run.open(folder)
+    run = RunFolder.open(folder)
     before = run.predictions
     X = EmbeddingStore.for_dataset(Dataset.open(folder.parents[1] / dataset_of(folder))).rows(before["image_id"])
     labels = list(run.taxonomy.labels)
@@ -126,7 +126,7 @@ def test_a_run_answers_as_before(folder):
 @pytest.mark.parametrize("folder", RUNS, ids=named)
 def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch):
     monkeypatch.chdir(folder.parents[1])
-    before = Run.open(folder).metrics
+    before = RunFolder.open(folder).metrics
     now, _ = evaluate_run(folder, dataset_of(folder), target=target_of(folder), threads=1)
     scores_as_before(now, before, folder.name)
 
@@ -140,7 +140,7 @@ def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 0, capsys.readouterr().err
-    scores_as_before(json.loads(written.read_text(encoding="utf-8")), Run.open(run).metrics, run.name)
+    scores_as_before(json.loads(written.read_text(encoding="utf-8")), RunFolder.open(run).metrics, run.name)
 
 
 def target_of(run: Path) -> str:

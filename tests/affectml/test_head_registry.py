@@ -67,16 +67,16 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
         check_plain(head, wanted)
         assert build_plain(head, wanted, np.eye(3)).name == head
     else:
-        with pytest.raises(BadInput, match=rf"^an? {head} head .*: .*take --head (sigmoid|softmax)$"):
+        with pytest.raises(BadInput, match=rf"^an? {head} head .*: .*take head='(sigmoid|softmax)'$"):
             check_plain(head, wanted)
 
 
 @pytest.mark.parametrize(
     ("head", "wanted", "says"),
     [
-        ("topk", {"hidden": 64}, "no hidden layer of your choice: leave out --hidden"),
-        ("sigmoid", {"k": 2}, "add --head topk, or leave it out of a sigmoid run"),
-        ("topk", {"ensemble": 3}, "no ensembles of topk heads: take --head sigmoid, softmax or kernel"),
+        ("topk", {"hidden": 64}, "no hidden layer of your choice: leave out hidden"),
+        ("sigmoid", {"k": 2}, "add head='topk', or leave it out of a sigmoid run"),
+        ("topk", {"ensemble": 3}, "no ensembles of topk heads: take head sigmoid, softmax or kernel"),
         ("sigmoid", {"ensemble": 1}, "expected at least 2 heads"),
     ],
 )
@@ -130,15 +130,15 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
     ("head", "words", "says"),
     [
         ("sigmoid", {"blance": "1"}, r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a"),
-        ("sigmoid", {"l2": "strong"}, "--set l2=strong: expected a number, at least 0, or none"),
-        ("sigmoid", {"batch_size": "2.5"}, "--set batch_size=2.5: expected a whole number"),
-        ("sigmoid", {"l2": "-1"}, "--set l2=-1: expected a number, at least 0, or none"),
+        ("sigmoid", {"l2": "strong"}, "l2='strong': expected a number, at least 0, or none"),
+        ("sigmoid", {"batch_size": "2.5"}, "batch_size='2.5': expected a whole number"),
+        ("sigmoid", {"l2": "-1"}, "l2='-1': expected a number, at least 0, or none"),
         ("kernel", {"kernel": "linear"}, "expected exponential or rbf"),
-        ("sigmoid", {"dropout": "1.5"}, "--set dropout=1.5: expected a number, at least 0 and below 1"),
+        ("sigmoid", {"dropout": "1.5"}, "dropout='1.5': expected a number, at least 0 and below 1"),
         ("sigmoid", {"coupling": "true"}, r"option was removed: labels fitted apart measured better.*\.0359 against"),
-        ("topk", {"loss": "bce"}, r"--set loss=bce: .*removed: .*set F1 \.885 against \.856 to \.862"),
+        ("topk", {"loss": "bce"}, r"loss='bce': .*removed: .*set F1 \.885 against \.856 to \.862"),
         ("sigmoid", {"hidden": "64"}, "this is what --hidden says"),
-        ("kernel", {"kind": "rates"}, "this is what --multilabel says"),
+        ("kernel", {"kind": "rates"}, "this is what multilabel says"),
     ],
 )
 def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, words, says):

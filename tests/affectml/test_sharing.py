@@ -17,7 +17,7 @@ from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import evaluate_run, predict_images
-from affectml.runs import Run
+from affectml.runs import RunFolder
 from affectml.sharing import AffectModel, export_onnx
 from affectml.training import TrainConfig, train_run
 
@@ -52,7 +52,7 @@ def test_the_graph_of_a_head_says_what_torch_says(runs, tmp_path, name):
     assert made.difference <= 1e-4
     assert (made.input, made.outputs) == ("features", ("scores", "sets"))
     session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
-    head = Run.open(runs / name).head
+    head = RunFolder.open(runs / name).head
     for rows in (1, 9):
         X = features(rows)
         scores, sets = session.run(None, {"features": X.numpy()})
@@ -118,7 +118,7 @@ def test_an_existing_file_is_kept(runs, tmp_path):
 
 
 def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
-    run = Run.open(runs / "contrastive")
+    run = RunFolder.open(runs / "contrastive")
     AffectModel(run).save_pretrained(tmp_path / "shared")
     model = AffectModel.from_pretrained(tmp_path / "shared")
     assert model.labels == run.taxonomy.labels
@@ -129,7 +129,7 @@ def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
 
 
 def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, tmp_path):
-    AffectModel(Run.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
     with pytest.raises(BadRun, match="evaluate the run that it was made of"):
         evaluate_run(tmp_path / "shared", runs / "demo", threads=1)
     other = write_demo(tmp_path / "other", images=60, seed=42)
@@ -138,7 +138,7 @@ def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, tmp_path)
 
 
 def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
-    AffectModel(Run.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
     files = {path.name for path in (tmp_path / "shared").iterdir()}
     assert files == {"README.md", "config.json", "head.json", "head.safetensors", "metrics.json", "run.json"}
     for path in (tmp_path / "shared").glob("*.*"):
@@ -154,7 +154,7 @@ def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):
     paths = ["ViT-B-32:/home/me/weights.pt", "ViT-B-32:mine.pt", "ViT-B-32:sub/w", "local-dir:x"]
     info["encoder"]["specs"] = [*paths, "hf-hub:timm/some", "ViT-B-32:openai"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(info))
-    AffectModel(Run.open(tmp_path / "run")).save_pretrained(tmp_path / "shared")
+    AffectModel(RunFolder.open(tmp_path / "run")).save_pretrained(tmp_path / "shared")
     public = ["hf-hub:timm/some", "ViT-B-32:openai"]
     assert json.loads((tmp_path / "shared" / "config.json").read_text())["encoder"]["specs"] == public
     made = export_onnx(tmp_path / "run", tmp_path / "head.onnx")
@@ -163,12 +163,12 @@ def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):
 
 
 def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
-    AffectModel(Run.open(runs / "linear")).save_pretrained(tmp_path / "shared")
+    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
     card = ModelCard.load(tmp_path / "shared" / "README.md")
     assert card.data.library_name == "affectml"
     assert "evoked" in card.data.tags
     measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    metrics = Run.open(runs / "linear").metrics["systems"]["model"]
+    metrics = RunFolder.open(runs / "linear").metrics["systems"]["model"]
     assert measured["set_f1"] == pytest.approx(metrics["set_f1"]["value"], abs=1e-4)
     for words in ("does not read any person's feelings", "±", "simulated people", "Which of these"):
         assert words in card.text
@@ -180,7 +180,7 @@ def test_a_users_words_are_words_on_the_card(runs, tmp_path):
     info["data"]["name"] = "demo\n# Heading <script>alert(1)</script>"
     info["data"]["question"] = "[click](http://x) *bold*?"
     (tmp_path / "run" / "run.json").write_text(json.dumps(info))
-    text = AffectModel(Run.open(tmp_path / "run")).generate_model_card().text
+    text = AffectModel(RunFolder.open(tmp_path / "run")).generate_model_card().text
     assert "<script>" not in text
     assert "\n# Heading" not in text
     assert r"\[click\](http://x) \*bold\*?" in text

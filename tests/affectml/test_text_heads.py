@@ -93,7 +93,7 @@ def test_text_features_are_cached_so_that_a_second_run_loads_no_model(run, demo,
 
 def test_a_head_without_texts_says_which_heads_have_them(demo, tmp_path):
     run = train_run(config(demo), out=tmp_path / "run")
-    with pytest.raises(BadInput, match=r"a sigmoid head knows only its own labels.*--head contrastive"):
+    with pytest.raises(BadInput, match=r"a sigmoid head knows only its own labels.*head='contrastive'"):
         predict_images(run.folder, [demo.root / "images" / "000000.png"], labels=["awe", "boredom"])
 
 

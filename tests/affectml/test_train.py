@@ -17,7 +17,7 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.predicting import evaluate_run, predict_images
-from affectml.runs import Run, next_run_folder, reserve_run_folder
+from affectml.runs import RunFolder, next_run_folder, reserve_run_folder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import MetricSpec, register_metric
 
@@ -186,7 +186,7 @@ def test_the_precision_of_a_store_is_kept(demo, spec, tmp_path):
 
 
 def test_tau_outside_its_range_is_refused_before_any_work(demo, spec, tmp_path):
-    with pytest.raises(BadInput, match="--tau 2"):
+    with pytest.raises(BadInput, match="tau=2"):
         train_run(config(demo, spec, tau=2.0), out=tmp_path / "run")
 
 
@@ -195,10 +195,10 @@ def test_a_damaged_run_is_refused_in_one_line(run, tmp_path):
     shutil.copytree(run.folder, copy)
     (copy / "predictions.parquet").unlink()
     with pytest.raises(BadRun, match="predictions.parquet"):
-        _ = Run.open(copy).predictions
+        _ = RunFolder.open(copy).predictions
     (copy / "run.json").write_text('{"schema": 1}')
     with pytest.raises(BadRun, match="damaged"):
-        Run.open(copy)
+        RunFolder.open(copy)
 
 
 def test_two_trainings_never_share_a_number(tmp_path):
@@ -211,7 +211,7 @@ def test_a_run_of_another_version_is_refused(run, tmp_path):
     info = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**info, "schema": 99}))
     with pytest.raises(BadRun, match=r"schema 99.*affectml 0"):
-        Run.open(copy)
+        RunFolder.open(copy)
 
 
 def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is_said(demo, spec, tmp_path):
@@ -235,7 +235,8 @@ def single_label_copy(demo, tmp_path):
     pd.DataFrame(best, columns=labels).assign(image_id=votes["image_id"]).to_parquet(data / "targets-one.parquet")
     content = json.loads((data / "dataset.json").read_text())
     content["targets"]["one"] = {
-        "kind": "single", "taxonomy": "mikels-8", "values": "indicator", "file": "targets-one.parquet",
+        "kind": "single", "construct": "evoked", "taxonomy": "mikels-8", "values": "indicator",
+        "file": "targets-one.parquet",
     }  # fmt: skip
     (data / "dataset.json").write_text(json.dumps(content))
     return data
@@ -265,7 +266,7 @@ def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"multilabel": False}, r"emotions \(rates\).*--multilabel"),
+        ({"multilabel": False}, r"emotions \(rates\).*multilabel=True"),
         ({"target": "emotion"}, r"did you mean 'emotions'"),
         ({"head": "softmax"}, "softmax head gives one answer"),
         ({"head": "sigmod"}, "did you mean 'sigmoid'"),
@@ -290,9 +291,9 @@ def test_a_distribution_is_refused_with_multilabel(demo, spec, tmp_path):
     content = json.loads((data / "dataset.json").read_text())
     content["targets"]["emotions"] |= {"kind": "distribution", "values": "shares", "vote_rule": "normalised"}
     (data / "dataset.json").write_text(json.dumps(content))
-    with pytest.raises(BadDataset, match="--multilabel needs rates, sets or single"):
+    with pytest.raises(BadDataset, match="multilabel=True needs rates, sets or single"):
         train_run(config(data, spec), out=tmp_path / "run")
-    with pytest.raises(BadDataset, match="leave out --multilabel"):
+    with pytest.raises(BadDataset, match="leave out multilabel"):
         train_run(config(data, spec, target="emotions"), out=tmp_path / "run")
     run = train_run(config(data, spec, multilabel=False), out=tmp_path / "run")
     assert run.metrics["systems"]["model"]["kl_divergence"]["value"] > 0

@@ -18,7 +18,7 @@ from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
 from affectml.heads._base import HEADS
 from affectml.predicting import predict_images
-from affectml.runs import Run
+from affectml.runs import RunFolder
 from affectml.training import TrainConfig, choose_target, train_run
 
 
@@ -113,7 +113,7 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     assert weights[0] == weights[1]  # the target of a demo set is its votes
     assert weights[0] != weights[2]
     assert "--judgements weighted" in weighted.info.command
-    assert Run.open(weighted.folder).info.config.judgements == "weighted"
+    assert RunFolder.open(weighted.folder).info.config.judgements == "weighted"
 
 
 def main_with(monkeypatch, *words):
@@ -131,7 +131,7 @@ def command(monkeypatch, *words):
 def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, monkeypatch):
     words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1"]
     command(monkeypatch, *words, "--set", "l2=0.1", "--set", "balance=0.5", "--out", tmp_path / "run")
-    run = Run.open(tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
     assert (run.head.config.l2, run.head.config.balance) == (0.1, 0.5)
     assert run.info.config.options == {"l2": 0.1, "balance": 0.5}
     assert "--set l2=0.1 --set balance=0.5" in run.info.command
@@ -143,17 +143,17 @@ def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, 
 def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(demo, spec, neighbours, monkeypatch):
     words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
     command(monkeypatch, *words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")
-    run = Run.open(neighbours / "run")
+    run = RunFolder.open(neighbours / "run")
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.metrics["systems"]["model"]["set_f1"]["value"] > run.metrics["systems"]["prior"]["set_f1"]["value"]
     del HEADS["knn"]
     with pytest.raises(BadRun, match="import the module that defines it"):
-        Run.open(run.folder).head  # noqa: B018
+        RunFolder.open(run.folder).head  # noqa: B018
     sys.modules.pop("my_heads")
     monkeypatch.syspath_prepend(neighbours)
     own = importlib.import_module("my_heads").NeighbourHead
-    again = Run.open(run.folder).head
+    again = RunFolder.open(run.folder).head
     assert type(again) is own
     assert again.config.neighbours == 10
     assert again.predicts_sets
@@ -183,7 +183,7 @@ def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module
         if words[0] == "predict":
             assert len(said[0]["labels"]) <= len(said[0]["scores"]) == 8
         else:
-            assert said["systems"]["model"] == Run.open(own_run).metrics["systems"]["model"]
+            assert said["systems"]["model"] == RunFolder.open(own_run).metrics["systems"]["model"]
     assert "<html" in (own_run / "report.html").read_text(encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from affectml.errors import BadRun
-from affectml.runs import Run
+from affectml.runs import RunFolder
 
 
 def read_suggestions(run: Path, labels: Sequence[str], image_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -12,7 +12,7 @@ def read_suggestions(run: Path, labels: Sequence[str], image_ids: Sequence[str])
 
     Only images of the task. Raises BadRun where the run has other labels, or predictions for none of the images.
     """
-    opened = Run.open(run)
+    opened = RunFolder.open(run)
     own = opened.taxonomy.labels
     if set(own) != set(labels):
         raise BadRun(f"{run}: predicts {', '.join(own)}, but the task's labels are {', '.join(labels)}")

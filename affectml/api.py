@@ -1,0 +1,170 @@
+"""The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from affectml.data import Dataset
+from affectml.errors import BadInput, did_you_mean
+from affectml.pictures import ImageLike
+from affectml.predicting import evaluate_run
+from affectml.predictions import Predictions
+from affectml.run import Run, score_table
+from affectml.runs import RunFolder, TrainConfig
+from affectml.training import open_or_draw, train_run
+
+if TYPE_CHECKING:
+    from affectml.comparison import Comparison
+    from affectml.cross_evaluation import CrossResult
+
+Say = Callable[[str], None]
+
+
+def train(
+    dataset: str | Path | Dataset | None = None,
+    *,
+    multilabel: bool | None = None,
+    target: str | None = None,
+    head: str | None = None,
+    out: str | Path | None = None,
+    say: Say = print,
+    **options: Any,
+) -> Run:
+    """Train a head on a data set and judge it beside the prior, zero-shot and people, as `affectml train` does.
+
+    Args:
+        dataset: a data set or its folder; None is the demo set in data/demo, drawn where it is not there.
+        multilabel: whether to predict rates and sets of labels instead of one answer. None takes what the only target
+            that fits says: rates and sets are learned as several labels, single labels and distributions as one.
+        target: which target of the data set to learn, where several fit.
+        head: softmax, sigmoid, topk, auto, ... (docs/heads.md has all), or "package.module:Class" for your own. None
+            is sigmoid for several labels, else softmax.
+        out: the folder to write; None takes the next free runs/NAME-NNN.
+        say: called with what one should know meanwhile, a line at a time.
+        options: any other option of `affectml train`, by its name in TrainConfig (k, hidden, seed, encoder, tau, ...),
+            and any option of the head (l2, dropout, ...).
+
+    Returns:
+        The run: its scores, its predictions, and its answers for new images.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended; then nothing was written.
+    """
+    known = {each.name for each in fields(TrainConfig)} - {"dataset", "multilabel", "target", "head", "options"}
+    of_head = {name: value for name, value in options.items() if name not in known}
+    given = {name: value for name, value in options.items() if name in known}
+    if isinstance(given.get("templates"), list | str):
+        given["templates"] = (given["templates"],) if isinstance(given["templates"], str) else (*given["templates"],)
+    config = TrainConfig(
+        dataset=_folder(dataset), multilabel=multilabel, target=target, head=head, options=of_head, **given
+    )
+    return Run(train_run(config, out=None if out is None else Path(out), say=say))
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run folder; raises BadRun where it is none."""
+    return Run(RunFolder.open(path))
+
+
+def predict(
+    run: str | Path | Run, images: ImageLike | Iterable[ImageLike], *, labels: Sequence[str] | None = None
+) -> Predictions:
+    """What a run says of images: see `Run.predict`. To ask a run several times, open it once with `load_run`."""
+    return _run(run).predict(images, labels=labels)
+
+
+def evaluate(
+    run: str | Path | Run,
+    dataset: str | Path | Dataset,
+    *,
+    target: str | None = None,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    say: Say = print,
+) -> pd.DataFrame:
+    """Judge a run on a data set with the same labels.
+
+    Args:
+        run: the run or its folder.
+        dataset: the data set or its folder: its test split is judged, or all of it where it has none.
+        target: which of its targets to judge by, where several fit.
+        out: a file to write metrics.json to.
+        threads: torch's; None is one less than the cores.
+        say: called with what one should know meanwhile.
+
+    Returns:
+        A row per system, and per metric columns value, low and high, as `Run.scores`.
+    """
+    where = _folder(dataset)
+    assert where is not None
+    file = None if out is None else Path(out)
+    metrics, _ = evaluate_run(_run(run).folder, where, target=target, out=file, threads=threads, say=say)
+    return score_table(metrics)
+
+
+def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:
+    """The demo set in a folder, drawn where it is not there; None is data/demo.
+
+    options: of the drawing (images, seed, taxonomy, look, answers), as in `affectml demo-data`.
+    """
+    if folder is None and not options:
+        return open_or_draw(None, say)
+    from affectml.demo_set import write_demo
+    from affectml.training import DEMO
+
+    where = DEMO if folder is None else Path(folder)
+    if (where / "dataset.json").exists():
+        if options:
+            raise BadInput(f"{where} holds a data set already: leave out {', '.join(options)} to open it")
+        return Dataset.open(where)
+    return write_demo(where, **options)
+
+
+def crosseval(
+    train: Sequence[str | Path | Dataset], test: Sequence[str | Path | Dataset], *, say: Say = print, **options: Any
+) -> "CrossResult":
+    """Train on each of some data sets and judge on each of others, as `affectml crosseval` does.
+
+    train, test: data sets or their folders. options: of CrossConfig (heads, target, choices, drop, seed, ...).
+    """
+    from affectml.cross_evaluation import CrossConfig
+    from affectml.cross_evaluation import crosseval as cross
+
+    names = [each.name for each in fields(CrossConfig)]
+    for name in options:
+        if name not in names:
+            raise BadInput(f"crosseval: no option {name!r}{did_you_mean(name, names)}")
+    first, second = (tuple(str(_folder(each)) for each in given) for given in (train, test))
+    return cross(CrossConfig(train=first, test=second, **options), say=say)
+
+
+def compare(
+    runs: Sequence[str | Path | Run],
+    *,
+    dataset: str | Path | Dataset | None = None,
+    k: int = 3,
+    threads: int | None = None,
+    say: Say = print,
+) -> "Comparison":
+    """Where several runs read the same images differently, beside what people said, as `affectml compare` does.
+
+    runs: at least two. dataset: None is the one that the first run learned from. k: labels of each reading.
+    """
+    from affectml.comparison import compare_runs
+
+    folders = [_run(run).folder for run in runs]
+    where = None if dataset is None else Path(str(_folder(dataset)))
+    return compare_runs(folders, dataset=where, k=k, threads=threads, say=say)
+
+
+def _folder(dataset: str | Path | Dataset | None) -> str | None:
+    if dataset is None:
+        return None
+    return str(dataset.root if isinstance(dataset, Dataset) else dataset)
+
+
+def _run(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else load_run(run)

@@ -1,0 +1,77 @@
+"""A run's answers as a table, which a notebook shows with the pictures beside."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from affectml._html import bar, data_uri, picture, table, thumbnail
+from affectml.predicting import Prediction
+
+SHOWN = 10  # rows with pictures
+LABELS = 4  # the first labels of each
+
+
+class Predictions(pd.DataFrame):
+    """A DataFrame: `image`, a score per label, `set` and `certainty` where the head has them."""
+
+    _metadata = ["_given", "_labels"]  # noqa: RUF012 (pandas' own way)
+    _given: dict[str, str]
+    _labels: list[str]
+
+    @property
+    def _constructor(self) -> type["Predictions"]:
+        return Predictions
+
+    @classmethod
+    def of(cls, found: Sequence[Prediction], labels: Sequence[str], given: Any) -> "Predictions":
+        """The table of these predictions; given: what was predicted for, of which pixels are shown."""
+        rows = []
+        for one in found:
+            scores = dict(one.best)
+            row: dict[str, Any] = {"image": one.image, **{label: scores[label] for label in labels}}
+            if one.labels is not None:
+                row["set"] = one.labels
+            if one.certainty is not None:
+                row["certainty"] = one.certainty
+            rows.append(row)
+        made = cls(rows)
+        made._labels = list(labels)
+        made._given = _pixels(given)
+        return made
+
+    def _repr_html_(self) -> str:
+        """The first rows with their picture and the labels that come first; as any table where columns are gone."""
+        labels = [label for label in getattr(self, "_labels", None) or [] if label in self.columns]
+        if "image" not in self.columns or not labels:
+            return pd.DataFrame(self).to_html(max_rows=SHOWN)
+        pixels: dict[str, str] = getattr(self, "_given", None) or {}
+        rows = []
+        for _, row in self.head(SHOWN).iterrows():
+            name = str(row["image"])
+            uri = pixels.get(name) or (thumbnail(Path(name), 96) if Path(name).is_file() else None)
+            best = sorted(((label, float(row[label])) for label in labels), key=lambda pair: -pair[1])[:LABELS]
+            shares = "<br>".join(f"{bar(score)} {escape(label)}" for label, score in best)
+            chosen = [escape(", ".join(row["set"]) or "none")] if "set" in self.columns else []
+            rows.append([picture(uri, name), escape(name), shares, *chosen])
+        columns = ["", "image", "scores", *(["set"] if "set" in self.columns else [])]
+        more = f"<p><small>{len(self) - SHOWN} more</small></p>" if len(self) > SHOWN else ""
+        return table(columns, rows) + more
+
+
+def _pixels(given: Any) -> dict[str, str]:
+    """Thumbnails of what was given as pixels, by the name that its row has; of the first rows only."""
+    several: Iterable[Any] = given if isinstance(given, list | tuple) else [given]
+    found = {}
+    for number, one in enumerate(several, start=1):
+        if number > SHOWN:
+            break
+        if isinstance(one, Image.Image):
+            found[getattr(one, "filename", "") or f"image {number}"] = data_uri(one, 96)
+        elif isinstance(one, np.ndarray) and one.dtype == np.uint8:
+            found[f"image {number}"] = data_uri(Image.fromarray(one), 96)
+    return found

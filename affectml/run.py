@@ -1,0 +1,142 @@
+"""A run as one holds it in Python: its scores, its predictions, and its answers for new images."""
+
+import webbrowser
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affectml._html import table
+from affectml.encoders import Encoder
+from affectml.errors import BadRun
+from affectml.heads import Head
+from affectml.pictures import ImageLike
+from affectml.predicting import predict_images, run_encoder
+from affectml.predictions import Predictions
+from affectml.report.tables import main_table
+from affectml.runs import RunFolder, RunInfo
+from affectml.taxonomies import Taxonomy
+
+
+class Run:
+    """A trained run. `affectml.train` returns one, `affectml.load_run` opens one again.
+
+    folder: where it lies. Nothing but the run's own files is read until something is asked for.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._opened = folder
+        self.folder = folder.folder
+
+    @property
+    def info(self) -> RunInfo:
+        """run.json."""
+        return self._opened.info
+
+    @property
+    def head(self) -> Head:
+        """The trained head; needs neither data nor encoder weights."""
+        return self._opened.head
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The labels that it predicts."""
+        return self._opened.taxonomy
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json: scores with intervals, the rules behind them, and scores by label."""
+        return self._opened.metrics
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """What each system scores on the test images: a row per system, and per metric columns value, low, high.
+
+        `run.scores["set_f1"]` are the three columns of one metric. A score that a system cannot have is NaN.
+        """
+        return score_table(self.metrics)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """What it says of each image of its data set: image_id, split, a score per label, the set where it has sets."""
+        return self._opened.predictions
+
+    @property
+    def report(self) -> Path:
+        """The report's file; raises BadRun where the run has none."""
+        file = self.folder / "report.html"
+        if not file.is_file():
+            raise BadRun(f"{self.folder}: no report.html; a shared run and imported weights come without one")
+        return file
+
+    def open(self) -> None:
+        """Show the report in the browser."""
+        webbrowser.open(self.report.absolute().as_uri())
+
+    def predict(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        labels: Sequence[str] | None = None,
+        threads: int | None = None,
+    ) -> Predictions:
+        """What the run says of images: a row per image with a score per label.
+
+        Args:
+            images: paths (str or Path), folders (all images in them, at any depth), PIL images or arrays [H, W, 3];
+                one of these or several.
+            labels: choose among these instead of the run's own; only heads that compare images with texts can.
+            threads: torch's; None is one less than the cores.
+
+        Returns:
+            A DataFrame with `image`, a column per label, `set` where the run predicts sets, and `certainty` where
+            the head says how sure it is.
+
+        Raises:
+            BadInput: for the first image that cannot be read, and for `labels` with another head.
+        """
+        kept = images if isinstance(images, str | Path) or not isinstance(images, Iterable) else list(images)
+        found = predict_images(self._opened, kept, labels=labels, threads=threads, encoder=self._encoder)
+        names = self.taxonomy.labels if labels is None else [label for label, _ in found[0].best]
+        return Predictions.of(found, names, kept)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return run_encoder(self._opened, None)
+
+    def __repr__(self) -> str:
+        data = self.info.data
+        return f"<Run {self.folder}: {self.info.head.name} on {data.name}, {data.kind} of {self.taxonomy.name}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, and its scores."""
+        data = self.info.data
+        title = f"<b>{escape(data.name)}</b>: {escape(data.kind)} of {escape(self.taxonomy.name)}"
+        lines = [f"<p>{title}, head {escape(self.info.head.name)} · <code>{escape(str(self.folder))}</code></p>"]
+        if (self.folder / "metrics.json").is_file():
+            shown = main_table(self.metrics, brief=True)
+            rows = [
+                [
+                    f"<b>{escape(cell)}</b>" if (row, column) in shown.best else escape(cell)
+                    for column, cell in enumerate(cells)
+                ]
+                for row, cells in enumerate(shown.rows)
+            ]
+            lines.append(table(shown.columns, rows))
+            key = "± is half the width of the 95 % interval; bold: the best system, and those that may be as good"
+            lines.append(f"<p><small>{escape(shown.title)}; {key}</small></p>")
+        return "".join(lines)
+
+
+def score_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Systems down; (metric, value | low | high) across."""
+    systems = metrics["systems"]
+    names = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))
+    columns = pd.MultiIndex.from_product([names, ["value", "low", "high"]], names=["metric", None])
+    rows = {
+        system: [scores.get(metric, {}).get(part) for metric, part in columns] for system, scores in systems.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")

@@ -1,0 +1,175 @@
+"""`import affectml`: light, lazy, and all that a notebook needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import affectml
+from affectml.demo_set import write_demo
+from affectml.errors import BadInput, BadRun
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("door") / "mydata", images=200, seed=3)
+
+
+@pytest.fixture(scope="module")
+def run(demo, tiny_clip, tmp_path_factory):
+    said = []
+    out = tmp_path_factory.mktemp("runs") / "run"
+    encoder = f"local-dir:{tiny_clip}"
+    run = affectml.train(demo, head="topk", k=2, encoder=encoder, threads=1, out=out, say=said.append)
+    assert said
+    return run
+
+
+def in_a_fresh_process(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    ).stdout.split()  # fmt: skip
+
+
+def test_the_door_loads_the_standard_library_and_itself_alone():
+    code = "import sys; before = set(sys.modules); import affectml; print(*(set(sys.modules) - before))"
+    found = in_a_fresh_process(code)
+    assert [name for name in found if name.split(".")[0] not in sys.stdlib_module_names] == ["affectml"]
+
+
+def test_what_the_door_names_is_there_and_stays_a_function_after_every_import():
+    code = """
+import affectml, importlib, pkgutil
+for name in affectml.__all__:
+    getattr(affectml, name)
+for module in pkgutil.iter_modules(affectml.__path__, "affectml."):
+    importlib.import_module(module.name)
+print(*(type(getattr(affectml, name)).__name__ for name in sorted(affectml.__all__)))
+"""
+    kinds = in_a_fresh_process(code)
+    assert "module" not in kinds
+    assert dict(zip(sorted(affectml.__all__), kinds, strict=True))["Run"] == "type"
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        affectml.trian  # noqa: B018
+
+
+def test_train_infers_several_labels_and_hands_options_to_the_head(run):
+    assert run.info.config.multilabel is True
+    assert (run.head.name, run.head.config.k) == ("topk", 2)
+    assert "--head topk" in run.info.command
+
+
+def test_an_option_that_neither_train_nor_the_head_has_is_named(demo, tiny_clip):
+    with pytest.raises(BadInput, match=r"no option 'ballance'; did you mean 'balance'"):
+        affectml.train(demo, encoder=f"local-dir:{tiny_clip}", ballance=1)
+
+
+def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):
+    table = run.scores
+    assert list(table.index) == list(run.metrics["systems"])
+    assert list(table["set_f1"].columns) == ["value", "low", "high"]
+    assert table.loc["model", ("set_f1", "value")] == run.metrics["systems"]["model"]["set_f1"]["value"]
+    assert np.isnan(table.loc["human", ("rate_brier_score", "value")])
+
+
+def test_predict_takes_paths_folders_pictures_and_arrays(run, demo, tmp_path):
+    files = sorted((demo.root / "images").glob("*.png"))[:3]
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / "deep" / ".hidden").mkdir()
+    for file, place in zip(files, ("deep/deeper", "deep", "deep/.hidden"), strict=True):
+        (tmp_path / place / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "deep" / "notes.txt").write_text("no image")
+    with Image.open(files[0]) as opened:
+        picture = opened.convert("RGB")
+    array = np.asarray(picture)
+    table = run.predict([str(files[0]), files[0], picture, array, array / 255, tmp_path / "deep"])
+    assert list(table["image"]) == [
+        str(files[0]), str(files[0]), "image 3", "image 4", "image 5",
+        str(tmp_path / "deep" / files[1].name), str(tmp_path / "deep" / "deeper" / files[0].name),
+    ]  # fmt: skip
+    labels = list(run.taxonomy.labels)
+    assert np.ptp(table[labels].to_numpy()[[0, 1, 2, 3, 4, 6]], axis=0).max() == 0
+    assert all(len(found) == 2 for found in table["set"])
+    one = run.predict(files[0])
+    assert one[labels].iloc[0].tolist() == table[labels].iloc[0].tolist()
+    assert affectml.predict(run.folder, files[0])["set"].iloc[0] == one["set"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("nowhere.png", "no such file"),
+        (3, "expected a path, a PIL image or an array"),
+        (np.zeros((4, 4, 4)), r"expected an array \[H, W, 3\]"),
+        (np.full((4, 4, 3), 2.0), "from 0 to 1"),
+        (np.zeros((4, 4, 3), dtype=np.int64), "uint8"),
+        ([], "no image"),
+    ],
+)
+def test_what_is_no_image_is_refused(run, given, says):
+    with pytest.raises(BadInput, match=says):
+        run.predict(given if isinstance(given, list) else [given])
+
+
+def test_a_folder_without_an_image_is_refused(run, tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(BadInput, match="no image file in this folder"):
+        run.predict(tmp_path)
+
+
+def test_evaluate_load_run_and_demo(run, demo):
+    again = affectml.load_run(run.folder)
+    table = affectml.evaluate(again, demo, threads=1, say=lambda line: None)
+    pd.testing.assert_series_equal(table.loc["model"], run.scores.loc["model"], check_names=False)
+    assert affectml.demo(demo.root).name == demo.name
+    with pytest.raises(BadInput, match="leave out images"):
+        affectml.demo(demo.root, images=20)
+
+
+def test_compare_and_crosseval_take_what_the_door_gives(run, demo):
+    quiet = {"say": lambda line: None, "threads": 1}
+    assert affectml.compare([run, run], dataset=demo, **quiet).pairs[0][2] == 1.0
+    with pytest.raises(BadInput, match="no option 'sede'; did you mean 'seed'"):
+        affectml.crosseval([demo], [demo], sede=1)
+
+
+def test_the_report_opens_in_the_browser_and_is_missed_in_words(run, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    run.open()
+    assert opened == [(run.folder / "report.html").as_uri()]
+    for file in ("run.json", "head.json", "head.safetensors"):
+        (tmp_path / file).write_bytes((run.folder / file).read_bytes())
+    with pytest.raises(BadRun, match=r"no report\.html"):
+        affectml.load_run(tmp_path).open()
+
+
+def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users_wrote(run, demo, tmp_path):
+    evil = tmp_path / "<img src=x onerror=alert(1)>.png"
+    evil.write_bytes(next((demo.root / "images").glob("*.png")).read_bytes())
+    table = run.predict([evil, Image.new("RGB", (8, 8))])
+    page = table._repr_html_()
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+    assert "<b>" in run._repr_html_()
+    assert "set_f1" in run._repr_html_()
+    assert "data:image" not in table[["image"]]._repr_html_()
+    assert type(table.head(1)) is type(table)
+
+
+def test_a_notebook_shows_a_data_set(demo):
+    page = demo._repr_html_()
+    assert "emotions" in page
+    assert page.count("data:image/jpeg;base64,") == 6
+
+
+def test_the_folder_that_was_typed_names_the_run(demo, tiny_clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to(demo.root)
+    run = affectml.train("link/", encoder=f"local-dir:{tiny_clip}", threads=1, say=lambda line: None)
+    assert run.folder == Path("runs/link-001")

@@ -1,0 +1,317 @@
+"""The steps of a training one by one, run.json's model, and evaluation of systems of any name."""
+
+import errno
+import importlib
+import json
+import os
+import shutil
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from affectml._files import try_folder, write_json
+from affectml.data import DatasetMeta, TargetMeta, write_dataset
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option
+from affectml.evaluation import Answers, evaluate
+from affectml.evaluation.judge import KNOWN
+from affectml.evaluation.subgroups import by_subgroup
+from affectml.predicting import evaluate_run
+from affectml.report.tables import best_cells
+from affectml.runs import RunFolder, RunInfo, TrainConfig
+from affectml.runs.config import OPTIONS, command
+from affectml.training import choose_target, fit, judge, plan_run, prepare, train_run, write
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
+CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1)
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(plan_run(CONFIG))
+
+
+def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("something was embedded")
+
+    monkeypatch.setattr("affectml.embeddings._ensure.load_encoder", refuse)
+    monkeypatch.setattr("affectml.embeddings._ensure.EmbeddingStore", refuse)
+    plan = plan_run(replace(CONFIG, head="topk", k=2), out=tmp_path / "deep" / "run")
+    assert (plan.head.name, plan.wanted.k, plan.targets.name, plan.config.head) == ("topk", 2, "emotions", "topk")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file/run", "/proc/run", "x" * 300])
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, place):
+    (tmp_path / "file").write_text("x")
+    out = tmp_path / place
+    with pytest.raises(BadInput, match="cannot write there"):
+        plan_run(replace(CONFIG, dataset="nowhere"), out=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_trying_a_place_leaves_a_folder_that_was_there_as_it_was(tmp_path):
+    try_folder(tmp_path)
+    try_folder(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_steps_give_what_train_gives(prepared, tmp_path):
+    whole = train_run(CONFIG, out=tmp_path / "whole")
+    one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "steps"))
+    steps = write(judge(one, fit(one)), seconds={})
+    for file in ("metrics.json", "head.safetensors", "head.json", "predictions.parquet"):
+        assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
+
+
+def test_every_field_of_the_configuration_has_an_option_and_is_in_the_command():
+    assert set(OPTIONS) | {"dataset"} == {each.name for each in fields(TrainConfig)}
+    asked = TrainConfig(
+        dataset="my data", multilabel=True, target="t", head="topk", hidden=8, k=2, ensemble=3,
+        options={"l2": 0.1, "gamma": None}, prompts="synonyms", templates=("a {label}", "{label}"), encoder="e",
+        judgements="both", tau=0.5, seed=4, threads=1,
+    )  # fmt: skip
+    assert command(asked, Path("o")) == (
+        "affectml train 'my data' --multilabel --target t --head topk --encoder e --threads 1 --hidden 8 --k 2 "
+        "--ensemble 3 --set l2=0.1 --set gamma=none --judgements both --prompts synonyms --template 'a {label}' "
+        "--template '{label}' --tau 0.5 --seed 4 --out o"
+    )
+    assert command(TrainConfig()) == "affectml train --seed 0"
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("runs/*/run.json")), ids=lambda file: file.parent.name)
+def test_run_json_of_an_older_version_is_read_whole(file):
+    before = json.loads(file.read_text(encoding="utf-8"))
+    now = RunFolder.open(file.parent).info.to_json()
+    config = before.pop("config")
+    assert before.items() <= now.items()
+    assert config.items() <= now["config"].items()
+
+
+def test_absent_keys_have_defaults_and_retired_ones_are_passed_over(tmp_path):
+    content = json.loads((GOLDEN / "runs" / "sigmoid" / "run.json").read_text(encoding="utf-8"))
+    least = {key: content[key] for key in ("schema", "data", "taxonomy", "encoder", "head")}
+    least["config"] = {"multilabel": True, "coupling": 3}
+    (tmp_path / "run.json").write_text(json.dumps({**least, "colour": "blue"}))
+    info = RunFolder.open(tmp_path).info
+    assert asdict(info.config) == asdict(TrainConfig(multilabel=True))
+    assert (info.levels, info.prior, info.prompts.kinds) == ({}, None, ["sentiment"])
+    least["data"] = {**least["data"], "kind": "colours"}
+    (tmp_path / "run.json").write_text(json.dumps(least))
+    with pytest.raises(BadRun, match=r"run\.json: data\.kind: .*damaged"):
+        RunFolder.open(tmp_path)
+
+
+def test_every_key_of_run_json_is_documented():
+    def undocumented(cls):
+        for each in fields(cls):
+            if not each.default.description:
+                yield each.name
+
+    assert not list(undocumented(RunInfo))
+
+
+def test_systems_of_any_name_come_after_the_known_ones_in_the_order_given(prepared):
+    truth = prepared.test
+    given = torch.from_numpy(truth.shares).double().clamp(0.01, 0.99)
+    answers = {name: Answers(given, given, None) for name in ("vlm-b", "model", "vlm-a", "prior")}
+    metrics = evaluate(answers, truth, split="test", seed=0).metrics
+    names = list(metrics["systems"])
+    known = [name for name in names if name in KNOWN]
+    assert known == [name for name in KNOWN if name in names]
+    assert names == [*known, "vlm-b", "vlm-a", "vlm-b_loo", "vlm-a_loo"]
+    assert metrics["systems"]["vlm-b"] == metrics["systems"]["model"]
+    alone = evaluate({"vlm": answers["vlm-a"]}, truth, split="test", seed=0).metrics
+    assert alone["per_label"] == metrics["per_label"]
+    assert alone["systems"]["vlm"] == metrics["systems"]["model"]
+
+
+def test_another_system_moves_no_score(prepared):
+    truth = prepared.test
+    flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
+    alone = evaluate({"model": Answers(flat, flat)}, truth, split="test", seed=0).metrics
+    both = evaluate({"model": Answers(flat, flat), "x": Answers(flat, flat)}, truth, split="test", seed=0).metrics
+    for name, scores in alone["systems"].items():
+        if name != "half_panel":  # drawn after the systems' intervals
+            assert both["systems"][name] == scores
+
+
+@pytest.mark.parametrize("name", ["human", "oracle", "half_panel", "model_loo"])
+def test_a_name_that_belongs_to_people_or_the_oracle_is_refused(prepared, name):
+    flat = torch.full(prepared.test.shares.shape, 0.3, dtype=torch.float64)
+    with pytest.raises(BadInput, match="made here"):
+        evaluate({name: Answers(flat)}, prepared.test, split="test", seed=0)
+    with pytest.raises(BadInput, match="no system"):
+        evaluate({}, prepared.test, split="test", seed=0)
+
+
+def small(tmp_path, **kinds):
+    """A data set of six images with a target of each kind, by name."""
+    votes = {"a": [3, 3, 3, 0, 0, 0], "b": [0, 0, 0, 3, 3, 3]}
+    frame = pd.DataFrame(votes, index=None).assign(image_id=list("uvwxyz"))
+    shares = frame.assign(a=frame["a"] / 3, b=frame["b"] / 3)
+    indicator = frame.assign(a=frame["a"] // 3, b=frame["b"] // 3)
+    taxonomy = {"name": "two", "labels": ["a", "b"]}
+    targets, tables = {}, {}
+    for name, kind in kinds.items():
+        values = "indicator" if kind in ("single", "sets") else "shares"
+        rule = "unknown" if kind == "distribution" else None
+        targets[name] = TargetMeta(
+            kind=kind, construct="evoked", taxonomy=taxonomy, values=values, file=f"targets-{name}.parquet",
+            vote_rule=rule,
+        )  # fmt: skip
+        tables[name] = indicator if values == "indicator" else shares
+    return write_dataset(tmp_path, DatasetMeta(name="small", targets=targets), frame[["image_id"]], tables)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        ({"one": "rates"}, "one"),
+        ({"one": "distribution"}, "one"),
+        ({"one": "single", "two": "distribution"}, "one"),
+        ({"one": "rates", "two": "sets"}, "would both do; choose with target"),
+        ({"one": "rates", "two": "single"}, "which target to learn.*pass multilabel"),
+    ],
+)
+def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, chosen):
+    dataset = small(tmp_path, **kinds)
+    if " " in chosen:
+        with pytest.raises(BadDataset, match=chosen):
+            choose_target(dataset, multilabel=None, name=None)
+        assert choose_target(dataset, multilabel=None, name="two").name == "two"
+    else:
+        assert choose_target(dataset, multilabel=None, name=None).name == chosen
+
+
+def test_messages_spell_options_as_they_were_given():
+    assert option("head", "topk") == "head='topk'"
+    with command_line():
+        assert option("head", "my heads") == "--head 'my heads'"
+        assert option("templates") == "--template"
+        assert option("multilabel", True) == "--multilabel"
+        assert option("l2", 0.1, of_head=True) == "--set l2=0.1"
+    assert option("templates") == "templates"
+
+
+def test_python_hears_no_option_of_the_command_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    asked = [
+        {"k": 99}, {"tau": 2.0}, {"judgements": "nobody"}, {"head": "softmax"}, {"hidden": 3, "head": "kernel"},
+        {"options": {"ballance": 1}}, {"options": {"l2": "much"}}, {"ensemble": 1}, {"multilabel": False},
+        {"target": "one"}, {"target": None}, {"head": "nowhere:Head"},
+    ]  # fmt: skip
+    for more in asked:
+        with pytest.raises(AffectmlError) as refused:
+            plan_run(replace(CONFIG, **more))
+        assert "--" not in str(refused.value), refused.value
+
+
+def no_room(*args, **kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_trained_head_survives_a_disk_without_room_for_the_rest(prepared, tmp_path, monkeypatch):
+    one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "run"))
+    judged = judge(one, fit(one))
+    monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_parquet", no_room)
+    with pytest.raises(
+        OSError, match=r"predictions\.parquet could not be written \(No space left on device\); head.json"
+    ):
+        write(judged, seconds={})
+    kept = RunFolder.open(tmp_path / "run")
+    X = prepared.store.rows(prepared.test.image_id)
+    assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
+    assert kept.metrics == json.loads(json.dumps(judged.result.metrics))
+    assert (tmp_path / "run" / "report.html").exists()
+    assert not (tmp_path / "run" / "predictions.parquet").exists()
+
+
+def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(prepared, tmp_path, monkeypatch):
+    def broken(*args):
+        raise ZeroDivisionError("a bug")
+
+    one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "run"))
+    monkeypatch.setattr("affectml.report.write_report", broken)
+    with pytest.raises(ZeroDivisionError, match="a bug") as failed:
+        write(judge(one, fit(one)), seconds={})
+    assert "report.html could not be written; head.json, head.safetensors" in failed.value.__notes__[0]
+    assert RunFolder.open(tmp_path / "run").head.name == "sigmoid"
+
+
+def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(prepared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    judged = judge(prepared, fit(prepared))
+    module = importlib.import_module("affectml.training.write")
+    asked = []
+
+    def no_room_here(path, *args):
+        asked.append(path)
+        if len(asked) == 1:
+            no_room()
+        write_json(path, *args)
+
+    monkeypatch.setattr(module, "write_json", no_room_here)
+    with pytest.raises(OSError, match="No space left on device.*the trained head and run.json are in"):
+        write(judged, seconds={})
+    [place] = (tmp_path / "elsewhere").iterdir()
+    assert RunFolder.open(place).head.name == "sigmoid"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_run_of_rates_is_judged_by_sets_too(tmp_path):
+    said = []
+    run = GOLDEN / "runs" / "sigmoid"
+    metrics, _ = evaluate_run(run, GOLDEN / "data", target="agreed", threads=1, say=said.append)
+    assert "the run learned rates and is judged by sets (agreed)" in said
+    assert metrics["rules"]["label_set"] == "the given sets"
+    assert metrics["systems"]["model"]["set_f1"]["value"] > metrics["systems"]["prior"]["set_f1"]["value"]
+    with pytest.raises(BadDataset, match="no target of kind rates"):
+        evaluate_run(run, GOLDEN / "data", target="mode", threads=1)
+
+
+def test_columns_that_count_people_make_no_subgroups(prepared):
+    truth = prepared.test
+    n = len(truth.image_id)
+    images = pd.DataFrame(
+        {
+            "image_id": truth.image_id, "n": np.arange(n) % 2, "arousal_n": np.arange(n) % 2, "year": np.arange(n) % 2,
+            "origin_n": np.array(["a", "b"])[np.arange(n) % 2],
+        }
+    )  # fmt: skip
+    flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
+    found = by_subgroup(Answers(flat, flat), truth, images, torch.Generator().manual_seed(0))
+    assert list(found) == ["year", "origin_n"]
+
+
+def test_bold_are_the_best_system_and_those_whose_interval_overlaps():
+    def score(value, half=0.05):
+        return {"value": value, "low": value - half, "high": value + half}
+
+    systems = {
+        "prior": {"set_f1": score(0.3), "rate_brier_score": score(0.5)},
+        "zero_shot": {"set_f1": score(0.62), "rate_brier_score": score(0.3)},
+        "model": {"set_f1": score(0.7), "rate_brier_score": score(0.1)},
+        "human": {"set_f1": score(0.9)},
+        "oracle": {"set_f1": score(0.95), "rate_brier_score": score(0.01)},
+    }
+    shown = ["prior", "zero_shot", "model", "human", "oracle"]
+    assert best_cells(systems, ["set_f1", "rate_brier_score"], shown) == {(0, 2), (0, 3), (1, 3)}
+    alike = {"model_loo": {"set_f1": score(0.5)}, "human": {"set_f1": score(0.7)}}
+    assert best_cells(alike, ["set_f1"], ["model_loo", "human"]) == {(0, 2)}
+
+
+def test_the_report_speaks_of_people_and_sets_only_where_it_has_them(tmp_path):
+    data = tmp_path / "imported"
+    shutil.copytree(GOLDEN / "imported", data)
+    run = train_run(TrainConfig(dataset=str(data), threads=1), out=tmp_path / "run")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for word in ("human", "half_panel", "people's set", "model's set", "oracle", "true rate", "bootstrap interval"):
+        assert word not in page.replace("not available", ""), word
+    assert "people were asked: “Which is it?”" in page
