@@ -77,6 +77,7 @@ def command_lines() -> Iterator[str]:
 
 
 def _command_lines(path: str, command: click.Command) -> Iterator[str]:
+    command = getattr(command, "whole", command)  # an importer's options are made when they are asked for
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         yield from _command_lines(f"{path} {name}", inner)
     if not hasattr(command, "commands"):

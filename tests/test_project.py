@@ -44,7 +44,7 @@ def test_python_m_affectml_is_the_command():
     [
         "affectml_metrics.functional.set_f1(",
         "affectml_annotation.krippendorff_alpha(",
-        "affectml.data.Dataset.open(",
+        "affectml.Dataset.open(",
         "affectml train --multilabel",
         "affectml import table OUT (needed)",
     ],

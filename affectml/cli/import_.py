@@ -24,9 +24,14 @@ JSON = Option("json", bool, False, Help("Print JSON for programs instead of a ta
 class ImportCommand(TyperCommand):
     """Stands for an importer in the list of commands; its arguments and options are made once it is called."""
 
+    @property
+    def whole(self) -> Any:
+        """The command with its arguments and options."""
+        return command_of(get_importer(str(self.name)))
+
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the command made of the importer."""
-        return command_of(get_importer(str(self.name))).make_context(info_name, args, parent, **extra)
+        return self.whole.make_context(info_name, args, parent, **extra)
 
 
 class ImportGroup(TyperGroup):

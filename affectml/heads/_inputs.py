@@ -63,7 +63,12 @@ def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) ->
 def _plain(values: ArrayLike) -> NDArray[np.generic]:
     """A copy as an array; objects, as data frames of several types give, become float64 where they are numbers."""
     found = np.array(values)
-    return found.astype(np.float64) if found.dtype == object else found
+    if found.dtype != object:
+        return found
+    text = next((value for value in found.flat if isinstance(value, str | bytes)), None)
+    if text is not None:
+        raise TypeError(f"it holds the text {text!r}")
+    return found.astype(np.float64)
 
 
 def as_features(features: ArrayLike, columns: int | None = None, name: str = "X") -> Tensor:

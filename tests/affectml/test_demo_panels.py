@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
@@ -119,7 +120,10 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
     assert "panel=local" in local.meta.source
     (note,) = local.meta.notes
     assert "affectml invented the difference" in note
-    info = {"encoder": {"identity": {"architecture": "affect-tiny"}}, "data": {"construct": "evoked", "question": "?"}}
+    info = SimpleNamespace(
+        encoder=SimpleNamespace(identity={"architecture": "affect-tiny"}),
+        data=SimpleNamespace(construct="evoked", question="?"),
+    )
     assert note in _caveats(info, local)
     assert note not in _caveats(info, textbook)
 

@@ -29,6 +29,7 @@ from affectml_apps.relabel.preferences import Preferences, change_preferences
 from affectml_apps.relabel.task import LabelTask, open_task, use
 
 ROOT = Path(__file__).resolve().parents[2]
+RUN_INFO = ROOT / "tests" / "golden" / "0.1.0" / "runs" / "auto" / "run.json"
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
 PATIENCE = 300  # seconds until a wait is given up; waiting costs nothing, and a busy machine is slow
@@ -373,7 +374,7 @@ def write_run() -> Callable[..., Path]:
         sets: Sequence[Sequence[str]] | None = None,
     ) -> Path:
         folder.mkdir()
-        info = {"schema": 1, "config": {}, "data": {}, "encoder": {}, "head": {}, "taxonomy": taxonomy.to_dict()}
+        info = json.loads(RUN_INFO.read_text(encoding="utf-8")) | {"taxonomy": taxonomy.to_dict()}
         (folder / "run.json").write_text(json.dumps(info))
         table = pd.DataFrame({"image_id": list(image_ids), "split": "test"})
         for label in taxonomy.labels:
