@@ -93,6 +93,18 @@ def test_each_key_means_what_it_types_and_else_what_its_place_stands_for(at_work
     assert (at_work.image, at_work.stored) == (image, [])
 
 
+def test_a_key_right_after_the_help_was_closed_counts(at_work):
+    """The browser moves the focus out of a closed dialog only with its next frame."""
+    at_work.press("?")
+    at_work.page.locator("dialog[open] button").evaluate(
+        """(button) => { button.closest('dialog').close();
+        button.dispatchEvent(new KeyboardEvent('keydown', {key: '1', bubbles: true, composed: true})); }"""
+    )
+    assert effect(at_work) == "1"
+    strike(at_work, "1", "Digit1")
+    assert effect(at_work) is None
+
+
 def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person):
     ann = person(server, "notes").enter()
     first = ann.image

@@ -78,8 +78,9 @@ export class Keyboard {
     if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target.isContentEditable) {
       if (target.type !== "range" || RANGE_KEYS.includes(event.key)) return null;
     }
-    if (target.closest?.("dialog")) return null;
-    const button = target.closest?.("button, summary, a");
+    if (target.closest?.("dialog[open]")) return null;
+    const left = target.closest?.("dialog"); // closed just now; the focus moves away from it with the next frame
+    const button = left ? null : target.closest?.("button, summary, a");
     if (button && (event.key === " " || (event.key === "Enter" && button.dataset.enter === "own"))) return null;
     const name = this.name(event);
     const label = labels.get(name);
