@@ -45,15 +45,15 @@ class AblateConfig:
 
 @dataclass(frozen=True)
 class AblateRow:
-    """A head and a mix of prompts: {measure: value of each seed}."""
+    """A head and a mix of prompts: {metric: value of each seed}."""
 
     head: str
     prompts: str
     values: dict[str, list[float]]
 
-    def score(self, measure: str) -> Score | None:
-        """Mean over seeds with its 95 % interval by Student's t; None where the measure is not defined."""
-        values = np.array(self.values.get(measure, []), dtype=np.float64)
+    def score(self, metric: str) -> Score | None:
+        """Mean over seeds with its 95 % interval by Student's t; None where the metric is not defined."""
+        values = np.array(self.values.get(metric, []), dtype=np.float64)
         if not len(values) or np.isnan(values).any():
             return None
         return t_interval(values)
@@ -78,7 +78,7 @@ class Ablation:
                 {
                     "head": row.head,
                     "prompts": row.prompts,
-                    "scores": {measure: row.score(measure) for measure in row.values},
+                    "scores": {metric: row.score(metric) for metric in row.values},
                     "values": row.values,
                 }
                 for row in self.rows
@@ -86,13 +86,13 @@ class Ablation:
         }
 
     def table(self) -> Table:
-        """Heads and mixes down, measures across."""
-        measures = headline({str(i): row.values for i, row in enumerate(self.rows)})
-        rows = tuple((f"{row.head}, {row.prompts}", *(cell(row.score(m)) for m in measures)) for row in self.rows)
+        """Heads and mixes down, metrics across."""
+        metrics = headline({str(i): row.values for i, row in enumerate(self.rows)})
+        rows = tuple((f"{row.head}, {row.prompts}", *(cell(row.score(m)) for m in metrics)) for row in self.rows)
         note = f"mean over {self.config.seeds} seeds ± half the width of its 95 % interval (Student's t)"
         return Table(
             f"Kinds of prompt on {self.dataset}",
-            ("head, prompts", *map(arrow, measures)),
+            ("head, prompts", *map(arrow, metrics)),
             rows,
             "\n  ".join([note, *self.notes]),
         )
@@ -132,8 +132,8 @@ def ablate_prompts(config: AblateConfig, *, say: Say = lambda line: None) -> Abl
             with_mix = prepared.under(plan)
             for name, scores in _scores(with_mix, fit(with_mix)).items():
                 kept = values.setdefault((name, mix), {})
-                for measure, value in scores.items():
-                    kept.setdefault(measure, []).append(value)
+                for metric, value in scores.items():
+                    kept.setdefault(metric, []).append(value)
     made = [AblateRow(head, mix, scores) for (head, mix), scores in values.items()]
     made.sort(key=lambda row: row.head != "zero_shot")
     return Ablation(config, dataset.name, tuple(made), tuple(notes))
@@ -156,15 +156,15 @@ def _settings(config: AblateConfig, targets: Targets, mix: str, seed: int) -> Tr
 
 
 def _scores(prepared: Prepared, systems: Systems) -> dict[str, dict[str, float]]:
-    """{system: {measure: mean over the test images}}; zero-shot is not asked with captions, which no label has."""
+    """{system: {metric: mean over the test images}}; zero-shot is not asked with captions, which no label has."""
     X = prepared.store.rows(prepared.split.ids("test"))
     found: dict[str, Head | None] = {"contrastive": systems.model, "zero_shot": systems.zero_shot}
     if "captions" in prepared.plan.prompts.kinds:
         del found["zero_shot"]
     return {
         name: {
-            measure: float(each.double().nanmean())
-            for measure, each in row_scores(answers_of(system, X, prepared.targets.kind), prepared.test).items()
+            metric: float(each.double().nanmean())
+            for metric, each in row_scores(answers_of(system, X, prepared.targets.kind), prepared.test).items()
         }
         for name, system in found.items()
         if system is not None

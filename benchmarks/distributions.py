@@ -55,7 +55,7 @@ def standardised(train: Array, test: Array) -> tuple[Array, Array]:
     return (train - mean) / deviation, (test - mean) / deviation
 
 
-def measures(predicted: Array, truth: Array) -> dict[str, Array]:
+def metrics(predicted: Array, truth: Array) -> dict[str, Array]:
     """One value per row; predictions are kept away from zero by 1e-12 and scaled to sum to one."""
     q = np.clip(predicted, 1e-12, None)
     preds, target = torch.from_numpy(q / q.sum(axis=1, keepdims=True)), torch.from_numpy(truth)
@@ -87,7 +87,7 @@ def _forest(x: Array, p: Array, new: Array) -> Array:
 
     cut = np.random.RandomState(1).permutation(len(x))
     inner, held = cut[len(x) // 5 :], cut[: len(x) // 5]
-    loss = {leaf: measures(fit(inner, leaf).predict(x[held]), p[held])["KL"].mean() for leaf in (3, 5, 10, 20)}
+    loss = {leaf: metrics(fit(inner, leaf).predict(x[held]), p[held])["KL"].mean() for leaf in (3, 5, 10, 20)}
     return np.asarray(fit(slice(None), min(loss, key=lambda leaf: loss[leaf])).predict(new))
 
 
@@ -105,7 +105,7 @@ def _kernel_ridge(x: Array, p: Array, new: Array) -> Array:
         for alpha in (1.0, 3.0, 10.0, 30.0):
             raw = fit(inner, gamma, alpha).predict(x[held]) + p.mean(axis=0)
             for floor in (0.003, 0.01, 0.02):
-                loss[gamma, alpha, floor] = measures(np.maximum(raw, floor), p[held])["KL"].mean()
+                loss[gamma, alpha, floor] = metrics(np.maximum(raw, floor), p[held])["KL"].mean()
     gamma, alpha, floor = min(loss, key=lambda choice: loss[choice])
     return np.maximum(fit(slice(None), gamma, alpha).predict(new) + p.mean(axis=0), floor)
 
@@ -210,7 +210,7 @@ def collect(names: list[str], file: Path, cache: Path, limit: float) -> dict[str
 
 
 def report(found: dict[str, dict[str, Any]], cache: Path, p: Array) -> str:
-    rows = {name: measures(np.load(cache / f"{name}.npy"), p) for name, note in found.items() if "failed" not in note}
+    rows = {name: metrics(np.load(cache / f"{name}.npy"), p) for name, note in found.items() if "failed" not in note}
     peers = [name for name in rows if name not in OURS]
     titles = list(rows["auto"])
     lines = [
@@ -229,9 +229,9 @@ def report(found: dict[str, dict[str, Any]], cache: Path, p: Array) -> str:
         lines.append(f"| {bold}{name}{bold}{kind} | {cells} | {'' if seconds is None else seconds} |")
     lines += [
         "",
-        "`auto` against the best peer in each measure, paired over rows:",
+        "`auto` against the best peer in each metric, paired over rows:",
         "",
-        "| measure | best peer | its | `auto` | better by | standard error | |",
+        "| metric | best peer | its | `auto` | better by | standard error | |",
         "|---|---|--:|--:|--:|--:|---|",
     ]
     verdicts = []
@@ -249,7 +249,7 @@ def report(found: dict[str, dict[str, Any]], cache: Path, p: Array) -> str:
     kl, slowest = rows["auto"]["KL"].mean(), found["auto"]["seconds"]
     checks = {
         f"KL at most {BAR:.3f} ({kl:.4f})": kl <= BAR,
-        "no measure worse than the best peer's by more than a standard error": not any("worse" in v for v in verdicts),
+        "no metric worse than the best peer's by more than a standard error": not any("worse" in v for v in verdicts),
         f"a fold in less than {FOLD_SECONDS} s of CPU ({slowest} s)": slowest < FOLD_SECONDS,
     }
     lines += ["", *(f"- {'kept' if kept else '**missed**'}: {check}" for check, kept in checks.items())]

@@ -161,8 +161,8 @@ def votes(d: Demo) -> dict[str, Scores]:
             for name, option in options.items():
                 n = people[train].astype(float) if option else None
                 head = SigmoidHead(SigmoidConfig(**option)).fit(d.X[train], shares[train], weights=n)
-                measure = f"excess cross-entropy, {spread}, {len(train)} images"
-                out[name][measure] = excess(head.predict_rates(d.X[new]), d.rates[new])
+                metric = f"excess cross-entropy, {spread}, {len(train)} images"
+                out[name][metric] = excess(head.predict_rates(d.X[new]), d.rates[new])
     return out
 
 
@@ -177,12 +177,12 @@ def noise(d: Demo) -> dict[str, Scores]:
         spoilt.loc[careless, column] = given[np.random.default_rng(int(d.train[0])).permutation(len(given))]
     out: dict[str, Scores] = {by: {} for by in ("votes", "weighted", "model", "both")}
     ways = {"excess cross-entropy": d.judgements, "excess cross-entropy, careless people": spoilt}
-    for measure, judgements in ways.items():
+    for metric, judgements in ways.items():
         for by in out:
             made = judged_targets(judgements, d.labels, d.ids[d.train].tolist(), by=cast(By, by))
             rows = pd.Index(d.ids).get_indexer(pd.Index(made.image_id))
             head = SigmoidHead().fit(d.X[rows], made.values)
-            out[by][measure] = excess(head.predict_rates(d.X[d.test]), d.rates[d.test])
+            out[by][metric] = excess(head.predict_rates(d.X[d.test]), d.rates[d.test])
     return out
 
 
@@ -241,14 +241,14 @@ def table(name: str, found: list[dict[str, Scores]]) -> list[str]:
     systems = list(found[0])
     told = " ".join(str(STUDIES[name][0].__doc__).split())
     lines = [f"**{name}**: {told}", ""]
-    for measure in found[0][systems[0]]:
-        first = np.array([f[systems[0]].get(measure, np.nan) for f in found])
-        lines += [f"| {measure} | mean | better by | standard error | p |", "|---|--:|--:|--:|--:|"]
+    for metric in found[0][systems[0]]:
+        first = np.array([f[systems[0]].get(metric, np.nan) for f in found])
+        lines += [f"| {metric} | mean | better by | standard error | p |", "|---|--:|--:|--:|--:|"]
         for system in systems:
-            values = np.array([f[system].get(measure, np.nan) for f in found])
+            values = np.array([f[system].get(metric, np.nan) for f in found])
             if np.isnan(values).all():
                 continue
-            gain = (values - first) * (-1 if measure.startswith(LESS_IS_BETTER) else 1)
+            gain = (values - first) * (-1 if metric.startswith(LESS_IS_BETTER) else 1)
             if system == systems[0] or np.isnan(gain).any() or not gain.any():
                 lines.append(f"| {system} | {values.mean():.4f} | | | |")
                 continue

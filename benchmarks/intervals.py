@@ -60,13 +60,13 @@ def plain(spread: Tensor) -> Ends:
 
 
 class Recorded:
-    """A measure that keeps what it returned, so that plain percentiles can be taken of the very same replicates."""
+    """A metric that keeps what it returned, so that plain percentiles can be taken of the very same replicates."""
 
-    def __init__(self, measure: Callable[[Tensor], Tensor]) -> None:
-        self.measure, self.kept = measure, list[Tensor]()
+    def __init__(self, metric: Callable[[Tensor], Tensor]) -> None:
+        self.metric, self.kept = metric, list[Tensor]()
 
     def __call__(self, weights: Tensor) -> Tensor:
-        found = self.measure(weights)
+        found = self.metric(weights)
         self.kept.append(found)
         return found
 
@@ -123,9 +123,9 @@ def precision(n: int, prevalences: tuple[float, ...], draws: int) -> Case:
 
     def draw(g: torch.Generator) -> tuple[Interval, Ends]:
         scores, target = separated(n, prevalences, g)
-        measure = Recorded(lambda weights: F.mean_average_precision(scores, target, weights=weights)[None])
-        interval = bootstrap_table(measure, n, replicates=FEWER, generator=g)
-        return interval, plain(torch.stack(measure.kept[-FEWER:]))
+        metric = Recorded(lambda weights: F.mean_average_precision(scores, target, weights=weights)[None])
+        interval = bootstrap_table(metric, n, replicates=FEWER, generator=g)
+        return interval, plain(torch.stack(metric.kept[-FEWER:]))
 
     what = "of a 5 % label" if len(prevalences) == 1 else f"of labels of {', '.join(f'{p:.0%}' for p in prevalences)}"
     return Case((f"mAP {what}, {n} rows",), torch.tensor([np.mean(true)]), draws, draw)
@@ -139,10 +139,10 @@ def macro_f1(n: int, draws: int) -> Case:
         target = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < share
         said = torch.where(target, HIT, FALSE_ALARM)
         preds = torch.rand(n, len(RARE), generator=g, dtype=torch.float64) < said
-        measure = Recorded(lambda sums: averaged(f1, *sums.chunk(4, dim=1))[:, None])
+        metric = Recorded(lambda sums: averaged(f1, *sums.chunk(4, dim=1))[:, None])
         table = torch.cat([preds & target, preds, target, torch.ones_like(preds)], dim=1)
-        interval = bootstrap_sums(table, measure, generator=g)
-        return interval, plain(torch.cat(measure.kept[2:]))
+        interval = bootstrap_sums(table, metric, generator=g)
+        return interval, plain(torch.cat(metric.kept[2:]))
 
     return Case((f"macro F1, labels of 5 to 40 %, {n} rows",), true[None], draws, draw)
 
@@ -152,10 +152,10 @@ def calibration(n: int, wrong: float, votes: int, draws: int) -> Case:
         rates = torch.rand(n, 1, generator=g, dtype=torch.float64)
         chance = (rates + wrong * (0.5 - rates)).expand(n, votes)
         target = torch.bernoulli(chance, generator=g).mean(1, keepdim=True)
-        measure = debiased_calibration(rates, target)
-        interval = bootstrap_table(measure, n, replicates=FEWER, generator=g)
+        metric = debiased_calibration(rates, target)
+        interval = bootstrap_table(metric, n, replicates=FEWER, generator=g)
         index = torch.randint(n, (100, n), generator=g)
-        again = [measure(torch.bincount(row, minlength=n).double())[None] for row in index]
+        again = [metric(torch.bincount(row, minlength=n).double())[None] for row in index]
         low, high = plain(torch.stack(again))
         return Interval(*(field[None] for field in interval)), (low, high)
 

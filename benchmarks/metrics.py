@@ -74,7 +74,7 @@ class Tables:
 
 @dataclass
 class Contest:
-    """One measure: our call, theirs, and the bar it has to clear against each."""
+    """One metric: our call, theirs, and the bar it has to clear against each."""
 
     name: str
     ours: Call
@@ -225,7 +225,7 @@ def contests(t: Tables) -> list[Contest]:
         ),
         *(
             Contest(
-                f"one distribution measure: {name}",
+                f"one distribution metric: {name}",
                 lambda f=f: f(t.preds, t.target).mean(),  # type: ignore[misc]
                 {"PyLDL": lambda name=name: getattr(ldl, name)(q, p)},  # type: ignore[misc]
                 1,
@@ -295,7 +295,7 @@ def timed(call: Call, runs: int) -> float:
 
 
 def per_row(t: Tables) -> torch.Tensor:
-    """Every per-row measure of the library, as columns."""
+    """Every per-row metric of the library, as columns."""
     from affectml_metrics._kinds import Given, figures
 
     cases = (
@@ -312,7 +312,7 @@ def per_row(t: Tables) -> torch.Tensor:
 
 
 def grown(rows: int) -> tuple[float, float, float, float, float]:
-    """Seconds of LRAP, KL and all per-row measures, MiB of the tables and added at the peak, in a fresh process."""
+    """Seconds of LRAP, KL and all per-row metrics, MiB of the tables and added at the peak, in a fresh process."""
     run = subprocess.run(
         [sys.executable, __file__, "--one-size", str(rows), "--threads", str(torch.get_num_threads())],
         capture_output=True,
@@ -345,7 +345,7 @@ def one_size(rows: int) -> None:
 def lines_of(found: list[Contest]) -> list[str]:
     """The table of who took how long."""
     lines = [
-        "| measure | ours, s | other | other, s | times faster | bar |",
+        "| metric | ours, s | other | other, s | times faster | bar |",
         "|---|--:|---|--:|--:|--:|",
     ]
     for contest in found:
@@ -383,7 +383,7 @@ def report(rows: int, runs: int, growth: bool) -> str:
     replicates = timed(lambda: bootstrap(table, generator=torch.Generator().manual_seed(0)), min(runs, 3))
     lines += [
         "",
-        f"All {table.shape[1]} per-row measures in one pass: {one_pass:.2f} s. "
+        f"All {table.shape[1]} per-row metrics in one pass: {one_pass:.2f} s. "
         f"1,000 bootstrap replicates of all of them: {replicates:.2f} s, {replicates / one_pass:.1f} times one pass "
         "(bar: under 10).",
     ]
@@ -397,7 +397,7 @@ def report(rows: int, runs: int, growth: bool) -> str:
     if growth:
         lines += [
             "",
-            "| rows | LRAP, s | KL, s | all per-row measures, s | the five tables, MiB | added at the peak, MiB |",
+            "| rows | LRAP, s | KL, s | all per-row metrics, s | the five tables, MiB | added at the peak, MiB |",
             "|--:|--:|--:|--:|--:|--:|",
         ]
         for size in GROWTH:
@@ -423,7 +423,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="torch threads; times are summed over them")
-    parser.add_argument("--only", help="print the lines whose measure matches this regular expression, and no more")
+    parser.add_argument("--only", help="print the lines whose metric matches this regular expression, and no more")
     parser.add_argument("--no-growth", action="store_true")
     parser.add_argument("--dry-run", action="store_true", help="print the section and leave the README as it is")
     parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)

@@ -24,7 +24,7 @@ from affectml_metrics import functional as F
 
 Array = NDArray[Any]
 
-MEASURES = ("top-1", "top-2", "cross-entropy")
+METRICS = ("top-1", "top-2", "cross-entropy")
 
 
 def logistic(x: Array, y: Array, new: Array) -> Array:
@@ -61,8 +61,8 @@ def measured(predicted: Array, y: Array) -> Array:
 
 
 def repeated(name: str, x: Array, y: Array, repeats: int, cache: Path) -> Array:
-    """Every row's measures, averaged over repeats: [N, 3]."""
-    total = np.zeros((len(y), len(MEASURES)))
+    """Every row's metrics, averaged over repeats: [N, 3]."""
+    total = np.zeros((len(y), len(METRICS)))
     for repeat in range(repeats):
         file = cache / f"{name}-{repeat}.npy"
         if not file.exists():
@@ -85,7 +85,7 @@ def report(file: Path, repeats: int, cache: Path) -> str:
         f"{len(y):,} images, {len(labels)} labels, {repeats} x 5-fold cross-validation; means over rows and repeats. "
         f"{machine(('torch', 'scikit-learn'))}.",
         "",
-        "| | " + " | ".join(MEASURES) + " |",
+        "| | " + " | ".join(METRICS) + " |",
         "|---|--:|--:|--:|",
     ]
     lines += [
@@ -94,10 +94,10 @@ def report(file: Path, repeats: int, cache: Path) -> str:
     lines += ["", "`auto` less logistic regression, paired over rows:", ""]
     gain = rows["auto"] - rows["logistic regression"]
     error = gain.std(axis=0, ddof=1) / len(gain) ** 0.5
-    for k, measure in enumerate(MEASURES):
-        better = -gain[:, k].mean() if measure == "cross-entropy" else gain[:, k].mean()
+    for k, metric in enumerate(METRICS):
+        better = -gain[:, k].mean() if metric == "cross-entropy" else gain[:, k].mean()
         verdict = "better" if better > error[k] else "within one standard error" if better >= -error[k] else "worse"
-        lines.append(f"- {measure}: {gain[:, k].mean():+.4f}, standard error {error[k]:.4f}: {verdict}")
+        lines.append(f"- {metric}: {gain[:, k].mean():+.4f}, standard error {error[k]:.4f}: {verdict}")
     train, test = content["split"] == "train", content["split"] == "test"
     note = cache / "own-split.json"
     if not note.exists():
@@ -105,7 +105,7 @@ def report(file: Path, repeats: int, cache: Path) -> str:
         interval = bootstrap(torch.from_numpy(found), generator=torch.Generator().manual_seed(0))
         note.write_text(json.dumps([interval.value.tolist(), interval.low.tolist(), interval.high.tolist()]))
     value, low, high = json.loads(note.read_text())
-    own = ", ".join(f"{m} {v:.3f} [{a:.3f}, {b:.3f}]" for m, v, a, b in zip(MEASURES, value, low, high, strict=True))
+    own = ", ".join(f"{m} {v:.3f} [{a:.3f}, {b:.3f}]" for m, v, a, b in zip(METRICS, value, low, high, strict=True))
     return "\n".join([*lines, "", f"The file's own split, {int(test.sum())} test images, `auto`: {own}."])
 
 

@@ -16,7 +16,7 @@ from affectml.evaluation.scoring import (
     Score,
     per_label,
     score,
-    share_measures,
+    share_metrics,
 )
 from affectml.evaluation.truth import TAUS, Truth
 from affectml_metrics import FEW, STUDENT_BELOW, sampling_floor
@@ -78,7 +78,7 @@ def evaluate(
     beside = {name: given for name, given in answers.items() if name not in _ALONE}
     systems |= people(truth, beside, torch.Generator().manual_seed(seed))
     floor, why_no_floor = _floor(truth, seed)
-    conventions = rules_of(measure for scores in systems.values() for measure in scores)
+    conventions = rules_of(metric for scores in systems.values() for metric in scores)
     notes = {**(why_not or {}), **why_no_floor}
     rules = {**_rules(truth, notes), **conventions, **_of_shares(answers, systems, truth)}
     metrics = {
@@ -134,8 +134,8 @@ def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
         return {}, {"sampling_floor": "not available: people asked differ by label"}
     kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
     floor = {
-        name: float(sampling_floor(stand_in, n[:, 0].copy(), measure, kind=kind, generator=_seeded(seed)))
-        for name, measure in share_measures(truth).items()
+        name: float(sampling_floor(stand_in, n[:, 0].copy(), metric, kind=kind, generator=_seeded(seed)))
+        for name, metric in share_metrics(truth).items()
     }
     return floor, {"sampling_floor": what}
 
@@ -183,11 +183,11 @@ def _of_shares(
     answers: Mapping[str, Answers], systems: Mapping[str, Mapping[str, Score]], truth: Truth
 ) -> dict[str, str]:
     """How sure a head's shares may be, and which systems were so sure of what is not so that a score is infinite."""
-    measures = share_measures(truth)
+    metrics = share_metrics(truth)
     told = [name for name, given in answers.items() if given.shares is not None]
-    if not measures or not told:
+    if not metrics or not told:
         return {}
-    lost = {m: [name for name in told if m not in systems[name]] for m in measures}
+    lost = {m: [name for name in told if m not in systems[name]] for m in metrics}
     return {
         "shares": f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}",
         **{m: f"not finite: {', '.join(names)}" for m, names in lost.items() if names},

@@ -30,9 +30,9 @@ def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generat
         return {}
     rows: dict[str, dict[str, Tensor]] = {}
 
-    def keep(measure: str, found: Mapping[str, Tensor]) -> None:
+    def keep(metric: str, found: Mapping[str, Tensor]) -> None:
         for system, values in found.items():
-            rows.setdefault(system, {})[measure] = values
+            rows.setdefault(system, {})[metric] = values
 
     judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
     scores = {name: answers.scores for name, answers in others.items()}

@@ -20,7 +20,7 @@ from affectml_metrics.table import specs
 
 Array = NDArray[Any]
 Score = dict[str, float]  # value, low, high; few: how many images or groups it rests on, where fewer than 30
-RowMeasure = Callable[[Tensor, Tensor], Tensor]
+RowMetric = Callable[[Tensor, Tensor], Tensor]
 
 REPLICATES = 1000
 TOP = (1, 2, 3)
@@ -78,8 +78,8 @@ def share_kind(truth: Truth) -> Kind:
     return "distribution" if truth.kind in ("distribution", "single") else "rates"
 
 
-def share_measures(truth: Truth) -> dict[str, RowMeasure]:
-    """The measures by rows of rates or distributions that this target allows, against any votes."""
+def share_metrics(truth: Truth) -> dict[str, RowMetric]:
+    """The metrics by rows of rates or distributions that this target allows, against any votes."""
     found = figures_of(truth, share_kind(truth))
     return {
         figure.name: figure.of for figure in found if figure.spec.over == "rows" and "votes" not in figure.spec.needs
@@ -92,7 +92,7 @@ def _reported(truth: Truth) -> list[Figure]:
 
 
 def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:
-    """Every measure that these answers and this truth allow, each with a 95 % interval.
+    """Every metric that these answers and this truth allow, each with a 95 % interval.
 
     One that is infinite (a share of 0 that someone chose) has no place in metrics.json and is left out.
     """
@@ -105,7 +105,7 @@ def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[st
 
 
 def row_scores(answers: Answers, truth: Truth) -> dict[str, Tensor]:
-    """Each measure image by image, [N]; nan where it is not defined for an image."""
+    """Each metric image by image, [N]; nan where it is not defined for an image."""
     rows: dict[str, Tensor] = {}
     for figure in _reported(truth):
         pair = _pair(figure, answers, truth)
@@ -149,8 +149,8 @@ def _over_table(weighted: Callable[[Tensor], Tensor], truth: Truth, generator: t
     return bootstrap_table(weighted, n, groups=truth.groups, replicates=REPLICATES, generator=generator)
 
 
-def mean_over_people(sets: Tensor, truth: Truth, measure: RowMeasure = F.set_f1) -> Tensor:
-    """A set measure against each person's own answer, averaged over the people of each image: [N].
+def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -> Tensor:
+    """A set metric against each person's own answer, averaged over the people of each image: [N].
 
     It needs no cut on rates. An image that nobody answered is nan.
     """
@@ -158,13 +158,13 @@ def mean_over_people(sets: Tensor, truth: Truth, measure: RowMeasure = F.set_f1)
     assert truth.asked is not None
     chosen, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
     image, person = asked.nonzero(as_tuple=True)
-    each = measure(sets[image], chosen[image, person].long())
+    each = metric(sets[image], chosen[image, person].long())
     total = torch.zeros(len(sets), dtype=torch.float64).index_add_(0, image, each)
     return total / asked.sum(dim=1)
 
 
 def intervals(rows: Mapping[str, Tensor], truth: Truth, generator: torch.Generator) -> dict[str, Score]:
-    """Means of rows with 95 % intervals; groups are drawn whole. A measure without a defined row is left out."""
+    """Means of rows with 95 % intervals; groups are drawn whole. A metric without a defined row is left out."""
     names = [name for name, values in rows.items() if not values.isnan().all()]
     if not names:
         return {}

@@ -53,9 +53,7 @@ def write_report(
         info=run.info,
         metrics=metrics,
         caveats=_caveats(run.info, dataset),
-        plots=[
-            plot for measure in headline(metrics["systems"]) if (plot := interval_plot(metrics, measure)) is not None
-        ],
+        plots=[plot for metric in headline(metrics["systems"]) if (plot := interval_plot(metrics, metric)) is not None],
         tables=[table for table in tables if table is not None],
         rules=notes(metrics),
         split=_split_rows(run.info.split.table),
@@ -105,10 +103,10 @@ def _split_rows(table: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]
     return columns, rows
 
 
-def interval_plot(metrics: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
-    """One measure as dots with whiskers, one line a system; positions in per cent of the axis. None without it."""
+def interval_plot(metrics: Mapping[str, Any], metric: str) -> dict[str, Any] | None:
+    """One metric as dots with whiskers, one line a system; positions in per cent of the axis. None without it."""
     systems = metrics["systems"]
-    found = [(name, systems[name][measure]) for name in shown_systems(systems) if measure in systems[name]]
+    found = [(name, systems[name][metric]) for name in shown_systems(systems) if metric in systems[name]]
     if not found:
         return None
     low, high = min(s["low"] for _, s in found), max(s["high"] for _, s in found)
@@ -122,7 +120,7 @@ def interval_plot(metrics: Mapping[str, Any], measure: str) -> dict[str, Any] | 
         {"system": name, "value": number(s["value"]), "at": at(s["value"]), "low": at(s["low"]), "high": at(s["high"])}
         for name, s in found
     ]
-    return {"title": arrow(measure), "lines": lines, "low": number(low), "high": number(high)}
+    return {"title": arrow(metric), "lines": lines, "low": number(low), "high": number(high)}
 
 
 def gallery(dataset: "Dataset", truth: "Truth", model: "Answers") -> list[dict[str, Any]]:

@@ -22,25 +22,25 @@ class Table:
     best: frozenset[tuple[int, int]] = frozenset()
 
 
-def arrow(measure: str) -> str:
-    """The measure's name with the direction that is better, where there is one."""
-    return f"{measure} {_ARROWS[better(measure)]}".rstrip()
+def arrow(metric: str) -> str:
+    """The metric's name with the direction that is better, where there is one."""
+    return f"{metric} {_ARROWS[better(metric)]}".rstrip()
 
 
 def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
-    """Measures down, systems across: value and half the width of its 95 % interval; the floor where there is one."""
+    """Metrics down, systems across: value and half the width of its 95 % interval; the floor where there is one."""
     systems = metrics["systems"]
     shown = shown_systems(systems)
     floor = metrics["sampling_floor"]
-    measures = order(systems, brief=brief)
+    names = order(systems, brief=brief)
     columns = ("metric", *shown, *(("sampling_floor",) if floor else ()))
     rows = tuple(
         (
-            arrow(measure),
-            *(cell(systems[name].get(measure)) for name in shown),
-            *((number(floor.get(measure)),) if floor else ()),
+            arrow(metric),
+            *(cell(systems[name].get(metric)) for name in shown),
+            *((number(floor.get(metric)),) if floor else ()),
         )
-        for measure in measures
+        for metric in names
     )
     note = "± is half the width of the 95 % interval; ↑ higher is better, ↓ lower is better"
     if "human" in systems:
@@ -48,7 +48,7 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
         note += ", half_panel: half against half" if "half_panel" in systems else ""
         note += " (the same targets for all: next table)"
     title = f"{metrics['split']} split, {metrics['n']} images"
-    return starred(Table(title, columns, rows, note, best_cells(systems, measures, shown)))
+    return starred(Table(title, columns, rows, note, best_cells(systems, names, shown)))
 
 
 def people_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -58,17 +58,17 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
         return None
     others = [name for name in systems if name.endswith("_loo") and name not in ("prior_loo", "model_loo")]
     shown = [name for name in ("prior_loo", "model_loo", *others, "human") if name in systems]
-    measures = order({name: systems[name] for name in shown})
-    rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in measures)
+    names = order({name: systems[name] for name in shown})
+    rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in names)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
     title = "People and systems on the same leave-one-out targets"
-    return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, measures, shown)))
+    return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown)))
 
 
 def best_cells(
-    systems: Mapping[str, Mapping[str, Any]], measures: Sequence[str], shown: Sequence[str]
+    systems: Mapping[str, Mapping[str, Any]], metrics: Sequence[str], shown: Sequence[str]
 ) -> frozenset[tuple[int, int]]:
-    """(row, column) of the best system of each measure, and of every one whose interval overlaps with the best's.
+    """(row, column) of the best system of each metric, and of every one whose interval overlaps with the best's.
 
     The oracle, who knows the truth, does not compete, nor do people on targets of their own beside systems on others:
     both are there to compare with.
@@ -76,9 +76,9 @@ def best_cells(
     alike = any(name.endswith("_loo") for name in shown)
     rivals = [name for name in shown if name not in ("oracle", "half_panel") and (alike or name != "human")]
     found = []
-    for row, measure in enumerate(measures):
-        scores = {name: systems[name][measure] for name in rivals if measure in systems[name]}
-        direction = better(measure)
+    for row, metric in enumerate(metrics):
+        scores = {name: systems[name][metric] for name in rivals if metric in systems[name]}
+        direction = better(metric)
         if len(scores) < 2 or not direction:
             continue
         pick = max if direction == "higher" else min
@@ -127,10 +127,10 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     shown = shown_systems({name: None for level in levels.values() for name in level["systems"]})
     rows, lines = [], []
     for name, level in levels.items():
-        measures = [m for m in headline(level["systems"]) if (spec := find(m)) and spec.kinds[0] in ("ranking", "sets")]
-        for measure in measures:
-            cells = (cell(level["systems"][system].get(measure)) for system in shown)
-            rows.append((f"{name} ({len(level['labels'])})", arrow(measure), *cells))
+        metrics = [m for m in headline(level["systems"]) if (spec := find(m)) and spec.kinds[0] in ("ranking", "sets")]
+        for metric in metrics:
+            cells = (cell(level["systems"][system].get(metric)) for system in shown)
+            rows.append((f"{name} ({len(level['labels'])})", arrow(metric), *cells))
         inside = level["errors_inside"]
         if inside is not None:
             lines.append(
@@ -144,22 +144,22 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
 
 def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
     """The model on each level of one of the user's columns."""
-    measures = headline(levels)
-    rows = tuple((level, str(entry["n"]), *(cell(entry.get(m)) for m in measures)) for level, entry in levels.items())
+    metrics = headline(levels)
+    rows = tuple((level, str(entry["n"]), *(cell(entry.get(m)) for m in metrics)) for level, entry in levels.items())
     note = "subgroups differ in their labels too: a lower score is not yet a worse model for them"
-    return starred(Table(f"Model by {column}", (column, "images", *map(arrow, measures)), rows, note))
+    return starred(Table(f"Model by {column}", (column, "images", *map(arrow, metrics)), rows, note))
 
 
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
-    """The measures that any of the systems has, in reading order."""
-    found = list(dict.fromkeys(measure for scores in systems.values() for measure in scores))
+    """The metrics that any of the systems has, in reading order."""
+    found = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))
     first = shown(found, "brief")
-    return first if brief else [*first, *(measure for measure in found if measure not in first)]
+    return first if brief else [*first, *(metric for metric in found if metric not in first)]
 
 
 def headline(systems: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The few measures that plots and small tables have room for, as far as any of the systems has them."""
-    return shown([measure for scores in systems.values() for measure in scores], "headline")
+    """The few metrics that plots and small tables have room for, as far as any of the systems has them."""
+    return shown([metric for scores in systems.values() for metric in scores], "headline")
 
 
 def cell(score: Mapping[str, float] | None) -> str:

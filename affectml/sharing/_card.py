@@ -31,10 +31,10 @@ def card_data(info: RunInfo, metrics: Mapping[str, Any] | None) -> ModelCardData
             dataset_type=info.data.name,
             dataset_name=info.data.name,
             dataset_split=metrics["split"] if metrics else None,
-            metric_type=measure,
+            metric_type=metric,
             metric_value=round(score["value"], 4),
         )
-        for measure, score in found.items()
+        for metric, score in found.items()
     ]
     return ModelCardData(
         library_name="affectml",

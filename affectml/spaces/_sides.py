@@ -32,7 +32,7 @@ class People:
     bounded: bool = False
 
     def score(self, answers: Answers, seed: int) -> dict[str, Score]:
-        """Every measure that these answers and this truth allow; none of rates against rates that are only bounded."""
+        """Every metric that these answers and this truth allow; none of rates against rates that are only bounded."""
         given = replace(answers, shares=None) if self.bounded else answers
         return score(given, self.truth, torch.Generator().manual_seed(seed))
 
@@ -125,7 +125,7 @@ def _mapped(
     if merged:
         notes.append(
             f"{dataset.name}: no single judgements, so the rates of {', '.join(merged)} are only bounded; "
-            "their middle orders the labels and no measure of rates is given"
+            "their middle orders the labels and no metric of rates is given"
         )
     return None, None, (low + high) / 2, notes
 

@@ -33,7 +33,7 @@ def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def measure(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def metric(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         if not trusted():
             try:
                 return function(*args, **kwargs)
@@ -49,7 +49,7 @@ def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
                 return function(*args, **kwargs)
         return _by_pattern(function, given, asked)
 
-    return measure
+    return metric
 
 
 def pair_asked(

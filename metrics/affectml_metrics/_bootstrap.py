@@ -126,7 +126,7 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
 
 
 def bootstrap_table(
-    measure: Callable[[Tensor], Tensor],
+    metric: Callable[[Tensor], Tensor],
     n: int,
     *,
     groups: ArrayLike | None = None,
@@ -136,7 +136,7 @@ def bootstrap_table(
 ) -> Interval:
     """A metric over the table (macro F1, mAP, a correlation) with its interval.
 
-    measure: takes row weights, float64 [N] (how often each row was drawn), and returns a 0-dim tensor or [K]; every
+    metric: takes row weights, float64 [N] (how often each row was drawn), and returns a 0-dim tensor or [K]; every
     table metric of `affectml_metrics.functional` takes them as `weights=`. n: the number of rows. It is called once
     with ones, once for each replicate and 50 times for the acceleration, inside `unchecked()` after the first.
     groups, generator and the result as in `bootstrap`; a replicate in which the metric is nan is left out.
@@ -157,18 +157,18 @@ def bootstrap_table(
     whole_number("n", n, 1)
     _check(replicates, level, generator)
     index, units = (torch.arange(n), n) if groups is None else _group_index(groups, n)
-    value = measure(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
-    debiased = measure.replicate if isinstance(measure, Debiased) else None
+    value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
+    debiased = metric.replicate if isinstance(metric, Debiased) else None
 
     def several(function: Callable[[Tensor], Tensor], counts: Tensor) -> Tensor:
         return torch.stack([function(count[index]).detach().to("cpu", torch.float64).flatten() for count in counts])
 
     with unchecked():
-        left_out = several(measure, _without_one(units, debiased is not None))
+        left_out = several(metric, _without_one(units, debiased is not None))
         if units < STUDENT_BELOW:
             low, high = of_few(value.flatten(), left_out, level)
         else:
-            each = measure if debiased is None else debiased
+            each = metric if debiased is None else debiased
             spread = torch.cat([several(each, counts) for counts in _counts(units, replicates, generator)])
             low, high = of_table(value.flatten(), spread, left_out, units, level, unbiased=debiased is not None)
     return _whole(value, low, high, n, units)

@@ -52,15 +52,15 @@ class Interval(NamedTuple):
 class Debiased:
     """A metric over the table whose replicates are biased by a known amount, and the replicate without that bias.
 
-    measure, replicate: functions of row weights, as `bootstrap_table` takes them.
+    metric, replicate: functions of row weights, as `bootstrap_table` takes them.
     """
 
-    measure: Callable[[Tensor], Tensor]
+    metric: Callable[[Tensor], Tensor]
     replicate: Callable[[Tensor], Tensor]
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The metric itself."""
-        return self.measure(weights)
+        return self.metric(weights)
 
 
 def of_mean(value: Tensor, spread: Tensor, units: Tensor, error: Tensor, level: float) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from affectml_metrics._inputs import ArrayLike
 from affectml_metrics._options import one_of, whole_number
 from affectml_metrics._panel import Against, Panel
 
-RowMeasure: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+RowMetric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """`(preds, target) -> [N]`: a function of `affectml_metrics.functional`, with options bound by a lambda or partial."""
 
 
@@ -39,7 +39,7 @@ class HumanReference:
 def human_reference(
     judgements: ArrayLike,
     asked: ArrayLike,
-    metric: RowMeasure,
+    metric: RowMetric,
     preds: Mapping[str, ArrayLike] | None = None,
     *,
     against: Against = "set",
@@ -140,7 +140,7 @@ def _sums(panel: Panel, first: str, systems: Mapping[str, Tensor]) -> dict[str, 
     return {name: _Rows(len(panel.answers), panel.answers.device) for name in (first, *systems)}
 
 
-def _person(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor], against: Against) -> HumanReference:
+def _person(panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor], against: Against) -> HumanReference:
     sums = _sums(panel, "human", systems)
     votes, n = panel.answers.sum(1), panel.asked.sum(1)
     for person in range(panel.asked.shape[1]):
@@ -154,7 +154,7 @@ def _person(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor], aga
     return _result("person", "human", "_loo", sums)
 
 
-def _each_other(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor]) -> HumanReference:
+def _each_other(panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor]) -> HumanReference:
     sums = _sums(panel, "human", systems)
     several = panel.asked.sum(1) > 1
     for person in range(panel.asked.shape[1]):
@@ -174,7 +174,7 @@ def _each_other(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor])
     return _result("person", "human", "_loo", sums)
 
 
-def _rest(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor], against: Against) -> HumanReference:
+def _rest(panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor], against: Against) -> HumanReference:
     sums = _sums(panel, "human", systems)
     votes, n = panel.answers.sum(1), panel.asked.sum(1)
     for person in range(panel.asked.shape[1]):
@@ -192,7 +192,7 @@ def _rest(panel: Panel, metric: RowMeasure, systems: Mapping[str, Tensor], again
 
 def _halves(
     panel: Panel,
-    metric: RowMeasure,
+    metric: RowMetric,
     systems: Mapping[str, Tensor],
     against: Against,
     draws: int,

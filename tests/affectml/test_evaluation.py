@@ -11,7 +11,7 @@ import torch
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import _floor
-from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_measures, unsure
+from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_metrics, unsure
 from affectml.evaluation.subgroups import by_subgroup
 from affectml.evaluation.truth import part_of
 from affectml.predicting import _prior_answers
@@ -132,7 +132,7 @@ def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
         for share in torch.eye(4, dtype=torch.float64)[:, None]
     ]
     assert found == [0, 2, 1, 1]  # round the circle a, c, b, d
-    assert "earth_movers_distance" not in share_measures(replace(truth, wheel=()))
+    assert "earth_movers_distance" not in share_metrics(replace(truth, wheel=()))
 
 
 def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_path):

@@ -154,7 +154,7 @@ MOVED = {
     # those random orders came before the halves in one stream of random numbers, so that other halves are drawn
     "half_panel": {"set_f1", "rate_cross_entropy", "rate_brier_score", "rate_manhattan"},
 }
-# Heads that are all but certain: shares are kept from 0 and 1 once, for every measure, and no longer by some of them.
+# Heads that are all but certain: shares are kept from 0 and 1 once, for every metric, and no longer by some of them.
 # That moves these in the sixth digit.
 KEPT_FROM_CERTAINTY = {
     "softmax-single": {"cross_entropy", "brier_score"},

@@ -12,9 +12,9 @@ from affectml.training import TrainConfig, train_run
 pytestmark = pytest.mark.slow
 
 
-def share_closed(systems, measure):
+def share_closed(systems, metric):
     """How much of the way from the prior to the true rates the model goes."""
-    prior, model, oracle = (systems[name][measure]["value"] for name in ("prior", "model", "oracle"))
+    prior, model, oracle = (systems[name][metric]["value"] for name in ("prior", "model", "oracle"))
     return (model - prior) / (oracle - prior)
 
 

@@ -24,7 +24,7 @@ def both(table, ferplus):
 
 
 @pytest.mark.parametrize("empty", [0, 1])
-def test_set_measures_against_scikit_learn(table, empty):
+def test_set_metrics_against_scikit_learn(table, empty):
     p, t = table.sets, table.chosen
     for ours, theirs in (
         (F.set_f1, sk.f1_score),
@@ -55,7 +55,7 @@ def test_top_k_on_single_labels_against_scikit_learn(table, k):
     agree(F.top_k_accuracy(distinct, once, k).mean(), sk.top_k_accuracy_score(truth, distinct, k=k, labels=labels))
 
 
-def test_ranking_measures_against_scikit_learn(table):
+def test_ranking_metrics_against_scikit_learn(table):
     s, t = table.scores, table.chosen
     lrap = F.label_ranking_average_precision(s, t, ties="lowest", no_labels=1)
     agree(lrap.mean(), sk.label_ranking_average_precision_score(t, s))
@@ -63,7 +63,7 @@ def test_ranking_measures_against_scikit_learn(table):
     agree(F.ranking_loss(s, t, tie_cost=1, no_labels=0).mean(), sk.label_ranking_loss(t, s))
 
 
-def test_ranking_measures_against_torchmetrics(table):
+def test_ranking_metrics_against_torchmetrics(table):
     s, t = table.preds, table.chosen[:]  # no ties: there torchmetrics is right, in float64 too
     labels = s.shape[1]
     t = t & ~t.all(-1, keepdim=True)

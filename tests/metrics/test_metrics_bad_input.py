@@ -54,46 +54,46 @@ RATES = (
 GOOD, NAN = [[0.5, 0.5], [1.0, 0.0]], [[0.5, 0.5], [1.0, math.nan]]
 
 
-def refused(measure, preds, target, says, error=am.DomainError, **options):
+def refused(metric, preds, target, says, error=am.DomainError, **options):
     with pytest.raises(error, match=says):
-        measure(preds, target, **options)
+        metric(preds, target, **options)
 
 
-@pytest.mark.parametrize("measure", SETS + RANKINGS, ids=lambda f: f.__name__)
-def test_soft_targets_are_refused_where_sets_are_due(measure):
-    refused(measure, [[1, 0]], [[0.4, 0.6]], r"target: expected 0 or 1 .* received 0.4 in row 0, label 0; turn shares")
+@pytest.mark.parametrize("metric", SETS + RANKINGS, ids=lambda f: f.__name__)
+def test_soft_targets_are_refused_where_sets_are_due(metric):
+    refused(metric, [[1, 0]], [[0.4, 0.6]], r"target: expected 0 or 1 .* received 0.4 in row 0, label 0; turn shares")
 
 
-@pytest.mark.parametrize("measure", SETS, ids=lambda f: f.__name__)
-def test_scores_are_refused_where_sets_are_due(measure):
-    refused(measure, [[0, 0], [0, 0.7]], [[1, 0], [1, 0]], "preds: expected 0 or 1 .* received 0.7 in row 1, label 1")
+@pytest.mark.parametrize("metric", SETS, ids=lambda f: f.__name__)
+def test_scores_are_refused_where_sets_are_due(metric):
+    refused(metric, [[0, 0], [0, 0.7]], [[1, 0], [1, 0]], "preds: expected 0 or 1 .* received 0.7 in row 1, label 1")
 
 
-@pytest.mark.parametrize("measure", SETS + RANKINGS + DISTRIBUTIONS + RATES + (F.ndcg,), ids=lambda f: f.__name__)
-def test_nan_is_refused_on_either_side(measure):
-    target = [[1, 0], [0, 1]] if measure in SETS + RANKINGS else GOOD
-    refused(measure, NAN, target, r"preds: .*(row 1, label 1|row 0)")
-    refused(measure, target, NAN, r"target: .*(row 1, label 1|row 0)")
+@pytest.mark.parametrize("metric", SETS + RANKINGS + DISTRIBUTIONS + RATES + (F.ndcg,), ids=lambda f: f.__name__)
+def test_nan_is_refused_on_either_side(metric):
+    target = [[1, 0], [0, 1]] if metric in SETS + RANKINGS else GOOD
+    refused(metric, NAN, target, r"preds: .*(row 1, label 1|row 0)")
+    refused(metric, target, NAN, r"target: .*(row 1, label 1|row 0)")
 
 
-@pytest.mark.parametrize("measure", DISTRIBUTIONS, ids=lambda f: f.__name__)
-def test_what_does_not_sum_to_one_is_no_distribution(measure):
-    refused(measure, GOOD, [[0.5, 0.5], [0, 0]], "target: expected rows that sum to 1, but row 1 sums to 0; divide")
-    refused(measure, [[0.5, 0.6], [1, 0]], GOOD, "preds: expected rows that sum to 1, but row 0 sums to 1.1")
-    refused(measure, [[0.5, 0.5], [-0.2, 1.2]], GOOD, "preds: expected a share in .* -0.2 in row 1, label 0")
+@pytest.mark.parametrize("metric", DISTRIBUTIONS, ids=lambda f: f.__name__)
+def test_what_does_not_sum_to_one_is_no_distribution(metric):
+    refused(metric, GOOD, [[0.5, 0.5], [0, 0]], "target: expected rows that sum to 1, but row 1 sums to 0; divide")
+    refused(metric, [[0.5, 0.6], [1, 0]], GOOD, "preds: expected rows that sum to 1, but row 0 sums to 1.1")
+    refused(metric, [[0.5, 0.5], [-0.2, 1.2]], GOOD, "preds: expected a share in .* -0.2 in row 1, label 0")
 
 
-@pytest.mark.parametrize("measure", RATES, ids=lambda f: f.__name__)
-def test_raw_outputs_are_no_rates_unless_said(measure):
-    refused(measure, [[2.5, -1.0]], [[1, 0]], "preds: expected a rate .* 2.5 in row 0, label 0; .* from_logits=True")
-    assert measure([[2.5, -1.0]] * 2, [[1, 0]] * 2, from_logits=True).isfinite().all()
+@pytest.mark.parametrize("metric", RATES, ids=lambda f: f.__name__)
+def test_raw_outputs_are_no_rates_unless_said(metric):
+    refused(metric, [[2.5, -1.0]], [[1, 0]], "preds: expected a rate .* 2.5 in row 0, label 0; .* from_logits=True")
+    assert metric([[2.5, -1.0]] * 2, [[1, 0]] * 2, from_logits=True).isfinite().all()
 
 
-@pytest.mark.parametrize("measure", SETS + RANKINGS + DISTRIBUTIONS + RATES, ids=lambda f: f.__name__)
-def test_shapes_must_match(measure):
-    refused(measure, [[1, 0]], [[1, 0, 0]], r"expected one shape \[N, C\].*\[1, 2\] and \[1, 3\]", am.ShapeError)
-    refused(measure, [1, 0], [1, 0], r"preds: expected \[N, C\].*shape \[2\]; one row is", am.ShapeError)
-    refused(measure, np.zeros((2, 0)), np.zeros((2, 0)), "at least one label", am.ShapeError)
+@pytest.mark.parametrize("metric", SETS + RANKINGS + DISTRIBUTIONS + RATES, ids=lambda f: f.__name__)
+def test_shapes_must_match(metric):
+    refused(metric, [[1, 0]], [[1, 0, 0]], r"expected one shape \[N, C\].*\[1, 2\] and \[1, 3\]", am.ShapeError)
+    refused(metric, [1, 0], [1, 0], r"preds: expected \[N, C\].*shape \[2\]; one row is", am.ShapeError)
+    refused(metric, np.zeros((2, 0)), np.zeros((2, 0)), "at least one label", am.ShapeError)
 
 
 def test_words_are_refused():
@@ -102,12 +102,12 @@ def test_words_are_refused():
 
 @pytest.mark.parametrize("k", [0, 3, 1.0, True])
 def test_k_is_a_number_of_labels(k):
-    for measure in (F.top_k_accuracy, F.top_k_recall, F.top_k_precision, F.human_mass_at_k, F.ndcg):
-        refused(measure, [[1, 0]], [[1, 0]], "k: expected a whole number, 1 to 2", am.ArgumentError, k=k)
+    for metric in (F.top_k_accuracy, F.top_k_recall, F.top_k_precision, F.human_mass_at_k, F.ndcg):
+        refused(metric, [[1, 0]], [[1, 0]], "k: expected a whole number, 1 to 2", am.ArgumentError, k=k)
 
 
 @pytest.mark.parametrize(
-    ("measure", "options", "match"),
+    ("metric", "options", "match"),
     [
         (F.top_k_accuracy, {"match": "some"}, "match: expected one of 'any', 'all', but received 'some'"),
         (F.top_k_accuracy, {"ties": "last"}, "ties: expected one of 'first', 'expected'"),
@@ -124,8 +124,8 @@ def test_k_is_a_number_of_labels(k):
         (F.label_calibration_error, {"norm": "l3"}, "norm: expected one of 'l1'"),
     ],
 )
-def test_an_unknown_choice_is_refused_with_the_choices(measure, options, match):
-    refused(measure, [[1, 0]], [[1, 0]], match, am.ArgumentError, **options)
+def test_an_unknown_choice_is_refused_with_the_choices(metric, options, match):
+    refused(metric, [[1, 0]], [[1, 0]], match, am.ArgumentError, **options)
 
 
 def test_labels_without_a_place_need_an_explicit_cost():
@@ -237,13 +237,13 @@ def test_ragged_rows_are_refused():
 
 
 @pytest.mark.parametrize(
-    "measure", [m for m in DISTRIBUTIONS if m is not F.entropy_correlation], ids=lambda f: f.__name__
+    "metric", [m for m in DISTRIBUTIONS if m is not F.entropy_correlation], ids=lambda f: f.__name__
 )
-def test_logits_that_a_softmax_cannot_take_are_refused(measure):
+def test_logits_that_a_softmax_cannot_take_are_refused(metric):
     for wrong in ([[0.0, 0.0], [math.inf, 0.0]], [[0.0, 0.0], [-math.inf, -math.inf]]):
-        refused(measure, wrong, GOOD, "preds: expected a number below infinity.* row 1, label 0", from_logits=True)
-    if measure is not F.entropy_similarity:  # it has no value where nobody is unsure
-        assert not measure([[0.0, -math.inf]], [[1.0, 0.0]], from_logits=True).isnan().any()
+        refused(metric, wrong, GOOD, "preds: expected a number below infinity.* row 1, label 0", from_logits=True)
+    if metric is not F.entropy_similarity:  # it has no value where nobody is unsure
+        assert not metric([[0.0, -math.inf]], [[1.0, 0.0]], from_logits=True).isnan().any()
 
 
 def test_a_streaming_cross_entropy_drops_no_row_of_infinite_logits():
@@ -279,8 +279,8 @@ def test_frames_of_several_dtypes_are_taken():
 @pytest.mark.parametrize("k", [2, np.int64(2), np.uint8(2), torch.tensor(2)], ids=lambda k: type(k).__name__)
 def test_any_whole_number_is_a_k(k):
     scores, target = [[0.6, 0.3, 0.1]], [[0, 1, 0]]
-    for measure in (F.top_k_accuracy, F.top_k_recall, F.ndcg, F.human_mass_at_k):
-        assert measure(scores, target, k=k).item() == measure(scores, target, k=2).item()
+    for metric in (F.top_k_accuracy, F.top_k_recall, F.ndcg, F.human_mass_at_k):
+        assert metric(scores, target, k=k).item() == metric(scores, target, k=2).item()
     assert F.top_k_chance(target, k).item() == pytest.approx(2 / 3)
     assert F.label_calibration_error(scores, target, bins=k).isfinite()
 
@@ -288,8 +288,8 @@ def test_any_whole_number_is_a_k(k):
 def test_inputs_are_left_as_they_were():
     p, t = torch.tensor([[0.5, 0.5], [0.1, 0.9]]), torch.tensor([[1.0, 0.0], [0.5, 0.5]])
     kept = p.clone(), t.clone()
-    for measure in DISTRIBUTIONS + RATES:
-        measure(p, t)
+    for metric in DISTRIBUTIONS + RATES:
+        metric(p, t)
     F.earth_movers_distance(p, t, [[0, 1], [2, 0]])
     assert torch.equal(p, kept[0])
     assert torch.equal(t, kept[1])

@@ -1,4 +1,4 @@
-"""Small tables worked by hand, and what each measure says of rows that have no right answer."""
+"""Small tables worked by hand, and what each metric says of rows that have no right answer."""
 
 import itertools
 import math
@@ -34,10 +34,10 @@ def test_sets_of_three_rows():
 
 def test_empty_sets_are_what_the_caller_says():
     preds, target = [[0, 0], [0, 0], [1, 0]], [[0, 0], [1, 0], [0, 0]]
-    for measure in (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard):
-        near(measure(preds, target), 1, 0, 0)
-    for measure in (F.set_f1, F.set_jaccard):
-        near(measure(preds, target, both_empty=0.0, one_empty=NAN), 0, NAN, NAN)
+    for metric in (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard):
+        near(metric(preds, target), 1, 0, 0)
+    for metric in (F.set_f1, F.set_jaccard):
+        near(metric(preds, target, both_empty=0.0, one_empty=NAN), 0, NAN, NAN)
 
 
 def test_a_precision_or_recall_of_0_stays_0_whatever_an_empty_set_scores():
@@ -123,7 +123,7 @@ def test_chance_and_set_size():
     near(F.top_k_chance(target, 2, match="all"), 1 / 2, 1 / 6, NAN)
 
 
-def test_ranking_measures_of_one_row():
+def test_ranking_metrics_of_one_row():
     scores, target = row(0.9, 0.6, 0.3, 0.1), row(0, 1, 0, 1)
     near(F.label_ranking_average_precision(scores, target), (1 / 2 + 2 / 4) / 2)
     near(F.coverage_error(scores, target), 4)
@@ -141,7 +141,7 @@ def test_all_scores_tied():
 
 def test_rows_without_right_labels_are_not_scored():
     scores, empty, full = row(0.5, 0.2), row(0, 0), row(1, 1)
-    for measure in (
+    for metric in (
         F.top_k_accuracy,
         F.top_k_recall,
         F.top_k_precision,
@@ -152,8 +152,8 @@ def test_rows_without_right_labels_are_not_scored():
         F.ndcg,
         F.human_mass_at_k,
     ):
-        near(measure(scores, empty), NAN)
-        near(measure(scores, empty, no_labels=0.25), 0.25)
+        near(metric(scores, empty), NAN)
+        near(metric(scores, empty, no_labels=0.25), 0.25)
     near(F.ranking_loss(scores, full), NAN)  # no wrong label to stand above
 
 

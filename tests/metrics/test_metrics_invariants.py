@@ -100,7 +100,7 @@ def test_transport_meets_its_closed_forms(pair):
 
 
 @given(rankings())
-def test_set_measures_bound_each_other(case):
+def test_set_metrics_bound_each_other(case):
     _, target, preds = case
     exact, jaccard, f1 = (m(preds, target) for m in (F.exact_match, F.set_jaccard, F.set_f1))
     below(exact, jaccard)
@@ -112,7 +112,7 @@ def test_set_measures_bound_each_other(case):
 
 
 @given(rankings())
-def test_ranking_measures_stay_in_their_range(case):
+def test_ranking_metrics_stay_in_their_range(case):
     scores, target, _ = case
     some = target.any(-1)
     scores, target = scores[some], target[some]
@@ -139,7 +139,7 @@ def test_expected_ties_do_not_see_the_order_of_labels(case, random):
     order = list(range(scores.shape[1]))
     random.shuffle(order)
     for k in range(1, len(order) + 1):
-        for measure in (
+        for metric in (
             lambda p, t, k=k: F.top_k_accuracy(p, t, k, ties="expected"),
             lambda p, t, k=k: F.top_k_accuracy(p, t, k, match="all", ties="expected"),
             lambda p, t, k=k: F.top_k_recall(p, t, k, ties="expected"),
@@ -147,20 +147,20 @@ def test_expected_ties_do_not_see_the_order_of_labels(case, random):
             F.label_ranking_average_precision,
             F.ranking_loss,
         ):
-            equal(measure(scores, target), measure(scores[:, order], target[:, order]))
+            equal(metric(scores, target), metric(scores[:, order], target[:, order]))
 
 
 @given(rankings())
 def test_an_increasing_map_of_scores_changes_no_ranking(case):
     scores, target, _ = case
-    for measure in (
+    for metric in (
         F.top_k_accuracy,
         F.label_ranking_average_precision,
         F.coverage_error,
         F.ranking_loss,
         F.ndcg,
     ):
-        equal(measure(scores, target), measure(scores.sigmoid() * 3 - 8, target))
+        equal(metric(scores, target), metric(scores.sigmoid() * 3 - 8, target))
 
 
 @given(distributions())
@@ -178,7 +178,7 @@ def test_human_mass_grows_to_one(pair):
 @given(distributions())
 def test_a_perfect_prediction_is_perfect(pair):
     p, _ = pair
-    for measure in (
+    for metric in (
         F.kl_divergence,
         F.total_variation,
         F.chebyshev_distance,
@@ -189,9 +189,9 @@ def test_a_perfect_prediction_is_perfect(pair):
         F.rate_brier_score,
         F.rate_manhattan,
     ):
-        equal(measure(p, p), torch.zeros(len(p), dtype=torch.float64))
-    for measure in (F.cosine_similarity, F.intersection, F.rank_cs, F.ndcg):
-        equal(measure(p, p), torch.ones(len(p), dtype=torch.float64))
+        equal(metric(p, p), torch.zeros(len(p), dtype=torch.float64))
+    for metric in (F.cosine_similarity, F.intersection, F.rank_cs, F.ndcg):
+        equal(metric(p, p), torch.ones(len(p), dtype=torch.float64))
     assert abs(float(F.label_calibration_error(p, p))) < EPS
     assert abs(float(F.soft_f1(p, p)) - 1) < EPS
 
@@ -208,7 +208,7 @@ def test_proper_scores_prefer_the_truth(pair):
 def test_rows_are_independent(pair, cut):
     p, t = pair
     cut = min(cut, len(p))
-    for measure in (
+    for metric in (
         F.kl_divergence,
         F.js_divergence,
         F.rank_cs,
@@ -216,4 +216,4 @@ def test_rows_are_independent(pair, cut):
         F.rate_cross_entropy,
         lambda x, y: F.earth_movers_distance(x, y, "circle"),
     ):
-        equal(measure(p, t), torch.cat([measure(p[:cut], t[:cut]), measure(p[cut:], t[cut:])]))
+        equal(metric(p, t), torch.cat([metric(p[:cut], t[:cut]), metric(p[cut:], t[cut:])]))

@@ -1,4 +1,4 @@
-"""The measures of label variation against their published definitions, written out again with loops over lists.
+"""The metrics of label variation against their published definitions, written out again with loops over lists.
 
 Oracles: the scorer of LeWiDi 2025 (its average Manhattan distance, error rate and mean absolute distance, which leave
 absent annotators out of their lists) and the authors' code beside Kurniawan et al. 2025 (PO-JSD, soft micro F1).
@@ -170,13 +170,13 @@ def test_narrow_floats_give_the_float64_value_of_their_numbers(table, answers, d
     q, p = table.preds.to(dtype), table.target.to(dtype)
     exact = (q.double() / q.double().sum(-1, keepdim=True), p.double() / p.double().sum(-1, keepdim=True))
     near = 2e-2 if dtype != torch.float32 else 1e-6  # what a row of rounded shares misses to 1
-    for measure in (F.po_jsd, F.manhattan_distance):
-        torch.testing.assert_close(measure(q, p).double(), measure(*exact), atol=near, rtol=0)
+    for metric in (F.po_jsd, F.manhattan_distance):
+        torch.testing.assert_close(metric(q, p).double(), metric(*exact), atol=near, rtol=0)
     q, p = table.rates.to(dtype), table.shares.to(dtype)
     torch.testing.assert_close(F.rate_po_jsd(q, p).double(), F.rate_po_jsd(q.double(), p.double()), atol=1e-5, rtol=0)
     preds, said, asked = answers
-    for measure in (F.error_rate, lambda *a: F.normalised_absolute_distance(*a, scale=10)):
-        torch.testing.assert_close(measure(preds.to(dtype), said.to(dtype), asked), measure(preds, said, asked))
+    for metric in (F.error_rate, lambda *a: F.normalised_absolute_distance(*a, scale=10)):
+        torch.testing.assert_close(metric(preds.to(dtype), said.to(dtype), asked), metric(preds, said, asked))
 
 
 @pytest.mark.parametrize(

@@ -80,20 +80,20 @@ def test_by_hand():
 
 def test_degenerate_labels():
     never, always = [[0], [0]], [[1], [1]]
-    for measure, preds, target in (
+    for metric, preds, target in (
         (F.label_precision, never, [[1], [0]]),
         (F.label_recall, [[1], [0]], never),
         (F.label_specificity, [[1], [0]], always),
         (F.label_mcc, always, [[1], [0]]),
         (F.label_mcc, [[1], [0]], never),
     ):
-        assert float(measure(preds, target)) == 0
-        assert float(measure(preds, target, zero_division=0.5)) == 0.5
+        assert float(metric(preds, target)) == 0
+        assert float(metric(preds, target, zero_division=0.5)) == 0.5
         both = (
             [[*a, *b] for a, b in zip(preds, [[1], [0]], strict=True)],
             [[*a, *b] for a, b in zip(target, [[1], [0]], strict=True)],
         )
-        assert float(measure(*both, zero_division=math.nan)) == 1  # nan leaves the label out
+        assert float(metric(*both, zero_division=math.nan)) == 1  # nan leaves the label out
     for target in (never, always):
         assert F.label_auroc([[0.2], [0.1]], target).isnan()
         assert float(F.label_auroc([[0.2], [0.1]], target, no_labels=0.5)) == 0.5
@@ -126,10 +126,10 @@ def test_what_holds_for_every_table(data):
     w = torch.from_numpy(data.draw(arrays("int64", rows, elements=st.integers(0, 3))))
     again = torch.repeat_interleave(torch.arange(rows), w)
     for average in AVERAGES:
-        for measure in COUNTED:  # a weight is so many rows
+        for metric in COUNTED:  # a weight is so many rows
             if len(again):
-                weighted = measure(p, t, average=average, weights=w)
-                torch.testing.assert_close(weighted, measure(p[again], t[again], average=average))
+                weighted = metric(p, t, average=average, weights=w)
+                torch.testing.assert_close(weighted, metric(p[again], t[again], average=average))
         if len(again):
             weighted = F.label_auroc(s, t, average=average, weights=w)
             torch.testing.assert_close(weighted, F.label_auroc(s[again], t[again], average=average), equal_nan=True)
@@ -149,8 +149,8 @@ def test_narrow_floats_give_the_value_of_their_numbers(table, dtype):
     s, p, t = table.rates.to(dtype), table.sets, table.chosen
     for average in AVERAGES:
         agree(F.label_auroc(s, t.to(dtype), average=average), F.label_auroc(s.double(), t, average=average))
-        for measure in COUNTED:
-            agree(measure(p.to(dtype), t.to(dtype), average=average), measure(p, t, average=average))
+        for metric in COUNTED:
+            agree(metric(p.to(dtype), t.to(dtype), average=average), metric(p, t, average=average))
 
 
 def test_infinite_scores_keep_their_ties():

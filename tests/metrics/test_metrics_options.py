@@ -52,24 +52,24 @@ def masked(target, asked):
     return torch.where(asked, target.double(), -1.0)
 
 
-def on_asked(measure, preds, target, asked):
+def on_asked(metric, preds, target, asked):
     """Row by row, on the labels that were asked and no others."""
     rows = [
-        measure(p[None, there], t[None, there])[0].double() if there.any() else torch.tensor(math.nan).double()
+        metric(p[None, there], t[None, there])[0].double() if there.any() else torch.tensor(math.nan).double()
         for p, t, there in zip(preds, target, asked, strict=True)
     ]
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("measure", SETS + RANKINGS + RATES, ids=named)
-def test_a_row_is_scored_on_the_labels_that_were_asked(table, asked, measure):
+@pytest.mark.parametrize("metric", SETS + RANKINGS + RATES, ids=named)
+def test_a_row_is_scored_on_the_labels_that_were_asked(table, asked, metric):
     some = slice(0, 60)
-    preds = table.sets if measure in SETS else table.scores if measure in RANKINGS else table.rates
-    target = table.shares if measure in RATES else table.chosen
+    preds = table.sets if metric in SETS else table.scores if metric in RANKINGS else table.rates
+    target = table.shares if metric in RATES else table.chosen
     p, t, there = preds[some], target[some], asked[some]
-    same(measure(p, masked(t, there)), on_asked(measure, p, t, there))
+    same(metric(p, masked(t, there)), on_asked(metric, p, t, there))
     with am.unchecked():
-        same(measure(p, masked(t, there)), on_asked(measure, p, t, there))
+        same(metric(p, masked(t, there)), on_asked(metric, p, t, there))
 
 
 def test_by_hand():
@@ -137,14 +137,14 @@ def test_cells_that_were_not_asked_against_torchmetrics_and_scikit_learn(table, 
 
 def test_calibration_and_soft_f1_by_label_take_the_rows_that_were_asked(table, asked):
     target = masked(table.shares, asked)
-    for measure in (F.label_calibration_error, F.squared_calibration_error, F.soft_f1):
+    for metric in (F.label_calibration_error, F.squared_calibration_error, F.soft_f1):
         expected = torch.stack(
             [
-                measure(table.rates[asked[:, c], c : c + 1], table.shares[asked[:, c], c : c + 1], average="none")[0]
+                metric(table.rates[asked[:, c], c : c + 1], table.shares[asked[:, c], c : c + 1], average="none")[0]
                 for c in range(target.shape[1])
             ]
         )
-        same(measure(table.rates, target, average="none"), expected)
+        same(metric(table.rates, target, average="none"), expected)
 
 
 @given(st.data())
@@ -152,27 +152,27 @@ def test_what_is_predicted_where_nobody_was_asked_changes_nothing(data):
     rows, labels = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
     there, t, p, q = (torch.from_numpy(data.draw(arrays("bool", (rows, labels)))) for _ in range(4))
     target, other = masked(t, there), torch.where(there, p, q)
-    for measure in (F.set_f1, F.hamming_loss, F.ranking_loss, F.label_ranking_average_precision, F.rate_brier_score):
-        same(measure(p.double(), target), measure(other.double(), target))
-        assert (measure(p.double(), target).isnan() >= ~there.any(-1)).all()
-    for measure in (*TABLE, F.soft_f1, F.label_auroc, F.mean_average_precision):
-        same(measure(p.double(), target, average="none"), measure(other.double(), target, average="none"))
+    for metric in (F.set_f1, F.hamming_loss, F.ranking_loss, F.label_ranking_average_precision, F.rate_brier_score):
+        same(metric(p.double(), target), metric(other.double(), target))
+        assert (metric(p.double(), target).isnan() >= ~there.any(-1)).all()
+    for metric in (*TABLE, F.soft_f1, F.label_auroc, F.mean_average_precision):
+        same(metric(p.double(), target, average="none"), metric(other.double(), target, average="none"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_narrow_floats_keep_the_mask(table, asked, dtype):
     p, t = table.rates.to(dtype), masked(table.shares, asked).to(dtype)
-    for measure in (F.rate_brier_score, F.rate_js_divergence):
-        same(measure(p, t), measure(p.double(), t.double()), 1e-6)
+    for metric in (F.rate_brier_score, F.rate_js_divergence):
+        same(metric(p, t), metric(p.double(), t.double()), 1e-6)
     same(F.soft_f1(p, t), F.soft_f1(p.double(), t.double()), 1e-9)
     chosen = masked(table.chosen, asked).to(dtype)
     same(F.set_f1(table.sets.to(dtype), chosen), F.set_f1(table.sets, chosen.int()))
 
 
 def test_a_distribution_has_no_label_that_was_not_asked():
-    for measure in (F.kl_divergence, F.total_variation, F.entropy_correlation, F.po_jsd):
+    for metric in (F.kl_divergence, F.total_variation, F.entropy_correlation, F.po_jsd):
         with pytest.raises(am.DomainError, match="received -1 in row 0, label 1; the shares of a distribution answer"):
-            measure([[0.5, 0.5]], [[1.0, -1.0]])
+            metric([[0.5, 0.5]], [[1.0, -1.0]])
 
 
 def test_errors_beside_a_mask_name_the_row_of_the_table():
@@ -190,19 +190,15 @@ def test_errors_beside_a_mask_name_the_row_of_the_table():
 INDEXED = (*SETS, *RANKINGS, *TABLE, F.kl_divergence, F.brier_score, F.entropy_error, F.po_jsd, F.label_auroc)
 
 
-@pytest.mark.parametrize("measure", INDEXED, ids=named)
-def test_indices_of_single_labels_are_the_sets_of_one_label(table, measure):
+@pytest.mark.parametrize("metric", INDEXED, ids=named)
+def test_indices_of_single_labels_are_the_sets_of_one_label(table, metric):
     index = torch.arange(len(table.sets)) % table.sets.shape[1]
     one = torch.nn.functional.one_hot(index, table.sets.shape[1])
     preds = (
-        table.sets
-        if measure in SETS + TABLE
-        else table.scores
-        if measure in (*RANKINGS, F.label_auroc)
-        else table.preds
+        table.sets if metric in SETS + TABLE else table.scores if metric in (*RANKINGS, F.label_auroc) else table.preds
     )
-    same(measure(preds, index), measure(preds, one))
-    same(measure(preds, index.to(torch.int8).numpy()), measure(preds, one))
+    same(metric(preds, index), metric(preds, one))
+    same(metric(preds, index.to(torch.int8).numpy()), metric(preds, one))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int32, np.int64])
@@ -244,16 +240,16 @@ def test_indices_that_are_none_are_refused():
         F.rate_brier_score([[1, 0], [0, 1]], [0, 1])  # a single label says nothing of the rates of the others
 
 
-@pytest.mark.parametrize("measure", [*SETS, *TABLE], ids=named)
-def test_a_threshold_makes_sets_of_rates(table, measure):
-    same(measure(table.rates, table.chosen, threshold=0.3), measure(table.rates >= 0.3, table.chosen))
+@pytest.mark.parametrize("metric", [*SETS, *TABLE], ids=named)
+def test_a_threshold_makes_sets_of_rates(table, metric):
+    same(metric(table.rates, table.chosen, threshold=0.3), metric(table.rates >= 0.3, table.chosen))
     with pytest.raises(am.DomainError, match="preds: expected 0 or 1 .*threshold="):
-        measure(table.rates, table.chosen)
+        metric(table.rates, table.chosen)
     for wrong in (1.5, "half", True, math.nan):
         with pytest.raises(am.ArgumentError, match="threshold: expected a number from 0 to 1"):
-            measure(table.rates, table.chosen, threshold=wrong)
+            metric(table.rates, table.chosen, threshold=wrong)
     with pytest.raises(am.DomainError, match="preds: expected a rate"):
-        measure(table.rates * 2, table.chosen, threshold=0.3)
+        metric(table.rates * 2, table.chosen, threshold=0.3)
 
 
 def test_thresholds_against_torchmetrics(table):
@@ -341,8 +337,8 @@ def test_score_takes_them_all(table, asked):
     rows = F.set_f1(table.rates >= 0.4, masked(table.chosen, asked))
     assert found.loc["set_f1", "value"] == pytest.approx(float(rows.nanmean()))
     assert found.loc["set_f1", "skipped"] == int((~asked.any(-1)).sum())
-    for name, measure in (("label_specificity_macro", F.label_specificity), ("label_f1_macro", F.label_f1)):
-        expected = measure(table.rates >= 0.4, masked(table.chosen, asked))
+    for name, metric in (("label_specificity_macro", F.label_specificity), ("label_f1_macro", F.label_f1)):
+        expected = metric(table.rates >= 0.4, masked(table.chosen, asked))
         assert found.loc[name, "value"] == pytest.approx(float(expected))
     found = make(table.rates, masked(table.shares, asked), "rates")
     assert found.loc["soft_f1_micro", "value"] == pytest.approx(

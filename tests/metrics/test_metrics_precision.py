@@ -101,12 +101,12 @@ def test_every_function_has_its_case():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(("name", "data", "options"), CASES, ids=[f"{i}-{case[0]}" for i, case in enumerate(CASES)])
 def test_every_precision_gives_the_float64_value_of_its_numbers(name, data, options, dtype):
-    measure = partial(getattr(F, name), **options)
+    metric = partial(getattr(F, name), **options)
     low = [x if x.dtype == torch.bool else x.to(dtype) for x in data]
     if name == "binomial_log_likelihood":
         low[2] = data[2]  # 900 people are not a bfloat16
     with unchecked():  # what was rounded to 3 digits sums to 1 within those
-        got, exact = measure(*low), measure(*(x if x.dtype == torch.bool else x.double() for x in low))
+        got, exact = metric(*low), metric(*(x if x.dtype == torch.bool else x.double() for x in low))
     assert exact.isfinite().any()
     # computed alike, and rounded once: to half of float32's last digit
     torch.testing.assert_close(got.double(), exact.double(), rtol=6e-8, atol=1e-45, equal_nan=True)
@@ -196,28 +196,28 @@ OF_RATES = {
 }
 
 
-def slopes(measure, p, t, direction, side=1.0, step=1e-6):
+def slopes(metric, p, t, direction, side=1.0, step=1e-6):
     """The derivative along a direction, by autograd and by a difference on one side (or both, with side 0)."""
     with unchecked(), warnings.catch_warnings():
         warnings.simplefilter("error")
         x = p.clone().requires_grad_()
-        value = measure(x, t).sum()
+        value = metric(x, t).sum()
         (gradient,) = torch.autograd.grad(value, x)
         if side:
-            far, middle, near = (float(measure(p + i * side * step * direction, t).sum()) for i in (2, 1, 0))
+            far, middle, near = (float(metric(p + i * side * step * direction, t).sum()) for i in (2, 1, 0))
             by_steps = side * (4 * middle - far - 3 * near) / (2 * step)
         else:
-            up, down = (float(measure(p + sign * step * direction, t).sum()) for sign in (1, -1))
+            up, down = (float(metric(p + sign * step * direction, t).sum()) for sign in (1, -1))
             by_steps = (up - down) / (2 * step)
     return float((gradient * direction).sum()), by_steps, gradient
 
 
 @pytest.mark.parametrize("name", [*DISTANCES, *OF_RATES])
 def test_gradients_are_the_slopes_inside(name):
-    measure, (p, t) = (DISTANCES | OF_RATES)[name], SOFT if name in DISTANCES else RATES
+    metric, (p, t) = (DISTANCES | OF_RATES)[name], SOFT if name in DISTANCES else RATES
     direction = torch.randn(ROWS, LABELS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     direction -= direction.mean(-1, keepdim=True)
-    mine, theirs, _ = slopes(measure, p[:5], t[:5], direction[:5], side=0)
+    mine, theirs, _ = slopes(metric, p[:5], t[:5], direction[:5], side=0)
     assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
 
 
@@ -235,8 +235,8 @@ INFINITE = {"reverse kl", "entropy_error", "entropy_correlation", "entropy_simil
     "name", [n for n in DISTANCES if n not in ("entropy_correlation", "entropy_similarity", "transport at a cost")]
 )
 def test_gradients_at_shares_of_exactly_0_are_finite_and_the_one_sided_slope(name):
-    measure, (p, t) = DISTANCES[name], ZEROS
-    _, _, gradient = slopes(measure, p, t, torch.zeros_like(p))
+    metric, (p, t) = DISTANCES[name], ZEROS
+    _, _, gradient = slopes(metric, p, t, torch.zeros_like(p))
     assert gradient.isfinite().all()
     if name == "reverse kl":  # preds rule in what the target rules out: the value itself is infinite
         return
@@ -245,21 +245,21 @@ def test_gradients_at_shares_of_exactly_0_are_finite_and_the_one_sided_slope(nam
         if label == 2 and name in LEAVES_ITS_VALUE | KINKS | INFINITE:
             continue
         # on one side, as a share of 0 can only grow
-        mine, theirs, _ = slopes(measure, p, t, direction)
+        mine, theirs, _ = slopes(metric, p, t, direction)
         assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-5), label
 
 
 @pytest.mark.parametrize("name", list(DISTANCES))
 def test_gradients_are_finite_where_rows_agree_or_have_nothing_in_common(name):
     same = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]], dtype=torch.float64)
-    measure = (
+    metric = (
         DISTANCES[name] if name != "transport at a cost" else partial(F.earth_movers_distance, ground=CLOSE[:4, :4])
     )
     for p, t in ((same, same), (same.flip(1).roll(1, 1), same)):
         for who in (0, 1):
             pair = [p.clone(), t.clone()]
             pair[who].requires_grad_()
-            value = measure(*pair)
+            value = metric(*pair)
             finite = value[value.isfinite()].sum()
             (gradient,) = torch.autograd.grad(finite, pair[who])
             assert gradient.isfinite().all()
@@ -276,10 +276,10 @@ def test_entropy_has_a_finite_gradient_at_0():
 def test_rates_of_exactly_0_and_1_have_the_one_sided_slope():
     p = torch.tensor([[0.0, 1.0, 0.4]], dtype=torch.float64)
     t = torch.tensor([[0.0, 1.0, 1.0]], dtype=torch.float64)
-    for name, measure in OF_RATES.items():
+    for name, metric in OF_RATES.items():
         for label, inwards in ((0, 1.0), (1, -1.0), (2, 1.0)):
             direction = torch.eye(3, dtype=torch.float64)[label : label + 1]
-            mine, theirs, gradient = slopes(measure, p, t, direction, side=inwards)
+            mine, theirs, gradient = slopes(metric, p, t, direction, side=inwards)
             assert gradient.isfinite().all(), name
             if name != "rate_manhattan" and name != "soft_f1":  # a kink at p = t has no slope
                 assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-5), (name, label)

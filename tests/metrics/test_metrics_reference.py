@@ -204,7 +204,7 @@ def test_people_may_differ_by_image():
     assert float(both) == pytest.approx((float(one) + float(many)) / 2, abs=0.005)
 
 
-def test_the_floor_of_a_table_measure():
+def test_the_floor_of_a_table_metric():
     truth = torch.rand(300, 4, generator=gen())
     low, high = (sampling_floor(truth, n, F.soft_f1, kind="rates", generator=gen()) for n in (3, 100))
     assert 0.5 < low < high < 1

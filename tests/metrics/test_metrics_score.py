@@ -1,4 +1,4 @@
-"""One call, every measure of a kind: the values are those of the functions, the intervals reproducible."""
+"""One call, every metric of a kind: the values are those of the functions, the intervals reproducible."""
 
 import math
 
@@ -79,7 +79,7 @@ def test_logits_are_taken_when_said(kind):
     pd.testing.assert_frame_equal(by_logits, score(soft, SHARES, kind, generator=gen(), replicates=5))
 
 
-def test_options_bring_in_their_measures_and_only_they():
+def test_options_bring_in_their_metrics_and_only_they():
     for kind, names in {
         "sets": {"semantic_set_f1"},
         "ranking": {"human_mass_at_1", "human_mass_at_2", "human_mass_at_3"},

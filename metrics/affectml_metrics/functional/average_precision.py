@@ -64,7 +64,7 @@ def label_auroc(
 
 
 def _over_labels(
-    measure: Callable[[Tensor, Tensor], Tensor],
+    metric: Callable[[Tensor, Tensor], Tensor],
     preds: ArrayLike,
     target: ArrayLike,
     average: Average,
@@ -82,7 +82,7 @@ def _over_labels(
     if average == "micro":
         p, t, each = p.reshape(-1, 1), t.reshape(-1, 1), None if each is None else each.reshape(-1, 1)
     curves = [_curve(p[:, c], t[:, c], None if each is None else each[:, c]) for c in range(p.shape[1])]
-    value = torch.stack([measure(true, seen) for true, seen in curves])
+    value = torch.stack([metric(true, seen) for true, seen in curves])
     seen = torch.stack([rows[-1] if len(rows) else rows.sum() for _, rows in curves])
     value = torch.where(value.isnan() & (seen > 0), torch.full_like(value, no_labels), value)  # of no rows it stays nan
     if average == "none":
