@@ -135,18 +135,11 @@ def embed_dataset(
         with bar as shown, ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as pool:
             try:
                 for at in range(0, len(new), shard_size):
-                    ids: list[str] = []
-                    rows: list[np.ndarray] = []
-                    for batch, pixels in _decoded(new[at : at + shard_size], encoder, pool, batch_size):
-                        good, bad = _sorted_out(batch, pixels)
-                        for item in batch:
-                            failed.pop(item.image_id, None)
-                        failed.update({row[0]: row for row in bad})
-                        if good:
-                            ids += [item.image_id for item, _ in good]
-                            rows.append(_encode(encoder, [pixel for _, pixel in good]))
-                        if shown is not None:
-                            shown.advance(len(batch))
+                    shard = new[at : at + shard_size]
+                    ids, rows, bad = _embedded(_decoded(shard, encoder, pool, batch_size), encoder, shown)
+                    for item in shard:
+                        failed.pop(item.image_id, None)
+                    failed.update({row[0]: row for row in bad})
                     writer.list_unreadable(list(failed.values()))
                     if ids:
                         writer.add(ids, np.concatenate(rows))
@@ -174,6 +167,24 @@ def _at_least_one(**sizes: int) -> None:
     for name, value in sizes.items():
         if value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
+
+
+def _embedded(
+    batches: "Iterator[tuple[Sequence[_Item], list[Tensor | str]]]", encoder: Encoder, bar: Progress | None
+) -> tuple[list[str], list[np.ndarray], list[tuple[str, str, str]]]:
+    """image_ids and embeddings, by batch, of what could be read; a line of unreadable.csv for each other image."""
+    ids: list[str] = []
+    rows: list[np.ndarray] = []
+    unreadable: list[tuple[str, str, str]] = []
+    for batch, pixels in batches:
+        good, bad = _sorted_out(batch, pixels)
+        unreadable += bad
+        if good:
+            ids += [item.image_id for item, _ in good]
+            rows.append(_encode(encoder, [pixel for _, pixel in good]))
+        if bar is not None:
+            bar.advance(len(batch))
+    return ids, rows, unreadable
 
 
 def _sorted_out(

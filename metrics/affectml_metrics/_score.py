@@ -94,25 +94,10 @@ def score(
     np.float64(0.8333)
     """
     one_of("kind", kind, KINDS)
-    if (target is None) == (judgements is None):
-        raise ArgumentError("target and judgements: expected exactly one of the two (a target is made from judgements)")
-    if kind == "perspectives" and judgements is not None:
-        raise ArgumentError(
-            "judgements: expected none for kind='perspectives', whose target [N, A] is what people said"
-        )
-    if kind != "perspectives" and (judgements is None) != (asked is None):
-        raise ArgumentError("judgements and asked: expected both or neither")
-    if from_logits and kind not in ("distribution", "rates"):
-        raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose metrics take no probabilities")
+    _fitting(kind, target, judgements, asked)
     for value in k:
         whole_number("k", value, 1)
-    if threshold is not None and kind != "sets":
-        raise ArgumentError(f"threshold: expected None for kind={kind!r}, whose metrics take no predicted sets")
-    domain = _DOMAINS[kind][0]
-    if from_logits:
-        domain = "logits" if kind == "distribution" else "scores"
-    p = (matrix(preds, "preds", domain) if threshold is None else at_least(preds, threshold)).detach()
-    p = p if kind == "sets" else as_float(p)
+    p = _predicted(preds, kind, from_logits, threshold)
     given = Given(
         k=k,
         from_logits=from_logits,
@@ -140,6 +125,33 @@ def score(
             raise ShapeError("preds and target: expected at least one row, but received none")
         intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups, replicates, level, generator)
     return _table(intervals)
+
+
+def _fitting(kind: Kind, target: ArrayLike | None, judgements: ArrayLike | None, asked: ArrayLike | None) -> None:
+    """One target, given or to be made from judgements, that the kind can be scored against."""
+    if (target is None) == (judgements is None):
+        raise ArgumentError("target and judgements: expected exactly one of the two (a target is made from judgements)")
+    if kind == "perspectives" and judgements is not None:
+        raise ArgumentError(
+            "judgements: expected none for kind='perspectives', whose target [N, A] is what people said"
+        )
+    if kind != "perspectives" and (judgements is None) != (asked is None):
+        raise ArgumentError("judgements and asked: expected both or neither")
+
+
+def _predicted(preds: ArrayLike, kind: Kind, from_logits: bool, threshold: float | None) -> Tensor:
+    """Predictions [N, C] in the kind's domain, without a gradient."""
+    if from_logits and kind not in ("distribution", "rates"):
+        raise ArgumentError(f"from_logits: expected False for kind={kind!r}, whose metrics take no probabilities")
+    if threshold is not None:
+        if kind != "sets":
+            raise ArgumentError(f"threshold: expected None for kind={kind!r}, whose metrics take no predicted sets")
+        return at_least(preds, threshold).detach()
+    domain = _DOMAINS[kind][0]
+    if from_logits:
+        domain = "logits" if kind == "distribution" else "scores"
+    p = matrix(preds, "preds", domain).detach()
+    return p if kind == "sets" else as_float(p)
 
 
 def _over_rows(
