@@ -1,56 +1,46 @@
-"""Progress bars with a rate, on standard error, for anything that takes longer than a breath."""
+"""Progress bars with a rate, for anything that takes longer than a breath: on terminals and in notebooks."""
 
+import sys
+import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from html import escape
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+PAUSE = 0.1  # seconds between two drawings in a notebook
 
 
 class Progress:
     """One bar: `with Progress("embedding", total, "images") as bar: bar.advance(64)`.
 
-    Drawn by rich on a terminal; elsewhere (a log, a pipe, a test) nothing is drawn.
+    Gone when the work ends. Nothing is drawn where nobody watches: in a log, a pipe, a test.
+
+    Args:
+        what: what is done, before the bar.
+        total: how many there are to do.
+        unit: of what, for the rate.
     """
 
     def __init__(self, what: str, total: int, unit: str) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import (
-            Progress as RichProgress,
-        )
-
-        console = Console(stderr=True)
-        self._unit = unit
-        self._bar = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._task = self._bar.add_task(what, total=total, rate="")
+        self._bar: _Bar | None = None
+        if _in_a_notebook():
+            self._bar = _NotebookBar(what, total, unit)
+        elif sys.stderr.isatty():
+            self._bar = _TerminalBar(what, total, unit)
 
     def __enter__(self) -> "Progress":
-        self._bar.start()
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def advance(self, count: int = 1) -> None:
         """Count `count` more as done."""
-        self._bar.advance(self._task, count)
-        speed = self._bar.tasks[0].speed
-        if speed:
-            self._bar.update(self._task, rate=f"{speed:,.0f} {self._unit}/s")
+        if self._bar is not None:
+            self._bar.advance(count)
 
 
 def track(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
@@ -59,3 +49,86 @@ def track(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
         for item in items:
             yield item
             bar.advance()
+
+
+class _Bar(Protocol):
+    def start(self) -> None: ...
+    def advance(self, count: int) -> None: ...
+    def stop(self) -> None: ...
+
+
+class _TerminalBar:
+    """Drawn by rich."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._unit = unit
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task(what, total=total, rate="")
+
+    def start(self) -> None:
+        self._bar.start()
+
+    def advance(self, count: int) -> None:
+        self._bar.advance(self._task, count)
+        speed = self._bar.tasks[0].speed
+        if speed:
+            self._bar.update(self._task, rate=f"{speed:,.0f} {self._unit}/s")
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+class _NotebookBar:
+    """An HTML <progress> that is replaced as it grows; needs no widgets, which rich does."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done, self._started, self._drawn = 0, 0.0, 0.0
+        self._shown: Any = None
+
+    def start(self) -> None:
+        from IPython.display import HTML, display
+
+        self._started = time.monotonic()
+        self._shown = display(HTML(self._html()), display_id=True)
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() - self._drawn > PAUSE:
+            self._draw(self._html())
+
+    def stop(self) -> None:
+        self._draw("")
+
+    def _draw(self, page: str) -> None:
+        from IPython.display import HTML
+
+        self._drawn = time.monotonic()
+        self._shown.update(HTML(page))
+
+    def _html(self) -> str:
+        bar = f'<progress value="{self._done}" max="{self._total}"></progress>'
+        rate = self._done / max(time.monotonic() - self._started, 1e-9)
+        pace = f" · {rate:,.0f} {escape(self._unit)}/s" if self._done else ""
+        return f"{escape(self._what)} {bar} {self._done}/{self._total}{pace}"
+
+
+def _in_a_notebook() -> bool:
+    """Whether a notebook's kernel runs this, which shows HTML; IPython on a terminal does not."""
+    if "ipykernel" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")

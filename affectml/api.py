@@ -1,12 +1,14 @@
 """The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
 from affectml.pictures import ImageLike
@@ -65,14 +67,31 @@ def train(
 
 
 def load_run(path: str | Path) -> Run:
-    """Open a run folder; raises BadRun where it is none."""
+    """Open a run folder.
+
+    Raises:
+        BadRun: where it is none, or of another version.
+    """
     return Run(RunFolder.open(path))
 
 
 def predict(
     run: str | Path | Run, images: ImageLike | Iterable[ImageLike], *, labels: Sequence[str] | None = None
 ) -> Predictions:
-    """What a run says of images: see `Run.predict`. To ask a run several times, open it once with `load_run`."""
+    """What a run says of images; to ask a run several times, open it once with `load_run`.
+
+    Args:
+        run: the run or its folder.
+        images: one of these or several, see `Run.predict`.
+        labels: choose among these instead of the run's own, see `Run.predict`.
+
+    Returns:
+        A row per image, with a score per label.
+
+    Raises:
+        BadRun: where it is no run.
+        BadInput: for the first image that cannot be read, and for `labels` with a head that has no texts.
+    """
     return _run(run).predict(images, labels=labels)
 
 
@@ -97,6 +116,11 @@ def evaluate(
 
     Returns:
         A row per system, and per metric columns value, low and high, as `Run.scores`.
+
+    Raises:
+        BadRun: where it is no run.
+        BadDataset: for a data set without a target that fits, or without an image to judge.
+        BadInput: for a place where `out` cannot be written.
     """
     where = _folder(dataset)
     assert where is not None
@@ -106,21 +130,36 @@ def evaluate(
 
 
 def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:
-    """The demo set in a folder, drawn where it is not there; None is data/demo.
+    """The demo set in a folder, drawn where it is not there yet.
 
-    options: of the drawing (images, seed, taxonomy, look, answers), as in `affectml demo-data`.
+    Args:
+        folder: None is data/demo.
+        say: called with what one should know meanwhile.
+        options: of the drawing (images, seed, taxonomy, look, answers, panel), as in `affectml demo-data`.
+
+    Returns:
+        The data set.
+
+    Raises:
+        BadInput: for an option that there is not, and for a folder that holds something else.
     """
     if folder is None and not options:
         return open_or_draw(None, say)
-    from affectml.demo_set import write_demo
+    from affectml.demo_set.write import holds_demo, write_demo
     from affectml.training import DEMO
 
+    _check("demo", options, [name for name in signature(write_demo).parameters if name not in ("out", "progress")])
     where = DEMO if folder is None else Path(folder)
-    if (where / "dataset.json").exists():
-        if options:
-            raise BadInput(f"{where} holds a data set already: leave out {', '.join(options)} to open it")
-        return Dataset.open(where)
-    return write_demo(where, **options)
+    if not (where / "dataset.json").exists():
+        with Progress("painting", options.get("images", 2000), "images") as bar:
+            return write_demo(where, progress=bar.advance, **options)
+    dataset = Dataset.open(where)
+    if options and not holds_demo(dataset, **options):
+        raise BadInput(
+            f"{where} holds a data set that was not drawn with these options: leave out {', '.join(options)} to open "
+            "it, or name another folder"
+        )
+    return dataset
 
 
 def crosseval(
@@ -128,15 +167,22 @@ def crosseval(
 ) -> "CrossResult":
     """Train on each of some data sets and judge on each of others, as `affectml crosseval` does.
 
-    train, test: data sets or their folders. options: of CrossConfig (heads, target, choices, drop, seed, ...).
+    Args:
+        train: data sets or their folders.
+        test: data sets or their folders.
+        say: called with what one should know meanwhile.
+        options: of CrossConfig (heads, target, choices, drop, seed, ...).
+
+    Returns:
+        A cell for each pair of data sets and each head.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
     """
     from affectml.cross_evaluation import CrossConfig
     from affectml.cross_evaluation import crosseval as cross
 
-    names = [each.name for each in fields(CrossConfig)]
-    for name in options:
-        if name not in names:
-            raise BadInput(f"crosseval: no option {name!r}{did_you_mean(name, names)}")
+    _check("crosseval", options, [each.name for each in fields(CrossConfig)])
     first, second = (tuple(str(_folder(each)) for each in given) for given in (train, test))
     return cross(CrossConfig(train=first, test=second, **options), say=say)
 
@@ -151,13 +197,31 @@ def compare(
 ) -> "Comparison":
     """Where several runs read the same images differently, beside what people said, as `affectml compare` does.
 
-    runs: at least two. dataset: None is the one that the first run learned from. k: labels of each reading.
+    Args:
+        runs: at least two runs or their folders.
+        dataset: the data set or its folder; None is the one that the first run learned from.
+        k: labels of each reading.
+        threads: torch's; None is one less than the cores.
+        say: called with what one should know meanwhile.
+
+    Returns:
+        How alike the runs are, and the images on which they differ most.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
     """
     from affectml.comparison import compare_runs
 
     folders = [_run(run).folder for run in runs]
     where = None if dataset is None else Path(str(_folder(dataset)))
     return compare_runs(folders, dataset=where, k=k, threads=threads, say=say)
+
+
+def _check(function: str, options: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises BadInput for an option that the function does not have."""
+    for name in options:
+        if name not in known:
+            raise BadInput(f"{function}: no option {name!r}{did_you_mean(name, known)} (options: {', '.join(known)})")
 
 
 def _folder(dataset: str | Path | Dataset | None) -> str | None:

@@ -18,6 +18,7 @@ BROUGHT = {
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
     "affectml/encoders/affect_tiny/README.md": "affect-tiny.md",
+    **{f"examples/{file.name}": f"examples/{file.name}" for file in (ROOT / "examples").glob("*.ipynb")},
 }
 LINK = re.compile(r"\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 

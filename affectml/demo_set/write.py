@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,6 +77,15 @@ def write_demo(
     return Dataset.open(out)
 
 
+def holds_demo(dataset: Dataset, **options: Any) -> bool:
+    """Whether a data set is the demo set that `write_demo` draws with these options, as its dataset.json says."""
+    own: dict[str, Any] = {name: each.default for name, each in signature(write_demo).parameters.items()} | options
+    chosen = get_taxonomy(own["taxonomy"])
+    words = words_of(chosen, own["panel"])
+    meta = _Demo(own["images"], own["seed"], chosen, own["look"], own["answers"], own["panel"], words).meta()
+    return (dataset.meta.name, dataset.meta.source) == (meta.name, meta.source)
+
+
 @dataclass(frozen=True, eq=False)
 class _Demo:
     """A demo set to be written; see `write_demo`. words: where the panel has the labels."""
@@ -104,7 +115,7 @@ class _Demo:
             table["caption"] = [self._captions(*row) for row in zip(range(self.images), looks, rates, strict=True)]
         write_dataset(
             folder,
-            self._meta(),
+            self.meta(),
             table,
             {"emotions": _votes(judgements, labels, image_ids)},
             judgements,
@@ -139,7 +150,8 @@ class _Demo:
         table.insert(0, "label", self.taxonomy.labels)
         return table.assign(lift=self.words.lift)
 
-    def _meta(self) -> DatasetMeta:
+    def meta(self) -> DatasetMeta:
+        """dataset.json, which says what was drawn."""
         one = self.answers == "one"
         said = [f"images={self.images}", f"seed={self.seed}"]
         said += [f"look={self.look}"] * (self.look != "plain") + ["answers=one"] * one
