@@ -19,15 +19,16 @@ def by_subgroup(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """{column: {level: {"n", METRIC: score}}} for columns of images.parquet with 2 to 12 levels.
 
-    Columns that count people (n, arousal_n) are none. A level with fewer than five of these images has n and no
-    scores. Differences between subgroups can come from their labels as well as from the model: read them beside the
-    prevalence.
+    Columns that count people (n, arousal_n) are none, nor are measurements (valence_mean). A level with fewer than five
+    of these images has n and no scores. Differences between subgroups can come from their labels as well as from the
+    model: read them beside the prevalence.
     """
     out: dict[str, dict[str, dict[str, Any]]] = {}
     table = images.set_index("image_id").reindex(truth.image_id)
     for column in table.columns:
         levels = table[column].dropna().astype(str)
-        if column in OURS or _counts(table[column]) or not 2 <= levels.nunique() <= MAX_LEVELS:
+        numbers = _counts(table[column]) or _measures(table[column])
+        if column in OURS or numbers or not 2 <= levels.nunique() <= MAX_LEVELS:
             continue
         out[column] = {}
         for level in sorted(levels.unique()):
@@ -44,6 +45,11 @@ def _counts(column: pd.Series) -> bool:
     name = str(column.name)
     named = name == "n" or name.endswith("_n") or name.startswith(("n_", "n:"))
     return named and bool(pd.api.types.is_numeric_dtype(column))
+
+
+def _measures(column: pd.Series) -> bool:
+    """Whether it holds numbers with fractions, of which even a few different ones are no groups."""
+    return pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
 
 
 def _scores(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[str, Score]:

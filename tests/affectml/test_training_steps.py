@@ -277,18 +277,28 @@ def test_a_run_of_rates_is_judged_by_sets_too(tmp_path):
         evaluate_run(run, GOLDEN / "data", target="mode", threads=1)
 
 
-def test_columns_that_count_people_make_no_subgroups(prepared):
+def test_a_run_of_rates_is_judged_by_the_only_target_of_sets(tmp_path):
+    shutil.copytree(GOLDEN / "data", tmp_path / "sets")
+    content = json.loads((tmp_path / "sets" / "dataset.json").read_text(encoding="utf-8"))
+    content["targets"] = {"agreed": content["targets"]["agreed"]}
+    write_json(tmp_path / "sets" / "dataset.json", content)
+    metrics, _ = evaluate_run(GOLDEN / "runs" / "sigmoid", tmp_path / "sets", threads=1)
+    assert metrics["rules"]["label_set"] == "the given sets"
+
+
+def test_columns_that_count_people_or_measure_make_no_subgroups(prepared):
     truth = prepared.test
     n = len(truth.image_id)
     images = pd.DataFrame(
         {
             "image_id": truth.image_id, "n": np.arange(n) % 2, "arousal_n": np.arange(n) % 2, "year": np.arange(n) % 2,
-            "origin_n": np.array(["a", "b"])[np.arange(n) % 2],
+            "origin_n": np.array(["a", "b"])[np.arange(n) % 2], "valence_mean": np.arange(n) % 2 + 0.5,
+            "decade": np.where(np.arange(n) % 3, 1990.0, np.nan) - np.arange(n) % 2 * 10,
         }
     )  # fmt: skip
     flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
     found = by_subgroup(Answers(flat, flat), truth, images, torch.Generator().manual_seed(0))
-    assert list(found) == ["year", "origin_n"]
+    assert list(found) == ["year", "origin_n", "decade"]
 
 
 def test_bold_are_the_best_system_and_those_whose_interval_overlaps():
