@@ -317,7 +317,7 @@ def _judged(
 ) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
     known = (run.folder / "predictions.parquet").exists()  # a shared run and imported weights come without
-    if data.fingerprint() == run.info.data.fingerprint:
+    if data.has_fingerprint(run.info.data.fingerprint, run.info.data.target):
         if not known:
             raise BadRun(
                 f"{run.folder}: a shared run does not say which images of {data.root} it learned from, so judging it "
@@ -327,15 +327,17 @@ def _judged(
         test = table["image_id"][table["split"] == "test"]
         return test[test.isin(targets.image_id)].to_numpy(dtype=object), "test"
     images = data.images.set_index("image_id")
-    if "split" in images.columns and images["split"].isin(SPLITS).any():
-        part = images["split"].reindex(targets.image_id).to_numpy(dtype=object)
-        return targets.image_id[part == "test"], "test"
-    learned = _learned_from(run, store, targets.image_id) if known else set()
-    if len(learned):
+    parted = "split" in images.columns and bool(images["split"].isin(SPLITS).any())
+    ids = targets.image_id
+    if parted:
+        ids = ids[images["split"].reindex(ids).to_numpy(dtype=object) == "test"]
+    learned = _learned_from(run, store, ids) if known else set()
+    if learned:
         say(f"{len(learned)} images that the run was trained or tuned on are left out; the rest is judged")
-        return np.array([i for i in targets.image_id if i not in learned], dtype=object), "unseen"
-    say("this data set has no split: all of its images are judged")
-    return targets.image_id, "all"
+        ids = np.array([i for i in ids if i not in learned], dtype=object)
+    elif not parted:
+        say("this data set has no split: all of its images are judged")
+    return ids, "test" if parted else "unseen" if learned else "all"
 
 
 def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids: Array) -> set[str]:

@@ -207,7 +207,7 @@ def _scores(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> pd.
 
 def _trained_on(run: RunFolder, data: Dataset) -> bool:
     """Whether the run's predictions are of these very data: equal names of images do not make equal images."""
-    return run.info.data.fingerprint == data.fingerprint()
+    return data.has_fingerprint(run.info.data.fingerprint, run.info.data.target)
 
 
 def _common(

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import sha256, write_json, write_parquet
+from affectml._files import write_json, write_parquet
+from affectml.data._fingerprint import fingerprint, is_of
 from affectml.data._schema import Asked, DatasetMeta, read_meta
 from affectml.data._targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
@@ -127,11 +128,22 @@ class Dataset:
         shown = "".join(picture(thumbnail(self.image_path(file), 96), file) + " " for file in files)
         return f"{title}{table(('target', 'kind', 'construct', 'labels'), rows)}<p>{shown}</p>"
 
-    def fingerprint(self) -> dict[str, str]:
-        """sha256 of each table, by file name: equal fingerprints mean equal data."""
-        names = ["dataset.json", "images.parquet", *(t.file for t in self.meta.targets.values())]
-        names += ["annotations.parquet", "truth.parquet"]
-        return {name: sha256(self.root / name) for name in names if (self.root / name).is_file()}
+    def fingerprint(self, target: str) -> dict[str, str]:
+        """What a run knows its own data by, of one target: sha256 by part, of contents and not of files.
+
+        `target`: its kind, labels, numbers and people asked; `split`: the split column; `images`: the size of each
+        image file in bytes, absent where a file is missing. Each part is of the target's images in the order of their
+        image_id. The order of rows and columns, other columns, other targets and what dataset.json says change nothing.
+        """
+        return fingerprint(self, target)
+
+    def has_fingerprint(self, recorded: Mapping[str, str], target: str | None) -> bool:
+        """Whether `recorded` is a fingerprint of this target.
+
+        `images` counts only where both have it. Runs of 0.1 recorded the sha256 of each file: theirs is the same where
+        images.parquet and the target's file are.
+        """
+        return is_of(recorded, self, target)
 
 
 def check_new(out: Path) -> None:

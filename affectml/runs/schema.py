@@ -34,7 +34,10 @@ class DataInfo:
     target: str | None = Field(default=None, description="The target learned; null for weights from elsewhere.")
     kind: Literal["single", "sets", "rates", "distribution"] = Field(description="The target's kind.")
     fingerprint: dict[str, str] = Field(
-        default_factory=dict, description="What `evaluate` knows the run's own data by; equal ones mean equal data."
+        default_factory=dict,
+        description="What `evaluate` and `compare` know the run's own data by: sha256 of contents, of the images that "
+        "have the target. target: kind, labels, numbers, people asked; split: the split column; images: sizes of the "
+        "image files in bytes, absent where one is missing. Runs of 0.1 have the sha256 of each file by its name.",
     )
 
 

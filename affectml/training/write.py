@@ -108,7 +108,7 @@ def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
             question=targets.meta.question,
             target=targets.name,
             kind=targets.meta.kind,
-            fingerprint=plan.dataset.fingerprint(),
+            fingerprint=plan.dataset.fingerprint(targets.name),
         ),
         taxonomy=targets.taxonomy.to_dict(),
         encoder=EncoderInfo(specs=list(store.specs), identity=store.identity.to_json()),

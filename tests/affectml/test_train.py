@@ -153,8 +153,10 @@ def test_evaluate_on_other_data_judges_all_of_it(run, tmp_path):
 def test_evaluate_leaves_out_what_the_run_learned_from(run, demo, tmp_path):
     edited = tmp_path / "edited"
     shutil.copytree(demo, edited)
-    images = pd.read_parquet(edited / "images.parquet")
-    images.assign(note="x").to_parquet(edited / "images.parquet")
+    table = pd.read_parquet(edited / "targets-emotions.parquet")
+    learned = run.predictions["image_id"][run.predictions["split"] == "train"]
+    table.loc[table["image_id"] == learned.iloc[0], "n"] += 1
+    table.to_parquet(edited / "targets-emotions.parquet")
     said = []
     metrics, _ = evaluate_run(run.folder, edited, threads=1, say=said.append)
     assert any("trained or tuned on are left out" in line for line in said)

@@ -150,7 +150,7 @@ def make_reading() -> None:
         store = EmbeddingStore.for_dataset(dataset)
         rows = np.ascontiguousarray(store.rows(store.ids).astype("<f2"))
         said[name] = {
-            "fingerprint": dataset.fingerprint(),
+            "fingerprint": {name: dataset.fingerprint(name) for name in dataset.meta.targets},
             "ids": list(store.ids),
             "rows_sha256": hashlib.sha256(rows.tobytes()).hexdigest(),
             "first_row": rows[0, :8].astype(float).tolist(),

@@ -1,0 +1,216 @@
+"""A run knows its own data again by what they say, and not by the bytes of their files."""
+
+import json
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affectml._files import write_json, write_parquet
+from affectml.comparison import compare_runs
+from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.predicting import evaluate_run
+from affectml.runs import RunFolder
+from affectml.training import TrainConfig, train_run
+from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate
+from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.1.0"
+ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
+IMAGES = pd.DataFrame(
+    {
+        "image_id": [f"i{k}" for k in range(6)],
+        "file": [f"images/{k}.png" for k in range(6)],
+        "split": ["train", "train", "val", "test", "test", None],
+    }
+)
+VOTES = pd.DataFrame({"image_id": IMAGES["image_id"], "n": 5, "negative": [0, 1, 2, 3, 4, 5], "positive": 2})
+
+
+def make(folder: Path, images: pd.DataFrame = IMAGES, votes: pd.DataFrame = VOTES, files: bool = True) -> Dataset:
+    (folder / "images").mkdir(parents=True)
+    for k in range(6) if files else ():
+        (folder / "images" / f"{k}.png").write_bytes(b"x" * k)
+    return write_dataset(folder, DatasetMeta("six", {"t": ENTRY}), images, {"t": votes})
+
+
+def known(before: dict[str, str], after: Dataset) -> bool:
+    """What a run that recorded `before` says of `after`; equal digests say the same."""
+    assert after.has_fingerprint(before, "t") == (before == after.fingerprint("t"))
+    return after.has_fingerprint(before, "t")
+
+
+@given(
+    rows=st.permutations(range(6)),
+    other_rows=st.permutations(range(6)),
+    columns=st.permutations([*IMAGES.columns, "brightness", "group"]),
+    other_columns=st.permutations([*VOTES.columns]),
+)
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_rows_and_columns_and_other_columns_change_nothing(rows, other_rows, columns, other_columns):
+    with tempfile.TemporaryDirectory() as scratch:
+        before = make(Path(scratch) / "before").fingerprint("t")
+        images = IMAGES.assign(brightness=np.arange(6) / 7, group="one")
+        votes = VOTES.astype({"negative": float}).iloc[other_rows][other_columns]
+        assert known(before, make(Path(scratch) / "after", images.iloc[rows][columns], votes))
+
+
+def test_n_once_or_for_every_label_is_the_same(tmp_path):
+    votes = VOTES.drop(columns="n").assign(**{"n:negative": 5, "n:positive": 5})
+    assert known(make(tmp_path / "a").fingerprint("t"), make(tmp_path / "b", votes=votes))
+
+
+@pytest.mark.parametrize(
+    ("images", "votes"),
+    [
+        ({}, {"negative": [0, 1, 2, 3, 4, 4]}),
+        ({}, {"n": [5, 5, 5, 5, 5, 6]}),
+        ({"split": ["train", "train", "val", "test", "test", "test"]}, {}),
+        ({"split": ["train", "train", "test", "val", "test", None]}, {}),
+        ({"image_id": ["i0", "i1", "i2", "i3", "i4", "i6"]}, {"image_id": ["i0", "i1", "i2", "i3", "i4", "i6"]}),
+        ({"file": ["images/1.png", "images/0.png", *IMAGES["file"][2:]]}, {}),
+    ],
+    ids=["a vote", "a count", "a new place in the split", "two places in the split", "an image_id", "two images"],
+)
+def test_one_other_cell_makes_other_data(tmp_path, images, votes):
+    before = make(tmp_path / "a").fingerprint("t")
+    assert not known(before, make(tmp_path / "b", IMAGES.assign(**images), VOTES.assign(**votes)))
+
+
+def test_no_split_is_another_split(tmp_path):
+    before = make(tmp_path / "a").fingerprint("t")
+    assert not known(before, make(tmp_path / "b", IMAGES.drop(columns="split")))
+
+
+def test_images_that_were_left_behind_or_moved_do_not_matter_but_others_do(tmp_path):
+    before = make(tmp_path / "a").fingerprint("t")
+    assert sorted(before) == ["images", "split", "target"]
+    without = make(tmp_path / "b", files=False)
+    assert sorted(without.fingerprint("t")) == ["split", "target"]
+    assert without.has_fingerprint(before, "t")
+    moved = make(tmp_path / "c", IMAGES.assign(file=[f"photos/{k}.png" for k in range(6)]))
+    (moved.root / "images").rename(moved.root / "photos")
+    assert known(before, moved)
+    (moved.root / "photos" / "3.png").write_bytes(b"another picture")
+    assert not known(before, moved)
+
+
+def test_nothing_recorded_is_no_data_set(tmp_path):
+    data = make(tmp_path / "a")
+    assert not data.has_fingerprint({}, "t")
+    assert not data.has_fingerprint(data.fingerprint("t"), None)
+    assert not data.has_fingerprint(data.fingerprint("t"), "people")
+
+
+def join(folder: Path) -> None:
+    """A target from elsewhere, as somebody joins it: another table, another entry."""
+    meta = Dataset.open(folder).meta
+    (target,) = (name for name in ("emotions", "t") if name in meta.targets)
+    shutil.copy(folder / meta.targets[target].file, folder / "targets-more.parquet")
+    content = json.loads((folder / "dataset.json").read_text())
+    content["targets"]["more"] = {**content["targets"][target], "file": "targets-more.parquet"}
+    write_json(folder / "dataset.json", content)
+
+
+def export(folder: Path) -> None:
+    """What `affectml labels export` calls: answers and a target made of them, and dataset.json as schema 2."""
+    data = Dataset.open(folder)
+    (target,) = (name for name in ("emotions", "t") if name in data.meta.targets)
+    entry = data.meta.targets[target]
+    labels, image = entry.resolve_taxonomy().labels, str(data.images["image_id"].iloc[0])
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(labels, entry.question, entry.construct, "task", entry.taxonomy), [image])
+        store.invite(["someone new"])
+        store.submit([Answer(image, "someone new", "labels", labels[:1])])
+        done = write_dataset_folder(folder, Collected.of(store), {"people": partial(aggregate, labels=labels)})
+    assert done.new == 1
+    assert json.loads((folder / "dataset.json").read_text())["schema"] == 2
+
+
+def change_a_vote(folder: Path) -> None:
+    path = folder / "targets-emotions.parquet"
+    table = pd.read_parquet(path)
+    table.iloc[0, -1] = 1 if table.iloc[0, -1] == 0 else 0
+    write_parquet(path, table)
+
+
+@pytest.mark.parametrize("change", [join, export])
+def test_what_is_added_to_a_data_set_leaves_its_fingerprint(tmp_path, change):
+    data = make(tmp_path / "a")
+    before = data.fingerprint("t")
+    change(data.root)
+    assert known(before, Dataset.open(data.root))
+
+
+@pytest.mark.parametrize("change", [join, export])
+@pytest.mark.parametrize("name", ["sigmoid", "kernel-rates"])
+def test_a_run_of_0_1_knows_its_data_before_and_after(tmp_path, name, change):
+    """Its fingerprint is of files; the data set has schema 1, and schema 2 after the export."""
+    folder = tmp_path / "data"
+    shutil.copytree(GOLDEN / "data", folder)
+    info = RunFolder.open(GOLDEN / "runs" / name).info
+    assert "images.parquet" in info.data.fingerprint
+    assert Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
+    change(folder)
+    assert Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
+    change_a_vote(folder)
+    assert not Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory) -> Path:
+    """A run beside the data it was trained on, which have no split of their own."""
+    root = tmp_path_factory.mktemp("own")
+    shutil.copytree(GOLDEN / "data", root / "data")
+    images = pd.read_parquet(root / "data" / "images.parquet").drop(columns=["split", "group"])
+    write_parquet(root / "data" / "images.parquet", images)
+    config = TrainConfig(str(root / "data"), multilabel=True, target="emotions", threads=1)
+    train_run(config, out=root / "run")
+    return root
+
+
+@pytest.mark.parametrize("change", [join, export])
+def test_evaluate_judges_a_runs_own_test_images_whatever_was_added_to_the_data(own, tmp_path, change):
+    folder, said = tmp_path / "data", []
+    shutil.copytree(own / "data", folder)
+    change(folder)
+    before = RunFolder.open(own / "run").metrics
+    now, _ = evaluate_run(own / "run", folder, target="emotions", threads=1, say=said.append)
+    assert (now["split"], now["n"], said) == ("test", before["n"], [])
+    assert now["systems"]["model"]["set_f1"] == before["systems"]["model"]["set_f1"]
+
+
+def test_evaluate_never_judges_what_a_run_has_learned_from(own, tmp_path):
+    """Data that are no longer the run's own, with a split that has the run's training images as its test part."""
+    parts = RunFolder.open(own / "run").predictions.set_index("image_id")["split"]
+    for name, split, judged in [
+        ("all of them", None, "unseen"),
+        ("another split", parts.replace({"train": "test", "test": "train"}).where(parts != "val", "test"), "test"),
+    ]:
+        folder, said = tmp_path / name, list[str]()
+        shutil.copytree(own / "data", folder)
+        change_a_vote(folder)
+        if split is not None:
+            split = split.copy()
+            split[parts.index[parts == "test"][:9]] = "test"
+            images = pd.read_parquet(folder / "images.parquet")
+            write_parquet(folder / "images.parquet", images.assign(split=images["image_id"].map(split)))
+        now, _ = evaluate_run(own / "run", folder, target="emotions", threads=1, say=said.append)
+        learned = int((parts != "test").sum())
+        assert (now["split"], now["n"]) == (judged, 9 if split is not None else len(parts) - learned)
+        assert f"{learned} images that the run was trained or tuned on are left out; the rest is judged" in said
+
+
+def test_compare_knows_a_runs_own_data_by_the_same_rule(own, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(own / "data", folder)
+    join(folder)
+    found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
+    test = RunFolder.open(own / "run").predictions.query("split == 'test'")["image_id"]
+    assert (found.split, sorted(seen.image_id for seen in found.images)) == ("test", sorted(test))
