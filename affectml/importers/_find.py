@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._images import SUFFIXES, inside_name, is_usual
 
 _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -76,6 +76,15 @@ def need(root: Path, name: str, layout: str) -> Path:
     return found
 
 
+def images_folder(given: str | Path | None, default: Path) -> Path:
+    """The folder that holds the images: the one given, else `default`; BadInput where there is no such folder."""
+    folder = default if given is None else Path(given)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise BadInput(f"{folder}: {what}; name the folder that holds the images: {option('images_root')}")
+    return folder
+
+
 def read_lines(file: Path) -> list[tuple[int, str]]:
     """(line number, text without spaces around it) of every line that holds something, whatever ends the lines."""
     try:
@@ -136,6 +145,7 @@ def locate(
     *,
     required: bool = True,
     whole: bool = True,
+    way_out: str = "put them there",
 ) -> Located:
     """Each name's file in `folder`: as it is, else with other capitals, with accents composed otherwise, with a
     suffix that it lacks, or without `images/` before it.
@@ -143,7 +153,7 @@ def locate(
     source: the file that names them, where: the place of each in it. images: how they come in; with "none" nothing
     needs to be there, and nothing is spare. whole: whether all of `folder` is searched for spare images, or only its
     folders that hold a named one. Raises BadInput where two names have one file, and, if `required`, where no image
-    is there at all.
+    is there at all, with the way out.
     """
     found = {path.relative_to(folder).as_posix(): path for path in images_in(folder)}
     near: dict[str, str] = {}
@@ -158,7 +168,7 @@ def locate(
     if required and images != "none" and not any(taken):
         raise BadInput(
             f"{source}: none of the {len(names):,} images it names is in {folder} (first: {names[0]!r}; there: "
-            f"{', '.join(list(found)[:3]) or 'no images'}); put them there, or take the labels alone: --images none"
+            f"{', '.join(list(found)[:3]) or 'no images'}); {way_out}, or take the labels alone: --images none"
         )
     first: dict[str, int] = {}
     for row, file in enumerate(taken):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from affectml.errors import BadInput
 from affectml.importers._columns import SPLIT_OF, Columns
-from affectml.importers._find import find, fold, relative_names
+from affectml.importers._find import find, fold, images_folder, relative_names
 from affectml.importers._images import SUFFIXES
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
@@ -59,9 +59,7 @@ def artemis(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     own = [column for column in table.frame.columns if column not in ("emotion", "split")]
     spec = TableSpec(taxonomy="artemis-9", delimiter="")
     shaped = from_judgements(Shape(table, ids, Columns(label="emotion"), own, spec))
-    pictures = Path(images_root) if images_root is not None else _wikiart(root, set(table.frame["art_style"]))
-    if not pictures.is_dir():
-        raise BadInput(f"{pictures}: no such folder; name the folder that holds STYLE/PAINTING.jpg (--images-root)")
+    pictures = images_folder(images_root, _wikiart(root, set(table.frame["art_style"])))
     kept = [str(image) for image in ids[shaped.rows]]
     places: list[Path | None] = [None] * len(kept)
     spare: list[str] = []

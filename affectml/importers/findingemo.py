@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput
 from affectml.importers._columns import Columns, numbers
-from affectml.importers._find import Located, find, is_url, locate, read_json, relative_names
+from affectml.importers._find import Located, find, images_folder, is_url, locate, read_json, relative_names
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements
@@ -73,9 +73,7 @@ def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     named = [cell.strip().lstrip("/\\") for cell in table.frame["image_path"]]  # published with a slash before the path
     ids = np.array([image.removeprefix("images/") for image in relative_names(named, root, where)], dtype=object)
     judged = _judgements(table, ids)
-    pictures = Path(images_root) if images_root is not None else root
-    if not pictures.is_dir():
-        raise BadInput(f"{pictures}: no such folder; name the folder that holds the images (--images-root)")
+    pictures = images_folder(images_root, root)
     urls, skipped["urls that are not http or https"] = _urls(root)
     kept = [str(image) for image in ids[judged.rows]]
     located = locate(kept, pictures, file, [where[row] for row in judged.rows], source.images, required=False)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput
 from affectml.importers._columns import SPLIT_OF, Columns, find_columns, tidy
-from affectml.importers._find import is_url
+from affectml.importers._find import images_folder, is_url
 from affectml.importers._images import file_in_dataset, inside_name, is_usual
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import Help, importer
@@ -30,9 +30,7 @@ def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: Ta
     """
     content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
     columns, notes = find_columns(content, spec)
-    root = Path(spec.images_root) if spec.images_root is not None else content.path.parent
-    if not root.is_dir():
-        raise BadInput(f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
+    root = images_folder(spec.images_root, content.path.parent)
     identity = _identify(content, columns, root, source.images)
     own = [c for c in content.frame.columns if c not in columns.used() and not c.startswith("n:")]
     if taken := [c for c in own if c in _RESERVED]:

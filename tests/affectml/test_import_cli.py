@@ -1,9 +1,12 @@
 """The import commands: made of the importers' options; they parse, call and print."""
 
 import errno
+import importlib
 import json
+import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -78,53 +81,66 @@ def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):
     assert again.rows() == [row for row in said.rows() if row[0] != "skipped"]
 
 
-OUTSIDE = '''
-"""Two folders, good and bad."""
-
-from typing import Annotated
-
-from affectml.importers import About, Help, Source, importer
-from affectml.importers.draft import draft, image_table, one_hot
-from affectml.taxonomies import get_taxonomy
-
-ABOUT = About(name="{name}", construct="evoked", question="Good?", source="me", licence="CC0")
-
-
-@importer("{name}", ABOUT)
-def read(source: Source, *, best_first: Annotated[bool, Help("Turn the order.")] = False):
-    """Good and bad pictures: PATH holds good/ and bad/."""
-    files = sorted(source.path.rglob("*.jpg"), reverse=best_first)
-    ids = [file.relative_to(source.path).as_posix() for file in files]
-    result = draft(source, image_table(ids, ids), files)
-    target = one_hot(ids, [int(name.startswith("good")) for name in ids], get_taxonomy("polarity-2"))
-    result.add("single", "single", target, get_taxonomy("polarity-2"), values="indicator", made_by="folder")
-    return result
-'''
-
-
-@pytest.mark.parametrize("called", ["goodbad", "outside_importer:read"])
-def test_an_importer_from_outside_the_package_is_a_command(tmp_path, monkeypatch, called):
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """A folder on Python's path with CONTRIBUTING.md's own importer, which nobody has imported yet; and its data."""
     from affectml.importers import _registry
 
+    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
+    if not page.is_file():
+        pytest.skip("tests run away from the repository, without its docs")
+    found = re.search(r'```python\n("""my_importers\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    (tmp_path / "my_importers.py").write_text(found[1])
     monkeypatch.setattr(_registry, "_REGISTERED", dict(_registry._REGISTERED))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "outside_importer", raising=False)
-    (tmp_path / "outside_importer.py").write_text(OUTSIDE.format(name="goodbad"))
-    for name in ("good", "bad"):
-        (tmp_path / "in" / name).mkdir(parents=True)
-        Image.new("RGB", (5, 5)).save(tmp_path / "in" / name / "1.jpg")
+    for module in ("my_importers", "my_coco"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for number in (1, 2, 3):
+        Image.new("RGB", (5, 5)).save(tmp_path / f"{number}.jpg")
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.jpg"} for number in (1, 2, 3)],
+        "categories": [{"id": 7, "name": "joy"}, {"id": 8, "name": "awe"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 7},
+            {"id": 2, "image_id": 1, "category_id": 8},
+            {"id": 3, "image_id": 2, "category_id": 8, "iscrowd": 1},
+        ],
+    }
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def sets_in(folder):
+    target = Dataset.open(folder).target("sets")
+    return dict(zip(target.image_id, target.table.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("called", ["boxes", "my_importers:boxes"])
+def test_an_importer_from_outside_the_package_is_a_command(outside, called):
     if ":" not in called:
-        __import__("outside_importer")
-        assert "Good and bad pictures" in run("--help").stdout
-    assert "--best-first" in run(called, "--help").stdout
-    run(called, tmp_path / "in", tmp_path / "out", "--best-first", "--name", "mine")
-    dataset = Dataset.open(tmp_path / "out")
-    assert dataset.images["image_id"].tolist() == ["good/1.jpg", "bad/1.jpg"]
-    assert (dataset.name, dataset.meta.licence, dataset.target("single").table.tolist()) == (
-        "mine",
-        "CC0",
-        [[0, 1], [1, 0]],
-    )
+        __import__("my_importers")
+        assert "Boxes around people" in run("--help").stdout
+    assert "--crowds" in run(called, "--help").stdout
+    said = run(called, outside / "people.json", outside / "out", "--crowds", "--name", "mine", "--licence", "CC0")
+    assert "expressed" in said.stdout
+    meta = Dataset.open(outside / "out").meta
+    assert (meta.name, meta.licence, meta.targets["sets"].question) == ("mine", "CC0", "What does this person feel?")
+    assert sets_in(outside / "out") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}, "awe, joy; nobody spoke of 3.jpg"
+
+
+def test_an_importer_from_outside_the_package_is_a_function(outside):
+    boxes = importlib.import_module("my_importers").boxes
+    assert boxes(outside / "people.json", outside / "out").targets == {"sets": "sets"}
+    assert sets_in(outside / "out") == {"1.jpg": [1, 1]}
+    assert get_importer("my_importers:boxes") is get_importer("boxes") is boxes
+
+
+def test_the_coco_importer_works_from_outside_as_it_does_inside(outside):
+    (outside / "my_coco.py").write_text(Path(sys.modules[get_importer("coco").read.__module__].__file__).read_text())
+    for called in ("coco", "my_coco:coco"):
+        run(called, outside / "people.json", outside / called)
+    assert sets_in(outside / "coco") == sets_in(outside / "my_coco:coco") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}
 
 
 def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
