@@ -72,7 +72,7 @@ def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
 
 def test_the_site_loads_nothing_from_elsewhere(site):
     loads = re.compile(
-        r"""<(?:script|img|iframe|source)\b[^>]*\bsrc="?(?:https?:)?//|<link\b[^>]*rel="?(?:stylesheet|preconnect|icon)"?[^>]*(?:https?:)?//|@import|url\(["']?(?:https?:)?//"""
+        r"""<(?:script|img|iframe|source)\b[^>]*\bsrc="?(?:https?:)?//|<link\b[^>]*rel="?(?:stylesheet|preconnect|icon)"?[^>]*(?:https?:)?//|@import\b|url\(["']?(?:https?:)?//"""
     )
     for file in [*site.rglob("*.html"), *site.rglob("*.css")]:
         found = loads.search(file.read_text(encoding="utf-8"))

@@ -80,8 +80,8 @@ class RunFolder:
 
 
 def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """runs/NAME-NNN with the lowest number above all there are."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
+    """runs/NAME-NNN with the lowest number above all there are; signs that a shell reads otherwise become a dash."""
+    slug = re.sub(r"[^\w.]+", "-", name).strip("-.") or "run"
     taken = [
         int(match.group(1))
         for entry in (parent.iterdir() if parent.is_dir() else ())

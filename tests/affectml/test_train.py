@@ -352,9 +352,9 @@ def test_the_report_loads_nothing_from_elsewhere(run):
 
 
 def test_runs_are_numbered(tmp_path):
-    assert next_run_folder("My set!", tmp_path).name == "my-set-001"
-    (tmp_path / "my-set-007").mkdir()
-    assert next_run_folder("My set!", tmp_path).name == "my-set-008"
+    assert next_run_folder("My set!", tmp_path).name == "My-set-001"
+    (tmp_path / "My-set-007").mkdir()
+    assert next_run_folder("My set!", tmp_path).name == "My-set-008"
 
 
 @pytest.mark.parametrize(

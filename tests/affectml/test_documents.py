@@ -1,0 +1,214 @@
+"""README and docs are run: every block of commands or Python, from top to bottom, in one folder for each document.
+
+Comments in a document, which no reader sees, say what is special about the block that follows:
+
+    <!-- first: COMMANDS -->    set-up that a reader has done already, or commands for a block that cannot run
+    <!-- slow -->               the block runs in `make test-slow`
+    <!-- not run: REASON -->    the block needs what a test has not; NOT_RUN lists them
+    <!-- printed -->            the block is what the commands above it print, cut to some rows and columns
+"""
+
+import csv
+import re
+import shlex
+import shutil
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affectml.cli import main
+from affectml.data import Dataset
+from affectml.demo_set import write_demo
+from affectml.training import TrainConfig, train_run
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PART = re.compile(
+    r"<!-- (?P<said>first|slow|not run|printed)(?:: (?P<text>.*?))? -->"
+    r"|^```(?P<language>\w*)\n(?P<fenced>.*?)^```"
+    r"|(?<=\n\n)(?P<indented>(?:    [^\n]*\n|\n(?=    ))+)",
+    flags=re.MULTILINE | re.DOTALL,
+)
+COMMAND = re.compile(r"(?:affectml|make|streamlit|python|pip|for) ")
+NEW = ("OUT", "FOLDER")  # stand for a new folder each time
+CLOSE = 0.005  # machines differ in the third digit
+
+NOT_RUN = {
+    "README.md": ["they install packages from the network, and start these tests"],
+    "CONTRIBUTING.md": ["they install packages from the network, and start these tests"],
+    "data.md": ["other people's data, which tests/affectml/test_import_*.py have"] * 2,
+    "demo.md": ["tests/affectml/test_quality.py trains the same and compares the table"],
+    "encoders.md": ["it downloads the encoder's weights"],
+    "relabel.md": ["servers, which the tests of the page start"],
+}
+
+
+def parts(page):
+    """Comments and blocks in their order: (what, text)."""
+    for found in PART.finditer(page.read_text(encoding="utf-8")):
+        if found["said"]:
+            yield found["said"], found["text"] or ""
+            continue
+        text = found["fenced"] if found["fenced"] is not None else re.sub("^    ", "", found["indented"], flags=re.M)
+        if found["language"] in ("sh", "bash") or (not found["language"] and COMMAND.match(text)):
+            yield "commands", text
+        elif (found["language"] == "python" and ">>>" not in text) or re.match("from |import ", text):
+            yield "python", text
+        else:
+            yield "text", text
+
+
+def blocks(page):
+    """The blocks that can run, each with what the comments before it say: (what, text, said)."""
+    said = {}
+    for what, text in parts(page):
+        if what in ("first", "slow", "not run", "printed"):
+            said[what] = text
+            if what == "first":
+                yield "commands", text, dict(said)
+                said.pop("first")
+            continue
+        if what != "text" or "printed" in said:
+            yield what, text, said
+        said = {}
+
+
+class Session:
+    """A reader who types what a document says, in one folder."""
+
+    def __init__(self, folder, capsys, monkeypatch):
+        self.folder, self.capsys, self.monkeypatch = folder, capsys, monkeypatch
+        self.names, self.printed = {}, ""
+
+    def run(self, what, text):
+        if what == "text":
+            shown_in(text, self.printed)
+        elif what == "python":
+            self.python(text)
+        else:
+            self.printed = "".join(self.command(line) for line in text.replace("\\\n", " ").splitlines())
+
+    def python(self, code):
+        file = re.match(r'"""(\w+\.py):', code)  # a module to be imported by name
+        if file:
+            (self.folder / file[1]).write_text(code, encoding="utf-8")
+            return
+        for name in NEW:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        exec(compile(code, "document", "exec"), self.names)
+
+    def command(self, line):
+        words = shlex.split(line, comments=True)
+        if not words:
+            return ""
+        assert words[0] == "affectml", f"{line}: only commands of affectml run here"
+        for name in NEW:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.monkeypatch.setattr(sys, "argv", words)
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:  # a warning is an error: what documents show is free of them
+            main()
+        out, err = self.capsys.readouterr()
+        assert ended.value.code == 0, f"{line}\n{err}"
+        if words[1:3] == ["labels", "init"]:
+            write_people(Dataset.open(words[3]), self.folder)
+        return out
+
+
+def shown_in(shown, printed):
+    """Every cell of the table that a document shows is in the table that was printed."""
+    head, *rows = (re.split(r"\s{2,}", line.strip()) for line in shown.splitlines() if line.strip())
+    table = {cells[0]: cells for line in printed.splitlines() if (cells := re.split(r"\s{2,}", line.strip()))}
+    columns = next(cells for cells in table.values() if set(head) <= set(cells))
+    assert rows
+    for name, *cells in rows:
+        for column, cell in zip(head[1:], cells, strict=True):
+            real = table[name][columns.index(column)]
+            assert numbers(cell) == pytest.approx(numbers(real), abs=CLOSE), f"{name}, {column}: {cell}, printed {real}"
+
+
+def numbers(cell):
+    return [float(number) for number in re.findall(r"-?\d*\.?\d+", cell)]
+
+
+def write_people(dataset, folder):
+    """people.csv and checks.csv for the data set: what ann, ben and cem said elsewhere."""
+    labels = dataset.target(next(iter(dataset.meta.targets))).taxonomy.labels
+    with (folder / "people.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image_id", "annotator_id", "round", "kind", "labels"])
+        for place, image in enumerate(dataset.images["image_id"][:-1]):
+            for number, who in enumerate(("ann", "ben", "cem")):
+                chosen = {labels[place % len(labels)], labels[(place * (number + 1)) % len(labels)]}
+                rows.writerow([image, who, 1, "labels", "|".join(sorted(chosen))])
+    (folder / "checks.csv").write_text(
+        f"image_id,accepted,forbidden\n{dataset.images['image_id'].iloc[-1]},{labels[0]},{labels[1]}\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """What a reader has: data sets, runs, pictures in folders, tables of labels, features."""
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        demo = write_demo(Path("DATASET"), images=80, seed=5)
+        rows = [(demo.image_path(file), ("happy", "fear")[i % 2]) for i, file in enumerate(demo.images["file"])]
+        for top in ("photos", "PICTURES"):
+            for picture, label in rows:
+                (Path(top) / label).mkdir(parents=True, exist_ok=True)
+                shutil.copy(picture, Path(top) / label)
+        for name in ("IMAGE", "image.jpg", "holiday.jpg", "beach.jpg"):
+            shutil.copy(rows[0][0], name)
+        for table, top in (("labels.csv", "photos/"), ("LABELS.csv", "")):
+            lines = [f"{top}{label}/{file.name},{label}{';awe' * (i % 3 == 0)}" for i, (file, label) in enumerate(rows)]
+            Path(table).write_text("\n".join(["file,emotion", *lines, ""]))
+        features = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+        names, labels = np.array([f"{i}.jpg" for i in range(40)]), np.array(["joy", "fear"] * 20)
+        for stem in ("features", "FEATURES"):
+            np.savez(f"{stem}.npz", image=names, embedding=features, label=labels)
+            np.save(f"{stem}.npy", features)
+        for table in ("rows.csv", "ROWS.csv"):
+            Path(table).write_text("file,label\n" + "".join(map("{},{}\n".format, names, labels)))
+        for name, seed in (("A", 1), ("B", 2), ("C", 3)):
+            write_demo(Path(name), images=60, seed=seed)
+        for run, head in (("RUN", "contrastive"), ("RUN2", "sigmoid")):
+            config = TrainConfig(dataset="DATASET", multilabel=True, head=head, encoder="affect-tiny", threads=1)
+            train_run(config, out=Path(run))
+    return folder
+
+
+@pytest.fixture
+def session(world, tmp_path, capsys, monkeypatch, heads_as_before):
+    shutil.copytree(world, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    # `affectml relabel` ends at once: tests/apps start the real server
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", types.SimpleNamespace(main=lambda arguments: sys.exit(0)))
+    yield Session(tmp_path, capsys, monkeypatch)
+    sys.modules.pop("my_heads", None)
+
+
+def runnable(page, *, slow):
+    return [(what, text) for what, text, said in blocks(page) if "not run" not in said and ("slow" in said) is slow]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page, slow=False)], ids=lambda page: page.name)
+def test_the_blocks_of_a_document_run_in_their_order(page, session):
+    for what, text in runnable(page, slow=False):
+        session.run(what, text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page, slow=True)], ids=lambda page: page.name)
+def test_the_long_blocks_run_and_print_the_figures_that_are_shown(page, session):
+    for what, text in runnable(page, slow=True):
+        session.run(what, text)
+
+
+def test_no_other_block_is_left_out():
+    left_out = {page.name: [said["not run"] for _, _, said in blocks(page) if "not run" in said] for page in PAGES}
+    assert {name: reasons for name, reasons in left_out.items() if reasons} == NOT_RUN
