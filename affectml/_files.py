@@ -22,10 +22,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
+        with _named(path, temporary):
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -38,12 +39,24 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    temporary.mkdir()
     try:
-        yield temporary
-        temporary.replace(path)
+        with _named(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """What the disk refuses is said of `path`, which the user knows, and not of the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or str(error.filename).startswith(str(temporary))):
+            error.filename = str(path)
+        raise
 
 
 def try_folder(path: Path) -> None:
@@ -63,6 +76,13 @@ def try_folder(path: Path) -> None:
         for folder in reversed(made):
             with suppress(OSError):
                 folder.rmdir()
+
+
+def try_file(path: Path) -> None:
+    """Raises BadInput where a file is already, or none can be written; leaves nothing behind."""
+    if path.exists():
+        raise BadInput(f"{path} exists; name a file that does not")
+    try_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from affectml._files import try_folder, write_json
+from affectml._files import try_file, write_json
 from affectml._progress import Progress
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
@@ -187,13 +187,11 @@ def evaluate_run(
 
     Raises:
         BadDataset: for a data set without a target that fits, or without an image to judge.
-        BadInput: for a place where `out` cannot be written.
+        BadInput: where `out` exists or cannot be written.
     """
     opened = RunFolder.open(run)
-    if out is not None and out.exists():
-        raise BadDataset(f"{out} exists; name a file that does not")
     if out is not None:
-        try_folder(out.parent)
+        try_file(out)
     data = Dataset.open(dataset)
     targets = _fitting_target(opened, data, target)
     count = set_threads(threads)

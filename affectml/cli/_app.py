@@ -1,8 +1,9 @@
 """The Typer application and its commands. Nothing heavy is imported until a command runs."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from affectml import __version__
 from affectml.cli.ablate import app as ablate_app
@@ -16,7 +17,32 @@ from affectml.cli.relabel import relabel
 from affectml.cli.runs import demo_data, evaluate, predict, train
 from affectml.cli.taxonomy import app as taxonomy_app
 
+# What is kept when a command is stopped; of the others, what they wrote is whole.
+KEPT = {
+    **dict.fromkeys(
+        ("train", "crosseval", "ablate", "evaluate", "compare"),
+        "no result was written. Images embedded so far are kept: the same command goes on from there",
+    ),
+    "embed": "images embedded so far are kept: the same command goes on from there",
+    "demo-data": "nothing was written: the same command starts again",
+    "import": "nothing was written: the same command starts again",
+}
+
+
+class Commands(TyperGroup):
+    """The commands. One that Ctrl-C stops says in one line how to go on, and ends with 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo(f"stopped: {KEPT.get(ctx.invoked_subcommand, 'what was written is whole')}", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     name="affectml",
     help="Multi-label affect: train and judge heads on frozen CLIP embeddings where several answers are right.",
     no_args_is_help=True,

@@ -37,12 +37,12 @@ def prompts(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
 ) -> None:
     """Contrastive heads trained on each kind of prompt, beside zero-shot asked with them."""
+    from affectml._files import try_file
     from affectml.ablate import AblateConfig, ablate_prompts, write_ablation
     from affectml.cli._print import print_json, print_table
-    from affectml.errors import BadInput
 
-    if out is not None and out.exists():
-        raise BadInput(f"{out} exists; name a file that does not")
+    if out is not None:
+        try_file(out)
     config = AblateConfig(
         dataset=str(dataset), mixes=tuple(mix) if mix else None, seeds=seeds, target=target, encoder=encoder,
         templates=tuple(template or ()), hidden=hidden, threads=threads,

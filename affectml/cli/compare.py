@@ -21,11 +21,14 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
     """Several readings of one image: where runs disagree, beside what people said."""
+    from affectml._files import try_file
     from affectml.cli._print import print_json, print_table
     from affectml.comparison import compare_runs, write_gallery
 
-    result = compare_runs(runs, dataset=dataset, k=k, threads=threads, say=lambda line: typer.echo(line, err=True))
     page = out if out is not None else runs[0] / "compare.html"
+    if gallery:
+        try_file(page)
+    result = compare_runs(runs, dataset=dataset, k=k, threads=threads, say=lambda line: typer.echo(line, err=True))
     if gallery:
         write_gallery(result, page, count=count)
     if json:

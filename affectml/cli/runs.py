@@ -86,12 +86,7 @@ def train(
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
         prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
-    try:
-        run = train_run(config, out=out, say=_say)
-    except KeyboardInterrupt:
-        _say("stopped; no run was written. Images embedded so far are kept: the same command goes on from there")
-        raise typer.Exit(130) from None
-    print_trained(run, as_json=json)
+    print_trained(train_run(config, out=out, say=_say), as_json=json)
 
 
 def _options(words: list[str]) -> dict[str, str]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from affectml._files import replacing
+from affectml._files import replacing, try_file
 from affectml.comparison._compare import Comparison, Reading
 from affectml.encoders import TINY_SPEC
-from affectml.errors import BadInput
 from affectml.report.page import thumbnail
 
 IMAGES = 24
@@ -18,8 +17,7 @@ def write_gallery(comparison: Comparison, out: Path, *, count: int = IMAGES) -> 
     """Write a page with the `count` most disputed images, thumbnails inside; text from the data is escaped."""
     import jinja2
 
-    if out.exists():
-        raise BadInput(f"{out} exists; name a file that does not")
+    try_file(out)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     source = files("affectml.comparison").joinpath("gallery.html.j2").read_text(encoding="utf-8")
     named = comparison.dataset.images.set_index("image_id")

@@ -1,6 +1,7 @@
 """The data set folder: opening it with every check, and writing one."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import write_json, write_parquet
+from affectml._files import try_folder, write_json, write_parquet
 from affectml.data._fingerprint import fingerprint, is_of
 from affectml.data._schema import Asked, DatasetMeta, read_meta
 from affectml.data._targets import Targets, read_targets
@@ -147,11 +148,13 @@ class Dataset:
 
 
 def check_new(out: Path) -> None:
-    """Raise BadInput unless `out` is free to become a folder of ours (absent, or an empty folder)."""
-    if out.is_file():
-        raise BadInput(f"{out} is a file; name a folder that does not exist yet")
-    if out.is_dir() and any(out.iterdir()):
-        raise BadInput(f"{out} exists and is not empty; nothing was written: choose another folder or remove it")
+    """Raise BadInput unless `out` can become a folder of ours: absent or an empty folder, in a place to write to."""
+    with suppress(OSError):  # what cannot even be looked up cannot be written either
+        if out.is_file():
+            raise BadInput(f"{out} is a file; name a folder that does not exist yet")
+        if out.is_dir() and any(out.iterdir()):
+            raise BadInput(f"{out} exists and is not empty; nothing was written: choose another folder or remove it")
+    try_folder(out)
 
 
 def write_dataset(

@@ -1,5 +1,7 @@
 """Reading one image as people saw it: upright, first frame, 8-bit RGB, transparent parts on white."""
 
+import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ def read_image(path: str | Path) -> Image.Image:
     (89 million unless changed: a small file can hide gigabytes).
     """
     path = Path(path)
+    _quiet_about_size()
     try:
         with Image.open(path) as image:
             limit = Image.MAX_IMAGE_PIXELS
@@ -41,6 +44,15 @@ def read_image(path: str | Path) -> Image.Image:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error ...
         raise BadInput(f"{path}: cannot be read whole ({_first_line(error)})") from None
+
+
+@cache
+def _quiet_about_size() -> None:
+    """Pillow's warning of many pixels says no more than the BadInput that follows; filters of the user's come first.
+
+    A filter for good, as `warnings.catch_warnings` is not for threads, in which images are decoded.
+    """
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from affectml._files import replacing
-from affectml.errors import BadInput, BadRun, MissingExtra
+from affectml._files import replacing, try_file
+from affectml.errors import BadRun, MissingExtra
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
 from affectml.sharing._module import HeadModule, WholeModule
@@ -50,8 +50,7 @@ def export_onnx(
             raise MissingExtra(package, "onnx", "exporting to ONNX")
     opened = RunFolder.open(run)
     path = out if out is not None else opened.folder / ("model.onnx" if encoder else "head.onnx")
-    if path.exists():
-        raise BadInput(f"{path} exists; name a file that does not")
+    try_file(path)
     module, example, name = _module(opened, encoder, threads)
     with torch.no_grad(), _quiet():
         try:

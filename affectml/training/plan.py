@@ -63,11 +63,18 @@ class Plan:
 def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Plan:
     """Open the data set, choose the target and the head, and try the place to write to.
 
-    Raises AffectmlError subclasses for what the user can mend; nothing is written.
+    Args:
+        config: what to train.
+        out: the folder to write; None takes the next free runs/NAME-NNN.
+        say: called with what a user should know.
+
+    Returns:
+        The plan. Nothing has been embedded, and nothing written.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what the user can mend.
     """
-    try_folder(out or RUNS / "trying")
-    if out is not None:
-        check_new(out)
+    check_new(out) if out is not None else try_folder(RUNS)
     dataset = open_or_draw(config.dataset, say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
     plan = plan_for(dataset, targets, config, out=out)

@@ -1,5 +1,6 @@
 """An image is read as people saw it, or not at all."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from affectml.encoders import read_image
+from affectml.encoders._images import _quiet_about_size
 from affectml.errors import BadInput
 
 
@@ -103,3 +105,15 @@ def test_a_decompression_bomb_is_not_unpacked(tmp_path, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(BadInput, match=r"a\.png: more than the safe"):
             read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("limit", [10, 15])  # Pillow raises above twice its limit, and warns below
+def test_an_image_of_too_many_pixels_is_refused_without_a_warning(tmp_path, monkeypatch, limit):
+    Image.new("L", (5, 5)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    _quiet_about_size.cache_clear()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.resetwarnings()
+        with pytest.raises(BadInput, match=f"more than the safe {limit} pixels"):
+            read_image(tmp_path / "a.png")
+    assert not seen

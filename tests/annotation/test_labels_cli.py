@@ -274,11 +274,11 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch,
             "cannot be opened (file is not a database)",
         ),
         (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be opened"),
-        (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "FileExistsError: [Errno 17]"),
+        (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
         (["check", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
-        (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "FileExistsError: [Errno 17]"),
+        (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv: File exists; name another place"),
         (["agreement", "TASK", "--rounds", "frist"], "rounds: expected first, last, all or a round's number"),
         (["aggregate", "TASK", "--rounds", "7"], "no answers to aggregate (rounds: 7)"),
     ],
@@ -302,5 +302,5 @@ def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_p
 
     monkeypatch.setattr("affectml_annotation.exchange.tables.replacing", refuse)
     error = run("labels", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
-    assert error.startswith("PermissionError: [Errno 13] Permission denied")
+    assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
     assert error.count("\n") == 1
