@@ -76,7 +76,7 @@ def predict_images(
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     head = opened.head
     asked = None if labels is None else _asked(opened, labels)
-    if labels is None and isinstance(head, TextHead) and head.texts is None:
+    if labels is None and head.needs_texts and head.texts is None:
         asked = opened.taxonomy  # weights that came without texts: the encoder is asked now
     found = pictures(images)
     count = set_threads(threads)
@@ -115,7 +115,7 @@ def _features(run: RunFolder, encoder: Encoder, found: Sequence[Picture]) -> tor
 
 def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
     """The labels asked for as a taxonomy; refused for a head that has no texts."""
-    if not isinstance(run.head, TextHead):
+    if not run.head.needs_texts:
         raise BadInput(
             f"{run.folder}: a {run.head.name} head knows only its own labels ({', '.join(run.taxonomy.labels)}); "
             f"for labels of your own train with {option('head', 'contrastive')} or {option('head', 'zero_shot')}"
@@ -239,10 +239,10 @@ def scores_of(
     if not len(ids):
         raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
     head, X = run.head, store.rows(ids)
-    if isinstance(head, TextHead) and head.texts is None:
+    if head.needs_texts and head.texts is None:
         encoder = run_encoder(run, count)
         texts = label_features(_prompts(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
-        return ids, head.scores(X, texts).double().numpy()
+        return ids, cast("TextHead", head).scores(X, texts).double().numpy()
     return ids, head.scores(X).double().numpy()
 
 
@@ -348,7 +348,7 @@ def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids
     ids = [
         i for i in table.index[table["split"].isin(("train", "val"))].intersection(list(image_ids)) if i not in absent
     ]
-    if not ids or (isinstance(run.head, TextHead) and run.head.texts is None):
+    if not ids or (run.head.needs_texts and run.head.texts is None):
         return set()
     now = run.head.scores(store.rows(ids)).double().numpy()
     then = table.loc[ids, list(run.taxonomy.labels)].to_numpy(dtype=np.float64)

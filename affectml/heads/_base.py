@@ -57,6 +57,7 @@ class Head(ABC):
     needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
     trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
     weighs_cells: ClassVar[bool] = True  # whether weights may differ by label, [N, C], where it learns rates
+    texts: Tensor | None = None  # of a head that needs texts: one row per label; None where they came without
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
     refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig

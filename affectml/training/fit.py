@@ -1,6 +1,7 @@
 """The third step: the head, the prior and zero-shot fitted on train and validation, with thresholds for sets."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -57,8 +58,8 @@ def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
     store, train, val = prepared.store, prepared.train, prepared.val
     X, held_X = store.rows(train.image_id), store.rows(val.image_id)
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
-    if isinstance(head, TextHead) and head.trained:
-        _fit_with_texts(head, prepared, generator)
+    if head.needs_texts and head.trained:
+        _fit_with_texts(cast("TextHead", head), prepared, generator)
         return
     if not head.trained:
         if prepared.plan.rates:
