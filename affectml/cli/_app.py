@@ -9,6 +9,7 @@ from affectml import __version__
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
+from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.export import export
 from affectml.cli.import_ import app as import_app
@@ -54,6 +55,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command("demo-data")(demo_data)
 app.command()(embed)
+app.command()(duplicates)
 app.command()(relabel)
 app.command()(crosseval)
 app.command()(compare)

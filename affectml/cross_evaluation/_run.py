@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
+from affectml.data.duplicates import same_pixels
 from affectml.data.splits import Split, split_dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean
@@ -217,7 +218,8 @@ def _side(name: str, dataset: Dataset, targets: Targets, store: EmbeddingStore, 
                 judged, others = targets.image_id[test], targets.image_id[~test]
                 return Side(name, dataset, targets, store, None, judged, others if len(others) else judged, "test")
         else:
-            split = split_dataset(dataset, targets, seed)
+            copies = same_pixels(dataset, targets.image_id, store.rows(targets.image_id))
+            split = split_dataset(dataset, targets, seed, copies)
             return Side(name, dataset, targets, store, split, split.ids("test"), split.ids("train"), "test")
     return Side(name, dataset, targets, store, None, targets.image_id, targets.image_id, "all images")
 

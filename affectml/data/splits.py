@@ -4,13 +4,14 @@ Stratification needs 0/1 labels. Soft targets are binarised by a rule that is st
 stratifier would silently read every rate above zero as a label.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data._dataset import SPLITS, Dataset
+from affectml.data._groups import Copies, crossing_copies, joined
 from affectml.data._targets import Targets
 from affectml.errors import BadDataset
 
@@ -58,22 +59,25 @@ def check_labels(dataset: Dataset, targets: Targets) -> None:
         )
 
 
-def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
+def split_dataset(dataset: Dataset, targets: Targets, seed: int, copies: Copies = ()) -> Split:
     """The data set's own split where it has one (validation cut from train if missing), else a new one.
 
     New splits are 70 / 15 / 15 by iterative stratification (Sechidis et al. 2011), or by StratifiedGroupKFold
     for single labels with groups; sets with groups are stratified over groups, each carrying the labels that
-    occur in it. Raises BadDataset for an empty part or a label with fewer than three positive images.
+    occur in it. copies: sets of image_ids that a new split must not part, as `same_pixels` finds them; where the data
+    set's own split parts some, a note says so. Raises BadDataset for an empty part or a label with fewer than three
+    positive images.
     """
     table = dataset.images.set_index("image_id")
     ids = targets.image_id
     check_labels(dataset, targets)
-    groups = dataset.groups(ids)
+    groups = joined(dataset.groups(ids), ids, copies)
     labels = strata(targets)
     if "split" in table.columns and table["split"].notna().any():
         split = _given(table["split"].reindex(ids).to_numpy(dtype=object), ids, labels, targets, groups, seed)
     else:
         split = _new(ids, labels, targets, groups, seed)
+    split = replace(split, notes=split.notes + _of_copies(split, copies))
     for part in SPLITS:
         if not (split.assignment == part).any():
             raise BadDataset(
@@ -81,6 +85,21 @@ def split_dataset(dataset: Dataset, targets: Targets, seed: int) -> Split:
                 "split column of images.parquet, or remove it to have all images split anew"
             )
     return split
+
+
+def _of_copies(split: Split, copies: Copies) -> tuple[str, ...]:
+    """What a note says of images with equal pixels."""
+    here = set(split.image_id)
+    more = sum(max(0, sum(image in here for image in group) - 1) for group in copies)
+    if not more:
+        return ()
+    crossing = crossing_copies(split.image_id, split.assignment, copies)
+    if not crossing:
+        return (f"{more} images have the pixels of another; they are in one part with it",)
+    return (
+        f"{more} images have the pixels of another, and {crossing} pairs of them lie in two parts: scores on its test "
+        f"images are too good (`affectml duplicates` lists them)",
+    )
 
 
 def _new(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from affectml.data import Targets
+from affectml.data.duplicates import same_pixels
 from affectml.data.splits import Split, split_dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
@@ -68,7 +69,8 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     set_threads(plan.threads)
     store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.threads, say=say)
     targets = with_embeddings(plan.dataset, plan.targets, store, say)
-    split = split_dataset(plan.dataset, targets, plan.config.seed)
+    copies = same_pixels(plan.dataset, targets.image_id, store.rows(targets.image_id))
+    split = split_dataset(plan.dataset, targets, plan.config.seed, copies)
     for note in split.notes:
         say(note)
     if store.identity.architecture == TINY_SPEC:

@@ -1,0 +1,51 @@
+"""Which images may show one picture, asked of their embeddings."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput, option
+
+COPY_COSINE = 0.99999  # equal pixels have equal embeddings up to rounding: .9999998 was measured, in bf16 too
+MOST_PROPOSALS = 2_000_000
+_BLOCK = 2048
+
+
+def twins(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
+
+    A projection on eight directions never makes a distance longer, and in so few dimensions a tree finds neighbours.
+    """
+    from scipy.spatial import cKDTree
+
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(features.shape[1], min(8, features.shape[1]))))[0]
+    places, row, count = np.unique(
+        _unit(features) @ directions.astype(np.float32), axis=0, return_inverse=True, return_counts=True
+    )
+    reach = np.sqrt(2 - 2 * COPY_COSINE)
+    distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=reach)
+    twin: NDArray[np.bool_] = (count > 1) | np.isfinite(distance[:, 1])
+    return np.asarray(twin[row.ravel()])
+
+
+def proposals(ids: NDArray[Any], features: NDArray[Any], cosine: float) -> Iterator[tuple[str, str, float]]:
+    """Pairs of images with a cosine of at least `cosine`, and that cosine; in the order of `ids`."""
+    unit, count = _unit(features), 0
+    for start in range(0, len(ids), _BLOCK):
+        alike = unit[start : start + _BLOCK] @ unit[start:].T
+        rows, columns = np.nonzero(np.triu(alike >= cosine, 1))
+        count += len(rows)
+        if count > MOST_PROPOSALS:
+            raise BadInput(
+                f"{option('cosine', cosine)}: more than {MOST_PROPOSALS:,} pairs of {len(ids):,} images are as alike; "
+                "name a higher one"
+            )
+        for row, column in zip(rows, columns, strict=True):
+            yield str(ids[start + row]), str(ids[start + column]), float(alike[row, column])
+
+
+def _unit(features: NDArray[Any]) -> NDArray[np.float32]:
+    norm = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(norm, 1e-12), dtype=np.float32)

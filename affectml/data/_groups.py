@@ -1,0 +1,79 @@
+"""From pairs of images that are alike to groups, and groups that share an image made one."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Copies = Sequence[Sequence[str]]
+
+
+def stars(pairs: Mapping[tuple[str, str], float]) -> list[tuple[tuple[str, ...], float]]:
+    """Groups of images, each compared with the first of its group, and the lowest likeness in it.
+
+    pairs: likeness by two image_ids. The image with most others becomes the first of a group with all of them, then
+    the next among the rest; of equals, the one that sorts first. An image is in one group at most.
+    """
+    beside: dict[str, dict[str, float]] = defaultdict(dict)
+    for (one, other), value in pairs.items():
+        beside[one][other] = beside[other][one] = value
+    found = []
+    while beside:
+        first = min(beside, key=lambda image: (-len(beside[image]), image))
+        others = beside[first]
+        found.append(((first, *sorted(others)), min(others.values())))
+        for image in (first, *others):
+            for other in beside.pop(image):
+                if other in beside:
+                    del beside[other][image]
+        beside = defaultdict(dict, {image: rest for image, rest in beside.items() if rest})
+    return found
+
+
+def joined(groups: NDArray[Any] | None, image_ids: Sequence[str] | NDArray[Any], copies: Copies) -> NDArray[Any] | None:
+    """Groups [N] as `Dataset.groups` gives them, with `copies` in one group; None where there are neither."""
+    here = {str(image) for image in image_ids}
+    copies = [group for group in ([image for image in group if image in here] for group in copies) if len(group) > 1]
+    if not copies:
+        return groups
+    names = [None] * len(image_ids) if groups is None else [str(name) for name in groups]
+    named = names_of([str(image) for image in image_ids], names, copies)
+    alone = [f"image {image}" for image in image_ids]
+    return np.array([name or other for name, other in zip(named, alone, strict=True)], dtype=object)
+
+
+def names_of(ids: Sequence[str], names: Sequence[str | None], copies: Copies) -> list[str | None]:
+    """The group of each image once `copies` are in one group; groups that share an image become one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    row = {image: at for at, image in enumerate(ids)}
+    members = defaultdict(list)
+    for at, name in enumerate(names):
+        if name is not None:
+            members[name].append(at)
+    sets = [*members.values(), *([row[image] for image in group if image in row] for group in copies)]
+    edges = np.array([pair for group in sets for pair in itertools.pairwise(group)], dtype=np.int64).reshape(-1, 2)
+    matrix = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(ids), len(ids)))
+    count, component = connected_components(matrix, directed=False)
+    size = np.bincount(component, minlength=count)
+    called: dict[int, str] = {}
+    for at in sorted(range(len(ids)), key=lambda at: (names[at] is None, names[at] or "", ids[at])):
+        called.setdefault(int(component[at]), names[at] or f"duplicates of {ids[at]}")
+    return [
+        called[int(component[at])] if size[component[at]] > 1 or names[at] is not None else None
+        for at in range(len(ids))
+    ]
+
+
+def crossing_copies(image_ids: NDArray[Any], parts: NDArray[Any], copies: Copies) -> int:
+    """How many pairs of copies lie in different parts; images in none of `parts` (None, unused) do not count."""
+    at = {image: part for image, part in zip(image_ids, parts, strict=True) if part in ("train", "val", "test")}
+    pairs = 0
+    for group in copies:
+        counts = np.unique([at[image] for image in group if image in at], return_counts=True)[1]
+        pairs += int(counts.sum() ** 2 - (counts**2).sum()) // 2
+    return pairs

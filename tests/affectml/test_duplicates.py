@@ -1,0 +1,415 @@
+"""Images that a data set holds more than once: found by pixels, never chained, and never parted unnoticed."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+from typer.testing import CliRunner
+
+from affectml._files import write_parquet
+from affectml.cli import app
+from affectml.data import Dataset, DatasetMeta, TargetMeta, find_duplicates, write_dataset
+from affectml.data._alike import twins
+from affectml.data._groups import crossing_copies, joined, stars
+from affectml.data._pixels import LIKENESS, Likenesses, Picture, digest
+from affectml.data.duplicates import Crossing, same_pixels
+from affectml.data.splits import split_dataset
+from affectml.demo_set import write_demo
+from affectml.encoders import read_image
+from affectml.errors import BadDataset, BadInput
+from affectml.importers.embeddings import import_embeddings
+from affectml.training import TrainConfig, train_run
+
+SIZE = (120, 90)
+SETS = TargetMeta("sets", "evoked", "polarity-2", "indicator", "targets-sets.parquet")
+
+
+def scene(seed: int) -> Image.Image:
+    """A picture of coarse random shapes with some grain, as unlike another as photographs are."""
+    draw = np.random.default_rng(seed)
+    coarse = Image.fromarray(draw.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
+    grain = draw.integers(-9, 10, (SIZE[1], SIZE[0], 3))
+    return Image.fromarray((np.asarray(coarse).astype(int) + grain).clip(0, 255).astype(np.uint8))
+
+
+def folder(root: Path, pictures: Mapping[str, Image.Image], labels: Sequence[int] = (), **columns: object) -> Dataset:
+    """A data set of these files; labels: 1 is positive, 0 negative."""
+    (root / "images").mkdir(parents=True)
+    for name, picture in pictures.items():
+        picture.save(root / "images" / name)
+    images = pd.DataFrame({"image_id": list(pictures), "file": [f"images/{name}" for name in pictures], **columns})
+    positive = np.array([*labels, *[0] * len(images)][: len(images)])
+    table = pd.DataFrame({"image_id": images["image_id"], "negative": 1 - positive, "positive": positive})
+    return write_dataset(root, DatasetMeta("some", {"sets": SETS}), images, {"sets": table})
+
+
+def embedded(root: Path, pictures: Mapping[str, Image.Image], features: np.ndarray, **columns: object) -> Dataset:
+    """A data set with files and with embeddings made elsewhere."""
+    npz = root.with_suffix(".npz")
+    np.savez(
+        npz, image=np.array(list(pictures)), embedding=features, label=np.array(["joy", "fear"] * 99)[: len(features)]
+    )
+    import_embeddings(npz, root)
+    (root / "images").mkdir()
+    for name, picture in pictures.items():
+        picture.save(root / "images" / name)
+    images = pd.read_parquet(root / "images.parquet")
+    write_parquet(root / "images.parquet", images.assign(file="images/" + images["image_id"], **columns))
+    return Dataset.open(root)
+
+
+def alike(n: int) -> np.ndarray:
+    """Features of which every two have a cosine near 1, so that every pair is proposed, and no two are equal."""
+    return (np.ones((n, 64)) + np.random.default_rng(0).normal(size=(n, 64)) / 9).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory) -> Dataset:
+    """One scene in seven files, the same but for a pixel, another scene, and files that cannot be read."""
+    root = tmp_path_factory.mktemp("copies") / "set"
+    one, other = scene(1), scene(2)
+    nearly = one.copy()
+    nearly.putpixel((3, 3), tuple((value + 1) % 256 for value in one.getpixel((3, 3))))
+    data = folder(
+        root,
+        {
+            "a.png": one,
+            "b.bmp": one,
+            "c.tif": one,
+            "d.png": one.convert("RGBA"),
+            "e.png": nearly,
+            "f.png": other,
+            "turned.png": one,
+            "lossless.webp": one,
+            "broken.png": one,
+            "missing.png": one,
+        },
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter before it is shown
+    one.transpose(Image.Transpose.ROTATE_90).save(root / "images" / "turned.png", exif=exif)
+    one.save(root / "images" / "lossless.webp", lossless=True)
+    whole = (root / "images" / "broken.png").read_bytes()
+    (root / "images" / "broken.png").write_bytes(whole[: len(whole) // 2])
+    (root / "images" / "missing.png").unlink()
+    return data
+
+
+COPIES = ("a.png", "b.bmp", "c.tif", "d.png", "lossless.webp", "turned.png")
+
+
+def test_copies_have_the_same_pixels_whatever_the_file_and_one_pixel_makes_another_image(copies):
+    assert same_pixels(copies, copies.images["image_id"]) == [COPIES]
+
+
+@given(order=st.permutations(range(10)))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_rows_changes_no_group(copies, order):
+    ids = copies.images["image_id"].to_numpy()[order]
+    place = np.array([0 if image in COPIES else int(k) + 1 for k, image in zip(order, ids, strict=True)])
+    features = np.random.default_rng(0).normal(size=(11, 64))[place]
+    assert same_pixels(copies, ids) == same_pixels(copies, ids, features) == [COPIES]
+
+
+def test_with_embeddings_only_images_that_have_a_twin_are_read(copies, monkeypatch):
+    read = []
+    monkeypatch.setattr("affectml.encoders.read_image", lambda path: read.append(path.name) or read_image(path))
+    features = np.random.default_rng(0).normal(size=(10, 64))
+    assert same_pixels(copies, copies.images["image_id"], features) == []
+    assert read == []
+    features[5] = features[0] * 2
+    assert same_pixels(copies, copies.images["image_id"], features) == []
+    assert read == ["a.png", "f.png"]  # the embeddings are equal, the pixels are not
+    features[2] = features[0]
+    assert same_pixels(copies, copies.images["image_id"], features) == [("a.png", "c.tif")]
+
+
+def test_twins_are_all_rows_with_another_at_the_cosine_of_copies():
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(500, 128)) + 2
+    rows[400] = rows[0] * 3
+    rows[401] = rows[1] + draw.normal(size=128) * 1e-3
+    rows[402:405] = rows[2]
+    found = np.flatnonzero(twins(rows.astype(np.float32)))
+    assert set(found) == {0, 400, 1, 401, 2, 402, 403, 404}
+    assert twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
+
+
+PAIRS = st.dictionaries(
+    st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh")).filter(lambda pair: pair[0] < pair[1]),
+    st.floats(0.93, 1),
+)
+
+
+def test_a_chain_is_not_a_group():
+    chain = {("a", "b"): 0.95, ("b", "c"): 0.97, ("c", "d"): 0.96, ("d", "e"): 0.99}
+    assert stars(chain) == [(("b", "a", "c"), 0.95), (("d", "e"), 0.99)]
+
+
+@given(PAIRS, st.randoms())
+def test_every_image_of_a_group_was_compared_with_its_first(pairs, random):
+    found = stars(pairs)
+    images = [image for group, _ in found for image in group]
+    assert len(images) == len(set(images))
+    for (first, *others), likeness in found:
+        values = [pairs[min(first, other), max(first, other)] for other in others]
+        assert min(values) == likeness
+    left = {image for pair in pairs for image in pair} - set(images)
+    assert not [pair for pair in pairs if set(pair) <= left]
+    shuffled = list(pairs.items())
+    random.shuffle(shuffled)
+    assert stars(dict(shuffled)) == found
+
+
+def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
+    picture.save(root / "low.jpg", quality=50)
+    width, height = picture.size
+    return {
+        "jpeg.png": read_image(root / "low.jpg"),
+        "half.png": picture.resize((width // 2, height // 2)),
+        "cut.png": picture.crop((round(width * 0.03), round(height * 0.03), width, height)),
+        "bright.png": ImageEnhance.Brightness(picture).enhance(1.05),
+    }
+
+
+def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alike(tmp_path):
+    pictures = {"original.png": scene(1), **edits(scene(1), tmp_path), **{f"{k}.png": scene(k) for k in range(2, 9)}}
+    found = find_duplicates(embedded(tmp_path / "set", pictures, alike(len(pictures))), near=True)
+    (group,) = found.groups
+    assert group.kind == "near"
+    assert sorted(group.image_ids) == ["bright.png", "cut.png", "half.png", "jpeg.png", "original.png"]
+    assert LIKENESS <= group.likeness < 1
+    assert (found.proposed, found.without_file) == (12 * 11 // 2, 0)
+    assert found.confirmed == len(found.pairs)
+
+
+def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
+    pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
+    data = embedded(tmp_path / "set", pictures, np.eye(2, 64))
+    assert find_duplicates(data, near=True).groups == ()
+    assert len(find_duplicates(embedded(tmp_path / "other", pictures, alike(2)), near=True).groups) == 1
+
+
+def test_likeness_is_symmetric_and_of_flat_pictures_0():
+    pictures = {"a": Picture(scene(1)), "b": Picture(scene(1).crop((4, 0, 120, 88))), "c": Picture(scene(2))}
+    grey = {name: Picture(Image.new("RGB", SIZE, colour)) for name, colour in (("black", 0), ("white", (255,) * 3))}
+    likeness = Likenesses({**pictures, **grey})
+    assert likeness("a", "b") == likeness("b", "a") > 0.97
+    assert likeness("a", "c") < 0.8
+    assert likeness("black", "white") == likeness("black", "black") == 0
+    assert likeness("a", "a") == pytest.approx(1)
+
+
+def test_copies_of_near_duplicates_are_in_their_group(tmp_path):
+    pictures = {"a.png": scene(1), "a2.bmp": scene(1), "b.png": edits(scene(1), tmp_path)["half.png"]}
+    features = alike(3)
+    features[1] = features[0]
+    split = ["train", "test", "val"]
+    found = find_duplicates(embedded(tmp_path / "set", pictures, features, split=split), near=True)
+    assert [(group.kind, group.image_ids) for group in found.groups] == [
+        ("exact", ("a.png", "a2.bmp")),
+        ("near", ("a.png", "a2.bmp", "b.png")),
+    ]
+    assert found.crossings() == [
+        Crossing("exact", "a.png", "train", "a2.bmp", "test"),
+        Crossing("near", "a.png", "train", "b.png", "val"),
+        Crossing("near", "a2.bmp", "test", "b.png", "val"),
+    ]
+
+
+def test_without_files_there_are_proposals_and_they_are_not_written(tmp_path):
+    features = np.eye(4, 8, dtype=np.float32)
+    features[1] = features[0] + features[3] * 0.2  # cosine .98
+    features[2] = features[0] + features[3] * 0.4  # cosine .93 with the first, .98 with the second
+    np.savez(tmp_path / "f.npz", image=np.array(list("abcd")), embedding=features, label=np.array(["joy", "fear"] * 2))
+    data = import_embeddings(tmp_path / "f.npz", tmp_path / "set")
+    found = find_duplicates(data, near=True)
+    assert [(group.kind, group.image_ids) for group in found.groups] == [("proposed", ("b", "a", "c"))]
+    assert (found.proposed, found.confirmed, found.without_file) == (2, 0, 4)
+    assert "2 have no pixels to confirm them" in " ".join(found.notes())
+    assert found.write() is None
+    assert len(find_duplicates(data, near=True, cosine=0.9).pairs) == 3
+    assert find_duplicates(data).groups == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "rows", "contradicts"),
+    [
+        ("single", "indicator", [[1, 0], [0, 1]], True),
+        ("sets", "indicator", [[1, 1], [0, 1]], True),
+        ("sets", "indicator", [[0, 0], [0, 0]], False),
+        ("rates", "votes", [[3, 1], [2, 1]], False),
+        ("rates", "votes", [[3, 3], [1, 2]], False),
+        ("rates", "votes", [[3, 1], [1, 2]], True),
+        ("rates", "votes", [[0, 0], [1, 2]], True),
+    ],
+)
+def test_labels_contradict_where_sets_differ_or_no_label_is_most_chosen_in_all(
+    tmp_path, kind, values, rows, contradicts
+):
+    ids = ["a.png", "b.png"]
+    entry = TargetMeta(kind, "evoked", "polarity-2", values, "t.parquet")
+    table = pd.DataFrame(rows, columns=["negative", "positive"]).assign(image_id=ids)
+    images = pd.DataFrame({"image_id": ids, "file": ids})
+    for name in ids:
+        scene(1).save(tmp_path / name)
+    more = {"n": 5} if values == "votes" else {}
+    data = write_dataset(tmp_path, DatasetMeta("two", {"t": entry}), images, {"t": table.assign(**more)})
+    said = find_duplicates(data).contradictions()
+    assert [(found.target, [image for image, _ in found.answers]) for found in said] == [("t", ids)] * contradicts
+
+
+def test_writing_makes_duplicates_groups_and_keeps_the_old_file_and_every_other_cell(tmp_path):
+    pictures = {f"{k}.png": scene(k // 2) for k in range(8)}
+    group = ["dogs", None, None, None, "cats", "dogs", "birds", None]
+    data = folder(tmp_path / "set", pictures, group=group, brightness=np.arange(8) / 7, year=range(2000, 2008))
+    before = (data.root / "images.parquet").read_bytes()
+    kept = find_duplicates(data).write()
+    assert kept.read_bytes() == before
+    now = pd.read_parquet(data.root / "images.parquet")
+    assert now["group"].tolist() == [
+        "cats",
+        "cats",
+        "duplicates of 2.png",
+        "duplicates of 2.png",
+        "cats",
+        "cats",
+        "birds",
+        "birds",
+    ]
+    pd.testing.assert_frame_equal(now.drop(columns="group"), pd.read_parquet(kept).drop(columns="group"))
+    assert find_duplicates(Dataset.open(data.root)).write() is None
+    assert len(list(data.root.glob("images.replaced-*.parquet"))) == 1
+
+
+@given(st.lists(st.sampled_from([None, "g", "h", "i"]), min_size=6, max_size=6), st.permutations(range(6)))
+def test_joined_groups_are_the_same_in_any_order_and_hold_what_belongs_together(names, order):
+    ids = np.array(list("abcdef"), dtype=object)
+    groups = np.array([name or f"image {image}" for name, image in zip(names, ids, strict=True)], dtype=object)
+    found = joined(groups, ids, [("a", "b"), ("b", "c"), ("e", "gone")])
+    assert found[0] == found[1] == found[2]
+    for one in range(6):
+        assert all(found[one] == found[other] for other in range(6) if groups[one] == groups[other])
+    again = joined(groups[order], ids[order], [("b", "c"), ("a", "b")])
+    assert again.tolist() == found[order].tolist()
+    assert joined(None, ids, [("e", "gone")]) is None
+
+
+def test_pairs_in_two_parts_are_counted_by_hand():
+    ids = np.array(list("abcdef"), dtype=object)
+    parts = np.array(["train", "train", "test", "val", "unused", None], dtype=object)
+    assert crossing_copies(ids, parts, [("a", "b")]) == 0
+    assert crossing_copies(ids, parts, [("a", "b", "c", "d", "e", "f", "elsewhere")]) == 5  # ac ad bc bd cd
+
+
+@pytest.fixture(scope="module")
+def eighteen(tmp_path_factory) -> Path:
+    """A demo set of which 18 images are the same file again, embedded."""
+    root = tmp_path_factory.mktemp("eighteen") / "demo"
+    demo = write_demo(root, images=120, seed=4)
+    for k in range(3, 111, 6):
+        shutil.copy(root / "images" / "000000.png", root / "images" / f"{k:06d}.png")
+    assert len(demo.images) == 120
+    return root
+
+
+def train(root: Path, out: Path) -> tuple[list[str], pd.Series]:
+    said: list[str] = []
+    config = TrainConfig(str(root), multilabel=True, encoder="affect-tiny", threads=1)
+    run = train_run(config, out=out, say=said.append)
+    assert set(run.info.split.notes) <= set(said)
+    return said, run.predictions.set_index("image_id")["split"]
+
+
+def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(eighteen, tmp_path):
+    data = Dataset.open(eighteen)
+    ids = ["000000", *(f"{k:06d}" for k in range(3, 111, 6))]
+    parted = split_dataset(data, data.target("emotions"), 0)
+    before = pd.Series(parted.assignment, index=parted.image_id)[ids]
+    assert before.nunique() == 3  # what happens where nobody looks
+    said, split = train(eighteen, tmp_path / "run")
+    assert len(set(split[ids])) == 1
+    assert "18 images have the pixels of another; they are in one part with it" in said
+    assert set(split) == {"train", "val", "test"}
+
+    images = pd.read_parquet(eighteen / "images.parquet")
+    published = tmp_path / "published"
+    shutil.copytree(eighteen, published)
+    own = pd.Series(parted.assignment, index=parted.image_id)
+    write_parquet(published / "images.parquet", images.assign(split=images["image_id"].map(own)))
+    said, split = train(published, tmp_path / "other")
+    assert split[ids].tolist() == before.tolist()  # it is kept
+    sizes = before.value_counts().to_numpy()
+    pairs = (19 * 19 - int((sizes**2).sum())) // 2
+    assert f"18 images have the pixels of another, and {pairs} pairs of them lie in two parts" in " ".join(said)
+    assert len(find_duplicates(Dataset.open(published)).crossings()) == pairs
+
+
+def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path):
+    demo = write_demo(tmp_path / "demo", images=120, seed=4)
+    said, split = train(demo.root, tmp_path / "run")
+    as_ever = split_dataset(demo, demo.target("emotions"), 0)
+    assert split[as_ever.image_id].tolist() == as_ever.assignment.tolist()
+    assert not [line for line in said if "pixels" in line]
+
+
+def run(*words: object) -> str:
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_the_command_shows_groups_crossings_and_contradictions_and_writes_when_told(tmp_path):
+    pictures = {f"{k}.png": scene(k // 2) for k in range(4)}
+    data = folder(tmp_path / "set", pictures, [0, 1, 1, 1], split=["train", "test", "val", "val"])
+    said = " ".join(run("duplicates", data.root).split())
+    assert "4 images: 2 have the pixels of another, in 2 groups" in said
+    assert "0.png (train) 1.png (test)" in said
+    assert "0.png: negative 1.png: positive" in said
+    assert "group" not in pd.read_parquet(data.root / "images.parquet").columns
+    found = json.loads(run("duplicates", data.root, "--json", "--write"))
+    assert [group["image_ids"] for group in found["groups"]] == [["0.png", "1.png"], ["2.png", "3.png"]]
+    assert [(pair["image_id"], pair["other_part"]) for pair in found["crossings"]] == [("0.png", "test")]
+    assert found["contradictions"][0]["answers"] == {"0.png": ["negative"], "1.png": ["positive"]}
+    assert Path(found["kept"]).is_file()
+    assert pd.read_parquet(data.root / "images.parquet")["group"].nunique() == 2
+
+
+def test_what_cannot_be_looked_for_is_refused(copies):
+    with pytest.raises(BadDataset, match="no embeddings yet; run `affectml embed"):
+        find_duplicates(copies, near=True)
+    with pytest.raises(BadInput, match="cosine=2: expected a cosine above 0"):
+        find_duplicates(copies, near=True, cosine=2)
+    with pytest.raises(BadInput, match="--cosine belongs to --near"):
+        run("duplicates", copies.root, "--cosine", 0.9)
+
+
+def test_so_many_proposals_that_the_cosine_is_too_low_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("affectml.data._alike.MOST_PROPOSALS", 5)
+    data = embedded(tmp_path / "set", {f"{k}.png": scene(k) for k in range(4)}, alike(4))
+    with pytest.raises(BadInput, match=r"cosine=0\.9: more than 5 pairs of 4 images are as alike; name a higher one"):
+        find_duplicates(data, near=True)
+
+
+@pytest.mark.real_data
+def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data):
+    data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / "e6")
+    found = find_duplicates(data, near=True)
+    across = [pair for pair in found.crossings() if (pair.part == "test") != (pair.other_part == "test")]
+    assert (found.proposed, len(across)) == (54, 26)
+    lower = find_duplicates(data, near=True, cosine=0.9)
+    assert lower.proposed == 832
+    assert max(len(group.image_ids) for group in lower.groups) == 30  # a chain would be 71 long
+
+
+def test_digests_are_of_shape_and_pixels():
+    flat = Image.new("RGB", (6, 4))
+    assert digest(flat) == digest(Image.new("RGB", (6, 4)))
+    assert digest(flat) != digest(Image.new("RGB", (4, 6)))
