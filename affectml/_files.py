@@ -37,15 +37,18 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    absent = [folder for folder in path.parents if not folder.exists()]
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with _named(path, temporary):
-            temporary.mkdir()
+            temporary.mkdir(parents=True)
             yield temporary
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        for folder in absent if not path.exists() else ():
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager

@@ -4,7 +4,8 @@ Each importer (affectml/importers) is a command, made of its options when it is 
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -78,10 +79,10 @@ def command_of(importer: Importer) -> Any:
         options.insert(-2, Option("images", str, "copy", Help(f"How images come in: {how}{last}.")))
 
     def run(path: Path, out: Path, **given: Any) -> None:
-        as_json = given.pop("json")
-        _show(
-            importer(path, out, **{option.name: _value(option, given[option.name]) for option in options[:-1]}), as_json
-        )
+        values = {option.name: _value(option, given[option.name]) for option in options[:-1]}
+        with _all_or_nothing():
+            summary = importer(path, out, **values)
+        _show(summary, given["json"])
 
     parameters = [
         inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_argument(importer.path_help)),
@@ -98,6 +99,16 @@ def command_of(importer: Importer) -> Any:
     paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Say after Ctrl-C that there is no half of a folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing was written", err=True)
+        raise typer.Exit(130) from None
 
 
 def _argument(text: str) -> Any:
@@ -169,7 +180,8 @@ def clip_e(
     from affectml.cli._print import print_json
     from affectml.importers.clip_e import import_clip_e
 
-    made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
+    with _all_or_nothing():
+        made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
     summary = {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
     if json:
         print_json(summary)

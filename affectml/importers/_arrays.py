@@ -1,6 +1,6 @@
 """Reading embeddings that were computed elsewhere: one .npz, or an .npy with a table beside it."""
 
-import zipfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,18 +107,20 @@ def _load(file: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
         raise BadInput(f"{file} is a folder; expected an .npz, or an .npy with a CSV (--csv)")
     try:
         # Opened here: np.load leaves a damaged .npz open.
-        with file.open("rb") as handle:
+        with file.open("rb") as handle, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an array was saved by Python 2
             content = np.load(handle, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return content
             return {key: content[key] for key in content.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
-        if "allow_pickle" in str(error):
+    except Exception as error:  # numpy raises many kinds for a damaged file
+        if "Object arrays" in str(error):
             raise BadInput(
                 f"{file}: holds pickled Python objects, which could run code when read; "
                 "save the names as str arrays (names.astype(str)) and the embeddings as floats"
             ) from None
-        raise BadInput(f"{file}: not a readable .npz or .npy file ({error})") from None
+        why = "its first bytes are another format's" if "allow_pickle" in str(error) else error
+        raise BadInput(f"{file}: not a readable .npz or .npy file ({why})") from None
 
 
 def _texts(array: NDArray[Any], file: Path, key: str) -> list[str]:

@@ -23,6 +23,7 @@ LABEL = ("label", "labels", "emotion", "emotions", "class", "sentiment")
 # Numbers about an image or a rating that nobody means as a label.
 NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "dominance", "width", "height",
                         "seconds", "round", "repetition"})  # fmt: skip
+WHOLE = 2**53  # beyond it floats skip whole numbers; no data set counts so far
 # How programs write that there is nothing; in a label's column each is an error that names the row.
 GAPS = ("", "nan", "na", "n/a", "null", "none")
 # The splits, as sets spell them.
@@ -111,12 +112,12 @@ def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str,
 
 
 def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
-    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no finite number."""
+    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no number."""
     out = np.empty((len(table.frame), len(columns)))
     for at, column in enumerate(columns):
         cells = table.frame[column]
         values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        bad = ~np.isfinite(values)
+        bad = ~(np.abs(values) <= WHOLE)
         if bad.any():
             row = int(bad.argmax())
             raise BadInput(
@@ -137,7 +138,10 @@ def tidy(cells: pd.Series) -> pd.Series:
     numeric = pd.to_numeric(filled, errors="coerce")
     if filled.isna().all() or (numeric.isna() != filled.isna()).any():
         return filled
-    whole = filled.isna().any() and (numeric.dropna() == numeric.dropna().round()).all()
+    known = numeric.dropna()
+    if not known.abs().le(WHOLE).all():
+        return filled
+    whole = filled.isna().any() and (known == known.round()).all()
     return numeric.astype("Int64") if whole else numeric
 
 

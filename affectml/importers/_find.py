@@ -21,19 +21,18 @@ _URL = re.compile(r"^https?://", re.IGNORECASE)
 def find(root: Path, names: Iterable[str], *, folder: bool = False) -> Path | None:
     """The first of `names` directly in `root`, else in a folder of it, capitals aside; None where there is none.
 
-    Raises BadInput naming both where two folders of `root` hold one: which of them is meant is not guessed.
+    A folder may be `root` itself, unless one of these names lies in it. Raises BadInput naming both where two folders
+    of `root` hold one: which of them is meant is not guessed.
     """
     wanted = [name.casefold() for name in names]
-    if folder and root.name.casefold() in wanted:
-        return root
     here = sorted(root.iterdir())
     below = [entry for entry in here if entry.is_dir() and not is_hidden(entry.name)]
     hits: list[Path] = []
     for entries in (here, *(sorted(entry.iterdir()) for entry in below)):
         by_name = {entry.name.casefold(): entry for entry in entries if entry.is_dir() == folder}
         hits += [by_name[name] for name in wanted if name in by_name][:1]
-        if entries is here and hits:
-            return hits[0]
+        if entries is here and (hits or (folder and root.name.casefold() in wanted)):
+            return hits[0] if hits else root
     if len(hits) > 1:
         raise BadInput(f"{root}: both {hits[0]} and {hits[1]} are there; name the folder of one of them")
     return hits[0] if hits else None
@@ -100,9 +99,13 @@ def read_lines(file: Path) -> list[tuple[int, str]]:
 
 
 def read_json(file: Path) -> Any:
-    """The content of a JSON file; raises BadInput for one that is none."""
+    """The content of a JSON file; raises BadInput for one that is none, or holds text that no file can."""
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        content = json.loads(text)
+        if "\\ud" in text.lower():  # half of a character: JSON allows it, UTF-8 and Parquet do not
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{file}: not valid JSON ({error})") from None
 

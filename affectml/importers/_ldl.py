@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from affectml.data._targets import SUM_TOLERANCE
 from affectml.errors import BadInput
+from affectml.importers._columns import WHOLE
 from affectml.importers._find import find, locate, read_lines, relative_names, repeated
 from affectml.importers._labels import MIKELS_WORDS, label_of
 from affectml.importers._registry import Help
@@ -113,7 +114,7 @@ def _numbers(cells: list[str]) -> list[float] | None:
         values = [float(cell) for cell in cells]
     except ValueError:
         return None
-    return values if all(np.isfinite(values)) else None
+    return values if all(abs(value) <= WHOLE for value in values) else None
 
 
 def _kind_of(votes: NDArray[np.float64], where: list[str]) -> tuple[str, str, str]:

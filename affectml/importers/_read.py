@@ -83,12 +83,15 @@ def read_table(
 def _read_parquet(file: Path) -> Table:
     try:
         frame = pd.read_parquet(file)
+        frame.columns = _headers([str(column) for column in frame.columns], file)
+        frame = frame.loc[:, [bool(column) for column in frame.columns]].reset_index(drop=True)
+        frame = frame.astype(dict.fromkeys(frame.select_dtypes("string"), object))  # decodes the texts, or raises
+    except BadInput:
+        raise
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadInput(f"{file}: not a readable Parquet file ({error})") from None
-    frame.columns = _headers([str(column) for column in frame.columns], file)
     if frame.empty:
         raise BadInput(f"{file}: no rows")
-    frame = frame.loc[:, [bool(column) for column in frame.columns]].reset_index(drop=True)
     return Table(file, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "row")
 
 

@@ -5,7 +5,9 @@ lines below. A new importer is a module of its own here and a line in one of the
 """
 
 import dataclasses
+import errno
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -41,6 +43,7 @@ PUBLISHED = {
     "findingemo": "FindingEmo (Mertens et al. 2024): what people in photographs seem to feel, one annotator each.",
 }
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 PLACEMENTS = ("copy", "hardlink", "none")
 _REGISTERED: dict[str, "Importer"] = {}
 
@@ -139,7 +142,9 @@ class Importer:
                 settle(draft, images)
             return write(draft, Path(out), images=images, strict=strict)
         except OSError as error:  # a folder that cannot be read, a full disk
-            raise BadInput(f"{error.filename or path}: {error.strerror or error}; nothing was written") from error
+            where = out if error.errno in _FULL else error.filename or path
+            why = os.strerror(error.errno) if error.errno else error
+            raise BadInput(f"{where}: {why}; nothing was written") from error
 
     def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """Keywords of `read`: options as they are, those that are fields of a dataclass gathered in it."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput
-from affectml.importers._columns import SPLIT_OF, Columns
+from affectml.importers._columns import SPLIT_OF, Columns, tidy
 from affectml.importers._find import find, fold, images_folder, relative_names
 from affectml.importers._images import SUFFIXES
 from affectml.importers._read import Table, read_table
@@ -77,7 +77,7 @@ def _columns(table: Table, code: np.ndarray, shaped: Shaped) -> dict[str, Any]:
     """The columns that belong to the paintings."""
     columns: dict[str, Any] = {name: table.frame[name].iloc[shaped.rows].to_numpy() for name in shaped.own}
     if "repetition" in columns:
-        columns["repetition"] = pd.to_numeric(pd.Series(columns["repetition"]), errors="coerce").astype("Int64").array
+        columns["repetition"] = tidy(pd.Series(columns["repetition"])).array
     if "split" in table.frame.columns:
         columns["split"] = _splits(table, code, shaped.rows)
     return columns

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from affectml._progress import track
 from affectml.errors import BadInput
+from affectml.importers._columns import WHOLE
 from affectml.importers._find import find, locate, read_json, relative_names, repeated
 from affectml.importers._labels import label_of
 from affectml.importers._registry import importer
@@ -129,7 +130,7 @@ def _plain(value: Any, key: str, where: str) -> float | str | None:
     """An attribute as a number or a text; several objects are joined, none is None."""
     if value is None:
         return None
-    if key in _NUMBERS and isinstance(value, int | float) and not isinstance(value, bool):
+    if key in _NUMBERS and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= WHOLE:
         return float(value)
     if key not in _NUMBERS and isinstance(value, str):
         return value

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
+from affectml.importers._columns import numbers
 from affectml.importers._images import SUFFIXES
 from affectml.importers._maxent import maximum_entropy_shares
 from affectml.importers._read import Table, read_table
@@ -68,7 +69,7 @@ def oasis(source: Source) -> Draft:
     table = read_table(source.path / "OASIS.csv" if source.path.is_dir() else source.path)
     root = table.path.parent
     table.need(_COLUMNS, "OASIS.csv as published")
-    numbers = {column: _numbers(table, column) for column in _COLUMNS if column not in ("Theme", "Category")}
+    given = {column: _numbers(table, column) for column in _COLUMNS if column not in ("Theme", "Category")}
     themes = table.frame["Theme"].astype(str).str.strip()
     if themes.duplicated().any():
         row = int(themes.duplicated().argmax())
@@ -82,7 +83,7 @@ def oasis(source: Source) -> Draft:
     places = [table.where(row) for row in range(len(themes))]
     shares = {
         scale: maximum_entropy_shares(
-            numbers[f"{scale}_mean"], numbers[f"{scale}_SD"], POINTS, [f"{place}: {scale}" for place in places]
+            given[f"{scale}_mean"], given[f"{scale}_SD"], POINTS, [f"{place}: {scale}" for place in places]
         )
         for scale in SCALES
     }
@@ -93,16 +94,16 @@ def oasis(source: Source) -> Draft:
         category=table.frame["Category"].astype(str).str.strip(),
         **{
             column.lower(): values.astype(np.int64) if column.endswith("_N") else values
-            for column, values in numbers.items()
+            for column, values in given.items()
         },
     )
     result = draft(source, images[here].reset_index(drop=True), [file for file in sources if file is not None], root)
     result.skipped["images: not in the folder"] = [themes[row] for row in np.flatnonzero(~here)]
-    polarity = _polarity(themes, shares["Valence"], numbers["Valence_N"])[here]
+    polarity = _polarity(themes, shares["Valence"], given["Valence_N"])[here]
     made_by = "maximum entropy from valence mean and SD: negative 1-3, neutral 4, positive 5-7"
     entry = {"values": "shares", "vote_rule": "moments"}
     result.add("polarity", "distribution", polarity, get_taxonomy("polarity-3"), **entry, made_by=made_by)
-    affect = _affect(themes, shares, numbers)[here]
+    affect = _affect(themes, shares, given)[here]
     made_by = "maximum entropy from mean and SD: valence 1-3 and 5-7, arousal 1-3 and 5-7"
     result.add("affect", "rates", affect, affect_taxonomy(), **entry, made_by=made_by)
     return result
@@ -121,7 +122,7 @@ def _polarity(ids: pd.Series, valence: NDArray[np.float64], n: NDArray[np.float6
 
 
 def _affect(
-    ids: pd.Series, shares: dict[str, NDArray[np.float64]], numbers: dict[str, NDArray[np.float64]]
+    ids: pd.Series, shares: dict[str, NDArray[np.float64]], given: dict[str, NDArray[np.float64]]
 ) -> pd.DataFrame:
     ends = {
         "negative": ("Valence", 0),
@@ -131,22 +132,19 @@ def _affect(
     }
     table: dict[str, object] = {"image_id": ids}
     for label, (scale, _) in ends.items():
-        table[f"n:{label}"] = numbers[f"{scale}_N"].astype(np.int64)
+        table[f"n:{label}"] = given[f"{scale}_N"].astype(np.int64)
     for label, (scale, start) in ends.items():
         table[label] = shares[scale][:, start : start + 3].sum(axis=1)
     return pd.DataFrame(table)
 
 
 def _numbers(table: Table, column: str) -> NDArray[np.float64]:
-    cells = pd.to_numeric(table.frame[column], errors="coerce")
-    values: NDArray[np.float64] = cells.to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(values)
-    if column.endswith("_N"):
-        bad |= (values != np.round(values)) | (values < 1)
-    if bad.any():
+    values = numbers(table, [column])[:, 0]
+    bad = (values != np.round(values)) | (values < 1)
+    if column.endswith("_N") and bad.any():
         row = int(bad.argmax())
         raise BadInput(
-            f"{table.where(row)}: {column}: expected a {'whole ' if column.endswith('_N') else ''}number, "
+            f"{table.where(row)}: {column}: expected a whole number of people, "
             f"but received {table.frame[column].iloc[row]!r}"
         )
     return values

@@ -196,7 +196,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(classes, monkeypatch, capsys
         main()
     said = capsys.readouterr().err.strip()
     assert stopped.value.code == 2
-    assert said.endswith("1.jpg: No space left on device; nothing was written")
+    assert said == f"BadInput: {classes / 'out'}: No space left on device; nothing was written"
     assert "\n" not in said
     assert sorted(path.name for path in classes.iterdir()) == ["in", "t.csv"]
 

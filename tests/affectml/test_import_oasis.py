@@ -132,7 +132,7 @@ def test_one_row_by_hand(tmp_path):
     ("rows", "message"),
     [
         ([*ROWS, ROWS[0]], r"line 5: theme 'Dog 1' stands in two rows"),
-        (["Dog 1,Animal,x,nan,2,100,4,2,101"], r"line 2: Valence_mean: expected a number, but received 'nan'"),
+        (["Dog 1,Animal,x,nan,2,100,4,2,101"], r"line 2: column 'Valence_mean': expected a number, but received 'nan'"),
         (["Dog 1,Animal,x,4,2,100.5,4,2,101"], r"line 2: Valence_N: expected a whole number"),
         (["Dog 1,Animal,x,8,2,100,4,2,101"], r"line 2: Valence: a mean of 8 is not on the scale"),
     ],
