@@ -85,7 +85,8 @@ def predict_images(
     names, sets = opened.taxonomy.labels, None
     if asked is not None:
         names = asked.labels
-        texts = label_features(_prompts(opened), asked, lambda rows: encoder.encode_texts(rows).numpy())
+        prompts, new = _prompts(opened), labels is not None
+        texts = label_features(prompts, asked, lambda rows: encoder.encode_texts(rows).numpy(), new=new)
         scores = cast("TextHead", head).scores(X, texts).double()
     else:
         scores = head.scores(X).double()

@@ -24,6 +24,7 @@ CAPTION = "caption"  # the column of images.parquet
 # taxonomy .990 (happiness and pleasure), words of which it knows no token .999 to 1; ViT-B/32 with random weights,
 # other words at most .978.
 ALIKE = 0.995
+MADE_UP = "qxzjv"  # a word that no encoder knows
 
 Floats = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Floats]
@@ -80,14 +81,15 @@ class Prompts:
                 f"prompts: taxonomy {taxonomy.name} has no synonyms of {', '.join(bare)}: add them to its YAML file, "
                 "or mix in the labels themselves (sentiment+synonyms)"
             )
-        return [self._filled(found, taxonomy) for found in words]
+        return [self.of_words(found, taxonomy) for found in words]
 
     def asked(self, taxonomy: Taxonomy) -> list[list[str]]:
         """For each label the prompts whose mean stands for it when images are scored: never none."""
         synonyms = taxonomy.synonyms if "synonyms" in self.kinds else {}
-        return [self._filled([label, *synonyms.get(label, ())], taxonomy) for label in taxonomy.labels]
+        return [self.of_words([label, *synonyms.get(label, ())], taxonomy) for label in taxonomy.labels]
 
-    def _filled(self, words: Sequence[str], taxonomy: Taxonomy) -> list[str]:
+    def of_words(self, words: Sequence[str], taxonomy: Taxonomy) -> list[str]:
+        """Each word in each of the templates."""
         templates = self.templates or taxonomy.templates[:1]
         return [template.format(label=word) for word in words for template in templates]
 
@@ -108,14 +110,24 @@ def ensemble(features: Sequence[Floats]) -> Floats:
     return _unit(means).astype(np.float32)
 
 
-def label_features(prompts: Prompts, taxonomy: Taxonomy, encode: Encode) -> Floats:
+def label_features(prompts: Prompts, taxonomy: Taxonomy, encode: Encode, *, new: bool = False) -> Floats:
     """The text feature that stands for each label, [C, D].
 
     Warns, naming them, of labels that the encoder cannot tell apart: it does not know their words, or takes them for
     the same, so which of them scores higher says nothing.
+
+    Args:
+        prompts: the kinds of prompt and the templates.
+        taxonomy: the C labels.
+        encode: the encoder's text tower.
+        new: the labels are any that somebody asks for, so a single one that is a made-up word to the encoder is named
+            too. In a taxonomy, "neutral" or "something else" may well be.
     """
-    features = ensemble(encoded(prompts.asked(taxonomy), encode))
-    same = alike(taxonomy.labels, features)
+    asked, names = prompts.asked(taxonomy), taxonomy.labels
+    if new:
+        asked, names = [*asked, prompts.of_words([MADE_UP], taxonomy)], (*names, "a made-up word")
+    features = ensemble(encoded(asked, encode))
+    same = alike(names, features)
     if same:
         groups = "; ".join(", ".join(group) for group in same)
         # told here and not where the caller is, so that Python tells a command's several askings once
@@ -124,7 +136,7 @@ def label_features(prompts: Prompts, taxonomy: Taxonomy, encode: Encode) -> Floa
             "not know the words or takes them for the same: their scores are nearly equal, their order says nothing",
             stacklevel=1,
         )
-    return features
+    return features[: len(taxonomy.labels)]
 
 
 def alike(labels: Sequence[str], features: Floats) -> list[tuple[str, ...]]:

@@ -120,14 +120,19 @@ class Session:
 
 def shown_in(shown, printed):
     """Every cell of the table that a document shows is in the table that was printed."""
-    head, *rows = (re.split(r"\s{2,}", line.strip()) for line in shown.splitlines() if line.strip())
-    table = {cells[0]: cells for line in printed.splitlines() if (cells := re.split(r"\s{2,}", line.strip()))}
-    columns = next(cells for cells in table.values() if set(head) <= set(cells))
+    (head, *rows), lines = lines_of(shown), lines_of(printed)
+    start = next(place for place, cells in enumerate(lines) if set(head) <= set(cells))
     assert rows
     for name, *cells in rows:
+        found = next(line for line in lines[start:] if line[0] == name)
         for column, cell in zip(head[1:], cells, strict=True):
-            real = table[name][columns.index(column)]
+            real = found[lines[start].index(column)]
             assert numbers(cell) == pytest.approx(numbers(real), abs=CLOSE), f"{name}, {column}: {cell}, printed {real}"
+
+
+def lines_of(text):
+    """Each line that is not blank as its cells, which two spaces or more part."""
+    return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines() if line.strip()]
 
 
 def numbers(cell):

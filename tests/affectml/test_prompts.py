@@ -100,6 +100,16 @@ def test_affect_tiny_cannot_tell_words_apart_that_it_never_saw(tiny):
         label_features(Prompts(), labels, tiny)
 
 
+def test_a_single_new_label_that_the_encoder_does_not_know_is_named(tiny):
+    mikels = get_taxonomy("mikels-8")
+    known = label_features(Prompts(), asked_labels(["longing", "awe", "weariness"], mikels), tiny, new=True)
+    assert known.shape == (3, 128)  # and no warning, which is an error
+    with pytest.warns(UserWarning, match="boredom, a made-up word"):
+        label_features(Prompts(), asked_labels(["longing", "awe", "boredom"], mikels), tiny, new=True)
+    with pytest.warns(UserWarning, match="nostalgia, boredom, a made-up word"):
+        label_features(Prompts(), asked_labels(["nostalgia", "awe", "boredom"], mikels), tiny, new=True)
+
+
 @pytest.fixture(scope="module")
 def tiny():
     encoder = load_encoder("affect-tiny", threads=1)
