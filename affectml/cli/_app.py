@@ -45,7 +45,8 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     name="affectml",
-    help="Multi-label affect: train and judge heads on frozen CLIP embeddings where several answers are right.",
+    help="Predict the emotions that images evoke, where several answers are right: train small heads on frozen CLIP "
+    "embeddings, and judge them beside people.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -79,7 +80,9 @@ def _main(
     ] = False,
     modules: Annotated[
         list[str] | None,
-        typer.Option("--import", metavar="MODULE", help="Import a module with a head of your own before the command."),
+        typer.Option(
+            "--import", metavar="MODULE", help="Import a Python module first, such as one with a head of your own."
+        ),
     ] = None,
 ) -> None:
     for module in modules or ():

@@ -9,18 +9,18 @@ import typer
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, at least two.")],
     gallery: Annotated[
-        bool, typer.Option("--gallery", help="Write a page with the most disputed images and each run's reading.")
+        bool, typer.Option("--gallery", help="Write a page of the most disputed images, with each run's labels.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="The gallery's file.", show_default="compare.html in the first run")
+        Path | None, typer.Option(help="File of that page.", show_default="compare.html in the first run")
     ] = None,
     dataset: Annotated[Path | None, typer.Option(help="Data set folder.", show_default="the first run's")] = None,
-    count: Annotated[int, typer.Option(min=1, help="Images shown.")] = 24,
-    k: Annotated[int, typer.Option(min=1, help="Labels shown for each reading.")] = 3,
+    count: Annotated[int, typer.Option(min=1, help="How many images the page shows.")] = 24,
+    k: Annotated[int, typer.Option(min=1, help="How many labels of each run are shown.")] = 3,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
-    """Several readings of one image: where runs disagree, beside what people said."""
+    """Compare runs on the same images: where they disagree, beside what people said."""
     from affectml._files import try_file
     from affectml.cli._print import print_json, print_table
     from affectml.comparison import compare_runs, write_gallery

@@ -12,41 +12,51 @@ def crosseval(
     head: Annotated[
         list[str] | None,
         typer.Option(
-            help="plain (sigmoid or softmax, as the labels are), or any head of train.",
+            help="plain (sigmoid or softmax, as the target needs) or any head of train; may be given several times.",
             show_default="plain and contrastive",
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Target to use where a data set has one of this name.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Target to use in each data set that has one of this name.")
+    ] = None,
     choose: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL=OPTION", help="Where an ambiguous label goes; may be given several times."),
+        typer.Option(metavar="LABEL=OPTION", help="Which label an ambiguous one becomes; may be given several times."),
     ] = None,
     drop_undecided: Annotated[
-        bool, typer.Option("--drop-undecided", help="Leave out labels without a target instead of the whole pair.")
+        bool,
+        typer.Option(
+            "--drop-undecided",
+            help="Leave out labels that become none of the other set's, instead of the whole pair of sets.",
+        ),
     ] = False,
     metric: Annotated[
-        str | None, typer.Option(help="Metric of the matrix; cells.csv has all.", show_default="top_1_accuracy")
+        str | None, typer.Option(help="Metric that the matrix shows; cells.csv has all.", show_default="top_1_accuracy")
     ] = None,
     measure: Annotated[str | None, typer.Option(hidden=True, help="Former name of --metric.")] = None,
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
     prompts: Annotated[
-        str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
+        str,
+        typer.Option(
+            help="Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +."
+        ),
     ] = "sentiment",
     template: Annotated[
-        list[str] | None, typer.Option(help="Prompt with {label}; several are averaged.", show_default="the taxonomy's")
+        list[str] | None,
+        typer.Option(help="Sentence that {label} is put into; several are averaged.", show_default="the taxonomy's"),
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Encoder spec.", show_default="the data sets' only embedding stores")
+        str | None, typer.Option(help="Encoder.", show_default="the one that the data sets are embedded with")
     ] = None,
     tau: Annotated[
-        float, typer.Option(help="Rate from which a label belongs to an image's set.", show_default="1/3")
+        float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")
     ] = 1 / 3,
     out: Annotated[Path | None, typer.Option(help="Folder to write.", show_default="runs/crosseval-NNN")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
-    """Train on some data sets, judge on others: the matrix, with intervals, drops, zero-shot and priors."""
+    """Train on some data sets and judge on others: a matrix with intervals, drops, zero-shot and priors."""
     from affectml.cli._print import print_json, print_table
     from affectml.cross_evaluation import (
         CrossConfig,

@@ -24,7 +24,7 @@ def embed(
     decode_threads: Annotated[int, typer.Option(min=1, help="Threads that read and resize images.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
-    """Embed a data set's images; what is embedded already is kept, and an interrupted run goes on."""
+    """Embed a data set's images. What is embedded already is kept, so an interrupted command goes on."""
     from affectml.cli._print import print_json, print_table
     from affectml.data import Dataset
     from affectml.embeddings import embed_dataset

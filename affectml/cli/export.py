@@ -10,18 +10,19 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     onnx: Annotated[bool, typer.Option("--onnx", help="Write an ONNX graph: features in, scores out.")] = False,
     with_encoder: Annotated[
-        bool, typer.Option("--with-encoder", help="With --onnx: one graph from pixels to scores.")
+        bool, typer.Option("--with-encoder", help="With --onnx: the encoder too, one graph from pixels to scores.")
     ] = False,
     hub: Annotated[
-        Path | None, typer.Option(help="Write a folder in Hugging Face's form, with a model card; must not exist yet.")
+        Path | None,
+        typer.Option(help="Folder to write for the Hugging Face Hub, with a model card; must not exist yet."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The graph's file.", show_default="head.onnx or model.onnx in the run")
+        Path | None, typer.Option(help="File of the graph.", show_default="head.onnx or model.onnx in the run")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
 ) -> None:
-    """Give a run to others: an ONNX graph checked against torch, a folder for the Hugging Face Hub, or both."""
+    """Share a run: as an ONNX graph that is checked against torch, as a folder for the Hugging Face Hub, or both."""
     from affectml._files import new_folder
     from affectml.cli._print import print_json
     from affectml.data import check_new

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from affectml_annotation import LabelStore
 
-app = typer.Typer(no_args_is_help=True, help="Judgements of several people: collect, compare, aggregate, exchange.")
+app = typer.Typer(
+    no_args_is_help=True, help="Collect the judgements of several people, compare them, and make targets of them."
+)
 
 ONLY = "the only one under this folder"
 DB_HELP = "The task's database: a file, postgresql://USER@HOST/NAME, or its data set's folder."
@@ -36,7 +38,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs inst
 Replace = Annotated[
     bool, typer.Option("--replace", help="Write over what is there; the old file is kept beside the new one.")
 ]
-Rounds = Annotated[str, typer.Option(help="Which looks count: first, last, or a round's number.")]
+Rounds = Annotated[
+    str, typer.Option(help="Which of a person's answers to an image counts: first, last, or a round's number.")
+]
 
 
 @app.command()
@@ -63,16 +67,19 @@ def init(
         str, typer.Option(help="Order of images: random, fill, stratified, priority or queue.")
     ] = "random",
     stratum: Annotated[
-        str | None, typer.Option(help="Column of images.parquet to stratify by.", show_default="none")
+        str | None,
+        typer.Option(help="With the order stratified: the column of images.parquet to go by.", show_default="none"),
     ] = None,
-    lease: Annotated[float, typer.Option(help="Minutes until a claimed image goes to somebody else.")] = 15.0,
-    check_rate: Annotated[float, typer.Option(help="Share of attention checks.")] = 0.0,
-    repeat_rate: Annotated[float, typer.Option(help="Share of images shown to a person again.")] = 0.0,
+    lease: Annotated[
+        float, typer.Option(help="Minutes after which an image that somebody holds goes to others.")
+    ] = 15.0,
+    check_rate: Annotated[float, typer.Option(help="Share of attention checks among what a person sees.")] = 0.0,
+    repeat_rate: Annotated[float, typer.Option(help="Share of images that a person sees a second time.")] = 0.0,
     invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice; same seed, same order.")] = 0,
     json: Json = False,
 ) -> None:
-    """Make a labelling task of a data set's images."""
+    """Set up a task in which people label a data set's images."""
     from affectml.cli._labels_task import new_database, to_show
     from affectml.data import Dataset
     from affectml.labelling import make_task
@@ -108,13 +115,13 @@ def agreement(
     source: Source = None,
     rounds: Rounds = "first",
     by: Annotated[
-        str | None, typer.Option(help="Attribute of annotators to compare groups by.", show_default="none")
+        str | None, typer.Option(help="Attribute of the annotators; groups of it are compared.", show_default="none")
     ] = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Replicates for the intervals; 0 for none.")] = 1000,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Replicates for the intervals; 0 for no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the replicates.")] = 0,
     json: Json = False,
 ) -> None:
-    """Say how well people agree: on sets, on each label, person by person, group by group."""
+    """Show how well people agree: on sets, on each label, person by person, group by group."""
     from affectml.cli._labels_print import show_agreement
     from affectml.cli._labels_task import open_source
     from affectml_annotation.agreement.report import agreement_report
@@ -134,12 +141,13 @@ def aggregate(
         str,
         typer.Option(
             help="votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; "
-            "posterior, majority, quorum, minimum_votes; mode; dawid_skene, mace."
+            "posterior, majority, quorum, minimum_votes; mode; dawid_skene, mace (docs/annotation.md)."
         ),
     ] = "votes",
-    tau: Annotated[float, typer.Option(help="posterior: the rate from which a label belongs to the set.")] = 1 / 3,
-    share: Annotated[float, typer.Option(help="quorum: the share of people needed.")] = 0.5,
-    votes: Annotated[int, typer.Option(help="minimum_votes: how many are needed.")] = 2,
+    tau: Annotated[float, typer.Option(help="With posterior: the lowest rate at which a label belongs to the set.")] = 1
+    / 3,
+    share: Annotated[float, typer.Option(help="With quorum: the share of people who must choose a label.")] = 0.5,
+    votes: Annotated[int, typer.Option(help="With minimum_votes: how many people must choose a label.")] = 2,
     minimum_people: Annotated[int, typer.Option(min=1, help="Leave out images with fewer answers.")] = 1,
     rounds: Rounds = "first",
     out: Annotated[
@@ -148,7 +156,7 @@ def aggregate(
     replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Aggregate judgements into a target and say what came of it."""
+    """Make a target of the judgements, and show what it holds."""
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
     from affectml.errors import BadInput
@@ -175,18 +183,18 @@ def export(
         str | None,
         typer.Option("--format", help="dataset, table, label-studio or hugging-face.", show_default="by the path"),
     ] = None,
-    target: Annotated[str, typer.Option(help="Name of the target that a data set gets.")] = "labels",
-    method: Annotated[str, typer.Option(help="How that target is aggregated.")] = "votes",
+    target: Annotated[str, typer.Option(help="Name of the data set's new target.")] = "labels",
+    method: Annotated[str, typer.Option(help="How the target is made: a method of `labels aggregate`.")] = "votes",
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the image files, to copy into a new data set.", show_default="none")
+        Path | None, typer.Option(help="Folder of the image files, for a new data set.", show_default="none")
     ] = None,
     rounds: Rounds = "first",
     replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Write the judgements: into a data set folder ready for `affectml train --multilabel`, or to a file.
+    """Add the judgements to a data set, ready for `affectml train --multilabel`, or write them to a file.
 
-    What a data set has stays: judgements are added to it, and the target counts all that it then has.
+    What the data set has stays; the new target counts all the judgements that it then has.
     """
     from affectml.cli._labels_print import show_export
     from affectml.cli._labels_task import Export, export_store, open_task
@@ -274,10 +282,12 @@ def import_(
         list[str] | None, typer.Option("--map", metavar="THEIRS=OURS", help="Rename a column; may be repeated.")
     ] = None,
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSONL files.")] = "utf-8-sig",
-    invite: Annotated[bool, typer.Option("--invite", help="Let the file's annotators in.")] = False,
+    invite: Annotated[
+        bool, typer.Option("--invite", help="Invite the people in the file who are not invited yet.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Take a file of judgements in: all of it, or nothing with every bad row named."""
+    """Add a file of judgements to the task: all of it, or nothing, with every bad row named."""
     from affectml.cli._labels_task import open_task
     from affectml.cli._print import print_json
 
@@ -300,21 +310,25 @@ def assign(
     invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
     queue: Annotated[
         Path | None,
-        typer.Option(help="Images to serve first: a text file of ids, or a run folder (its most uncertain ones)."),
+        typer.Option(help="Images to show first: a text file of ids, or a run folder (those it is least sure of)."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many images a run or the disagreement puts in.")] = 100,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many images of the run, or of those in dispute, to queue.")
+    ] = 100,
     disagreement: Annotated[
         bool, typer.Option("--disagreement", help="Queue the images that people disagree about most.")
     ] = False,
     more: Annotated[
-        int | None, typer.Option(min=1, help="More people for queued images.", show_default="as many as wanted before")
+        int | None, typer.Option(min=1, help="How many more people answer each queued image.", show_default="none")
     ] = None,
-    overlap: Annotated[int | None, typer.Option(min=1, help="New overlap.", show_default="unchanged")] = None,
-    strategy: Annotated[str | None, typer.Option(help="New order of images.", show_default="unchanged")] = None,
-    release: Annotated[bool, typer.Option("--release", help="Give expired claims back now.")] = False,
+    overlap: Annotated[
+        int | None, typer.Option(min=1, help="How many people answer each image from now on.", show_default="unchanged")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Order of images from now on.", show_default="unchanged")] = None,
+    release: Annotated[bool, typer.Option("--release", help="Take images back whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
-    """Steer who sees what: invite people, queue images, change overlap or order."""
+    """Decide who sees what: invite people, queue images, change the overlap or the order."""
     from affectml.cli._labels_task import images_to_queue, open_task
 
     with open_task(db) as store:
@@ -339,7 +353,7 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show attention checks and repeats, person by person; --add makes images checks."""
+    """Show how people did on attention checks and repeats; --add makes images attention checks."""
     from affectml.cli._labels_print import show_checks
     from affectml.cli._labels_task import named_database, open_source, open_task, read_checks
     from affectml_annotation import annotator_report

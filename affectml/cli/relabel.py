@@ -12,23 +12,37 @@ def relabel(
         Path | None,
         typer.Argument(metavar="DATASET", help="Data set folder.", show_default="the demo set, drawn in data/demo"),
     ] = None,
-    dataset: Annotated[Path | None, typer.Option(metavar="DATASET", help="The same, by name.")] = None,
+    dataset: Annotated[Path | None, typer.Option(metavar="DATASET", help="The same, as an option.")] = None,
     db: Annotated[
         str | None,
         typer.Option(help="SQLite file or postgresql:// URL.", show_default="DATASET-labels.db beside the folder"),
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Run whose predictions may be shown as suggestions.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Run folder; its predictions may be shown as suggestions.")] = None,
     target: Annotated[str | None, typer.Option(help="Target whose labels people choose from.")] = None,
-    taxonomy: Annotated[str | None, typer.Option(help="Other labels: a built-in taxonomy or a YAML file.")] = None,
-    check_labels: Annotated[
-        str | None, typer.Option(help="Ask whether single labels are reasonable: a target's name, or model.")
+    taxonomy: Annotated[
+        str | None, typer.Option(help="Labels to choose from instead: a built-in taxonomy or a YAML file.")
     ] = None,
-    lead: Annotated[list[str] | None, typer.Option(help="Who may see the lead's pages.")] = None,
-    allow_host: Annotated[list[str] | None, typer.Option(help="A name this server may be called by.")] = None,
+    check_labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask of one label at a time whether it fits the image: those of a target, by its name, or those that "
+            "--model predicts, by the word model."
+        ),
+    ] = None,
+    lead: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Who may see the lead's pages; may be given several times.", show_default="everybody on this machine"
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name under which others reach this server; may be given several times."),
+    ] = None,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
 ) -> None:
-    """Label images with several labels each, in the browser."""
+    """Start the page on which people label images, in the browser."""
     from streamlit.web.cli import main as streamlit
 
     if folder is not None and dataset not in (None, folder):

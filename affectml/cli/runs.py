@@ -20,7 +20,7 @@ def train(
     multilabel: Annotated[
         bool, typer.Option("--multilabel", help="Predict rates and sets of labels instead of one answer.")
     ] = False,
-    target: Annotated[str | None, typer.Option(help="Which target of the data set to learn.")] = None,
+    target: Annotated[str | None, typer.Option(help="Target of the data set to learn.")] = None,
     head: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +31,7 @@ def train(
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
     k: Annotated[
         int | None,
-        typer.Option("--k", help="How many labels a topk head answers with.", show_default="decided for each image"),
+        typer.Option("--k", help="How many labels a topk head predicts.", show_default="decided for each image"),
     ] = None,
     ensemble: Annotated[int, typer.Option(min=0, help="How many heads to train and average; 0 for one.")] = 0,
     set_: Annotated[
@@ -46,32 +46,35 @@ def train(
     judgements: Annotated[
         str | None,
         typer.Option(
-            help="Learn rates from single judgements: votes, weighted (people by agreement), model (of annotators) "
-            "or both.",
+            help="Learn rates from the single judgements: votes (all people alike), weighted (by their agreement with "
+            "others), model (a model of annotators and their errors) or both (the mean of votes and model).",
             show_default="the target's own rates",
         ),
     ] = None,
     prompts: Annotated[
-        str, typer.Option(help="Texts that text heads learn from: sentiment, synonyms, captions, joined by +.")
+        str,
+        typer.Option(
+            help="Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +."
+        ),
     ] = "sentiment",
     template: Annotated[
         list[str] | None,
         typer.Option(
-            help='Prompt, e.g. "a photo that evokes {label}"; several are averaged.',
+            help='Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
             show_default="the taxonomy's first",
         ),
     ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Encoder spec, e.g. ViT-B-32-quickgelu:openai or affect-tiny.",
-            show_default="the data set's only embedding store; else affect-tiny for the demo set "
+            help="Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/encoders.md has all).",
+            show_default="the one the data set is embedded with; else affect-tiny for the demo set "
             "and ViT-B-32-quickgelu:openai for yours",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default="runs/NAME-NNN")] = None,
     tau: Annotated[
-        float, typer.Option(help="Rate from which a label belongs to an image's set.", show_default="1/3")
+        float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")
     ] = 1 / 3,
     seed: Seed = 0,
     threads: Threads = None,
@@ -112,13 +115,11 @@ def predict(
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="Choose among these labels; for runs of text heads.",
+            help="Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.",
             show_default="the run's own labels",
         ),
     ] = None,
-    taxonomy: Annotated[
-        str | None, typer.Option(help="Choose among the labels of this taxonomy; for runs of text heads.")
-    ] = None,
+    taxonomy: Annotated[str | None, typer.Option(help="The same with the labels of a taxonomy.")] = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -138,9 +139,9 @@ def predict(
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    dataset: Annotated[Path, typer.Argument(help="Data set folder, with the run's labels.")],
-    target: Annotated[str | None, typer.Option(help="Which target of the data set to judge by.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write metrics.json of this evaluation.")] = None,
+    dataset: Annotated[Path, typer.Argument(help="Data set folder; it must have the run's labels.")],
+    target: Annotated[str | None, typer.Option(help="Target of the data set to judge by.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write with the scores.")] = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -156,13 +157,17 @@ def demo_data(
     images: Annotated[int, typer.Option(min=20, help="How many paintings.")] = 2000,
     taxonomy: Annotated[str, typer.Option(help="Labels: a built-in taxonomy or a YAML file.")] = "mikels-8",
     look: Annotated[
-        str, typer.Option(help="plain, dark, pale or busy: the same feelings, painted in another manner.")
+        str, typer.Option(help="Manner of painting: plain, dark, pale or busy; the feelings stay the same.")
     ] = "plain",
     answers: Annotated[
-        str, typer.Option(help="sets: people choose all labels that apply; one: the one that applies most.")
+        str, typer.Option(help="What people choose: sets (all labels that apply) or one (the label that applies most).")
     ] = "sets",
     panel: Annotated[
-        str, typer.Option(help="local: people who feel otherwise than the textbook; textbook: people who feel by it.")
+        str,
+        typer.Option(
+            help="Who judges: local (people with a way of feeling of their own) or textbook (people who use each word "
+            "as the literature does)."
+        ),
     ] = "local",
     seed: Seed = 0,
     json: Json = False,

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List taxonomies, or show one: labels, parents, places, mappings.")
+app = typer.Typer(
+    no_args_is_help=True, help="List taxonomies, or show one: its labels, their parents and places, its mappings."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
@@ -26,15 +28,19 @@ def list_(json: Json = False) -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A built-in taxonomy or a YAML file.")],
-    to: Annotated[str | None, typer.Option(help="Show how it maps to this one instead.")] = None,
+    to: Annotated[str | None, typer.Option(help="Show how it maps to this taxonomy.")] = None,
     choose: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL=OPTION", help="With --to: a choice; may be given several times."),
+        typer.Option(
+            metavar="LABEL=OPTION", help="With --to: what an ambiguous label becomes; may be given several times."
+        ),
     ] = None,
-    drop: Annotated[bool, typer.Option("--drop", help="With --to: leave labels without a target out.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="With --to: leave out labels that become none of the other's.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show a taxonomy, or with --to where each label goes, why, and what else was possible."""
+    """Show a taxonomy; with --to, what each label becomes in another, why, and what else was possible."""
     from affectml.cli._print import print_json, print_table
     from affectml.taxonomies import describe, get_taxonomy, mapping
 
