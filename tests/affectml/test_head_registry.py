@@ -181,7 +181,6 @@ NAMES = set(HEADS) - {"prior", "zero_shot", "kernel"}
 def asks_which_head(code):
     """What in this code compares a class or a name with those of heads."""
     for node in ast.walk(ast.parse(code)):
-        source = ast.unparse(node) if isinstance(node, ast.Compare) else ""
         words = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         texts = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
