@@ -98,9 +98,12 @@ def watch(whole: Tensor, name: str, domain: Domain) -> Callable[[Tensor], None]:
 def _sum_to_one(slack: float) -> Callable[[Tensor], bool]:
     def looks_clean(rows: Tensor) -> bool:
         rows = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
-        # no share below 0, and a sum of 1, leave no room above 1; NaN comes through both
+        # no share below 0, and a sum of 1, leave no room above 1; NaN fails both. The least comes first: it is the
+        # quickest look, and brings the rows into the cache
+        if not float(rows.amin()) >= 0:
+            return False
         low, high = _ends(rows.mv(rows.new_ones(rows.shape[1])))
-        return low >= 1 - slack and high <= 1 + slack and _least(rows) >= 0
+        return low >= 1 - slack and high <= 1 + slack
 
     return looks_clean
 
@@ -177,7 +180,3 @@ def _ends(part: Tensor) -> tuple[float, float]:
         return float(values.min()), float(values.max())
     low, high = torch.aminmax(part)
     return float(low), float(high)
-
-
-def _least(part: Tensor) -> float:
-    return float(part.numpy().min()) if part.device.type == "cpu" else float(part.amin())

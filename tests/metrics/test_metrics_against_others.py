@@ -185,6 +185,28 @@ def test_calibration_in_one_bin_a_row_is_the_mean_absolute_error(table):
     agree(ours, (table.rates - table.shares).abs().mean())
 
 
+@pytest.mark.parametrize("bins", [1, 7, 30, 100])
+def test_calibration_against_numpy_bins_with_ties(bins):
+    g = torch.Generator().manual_seed(2)
+    rates, said = (torch.rand(2_000, 2, generator=g) * 40).round() / 40, torch.rand(2_000, 2, generator=g)
+    rates[:1_500] = torch.rand(1_500, 2, generator=g)  # a quarter of the rows tied
+    for label in range(2):
+        p, t = rates[:, label].double().numpy(), said[:, label].double().numpy()
+        edges = np.unique([np.sort(p)[i * len(p) // bins] for i in range(1, bins)])
+        where = np.digitize(p, edges)
+        gaps = [abs(p[where == b].mean() - t[where == b].mean()) * (where == b).mean() for b in set(where)]
+        agree(F.label_calibration_error(rates, said, bins=bins, average="none")[label], sum(gaps))
+
+
+def test_kl_against_scipy_at_zeros_and_the_smallest_floats():
+    p = np.array([[0.5, 0.25, 0.25], [1e-310, 0.5, 0.5], [1e-20, 0.5, 0.5], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
+    t = np.array([[0.0, 0.5, 0.5], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    expected = [scipy.special.rel_entr(*rows).sum() for rows in zip(t, p, strict=True)]
+    agree(F.kl_divergence(p, t), expected)  # in one block the zero of row 3 decides for all
+    agree(torch.cat([F.kl_divergence(p[i : i + 1], t[i : i + 1]) for i in range(len(p))]), expected)
+    agree(F.kl_divergence(t[:3], p[:3], reverse=True), expected[:3])
+
+
 def _by_linear_programme(p, t, cost):
     labels = len(p)
     a = np.zeros((2 * labels, labels * labels))

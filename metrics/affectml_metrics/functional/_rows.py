@@ -15,7 +15,7 @@ from torch import Tensor
 from affectml_metrics._domains import Domain, watch
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, same, wide
 
-_BLOCK = 2048  # rows worked on at once where a formula makes only tables of [N, C]
+_BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
 
 Formula = Callable[[Tensor, Tensor], Tensor]
 Soft = Literal["distribution", "rates"]

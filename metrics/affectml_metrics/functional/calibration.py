@@ -18,6 +18,8 @@ from affectml_metrics._options import one_of, whole_number
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
+_FEW_EDGES = 64  # up to these, comparing a column with each edge is faster than a search for each prediction
+
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
 
@@ -206,7 +208,12 @@ def _mean(errors: Tensor, asked: Tensor | None) -> Tensor:
 def _places(p: Tensor, bins: int) -> tuple[Tensor, int]:
     """The bin of each row, and how many there are; edges are quantiles of the predictions."""
     edges = torch.unique_consecutive(_quantiles(p, bins))
-    return torch.bucketize(p, edges, right=True), len(edges) + 1
+    if p.device.type != "cpu" or len(edges) > _FEW_EDGES:
+        return torch.bucketize(p, edges, right=True), len(edges) + 1
+    values, reached = p.detach().numpy(), np.zeros(len(p), dtype=np.int8)
+    for edge in edges.numpy():
+        reached += (values >= edge).view(np.int8)
+    return torch.from_numpy(reached.astype(np.int64)), len(edges) + 1
 
 
 def _quantiles(p: Tensor, bins: int) -> Tensor:

@@ -41,6 +41,8 @@ __all__ = [
     "total_variation",
 ]
 
+_NO_OVERFLOW = 1e-37  # 1 over this is finite in float32 too
+
 
 def kl_divergence(
     preds: ArrayLike,
@@ -68,7 +70,7 @@ def kl_divergence(
             p, t = t, p
         elif from_logits:
             return -row_entropy(t) - row_sum(silenced(t, log_softmax(p, eps)))
-        return -row_entropy(t) - expected_log(t, p, eps)
+        return _relative_entropy(t, p if eps is None else p.clamp(min=eps))
 
     def not_below_0(p: Tensor, t: Tensor) -> Tensor:
         value = divergence(p, t)
@@ -217,7 +219,8 @@ def cosine_similarity(preds: ArrayLike, target: ArrayLike, *, from_logits: bool 
     """
 
     def cosine(p: Tensor, t: Tensor) -> Tensor:
-        return row_sum(p * t) / (row_sum(p * p) * row_sum(t * t)).sqrt()
+        lengths: Tensor = torch.linalg.vector_norm(p, dim=-1) * torch.linalg.vector_norm(t, dim=-1)
+        return row_sum(p * t) / lengths
 
     return soft_rows(cosine, preds, target, "distribution", from_logits)
 
@@ -259,6 +262,15 @@ def brier_score(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fals
     tensor([0.5000])
     """
     return soft_rows(lambda p, t: row_sum((p - t).square_()), preds, target, "distribution", from_logits)
+
+
+def _relative_entropy(t: Tensor, p: Tensor) -> Tensor:
+    """Sum of t log(t / p): [N]; by one logarithm where no gradient is asked for and no ratio can be infinite."""
+    graph = torch.is_grad_enabled() and (p.requires_grad or t.requires_grad)
+    if graph or not len(p) or not float(p.amin()) > _NO_OVERFLOW:
+        return -row_entropy(t) - expected_log(t, p)
+    terms: Tensor = torch.xlogy(t, t / p)
+    return row_sum(terms)
 
 
 def _relative_difference(p: Tensor, t: Tensor) -> Tensor:
