@@ -96,6 +96,6 @@ def crosseval(
     for table in (matrix_table(result, chosen), cells_table(result, chosen)):
         if not table.rows:
             continue
-        print_table(table.title, table.columns, table.rows)
+        print_table(table.title, table.columns, table.rows, best=table.best)
         print(f"  {table.note}\n")
     print(f"written: {folder}")

@@ -1,6 +1,7 @@
 """Cross-dataset evaluation: train on one data set, judge on another, in labels that both sides have.
 
 _run.py     train once per data set and head, judge every pair
+_grid.py    the matrix of one metric: which scores may stand beside each other
 _matrix.py  the matrix as a table, CSV and LaTeX
 _heatmap.py the matrix as a picture
 """

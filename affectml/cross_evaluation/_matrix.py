@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from affectml._files import new_folder, replacing, write_json
+from affectml.cross_evaluation._grid import Entry, grid_of
 from affectml.cross_evaluation._heatmap import draw_heatmap
 from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean
 from affectml.evaluation.scoring import Score
-from affectml.report.tables import Table, arrow, cell, number, order, starred
+from affectml.report.tables import STAR, Table, arrow, cell, number, order, starred
 
 EMPTY = "–"
 
@@ -30,34 +31,30 @@ def main_metric(result: CrossResult, name: str | None = None) -> str:
     return name
 
 
-def rows_of(result: CrossResult, metric: str) -> list[tuple[str, list[Score | None]]]:
-    """Row names and scores in the order of the test sets: heads by train set, then zero-shot and priors.
-
-    The prior's row of a train set is its label shares, in each cell's labels; zero-shot's is in the test set's own.
-    """
-    tests = list(dict.fromkeys(c.test for c in result.cells))
-    rows: dict[str, dict[str, Score | None]] = {}
-    priors: dict[str, dict[str, Score | None]] = {}
-    for c in result.cells:
-        rows.setdefault(f"{c.head}, {c.train}", {})[c.test] = c.scores.get(metric)
-        if c.prior or c.reason:
-            priors.setdefault(f"prior, {c.train}", {}).setdefault(c.test, c.prior.get(metric))
-    zero_shot = {"zero_shot": {test: result.zero_shot[test].get(metric) for test in tests}}
-    return [(name, [row.get(test) for test in tests]) for name, row in {**rows, **zero_shot, **priors}.items()]
-
-
 def matrix_table(result: CrossResult, metric: str) -> Table:
     """What was trained down, what was judged across; a refused pair is a dash, and its reason in the note."""
-    tests = list(dict.fromkeys(c.test for c in result.cells))
-    rows = tuple((name, *(cell(score) for score in scores)) for name, scores in rows_of(result, metric))
+    grid = grid_of(result, metric)
+    rows = tuple((name, *map(_text, entries)) for name, entries in grid.rows)
     reasons = dict.fromkeys(f"{c.train} -> {c.test}: {c.reason}" for c in result.cells if c.reason)
     note = (
-        "rows: head, data set it was trained on; ± is half the width of the 95 % interval; each cell in the labels "
-        "that both sides have (next table)"
+        "rows: head, data set it was trained on; ± is half the width of the 95 % interval; without a number in "
+        "brackets: in the test set's own labels"
     )
     decide = ["–: to decide, --choose LABEL=OPTION; to leave undecided labels out, --drop-undecided"] if reasons else []
-    note = "\n  ".join([note, *reasons, *decide])
-    return starred(Table(f"{arrow(metric)} across data sets", ("trained", *tests), rows, note))
+    note = "\n  ".join([note, *grid.legend(), *reasons, *decide])
+    best = frozenset(
+        (row, column + 1)
+        for row, (_, entries) in enumerate(grid.rows)
+        for column, entry in enumerate(entries)
+        if entry and entry.best
+    )
+    return starred(Table(f"{arrow(metric)} across data sets", ("trained", *grid.tests), rows, note, best))
+
+
+def _text(entry: Entry | None) -> str:
+    if entry is None:
+        return EMPTY
+    return f"{cell(entry.score)} ({entry.mark})" if entry.mark else cell(entry.score)
 
 
 def cells_table(result: CrossResult, metric: str) -> Table:
@@ -101,8 +98,7 @@ def write_crosseval(result: CrossResult, out: Path, metric: str) -> None:
         _write(folder / "cells.csv", _cells_csv(result.cells))
         _write(folder / "matrix.csv", _matrix_csv(result, metric))
         _write(folder / "matrix.tex", latex(result, metric))
-        tests = list(dict.fromkeys(c.test for c in result.cells))
-        draw_heatmap(rows_of(result, metric), tests, arrow(metric), [folder / "heatmap.svg", folder / "heatmap.png"])
+        draw_heatmap(grid_of(result, metric), [folder / "heatmap.svg", folder / "heatmap.png"])
 
 
 def _write(path: Path, text: str) -> None:
@@ -117,10 +113,13 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _matrix_csv(result: CrossResult, metric: str) -> str:
-    tests = list(dict.fromkeys(c.test for c in result.cells))
-    rows: list[list[Any]] = [["trained", *(f"{test}{part}" for test in tests for part in ("", " low", " high"))]]
-    for name, scores in rows_of(result, metric):
-        rows.append([name, *("" if s is None else s[key] for s in scores for key in ("value", "low", "high"))])
+    """Values and intervals, and at the end the mark of each; no mark, the test set's own labels."""
+    grid = grid_of(result, metric)
+    parts = [f"{test}{part}" for test in grid.tests for part in ("", " low", " high")]
+    rows: list[list[Any]] = [["trained", *parts, *(f"{test} labels" for test in grid.tests)]]
+    for name, entries in grid.rows:
+        numbers = ["" if e is None else e.score[key] for e in entries for key in ("value", "low", "high")]
+        rows.append([name, *numbers, *("" if e is None else e.mark for e in entries)])
     return _csv(rows)
 
 
@@ -154,8 +153,8 @@ def escape_tex(text: str) -> str:
 
 
 def latex(result: CrossResult, metric: str) -> str:
-    """A booktabs table; what is not printed (reasons, mappings, intervals' kind) stands as comments above it."""
-    tests = list(dict.fromkeys(c.test for c in result.cells))
+    """A booktabs table with what marks, stars and bold mean; reasons and mappings stand as comments above it."""
+    grid = grid_of(result, metric)
     comments = [
         f"% {metric}; 95 % bootstrap intervals, half width; encoder {result.encoder}; seed {result.config.seed}",
         *(f"% {note}" for note in result.notes),
@@ -164,16 +163,24 @@ def latex(result: CrossResult, metric: str) -> str:
     ]
     lines = [
         *(" ".join(comment.split()) for comment in comments),
-        r"\begin{tabular}{l" + "r" * len(tests) + "}",
+        r"\begin{tabular}{l" + "r" * len(grid.tests) + "}",
         r"\toprule",
-        " & ".join(["trained", *map(escape_tex, tests)]) + r" \\",
+        " & ".join(["trained", *map(escape_tex, grid.tests)]) + r" \\",
         r"\midrule",
     ]
-    for name, scores in rows_of(result, metric):
-        cells = ["--" if s is None else _tex_score(s) for s in scores]
-        lines.append(" & ".join([escape_tex(name), *cells]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    for name, entries in grid.rows:
+        lines.append(" & ".join([escape_tex(name), *map(_tex, entries)]) + r" \\")
+    below = [*grid.legend(), *([STAR] if any(e and "few" in e.score for _, row in grid.rows for e in row) else [])]
+    width = len(grid.tests) + 1
+    notes = [rf"\multicolumn{{{width}}}{{l}}{{\scriptsize {escape_tex(line)}}} \\" for line in below]
+    return "\n".join([*lines, r"\bottomrule", *notes, r"\end{tabular}", ""])
 
 
-def _tex_score(s: Score) -> str:
-    return rf"${number(s['value'])}${{\scriptsize$\,\pm\,{number((s['high'] - s['low']) / 2)}$}}"
+def _tex(entry: Entry | None) -> str:
+    if entry is None:
+        return "--"
+    value, half = number(entry.score["value"]), number((entry.score["high"] - entry.score["low"]) / 2)
+    shown = rf"\textbf{{{value}}}" if entry.best else value
+    shown = shown.replace("-", "$-$", 1) if value.startswith("-") else shown
+    mark = f" ({entry.mark})" if entry.mark else ""
+    return rf"{shown}{{\scriptsize$\,\pm\,{half}${'*' if 'few' in entry.score else ''}{mark}}}"

@@ -89,12 +89,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class CrossResult:
-    """All cells, row by row, and what a reader must know first. zero_shot: on each test set in its own labels."""
+    """All cells, row by row, and what a reader must know first.
+
+    zero_shot: on each test set in its own labels, which are `labels`.
+    """
 
     config: CrossConfig
     encoder: str
     cells: tuple[Cell, ...]
     zero_shot: Dict[str, Dict[str, Score]]
+    labels: Dict[str, tuple[str, ...]]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -105,6 +109,7 @@ class CrossResult:
             "encoder": self.encoder,
             "notes": list(self.notes),
             "zero_shot": {name: dict(scores) for name, scores in self.zero_shot.items()},
+            "labels": {name: list(labels) for name, labels in self.labels.items()},
             "cells": [asdict(cell) for cell in self.cells],
         }
 
@@ -162,7 +167,8 @@ def crosseval(config: CrossConfig, *, say: Say = lambda line: None) -> CrossResu
     for note in notes:
         say(note)
     encoder = ", ".join(dict.fromkeys(side.store.identity.architecture for side in sides.values()))
-    return CrossResult(config, encoder, tuple(cells), zero_shot, notes)
+    labels = {sides[path].name: sides[path].targets.taxonomy.labels for path in config.test}
+    return CrossResult(config, encoder, tuple(cells), zero_shot, labels, notes)
 
 
 def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:

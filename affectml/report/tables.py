@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from affectml_metrics.table import better, find, shown
 
+Name = TypeVar("Name")
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
 STAR = "* rests on fewer than 30 images or groups: its interval is rough"
@@ -75,20 +76,21 @@ def best_cells(
     """
     alike = any(name.endswith("_loo") for name in shown)
     rivals = [name for name in shown if name not in ("oracle", "half_panel") and (alike or name != "human")]
-    found = []
+    found: list[tuple[int, int]] = []
     for row, metric in enumerate(metrics):
         scores = {name: systems[name][metric] for name in rivals if metric in systems[name]}
-        direction = better(metric)
-        if len(scores) < 2 or not direction:
-            continue
-        pick = max if direction == "higher" else min
-        top = pick(scores.values(), key=lambda score: score["value"])
-        found += [
-            (row, shown.index(name) + 1)
-            for name, score in scores.items()
-            if score["low"] <= top["high"] and score["high"] >= top["low"]
-        ]
+        found += [(row, shown.index(name) + 1) for name in leading(scores, metric)]
     return frozenset(found)
+
+
+def leading(scores: Mapping[Name, Mapping[str, float]], metric: str) -> list[Name]:
+    """Who has the best of two or more scores, and everyone whose interval overlaps with the best's."""
+    direction = better(metric)
+    if len(scores) < 2 or not direction:
+        return []
+    pick = max if direction == "higher" else min
+    top = pick(scores.values(), key=lambda score: score["value"])
+    return [name for name, score in scores.items() if score["low"] <= top["high"] and score["high"] >= top["low"]]
 
 
 def shown_systems(systems: Mapping[str, Any]) -> list[str]:

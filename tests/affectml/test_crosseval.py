@@ -7,7 +7,18 @@ from dataclasses import replace
 import pytest
 
 from affectml.cli import main
-from affectml.cross_evaluation import CrossConfig, cells_table, crosseval, main_metric, matrix_table, write_crosseval
+from affectml.cross_evaluation import (
+    Cell,
+    CrossConfig,
+    CrossResult,
+    cells_table,
+    crosseval,
+    main_metric,
+    matrix_table,
+    write_crosseval,
+)
+from affectml.cross_evaluation._grid import grid_of
+from affectml.cross_evaluation._heatmap import draw_heatmap
 from affectml.cross_evaluation._matrix import escape_tex, latex
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
@@ -83,7 +94,8 @@ def test_the_same_seed_gives_the_same_files_and_they_agree(result, folders, tmp_
     assert len(stored["cells"]) == 9
     with (tmp_path / "one" / "matrix.csv").open() as handle:
         matrix = list(csv.reader(handle))
-    assert [len(line) for line in matrix] == [10] * 8  # three heads, zero-shot, three priors, the header
+    assert [len(line) for line in matrix] == [13] * 8  # three heads, zero-shot, three priors, the header
+    assert matrix[1][-3:] == ["", "5", ""]  # demo's own eight labels, five of ekman-6, polarity-2's own two
     again = crosseval(CrossConfig(train=(folders["m"],), test=(folders["m"],), heads=("plain",), threads=1))
     assert again.cells[0].scores == pair(result, "demo", "demo").scores
 
@@ -96,10 +108,47 @@ def test_tables_name_the_reasons_and_latex_is_escaped(result):
     assert "'surprise' has no target" in table.note
     assert len(cells_table(result, "top_1_accuracy").rows) == 4
     tex = latex(result, "top_1_accuracy")
-    assert tex.count(r"\\") == 8
+    assert tex.count(r"\\") == 8 + 3  # two kinds of fewer labels, and what bold means
     assert tex.count("--") >= 3
     assert "zero\\_shot" in tex
     assert escape_tex("50 % & a_b > c") == r"50 \% \& a\_b $>$ c"
+
+
+def scored(value, spread=0.01):
+    return {"top_1_accuracy": {"value": value, "low": value - spread, "high": value + spread}}
+
+
+def test_only_cells_in_the_same_labels_stand_beside_each_other(tmp_path):
+    own, five, other = tuple("abcdefgh"), tuple("abcde"), tuple("abcdx")
+    cells = (
+        Cell("sigmoid", "A", "A", "eight", own, scores=scored(0.5), prior=scored(0.1)),
+        Cell("sigmoid", "B", "A", "five", five, scores=scored(0.9), prior=scored(0.2)),
+        Cell("sigmoid", "C", "A", "five", five, scores=scored(0.895), prior=scored(0.2)),
+        Cell("sigmoid", "D", "A", "other", other, scores=scored(0.3), prior=scored(0.31)),
+    )
+    result = CrossResult(CrossConfig((), ()), "e", cells, {"A": scored(0.52)}, {"A": own}, ())
+    grid = grid_of(result, "top_1_accuracy")
+    found = {name: (entries[0].mark, entries[0].best) for name, entries in grid.rows}
+    assert found == {
+        "sigmoid, A": ("", True),  # .5 overlaps with zero-shot's .52; .9 is of other labels and beats nobody here
+        "sigmoid, B": ("5", True),
+        "sigmoid, C": ("5", True),
+        "sigmoid, D": ("5b", True),
+        "zero_shot": ("", True),
+        "prior, A": ("", False),
+        "prior, B": ("5", False),
+        "prior, C": ("5", False),
+        "prior, D": ("5b", True),
+    }
+    assert grid.marks == {"5": "5 labels of five", "5b": "5 labels of other"}
+    tex = latex(result, "top_1_accuracy")
+    assert r"sigmoid, B & \textbf{.900}{\scriptsize$\,\pm\,.010$ (5)} \\" in tex
+    assert "prior, C & .200{" in tex
+    table = matrix_table(result, "top_1_accuracy")
+    assert table.rows[3][1] == ".300 ±.010 (5b)"
+    assert table.best == {(row, 1) for row, (_, best) in enumerate(found.values()) if best}
+    draw_heatmap(grid, [tmp_path / "a.svg"])
+    assert ".300 (5b)" in (tmp_path / "a.svg").read_text()
 
 
 def test_a_choice_fills_the_cell(folders):
@@ -151,8 +200,8 @@ def test_masses_of_every_distribution_head_add_up(tmp_path):
 
 def test_a_name_is_no_formula_on_the_picture(result, tmp_path):
     cells = tuple(replace(c, test=c.test.replace("demo", r"cost $5 and \frac$")) for c in result.cells)
-    zero_shot = {c.test: {} for c in cells}
-    write_crosseval(replace(result, cells=cells, zero_shot=zero_shot), tmp_path / "out", "top_1_accuracy")
+    named = {"zero_shot": {c.test: {} for c in cells}, "labels": {c.test: c.labels for c in cells}}
+    write_crosseval(replace(result, cells=cells, **named), tmp_path / "out", "top_1_accuracy")
     assert r"cost $5" in (tmp_path / "out" / "heatmap.svg").read_text()
 
 
