@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,11 +33,11 @@ def as_tensor(value: ArrayLike, name: str) -> Tensor:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:  # numpy: rows of several lengths
-        raise ShapeError(f"{name}: expected rows of one length, but received a ragged table ({error})") from None
+        raise ShapeError(f"{name}: expected rows of one length, but received {_ragged(value, error)}") from None
     if array.dtype == object and all(isinstance(cell, (int, float, np.number, np.bool_)) for cell in array.flat):
         array = array.astype(np.float64)  # a frame of bools beside numbers, or of pandas' nullable dtypes
     if array.dtype.kind not in "biuf":
-        raise DomainError(f"{name}: expected numbers, but received an array of dtype {array.dtype}")
+        raise DomainError(f"{name}: expected numbers, but received {_no_number(array)}")
     if array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     if not array.dtype.isnative:
@@ -46,6 +46,24 @@ def as_tensor(value: ArrayLike, name: str) -> Tensor:
         array = array.copy()
     tensor = torch.from_numpy(array)
     return _signed(tensor) if tensor.dtype in _UNSIGNED else tensor
+
+
+def _ragged(value: ArrayLike, error: Exception) -> str:
+    """What is wrong with rows that numpy cannot stack."""
+    rows = list(value)
+    lengths = [len(row) if isinstance(row, Sized) else 1 for row in rows]
+    odd = next((row for row, length in enumerate(lengths) if length != lengths[0]), None)
+    if odd is None:
+        return f"a ragged table ({str(error).splitlines()[0]})"
+    return f"{lengths[odd]} values in row {odd} and {lengths[0]} in row 0"
+
+
+def _no_number(array: np.ndarray[Any, Any]) -> str:
+    """The first cell of a table that holds no number, or the dtype of anything else than a table."""
+    for (row, label), cell in np.ndenumerate(array) if array.ndim == 2 else ():
+        if not isinstance(cell, (int, float, np.number, np.bool_)):
+            return f"{repr(str(cell)) if isinstance(cell, str) else cell} in row {row}, label {label}"
+    return f"an array of dtype {array.dtype}"
 
 
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)

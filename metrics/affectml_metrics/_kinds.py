@@ -102,7 +102,7 @@ def figures(kind: Kind, given: Given, labels: int, place: Place = "score") -> li
     out = []
     for by_k, group in groupby(specs(kind, place), key=lambda spec: "k" in spec.needs):
         some = [spec for spec in group if given.meets(spec)]
-        for k in [k for k in given.k if k <= labels] if by_k else [None]:
+        for k in [k for k in dict.fromkeys(given.k) if k <= labels] if by_k else [None]:
             out += [Figure(spec.named(k), spec, kind, given, _options(spec, given, k)) for spec in some]
     return out
 

@@ -97,7 +97,9 @@ def test_shapes_must_match(metric):
 
 
 def test_words_are_refused():
-    refused(F.set_f1, [["joy"]], [["joy"]], "preds: expected numbers, but received an array of dtype")
+    refused(F.set_f1, [["joy"]], [["joy"]], "preds: expected numbers, but received 'joy' in row 0, label 0")
+    refused(F.set_f1, [[1, 0], [None, 1]], [[1, 0]] * 2, "preds: expected numbers, but received None in row 1, label 0")
+    refused(F.set_f1, None, [[1, 0]], "preds: expected numbers, but received an array of dtype object")
 
 
 @pytest.mark.parametrize("k", [0, 3, 1.0, True])
@@ -233,7 +235,8 @@ def test_counts_beyond_int64_are_taken_as_floats():
 
 
 def test_ragged_rows_are_refused():
-    refused(F.set_f1, [[1, 0], [1]], [[1, 0], [1, 0]], "preds: expected rows of one length", am.ShapeError)
+    says = "preds: expected rows of one length, but received 1 values in row 1 and 2 in row 0"
+    refused(F.set_f1, [[1, 0], [1]], [[1, 0], [1, 0]], says, am.ShapeError)
 
 
 @pytest.mark.parametrize(

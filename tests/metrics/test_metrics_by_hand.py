@@ -294,6 +294,11 @@ def test_entropy_correlation_needs_variation():
     assert F.entropy_correlation(torch.full((3, 2), 0.5), people).isnan()
     assert F.entropy_correlation(people[:1], people[:1]).isnan()
     assert F.entropy_correlation(people[[1, 0, 2]], people, method="spearman").item() == pytest.approx(-1)
+    nearly = 0.5 + 1e-3 * (people.double() - 0.5)  # entropies within 1e-6 of log 2 still vary
+    assert F.entropy_correlation(nearly, nearly).item() == pytest.approx(1)
+    same = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.7, 0.2], [0.2, 0.1, 0.7]], dtype=torch.float64)
+    assert F.entropy_correlation(same, torch.eye(3)).isnan()  # in another order they differ by rounding alone
+    assert F.entropy_correlation(same, same.roll(1, 0)).isnan()
 
 
 def test_entropy_similarity_is_the_cosine_of_entropies():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -89,6 +90,14 @@ def test_options_bring_in_their_metrics_and_only_they():
         preds, target, _ = CALLS[kind]
         plain = score(preds, target, kind, generator=gen(), replicates=2)
         assert set(table(kind).index) - set(plain["metric"]) == names
+
+
+def test_a_k_given_twice_comes_once():
+    preds, target, _ = CALLS["ranking"]
+    once, twice = (
+        score(preds, target, "ranking", k=k, generator=gen(), replicates=2) for k in ((2,), (2, np.int64(2)))
+    )
+    assert once["metric"].tolist() == twice["metric"].tolist()
 
 
 def test_directions():

@@ -422,6 +422,13 @@ def test_a_wrong_option_is_refused_at_once(make):
         make()
 
 
+def test_a_wrong_k_is_refused_without_guessing_how_many_labels_there_are():
+    for cls in (am.TopKAccuracy, am.TopKChance, am.HumanMassAtK, am.NDCG):
+        with pytest.raises(am.ArgumentError, match=r"k: expected a whole number, 1 or more, but received 0"):
+            cls(k=0)
+    assert am.NDCG(k=None).config["k"] is None
+
+
 def test_a_wrong_matrix_is_refused_at_once():
     for make in (am.SemanticSetF1, am.EarthMoversDistance):
         with pytest.raises(am.ShapeError, match=r"expected \[C, C\]"):

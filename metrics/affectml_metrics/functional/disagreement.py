@@ -138,13 +138,17 @@ def correlation(x: Tensor, y: Tensor, method: Correlation, weights: Tensor | Non
     w = torch.ones_like(x) if weights is None else weights.to(x.dtype)
     if method == "spearman":
         x, y = _mean_ranks(x, w), _mean_ranks(y, w)
-    total = w.sum()
-    x, y = x - (w * x).sum() / total, y - (w * y).sum() / total
-    spread = ((w * x * x).sum() * (w * y * y).sum()).sqrt()
-    # a constant column centres to rounding noise, which must not pass for a correlation
-    noise = 1e-12 * total
-    r = (w * x * y).sum() / spread
-    return torch.where(spread > noise, r.clamp(-1, 1), torch.full_like(r, torch.nan))
+    (x, x_spread, x_varies), (y, y_spread, y_varies) = _centred(x, w), _centred(y, w)
+    r = (w * x * y).sum() / (x_spread * y_spread).sqrt()
+    return torch.where(x_varies & y_varies, r.clamp(-1, 1), torch.full_like(r, torch.nan))
+
+
+def _centred(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Values less their mean, the weighted sum of their squares, and whether they vary by more than rounding does."""
+    level = (w * x * x).sum()
+    x = x - (w * x).sum() / w.sum()
+    spread = (w * x * x).sum()
+    return x, spread, spread > 1e-26 * level
 
 
 def _mean_ranks(values: Tensor, weights: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, SupportsIndex, TypedDict, cast
+from typing import Any, ClassVar, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -237,7 +237,9 @@ def try_options(function: Callable[..., Tensor], config: Mapping[str, object], t
     for name, parameter in inspect.signature(function).parameters.items():
         if isinstance(parameter.default, bool):
             one_of(name, config.get(name, parameter.default), (True, False))
-    labels = max(int(k) if isinstance(k := config.get("k"), SupportsIndex) else 1, 1)
+    labels = 1
+    if config.get("k") is not None:
+        labels = whole_number("k", config["k"], 1)  # how many labels there are shows with the first batch
     for name in ("ground", "similarity"):
         if isinstance(matrix := config.get(name), Tensor):
             if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
