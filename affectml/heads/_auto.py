@@ -74,6 +74,9 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     `val`, else by 5-fold cross-validation (beyond 20,000 rows on one fifth), and pooled with weights fitted on
     those same held-out predictions. A pool stands only if it also wins when its weights come from other folds
     than it is judged on. Then what is kept is fitted on all rows. `report_["why"]` says it in words.
+
+    Targets: as softmax and sigmoid heads take them, by `kind`. Options: AutoConfig. Source: stacking (Wolpert 1992;
+    Breiman 1996) with a logarithmic pool (Genest & Zidek 1986). Fewer than ten rows need `val`.
     """
 
     refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
@@ -242,8 +245,9 @@ def _choose(
         lines.append(f"kept {best.words} alone: no blend of them did better ({crossed:.4f})")
         return [best], torch.ones(1, dtype=torch.float64), lines
     kept, pool = everyone, weights
-    while (pool < _LEAST_WEIGHT).any():
-        kept = [c for c, weight in zip(kept, pool.tolist(), strict=True) if weight >= _LEAST_WEIGHT]
+    while len(kept) > 1 and (pool < _LEAST_WEIGHT).any():
+        # where nobody says anything, the shares with a weight near nothing: all labels alike
+        kept = [c for c, weight in zip(kept, pool.tolist(), strict=True) if weight >= _LEAST_WEIGHT] or [prior]
         pool, _ = fit_pool([torch.cat(c.logits) for c in kept], _whole(judges))
     parts = ", ".join(f"{float(w):.2f} x {c.words}" for w, c in zip(pool, kept, strict=True))
     lines.append(f"kept the blend {parts}: held-out loss {crossed:.4f} with weights from other folds")

@@ -145,7 +145,10 @@ class EnsembleHead(CompositeHead, name="ensemble"):
 
     Hidden layers differ by their seeds: first weights, batches, dropout, and which rows stop them. Linear and
     kernel heads would come out the same each time, so theirs are fitted on bootstrap samples (Breiman 1996).
+    Options: EnsembleConfig. Degenerate rows and labels are as its members take them.
     """
+
+    says = "averages heads of another name, as many as `ensemble` says"
 
     config_class = EnsembleConfig
     config: EnsembleConfig

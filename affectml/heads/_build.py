@@ -20,7 +20,7 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
     who = cls.described()
     if wanted.task not in cls.learns:
         raise BadInput(f"{who} {_refusal(cls, wanted)}: {_way_out(cls, wanted)}")
-    if wanted.hidden and cls.trained and "hidden" not in cls.takes:
+    if wanted.hidden and "hidden" not in cls.takes:
         raise BadInput(
             f"{who} has no hidden layer of your choice: leave out {option('hidden')}, "
             f"or take {option('head')} {_with('hidden')}"

@@ -54,6 +54,9 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     row; an image with several labels has several pairs in its batch. A row of zeros makes none. An image's caption
     makes one more pair, of weight one. `val`, else a fifth of the rows, which is not fitted on, chooses the epoch and
     calibrates rates, or the sharpness of the distribution.
+
+    Options: ContrastiveConfig. A label without a text of its own to learn from is still scored by `texts`; where no
+    image has a label with a text or a caption, `fit` says so. One row needs `val`.
     """
 
     weighs_cells = False

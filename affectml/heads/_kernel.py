@@ -54,6 +54,9 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
     Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";
     weights [N] or [N, C]). A saved head holds the standardised landmarks, M x D float32, and a coefficient per
     landmark and label. Memory of a fit: 8 M^2 bytes twice for M landmarks (10,000: 1.6 GB).
+
+    Options: KernelConfig. Source: kernel logistic regression (Zhu & Hastie 2005), landmarks by Nystroem (Williams &
+    Seeger 2001). Features that say nothing give the label shares. One row needs `gamma` and `l2`, or `val`.
     """
 
     refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}

@@ -26,6 +26,9 @@ def head_class(name: str) -> type[Head]:
     if ":" in name:
         return _imported(name)
     name = name.replace("-", "_")
+    if name in HEADS and name not in offered():
+        cls = HEADS[name]
+        raise BadInput(f"{option('head', name)}: {cls.described()} {cls.says}; take one of {', '.join(offered())}")
     if name not in offered():
         near = did_you_mean(name, offered())
         raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; or {OWN} for your own)")

@@ -21,12 +21,11 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
     value is of another type; the config itself says which values are possible.
     """
     hints = {key: hint for key, (hint, _) in typed_fields(cls.config_class).items()}
-    own = {name for name in ("kind", "seed") if name in hints} | (set(cls.takes) & {"hidden", "k"})
-    free = sorted(set(hints) - own)
+    free = free_options(cls)
     found = {}
     for name, value in given.items():
         here = option(name, value, of_head=True)
-        if name in own:
+        if name in set(hints) - set(free):
             raise BadInput(f"{here}: this is what {option(_FOLLOWS[name])} says; leave it out")
         if name in cls.config_class.retired:
             raise BadInput(f"{here}: this option was removed: {cls.config_class.retired[name]}")
@@ -35,6 +34,12 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
             raise BadInput(f"{here}: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
         found[name] = _typed(name, value, hints[name])
     return found
+
+
+def free_options(cls: type[Head]) -> list[str]:
+    """The options that `train` has no option of its own for, in alphabetical order."""
+    of_train = {"kind", "seed", *({"hidden", "k"} & set(cls.takes))}
+    return sorted(set(typed_fields(cls.config_class)) - of_train)
 
 
 def option_words(value: Any) -> str:

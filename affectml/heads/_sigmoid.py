@@ -46,6 +46,10 @@ class SigmoidHead(
     Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people
     then counts n times; 0 where nobody was asked about that label, whose target is then ignored). `predict_rates`
     are the [N, C] rates, and so are `scores` without logit adjustment.
+
+    Options: SigmoidConfig. Source: binary relevance by logistic regression (Tsoumakas & Katakis 2007). Features that
+    say nothing give the label shares; rates of labels that nobody or everybody chose stay inside 0 and 1. Rows of
+    zeros, the empty set, are learned from. One row needs `l2` or `val`.
     """
 
     says = "predicts rates and sets"

@@ -37,6 +37,10 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
     Targets: sets as 0/1 [N, C], or each label's chance to be in the set (P(rate >= tau | votes), say); weights: [N].
     It needs no thresholds: `predict_sets` is the set of the highest expected F1 under the model, or exactly
     `config.k` labels. `scores` are each label's chance to be in the set. An image's set may be empty.
+
+    Options: TopKConfig. Source: the logistic model with a cardinality potential (Tarlow, Swersky, Zemel, Adams & Frey
+    2012), answered by the highest expected F1 (Dembczynski, Waegeman, Cheng & Huellermeier 2011). No set is larger than
+    the largest in training; rows with exactly one label each are refused. One row needs `l2` or `val`.
     """
 
     says = "predicts sets"

@@ -29,6 +29,9 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     texts: [C, D], as TextHead says. Scores need no `fit`. Rates do: `fit` learns, for each label, a slope and an
     intercept on validation rows (Platt 1999), as cosines say how labels compare within an image and not how many
     people would choose one. Targets: rates or 0/1, [N, C]; weights: [N] or [N, C], of X's rows, so refused with `val`.
+
+    Options: ZeroShotConfig. An image or a text of zeros has the cosine 0 to everything. Rates of labels that nobody or
+    everybody chose stay inside 0 and 1. One row is enough.
     """
 
     trained = False

@@ -40,6 +40,12 @@ def fits_of(head):
     return head.report_["fits"]
 
 
+def test_where_nobody_says_anything_all_labels_are_alike():
+    X, chosen = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 3
+    head = AutoHead(budget=20).fit(X, np.eye(3)[chosen])
+    assert torch.allclose(head.scores(X), torch.tensor(1 / 3, dtype=torch.float64), atol=0.01)
+
+
 @pytest.mark.parametrize("budget", [5, 30, 90, 250])
 def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
     """Every walk along L2 goes through L2Path.step: count what is really fitted while comparing."""
