@@ -129,7 +129,16 @@ def _prompts(run: RunFolder) -> Prompts:
 
 
 def run_encoder(run: RunFolder, threads: int | None) -> Encoder:
-    """The encoder that a run was trained with, loaded and compared with what run.json says of it."""
+    """The encoder that a run was trained with, loaded and compared with what run.json says of it.
+
+    Args:
+        run: the run.
+        threads: torch's; None leaves them as they are.
+
+    Raises:
+        BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        EncoderUnavailable: where its weights cannot be had, or are not those the run was trained with.
+    """
     identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
     specs = run.info.encoder.specs
     if not specs:
@@ -228,9 +237,21 @@ def evaluate_run(
 def scores_of(
     run: RunFolder, data: Dataset, *, threads: int | None = None, say: Callable[[str], None] = lambda line: None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A run's scores of a data set's images that can be embedded: image_id [N] and scores [N, C], whatever was judged.
+    """A run's scores of a data set's images, whatever was judged.
 
     Contrastive weights without texts are asked with the run's own labels.
+
+    Args:
+        run: the run.
+        data: the data set.
+        threads: torch's; None is one less than the cores.
+        say: called with what one should know.
+
+    Returns:
+        image_id [N] of the images that can be embedded, and their scores [N, C].
+
+    Raises:
+        BadDataset: where no image has features that the run can read.
     """
     count = set_threads(threads)
     store = _store(run, data, count, say)

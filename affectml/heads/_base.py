@@ -210,11 +210,11 @@ class Head(ABC):
         """Probabilities [N, C] that rank the labels of each row: a distribution or rates, as the head learns."""
 
     def predict_rates(self, X: ArrayLike) -> Tensor:
-        """For each label the share of people who would choose it, [N, C]."""
+        """For each label the share of people who would choose it, [N, C]; raises BadInput for a head without rates."""
         raise BadInput(f"a {self.name} head predicts a distribution, no rates: call predict_distribution")
 
     def predict_distribution(self, X: ArrayLike) -> Tensor:
-        """Distribution over the labels, [N, C]; rows sum to one."""
+        """Distribution over the labels, [N, C]; rows sum to one. Raises BadInput for a head of rates."""
         raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
 
     def certainty(self, X: ArrayLike) -> Tensor | None:
@@ -222,7 +222,18 @@ class Head(ABC):
         return None
 
     def tune_thresholds(self, X: ArrayLike, sets: ArrayLike) -> Self:
-        """Choose `thresholds_` on validation rows X [N, D] with label sets 0/1 [N, C]; see choose_thresholds."""
+        """Choose `thresholds_`, by which `predict_sets` cuts; see choose_thresholds.
+
+        Args:
+            X: features of validation rows, [N, D].
+            sets: their label sets, 0/1 [N, C].
+
+        Returns:
+            The head itself.
+
+        Raises:
+            BadInput: before `fit`, and for sets that are not 0/1.
+        """
         self.thresholds_ = choose_thresholds(self._set_scores(X), sets)
         return self
 
@@ -285,10 +296,20 @@ class Head(ABC):
         return torch.zeros(predicted.shape, dtype=torch.int64).scatter_(1, predicted.argmax(1, keepdim=True), 1).numpy()
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Minus the mean log loss on targets y [N, C] as `fit` takes them, so that higher is better; at most 0.
+        """Minus the mean log loss, so that higher is better.
 
         Summed over labels, in nats per row: cross-entropy of a distribution, or of each label's rate.
-        sample_weight: [N], or [N, C] for rates.
+
+        Args:
+            X: features, [N, D].
+            y: targets [N, C], as `fit` takes them.
+            sample_weight: [N], or [N, C] for rates.
+
+        Returns:
+            At most 0.
+
+        Raises:
+            BadInput: before `fit`, and for shapes or values that do not fit.
         """
         kind, predicted = self._predicted(X)
         as_kind = as_distribution if kind == "distribution" else as_shares

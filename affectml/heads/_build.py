@@ -15,7 +15,16 @@ PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes
 
 
 def check_plain(head: str | type[Head], wanted: Wanted) -> None:
-    """Raises BadInput for a head that cannot learn this kind of target, or has no such option, with the way out."""
+    """Refuse a head that cannot learn what is wanted.
+
+    Args:
+        head: the name or the class.
+        wanted: what a training run asks of it.
+
+    Raises:
+        BadInput: for another kind of target than the head learns and for an option that it does not have, with the way
+            out.
+    """
     cls = head_class(head) if isinstance(head, str) else head
     who = cls.described()
     if wanted.task not in cls.learns:
@@ -39,9 +48,15 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
 
 
 def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None = None) -> Head:
-    """The head by that name or class, not fitted; texts: [C, T], one row per label, for heads that need them.
+    """A head as a training run wants it, not fitted.
 
-    Raises BadInput for a name that no head has and for options that the head does not take.
+    Args:
+        head: the name or the class.
+        wanted: what the run asks of it.
+        texts: [C, T], one row per label, for heads that need texts.
+
+    Raises:
+        BadInput: for a name that no head has and for options that the head does not take.
     """
     cls = head_class(head) if isinstance(head, str) else head
     options = _options(cls, wanted)

@@ -72,7 +72,16 @@ def _plain(values: ArrayLike) -> NDArray[np.generic]:
 
 
 def as_features(features: ArrayLike, columns: int | None = None, name: str = "X") -> Tensor:
-    """Features [N, D]; `columns` is the D that the head was fitted on."""
+    """Features as a tensor [N, D].
+
+    Args:
+        features: [N, D]: an array, tensor, list or data frame of numbers.
+        columns: the D that the head was fitted on, where it was.
+        name: what they are called in messages.
+
+    Raises:
+        BadArray: for another shape, what is no number, nan, infinity, or another D.
+    """
     tensor = as_matrix(features, name)
     if columns is not None and tensor.shape[1] != columns:
         raise BadArray(

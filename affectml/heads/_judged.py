@@ -35,15 +35,26 @@ def judged_targets(
 ) -> JudgedTargets:
     """What people said of each image, as rates to learn from.
 
-    by: "votes", the share of people who chose a label; "weighted", the same with each person weighted by
-    agreement with the others; "model", what Dawid & Skene's (1979) model of the annotators believes (the `crowd`
-    extra); "both", `mix` of the model's belief and the rest of the votes. A model of annotators believes in one
-    truth per image, so its values lie near 0 and 1 where people disagree: use it for noise, not for ambiguity.
+    A model of annotators believes in one truth per image, so its values lie near 0 and 1 where people disagree: use it
+    for noise, not for ambiguity.
 
-    image_ids: images to make targets of (all by default). People are weighed by their answers to these alone, so
-    that training images give targets that no other image has touched. Images without an answer are left out.
-    Raises BadInput for judgements without annotators where it matters who said what, BadJudgement naming a row that
-    breaks the table's contract, and MissingExtra for a model without crowd-kit.
+    Args:
+        judgements: a judgement table.
+        labels: the C labels, in order.
+        image_ids: images to make targets of (all by default). People are weighed by their answers to these alone, so
+            that training images give targets that no other image has touched.
+        by: "votes", the share of people who chose a label; "weighted", the same with each person weighted by agreement
+            with the others; "model", what Dawid & Skene's (1979) model of the annotators believes (the `crowd` extra);
+            "both", a mix of the model's belief and the votes.
+        mix: of "both", the model's part.
+
+    Returns:
+        A row per image; images without an answer are left out.
+
+    Raises:
+        BadInput: for judgements without annotators where it matters who said what.
+        BadJudgement: naming a row that breaks the table's contract.
+        MissingExtra: for a model without crowd-kit.
     """
     if by not in BYS:
         raise BadInput(f"by: no {by!r}{did_you_mean(str(by), BYS)} (choices: {', '.join(BYS)})")

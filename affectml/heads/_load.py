@@ -18,10 +18,15 @@ def offered() -> tuple[str, ...]:
 
 
 def head_class(name: str) -> type[Head]:
-    """The head of that name that `train` offers, or the class that `package.module:Class` names, which is imported.
+    """The class of a head.
 
-    Modules in the working folder are found too. Raises BadInput for a name that no imported head has, a module that
-    cannot be imported, or a class that is no head or has no name.
+    Args:
+        name: of one that `train` offers, or `package.module:Class`, which is imported; modules in the working folder
+            are found too.
+
+    Raises:
+        BadInput: for a name that no imported head has, a module that cannot be imported, or a class that is no head or
+            has no name.
     """
     if ":" in name:
         return _imported(name)
@@ -73,8 +78,11 @@ def load_head(folder: Path | str) -> Head:
     """The head that `save` wrote into `folder` (a run folder, say), ready to predict.
 
     Needs neither the data nor the encoder it was trained with, and imports no code: a head of your own is known
-    once its module is imported. Raises BadRun for files that are missing, of a newer version, of an unknown head or
-    option, or that do not belong together.
+    once its module is imported.
+
+    Raises:
+        BadRun: for files that are missing, of a newer version, of an unknown head or option, or that do not belong
+            together.
     """
     folder = Path(folder)
     content, tensors = read_head(folder)

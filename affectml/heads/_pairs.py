@@ -16,14 +16,20 @@ def contrastive_loss(
 ) -> Tensor:
     """Symmetric contrastive loss with soft targets, one value per pair: [B].
 
-    images, texts: [B, D], row i of each is pair i; rows need not have length one. With I and T the unit rows and t
-    the temperature, the logits are T I' / t and the targets softmax((T T' + I I') / 2t) by rows: the more alike two
-    pairs are, the less they count as wrong. Half the cross-entropy of the rows, half that of the columns against
-    the transposed targets (which need not sum to one). Gradients reach the targets too. Source: Bustos et al. 2023
-    (CLIP-E), as in the authors' notebook.
+    With I and T the unit rows and t the temperature, the logits are T I' / t and the targets softmax((T T' + I I') /
+    2t) by rows: the more alike two pairs are, the less they count as wrong. Half the cross-entropy of the rows, half
+    that of the columns against the transposed targets (which need not sum to one). Gradients reach the targets too.
+    Source: Bustos et al. 2023 (CLIP-E), as in the authors' notebook.
 
-    weights: [B]; a pair of weight 2 is a pair that stands in the batch twice. The batch's loss is then the weighted
-    mean of the values.
+    Args:
+        images: [B, D]; row i is pair i; rows need not have length one.
+        texts: [B, D], likewise.
+        temperature: what cosines are divided by, above 0.
+        weights: [B]; a pair of weight 2 is a pair that stands in the batch twice. The batch's loss is then the weighted
+            mean of the values.
+
+    Returns:
+        [B], at least 0.
 
     >>> import torch
     >>> eye = torch.eye(2)

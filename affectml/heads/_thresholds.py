@@ -17,14 +17,24 @@ _SWEEPS = 5
 def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 50.0) -> Tensor:
     """Thresholds [C] for scores [N, C] in [0, 1], so that `scores >= thresholds` has the best mean set F1.
 
-    sets: the true label sets as 0/1 [N, C]. First one threshold for all labels; then, label by label and given
-    the sets of the other labels, the exact best cut, repeated until nothing moves (at most five sweeps). A
-    label's threshold is then drawn back towards the common one, on the logit scale, with weight
-    positives / (positives + shrinkage): a label with few positives keeps nearly the common threshold, one
-    with none keeps it exactly. Set F1 of two empty sets is 1, of one empty set 0.
+    First one threshold for all labels; then, label by label and given the sets of the other labels, the exact best
+    cut, repeated until nothing moves (at most five sweeps). A label's threshold is then drawn back towards the common
+    one, on the logit scale, with weight positives / (positives + shrinkage): a label with few positives keeps nearly
+    the common threshold, one with none keeps it exactly. Set F1 of two empty sets is 1, of one empty set 0.
 
     Per-label thresholds that maximise each label's own F1 are the usual alternative (Lipton et al. 2014); they
-    put uninformative labels into every set. Raises BadInput for shapes that differ or sets that are not 0/1.
+    put uninformative labels into every set.
+
+    Args:
+        scores: probabilities [N, C], of rows that the head was not fitted on.
+        sets: the true label sets, 0/1 [N, C].
+        shrinkage: how many positives a label needs to be trusted half.
+
+    Returns:
+        A threshold for each label, [C] float64.
+
+    Raises:
+        BadInput: for shapes that differ, scores outside 0..1, or sets that are not 0/1.
     """
     score_table = as_matrix(scores, "scores", torch.float64)
     set_table = as_matrix(sets, "sets", torch.float64)
@@ -58,8 +68,16 @@ def expected_f1_thresholds(rates: ArrayLike) -> Tensor:
     Letting in the rows with rates >= t, F1 is about 2 * (their summed rates) / (all summed rates + their number);
     the best t is half the F1 so reached (Lipton, Elkan & Narayanaswamy 2014). It needs no labelled rows, so a label
     with three positives gets a threshold as steady as any, and rows without labels may help; it is as good as
-    the rates are calibrated. It aims at each label's own F1, not at the sets'. A label whose rates are all 0 gets
-    a threshold above 1. Raises BadInput for values outside 0..1.
+    the rates are calibrated. It aims at each label's own F1, not at the sets'.
+
+    Args:
+        rates: calibrated rates, [N, C].
+
+    Returns:
+        [C] float64; a label whose rates are all 0 gets a threshold above 1.
+
+    Raises:
+        BadInput: for values outside 0..1.
     """
     table = as_matrix(rates, "rates", torch.float64)
     outside = ((table < 0) | (table > 1)).any(dim=1)
@@ -72,7 +90,18 @@ def expected_f1_thresholds(rates: ArrayLike) -> Tensor:
 
 
 def apply_thresholds(scores: ArrayLike, thresholds: ArrayLike) -> Tensor:
-    """Label sets as 0/1 int64 [N, C]: a label is in where its score reaches its threshold; sets may be empty."""
+    """Label sets: a label is in where its score reaches its threshold.
+
+    Args:
+        scores: [N, C].
+        thresholds: [C].
+
+    Returns:
+        0/1 int64 [N, C]; sets may be empty.
+
+    Raises:
+        BadInput: where there is not one threshold per label.
+    """
     score_table = as_matrix(scores, "scores", torch.float64)
     cuts = as_matrix(thresholds[None], "thresholds", torch.float64)[0]
     if len(cuts) != score_table.shape[1]:

@@ -8,11 +8,21 @@ from affectml.heads._inputs import ArrayLike, as_matrix
 
 
 def vote_weights(people: ArrayLike, rho: float) -> Tensor:
-    """n / (1 + (n - 1) rho) for people asked, [N] or [N, C]; 0 where nobody was.
+    """How much the votes of n people asked about one image are worth: n / (1 + (n - 1) rho).
 
     rho = 0 counts every vote (binomial), rho = 1 every image once. In between it is the beta-binomial's
     effective sample size (Kish 1965; Williams 1982): what people say of an image strays from the prediction
-    together, since the prediction does not know all about the image. Raises BadInput for rho outside 0..1.
+    together, since the prediction does not know all about the image.
+
+    Args:
+        people: how many were asked, [N] or [N, C].
+        rho: 0 to 1.
+
+    Returns:
+        Weights of the same shape; 0 where nobody was asked.
+
+    Raises:
+        BadInput: for rho outside 0..1, and for numbers below 0.
     """
     if not 0 <= rho <= 1:
         raise BadInput(f"rho: expected 0 (every vote counts) to 1 (every image counts once), got {rho!r}")
@@ -26,10 +36,18 @@ def vote_weights(people: ArrayLike, rho: float) -> Tensor:
 
 
 def vote_correlation(shares: Tensor, people: Tensor, predicted: Tensor) -> float:
-    """rho by moments, from predicted rates [N, C] of rows that were not fitted on.
+    """rho of `vote_weights`, by moments, from rows that were not fitted on.
 
     The beta-binomial has E (k - n p)^2 = n p (1 - p) (1 + (n - 1) rho); both sides summed over all cells, and solved
-    for rho, in 0..1. Where nobody was asked twice it cannot be known and is 0.
+    for rho.
+
+    Args:
+        shares: what people said, [N, C].
+        people: how many were asked, [N, 1] or [N, C].
+        predicted: rates, [N, C].
+
+    Returns:
+        rho, 0 to 1; 0 where nobody was asked twice, since it cannot be known then.
     """
     p = predicted.double()
     n = people.double().expand_as(p)

@@ -38,7 +38,15 @@ GALLERY = 24
 def write_report(
     run: "RunFolder", dataset: "Dataset", truth: "Truth", answers: "Mapping[str, Answers]", result: "Result"
 ) -> None:
-    """Write report.html into the run's folder. Text from the data is escaped; the page loads nothing from elsewhere."""
+    """Write report.html into the run's folder. Text from the data is escaped; the page loads nothing from elsewhere.
+
+    Args:
+        run: the run, with run.json.
+        dataset: what it learned from.
+        truth: what people said of the test images.
+        answers: what each system says of them.
+        result: the scores.
+    """
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)

@@ -27,7 +27,11 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
-        """Open a run folder; raises BadRun if it is not one, or of another version."""
+        """Open a run folder.
+
+        Raises:
+            BadRun: if it is not one, is damaged, or is of a version that this affectml does not read.
+        """
         folder = Path(path)
         file = folder / "run.json"
         try:
@@ -63,7 +67,7 @@ class RunFolder:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """metrics.json."""
+        """metrics.json; raises BadRun where it cannot be read."""
         try:
             content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -72,7 +76,7 @@ class RunFolder:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """predictions.parquet."""
+        """predictions.parquet; raises BadRun where it cannot be read."""
         try:
             return pd.read_parquet(self.folder / "predictions.parquet")
         except Exception as error:  # pyarrow raises many kinds for a damaged file

@@ -16,11 +16,20 @@ from affectml.training.prepare import Prepared, text_encoder
 
 
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
-    """The fitted systems: the head, the prior, and zero-shot where the encoder has a text tower.
+    """Fit the head, the prior, and zero-shot where the encoder has a text tower.
 
-    Validation and test are judged by the target's own values, whatever `judgements` the head learns from. Raises
-    BadInput for a head that learns sets where there are none, EncoderUnavailable for one that needs texts where no
-    text tower is.
+    Validation and test are judged by the target's own values, whatever `judgements` the head learns from.
+
+    Args:
+        prepared: what to fit on.
+        say: called with what a user should know.
+
+    Returns:
+        The fitted systems, with thresholds where sets are cut.
+
+    Raises:
+        BadInput: for a head that learns sets where there are none.
+        EncoderUnavailable: for one that needs texts where no text tower is.
     """
     head = unfitted_head(prepared)
     X, X_val = prepared.store.rows(prepared.train.image_id), prepared.store.rows(prepared.val.image_id)
@@ -38,7 +47,11 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
 
 
 def unfitted_head(prepared: Prepared) -> Head:
-    """The plan's head, not fitted; text heads have their labels' text features, made or from the store's cache."""
+    """The plan's head, not fitted; text heads have their labels' text features, made or from the store's cache.
+
+    Raises:
+        EncoderUnavailable: for a head that needs texts where no text tower is.
+    """
     plan, store = prepared.plan, prepared.store
     wanted = replace(plan.wanted, logit_scale=store.logit_scale, count_votes=uneven(prepared.targets))
     if not plan.head.needs_texts:
@@ -54,7 +67,7 @@ def unfitted_head(prepared: Prepared) -> Head:
 
 
 def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
-    """Fit one head on train, with validation for its choices."""
+    """Fit one head on train, with validation for its choices; raises BadInput where it learns sets and none are."""
     store, train, val = prepared.store, prepared.train, prepared.val
     X, held_X = store.rows(train.image_id), store.rows(val.image_id)
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)

@@ -21,7 +21,15 @@ class Judged:
 
 
 def judge(prepared: Prepared, systems: Systems) -> Judged:
-    """Score every system on the test images, and at the coarser levels of the labels."""
+    """Score every system on the test images, and at the coarser levels of the labels.
+
+    Args:
+        prepared: what to judge by.
+        systems: what `fit` gave, or systems of one's own.
+
+    Returns:
+        The answers and their scores.
+    """
     plan, split = prepared.plan, prepared.split
     answers = systems.answers(prepared.store.rows(split.ids("test")))
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)

@@ -87,7 +87,17 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
 
 
 def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Path | None = None) -> Plan:
-    """The plan for a data set that is open and a target that is chosen."""
+    """The plan for a data set that is open and a target that is chosen.
+
+    Args:
+        dataset: the data set.
+        targets: one of its targets.
+        config: what to train.
+        out: the folder to write, not tried here.
+
+    Raises:
+        AffectmlError: one of its subclasses, for an option that the head or the data set does not allow.
+    """
     check_labels(dataset, targets)  # before hours of embedding, not after
     multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
     config = replace(config, multilabel=multilabel)

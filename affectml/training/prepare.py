@@ -65,6 +65,14 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     """Embed what has no embedding yet, leave out what cannot be embedded, and split.
 
     Interrupted, it keeps what was embedded, and goes on from there next time.
+
+    Args:
+        plan: what to prepare for.
+        say: called with what a user should know.
+
+    Raises:
+        EncoderUnavailable: where the encoder's weights cannot be had.
+        BadDataset: where no image has an embedding, or too few are left to split.
     """
     set_threads(plan.threads)
     store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.threads, say=say)

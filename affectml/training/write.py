@@ -25,8 +25,16 @@ from affectml.training.prepare import Prepared
 def write(judged: Judged, seconds: Mapping[str, float]) -> RunFolder:
     """Write the run: the head, run.json, predictions of every image, metrics.json and the report.
 
-    Raises OSError where something of it cannot be written, on a full disk say. What could be is kept, and the error
-    names it; where not even the head could, it is saved in the system's folder for temporary files.
+    Args:
+        judged: the training with its scores.
+        seconds: what each step took, for run.json.
+
+    Returns:
+        The run folder, opened.
+
+    Raises:
+        OSError: where something of it cannot be written, on a full disk say. What could be is kept, and the error names
+            it; where not even the head could, it is saved in the system's folder for temporary files.
     """
     plan = judged.prepared.plan
     folder = plan.out if plan.out is not None else reserve_run_folder(_name(plan))
