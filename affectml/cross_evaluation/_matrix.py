@@ -11,7 +11,7 @@ from affectml.cross_evaluation._grid import Entry, grid_of
 from affectml.cross_evaluation._heatmap import draw_heatmap
 from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.scoring import Score
 from affectml.report.tables import STAR, Table, arrow, cell, number, order, starred
 
@@ -40,7 +40,10 @@ def matrix_table(result: CrossResult, metric: str) -> Table:
         "rows: head, data set it was trained on; ± is half the width of the 95 % interval; without a number in "
         "brackets: in the test set's own labels"
     )
-    decide = ["–: to decide, --choose LABEL=OPTION; to leave undecided labels out, --drop-undecided"] if reasons else []
+    choose, drop = option("choices"), option("drop", True)
+    decide = (
+        [f"–: {choose} says what an ambiguous label becomes; {drop} leaves undecided labels out"] if reasons else []
+    )
     note = "\n  ".join([note, *grid.legend(), *reasons, *decide])
     best = frozenset(
         (row, column + 1)

@@ -14,7 +14,7 @@ from affectml.data._dataset import SPLITS
 from affectml.data.duplicates import same_pixels
 from affectml.data.splits import Split, split_dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
-from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option
 from affectml.evaluation import Answers
 from affectml.evaluation.scoring import Score, apart, unsure
 from affectml.evaluation.systems import Systems, answers_of
@@ -192,7 +192,7 @@ def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
             raise BadDataset(
                 f"{path}: embedded by {store.identity.architecture}, {first.dataset.root} by "
                 f"{first.store.identity.architecture}: a head works on one encoder's features; embed both with "
-                "the same one, or name it with --encoder"
+                f"the same one, or name it with {option('encoder')}"
             )
         targets = with_embeddings(dataset, targets, store, say)
         sides[path] = _side(name, dataset, targets, store, config.seed, Path(path).resolve() in trained)
@@ -209,7 +209,8 @@ def _target(dataset: Dataset, name: str | None) -> Targets:
         if len(fitting) == 1:
             return dataset.target(fitting[0])
         if fitting:
-            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would all do; choose with --target")
+            way = f"choose with {option('target')}"
+            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would all do; {way}")
     raise BadDataset(f"{dataset.root}: no target in it")
 
 
