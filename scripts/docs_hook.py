@@ -1,5 +1,6 @@
 """What the site needs beside docs/: pages from elsewhere in the repository, and examples in docstrings as code."""
 
+import ast
 import posixpath
 import re
 from pathlib import Path
@@ -42,6 +43,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"]({relative}{match[2] or ''})"
 
     return LINK.sub(site, markdown)
+
+
+class Descriptions(griffe.Extension):
+    """What `Field(description=...)` says of a key of a file is shown beside it."""
+
+    def on_attribute(self, *, attr: griffe.Attribute, **kwargs: Any) -> None:
+        """Take the description for the attribute's docstring."""
+        given = attr.value.arguments if isinstance(attr.value, griffe.ExprCall) else []
+        for argument in given:
+            if isinstance(argument, griffe.ExprKeyword) and argument.name == "description" and not attr.docstring:
+                attr.docstring = griffe.Docstring(str(ast.literal_eval(str(argument.value))), parent=attr)
 
 
 class Examples(griffe.Extension):

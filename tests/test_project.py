@@ -4,12 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
+from html import unescape
 from pathlib import Path
 
 import pytest
 import yaml
 
 import affectml
+from affectml.runs import RunInfo
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,6 +71,14 @@ def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
     assert "which emotion does this image evoke" in (site / "index.html").read_text().lower()
     for package, name in [("affectml", "load_head"), ("affectml_metrics", "set_f1"), ("affectml_annotation", "Alpha")]:
         assert f">{name}<" in re.sub(r"<(?!/)span[^>]*>", "", (site / "api" / package / "index.html").read_text())
+
+
+def test_every_key_of_run_json_is_on_the_site_with_what_it_says(site):
+    page = (site / "api" / "affectml" / "index.html").read_text(encoding="utf-8")
+    words = " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    for each in fields(RunInfo):
+        assert f"{each.name} " in words
+        assert each.default.description.split(":")[0] in words, each.name
 
 
 def test_the_site_loads_nothing_from_elsewhere(site):

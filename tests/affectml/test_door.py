@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import affectml
+from affectml._progress import track
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 
@@ -184,3 +185,9 @@ def test_the_demo_set_is_opened_again_by_the_options_that_drew_it(tmp_path):
         affectml.demo(tmp_path / "a", images=20, look="dark")
     with pytest.raises(BadInput, match="no option 'image'; did you mean 'images'"):
         affectml.demo(tmp_path / "a", image=20)
+
+
+def test_where_nobody_watches_no_progress_is_drawn(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which is about colours in a log, and rich takes for a terminal
+    assert list(track([1, 2], "counting", 2, "numbers")) == [1, 2]
+    assert capsys.readouterr() == ("", "")
