@@ -4,7 +4,7 @@ What people said is `p_vote`; what a model of annotators believes is `p_model`. 
 Sets become a distribution only by a rule that is named. Nobody is left out or weighted unless asked for.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -149,77 +149,23 @@ def aggregate(
     names = tuple(labels) if labels is not None else found_labels(judgements)
     panel = encode(judgements, names, image_ids, rounds=rounds).answers()
     images = len(panel.image_ids)
-    n = np.bincount(panel.image, minlength=images).astype(np.int64)
-    k = _sum_by_image(panel, panel.chosen.astype(np.float64))
     fit = np.ones(images, dtype=bool) if fit_on is None else np.isin(panel.image_ids, list(fit_on))
-    keep = n >= max(minimum_people, 1)
+    said = _Said(
+        panel,
+        np.bincount(panel.image, minlength=images).astype(np.int64),
+        _sum_by_image(panel, panel.chosen.astype(np.float64)),
+        fit,
+        _Options(tau, share, votes, ties, weights, seed),
+        lambda: annotator_weights(judgements, names, rounds=rounds),
+    )
+    made = _METHODS[method](said)
+    keep = said.n >= max(minimum_people, 1)
     left_out = {f"fewer than {max(minimum_people, 1)} answers": int((~keep).sum())}
-    made_by, annotators = "", None
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares: FloatArray = k / n[:, None]
-    values: npt.NDArray[np.generic]
-    if method == "votes":
-        values, made_by = k.astype(np.int64), "people who chose each label, of the n who answered"
-    elif method == "shares":
-        values, made_by = shares, "votes / n"
-    elif method == "smoothed":
-        prior = fit_beta_prior(k[fit], n[fit])
-        values, made_by = smoothed_rates(k, n, prior), f"posterior mean under Beta priors ({_told(prior, names)})"
-    elif method == "weighted":
-        by_person = _weights(judgements, panel, weights, rounds)
-        w = by_person[panel.annotator]
-        total = np.bincount(panel.image, weights=w, minlength=images)
-        keep, left_out["total weight zero"] = keep & (total > 0), int((keep & (total <= 0)).sum())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = _sum_by_image(panel, panel.chosen * w[:, None]) / total[:, None]
-        made_by = f"shares weighted by annotator ({'agreement' if weights == 'agreement' else 'given weights'})"
-        annotators = pd.DataFrame({"annotator_id": panel.annotator_ids, "weight": by_person})
-    elif method in ("one_choice", "one_choice_smoothed"):
-        _one_label_each(panel)
-        values, made_by = k.astype(np.int64), "votes of people who chose one label each"
-        if method == "one_choice_smoothed":
-            dirichlet = fit_dirichlet_prior(k[fit])
-            values = smoothed_shares(k, dirichlet)
-            made_by = f"posterior mean under Dirichlet({', '.join(f'{a:.3g}' for a in dirichlet.alpha)})"
-    elif method in ("set_split", "normalised"):
-        some = k.sum(axis=1) > 0
-        left_out["only empty sets"] = int((keep & ~some).sum())
-        keep &= some
-        if method == "set_split":
-            size = panel.chosen.sum(axis=1, keepdims=True)
-            k = _sum_by_image(panel, panel.chosen / np.maximum(size, 1))
-            made_by = "each person's vote shared among their labels; empty sets say nothing"
-        else:
-            made_by = "shares divided by their sum"
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = k / k.sum(axis=1, keepdims=True)
-    elif method == "posterior":
-        prior = fit_beta_prior(k[fit], n[fit])
-        values = label_sets(k, n, prior, tau)
-        made_by = f"P(rate >= {tau:.4g} | votes) >= 1/2 under Beta priors ({_told(prior, names)})"
-    elif method == "majority":
-        values, made_by = 2 * k > n[:, None], "labels that more than half of the people chose"
-    elif method == "quorum":
-        if not 0 < share <= 1:
-            raise BadJudgement(f"share: expected a share in (0, 1], but received {share}")
-        # on counts, with a tolerance: share * n is rarely exact in binary
-        values, made_by = k >= share * n[:, None] - 1e-9, f"labels that at least {share:.4g} of the people chose"
-    elif method == "minimum_votes":
-        values, made_by = k >= votes, f"labels with at least {votes} votes"
-    elif method == "mode":
-        top = k == k.max(axis=1, keepdims=True, initial=0)
-        clear = (k.max(axis=1, initial=0) > 0) & ((top.sum(axis=1) == 1) | (ties == "order"))
-        left_out["no single most chosen label"] = int((keep & ~clear).sum())
-        keep &= clear
-        values = np.arange(len(names)) == top.argmax(axis=1)[:, None]
-        made_by = "the most chosen label; " + ("ties left out" if ties == "drop" else "ties to the first label")
-    else:
-        believed = fit_crowd_model(panel, "mace" if method == "mace" else "dawid_skene", seed=seed)
-        values, annotators = believed.p_model, believed.annotators
-        made_by = f"p_model: {method} per label, through crowd-kit (a belief about one truth, not a share)"
+    if made.can is not None:
+        left_out[made.without] = int((keep & ~made.can).sum())
+        keep &= made.can
     kind, values_are, vote_rule = MAKES[method]
-    if values_are == "indicator":
-        values = values.astype(np.int64)
+    values = made.values.astype(np.int64) if values_are == "indicator" else made.values
     return Aggregate(
         method=method,
         kind=kind,
@@ -227,12 +173,172 @@ def aggregate(
         vote_rule=vote_rule,
         labels=names,
         image_id=panel.image_ids[keep],
-        n=n[keep],
+        n=said.n[keep],
         values=values[keep],
-        made_by=made_by + ("" if rounds == "first" else f"; rounds: {rounds}"),
+        made_by=made.by + ("" if rounds == "first" else f"; rounds: {rounds}"),
         left_out={reason: count for reason, count in left_out.items() if count},
-        annotators=annotators,
+        annotators=made.annotators,
     )
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What only some methods read: see `aggregate`."""
+
+    tau: float
+    share: float
+    votes: int
+    ties: str
+    weights: Mapping[str, float] | Literal["agreement"] | None
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """What a method reads: n [N] people who answered, k [N, C] who chose a label, fit [N] the images to fit on."""
+
+    panel: Panel
+    n: npt.NDArray[np.int64]
+    k: FloatArray
+    fit: npt.NDArray[np.bool_]
+    options: _Options
+    agreement: Callable[[], pd.DataFrame]
+
+    @property
+    def shares(self) -> FloatArray:
+        """Of those who answered; nan where nobody did."""
+        return _divided(self.k, self.n)
+
+    @property
+    def prior(self) -> BetaPrior:
+        """Of the rate of each label."""
+        return fit_beta_prior(self.k[self.fit], self.n[self.fit])
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """Values [N, C], how they came about, the images they can be made of, and what the others are without."""
+
+    values: npt.NDArray[np.generic]
+    by: str
+    can: npt.NDArray[np.bool_] | None = None
+    without: str = ""
+    annotators: pd.DataFrame | None = None
+
+
+def _votes(said: _Said) -> _Made:
+    return _Made(said.k.astype(np.int64), "people who chose each label, of the n who answered")
+
+
+def _shares(said: _Said) -> _Made:
+    return _Made(said.shares, "votes / n")
+
+
+def _smoothed(said: _Said) -> _Made:
+    prior = said.prior
+    told = _told(prior, said.panel.labels)
+    return _Made(smoothed_rates(said.k, said.n, prior), f"posterior mean under Beta priors ({told})")
+
+
+def _weighted(said: _Said) -> _Made:
+    panel, given = said.panel, said.options.weights
+    by_person = _weights(said)
+    w = by_person[panel.annotator]
+    total = np.bincount(panel.image, weights=w, minlength=len(said.n))
+    values = _divided(_sum_by_image(panel, panel.chosen * w[:, None]), total)
+    by = f"shares weighted by annotator ({'agreement' if given == 'agreement' else 'given weights'})"
+    people = pd.DataFrame({"annotator_id": panel.annotator_ids, "weight": by_person})
+    return _Made(values, by, total > 0, "total weight zero", people)
+
+
+def _one_choice(said: _Said) -> _Made:
+    _one_label_each(said.panel)
+    return _Made(said.k.astype(np.int64), "votes of people who chose one label each")
+
+
+def _one_choice_smoothed(said: _Said) -> _Made:
+    _one_label_each(said.panel)
+    prior = fit_dirichlet_prior(said.k[said.fit])
+    by = f"posterior mean under Dirichlet({', '.join(f'{a:.3g}' for a in prior.alpha)})"
+    return _Made(smoothed_shares(said.k, prior), by)
+
+
+def _set_split(said: _Said) -> _Made:
+    size = said.panel.chosen.sum(axis=1, keepdims=True)
+    k = _sum_by_image(said.panel, said.panel.chosen / np.maximum(size, 1))
+    by = "each person's vote shared among their labels; empty sets say nothing"
+    return _Made(_divided(k, k.sum(axis=1)), by, said.k.sum(axis=1) > 0, "only empty sets")
+
+
+def _normalised(said: _Said) -> _Made:
+    total = said.k.sum(axis=1)
+    return _Made(_divided(said.k, total), "shares divided by their sum", total > 0, "only empty sets")
+
+
+def _posterior(said: _Said) -> _Made:
+    prior, tau = said.prior, said.options.tau
+    told = _told(prior, said.panel.labels)
+    by = f"P(rate >= {tau:.4g} | votes) >= 1/2 under Beta priors ({told})"
+    return _Made(label_sets(said.k, said.n, prior, tau), by)
+
+
+def _majority(said: _Said) -> _Made:
+    return _Made(2 * said.k > said.n[:, None], "labels that more than half of the people chose")
+
+
+def _quorum(said: _Said) -> _Made:
+    share = said.options.share
+    if not 0 < share <= 1:
+        raise BadJudgement(f"share: expected a share in (0, 1], but received {share}")
+    # on counts, with a tolerance: share * n is rarely exact in binary
+    enough = said.k >= share * said.n[:, None] - 1e-9
+    return _Made(enough, f"labels that at least {share:.4g} of the people chose")
+
+
+def _minimum_votes(said: _Said) -> _Made:
+    return _Made(said.k >= said.options.votes, f"labels with at least {said.options.votes} votes")
+
+
+def _mode(said: _Said) -> _Made:
+    k, ties = said.k, said.options.ties
+    top = k == k.max(axis=1, keepdims=True, initial=0)
+    clear = (k.max(axis=1, initial=0) > 0) & ((top.sum(axis=1) == 1) | (ties == "order"))
+    values = np.arange(k.shape[1]) == top.argmax(axis=1)[:, None]
+    by = "the most chosen label; " + ("ties left out" if ties == "drop" else "ties to the first label")
+    return _Made(values, by, clear, "no single most chosen label")
+
+
+def _dawid_skene(said: _Said) -> _Made:
+    return _believed(said, "dawid_skene")
+
+
+def _mace(said: _Said) -> _Made:
+    return _believed(said, "mace")
+
+
+def _believed(said: _Said, model: Literal["dawid_skene", "mace"]) -> _Made:
+    believed = fit_crowd_model(said.panel, model, seed=said.options.seed)
+    by = f"p_model: {model} per label, through crowd-kit (a belief about one truth, not a share)"
+    return _Made(believed.p_model, by, annotators=believed.annotators)
+
+
+_METHODS: dict[str, Callable[[_Said], _Made]] = {
+    "votes": _votes,
+    "shares": _shares,
+    "smoothed": _smoothed,
+    "weighted": _weighted,
+    "one_choice": _one_choice,
+    "one_choice_smoothed": _one_choice_smoothed,
+    "set_split": _set_split,
+    "normalised": _normalised,
+    "posterior": _posterior,
+    "majority": _majority,
+    "quorum": _quorum,
+    "minimum_votes": _minimum_votes,
+    "mode": _mode,
+    "dawid_skene": _dawid_skene,
+    "mace": _mace,
+}
 
 
 def annotator_weights(judgements: pd.DataFrame, labels: Sequence[str], *, rounds: Rounds = "first") -> pd.DataFrame:
@@ -266,6 +372,13 @@ def _sum_by_image(panel: Panel, values: FloatArray) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
+def _divided(values: FloatArray, by: npt.NDArray[np.int64] | FloatArray) -> FloatArray:
+    """Rows [N, C] divided by [N]; nan or inf where that is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: FloatArray = values / by[:, None]
+    return found
+
+
 def _told(prior: BetaPrior, labels: Sequence[str]) -> str:
     return ", ".join(f"{x} {a:.3g}/{b:.3g}" for x, a, b in zip(labels, prior.alpha, prior.beta, strict=True))
 
@@ -280,16 +393,13 @@ def _one_label_each(panel: Panel) -> None:
         )
 
 
-def _weights(
-    judgements: pd.DataFrame,
-    panel: Panel,
-    weights: Mapping[str, float] | Literal["agreement"] | None,
-    rounds: Rounds,
-) -> FloatArray:
+def _weights(said: _Said) -> FloatArray:
+    """The weight of each person of the panel."""
+    panel, weights = said.panel, said.options.weights
     if weights is None:
         raise BadJudgement("weighted: expected weights, a mapping from annotator to weight, or 'agreement'")
     if weights == "agreement":
-        table = annotator_weights(judgements, panel.labels, rounds=rounds)
+        table = said.agreement()
         weights = dict(zip(table["annotator_id"], table["weight"], strict=True))
     seen = panel.annotator_ids[np.unique(panel.annotator)]
     missing = [person for person in seen if person not in weights]
