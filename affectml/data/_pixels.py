@@ -53,11 +53,11 @@ class Picture:
 
 
 class Likenesses:
-    """Likeness of pictures by key; the parts of the last 256 are kept."""
+    """Likeness of pictures by key. keep: of how many the parts are kept, at 0.6 MB each."""
 
-    def __init__(self, pictures: dict[str, Picture]) -> None:
+    def __init__(self, pictures: dict[str, Picture], keep: int = 256) -> None:
         self._coarse = {key: picture.parts(8, (0.0,))[0] for key, picture in pictures.items()}
-        self._parts = lru_cache(maxsize=256)(lambda key: pictures[key].parts(SIDE, MARGINS))
+        self._parts = lru_cache(maxsize=keep)(lambda key: pictures[key].parts(SIDE, MARGINS))
 
     def __call__(self, one: str, other: str) -> float:
         """The highest correlation of one's whole picture with a part of the other's, either way; 0 where hardly any."""
