@@ -203,6 +203,10 @@ def test_likeness_is_symmetric_and_of_flat_pictures_0():
     likeness = Likenesses({**pictures, **grey})
     assert likeness("a", "b") == likeness("b", "a") > 0.97
     assert likeness("a", "c") < 0.8
+    other = {"grey": Picture(scene(1).convert("L")), "mirrored": Picture(scene(1).transpose(Image.Transpose(0)))}
+    likeness = Likenesses({**pictures, **grey, **other})
+    assert likeness("a", "grey") > 0.99
+    assert likeness("a", "mirrored") < LIKENESS
     assert likeness("black", "white") == likeness("black", "black") == 0
     assert likeness("a", "a") == pytest.approx(1)
 
