@@ -19,7 +19,7 @@ the command line.
 
 import difflib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -27,7 +27,8 @@ from typing import Final
 _ABSENT: Final = object()
 _ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
 # Where the command line's name is not Python's.
-_SPELLED: Final = {"templates": "template", "options": "set", "drop": "drop_undecided", "choices": "choose"}
+_SPELLED: Final = {"templates": "template", "options": "set", "drop": "drop_undecided", "choices": "choose",
+                   "mapping": "map"}  # fmt: skip
 
 
 class AffectmlError(Exception):
@@ -94,7 +95,8 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
 
     Args:
         name: as Python has it.
-        value: what to give; without one, the option alone. True is a switch on the command line.
+        value: what to give; without one, the option alone. On the command line True is a switch, a list A,B,C and a
+            mapping FROM=TO.
         of_head: one of the head's own, which the command line takes by `--set`.
 
     >>> option("head", "topk"), option("multilabel", True), option("target"), option("l2", 0.1, of_head=True)
@@ -102,10 +104,19 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
     >>> with command_line():
     ...     option("head", "topk"), option("multilabel", True), option("target"), option("l2", 0.1, of_head=True)
     ('--head topk', '--multilabel', '--target', '--set l2=0.1')
+    >>> with command_line():
+    ...     option("mapping", {"happpy": "happy"}), option("label_columns", ["joy", "awe"])
+    ('--map happpy=happy', '--label-columns joy,awe')
     """
     if not _ON_THE_COMMAND_LINE.get():
         return name if value is _ABSENT else f"{name}={value!r}"
     if of_head:
         return f"--set {name}" if value is _ABSENT else f"--set {shlex.quote(f'{name}={value}')}"
     words = f"--{_SPELLED.get(name, name).replace('_', '-')}"
-    return words if value is _ABSENT or value is True else f"{words} {shlex.quote(str(value))}"
+    if value is _ABSENT or value is True:
+        return words
+    if isinstance(value, Mapping):
+        value = " ".join(f"{before}={after}" for before, after in value.items())
+    elif isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    return f"{words} {shlex.quote(str(value))}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._columns import FILE, LABEL, pick, tidy
 from affectml.importers._read import Table, read_table
 
@@ -39,7 +39,7 @@ def read_npz(file: Path) -> Arrays:
     """Arrays from an .npz; raises BadInput naming the array or row that cannot be used."""
     content = _load(file)
     if isinstance(content, np.ndarray):
-        raise BadInput(f"{file}: a single array; name the table that says which image is which row (--csv)")
+        raise BadInput(f"{file}: a single array; name the table that says which image is which row ({option('csv')})")
     unknown = [key for key in content if key not in KEYS]
     for key in ("image", "embedding"):
         if key not in content:
@@ -72,13 +72,13 @@ def read_npy(file: Path, csv: Path) -> Arrays:
     """A matrix from an .npy and its rows' names from a table in the same order; raises BadInput."""
     content = _load(file)
     if isinstance(content, dict):
-        raise BadInput(f"{file}: an .npz names its own rows; leave --csv out")
+        raise BadInput(f"{file}: an .npz names its own rows; leave {option('csv')} out")
     table = read_table(csv)
     matrix = _matrix(content, len(table.frame), str(file), f"rows of {csv}")
-    file_column = pick(table, None, FILE, "--file-column")
+    file_column = pick(table, None, FILE)
     columns = {
         "id": "image_id" if "image_id" in table.frame.columns else file_column,
-        "label": pick(table, None, LABEL, "--label-column"),
+        "label": pick(table, None, LABEL),
         "split": "split" if "split" in table.frame.columns else None,
         "group": "group" if "group" in table.frame.columns else None,
     }
@@ -104,7 +104,7 @@ def _load(file: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
     if not file.exists():
         raise BadInput(f"{file}: no such file")
     if file.is_dir():
-        raise BadInput(f"{file} is a folder; expected an .npz, or an .npy with a CSV (--csv)")
+        raise BadInput(f"{file} is a folder; expected an .npz, or an .npy with a CSV ({option('csv')})")
     try:
         # Opened here: np.load leaves a damaged .npz open.
         with file.open("rb") as handle, warnings.catch_warnings():

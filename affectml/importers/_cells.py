@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._read import Table
 
 MARKS = ("|", ";", ",")
@@ -77,7 +77,7 @@ def parse_cells(table: Table, column: str, delimiter: str | None, known: Collect
         if len(marks) > 1:
             raise BadInput(
                 f"{table.path}: column {column!r} holds {' and '.join(map(repr, marks))}; "
-                "say which one separates labels: --delimiter"
+                f"say which one separates labels: {option('delimiter')}"
             )
         if not marks:
             return Cells(code, singles, False, f"{column}: one label in each row")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._find import files_in, is_hidden
 from affectml.importers._images import SUFFIXES
 from affectml.importers._labels import label_of
@@ -40,12 +40,12 @@ def read_class_folders(
     if missing and not partial:
         raise BadInput(
             f"{top}: no images for {', '.join(missing)}, so half of the set is not there; complete it, or take what "
-            "there is: --partial"
+            f"there is: {option('partial', True)}"
         )
     columns = {subfolder: subs} if subfolder and any(subs) else {}
     result = draft(source, image_table(ids, ids, **columns), [top / place for place in ids], top)
     if missing:
-        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set (--partial)")
+        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set")
     result.skipped["files that are not images by their suffix or lie in no label's folder"] = others
     target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
     made_by = "the name of the folder that holds the image"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._labels import emotion_words
 from affectml.importers._read import Table
 from affectml.importers._spec import TableSpec
@@ -61,33 +61,38 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_\-]+", "", name).casefold()
 
 
-def pick(table: Table, given: str | None, names: Sequence[str], option: str) -> str | None:
-    """The column `given`, else the only one called one of `names`, else None; BadInput if two are."""
+def pick(table: Table, given: str | None, names: Sequence[str], asked: str = "") -> str | None:
+    """The column `given`, else the only one called one of `names`, else None; BadInput if two are.
+
+    asked: the option that names it, where there is one.
+    """
     columns = list(table.frame.columns)
     if given is not None:
         if given in columns:
             return given
         raise BadInput(
-            f"{table.path}: {option}: no column {given!r}{did_you_mean(given, columns)} (columns: {', '.join(columns)})"
+            f"{table.path}: {option(asked)}: no column {given!r}{did_you_mean(given, columns)} "
+            f"(columns: {', '.join(columns)})"
         )
     found = [column for column in columns if plain(column) in names]
     if len(found) > 1:
-        raise BadInput(f"{table.path}: {' and '.join(map(repr, found))} could both be meant; name one: {option}")
+        way_out = f"name one: {option(asked)}" if asked else "rename one of them"
+        raise BadInput(f"{table.path}: {' and '.join(map(repr, found))} could both be meant; {way_out}")
     return found[0] if found else None
 
 
 def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
     """Find every role, and say in notes what was found without having been named."""
     notes: list[str] = []
-    image_id = pick(table, None, ("imageid",), "image_id")
-    url = pick(table, spec.url_column, URL, "--url-column")
-    file = pick(table, spec.file_column, FILE, "--file-column")
+    image_id = pick(table, None, ("imageid",))
+    url = pick(table, spec.url_column, URL, "url_column")
+    file = pick(table, spec.file_column, FILE, "file_column")
     if file is None and url is None:
         file = image_id or _file_by_content(table)
-    split = pick(table, spec.split_column, ("split",), "--split-column")
-    group = pick(table, spec.group_column, ("group",), "--group-column")
-    annotator = pick(table, spec.annotator_column, ANNOTATOR, "--annotator-column")
-    n = pick(table, spec.n_column, ("n",), "--n-column")
+    split = pick(table, spec.split_column, ("split",), "split_column")
+    group = pick(table, spec.group_column, ("group",), "group_column")
+    annotator = pick(table, spec.annotator_column, ANNOTATOR, "annotator_column")
+    n = pick(table, spec.n_column, ("n",), "n_column")
     if spec.label_column is not None or spec.label_columns is not None:
         label, labels = _given_labels(table, spec)
     else:
@@ -101,13 +106,13 @@ def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
 
 def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str, ...]]:
     if spec.label_columns is None:
-        return pick(table, spec.label_column, LABEL, "--label-column"), ()
+        return pick(table, spec.label_column, LABEL, "label_column"), ()
     if spec.label_column is not None:
-        raise BadInput(f"{table.path}: --label-column and --label-columns exclude each other; give one")
+        raise BadInput(f"{table.path}: give one of {option('label_column')} and {option('label_columns')}, not both")
     for column in spec.label_columns:
-        pick(table, column, (), "--label-columns")
+        pick(table, column, (), "label_columns")
     if len(set(spec.label_columns)) < max(2, len(spec.label_columns)):
-        raise BadInput(f"{table.path}: --label-columns: expected two or more different columns")
+        raise BadInput(f"{table.path}: {option('label_columns')}: expected two or more different columns")
     return None, tuple(spec.label_columns)
 
 
@@ -154,7 +159,7 @@ def _file_by_content(table: Table) -> str:
     if len(found) != 1:
         which = f"{' and '.join(map(repr, found))} both name images" if found else "no column names images"
         raise BadInput(
-            f"{table.path}: {which}; say which column names each row's file or url: --file-column "
+            f"{table.path}: {which}; say which column names each row's file or url: {option('file_column')} "
             f"(columns: {', '.join(table.frame.columns)})"
         )
     return found[0]
@@ -187,8 +192,8 @@ def _find_labels(
         else:
             reason = f"{', '.join([*named, *(known if several else [])])} could all hold the labels"
         raise BadInput(
-            f"{table.path}: {reason}; say where the labels are: --label-column NAME, or --label-columns A,B,... "
-            f"(columns: {', '.join(frame.columns)})"
+            f"{table.path}: {reason}; say where the labels are: {option('label_column', 'NAME')}, or "
+            f"{option('label_columns', ['A', 'B'])} (columns: {', '.join(frame.columns)})"
         )
     if named:
         return named[0], ()

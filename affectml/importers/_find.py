@@ -171,7 +171,8 @@ def locate(
     if required and images != "none" and not any(taken):
         raise BadInput(
             f"{source}: none of the {len(names):,} images it names is in {folder} (first: {names[0]!r}; there: "
-            f"{', '.join(list(found)[:3]) or 'no images'}); {way_out}, or take the labels alone: --images none"
+            f"{', '.join(list(found)[:3]) or 'no images'}); {way_out}, or take the labels alone: "
+            f"{option('images', 'none')}"
         )
     first: dict[str, int] = {}
     for row, file in enumerate(taken):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from affectml._progress import track
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
@@ -43,17 +43,15 @@ def is_usual(name: str) -> bool:
     return not _UNUSUAL.search(name)
 
 
-def inside_name(
-    name: str,
-    root: Path,
-    where: str,
-    way_out: str = "name the folder that holds all images (--images-root) and give paths below it",
-) -> str:
+def inside_name(name: str, root: Path, where: str, way_out: str = "") -> str:
     """A file name from a table as a POSIX path below `root`; raises BadInput, with the way out, if it leaves it.
+
+    Without one, it is a table's own option.
 
     Backslashes are separators (no image of this field has one in its name); an absolute path is fine where
     it lies below `root`.
     """
+    way_out = way_out or f"name the folder that holds all images ({option('images_root')}) and give paths below it"
     plain = name.replace("\\", "/")
     if PureWindowsPath(plain).drive and not PurePosixPath(plain).is_absolute():
         raise BadInput(f"{where}: {name!r} has a drive; give paths relative to the folder of the images")

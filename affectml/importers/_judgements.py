@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._cells import Cells
 from affectml.importers._columns import Columns, numbers, pick, tidy
 from affectml.importers._labels import LabelPlan
@@ -122,7 +122,7 @@ def _given_kind(table: Table) -> NDArray[Any] | None:
 
 
 def _rounds(table: Table) -> NDArray[np.int64]:
-    column = pick(table, None, ("round",), "round")
+    column = pick(table, None, ("round",))
     if column is None:
         return np.ones(len(table.frame), dtype=np.int64)
     rounds = numbers(table, [column])[:, 0]
@@ -155,7 +155,7 @@ def _from_cells(
         chosen = list(dict.fromkeys(plan.label_of[label] for label in part or () if label not in words))
         if part is None:
             if empty is None:
-                unclear = "nothing applies (--empty none), or no answer (--empty skip)?"
+                unclear = f"nothing applies ({option('empty', 'none')}), or no answer ({option('empty', 'skip')})?"
                 way_out = table.way_out(unclear, "fill it in or take the row out")
                 raise BadInput(f"{table.where(row)}: column {columns.label!r} is empty: {way_out}")
             said = {empty}
@@ -212,7 +212,10 @@ def _one_each(table: Table, found: pd.DataFrame, duplicates: str) -> tuple[pd.Da
             for who in [tuple(rest)]
         ]
         return kept, [f"{int(again.sum()):,} rows joined with an earlier one of the same person and image"]
-    options = "keep the first (--duplicates first), join their labels (--duplicates union), or number a column round"
+    options = (
+        f"keep the first ({option('duplicates', 'first')}), join their labels ({option('duplicates', 'union')}), or "
+        "number a column round"
+    )
     raise BadInput(
         f"{table.where(row)}: person {found.loc[row, 'annotator_id']!r} judged image "
         f"{found.loc[row, 'image_id']!r} already ({table.unit} {table.place[first]}); "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from affectml.errors import BadInput, UnknownLabel, did_you_mean
+from affectml.errors import BadInput, UnknownLabel, did_you_mean, option
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, infer_taxonomy
 
 _FAR_MORE = 50  # times as often as a label of nearly its name: then that one is probably a slip
@@ -80,13 +80,14 @@ def plan_labels(
             try:
                 chosen.index(wanted)
             except UnknownLabel as error:
-                way_out = f"--map {raw}=LABEL renames it" if renames else "mend the row"
+                way_out = f"{option('mapping', {raw: 'LABEL'})} renames it" if renames else "mend the row"
                 raise UnknownLabel(f"{found[raw]}: {error}; {way_out}") from None
         else:
             label_of[raw] = label
     for label in chosen.labels:
         if label in ("image_id", "n") or label.startswith("n:"):
-            raise BadInput(f"{where}: a label cannot be called {label!r}; rename it: --map {label}=OTHER")
+            way_out = option("mapping", {label: "OTHER"})
+            raise BadInput(f"{where}: a label cannot be called {label!r}; rename it: {way_out}")
     respelt = [f"{raw} -> {label}" for raw, label in label_of.items() if raw != label]
     if respelt:
         notes.append(f"labels renamed: {', '.join(respelt)}")
@@ -109,8 +110,9 @@ def _near_namesakes(renamed: Mapping[str, str], counts: Mapping[str, int]) -> li
             other = next(other for other in often if other.casefold() == near[0])
             raw = next(spelling for spelling, chosen in renamed.items() if chosen == label)
             warnings.append(
-                f"label {label!r} stands in {count:,} rows, {other!r} in {total[other]:,}: if it is a slip of the pen, "
-                f"--map {raw}={other} makes them one; --taxonomy says which labels there are"
+                f"label {label!r} occurs {'once' if count == 1 else f'{count:,} times'}, {other!r} {total[other]:,} "
+                f"times; if it is a typing mistake, {option('mapping', {raw: other})} makes them one, and "
+                f"{option('taxonomy')} says which labels there are"
             )
     return warnings
 
@@ -130,7 +132,7 @@ def _renamed(found: Mapping[str, str], mapping: Mapping[str, str], where: str) -
         if raw not in found:
             shown = ", ".join(list(found)[:12])
             raise BadInput(
-                f"{where}: --map {raw}={mapping[raw]}: no label {raw!r} there{did_you_mean(raw, found)} "
+                f"{where}: {option('mapping', {raw: mapping[raw]})}: no label {raw!r} there{did_you_mean(raw, found)} "
                 f"(labels found: {shown})"
             )
     return {raw: mapping.get(raw, raw).strip() for raw in found}
@@ -141,10 +143,11 @@ def _infer(renamed: Mapping[str, str], where: str, name: str) -> Taxonomy:
     for wanted in renamed.values():
         other = spellings.setdefault(wanted.casefold(), wanted)
         if other != wanted:
-            raise BadInput(f"{where}: labels {other!r} and {wanted!r} differ in capitals only; --map {wanted}={other}")
+            way_out = option("mapping", {wanted: other})
+            raise BadInput(f"{where}: labels {other!r} and {wanted!r} differ in capitals only; {way_out} joins them")
     if len(spellings) < 2:
         only = ", ".join(spellings.values()) or "none"
-        raise BadInput(f"{where}: expected at least two labels, found {only}; name a taxonomy (--taxonomy)")
+        raise BadInput(f"{where}: expected at least two labels, found {only}; name a taxonomy ({option('taxonomy')})")
     folded = infer_taxonomy(spellings)
     if folded.name in builtin_names():
         return folded

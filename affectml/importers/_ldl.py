@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data._targets import SUM_TOLERANCE
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._columns import WHOLE
 from affectml.importers._find import find, locate, read_lines, relative_names, repeated
 from affectml.importers._labels import MIKELS_WORDS, label_of
@@ -43,7 +43,7 @@ def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
     files = [(file, part) for wanted, part in _FILES.items() if (file := find(root, [wanted])) is not None][:2]
     if not files:
         raise BadInput(f"{root}: none of {', '.join(_FILES)}; expected the set's text files beside a folder images")
-    order = None if columns is None else _order(columns, "--columns")
+    order = None if columns is None else _order(columns, option("columns"))
     names, rows, where, splits = [], [], [], []
     orders: list[str] = []
     for file, part in files:
@@ -65,7 +65,7 @@ def read_ldl(source: Source, columns: Sequence[str] | None) -> Draft:
     parts = {} if all(part is None for part in splits) else {"split": splits}
     images = image_table(ids, here.files, **parts)[cast].reset_index(drop=True)
     result = draft(source, images, [place for place, on in zip(here.places, cast, strict=True) if on])
-    said = "given by the user (--columns)" if columns is not None else "taken from the header"
+    said = "given by the user" if columns is not None else "taken from the header"
     result.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}", note]
     result.skipped["rows in which nobody voted"] = [where[int(row)] for row in np.flatnonzero(~cast)]
     result.skipped["images that no row names"] = here.spare
@@ -92,7 +92,7 @@ def _read(file: Path, order: list[str] | None) -> tuple[list[str], list[tuple[in
     if not has_header and order is None:
         raise BadInput(
             f"{file}, line 1: no header names the columns, and published readers disagree on their order; "
-            "say it: --columns Amusement,Awe,..."
+            f"say it: {option('columns', ['Amusement', 'Awe', '...'])}"
         )
     if order is None:
         order = _order([word.strip("'\"[]") for word in head[-8:]], f"{file}, line 1")

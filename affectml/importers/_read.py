@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 _LOOKS_LIKE_DATA = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
@@ -32,9 +32,9 @@ class Table:
     notes: tuple[str, ...] = ()
     options: bool = False
 
-    def way_out(self, option: str, otherwise: str) -> str:
+    def way_out(self, asked: str, otherwise: str) -> str:
         """The end of an error message: an option of `import table`, or what to do with the file."""
-        return option if self.options else otherwise
+        return asked if self.options else otherwise
 
     def need(self, columns: Sequence[str], expected: str) -> None:
         """Raise BadInput for the first of these columns that is not there."""
@@ -98,7 +98,7 @@ def _read_parquet(file: Path) -> Table:
 def _decode(file: Path, encoding: str, options: bool) -> str:
     raw = file.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) and "16" not in encoding:
-        way_out = "say so: --encoding utf-16" if options else "convert the file to UTF-8"
+        way_out = f"say so: {option('encoding', 'utf-16')}" if options else "convert the file to UTF-8"
         raise BadInput(f"{file}: byte 0xff/0xfe at the start: this is UTF-16; {way_out}")
     try:
         return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
@@ -107,7 +107,7 @@ def _decode(file: Path, encoding: str, options: bool) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
-        named = "name the file's encoding (--encoding cp1252, say) or " if options else ""
+        named = f"name the file's encoding ({option('encoding', 'cp1252')}, say) or " if options else ""
         raise BadInput(
             f"{file}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; {named}convert it to UTF-8"
         ) from None
@@ -191,7 +191,7 @@ def _find_separator(header: str, file: Path, options: bool) -> str:
     if len(present) > 1:
         most = sorted(present, key=header.count, reverse=True)
         if file.suffix.lower() != ".csv" or "," not in present:
-            way_out = "name what separates cells (--separator)" if options else "leave one of them"
+            way_out = f"name what separates cells ({option('separator')})" if options else "leave one of them"
             raise BadInput(f"{file}: the header holds {' and '.join(_SEPARATORS[mark] for mark in most)}; {way_out}")
         return ","
     if present:

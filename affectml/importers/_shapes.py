@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data._schema import Kind
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._cells import Cells, parse_cells
 from affectml.importers._columns import Columns
 from affectml.importers._judgements import judge, words_for_no_label
@@ -52,9 +52,9 @@ def from_judgements(shape: Shape) -> Shaped:
     """One row per judgement: annotations, `rates` by votes, and `distribution` where all chose one label."""
     table, spec = shape.table, shape.spec
     if spec.kind not in (None, "rates"):
-        raise BadInput(f"{table.path}: judgements become rates; --kind {spec.kind} does not fit")
+        raise BadInput(f"{table.path}: judgements become rates; {option('kind', spec.kind)} does not fit")
     if spec.vote_rule is not None:
-        raise BadInput(f"{table.path}: --vote-rule is for votes and shares; judgements say it themselves")
+        raise BadInput(f"{table.path}: {option('vote_rule')} is for votes and shares; judgements say it themselves")
     plan, cells, words = _plan(shape, judged=True)
     constant, varying = _by_image(table, shape.own, shape.ids)
     result = judge(table, shape.ids, shape.columns, plan, cells, words, spec, varying)
@@ -99,7 +99,8 @@ def from_label_column(shape: Shape) -> Shaped:
     off = joined.sum(axis=1) != 1
     if kind == "single" and off.any():
         row, count = int(shaped.rows[off.argmax()]), int(joined[off.argmax()].sum())
-        raise BadInput(f"{table.where(row)}: kind single needs exactly one label, got {count}; say --kind sets")
+        way_out = option("kind", "sets")
+        raise BadInput(f"{table.where(row)}: kind single needs exactly one label, got {count}; say {way_out}")
     content = label_table(ids[shaped.rows], joined, plan.taxonomy)
     made_by = f"column {shape.columns.label} of {table.path.name}"
     shaped.add(kind, kind, content, plan.taxonomy, values="indicator", made_by=made_by)
@@ -174,8 +175,8 @@ def _indicators(
     if silent.any() and empty is None:
         row = int(silent[cells.code].argmax())
         raise BadInput(
-            f"{table.where(row)}: column {column!r} is empty: does nothing apply (--empty none), or is it "
-            "not known (--empty skip)?"
+            f"{table.where(row)}: column {column!r} is empty: does nothing apply "
+            f"({option('empty', 'none')}), or is it not known ({option('empty', 'skip')})?"
         )
     return patterns[cells.code], silent[cells.code] & (empty == "skip")
 
@@ -187,15 +188,17 @@ def _one_row_each(table: Table, ids: NDArray[Any], shaped: Shaped, duplicates: s
     if not again.any():
         return
     if duplicates == "union" and way_out != "union":
-        raise BadInput(f"{table.path}: --duplicates union joins labels; numbers per label: --duplicates first")
+        said, way_out = (option("duplicates", word) for word in ("union", "first"))
+        raise BadInput(f"{table.path}: {said} joins labels; numbers per label: {way_out}")
     if duplicates == "error":
         second = int(again.argmax())
         first = int((mine == mine[second]).to_numpy().argmax())
-        union = "join their labels (--duplicates union), " if way_out == "union" else ""
+        union = f"join their labels ({option('duplicates', 'union')}), " if way_out == "union" else ""
         raise BadInput(
             f"{table.where(int(shaped.rows[second]))}: image {mine[second]!r} stands in "
-            f"{table.unit} {table.place[shaped.rows[first]]} already; keep the first (--duplicates first), "
-            f"{union}or, where each row is one person's judgement, --annotator-column or --anonymous"
+            f"{table.unit} {table.place[shaped.rows[first]]} already; keep the first "
+            f"({option('duplicates', 'first')}), {union}or, where each row is one person's judgement, "
+            f"{option('annotator_column')} or {option('anonymous', True)}"
         )
     places = [table.where(int(row)) for row in shaped.rows[again]]
     if duplicates == "first":

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from affectml.data._schema import Kind, Values, VoteRule
 from affectml.data._targets import SUM_TOLERANCE
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._columns import numbers
 from affectml.importers._labels import LabelPlan
 from affectml.importers._read import Table
@@ -60,7 +60,7 @@ def measure(
             row = int(off.argmax())
             raise BadInput(
                 f"{table.where(row)}: kind single needs exactly one label, got {merged[row].sum():.0f}; "
-                "mend the row, or say --kind sets"
+                f"mend the row, or say {option('kind', 'sets')}"
             )
     keep: NDArray[np.bool_] = np.ones(len(merged), dtype=bool)
     if values == "votes":
@@ -95,7 +95,7 @@ def _decide(
         all_chose = people is not None and bool((sums == people[:, 0]).all()) and np.ptp(people, axis=1).max() == 0
         if people is None and kind == "rates":
             raise BadInput(
-                f"{table.path}: rates from votes need the number of people asked: --n-column; "
+                f"{table.path}: rates from votes need the number of people asked: {option('n_column')}; "
                 "without it the votes are a distribution"
             )
         if kind == "rates" or (kind is None and people is not None and not all_chose):
@@ -127,7 +127,8 @@ def _decide(
         row = int((~ones).argmax())
         why = "" if kind == "distribution" else f", as those of {int(ones.sum()):,} other rows do"
         raise BadInput(
-            f"{table.where(row)}: the shares sum to {sums[row]:.4g}, not to 1{why}; mend the row, or say --kind rates"
+            f"{table.where(row)}: the shares sum to {sums[row]:.4g}, not to 1{why}; mend the row, or say "
+            f"{option('kind', 'rates')}"
         )
     if ones.all():
         rule = vote_rule or "unknown"

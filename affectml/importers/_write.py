@@ -11,7 +11,7 @@ import pandas as pd
 from affectml._files import new_folder
 from affectml.data import DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.data._schema import Construct
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._images import place_images
 from affectml.importers._options import check_choice
 from affectml.importers._registry import Importer
@@ -139,9 +139,9 @@ def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:
     if len(bad) == total:
         return (
             f"{draft.where}: none of its {total:,} images can be used (first: {first}); "
-            f"nothing was written: {draft.way_out}, or take the labels alone (--images none)"
+            f"nothing was written: {draft.way_out}, or take the labels alone ({option('images', 'none')})"
         )
     return (
         f"{draft.where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "
-        "nothing was written: mend them, or leave --strict out and they are skipped"
+        f"nothing was written: mend them, or leave {option('strict')} out and they are skipped"
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._columns import SPLIT_OF, Columns, tidy
 from affectml.importers._find import find, fold, images_folder, relative_names
 from affectml.importers._images import SUFFIXES
@@ -133,7 +133,7 @@ def _locate(ids: list[str], pictures: Path, file: Path) -> tuple[list[Path | Non
     if not here:
         raise BadInput(
             f"{pictures}: none of the {len(ids):,} paintings of {file.name} is there (first: {ids[0]}.jpg); name "
-            "WikiArt's folder (--images-root), or take the labels alone: --images none"
+            f"WikiArt's folder ({option('images_root')}), or take the labels alone: {option('images', 'none')}"
         )
     return [places[image] for image in ids], sorted(str(entry) for _, entry in free)
 

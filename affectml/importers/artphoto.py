@@ -1,6 +1,6 @@
 """ArtPhoto (Machajdik & Hanbury 2010): photographs by artists, the emotion in the file's name."""
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._find import find, images_in
 from affectml.importers._images import SUFFIXES
 from affectml.importers._labels import MIKELS_WORDS, label_of
@@ -36,12 +36,13 @@ def artphoto(source: Source, *, partial: Partial = False) -> Draft:
     missing = [label for label in taxonomy.labels if label not in labels]
     if missing and not partial:
         raise BadInput(
-            f"{folder}: no images for {', '.join(missing)}; complete the set, or take what is there: --partial"
+            f"{folder}: no images for {', '.join(missing)}; complete the set, or take what is there: "
+            f"{option('partial', True)}"
         )
     ids = [file.name for file in chosen]
     result = draft(source, image_table(ids, ids), chosen, folder)
     if missing:
-        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set (--partial)")
+        result.notes.append(f"no images for {', '.join(missing)}: imported as a part of the set")
     result.skipped["images in folders inside, where the set has none"] = [
         str(file) for file in images_in(folder) if file.parent != folder
     ]

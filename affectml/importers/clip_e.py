@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from affectml._files import new_folder, sha256, write_json
 from affectml.data import check_new
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
@@ -80,7 +80,7 @@ def import_clip_e(
     else:
         if encoder is not None:
             raise BadInput(
-                f"{file}: cross-entropy weights have no texts, so there is nothing to encode: drop --encoder"
+                f"{file}: cross-entropy weights have no texts, so there is nothing to encode: drop {option('encoder')}"
             )
         taxonomy, head = _cross_entropy(file, first, second, labels)
     info = _info(file, out, taxonomy, head, first.kernel.shape[0])
@@ -168,7 +168,8 @@ def _cross_entropy(file: Path, first: Dense, last: Dense, labels: Sequence[str] 
         order = list(PUBLISHED[outputs][1] or taxonomy.labels)
     else:
         known = ", ".join(map(str, PUBLISHED))
-        raise BadInput(f"{file}: {outputs} outputs, but the published models have {known}: name them with --labels")
+        way_out = option("labels")
+        raise BadInput(f"{file}: {outputs} outputs, but the published models have {known}: name them with {way_out}")
     if len(order) != kernel.shape[1]:
         raise BadInput(f"{file}: {kernel.shape[1]} labels in it, but {len(order)} were named: {', '.join(order)}")
     column = [order.index(label) for label in taxonomy.labels]

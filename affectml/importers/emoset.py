@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from affectml._progress import track
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._columns import WHOLE
 from affectml.importers._find import find, locate, read_json, relative_names, repeated
 from affectml.importers._labels import label_of
@@ -51,7 +51,9 @@ def emoset(source: Source, *, partial: Partial = False) -> Draft:
     missing = [f"{split}.json" for split in _SPLITS if split not in lists]
     if not lists or (missing and not partial):
         way_out = (
-            "name the folder that holds the lists" if not lists else "complete it, or take what there is: --partial"
+            f"complete it, or take what there is: {option('partial', True)}"
+            if lists
+            else "name the folder that holds the lists"
         )
         raise BadInput(f"{root}: no {', '.join(missing)}; {way_out}")
     first = next(iter(lists.values()))
@@ -72,7 +74,7 @@ def emoset(source: Source, *, partial: Partial = False) -> Draft:
     result.skipped["attributes of images: no annotation file"] = lost if kept else []
     if not kept:
         result.notes.append("no annotation file is there, so no attributes are either")
-    result.notes += [f"{wanted} is not there: imported as a part of the set (--partial)" for wanted in missing]
+    result.notes += [f"{wanted} is not there: imported as a part of the set" for wanted in missing]
     made_by = f"emotion in {', '.join(file.name for file in lists.values())}"
     target = one_hot(ids, [taxonomy.index(entry.label) for entry in entries], taxonomy)
     result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)

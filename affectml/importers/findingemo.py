@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._columns import Columns, numbers
 from affectml.importers._find import Located, find, images_folder, is_url, locate, read_json, relative_names
 from affectml.importers._read import Table, read_table
@@ -84,7 +84,8 @@ def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     if not known.any():
         raise BadInput(
             f"{pictures}: none of the {len(kept):,} images is there (first: {kept[0]}) and no url is known; name their "
-            f"folder (--images-root), put {_URLS[0]} beside {file.name}, or take the labels alone: --images none"
+            f"folder ({option('images_root')}), put {_URLS[0]} beside {file.name}, or take the labels alone: "
+            f"{option('images', 'none')}"
         )
     skipped["images that no row names"] = located.spare
     skipped["images: neither a file nor a url"] = [kept[row] for row in np.flatnonzero(~known)]

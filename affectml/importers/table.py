@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.importers._columns import SPLIT_OF, Columns, find_columns, tidy
 from affectml.importers._find import images_folder, is_url
 from affectml.importers._images import file_in_dataset, inside_name, is_usual
@@ -51,7 +51,7 @@ def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: Ta
         where=str(content.path),
         notes=[*content.notes, *notes, *note],
         people_named=not spec.anonymous,
-        way_out="name the folder that holds the images (--images-root)",
+        way_out=f"name the folder that holds the images ({option('images_root')})",
     )
     draft.take(shaped)
     return draft
@@ -61,7 +61,9 @@ def _shape(shape: Shape) -> tuple[Shaped, list[str]]:
     """The table's targets, and a note where its rows are judgements."""
     columns, anonymous = shape.columns, shape.spec.anonymous
     if anonymous and columns.annotator is not None:
-        raise BadInput(f"{shape.table.path}: column {columns.annotator!r} names the people; leave out --anonymous")
+        raise BadInput(
+            f"{shape.table.path}: column {columns.annotator!r} names people; leave {option('anonymous')} out"
+        )
     if anonymous or columns.annotator is not None:
         who = "a person without a name" if anonymous else f"the person in column {columns.annotator}"
         return from_judgements(shape), [f"one judgement per row, by {who}"]

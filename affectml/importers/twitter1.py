@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._columns import numbers
 from affectml.importers._find import find, locate, read_lines, relative_names, repeated
 from affectml.importers._read import Table, read_table
@@ -127,8 +127,8 @@ def _votes(table: Table, root: Path, positive: str | None, majority: Mapping[str
             f"{where[row]}: {counts[0][row]:g} and {counts[1][row]:g} votes of n = {n[row]:g}; expected them to add up"
         )
     if positive is not None and positive not in pair:
-        near = did_you_mean(positive, pair)
-        raise BadInput(f"{table.path}: --positive-column: no count {positive!r}{near} (counts: {', '.join(pair)})")
+        asked = f"{option('positive_column')}: no count {positive!r}{did_you_mean(positive, pair)}"
+        raise BadInput(f"{table.path}: {asked} (counts: {', '.join(pair)})")
     by_name = [column for column in pair if "pos" in column.casefold()]
     chosen, why = positive, "as the user says"
     if chosen is None and len(by_name) == 1:
@@ -137,15 +137,16 @@ def _votes(table: Table, root: Path, positive: str | None, majority: Mapping[str
         chosen, why = _by_lists(pair, ids, majority, table), "by the lists of agreement"
     if chosen is None:
         raise BadInput(
-            f"{table.path}: which of {' and '.join(map(repr, pair))} counts the positive votes? Say --positive-column, "
-            "or put three_agree.txt beside it"
+            f"{table.path}: which of {' and '.join(map(repr, pair))} counts the positive votes? Say "
+            f"{option('positive_column')}, or put three_agree.txt beside it"
         )
     up = pair[chosen]
     wrong = [i for i, image in enumerate(ids) if image in majority and (up[i] * 2 > n[i]) != bool(majority[image])]
     if wrong:
         raise BadInput(
             f"{where[wrong[0]]}: {up[wrong[0]]:g} of {n[wrong[0]]:g} positive votes in {chosen!r}, but the lists of "
-            f"agreement say {majority[ids[wrong[0]]]} (1 is positive); is it the other column (--positive-column)?"
+            f"agreement say {majority[ids[wrong[0]]]} (1 is positive); is it the other column "
+            f"({option('positive_column')})?"
         )
     content = pd.DataFrame({"image_id": ids, "n": n, "negative": n - up, "positive": up})
     return content.astype(
@@ -157,7 +158,7 @@ def _by_lists(pair: Mapping[str, np.ndarray], ids: list[str], majority: Mapping[
     first, second = pair
     rows = [i for i, image in enumerate(ids) if image in majority]
     if not rows:
-        raise BadInput(f"{table.path}: no image of it stands in the lists of agreement; say --positive-column")
+        raise BadInput(f"{table.path}: no image of it stands in the lists; say {option('positive_column')}")
     fits = sum((pair[first][i] > pair[second][i]) == bool(majority[ids[i]]) for i in rows)
     return first if fits * 2 > len(rows) else second
 

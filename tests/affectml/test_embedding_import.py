@@ -191,7 +191,7 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     refused(cut, BadInput, "not a readable .npz or .npy file")
     alone = tmp_path / "alone.npy"
     np.save(alone, np.ones((N, DIM)))
-    refused(alone, BadInput, r"name the table .*\(--csv\)")
+    refused(alone, BadInput, r"name the table .*\(csv\)")
     table = tmp_path / "rows.csv"
     table.write_text("file,label\na.jpg,joy\nb.jpg,fear\n")
     refused(alone, BadInput, "60 rows, but 2 rows of", csv=table)

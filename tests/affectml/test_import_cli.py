@@ -51,6 +51,20 @@ def test_folder_prints_what_came_and_what_did_not(classes):
     assert (meta["source"], meta["licence"], meta["targets"]["single"]["construct"]) == ("me", "CC0", "query")
 
 
+def test_a_label_that_is_probably_misspelt_is_named_with_its_namesake_and_the_way_out(tmp_path, monkeypatch, capsys):
+    rows = [f"{at}.jpg,{'happpy' if at == 7 else 'fear' if at % 2 else 'happy'}\n" for at in range(400)]
+    (tmp_path / "t.csv").write_text("file,label\n" + "".join(rows))
+    words = ["affectml", "import", "table", str(tmp_path / "t.csv"), str(tmp_path / "out"), "--images", "none"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert done.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "warning label 'happpy' occurs once, 'happy' 200 times; if it is a typing mistake, --map happpy=happy" in said
+    )
+
+
 def test_json_is_the_summary(classes):
     result = run("folder", classes / "in", classes / "out", "--json")
     found = json.loads(result.stdout)
@@ -92,6 +106,7 @@ def outside(tmp_path, monkeypatch):
     found = re.search(r'```python\n("""my_importers\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     (tmp_path / "my_importers.py").write_text(found[1])
+    get_importer("coco")  # registered for good, before what follows is forgotten again
     monkeypatch.setattr(_registry, "_REGISTERED", dict(_registry._REGISTERED))
     monkeypatch.syspath_prepend(str(tmp_path))
     for module in ("my_importers", "my_coco"):

@@ -43,7 +43,7 @@ def test_fi(tmp_path):
 
 def test_fi_names_unknown_and_missing_folders(tmp_path):
     root = fi_folder(tmp_path / "in", MIKELS[:-1])
-    with pytest.raises(BadInput, match=r"no images for sadness, so half of the set is not there.*--partial"):
+    with pytest.raises(BadInput, match=r"no images for sadness, so half of the set is not there.*: partial=True"):
         import_fi(root, tmp_path / "out")
     summary = import_fi(root, tmp_path / "out", partial=True)
     assert summary.images == 7
@@ -122,7 +122,7 @@ def test_emoset_keeps_splits_and_attributes(tmp_path):
 
 def test_emoset_names_what_is_wrong(tmp_path):
     root = emoset_folder(tmp_path / "in", splits=("train", "val"))
-    with pytest.raises(BadInput, match=r"no test.json; complete it, or take what there is: --partial"):
+    with pytest.raises(BadInput, match=r"no test.json; complete it, or take what there is: partial=True"):
         import_emoset(root, tmp_path / "out")
     assert import_emoset(root, tmp_path / "out", partial=True).images == 2
     annotation = root / "annotation" / "amusement" / "amusement_00000.json"
@@ -149,7 +149,7 @@ def test_emoset_without_images_imports_labels_alone(tmp_path):
     root = emoset_folder(tmp_path / "in", annotations=False)
     for image in (root / "image").rglob("*.jpg"):
         image.unlink()
-    with pytest.raises(BadInput, match=r"train.json: none of the 3 images it names is in .*--images none"):
+    with pytest.raises(BadInput, match=r"train.json: none of the 3 images it names is in .*: images='none'"):
         import_emoset(root, tmp_path / "out")
     assert import_emoset(root, tmp_path / "out", images="none").images == 3
 

@@ -201,7 +201,7 @@ def test_artemis_rows_stay_judgements(tmp_path):
 def test_artemis_finds_wikiart_elsewhere_or_takes_labels_alone(tmp_path):
     root = artemis_folder(tmp_path / "in")
     (root / "wikiart").rename(tmp_path / "pictures")
-    with pytest.raises(BadInput, match=r"none of the 3 paintings .* is there .*--images-root.*--images none"):
+    with pytest.raises(BadInput, match=r"none of the 3 paintings .* is there .*images_root.*images='none'"):
         import_artemis(root, tmp_path / "out")
     assert import_artemis(root, tmp_path / "out", images_root=tmp_path / "pictures").images == 2
     assert import_artemis(root, tmp_path / "labels", images="none").images == 3
@@ -504,7 +504,7 @@ def test_emotic_names_what_is_wrong(tmp_path):
     with pytest.raises(BadInput, match=r"body_bbox: expected left, top, right, bottom"):
         import_emotic(emotic_folder(tmp_path / "b", box=(0, 0, 10)), tmp_path / "out")
     root = emotic_folder(tmp_path / "c", images=False)
-    with pytest.raises(BadInput, match=r"Annotations.mat: none of the 2 images it names is in .*--images none"):
+    with pytest.raises(BadInput, match=r"Annotations.mat: none of the 2 images it names is in .*: images='none'"):
         import_emotic(root, tmp_path / "out")
     assert import_emotic(root, tmp_path / "labels", images="none").images == 3
     with pytest.raises(BadInput, match=r"region: expected person or image, but received 'face'"):
