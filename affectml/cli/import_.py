@@ -15,10 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from affectml.importers import Importer, get_importer, names, parse_list, parse_mapping
 from affectml.importers._registry import OWN, Help, Option
 
-SHARED = (
-    Option("name", str | None, None, Help("The data set's name.", default="the source's name")),
-    Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out.")),
-)
+STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
 JSON = Option("json", bool, False, Help("Print JSON for programs instead of a table."))
 
 
@@ -72,11 +69,13 @@ def command_of(importer: Importer) -> Any:
     """A Typer command with the importer's options: parse, call, print."""
     from rich.markup import escape
 
-    options = [*importer.options(), *SHARED[: 1 + bool(importer.placements)], JSON]
+    named = Help("The data set's name.", default=importer.about.name or "the source's name")
+    options = [*importer.options(), Option("name", str | None, None, named)]
     if importer.placements:
         last = ", or none (embeddings come from elsewhere)" if "none" in importer.placements else ""
         how = "copy, hardlink" if last else "copy or hardlink"
-        options.insert(-2, Option("images", str, "copy", Help(f"How images come in: {how}{last}.")))
+        options += [Option("images", str, "copy", Help(f"How images come in: {how}{last}.")), STRICT]
+    options.append(JSON)
 
     def run(path: Path, out: Path, **given: Any) -> None:
         values = {option.name: _value(option, given[option.name]) for option in options[:-1]}

@@ -5,11 +5,15 @@ for. `importer` registers one of your own.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affectml.importers._options import parse_list, parse_mapping
 from affectml.importers._registry import OWN, PUBLISHED, Help, Importer, get_importer, importer, names
 from affectml.importers._summary import ImportSummary
+
+if TYPE_CHECKING:
+    from affectml.importers._spec import TableSpec
+    from affectml.importers.draft import About, Draft, Source
 
 _LAZY = {"About": "draft", "Draft": "draft", "Source": "draft", "TableSpec": "_spec"}
 
@@ -26,8 +30,8 @@ __all__ = [
     "names",
     "parse_list",
     "parse_mapping",
-    *(f"import_{name}" for name in (*OWN, *PUBLISHED)),
 ]
+__all__ += [f"import_{name}" for name in (*OWN, *PUBLISHED)]
 
 
 def __getattr__(name: str) -> Any:

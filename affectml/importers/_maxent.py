@@ -14,7 +14,7 @@ _EDGE = 1e-9  # closer than this to the edge of what is possible, only two point
 
 
 def sd_bounds(mean: Floats, points: int = 7) -> tuple[Floats, Floats]:
-    """The smallest and the largest SD that whole answers 1..points with this mean can have, each [N].
+    """The smallest and the largest SD that whole answers 1 to `points` with a mean [N] can have, each [N].
 
     Smallest: everybody on the two points around the mean. Largest: everybody on the two ends (Bhatia &
     Davis 2000).
@@ -24,13 +24,23 @@ def sd_bounds(mean: Floats, points: int = 7) -> tuple[Floats, Floats]:
 
 
 def maximum_entropy_shares(mean: Floats, sd: Floats, points: int = 7, where: Sequence[str] | None = None) -> Floats:
-    """The distribution on 1..points of largest entropy that has this mean and SD, per row.
+    """The distribution on 1 to `points` of largest entropy that has this mean and SD, per row.
 
-    mean, sd: [N], in scale points. Returns [N, points], rows sum to 1. Its form is exp(ax + bx^2) (Jaynes
-    1957): a discretised bell for b < 0, flat for b = 0, U-shaped for b > 0, where the SD asks for it. Where
-    mean and SD leave no freedom (an SD at its bound) it is the one distribution on two points, or on one.
-    The moments are checked to 1e-6. Raises BadInput for a pair that no answers on 1..points can have, naming
-    the row by `where`.
+    Its form is exp(ax + bx^2) (Jaynes 1957): a discretised bell for b < 0, flat for b = 0, U-shaped for b > 0, where
+    the SD asks for it. Where mean and SD leave no freedom (an SD at its bound) it is the one distribution on two
+    points, or on one. The moments are checked to 1e-6.
+
+    Args:
+        mean: [N], in scale points.
+        sd: [N], in scale points.
+        points: of the scale.
+        where: what error messages call each row.
+
+    Returns:
+        [N, points], rows sum to 1.
+
+    Raises:
+        BadInput: for a pair that no answers on the scale can have.
 
     >>> maximum_entropy_shares(np.array([4.0]), np.array([2.0])).round(4).tolist()
     [[0.1429, 0.1429, 0.1429, 0.1429, 0.1429, 0.1429, 0.1429]]

@@ -6,7 +6,14 @@ from affectml.errors import BadInput, did_you_mean
 
 
 def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:
-    """{"happy": "joy"} from ["happy=joy"]; raises BadInput for anything else, or one label renamed twice.
+    """A mapping from texts FROM=TO.
+
+    Args:
+        pairs: such as "happy=joy".
+        option: what error messages call it.
+
+    Raises:
+        BadInput: for another text, and for one label that is renamed to two.
 
     >>> parse_mapping(["happy=joy", "0 = anger"])
     {'happy': 'joy', '0': 'anger'}
@@ -22,7 +29,7 @@ def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, s
 
 
 def parse_list(text: str | None) -> list[str] | None:
-    """["joy", "awe"] from "joy,awe"; None stays None.
+    """A list from a text A,B,C, without the spaces around each; None stays None.
 
     >>> parse_list("joy, awe")
     ['joy', 'awe']

@@ -73,14 +73,7 @@ class Option:
 
 
 class Importer:
-    """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`.
-
-    Shared options: name (of the data set), images ("copy", "hardlink" or "none": labels whose embeddings come from
-    elsewhere; no file is looked for) and strict (an image that cannot be used is an error, not a line in the summary).
-    Data that name no source of their own are described by construct, question, source and licence. Further options
-    are those of `read`. Returns an ImportSummary; raises BadInput, UnknownLabel or UnknownTaxonomy naming the place,
-    and nothing is written then.
-    """
+    """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`."""
 
     def __init__(
         self, read: Callable[..., "Draft"], name: str, about: "About", images: tuple[str, ...], folder: bool
@@ -128,7 +121,26 @@ class Importer:
         strict: bool = False,
         **options: Any,
     ) -> "ImportSummary":
-        """Write the data set `out` from `path`; see the class."""
+        """Write a data set folder: all of it or, after an error, nothing.
+
+        Args:
+            path: what to read.
+            out: the folder to write; it must not exist yet.
+            name: of the data set; None takes the set's, else the source's.
+            images: "copy", "hardlink", or "none": labels whose embeddings come from elsewhere; no file is looked for.
+            strict: whether an image that cannot be used is an error instead of a line in the summary.
+            options: those of the importer itself, and for data that name no source of their own construct, question,
+                source and licence.
+
+        Returns:
+            What came in, what did not and why.
+
+        Raises:
+            BadInput: with file, row and way out, for a source, an option or a place that cannot be used.
+            UnknownLabel: for a label that the taxonomy lacks.
+            UnknownTaxonomy: for a taxonomy that nobody defined.
+            TypeError: for an option that the importer does not have.
+        """
         from affectml.importers._write import open_source, settle, write
 
         described = set() if self.published else {option.name for option in self._described()} & options.keys()
@@ -168,11 +180,18 @@ class Importer:
 def importer(
     name: str, about: "About", *, images: tuple[str, ...] = PLACEMENTS, folder: bool = True
 ) -> Callable[[Callable[..., "Draft"]], Importer]:
-    """Register the function below as the importer `name`; it becomes an `Importer`.
+    """Register the function below, which takes a `Source` and keywords annotated with `Help` and returns a `Draft`.
 
-    The function takes a `Source` and keywords annotated with `Help`, and returns a `Draft`; its docstring is the help
-    of `affectml import NAME`. about: what is known of the set beforehand; without a source, the user describes the
-    data. images: the ways images may come in. folder: whether the path must be a folder.
+    Its docstring is the help of `affectml import NAME`.
+
+    Args:
+        name: what the importer is called.
+        about: what is known of the set beforehand; without a source there, the user describes the data.
+        images: the ways images may come in; the first is what holds unless the user says otherwise.
+        folder: whether the path must be a folder.
+
+    Returns:
+        A decorator that makes an `Importer` of the function.
     """
 
     def register(read: Callable[..., "Draft"]) -> Importer:
@@ -188,7 +207,14 @@ def names() -> dict[str, str]:
 
 
 def get_importer(name: str) -> Importer:
-    """The importer called so, or `package.module:NAME` for one of your own; raises BadInput naming the nearest."""
+    """The importer of a name.
+
+    Args:
+        name: one of `names()`, or `package.module:NAME` for one of your own.
+
+    Raises:
+        BadInput: naming the nearest one, or what is wrong with the module.
+    """
     module, _, attribute = name.partition(":")
     if attribute:
         try:

@@ -45,7 +45,15 @@ class ImportSummary:
         people: int | None = None,
         warnings: tuple[str, ...] = (),
     ) -> "ImportSummary":
-        """What a written data set holds; `out` is where it will lie, if that is not where it lies now."""
+        """What a written data set holds.
+
+        Args:
+            dataset: the data set.
+            out: where it will lie, if that is not where it lies now.
+            skipped: for each reason, what was left out.
+            people: how many people judged, where they can be told apart.
+            warnings: what is probably a mistake in the source.
+        """
         first = next((target.resolve_taxonomy() for target in dataset.meta.targets.values()), None)
         judgements = dataset.judgements
         return cls(

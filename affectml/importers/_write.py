@@ -64,10 +64,10 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
         else:
             table, gone = _bring_in(draft, temporary, skipped, images, strict)
         kept = set(table["image_id"])
-        targets = {name: _of(content, kept) if gone else content for name, (_, content) in draft.targets.items()}
+        targets = {name: of_images(content, kept) if gone else content for name, (_, content) in draft.targets.items()}
         annotations = draft.annotations
         if annotations is not None and gone:
-            annotations = _of(annotations, kept)
+            annotations = of_images(annotations, kept)
         for name, target in targets.items():
             if target.empty:
                 why = "; ".join(f"{len(names):,} {reason} (first: {names[0]})" for reason, names in skipped.items())
@@ -117,7 +117,8 @@ def _bring_in(
     return table[[row not in gone for row in range(len(table))]].reset_index(drop=True), True
 
 
-def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
+def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
+    """The rows of a table that are about these images."""
     return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 

@@ -53,12 +53,19 @@ def import_clip_e(
     """Write the run folder `out` from a weights file, which h5py reads without Keras.
 
     The run predicts from features alone: `load_head(out).scores(X)`, X [N, 512] being CLIP ViT-B/32 image features
-    before normalisation. labels: of the outputs, where they are not the published ones (25, 6 or 1); for contrastive
-    weights the labels asked about by default, parrott-25. encoder: for contrastive weights, an encoder whose text
-    tower is asked for the labels' features now, so that they are saved with the head; without it, scores need texts.
+    before normalisation.
 
-    Raises BadInput naming the file and what was found in it: no HDF5, another architecture, shapes that do not fit,
-    labels that are too many or too few.
+    Args:
+        file: the weights.
+        out: the run folder to write; it must not exist yet.
+        labels: of the outputs, where they are not the published ones (25, 6 or 1); for contrastive weights the labels
+            asked about, parrott-25 unless given.
+        encoder: for contrastive weights, an encoder whose text tower is asked for the labels' features now, so that
+            they are saved with the head; without it, scores need texts.
+
+    Raises:
+        BadInput: naming the file and what was found in it: no HDF5, another architecture, shapes that do not fit,
+            labels that are too many or too few.
     """
     file, out = Path(file), Path(out)
     check_new(out)
@@ -91,10 +98,17 @@ def import_clip_e(
 
 
 def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
-    """The Dense layers of these names in a Keras 2 weights file, wherever they lie in it.
+    """The Dense layers of a Keras 2 weights file, wherever they lie in it.
 
-    Raises BadInput for a file that is no HDF5, a layer that is there twice or incomplete, and values that are not
-    finite.
+    Args:
+        file: the weights.
+        names: the layers to look for.
+
+    Returns:
+        Those of them that are there, by name.
+
+    Raises:
+        BadInput: for a file that is no HDF5, a layer that is there twice or incomplete, and values that are not finite.
     """
     import h5py
 

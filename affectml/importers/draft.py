@@ -18,6 +18,8 @@ from affectml.taxonomies import Taxonomy
 if TYPE_CHECKING:
     from affectml.encoders import EncoderIdentity
 
+__all__ = ["NOT_STATED", "draft", "image_table", "label_table", "one_hot", "vote_table"]
+
 NOT_STATED = "not stated by the source"
 
 
@@ -63,7 +65,15 @@ class Labels:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, name: str, kind: Any, content: pd.DataFrame, taxonomy: Taxonomy, **entry: Any) -> None:
-        """Add a target: image_id, n where known, and a column per label. entry: the other keys of dataset.json's."""
+        """Add a target.
+
+        Args:
+            name: what it is called.
+            kind: single, sets, rates or distribution.
+            content: image_id, n where known, and a column per label; an image that nobody was asked about has no row.
+            taxonomy: its labels, in the order of the columns.
+            entry: the other keys that dataset.json has of a target: values, vote_rule, made_by.
+        """
         entry |= {"kind": kind, "taxonomy": taxonomy_entry(taxonomy), "file": f"targets-{name}.parquet"}
         self.targets[name] = (entry, content.reset_index(drop=True))
 
@@ -106,12 +116,28 @@ class Draft(Labels):
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:
-    """A draft without targets yet; `add` brings them. images: as images.parquet; sources: the path of each row."""
+    """A draft without targets, which its method `add` brings.
+
+    Args:
+        source: what the importer was given.
+        images: as images.parquet: image_id, file and any further columns.
+        sources: the path of each row's image, None for a row without a file.
+        where: what error messages call the source, where that is not its path.
+    """
     return Draft(about=source.about, images=images, sources=list(sources), where=str(where or source.path))
 
 
 def image_table(ids: Sequence[str], files: Sequence[str | None], **columns: Any) -> pd.DataFrame:
-    """images.parquet's first columns: image_id, file where any is known, and the columns given."""
+    """The images as images.parquet has them.
+
+    Args:
+        ids: what each image is called, unlike any other.
+        files: its path below the data set's folder `images`, None without a file.
+        columns: further columns, one value for each image.
+
+    Returns:
+        image_id, file where any image has one, and the columns given.
+    """
     table: dict[str, Any] = {"image_id": list(ids)}
     if any(file is not None for file in files):
         table["file"] = [None if file is None else file_in_dataset(file) for file in files]
@@ -119,20 +145,47 @@ def image_table(ids: Sequence[str], files: Sequence[str | None], **columns: Any)
 
 
 def label_table(ids: Sequence[str] | NDArray[Any], values: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
-    """image_id and a column per label from values [N, C]."""
+    """A target's table.
+
+    Args:
+        ids: the image of each row.
+        values: 0 or 1, votes or shares, [N, C].
+        taxonomy: its C labels.
+
+    Returns:
+        image_id and a column per label.
+    """
     table = pd.DataFrame(np.asarray(values), columns=list(taxonomy.labels))
     table.insert(0, "image_id", list(ids))
     return table
 
 
 def vote_table(ids: Sequence[str], votes: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
-    """image_id, n and a column per label from whole numbers [N, C], where everybody chose one label."""
+    """A target's table of votes, where everybody chose one label.
+
+    Args:
+        ids: the image of each row.
+        votes: whole numbers [N, C].
+        taxonomy: its C labels.
+
+    Returns:
+        image_id, n (the sum of the votes) and a column per label.
+    """
     table = label_table(ids, np.asarray(votes).astype(np.int64), taxonomy)
     table.insert(1, "n", table[list(taxonomy.labels)].sum(axis=1))
     return table
 
 
 def one_hot(ids: Sequence[str], codes: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
-    """image_id and 0/1 columns with a one in column `codes` [N]."""
+    """A target's table where every image has one label.
+
+    Args:
+        ids: the image of each row.
+        codes: the place of its label in the taxonomy, [N].
+        taxonomy: the labels.
+
+    Returns:
+        image_id and a column of 0 and 1 per label.
+    """
     codes = np.asarray(codes, dtype=np.int64)
     return label_table(ids, (codes[:, None] == np.arange(len(taxonomy))).astype(np.int8), taxonomy)

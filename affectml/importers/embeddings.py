@@ -68,10 +68,17 @@ def embeddings(
 
 
 def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Dataset:
-    """Run the importer `embeddings` and open the data set; options are those of the importer.
+    """Run the importer `embeddings` and open the data set.
 
-    Raises BadInput or UnknownLabel naming file and row: pickled arrays, wrong shapes, NaN or infinity, an image twice,
-    a label that the taxonomy lacks, an unknown split. Nothing is written then.
+    Args:
+        file: the .npz or .npy file.
+        out: the data set folder to write; it must not exist yet.
+        options: those of the importer.
+
+    Raises:
+        BadInput: naming file and row: pickled arrays, wrong shapes, NaN or infinity, an image twice, an unknown split.
+            Nothing is written then.
+        UnknownLabel: for a label that the taxonomy lacks.
     """
     return Dataset.open(embeddings(file, out, **options).out)
 

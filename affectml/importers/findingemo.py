@@ -14,6 +14,7 @@ from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements
 from affectml.importers._spec import ImagesRoot, TableSpec
+from affectml.importers._write import of_images
 from affectml.importers.draft import About, Draft, Source, draft, image_table
 from affectml.taxonomies import Taxonomy
 
@@ -94,9 +95,9 @@ def findingemo(source: Source, *, images_root: ImagesRoot = None) -> Draft:
     result.skipped = skipped
     result.take(judged)
     here = set(result.images["image_id"])
-    result.targets = {name: (entry, _of(content, here)) for name, (entry, content) in judged.targets.items()}
+    result.targets = {name: (entry, of_images(content, here)) for name, (entry, content) in judged.targets.items()}
     assert result.annotations is not None
-    result.annotations = _of(result.annotations, here)
+    result.annotations = of_images(result.annotations, here)
     return result
 
 
@@ -138,10 +139,6 @@ def _images(
     if any(image in urls for image in ids):
         table["url"] = [urls.get(image) for image in ids]
     return table, [place if here else None for place, here in zip(located.places, there, strict=True)]
-
-
-def _of(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
-    return table[table["image_id"].isin(kept)].reset_index(drop=True)
 
 
 def _urls(root: Path) -> tuple[dict[str, str], list[str]]:
