@@ -4,8 +4,7 @@ Each importer (affectml/importers) is a command, made of its options when it is 
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -79,9 +78,7 @@ def command_of(importer: Importer) -> Any:
 
     def run(path: Path, out: Path, **given: Any) -> None:
         values = {option.name: _value(option, given[option.name]) for option in options[:-1]}
-        with _all_or_nothing():
-            summary = importer(path, out, **values)
-        _show(summary, given["json"])
+        _show(importer(path, out, **values), given["json"])
 
     parameters = [
         inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_argument(importer.path_help)),
@@ -98,16 +95,6 @@ def command_of(importer: Importer) -> Any:
     paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
-
-
-@contextmanager
-def _all_or_nothing() -> Iterator[None]:
-    """Say after Ctrl-C that there is no half of a folder."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("stopped; nothing was written", err=True)
-        raise typer.Exit(130) from None
 
 
 def _argument(text: str) -> Any:
@@ -179,8 +166,7 @@ def clip_e(
     from affectml.cli._print import print_json
     from affectml.importers.clip_e import import_clip_e
 
-    with _all_or_nothing():
-        made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
+    made = import_clip_e(file, run, labels=parse_list(labels), encoder=encoder)
     summary = {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
     if json:
         print_json(summary)

@@ -141,7 +141,9 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
             handle.visititems(visit)
     except FileNotFoundError:
         raise BadInput(f"{file}: no such file") from None
-    except OSError as error:
+    except BadInput:
+        raise
+    except Exception as error:  # h5py raises many kinds for a damaged file
         raise BadInput(f"{file}: not a readable HDF5 file ({error})") from None
     if not found and any("/vars/" in path or path.startswith("layers/") for path in seen):
         raise BadInput(f"{file}: written by Keras 3, which does not keep layers' names; expected Keras 2's layout")

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -21,6 +22,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer, import_coco, import_emotic, import_table
+from affectml.importers.clip_e import import_clip_e
 
 URL = "https://stock.example/"
 COCO = {
@@ -120,6 +122,19 @@ def test_a_damaged_npy_is_refused(tmp_path, damage):
         get_importer("embeddings")(tmp_path / "f.npy", tmp_path / "out", csv=tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("damage", [(b"SNOD", b"XNOD"), (b"HEAP", b"HELP"), (b"TREE", b"FREE")])
+def test_a_damaged_hdf5_is_refused(tmp_path, damage):
+    with h5py.File(tmp_path / "w.hdf5", "w") as handle:
+        for name, shape in (("img_fc1", (8, 4)), ("preds", (4, 6))):
+            handle[f"{name}/kernel:0"], handle[f"{name}/bias:0"] = np.ones(shape), np.ones(shape[1])
+    content = (tmp_path / "w.hdf5").read_bytes()
+    assert damage[0] in content
+    (tmp_path / "w.hdf5").write_bytes(content.replace(*damage))
+    with pytest.raises(BadInput, match=r"w\.hdf5: not a readable HDF5 file"):
+        import_clip_e(tmp_path / "w.hdf5", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_called_like_the_one_inside_it_is_not_taken_for_it(tmp_path):
     root = tmp_path / "EMOTIC"
     (root / "emotic" / "mscoco" / "images").mkdir(parents=True)
@@ -146,5 +161,5 @@ def test_ctrl_c_says_that_nothing_was_written(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 130
-    assert capsys.readouterr().err == "stopped; nothing was written\n"
+    assert capsys.readouterr().err == "stopped: nothing was written: the same command starts again\n"
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
