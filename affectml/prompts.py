@@ -53,7 +53,15 @@ class Prompts:
 
     @classmethod
     def parse(cls, kinds: str, templates: Sequence[str] = ()) -> "Prompts":
-        """From the command line: kinds joined by "+", such as `sentiment+synonyms`."""
+        """From the command line.
+
+        Args:
+            kinds: joined by "+", such as `sentiment+synonyms`.
+            templates: as of the class.
+
+        Raises:
+            BadInput: a kind is unknown or named twice, none is named, or a template has no {label}.
+        """
         return cls(tuple(kind.strip() for kind in kinds.split("+") if kind.strip()), tuple(templates))
 
     def to_dict(self) -> dict[str, list[str]]:
@@ -68,7 +76,8 @@ class Prompts:
     def learned(self, taxonomy: Taxonomy) -> list[list[str]]:
         """For each label the texts to learn from; none where only captions are.
 
-        Raises BadInput naming the labels that have no synonyms where these are the only texts of labels.
+        Raises:
+            BadInput: labels have no synonyms and these are the only texts of labels; names them.
         """
         words = [
             ([label] if "sentiment" in self.kinds else [])
@@ -95,7 +104,15 @@ class Prompts:
 
 
 def encoded(texts: Sequence[Sequence[str]], encode: Encode) -> list[Floats]:
-    """For each label the features of its texts, [K, D] each; a text is encoded once."""
+    """The features of each label's texts; a text that occurs several times is encoded once.
+
+    Args:
+        texts: for each of C labels its K texts.
+        encode: the encoder's text tower.
+
+    Returns:
+        C arrays [K, D]; [0, 0] each where there is no text at all.
+    """
     flat = list(dict.fromkeys(text for part in texts for text in part))
     if not flat:
         return [np.empty((0, 0), dtype=np.float32) for _ in texts]
@@ -105,7 +122,14 @@ def encoded(texts: Sequence[Sequence[str]], encode: Encode) -> list[Floats]:
 
 
 def ensemble(features: Sequence[Floats]) -> Floats:
-    """One unit row per label: the mean of the label's unit rows, [C, D] (Radford et al. 2021, prompt ensembling)."""
+    """One unit row per label: the mean of its texts' unit rows (Radford et al. 2021, prompt ensembling).
+
+    Args:
+        features: for each of C labels the rows of its texts, [K, D].
+
+    Returns:
+        [C, D].
+    """
     means = np.stack([_unit(part).mean(axis=0) for part in features])
     return _unit(means).astype(np.float32)
 
@@ -209,7 +233,15 @@ def _captions(cell: object, image_id: str, where: str) -> list[str]:
 
 
 def asked_labels(labels: Sequence[str], taxonomy: Taxonomy) -> Taxonomy:
-    """A taxonomy of any labels, with the prompt templates of `taxonomy`, and its synonyms for labels it shares."""
+    """A taxonomy of any labels that somebody asks for.
+
+    Args:
+        labels: names; blanks around them and empty ones are left out.
+        taxonomy: gives the prompt templates, and the synonyms of labels that it has too.
+
+    Raises:
+        BadInput: a label is named twice, or fewer than two are named.
+    """
     names = [label.strip() for label in labels if label.strip()]
     twice = [label for label in names if names.count(label) > 1]
     if twice:

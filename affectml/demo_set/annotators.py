@@ -37,7 +37,7 @@ class Annotators:
 
     @classmethod
     def draw(cls, labels: int, rng: np.random.Generator, people: int = PEOPLE) -> "Annotators":
-        """A panel drawn at random."""
+        """A panel drawn at random: habits for `labels` labels of `people` people."""
         return cls(
             ids=tuple(f"a{number:02d}" for number in range(1, people + 1)),
             talkativeness=rng.normal(0.0, 0.5, size=people),
@@ -48,10 +48,17 @@ class Annotators:
 
 
 def choice_chances(rates: FloatArray, panel: Annotators) -> FloatArray:
-    """Each person's chance to choose each label of each image: true rates [N, C] in (0, 1) -> [A, N, C].
+    """Each person's chance to choose each label of each image.
 
     Log-odds of person k: decisiveness_k * logit(rate) + talkativeness_k + leaning_k + c, where c, the same
     for all people, is solved by bisection so that the mean over people is the true rate.
+
+    Args:
+        rates: the true rates, [N, C] in (0, 1).
+        panel: the A people.
+
+    Returns:
+        [A, N, C].
     """
     habit = panel.talkativeness[:, None, None] + panel.leaning[:, None, :]
     evidence = panel.decisiveness[:, None, None] * logit(rates) + habit
@@ -64,10 +71,17 @@ def choice_chances(rates: FloatArray, panel: Annotators) -> FloatArray:
 
 
 def single_choices(rates: FloatArray, panel: Annotators) -> FloatArray:
-    """Each person's chance to name each label where only one may be named: [A, N, C], rows sum to 1.
+    """Each person's chance to name each label where only one may be named.
 
     In proportion to the chances of choosing it where several may be chosen (Luce 1959). The mean over people is the
     true distribution of one-choice answers.
+
+    Args:
+        rates: the true rates, [N, C] in (0, 1).
+        panel: the A people.
+
+    Returns:
+        [A, N, C]; rows sum to 1.
     """
     chances = choice_chances(rates, panel)
     return np.asarray(chances / chances.sum(axis=2, keepdims=True))
@@ -82,10 +96,18 @@ def judge(
     judges: int = JUDGES,
     answers: str = "sets",
 ) -> pd.DataFrame:
-    """The judgements of `judges` people per image, picked at random: rows of annotations.parquet.
+    """The judgements of a few people per image, picked at random: rows of annotations.parquet.
 
-    rates: true rates [N, C]. answers: "sets", each label chosen or not, or "one", a single label drawn by
-    `single_choices`. The less clear an image is, the more often people are unsure.
+    The less clear an image is, the more often people are unsure.
+
+    Args:
+        rates: the true rates, [N, C] in (0, 1).
+        labels: C names.
+        image_ids: [N].
+        panel: the people to pick from.
+        rng: who judges what, their answers and their seconds.
+        judges: how many people judge each image.
+        answers: "sets", each label chosen or not, or "one", a single label drawn by `single_choices`.
     """
     images = len(image_ids)
     who = np.sort(rng.random((images, len(panel.ids))).argsort(axis=1)[:, :judges], axis=1)

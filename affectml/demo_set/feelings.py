@@ -91,7 +91,7 @@ def true_rates(feelings: FloatArray, words: Words) -> FloatArray:
 
 
 def squared_distances(feelings: FloatArray, places: FloatArray) -> FloatArray:
-    """Weighted squared distance of every feeling [N, 3] to every place [M, 3]: [N, M]."""
+    """Squared distance of every feeling [N, 3] to every place [M, 3], with dominance weighing less: [N, M]."""
     return np.asarray((((feelings[:, None] - places[None]) * AXIS_WEIGHTS) ** 2).sum(axis=2))
 
 

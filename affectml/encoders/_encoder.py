@@ -63,12 +63,30 @@ class Encoder:
         return int(height), int(width)
 
     def preprocess(self, image: "Image.Image") -> "Tensor":
-        """One image (`read_image` reads files well) as float32 [3, H, W]. Safe to call from threads."""
+        """One image as the encoder takes it. Safe to call from threads.
+
+        Args:
+            image: RGB, as `read_image` gives it.
+
+        Returns:
+            float32 [3, H, W].
+        """
         pixels: Tensor = self._preprocess(image)
         return pixels
 
     def encode_images(self, images: "Sequence[Image.Image]", *, normalised: bool = True) -> "Tensor":
-        """Embed PIL images: float32 [N, dim] on the CPU, rows of norm 1 unless told. No images give [0, dim]."""
+        """Embed images as one batch.
+
+        Args:
+            images: N PIL images.
+            normalised: divide each row by its norm.
+
+        Returns:
+            float32 [N, dim] on the CPU; no images give [0, dim].
+
+        Raises:
+            EncoderUnavailable: values that are not finite came out.
+        """
         import torch
 
         if not len(images):
@@ -76,16 +94,34 @@ class Encoder:
         return self.encode_pixels(torch.stack([self.preprocess(image) for image in images]), normalised=normalised)
 
     def encode_pixels(self, pixels: "Tensor", *, normalised: bool = True) -> "Tensor":
-        """Embed preprocessed images [N, 3, H, W] as one batch; returns what `encode_images` returns."""
+        """Embed preprocessed images as one batch.
+
+        Args:
+            pixels: [N, 3, H, W], rows of `preprocess`.
+            normalised: divide each row by its norm.
+
+        Returns:
+            float32 [N, dim] on the CPU.
+
+        Raises:
+            EncoderUnavailable: values that are not finite came out.
+        """
         with self._inference():
             features = self._model.encode_image(pixels.to(self.device, _input_dtype(self.identity.precision)))
             return self._rows(features, normalised)
 
     def encode_texts(self, texts: Sequence[str]) -> "Tensor":
-        """Embed texts: float32 [T, dim] on the CPU, rows of norm 1. No texts give [0, dim].
+        """Embed texts. Those longer than the model's context are cut, as in training.
 
-        Texts longer than the model's context are cut, as in training. Raises EncoderUnavailable if the
-        tokenizer is not to be had, BadInput for anything that is not a list of str.
+        Args:
+            texts: T texts.
+
+        Returns:
+            float32 [T, dim] on the CPU, rows of norm 1; no texts give [0, dim].
+
+        Raises:
+            EncoderUnavailable: the tokenizer is not to be had, or values that are not finite came out.
+            BadInput: anything that is not a list of str.
         """
         import torch
 
@@ -157,13 +193,18 @@ def load_encoder(
 ) -> Encoder:
     """Load the encoder that `spec` names, with the right activation, preprocessing and real weights.
 
-    precision: one of `PRECISIONS`. device: torch's name; None is cuda where there is one, else cpu.
-    threads: torch's intra-op threads while this encoder computes; None leaves torch's setting. Embeddings are
-    bit-identical at one thread count.
+    Args:
+        spec: `affect-tiny`, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
+        precision: one of `PRECISIONS`.
+        device: torch's name; None is cuda where there is one, else cpu.
+        threads: torch's intra-op threads while this encoder computes; None leaves torch's setting. Embeddings are
+            bit-identical at one thread count.
 
-    Raises EncoderUnavailable: an unknown spec, architecture or tag; weights that are absent (the message says
-    what was tried and what would do), random, not finite, or not readable without running code; an activation
-    that is not the one the weights were trained with.
+    Raises:
+        EncoderUnavailable: an unknown spec, architecture or tag; weights that are absent (the message says what was
+            tried and what would do), random, not finite, or not readable without running code; an activation that is
+            not the one the weights were trained with.
+        BadInput: an unknown precision, or fewer than one thread.
     """
     if precision not in PRECISIONS:
         near = difflib.get_close_matches(precision.lower(), PRECISIONS, n=1, cutoff=0.4)

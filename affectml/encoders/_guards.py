@@ -18,7 +18,11 @@ PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
 def check_weights_file(path: Path) -> None:
-    """Refuse files that could only be read by running what is in them, and files that are no weights."""
+    """Refuse files that could only be read by running what is in them, and files that are no weights.
+
+    Raises:
+        EncoderUnavailable: it is such a file.
+    """
     if path.suffix not in (".safetensors", ".bin", ".pt", ".pth", ".ckpt"):
         raise EncoderUnavailable(f"{path}: expected weights as .safetensors, .bin, .pt or .pth")
     if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
@@ -33,7 +37,13 @@ def check_weights_file(path: Path) -> None:
 
 
 def published_as(weights: Path, digest: str, architecture: str) -> Published | None:
-    """The published weights that a file is a copy of, as far as its sha256, path or name can tell."""
+    """The published weights that a file is a copy of, as far as can be told; else None.
+
+    Args:
+        weights: the file; its path and its name may tell.
+        digest: its sha256.
+        architecture: the one it is to be loaded as.
+    """
     for known, published in _checksums().items():
         if digest.startswith(known):
             return published
@@ -56,6 +66,14 @@ def check_activation(quick: bool, published: Published, where: str) -> None:
 
     Where open_clip has no architecture with the activation that its table asks for, its own configuration
     stands (roberta-ViT-B-32).
+
+    Args:
+        quick: whether the model would run QuickGELU.
+        published: the weights as open_clip's table has them.
+        where: the file or spec, for the message.
+
+    Raises:
+        EncoderUnavailable: the activations differ; names the right architecture.
     """
     import open_clip
 

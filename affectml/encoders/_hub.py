@@ -13,9 +13,11 @@ WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 def fetch(repository: str, names: Sequence[str]) -> Path:
     """The first of `names` that `repository` (ORG/NAME) has: in the cache, else on the hub.
 
-    A cached file is taken as it is, without asking for a newer one. Where the hub's address does not resolve and no
-    proxy is set, it raises OSError at once instead of the client's minute of retries; else whatever the client
-    raises for the last name.
+    A cached file is taken as it is, without asking for a newer one.
+
+    Raises:
+        OSError: the hub's address does not resolve and no proxy is set: at once, instead of the client's minute of
+            retries. Else whatever the client raises for the last name.
     """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.constants import HF_HUB_CACHE

@@ -54,7 +54,15 @@ class EncoderIdentity:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "encoder.json") -> "EncoderIdentity":
-        """Read an identity back; raises BadInput naming an absent or unknown key. `where` names the file."""
+        """Read an identity back.
+
+        Args:
+            content: what `to_json` gave.
+            where: the file, for messages.
+
+        Raises:
+            BadInput: a key is absent or unknown; names it.
+        """
         names = [f.name for f in fields(cls)]
         for key in content:
             if key not in names:

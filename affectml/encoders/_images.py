@@ -18,9 +18,9 @@ def read_image(path: str | Path) -> Image.Image:
     The EXIF orientation is applied; of an animation the first frame is taken; palettes are resolved and
     transparency is laid on white, as browsers show it; 16-bit grey is scaled to 8 bits.
 
-    Raises BadInput (one line naming the file and why) for anything that cannot be read whole: no such file,
-    not an image, cut short, floating-point pixels, or more pixels than Pillow's `Image.MAX_IMAGE_PIXELS`
-    (89 million unless changed: a small file can hide gigabytes).
+    Raises:
+        BadInput: it cannot be read whole: no such file, not an image, cut short, floating-point pixels, or more pixels
+            than Pillow's `Image.MAX_IMAGE_PIXELS` (89 million unless changed: a small file can hide gigabytes).
     """
     path = Path(path)
     _quiet_about_size()

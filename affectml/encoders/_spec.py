@@ -56,7 +56,8 @@ class Source:
 def find(spec: str) -> Source:
     """Resolve `spec`; the files of a tag or a hub id are downloaded into Hugging Face's cache.
 
-    Raises EncoderUnavailable saying what was tried and what would work instead.
+    Raises:
+        EncoderUnavailable: there are no such weights; says what was tried and what would work instead.
     """
     if spec == TINY_SPEC:
         return _folder(tiny_folder(), architecture=TINY_SPEC)
@@ -73,7 +74,10 @@ def find(spec: str) -> Source:
 def local_weights(spec: str) -> Path | None:
     """The weights file that `spec` names on this machine, or None where it names a tag or a hub id.
 
-    Light: needs neither torch nor open_clip. Raises EncoderUnavailable if the named file is not there.
+    Light: needs neither torch nor open_clip.
+
+    Raises:
+        EncoderUnavailable: the named file or folder is not there.
     """
     if spec == TINY_SPEC:
         return _weights_in(tiny_folder())

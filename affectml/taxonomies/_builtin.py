@@ -28,8 +28,13 @@ def _builtin(name: str) -> Taxonomy:
 def get_taxonomy(name: str | Path) -> Taxonomy:
     """The built-in taxonomy of that name, or the one in the YAML file of that path.
 
-    A file's `parent` may be another file, named from the folder that holds it. Raises UnknownTaxonomy, naming the
-    nearest built-in one, and BadInput for a file that holds no taxonomy.
+    Args:
+        name: a built-in name, or the path of a YAML file; a file's `parent` may be another file, named from the folder
+            that holds it.
+
+    Raises:
+        UnknownTaxonomy: neither is there; names the nearest built-in one.
+        BadInput: the file holds no taxonomy.
     """
     name = str(name)
     if name in builtin_names():
@@ -65,6 +70,13 @@ def infer_taxonomy(labels: Iterable[str], name: str = "own") -> Taxonomy:
     """The built-in taxonomy whose labels are exactly these, else one of these labels in sorted order.
 
     Exactly, not "contains": six folder names that all occur in ekman-7 are a taxonomy of six.
+
+    Args:
+        labels: in any order, repeats count once.
+        name: of the taxonomy that is made where no built-in one fits.
+
+    Raises:
+        BadInput: fewer than two labels.
     """
     found = set(labels)
     # parrott-2 has polarity-2's labels; a polarity says less about where they came from.

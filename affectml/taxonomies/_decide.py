@@ -28,12 +28,20 @@ def mapping(
 ) -> Mapping:
     """The mapping of `source`'s labels to `target`'s; both are names, YAML files or taxonomies.
 
-    Built-in tables come first, then parents (composed over several levels), then equal names. choices: for a label
-    the option to take: a target label, "a+b" for equal shares, or "drop"; a label that is no Python name may be
-    written with underscores (doubt_confusion). drop: labels to leave out, or True for all without a target.
+    Built-in tables come first, then parents (composed over several levels), then equal names.
 
-    Raises NoMapping where the target is finer (which child is meant is not known), where nothing leads there, and
-    for a label without a target; UnknownLabel for a choice about no label.
+    Args:
+        source: the taxonomy that the labels are of.
+        target: the taxonomy that they go to.
+        drop: labels to leave out, or True for all without a target.
+        choices: for a label the option to take: a target label, "a+b" for equal shares, or "drop"; a label that is no
+            Python name may be written with underscores (doubt_confusion).
+
+    Raises:
+        NoMapping: the target is finer (which child is meant is not known), nothing leads there, or a label has no
+            target.
+        UnknownLabel: a choice or `drop` about no label.
+        UnknownTaxonomy: there is no taxonomy of that name.
 
     >>> mapping("mikels-8", "polarity-2").matrix.sum(axis=0).tolist()
     [4.0, 4.0]

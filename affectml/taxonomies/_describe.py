@@ -10,7 +10,7 @@ from affectml.taxonomies._taxonomy import Taxonomy
 
 
 def describe(taxonomy: Taxonomy) -> dict[str, Any]:
-    """Name, source, parent, prompts, wheels, and for each label parent, polarity, synonyms and place.
+    """Name, source, parent, prompts, wheels, and for each label parent, polarity, synonyms and place, for JSON.
 
     mappings: for each other built-in taxonomy that this one maps to, "complete" or what has to be decided first.
     """

@@ -77,9 +77,13 @@ class Mapping:
         return tuple(label for label, on in zip(self.origin.labels, several, strict=True) if on)
 
     def then(self, other: "Mapping") -> "Mapping":
-        """This mapping followed by `other`, whose origin must have this one's target labels, in any order.
+        """This mapping followed by another.
 
-        Raises NoMapping where a label would be dropped by parts.
+        Args:
+            other: its origin has this one's target labels, in any order.
+
+        Raises:
+            NoMapping: it has other labels, or a label would be dropped by parts.
         """
         if set(other.origin.labels) != set(self.target.labels):
             raise NoMapping(
@@ -103,10 +107,20 @@ class Mapping:
         return Mapping(self.origin, other.target, matrix, why, self.choices + later, path)
 
     def map_distribution(self, distribution: Any, *, renormalise: bool = False) -> Any:
-        """Shares [N, S] to [N, T], an array or a tensor as it came; a row keeps the mass that is not dropped.
+        """Shares of the origin's labels as shares of the target's; a row keeps the mass that is not dropped.
 
-        renormalise: divide by that mass; a row that keeps none becomes nan. Exact where people chose one label
-        each, and for a model's probabilities; rates are not shares, see `bound_rates`.
+        Exact where people chose one label each, and for a model's probabilities; rates are not shares, see
+        `bound_rates`.
+
+        Args:
+            distribution: [N, S].
+            renormalise: divide each row by the mass that it keeps; a row that keeps none becomes nan.
+
+        Returns:
+            [N, T], an array or a tensor as it came.
+
+        Raises:
+            NoMapping: there is not a column per label.
         """
         shares = self._columns(distribution, "shares")
         mapped = shares @ self.matrix
@@ -116,14 +130,32 @@ class Mapping:
         return _like(mapped, distribution)
 
     def kept_mass(self, distribution: Any) -> Any:
-        """The part of each row of shares [N, S] that has a target, [N]."""
+        """The part of each row of shares that has a target.
+
+        Args:
+            distribution: [N, S].
+
+        Returns:
+            [N], an array or a tensor as it came.
+
+        Raises:
+            NoMapping: there is not a column per label.
+        """
         return _like(self._columns(distribution, "shares") @ self.matrix.sum(axis=1), distribution)
 
     def map_sets(self, sets: Any) -> Any:
-        """Label sets, 0/1 [N, S], to 0/1 [N, T]: a label is in where any that leads to it is.
+        """Sets of the origin's labels as sets of the target's: a label is in where any that leads to it is.
 
-        A set of dropped labels only becomes the empty set: no target label applies. Raises NoMapping where a label
-        is shared among several: half a label is in no set.
+        A set of dropped labels only becomes the empty set: no target label applies.
+
+        Args:
+            sets: 0/1 [N, S].
+
+        Returns:
+            0/1 [N, T], an array or a tensor as it came.
+
+        Raises:
+            NoMapping: a label is shared among several (half a label is in no set), or there is not a column per label.
         """
         self._refuse_split("sets")
         return _like((self._columns(sets, "sets") @ self.matrix > 0).astype(np.float64), sets)
@@ -132,9 +164,19 @@ class Mapping:
         """A judgement table with the target's labels; votes counted from it are exact for every target label.
 
         Each person counts once for a parent, however many of its children they chose. Where a label stands beside
-        intensities, the largest is kept. only_dropped: the kind of an answer whose labels are all dropped: "none"
-        (no target label applies; the person still counts) or "skip" (leaves the count). Raises UnknownLabel for a
-        label that the origin lacks and NoMapping where a label is shared among several.
+        intensities, the largest is kept.
+
+        Args:
+            judgements: with the columns `kind` and `labels`, and perhaps `intensities`.
+            only_dropped: the kind of an answer whose labels are all dropped: "none" (no target label applies; the
+                person still counts) or "skip" (leaves the count).
+
+        Returns:
+            A copy with these columns mapped.
+
+        Raises:
+            UnknownLabel: a label that the origin lacks.
+            NoMapping: a label is shared among several, or `only_dropped` is neither.
         """
         import pandas as pd
 
@@ -167,11 +209,20 @@ class Mapping:
         return out
 
     def bound_rates(self, rates: Any) -> tuple[Any, Any]:
-        """What rates alone say of the target's rates: (low, high), each [N, T], from rates [N, S].
+        """What the origin's rates alone say of the target's.
 
         A parent's rate is the share of people who chose any child. Rates do not say who chose several, so it is
         known only to lie in [max, min(1, sum)] over the children (Frechet's bounds); with one child it is exact.
-        `map_judgements` gives the exact one. Unreachable labels are nan: nobody was asked.
+        `map_judgements` gives the exact one.
+
+        Args:
+            rates: [N, S].
+
+        Returns:
+            (low, high), each [N, T]; unreachable labels are nan: nobody was asked.
+
+        Raises:
+            NoMapping: a label is shared among several, or there is not a column per label.
         """
         self._refuse_split("rates")
         given = self._columns(rates, "rates")

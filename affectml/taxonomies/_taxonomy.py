@@ -80,7 +80,11 @@ class Taxonomy:
         return len(self.labels)
 
     def index(self, label: str) -> int:
-        """Column of `label`; raises UnknownLabel naming the nearest one."""
+        """Column of `label`.
+
+        Raises:
+            UnknownLabel: it is none of the labels; names the nearest one.
+        """
         try:
             return self.labels.index(label)
         except ValueError:
@@ -90,7 +94,15 @@ class Taxonomy:
             ) from None
 
     def check(self, labels: Iterable[str], where: str = "") -> None:
-        """Raise UnknownLabel for the first of `labels` that is not one; `where` names file and row."""
+        """Check that all of `labels` are labels.
+
+        Args:
+            labels: any names.
+            where: file and row, for the message.
+
+        Raises:
+            UnknownLabel: for the first that is none; names the nearest one.
+        """
         known = set(self.labels)
         for label in labels:
             if label not in known:
@@ -100,7 +112,14 @@ class Taxonomy:
                     raise UnknownLabel(f"{where}: {error}" if where else str(error)) from None
 
     def with_wheel(self, name: str) -> "Taxonomy":
-        """The same taxonomy with another of its wheels in use; raises BadInput naming the nearest one."""
+        """The same taxonomy with another of its wheels in use.
+
+        Args:
+            name: a key of `other_wheels`.
+
+        Raises:
+            BadInput: there is no such wheel; names the nearest one.
+        """
         if name not in self.other_wheels:
             have = ", ".join(self.other_wheels) or "none"
             raise BadInput(
@@ -148,9 +167,14 @@ class Taxonomy:
 
     @classmethod
     def from_dict(cls, content: Any, where: str = "taxonomy") -> "Taxonomy":
-        """Build from a YAML file's content; `labels` may also be a plain list of names.
+        """Build a taxonomy from a YAML file's content.
 
-        Raises BadInput naming the key or label that cannot be read.
+        Args:
+            content: the file's keys and values; `labels` may also be a plain list of names.
+            where: the file, for messages.
+
+        Raises:
+            BadInput: a key or label that cannot be read; names it.
         """
         if not isinstance(content, Mapping):
             raise BadInput(f"{where}: expected keys such as name and labels, got {type(content).__name__}")
@@ -201,7 +225,11 @@ _ENTRY_KEYS = ("parent", "synonyms", "place", "note")
 
 
 def check_template(template: str, where: str) -> None:
-    """Raise BadInput unless a prompt template has {label} and no other field."""
+    """Check that a prompt template has the field {label} and no other.
+
+    Raises:
+        BadInput: it has not.
+    """
     try:
         fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
     except ValueError as error:
