@@ -9,6 +9,7 @@ Comments in a document, which no reader sees, say what is special about the bloc
 """
 
 import csv
+import json
 import re
 import shlex
 import shutil
@@ -22,6 +23,7 @@ import pytest
 from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
+from affectml.importers import _registry
 from affectml.training import TrainConfig, train_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +100,11 @@ class Session:
             return
         for name in NEW:
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.capsys.readouterr()
         exec(compile(code, "document", "exec"), self.names)
+        printed = self.capsys.readouterr().out
+        for promised in re.findall(r"print\(.*\) +# (.*)$", code, flags=re.MULTILINE):
+            assert promised in printed.splitlines(), f"{promised}: printed was {printed}"
 
     def command(self, line):
         words = shlex.split(line, comments=True)
@@ -156,34 +162,48 @@ def write_people(dataset, folder):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """What a reader has: data sets, runs, pictures in folders, tables of labels, features."""
+    """What a reader has: data sets, runs, pictures in folders, labels in files, features."""
     folder = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         demo = write_demo(Path("DATASET"), images=80, seed=5)
-        rows = [(demo.image_path(file), ("happy", "fear")[i % 2]) for i, file in enumerate(demo.images["file"])]
-        for top in ("photos", "PICTURES"):
-            for picture, label in rows:
-                (Path(top) / label).mkdir(parents=True, exist_ok=True)
-                shutil.copy(picture, Path(top) / label)
-        for name in ("IMAGE", "image.jpg", "holiday.jpg", "beach.jpg"):
-            shutil.copy(rows[0][0], name)
-        for table, top in (("labels.csv", "photos/"), ("LABELS.csv", "")):
-            lines = [f"{top}{label}/{file.name},{label}{';awe' * (i % 3 == 0)}" for i, (file, label) in enumerate(rows)]
-            Path(table).write_text("\n".join(["file,emotion", *lines, ""]))
-        features = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
-        names, labels = np.array([f"{i}.jpg" for i in range(40)]), np.array(["joy", "fear"] * 20)
-        for stem in ("features", "FEATURES"):
-            np.savez(f"{stem}.npz", image=names, embedding=features, label=labels)
-            np.save(f"{stem}.npy", features)
-        for table in ("rows.csv", "ROWS.csv"):
-            Path(table).write_text("file,label\n" + "".join(map("{},{}\n".format, names, labels)))
         for name, seed in (("A", 1), ("B", 2), ("C", 3)):
             write_demo(Path(name), images=60, seed=seed)
         for run, head in (("RUN", "contrastive"), ("RUN2", "sigmoid")):
             config = TrainConfig(dataset="DATASET", multilabel=True, head=head, encoder="affect-tiny", threads=1)
             train_run(config, out=Path(run))
+        pictures = [demo.image_path(file) for file in demo.images["file"]]
+        for name in ("IMAGE", "image.jpg", "holiday.jpg", "beach.jpg"):
+            shutil.copy(pictures[0], name)
+        write_labels("photos", pictures, "photos/", "labels.csv", "PEOPLE.json")
+        write_labels("PICTURES", pictures, "", "LABELS.csv", "LABELS.json")
+        write_features("features", "rows.csv")
+        write_features("FEATURES", "ROWS.csv")
     return folder
+
+
+def write_labels(top, pictures, prefix, table, coco):
+    """A folder of pictures for each of two labels, a table of one or two labels each, and the same as COCO's JSON."""
+    lines, images, boxes = ["file,emotion"], [], []
+    for number, picture in enumerate(pictures):
+        label = ("happy", "fear")[number % 2]
+        (Path(top) / label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, Path(top) / label)
+        lines.append(f"{prefix}{label}/{picture.name},{label}{';awe' * (number % 3 == 0)}")
+        images.append({"id": number, "file_name": f"{prefix}{label}/{picture.name}"})
+        boxes.append({"id": number, "image_id": number, "category_id": number % 2})
+    names = [{"id": 0, "name": "happy"}, {"id": 1, "name": "fear"}]
+    Path(table).write_text("\n".join([*lines, ""]))
+    Path(coco).write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
+
+
+def write_features(stem, table):
+    """Forty embeddings as .npz with names and labels, and as .npy with a table."""
+    features = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    names, labels = np.array([f"{i}.jpg" for i in range(40)]), np.array(["joy", "fear"] * 20)
+    np.savez(f"{stem}.npz", image=names, embedding=features, label=labels)
+    np.save(f"{stem}.npy", features)
+    Path(table).write_text("file,label\n" + "".join(map("{},{}\n".format, names, labels)))
 
 
 @pytest.fixture
@@ -194,7 +214,9 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before):
     # `affectml relabel` ends at once: tests/apps start the real server
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", types.SimpleNamespace(main=lambda arguments: sys.exit(0)))
     yield Session(tmp_path, capsys, monkeypatch)
-    sys.modules.pop("my_heads", None)
+    for module in ("my_heads", "my_importers"):  # CONTRIBUTING.md's own
+        sys.modules.pop(module, None)
+    _registry._REGISTERED.pop("boxes", None)
 
 
 def runnable(page, *, slow):
