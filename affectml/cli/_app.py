@@ -81,11 +81,13 @@ def _main(
     modules: Annotated[
         list[str] | None,
         typer.Option(
-            "--import", metavar="MODULE", help="Import a Python module first, such as one with a head of your own."
+            "--import",
+            metavar="MODULE",
+            help="Import a Python module first, such as one with a head or importer of your own.",
         ),
     ] = None,
 ) -> None:
     for module in modules or ():
-        from affectml.heads._load import import_module
+        from affectml._own import import_module
 
         import_module(module)

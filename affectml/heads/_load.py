@@ -1,10 +1,8 @@
 """From a name to a head's class, and from a folder to a head."""
 
-import importlib
-import sys
 from pathlib import Path
-from types import ModuleType
 
+from affectml._own import import_module
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
 from affectml.heads._base import HEADS, Head
 from affectml.heads._saving import read_head
@@ -38,22 +36,6 @@ def head_class(name: str) -> type[Head]:
         near = did_you_mean(name, offered())
         raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; or {OWN} for your own)")
     return HEADS[name]
-
-
-def import_module(name: str) -> ModuleType:
-    """A module of the user's, perhaps of the working folder: the heads that it defines are known afterwards.
-
-    Raises:
-        BadInput: where there is no such module.
-    """
-    here = str(Path.cwd())
-    sys.path.insert(0, here)  # a console script's own folder stands there instead
-    try:
-        return importlib.import_module(name)
-    except (ImportError, TypeError, ValueError) as error:
-        raise BadInput(f"cannot import {name!r} ({error}); name a module of this folder or an installed one") from None
-    finally:
-        sys.path.remove(here)
 
 
 def _imported(place: str) -> type[Head]:

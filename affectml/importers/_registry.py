@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from affectml import _own
 from affectml.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
@@ -217,10 +218,7 @@ def get_importer(name: str) -> Importer:
     """
     module, _, attribute = name.partition(":")
     if attribute:
-        try:
-            found = getattr(import_module(module), attribute, None)
-        except ImportError as error:
-            raise BadInput(f"{name}: no importer there ({error}); it must be on Python's path") from None
+        found = getattr(_own.import_module(module), attribute, None)
         if not isinstance(found, Importer):
             raise BadInput(f"{name}: expected a function decorated with affectml.importers.importer")
         return found

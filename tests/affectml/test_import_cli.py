@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from affectml._own import import_module
 from affectml.cli import main
 from affectml.cli.import_ import app
 from affectml.data import Dataset
@@ -97,7 +98,7 @@ def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A folder on Python's path with CONTRIBUTING.md's own importer, which nobody has imported yet; and its data."""
+    """The working folder with CONTRIBUTING.md's own importer, which nobody has imported yet; and its data."""
     from affectml.importers import _registry
 
     page = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -108,7 +109,7 @@ def outside(tmp_path, monkeypatch):
     (tmp_path / "my_importers.py").write_text(found[1])
     get_importer("coco")  # registered for good, before what follows is forgotten again
     monkeypatch.setattr(_registry, "_REGISTERED", dict(_registry._REGISTERED))
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     for module in ("my_importers", "my_coco"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     for number in (1, 2, 3):
@@ -133,8 +134,8 @@ def sets_in(folder):
 
 @pytest.mark.parametrize("called", ["boxes", "my_importers:boxes"])
 def test_an_importer_from_outside_the_package_is_a_command(outside, called):
-    if ":" not in called:
-        __import__("my_importers")
+    if ":" not in called:  # as `affectml --import my_importers import boxes` does
+        import_module("my_importers")
         assert "Boxes around people" in run("--help").stdout
     assert "--crowds" in run(called, "--help").stdout
     said = run(called, outside / "people.json", outside / "out", "--crowds", "--name", "mine", "--licence", "CC0")
@@ -144,7 +145,8 @@ def test_an_importer_from_outside_the_package_is_a_command(outside, called):
     assert sets_in(outside / "out") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}, "awe, joy; nobody spoke of 3.jpg"
 
 
-def test_an_importer_from_outside_the_package_is_a_function(outside):
+def test_an_importer_from_outside_the_package_is_a_function(outside, monkeypatch):
+    monkeypatch.syspath_prepend(str(outside))
     boxes = importlib.import_module("my_importers").boxes
     assert boxes(outside / "people.json", outside / "out").targets == {"sets": "sets"}
     assert sets_in(outside / "out") == {"1.jpg": [1, 1]}
@@ -162,8 +164,11 @@ def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
     assert "Did you mean 'emoset'" in " ".join(CliRunner().invoke(app, ["emosets", "a", "b"]).output.split())
     with pytest.raises(BadInput, match=r"no importer 'emosets'; did you mean 'emoset'\?"):
         get_importer("emosets")
-    for name in ("no_such_module:read", "json:loads"):
-        with pytest.raises(BadInput, match=name):
+    for name, says in (
+        ("no_such_module:read", "cannot import 'no_such_module'"),
+        ("json:loads", "json:loads: exp"),
+    ):
+        with pytest.raises(BadInput, match=says):
             get_importer(name)
 
 
