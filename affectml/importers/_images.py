@@ -82,7 +82,7 @@ def place_images(
 
     A row without a source (only a url) has no problem and brings nothing; rows may share a file. A link that the
     file system refuses (another disk) becomes a copy. boxes: the part of each image to keep, None for all of it.
-    Raises BadInput where two images, or two parts of one, would become one file.
+    Raises BadInput where two images, or two parts of one, would become one file, and for a file outside `folder`.
     """
     problems: list[str | None] = []
     origin: dict[Path, tuple[Path, Box | None]] = {}
@@ -93,6 +93,8 @@ def place_images(
         if source is None or file is None:
             problems.append(None)
             continue
+        if ".." in PurePosixPath(file).parts or PurePosixPath(file).is_absolute():
+            raise BadInput(f"{source}: {file!r} leads out of the data set; give a path below the images' folder")
         target = folder / file
         if origin.setdefault(target, (source, box)) != (source, box):
             both = f"{origin[target][0]} and {source}" if origin[target][0] != source else f"two parts of {source}"

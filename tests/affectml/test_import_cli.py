@@ -153,6 +153,16 @@ def test_an_importer_from_outside_the_package_is_a_function(outside, monkeypatch
     assert get_importer("my_importers:boxes") is get_importer("boxes") is boxes
 
 
+def test_no_importer_writes_outside_its_folder(outside):
+    (outside / "in").mkdir()
+    content = (outside / "people.json").read_text().replace('"1.jpg"', '"../../1.jpg"')
+    (outside / "in" / "people.json").write_text(content)
+    before = sorted(outside.rglob("*"))
+    with pytest.raises(BadInput, match=r"'images/../../1\.jpg' leads out of the data set"):
+        run("my_importers:boxes", outside / "in" / "people.json", outside / "in" / "out")
+    assert [path for path in sorted(outside.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
 def test_the_coco_importer_works_from_outside_as_it_does_inside(outside):
     (outside / "my_coco.py").write_text(Path(sys.modules[get_importer("coco").read.__module__].__file__).read_text())
     for called in ("coco", "my_coco:coco"):
