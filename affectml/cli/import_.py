@@ -80,25 +80,18 @@ def command_of(importer: Importer) -> Any:
         values = {option.name: _value(option, given[option.name]) for option in options[:-1]}
         _show(importer(path, out, **values), given["json"])
 
+    places = {"path": importer.path_help, "out": "Data set folder to write; must not exist yet."}
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
-        inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_argument(importer.path_help)),
-        inspect.Parameter(
-            "out",
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            annotation=_argument("Data set folder to write; must not exist yet."),
-        ),
-        *map(_parameter, options),
-    ]
+        inspect.Parameter(name, positional, annotation=Annotated[Path, typer.Argument(help=text)])
+        for name, text in places.items()
+    ] + [*map(_parameter, options)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     alone = typer.Typer(add_completion=False)
     paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
-
-
-def _argument(text: str) -> Any:
-    return Annotated[Path, typer.Argument(help=text)]
 
 
 def _kinds(option: Option) -> set[Any]:
@@ -123,12 +116,8 @@ def _parameter(option: Option) -> inspect.Parameter:
         kind = Path | None
     elif option.default is not None:
         kind = str
-    return inspect.Parameter(
-        option.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=option.default,
-        annotation=Annotated[kind, typer.Option(*names, **settings)],
-    )
+    annotation = Annotated[kind, typer.Option(*names, **settings)]
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation)
 
 
 def _value(option: Option, given: Any) -> Any:

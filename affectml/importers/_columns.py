@@ -51,9 +51,8 @@ class Columns:
 
     def used(self) -> set[str]:
         """Every column that has a role."""
-        roles = (self.file, self.url, self.image_id, self.split, self.group, self.annotator, self.n, self.label)
-        used = {column for column in roles if column is not None} | set(self.labels)
-        return used | {f"n:{label}" for label in self.labels}
+        single = {column for column in vars(self).values() if isinstance(column, str)}
+        return single | set(self.labels) | {f"n:{label}" for label in self.labels}
 
 
 def plain(name: str) -> str:

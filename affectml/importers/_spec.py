@@ -63,8 +63,8 @@ class TableSpec:
     separator: Annotated[str | None, Help("What separates cells.", default="found from the header")] = None
 
     def __post_init__(self) -> None:
-        check_choice("duplicates", self.duplicates, ("error", "first", "union"))
         for option, value, choices in (
+            ("duplicates", self.duplicates, ("error", "first", "union")),
             ("kind", self.kind, get_args(Kind)),
             ("vote_rule", self.vote_rule, get_args(VoteRule)),
             ("empty", self.empty, ("none", "skip")),

@@ -96,24 +96,10 @@ class ImportSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; absent where unknown."""
-        content: dict[str, Any] = {
-            "name": self.name,
-            "out": str(self.out),
-            "construct": self.construct,
-            "images": self.images,
-            "taxonomy": self.taxonomy,
-            "labels": list(self.labels),
-            "targets": self.targets,
-            "splits": self.splits,
-            "skipped": self.skipped,
-            "notes": list(self.notes),
-            "warnings": list(self.warnings),
+        known = {key: value for key, value in vars(self).items() if value is not None}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()} | {
+            "out": str(self.out)
         }
-        if self.judgements is not None:
-            content["judgements"] = self.judgements
-        if self.people is not None:
-            content["people"] = self.people
-        return content
 
 
 def _splits(table: "pd.DataFrame") -> dict[str, int]:

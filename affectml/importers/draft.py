@@ -1,6 +1,6 @@
 """What lies between reading a source and writing a data set: a `Draft`, made by an importer of its `Source`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -144,7 +144,7 @@ def image_table(ids: Sequence[str], files: Sequence[str | None], **columns: Any)
     return pd.DataFrame({**table, **columns})
 
 
-def label_table(ids: Sequence[str] | NDArray[Any], values: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
+def label_table(ids: Iterable[str], values: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
     """A target's table.
 
     Args:

@@ -12,7 +12,7 @@ from affectml.importers._images import SUFFIXES
 from affectml.importers._maxent import maximum_entropy_shares
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
-from affectml.importers.draft import About, Draft, Source, draft, image_table
+from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
 from affectml.taxonomies import Place, Taxonomy, get_taxonomy
 
 POINTS = 7
@@ -110,32 +110,23 @@ def oasis(source: Source) -> Draft:
 
 
 def _polarity(ids: pd.Series, valence: NDArray[np.float64], n: NDArray[np.float64]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "image_id": ids,
-            "n": n.astype(np.int64),
-            "negative": valence[:, :3].sum(axis=1),
-            "neutral": valence[:, 3],
-            "positive": valence[:, 4:].sum(axis=1),
-        }
-    )
+    parts = (valence[:, :3], valence[:, 3:4], valence[:, 4:])
+    shares = np.stack([part.sum(axis=1) for part in parts], axis=1)
+    table = label_table(ids, shares, get_taxonomy("polarity-3"))
+    table.insert(1, "n", n.astype(np.int64))
+    return table
 
 
 def _affect(
     ids: pd.Series, shares: dict[str, NDArray[np.float64]], given: dict[str, NDArray[np.float64]]
 ) -> pd.DataFrame:
-    ends = {
-        "negative": ("Valence", 0),
-        "positive": ("Valence", 4),
-        "calm": ("Arousal", 0),
-        "aroused": ("Arousal", 4),
-    }
-    table: dict[str, object] = {"image_id": ids}
-    for label, (scale, _) in ends.items():
-        table[f"n:{label}"] = given[f"{scale}_N"].astype(np.int64)
-    for label, (scale, start) in ends.items():
-        table[label] = shares[scale][:, start : start + 3].sum(axis=1)
-    return pd.DataFrame(table)
+    ends = (("Valence", 0), ("Valence", 4), ("Arousal", 0), ("Arousal", 4))  # in the order of affect-4
+    taxonomy = affect_taxonomy()
+    values = np.stack([shares[scale][:, start : start + 3].sum(axis=1) for scale, start in ends], axis=1)
+    table = label_table(ids, values, taxonomy)
+    for at, (label, (scale, _)) in enumerate(zip(taxonomy.labels, ends, strict=True), start=1):
+        table.insert(at, f"n:{label}", given[f"{scale}_N"].astype(np.int64))
+    return table
 
 
 def _numbers(table: Table, column: str) -> NDArray[np.float64]:
