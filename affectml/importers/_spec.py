@@ -50,7 +50,7 @@ class TableSpec:
         None
     )
     vote_rule: Annotated[
-        VoteRule | None, Help("How votes became a distribution: one_choice, set_split, normalised.")
+        VoteRule | None, Help("How votes became a distribution: one_choice, set_split, normalised, moments, unknown.")
     ] = None
     empty: Annotated[str | None, Help("What an empty label cell is: none (no label applies) or skip (not known).")] = (
         None

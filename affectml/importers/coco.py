@@ -54,9 +54,9 @@ def coco(
     result.warnings += plan.warnings
     result.skipped["images that no entry names"] = here.spare
     result.skipped["categories that no annotation has"] = unused
-    chosen = np.zeros((len(ids), len(plan.taxonomy)), dtype=np.int8)
+    chosen, at = np.zeros((len(ids), len(plan.taxonomy)), dtype=np.int8), plan.columns()
     for row, labels in zip(chosen, found, strict=True):
-        row[[plan.columns()[label] for label in labels]] = 1
+        row[[at[label] for label in labels]] = 1
     told = np.array([bool(labels) or empty == "none" for labels in found])
     result.skipped["images without an annotation, left out of the target"] = [ids[row] for row in np.flatnonzero(~told)]
     kind = "single" if empty == "skip" and (chosen[told].sum(axis=1) == 1).all() else "sets"
