@@ -32,11 +32,11 @@ class Grid:
     rows: tuple[tuple[str, tuple[Entry | None, ...]], ...]
     marks: Mapping[str, str]
 
-    def legend(self) -> list[str]:
-        """What marks and bold mean, line by line."""
+    def legend(self, bold: str = "bold") -> list[str]:
+        """What marks and bold mean, line by line; `bold` says where it is seen."""
         lines = [f"({m}): in {labels}; compare it with ({m}) in its column only" for m, labels in self.marks.items()]
         if any(entry and entry.best for _, entries in self.rows for entry in entries):
-            lines.append("bold: the best of a column in the same labels, and those whose interval overlaps with its")
+            lines.append(f"{bold}: the best of a column in the same labels, and those whose interval overlaps with its")
         return lines
 
 

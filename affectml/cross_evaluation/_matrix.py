@@ -44,7 +44,7 @@ def matrix_table(result: CrossResult, metric: str) -> Table:
     decide = (
         [f"–: {choose} says what an ambiguous label becomes; {drop} leaves undecided labels out"] if reasons else []
     )
-    note = "\n  ".join([note, *grid.legend(), *reasons, *decide])
+    note = "\n  ".join([note, *grid.legend("bold in matrix.tex, pictures and terminals"), *reasons, *decide])
     best = frozenset(
         (row, column + 1)
         for row, (_, entries) in enumerate(grid.rows)
