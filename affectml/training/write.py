@@ -43,8 +43,13 @@ def write(judged: Judged, seconds: Mapping[str, float]) -> RunFolder:
         with new_folder(folder) as temporary:
             _write_head(temporary, judged, info)
             failed = _write_rest(temporary, judged, info)
-    except OSError as error:
-        raise _saved_elsewhere(error, folder, judged, info) from error
+    except BaseException as error:
+        if plan.out is None:
+            with suppress(OSError):
+                folder.rmdir()  # reserved, and empty
+        if isinstance(error, OSError):
+            raise _saved_elsewhere(error, folder, judged, info) from error
+        raise
     for file, cause in failed:
         kept = f"{', '.join(sorted(path.name for path in folder.iterdir()))} are kept in {folder}"
         if not isinstance(cause, OSError):
@@ -83,8 +88,6 @@ def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, 
 
 def _saved_elsewhere(error: OSError, folder: Path, judged: Judged, info: RunInfo) -> OSError:
     """The error to raise where the run's own place took nothing: it says where the head is."""
-    with suppress(OSError):
-        folder.rmdir()  # reserved, and empty
     place = Path(tempfile.mkdtemp(prefix="affectml-run-"))
     try:
         _write_head(place, judged, info)

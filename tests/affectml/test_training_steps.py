@@ -266,6 +266,23 @@ def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(prepared, tmp_path,
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_a_run_that_is_stopped_while_it_is_written_leaves_no_folder_of_its_own(prepared, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    judged = judge(prepared, fit(prepared))
+    if given:
+        judged = replace(judged, prepared=replace(prepared, plan=replace(prepared.plan, out=tmp_path / "empty")))
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("affectml.training.write"), "write_json", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write(judged, seconds={})
+    assert [path.name for path in tmp_path.rglob("*") if path.name != "runs"] == ["empty"]
+
+
 def test_a_run_of_rates_is_judged_by_sets_too(tmp_path):
     said = []
     run = GOLDEN / "runs" / "sigmoid"
