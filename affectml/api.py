@@ -11,6 +11,7 @@ import pandas as pd
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
+from affectml.heads._options import options_of_heads
 from affectml.pictures import ImageLike
 from affectml.predicting import evaluate_run
 from affectml.predictions import Predictions
@@ -57,6 +58,12 @@ def train(
     """
     known = {each.name for each in fields(TrainConfig)} - {"dataset", "multilabel", "target", "head", "options"}
     of_head = {name: value for name, value in options.items() if name not in known}
+    if head is not None and not isinstance(head, str):
+        raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
+    unknown = set() if ":" in (head or "") else of_head.keys() - options_of_heads()
+    for name in unknown:  # a slip in an option of train; of all others the head says which there are
+        if near := did_you_mean(name, known):
+            raise BadInput(f"train: no option {name!r}{near}")
     given = {name: value for name, value in options.items() if name in known}
     if isinstance(given.get("templates"), list | str):
         given["templates"] = (given["templates"],) if isinstance(given["templates"], str) else (*given["templates"],)

@@ -16,7 +16,7 @@ from affectml.heads import Head
 from affectml.pictures import ImageLike
 from affectml.predicting import predict_images, run_encoder
 from affectml.predictions import Predictions
-from affectml.report.tables import main_table
+from affectml.report.tables import STAR, main_table
 from affectml.runs import RunFolder, RunInfo
 from affectml.taxonomies import Taxonomy
 
@@ -127,7 +127,8 @@ class Run:
             ]
             lines.append(table(shown.columns, rows))
             key = "± is half the width of the 95 % interval; bold: the best system, and those that may be as good"
-            lines.append(f"<p><small>{escape(shown.title)}; {key}</small></p>")
+            stars = f"; {STAR}" if STAR in shown.note else ""
+            lines.append(f"<p><small>{escape(shown.title)}; {key}{stars}</small></p>")
         return "".join(lines)
 
 

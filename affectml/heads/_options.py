@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads._base import Head
+from affectml.heads._base import HEADS, Head
 from affectml.heads._config import in_words, nearest, typed_fields
 
 # Options that follow from others of `train`, and which.
@@ -40,6 +40,11 @@ def free_options(cls: type[Head]) -> list[str]:
     """The options that `train` has no option of its own for, in alphabetical order."""
     of_train = {"kind", "seed", *({"hidden", "k"} & set(cls.takes))}
     return sorted(set(typed_fields(cls.config_class)) - of_train)
+
+
+def options_of_heads() -> set[str]:
+    """What any head that has been imported has for options."""
+    return {name for head in HEADS.values() for name in free_options(head)}
 
 
 def option_words(value: Any) -> str:

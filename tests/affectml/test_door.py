@@ -13,6 +13,7 @@ import affectml
 from affectml._progress import track
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
+from affectml.heads import SigmoidHead
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,13 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
 def test_an_option_that_neither_train_nor_the_head_has_is_named(demo, tiny_clip):
     with pytest.raises(BadInput, match=r"no option 'ballance'; did you mean 'balance'"):
         affectml.train(demo, encoder=f"local-dir:{tiny_clip}", ballance=1)
+
+
+def test_a_mistyped_option_of_train_is_named_and_so_is_a_head_that_is_no_name(demo):
+    with pytest.raises(BadInput, match=r"^train: no option 'sede'; did you mean 'seed'\?"):
+        affectml.train(demo, sede=1)
+    with pytest.raises(BadInput, match=r"^head: expected a name, .* got SigmoidHead\(l2=0.1\)"):
+        affectml.train(demo, head=SigmoidHead(l2=0.1))
 
 
 def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):
@@ -159,6 +167,7 @@ def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users
     assert "&lt;img src=x" in page
     assert "<b>" in run._repr_html_()
     assert "set_f1" in run._repr_html_()
+    assert ("* rests on fewer" in run._repr_html_()) == ("*</" in run._repr_html_())
     assert "data:image" not in table[["image"]]._repr_html_()
     assert type(table.head(1)) is type(table)
 
