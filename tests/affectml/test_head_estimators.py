@@ -31,6 +31,7 @@ from affectml.heads import (
     TopKHead,
     ZeroShotHead,
 )
+from affectml_metrics.functional import rate_cross_entropy, set_f1
 
 TEXTS = np.eye(3, 6)
 WRITTEN = {
@@ -151,6 +152,21 @@ def test_scikit_learns_own_scorers_judge_the_predicted_sets():
     X, _, sets = case()
     scorer = make_scorer(f1_score, average="samples", zero_division=1.0)
     assert (cross_val_score(SigmoidHead(l2=0.01), X, sets, cv=3, scoring=scorer, error_score="raise") > 0.8).all()
+
+
+def test_metrics_of_affectml_metrics_judge_sets_and_rates():
+    X, rates, sets = case()
+    by_sets = make_scorer(lambda y, predicted: set_f1(predicted, y).mean().item())
+    found = cross_val_score(SigmoidHead(l2=0.01), X, sets, cv=3, scoring=by_sets, error_score="raise")
+    theirs = make_scorer(f1_score, average="samples", zero_division=1.0)
+    assert found == pytest.approx(cross_val_score(SigmoidHead(l2=0.01), X, sets, cv=3, scoring=theirs))
+
+    def by_rates(head, X, y):
+        return -rate_cross_entropy(head.predict_rates(X), y).mean().item()
+
+    found = cross_val_score(SigmoidHead(l2=0.01), X, rates, cv=3, scoring=by_rates, error_score="raise")
+    labels = rates.shape[1]
+    assert labels * found == pytest.approx(cross_val_score(SigmoidHead(l2=0.01), X, rates, cv=3))  # score sums them
 
 
 def test_importing_heads_does_not_import_scikit_learn():
