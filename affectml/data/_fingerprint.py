@@ -33,10 +33,8 @@ def is_of(recorded: Mapping[str, str], dataset: "Dataset", target: str | None) -
     if target is None or target not in dataset.meta.targets:
         return False
     if "images.parquet" in recorded:  # 0.1: sha256 of each file by its name
-        return all(
-            recorded.get(name) == sha256(dataset.root / name)
-            for name in ("images.parquet", dataset.meta.targets[target].file)
-        )
+        files = {name: dataset.root / name for name in ("images.parquet", dataset.meta.targets[target].file)}
+        return all(path.is_file() and recorded.get(name) == sha256(path) for name, path in files.items())
     now = fingerprint(dataset, target)
     parts = {"target", "split"} | (set(recorded) & set(now))
     return all(part in recorded and recorded[part] == now[part] for part in parts)

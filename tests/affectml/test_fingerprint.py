@@ -161,6 +161,8 @@ def test_a_run_of_0_1_knows_its_data_before_and_after(tmp_path, name, change):
     assert Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
     change_a_vote(folder)
     assert not Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
+    (folder / "targets-emotions.parquet").unlink()
+    assert not Dataset.open(folder).has_fingerprint(info.data.fingerprint, info.data.target)
 
 
 @pytest.fixture(scope="module")
