@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from section import machine, write
 
-from affectml.data._pixels import LIKENESS, Likenesses, Picture
+from affectml.data._pixels import LIKENESS, Picture, likenesses
 from affectml.data.duplicates import PROPOSE
 from affectml.encoders import Encoder, load_encoder, read_image
 
@@ -99,8 +99,7 @@ def main() -> None:
         edited = [edit(image) for image in images]
         cosine = (vectors * embedded(encoder, edited)).sum(axis=1)
         both = pictures | {f"{name}: edited": Picture(image) for name, image in zip(names, edited, strict=True)}
-        likeness = Likenesses(both)
-        alike = np.array([likeness(name, f"{name}: edited") for name in names])
+        alike = likenesses(both, [(name, f"{name}: edited") for name in names])
         near, proposed = alike >= LIKENESS, cosine >= PROPOSE
         rows.append(
             f"| {what} | {100 * near.mean():.1f} | {alike.min():.3f} | {100 * proposed.mean():.1f} "
@@ -108,9 +107,8 @@ def main() -> None:
         )
         print(rows[-1], file=sys.stderr, flush=True)
     start = time.process_time()
-    likeness = Likenesses(pictures, keep=len(pictures))
     pairs = list(itertools.combinations(names, 2))
-    alike = np.array([likeness(*pair) for pair in pairs])
+    alike = likenesses(pictures, pairs)
     seconds = time.process_time() - start
     near = np.flatnonzero(alike >= LIKENESS)
     found = ", ".join(f"{' and '.join(pairs[k])} ({alike[k]:.3f})" for k in near[np.argsort(-alike[near])]) or "none"

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 # Chosen on 598 photographs and copies of them, with `python benchmarks/duplicates.py`; see docs/data.md.
 LIKENESS = 0.93  # correlation from which on two pictures are the same
-COARSE = 0.5  # correlation of 8 x 8 pixels below which nothing more is asked
+COARSE_SIDE, COARSE = 8, 0.5  # pixels, and the correlation of them below which nothing more is asked
 SIDE = 24  # pixels of the grey pictures that are compared
 MARGINS = (0.0, 0.025, 0.05, 0.075)  # what may be cut off at each side
 WHOLE = 128
+BLOCK = 100_000  # pairs
 
 Vector = NDArray[np.float32]
 
@@ -52,16 +53,28 @@ class Picture:
         return np.asarray(np.divide(found, norm, out=np.zeros_like(found), where=norm > 1e-3), dtype=np.float32)
 
 
-class Likenesses:
-    """Likeness of pictures by key. keep: of how many the parts are kept, at 0.6 MB each."""
+def likenesses(pictures: Mapping[str, Picture], pairs: Sequence[tuple[str, str]]) -> Vector:
+    """Likeness of each pair [P]: the highest correlation of one's whole picture with a part of the other's, either way.
 
-    def __init__(self, pictures: dict[str, Picture], keep: int = 256) -> None:
-        self._coarse = {key: picture.parts(8, (0.0,))[0] for key, picture in pictures.items()}
-        self._parts = lru_cache(maxsize=keep)(lambda key: pictures[key].parts(SIDE, MARGINS))
-
-    def __call__(self, one: str, other: str) -> float:
-        """The highest correlation of one's whole picture with a part of the other's, either way; 0 where hardly any."""
-        if float(self._coarse[one] @ self._coarse[other]) < COARSE:
-            return 0.0
-        a, b = self._parts(one), self._parts(other)
-        return float(max((b @ a[0]).max(), (a @ b[0]).max()))
+    0 where even the coarse pictures hardly correlate: those are not looked at closely.
+    """
+    found = np.zeros(len(pairs), dtype=np.float32)
+    if not len(pairs):
+        return found
+    keys = list(pictures)
+    row = {key: at for at, key in enumerate(keys)}
+    ends = np.array([(row[one], row[other]) for one, other in pairs])
+    coarse, whole = (np.stack([pictures[key].parts(side, (0.0,))[0] for key in keys]) for side in (COARSE_SIDE, SIDE))
+    blocks = np.split(ends, range(BLOCK, len(ends), BLOCK))
+    rough = np.concatenate([(coarse[block[:, 0]] * coarse[block[:, 1]]).sum(axis=1) for block in blocks])
+    close = np.flatnonzero(rough >= COARSE)
+    # Each close pair twice: the parts of every picture are made once, and asked of all that it is close to.
+    image, other = np.concatenate([ends[close], ends[close][:, ::-1]]).T
+    pair = np.tile(close, 2)
+    order = np.argsort(image, kind="stable")
+    starts = np.flatnonzero(np.diff(image[order], prepend=-1))
+    for here in np.split(order, starts[1:]) if len(order) else ():
+        parts = pictures[keys[image[here[0]]]].parts(SIDE, MARGINS)
+        alike = (whole[other[here]] @ parts.T).max(axis=1)
+        found[pair[here]] = np.maximum(found[pair[here]], alike)
+    return found

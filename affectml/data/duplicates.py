@@ -20,7 +20,7 @@ from affectml._progress import track
 from affectml.data._alike import proposals, twins
 from affectml.data._dataset import Dataset
 from affectml.data._groups import names_of, stars
-from affectml.data._pixels import LIKENESS, Likenesses, Picture, digest
+from affectml.data._pixels import LIKENESS, Picture, digest, likenesses
 from affectml.errors import BadInput, option
 
 if TYPE_CHECKING:
@@ -285,16 +285,13 @@ def _near(
     found = list(proposals(ids, features, PROPOSE if cosine is None else cosine))
     seen = sorted({image for one, other, _ in found if one in files and other in files for image in (one, other)})
     pictures = {image: Picture(content) for image, content in _read(files, seen)}
-    likeness = Likenesses(pictures)
-    near: dict[Pair, float] = {}
-    alone: dict[Pair, float] = {}
-    asked = 0
-    for one, other, value in found:
-        if one in pictures and other in pictures:
-            asked += 1
-            alike = likeness(one, other)
-            if alike >= LIKENESS:
-                near[one, other] = alike
-        elif value >= (ALONE if cosine is None else cosine):
-            alone[one, other] = value
-    return {"near": near, "proposed": alone}, asked + len(alone)
+    asked = [(one, other) for one, other, _ in found if one in pictures and other in pictures]
+    alike = zip(asked, likenesses(pictures, asked), strict=True)
+    near = {pair: float(value) for pair, value in alike if value >= LIKENESS}
+    lowest = ALONE if cosine is None else cosine
+    alone = {
+        (one, other): value
+        for one, other, value in found
+        if value >= lowest and not (one in pictures and other in pictures)
+    }
+    return {"near": near, "proposed": alone}, len(asked) + len(alone)

@@ -1,5 +1,6 @@
 """Images that a data set holds more than once: found by pixels, never chained, and never parted unnoticed."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, find_duplicates, write_dataset
 from affectml.data._alike import twins
 from affectml.data._groups import crossing_copies, joined, stars
-from affectml.data._pixels import LIKENESS, Likenesses, Picture, digest
+from affectml.data._pixels import LIKENESS, Picture, digest, likenesses
 from affectml.data.duplicates import Crossing, same_pixels
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
@@ -198,17 +199,26 @@ def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
 
 
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
-    pictures = {"a": Picture(scene(1)), "b": Picture(scene(1).crop((4, 0, 120, 88))), "c": Picture(scene(2))}
-    grey = {name: Picture(Image.new("RGB", SIZE, colour)) for name, colour in (("black", 0), ("white", (255,) * 3))}
-    likeness = Likenesses({**pictures, **grey})
-    assert likeness("a", "b") == likeness("b", "a") > 0.97
-    assert likeness("a", "c") < 0.8
-    other = {"grey": Picture(scene(1).convert("L")), "mirrored": Picture(scene(1).transpose(Image.Transpose(0)))}
-    likeness = Likenesses({**pictures, **grey, **other})
-    assert likeness("a", "grey") > 0.99
-    assert likeness("a", "mirrored") < LIKENESS
-    assert likeness("black", "white") == likeness("black", "black") == 0
-    assert likeness("a", "a") == pytest.approx(1)
+    one = scene(1)
+    pictures = {
+        "a": Picture(one),
+        "cut": Picture(one.crop((4, 0, 120, 88))),
+        "other": Picture(scene(2)),
+        "grey": Picture(one.convert("L")),
+        "mirrored": Picture(one.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        "black": Picture(Image.new("RGB", SIZE)),
+        "white": Picture(Image.new("RGB", SIZE, "white")),
+    }
+    pairs = list(itertools.combinations(pictures, 2))
+    likeness = dict(zip(pairs, likenesses(pictures, pairs).tolist(), strict=True))
+    swapped = likenesses(pictures, [pair[::-1] for pair in pairs[::-1]])[::-1]
+    assert swapped.tolist() == list(likeness.values())
+    assert likeness["a", "cut"] > 0.97
+    assert likeness["a", "grey"] > 0.99
+    assert max(likeness["a", "other"], likeness["a", "mirrored"]) < 0.8
+    assert {value for pair, value in likeness.items() if {"black", "white"} & set(pair)} == {0}
+    assert likenesses(pictures, [("a", "a")]) == pytest.approx(1)
+    assert likenesses({}, []).shape == (0,)
 
 
 def test_copies_of_near_duplicates_are_in_their_group(tmp_path):
