@@ -14,7 +14,8 @@ SHOWN = 20  # rows of a table; --json has all
 def duplicates(
     dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
     near: Annotated[
-        bool, typer.Option("--near", help="Also images that were resized, cut, recompressed; needs embeddings.")
+        bool,
+        typer.Option("--near", help="Find images that were resized, cut or compressed anew, too; needs embeddings."),
     ] = False,
     cosine: Annotated[
         float | None,
@@ -25,14 +26,16 @@ def duplicates(
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option(help="Whose embeddings to look at.", show_default="the data set's only embedding store"),
+        typer.Option(
+            help="Encoder whose embeddings are compared.", show_default="the one the data set is embedded with"
+        ),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Make confirmed duplicates groups in images.parquet; the old file is kept.")
+        bool, typer.Option("--write", help="Write the duplicates as groups into images.parquet; the old file is kept.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
-    """Images that a data set holds more than once, where its split parts them, and where their labels differ."""
+    """Find images that a data set holds more than once, where its split parts them, and where their labels differ."""
     from affectml.cli._print import print_json
     from affectml.data import Dataset, find_duplicates
     from affectml.errors import BadInput

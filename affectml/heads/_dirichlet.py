@@ -151,7 +151,7 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
         return self.scores(X)
 
     def certainty(self, X: ArrayLike) -> Tensor:
-        """The sum of the Dirichlet's parameters, [N]: as sure as after so many votes."""
+        """The sum of the Dirichlet's parameters, [N]: how many people's votes the prediction is worth."""
         return _alpha(self._logits(X))[1]
 
     def predict_interval(self, X: ArrayLike, mass: float = 0.9) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,7 @@ def judged_targets(
 ) -> JudgedTargets:
     """What people said of each image, as rates to learn from.
 
-    A model of annotators believes in one truth per image, so its values lie near 0 and 1 where people disagree: use it
+    A model of annotators assumes one truth per image, so its values lie near 0 and 1 where people disagree: use it
     for noise, not for ambiguity.
 
     Args:
@@ -44,8 +44,8 @@ def judged_targets(
         image_ids: images to make targets of (all by default). People are weighed by their answers to these alone, so
             that training images give targets that no other image has touched.
         by: "votes", the share of people who chose a label; "weighted", the same with each person weighted by agreement
-            with the others; "model", what Dawid & Skene's (1979) model of the annotators believes (the `crowd` extra);
-            "both", a mix of the model's belief and the votes.
+            with the others; "model", the estimates of Dawid & Skene's (1979) model of annotators (the `crowd` extra);
+            "both", a mix of these and the votes.
         mix: of "both", the model's part.
 
     Returns:

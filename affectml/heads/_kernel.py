@@ -34,8 +34,8 @@ class KernelConfig(HeadConfig):
 
     kind: "distribution" (softmax) or "rates" (sigmoid). kernel, gamma: see kernel_of; gamma None is chosen on
     rows kept out, as is l2. loss: "log", or "ridge" for squared error, which solves in closed form and is then
-    clipped to probabilities. exact_rows: up to so many rows each is a landmark; beyond, `landmarks` rows drawn
-    at random are (Nystroem). budget: fits that the search may make.
+    clipped to probabilities. exact_rows: with at most this many rows, each is a landmark; with more, `landmarks`
+    rows drawn at random are (Nystroem). budget: how many fits the search may make.
     """
 
     kind: ScoreKind = "distribution"

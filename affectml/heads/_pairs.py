@@ -100,8 +100,8 @@ class Pairs:
     def draw(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """The pairs of these images [B], each label's prompt drawn at random.
 
-        An image with more labels than `most` is given so many of them, drawn in proportion to their parts: a batch's
-        work grows with the square of its pairs.
+        Of an image with more labels than `most`, only `most` are drawn, in proportion to their parts: a batch's work
+        grows with the square of its pairs.
         """
         parts = self._parts[rows]
         many = (parts > 0).sum(dim=1) > self._most

@@ -1,4 +1,4 @@
-"""Top-k head: ranks the labels, believes in a number of them, and answers with the set it expects to score best."""
+"""Top-k head: ranks the labels, estimates how many apply, and answers with the set that it expects to score best."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmet
 
 @dataclasses.dataclass(frozen=True)
 class TopKConfig(HeadConfig):
-    """k: answer with exactly so many labels; None: with as many as the image seems to have.
+    """k: how many labels to answer with; None lets the head decide for each image.
 
     l2: None chooses it on rows kept out.
     """
