@@ -59,6 +59,8 @@ def parts(page):
             yield "commands", text
         elif (found["language"] == "python" and ">>>" not in text) or re.match("from |import ", text):
             yield "python", text
+        elif re.match(r"name: \w+\n", text):
+            yield "taxonomy", text
         else:
             yield "text", text
 
@@ -88,6 +90,9 @@ class Session:
     def run(self, what, text):
         if what == "text":
             shown_in(text, self.printed)
+        elif what == "taxonomy":
+            name = text.splitlines()[0].removeprefix("name: ")
+            (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
         elif what == "python":
             self.python(text)
         else:
@@ -234,6 +239,14 @@ def test_the_blocks_of_a_document_run_in_their_order(page, session):
 def test_the_long_blocks_run_and_print_the_figures_that_are_shown(page, session):
     for what, text in runnable(page, slow=True):
         session.run(what, text)
+
+
+def test_what_the_readme_reads_in_its_table_stands_there():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    table, text = page.split("<!-- printed -->\n\n")[1].split("\n\n")[:2]
+    read = re.findall(r"\.\d{3}", text)
+    assert read
+    assert set(read) <= set(re.findall(r"\.\d{3}", table))
 
 
 def test_no_other_block_is_left_out():
