@@ -1,4 +1,4 @@
-"""duplicates: the command around `affectml.data.find_duplicates`."""
+"""duplicates: the command around `affectml.duplicates.find_duplicates`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from affectml.data import Duplicates
+    from affectml.duplicates import Duplicates
 
 SHOWN = 20  # rows of a table; --json has all
 
@@ -37,7 +37,8 @@ def duplicates(
 ) -> None:
     """Find images that a data set holds more than once, where its split parts them, and where their labels differ."""
     from affectml.cli._print import print_json
-    from affectml.data import Dataset, find_duplicates
+    from affectml.data import Dataset
+    from affectml.duplicates import find_duplicates
     from affectml.errors import BadInput
 
     if cosine is not None and not near:

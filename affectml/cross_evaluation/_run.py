@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
-from affectml.data.duplicates import same_pixels
 from affectml.data.splits import Split, split_dataset
+from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option
 from affectml.evaluation import Answers

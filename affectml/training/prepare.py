@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from affectml.data import Targets
-from affectml.data.duplicates import same_pixels
 from affectml.data.splits import Split, split_dataset
+from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.evaluation import Truth, fit_prior, read_truth

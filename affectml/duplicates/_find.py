@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from affectml._files import write_parquet
 from affectml._progress import track
-from affectml.data._alike import proposals, twins
-from affectml.data._dataset import Dataset
+from affectml.data import Dataset
 from affectml.data._groups import names_of, stars
-from affectml.data._pixels import LIKENESS, Picture, digest, likenesses
+from affectml.duplicates._alike import proposals, twins
+from affectml.duplicates._pixels import LIKENESS, Picture, digest, likenesses
 from affectml.errors import BadInput, option
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PROPOSE = 0.90
 ALONE = 0.95  # where there are no pixels to confirm anything
 
-Kind = Literal["exact", "near", "proposed"]
+DuplicateKind = Literal["exact", "near", "proposed"]
 Pair = tuple[str, str]
 
 
@@ -44,7 +44,7 @@ class DuplicateGroup:
     lowest of an image with the first: 1 (exact), a correlation of pixels (near), or a cosine (proposed).
     """
 
-    kind: Kind
+    kind: DuplicateKind
     image_ids: tuple[str, ...]
     likeness: float
 
@@ -280,7 +280,7 @@ def _of_one_size(files: Mapping[str, Path]) -> list[list[str]]:
 
 def _near(
     ids: NDArray[Any], features: NDArray[Any], cosine: float | None, files: Mapping[str, Path]
-) -> tuple[dict[Kind, dict[Pair, float]], int]:
+) -> tuple[dict[DuplicateKind, dict[Pair, float]], int]:
     """Likeness of pairs that pixels confirm (near), or that have none to confirm (proposed); how many were asked."""
     found = list(proposals(ids, features, PROPOSE if cosine is None else cosine))
     seen = sorted({image for one, other, _ in found if one in files and other in files for image in (one, other)})
