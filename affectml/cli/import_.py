@@ -12,7 +12,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from affectml.importers import Importer, get_importer, names, parse_list, parse_mapping
-from affectml.importers._registry import OWN, Help, Option
+from affectml.importers._options import Help, Option
+from affectml.importers._registry import OWN
 
 STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
 JSON = Option("json", bool, False, Help("Print JSON for programs instead of a table."))

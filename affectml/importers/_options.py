@@ -1,8 +1,34 @@
-"""Options as a command line has them: FROM=TO and A,B,C."""
+"""Options of importers: what is said of each, and how a command line spells them: FROM=TO and A,B,C."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from affectml.errors import BadInput, did_you_mean
+
+
+@dataclass(frozen=True)
+class Help:
+    """What the command line says of an option, as metadata of `Annotated`.
+
+    default: what holds without the option, where its value does not say so. flag: the option's name, where it is not
+    the parameter's. least: the smallest number allowed.
+    """
+
+    text: str
+    default: str = ""
+    flag: str = ""
+    least: int | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword of an importer: its name, type, default value and help."""
+
+    name: str
+    type: Any
+    default: Any
+    help: Help
 
 
 def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:

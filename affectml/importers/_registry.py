@@ -9,13 +9,13 @@ import errno
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from affectml import _own
 from affectml.errors import BadInput, did_you_mean
+from affectml.importers._options import Help, Option
 
 if TYPE_CHECKING:
     from affectml.importers._summary import ImportSummary
@@ -47,30 +47,6 @@ PUBLISHED = {
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 PLACEMENTS = ("copy", "hardlink", "none")
 _REGISTERED: dict[str, "Importer"] = {}
-
-
-@dataclass(frozen=True)
-class Help:
-    """What the command line says of an option, as metadata of `Annotated`.
-
-    default: what holds without the option, where its value does not say so. flag: the option's name, where it is not
-    the parameter's. least: the smallest number allowed.
-    """
-
-    text: str
-    default: str = ""
-    flag: str = ""
-    least: int | None = None
-
-
-@dataclass(frozen=True)
-class Option:
-    """One keyword of an importer: its name, type, default value and help."""
-
-    name: str
-    type: Any
-    default: Any
-    help: Help
 
 
 class Importer:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 from affectml.data._schema import Kind, VoteRule
-from affectml.importers._options import check_choice
-from affectml.importers._registry import Help
+from affectml.importers._options import Help, check_choice
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 SomeTaxonomy = Annotated[

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,17 @@ from affectml.data._schema import Construct
 from affectml.errors import BadInput, option
 from affectml.importers._images import place_images
 from affectml.importers._options import check_choice
-from affectml.importers._registry import Importer
 from affectml.importers._summary import ImportSummary
 from affectml.importers.draft import About, Draft, Source
+
+if TYPE_CHECKING:
+    from affectml.importers._registry import Importer
 
 NO_FILE = "images: a url and no file"
 SHARD_ROWS = 65536
 
 
-def open_source(importer: Importer, path: Path, out: Path, about: About, images: str) -> Source:
+def open_source(importer: "Importer", path: Path, out: Path, about: About, images: str) -> Source:
     """What the importer reads, once the request is known to be a possible one; raises BadInput."""
     check_choice("construct", about.construct, get_args(Construct))
     if importer.placements and images not in importer.placements:

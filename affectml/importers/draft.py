@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from affectml.data._schema import Construct
 from affectml.importers._images import Box, file_in_dataset
 from affectml.importers._labels import taxonomy_entry
-from affectml.importers._registry import Help
+from affectml.importers._options import Help
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:

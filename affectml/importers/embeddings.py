@@ -16,7 +16,8 @@ from affectml.errors import BadInput
 from affectml.importers._arrays import Arrays, read_npy, read_npz
 from affectml.importers._columns import SPLIT_OF
 from affectml.importers._labels import LabelPlan, plan_labels
-from affectml.importers._registry import Help, importer
+from affectml.importers._options import Help
+from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
 

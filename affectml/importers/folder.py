@@ -9,7 +9,8 @@ from affectml.importers._columns import SPLIT_OF
 from affectml.importers._find import files_in, is_hidden
 from affectml.importers._images import SUFFIXES
 from affectml.importers._labels import plan_labels
-from affectml.importers._registry import Help, importer
+from affectml.importers._options import Help
+from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import About, Draft, Source, draft, image_table, one_hot
 
