@@ -5,7 +5,8 @@ Comments in a document, which no reader sees, say what is special about the bloc
     <!-- first: COMMANDS -->    set-up that a reader has done already, or commands for a block that cannot run
     <!-- slow -->               the block runs in `make test-slow`
     <!-- not run: REASON -->    the block needs what a test has not; NOT_RUN lists them
-    <!-- printed -->            the block is what the commands above it print, cut to some rows and columns
+    <!-- printed -->            the block is what the commands above it print, cut to some rows and columns;
+                                a table in Markdown is the whole of one, under names of its own
 """
 
 import csv
@@ -31,6 +32,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 PART = re.compile(
     r"<!-- (?P<said>first|slow|not run|printed)(?:: (?P<text>.*?))? -->"
     r"|^```(?P<language>\w*)\n(?P<fenced>.*?)^```"
+    r"|(?<=\n\n)(?P<table>(?:\|[^\n]*\n)+)"
     r"|(?<=\n\n)(?P<indented>(?:    [^\n]*\n|\n(?=    ))+)",
     flags=re.MULTILINE | re.DOTALL,
 )
@@ -53,6 +55,9 @@ def parts(page):
     for found in PART.finditer(page.read_text(encoding="utf-8")):
         if found["said"]:
             yield found["said"], found["text"] or ""
+            continue
+        if found["table"]:
+            yield "text", found["table"]
             continue
         text = found["fenced"] if found["fenced"] is not None else re.sub("^    ", "", found["indented"], flags=re.M)
         if found["language"] in ("sh", "bash") or (not found["language"] and COMMAND.match(text)):
@@ -89,7 +94,7 @@ class Session:
 
     def run(self, what, text):
         if what == "text":
-            shown_in(text, self.printed)
+            (is_the_table if text.startswith("|") else shown_in)(text, self.printed)
         elif what == "taxonomy":
             name = text.splitlines()[0].removeprefix("name: ")
             (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -137,8 +142,22 @@ def shown_in(shown, printed):
     for name, *cells in rows:
         found = next(line for line in lines[start:] if line[0] == name)
         for column, cell in zip(head[1:], cells, strict=True):
-            real = found[lines[start].index(column)]
-            assert numbers(cell) == pytest.approx(numbers(real), abs=CLOSE), f"{name}, {column}: {cell}, printed {real}"
+            same(cell, found[lines[start].index(column)], f"{name}, {column}")
+
+
+def is_the_table(markdown, printed):
+    """The rows and columns of a table in Markdown are those of the printed one, in their order."""
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines())
+    lines = lines_of(printed)
+    start = next(place for place, cells in enumerate(lines) if cells[0] == head[0] and len(cells) == len(head))
+    for row, real in zip(rows, lines[start + 2 : start + 2 + len(rows)], strict=True):
+        for cell, other in zip(row[1:], real[1:], strict=True):
+            same(cell, other, row[0])
+
+
+def same(cell, real, where):
+    """Two cells hold the same numbers, or none."""
+    assert numbers(cell) == pytest.approx(numbers(real), abs=CLOSE), f"{where}: {cell}, printed {real}"
 
 
 def lines_of(text):
