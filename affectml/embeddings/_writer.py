@@ -46,11 +46,16 @@ class StoreWriter:
     def __enter__(self) -> "StoreWriter":
         from filelock import FileLock, Timeout
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(FileLock(self.folder / ".lock", timeout=0))
         except Timeout:
             raise BadDataset(f"{self.folder}: another process is writing to it; wait for it to end") from None
+        except OSError as error:
+            raise BadDataset(
+                f"{self.folder}: cannot write there ({error.strerror or error}), and embeddings are kept beside the "
+                "images: allow it there, or copy the data set to where it can be written"
+            ) from None
         try:
             for litter in self.folder.glob(".*.tmp"):  # of a run that was killed while writing
                 litter.unlink()

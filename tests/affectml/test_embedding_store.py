@@ -207,6 +207,13 @@ def test_two_runs_do_not_write_to_one_store(tmp_path, encoder):
     assert embed_dataset(dataset, encoder).done == 3
 
 
+def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
+    dataset = make_dataset(tmp_path / "d", 3)
+    (dataset.root / "embeddings").write_text("a file")
+    with pytest.raises(BadDataset, match=r"cannot write there \(.*\), and embeddings are kept beside the images"):
+        embed_dataset(dataset, encoder)
+
+
 def test_two_identities_are_never_mixed(tmp_path, encoder):
     dataset = make_dataset(tmp_path / "d", 3)
     folder = embed_dataset(dataset, encoder).store.folder
