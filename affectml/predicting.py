@@ -270,21 +270,20 @@ def scores_of(
 
 def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
     """The target of the run's labels and kind, or of sets for a run of rates: it predicts those too."""
-    kind, labels = run.info.data.kind, run.taxonomy.labels
-    for kinds in ((kind,), ("sets",)) if kind == "rates" else ((kind,),):
-        names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind in kinds]
-        fitting = [t for t in map(data.target, names) if t.kind in kinds and t.taxonomy.labels == labels]
-        if len(fitting) == 1:
-            return fitting[0]
+    own, labels = run.info.data.kind, run.taxonomy.labels
+    kinds = (own, "sets") if own == "rates" else (own,)
+    for kind in kinds:
+        names = [name] if name is not None else [k for k, entry in data.meta.targets.items() if entry.kind == kind]
+        fitting = [t for t in map(data.target, names) if t.kind == kind and t.taxonomy.labels == labels]
+        if len(fitting) > 1:
+            would = ", ".join(each.name for each in fitting)
+            raise BadDataset(f"{data.root}: targets {would} would do; choose with {option('target')}")
         if fitting:
-            break
-    if fitting:
-        names = [each.name for each in fitting]
-        raise BadDataset(f"{data.root}: targets {', '.join(names)} would do; choose with {option('target')}")
+            return fitting[0]
     have = ", ".join(f"{k} ({e.kind}, {e.resolve_taxonomy().name})" for k, e in data.meta.targets.items())
     raise BadDataset(
-        f"{data.root}: no target of kind {kind} with the run's labels ({run.taxonomy.name}: {', '.join(labels)}); "
-        f"it has {have or 'none'}"
+        f"{data.root}: no target of kind {' or '.join(kinds)} with the run's labels "
+        f"({run.taxonomy.name}: {', '.join(labels)}); it has {have or 'none'}"
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,8 +194,9 @@ class EmbeddingStore:
                 f"({differences(encoder.identity, self.identity)})"
             )
         features: NDArray[np.float32] = encoder.encode_texts(texts).numpy()
-        write_json(self.folder / f"texts-{key}.json", texts)
-        save_array(path, features)
+        with suppress(OSError):  # a data set that cannot be written to can still be trained on
+            write_json(self.folder / f"texts-{key}.json", texts)
+            save_array(path, features)
         return features
 
 
