@@ -5,6 +5,7 @@ third are in one group only if that third one is the first.
 """
 
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from affectml._files import write_parquet
+from affectml._files import replacing
 from affectml._progress import track
 from affectml.data import Dataset
 from affectml.data._groups import names_of, stars
@@ -159,16 +162,29 @@ class Duplicates:
 
         path = self.dataset.root / "images.parquet"
         with writing_in_turn(self.dataset.root):
-            table = pd.read_parquet(path)
-            ids = [str(image) for image in table["image_id"]]
-            before = table["group"] if "group" in table.columns else pd.Series([None] * len(table), dtype=object)
+            table = pq.read_table(path)  # not as pandas reads it: integers with gaps would become fractions
+            ids = [str(image) for image in table["image_id"].to_pylist()]
+            before = table["group"].to_pylist() if "group" in table.column_names else [None] * len(ids)
             names = [None if pd.isna(name) else str(name) for name in before]
             now = names_of(ids, names, [group.image_ids for group in self.of("exact", "near")])
             if now == names:
                 return None
             kept = keep(path)
-            write_parquet(path, table.assign(group=pd.Series(now, dtype=object, index=table.index)))
+            with replacing(path) as temporary:
+                pq.write_table(_with_groups(table, now), temporary)
         return kept
+
+
+def _with_groups(table: pa.Table, groups: Sequence[str | None]) -> pa.Table:
+    """images.parquet with these groups; every other column as it is, and what pandas noted of it too."""
+    column, at = pa.array(groups, pa.string()), table.schema.get_field_index("group")
+    table = table.append_column("group", column) if at < 0 else table.set_column(at, "group", column)
+    noted = dict(table.schema.metadata or {})
+    if b"pandas" in noted:
+        said = json.loads(noted[b"pandas"])
+        said["columns"] = [entry for entry in said["columns"] if entry["name"] != "group"]
+        noted[b"pandas"] = json.dumps(said).encode()
+    return table.replace_schema_metadata(noted or None)
 
 
 def find_duplicates(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -427,3 +429,21 @@ def test_digests_are_of_shape_and_pixels():
     flat = Image.new("RGB", (6, 4))
     assert digest(flat) == digest(Image.new("RGB", (6, 4)))
     assert digest(flat) != digest(Image.new("RGB", (4, 6)))
+
+
+def test_groups_are_written_and_every_other_column_stays_as_it_is(tmp_path):
+    one, other = scene(0), scene(1)
+    data = folder(tmp_path / "data", {"a.png": one, "b.png": one, "c.png": other, "d.png": other, "e.png": scene(2)})
+    path = data.root / "images.parquet"
+    table = pd.read_parquet(path)
+    table["year"] = pd.array([2**53 + 1, None, 3, 4, 5], dtype="Int64")
+    table["group"] = pd.array([None, None, 7, None, 7], dtype="Int64")
+    table.to_parquet(path, index=False)
+    before = pq.read_table(path).append_column("seen", pa.array([None, 1, 2, 3, 2**62 + 1], pa.int64()))
+    before = before.append_column("tags", pa.array([["x"], [], None, ["y", "z"], []]))
+    pq.write_table(before, path)
+    find_duplicates(Dataset.open(data.root)).write()
+    after = pq.read_table(path)
+    assert after.drop(["group"]).equals(before.drop(["group"]))
+    assert after["group"].to_pylist() == ["duplicates of a.png", "duplicates of a.png", "7", "7", "7"]
+    assert Dataset.open(data.root).images["year"].tolist()[0] == 2**53 + 1
