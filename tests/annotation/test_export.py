@@ -1,6 +1,8 @@
 """An export adds to a data set: nothing there is lost, doubled or written over without being asked."""
 
+import errno
 import json
+import os
 import re
 from dataclasses import replace
 from functools import partial
@@ -21,6 +23,7 @@ from affectml_annotation import (
     read_judgements,
     write_judgements,
 )
+from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.forgetting import forget_people
 
@@ -359,3 +362,101 @@ def test_who_is_forgotten_without_having_withdrawn_would_come_again_and_forget_s
     store.withdraw("dea")
     with pytest.raises(BadExport, match="no answers yet"):
         write_dataset_folder(judged, Collected.of(store), {})
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"schema": 3}, "schema 3, but this affectml writes 2; use the version that wrote it"),
+        ({"targets": []}, "is not a data set's description"),
+        ({"targets": {"rates": None}}, "is not a data set's description"),
+        ({"targets": {"rates": {"kind": "rates"}}}, "is not a data set's description"),
+        ({"judgements": 5}, "is not a data set's description"),
+        (None, "is not a data set's description"),
+    ],
+)
+def test_what_dataset_json_should_not_say_is_refused_and_nothing_is_written(judged, store, change, why):
+    answer(store, "i0.png", "joy")
+    path = judged / "dataset.json"
+    path.write_text(json.dumps(None if change is None else json.loads(path.read_text()) | change))
+    before = content(judged)
+    for replace_it in (False, True):
+        with pytest.raises(BadExport, match=why):
+            write_dataset_folder(judged, Collected.of(store), VOTES, replace=replace_it)
+    assert content(judged) == before
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "annotations.parquet", "images.parquet"])
+def test_a_damaged_file_of_a_data_set_is_named_in_one_line(judged, store, name):
+    answer(store, "i0.png", "joy")
+    (judged / name).write_bytes((judged / name).read_bytes()[:-9])
+    before = content(judged)
+    with pytest.raises(BadExport, match=f"{name}: nothing was written: not "):
+        write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
+    if name.startswith("annot"):
+        with pytest.raises(BadExport, match=f"{name}: nothing was written: not "):
+            forget_people(judged, ["ann"])
+    assert content(judged) == before
+
+
+def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monkeypatch):
+    """The slower one finds the folder made when it is about to make it, and adds to it."""
+    made = dataset_folder._make
+
+    def overtaken(folder, collected, *rest):
+        monkeypatch.setattr(dataset_folder, "_make", made)
+        with LabelStore("sqlite://") as first:
+            first.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
+            first.invite(["eve"])
+            answer(first, "i1.png", "joy", who="eve")
+            write_dataset_folder(folder, Collected.of(first), {})
+        return made(folder, collected, *rest)
+
+    monkeypatch.setattr(dataset_folder, "_make", overtaken)
+    with LabelStore(tmp_path / "y.db") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?", name="judge"), IMAGES)
+        store.invite(["dea"])
+        answer(store, "i0.png", "joy")
+        done = write_dataset_folder(tmp_path / "new", Collected.of(store), VOTES)
+    assert (done.new, done.same) == (1, 0)
+    assert set(read_judgements(tmp_path / "new")["annotator_id"]) == {"dea", "eve"}
+    assert len(Dataset.open(tmp_path / "new").target("rates").image_id) == 2
+    assert not list(tmp_path.glob(".new*"))
+
+
+def test_who_is_forgotten_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
+    elsewhere = tmp_path / "shared.parquet"
+    (judged / "annotations.parquet").rename(elsewhere)
+    (judged / "annotations.parquet").symlink_to(elsewhere)
+    forget_people(judged, ["ann"])
+    assert set(pq.read_table(elsewhere)["annotator_id"].to_pylist()) == {"ben", "cem"}
+    assert len(read_judgements(judged)) == 40
+    forget_people(judged, ["ben", "cem"])
+    assert not elsewhere.exists()
+    assert Dataset.open(judged).judgements is None
+
+
+def test_a_name_too_long_for_a_file_is_refused_before_anything_is_written(judged, store):
+    answer(store, "i0.png", "joy")
+    before = content(judged)
+    with pytest.raises(BadExport, match="is no name of a target"):
+        write_dataset_folder(judged, Collected.of(store), {"x" * 101: VOTES["rates"]})
+    assert content(judged) == before
+
+
+@pytest.mark.parametrize("to", ["deep/all.csv", "deep/all.parquet", "deep/new", "deep/hf"])
+def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, store, tmp_path, monkeypatch, to):
+    answer(store, "i0.png", "joy")
+
+    def full(*_given, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as raised:
+        if to.endswith("new"):
+            write_dataset_folder(tmp_path / to, Collected.of(store), VOTES)
+        else:
+            write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
+    assert str(raised.value.filename).startswith(str(tmp_path / "deep"))
+    assert ".tmp" not in Path(raised.value.filename).suffix
+    assert not (tmp_path / "deep").exists()

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -24,13 +24,14 @@ WAY_OUT = "--replace (replace=True) writes the new and keeps the old beside it"
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
+        with _no_trace(path, temporary):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -38,14 +39,35 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    temporary.mkdir()
     try:
-        yield temporary
-        temporary.replace(path)
+        with _no_trace(path, temporary):
+            temporary.mkdir(parents=True)
+            yield temporary
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _no_trace(path: Path, temporary: Path) -> Iterator[None]:
+    """What fails is said of `path`, which the user knows; folders that were made for it go again."""
+    absent = [folder for folder in path.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno is not None and _within(error.filename, temporary):
+            error.filename = str(path)
+        if absent:
+            shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+            for folder in absent:
+                with suppress(OSError):
+                    folder.rmdir()
+        raise
+
+
+def _within(name: object, temporary: Path) -> bool:
+    return name is None or str(name).startswith(str(temporary))
 
 
 @contextmanager

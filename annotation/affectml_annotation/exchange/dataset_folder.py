@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # the store imports the exchange
     from affectml_annotation.store.settings import TaskSettings
 
 MakeTarget = Callable[[pd.DataFrame], Aggregate]
-NAME = re.compile(r"\w[\w .+-]*")
+NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
 ANNOTATIONS, ANNOTATORS, META = "annotations.parquet", "annotators.parquet", "dataset.json"
 
@@ -109,7 +109,9 @@ def write_dataset_folder(
         raise BadExport(str(folder), ["the task has no answers yet"])
     for name in targets:
         if not NAME.fullmatch(name):
-            raise BadExport(str(folder), [f"{name!r} is no name of a target"], "use letters, digits, - and _")
+            raise BadExport(
+                str(folder), [f"{name!r} is no name of a target"], "use letters, digits, - and _, at most 100"
+            )
     if (folder / META).is_file():
         with writing_in_turn(folder):
             done = _extend(folder, collected, targets, replace)
@@ -119,7 +121,13 @@ def write_dataset_folder(
         return dataclasses_replace(done, notes=(stay, *done.notes))
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise BadExport(str(folder), ["exists, and is no data set (no dataset.json)"], "name a new folder")
-    return _make(folder, collected, targets, images_root)
+    try:
+        return _make(folder, collected, targets, images_root)
+    except OSError:
+        if not (folder / META).is_file():
+            raise
+    # another export has made it meanwhile
+    return write_dataset_folder(folder, collected, targets, images_root=images_root, replace=replace)
 
 
 def _make(
@@ -158,12 +166,11 @@ def _make(
 
 
 def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], replace: bool) -> Exported:
-    stored = json.loads((folder / META).read_text(encoding="utf-8"))
-    there = _read(folder / ANNOTATIONS)
-    meta = as_schema_2(stored, judged=there is not None)
+    there = read_parquet(folder / ANNOTATIONS)
+    stored, meta = _read_meta(folder, judged=there is not None)
     merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
     _check(folder, meta, collected, there, merged)
-    people = merge_people(_read(folder / ANNOTATORS), collected.annotators)
+    people = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
     made = _aggregates(folder, targets, merged.judgements)
     entries = {name: meta["targets"].get(name) for name in made}
     state = {name: _state_of(folder, entries[name], one, collected.settings) for name, one in made.items()}
@@ -206,7 +213,8 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
     if there is not None and asked.get("construct", settings.construct) != settings.construct:
         what = f"holds judgements of what is {asked['construct']}, the task asked for what is {settings.construct}"
         raise BadExport(str(folder), [what], elsewhere)
-    known = set(pd.read_parquet(folder / "images.parquet", columns=["image_id"])["image_id"].astype("str"))
+    images = read_parquet(folder / "images.parquet")
+    known = set() if images is None else {str(image) for image in images["image_id"].to_pylist()}
     strange = [image for image in collected.judgements["image_id"] if image not in known]
     if strange:
         raise BadExport(str(folder), [f"has no image {strange[0]!r} ({len(set(strange))} such)"], elsewhere)
@@ -249,8 +257,9 @@ def _state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, se
     path = folder / entry["file"]
     if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         return "other"
-    old = pd.read_parquet(path)
-    new = made.table()
+    table = read_parquet(path)
+    assert table is not None
+    old, new = table.to_pandas(), made.table()
     if set(old.columns) != set(new.columns) or len(old) != len(new):
         return "other"
     one, two = (table.assign(image_id=table["image_id"].astype("str")).set_index("image_id") for table in (old, new))
@@ -324,8 +333,34 @@ def _said(name: str, made: Aggregate, judgements: int) -> str:
     return f"target {name}: {_people(made)}, from all {judgements} judgements in the data set{left_out}"
 
 
-def _read(path: Path) -> pa.Table | None:
-    return pq.read_table(path) if path.is_file() else None
+def _read_meta(folder: Path, *, judged: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """dataset.json as it is and in schema 2; BadExport for what no version of affectml that we know has written."""
+    try:
+        stored = json.loads((folder / META).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadExport(str(folder / META), [f"not valid JSON ({error})"]) from None
+    schema = stored.get("schema", 1) if isinstance(stored, dict) else None
+    if isinstance(stored, dict) and schema not in (1, 2):
+        newer = "use the version that wrote it, or a newer one"
+        raise BadExport(str(folder / META), [f"schema {schema!r}, but this affectml writes 2"], newer)
+    meta = {"schema": 2, "targets": {}, **(as_schema_2(stored, judged=judged) if schema else {})}
+    targets = meta["targets"]
+    whole = isinstance(targets, dict) and all(
+        isinstance(entry, dict) and {"kind", "construct", "values", "file"} <= set(entry) for entry in targets.values()
+    )
+    if not schema or not whole or not isinstance(meta.get("judgements") or {}, dict):
+        raise BadExport(str(folder / META), ["is not a data set's description"], "Dataset.open says what is wrong")
+    return stored, meta
+
+
+def read_parquet(path: Path) -> pa.Table | None:
+    """A table of a data set, None where there is none; BadExport where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return pq.read_table(path)
+    except pa.ArrowException as error:
+        raise BadExport(str(path), [f"not a readable Parquet file ({error})"]) from None
 
 
 def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) -> None:

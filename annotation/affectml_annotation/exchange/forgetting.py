@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange._files import kept_of, write_parquet, writing_in_turn
-from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS, META
+from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS, META, read_parquet
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class Forgotten:
 def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
     """Take people out of a data set's annotations and annotators, and out of the files kept beside those. For good.
 
+    Where a file is a link, what it leads to is changed.
     Targets are counts without names and stay as they are: an export makes them anew. Raises BadExport, and takes nobody
     out, where one of them is not in the data set.
     """
@@ -34,7 +34,7 @@ def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
     with writing_in_turn(folder):
         current = [folder / ANNOTATIONS, folder / ANNOTATORS]
         files = [path for path in current if path.is_file()] + [kept for path in current for kept in kept_of(path)]
-        tables = {path: pq.read_table(path) for path in files}
+        tables = {path: table for path in files if (table := read_parquet(path)) is not None}
         known = {str(who) for table in tables.values() for who in table["annotator_id"].to_pylist()}
         for who in people:
             if who not in known:
@@ -48,8 +48,9 @@ def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
                 continue
             left.append(path.name)
             gone += count if path == folder / ANNOTATIONS else 0
-            if count == len(table):
-                path.unlink()
-            else:
-                write_parquet(path, table.filter(pc.invert(theirs)))
+            if count < len(table):
+                write_parquet(path.resolve(), table.filter(pc.invert(theirs)))
+                continue
+            path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # a link to it
     return Forgotten(gone, tuple(left))
