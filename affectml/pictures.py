@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +30,13 @@ def pictures(given: ImageLike | Iterable[ImageLike]) -> list[Picture]:
 
     Args:
         given: one of these or several: a path to an image or a folder, a PIL image, an array [H, W, 3] or [H, W] of
-            uint8, or of floats from 0 to 1.
+            uint8, or of floats from 0 to 1. An array [N, H, W, 3] is several.
 
     Raises:
         BadInput: for a path that does not exist, a folder without an image, or anything else.
     """
-    if isinstance(given, str | Path | Image.Image | np.ndarray):
-        given = [given]
     found: list[Picture] = []
-    for number, one in enumerate(given, start=1):
+    for number, one in enumerate(one_by_one(given), start=1):
         if isinstance(one, str | Path):
             found += _files(Path(one))
         elif isinstance(one, Image.Image):
@@ -50,6 +48,13 @@ def pictures(given: ImageLike | Iterable[ImageLike]) -> list[Picture]:
                 f"image {number}: expected a path, a PIL image or an array [H, W, 3], got {type(one).__name__}"
             )
     return found
+
+
+def one_by_one(given: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
+    """What was given as a list: one image is a list of one, though an array or a tensor would yield its rows."""
+    if isinstance(given, str | Path | Image.Image) or not isinstance(given, Iterable):
+        return [given]
+    return [cast("ImageLike", given)] if getattr(given, "ndim", 1) in (0, 2, 3) else list(given)
 
 
 def _files(path: Path) -> Iterator[Picture]:

@@ -13,7 +13,7 @@ from affectml._html import table
 from affectml.encoders import Encoder
 from affectml.errors import BadRun
 from affectml.heads import Head
-from affectml.pictures import ImageLike
+from affectml.pictures import ImageLike, one_by_one
 from affectml.predicting import predict_images, run_encoder
 from affectml.predictions import Predictions
 from affectml.report.tables import STAR, main_table
@@ -87,7 +87,7 @@ class Run:
 
         Args:
             images: paths (str or Path), folders (all images in them, at any depth), PIL images or arrays [H, W, 3];
-                one of these or several.
+                one of these or several, also as one array [N, H, W, 3].
             labels: choose among these instead of the run's own; only heads that compare images with texts can.
             threads: torch's; None is one less than the cores.
 
@@ -98,7 +98,7 @@ class Run:
         Raises:
             BadInput: for the first image that cannot be read, and for `labels` with another head.
         """
-        kept = images if isinstance(images, str | Path) or not isinstance(images, Iterable) else list(images)
+        kept = one_by_one(images)
         found = predict_images(self._opened, kept, labels=labels, threads=threads, encoder=self._encoder)
         names = self.taxonomy.labels if labels is None else [label for label, _ in found[0].best]
         return Predictions.of(found, names, kept)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 import affectml
@@ -106,6 +107,25 @@ def test_predict_takes_paths_folders_pictures_and_arrays(run, demo, tmp_path):
     one = run.predict(files[0])
     np.testing.assert_allclose(one[labels].iloc[0].tolist(), table[labels].iloc[0].tolist(), atol=1e-12)
     assert affectml.predict(run.folder, files[0])["set"].iloc[0] == one["set"].iloc[0]
+
+
+def test_an_array_alone_is_one_image_and_four_axes_are_several(run, demo):
+    file = demo.root / "images" / "000003.png"
+    with Image.open(file) as opened:
+        array = np.asarray(opened.convert("RGB"))
+    labels = list(run.taxonomy.labels)
+    expected = run.predict(file)[labels].to_numpy()
+    for given, rows in [(array, 1), (array / 255, 1), (np.stack([array, array]), 2), (np.array([str(file)] * 2), 2)]:
+        found = run.predict(given)[labels].to_numpy()
+        np.testing.assert_allclose(found, np.repeat(expected, rows, axis=0), atol=1e-12)
+    assert len(run.predict(array[..., 0])) == 1
+    assert len(run.predict(pd.Series([str(file)] * 3))) == 3
+
+
+@pytest.mark.parametrize("given", [3, None, torch.zeros(3, 8, 8), pd.DataFrame({"file": ["a.png"]})])
+def test_what_is_no_image_is_refused_alone_as_well(run, given):
+    with pytest.raises(BadInput, match=rf"^image 1: expected a path, .* got {type(given).__name__}$"):
+        run.predict(given)
 
 
 @pytest.mark.parametrize(
