@@ -24,7 +24,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What `__all__` names, imported when it is first asked for."""
+    """What `__all__` names, and `affectml.errors` to catch, imported when it is first asked for."""
+    if name == "errors":
+        return import_module("affectml.errors")
     if name not in __all__:
         raise AttributeError(f"module 'affectml' has no attribute {name!r}")
     home = {"Dataset": "affectml.data", "Run": "affectml.run"}.get(name, "affectml.api")

@@ -62,7 +62,7 @@ def train(
         raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
     unknown = set() if ":" in (head or "") else of_head.keys() - options_of_heads()
     for name in unknown:  # a slip in an option of train; of all others the head says which there are
-        if near := did_you_mean(name, known):
+        if near := did_you_mean(name, {*known, *signature(train).parameters} - {"options"}):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {name: value for name, value in options.items() if name in known}
     if isinstance(given.get("templates"), list | str):
@@ -190,6 +190,7 @@ def crosseval(
     from affectml.cross_evaluation import crosseval as cross
 
     _check("crosseval", options, [each.name for each in fields(CrossConfig)])
+    _several(train, "train"), _several(test, "test")
     first, second = (tuple(str(_folder(each)) for each in given) for given in (train, test))
     return cross(CrossConfig(train=first, test=second, **options), say=say)
 
@@ -219,9 +220,16 @@ def compare(
     """
     from affectml.comparison import compare_runs
 
+    _several(runs, "runs")
     folders = [_run(run).folder for run in runs]
     where = None if dataset is None else Path(str(_folder(dataset)))
     return compare_runs(folders, dataset=where, k=k, threads=threads, say=say)
+
+
+def _several(given: Any, name: str) -> None:
+    """Raises BadInput for one alone where several belong: a path's letters would be taken for paths."""
+    if isinstance(given, str | Path | Run | Dataset):
+        raise BadInput(f"{name}: expected a list, got {given!r} alone: write {name}=[...]")
 
 
 def _check(function: str, options: Mapping[str, Any], known: Collection[str]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import NonNegativeInt, PositiveInt
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -27,17 +29,17 @@ class TrainConfig:
     multilabel: bool | None = False
     target: str | None = None
     head: str | None = None
-    hidden: int = 0
+    hidden: NonNegativeInt = 0
     k: int | None = None
-    ensemble: int = 0
+    ensemble: NonNegativeInt = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: str = "sentiment"
     templates: tuple[str, ...] = ()
     encoder: str | None = None
     judgements: str | None = None
     tau: float = 1 / 3
-    seed: int = 0
-    threads: int | None = None
+    seed: NonNegativeInt = 0
+    threads: PositiveInt | None = None
 
 
 # The option of `affectml train` behind each field, in the order in which a command names them.

@@ -4,8 +4,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_type_hints
 
+import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 from threadpoolctl import threadpool_limits
 
 from affectml._files import try_folder
@@ -15,6 +18,7 @@ from affectml.data.splits import check_labels
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, Wanted, check_plain, head_class
 from affectml.heads._build import PLAIN
+from affectml.heads._config import in_words
 from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
@@ -74,6 +78,7 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend.
     """
+    check_types(config)
     check_new(out) if out is not None else try_folder(RUNS)
     dataset = open_or_draw(config.dataset, say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
@@ -128,6 +133,16 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
         threads=threads,
     )
     return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out)
+
+
+def check_types(config: TrainConfig) -> None:
+    """Raises BadInput for the first option whose value is of another type than TrainConfig says."""
+    for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
+        value = getattr(config, name)
+        try:
+            TypeAdapter(hint).validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
+        except ValidationError:
+            raise BadInput(f"{option(name, value)}: expected {in_words(hint)}") from None
 
 
 def check_numbers(config: TrainConfig, targets: Targets) -> None:

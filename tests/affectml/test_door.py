@@ -78,6 +78,47 @@ def test_a_mistyped_option_of_train_is_named_and_so_is_a_head_that_is_no_name(de
         affectml.train(demo, head=SigmoidHead(l2=0.1))
 
 
+def test_named_arguments_are_near_too(demo):
+    with pytest.raises(BadInput, match=r"^train: no option 'hed'; did you mean 'head'\?"):
+        affectml.train(demo, hed="sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"multilabel": "yes"}, "^multilabel='yes': expected true or false or None$"),
+        ({"seed": "x"}, "^seed='x': expected a whole number, at least 0$"),
+        ({"seed": -1}, "^seed=-1: expected a whole number, at least 0$"),
+        ({"hidden": -3}, "^hidden=-3: expected a whole number, at least 0$"),
+        ({"threads": 0}, "^threads=0: expected a whole number, at least 1, or None$"),
+        ({"tau": "half"}, "^tau='half': expected a number$"),
+        ({"encoder": Path("vit")}, r"^encoder=.*: expected a word or None$"),
+    ],
+)
+def test_an_option_of_another_type_is_named_before_any_work(demo, options, says):
+    with pytest.raises(BadInput, match=says):
+        affectml.train(demo, **options)
+
+
+def test_one_run_or_data_set_where_several_belong_is_refused(run, demo):
+    with pytest.raises(BadInput, match=r"^runs: expected a list, got 'runs/a' alone: write runs=\[...\]$"):
+        affectml.compare("runs/a")
+    with pytest.raises(BadInput, match=r"^test: expected a list"):
+        affectml.crosseval([demo], demo.root)
+
+
+def test_errors_can_be_caught_by_the_name_that_the_door_has():
+    code = """
+import affectml
+try:
+    affectml.load_run("nowhere")
+except affectml.errors.BadRun as error:
+    print(type(error).__name__)
+"""
+    assert in_a_fresh_process(code) == ["BadRun"]
+    assert in_a_fresh_process("import affectml; print(affectml.errors.__name__)") == ["affectml.errors"]
+
+
 def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):
     table = run.scores
     assert list(table.index) == list(run.metrics["systems"])
