@@ -2,11 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+Say = Callable[[str], None]  # called with what a user should know, a line at a time
 PAUSE = 0.1  # seconds between two drawings in a notebook
 
 

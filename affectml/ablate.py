@@ -1,6 +1,6 @@
 """The ablation over kinds of prompt (Bustos et al. 2023): what a contrastive head gains from which texts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput
 from affectml.evaluation import Systems
@@ -18,7 +19,6 @@ from affectml.prompts import CAPTION, Prompts
 from affectml.report.tables import Table, arrow, cell, headline
 from affectml.training import Prepared, TrainConfig, choose_target, fit, plan_for, prepare
 
-Say = Callable[[str], None]
 MULTILABEL = ("rates", "sets")
 SEEDS = 5
 

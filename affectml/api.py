@@ -1,6 +1,6 @@
 """The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from affectml._progress import Progress
+from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._options import options_of_heads
@@ -22,8 +22,6 @@ from affectml.training import open_or_draw, train_run
 if TYPE_CHECKING:
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
-
-Say = Callable[[str], None]
 
 
 def train(
@@ -190,7 +188,8 @@ def crosseval(
     from affectml.cross_evaluation import crosseval as cross
 
     _check("crosseval", options, [each.name for each in fields(CrossConfig)])
-    _several(train, "train"), _several(test, "test")
+    _several(train, "train")
+    _several(test, "test")
     first, second = (tuple(str(_folder(each)) for each in given) for given in (train, test))
     return cross(CrossConfig(train=first, test=second, **options), say=say)
 

@@ -1,15 +1,16 @@
 """Reading a run back: predictions for image files, and evaluation on a data set."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from affectml._files import try_file, write_json
-from affectml._progress import Progress
+from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
@@ -176,7 +177,7 @@ def evaluate_run(
     target: str | None = None,
     out: Path | None = None,
     threads: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     """Score a run's head and its training prior on a data set with the same labels, beside people.
 
@@ -235,7 +236,7 @@ def evaluate_run(
 
 
 def scores_of(
-    run: RunFolder, data: Dataset, *, threads: int | None = None, say: Callable[[str], None] = lambda line: None
+    run: RunFolder, data: Dataset, *, threads: int | None = None, say: Say = lambda line: None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """A run's scores of a data set's images, whatever was judged.
 
@@ -280,6 +281,13 @@ def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
             raise BadDataset(f"{data.root}: targets {would} would do; choose with {option('target')}")
         if fitting:
             return fitting[0]
+    if name is not None:
+        given = data.target(name)
+        raise BadDataset(
+            f"{data.root}: target {name} does not fit: it is of kind {given.kind} with the labels of "
+            f"{given.taxonomy.name} ({', '.join(given.taxonomy.labels)}), and the run predicts {own} of "
+            f"{run.taxonomy.name} ({', '.join(labels)})"
+        )
     have = ", ".join(f"{k} ({e.kind}, {e.resolve_taxonomy().name})" for k, e in data.meta.targets.items())
     raise BadDataset(
         f"{data.root}: no target of kind {' or '.join(kinds)} with the run's labels "
@@ -287,7 +295,7 @@ def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
     )
 
 
-def _store(run: RunFolder, data: Dataset, threads: int, say: Callable[[str], None]) -> "EmbeddingStore | FromFiles":
+def _store(run: RunFolder, data: Dataset, threads: int, say: Say) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info.encoder.identity, run.info.encoder.specs
     if specs and not identity["normalised"]:
@@ -332,7 +340,7 @@ class FromFiles:
 
 
 def _judged(
-    run: RunFolder, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Callable[[str], None]
+    run: RunFolder, data: Dataset, targets: Targets, store: "EmbeddingStore | FromFiles", say: Say
 ) -> tuple[Array, str]:
     """Which images to judge, and the name of that part."""
     known = (run.folder / "predictions.parquet").exists()  # a shared run and imported weights come without
@@ -360,21 +368,32 @@ def _judged(
 
 
 def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids: Array) -> set[str]:
+    """Those of `image_ids` that the run learned from, see `learned_from`; none for a head that has no texts."""
+    absent = set(store.missing(image_ids))
+    ids = [i for i in image_ids if i not in absent]
+    if not ids or (run.head.needs_texts and run.head.texts is None):
+        return set()
+    scores = run.head.scores(store.rows(ids)).double().numpy()
+    return learned_from(run, pd.DataFrame(scores, index=ids, columns=list(run.taxonomy.labels)))
+
+
+def learned_from(run: RunFolder, scores: pd.DataFrame) -> set[str]:
     """Images of the run's train and validation parts: of the same image_id, and scored the same by its head.
 
     Other collections may use the same ids; another image under a known id gets other scores.
+
+    Args:
+        run: the run, with its predictions.
+        scores: the head's scores now, a column per label, by image_id.
+
+    Returns:
+        Their image_ids.
     """
     table = run.predictions.set_index("image_id")
-    absent = set(store.missing(image_ids))
-    ids = [
-        i for i in table.index[table["split"].isin(("train", "val"))].intersection(list(image_ids)) if i not in absent
-    ]
-    if not ids or (run.head.needs_texts and run.head.texts is None):
-        return set()
-    now = run.head.scores(store.rows(ids)).double().numpy()
-    then = table.loc[ids, list(run.taxonomy.labels)].to_numpy(dtype=np.float64)
-    same = np.abs(now - then).max(axis=1) < 1e-4
-    return {i for i, is_same in zip(ids, same, strict=True) if is_same}
+    ids = table.index[table["split"].isin(("train", "val"))].intersection(scores.index)
+    labels = list(run.taxonomy.labels)
+    far = np.abs(scores.loc[ids, labels].to_numpy(np.float64) - table.loc[ids, labels].to_numpy(np.float64))
+    return set(ids[far.max(axis=1) < 1e-4]) if len(ids) else set()
 
 
 def _beta(found: BetaInfo | None) -> BetaPrior | None:

@@ -1,6 +1,6 @@
 """What several runs say of the same images, and how far apart they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,11 +11,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, option
 from affectml.evaluation import Answers
 from affectml.evaluation.scoring import Score, as_scores
 from affectml.evaluation.truth import hits_of
+from affectml.predicting import learned_from, scores_of
 from affectml.report.tables import Table, cell, number, starred
 from affectml.runs import RunFolder
 from affectml.spaces import Choices, Space, find_space, system_in
@@ -24,7 +26,6 @@ from affectml.training import DEMO
 from affectml_metrics import functional as F
 from affectml_metrics import paired_difference
 
-Say = Callable[[str], None]
 Floats = NDArray[np.float64]
 
 
@@ -199,8 +200,6 @@ def _scores(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> pd.
     labels = list(run.taxonomy.labels)
     if _trained_on(run, data):
         return run.predictions.set_index("image_id")[labels]
-    from affectml.predicting import scores_of
-
     ids, scores = scores_of(run, data, threads=threads, say=say)
     return pd.DataFrame(scores, index=pd.Index(ids), columns=labels)
 
@@ -222,6 +221,8 @@ def _common(
             parts = run.predictions.set_index("image_id")["split"]
             kept = kept[kept.isin(parts.index[parts == "test"])]
             split = "test"
+        elif (run.folder / "predictions.parquet").exists():  # of data that were changed since, too
+            kept = kept[~kept.isin(list(learned_from(run, table)))]
     if not len(kept):
         raise BadInput(
             f"compare: no image of {data.root} is in the test split of every run: train them on the same data set with "

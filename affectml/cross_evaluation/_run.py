@@ -1,7 +1,7 @@
 """Train once per data set and head, judge every pair: the chain behind `affectml crosseval`."""
 
-from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
@@ -25,7 +26,6 @@ from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
 from affectml.training import Prepared, TrainConfig, fit, plan_for, set_threads, text_encoder
 
-Say = Callable[[str], None]
 Ids = NDArray[np.object_]
 MULTILABEL = ("rates", "sets")
 

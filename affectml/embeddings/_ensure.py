@@ -1,17 +1,14 @@
 """The store a command works with: found, filled with what is missing, and matched with the images that were judged."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
+from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.embeddings._embed import embed_dataset
 from affectml.embeddings._store import EmbeddingStore
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
 from affectml.errors import BadDataset, EncoderUnavailable, option
-
-Say = Callable[[str], None]
 
 
 def ensure_embeddings(

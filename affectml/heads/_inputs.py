@@ -91,8 +91,24 @@ def as_features(features: ArrayLike, columns: int | None = None, name: str = "X"
     return tensor
 
 
+def _check_columns(targets: ArrayLike, name: str) -> None:
+    """Raises BadArray for answers by name or number, which scikit-learn takes and heads do not."""
+    shape = getattr(targets, "ndim", None)
+    rows = targets.tolist() if shape == 1 and hasattr(targets, "tolist") else targets
+    if shape not in (None, 1) or not isinstance(rows, list | tuple):
+        return
+    sets = [row for row in rows if isinstance(row, list | tuple | set) and any(isinstance(each, str) for each in row)]
+    answers = [row for row in rows if isinstance(row, str | int | float)]
+    if sets or answers:
+        way = "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)" if sets else "pandas.get_dummies(y)"
+        raise BadArray(
+            f"{name}: expected a matrix with a column per label, got {(sets or answers)[0]!r} as a row; {way} makes one"
+        )
+
+
 def as_shares(targets: ArrayLike, rows: int, columns: int | None = None, name: str = "targets") -> Tensor:
     """Targets [N, C] in [0, 1] as float64; raises BadArray naming the first row outside."""
+    _check_columns(targets, name)
     tensor = as_matrix(targets, name, torch.float64)
     if len(tensor) != rows:
         raise BadArray(f"{name}: {len(tensor)} rows for {rows} rows of features")

@@ -7,7 +7,7 @@ machine (representer theorem), so one solver serves linear heads, exact kernel h
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from torch import Tensor
 from affectml.heads._inputs import in_parts
 
 KernelName: TypeAlias = Literal["exponential", "rbf"]
-KERNELS: tuple[KernelName, ...] = get_args(KernelName)
 
 _EIGEN_ROWS = 4_000
 _NEGLIGIBLE = 1e-7  # of the total: directions that the weakest penalty of the grid still shrinks to a hundredth

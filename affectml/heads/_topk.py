@@ -106,10 +106,6 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
         """The same as `scores`: rates of images that have the label, not of people who choose it."""
         return self.scores(X)
 
-    def predict_sizes(self, X: ArrayLike) -> Tensor:
-        """P(the set has s labels) for s = 0..K, [N, K + 1], K the largest size in training."""
-        return self._logits(X)[1].softmax(dim=1)
-
     def predict_sets(self, X: ArrayLike, k: int | None = None) -> Tensor:
         """Label sets as 0/1 int64 [N, C]: the k likeliest labels, or the set of the highest expected F1.
 

@@ -11,7 +11,7 @@ from affectml.taxonomies._taxonomy import Taxonomy
 
 _MOST_HOPS = 4
 _POLES = frozenset({"negative", "neutral", "positive"})
-Kind = Literal["table", "parents", "names"]
+RouteKind = Literal["table", "parents", "names"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Hop:
 
     start: Taxonomy
     end: Taxonomy
-    kind: Kind
+    kind: RouteKind
     table: Table | None = None
 
     def decision(self, label: str) -> Decision | None:

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from affectml._progress import Say
 from affectml.evaluation import Systems
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
-from affectml.training.plan import DEMO, Plan, Say, choose_target, open_or_draw, plan_for, plan_run, set_threads
+from affectml.training.plan import DEMO, Plan, choose_target, open_or_draw, plan_for, plan_run, set_threads
 from affectml.training.prepare import Prepared, prepare, text_encoder
 from affectml.training.write import write
 

@@ -6,12 +6,12 @@ from typing import cast
 import numpy as np
 import torch
 
+from affectml._progress import Say
 from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
 from affectml.prompts import caption_features, encoded, label_features
 from affectml.training.learned import held_out, learned, uneven
-from affectml.training.plan import Say
 from affectml.training.prepare import Prepared, text_encoder
 
 

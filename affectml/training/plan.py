@@ -1,7 +1,7 @@
 """The first step of a training: every choice made and checked, before anything is embedded."""
 
 import os
-from collections.abc import Callable
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from threadpoolctl import threadpool_limits
 
 from affectml._files import try_folder
-from affectml._progress import Progress
+from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
 from affectml.data.splits import check_labels
 from affectml.errors import BadDataset, BadInput, option
@@ -23,8 +23,6 @@ from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.learned import check_judgements
-
-Say = Callable[[str], None]
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
@@ -169,7 +167,12 @@ def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None
     if name is not None:
         return _named_target(dataset, name, multilabel)
     kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
-    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items()) or "none"
+    if not kinds:
+        raise BadDataset(
+            f"{dataset.root}: it has no targets, so there is nothing to learn: import it with labels, or collect some "
+            f"(`affectml labels init {shlex.quote(str(dataset.root))} --taxonomy NAME`)"
+        )
+    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items())
     if multilabel is None:
         if len(kinds) == 1:
             return dataset.target(next(iter(kinds)))

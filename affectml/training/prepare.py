@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from affectml._progress import Say
 from affectml.data import Targets
 from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
@@ -10,7 +11,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddin
 from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.evaluation import Truth, fit_prior, read_truth
 from affectml.prompts import Encode
-from affectml.training.plan import Plan, Say, set_threads
+from affectml.training.plan import Plan, set_threads
 from affectml_annotation import BetaPrior
 
 

@@ -216,3 +216,13 @@ def test_compare_knows_a_runs_own_data_by_the_same_rule(own, tmp_path):
     found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
     test = RunFolder.open(own / "run").predictions.query("split == 'test'")["image_id"]
     assert (found.split, sorted(seen.image_id for seen in found.images)) == ("test", sorted(test))
+
+
+def test_compare_never_shows_what_a_run_has_learned_from(own, tmp_path):
+    """Data that are no longer the run's own still hold its training images."""
+    folder = tmp_path / "data"
+    shutil.copytree(own / "data", folder)
+    change_a_vote(folder)
+    found = compare_runs([own / "run", own / "run"], dataset=folder, threads=1)
+    test = RunFolder.open(own / "run").predictions.query("split == 'test'")["image_id"]
+    assert {seen.image_id for seen in found.images} == set(test)

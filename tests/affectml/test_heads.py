@@ -251,6 +251,12 @@ def test_a_failed_fit_leaves_the_last_one(make):
         (lambda X, P: (X, P - 0.5), "targets: row 0 .*outside 0..1"),
         (lambda X, P: (X[:0], P[:0]), "expected a matrix with rows"),
         (lambda X, P: (X.astype(str).astype(object), P), "X: not a numeric"),
+        (
+            lambda X, P: (X, np.array(["joy", "awe"] * 30)),
+            r"a column per label, got 'joy' as a row; pandas.get_dummies",
+        ),
+        (lambda X, P: (X, P.argmax(1)), r"a column per label, got \d as a row; pandas.get_dummies\(y\) makes one"),
+        (lambda X, P: (X, [[], ["joy", "awe"], ["awe"]] * 20), r"got \['joy', 'awe'\] as a row; .*MultiLabelBinarizer"),
     ],
 )
 def test_bad_arrays_are_named(make, spoil, message):

@@ -189,6 +189,12 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, ch
         assert choose_target(dataset, multilabel=None, name=None).name == chosen
 
 
+@pytest.mark.parametrize("multilabel", [None, True, False])
+def test_a_data_set_without_targets_is_told_so(tmp_path, multilabel):
+    with pytest.raises(BadDataset, match=r"it has no targets, so there is nothing to learn: .*labels init .*NAME`"):
+        choose_target(small(tmp_path), multilabel=multilabel, name=None)
+
+
 def test_messages_spell_options_as_they_were_given():
     assert option("head", "topk") == "head='topk'"
     with command_line():
@@ -290,7 +296,7 @@ def test_a_run_of_rates_is_judged_by_sets_too(tmp_path):
     assert "the run learned rates and is judged by sets (agreed)" in said
     assert metrics["rules"]["label_set"] == "the given sets"
     assert metrics["systems"]["model"]["set_f1"]["value"] > metrics["systems"]["prior"]["set_f1"]["value"]
-    with pytest.raises(BadDataset, match="no target of kind rates"):
+    with pytest.raises(BadDataset, match="target mode does not fit: it is of kind single .* the run predicts rates of"):
         evaluate_run(run, GOLDEN / "data", target="mode", threads=1)
 
 

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.labelling import make_task, taxonomy_of, with_files
@@ -86,7 +87,7 @@ class LabelTask:
         return known
 
 
-def open_task(options: Options, say: Callable[[str], None] = lambda line: None) -> LabelTask:
+def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
     """Open the data set and the store; draw the demo set and set the task up where they are not there yet.
 
     Raises AffectmlError or AnnotationError, one line each, for anything the user can mend.
@@ -132,7 +133,7 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
         raise
 
 
-def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
+def _open_dataset(options: Options, say: Say) -> Dataset:
     if options.dataset is not None or (DEMO / "dataset.json").exists():
         return Dataset.open(options.folder)
     from affectml.demo_set import write_demo
