@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli.runs import Encoder, Json, Template, Threads
+
 app = typer.Typer(no_args_is_help=True, help="Measure what a choice is worth, over several seeds.")
 
 
@@ -27,17 +29,12 @@ def prompts(
         int, typer.Option(min=2, help="How many seeds; each has a split, first weights and batches of its own.")
     ] = 5,
     target: Annotated[str | None, typer.Option(help="Target of the data set to learn.")] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Encoder.", show_default="the one the data set is embedded with")
-    ] = None,
-    template: Annotated[
-        list[str] | None,
-        typer.Option(help="Sentence that {label} is put into; several are averaged.", show_default="the taxonomy's"),
-    ] = None,
+    encoder: Encoder = None,
+    template: Template = None,
     hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for 512.")] = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with each seed's values.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
     """Train contrastive heads on each kind of prompt, and score them beside zero-shot with the same prompts."""
     from affectml._files import try_file

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli.runs import Json, Threads
+
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, at least two.")],
@@ -17,8 +19,8 @@ def compare(
     dataset: Annotated[Path | None, typer.Option(help="Data set folder.", show_default="the first run's")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many images the page shows.")] = 24,
     k: Annotated[int, typer.Option(min=1, help="How many labels of each run are shown.")] = 3,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
     """Compare runs on the same images: where they disagree, beside what people said."""
     from affectml._files import try_file

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli.runs import Encoder, Hidden, Json, Prompts, Seed, Tau, Template, Threads
+
 
 def crosseval(
     train: Annotated[list[Path], typer.Option(help="Data set folder to train on; may be given several times.")],
@@ -34,27 +36,15 @@ def crosseval(
         str | None, typer.Option(help="Metric that the matrix shows; cells.csv has all.", show_default="top_1_accuracy")
     ] = None,
     measure: Annotated[str | None, typer.Option(hidden=True, help="Former name of --metric.")] = None,
-    hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
-    prompts: Annotated[
-        str,
-        typer.Option(
-            help="Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +."
-        ),
-    ] = "sentiment",
-    template: Annotated[
-        list[str] | None,
-        typer.Option(help="Sentence that {label} is put into; several are averaged.", show_default="the taxonomy's"),
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Encoder.", show_default="the one that the data sets are embedded with")
-    ] = None,
-    tau: Annotated[
-        float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")
-    ] = 1 / 3,
+    hidden: Hidden = 0,
+    prompts: Prompts = "sentiment",
+    template: Template = None,
+    encoder: Encoder = None,
+    tau: Tau = 1 / 3,
     out: Annotated[Path | None, typer.Option(help="Folder to write.", show_default="runs/crosseval-NNN")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
+    seed: Seed = 0,
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
     """Train on some data sets and judge on others: a matrix with intervals, drops, zero-shot and priors."""
     from affectml.cli._print import print_json, print_table

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectml.cli.runs import Json
+
 if TYPE_CHECKING:
     from affectml.duplicates import Duplicates
 
@@ -33,7 +35,7 @@ def duplicates(
     write: Annotated[
         bool, typer.Option("--write", help="Write the duplicates as groups into images.parquet; the old file is kept.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
+    json: Json = False,
 ) -> None:
     """Find images that a data set holds more than once, where its split parts them, and where their labels differ."""
     from affectml.cli._print import print_json

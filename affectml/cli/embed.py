@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli.runs import Json
+
 
 def embed(
     dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
@@ -22,7 +24,7 @@ def embed(
         int | None, typer.Option(min=1, help="Threads for torch.", show_default="torch's own choice")
     ] = None,
     decode_threads: Annotated[int, typer.Option(min=1, help="Threads that read and resize images.")] = 2,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
+    json: Json = False,
 ) -> None:
     """Embed a data set's images. What is embedded already is kept, so an interrupted command goes on."""
     from affectml.cli._print import print_json, print_table

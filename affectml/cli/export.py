@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli.runs import Json, Threads
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
@@ -19,8 +21,8 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="File of the graph.", show_default="head.onnx or model.onnx in the run")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads for torch.", show_default="cores - 1")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")] = False,
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
     """Share a run: as an ONNX graph that is checked against torch, as a folder for the Hugging Face Hub, or both."""
     from affectml._files import new_folder

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectml.cli.runs import Json
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -34,7 +36,6 @@ Source = Annotated[
         show_default=f"the database: {ONLY}",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Write over what is there; the old file is kept beside the new one.")
 ]

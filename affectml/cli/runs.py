@@ -11,6 +11,20 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads for torch; part of what makes a result repeatable.", show_default="cores - 1"),
 ]
+Hidden = Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")]
+Tau = Annotated[float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")]
+Encoder = Annotated[str | None, typer.Option(help="Encoder.", show_default="the one that the data is embedded with")]
+Prompts = Annotated[
+    str,
+    typer.Option(help="Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +."),
+]
+Template = Annotated[
+    list[str] | None,
+    typer.Option(
+        help='Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
+        show_default="the taxonomy's first",
+    ),
+]
 
 
 def train(
@@ -28,7 +42,7 @@ def train(
             show_default="sigmoid with --multilabel, else softmax",
         ),
     ] = None,
-    hidden: Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")] = 0,
+    hidden: Hidden = 0,
     k: Annotated[
         int | None,
         typer.Option("--k", help="How many labels a topk head predicts.", show_default="decided for each image"),
@@ -51,19 +65,8 @@ def train(
             show_default="the target's own rates",
         ),
     ] = None,
-    prompts: Annotated[
-        str,
-        typer.Option(
-            help="Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +."
-        ),
-    ] = "sentiment",
-    template: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
-            show_default="the taxonomy's first",
-        ),
-    ] = None,
+    prompts: Prompts = "sentiment",
+    template: Template = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -73,9 +76,7 @@ def train(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default="runs/NAME-NNN")] = None,
-    tau: Annotated[
-        float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")
-    ] = 1 / 3,
+    tau: Tau = 1 / 3,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,

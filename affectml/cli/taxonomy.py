@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from affectml.cli.runs import Json
+
 app = typer.Typer(
     no_args_is_help=True, help="List taxonomies, or show one: its labels, their parents and places, its mappings."
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
 
 @app.command("list")
