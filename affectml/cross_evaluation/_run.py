@@ -14,6 +14,7 @@ from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
+from affectml.duplicates._alike import copies_among
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option
 from affectml.evaluation import Answers
@@ -309,8 +310,9 @@ def _unseen(home: Side, there: Side) -> tuple[Side, str]:
     if home is there or home.split is None:
         return there, ""
     learned = home.store.rows(np.concatenate([home.split.ids("train"), home.split.ids("val")]))
-    known = {hash(row.tobytes()) for row in learned}
-    seen = np.array([hash(row.tobytes()) in known for row in there.store.rows(there.judged)], dtype=bool)
+    if home.store.dim != there.store.dim:
+        return there, ""
+    seen = copies_among(there.store.rows(there.judged), learned)
     if not seen.any():
         return there, ""
     line = f"{seen.sum()} of {len(seen)} images are among those that {home.name} learned from, and left out"

@@ -11,6 +11,7 @@ from affectml.errors import BadInput, option
 COPY_COSINE = 0.99999  # equal pixels have equal embeddings up to rounding: .9999998 was measured, in bf16 too
 MOST_PROPOSALS = 2_000_000
 _BLOCK = 2048
+_REACH = float(np.sqrt(2 - 2 * COPY_COSINE)) * 1.001  # of unit rows; float32 rounds
 
 
 def twins(features: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -20,14 +21,24 @@ def twins(features: NDArray[np.float32]) -> NDArray[np.bool_]:
     """
     from scipy.spatial import cKDTree
 
-    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(features.shape[1], min(8, features.shape[1]))))[0]
-    places, row, count = np.unique(
-        _unit(features) @ directions.astype(np.float32), axis=0, return_inverse=True, return_counts=True
-    )
-    reach = np.sqrt(2 - 2 * COPY_COSINE)
-    distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=reach)
+    places, row, count = np.unique(_projected(_unit(features)), axis=0, return_inverse=True, return_counts=True)
+    distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=_REACH)
     twin: NDArray[np.bool_] = (count > 1) | np.isfinite(distance[:, 1])
     return np.asarray(twin[row.ravel()])
+
+
+def copies_among(features: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows [N] that `others` [M] hold too: at a cosine of COPY_COSINE or more."""
+    from scipy.spatial import cKDTree
+
+    mine, theirs = _unit(features), _unit(others)
+    distance, _ = cKDTree(_projected(theirs)).query(_projected(mine), distance_upper_bound=_REACH)
+    copied = np.isfinite(distance)
+    rows = np.flatnonzero(copied)
+    for start in range(0, len(rows), _BLOCK // 8):
+        part = rows[start : start + _BLOCK // 8]
+        copied[part] = (mine[part] @ theirs.T).max(axis=1) >= COPY_COSINE
+    return np.asarray(copied, dtype=bool)
 
 
 def proposals(ids: NDArray[Any], features: NDArray[Any], cosine: float) -> Iterator[tuple[str, str, float]]:
@@ -44,6 +55,13 @@ def proposals(ids: NDArray[Any], features: NDArray[Any], cosine: float) -> Itera
             )
         for row, column in zip(rows, columns, strict=True):
             yield str(ids[start + row]), str(ids[start + column]), float(alike[row, column])
+
+
+def _projected(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows on at most eight directions, the same ones each time."""
+    width = unit.shape[1]
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(width, min(8, width))))[0]
+    return unit @ directions.astype(np.float32)
 
 
 def _unit(features: NDArray[Any]) -> NDArray[np.float32]:

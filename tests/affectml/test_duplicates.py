@@ -23,7 +23,7 @@ from affectml.data._groups import crossing_copies, joined, stars
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import Crossing, find_duplicates, same_pixels
-from affectml.duplicates._alike import twins
+from affectml.duplicates._alike import copies_among, twins
 from affectml.duplicates._pixels import LIKENESS, Picture, digest, likenesses
 from affectml.encoders import read_image
 from affectml.errors import BadDataset, BadInput
@@ -106,6 +106,14 @@ def copies(tmp_path_factory) -> Dataset:
 
 
 COPIES = ("a.png", "b.bmp", "c.tif", "d.png", "lossless.webp", "turned.png")
+
+
+def test_rows_that_another_set_holds_too_are_found_whatever_batch_they_were_embedded_in():
+    rows = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
+    rounded = rows[[3, 7]] * np.float32(1 + 1e-6) + np.float32(1e-7)
+    near = rows[[9]] + np.float32(0.05)
+    assert copies_among(np.concatenate([rounded, near]), rows).tolist() == [True, True, False]
+    assert copies_among(rows[:5], rows[5:]).tolist() == [False] * 5
 
 
 def test_copies_have_the_same_pixels_whatever_the_file_and_one_pixel_makes_another_image(copies):
