@@ -27,7 +27,7 @@ TARGETS: Mapping[Kind, tuple[str, ...]] = {
 """Kinds of target that metrics of each kind are reported on, where their row does not say."""
 
 RULES: Mapping[str, Mapping[object, str]] = {
-    "ties": {"expected": "labels with equal scores count as the mean over their orders"},
+    "ties": {"expected": "labels of equal scores count as the mean over their orders; coverage_error counts them all"},
     "eps": {None: "a share of exactly 0 that someone chose costs infinity"},
     "both_empty": {1.0: "two empty sets score 1, an empty set against labels 0"},
 }
