@@ -12,6 +12,8 @@ pytest.importorskip("ipykernel")
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request, tmp_path_factory):
