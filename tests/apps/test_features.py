@@ -355,14 +355,12 @@ def test_streamlit_s_own_keys_stay_quiet(server, person):
     assert len(ann.chosen) == 1
 
 
-def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person, context):
+def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person):
     ann = person(server, "refused").enter().stocked()
     image = ann.image
-    context.set_offline(True)
+    ann.cut_off()
     ann.press("1", "Enter")
     ann.ready(after=image)
-    ann.page.goto("about:blank")  # our page is gone before there is a network: it would send the answer as it was
-    context.set_offline(False)
     ann.page.goto(f"{server.url}/relabel/client/keys.js")  # the same site, and none of our pages
     ann.page.evaluate(
         """() => { const key = Object.keys(localStorage).find(name => name.includes(':answer:'));

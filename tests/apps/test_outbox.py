@@ -6,12 +6,6 @@ import time
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.preferences import read_secret
 
-# What a page sends as it is closed may arrive, whatever the browser was told of its network. Here nothing leaves it.
-CUT_OFF = (
-    "const send = fetch; fetch = (to, ...more) => "
-    "String(to).includes('/relabel/sync') ? Promise.reject(new TypeError('cut off')) : send(to, ...more)"
-)
-
 POISON = """changes => {
   const kept = Object.keys(localStorage).filter(key => key.includes(':answer:'))
     .map(key => [key, JSON.parse(localStorage[key])]).sort((a, b) => a[1].seq - b[1].seq);
@@ -36,7 +30,7 @@ def answer_offline(ann, context, count):
 
 def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, person, context):
     ann = person(server, "poisoned").enter().stocked().settled()
-    ann.page.evaluate(CUT_OFF)
+    ann.cut_off()
     given = [ann.answer("3") for _ in range(5)]
     ann.page.close()
     page = context.new_page()
