@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from affectml._files import try_file, write_json
 from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
-from affectml.embeddings import EmbeddingStore, ensure_embeddings
+from affectml.embeddings import EmbeddingStore, embedded, ensure_embeddings
 from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
@@ -29,7 +30,6 @@ from affectml.training import set_threads
 from affectml_annotation import BetaPrior
 
 Array = np.ndarray[Any, Any]
-BATCH = 64  # images that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,19 @@ def _features(run: RunFolder, encoder: Encoder, found: Sequence[Picture]) -> tor
     """Features [N, D], rounded to half precision as stores keep them, so that prediction sees what training saw."""
     if not found:
         raise BadInput("no image to predict for")
-    parts = []
     with Progress("predicting", len(found), "images") as bar:
-        for start in range(0, len(found), BATCH):
-            batch = found[start : start + BATCH]
-            parts.append(_embedded(run, encoder, [encoder.preprocess(picture.read()) for picture in batch]))
-            bar.advance(len(batch))
-    return torch.cat(parts).half().float()
+        return torch.from_numpy(_rows(run, encoder, found, bar)).half().float()
+
+
+def _rows(run: RunFolder, encoder: Encoder, found: Sequence[Picture], bar: Progress | None = None) -> Array:
+    """Features as the run's head takes them, float32 [N, D]; raises BadInput for the first unreadable picture."""
+    parts = []
+    for batch in embedded(encoder, found, normalised=bool(run.info.encoder.identity["normalised"]), bar=bar):
+        if batch.bad:
+            picture, why = batch.bad[0]
+            raise BadInput(f"{picture.name}: {why}")
+        parts.append(batch.rows)
+    return np.concatenate(parts)
 
 
 def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
@@ -162,12 +168,6 @@ def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
         return loaded == recorded
     names = ("architecture", "activation", "dim")
     return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
-
-
-def _embedded(run: RunFolder, encoder: Encoder, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Features of one batch as the run's head takes them, [N, D]."""
-    normalised = bool(run.info.encoder.identity["normalised"])
-    return encoder.encode_pixels(torch.stack(list(pixels)), normalised=normalised)
 
 
 def evaluate_run(
@@ -330,13 +330,8 @@ class FromFiles:
 
     def rows(self, image_ids: Iterable[str]) -> np.ndarray[Any, Any]:
         """Features in this order, [N, D]; raises BadInput naming the first file that is not an image."""
-        ids = list(image_ids)
-        parts = []
-        for start in range(0, len(ids), 64):
-            files = [self._data.image_path(str(self._files[i])) for i in ids[start : start + 64]]
-            pixels = [self._encoder.preprocess(read_image(file)) for file in files]
-            parts.append(_embedded(self._run, self._encoder, pixels).numpy())
-        return np.concatenate(parts)
+        files = [self._data.image_path(str(self._files[i])) for i in image_ids]
+        return _rows(self._run, self._encoder, [Picture(str(file), partial(read_image, file)) for file in files])
 
 
 def _judged(

@@ -3,6 +3,17 @@
 from affectml.embeddings._embed import EmbedSummary, embed_dataset
 from affectml.embeddings._ensure import ensure_embeddings, with_embeddings
 from affectml.embeddings._store import EmbeddingStore
+from affectml.embeddings._stream import Batch, Readable, embedded
 from affectml.embeddings._writer import StoreWriter
 
-__all__ = ["EmbedSummary", "EmbeddingStore", "StoreWriter", "embed_dataset", "ensure_embeddings", "with_embeddings"]
+__all__ = [
+    "Batch",
+    "EmbedSummary",
+    "EmbeddingStore",
+    "Readable",
+    "StoreWriter",
+    "embed_dataset",
+    "embedded",
+    "ensure_embeddings",
+    "with_embeddings",
+]

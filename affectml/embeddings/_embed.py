@@ -1,29 +1,26 @@
-"""Embedding a data set's images: decode in threads, encode in batches, write by the shard."""
+"""Embedding a data set's images: what the stream of them yields is written by the shard."""
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.embeddings._store import EmbeddingStore
+from affectml.embeddings._stream import Batch, embedded
 from affectml.embeddings._writer import UNREADABLE, StoreWriter
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 SHARD_SIZE = 1024  # a kill loses at most these: 45 s of ViT-B/32 in fp32 on two cores
-BATCHES_AHEAD = 2
 SHOWN = 3
 
 
@@ -90,6 +87,15 @@ class _Item:
     file: str
     path: Path
 
+    @property
+    def name(self) -> str:
+        """The path, as messages have it."""
+        return str(self.path)
+
+    def read(self) -> Image.Image:
+        """Upright RGB."""
+        return read_image(self.path)
+
 
 def embed_dataset(
     dataset: Dataset | str | Path,
@@ -121,6 +127,7 @@ def embed_dataset(
             f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
         )
     encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
+    batch_size = min(batch_size, shard_size)  # a shard holds whole batches, so that the next run has the same ones
 
     start = time.perf_counter()
     done = 0
@@ -132,21 +139,16 @@ def embed_dataset(
         # Those that failed before come last: batches after an interruption are then those of a run without one.
         new.sort(key=lambda item: item.image_id in failed)
         bar = Progress("embedding", len(new), "images") if progress else nullcontext()
-        with bar as shown, ThreadPoolExecutor(decode_threads, thread_name_prefix="decode") as pool:
-            try:
-                for at in range(0, len(new), shard_size):
-                    shard = new[at : at + shard_size]
-                    ids, rows, bad = _embedded(_decoded(shard, encoder, pool, batch_size), encoder, shown)
-                    for item in shard:
+        with bar as shown:
+            stream = embedded(encoder, new, batch_size=batch_size, decode_threads=decode_threads, bar=shown)
+            with closing(stream):
+                for shard in _shards(stream, shard_size // batch_size):
+                    for item in shard.items:
                         failed.pop(item.image_id, None)
-                    failed.update({row[0]: row for row in bad})
+                    failed.update({item.image_id: (item.image_id, item.file, why) for item, why in shard.bad})
                     writer.list_unreadable(list(failed.values()))
-                    if ids:
-                        writer.add(ids, np.concatenate(rows))
-                        done += len(ids)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                    writer.add([item.image_id for item in shard.items], shard.rows.astype(np.float16))
+                    done += len(shard.items)
         writer.list_unreadable(list(failed.values()))
     store = EmbeddingStore.open(writer.folder)
     if not len(store.ids):
@@ -169,37 +171,6 @@ def _at_least_one(**sizes: int) -> None:
             raise BadInput(f"{name} must be at least 1, got {value}")
 
 
-def _embedded(
-    batches: "Iterator[tuple[Sequence[_Item], list[Tensor | str]]]", encoder: Encoder, bar: Progress | None
-) -> tuple[list[str], list[np.ndarray], list[tuple[str, str, str]]]:
-    """image_ids and embeddings, by batch, of what could be read; a line of unreadable.csv for each other image."""
-    ids: list[str] = []
-    rows: list[np.ndarray] = []
-    unreadable: list[tuple[str, str, str]] = []
-    for batch, pixels in batches:
-        good, bad = _sorted_out(batch, pixels)
-        unreadable += bad
-        if good:
-            ids += [item.image_id for item, _ in good]
-            rows.append(_encode(encoder, [pixel for _, pixel in good]))
-        if bar is not None:
-            bar.advance(len(batch))
-    return ids, rows, unreadable
-
-
-def _sorted_out(
-    batch: "Sequence[_Item]", pixels: "Sequence[Tensor | str]"
-) -> "tuple[list[tuple[_Item, Tensor]], list[tuple[str, str, str]]]":
-    """Items with their pixels, and a line of unreadable.csv for each that has none."""
-    good, bad = [], []
-    for item, pixel in zip(batch, pixels, strict=True):
-        if isinstance(pixel, str):
-            bad.append((item.image_id, item.file, pixel))
-        else:
-            good.append((item, pixel))
-    return good, bad
-
-
 def _items(data: Dataset) -> tuple[list[_Item], list[str], list[str]]:
     """Images with a file; image_ids with neither file nor url; image_ids with a url only."""
     table = data.images
@@ -216,31 +187,11 @@ def _items(data: Dataset) -> tuple[list[_Item], list[str], list[str]]:
     return items, ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
 
 
-def _decoded(
-    items: Sequence[_Item], encoder: Encoder, pool: ThreadPoolExecutor, batch_size: int
-) -> "Iterator[tuple[Sequence[_Item], list[Tensor | str]]]":
-    """Batches of items with their pixels, or the reason why there are none; a few batches are decoded ahead."""
-
-    def pixels(item: _Item) -> "Tensor | str":
-        try:
-            return encoder.preprocess(read_image(item.path))
-        except BadInput as error:
-            return str(error).removeprefix(f"{item.path}: ")
-        except Exception as error:  # a size that the transform cannot resize
-            return f"cannot be prepared ({(str(error) or type(error).__name__).splitlines()[0]})"
-
-    ahead: deque[tuple[Sequence[_Item], list[Future[Tensor | str]]]] = deque()
-    for at in range(0, len(items), batch_size):
-        batch = items[at : at + batch_size]
-        ahead.append((batch, [pool.submit(pixels, item) for item in batch]))
-        if len(ahead) > BATCHES_AHEAD:
-            first, futures = ahead.popleft()
-            yield first, [future.result() for future in futures]
-    for batch, futures in ahead:
-        yield batch, [future.result() for future in futures]
-
-
-def _encode(encoder: Encoder, pixels: "list[Tensor]") -> np.ndarray:
-    import torch
-
-    return encoder.encode_pixels(torch.stack(pixels)).numpy().astype(np.float16)
+def _shards(stream: Iterator[Batch[_Item]], batches: int) -> Iterator[Batch[_Item]]:
+    """That many batches at a time, as one."""
+    while gathered := list(islice(stream, batches)):
+        yield Batch(
+            [item for batch in gathered for item in batch.items],
+            np.concatenate([batch.rows for batch in gathered]),
+            [pair for batch in gathered for pair in batch.bad],
+        )

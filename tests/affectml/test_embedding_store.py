@@ -47,7 +47,7 @@ def add_row(dataset: Dataset, **row: str) -> Dataset:
 
 def test_rows_are_the_encoders_in_the_order_asked(tmp_path, encoder):
     dataset = make_dataset(tmp_path / "d", 10)
-    summary = embed_dataset(dataset, encoder, batch_size=3, shard_size=4)
+    summary = embed_dataset(dataset, encoder, batch_size=2, shard_size=4)
     assert (summary.done, summary.skipped_existing, summary.unreadable) == (10, 0, [])
     assert summary.seconds > 0
     assert summary.images_per_second == pytest.approx(10 / summary.seconds)

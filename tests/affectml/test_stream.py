@@ -1,0 +1,91 @@
+"""The stream of images: every row its image's, nothing stops it, and little of it is in memory at once."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from affectml.embeddings import embedded
+from affectml.encoders import load_encoder
+from affectml.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_clip):
+    return load_encoder(f"local-dir:{tiny_clip}", precision="fp32", threads=1)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """An image of its own for every number; multiples of 7 cannot be read."""
+
+    number: int
+
+    @property
+    def name(self):
+        return f"{self.number}.png"
+
+    def read(self):
+        if self.number % 7 == 0:
+            raise BadInput(f"{self.name}: not an image")
+        pixels = np.random.default_rng(self.number).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        return Image.fromarray(pixels)
+
+
+def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
+    batches = list(embedded(encoder, map(Noise, range(1, 24)), batch_size=5))
+    assert [len(batch.items) + len(batch.bad) for batch in batches] == [5, 5, 5, 5, 3]
+    assert [(item.number, why) for batch in batches for item, why in batch.bad] == [
+        (7, "not an image"),
+        (14, "not an image"),
+        (21, "not an image"),
+    ]
+    items = [item for batch in batches for item in batch.items]
+    assert [item.number for item in items] == [n for n in range(1, 24) if n % 7]
+    wanted = encoder.encode_images([item.read() for item in items]).numpy()
+    np.testing.assert_allclose(np.concatenate([batch.rows for batch in batches]), wanted, atol=1e-6)
+
+
+def test_a_batch_of_unreadable_items_has_no_rows(encoder):
+    (batch,) = embedded(encoder, [Noise(0), Noise(7)])
+    assert (batch.items, batch.rows.shape, len(batch.bad)) == ([], (0, encoder.dim), 2)
+    assert list(embedded(encoder, [])) == []
+
+
+def test_rows_before_normalisation_point_the_same_way(encoder):
+    (raw,) = embedded(encoder, [Noise(1), Noise(2)], normalised=False)
+    (rows,) = embedded(encoder, [Noise(1), Noise(2)])
+    norms = np.linalg.norm(raw.rows, axis=1, keepdims=True)
+    assert not np.allclose(norms, 1, atol=1e-2)
+    np.testing.assert_allclose(raw.rows / norms, rows.rows, atol=1e-6)
+
+
+def test_no_more_than_a_few_batches_are_taken_ahead(encoder):
+    taken = []
+
+    def items():
+        for number in range(1, 1000):
+            taken.append(number)
+            yield Noise(number)
+
+    stream = embedded(encoder, items(), batch_size=4)
+    for done in range(1, 6):
+        next(stream)
+        assert len(taken) <= 4 * (done + 2)
+    stream.close()
+
+
+def test_threads_end_with_the_stream(encoder):
+    def decoding():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+    stream = embedded(encoder, map(Noise, range(1, 1000)), batch_size=4)
+    next(stream)
+    threads = decoding()
+    assert threads
+    stream.close()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads)
