@@ -37,13 +37,20 @@ def asked_of(dataset: Dataset, target: str | None = None, construct: str | None 
 def taxonomy_of(dataset: Dataset, target: str | None = None) -> Taxonomy:
     """The labels people choose from: those of a target; without one, those that all targets have in common.
 
-    Raises BadDataset where there is no target, or targets with different labels, naming the way out.
+    Where there is no target, or targets have different labels, they are the data set's own. Raises BadDataset where it
+    has none, naming the way out.
     """
     if target is not None:
         return dataset.target(target).taxonomy
     found = {entry.resolve_taxonomy().labels: entry for entry in dataset.meta.targets.values()}
+    own = dataset.meta.resolve_taxonomy()
+    if len(found) != 1 and own is not None:
+        return own
     if not found:
-        raise BadDataset(f"{dataset.root}: no target says which labels there are; name some with --taxonomy")
+        raise BadDataset(
+            f"{dataset.root}: nothing says which labels there are; name a taxonomy: --taxonomy "
+            f"{', '.join(builtin_names())}, or a YAML file"
+        )
     if len(found) > 1:
         names = ", ".join(dataset.meta.targets)
         raise BadDataset(f"{dataset.root}: its targets have different labels; choose with --target ({names})")

@@ -271,6 +271,7 @@ def scores_of(
 
 def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
     """The target of the run's labels and kind, or of sets for a run of rates: it predicts those too."""
+    data.need_targets()
     own, labels = run.info.data.kind, run.taxonomy.labels
     kinds = (own, "sets") if own == "rates" else (own,)
     for kind in kinds:

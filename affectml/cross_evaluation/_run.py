@@ -202,6 +202,7 @@ def _sides(config: CrossConfig, threads: int, say: Say) -> dict[str, Side]:
 
 def _target(dataset: Dataset, name: str | None) -> Targets:
     """The target of that name, else the only one, else the first kind that says most of single answers."""
+    dataset.need_targets()
     entries = dataset.meta.targets
     if name is not None and name in entries:
         return dataset.target(name)

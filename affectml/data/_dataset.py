@@ -1,5 +1,6 @@
 """The data set folder: opening it with every check, and writing one."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -76,8 +77,9 @@ class Dataset:
 
     def target(self, name: str) -> Targets:
         """A target by name, checked; raises BadDataset naming the nearest one if there is none."""
+        self.need_targets()
         if name not in self.meta.targets:
-            have = ", ".join(self.meta.targets) or "none"
+            have = ", ".join(self.meta.targets)
             raise BadDataset(f"{self.root}: no target {name!r}{did_you_mean(name, self.meta.targets)} (it has: {have})")
         entry = self.meta.targets[name]
         path = self.image_path(entry.file)
@@ -86,6 +88,18 @@ class Dataset:
         if unknown.any():
             raise BadDataset(f"{path}: image {targets.image_id[unknown][0]!r} is not in images.parquet")
         return targets
+
+    def need_targets(self) -> None:
+        """Raise BadDataset, naming the ways to get one, where the data set has no target yet."""
+        if self.meta.targets:
+            return
+        where = shlex.quote(str(self.root))
+        labels = "" if self.meta.taxonomy else " --taxonomy NAME"
+        raise BadDataset(
+            f"{self.root}: no target yet, so there is nothing to learn or to judge by. Label its images (`affectml "
+            f"relabel {where}{labels}`) and add the answers to it (`affectml labels export --to {where}`), or join a "
+            f"table of labels (`affectml import table LABELS.csv {where}`)"
+        )
 
     @cached_property
     def judgements(self) -> pd.DataFrame | None:

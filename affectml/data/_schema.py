@@ -28,6 +28,12 @@ _REMARKS = ("In our words:", "Nobody was asked:")
 _STRICT = ConfigDict(extra="forbid")
 
 
+def _resolved(taxonomy: str | dict[str, Any]) -> Taxonomy:
+    if isinstance(taxonomy, str):
+        return get_taxonomy(taxonomy)
+    return Taxonomy.from_dict(taxonomy, where="inline taxonomy")
+
+
 def was_asked(question: str) -> bool:
     """Whether `question` is what people were asked, and not empty or an importer's remark in its place."""
     return bool(question) and not question.startswith(_REMARKS)
@@ -65,14 +71,12 @@ class TargetMeta:
 
     def resolve_taxonomy(self) -> Taxonomy:
         """The Taxonomy named or spelled out inline."""
-        if isinstance(self.taxonomy, str):
-            return get_taxonomy(self.taxonomy)
-        return Taxonomy.from_dict(self.taxonomy, where="inline taxonomy")
+        return _resolved(self.taxonomy)
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Asked:
-    """What the people in annotations.parquet were asked, and what it is about."""
+    """What people were asked, and what it is about."""
 
     construct: Construct
     question: str = ""
@@ -88,7 +92,11 @@ class Selection:
 
 @dataclass(frozen=True, config=_STRICT)
 class DatasetMeta:
-    """dataset.json. What labels are about is said by each target; judgements: by whoever made annotations.parquet."""
+    """dataset.json. What labels are about is said by each target.
+
+    judgements: what the people in annotations.parquet were asked, or are to be asked where there is none yet.
+    taxonomy: the labels to choose among where no target names them: a built-in name or the content of a taxonomy file.
+    """
 
     name: str
     targets: dict[str, TargetMeta] = field(default_factory=dict)
@@ -96,6 +104,7 @@ class DatasetMeta:
     licence: str = ""
     notes: list[str] = field(default_factory=list)
     judgements: Asked | None = None
+    taxonomy: str | dict[str, Any] | None = None
     selections: dict[str, Selection] = field(default_factory=dict)
     schema: Literal[2] = 2
 
@@ -103,6 +112,10 @@ class DatasetMeta:
     def constructs(self) -> tuple[Construct, ...]:
         """What the targets' labels are about, each once, in the targets' order; empty without targets."""
         return tuple(dict.fromkeys(entry.construct for entry in self.targets.values()))
+
+    def resolve_taxonomy(self) -> Taxonomy | None:
+        """The data set's own Taxonomy, None where it names none."""
+        return None if self.taxonomy is None else _resolved(self.taxonomy)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `write_json`; `read_meta` reads them back."""

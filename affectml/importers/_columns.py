@@ -87,7 +87,7 @@ def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
     url = pick(table, spec.url_column, URL, "url_column")
     file = pick(table, spec.file_column, FILE, "file_column")
     if file is None and url is None:
-        file = image_id or _file_by_content(table)
+        file = image_id or file_by_content(table)
     split = pick(table, spec.split_column, ("split",), "split_column")
     group = pick(table, spec.group_column, ("group",), "group_column")
     annotator = pick(table, spec.annotator_column, ANNOTATOR, "annotator_column")
@@ -149,7 +149,7 @@ def tidy(cells: pd.Series) -> pd.Series:
     return numeric.astype("Int64") if whole else numeric
 
 
-def _file_by_content(table: Table) -> str:
+def file_by_content(table: Table) -> str:
     found = []
     for column in table.frame.columns:
         cells = [cell for cell in table.frame[column].head(1000) if isinstance(cell, str) and cell]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OWN = {
     "folder": "A folder of images per label, nested or not, perhaps in folders train, val and test.",
     "table": "A table: a label, a list of labels, a column per label, or a judgement in each row.",
+    "images": "A folder of photographs without labels, at any depth, to label, embed or predict.",
     "coco": "COCO-style JSON whose categories are emotions, one or several on an image.",
     "embeddings": "Embeddings computed elsewhere, with their labels and splits.",
 }

@@ -1,5 +1,6 @@
 """What an importer says at the end: what came in, what did not and why."""
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,10 @@ SHOWN = 3  # names shown per reason; --json has them all
 class ImportSummary:
     """The result of an import; `rows` is the table a person reads, `to_json` has everything.
 
-    construct: what the targets' labels are about. targets: kind by target name. taxonomy, labels: those of the first
-    target, empty without targets. people, judgements: None where single judgements are not known. skipped: for each
-    reason, the files or rows left out. notes: what was inferred. warnings: what is probably a mistake in the source,
-    and what to do about it.
+    construct: what the targets' labels are about, or what people are to be asked. targets: kind by target name.
+    taxonomy, labels: those of the first target, else the data set's own, empty without either. people, judgements: None
+    where single judgements are not known. skipped: for each reason, the files or rows left out. notes: what was
+    inferred. warnings: what is probably a mistake in the source, and what to do about it.
     """
 
     name: str
@@ -54,21 +55,23 @@ class ImportSummary:
             people: how many people judged, where they can be told apart.
             warnings: what is probably a mistake in the source.
         """
-        first = next((target.resolve_taxonomy() for target in dataset.meta.targets.values()), None)
+        meta = dataset.meta
+        first = next((target.resolve_taxonomy() for target in meta.targets.values()), meta.resolve_taxonomy())
+        asked = (meta.judgements.construct,) if meta.judgements else ()
         judgements = dataset.judgements
         return cls(
             name=dataset.name,
             out=out or dataset.root,
-            construct=", ".join(dataset.meta.constructs),
+            construct=", ".join(meta.constructs or asked),
             images=len(dataset.images),
             taxonomy=first.name if first else "",
             labels=first.labels if first else (),
-            targets={name: target.kind for name, target in dataset.meta.targets.items()},
+            targets={name: target.kind for name, target in meta.targets.items()},
             people=people,
             judgements=None if judgements is None else len(judgements),
             splits=_splits(dataset.images),
             skipped=skipped or {},
-            notes=tuple(dataset.meta.notes),
+            notes=tuple(meta.notes),
             warnings=warnings,
         )
 
@@ -79,7 +82,7 @@ class ImportSummary:
             ("construct", self.construct),
             ("images", f"{self.images:,}"),
             ("labels", f"{len(self.labels)} of {self.taxonomy}: {', '.join(self.labels)}" if self.labels else "none"),
-            ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items()) or "none"),
+            ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items()) or self._none_yet()),
         ]
         if self.splits:
             out.append(("splits", ", ".join(f"{name} {count:,}" for name, count in self.splits.items())))
@@ -93,6 +96,11 @@ class ImportSummary:
         out += [("warning", warning) for warning in self.warnings]
         out += [("note", note) for note in self.notes]
         return out
+
+    def _none_yet(self) -> str:
+        where = shlex.quote(str(self.out))
+        labels = "" if self.labels else " --taxonomy NAME"
+        return f"none yet; to label the images: affectml relabel {where}{labels}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; absent where unknown."""

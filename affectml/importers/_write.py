@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder
-from affectml.data import DatasetMeta, TargetMeta, check_new, write_dataset
+from affectml.data import Asked, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.data._schema import Construct
 from affectml.errors import BadInput, option
 from affectml.importers._images import place_images
+from affectml.importers._labels import taxonomy_entry
 from affectml.importers._options import check_choice
 from affectml.importers._summary import ImportSummary
 from affectml.importers.draft import About, Draft, Source
@@ -84,6 +85,7 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
 
 def _meta(draft: Draft) -> DatasetMeta:
     about = draft.about
+    to_ask = not draft.targets and about.construct != "query"
     return DatasetMeta(
         name=about.name,
         source=about.source,
@@ -93,6 +95,8 @@ def _meta(draft: Draft) -> DatasetMeta:
             for name, (entry, _) in draft.targets.items()
         },
         notes=list(dict.fromkeys([*about.notes, *draft.notes])),
+        judgements=Asked(about.construct, about.question) if to_ask else None,
+        taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
     )
 
 
@@ -140,9 +144,10 @@ def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:
     first = f"{draft.sources[bad[0]]}: {problems[bad[0]]}"
     total = len(draft.sources)
     if len(bad) == total:
+        alone = f", or take the labels alone ({option('images', 'none')})" if draft.targets else ""
         return (
             f"{draft.where}: none of its {total:,} images can be used (first: {first}); "
-            f"nothing was written: {draft.way_out}, or take the labels alone ({option('images', 'none')})"
+            f"nothing was written: {draft.way_out}{alone}"
         )
     return (
         f"{draft.where}: {len(bad):,} of {total:,} images cannot be used (first: {first}); "

@@ -101,7 +101,8 @@ class Draft(Labels):
     images: as images.parquet. sources: for each of its rows the image's path, None for a row without a file. boxes:
     the part of each row's image to keep, None for all of it. people_named: whether annotator_id tells people apart.
     url_suffices: an image whose file cannot be used is kept where its url is known. where: what error messages call
-    the source. way_out: what to do if none of the images can be used.
+    the source. way_out: what to do if none of the images can be used. taxonomy: the labels to choose among where
+    there is no target to name them.
     """
 
     about: About = field(kw_only=True)
@@ -113,6 +114,7 @@ class Draft(Labels):
     embedded: Embedded | None = None
     url_suffices: bool = False
     way_out: str = "put them there"
+    taxonomy: Taxonomy | None = None
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:

@@ -1,7 +1,6 @@
 """The first step of a training: every choice made and checked, before anything is embedded."""
 
 import os
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
@@ -166,12 +165,8 @@ def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None
     """
     if name is not None:
         return _named_target(dataset, name, multilabel)
+    dataset.need_targets()
     kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
-    if not kinds:
-        raise BadDataset(
-            f"{dataset.root}: it has no targets, so there is nothing to learn: import it with labels, or collect some "
-            f"(`affectml labels init {shlex.quote(str(dataset.root))} --taxonomy NAME`)"
-        )
     have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items())
     if multilabel is None:
         if len(kinds) == 1:

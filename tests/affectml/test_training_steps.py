@@ -191,7 +191,9 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, ch
 
 @pytest.mark.parametrize("multilabel", [None, True, False])
 def test_a_data_set_without_targets_is_told_so(tmp_path, multilabel):
-    with pytest.raises(BadDataset, match=r"it has no targets, so there is nothing to learn: .*labels init .*NAME`"):
+    with pytest.raises(
+        BadDataset, match=r"no target yet, so .*`affectml relabel .* NAME`.*labels export.*import table"
+    ):
         choose_target(small(tmp_path), multilabel=multilabel, name=None)
 
 

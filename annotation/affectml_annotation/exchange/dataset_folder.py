@@ -376,5 +376,6 @@ def read_dataset_judgements(folder: str | Path) -> pd.DataFrame:
     """The judgements of a data set folder."""
     path = Path(folder) / ANNOTATIONS
     if not path.is_file():
-        raise BadImport(str(folder), ["no annotations.parquet: this data set holds no judgements"])
+        what = "no annotations.parquet: this data set holds no judgements; `affectml labels export` adds a task's"
+        raise BadImport(str(folder), [what])
     return from_files(pd.read_parquet(path), str(path))

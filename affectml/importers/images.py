@@ -1,0 +1,351 @@
+"""A folder of photographs that nobody has labelled yet; and those that came since, added to its data set."""
+
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+
+from affectml._files import write_parquet
+from affectml.data import Dataset
+from affectml.errors import BadInput, option
+from affectml.importers._columns import FILE, file_by_content, pick
+from affectml.importers._find import files_in, fold, is_hidden, relative_names
+from affectml.importers._images import SUFFIXES, place_images
+from affectml.importers._options import Help, check_choice
+from affectml.importers._read import read_table
+from affectml.importers._registry import importer
+from affectml.importers.draft import About, Draft, Source, draft
+from affectml.prompts import CAPTION
+from affectml.taxonomies import Taxonomy, get_taxonomy
+
+_CAPTION_NAMES = ("caption", "captions", "text", "description")
+
+
+@dataclass
+class Found:
+    """What lies in a folder of images: by the path below it, the images and the .txt files; what is left out, and why.
+
+    captions: of the images that have some, by the image's path below the folder.
+    """
+
+    images: dict[str, Path]
+    texts: dict[str, Path]
+    skipped: dict[str, list[str]]
+    captions: dict[str, list[str]] = field(default_factory=dict)
+
+    def table(self, ids: Sequence[str]) -> pd.DataFrame:
+        """The images as images.parquet has them, with a column of captions where there are any."""
+        table = pd.DataFrame({"image_id": list(ids), "file": [f"images/{name}" for name in self.images]}, dtype=object)
+        if self.captions:
+            table[CAPTION] = pd.Series([self.captions.get(name) for name in self.images], dtype=object)
+        return table
+
+
+@importer("images", About(construct="evoked"), images=("copy", "hardlink"))
+def images(
+    source: Annotated[Source, Help("Folder of images, at any depth.")],
+    *,
+    taxonomy: Annotated[
+        str | Taxonomy | None, Help("Labels to choose among: a built-in taxonomy or a YAML file.", default="none yet")
+    ] = None,
+    captions: Annotated[
+        str | Path | None, Help("Table of images and captions.", default="the .txt file beside each image")
+    ] = None,
+    file_column: Annotated[str | None, Help("Column of that table with the image's file name.")] = None,
+    caption_column: Annotated[str | None, Help("Column of that table with the caption.")] = None,
+    group_by: Annotated[
+        str | None, Help("folder: a split must not part the images of one folder, such as frames of one film.")
+    ] = None,
+) -> Draft:
+    """A folder of photographs that nobody has labelled yet: a data set without a target.
+
+    An image's id is its path below PATH without the suffix, and with it where two images would have the same.
+    Captions, several for an image where there are several rows or lines, become the column `caption`. The taxonomy is
+    kept for `affectml relabel` and `affectml labels init`.
+    """
+    root = source.path
+    if group_by is not None:
+        check_choice(option("group_by"), group_by, ["folder"])
+    labels = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
+    found = find_images(root)
+    ids = name_images(list(found.images))
+    result_notes = []
+    if captions is not None:
+        _from_table(found, Path(captions), root, file_column, caption_column)
+        result_notes.append(f"captions of {len(found.captions):,} images from {Path(captions).name}")
+    elif file_column or caption_column:
+        given = option("file_column" if file_column else "caption_column")
+        raise BadInput(f"{given} names a column of a table of captions; name the table: {option('captions')}")
+    elif take_sidecars(found):
+        result_notes.append(f"captions of {len(found.captions):,} images from the .txt files beside them")
+    result = draft(source, found.table(ids), list(found.images.values()))
+    if group_by is not None:
+        folders = [PurePosixPath(name).parent.as_posix() for name in found.images]
+        result.images["group"] = pd.Series([None if name == "." else name for name in folders], dtype=object)
+    result.taxonomy, result.notes, result.skipped = labels, result_notes, found.skipped
+    result.way_out = "name a folder of photographs"
+    return result
+
+
+def find_images(root: Path) -> Found:
+    """The images below `root`, and its .txt files; raises BadInput where there is no image.
+
+    Links are not followed out of the folder, and linked folders not at all.
+    """
+    inside = root.resolve()
+    found = Found({}, {}, defaultdict(list))
+    for path in files_in(root):
+        name = path.relative_to(root).as_posix()
+        suffix = path.suffix.lower()
+        if not _is_text(name):
+            found.skipped["files: the name is not UTF-8"].append(os.fsencode(name).decode("utf-8", "replace"))
+        elif suffix not in SUFFIXES and suffix != ".txt":
+            found.skipped["files that are not images by their suffix"].append(str(path))
+        elif path.is_symlink() and not path.resolve().is_relative_to(inside):
+            found.skipped["links that leave the folder"].append(str(path))
+        else:
+            (found.images if suffix in SUFFIXES else found.texts)[name] = path
+    linked = _linked_folders(root)
+    if linked:
+        found.skipped["links to folders, which are not followed"] = linked
+    if not found.images:
+        others = sum(map(len, found.skipped.values())) + len(found.texts)
+        raise BadInput(
+            f"{root}: no images in it or below it, {others:,} other files; expected files that end in "
+            f"{', '.join(sorted(SUFFIXES))}"
+        )
+    return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _linked_folders(root: Path) -> list[str]:
+    found = []
+    for top, folders, _ in os.walk(root):
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        found += [Path(top, name) for name in folders if Path(top, name).is_symlink()]
+    return [os.fsencode(path).decode("utf-8", "replace") for path in found]
+
+
+def name_images(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """An id for each file: its path without the suffix, and with it where that is another's or among `taken`.
+
+    >>> name_images(["a/1.jpg", "a/1.png", "b/1.jpg"])
+    ['a/1.jpg', 'a/1.png', 'b/1']
+    """
+    whole: set[str] = set()
+    while True:
+        ids = [file if file in whole else PurePosixPath(file).with_suffix("").as_posix() for file in files]
+        often = Counter(ids)
+        again = {file for file, name in zip(files, ids, strict=True) if often[name] > 1 or name in taken} - whole
+        if not again:
+            return ids
+        whole |= again
+
+
+def take_sidecars(found: Found) -> bool:
+    """Take the texts beside the images as captions, a line each; whether there were any.
+
+    a.txt belongs to a.jpg, and so does a.jpg.txt. What is not text, or has no letter in it, is left out: the numbers
+    of a detector's boxes are no caption.
+    """
+    beside = defaultdict(list)
+    for name in found.images:
+        beside[PurePosixPath(name).with_suffix("").as_posix()].append(name)
+        beside[name].append(name)
+    for name, path in found.texts.items():
+        own = beside.get(PurePosixPath(name).with_suffix("").as_posix(), [])
+        try:
+            text = path.read_bytes().decode("utf-8-sig") if own else ""
+        except UnicodeDecodeError:
+            found.skipped["captions: not UTF-8"].append(str(path))
+            continue
+        lines = [line.strip() for line in text.splitlines() if any(map(str.isalpha, line))]
+        if not lines:
+            reason = "captions: no words in it" if own else "files that are not images by their suffix"
+            found.skipped[reason].append(str(path))
+        for image in own if lines else ():
+            found.captions[image] = lines
+    return bool(found.captions)
+
+
+def _from_table(found: Found, path: Path, root: Path, file_column: str | None, caption_column: str | None) -> None:
+    """Take the captions of a table, one in each row; raises BadInput where none of its images is there."""
+    table = read_table(path)
+    file = pick(table, file_column, (*FILE, "imageid"), "file_column") or file_by_content(table)
+    caption = pick(table, caption_column, _CAPTION_NAMES, "caption_column")
+    others = [column for column in table.frame.columns if column != file]
+    if caption is None and len(others) != 1:
+        raise BadInput(
+            f"{path}: which column has the captions? Name it: {option('caption_column')} (columns: "
+            f"{', '.join(table.frame.columns)})"
+        )
+    caption = caption or others[0]
+    where = [table.where(row) for row in range(len(table.frame))]
+    names = relative_names([str(cell) for cell in table.frame[file]], root, where)
+    image_of = _finder(list(found.images))
+    strange: dict[str, None] = {}
+    for name, cell, place in zip(names, table.frame[caption], where, strict=True):
+        texts = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
+        image = image_of(name)
+        if image is None:
+            strange[name] = None
+            continue
+        for text in texts:
+            if isinstance(text, str) and text.strip():
+                found.captions.setdefault(image, []).append(text.strip())
+            elif not isinstance(text, str) and not pd.isna(text):
+                raise BadInput(f"{place}: column {caption!r}: expected a caption, but received {text!r}")
+    if not found.captions:
+        there = ", ".join(list(found.images)[:3])
+        why = "has a caption" if not strange else f"is in {root} with a caption (first: {names[0]!r}; there: {there})"
+        raise BadInput(f"{path}: none of the images it names {why}; leave {option('captions')} out, or mend the names")
+    if strange:
+        found.skipped["captions of images that are not there"] = list(strange)
+    unread = [str(text) for text in found.texts.values()]
+    if unread:
+        found.skipped["files that are not images by their suffix"] += unread
+
+
+def _finder(files: Sequence[str]) -> Callable[[str], str | None]:
+    """Finds the file that a name means: as it is, without its suffix, or without its folders where only one fits."""
+
+    def bare(name: str) -> str:
+        path = PurePosixPath(name)
+        return path.with_suffix("").as_posix() if path.suffix.lower() in SUFFIXES else name
+
+    def last(name: str) -> str:
+        return PurePosixPath(name).name
+
+    forms: tuple[Callable[[str], str], ...] = (
+        str,
+        fold,
+        lambda name: fold(bare(name)),
+        lambda name: fold(last(name)),
+        lambda n: fold(bare(last(n))),
+    )
+    books: list[dict[str, str | None]] = []
+    for form in forms:
+        book: dict[str, str | None] = {}
+        for file in files:
+            book[form(file)] = None if form(file) in book else file
+        books.append(book)
+
+    def find(name: str) -> str | None:
+        hits = (book.get(form(name)) for form, book in zip(forms, books, strict=True))
+        return next((hit for hit in hits if hit is not None), None)
+
+    return find
+
+
+def import_images(path: str | Path, out: str | Path, **options: Any) -> Dataset:
+    """Run the importer `images` and open the data set.
+
+    Args:
+        path: the folder of images.
+        out: the data set folder to write; it must not exist yet.
+        options: those of the importer.
+
+    Raises:
+        BadInput: for a folder without images, or a table of captions that cannot be read. Nothing is written then.
+    """
+    return Dataset.open(images(path, out, **options).out)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a folder of images brought to its data set.
+
+    ids: of the new images. skipped: for each reason, the files left out. changed: the images whose file in the folder
+    is another one by now; the data set keeps the one it has. gone: those that the folder no longer has.
+    """
+
+    ids: tuple[str, ...]
+    skipped: dict[str, list[str]]
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Added:
+    """Add the images of a folder that its data set does not have; what is there stays as it is.
+
+    Args:
+        folder: the folder that the data set was made of.
+        dataset: the data set; it is as it was before, so open it again.
+        how: "copy" or "hardlink".
+
+    Returns:
+        What was added, and what was not.
+
+    Raises:
+        BadInput: where the folder holds none of the data set's images, so that it is another's.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise BadInput(f"{root}: {'is a file, not a folder; name the folder' if root.exists() else 'no such folder'}")
+    try:
+        return _add(root, dataset, how)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        raise BadInput(f"{error.filename or dataset.root}: {why}; nothing was added") from error
+
+
+def _add(root: Path, dataset: Dataset, how: str) -> Added:
+    found, table = find_images(root), dataset.images
+    files = table["file"] if "file" in table.columns else pd.Series([None] * len(table), dtype=object)
+    known = {str(file): str(name) for name, file in zip(table["image_id"], files, strict=True) if pd.notna(file)}
+    both = [name for name in found.images if f"images/{name}" in known]
+    changed = [name for name in both if not _same_size(found.images[name], dataset.root / f"images/{name}")]
+    if len(changed) == len(both):
+        raise BadInput(
+            f"{dataset.root} holds none of the images in {root}, so it is another folder's data set; name another "
+            "one for this folder"
+        )
+    take_sidecars(found)
+    found.images = {name: path for name, path in found.images.items() if f"images/{name}" not in known}
+    ids = name_images(list(found.images), set(table["image_id"]))
+    new = found.table(ids)
+    with tempfile.TemporaryDirectory(dir=dataset.root, prefix=".new-") as temporary:
+        problems = place_images(list(found.images.values()), list(new["file"]), Path(temporary), how)
+        for path, problem in zip(found.images.values(), problems, strict=True):
+            if problem is not None:
+                found.skipped[f"images: {problem}"].append(str(path))
+        new = new[[problem is None for problem in problems]]
+        if again := set(new["image_id"]) & set(table["image_id"]):
+            raise BadInput(f"{root}: two images would be called {min(again)!r}; rename one of them")
+        for file in new["file"]:
+            (dataset.root / file).parent.mkdir(parents=True, exist_ok=True)
+            (Path(temporary) / file).replace(dataset.root / file)
+    if len(new):
+        whole = {name: "Int64" for name in table.columns if table[name].dtype.kind in "iu"}
+        truth = {name: "boolean" for name in table.columns if table[name].dtype.kind == "b"}
+        joined = pd.concat(
+            [table.astype({**whole, **truth}), new], ignore_index=True
+        )  # a gap makes no float of a number
+        write_parquet(dataset.root / "images.parquet", joined)
+    here = {f"images/{name}" for name in both}
+    return Added(
+        tuple(new["image_id"]),
+        {reason: names for reason, names in found.skipped.items() if names},
+        tuple(known[f"images/{name}"] for name in changed),
+        tuple(name for file, name in known.items() if file not in here),
+    )
+
+
+def _same_size(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_size == other.stat().st_size
+    except OSError:
+        return False

@@ -1,0 +1,239 @@
+"""Photographs that nobody has labelled yet."""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from affectml.data import Dataset
+from affectml.errors import BadDataset, BadInput
+from affectml.importers import import_images
+from affectml.importers.images import add_images, name_images
+from affectml.importers.images import images as importer
+from affectml.labelling import asked_of, make_task, taxonomy_of
+from affectml.taxonomies import Taxonomy
+from affectml.training import TrainConfig, plan_run
+
+
+def picture(path: Path, shade: int = 30, width: int = 5) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, 5), (10, 200, shade)).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for shade, name in enumerate(("lake.jpg", "2019/rome/1.JPG", "2019/rome/1.png", "2020/1.webp")):
+        picture(tmp_path / "photos" / name, shade)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def captions(dataset):
+    table = dataset.images.set_index("image_id")["caption"]
+    return {name: list(cell) for name, cell in table.items() if cell is not None}
+
+
+def test_an_image_is_called_by_its_path_without_the_suffix_unless_two_would_be(photos, out):
+    images = import_images(photos, out).images
+    assert dict(zip(images["image_id"], images["file"], strict=True)) == {
+        "lake": "images/lake.jpg",
+        "2019/rome/1.JPG": "images/2019/rome/1.JPG",
+        "2019/rome/1.png": "images/2019/rome/1.png",
+        "2020/1": "images/2020/1.webp",
+    }
+    assert (out / "images/2020/1.webp").read_bytes() == (photos / "2020/1.webp").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("files", "taken", "ids"),
+    [
+        (["a.jpg", "a.jpg.png"], (), ["a", "a.jpg"]),
+        (["a.jpg", "a.png", "a.jpg.png"], (), ["a.jpg", "a.png", "a.jpg.png"]),
+        (["a.png"], {"a"}, ["a.png"]),
+        (["a.b.png"], (), ["a.b"]),
+    ],
+)
+def test_ids_are_unlike_each_other_and_those_taken(files, taken, ids):
+    assert name_images(files, taken) == ids
+
+
+def test_a_folder_called_images_is_a_folder_like_any_other(tmp_path, out):
+    picture(tmp_path / "in/images/a.jpg")
+    picture(tmp_path / "in/a.jpg")
+    assert set(import_images(tmp_path / "in", out).images["file"]) == {"images/images/a.jpg", "images/a.jpg"}
+
+
+def test_what_is_not_an_image_is_listed_and_left_out(photos, tmp_path, out):
+    (photos / "broken.jpg").write_text("no image")
+    (photos / "raw.heic").write_bytes(b"x")
+    picture(tmp_path / "elsewhere" / "secret.jpg")
+    (photos / "link.jpg").symlink_to(tmp_path / "elsewhere/secret.jpg")
+    (photos / "inner.jpg").symlink_to(photos / "lake.jpg")
+    (photos / "linked").symlink_to(tmp_path / "elsewhere")
+    (photos / os.fsdecode(b"caf\xe9.jpg")).write_bytes((photos / "lake.jpg").read_bytes())
+    summary = importer(photos, out)
+    assert summary.skipped == {
+        "images: not an image": [str(photos / "broken.jpg")],
+        "files that are not images by their suffix": [str(photos / "raw.heic")],
+        "links that leave the folder": [str(photos / "link.jpg")],
+        "links to folders, which are not followed": [str(photos / "linked")],
+        "files: the name is not UTF-8": ["caf\ufffd.jpg"],
+    }
+    assert summary.images == 5
+    assert not (out / "images/inner.jpg").is_symlink()
+    with pytest.raises(BadInput, match=r"broken.jpg: not an image.*nothing was written"):
+        importer(photos, tmp_path / "strict", strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_a_folder_without_images_says_what_it_has(tmp_path, out):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.heic").write_bytes(b"x")
+    with pytest.raises(BadInput, match=r"no images in it or below it, 1 other files; expected .*\.jpg"):
+        importer(tmp_path / "in", out)
+    (tmp_path / "in/a.jpg").write_bytes(b"x")
+    with pytest.raises(BadInput, match=r"none of its 1 images can be used .*: name a folder of photographs$"):
+        importer(tmp_path / "in", out)
+    assert not out.exists()
+
+
+def test_the_text_beside_an_image_is_its_captions_a_line_each(photos, out):
+    (photos / "lake.txt").write_text("\ufeffa lake\n\nstill water\r\n", encoding="utf-8")
+    (photos / "2019/rome/1.txt").write_text("a fountain")
+    (photos / "2020/1.webp.txt").write_text("snow")
+    assert captions(import_images(photos, out)) == {
+        "lake": ["a lake", "still water"],
+        "2019/rome/1.JPG": ["a fountain"],
+        "2019/rome/1.png": ["a fountain"],
+        "2020/1": ["snow"],
+    }
+
+
+def test_a_text_without_words_or_an_image_is_no_caption(photos, out):
+    (photos / "lake.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (photos / "notes.txt").write_text("not beside an image")
+    (photos / "2020/1.txt").write_bytes(b"caf\xe9")
+    summary = importer(photos, out)
+    assert summary.skipped == {
+        "captions: no words in it": [str(photos / "lake.txt")],
+        "captions: not UTF-8": [str(photos / "2020/1.txt")],
+        "files that are not images by their suffix": [str(photos / "notes.txt")],
+    }
+    assert "caption" not in Dataset.open(out).images
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("image,caption\nlake.jpg,a lake\n2020/1.webp,snow\nLAKE.JPG,still water\n", {}),
+        ("image,text\nlake,a lake\n2020/1,snow\nlake,still water\n", {"file_column": "image"}),
+        ("file,says,n\nlake.jpg,a lake,1\n./2020\\1.webp,snow,2\nlake.jpg,still water,3\n", {"caption_column": "says"}),
+    ],
+)
+def test_captions_come_from_a_table_by_file_or_id(photos, tmp_path, out, content, options):
+    (tmp_path / "captions.csv").write_text(content)
+    dataset = import_images(photos, out, captions=tmp_path / "captions.csv", **options)
+    assert captions(dataset) == {"lake": ["a lake", "still water"], "2020/1": ["snow"]}
+    assert dataset.meta.notes == ["captions of 2 images from captions.csv"]
+
+
+def test_a_bare_name_is_found_where_only_one_folder_has_it(photos, tmp_path, out):
+    picture(photos / "2020/sea.jpg")
+    table = tmp_path / "captions.csv"
+    table.write_text("file,caption\nsea.jpg,a sea\n1.webp,snow\nforest.jpg,trees\n")
+    summary = importer(photos, out, captions=table)
+    assert captions(Dataset.open(out)) == {"2020/sea": ["a sea"], "2020/1": ["snow"]}
+    assert summary.skipped == {"captions of images that are not there": ["forest.jpg"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file,caption\nforest.jpg,trees\n", r"none of the images it names is in .*photos with a caption \(first: 'fo"),
+        ("file,caption\nlake.jpg,\n", "none of the images it names has a caption"),
+        ("file,a,b\nlake.jpg,x,y\n", r"which column has the captions\? Name it: caption_column \(columns: file, a, b"),
+        ("file,caption\n../lake.jpg,x\n", "line 2: '../lake.jpg' leaves the folder of the images"),
+        ("id,caption\nlake,x\n", "no column names images; .*file_column"),
+    ],
+)
+def test_a_table_of_captions_that_cannot_be_used_is_named(photos, tmp_path, out, content, message):
+    (tmp_path / "captions.csv").write_text(content)
+    with pytest.raises(BadInput, match=message):
+        importer(photos, out, captions=tmp_path / "captions.csv")
+    assert not out.exists()
+
+
+def test_images_of_one_folder_can_be_kept_together(photos, out):
+    groups = import_images(photos, out, group_by="folder").images.set_index("image_id")["group"]
+    assert groups.dropna().to_dict() == {
+        "2019/rome/1.JPG": "2019/rome",
+        "2019/rome/1.png": "2019/rome",
+        "2020/1": "2020",
+    }
+
+
+def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_path, out):
+    dataset = import_images(photos, out, taxonomy="mikels-8", construct="expressed", question="What do they feel?")
+    assert taxonomy_of(dataset).name == "mikels-8"
+    assert asked_of(dataset) == ("expressed", "What do they feel?")
+    own = Taxonomy(name="mine", labels=("calm", "tense"))
+    settings, shown = make_task(import_images(photos, tmp_path / "own", taxonomy=own))
+    assert settings.labels == ("calm", "tense")
+    assert settings.construct == "evoked"
+    assert len(shown) == 4
+
+
+def test_a_data_set_without_a_taxonomy_asks_for_one(photos, out):
+    dataset = import_images(photos, out)
+    assert "taxonomy" not in json.loads((out / "dataset.json").read_text())
+    with pytest.raises(BadDataset, match=r"nothing says which labels there are; name a taxonomy: .*mikels-8"):
+        taxonomy_of(dataset)
+
+
+def test_what_needs_a_target_says_how_to_get_one(photos, out):
+    import_images(photos, out)
+    ways = r"no target yet.*`affectml relabel .*--taxonomy NAME`.*`affectml labels export.*`affectml import table"
+    with pytest.raises(BadDataset, match=ways):
+        plan_run(TrainConfig(dataset=str(out), multilabel=True))
+    with pytest.raises(BadDataset, match=ways):
+        Dataset.open(out).target("labels")
+
+
+def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
+    before = import_images(photos, out).images.assign(rating=[1, 2, 3, 4], good=True)
+    before.to_parquet(out / "images.parquet")
+    picture(photos / "2021/sea.jpg", 77)
+    picture(photos / "lake.png", 78)
+    (photos / "2019/rome/1.txt").write_text("of an image that was there before")
+    (photos / "2021/sea.txt").write_text("the sea")
+    picture(photos / "2020/1.webp", 9, width=90)
+    (photos / "2019/rome/1.png").unlink()
+    (photos / "broken.jpg").write_text("no image")
+    added = add_images(photos, Dataset.open(out), how="hardlink")
+    assert added.ids == ("2021/sea", "lake.png")
+    assert added.skipped == {"images: not an image": [str(photos / "broken.jpg")]}
+    assert (added.changed, added.gone) == (("2020/1",), ("2019/rome/1.png",))
+    after = Dataset.open(out).images
+    pd.testing.assert_frame_equal(after.iloc[:4][list(before)], before, check_dtype=False)
+    assert str(after["rating"].dtype) == "Int64"
+    assert captions(Dataset.open(out)) == {"2021/sea": ["the sea"]}
+    assert (out / "images/2021/sea.jpg").samefile(photos / "2021/sea.jpg")
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert add_images(photos, Dataset.open(out)).ids == ()
+
+
+def test_another_folder_of_the_same_name_is_refused(photos, tmp_path, out):
+    dataset = import_images(photos, out)
+    picture(tmp_path / "other/photos/lake.jpg", 200, width=40)
+    with pytest.raises(BadInput, match=r"holds none of the images in .*; name another one"):
+        add_images(tmp_path / "other/photos", dataset)
+    with pytest.raises(BadInput, match="no such folder"):
+        add_images(tmp_path / "nowhere", dataset)
+    assert len(Dataset.open(out).images) == 4
