@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -81,23 +81,29 @@ def load_run(path: str | Path) -> Run:
 
 
 def predict(
-    run: str | Path | Run, images: ImageLike | Iterable[ImageLike], *, labels: Sequence[str] | None = None
+    run: str | Path | Run,
+    images: ImageLike | Iterable[ImageLike],
+    *,
+    labels: Sequence[str] | None = None,
+    errors: Literal["raise", "skip"] = "raise",
 ) -> Predictions:
     """What a run says of images; to ask a run several times, open it once with `load_run`.
 
     Args:
         run: the run or its folder.
-        images: one of these or several, see `Run.predict`.
+        images: one of these or several, see `Run.predict`; for very many see `Run.predict_to_file`.
         labels: choose among these instead of the run's own, see `Run.predict`.
+        errors: "raise" for the first image that cannot be read, or "skip", see `Run.predict`.
 
     Returns:
         A row per image, with a score per label.
 
     Raises:
         BadRun: where it is no run.
-        BadInput: for the first image that cannot be read, and for `labels` with a head that has no texts.
+        BadInput: for the first image that cannot be read, or where none can, and for `labels` with a head that has no
+            texts.
     """
-    return _run(run).predict(images, labels=labels)
+    return _run(run).predict(images, labels=labels, errors=errors)
 
 
 def evaluate(

@@ -1,8 +1,10 @@
-"""What a caller gives as images: paths, folders, PIL images and arrays, as pictures that can be read one by one."""
+"""What a caller gives as images: paths, globs, data sets, PIL images and arrays, as pictures to be read one by one."""
 
-from collections.abc import Callable, Iterable, Iterator
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -10,44 +12,94 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from affectml._progress import Say
+from affectml.data import Dataset
 from affectml.encoders import read_image
 from affectml.encoders._images import _rgb
-from affectml.errors import BadInput
+from affectml.errors import BadDataset, BadInput
 
-ImageLike: TypeAlias = str | Path | Image.Image | NDArray[Any]
+Bad = list[tuple[str, str]]  # images that cannot be read: name and reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """name: the path, or "image 3" for the third that was given as pixels. read: gives it as upright RGB."""
+    """One image, not read yet; small, so that many can be held.
+
+    name: the path as given or found, the image_id in a data set, or "image 3" for the third that was given as pixels.
+    file: where it lies; "" for pixels, and for an image of a data set that has no file. pixels: what was given.
+    dataset, image_id: where it is an image of a data set, which may have its embedding.
+    """
 
     name: str
-    read: Callable[[], Image.Image]
+    file: str = ""
+    pixels: Image.Image | NDArray[np.uint8] | None = None
+    dataset: Dataset | None = None
+    image_id: str = ""
+
+    def read(self) -> Image.Image:
+        """The image as upright RGB; raises BadInput where it cannot be read whole."""
+        if isinstance(self.pixels, Image.Image):
+            return _rgb(ImageOps.exif_transpose(self.pixels))
+        if self.pixels is not None:
+            return Image.fromarray(self.pixels)
+        if not self.file:
+            raise BadInput(f"{self.name}: no image file in the data set")
+        return read_image(self.file)
+
+    @property
+    def key(self) -> str:
+        """The same for one file that is named twice; "" for pixels."""
+        if self.dataset is not None:
+            return f"{self.dataset.root.resolve()}\0{self.image_id}"
+        return str(Path(self.file).absolute()) if self.file else ""
+
+    def stamp(self) -> str:
+        """Changes when the content does: size and time of a file; of pixels, their sha256."""
+        if self.pixels is not None:
+            return hashlib.sha256(self.read().tobytes()).hexdigest()
+        try:
+            found = Path(self.file).stat()
+        except OSError:
+            return "absent"
+        return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def pictures(given: ImageLike | Iterable[ImageLike]) -> list[Picture]:
-    """Every picture of what was given, in order; a folder stands for the image files in it, at any depth, by name.
+ImageLike: TypeAlias = str | Path | Image.Image | NDArray[Any] | Dataset | Picture
+
+
+def pictures(
+    given: ImageLike | Iterable[ImageLike], *, bad: Bad | None = None, once: bool = False, say: Say = lambda line: None
+) -> list[Picture]:
+    """Every picture of what was given, in order; those of a folder and of a pattern by name.
 
     Args:
-        given: one of these or several: a path to an image or a folder, a PIL image, an array [H, W, 3] or [H, W] of
-            uint8, or of floats from 0 to 1. An array [N, H, W, 3] is several.
+        given: one of these or several: a path to an image; a folder, which stands for the image files in it at any
+            depth; a pattern such as "photos/**/*.jpg"; a data set or its folder; a PIL image; an array [H, W, 3] or
+            [H, W] of uint8, or of floats from 0 to 1. An array [N, H, W, 3] is several.
+        bad: takes what cannot be found, with the reason; None raises for the first.
+        once: leave out an image that was named before.
+        say: called where some are left out so.
 
     Raises:
         BadInput: for a path that does not exist, a folder without an image, or anything else.
     """
+    given = one_by_one(given)
+    several = sum(_is_dataset(one) for one in given) > 1
     found: list[Picture] = []
-    for number, one in enumerate(one_by_one(given), start=1):
-        if isinstance(one, str | Path):
-            found += _files(Path(one))
-        elif isinstance(one, Image.Image):
-            found.append(Picture(getattr(one, "filename", "") or f"image {number}", partial(_upright, one)))
-        elif isinstance(one, np.ndarray):
-            found.append(Picture(f"image {number}", partial(Image.fromarray, _pixels(one, number))))
-        else:
-            raise BadInput(
-                f"image {number}: expected a path, a PIL image or an array [H, W, 3], got {type(one).__name__}"
-            )
-    return found
+    for number, one in enumerate(given, start=1):
+        try:
+            found += _pictures_of(one, number, several)
+        except (BadInput, BadDataset) as error:
+            if bad is None:
+                raise
+            name = str(one) if isinstance(one, str | Path) else f"image {number}"
+            bad.append((_text(name), str(error).removeprefix(f"{name}: ")))
+    return _once(found, say) if once else found
+
+
+def as_bad(picture: Picture, reason: str) -> tuple[str, str]:
+    """The name of an image with the reason why it cannot be read, which does not repeat the name."""
+    return picture.name, reason.removeprefix(f"{picture.file}: ") if picture.dataset is None else reason
 
 
 def one_by_one(given: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
@@ -57,27 +109,99 @@ def one_by_one(given: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
     return [cast("ImageLike", given)] if getattr(given, "ndim", 1) in (0, 2, 3) else list(given)
 
 
-def _files(path: Path) -> Iterator[Picture]:
+def _once(found: list[Picture], say: Say) -> list[Picture]:
+    """Each image at its first place."""
+    seen: set[str] = set()
+    kept = []
+    for picture in found:
+        if not picture.key or picture.key not in seen:
+            seen.add(picture.key)
+            kept.append(picture)
+    if again := len(found) - len(kept):
+        say(f"named more than once and predicted once: {again:,} of {len(found):,} images")
+    return kept
+
+
+def _is_dataset(one: ImageLike) -> bool:
+    return isinstance(one, Dataset) or (isinstance(one, str | Path) and Path(one, "dataset.json").is_file())
+
+
+def _pictures_of(one: ImageLike, number: int, several: bool) -> Iterable[Picture]:
+    """The pictures of one thing given; several: data sets are, so that an image_id alone would not say which."""
+    if isinstance(one, Picture):
+        return [one]
+    if _is_dataset(one):
+        return _rows(one if isinstance(one, Dataset) else Dataset.open(cast("str | Path", one)), several)
+    if isinstance(one, str | Path):
+        return _files(Path(one))
+    if isinstance(one, Image.Image):
+        return [Picture(_text(getattr(one, "filename", "")) or f"image {number}", pixels=one)]
+    if isinstance(one, np.ndarray):
+        return [Picture(f"image {number}", pixels=_pixels(one, number))]
+    raise BadInput(f"image {number}: expected a path, a PIL image or an array [H, W, 3], got {type(one).__name__}")
+
+
+def _rows(data: Dataset, several: bool) -> Iterator[Picture]:
+    """Every image of a data set; those without a file may have an embedding."""
+    table = data.images
+    files = table["file"].tolist() if "file" in table.columns else [None] * len(table)
+    for image_id, file in zip(table["image_id"], files, strict=True):
+        path = str(data.image_path(file)) if isinstance(file, str) and file else ""
+        yield Picture(f"{data.root}/{image_id}" if several else image_id, path, None, data, image_id)
+
+
+def _files(path: Path) -> list[Picture]:
+    """A file, the images in a folder, or those that a pattern finds."""
     if path.is_file():
-        yield Picture(str(path), partial(read_image, path))
-        return
-    if not path.is_dir():
+        return [_file(str(path))]
+    if path.is_dir():
+        inside = _images_in(path)
+        if not inside:
+            raise BadInput(f"{path}: no image file in this folder, at any depth")
+        return list(map(_file, inside))
+    if not glob.has_magic(str(path)):
         raise BadInput(f"{path}: no such file")
-    suffixes = set(Image.registered_extensions())
-    inside = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in suffixes
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
-    if not inside:
-        raise BadInput(f"{path}: no image file in this folder, at any depth")
-    yield from (Picture(str(file), partial(read_image, file)) for file in inside)
+    spelled = bool(path.suffix) and not glob.has_magic(path.suffix)  # *.dat: whoever writes that means these files
+    found = []
+    for match in glob.iglob(str(path), recursive=True):  # noqa: PTH207 (Path.glob has no files for ** and takes hidden ones)
+        if Path(match).is_dir():
+            found += _images_in(Path(match))
+        elif spelled or _is_image(match):
+            found.append(match)
+    if not found:
+        raise BadInput(f"{path}: no image file matches this pattern")
+    return list(map(_file, _by_name(dict.fromkeys(found))))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    return _rgb(ImageOps.exif_transpose(image))
+def _by_name(files: Iterable[str]) -> list[str]:
+    """In the order of a listing, folder by folder."""
+    return sorted(files, key=lambda file: Path(file).parts)
+
+
+def _file(path: str) -> Picture:
+    return Picture(_text(path), path)
+
+
+def _text(name: str) -> str:
+    """A file's name as text that any file can hold: bytes that are no UTF-8 as \\udc.. and so on."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _images_in(folder: Path) -> list[str]:
+    """The image files in a folder, at any depth, by name; nothing hidden. Raises BadInput where one cannot be read."""
+
+    def stop(error: OSError) -> None:
+        raise BadInput(f"{error.filename}: cannot be read ({error.strerror}); allow it, or move the folder away")
+
+    found: list[str] = []
+    for top, folders, files in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [str(Path(top, name)) for name in files if not name.startswith(".") and _is_image(name)]
+    return _by_name(found)
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in Image.registered_extensions()
 
 
 def _pixels(array: NDArray[Any], number: int) -> NDArray[np.uint8]:

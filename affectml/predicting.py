@@ -1,8 +1,10 @@
 """Reading a run back: predictions for image files, and evaluation on a data set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,14 +16,14 @@ from affectml._files import try_file, write_json
 from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
-from affectml.embeddings import EmbeddingStore, embedded, ensure_embeddings
-from affectml.encoders import Encoder, EncoderIdentity, load_encoder, read_image
+from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings
+from affectml.encoders import Encoder, EncoderIdentity, load_encoder
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.scoring import unsure
 from affectml.evaluation.systems import answers_of
 from affectml.heads import TextHead
-from affectml.pictures import ImageLike, Picture, pictures
+from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder
 from affectml.runs.schema import BetaInfo, PriorInfo
@@ -30,6 +32,8 @@ from affectml.training import set_threads
 from affectml_annotation import BetaPrior
 
 Array = np.ndarray[Any, Any]
+PART = 1024  # images whose features are in memory at once; a kill loses at most these
+FEW = 64  # the same where only the first are asked for
 
 
 @dataclass(frozen=True)
@@ -51,74 +55,225 @@ class Prediction:
         return out | {name: value for name, value in more.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """What a run says of N images that could be read, and which could not.
+
+    labels: C of them. scores: [N, C] float64. sets: bool [N, C], None where the run predicts none. certainty: [N], None
+    where the head does not know. bad: name and reason of each image that could not be read.
+    """
+
+    images: list[str]
+    labels: tuple[str, ...]
+    scores: Array
+    sets: Array | None
+    certainty: Array | None
+    bad: Bad
+
+    def each(self) -> list[Prediction]:
+        """An image at a time."""
+        out = []
+        for row, image in enumerate(self.images):
+            ranked = sorted(zip(self.labels, self.scores[row].tolist(), strict=True), key=lambda pair: -pair[1])
+            sure = None if self.certainty is None else float(self.certainty[row])
+            out.append(Prediction(image, ranked, None if self.sets is None else self.chosen(row), sure))
+        return out
+
+    def chosen(self, row: int) -> list[str]:
+        """The set of one image."""
+        assert self.sets is not None
+        return [label for label, inside in zip(self.labels, self.sets[row], strict=True) if inside]
+
+
+class Predictor:
+    """A run that is asked about images, some at a time.
+
+    labels: what it chooses among.
+
+    Args:
+        run: the run.
+        labels: choose among these instead of the run's own, which only text heads can (contrastive, zero_shot): scores
+            are then a softmax over them, and there are no sets.
+        threads: torch's; None is one less than the cores.
+        encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
+        say: called with what one should know.
+
+    Raises:
+        BadInput: for `labels` with another head.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        labels: Sequence[str] | None = None,
+        threads: int | None = None,
+        encoder_factory: Callable[[], Encoder] | None = None,
+        say: Say = lambda line: None,
+    ) -> None:
+        self.run, self._new, self._say = run, labels is not None, say
+        self._asked = None if labels is None else _asked(run, labels)
+        if labels is None and run.head.needs_texts and run.head.texts is None:
+            self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
+        self.labels = (self._asked or run.taxonomy).labels
+        self.predicts_sets = self._asked is None and run.head.predicts_sets
+        self.threads = set_threads(threads)
+        self._factory = encoder_factory or (lambda: run_encoder(run, self.threads))
+        self._stores: dict[Path, EmbeddingStore | None] = {}
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The run's encoder, loaded when it is first needed."""
+        return self._factory()
+
+    def prepare(self, found: Sequence[Picture]) -> None:
+        """Open the stores of the data sets among these, and embed what is missing there; load what will be needed.
+
+        Raises:
+            BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
+            EncoderUnavailable: where the encoder is not the one that the run was trained with.
+            BadDataset: for a data set whose embeddings the run cannot read.
+        """
+        for data in {
+            picture.dataset.root: picture.dataset for picture in found if picture.dataset is not None
+        }.values():
+            if data.root not in self._stores:
+                store = _store(self.run, data, self.threads, self._say)
+                self._stores[data.root] = store if isinstance(store, EmbeddingStore) else None
+        if self._asked is not None or any(self.store(picture) is None for picture in found):
+            _ = self.encoder
+
+    def store(self, picture: Picture) -> EmbeddingStore | None:
+        """Where the embedding of an image is, if it is of a data set that has them."""
+        return None if picture.dataset is None else self._stores[picture.dataset.root]
+
+    def predict(self, found: Sequence[Picture], bar: Progress) -> Predicted:
+        """What the run says of these.
+
+        Args:
+            found: pictures that `prepare` has seen.
+            bar: counts each one.
+        """
+        images: list[str] = []
+        rows: list[Array] = []
+        bad: Bad = []
+        for store, some in groupby(found, self.store):
+            part = list(some)
+            names, X = self._from_files(part, bad, bar) if store is None else _from_store(store, part, bad, bar)
+            images += names
+            rows += [X] if names else []
+        if not images:
+            return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
+        features, head = torch.from_numpy(np.concatenate(rows)), self.run.head
+        sets = None
+        if self._asked is not None:
+            scores = cast("TextHead", head).scores(features, self._texts)
+        else:
+            scores = head.scores(features)
+            sets = head.predict_sets(features).bool().numpy() if head.predicts_sets else None
+        votes = head.certainty(features)
+        return Predicted(
+            images, self.labels, scores.double().numpy(), sets, None if votes is None else votes.numpy(), bad
+        )
+
+    @cached_property
+    def _texts(self) -> Array:
+        """Features of the labels that are asked for, [C, D]."""
+        assert self._asked is not None
+        return label_features(
+            _prompts(self.run), self._asked, lambda rows: self.encoder.encode_texts(rows).numpy(), new=self._new
+        )
+
+    def _from_files(self, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
+        """Names and features [N, D] of the images that can be read; the others go to `bad`.
+
+        Features are rounded to half precision as stores keep them, so that prediction sees what training saw.
+        """
+        names: list[str] = []
+        rows: list[Array] = []
+        with closing(_stream(self.run, self.encoder, found, bar)) as stream:
+            for batch in stream:
+                names += [picture.name for picture in batch.items]
+                rows.append(batch.rows)
+                bad += [as_bad(picture, why) for picture, why in batch.bad]
+        return names, np.concatenate(rows).astype(np.float16).astype(np.float32)
+
+
+def _stream(
+    run: RunFolder, encoder: Encoder, found: Iterable[Picture], bar: Progress | None = None
+) -> Generator[Batch[Picture], None, None]:
+    """Features as the run's head takes them."""
+    return embedded(encoder, found, normalised=bool(run.info.encoder.identity["normalised"]), bar=bar)
+
+
+def _from_store(store: EmbeddingStore, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
+    """Names and features [N, D] of a data set's images that have an embedding; the others go to `bad`."""
+    missing = set(store.missing(picture.image_id for picture in found))
+    why = store.unreadable if missing else {}
+    for picture in found:
+        if picture.image_id in missing:
+            reason = "no embedding" if picture.file else "neither an image file nor an embedding"
+            bad.append((picture.name, why.get(picture.image_id, reason)))
+    kept = [picture for picture in found if picture.image_id not in missing]
+    bar.advance(len(found))
+    return [picture.name for picture in kept], store.rows(picture.image_id for picture in kept)
+
+
 def predict_images(
     run: str | Path | RunFolder,
     images: ImageLike | Iterable[ImageLike],
     *,
     labels: Sequence[str] | None = None,
     threads: int | None = None,
-    encoder: Encoder | None = None,
+    encoder_factory: Callable[[], Encoder] | None = None,
+    bad: Bad | None = None,
+    at_most: int | None = None,
+    say: Say = lambda line: None,
 ) -> list[Prediction]:
     """Predictions for images, in their order.
 
     Args:
         run: a run's folder.
-        images: paths, folders (all images in them, at any depth), PIL images or arrays; see `pictures`.
-        labels: choose among these instead of the run's own, which only text heads can (contrastive, zero_shot): scores
-            are then a softmax over them, and there are no sets.
+        images: paths, folders, patterns, data sets, PIL images or arrays; see `pictures`.
+        labels: see `Predictor`.
         threads: torch's; None is one less than the cores.
-        encoder: the run's encoder where it is loaded already, see `run_encoder`.
+        encoder_factory: see `Predictor`.
+        bad: takes name and reason of each image that cannot be read; None raises for the first.
+        at_most: stop after so many predictions.
+        say: called with what one should know.
 
     Raises:
-        BadInput: for `labels` with another head, and for the first image that cannot be read.
-        BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        BadInput: for `labels` with another head; for the first image that cannot be read, or where none can.
+        BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    head = opened.head
-    asked = None if labels is None else _asked(opened, labels)
-    if labels is None and head.needs_texts and head.texts is None:
-        asked = opened.taxonomy  # weights that came without texts: the encoder is asked now
-    found = pictures(images)
-    count = set_threads(threads)
-    encoder = encoder if encoder is not None else run_encoder(opened, count)
-    X = _features(opened, encoder, found)
-    names, sets = opened.taxonomy.labels, None
-    if asked is not None:
-        names = asked.labels
-        prompts, new = _prompts(opened), labels is not None
-        texts = label_features(prompts, asked, lambda rows: encoder.encode_texts(rows).numpy(), new=new)
-        scores = cast("TextHead", head).scores(X, texts).double()
-    else:
-        scores = head.scores(X).double()
-        sets = head.predict_sets(X).bool().tolist() if head.predicts_sets else None
-    votes = head.certainty(X)
-    certainty = [None] * len(found) if votes is None else votes.tolist()
-    out = []
-    for i, picture in enumerate(found):
-        ranked = sorted(zip(names, scores[i].tolist(), strict=True), key=lambda pair: -pair[1])
-        chosen = None if sets is None else [label for label, inside in zip(names, sets[i], strict=True) if inside]
-        out.append(Prediction(picture.name, ranked, chosen, certainty[i]))
-    return out
+    predictor = Predictor(opened, labels=labels, threads=threads, encoder_factory=encoder_factory, say=say)
+    listed: Bad = [] if bad is None else bad
+    found = pictures(images, bad=bad)
+    predictor.prepare(found)
+    step = PART if at_most is None else FEW
+    out: list[Prediction] = []
+    with Progress("predicting", min(len(found), at_most or len(found)), "images") as bar:
+        for start in range(0, len(found), step):
+            part = predictor.predict(found[start : start + step], bar)
+            if bad is None and part.bad:
+                raise unreadable(part.bad[:1])
+            listed += part.bad
+            out += part.each()
+            if at_most is not None and len(out) >= at_most:
+                break
+    if not out:
+        raise unreadable(listed)
+    return out[:at_most]
 
 
-def _features(run: RunFolder, encoder: Encoder, found: Sequence[Picture]) -> torch.Tensor:
-    """Features [N, D], rounded to half precision as stores keep them, so that prediction sees what training saw."""
-    if not found:
-        raise BadInput("no image to predict for")
-    with Progress("predicting", len(found), "images") as bar:
-        return torch.from_numpy(_rows(run, encoder, found, bar)).half().float()
-
-
-def _rows(run: RunFolder, encoder: Encoder, found: Sequence[Picture], bar: Progress | None = None) -> Array:
-    """Features as the run's head takes them, float32 [N, D]; raises BadInput for the first unreadable picture."""
-    parts = []
-    for batch in embedded(encoder, found, normalised=bool(run.info.encoder.identity["normalised"]), bar=bar):
-        if batch.bad:
-            picture, why = batch.bad[0]
-            raise BadInput(f"{picture.name}: {why}")
-        parts.append(batch.rows)
-    return np.concatenate(parts)
+def unreadable(bad: Bad) -> BadInput:
+    """The error where no image could be predicted."""
+    if not bad:
+        return BadInput("no image to predict for")
+    first = "; ".join(map(": ".join, bad[:3])) + ("; ..." if len(bad) > 3 else "")
+    return BadInput(first if len(bad) == 1 else f"none of {len(bad):,} images could be predicted: {first}")
 
 
 def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
@@ -331,8 +486,14 @@ class FromFiles:
 
     def rows(self, image_ids: Iterable[str]) -> np.ndarray[Any, Any]:
         """Features in this order, [N, D]; raises BadInput naming the first file that is not an image."""
-        files = [self._data.image_path(str(self._files[i])) for i in image_ids]
-        return _rows(self._run, self._encoder, [Picture(str(file), partial(read_image, file)) for file in files])
+        found = [Picture(i, str(self._data.image_path(str(self._files[i])))) for i in image_ids]
+        parts = []
+        with closing(_stream(self._run, self._encoder, found)) as stream:
+            for batch in stream:
+                if batch.bad:
+                    raise unreadable([(picture.file, why) for picture, why in batch.bad[:1]])
+                parts.append(batch.rows)
+        return np.concatenate(parts)
 
 
 def _judged(

@@ -10,43 +10,54 @@ import pandas as pd
 from PIL import Image
 
 from affectml._html import bar, data_uri, picture, table, thumbnail
+from affectml.pictures import Bad
 from affectml.predicting import Prediction
 
 SHOWN = 10  # rows with pictures
 LABELS = 4  # the first labels of each
+COLUMNS = ("image", "set", "certainty")  # beside the scores
 
 
 class Predictions(pd.DataFrame):
-    """A DataFrame: `image`, a score per label, `set` and `certainty` where the head has them."""
+    """A DataFrame: `image`, a score per label, `set` and `certainty` where the head has them.
 
-    _metadata = ["_given", "_labels"]  # noqa: RUF012 (pandas' own way)
+    bad: name and reason of each image that could not be read, and has no row.
+    """
+
+    _metadata = ["_columns", "_given", "bad"]  # noqa: RUF012 (pandas' own way)
+    _columns: dict[str, str]
     _given: dict[str, str]
-    _labels: list[str]
+    bad: Bad
 
     @property
     def _constructor(self) -> type["Predictions"]:
         return Predictions
 
     @classmethod
-    def of(cls, found: Sequence[Prediction], labels: Sequence[str], given: Any) -> "Predictions":
+    def of(
+        cls, found: Sequence[Prediction], labels: Sequence[str], given: Any, bad: Bad | None = None
+    ) -> "Predictions":
         """The table of these predictions; given: what was predicted for, of which pixels are shown."""
         rows = []
+        columns = score_columns(labels)
         for one in found:
             scores = dict(one.best)
-            row: dict[str, Any] = {"image": one.image, **{label: scores[label] for label in labels}}
+            row: dict[str, Any] = {"image": one.image, **{columns[label]: scores[label] for label in labels}}
             if one.labels is not None:
                 row["set"] = one.labels
             if one.certainty is not None:
                 row["certainty"] = one.certainty
             rows.append(row)
         made = cls(rows)
-        made._labels = list(labels)
+        made._columns = columns
         made._given = _pixels(given)
+        made.bad = bad or []
         return made
 
     def _repr_html_(self) -> str:
         """The first rows with their picture and the labels that come first; as any table where columns are gone."""
-        labels = [label for label in getattr(self, "_labels", None) or [] if label in self.columns]
+        columns: dict[str, str] = getattr(self, "_columns", None) or {}
+        labels = {label: column for label, column in columns.items() if column in self.columns}
         if "image" not in self.columns or not labels:
             return pd.DataFrame(self).to_html(max_rows=SHOWN)
         pixels: dict[str, str] = getattr(self, "_given", None) or {}
@@ -54,13 +65,30 @@ class Predictions(pd.DataFrame):
         for _, row in self.head(SHOWN).iterrows():
             name = str(row["image"])
             uri = pixels.get(name) or (thumbnail(Path(name), 96) if Path(name).is_file() else None)
-            best = sorted(((label, float(row[label])) for label in labels), key=lambda pair: -pair[1])[:LABELS]
+            best = sorted(((label, float(row[column])) for label, column in labels.items()), key=lambda pair: -pair[1])[
+                :LABELS
+            ]
             shares = "<br>".join(f"{bar(score)} {escape(label)}" for label, score in best)
             chosen = [escape(", ".join(row["set"]) or "none")] if "set" in self.columns else []
             rows.append([picture(uri, name), escape(name), shares, *chosen])
-        columns = ["", "image", "scores", *(["set"] if "set" in self.columns else [])]
+        shown = ["", "image", "scores", *(["set"] if "set" in self.columns else [])]
         more = f"<p><small>{len(self) - SHOWN} more</small></p>" if len(self) > SHOWN else ""
-        return table(columns, rows) + more
+        return table(shown, rows) + more
+
+
+def score_columns(labels: Sequence[str]) -> dict[str, str]:
+    """The column of each label's score: the label, and `score of LABEL` where another column has that name.
+
+    >>> score_columns(["joy", "set"])
+    {'joy': 'joy', 'set': 'score of set'}
+    """
+    found: dict[str, str] = {}
+    for label in labels:
+        column = label
+        while column in COLUMNS or (column != label and column in labels):
+            column = f"score of {column}"
+        found[label] = column
+    return found
 
 
 def _pixels(given: Any) -> dict[str, str]:

@@ -5,16 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from affectml._html import table
+from affectml._progress import Say
 from affectml.encoders import Encoder
-from affectml.errors import BadRun
+from affectml.errors import BadInput, BadRun
 from affectml.heads import Head
-from affectml.pictures import ImageLike, one_by_one
+from affectml.pictures import Bad, ImageLike, one_by_one
 from affectml.predicting import predict_images, run_encoder
+from affectml.prediction_files import PredictionFile, predict_to_file
 from affectml.predictions import Predictions
 from affectml.report.tables import STAR, main_table
 from affectml.runs import RunFolder, RunInfo
@@ -81,27 +83,70 @@ class Run:
         images: ImageLike | Iterable[ImageLike],
         *,
         labels: Sequence[str] | None = None,
+        errors: Literal["raise", "skip"] = "raise",
         threads: int | None = None,
     ) -> Predictions:
         """What the run says of images: a row per image with a score per label.
 
         Args:
-            images: paths (str or Path), folders (all images in them, at any depth), PIL images or arrays [H, W, 3];
-                one of these or several, also as one array [N, H, W, 3].
+            images: paths (str or Path), folders (all images in them, at any depth), patterns ("photos/**/*.jpg"), data
+                sets, PIL images or arrays [H, W, 3]; one of these or several, also as one array [N, H, W, 3].
             labels: choose among these instead of the run's own; only heads that compare images with texts can.
+            errors: "raise" for the first image that cannot be read, or "skip": the others get their rows, and `bad` of
+                what is returned lists the names and reasons of these.
             threads: torch's; None is one less than the cores.
 
         Returns:
-            A DataFrame with `image`, a column per label, `set` where the run predicts sets, and `certainty` where
-            the head says how sure it is.
+            A DataFrame with `image` (the path, or the image_id in a data set), a column per label, `set` where the run
+            predicts sets, and `certainty` where the head says how sure it is.
 
         Raises:
-            BadInput: for the first image that cannot be read, and for `labels` with another head.
+            BadInput: for the first image that cannot be read, or where none can; for `labels` with another head.
         """
+        if errors not in ("raise", "skip"):
+            raise BadInput(f'errors: expected "raise" or "skip", got {errors!r}')
         kept = one_by_one(images)
-        found = predict_images(self._opened, kept, labels=labels, threads=threads, encoder=self._encoder)
+        bad: Bad | None = [] if errors == "skip" else None
+        found = predict_images(
+            self._opened, kept, labels=labels, threads=threads, encoder_factory=lambda: self._encoder, bad=bad
+        )
         names = self.taxonomy.labels if labels is None else [label for label, _ in found[0].best]
-        return Predictions.of(found, names, kept)
+        return Predictions.of(found, names, kept, bad or [])
+
+    def predict_to_file(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        out: str | Path,
+        *,
+        labels: Sequence[str] | None = None,
+        replace: bool = False,
+        threads: int | None = None,
+        say: Say = print,
+    ) -> PredictionFile:
+        """Write what the run says of any number of images to a file, as `affectml predict --out` does.
+
+        Memory does not grow with the number of images, and the same call goes on where one was interrupted.
+
+        Args:
+            images: as `predict` takes them. Those that cannot be read are listed, and one that is named twice has
+                one row.
+            out: a .csv, .parquet or .jsonl file.
+            labels: as `predict` takes them.
+            replace: write over a file that is there; the old one is kept beside it.
+            threads: torch's; None is one less than the cores.
+            say: called with what one should know meanwhile.
+
+        Returns:
+            The file, how many rows it has, and what could not be read.
+
+        Raises:
+            BadInput: where no image can be read, for an `out` that exists or cannot be written, and for `labels` with
+                a head that has no texts.
+        """
+        return predict_to_file(
+            self._opened, images, out, labels=labels, replace=replace, threads=threads,
+            encoder_factory=lambda: self._encoder, say=say,
+        )  # fmt: skip
 
     @cached_property
     def _encoder(self) -> Encoder:

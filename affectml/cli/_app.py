@@ -24,6 +24,7 @@ KEPT = {
         ("train", "crosseval", "ablate", "evaluate", "compare"),
         "no result was written. Images embedded so far are kept: the same command goes on from there",
     ),
+    "predict": "with --out, images predicted so far are kept: the same command goes on from there",
     "embed": "images embedded so far are kept: the same command goes on from there",
     "demo-data": "nothing was written: the same command starts again",
     "import": "nothing was written: the same command starts again",

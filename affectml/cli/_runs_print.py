@@ -1,13 +1,21 @@
 """How a run, an evaluation and predictions look in the terminal."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from affectml.cli._print import print_json, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from affectml.pictures import Bad
     from affectml.predicting import Prediction
+    from affectml.prediction_files import PredictionFile
     from affectml.report.tables import Table
     from affectml.runs import RunFolder
+
+SHOWN = 50  # images of a table; --out has all
+SHOWN_BAD = 10
 
 
 def print_trained(run: "RunFolder", *, as_json: bool) -> None:
@@ -27,8 +35,8 @@ def print_metrics(result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", 
     print_json(metrics) if as_json else _print_metrics(metrics, by_tau)
 
 
-def print_predictions(predictions: "list[Prediction]", *, as_json: bool) -> None:
-    """Each image with its set (or its best label) and the scores of its first labels."""
+def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:
+    """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
     if as_json:
         print_json([prediction.to_json() for prediction in predictions])
         return
@@ -43,6 +51,31 @@ def print_predictions(predictions: "list[Prediction]", *, as_json: bool) -> None
     ]
     sure = ("how sure",) if predictions and predictions[0].certainty is not None else ()
     print_table("", ("image", "labels", "scores", *sure), rows, numbers=False)
+    if images > SHOWN:
+        print(
+            f"  {len(rows)} of {images:,} images; --out answers.csv predicts and writes them all (.parquet, .jsonl too)"
+        )
+
+
+def print_written(made: "PredictionFile", *, as_json: bool) -> None:
+    """What was written, and what could not be read."""
+    if as_json:
+        print_json(made.to_json())
+        return
+    print(f"{made.images:,} images: {made.file}")
+    if made.kept is not None:
+        print(f"  the file that was there is {made.kept}")
+    say_unreadable(made.bad, made.listed)
+
+
+def say_unreadable(bad: "Bad", listed: "Path | None" = None) -> None:
+    """Images that could not be read, each with its reason, on standard error; of many the first."""
+    for image, reason in bad[:SHOWN_BAD]:
+        print(f"cannot be read: {image}: {reason}", file=sys.stderr)
+    if listed is not None:
+        print(f"could not be read: {len(bad):,}, listed in {listed}", file=sys.stderr)
+    elif len(bad) > SHOWN_BAD:
+        print(f"... and {len(bad) - SHOWN_BAD:,} more", file=sys.stderr)
 
 
 def _print_metrics(

@@ -111,7 +111,10 @@ def _options(words: list[str]) -> dict[str, str]:
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them at any depth.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders."),
+    ],
     labels: Annotated[
         str | None,
         typer.Option(
@@ -121,21 +124,51 @@ def predict(
         ),
     ] = None,
     taxonomy: Annotated[str | None, typer.Option(help="The same with the labels of a taxonomy.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where "
+            "one was stopped.",
+            show_default="a table on the screen",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a file that is there; the old one is kept beside it.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit code 1 where any image could not be read.")
+    ] = False,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Predict labels for image files with a trained run."""
-    from affectml.cli._runs_print import print_predictions
+    """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
+    from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
     from affectml.errors import BadInput
+    from affectml.pictures import Bad, pictures
     from affectml.predicting import predict_images
+    from affectml.prediction_files import predict_to_file
     from affectml.taxonomies import get_taxonomy
 
     if labels is not None and taxonomy is not None:
         raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
+    if replace and out is None:
+        raise BadInput("--replace belongs to --out")
     asked = None if labels is None else labels.split(",")
     if taxonomy is not None:
         asked = list(get_taxonomy(taxonomy).labels)
-    print_predictions(predict_images(run, images, labels=asked, threads=threads), as_json=json)
+    bad: Bad = []
+    if out is not None:
+        written = predict_to_file(run, images, out, labels=asked, replace=replace, threads=threads, say=_say)
+        bad = written.bad
+        print_written(written, as_json=json)
+    else:
+        found = pictures(images, bad=bad, once=True, say=_say)
+        at_most = None if json or len(found) <= SHOWN else SHOWN
+        shown = predict_images(run, found, labels=asked, threads=threads, bad=bad, at_most=at_most, say=_say)
+        print_predictions(shown, len(found), as_json=json)
+        say_unreadable(bad)
+    if strict and bad:
+        raise typer.Exit(1)
 
 
 def evaluate(

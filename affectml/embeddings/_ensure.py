@@ -1,7 +1,6 @@
 """The store a command works with: found, filled with what is missing, and matched with the images that were judged."""
 
 import numpy as np
-import pandas as pd
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
@@ -83,6 +82,4 @@ def _embeddable(dataset: Dataset, store: EmbeddingStore) -> bool:
     if not missing or "file" not in dataset.images.columns:
         return False
     files = dataset.images[dataset.images["image_id"].isin(missing)].dropna(subset=["file"])
-    known = store.folder / "unreadable.csv"
-    broken = set(pd.read_csv(known, dtype=str)["image_id"]) if known.exists() else set()
-    return bool((~files["image_id"].isin(broken)).any())
+    return bool((~files["image_id"].isin(list(store.unreadable))).any())

@@ -145,6 +145,21 @@ class EmbeddingStore:
         ids = list(image_ids)
         return [i for i, at in zip(ids, self._index.get_indexer(pd.Index(ids, dtype=object)), strict=True) if at < 0]
 
+    def stamp(self) -> str:
+        """Changes when an embedding does: encoder.json, ids.parquet and each shard's size and time."""
+        shards = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.folder.glob("shard-*.npy")]
+        digests = [sha256(path) for name in ("encoder.json", "ids.parquet") if (path := self.folder / name).exists()]
+        return json.dumps([digests, sorted(shards)])
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Why the image of an image_id has no embedding, of those that could not be read."""
+        path = self.folder / "unreadable.csv"
+        if not path.exists():
+            return {}
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return dict(zip(table["image_id"], table["reason"], strict=True))
+
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.float32]:
         """Embeddings of these images in this order: float32 [N, dim]; an image may be asked for twice.
 

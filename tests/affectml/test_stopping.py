@@ -70,7 +70,7 @@ def test_what_the_disk_refuses_is_said_of_the_file_that_was_asked_for(tmp_path, 
         (["train", "x"], "affectml.training.train_run", "Images embedded so far are kept: the same command goes on"),
         (["embed", "x"], "affectml.data.Dataset.open", "the same command goes on from there"),
         (["demo-data", "x"], "affectml.demo_set.write_demo", "nothing was written: the same command starts again"),
-        (["predict", "x", "y"], "affectml.predicting.predict_images", "what was written is whole"),
+        (["predict", "x", "y"], "affectml.predicting.predict_images", "the same command goes on from there"),
     ],
     ids=lambda words: words[0] if isinstance(words, list) else "",
 )

@@ -1,0 +1,332 @@
+"""Predictions for many images in a file: made and kept in parts, so that a command that was killed goes on."""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affectml import __version__
+from affectml._files import replacing, sha256, try_folder, write_json
+from affectml._progress import Progress, Say
+from affectml.encoders import Encoder
+from affectml.errors import BadInput, option
+from affectml.pictures import Bad, ImageLike, Picture, pictures
+from affectml.predicting import PART, Predicted, Predictor, unreadable
+from affectml.predictions import score_columns
+from affectml.runs import RunFolder
+
+ENDINGS = (".csv", ".parquet", ".jsonl")
+DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
+BAD = b"affectml.bad"  # in a part's metadata: the images that could not be read
+OTHER = {  # what manifest.json says was asked for, in words
+    "run": "another run",
+    "images": "other images",
+    "labels": "other labels",
+    "threads": "another number of threads",
+    "versions": "another version of affectml or torch",
+}
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """What `predict_to_file` did.
+
+    file: what was written. images: its rows. kept: the file that was there before, where one was. bad: name and reason
+    of each image that could not be read; `listed` is the file that has them, None where all could.
+    """
+
+    file: Path
+    images: int
+    kept: Path | None = None
+    bad: Bad = field(default_factory=list)
+
+    @property
+    def listed(self) -> Path | None:
+        """Where `bad` is written."""
+        return _unreadable_file(self.file) if self.bad else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "file": str(self.file),
+            "images": self.images,
+            "kept": None if self.kept is None else str(self.kept),
+            "unreadable": [{"image": image, "reason": reason} for image, reason in self.bad],
+        }
+
+
+def predict_to_file(
+    run: str | Path | RunFolder,
+    images: ImageLike | Iterable[ImageLike],
+    out: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    replace: bool = False,
+    threads: int | None = None,
+    encoder_factory: Callable[[], Encoder] | None = None,
+    say: Say = print,
+) -> PredictionFile:
+    """Write what a run says of images: image, a score per label in single precision, set, certainty.
+
+    Memory does not grow with the number of images. Killed at any moment, the same call goes on from the last 1,024
+    images: OUT.parts keeps what was done until OUT is whole. An image that is named twice has one row.
+
+    Args:
+        run: the run or its folder.
+        images: see `affectml.pictures.pictures`. Those that cannot be read are listed, and have no row.
+        out: a .csv file (labels of a set joined by `|`), .parquet or .jsonl.
+        labels: choose among these instead of the run's own, see `Predictor`.
+        replace: write over a file that is there; the old one is kept beside it.
+        threads: torch's; None is one less than the cores, or what the interrupted call had.
+        encoder_factory: see `Predictor`.
+        say: called with what one should know.
+
+    Raises:
+        BadInput: where no image can be read; for an `out` that exists or cannot be written; for `labels` with a head
+            that has no texts.
+        BadRun: for image files and a run on embeddings made elsewhere.
+        EncoderUnavailable: where the encoder is not the one that the run was trained with.
+    """
+    opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    parts = _Parts(Path(out))
+    if not parts.finished:
+        _refuse_existing(parts.file, replace)
+    try_folder(parts.file.parent)
+    bad: Bad = []
+    found = pictures(images, bad=bad, once=True, say=say)
+    threads = parts.threads if threads is None else threads
+    predictor = Predictor(opened, labels=labels, threads=threads, encoder_factory=encoder_factory, say=say)
+    _check_labels(parts.file, predictor, say)
+    if not found:
+        raise unreadable(bad)
+    predictor.prepare(found)
+    with parts.held():
+        parts.begin(_asked(predictor, found, labels), len(found), say)
+        if parts.finished:  # killed after the file was whole
+            return parts.finish(bad)
+        _refuse_existing(parts.file, replace)
+        left = [start for start in range(0, len(found), PART) if not parts.path(start // PART).exists()]
+        with Progress("predicting", sum(len(found[start : start + PART]) for start in left), "images") as bar:
+            for start in left:
+                parts.write(start // PART, predictor.predict(found[start : start + PART], bar))
+        kept = parts.join(bad)
+        return parts.finish(bad, kept)
+
+
+class _Parts:
+    """OUT.parts: what was done of a file that is not whole yet, and manifest.json, which says what was asked for."""
+
+    def __init__(self, file: Path) -> None:
+        if file.suffix not in ENDINGS:
+            raise BadInput(f"{file}: expected a file ending in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+        if file.is_dir():
+            raise BadInput(f"{file} is a folder; name a file")
+        self.file = file
+        self.folder = file.with_name(f"{file.name}.parts")
+        self._ended = False
+
+    @property
+    def _manifest(self) -> dict[str, Any]:
+        """manifest.json; nothing where it is not there or not readable."""
+        with suppress(OSError, ValueError):
+            content = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+            if isinstance(content, dict) and isinstance(content.get("asked"), dict):
+                return content
+        return {}
+
+    @property
+    def threads(self) -> int | None:
+        """What torch had when the file was begun: the last bits of a score depend on it."""
+        threads = self._manifest.get("asked", {}).get("threads")
+        return threads if isinstance(threads, int) else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the file is whole, and only these parts are left to remove."""
+        digest = self._manifest.get("sha256")
+        return digest is not None and self.file.is_file() and sha256(self.file) == digest
+
+    def path(self, number: int) -> Path:
+        """The file of a part."""
+        return self.folder / f"part-{number:05d}.parquet"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Alone here; the folder goes when the file is whole, or where nothing was done."""
+        from filelock import FileLock, Timeout
+
+        self.folder.mkdir(exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise BadInput(f"{self.file}: another process is writing it; wait for it to end") from None
+        except BaseException:
+            self._ended = self._ended or not self._paths()
+            raise
+        finally:
+            if self._ended:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def begin(self, asked: dict[str, Any], images: int, say: Say) -> None:
+        """Keep what was done for the same question; else take it away and say why."""
+        before = self._manifest.get("asked")
+        done = self._paths()
+        for litter in self.folder.glob(".*.tmp"):
+            litter.unlink()
+        if before == asked:
+            if done:
+                say(f"going on after {min(len(done) * PART, images):,} of {images:,} images, as {self.folder} has them")
+            return
+        if done:
+            other = [words for key, words in OTHER.items() if (before or {}).get(key) != asked[key]]
+            what = "does not say what it is of" if before is None else f"was begun with {', '.join(other)}"
+            say(f"{self.folder} {what}: starting afresh")
+        for path in done:
+            path.unlink()
+        write_json(self.folder / "manifest.json", {"asked": asked})
+
+    def write(self, number: int, made: Predicted) -> None:
+        """Keep a part: its table, and beside it the images that could not be read."""
+        columns = score_columns(made.labels)
+        table: dict[str, pa.Array] = {"image": pa.array(made.images, pa.string())}
+        for at, label in enumerate(made.labels):
+            table[columns[label]] = pa.array(made.scores[:, at].astype(np.float32))
+        if made.sets is not None:
+            table["set"] = pa.array(map(made.chosen, range(len(made.images))), pa.list_(pa.string()))
+        if made.certainty is not None:
+            table["certainty"] = pa.array(made.certainty.astype(np.float32))
+        with replacing(self.path(number)) as temporary:
+            pq.write_table(pa.table(table).replace_schema_metadata({BAD: json.dumps(made.bad)}), temporary)
+
+    def join(self, bad: Bad) -> Path | None:
+        """Write the file from the parts; returns what the file that was there before is called now."""
+        from affectml_annotation.exchange._files import keep, kept_of
+
+        if not any(pq.read_metadata(path).num_rows for path in self._paths()):
+            self._ended = True
+            raise unreadable(bad + self._bad())
+        with replacing(self.file) as temporary:
+            WRITERS[self.file.suffix](temporary, self._tables())
+            write_json(self.folder / "manifest.json", {**self._manifest, "sha256": sha256(temporary)})
+            kept = None
+            if self.file.exists():  # a command that was killed here has kept it already
+                kept = next((old for old in kept_of(self.file) if old.samefile(self.file)), None) or keep(self.file)
+        return kept
+
+    def finish(self, bad: Bad, kept: Path | None = None) -> PredictionFile:
+        """List what could not be read beside the file, which is whole."""
+        rows = sum(pq.read_metadata(path).num_rows for path in self._paths())
+        made = PredictionFile(self.file, rows, kept, bad + self._bad())
+        place = _unreadable_file(self.file)
+        if made.bad:
+            with replacing(place) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+                csv.writer(handle).writerows([("image", "reason"), *made.bad])
+        else:
+            place.unlink(missing_ok=True)
+        self._ended = True
+        return made
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def _tables(self) -> Iterator[pa.Table]:
+        """The parts with rows, one in memory at a time."""
+        for path in self._paths():
+            table = pq.read_table(path).replace_schema_metadata()
+            if len(table):
+                yield table
+
+    def _bad(self) -> Bad:
+        found: Bad = []
+        for path in self._paths():
+            found += [(image, reason) for image, reason in json.loads(pq.read_schema(path).metadata[BAD])]
+        return found
+
+
+def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        for number, table in enumerate(tables):
+            frame = table.to_pandas()
+            if "set" in frame:
+                frame["set"] = frame["set"].map(DELIMITER.join)
+            frame.to_csv(handle, index=False, header=number == 0, lineterminator="\r\n")
+
+
+def _write_jsonl(path: Path, tables: Iterator[pa.Table]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as handle:
+        for table in tables:
+            columns = [_plain(table[name]) for name in table.column_names]
+            for row in zip(*columns, strict=True):
+                content = dict(zip(table.column_names, row, strict=True))
+                handle.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """Plain values; numbers with as many digits as single precision has."""
+    return [float(str(value)) for value in column.to_numpy()] if column.type == pa.float32() else column.to_pylist()
+
+
+def _write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+
+
+WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".jsonl": _write_jsonl}
+
+
+def _unreadable_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}.unreadable.csv")
+
+
+def _refuse_existing(file: Path, replace: bool) -> None:
+    if file.exists() and not replace:
+        way = option("replace", True)
+        raise BadInput(f"{file} exists; name another file, or write over it with {way}: the old one is kept beside it")
+
+
+def _check_labels(file: Path, predictor: Predictor, say: Say) -> None:
+    """Before any work: say which labels have columns of other names; raise BadInput for those that CSV cannot hold."""
+    for label, column in score_columns(predictor.labels).items():
+        if column != label:
+            say(f"the scores of label {label!r} are in column {column!r}: there is another column of its name")
+    if file.suffix == ".csv" and predictor.predicts_sets:
+        for label in predictor.labels:
+            if DELIMITER in label or label != label.strip() or label.startswith("["):
+                raise BadInput(
+                    f"{file}: CSV cannot hold label {label!r} in sets, whose labels are joined by {DELIMITER!r}: "
+                    "name a .parquet or .jsonl file"
+                )
+
+
+def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
+    """What parts of one file have in common, for manifest.json; its keys are those of OTHER."""
+    files = [predictor.run.folder / name for name in ("run.json", "head.json", "head.safetensors")]
+    images = hashlib.sha256()
+    stores: dict[Path, str] = {}
+    for picture in found:
+        store = predictor.store(picture)
+        if store is not None and store.folder not in stores:
+            stores[store.folder] = store.stamp()
+        stamp = picture.stamp() if store is None else stores[store.folder]
+        images.update(json.dumps([picture.name, picture.key, stamp]).encode())
+    return {
+        "run": [sha256(file) for file in files],
+        "images": images.hexdigest(),
+        "labels": None if labels is None else list(labels),
+        "threads": predictor.threads,
+        "versions": {"affectml": __version__, "torch": version("torch")},
+    }

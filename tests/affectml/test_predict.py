@@ -1,0 +1,393 @@
+"""Predicting many images: what may be named, what cannot be read, the file that is written, and going on with it."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import affectml
+from affectml.cli import main
+from affectml.data import DatasetMeta, write_dataset
+from affectml.demo_set import write_demo
+from affectml.errors import BadInput, BadRun
+from affectml.importers import import_embeddings, import_table
+from affectml.pictures import pictures
+from affectml.predicting import predict_images
+from affectml.prediction_files import predict_to_file
+from affectml.predictions import score_columns
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("predict") / "mydata", images=200, seed=3)
+
+
+@pytest.fixture(scope="module")
+def run(demo, tiny_clip, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    options = {"encoder": f"local-dir:{tiny_clip}", "threads": 1, "say": lambda line: None}
+    return affectml.train(demo, multilabel=True, out=out, **options)
+
+
+@pytest.fixture
+def photos(demo, tmp_path, monkeypatch):
+    """The working folder's photos: a.png, b.JPG, deep/c.png, deep/er/d.png, and files that are no images."""
+    monkeypatch.chdir(tmp_path)
+    files = sorted((demo.root / "images").glob("*.png"))
+    for file, name in zip(files[:4], ("a.png", "b.JPG", "deep/c.png", "deep/er/d.png"), strict=True):
+        place = tmp_path / "photos" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+    for name in ("notes.txt", ".hidden.png", "deep/.thumbs/e.png"):
+        place = tmp_path / "photos" / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("no image")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def command(run, monkeypatch, capsys):
+    """`command(words)`: exit code, standard output and standard error of `affectml predict RUN`."""
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["affectml", "predict", str(run.folder), *map(str, words), "--threads", "1"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def names(*given, **options):
+    return [picture.name for picture in pictures(list(given), **options)]
+
+
+def quiet(line):
+    pass
+
+
+EVERY = ["photos/a.png", "photos/b.JPG", "photos/deep/c.png", "photos/deep/er/d.png"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("photos", EVERY),
+        ("photos/", EVERY),
+        ("photos/*", EVERY),
+        ("photos/**", EVERY),
+        ("photos/**/*.png", [EVERY[0], *EVERY[2:]]),
+        ("photos/*.png", EVERY[:1]),
+        ("photos/[ab].*", EVERY[:2]),
+        ("ph*/deep", EVERY[2:]),
+        ("photos/**/er", EVERY[3:]),
+        ("photos/*.txt", ["photos/notes.txt"]),
+    ],
+)
+def test_a_folder_and_a_pattern_name_the_images_in_them_in_order(photos, given, found):
+    assert names(given) == found
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
+    shutil.copy(photos / "a.png", photos / "b[1].png")
+    assert names("photos/b[1].png") == ["photos/b[1].png"]
+
+
+def test_several_things_keep_their_order_and_what_is_named_twice_comes_once(photos, demo):
+    said = []
+    given = ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
+    ids = list(demo.images["image_id"])
+    everything = names(*given)
+    assert everything[:6] == [EVERY[3], *EVERY, str(photos / "a.png")]
+    assert everything[6:] == [f"{demo.root}/{i}" for i in ids] * 2
+    once = names(*given, once=True, say=said.append)
+    assert once == [EVERY[3], *EVERY[:3], *everything[6 : 6 + len(ids)]]
+    assert said == [f"named more than once and predicted once: {len(ids) + 2} of {2 * len(ids) + 6} images"]
+
+
+def test_a_data_set_names_its_images_by_their_ids_and_its_embeddings_are_used(run, demo, tmp_path):
+    ids = ["000002", "000007"]
+    table = run.predict(demo)
+    assert list(table["image"]) == list(demo.images["image_id"])
+    labels = list(run.taxonomy.labels)
+    before = run.predictions.set_index("image_id")[labels]
+    np.testing.assert_allclose(table.set_index("image")[labels], before.loc[table["image"]], atol=1e-6)
+    copy = shutil.copytree(demo.root, tmp_path / "copy")
+    shutil.rmtree(copy / "images")  # the embeddings alone are left
+    np.testing.assert_array_equal(run.predict(copy)[labels], table[labels])
+    from_files = run.predict([demo.root / "images" / f"{i}.png" for i in ids])
+    np.testing.assert_allclose(from_files[labels], before.loc[ids], atol=2e-3)
+
+
+def test_a_data_set_without_targets_is_predicted_and_what_it_cannot_show_is_listed(run, demo, tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(demo.root / "images" / "000003.png", tmp_path / "images" / name)
+    (tmp_path / "images" / "c.png").write_text("no image")
+    rows = {"image_id": ["a", "b", "c", "d"], "file": ["images/a.png", "images/b.png", "images/c.png", None]}
+    data = write_dataset(tmp_path, DatasetMeta("mine"), pd.DataFrame(rows), {})
+    found = run.predict(data, errors="skip", threads=1)
+    assert list(found["image"]) == ["a", "b"]
+    assert found.bad == [
+        ("c", "not an image that Pillow can read"), ("d", "neither an image file nor an embedding")
+    ]  # fmt: skip
+    with pytest.raises(BadInput, match=r"^c: not an image"):
+        run.predict(data)
+
+
+def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_files(demo, tmp_path):
+    X = 1e5 * np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32)  # more than half precision holds
+    np.savez(
+        tmp_path / "some.npz", embedding=X, image=[f"i{i}" for i in range(80)], label=np.array(["joy", "awe"] * 40)
+    )
+    import_embeddings(tmp_path / "some.npz", tmp_path / "features", construct="evoked")
+    run = affectml.train(tmp_path / "features", out=tmp_path / "run", threads=1, say=quiet)
+    found = run.predict(tmp_path / "features")
+    np.testing.assert_allclose(
+        found[["joy"]], run.predictions.set_index("image_id").loc[found["image"], ["joy"]], atol=1e-6
+    )
+    with pytest.raises(BadRun, match="trained on embeddings made elsewhere"):
+        run.predict(demo.root / "images" / "000000.png")
+
+
+def test_bad_files_are_listed_and_the_rest_is_predicted(command, photos):
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:200])
+    code, out, err = command("photos", "nowhere.png", "--json")
+    assert code == 0
+    assert [row["image"] for row in json.loads(out)] == EVERY
+    assert err.splitlines()[0] == "cannot be read: nowhere.png: no such file"
+    assert err.splitlines()[1].startswith("cannot be read: photos/broken.png: cannot be read whole")
+    assert command("photos", "--strict")[0] == 1
+    assert command("photos/a.png", "--strict")[0] == 0
+    code, out, err = command("photos/broken.png", "nowhere.png")
+    assert (code, out) == (2, "")
+    assert err.startswith("BadInput: none of 2 images could be predicted: nowhere.png: no such file; photos/broken.png")
+    assert command("nowhere.png")[2] == "BadInput: nowhere.png: no such file\n"
+
+
+def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos):
+    (photos / "broken.png").write_text("x")
+    with pytest.raises(BadInput, match=r"^photos/broken\.png: not an image"):
+        run.predict("photos")
+    table = run.predict(["photos", np.zeros((4, 4, 4))], errors="skip")
+    assert list(table["image"]) == EVERY
+    assert [name for name, _ in table.bad] == ["image 2", "photos/broken.png"]
+    assert run.predict("photos/a.png").bad == []
+    with pytest.raises(BadInput, match="none of 2 images"):
+        run.predict(["photos/broken.png", "nowhere.png"], errors="skip")
+    with pytest.raises(BadInput, match='expected "raise" or "skip"'):
+        run.predict("photos", errors="ignore")
+
+
+def test_of_many_images_a_table_shows_the_first_and_names_out(command, demo):
+    code, out, _ = command(demo.root / "images")
+    assert code == 0
+    assert sum(".png" in line for line in out.splitlines()) == 50
+    assert f"50 of {len(demo.images)} images; --out answers.csv predicts and writes them all" in out
+    assert len(json.loads(command(demo.root / "images", "--json")[1])) == len(demo.images)
+
+
+def test_the_three_formats_hold_the_same_and_what_predict_says(run, command, photos):
+    (photos / "bad, very.png").write_text("x")
+    labels = list(run.taxonomy.labels)
+    expected = predict_images(run.folder, EVERY, threads=1)
+    for ending in ("csv", "parquet", "jsonl"):
+        code, out, err = command("photos", "--out", f"answers.{ending}")
+        assert code == 0
+        assert out == f"4 images: answers.{ending}\n"
+        assert err.endswith(f"could not be read: 1, listed in answers.{ending}.unreadable.csv\n")
+        with Path(f"answers.{ending}.unreadable.csv").open(newline="") as file:
+            assert list(csv.reader(file)) == [
+                ["image", "reason"], ["photos/bad, very.png", "not an image that Pillow can read"]
+            ]  # fmt: skip
+    frames = {
+        "csv": pd.read_csv("answers.csv", keep_default_na=False),
+        "parquet": pd.read_parquet("answers.parquet"),
+        "jsonl": pd.read_json("answers.jsonl", lines=True),
+    }
+    frames["csv"]["set"] = [cell.split("|") if cell else [] for cell in frames["csv"]["set"]]
+    for frame in frames.values():
+        assert list(frame.columns) == ["image", *labels, "set"]
+        assert list(frame["image"]) == EVERY
+        assert [list(found) for found in frame["set"]] == [one.labels for one in expected]
+        scores = np.float32([[dict(one.best)[label] for label in labels] for one in expected])
+        np.testing.assert_array_equal(frame[labels].to_numpy(np.float32), scores)
+
+
+def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(command, photos):
+    assert command("photos/a.png", "--out", "answers.csv")[0] == 0
+    first = (photos.parent / "answers.csv").read_bytes()
+    code, _, err = command("photos", "--out", "answers.csv")
+    assert code == 2
+    assert "answers.csv exists; name another file, or write over it with --replace" in err
+    assert (photos.parent / "answers.csv").read_bytes() == first
+    assert command("photos", "--out", "answers.csv", "--replace")[0] == 0
+    [kept] = photos.parent.glob("answers.replaced-*.csv")
+    assert kept.read_bytes() == first
+    assert len(pd.read_csv("answers.csv")) == 4
+    assert "--replace belongs to --out" in command("photos", "--replace")[2]
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [("answers.xlsx", "expected a file ending in .csv, .parquet or .jsonl"), ("photos/a.png/x.csv", "cannot write")],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(command, photos, out, says):
+    before = sorted(photos.parent.rglob("*"))
+    code, _, err = command("photos", "--out", out)
+    assert code == 2
+    assert says in err
+    assert sorted(photos.parent.rglob("*")) == before
+
+
+def test_where_no_image_can_be_read_nothing_is_left(command, photos):
+    (photos / "broken.png").write_text("x")
+    code, _, err = command("photos/broken.png", "--out", "answers.csv")
+    assert code == 2
+    assert "photos/broken.png: not an image" in err
+    assert [path.name for path in photos.parent.iterdir()] == ["photos"]
+
+
+def test_a_label_named_like_a_column_keeps_its_scores_beside_it():
+    assert score_columns(["image", "score of image", "set", "joy"]) == {
+        "image": "score of score of image", "score of image": "score of image", "set": "score of set", "joy": "joy",
+    }  # fmt: skip
+
+
+def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photos):
+    rows = {"file": [f"i{i}.png" for i in range(40)], "label": ["set", "a|b"] * 20}
+    for i, name in enumerate(rows["file"]):
+        Image.new("RGB", (8, 8), (6 * i, 0, 255 * (i % 2))).save(tmp_path / name)
+    pd.DataFrame(rows | {"labels": [["set"], ["a|b", "set"]] * 20}).drop(columns="label").to_parquet("t.parquet")
+    import_table(tmp_path / "t.parquet", tmp_path / "odd", label_column="labels", construct="evoked")
+    run = affectml.train(tmp_path / "odd", encoder="affect-tiny", out=tmp_path / "run", threads=1, say=quiet)
+    with pytest.raises(BadInput, match=r"CSV cannot hold label 'a\|b' in sets"):
+        run.predict_to_file("photos", "answers.csv", say=quiet)
+    said = []
+    made = run.predict_to_file("photos", "answers.parquet", say=said.append)
+    assert said == ["the scores of label 'set' are in column 'score of set': there is another column of its name"]
+    table = pd.read_parquet(made.file)
+    shown = run.predict("photos", threads=1)
+    assert set(table.columns) == set(shown.columns) == {"image", "a|b", "score of set", "set"}
+    np.testing.assert_allclose(table["score of set"], shown["score of set"], atol=1e-6)
+    assert "score" in shown._repr_html_()
+
+
+class TestGoingOn:
+    """A file that was not finished is finished by the same call, and the bytes are those of an undisturbed one."""
+
+    @pytest.fixture(autouse=True)
+    def small_parts(self, monkeypatch):
+        monkeypatch.setattr("affectml.prediction_files.PART", 16)
+
+    @pytest.fixture
+    def encoded(self, run, monkeypatch):
+        """calls: how many images were predicted, part by part. until: the part at which the user presses Ctrl-C."""
+        from affectml.predicting import Predictor
+
+        calls = []
+        before = Predictor.predict
+
+        def predict(self, found, bar):
+            if len(calls) == calls_until[0]:
+                raise KeyboardInterrupt
+            calls.append(len(found))
+            return before(self, found, bar)
+
+        calls_until = [None]
+        monkeypatch.setattr(Predictor, "predict", predict)
+        return {"calls": calls, "until": calls_until}
+
+    @pytest.fixture
+    def given(self, demo, tmp_path):
+        """45 images: a data set's, and files of which one is broken."""
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for file in sorted((demo.root / "images").glob("*.png"))[:45]:
+            shutil.copy(file, folder)
+        (folder / "000020.png").write_text("broken")
+        return folder
+
+    @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+    def test_what_was_done_is_not_done_again(self, run, given, tmp_path, encoded, ending):
+        whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
+        predict_to_file(run.folder, given, whole, threads=1, say=quiet)
+        assert encoded["calls"] == [16, 16, 13]
+        encoded["calls"].clear()
+        encoded["until"][0] = 2
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_file(run.folder, given, out, threads=1, say=quiet)
+        assert not out.exists()
+        encoded["until"][0] = None
+        said = []
+        made = predict_to_file(run.folder, given, out, say=said.append)  # threads: as before
+        assert said == [f"going on after 32 of 45 images, as {out}.parts has them"]
+        assert encoded["calls"] == [16, 16, 13]
+        assert out.read_bytes() == whole.read_bytes()
+        assert (made.images, [name for name, _ in made.bad]) == (44, [str(given / "000020.png")])
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
+        }  # fmt: skip
+
+    def test_other_images_start_afresh_and_it_is_said(self, run, given, tmp_path, encoded):
+        encoded["until"][0] = 2
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_file(run.folder, given, tmp_path / "out.csv", threads=1, say=quiet)
+        encoded["until"][0] = None
+        shutil.copy(given / "000000.png", given / "000020.png")
+        said = []
+        made = predict_to_file(run.folder, given, tmp_path / "out.csv", threads=1, say=said.append)
+        assert said == [f"{tmp_path / 'out.csv'}.parts was begun with other images: starting afresh"]
+        assert encoded["calls"] == [16, 16, 16, 16, 13]
+        assert (made.images, made.bad) == (45, [])
+
+    @pytest.mark.parametrize("there_before", [False, True])
+    def test_a_file_that_was_whole_when_the_kill_came_is_not_made_again(
+        self, run, given, tmp_path, encoded, monkeypatch, there_before
+    ):
+        out = tmp_path / "out.csv"
+        if there_before:
+            out.write_text("old")
+
+        def die(*args):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr("affectml.prediction_files._Parts.finish", die)
+            patched.setattr("affectml.prediction_files.shutil.rmtree", die)
+            with pytest.raises(KeyboardInterrupt):
+                predict_to_file(run.folder, given, out, threads=1, replace=there_before, say=quiet)
+        content, calls = out.read_bytes(), list(encoded["calls"])
+        made = predict_to_file(run.folder, given, out, threads=1, replace=there_before, say=quiet)
+        assert (made.images, len(made.bad)) == (44, 1)
+        assert out.read_bytes() == content
+        assert encoded["calls"] == calls
+        assert not out.with_name("out.csv.parts").exists()
+        assert len(list(tmp_path.glob("out.replaced-*"))) == there_before
+
+    def test_two_at_once_are_refused(self, run, given, tmp_path):
+        from filelock import FileLock
+
+        (tmp_path / "out.csv.parts").mkdir()
+        with (
+            FileLock(tmp_path / "out.csv.parts" / ".lock"),
+            pytest.raises(BadInput, match="another process is writing it"),
+        ):
+            predict_to_file(run.folder, given, tmp_path / "out.csv", threads=1, say=quiet)
+
+
+def test_pixels_and_data_sets_go_to_a_file_too(run, demo, tmp_path):
+    with Image.open(demo.root / "images" / "000004.png") as picture:
+        picture.load()
+    made = run.predict_to_file([picture.convert("RGB"), demo], tmp_path / "out.jsonl", threads=1, say=quiet)
+    rows = [json.loads(line) for line in made.file.read_text().splitlines()]
+    assert [row["image"] for row in rows] == ["image 1", *demo.images["image_id"]]
+    assert made.to_json()["images"] == len(rows) == len(demo.images) + 1
+    labels = list(run.taxonomy.labels)
+    np.testing.assert_allclose(*[[rows[at][label] for label in labels] for at in (0, 5)], atol=2e-3)
