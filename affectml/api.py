@@ -20,6 +20,7 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
+    from affectml.answers import Asked, JudgedAnswers
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
 
@@ -229,6 +230,58 @@ def compare(
     folders = [_run(run).folder for run in runs]
     where = None if dataset is None else Path(str(_folder(dataset)))
     return compare_runs(folders, dataset=where, k=k, threads=threads, say=say)
+
+
+def judge(
+    dataset: str | Path | Dataset, answers: str | Path, *, name: str, say: Say = print, **options: Any
+) -> "JudgedAnswers":
+    """Judge any system's answers beside the prior, zero-shot, runs and people, as `affectml judge` does.
+
+    Args:
+        dataset: the data set or its folder.
+        answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote.
+        name: what the system is called.
+        say: called with what one should know meanwhile.
+        options: of JudgeConfig (target, runs, shape, k, mapping, split, ...), and `out`, a JSON file to write.
+
+    Returns:
+        Scores, differences and biases as DataFrames, and what could not be used.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
+    """
+    from affectml.answers import JudgeConfig, judge_answers
+
+    out = options.pop("out", None)
+    _check("judge", options, [each.name for each in fields(JudgeConfig) if each.name != "name"])
+    if "runs" in options:
+        _several(options["runs"], "runs")
+        options["runs"] = tuple(str(_run(run).folder) for run in options["runs"])
+    file = None if out is None else Path(out)
+    return judge_answers(str(_folder(dataset)), answers, JudgeConfig(name=name, **options), out=file, say=say)
+
+
+def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":
+    """Write the question that people were asked as batch requests for a model, as `affectml ask` does.
+
+    Args:
+        dataset: the data set or its folder.
+        out: the JSON lines file to write; it must not exist yet.
+        model: the name that the server knows it by.
+        say: called with what one should know meanwhile.
+        options: of AskConfig (samples, target, split, question, ...).
+
+    Returns:
+        The files and what is in them. Nothing was sent.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
+    """
+    from affectml.answers import AskConfig
+    from affectml.answers import ask as write
+
+    _check("ask", options, [each.name for each in fields(AskConfig) if each.name != "model"])
+    return write(str(_folder(dataset)), AskConfig(model=model, **options), Path(out), say=say)
 
 
 def _several(given: Any, name: str) -> None:

@@ -424,6 +424,34 @@ def scores_of(
     return ids, head.scores(X).double().numpy()
 
 
+def answers_on(
+    run: RunFolder, data: Dataset, target: str, *, threads: int | None = None, say: Say = lambda line: None
+) -> tuple[Array, Answers, str]:
+    """What a run answers on the images of a data set that it may be judged by.
+
+    Args:
+        run: the run.
+        data: the data set.
+        target: which of its targets it is judged by.
+        threads: torch's; None is one less than the cores.
+        say: called with what one should know.
+
+    Returns:
+        image_id [N] of those images, without what the run learned from; its answers; and the name of that part.
+
+    Raises:
+        BadDataset: for a target that does not fit, or without an image to judge.
+    """
+    targets = _fitting_target(run, data, target)
+    store = _store(run, data, set_threads(threads), say)
+    ids, split = _judged(run, data, targets, store, say)
+    missing = set(store.missing(ids))
+    ids = np.array([i for i in ids if i not in missing], dtype=object)
+    if not len(ids):
+        raise BadDataset(f"{data.root}: no image on which {run.folder} can be judged by target {targets.name}")
+    return ids, answers_of(run.head, store.rows(ids), targets.kind), split
+
+
 def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
     """The target of the run's labels and kind, or of sets for a run of rates: it predicts those too."""
     data.need_targets()

@@ -7,12 +7,14 @@ from typer.core import TyperGroup
 
 from affectml import __version__
 from affectml.cli.ablate import app as ablate_app
+from affectml.cli.ask import ask
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.export import export
 from affectml.cli.import_ import app as import_app
+from affectml.cli.judge import judge
 from affectml.cli.labels import app as labels_app
 from affectml.cli.relabel import relabel
 from affectml.cli.runs import demo_data, evaluate, predict, train
@@ -21,13 +23,14 @@ from affectml.cli.taxonomy import app as taxonomy_app
 # What is kept when a command is stopped; of the others, what they wrote is whole.
 KEPT = {
     **dict.fromkeys(
-        ("train", "crosseval", "ablate", "evaluate", "compare"),
+        ("train", "crosseval", "ablate", "evaluate", "compare", "judge"),
         "no result was written. Images embedded so far are kept: the same command goes on from there",
     ),
     "predict": "with --out, images predicted so far are kept: the same command goes on from there",
     "embed": "images embedded so far are kept: the same command goes on from there",
     "demo-data": "nothing was written: the same command starts again",
     "import": "nothing was written: the same command starts again",
+    "ask": "nothing was written: the same command starts again",
 }
 
 
@@ -61,6 +64,8 @@ app.command()(duplicates)
 app.command()(relabel)
 app.command()(crosseval)
 app.command()(compare)
+app.command()(ask)
+app.command()(judge)
 app.command()(export)
 app.add_typer(ablate_app, name="ablate")
 app.add_typer(import_app, name="import")

@@ -8,6 +8,7 @@ from affectml.cli._print import print_json, print_table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from affectml.answers import JudgedAnswers
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
     from affectml.prediction_files import PredictionFile
@@ -33,6 +34,23 @@ def print_metrics(result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", 
     """The table of an evaluation."""
     metrics, by_tau = result
     print_json(metrics) if as_json else _print_metrics(metrics, by_tau)
+
+
+def print_judged(result: "JudgedAnswers") -> None:
+    """What was read, every system's scores, differences, and how often each label is said."""
+    from affectml.report.tables import notes
+
+    print(f"\n{result.name} on {result.dataset}, target {result.target}")
+    for line in result.summary():
+        print(f"  {line}")
+    print()
+    for table in result.tables():
+        _show(table, bold=True)
+    for line in result.findings:
+        print(line)
+    print()
+    for line in notes(result.metrics):
+        print(f"  {line}")
 
 
 def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:
@@ -93,7 +111,7 @@ def _print_metrics(
     print()
 
 
-def _show(table: "Table") -> None:
-    print_table(table.title, table.columns, table.rows)
+def _show(table: "Table", *, bold: bool = False) -> None:
+    print_table(table.title, table.columns, table.rows, best=table.best if bold else ())
     if table.note:
         print(f"  {table.note}\n")

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from affectml.errors import BadInput
-from affectml.evaluation.people import people
+from affectml.evaluation.people import consensus_rows, people
 from affectml.evaluation.scoring import (
     REPLICATES,
     SURE,
     Answers,
     Score,
+    intervals,
     per_label,
     score,
     share_metrics,
@@ -35,8 +36,8 @@ class Result:
 
 
 # The order of systems in metrics.json and in tables; those of other names come after them, as they were given.
-KNOWN = ("prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "oracle")
-_MADE_HERE = ("human", "half_panel", "oracle")
+KNOWN = ("prior", "zero_shot", "model", "human", "model_loo", "prior_loo", "half_panel", "consensus", "oracle")
+MADE_HERE = ("human", "half_panel", "consensus", "oracle")
 _ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-out targets
 
 
@@ -47,6 +48,7 @@ def evaluate(
     split: str,
     seed: int,
     why_not: Mapping[str, str] | None = None,
+    consensus: bool = False,
 ) -> Result:
     """Score every system on `truth`; same answers, truth and seed, same result.
 
@@ -60,6 +62,7 @@ def evaluate(
         split: the name of this part of the images, for metrics.json.
         seed: of the intervals.
         why_not: by the name of a system that has no answers: why.
+        consensus: whether to add what the rest of a panel says of the person left out.
 
     Returns:
         metrics.json's content, and set_f1 by tau. `per_label` is about the model, or where there is none about the
@@ -77,6 +80,10 @@ def evaluate(
     systems = {name: score(given, truth, torch.Generator().manual_seed(seed)) for name, given in answers.items()}
     beside = {name: given for name, given in answers.items() if name not in _ALONE}
     systems |= people(truth, beside, torch.Generator().manual_seed(seed))
+    if consensus:
+        for name, rows in consensus_rows(truth, beside).items():
+            found = intervals(rows, truth, torch.Generator().manual_seed(seed))
+            systems[name] = {**systems.get(name, {}), **found}
     floor, why_no_floor = _floor(truth, seed)
     conventions = rules_of(metric for scores in systems.values() for metric in scores)
     notes = {**(why_not or {}), **why_no_floor}
@@ -103,7 +110,7 @@ def _check_names(answers: Mapping[str, Answers]) -> None:
     if not answers:
         raise BadInput("evaluate: no system's answers to score")
     for name in answers:
-        if name in _MADE_HERE or name.endswith("_loo"):
+        if name in MADE_HERE or name.endswith("_loo"):
             raise BadInput(f"evaluate: {name!r} is the name of scores that are made here; call the system otherwise")
 
 

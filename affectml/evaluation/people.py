@@ -26,8 +26,18 @@ def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generat
     NAME_loo: the others on the same leave-one-out targets. half_panel: half of an image's people against the
     other half.
     """
-    if truth.chosen is None or truth.asked is None or int(truth.asked.sum(axis=1).max()) < 2:
+    rows = people_rows(truth, others, generator)
+    return {system: intervals(found, truth, generator) for system, found in rows.items()}
+
+
+def people_rows(
+    truth: Truth, others: Mapping[str, Answers], generator: torch.Generator
+) -> dict[str, dict[str, Tensor]]:
+    """What `people` scores, image by image: system -> metric -> [N]."""
+    if not has_panels(truth):
         return {}
+    assert truth.chosen is not None
+    assert truth.asked is not None
     rows: dict[str, dict[str, Tensor]] = {}
 
     def keep(metric: str, found: Mapping[str, Tensor]) -> None:
@@ -51,7 +61,34 @@ def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generat
         keep("set_f1", human_reference(judgements, asked, F.set_f1, against=_sets(truth), **half).rows)
         for figure in figures_of(truth, "rates", "people"):
             keep(figure.name, human_reference(judgements, asked, figure.of, against="rates", **half).rows)
-    return {system: intervals(found, truth, generator) for system, found in rows.items()}
+    return rows
+
+
+def has_panels(truth: Truth) -> bool:
+    """Whether single judgements of at least two people of one image are known."""
+    return truth.chosen is not None and truth.asked is not None and int(truth.asked.sum(axis=1).max()) >= 2
+
+
+def consensus_rows(truth: Truth, others: Mapping[str, Answers]) -> dict[str, dict[str, Tensor]]:
+    """What the rest of a panel, as one answer, says of the person left out: `consensus`, and NAME_loo beside it.
+
+    Its set, by the data set's own rule, against that person's set (set_f1_judgements); its smoothed shares against that
+    person's answer, which is 0 or 1 for each label. {} where people gave no sets, or without judgements.
+    """
+    if not has_panels(truth) or truth.sets is None:
+        return {}
+    assert truth.chosen is not None
+    assert truth.asked is not None
+    judgements, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
+    turned = human_reference(judgements, asked, lambda p, t: F.set_f1(t, p), against=_sets(truth))
+    rows: dict[str, dict[str, Tensor]] = {"consensus": {"set_f1_judgements": turned.rows["human"]}}
+    shares = {name: answers.shares for name, answers in others.items() if answers.shares is not None}
+    base = None if truth.beta is None else torch.from_numpy(truth.beta.mean)
+    for figure in figures_of(truth, "rates", "people"):
+        found = human_reference(judgements, asked, figure.of, shares, against="rates", predictor="rest", base=base).rows
+        for name, values in found.items():
+            rows.setdefault("consensus" if name == "human" else name, {})[figure.name] = values
+    return rows
 
 
 def _sets(truth: Truth) -> Any:

@@ -58,10 +58,14 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     if "human" not in systems:
         return None
     others = [name for name in systems if name.endswith("_loo") and name not in ("prior_loo", "model_loo")]
-    shown = [name for name in ("prior_loo", "model_loo", *others, "human") if name in systems]
+    shown = [name for name in ("prior_loo", "model_loo", *others, "human", "consensus") if name in systems]
     names = order({name: systems[name] for name in shown})
     rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in names)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
+    if "consensus" in systems:
+        note += (
+            "; consensus: what the others said as one answer, against the person left out (so are all cross-entropies)"
+        )
     title = "People and systems on the same leave-one-out targets"
     return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown)))
 
@@ -95,7 +99,7 @@ def leading(scores: Mapping[Name, Mapping[str, float]], metric: str) -> list[Nam
 
 def shown_systems(systems: Mapping[str, Any]) -> list[str]:
     """The systems of the tables and plots: the usual ones, then others by the names they were given."""
-    others = [name for name in systems if name not in SYSTEMS and not name.endswith("_loo")]
+    others = [name for name in systems if name not in (*SYSTEMS, "consensus") and not name.endswith("_loo")]
     usual = [name for name in SYSTEMS if name in systems]
     at = usual.index("model") + 1 if "model" in usual else len([name for name in usual if name in SYSTEMS[:2]])
     return [*usual[:at], *others, *usual[at:]]

@@ -1,0 +1,26 @@
+"""Answers of any system, such as a vision-language model's: asked for as batch requests, read back, and judged."""
+
+from affectml.answers._ask import AskConfig, Asked, ask
+from affectml.answers._bias import LabelBias, holm, label_bias
+from affectml.answers._judge import JudgeConfig, judge_answers
+from affectml.answers._reply import REASONS, Reply, parse_reply
+from affectml.answers._result import AsEmpty, Gap, JudgedAnswers
+from affectml.answers._words import Words
+
+__all__ = [
+    "REASONS",
+    "AsEmpty",
+    "AskConfig",
+    "Asked",
+    "Gap",
+    "JudgeConfig",
+    "JudgedAnswers",
+    "LabelBias",
+    "Reply",
+    "Words",
+    "ask",
+    "holm",
+    "judge_answers",
+    "label_bias",
+    "parse_reply",
+]

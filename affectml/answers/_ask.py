@@ -1,0 +1,270 @@
+"""The question that people were asked, for a model: one batch request per image and sample. No network is used.
+
+Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-reference/batch/request-input), which vLLM's
+`run-batch`, Azure, Together and others take as well. A file holds at most 50,000 requests and 200 MB, OpenAI's limits.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+from affectml._files import replacing, try_file
+from affectml._html import data_uri
+from affectml._progress import Progress, Say
+from affectml.answers._names import custom_id
+from affectml.answers._parts import parts_of, store_of
+from affectml.data import Dataset, Targets
+from affectml.data._schema import was_asked
+from affectml.encoders import read_image
+from affectml.errors import AffectmlError, BadInput, option
+from affectml.training.plan import choose_target
+
+REQUESTS = 50_000
+MEGABYTES = 200
+SIDE = 768  # pixels of the longer side
+QUESTIONS = {
+    "evoked": "What does this image make you feel?",
+    "expressed": "What do the people in this image seem to feel?",
+    "intended": "What did the maker of this image want people to feel?",
+    "query": "Which of these words describes the feeling of this image?",
+}
+
+
+@dataclass(frozen=True)
+class AskConfig:
+    """What `affectml ask` was asked for.
+
+    model: the name that the server knows it by. samples: how often each image is asked about. question: in place of
+    the target's own. temperature: None leaves it to the server. image_urls: send urls instead of pictures. side: pixels
+    of a picture's longer side. json_schema: ask the server to hold the model to the schema of an answer, which some
+    servers cannot. max_requests, max_megabytes: of one file; more makes several files.
+    """
+
+    model: str
+    samples: int = 1
+    target: str | None = None
+    split: str = "test"
+    question: str | None = None
+    temperature: float | None = 1.0
+    image_urls: bool = False
+    side: int = SIDE
+    json_schema: bool = False
+    max_requests: int = REQUESTS
+    max_megabytes: float = MEGABYTES
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was written. files: of requests, then index: custom_id, image_id, sample and labels in the order shown.
+
+    left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order.
+    """
+
+    files: tuple[Path, ...]
+    index: Path
+    requests: int
+    images: int
+    prompt: str
+    left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "files": [str(file) for file in self.files],
+            "index": str(self.index),
+            "requests": self.requests,
+            "images": self.images,
+            "prompt": self.prompt,
+            "left_out": self.left_out,
+        }
+
+
+def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
+    """Write batch requests to `out`, one image after the other, all of them or, after an error, none.
+
+    The order of the labels is another for each request, drawn from the seed, the image and the sample, so that a
+    liking for the first label evens out; the index beside the requests keeps it.
+
+    Args:
+        dataset: the data set's folder.
+        config: what to ask, see AskConfig.
+        out: requests.jsonl; where one file is not enough, requests-002.jsonl and so on. None of them may exist.
+        say: called with what one should know.
+
+    Raises:
+        BadInput: for an option or a place that cannot be used, and where no image can be sent.
+        BadDataset: for a data set without a fitting target.
+    """
+    _check(config)
+    index = out.with_name(f"{out.stem}-index.jsonl")
+    for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
+        try_file(file)
+    data = Dataset.open(dataset)
+    targets = choose_target(data, multilabel=None, name=config.target)
+    images = parts_of(data, targets, config.split, config.seed, store_of(data)).judged
+    question = _question(targets, config, say)
+    requests = _Requests(data, targets, config, question)
+    with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
+        parts = _Files(stack, out, config)
+        order = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
+        for image in images:
+            for line, entry in requests.of(str(image)):
+                parts.write(line)
+                order.write(json.dumps(entry) + "\n")
+            bar.advance()
+        if not parts.requests:
+            first = next(iter(requests.left_out.items()), ("", "no image in this part"))
+            raise BadInput(f"{data.root}: no image can be sent; the first, {first[0]!r}: {first[1]}")
+    left = requests.left_out
+    if left:
+        some = "; ".join(f"{image}: {why}" for image, why in list(left.items())[:5])
+        say(f"{len(left)} images are left out: {some}{' ...' if len(left) > 5 else ''}")
+    prompt = requests.prompt(targets.taxonomy.labels)
+    return Asked(parts.paths, index, parts.requests, len(images) - len(left), prompt, left)
+
+
+def _check(config: AskConfig) -> None:
+    for name, least in (("samples", 1), ("side", 16), ("max_requests", 1), ("max_megabytes", 0.001)):
+        if getattr(config, name) < least:
+            raise BadInput(f"{option(name, getattr(config, name))}: expected at least {least}")
+    if not config.model.strip():
+        raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
+    if config.temperature is not None and not 0 <= config.temperature <= 2:
+        raise BadInput(f"{option('temperature', config.temperature)}: expected 0 to 2")
+
+
+def _question(targets: Targets, config: AskConfig, say: Say) -> str:
+    """What people were asked; where nobody wrote that down, a question of our own about the same construct."""
+    if config.question:
+        return config.question
+    if was_asked(targets.meta.question):
+        return targets.meta.question
+    own = QUESTIONS[targets.meta.construct]
+    say(
+        f"target {targets.name} does not have the words that people were asked: asking {own!r} "
+        f"({option('question')} asks another)"
+    )
+    return own
+
+
+class _Requests:
+    """Makes the requests of one image after the other. left_out: image_id -> why."""
+
+    def __init__(self, data: Dataset, targets: Targets, config: AskConfig, question: str) -> None:
+        self._data, self._config, self._question = data, config, question
+        self._labels = targets.taxonomy.labels
+        self._one = targets.kind in ("single", "distribution")
+        self._images = data.images.set_index("image_id")
+        self.left_out: dict[str, str] = {}
+
+    def of(self, image_id: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """The lines of an image, each with its entry of the index; none where it cannot be sent."""
+        try:
+            url = self._url(image_id)
+        except AffectmlError as error:
+            self.left_out[image_id] = str(error)
+            return
+        for sample in range(1, self._config.samples + 1):
+            labels = shuffled(self._labels, self._config.seed, image_id, sample)
+            given = custom_id(image_id, sample)
+            line = {
+                "custom_id": given,
+                "method": "POST",
+                "url": "/v1/chat/completions",
+                "body": self._body(url, labels),
+            }
+            entry = {"custom_id": given, "image_id": image_id, "sample": sample, "labels": list(labels)}
+            yield json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n", entry
+
+    def prompt(self, labels: Sequence[str]) -> str:
+        """The words of a request."""
+        choose, several = (
+            ("Choose the one label that fits best", "one label")
+            if self._one
+            else ("Choose every label that applies; several may, or none", "labels, or [] if none applies")
+        )
+        return (
+            f"{self._question}\n{choose}.\nLabels: {', '.join(labels)}\n"
+            f'Answer with JSON only: {{"labels": [...]}}, with the {several}.'
+        )
+
+    def _body(self, url: str, labels: Sequence[str]) -> dict[str, Any]:
+        content = [
+            {"type": "text", "text": self.prompt(labels)},
+            {"type": "image_url", "image_url": {"url": url}},
+        ]
+        body: dict[str, Any] = {"model": self._config.model, "messages": [{"role": "user", "content": content}]}
+        if self._config.temperature is not None:
+            body["temperature"] = self._config.temperature
+        if self._config.json_schema:
+            items = {"type": "array", "items": {"type": "string", "enum": list(labels)}}
+            schema = {"type": "object", "properties": {"labels": items}, "required": ["labels"]}
+            named = {"name": "answer", "strict": True, "schema": {**schema, "additionalProperties": False}}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        return body
+
+    def _url(self, image_id: str) -> str:
+        """The image as a data URL, upright and small, or its own url."""
+        row = self._images.loc[image_id]
+        if self._config.image_urls:
+            url = row.get("url")
+            if not isinstance(url, str) or not url:
+                raise BadInput("it has no url")
+            return url
+        file = row.get("file")
+        if pd.isna(file) or not file:
+            raise BadInput(f"it has no file ({option('image_urls', True)} sends urls)")
+        return data_uri(read_image(self._data.image_path(str(file))), self._config.side)
+
+
+class _Files:
+    """Request files under temporary names, a new one where a limit is reached; all are named once the last is whole."""
+
+    def __init__(self, stack: ExitStack, out: Path, config: AskConfig) -> None:
+        self._stack, self._out = stack, out
+        self._most, self._bytes = config.max_requests, int(config.max_megabytes * 1_000_000)
+        self._handle: BinaryIO | None = None
+        self._lines = self._size = self.requests = 0
+        self._paths: list[Path] = []
+
+    def write(self, line: bytes) -> None:
+        """Add a request; raises BadInput for one that no file can hold."""
+        if len(line) > self._bytes:
+            size = option("max_megabytes", self._bytes / 1_000_000)
+            raise BadInput(
+                f"{self._out}: a request of {len(line):,} bytes is more than {size}; take a smaller {option('side')}"
+            )
+        if self._handle is None or self._lines >= self._most or self._size + len(line) > self._bytes:
+            self._next()
+        assert self._handle is not None
+        self._handle.write(line)
+        self._lines, self._size, self.requests = self._lines + 1, self._size + len(line), self.requests + 1
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, under the names that they will have."""
+        return tuple(self._paths)
+
+    def _next(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+        number = len(self._paths) + 1
+        path = self._out.with_name(f"{self._out.stem}-{number:03d}{self._out.suffix}") if number > 1 else self._out
+        temporary = self._stack.enter_context(replacing(path))
+        self._handle = self._stack.enter_context(temporary.open("wb"))
+        self._paths.append(path)
+        self._lines = self._size = 0
+
+
+def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int) -> tuple[str, ...]:
+    """The order in which a request shows the labels: the same for the same seed, image and sample."""
+    order = list(labels)
+    random.Random(f"{seed}\0{sample}\0{image_id}").shuffle(order)
+    return tuple(order)

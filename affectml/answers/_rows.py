@@ -1,0 +1,298 @@
+"""Reading a system's answers from a file, a row at a time: batch responses, JSON lines, or a table."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affectml.answers._names import Names
+from affectml.answers._reply import (
+    CUT_OFF,
+    EMPTY,
+    FAILED,
+    FILTERED,
+    LABEL_KEYS,
+    NO_IMAGE,
+    NO_LABELS,
+    NOT_JSON,
+    REFUSED,
+    TWICE,
+    UNKNOWN_IMAGE,
+    Reply,
+    labels_in,
+    parse_reply,
+)
+from affectml.answers._words import Words, folded, shown
+from affectml.errors import BadInput, option
+from affectml.importers._cells import parse_cells
+from affectml.importers._columns import FILE, LABEL, URL, pick, plain
+from affectml.importers._labels import emotion_words
+from affectml.importers._read import Table, read_table
+
+IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
+NUMBER_KEYS = ("rates", "shares", "probabilities", "distribution", "scores")
+RANKED = ("ranking", "ranked", "ranks", "rankedlabels")
+REPLY_KEYS = ("reply", "response", "content", "output", "completion", "text")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer as the file has it.
+
+    place: where it stands. image: the data set's image, None where there is none of that name. labels: as spelt;
+    ranked: best first. numbers: by label as spelt. problem: why it cannot be used, "" where it can; detail: more of it.
+    """
+
+    place: str
+    image: str | None
+    labels: tuple[str, ...] | None = None
+    ranked: bool = False
+    numbers: Mapping[str, float] | None = None
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All answers of a file, and what it is. notes: what was inferred."""
+
+    rows: list[Row]
+    what: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a file. empty: what an empty cell of a table is, "none" (no label applies) or "skip" (no answer)."""
+
+    words: Words
+    names: Names
+    image_column: str | None = None
+    label_column: str | None = None
+    empty: str | None = None
+
+
+def read_rows(path: Path, reading: Reading) -> Rows:
+    """Read the answers of a file; its content decides how, not its suffix.
+
+    Raises:
+        BadInput: for a file that cannot be read at all, or a table without a column of images or of answers.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path}: {'a folder, not a file of answers' if path.is_dir() else 'no such file'}")
+    with path.open("rb") as handle:
+        first = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if first.startswith(b"{"):
+        return _json_lines(path, reading)
+    if first.startswith((b"[{", b"[\n", b"[ ", b"[\r")):
+        raise BadInput(f"{path}: a JSON list; expected JSON lines, one object in each line")
+    return _table(path, reading)
+
+
+def _json_lines(path: Path, reading: Reading) -> Rows:
+    rows: list[Row] = []
+    responses = 0
+    by_id: dict[str, int] = {}  # custom_id to the row that counts
+    with path.open("rb") as handle:
+        for number, raw in enumerate(handle, start=1):
+            if not raw.strip():
+                continue
+            place, content = f"line {number}", _object(raw)
+            if content is None:
+                rows.append(Row(place, None, problem=NOT_JSON))
+            elif "custom_id" in content:
+                responses += 1
+                row, given = _response(content, place, reading), str(content["custom_id"])
+                before = by_id.setdefault(given, len(rows))
+                if before < len(rows) and rows[before].problem and not row.problem:
+                    rows[before] = replace(rows[before], problem=TWICE, detail="a later line of it can be used")
+                    by_id[given] = len(rows)
+                elif before < len(rows):
+                    row = replace(row, problem=TWICE, detail=f"as {rows[before].place}")
+                rows.append(row)
+            else:
+                rows.append(_plain_line(content, place, reading))
+    if responses not in (0, sum(row.problem != NOT_JSON for row in rows)):
+        raise BadInput(f"{path}: some lines are batch responses (custom_id) and some are not; judge them one by one")
+    return Rows(rows, "batch responses" if responses else "JSON lines")
+
+
+def _object(raw: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _response(content: dict[str, Any], place: str, reading: Reading) -> Row:
+    """A line of a batch's output or error file."""
+    given = content["custom_id"]
+    image = reading.names.of_custom_id(given) if isinstance(given, str) else None
+    if image is None:
+        return Row(place, None, problem=UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")
+    response, error = content.get("response"), content.get("error")
+    status = response.get("status_code", 200) if isinstance(response, dict) else None
+    if error or status is None or status != 200:
+        return Row(place, image, problem=FAILED, detail=_failure(error, response, status))
+    body = response.get("body", response) if isinstance(response, dict) else None
+    choices = body.get("choices") if isinstance(body, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or not isinstance(choice, dict):
+        return Row(place, image, problem=FAILED, detail="no message in the response")
+    finish = choice.get("finish_reason")
+    if message.get("refusal"):
+        return Row(place, image, problem=REFUSED)
+    if finish == "content_filter":
+        return Row(place, image, problem=FILTERED)
+    if finish == "length":
+        return Row(place, image, problem=CUT_OFF)
+    return _of_reply(parse_reply(_text(message.get("content")), reading.words), place, image)
+
+
+def _failure(error: Any, response: Any, status: Any) -> str:
+    body = response.get("body") if isinstance(response, dict) else None
+    inner = error if isinstance(error, dict) else body.get("error") if isinstance(body, dict) else None
+    said = next((inner[key] for key in ("code", "type", "message") if inner.get(key)), "") if inner else ""
+    parts = [f"HTTP {status}" if status not in (None, 200) else "", shown(str(said or error or ""))]
+    return " ".join(part for part in parts if part) or "no response"
+
+
+def _text(content: Any) -> str:
+    """The text of a message's content, which may come in parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _of_reply(reply: Reply, place: str, image: str) -> Row:
+    return Row(place, image, reply.labels, problem=reply.problem)
+
+
+def _plain_line(content: dict[str, Any], place: str, reading: Reading) -> Row:
+    """A JSON line of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
+    name = next((content[key] for key in IMAGE_KEYS if content.get(key) is not None), None)
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        return Row(place, None, problem=NO_IMAGE)
+    image = reading.names.find(str(name))
+    if image is None:
+        return Row(place, None, problem=UNKNOWN_IMAGE, detail=shown(str(name)))
+    for key, problem in (("error", FAILED), ("refusal", REFUSED)):
+        if content.get(key):
+            said = content[key]
+            return Row(place, image, problem=problem, detail=shown(said) if isinstance(said, str) else "")
+    by_key = {plain(str(key)): value for key, value in content.items()}
+    ranked = next((by_key[key] for key in RANKED if key in by_key), None)
+    if ranked is not None:
+        labels = labels_in(ranked, reading.words)
+        return Row(place, image, labels, ranked=True, problem="" if labels is not None else NO_LABELS)
+    numbers = _numbers(content, reading.words)
+    spelt = next((key for key in LABEL_KEYS if key in by_key), None)
+    labels = None if spelt is None else labels_in(by_key[spelt], reading.words)
+    if numbers is None and labels is None:
+        reply = next((content[key] for key in REPLY_KEYS if isinstance(content.get(key), str)), None)
+        return Row(place, image, problem=NO_LABELS) if reply is None else _of_reply(
+            parse_reply(reply, reading.words), place, image
+        )  # fmt: skip
+    return Row(place, image, labels, numbers=numbers)
+
+
+def _numbers(content: dict[str, Any], words: Words) -> dict[str, float] | None:
+    """Numbers by label: under a key of their own, or the line's own keys that are labels."""
+    inner = next((content[key] for key in NUMBER_KEYS if isinstance(content.get(key), dict)), None)
+    given = inner if inner is not None else {k: v for k, v in content.items() if words.find(k) is not None}
+    found = {}
+    for key, value in given.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
+            found[str(key)] = float(value)
+        else:
+            found[str(key)] = float("nan")
+    return found or None
+
+
+def _table(path: Path, reading: Reading) -> Rows:
+    """A table: an image in each row, and a list of labels, a ranking or a column per label beside it."""
+    table = read_table(path)
+    image = _image_column(table, reading.image_column)
+    frame = table.frame
+    ranked = pick(table, None, RANKED)
+    column = reading.label_column and pick(table, reading.label_column, (), "label_column")
+    column = column or pick(table, None, (*LABEL, "set", "answer", "answers"))
+    places = _places(frame, ranked)
+    numeric = [c for c in frame.columns if c not in (image, ranked, column, *places) and reading.words.find(c)]
+    if not (ranked or places or column or numeric):
+        raise BadInput(
+            f"{path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column for each "
+            f"label ({', '.join(reading.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
+        )
+    notes = [*table.notes, *_unused(frame, {image, ranked, column, *places, *numeric})]
+    listed, note = _lists(table, ranked or column, places, reading)
+    values = frame[numeric].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    rows = []
+    for at, name in enumerate(frame[image].astype(object)):
+        place = f"{table.unit} {table.place[at]}"
+        found = None if _gap(name) else reading.names.find(str(name))
+        numbers = dict(zip(numeric, values[at].tolist(), strict=True)) if numeric else None
+        if found is None:
+            problem = NO_IMAGE if _gap(name) else UNKNOWN_IMAGE
+            rows.append(Row(place, None, problem=problem, detail="" if _gap(name) else shown(str(name))))
+        elif listed(at) is None and (not numeric or np.isnan(values[at]).all()):
+            rows.append(Row(place, found, problem=EMPTY))
+        else:
+            rows.append(Row(place, found, listed(at), ranked=bool(ranked or places), numbers=numbers))
+    return Rows(rows, "table", (*notes, *note))
+
+
+def _image_column(table: Table, given: str | None) -> str:
+    for names in (("imageid",), FILE, URL, ("id",)):
+        found = pick(table, given, names, "image_column")
+        if found is not None:
+            return found
+    raise BadInput(
+        f"{table.path}: no column names images; say which does: {option('image_column')} "
+        f"(columns: {', '.join(table.frame.columns)})"
+    )
+
+
+def _places(frame: pd.DataFrame, ranked: str | None) -> list[str]:
+    """Columns top_1, top_2 ... or rank_1, rank_2 ..., in their order."""
+    for stem in ("top", "rank") if ranked is None else ():
+        found = {int(plain(c).removeprefix(stem)): c for c in frame.columns if plain(c).removeprefix(stem).isdecimal()}
+        if found and all(plain(c).startswith(stem) for c in found.values()):
+            return [found[place] for place in sorted(found)]
+    return []
+
+
+def _unused(frame: pd.DataFrame, used: set[str | None]) -> list[str]:
+    """A note for columns that nothing was taken from; emotions that are no labels of the target are told apart."""
+    rest = [column for column in frame.columns if column not in used]
+    emotions = [column for column in rest if folded(column) in emotion_words()]
+    others = [shown(column) for column in rest if column not in emotions]
+    notes = [f"columns of emotions that are no labels of the target: {', '.join(emotions)}"] if emotions else []
+    return [*notes, *([f"columns that are not used: {', '.join(others)}"] if others else [])]
+
+
+def _lists(
+    table: Table, column: str | None, places: list[str], reading: Reading
+) -> tuple[Callable[[int], tuple[str, ...] | None], list[str]]:
+    """The labels that each row lists, as spelt, None where it lists none; and a note on how they were told apart."""
+    if places:
+        cells = table.frame[places].to_numpy(dtype=object)
+        return lambda at: tuple(str(cell) for cell in cells[at] if not _gap(cell)) or None, []
+    if column is None:
+        return lambda at: None, []
+    texts = [text for text in table.frame[column] if isinstance(text, str)]
+    delimiter = ">" if any(">" in text for text in texts) else None
+    parsed = parse_cells(table, column, delimiter, set(reading.words.taxonomy.labels))
+    silent: tuple[str, ...] | None = () if reading.empty == "none" else None
+    parts = [silent if part is None else part for part in parsed.parts]
+    return lambda at: parts[int(parsed.code[at])], [parsed.note]
+
+
+def _gap(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)) or cell == ""

@@ -1,0 +1,265 @@
+"""From rows to what a system says of each image: sets, rankings, rates or a distribution, and what got lost on the way.
+
+Several answers per image are smoothed by a rule that does not look at the data. Of n answers k name a label: its rate
+is (k + 1/2) / (n + 1), the posterior mean under Jeffreys' prior (Jeffreys 1946; Brown, Cai & DasGupta 2001). Where one
+label was asked for, its share of C labels is (k + 1/2) / (n + C/2) (Krichevsky & Trofimov 1981).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.answers._reply import NO_MASS, NO_RATE, OUTSIDE, REASONS, UNKNOWN_ONLY
+from affectml.answers._rows import Row, Rows
+from affectml.answers._words import Words, shown
+from affectml.data._targets import SUM_TOLERANCE
+from affectml.errors import BadInput, option
+
+Shape = Literal["sets", "ranked", "rates", "distribution"]
+SHAPES: tuple[str, ...] = get_args(Shape)
+HALF = 0.5
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Received:
+    """What a file held. rows: all; used: answers that count; samples: the most answers of one image.
+
+    problems: reason -> places, in the order of REASONS. details: what else is known, place -> text. unknown_labels:
+    how many answers named each; dropped from the answer, which stands. renamed: as spelt -> label.
+    """
+
+    rows: int = 0
+    used: int = 0
+    samples: int = 0
+    what: str = ""
+    shape: str = ""
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
+    unknown_labels: Counter[str] = field(default_factory=Counter)
+    renamed: dict[str, str] = field(default_factory=dict)
+    unknown_images: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a system says of M images over C labels.
+
+    scores [M, C] rank the labels. shares [M, C]: rates or a distribution, as `shape` says, None of sets and rankings.
+    sets [M, C]: as the system gave them, else None. often [M, C]: how often it names each label, unsmoothed.
+    """
+
+    shape: Shape
+    image_id: NDArray[np.object_]
+    scores: Floats
+    shares: Floats | None
+    sets: NDArray[np.int64] | None
+    often: Floats
+    received: Received
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A usable row in the target's labels: columns listed, or values [C]."""
+
+    listed: tuple[int, ...] | None
+    values: Floats | None
+
+
+def gather(found: Rows, words: Words, *, one_label: bool, shape: str | None, k: int | None) -> Said:
+    """Bring the rows of each image together.
+
+    Args:
+        found: what was read.
+        words: the target's labels.
+        one_label: whether people were asked for one label, so that answers make a distribution.
+        shape: what answers are; None takes what they look like.
+        k: of ranked lists the first k labels are the set; None leaves them without sets.
+
+    Raises:
+        BadInput: where no answer can be used; the reasons are named.
+    """
+    received = Received(rows=len(found.rows), what=found.what, notes=list(found.notes))
+    by_image: dict[str, list[_Read]] = {}
+    ranked = False
+    for row in found.rows:
+        read = None if row.problem else _read(row, words, received)
+        if read is not None and row.image is not None:
+            by_image.setdefault(row.image, []).append(read)
+            ranked |= row.ranked
+        elif row.problem:
+            _note(received, row.problem, row)
+    rows = [read for reads in by_image.values() for read in reads]
+    if not rows:
+        _none_usable(received)
+    kind = _shape(rows, ranked, len(words.taxonomy), shape)
+    received.shape, received.samples = kind, max(map(len, by_image.values()))
+    made = _made(by_image, kind, len(words.taxonomy), one_label=one_label, k=k, received=received)
+    received.used = sum(len(by_image[image]) for image in made.image_id)
+    received.problems = {reason: received.problems[reason] for reason in REASONS if reason in received.problems}
+    return made
+
+
+def _note(received: Received, problem: str, row: Row) -> None:
+    received.problems.setdefault(problem, []).append(row.place)
+    if row.detail:
+        received.details[row.place] = row.detail
+        if row.image is None:
+            received.unknown_images.append(row.detail)
+
+
+def _none_usable(received: Received) -> None:
+    reasons = "; ".join(f"{reason}: {len(places)}" for reason, places in received.problems.items()) or "no rows"
+    unknown = ", ".join(shown(label) for label, _ in received.unknown_labels.most_common(8))
+    more = f" (unknown labels: {unknown}; {option('mapping', {'WORD': 'LABEL'})} names them)" if unknown else ""
+    raise BadInput(f"no answer can be used of {received.rows}: {reasons}{more}")
+
+
+def _read(row: Row, words: Words, received: Received) -> _Read | None:
+    """A row in the target's labels; None, and a reason noted, where it says nothing of them."""
+    listed = values = None
+    if row.labels is not None:
+        listed = _columns(row.labels, words, received)
+        if listed is None:
+            _note(received, UNKNOWN_ONLY, row)
+            return None
+    if row.numbers is not None:
+        values = np.full(len(words.taxonomy), np.nan)
+        for spelt, number in row.numbers.items():
+            label = _label(spelt, words, received)
+            if label is not None:
+                at = words.taxonomy.index(label)
+                values[at] = np.nansum([values[at], number]) if not np.isnan(number) else values[at]
+        if np.isnan(values).all():
+            _note(received, UNKNOWN_ONLY if row.numbers else NO_RATE, row)
+            return None
+        if (values < 0).any() or (values > 1 + SUM_TOLERANCE).any():
+            _note(received, OUTSIDE, row)
+            return None
+        if np.isnan(values).any() and abs(np.nansum(values) - 1) > SUM_TOLERANCE:
+            _note(received, NO_RATE, row)  # of a distribution, what is not named has no share
+            return None
+        values = np.nan_to_num(values).clip(0, 1)
+    return _Read(listed, values)
+
+
+def _columns(spelt: Sequence[str], words: Words, received: Received) -> tuple[int, ...] | None:
+    """The columns of labels, each once, in their order; None where there are only unknown ones."""
+    named = [word for word in spelt if not words.says_none(word)]
+    labels = [_label(word, words, received) for word in dict.fromkeys(named)]
+    known = [words.taxonomy.index(label) for label in labels if label is not None]
+    return None if named and not known else tuple(dict.fromkeys(known))
+
+
+def _label(spelt: str, words: Words, received: Received) -> str | None:
+    label = words.find(spelt)
+    if label is None:
+        received.unknown_labels[shown(spelt)] += 1
+    elif label != spelt:
+        received.renamed[shown(spelt)] = label
+    return label
+
+
+def _shape(rows: Sequence[_Read], ranked: bool, labels: int, asked: str | None) -> Shape:
+    """What the answers are: as asked, else as they look."""
+    numbers = all(read.values is not None for read in rows)
+    lists = all(read.listed is not None for read in rows)
+    if asked is not None:
+        if asked not in SHAPES:
+            raise BadInput(f"{option('shape', asked)}: expected one of {', '.join(SHAPES)}")
+        if not (numbers if asked in ("rates", "distribution") else lists):
+            has = "numbers by label" if numbers else "lists of labels"
+            raise BadInput(f"{option('shape', asked)} does not fit: the answers are {has}")
+        return asked  # type: ignore[return-value]
+    if numbers:
+        table = np.stack([read.values for read in rows if read.values is not None])
+        if np.isin(table, (0, 1)).all():
+            return "sets"
+        return "distribution" if (np.abs(table.sum(axis=1) - 1) <= SUM_TOLERANCE).all() else "rates"
+    if not lists:
+        raise BadInput("some answers are numbers by label and some are lists of labels; judge them one by one")
+    every = all(len(read.listed or ()) == labels for read in rows)
+    return "ranked" if ranked or every else "sets"
+
+
+def _made(
+    by_image: dict[str, list[_Read]], kind: Shape, labels: int, *, one_label: bool, k: int | None, received: Received
+) -> Said:
+    """Arrays of all images, several answers smoothed."""
+    samples = received.samples > 1
+    kept, often, scores, shares = [], [], [], []
+    given: list[Floats] = []
+    for image, reads in by_image.items():
+        if kind in ("sets", "ranked"):
+            table = np.stack([_indicator(read, labels, ordered=kind == "ranked") for read in reads])
+        else:
+            table = np.stack([read.values for read in reads if read.values is not None])
+        named = table[table.any(axis=1)]
+        if not len(named) and (kind == "distribution" or (kind == "sets" and one_label)):
+            received.problems.setdefault(NO_MASS, []).append(f"image {shown(image)}")
+            continue
+        if kind == "sets" and one_label:
+            votes, n = (named / named.sum(axis=1, keepdims=True)).sum(axis=0), len(named)
+            shares.append((votes + HALF) / (n + HALF * labels))
+        else:
+            votes, n = table.sum(axis=0), len(table)
+            shares.append((votes + HALF) / (n + 1) if kind == "sets" else votes / n)
+        kept.append(image)
+        often.append(votes / n if kind != "ranked" else firsts(table).mean(axis=0))
+        scores.append(votes / n)
+        given.append(_given(reads, table, labels, kind, k))
+    told = kind in ("rates", "distribution") or (kind == "sets" and samples)
+    if not kept:
+        _none_usable(received)
+    made = np.stack(shares)
+    if kind == "distribution":
+        made = made / made.sum(axis=1, keepdims=True)
+    sets = None if np.isnan(given).any() or (samples and kind != "ranked") else np.stack(given).astype(np.int64)
+    shape: Shape = kind
+    if kind == "sets" and samples:
+        shape = "distribution" if one_label else "rates"
+    return Said(
+        shape=shape,
+        image_id=np.array(kept, dtype=object),
+        scores=made if told else np.stack(scores),
+        shares=made if told else None,
+        sets=sets,
+        often=np.stack(often),
+        received=received,
+    )
+
+
+def _indicator(read: _Read, labels: int, *, ordered: bool) -> Floats:
+    """Which labels are listed, 0/1; ordered: falling from 1, labels that are not listed at 0."""
+    if read.listed is None:
+        assert read.values is not None
+        return read.values
+    row = np.zeros(labels)
+    for place, at in enumerate(read.listed):
+        row[at] = 1 - place / labels if ordered else 1.0
+    return row
+
+
+def _given(reads: Sequence[_Read], table: Floats, labels: int, kind: Shape, k: int | None) -> Floats:
+    """The set that the system itself gives, nan where it gives none."""
+    if kind == "ranked":
+        if k is None:
+            return np.full(labels, np.nan)
+        order = np.argsort(-table.mean(axis=0), kind="stable")[:k]
+        row = np.zeros(labels)
+        row[[at for at in order if table[:, at].any()]] = 1
+        return row
+    if kind == "sets":
+        return np.asarray(table[0])
+    return _indicator(reads[0], labels, ordered=False) if reads[0].listed is not None else np.full(labels, np.nan)
+
+
+def firsts(scores: Floats) -> Floats:
+    """The first label of each row as 1, shared among those that tie; a row of zeros names none."""
+    best = (scores == scores.max(axis=1, keepdims=True)) & (scores > 0)
+    return np.asarray(best / np.maximum(best.sum(axis=1, keepdims=True), 1))

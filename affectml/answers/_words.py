@@ -1,0 +1,73 @@
+"""The labels that a system's words stand for: labels and synonyms of a taxonomy, however they are written."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from affectml.errors import BadInput, did_you_mean, option
+from affectml.taxonomies import Taxonomy
+
+_NONE = frozenset({"none", "none of these", "none of them", "none of the above", "no emotion", "nothing", "no label"})
+_MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
+_APART = re.compile(r"\s*(?:[,;|/\n]|\band\b)\s*")
+SHOWN = 60  # signs of a name that no label is called by
+
+
+class Words:
+    """Looks words up in a taxonomy: its labels, then its synonyms; capitals, hyphens and marks around do not matter.
+
+    A synonym of two labels stands for neither.
+
+    Args:
+        taxonomy: the labels.
+        mapping: further words of the user's own, word to label.
+
+    Raises:
+        BadInput: for a `mapping` to what is no label.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, mapping: Mapping[str, str] | None = None) -> None:
+        self.taxonomy = taxonomy
+        synonyms: dict[str, set[str]] = {}
+        for label, words in taxonomy.synonyms.items():
+            for word in words:
+                synonyms.setdefault(folded(word), set()).add(label)
+        self._label_of = {word: labels.pop() for word, labels in synonyms.items() if len(labels) == 1}
+        self._label_of |= {folded(label): label for label in taxonomy.labels}
+        for word, label in (mapping or {}).items():
+            if label not in taxonomy.labels:
+                raise BadInput(
+                    f"{option('mapping', {word: label})}: no label {label!r} in taxonomy {taxonomy.name}"
+                    f"{did_you_mean(label, taxonomy.labels)} (labels: {', '.join(taxonomy.labels)})"
+                )
+            self._label_of[folded(word)] = label
+
+    def find(self, word: str) -> str | None:
+        """The label that a word stands for; None for a word that stands for no label."""
+        return self._label_of.get(folded(word))
+
+    def says_none(self, word: str) -> bool:
+        """Whether a word says that no label applies, and is no label itself."""
+        return self.find(word) is None and folded(word) in _NONE
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """The words of a list in prose, such as "joy, awe and fear"; a label of several words stays whole."""
+        if self.find(text) is not None or self.says_none(text):
+            return (text.strip(),)
+        return tuple(word for word in _APART.split(text) if word.strip(_MARKS))
+
+    def known(self, words: tuple[str, ...]) -> bool:
+        """Whether each of one or more words is a label, a synonym, or says that none applies."""
+        return bool(words) and all(self.find(word) is not None or self.says_none(word) for word in words)
+
+
+def folded(word: str) -> str:
+    """A word without capitals, underscores, hyphens, and marks around it."""
+    plain = unicodedata.normalize("NFKC", word).casefold()
+    return re.sub(r"[\s_\-]+", " ", plain).strip(_MARKS)
+
+
+def shown(name: str) -> str:
+    """A name as it can be printed: short, and without what no terminal can encode."""
+    text = " ".join(name.encode("utf-8", "replace").decode().split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
