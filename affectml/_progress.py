@@ -18,11 +18,11 @@ class Progress:
 
     Args:
         what: what is done, before the bar.
-        total: how many there are to do.
+        total: how many there are to do, None where nobody knows.
         unit: of what, for the rate.
     """
 
-    def __init__(self, what: str, total: int, unit: str) -> None:
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
         self._bar: _Bar | None = None
         if _in_a_notebook():
             self._bar = _NotebookBar(what, total, unit)
@@ -61,7 +61,7 @@ class _Bar(Protocol):
 class _TerminalBar:
     """Drawn by rich."""
 
-    def __init__(self, what: str, total: int, unit: str) -> None:
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -94,7 +94,7 @@ class _TerminalBar:
 class _NotebookBar:
     """An HTML <progress> that is replaced as it grows; needs no widgets, which rich does."""
 
-    def __init__(self, what: str, total: int, unit: str) -> None:
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit
         self._done, self._started, self._drawn = 0, 0.0, 0.0
         self._shown: Any = None
@@ -120,10 +120,12 @@ class _NotebookBar:
         self._shown.update(HTML(page))
 
     def _html(self) -> str:
-        bar = f'<progress value="{self._done}" max="{self._total}"></progress>'
+        of = "" if self._total is None else f"/{self._total}"
+        value = "" if self._total is None else f' value="{self._done}" max="{self._total}"'
+        bar = f"<progress{value}></progress>"
         rate = self._done / max(time.monotonic() - self._started, 1e-9)
         pace = f" · {rate:,.0f} {escape(self._unit)}/s" if self._done else ""
-        return f"{escape(self._what)} {bar} {self._done}/{self._total}{pace}"
+        return f"{escape(self._what)} {bar} {self._done}{of}{pace}"
 
 
 def _in_a_notebook() -> bool:

@@ -77,14 +77,15 @@ def command_of(importer: Importer) -> Any:
         options += [Option("images", str, "copy", Help(f"How images come in: {how}{last}.")), STRICT]
     options.append(JSON)
 
-    def run(path: Path, out: Path, **given: Any) -> None:
+    def run(path: Any, out: Path, **given: Any) -> None:
         values = {option.name: _value(option, given[option.name]) for option in options[:-1]}
         _show(importer(path, out, **values), given["json"])
 
     places = {"path": importer.path_help, "out": "Data set folder to write; must not exist yet."}
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    kinds = {"path": str if importer.addresses else Path, "out": Path}  # a Path makes s3:/x of s3://x
     parameters = [
-        inspect.Parameter(name, positional, annotation=Annotated[Path, typer.Argument(help=text)])
+        inspect.Parameter(name, positional, annotation=Annotated[kinds[name], typer.Argument(help=text)])
         for name, text in places.items()
     ] + [*map(_parameter, options)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

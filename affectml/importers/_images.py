@@ -77,11 +77,13 @@ def place_images(
     folder: Path,
     how: str,
     boxes: Sequence[Box | None] | None = None,
+    spool: Path | None = None,
 ) -> list[str | None]:
     """Bring each source to `folder`/file by copying or linking; returns each one's problem, or None.
 
     A row without a source (only a url) has no problem and brings nothing; rows may share a file. A link that the
-    file system refuses (another disk) becomes a copy. boxes: the part of each image to keep, None for all of it.
+    file system refuses (another disk) becomes a copy. boxes: the part of each image to keep, None for all of it. spool:
+    a folder that will go, whose images are linked in any case.
     Raises BadInput where two images, or two parts of one, would become one file, and for a file outside `folder`.
     """
     problems: list[str | None] = []
@@ -107,7 +109,7 @@ def place_images(
             if done[target] is None and box is not None:
                 done[target] = _crop(source, target, box)
             elif done[target] is None:
-                _bring(source, target, how)
+                _bring(source, target, "hardlink" if spool is not None and spool in source.parents else how)
         problems.append(done[target])
     return problems
 

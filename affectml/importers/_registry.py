@@ -9,6 +9,7 @@ import errno
 import inspect
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -27,6 +28,7 @@ OWN = {
     "images": "A folder of photographs without labels, at any depth, to label, embed or predict.",
     "coco": "COCO-style JSON whose categories are emotions, one or several on an image.",
     "embeddings": "Embeddings computed elsewhere, with their labels and splits.",
+    "datasets": "Hugging Face data sets, Parquet, WebDataset tar files: here, on the Hub or in a bucket.",
 }
 PUBLISHED = {
     "oasis": "OASIS (Kurdi, Lozano & Banaji 2017): polarity and affect from means and SDs.",
@@ -45,6 +47,7 @@ PUBLISHED = {
     "findingemo": "FindingEmo (Mertens et al. 2024): what people in photographs seem to feel, one annotator each.",
 }
 
+_MODULES = {"datasets": "containers"}  # where it is not called as the importer is
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 PLACEMENTS = ("copy", "hardlink", "none")
 _REGISTERED: dict[str, "Importer"] = {}
@@ -54,9 +57,16 @@ class Importer:
     """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`."""
 
     def __init__(
-        self, read: Callable[..., "Draft"], name: str, about: "About", images: tuple[str, ...], folder: bool
+        self,
+        read: Callable[..., "Draft"],
+        name: str,
+        about: "About",
+        images: tuple[str, ...],
+        folder: bool,
+        addresses: bool = False,
     ) -> None:
         self.read, self.name, self.about, self.placements, self.folder = read, name, about, images, folder
+        self.addresses = addresses
         self.__doc__ = inspect.getdoc(read)
 
     def __repr__(self) -> str:
@@ -127,10 +137,11 @@ class Importer:
         images = images or next(iter(self.placements), "none")
         about = dataclasses.replace(about, name=name or about.name)
         try:
-            draft = self.read(open_source(self, Path(path), Path(out), about, images), **arguments)
-            if self.published:
-                settle(draft, images)
-            return write(draft, Path(out), images=images, strict=strict)
+            draft = self.read(open_source(self, path, Path(out), about, images), **arguments)
+            with draft.spool or nullcontext():
+                if self.published:
+                    settle(draft, images)
+                return write(draft, Path(out), images=images, strict=strict)
         except OSError as error:  # a folder that cannot be read, a full disk
             where = out if error.errno in _FULL else error.filename or path
             why = os.strerror(error.errno) if error.errno else error
@@ -156,7 +167,12 @@ class Importer:
 
 
 def importer(
-    name: str, about: "About", *, images: tuple[str, ...] = PLACEMENTS, folder: bool = True
+    name: str,
+    about: "About",
+    *,
+    images: tuple[str, ...] = PLACEMENTS,
+    folder: bool = True,
+    addresses: bool = False,
 ) -> Callable[[Callable[..., "Draft"]], Importer]:
     """Register the function below, which takes a `Source` and keywords annotated with `Help` and returns a `Draft`.
 
@@ -167,13 +183,14 @@ def importer(
         about: what is known of the set beforehand; without a source there, the user describes the data.
         images: the ways images may come in; the first is what holds unless the user says otherwise.
         folder: whether the path must be a folder.
+        addresses: whether the path may be an address, such as `s3://bucket/folder`.
 
     Returns:
         A decorator that makes an `Importer` of the function.
     """
 
     def register(read: Callable[..., "Draft"]) -> Importer:
-        _REGISTERED[name] = Importer(read, name, about, images, folder)
+        _REGISTERED[name] = Importer(read, name, about, images, folder, addresses)
         return _REGISTERED[name]
 
     return register
@@ -200,7 +217,7 @@ def get_importer(name: str) -> Importer:
             raise BadInput(f"{name}: expected a function decorated with affectml.importers.importer")
         return found
     if name not in _REGISTERED and name in {**OWN, **PUBLISHED}:
-        import_module(f"affectml.importers.{name}")
+        import_module(f"affectml.importers.{_MODULES.get(name, name)}")
     if name not in _REGISTERED:
         raise BadInput(f"no importer {name!r}{did_you_mean(name, names())} (there are: {', '.join(names())})")
     return _REGISTERED[name]

@@ -1,5 +1,6 @@
 """The last step of every import: from a draft to a data set folder, all or nothing."""
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,9 @@ NO_FILE = "images: a url and no file"
 SHARD_ROWS = 65536
 
 
-def open_source(importer: "Importer", path: Path, out: Path, about: About, images: str) -> Source:
+def open_source(importer: "Importer", address: str | Path, out: Path, about: About, images: str) -> Source:
     """What the importer reads, once the request is known to be a possible one; raises BadInput."""
+    path = Path(address)
     check_choice("construct", about.construct, get_args(Construct))
     if importer.placements and images not in importer.placements:
         raise BadInput(f"images: expected {' or '.join(importer.placements)}, but received {images!r}")
@@ -35,8 +37,9 @@ def open_source(importer: "Importer", path: Path, out: Path, about: About, image
         raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
     if importer.folder and out.resolve().is_relative_to(path.resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
-    named = about.name or (path.resolve().name if path.is_dir() else path.stem)
-    return Source(path, replace(about, name=named), images)
+    whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
+    named = about.name or (path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem)
+    return Source(path, replace(about, name=named), images, str(address), out)
 
 
 def settle(draft: Draft, images: str) -> None:
@@ -91,11 +94,11 @@ def _meta(draft: Draft) -> DatasetMeta:
         source=about.source,
         licence=about.licence,
         targets={
-            name: TargetMeta(construct=about.construct, question=about.question, **entry)
+            name: TargetMeta(**{"construct": about.construct, "question": about.question, **entry})
             for name, (entry, _) in draft.targets.items()
         },
         notes=list(dict.fromkeys([*about.notes, *draft.notes])),
-        judgements=Asked(about.construct, about.question) if to_ask else None,
+        judgements=draft.asked or (Asked(about.construct, about.question) if to_ask else None),
         taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
     )
 
@@ -108,19 +111,27 @@ def _bring_in(
     if "file" not in table.columns:
         return table, False
     files = [None if pd.isna(file) else str(file) for file in table["file"]]
-    problems = place_images(draft.sources, files, folder, images, draft.boxes)
+    spool = None if draft.spool is None else Path(draft.spool.name)
+    problems = place_images(draft.sources, files, folder, images, draft.boxes, spool)
     bad = [row for row, problem in enumerate(problems) if problem is not None]
     by_url = {row for row in bad if draft.url_suffices and not pd.isna(table["url"].iloc[row])}
     if bad and (strict or len(bad) - len(by_url) == len(table)):
         raise BadInput(_unusable(bad, problems, draft))
     for row in bad:
         kept_as = ", so its url alone is kept" if row in by_url else ""
-        skipped[f"images: {problems[row]}{kept_as}"].append(str(draft.sources[row]))
+        skipped[f"images: {problems[row]}{kept_as}"].append(_told(draft, row, files[row]))
     if not bad:
         return table, False
     table = table.assign(file=table["file"].mask(np.isin(np.arange(len(table)), list(by_url)), None))
     gone = set(bad) - by_url
     return table[[row not in gone for row in range(len(table))]].reset_index(drop=True), True
+
+
+def _told(draft: Draft, row: int, file: str | None) -> str:
+    """What a message calls an image: its path, or its name where it had no file of its own."""
+    path = draft.sources[row]
+    spooled = draft.spool is not None and path is not None and Path(draft.spool.name) in path.parents
+    return f"{draft.where}: {str(file).removeprefix('images/')}" if spooled else str(path)
 
 
 def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
@@ -141,7 +152,7 @@ def _write_embeddings(draft: Draft, folder: Path) -> None:
 
 
 def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:
-    first = f"{draft.sources[bad[0]]}: {problems[bad[0]]}"
+    first = f"{_told(draft, bad[0], draft.images['file'].iloc[bad[0]])}: {problems[bad[0]]}"
     total = len(draft.sources)
     if len(bad) == total:
         alone = f", or take the labels alone ({option('images', 'none')})" if draft.targets else ""

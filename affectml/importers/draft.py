@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from affectml.data._schema import Construct
+from affectml.data._schema import Asked, Construct
 from affectml.importers._images import Box, file_in_dataset
 from affectml.importers._labels import taxonomy_entry
 from affectml.importers._options import Help
@@ -43,11 +44,16 @@ class About:
 
 @dataclass(frozen=True)
 class Source:
-    """What an importer reads. images: how they come in; with "none", no image needs to be there."""
+    """What an importer reads. images: how they come in; with "none", no image needs to be there.
+
+    address: the path as it was given, which may be none of this machine's. out: where the data set will lie.
+    """
 
     path: Path
     about: About
     images: str
+    address: str = ""
+    out: Path = Path()
 
 
 @dataclass
@@ -72,7 +78,8 @@ class Labels:
             kind: single, sets, rates or distribution.
             content: image_id, n where known, and a column per label; an image that nobody was asked about has no row.
             taxonomy: its labels, in the order of the columns.
-            entry: the other keys that dataset.json has of a target: values, vote_rule, made_by.
+            entry: the other keys that dataset.json has of a target: values, vote_rule, made_by; construct and question,
+                where they are not those of all.
         """
         entry |= {"kind": kind, "taxonomy": taxonomy_entry(taxonomy), "file": f"targets-{name}.parquet"}
         self.targets[name] = (entry, content.reset_index(drop=True))
@@ -102,7 +109,8 @@ class Draft(Labels):
     the part of each row's image to keep, None for all of it. people_named: whether annotator_id tells people apart.
     url_suffices: an image whose file cannot be used is kept where its url is known. where: what error messages call
     the source. way_out: what to do if none of the images can be used. taxonomy: the labels to choose among where
-    there is no target to name them.
+    there is no target to name them. spool: a folder of images that had no file of their own; they are linked into the
+    data set, and it goes once that is written. asked: what those who judged were asked, where targets do not say it.
     """
 
     about: About = field(kw_only=True)
@@ -115,6 +123,8 @@ class Draft(Labels):
     url_suffices: bool = False
     way_out: str = "put them there"
     taxonomy: Taxonomy | None = None
+    spool: "TemporaryDirectory[str] | None" = None
+    asked: Asked | None = None
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:

@@ -30,8 +30,12 @@ def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: Ta
     (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label).
     """
     content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
+    return draft_of_table(content, spec, source, images_folder(spec.images_root, content.path.parent))
+
+
+def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) -> Draft:
+    """The data set that a table makes; `root` holds the images that it names."""
     columns, notes = find_columns(content, spec)
-    root = images_folder(spec.images_root, content.path.parent)
     identity = _identify(content, columns, root, source.images)
     own = [c for c in content.frame.columns if c not in columns.used() and not c.startswith("n:")]
     if taken := [c for c in own if c in _RESERVED]:
