@@ -1,11 +1,17 @@
 """A labelling task of a data set: the same one from the command line and from the page."""
 
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from affectml._progress import Say
 from affectml.data import Asked, Dataset, TargetMeta, was_asked
 from affectml.errors import BadDataset, BadInput, did_you_mean
+from affectml.importers import get_importer
+from affectml.importers.images import add_images
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import TaskSettings
 from affectml_annotation.store.settings import QUESTIONS
@@ -55,6 +61,49 @@ def taxonomy_of(dataset: Dataset, target: str | None = None) -> Taxonomy:
         names = ", ".join(dataset.meta.targets)
         raise BadDataset(f"{dataset.root}: its targets have different labels; choose with --target ({names})")
     return next(iter(found.values())).resolve_taxonomy()
+
+
+def open_photographs(
+    photos: Path, folder: Path, *, taxonomy: str | None = None, say: Say = lambda line: None
+) -> Dataset:
+    """The data set of a folder of photographs: a new one, or the one that is there, with the photographs added since.
+
+    Nothing is written into `photos`: the data set has hard links to its files, or copies where the disk allows none.
+    folder: the data set's. taxonomy: the labels to choose among, a built-in name or a YAML file; needed for a new one.
+    Raises BadInput or UnknownTaxonomy.
+    """
+    if folder.resolve().is_relative_to(photos.resolve()):
+        beside = photos.resolve().with_name(f"{photos.resolve().name}-data")
+        raise BadInput(
+            f"the data set {folder} would lie inside {photos}, into which nothing is written: name a folder outside, "
+            f"such as `affectml relabel {shlex.quote(str(beside))} --images {shlex.quote(str(photos))}`"
+        )
+    if (folder / "dataset.json").is_file():
+        opened = Dataset.open(folder)
+        added = add_images(photos, opened, how="hardlink")
+        say(f"data set {folder}: {len(added.ids):,} new images from {photos}, {len(opened.images):,} there already")
+        if added.changed:
+            say(f"  {_some(added.changed)}: another file by now; the data set keeps the one it has")
+        _say_skipped(added.skipped, say)
+        return Dataset.open(folder)
+    if taxonomy is None:
+        raise BadInput(
+            f"--images {shlex.quote(str(photos))}: which labels are there to choose among? Name a taxonomy: --taxonomy "
+            f"{', '.join(builtin_names())}, or a YAML file of your own (`affectml taxonomy show NAME` has the labels)"
+        )
+    summary = get_importer("images")(photos, folder, images="hardlink", taxonomy=taxonomy)
+    say(f"data set {folder}: {summary.images:,} images from {photos}, where nothing is changed")
+    _say_skipped(summary.skipped, say)
+    return Dataset.open(folder)
+
+
+def _say_skipped(skipped: Mapping[str, Sequence[str]], say: Say) -> None:
+    for reason, names in skipped.items():
+        say(f"  left out: {reason}: {_some(names)}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{len(names):,} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
 def with_files(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:

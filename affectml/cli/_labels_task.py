@@ -15,7 +15,7 @@ from affectml_annotation import LabelStore, aggregate, found_labels, read_judgem
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
-from affectml_annotation.store.place import database_of, find_database, holds_task, shown
+from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 
@@ -107,6 +107,14 @@ def named_database(db: str | None) -> str:
 def open_task(db: str | None) -> LabelStore:
     """The label store that a command means; it must be there."""
     return LabelStore(named_database(db), must_exist=True)
+
+
+def own_dataset(store: LabelStore) -> Path:
+    """The data set whose task a store is; BadInput where its database lies beside none."""
+    folder = dataset_of(store.database.where)
+    if folder is None:
+        raise BadInput(f"{store.database.where} lies beside no data set of its own: say where to write: --to")
+    return Path(shown(folder))
 
 
 @dataclass(frozen=True)

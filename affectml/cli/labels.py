@@ -178,7 +178,14 @@ def aggregate(
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Option("--to", help="Data set folder, or a file: .parquet, .csv, .jsonl, .json.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            help="Data set folder, or a file: .parquet, .csv, .jsonl, .json.",
+            show_default="the data set that is labelled",
+        ),
+    ] = None,
     db: Db = None,
     format_: Annotated[
         str | None,
@@ -198,9 +205,10 @@ def export(
     What the data set has stays; the new target counts all the judgements that it then has.
     """
     from affectml.cli._labels_print import show_export
-    from affectml.cli._labels_task import Export, export_store, open_task
+    from affectml.cli._labels_task import Export, export_store, open_task, own_dataset
 
     with open_task(db) as store:
+        to = own_dataset(store) if to is None else to
         told = export_store(store, Export(to, format_, target, method, images, _rounds(rounds), replace))
     show_export(told, json)
 

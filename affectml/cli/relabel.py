@@ -13,6 +13,14 @@ def relabel(
         typer.Argument(metavar="DATASET", help="Data set folder.", show_default="the demo set, drawn in data/demo"),
     ] = None,
     dataset: Annotated[Path | None, typer.Option(metavar="DATASET", help="The same, as an option.")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTOS",
+            help="Folder of photographs that nobody has labelled, for --taxonomy; labelling begins at once. Their data "
+            "set is DATASET, or data/NAME.",
+        ),
+    ] = None,
     db: Annotated[
         str | None,
         typer.Option(help="SQLite file or postgresql:// URL.", show_default="DATASET-labels.db beside the folder"),
@@ -48,7 +56,7 @@ def relabel(
     if folder is not None and dataset not in (None, folder):
         raise typer.BadParameter(f"two data sets, {folder} and {dataset}: name one")
     dataset = folder or dataset
-    given = {"dataset": dataset, "db": db, "model": model, "target": target, "taxonomy": taxonomy}
+    given = {"dataset": dataset, "images": images, "db": db, "model": model, "target": target, "taxonomy": taxonomy}
     given |= {"check-labels": check_labels}
     arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
     arguments += [f"--lead={name}" for name in lead or ()] + [f"--allow-host={name}" for name in allow_host or ()]

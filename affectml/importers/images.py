@@ -322,7 +322,7 @@ def _add(root: Path, dataset: Dataset, how: str) -> Added:
         for path, problem in zip(found.images.values(), problems, strict=True):
             if problem is not None:
                 found.skipped[f"images: {problem}"].append(str(path))
-        new = new[[problem is None for problem in problems]]
+        new = new[np.array([problem is None for problem in problems], dtype=bool)]
         if again := set(new["image_id"]) & set(table["image_id"]):
             raise BadInput(f"{root}: two images would be called {min(again)!r}; rename one of them")
         for file in new["file"]:

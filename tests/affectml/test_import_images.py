@@ -226,7 +226,9 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     assert captions(Dataset.open(out)) == {"2021/sea": ["the sea"]}
     assert (out / "images/2021/sea.jpg").samefile(photos / "2021/sea.jpg")
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    (photos / "broken.jpg").unlink()
     assert add_images(photos, Dataset.open(out)).ids == ()
+    pd.testing.assert_frame_equal(Dataset.open(out).images, after)
 
 
 def test_another_folder_of_the_same_name_is_refused(photos, tmp_path, out):

@@ -160,6 +160,20 @@ def _queue_error(run, task, tmp_path):
     return run("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt", fails=True)
 
 
+def test_an_export_without_a_place_goes_to_the_data_set_that_is_labelled(run, demo, tmp_path, monkeypatch):
+    copy = write_demo(tmp_path / "set", images=40, seed=3)
+    run("labels", "init", copy.root)
+    with LabelStore(str(tmp_path / "set-labels.db")) as store:
+        store.invite(["ann"])
+        claim = store.claim("ann", 1)[0]
+        store.submit([Answer(claim.image_id, "ann", "labels", ("awe",))])
+    monkeypatch.chdir(tmp_path)
+    assert run("labels", "export", "--target", "mine").startswith("set holds the 1 judgements of ")
+    assert "mine" in Dataset.open(copy.root).meta.targets
+    run("labels", "init", copy.root, "--db", tmp_path / "other.db")
+    assert "other.db lies beside no data set" in run("labels", "export", "--db", tmp_path / "other.db", fails=True)
+
+
 @pytest.mark.parametrize("name", ["all.csv", "all.jsonl", "all.json", "all.parquet"])
 def test_every_format_of_the_export_is_read_back(run, task, tmp_path, name):
     out = run("labels", "export", "--db", task, "--to", tmp_path / name)

@@ -430,3 +430,18 @@ def test_who_is_withdrawn_together_is_withdrawn_all_or_none(store):
     assert store.annotators().set_index("annotator_id")["withdrawn"].to_dict() == {
         "u": True, "v": True, "w": False, "x": False,
     }  # fmt: skip
+
+
+def test_images_added_later_come_at_the_end_and_move_nothing(open_store):
+    """Thirty images for two people each; ann holds five. Two more come, one of them known."""
+    store = make(open_store())
+    held = [claim.image_id for claim in store.claim("u", 5)]
+    before = store.images()
+    assert store.add_images(pd.DataFrame({"image_id": ["i003", "new"], "file": ["other.jpg", "new.jpg"]})) == 1
+    after = store.images()
+    pd.testing.assert_frame_equal(after.iloc[:30].drop(columns="file"), before.drop(columns="file"))
+    assert (after["image_id"].iloc[30], after["position"].iloc[30], after["file"].iloc[30]) == ("new", 30, "new.jpg")
+    assert [claim.image_id for claim in store.claim("u", 5)] == held
+    assert store.progress().wanted == 62
+    assert "new" in {claim.image_id for claim in store.claim("u", 40)}
+    assert store.add_images(pd.DataFrame({"image_id": ["new"]})) == 0

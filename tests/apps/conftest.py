@@ -49,10 +49,10 @@ class Server:
     def __init__(
         self, folder: Path, dataset: Path | None, *arguments: str, port: int, entry: Path, db: str | None
     ) -> None:
-        """dataset: None starts it without any argument, as `streamlit run apps/relabel.py` alone does."""
+        """dataset: None starts it with `arguments` alone, as `streamlit run apps/relabel.py` without any does."""
         self.db = db or str(folder / "labels.db" if dataset else folder / "data" / "demo-labels.db")
         self.log = folder / "server.log"
-        self.arguments = ["--dataset", str(dataset), "--db", self.db, *arguments] if dataset else []
+        self.arguments = [*(["--dataset", str(dataset), "--db", self.db] if dataset else []), *arguments]
         self.entry = entry
         self.port = port
         self.url = f"http://localhost:{self.port}"

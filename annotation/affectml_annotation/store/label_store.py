@@ -118,6 +118,16 @@ class LabelStore:
         with self.database.read() as connection:
             return setup.images(connection)
 
+    def add_images(self, images: pd.DataFrame) -> int:
+        """Add images to the task's main round; those it has stay as they are. Returns how many were new.
+
+        images: columns image_id, and file and stratum if any.
+        """
+        with self.database.write() as connection:
+            added = setup.add_images(connection, images)
+        self._proposed.clear()
+        return added
+
     def invite(
         self, annotator_ids: Iterable[str], attributes: Mapping[str, Mapping[str, Any]] | None = None
     ) -> list[str]:

@@ -20,6 +20,13 @@ def default_database(dataset: str | Path, kind: Literal["labels", "checks"] = "l
     return folder.parent / f"{folder.name}-{kind}.db"
 
 
+def dataset_of(database: str) -> Path | None:
+    """The data set's folder that a database lies beside under its default name; None where there is no such folder."""
+    path = Path(database)
+    folder = path.with_name(path.name.removesuffix("-labels.db"))
+    return folder if folder != path and (folder / "dataset.json").is_file() else None
+
+
 def database_of(dataset: str | Path, image_ids: Callable[[], Iterable[str]]) -> Path:
     """The default database of a data set, whether it is there or not. image_ids: reads them, where they are needed.
 

@@ -54,17 +54,29 @@ def init_task(connection: sa.Connection, settings: TaskSettings, images: pd.Data
         raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
     connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
     new_round(connection, 1, "main", None)
+    _insert_images(connection, table, 0, settings.overlap)
+    new_round(connection, 2, "repeat", 1)
+
+
+def add_images(connection: sa.Connection, table: pd.DataFrame) -> int:
+    """Put images that the task does not have at its end, in the main round; return how many they were."""
+    known = set(connection.scalars(sa.select(image.c.image_id)))
+    last = connection.scalar(sa.select(sa.func.max(image.c.position)))
+    new = table[~table["image_id"].astype(str).isin(known)]
+    _insert_images(connection, new, 0 if last is None else int(last) + 1, read_settings(connection).overlap)
+    return len(new)
+
+
+def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, wanted: int) -> None:
     for at in range(0, len(table), INSERTED_AT_ONCE):
         part = table.iloc[at : at + INSERTED_AT_ONCE]
         names = zip(part["image_id"], _text(part, "file"), _text(part, "stratum"), strict=True)
         rows = [
             {"position": position, "image_id": str(name), "file": file, "stratum": stratum}
-            for position, (name, file, stratum) in enumerate(names, at)
+            for position, (name, file, stratum) in enumerate(names, start + at)
         ]
         connection.execute(image.insert(), rows)
-        wanted = settings.overlap
         connection.execute(slot.insert(), [{"round": 1, "position": row["position"], "wanted": wanted} for row in rows])
-    new_round(connection, 2, "repeat", 1)
 
 
 def _text(table: pd.DataFrame, name: str) -> list[str | None]:

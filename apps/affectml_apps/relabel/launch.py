@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import getpass
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from affectml_annotation import AnnotationError
 from affectml_apps.relabel import web
 from affectml_apps.relabel.options import parse
 from affectml_apps.relabel.pages.who import sign_in_configured
+from affectml_apps.relabel.people import clean_name
 from affectml_apps.relabel.task import open_task
 
 PAGE = Path(__file__).parent / "pages" / "main.py"
@@ -38,11 +40,22 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         sys.exit(f"{type(error).__name__}: {error}")
     give_back_memory()
     task.only_here = web.only_here(options)
+    if options.images is not None and task.only_here and not sign_in_configured():
+        task.begin_as(_own_name())
+        print(f"labelling as {task.starter}; under another name: open the page with ?who=NAME", flush=True)
     return PAGE, {
         "routes": web.make_routes(config.get_option("server.baseUrlPath")),
         "middleware": web.make_middleware(options),
         "lifespan": web.make_lifespan(task),
     }
+
+
+def _own_name() -> str:
+    """What the person at this machine is called there."""
+    try:
+        return clean_name(getpass.getuser()) or "me"
+    except (OSError, KeyError):  # an account without a name
+        return "me"
 
 
 def give_back_memory() -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.labelling import make_task, taxonomy_of, with_files
+from affectml.labelling import make_task, open_photographs, taxonomy_of, with_files
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
 from affectml_annotation.store.place import database_of
@@ -30,7 +30,8 @@ class LabelTask:
     """One labelling task: what is labelled, where answers go, what the page may show.
 
     suggestions: image -> labels a model would give. originals: image -> the data set's own single label.
-    only_here: nobody but this machine reaches the server.
+    only_here: nobody but this machine reaches the server. starter: who started it to label images of their own; no
+    page asks them anything first.
     """
 
     dataset: Dataset
@@ -43,6 +44,7 @@ class LabelTask:
     leads: tuple[str, ...] = ()
     verifying: bool = False
     only_here: bool = True
+    starter: str | None = None
 
     def __post_init__(self) -> None:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -65,6 +67,13 @@ class LabelTask:
     def refresh(self) -> None:
         """Read the settings again: they may have been changed here, on another server, or on the command line."""
         self.settings = self.store.settings
+
+    def begin_as(self, who: str) -> None:
+        """Let the person who started the server label their own images at once, without door and consent."""
+        if queries.person(self.store, who) is None:
+            self.store.invite([who])
+            self.store.consent(who)
+        self.starter = who
 
     def one_at_a_time(self, who: str) -> AbstractContextManager[object]:
         """A lock per annotator: two tabs of one person go one after the other."""
@@ -99,7 +108,9 @@ def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
     try:
         there = store.settings if store.has_task else None
         if there:
-            with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
+            shown = with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
+            if options.images is not None:
+                store.add_images(shown[["image_id", "file"]])
         taxonomy = _taxonomy(dataset, options, there)
         suggestions: Mapping[str, tuple[str, ...]] = {}
         if options.model is not None:
@@ -134,6 +145,10 @@ def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
 
 
 def _open_dataset(options: Options, say: Say) -> Dataset:
+    if options.images is not None and options.check_labels:
+        raise BadInput("--check-labels asks of labels that somebody gave, and --images has none: leave one of them out")
+    if options.images is not None:
+        return open_photographs(options.images, options.folder, taxonomy=options.taxonomy, say=say)
     if options.dataset is not None or (DEMO / "dataset.json").exists():
         return Dataset.open(options.folder)
     from affectml.demo_set import write_demo
@@ -161,7 +176,8 @@ def _ids(dataset: Dataset) -> list[str]:
 def _set_up(
     options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore
 ) -> TaskSettings:
-    settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target)
+    overlap = TaskSettings.overlap if options.images is None else 1  # one's own photographs; more in the set-up page
+    settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target, overlap=overlap)
     images = with_files(dataset, images)[["image_id", "file"]]
     if options.check_labels:
         given = (

@@ -38,7 +38,8 @@ def who_is_there() -> str | None:
             return None
         email = st.user.get("email") if st.user.get("email_verified") is not False else None
         return str(email or st.user["sub"])
-    name = st.session_state.get("who") or people.clean_name(st.query_params.get("who", ""))
+    own = None if st.session_state.get("another") else current().starter
+    name = st.session_state.get("who") or people.clean_name(st.query_params.get("who", "")) or own
     if name is not None:
         st.session_state["who"] = name
         st.query_params["who"] = name
@@ -80,6 +81,7 @@ def offer_to_leave() -> None:
     elif st.button("Another name"):
         st.session_state.pop("who", None)
         st.query_params.clear()
+        st.session_state["another"] = True
         st.rerun()
 
 
