@@ -77,7 +77,7 @@ HEADS: dict[str, Maker] = {
     "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig())),
     "sigmoid hidden": Maker("rates", lambda: SigmoidHead(quick(SigmoidConfig))),
     "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0))),
-    "topk": Maker("rates", TopKHead),
+    "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
     "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),
     "kernel softmax": Maker("distribution", KernelHead),
     "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2))),
