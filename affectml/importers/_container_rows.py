@@ -78,8 +78,8 @@ class _Gatherer:
         if isinstance(picture, str):
             self.skipped.setdefault(picture, []).append(row.where)
             return
-        for column in row.cells.keys() - self.columns.keys():
-            self.columns[column] = [None] * len(self.splits)
+        for column in row.cells:
+            self.columns.setdefault(column, [None] * len(self.splits))
         for column, cells in self.columns.items():
             cells.append(row.cells.get(column))
         self.pictures.append(picture)
@@ -113,7 +113,8 @@ class _Gatherer:
         digest = hashlib.sha256(content).hexdigest()
         plain = path.replace("\\", "/")
         name = plain if plain and is_usual(plain) else PurePosixPath(plain).name or None
-        identity = f"{name} {digest}" if name else digest if self.judged else number
+        shard = row.prefix if self.container.features is None and not self.judged else ""  # keys are of one tar file
+        identity = f"{shard} {name} {digest}" if name else digest if self.judged else number
         if self.spool is not None and digest not in self.known:
             self.known[digest] = self.spool / f"{digest}{_suffix(content)}"
             self.known[digest].write_bytes(content)

@@ -48,8 +48,8 @@ def shared_draft(
     container: Container, source: Source, content: bytes, spool: Path | None, revision: str | None
 ) -> Draft:
     """The data set that was shared, with every target, its judgements, splits and images as they were."""
-    meta, splits, columns = _said(content, f"{container.address}/{NAME}")
-    gathered = gather(container, list(container.splits), IMAGE, spool, judged=False, need_images=False)
+    meta, splits, columns, judged = _said(content, f"{container.address}/{NAME}")
+    gathered = gather(container, list(container.splits), None, spool, judged=False, need_images=False)
     frame = gathered.frame
     if "image_id" not in frame.columns:
         raise BadInput(f"{container.address}: {NAME} says it is a shared data set, and it has no column image_id")
@@ -75,7 +75,7 @@ def shared_draft(
     result.skipped = {reason: rows for reason, rows in gathered.skipped.items() if rows}
     for name, entry in meta.targets.items():
         _add(result, name, entry, columns[name], gathered)
-    if meta.judgements is not None:
+    if judged:
         result.annotations = _judgements(source.address, revision)
         result.asked = meta.judgements
     return result
@@ -85,8 +85,8 @@ def _derived(source: Source) -> str:
     return source.path.resolve().name if source.path.is_dir() else source.path.stem
 
 
-def _said(content: bytes, where: str) -> tuple[DatasetMeta, dict[str, str | None], dict[str, str]]:
-    """What affectml.json says: the data set, the split that each of the container's is, each target's column."""
+def _said(content: bytes, where: str) -> tuple[DatasetMeta, dict[str, str | None], dict[str, str], bool]:
+    """What affectml.json says: the data set, each split's name here, each target's column, if it has judgements."""
     try:
         said = json.loads(content.decode("utf-8"))
         if said.get("form") != FORM:
@@ -101,7 +101,7 @@ def _said(content: bytes, where: str) -> tuple[DatasetMeta, dict[str, str | None
         raise BadInput(f"{where}: not what an export wrote ({type(error).__name__}: {error})") from None
     if set(columns) != set(meta.targets) or not set(splits.values()) <= {"train", "val", "test", None}:
         raise BadInput(f"{where}: its columns or splits do not fit its targets")
-    return meta, splits, columns
+    return meta, splits, columns, bool(said.get("judgements"))
 
 
 def _add(result: Draft, name: str, entry: TargetMeta, column: str, gathered: Gathered) -> None:

@@ -1,12 +1,17 @@
-"""Giving a run to others: as an ONNX graph, and as a folder in Hugging Face's form.
+"""Giving a run or a data set to others: as an ONNX graph, in Hugging Face's form, as Label Studio's tasks.
 
-_module.py  a head, or an encoder and a head, as one torch module
-_onnx.py    that module as ONNX, checked against torch
-_hub.py     a folder with weights, configuration and model card, written and read back
-_card.py    the model card
+_module.py        a head, or an encoder and a head, as one torch module
+_onnx.py          that module as ONNX, checked against torch
+_hub.py           a folder with weights, configuration and model card, written and read back
+_card.py          the model card
+_dataset.py       a data set as Parquet with the images in it
+_dataset_card.py  its card
+_tasks.py         a run's predictions as pre-annotations for Label Studio
 """
 
+from affectml.sharing._dataset import SharedSet, share_dataset
 from affectml.sharing._hub import AffectModel
 from affectml.sharing._onnx import OnnxExport, export_onnx
+from affectml.sharing._tasks import WrittenTasks, write_tasks
 
-__all__ = ["AffectModel", "OnnxExport", "export_onnx"]
+__all__ = ["AffectModel", "OnnxExport", "SharedSet", "WrittenTasks", "export_onnx", "share_dataset", "write_tasks"]

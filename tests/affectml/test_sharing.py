@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import onnx
@@ -18,8 +19,9 @@ from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import evaluate_run, predict_images
 from affectml.runs import RunFolder
-from affectml.sharing import AffectModel, export_onnx
+from affectml.sharing import AffectModel, export_onnx, write_tasks
 from affectml.training import TrainConfig, train_run
+from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio
 
 TOPK = Path(__file__).parents[1] / "golden" / "0.1.0" / "runs" / "topk"  # fitting one takes longest of all heads
 HEADS = {
@@ -220,3 +222,54 @@ def test_the_command(runs, tmp_path, monkeypatch, capsys):
     code, printed = affectml("--with-encoder", "--hub", str(tmp_path / "other"))
     assert code == 2
     assert "add --onnx" in printed.err
+
+
+def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
+    run = RunFolder.open(runs / "linear")
+    with pytest.raises(BadInput, match="split='test': no image is in that split"):
+        write_tasks(run, tmp_path / "tasks.json", split="test")
+    made = write_tasks(run, tmp_path / "tasks.json")
+    tasks = {task["data"]["image_id"]: task for task in json.loads(made.path.read_text())}
+    known = run.predictions.set_index("image_id")
+    assert set(tasks) == set(known.index)
+    for image, task in tasks.items():
+        (prediction,) = task["predictions"]
+        chosen = list(known["set"][image])
+        results = [{"from_name": "labels", "to_name": "image", "type": "choices", "value": {"choices": chosen}}]
+        assert prediction["result"] == (results if chosen else []), "no label is no region"
+        assert (prediction["model_version"], task["annotations"]) == ("linear", [])
+        assert prediction["score"] == pytest.approx(known.loc[image, list(run.taxonomy.labels)].max())
+        assert task["data"]["image"] == f"/data/local-files/?d=images/{image}.png"
+    interface = ET.parse(made.interface).getroot()
+    names = {control.get("name"): control.get("toName") for control in interface.findall("Choices")}
+    assert names["labels"] == interface.find("Image").get("name") == "image"
+    (labels,) = (control for control in interface.findall("Choices") if control.get("name") == "labels")
+    assert [choice.get("value") for choice in labels] == list(run.taxonomy.labels)
+    assert read_label_studio(made.path)[1]["labels"].tolist() == [list(known["set"][image]) for image in tasks]
+    with pytest.raises(BadInput, match=r"tasks.json exists"):
+        write_tasks(run, made.path)
+
+
+def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(runs, tmp_path, monkeypatch, capsys):
+    other = write_demo(tmp_path / "other", images=12, seed=77)
+    words = ["affectml", "export", str(runs / "linear"), "--label-studio", str(tmp_path / "t.json")]
+    words += ["--dataset", str(other.root), "--image-prefix", "https://here/", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert "tasks: 12" in printed
+    assert "lean towards it" in printed, "what a shown prediction does to answers is said"
+    tasks = json.loads((tmp_path / "t.json").read_text())
+    found = predict_images(runs / "linear", [other.root / task["data"]["image"][13:] for task in tasks], threads=1)
+    for task, one in zip(tasks, found, strict=True):
+        said = [label for result in task["predictions"][0]["result"] for label in result["value"]["choices"]]
+        assert said == one.labels
+        assert task["data"]["image"].startswith("https://here/images/")
+
+
+def test_labels_of_any_signs_make_an_interface_that_can_be_read():
+    labels = ['so "called"', "<b>", "a & b", "non\nsense", "été"]
+    root = ET.fromstring(labelling_config(labels))
+    assert [choice.get("value") for choice in root.find("Choices")] == labels

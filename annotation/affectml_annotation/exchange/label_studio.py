@@ -67,7 +67,7 @@ def write_label_studio(
             task(str(row["image_id"]))["predictions"].append({
                 "model_version": row["model"],
                 "score": None if pd.isna(row["score"]) else float(row["score"]),
-                "result": _choices(CHOICES, list(row["labels"])),
+                "result": _choices(CHOICES, list(row["labels"])) if len(row["labels"]) else [],
             })  # fmt: skip
     write_json(Path(path), list(tasks.values()))
     return lost

@@ -1,0 +1,136 @@
+"""A run's predictions as pre-annotations: Label Studio's tasks, and the labelling interface that shows them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from affectml._files import replacing, try_file
+from affectml.data import Dataset
+from affectml.data._dataset import SPLITS
+from affectml.errors import BadInput, option
+from affectml.importers._options import check_choice
+from affectml.predicting import predict_images
+from affectml.runs import RunFolder
+from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio
+from affectml_annotation.judgements import REQUIRED
+
+LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves files below its document root
+LEANING = (
+    "people who see a prediction before they answer lean towards it: their answers tell you less about what people feel"
+)
+
+
+@dataclass(frozen=True)
+class WrittenTasks:
+    """What was written: the tasks, the labelling interface, how many images, and what one should know."""
+
+    path: Path
+    interface: Path
+    images: int
+    notes: list[str] = field(default_factory=list)
+
+
+def write_tasks(
+    run: str | Path | RunFolder,
+    out: str | Path,
+    *,
+    dataset: str | Path | None = None,
+    split: str | None = None,
+    image_prefix: str = LOCAL_FILES,
+    threads: int | None = None,
+) -> WrittenTasks:
+    """Write a run's predictions for a data set as Label Studio's tasks (JSON), and its interface (XML) beside them.
+
+    A task has one prediction: the run's set of labels, or its first label where it predicts one; `score` is the highest
+    of the labels' scores, `model_version` the run's name. An image that the run was trained or tested with keeps what
+    predictions.parquet says of it; any other is predicted now, from its file.
+
+    Args:
+        run: the run's folder.
+        out: the JSON file to write; it must not exist yet, nor the same with `.xml`.
+        dataset: the data set; None is the one that the run was trained on.
+        split: train, val or test, for those images alone.
+        image_prefix: what Label Studio puts before an image's path in the data set, to show it. The url is taken where
+            an image has one.
+        threads: torch's; None is one less than the cores.
+
+    Raises:
+        BadInput: where a file is there already, or no image can be predicted.
+    """
+    opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    path = Path(out)
+    interface = path.with_suffix(".xml")
+    for file in (path, interface):
+        try_file(file)
+    given = dataset if dataset is not None else opened.info.config.dataset
+    if given is None:
+        raise BadInput(
+            f"{opened.folder}: it does not say what data set it was trained on; name one: {option('dataset')}"
+        )
+    data = Dataset.open(given)
+    images = _images(data, split)
+    known = _known(opened, data, images)
+    shown = {image: _shown(row, image_prefix) for image, row in images.iterrows()}
+    rest = [image for image in images.index if image not in known]
+    files = {image: images["file"].get(image) if "file" in images else None for image in rest}
+    found = [image for image in rest if isinstance(files[image], str)]
+    if found:
+        made = predict_images(opened, [data.image_path(str(files[image])) for image in found], threads=threads)
+        known |= {
+            image: (one.labels if one.labels is not None else [one.best[0][0]], one.best[0][1])
+            for image, one in zip(found, made, strict=True)
+        }
+    told = [image for image in images.index if image in known and shown[image] is not None]
+    if not told:
+        raise BadInput(f"{data.root}: no image that can be predicted and shown; images need a file or a url")
+    name = opened.folder.resolve().name
+    table = pd.DataFrame({
+        "image_id": told, "model": name, "score": [known[i][1] for i in told], "labels": [known[i][0] for i in told]
+    })  # fmt: skip
+    nobody = pd.DataFrame({column: pd.Series(dtype=object) for column in REQUIRED})
+    with replacing(interface) as temporary:
+        temporary.write_text(labelling_config(opened.taxonomy.labels), encoding="utf-8")
+    write_label_studio(nobody, path, urls={i: str(shown[i]) for i in told}, predictions=table)
+    notes = [LEANING]
+    if len(told) < len(images):
+        notes.append(f"{len(images) - len(told):,} images without a prediction, a file or a url are left out")
+    return WrittenTasks(path, interface, len(told), notes)
+
+
+def _images(data: Dataset, split: str | None) -> pd.DataFrame:
+    table = data.images.set_index("image_id")
+    if split is None:
+        return table
+    check_choice("split", split, SPLITS)
+    if "split" not in table.columns or not (table["split"] == split).any():
+        raise BadInput(f"{data.root}: {option('split', split)}: no image is in that split")
+    return table[table["split"] == split]
+
+
+def _known(run: RunFolder, data: Dataset, images: pd.DataFrame) -> dict[Any, tuple[list[str], float]]:
+    """By image, the labels and the first score that the run's own predictions have, if they are of this data set."""
+    fits = (run.folder / "predictions.parquet").is_file() and data.has_fingerprint(
+        run.info.data.fingerprint, run.info.data.target
+    )
+    if not fits:
+        return {}
+    labels = list(run.taxonomy.labels)
+    table = run.predictions.set_index("image_id")
+    table = table[table.index.isin(images.index)]
+    first = table[labels].to_numpy()
+    sets = table["set"] if "set" in table.columns else [[labels[at]] for at in first.argmax(axis=1)]
+    return {
+        image: (list(chosen), float(score))
+        for image, chosen, score in zip(table.index, sets, first.max(axis=1), strict=True)
+    }
+
+
+def _shown(row: pd.Series, prefix: str) -> str | None:
+    """What Label Studio shows of an image: its url, else its file behind the prefix."""
+    url, file = row.get("url"), row.get("file")
+    if isinstance(url, str) and url:
+        return url
+    return f"{prefix}{quote(file)}" if isinstance(file, str) and file else None

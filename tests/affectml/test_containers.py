@@ -1,0 +1,436 @@
+"""What Hugging Face `datasets` reads comes in, and a data set goes out and comes back as it was."""
+
+import hashlib
+import io
+import json
+import pickle
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import datasets
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel, Features, List, Value
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from affectml.cli import main
+from affectml.data import Dataset, write_dataset
+from affectml.data._schema import Asked, DatasetMeta, TargetMeta
+from affectml.demo_set import write_demo
+from affectml.errors import AffectmlError, BadInput
+from affectml.importers import get_importer
+from affectml.sharing import share_dataset
+from affectml.sharing._dataset_card import licence_id
+
+LABELS = ["joy", "awe"]
+
+
+def picture(shade: int, form: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, 0, 0)).save(buffer, form)
+    return buffer.getvalue()
+
+
+PICTURES = [picture(40 * number) for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """One table of six images, with its features, for every container."""
+    root = tmp_path_factory.mktemp("containers")
+    for number, content in enumerate(PICTURES):
+        (root / f"{number}.png").write_bytes(content)
+    features = Features({
+        "image": datasets.Image(),
+        "emotion": ClassLabel(names=LABELS),
+        "felt": List(ClassLabel(names=LABELS)),
+        "asked": {"awe": Value("int64"), "joy": Value("int64")},
+        "n": Value("int64"),
+        "shares": List(Value("float64")),
+        "vector": List(Value("float32")),
+        "caption": Value("string"),
+    })  # fmt: skip
+    table = datasets.Dataset.from_dict(
+        {
+            "image": [str(root / f"{number}.png") for number in range(6)],
+            "emotion": [0, 1, 0, 1, 0, None],
+            "felt": [[0], [0, 1], [], None, [1], [1]],
+            "asked": [{"joy": 4 - k % 3, "awe": k} for k in range(6)],
+            "n": [6] * 6,
+            "shares": [[0.1 * k, 1 - 0.1 * k] for k in range(6)],
+            "vector": [[0.0] * 16] * 6,
+            "caption": [f"picture {k}" for k in range(6)],
+        },
+        features=features,
+    )
+    both = datasets.DatasetDict(train=table.select(range(4)), validation=table.select(range(4, 6)))
+    both.save_to_disk(root / "saved")
+    (root / "parquet" / "data").mkdir(parents=True)
+    for name, part in both.items():
+        embedded = part.map(lambda row: row, batched=True)
+        embedded = embedded.with_format("arrow").map(datasets.table.embed_table_storage, batched=True)
+        embedded.with_format(None).to_parquet(root / "parquet" / "data" / f"{name}-00000.parquet")
+    return root
+
+
+@pytest.fixture
+def bring(tmp_path):
+    """Import a source; returns what was said and the data set."""
+
+    def run(source, **options):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        before = set(tmp_path.iterdir())
+        try:
+            summary = get_importer("datasets")(str(source), tmp_path / "out", **options)
+        except AffectmlError:
+            assert set(tmp_path.iterdir()) == before, "nothing is left behind"
+            raise
+        assert set(tmp_path.iterdir()) == before | {tmp_path / "out"}, "no temporary folder is left behind"
+        return summary, Dataset.open(tmp_path / "out")
+
+    return run
+
+
+def rows(data: Dataset, name: str) -> dict[str, list[float]]:
+    target = data.target(name)
+    found = [dict(zip(target.taxonomy.labels, row, strict=True)) for row in target.table.tolist()]
+    return dict(zip(map(str, target.image_id), found, strict=True))
+
+
+def pixels(data: Dataset) -> list[str]:
+    return sorted(hashlib.sha256(data.image_path(f).read_bytes()).hexdigest() for f in data.images["file"])
+
+
+HASHES = sorted(hashlib.sha256(content).hexdigest() for content in PICTURES)
+
+
+@pytest.mark.parametrize("container", ["saved", "parquet"])
+def test_a_class_label_is_single_and_splits_and_pictures_are_kept(made, bring, container):
+    summary, data = bring(made / container, label_column="emotion", empty="none")
+    assert rows(data, "sets")["1.png"] == {"awe": 1, "joy": 0}
+    assert rows(data, "sets")["5.png"] == {"awe": 0, "joy": 0}
+    assert summary.splits == {"train": 4, "val": 2}
+    assert pixels(data) == HASHES
+    assert data.images["caption"].tolist() == [f"picture {k}" for k in range(6)]
+    summary, data = bring(made / container, label_column="emotion", empty="skip")
+    assert (summary.targets, len(data.images)) == ({"single": "single"}, 5)
+
+
+def test_lists_of_class_labels_are_sets_and_none_is_not_the_empty_list(made, bring):
+    summary, data = bring(made / "saved", label_column="felt", empty="skip")
+    assert rows(data, "sets") == {
+        "0.png": {"awe": 0, "joy": 1}, "1.png": {"awe": 1, "joy": 1}, "2.png": {"awe": 0, "joy": 0},
+        "4.png": {"awe": 1, "joy": 0}, "5.png": {"awe": 1, "joy": 0},
+    }  # fmt: skip
+    assert summary.skipped["rows without a label"] == [f"{made / 'saved'}, row 4"]
+    left = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
+    assert summary.skipped[left] == ["asked", "shares", "vector"]
+
+
+def test_objects_are_votes_by_label_and_lists_shares_in_the_taxonomys_order(made, bring):
+    _, data = bring(made / "saved", label_column="asked")
+    assert data.meta.targets["rates"].values == "votes"
+    assert rows(data, "rates")["1.png"] == {"awe": 1, "joy": 3}
+    assert data.target("rates").n.tolist() == [6] * 6
+    taxonomy = made / "order.yaml"
+    taxonomy.write_text("name: order\nlabels: [joy, awe]\n")
+    _, data = bring(made / "saved", label_column="shares", taxonomy=str(taxonomy))
+    assert rows(data, "distribution")["2.png"] == {"joy": 0.2, "awe": 0.8}
+    with pytest.raises(BadInput, match="list of 2 numbers in each row; name the taxonomy in whose order they are"):
+        bring(made / "saved", label_column="shares")
+
+
+def test_files_patterns_and_addresses_say_the_same_as_folders(made, bring):
+    _, folder = bring(made / "parquet", label_column="emotion", empty="skip")
+    wanted = rows(folder, "single")
+    memory = fsspec.filesystem("memory")
+    for file in (made / "parquet" / "data").iterdir():
+        memory.pipe(f"/made/data/{file.name}", file.read_bytes())
+    for source in (f"{made}/parquet/data/*.parquet", "memory://made", f"file://{made}/parquet"):
+        summary, data = bring(source, label_column="emotion", empty="skip")
+        assert rows(data, "single") == wanted
+        assert summary.splits == {"train": 4, "val": 1}
+
+
+def test_a_folder_of_images_with_metadata_and_one_without(made, bring, tmp_path):
+    for number in range(3):
+        (tmp_path / "photos" / "deep").mkdir(parents=True, exist_ok=True)
+        shutil.copy(made / f"{number}.png", tmp_path / "photos" / "deep" / f"{number}.png")
+    summary, data = bring(tmp_path / "photos")
+    assert (summary.images, summary.targets) == (3, {}), "a data set without targets is one too"
+    lines = [{"file_name": f"deep/{k}.png", "emotion": LABELS[k % 2], "text": "seen"} for k in range(3)]
+    (tmp_path / "photos" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    _, data = bring(tmp_path / "photos")
+    assert rows(data, "single")["deep/1.png"] == {"awe": 1, "joy": 0}
+    assert pixels(data) == sorted(hashlib.sha256(content).hexdigest() for content in PICTURES[:3])
+
+
+def judgement_rows(made) -> datasets.Dataset:
+    said = [(0, "ann", ["joy"]), (0, "ben", []), (1, "ann", ["joy", "awe"]), (1, "ben", ["awe"])]
+    features = Features({"image": datasets.Image(), "annotator": Value("string"), "labels": List(Value("string"))})
+    content = {
+        "image": [{"bytes": PICTURES[at], "path": None} for at, _, _ in said],
+        "annotator": [who for _, who, _ in said],
+        "labels": [labels for *_, labels in said],
+    }
+    return datasets.Dataset.from_dict(content, features=features)
+
+
+def test_rows_of_judgements_share_an_image_by_its_bytes(made, bring, tmp_path):
+    judgement_rows(made).to_parquet(tmp_path / "judged.parquet")
+    summary, data = bring(tmp_path / "judged.parquet")
+    assert (summary.images, summary.people, summary.judgements) == (2, 2, 4)
+    assert sorted(map(tuple, data.target("rates").table.tolist())) == [(0, 1), (2, 1)]
+    assert data.target("rates").n.tolist() == [2, 2]
+
+
+def pack(path: Path, members: dict[str, bytes], **odd) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        for name, kind in odd.items():
+            member = tarfile.TarInfo(name + ".jpg")
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    return path
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path("pwned").touch, ())
+
+
+def test_webdataset_takes_images_and_text_and_never_opens_pickles(bring, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bomb = pickle.dumps(Bomb())
+    for shard in range(2):
+        members = {
+            "000.png": PICTURES[shard], "000.json": json.dumps({"labels": ["joy"], "who": 1}).encode(),
+            "000.pyd": bomb, "000.pth": bomb, "000.emb.npy": b"?",
+            "001.jpg": picture(9 + shard, "JPEG"), "001.json": json.dumps({"labels": ["joy", "awe"]}).encode(),
+            "002.jpg": b"<html>", "002.json": json.dumps({"labels": []}).encode(),
+        }  # fmt: skip
+        pack(tmp_path / f"part-{shard}.tar", members, link=tarfile.SYMTYPE)
+    summary, data = bring(tmp_path / "part-*.tar")
+    assert rows(data, "sets")["part-1/001.jpg"] == {"awe": 1, "joy": 1}, "both shards count from 000"
+    assert summary.images == 4
+    assert summary.skipped["members that may hold pickled Python, never opened"] == ["000.pyd", "000.pth"] * 2
+    assert summary.skipped["members of a kind that is not read"] == ["000.emb.npy"] * 2
+    assert summary.skipped["members of an archive that are no plain file with a suffix"] == ["link.jpg"] * 2
+    assert summary.skipped["images: not an image"] == [f"{tmp_path}/part-*.tar: part-{k}/002.jpg" for k in range(2)]
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("name", ["../out.jpg", "/etc/out.jpg", "a/../../b.jpg", "C:\\x.jpg"])
+def test_a_member_that_leads_out_of_its_archive_is_refused(bring, tmp_path, name):
+    pack(tmp_path / "bad.tar", {"0.jpg": PICTURES[0], "0.txt": b"joy", name: PICTURES[1]})
+    with pytest.raises(BadInput, match="leads out of the archive; nothing was written"):
+        bring(tmp_path / "bad.tar", label_column="txt")
+
+
+def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "own.png").write_bytes(PICTURES[0])
+    (tmp_path / "secret.png").write_bytes(PICTURES[1])
+    paths = ["own.png", "../secret.png", str(tmp_path / "secret.png"), "https://example.org/a.png"]
+    features = Features({"image": datasets.Image(), "label": Value("string")})
+    content = {"image": [{"path": p, "bytes": None} for p in paths], "label": ["joy", "awe", "awe", "awe"]}
+    table = datasets.Dataset.from_dict(content, features=features)
+    for file in (tmp_path / "plain.parquet", tmp_path / "in" / "t.parquet"):
+        pq.write_table(table.data.table.cast(features.arrow_schema), file)
+    summary, data = bring(tmp_path / "in")
+    outside = "rows whose image lies outside of the source, which is not followed"
+    assert len(summary.skipped[outside]) == 2
+    assert data.images["file"].dropna().tolist() == ["images/own.png"]
+    assert data.images["url"].dropna().tolist() == ["https://example.org/a.png"], "kept, not downloaded"
+    (tmp_path / "in" / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: a\n  data_files: {tmp_path}/plain.parquet\n---\n"
+    )
+    with pytest.raises(BadInput, match="which lies outside; nothing was read"):
+        bring(tmp_path / "in")
+
+
+def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch, capsys):
+    import huggingface_hub
+
+    def unreachable(*args, **options):
+        raise ConnectionError("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
+    with pytest.raises(
+        BadInput, match=r"org/faces: .*could not be reached .*hf download --repo-type dataset org/faces"
+    ):
+        bring("org/faces")
+    with pytest.raises(BadInput, match=r"s3://bucket/a: .* pip install s3fs"):
+        bring("s3://bucket/a")
+    with pytest.raises(BadInput, match="Protocol not known: nowhere"):
+        bring("nowhere://bucket/a")
+    with pytest.raises(BadInput, match="no such file or folder"):
+        bring("/none/x.parquet")
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(BadInput, match=r"damaged.parquet"):
+        bring(tmp_path / "damaged.parquet")
+    (tmp_path / "words.tar").write_bytes(b"no tar")
+    with pytest.raises(BadInput, match="not a whole tar file"):
+        bring(tmp_path / "words.tar")
+    monkeypatch.setattr("sys.argv", ["affectml", "import", "datasets", "memory://nothing", str(tmp_path / "out")])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("BadInput: memory://nothing: nothing there; expected")
+
+
+@settings(max_examples=60)
+@given(
+    names=st.lists(st.text("ab/.\\\0é", min_size=1, max_size=8), max_size=4),
+    content=st.binary(max_size=40),
+    cut=st.integers(0, 2000),
+)
+def test_any_tar_is_read_or_refused_and_nothing_is_half_done(tmp_path_factory, names, content, cut):
+    root = tmp_path_factory.mktemp("fuzz")
+    members = {f"{name}.{end}": content for name in names for end in ("jpg", "json", "txt")}
+    path = pack(root / "any.tar", {"0.jpg": PICTURES[0], "0.txt": b"joy", **members})
+    path.write_bytes(path.read_bytes()[: 10240 - cut])
+    try:
+        get_importer("datasets")(path, root / "out", label_column="txt", empty="none")
+    except AffectmlError:
+        assert [entry.name for entry in root.iterdir()] == ["any.tar"]
+    else:
+        Dataset.open(root / "out").images  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A demo set with three targets more, splits, an image without a file, and its shared copy."""
+    root = tmp_path_factory.mktemp("shared")
+    demo = write_demo(root / "demo", images=24, seed=5)
+    images = demo.images.assign(split=["train"] * 12 + ["val"] * 5 + ["test"] * 5 + [None] * 2, group="one")
+    ids = images["image_id"].tolist()
+    images.loc[3, "file"] = None
+    random = np.random.default_rng(0)
+    mikels = demo.target("emotions").taxonomy
+    shares = random.dirichlet(np.ones(3), size=20).round(4)
+    three = {"name": "three", "labels": ["something else", "fear!", "joy"]}
+    columns = {"image_id": ids[:20]}
+    tables = {
+        "emotions": pd.read_parquet(demo.root / "targets-emotions.parquet"),
+        "chosen": pd.DataFrame({**columns, **{label: random.integers(0, 2, 20) for label in mikels.labels}}),
+        "word": pd.DataFrame({**columns, "something else": 0, "fear!": [1] * 20, "joy": 0}),
+        "caption": pd.DataFrame({**columns, **dict(zip(three["labels"], shares.T, strict=True))}),
+    }
+    entry = {"construct": "query", "taxonomy": three, "question": "Nobody was asked: the words of a search."}
+    targets = {
+        **demo.meta.targets,
+        "chosen": TargetMeta("sets", "evoked", "mikels-8", "indicator", "targets-chosen.parquet"),
+        "word": TargetMeta(kind="single", values="indicator", file="targets-word.parquet", **entry),
+        "caption": TargetMeta(
+            kind="distribution", values="shares", vote_rule="unknown", file="targets-caption.parquet", **entry
+        ),
+    }
+    meta = DatasetMeta(
+        "mine", targets, "a paper", "research only", ["made by hand"], Asked("evoked", "What do you feel?")
+    )
+    (root / "mine").mkdir()
+    judged = demo.judgements.assign(note="call me on 555")
+    data = write_dataset(root / "mine", meta, images, tables, judged)
+    shutil.copytree(demo.root / "images", root / "mine" / "images")
+    return data, share_dataset(data, root / "copy"), root
+
+
+def test_a_shared_data_set_comes_back_to_the_bit(shared, bring):
+    data, copy, _ = shared
+    summary, back = bring(copy.path)
+    assert (back.name, back.meta.source, back.meta.licence) == ("mine", "a paper", "research only")
+    assert list(back.meta.targets) == list(data.meta.targets)
+    for name, entry in data.meta.targets.items():
+        before, after = data.target(name), back.target(name).take(data.target(name).image_id)
+        assert back.meta.targets[name].resolve_taxonomy() == entry.resolve_taxonomy()
+        assert replace(back.meta.targets[name], taxonomy=entry.taxonomy) == entry
+        assert len(back.target(name).image_id) == len(before.image_id), "nobody asked stays nobody asked"
+        assert (before.table == after.table).all()
+        assert before.n is None or (before.n == after.n).all()
+    own = [c for c in data.images.columns if c != "image_id"]
+    before, after = (each.images.set_index("image_id").sort_index() for each in (data, back))
+    pd.testing.assert_frame_equal(before[own], after[own], check_dtype=False)
+    for image, file in before["file"].dropna().items():
+        assert data.image_path(file).read_bytes() == back.image_path(after["file"][image]).read_bytes()
+    answers = ["image_id", "kind", "labels", "round"]
+    for column in answers:
+        assert list(map(str, data.judgements[column])) == list(map(str, back.judgements[column]))
+    assert back.meta.judgements == data.meta.judgements
+    assert summary.people == 12
+
+
+def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
+    data, copy, _ = shared
+    loaded = datasets.load_dataset(str(copy.path), cache_dir=str(tmp_path))
+    assert {name: len(part) for name, part in loaded.items()} == copy.splits
+    assert copy.splits == {"train": 12, "validation": 5, "test": 5, "unassigned": 2}
+    row = loaded["train"][0]
+    target = data.target("emotions").take([row["image_id"]])
+    assert list(row["emotions"].values()) == target.shares()[0].tolist()
+    assert loaded["train"].features["chosen"].feature.names == list(data.target("chosen").taxonomy.labels)
+    assert loaded["train"].features["word"].names == ["something else", "fear!", "joy"]
+    assert row["image"].size == (96, 96)
+    assert loaded["train"][3]["image"] is None
+    assert loaded["unassigned"][0]["word"] is None
+    judgements = datasets.load_dataset(str(copy.path), "judgements", cache_dir=str(tmp_path))["train"]
+    assert len(judgements) == len(data.judgements)
+
+
+def test_nothing_of_a_person_is_shared_but_answers(shared):
+    data, copy, root = shared
+    judged = pd.read_parquet(copy.path / "judgements")
+    assert not {"note", "at", "seconds", "event_id"} & set(judged.columns)
+    assert not set(judged["annotator_id"]) & set(data.judgements["annotator_id"])
+    same = pd.DataFrame({"before": data.judgements["annotator_id"], "after": judged["annotator_id"]}).drop_duplicates()
+    assert len(same) == 12 == same["after"].nunique()
+    assert any("not shared: seconds, at, note" in line for line in copy.warnings)
+    kept = share_dataset(data, root / "kept", keep=["note"], annotator_ids=True, images=False)
+    judged = pd.read_parquet(kept.path / "judgements")
+    assert judged["annotator_id"].tolist() == data.judgements["annotator_id"].tolist()
+    assert judged["note"].unique().tolist() == ["call me on 555"]
+    with pytest.raises(BadInput, match="no column 'nots'.*did you mean 'note'"):
+        share_dataset(data, root / "no", keep=["nots"])
+
+
+def test_the_card_says_what_is_known_and_that_the_rest_is_not(shared, tmp_path):
+    data, copy, _ = shared
+    card = (copy.path / "README.md").read_text()
+    for said in (
+        "license: other",
+        "Licence: research only.",
+        "People asked of an image: ",
+        "People were asked: “Which of these feelings does this image evoke",
+        "Nobody was asked: the words of a search.",
+        f"{len(data.judgements)} judgements by 12 people",
+        "Krippendorff's alpha on sets (MASI distance, first answers) 0.",
+        "Vote rule: unknown",
+        "Source, to be cited in any work that uses it: a paper.",
+        "nobody was asked what they feel",
+    ):
+        assert said in card
+    assert "call me" not in card
+    assert licence_id("not stated by the source; the paintings remain their artists'") == "unknown"
+
+
+@pytest.mark.parametrize("licence", ["on request; research only", "Not for redistribution", "All rights reserved"])
+def test_a_licence_that_may_forbid_sharing_needs_a_word(shared, tmp_path, licence):
+    data, *_ = shared
+    (tmp_path / "set").mkdir()
+    for file in data.root.glob("*.parquet"):
+        shutil.copy(file, tmp_path / "set")
+    content = json.loads((data.root / "dataset.json").read_text())
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps({**content, "licence": licence}))
+    with pytest.raises(BadInput, match="which may forbid sharing it.*may_share=True"):
+        share_dataset(tmp_path / "set", tmp_path / "copy", images=False)
+    assert not (tmp_path / "copy").exists()
+    assert share_dataset(tmp_path / "set", tmp_path / "copy", images=False, may_share=True).splits["train"] == 12
