@@ -328,7 +328,12 @@ def _gaps(answers: Mapping[str, Answers], truth: Truth, config: JudgeConfig) -> 
     """The system less each other one, on the same images: metrics by rows, with people on the leave-one-out targets."""
     rows = {name: row_scores(given, truth) for name, given in answers.items()}
     mine = rows.pop(config.name)
-    pairs = [(other, metric, mine[metric], values[metric]) for other, values in rows.items() for metric in values]
+    pairs = [
+        (other, metric, mine[metric], values[metric])
+        for other, values in rows.items()
+        for metric in values
+        if metric in mine
+    ]
     beside = {config.name: answers[config.name]}
     loo = f"{config.name}_loo"
     for found, person in (

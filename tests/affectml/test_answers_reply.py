@@ -1,0 +1,151 @@
+"""What a model's reply says: JSON in fences and prose, synonyms, what cannot be used; no traceback on any bytes."""
+
+import contextlib
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectml.answers import REASONS, Words, parse_reply
+from affectml.answers._names import Names, custom_id
+from affectml.answers._reply import BROKEN, EMPTY, NO_JSON, NO_LABELS, REFUSED
+from affectml.answers._rows import Reading, read_rows
+from affectml.errors import AffectmlError, BadInput
+from affectml.taxonomies import Taxonomy, get_taxonomy
+
+WORDS = Words(get_taxonomy("mikels-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ('{"labels": ["awe", "fear"]}', ("awe", "fear")),
+        ('```json\n{"labels": ["awe"]}\n```', ("awe",)),
+        ('The sky {deep blue} is vast.\n{"labels": ["awe"]} is my answer.', ("awe",)),
+        ('First {"labels": ["fear"]}, but on a second look {"labels": ["awe"]}', ("awe",)),
+        ('<think>maybe [fear]</think>{"labels": []}', ()),
+        ('{"Emotions": "awe, fear and sorrow"}', ("awe", "fear", "sorrow")),
+        ('{"labels": {"awe": true, "fear": false}}', ("awe",)),
+        ('{"awe": true, "fear": false}', ("awe",)),
+        ('{"labels": [{"label": "awe", "confidence": 0.9}]}', ("awe",)),
+        ('["awe", "fear"]', ("awe", "fear")),
+        ("Awe, Fear.", ("Awe", "Fear.")),
+        ("none of these", ("none of these",)),
+        ('{"labels": ["nostalgia"]}', ("nostalgia",)),
+    ],
+)
+def test_labels_are_read_as_they_are_spelt(text, labels):
+    assert parse_reply(text, WORDS).labels == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", EMPTY),
+        ("I'm sorry, I can't help with that.", REFUSED),
+        ("As an AI, I do not have feelings.", REFUSED),
+        ("A landscape with a lake.", NO_JSON),
+        ('{"labels": ["awe"', BROKEN),
+        ('{"other": ["awe"], "labels": ["fear"', BROKEN),
+        ("{'labels': ['awe']}", BROKEN),
+        ('{"mood": "awe"}', NO_LABELS),
+        ('{"labels": null}', NO_LABELS),
+        ('{"labels": [1, 2]}', NO_LABELS),
+        ('{"labels": ' + "[" * 5000, BROKEN),
+        ("__import__('os').system('true')", NO_JSON),
+    ],
+)
+def test_what_cannot_be_used_has_a_reason(text, problem):
+    assert parse_reply(text, WORDS).problem == problem
+    assert problem in REASONS
+
+
+def test_words_are_labels_synonyms_and_the_users_own():
+    words = Words(get_taxonomy("mikels-8"), {"chill": "contentment"})
+    found = [words.find(word) for word in ("AWE", " **Dread**", "chill", "nostalgia", "none")]
+    assert found == ["awe", "fear", "contentment", None, None]
+    assert words.says_none("None of these.")
+    with pytest.raises(BadInput, match=r"mapping=\{'x': 'joyy'\}: no label 'joyy'"):
+        Words(get_taxonomy("ekman-6"), {"x": "joyy"})
+
+
+def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_synonyms():
+    taxonomy = Taxonomy("t", ("a", "b", "c"), synonyms={"a": ("x", "b"), "c": ("x",)})
+    assert Words(taxonomy).find("x") is None
+    assert Words(taxonomy).find("b") == "b"
+
+
+@given(st.text())
+def test_no_reply_breaks_the_parser(text):
+    reply = parse_reply(text, WORDS)
+    assert (reply.labels is None) == (reply.problem in REASONS)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(["awe", "labels"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["labels", "awe", "custom_id", "response", "body", "choices", "message", "content", "error",
+                         "image", "rates", "ranking", "finish_reason", "status_code", "refusal"]) | st.text(max_size=3),
+        inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(JSON)
+def test_any_json_in_a_reply_is_read_or_has_a_reason(value):
+    reply = parse_reply(f"So: {json.dumps(value)}", WORDS)
+    assert (reply.labels is None) == (reply.problem in REASONS)
+
+
+@pytest.fixture(scope="module")
+def reading():
+    return Reading(WORDS, Names(pd.DataFrame({"image_id": ["1", "a b"], "file": ["images/x.png", "images/y.png"]})))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz") / "answers"
+
+
+KEYS = ("custom_id", "image", "response", "error", "labels", "rates", "ranking", "reply")
+
+
+@given(lines=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)))
+def test_lines_of_any_json_are_rows_or_an_error_in_words(lines, file, reading):
+    known = [{"image": "1", **line} for line in lines] + [{"custom_id": custom_id("a b", 1), **line} for line in lines]
+    for some in (lines, known[: len(lines)], known[len(lines) :]):
+        file.write_bytes(b"\n".join(json.dumps(line).encode() for line in some) or b"{")
+        with contextlib.suppress(AffectmlError):
+            assert all(row.problem in (*REASONS, "") for row in read_rows(file, reading).rows)
+
+
+@given(content=st.binary(max_size=300) | st.binary(max_size=300).map(lambda raw: b'{"image": "1"}\n' + raw))
+def test_no_bytes_break_the_reader(content, file, reading):
+    file.write_bytes(content)
+    with contextlib.suppress(AffectmlError):
+        assert all(row.problem in (*REASONS, "") for row in read_rows(file, reading).rows)
+
+
+IDS = st.text(min_size=1, max_size=90)
+
+
+@given(st.lists(IDS, unique=True, min_size=1))
+def test_a_custom_id_of_any_image_finds_it_again(ids):
+    names = Names(pd.DataFrame({"image_id": ids}))
+    given_ids = [custom_id(image, sample) for image in ids for sample in (1, 12)]
+    assert len(set(given_ids)) == 2 * len(ids)
+    assert all(
+        len(one) <= 64 and one.isascii() and one.replace("-", "").replace("_", "").isalnum() for one in given_ids
+    )
+    assert [names.of_custom_id(one) for one in given_ids] == [image for image in ids for _ in (1, 12)]
+
+
+@pytest.mark.parametrize("name", ["3", "images/cat.png", "cat.png", "cat", "/home/me/images/cat.png", "data\\cat.png"])
+def test_an_image_is_found_by_id_file_or_name(name):
+    names = Names(pd.DataFrame({"image_id": ["3", "4", "5"], "file": ["images/cat.png", "a/dog.png", "b/dog.png"]}))
+    assert names.find(name) == "3"
+    assert names.find("dog.png") is None
+    assert names.find("a/dog.png") == "4"
