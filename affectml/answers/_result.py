@@ -154,7 +154,7 @@ class JudgedAnswers:
     def _bias(self) -> Table:
         rows = tuple(
             (b.label, number(b.system), number(b.people), f"{_sign(b.difference)} ±{number((b.high - b.low) / 2)}",
-             number(b.p_holm), "yes" if b.found else "")
+             _p(b.p_holm), "yes" if b.found else "")
             for b in self.bias
         )  # fmt: skip
         what = "is named first" if self.first else "is said"
@@ -219,8 +219,13 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
+def _p(value: float) -> str:
+    return "<.001" if value < 0.001 else number(value)
+
+
 def _sign(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{number(value)}"
+    rounded = round(value, 3) + 0.0  # no -.000
+    return f"{'+' if rounded > 0 else ''}{number(rounded)}"
 
 
 def _signed(score: Mapping[str, float]) -> str:
