@@ -72,8 +72,8 @@ def label_bias(
             system=float(np.mean(system[:, c])),
             people=float(np.mean(people[:, c])),
             difference=float(d[:, c].mean()),
-            low=float(middle[c] - half[c]),
-            high=float(middle[c] + half[c]),
+            low=max(-1.0, float(middle[c] - half[c])),
+            high=min(1.0, float(middle[c] + half[c])),
             p=float(p[c]),
             p_holm=float(corrected[c]),
         )

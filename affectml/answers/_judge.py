@@ -196,9 +196,12 @@ def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
     metrics = result.metrics
     if truth.kind == "single" and _ties(here[config.name].scores):
         metrics["systems"][config.name].pop("label_f1_macro", None)
-    metrics["rules"] |= {f"answers of {config.name}": rule} | (
-        {} if val is not None else {"predicted_sets": f"labels with a rate of at least tau ({config.tau:.3g})"}
-    )
+    metrics["rules"] |= {f"answers of {config.name}": rule}
+    if val is None:
+        cut = f"labels with a rate of at least tau ({config.tau:.3g})"
+        metrics["rules"]["predicted_sets"] = f"where a system gives none: {cut}"
+    if parts.split == "all":
+        metrics["rules"]["split"] = "all: the prior, and the Beta prior of label sets, know the judged images"
     bias, first = _bias(said, rows[at], truth)
     return JudgedAnswers(
         name=config.name,

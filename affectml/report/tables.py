@@ -63,9 +63,7 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in names)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
     if "consensus" in systems:
-        note += (
-            "; consensus: what the others said as one answer, against the person left out (so are all cross-entropies)"
-        )
+        note += "; consensus: what the others said as one answer, against the person left out (as all rates are)"
     title = "People and systems on the same leave-one-out targets"
     return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown)))
 
