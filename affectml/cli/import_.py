@@ -16,6 +16,7 @@ from affectml.importers._options import Help, Option
 from affectml.importers._registry import OWN
 
 STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
+TARGET = Option("target", str | None, None, Help("Name of the new target.", default="its kind"))
 JSON = Option("json", bool, False, Help("Print JSON for programs instead of a table."))
 
 
@@ -69,8 +70,11 @@ def command_of(importer: Importer) -> Any:
     """A Typer command with the importer's options: parse, call, print."""
     from rich.markup import escape
 
-    named = Help("The data set's name.", default=importer.about.name or "the source's name")
+    called = "The data set's name" + (", or that of the embeddings joined to one." if importer.joins else ".")
+    named = Help(called, default=importer.about.name or "the source's name")
     options = [*importer.options(), Option("name", str | None, None, named)]
+    if importer.joins:
+        options.append(TARGET)
     if importer.placements:
         last = ", or none (embeddings come from elsewhere)" if "none" in importer.placements else ""
         how = "copy, hardlink" if last else "copy or hardlink"
@@ -81,7 +85,10 @@ def command_of(importer: Importer) -> Any:
         values = {option.name: _value(option, given[option.name]) for option in options[:-1]}
         _show(importer(path, out, **values), given["json"])
 
-    places = {"path": importer.path_help, "out": "Data set folder to write; must not exist yet."}
+    out_help = "Data set folder to write; must not exist yet."
+    if importer.joins:
+        out_help = "Data set folder to write, or one that exists, to join to."
+    places = {"path": importer.path_help, "out": out_help}
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     kinds = {"path": str if importer.addresses else Path, "out": Path}  # a Path makes s3:/x of s3://x
     parameters = [

@@ -1,8 +1,7 @@
-"""Reading embeddings that were computed elsewhere: one .npz, or an .npy with a table beside it."""
+"""Embeddings that were computed elsewhere, and what their file says of each row: names, labels, people's answers."""
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,137 +10,251 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._columns import FILE, LABEL, pick, tidy
-from affectml.importers._read import Table, read_table
+from affectml.importers._columns import FILE, LABEL, plain, tidy
+from affectml.importers._array_files import Content, read_content
+from affectml.importers._read import Table
 
-KEYS = ("image", "embedding", "label", "split", "group")
-WANTED = "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N]"
+ANSWERS = ("shares", "rates", "sets", "votes")
+WANTED = (
+    "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N], "
+    "shares, rates, sets, votes [N, labels], n"
+)
+_RESERVED = ("image_id", "file", "url", "split", "group")
+
+
+class Answers(Table):
+    """People's answers [N, C] as a table with a column per label, and n where it is known; rows are counted from 0."""
+
+    def where(self, row: int) -> str:
+        """File, array and row, for error messages."""
+        return f"{self.path}: {self.unit}, row {row} (counted from 0)"
 
 
 @dataclass(frozen=True)
 class Arrays:
     """N rows as they came: ids of str, a float matrix, and what else the file says of each row.
 
-    label, split, group: None where the file has none; split and group may be empty for a row (None). extra:
-    further columns of the table. where: the file and row, for error messages.
+    label, split, group: None where the file has none; split and group may be empty for a row (None). answers: of
+    people, by what they are; `columns` are the labels. extra: further columns. labels_in: the file that holds the
+    labels.
     """
 
+    content: Content
     ids: list[str]
     embedding: NDArray[Any]
     label: list[str] | None
     split: list[str | None] | None
     group: list[str | None] | None
+    answers: dict[str, Answers]
+    columns: dict[str, list[str]]
     extra: pd.DataFrame
-    where: Callable[[int], str]
+    notes: tuple[str, ...]
+
+    def where(self, row: int) -> str:
+        """File and row, for error messages."""
+        return self.content.where(row)
+
+    @property
+    def labels_in(self) -> Path:
+        """The file that says what is in each row."""
+        return self.content.path if self.content.rows is None else self.content.rows.path
 
 
-def read_npz(file: Path) -> Arrays:
-    """Arrays from an .npz; raises BadInput naming the array or row that cannot be used."""
-    content = _load(file)
-    if isinstance(content, np.ndarray):
-        raise BadInput(f"{file}: a single array; name the table that says which image is which row ({option('csv')})")
-    unknown = [key for key in content if key not in KEYS]
-    for key in ("image", "embedding"):
-        if key not in content:
-            hint = did_you_mean(key, unknown)
-            raise BadInput(f"{file}: no array {key!r}{hint} ({WANTED}; it has: {', '.join(content) or 'none'})")
-    ids = _texts(content["image"], file, "image")
-    matrix = _matrix(content["embedding"], len(ids), f"{file}: embedding", "image names")
-    found = {}
-    for key in ("label", "split", "group"):
-        if key in content:
-            found[key] = _texts(content[key], file, key)
-            if len(found[key]) != len(ids):
-                raise BadInput(f"{file}: {key} has {len(found[key])} rows, expected {len(ids)} as image has")
+def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> Arrays:
+    """Read and check a file of embeddings, see `read_content`.
 
-    def where(row: int) -> str:
-        return f"{file}: row {row} (counted from 0)"
-
+    labels: of the columns of shares, rates, sets and votes; without them, those that the file says. Raises BadInput
+    naming the array, row or column that cannot be used.
+    """
+    content = read_content(file, csv)
+    arrays = dict(content.arrays)
+    id_key = _id_key(content)
+    if "embedding" not in arrays:
+        raise BadInput(_absent(content, "embedding"))
+    ids = [value or "" for value in _texts(content, arrays[id_key], id_key)]
+    rows = "image names" if content.rows is None else f"rows of {content.rows.path}"
+    embedding = _matrix(arrays.pop("embedding"), len(ids), f"{file}: embedding", rows)
+    given = {key: arrays.pop(key) for key in ANSWERS if key in arrays}
+    people = arrays.pop("n", None) if given else None
+    names = _names(content, arrays, given, labels, len(ids))
+    answers = {key: _answers(content, key, matrix, names[key], people, len(ids)) for key, matrix in given.items()}
+    label_key = next((key for key in arrays if plain(key) in LABEL and key != "labels"), None)
+    label_key = label_key or ("labels" if "labels" in arrays else None)
+    found: dict[str, list[str | None]] = {}
+    for key in (label_key, "split", "group"):
+        if key is not None and key in arrays:
+            found[key] = _texts(content, arrays[key], key, len(ids))
+    label = found.get(label_key) if label_key else None
+    taken = {*found, *(key for key in arrays if plain(key) in (*FILE, "imageid"))}
+    extra, left_out = _extra({key: array for key, array in arrays.items() if key not in taken}, len(ids))
     return Arrays(
-        ids=ids,
-        embedding=matrix,
-        label=found.get("label"),
-        split=_gaps(found.get("split")),
-        group=_gaps(found.get("group")),
-        extra=pd.DataFrame(index=range(len(ids))),
-        where=where,
+        content,
+        ids,
+        embedding,
+        None if label is None else [value or "" for value in label],
+        found.get("split"),
+        found.get("group"),
+        answers,
+        names,
+        extra,
+        (*content.notes, *left_out),
     )
 
 
-def read_npy(file: Path, csv: Path) -> Arrays:
-    """A matrix from an .npy and its rows' names from a table in the same order; raises BadInput."""
-    content = _load(file)
-    if isinstance(content, dict):
-        raise BadInput(f"{file}: an .npz names its own rows; leave {option('csv')} out")
-    table = read_table(csv)
-    matrix = _matrix(content, len(table.frame), str(file), f"rows of {csv}")
-    file_column = pick(table, None, FILE)
-    columns = {
-        "id": "image_id" if "image_id" in table.frame.columns else file_column,
-        "label": pick(table, None, LABEL),
-        "split": "split" if "split" in table.frame.columns else None,
-        "group": "group" if "group" in table.frame.columns else None,
-    }
-    if columns["id"] is None:
+def _id_key(content: Content) -> str:
+    """The array that names the images."""
+    for key in ("image_id", "image"):
+        if key in content.arrays:
+            return key
+    found = [key for key in content.arrays if plain(key) in (*FILE, "imageid")]
+    if len(found) > 1:
         raise BadInput(
-            f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame.columns)})"
+            f"{content.path}: {' and '.join(map(repr, found))} could both name the images; call one of them image"
         )
-    used = {*columns.values(), file_column}
-    extra = table.frame[[c for c in table.frame.columns if c not in used]]
-    label = _cells(table, columns["label"])
-    return Arrays(
-        ids=[cell or "" for cell in _cells(table, columns["id"]) or []],
-        embedding=matrix,
-        label=None if label is None else [cell or "" for cell in label],
-        split=_cells(table, columns["split"]),
-        group=_cells(table, columns["group"]),
-        extra=extra.apply(tidy) if len(extra.columns) else extra,
-        where=table.where,
-    )
+    if found:
+        return found[0]
+    if content.rows is not None:
+        have = ", ".join(content.rows.frame.columns)
+        raise BadInput(f"{content.rows.path}: no column image_id or file to name the images by (it has: {have})")
+    raise BadInput(_absent(content, "image"))
 
 
-def _load(file: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
-    if not file.exists():
-        raise BadInput(f"{file}: no such file")
-    if file.is_dir():
-        raise BadInput(f"{file} is a folder; expected an .npz, or an .npy with a CSV ({option('csv')})")
-    try:
-        # Opened here: np.load leaves a damaged .npz open.
-        with file.open("rb") as handle, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that an array was saved by Python 2
-            content = np.load(handle, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return content
-            return {key: content[key] for key in content.files}
-    except Exception as error:  # numpy raises many kinds for a damaged file
-        if "Object arrays" in str(error):
+def _absent(content: Content, key: str) -> str:
+    hint = did_you_mean(key, [name for name in content.arrays if name not in ("image", "label", "split", "group")])
+    return f"{content.path}: no array {key!r}{hint} ({WANTED}; it has: {', '.join(content.arrays) or 'none'})"
+
+
+def _names(
+    content: Content,
+    arrays: dict[str, NDArray[Any]],
+    given: dict[str, NDArray[Any]],
+    labels: Sequence[str] | None,
+    rows: int,
+) -> dict[str, list[str]]:
+    """The labels of the columns of each of the answers; an array of label names goes out of `arrays`.
+
+    `labels`, or `label` where it has a name for each column and not one for each row, is such an array.
+    """
+    if not given:
+        if labels is not None:
+            raise BadInput(f"{content.path}: {option('labels')} names columns of {', '.join(ANSWERS)}; it has none")
+        if "labels" in arrays and "label" in arrays and arrays["label"].dtype.kind in "iu":
+            arrays["label"] = _by_number(content, arrays["label"], arrays.pop("labels"))
+        return {}
+    width = next(matrix.shape[1] if matrix.ndim == 2 else -1 for matrix in given.values())
+    said: list[str] | None = None if labels is None else list(labels)
+    if "labels" in arrays and len(arrays["labels"]) == width:
+        said = said or _label_names(content, arrays, "labels")
+    elif "label" in arrays and len(arrays["label"]) == width:
+        if width == rows:
             raise BadInput(
-                f"{file}: holds pickled Python objects, which could run code when read; "
-                "save the names as str arrays (names.astype(str)) and the embeddings as floats"
-            ) from None
-        why = "its first bytes are another format's" if "allow_pickle" in str(error) else error
-        raise BadInput(f"{file}: not a readable .npz or .npy file ({why})") from None
+                f"{content.path}: label has {rows} values, as many as there are rows and as there are columns of "
+                f"{next(iter(given))}; call the columns' names labels"
+            )
+        said = said or _label_names(content, arrays, "label")
+    names = {}
+    for key in given:
+        mine = said or content.names.get(key)
+        if mine is None:
+            raise BadInput(
+                f"{content.path}: nothing says which columns of {key} are which labels; add an array labels with their "
+                f"names, or say {option('labels', ['A', 'B'])}"
+            )
+        twice = [label for label in mine if mine.count(label) > 1]
+        if twice:
+            raise BadInput(f"{content.path}: two columns of {key} are called {twice[0]!r}; rename one")
+        names[key] = mine
+    return names
 
 
-def _texts(array: NDArray[Any], file: Path, key: str) -> list[str]:
+def _label_names(content: Content, arrays: dict[str, NDArray[Any]], key: str) -> list[str]:
+    names = _texts(content, arrays.pop(key), key)
+    if not all(names):
+        raise BadInput(f"{content.path}: {key}: label {names.index(None)} (counted from 0) has no name")
+    return [str(name) for name in names]
+
+
+def _by_number(content: Content, codes: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels given as numbers into an array of their names."""
+    names = np.array(_texts(content, labels, "labels"), dtype=object)
+    odd = (codes < 0) | (codes >= len(names))
+    if odd.any():
+        row = int(odd.argmax())
+        raise BadInput(f"{content.where(row)}: label {codes[row]}, but labels has {len(names)} names, from 0 on")
+    return np.asarray(names[codes])
+
+
+def _answers(
+    content: Content, key: str, matrix: NDArray[Any], names: list[str], people: NDArray[Any] | None, rows: int
+) -> Answers:
+    """One of the arrays of people's answers, checked for its shape; what its numbers may be, `measure` checks."""
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
+        raise BadInput(f"{content.path}: {key} has shape {matrix.shape} and dtype {matrix.dtype}, expected numbers "
+                       f"[{rows}, {len(names)}]")  # fmt: skip
+    if matrix.shape != (rows, len(names)):
+        raise BadInput(
+            f"{content.path}: {key} has shape {list(matrix.shape)}, expected [{rows}, {len(names)}]: a row for each "
+            f"image and a column for each label ({', '.join(names)})"
+        )
+    values = matrix.astype(np.float64)
+    table = Answers(content.path, pd.DataFrame(values, columns=names), np.arange(rows), key, options=True)
+    most = {"shares": 1, "rates": 1, "sets": 1}.get(key)
+    with np.errstate(invalid="ignore"):
+        over = values > 1.001 if most else np.zeros_like(values, dtype=bool)
+        if key == "sets":
+            over = (values != 0) & (values != 1)
+        elif key == "votes":
+            over = values != np.round(values)
+        over &= np.isfinite(values)
+    if over.any():
+        row, column = (int(at) for at in np.argwhere(over)[0])
+        expected = {"sets": "0 or 1", "votes": "a whole number"}.get(key, "a share between 0 and 1")
+        raise BadInput(
+            f"{table.where(row)}: column {names[column]!r}: expected {expected}, but received {values[row, column]:g}"
+        )
+    if people is None:
+        return table
+    if people.dtype.kind not in "fiu" or people.shape not in ((rows,), (rows, len(names))):
+        raise BadInput(
+            f"{content.path}: n has shape {list(people.shape)} and dtype {people.dtype}, expected whole numbers "
+            f"[{rows}] or [{rows}, {len(names)}]"
+        )
+    columns = {"n": people} if people.ndim == 1 else {f"n:{name}": people[:, at] for at, name in enumerate(names)}
+    if "n" in names:
+        raise BadInput(f"{content.path}: a label of {key} is called 'n', as the number of people is; rename it")
+    return replace(table, frame=pd.concat([table.frame, pd.DataFrame(columns)], axis=1))
+
+
+def _texts(content: Content, array: NDArray[Any], key: str, rows: int | None = None) -> list[str | None]:
+    """An array as texts without spaces around them, None where there is nothing."""
     if array.ndim != 1:
-        raise BadInput(f"{file}: {key} has shape {array.shape}, expected one value per row")
+        raise BadInput(f"{content.path}: {key} has shape {array.shape}, expected one value per row")
     if array.dtype.kind == "S":
-        return [value.decode("utf-8", errors="replace").strip() for value in array]
-    if array.dtype.kind not in "Uiu":
-        raise BadInput(f"{file}: {key} has dtype {array.dtype}, expected texts")
-    return [str(value).strip() for value in array]
+        array = np.array([value.decode("utf-8", errors="replace") for value in array], dtype=object)
+    if array.dtype.kind not in "OUiu":
+        raise BadInput(f"{content.path}: {key} has dtype {array.dtype}, expected texts")
+    if rows is not None and len(array) != rows:
+        raise BadInput(f"{content.path}: {key} has {len(array)} rows, expected {rows} as image has")
+    for row, value in enumerate(array):
+        if isinstance(value, list | dict | np.ndarray | bytes):
+            raise BadInput(f"{content.where(row)}: {key} holds a {type(value).__name__}, expected a text")
+    return [None if value is None else str(value).strip() or None for value in array]
 
 
-def _gaps(values: list[str] | None) -> list[str | None] | None:
-    return None if values is None else [value or None for value in values]
-
-
-def _cells(table: Table, column: str | None) -> list[str | None] | None:
-    if column is None:
-        return None
-    cells = table.frame[column]
-    return [None if pd.isna(cell) or not str(cell).strip() else str(cell).strip() for cell in cells]
+def _extra(arrays: dict[str, NDArray[Any]], rows: int) -> tuple[pd.DataFrame, list[str]]:
+    """Further arrays with one number or text for each row, as columns; and a note of those that are none."""
+    columns, left_out = {}, []
+    for key, array in arrays.items():
+        plain_values = array.dtype.kind in "fiubU" or (
+            array.dtype.kind == "O" and all(value is None or isinstance(value, str | int | float) for value in array)
+        )
+        if array.shape != (rows,) or not plain_values or key in _RESERVED:
+            left_out.append(f"{key} {list(array.shape)}")
+            continue
+        values = array.astype(np.float32) if array.dtype == np.float16 else array
+        columns[key] = pd.Series(values.tolist() if values.dtype.kind == "U" else values, dtype=None)
+    frame = pd.DataFrame(columns, index=range(rows)).apply(tidy) if columns else pd.DataFrame(index=range(rows))
+    return frame, [f"arrays left out: {', '.join(left_out)}"] if left_out else []
 
 
 def _matrix(array: NDArray[Any], rows: int, where: str, what: str) -> NDArray[Any]:

@@ -125,7 +125,7 @@ def numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
         if bad.any():
             row = int(bad.argmax())
             raise BadInput(
-                f"{table.where(row)}: column {column!r}: expected a number, but received {cells.iloc[row]!r}; "
+                f"{table.where(row)}: column {column!r}: expected a number, but received {cells.tolist()[row]!r}; "
                 "fill it in or take the row out"
             )
         out[:, at] = values

@@ -1,5 +1,6 @@
 """One row per judgement: annotations.parquet, and the rates (or shares) that the votes make."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from affectml.importers._columns import Columns, numbers, pick, tidy
 from affectml.importers._labels import LabelPlan
 from affectml.importers._read import Table
 from affectml.importers._spec import TableSpec
-from affectml.taxonomies import Taxonomy
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
 _WORDS = ("none", "unsure", "skip", "flag")
@@ -85,23 +85,45 @@ def judge(
     for column in dict.fromkeys(c for c in [*carried, *own] if c not in _TAKEN):
         found[column] = tidy(table.frame[column])
     found, dropped = _one_each(table, found, spec.duplicates)
-    return _count(table, found, plan.taxonomy, tuple(dropped))
+    counted = count(found, plan.taxonomy.labels, str(table.path))
+    return Judged(found, counted.rates, counted.one_choice, counted.unanswered, tuple(dropped))
 
 
-def _count(table: Table, found: pd.DataFrame, taxonomy: Taxonomy, notes: tuple[str, ...]) -> Judged:
+@dataclass(frozen=True)
+class Counted:
+    """What judgements add up to; see `Judged`."""
+
+    rates: pd.DataFrame
+    one_choice: bool
+    unanswered: list[str]
+
+
+def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> Counted:
+    """Count the votes of judgements; raises BadInput for what cannot be counted."""
     from affectml_annotation import AnnotationError, count_votes
 
     try:
-        votes = count_votes(found, taxonomy.labels)
+        votes = count_votes(judgements, labels)
     except AnnotationError as error:
-        raise BadInput(f"{table.path}: {error}") from None
+        raise BadInput(f"{where}: {error}") from None
     answered = votes.n > 0
-    rates = pd.DataFrame(votes.votes[answered], columns=list(taxonomy.labels))
+    rates = pd.DataFrame(votes.votes[answered], columns=list(labels))
     rates.insert(0, "n", votes.n[answered])
     rates.insert(0, "image_id", votes.image_id[answered])
-    answers = found["kind"].isin(("labels", "none"))
-    one_choice = bool((found.loc[answers, "labels"].map(len) == 1).all())
-    return Judged(found, rates, one_choice, [str(image) for image in votes.image_id[~answered]], notes)
+    answers = judgements["kind"].isin(("labels", "none"))
+    one_choice = bool((judgements.loc[answers, "labels"].map(len) == 1).all())
+    return Counted(rates, one_choice, [str(image) for image in votes.image_id[~answered]])
+
+
+def apart(judgements: pd.DataFrame, file: str) -> pd.DataFrame:
+    """Judgements whose event ids and people were made of lines: with the file's name before, so that no other's are."""
+    made = {"event_id": r"(line|row)-\d+", "annotator_id": r"anonymous-\d+"}
+    changed = {}
+    for column, form in made.items():
+        cells = judgements[column].astype(str)
+        if cells.str.fullmatch(form).all():
+            changed[column] = file + ":" + cells
+    return judgements.assign(**changed)
 
 
 def _event_ids(table: Table) -> list[str]:

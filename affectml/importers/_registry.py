@@ -27,7 +27,7 @@ OWN = {
     "table": "A table: a label, a list of labels, a column per label, or a judgement in each row.",
     "images": "A folder of photographs without labels, at any depth, to label, embed or predict.",
     "coco": "COCO-style JSON whose categories are emotions, one or several on an image.",
-    "embeddings": "Embeddings computed elsewhere, with their labels and splits.",
+    "embeddings": "Embeddings computed elsewhere, with labels, people's answers and splits where known.",
     "datasets": "Hugging Face data sets, Parquet, WebDataset tar files: here, on the Hub or in a bucket.",
 }
 PUBLISHED = {
@@ -64,9 +64,10 @@ class Importer:
         images: tuple[str, ...],
         folder: bool,
         addresses: bool = False,
+        joins: bool = False,
     ) -> None:
-        self.read, self.name, self.about, self.placements, self.folder = read, name, about, images, folder
-        self.addresses = addresses
+        self.read, self.name, self.about, self.placements = read, name, about, images
+        self.folder, self.addresses, self.joins = folder, addresses, joins
         self.__doc__ = inspect.getdoc(read)
 
     def __repr__(self) -> str:
@@ -96,8 +97,13 @@ class Importer:
 
     def _described(self) -> list[Option]:
         """What the user says of data of their own: the fields of `About`, but the name, with their defaults here."""
-        fields = [option for option in _fields(type(self.about)) if option.name != "name"]
-        return [dataclasses.replace(option, default=getattr(self.about, option.name)) for option in fields]
+        found = []
+        for option in _fields(type(self.about)):
+            if option.name != "name":
+                default = getattr(self.about, option.name)
+                said = option.help if default is None else dataclasses.replace(option.help, default="")
+                found.append(dataclasses.replace(option, default=default, help=said))
+        return found
 
     def __call__(
         self,
@@ -107,16 +113,18 @@ class Importer:
         name: str | None = None,
         images: str | None = None,
         strict: bool = False,
+        target: str | None = None,
         **options: Any,
     ) -> "ImportSummary":
-        """Write a data set folder: all of it or, after an error, nothing.
+        """Write a data set folder, or join to one: all of it or, after an error, nothing.
 
         Args:
             path: what to read.
-            out: the folder to write; it must not exist yet.
-            name: of the data set; None takes the set's, else the source's.
+            out: the folder to write; it must not exist yet, unless the importer joins to data sets.
+            name: of the data set, or of the store that is joined to one; None takes the set's, else the source's.
             images: "copy", "hardlink", or "none": labels whose embeddings come from elsewhere; no file is looked for.
             strict: whether an image that cannot be used is an error instead of a line in the summary.
+            target: what the target is called, else by its kind; of several each is NAME-KIND.
             options: those of the importer itself, and for data that name no source of their own construct, question,
                 source and licence.
 
@@ -129,6 +137,7 @@ class Importer:
             UnknownTaxonomy: for a taxonomy that nobody defined.
             TypeError: for an option that the importer does not have.
         """
+        from affectml.importers._join import call, join
         from affectml.importers._write import open_source, settle, write
 
         described = set() if self.published else {option.name for option in self._described()} & options.keys()
@@ -137,10 +146,14 @@ class Importer:
         images = images or next(iter(self.placements), "none")
         about = dataclasses.replace(about, name=name or about.name)
         try:
-            draft = self.read(open_source(self, path, Path(out), about, images), **arguments)
+            source = open_source(self, path, Path(out), about, images)
+            draft = self.read(source, **arguments)
             with draft.spool or nullcontext():
                 if self.published:
                     settle(draft, images)
+                if source.onto is not None:
+                    return join(draft, source.onto, target)
+                call(draft, target)
                 return write(draft, Path(out), images=images, strict=strict)
         except OSError as error:  # a folder that cannot be read, a full disk
             where = out if error.errno in _FULL else error.filename or path
@@ -173,6 +186,7 @@ def importer(
     images: tuple[str, ...] = PLACEMENTS,
     folder: bool = True,
     addresses: bool = False,
+    joins: bool = False,
 ) -> Callable[[Callable[..., "Draft"]], Importer]:
     """Register the function below, which takes a `Source` and keywords annotated with `Help` and returns a `Draft`.
 
@@ -184,13 +198,14 @@ def importer(
         images: the ways images may come in; the first is what holds unless the user says otherwise.
         folder: whether the path must be a folder.
         addresses: whether the path may be an address, such as `s3://bucket/folder`.
+        joins: whether what it reads can be joined to a data set that exists.
 
     Returns:
         A decorator that makes an `Importer` of the function.
     """
 
     def register(read: Callable[..., "Draft"]) -> Importer:
-        _REGISTERED[name] = Importer(read, name, about, images, folder, addresses)
+        _REGISTERED[name] = Importer(read, name, about, images, folder, addresses, joins)
         return _REGISTERED[name]
 
     return register

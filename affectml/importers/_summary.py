@@ -20,7 +20,8 @@ class ImportSummary:
     construct: what the targets' labels are about, or what people are to be asked. targets: kind by target name.
     taxonomy, labels: those of the first target, else the data set's own, empty without either. people, judgements: None
     where single judgements are not known. skipped: for each reason, the files or rows left out. notes: what was
-    inferred. warnings: what is probably a mistake in the source, and what to do about it.
+    inferred. warnings: what is probably a mistake in the source, and what to do about it. added: what was joined to a
+    data set that was there; empty for a new one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ImportSummary:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -84,6 +86,7 @@ class ImportSummary:
             ("labels", f"{len(self.labels)} of {self.taxonomy}: {', '.join(self.labels)}" if self.labels else "none"),
             ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items()) or self._none_yet()),
         ]
+        out += [("added", what) for what in self.added]
         if self.splits:
             out.append(("splits", ", ".join(f"{name} {count:,}" for name, count in self.splits.items())))
         if self.judgements is not None:
@@ -104,7 +107,7 @@ class ImportSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; absent where unknown."""
-        known = {key: value for key, value in vars(self).items() if value is not None}
+        known = {key: value for key, value in vars(self).items() if value is not None and (value or key != "added")}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()} | {
             "out": str(self.out)
         }

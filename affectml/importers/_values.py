@@ -39,19 +39,22 @@ def measure(
     n_column: str | None,
     kind: str | None,
     vote_rule: VoteRule | None,
+    *,
+    are_votes: bool = False,
 ) -> Measured:
     """Read the label columns and decide what they are.
 
     0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
     `rates` with the number of people asked, except that rows whose votes add up to it are a `distribution`
     (one choice each), as are votes without it. Fractions: `distribution` where rows sum to one, else `rates`.
-    `kind` overrides where the numbers allow it. Raises BadInput naming row and column.
+    `kind` overrides where the numbers allow it; are_votes: they are known to be votes. Raises BadInput naming row and
+    column.
     """
     cells = numbers(table, raw)
     _refuse(table, cells < 0, raw, cells, "a value cannot be negative")
     people = _people(table, raw, n_column)
     whole = bool((cells == np.round(cells)).all())
-    is_votes = whole and (cells.max() > 1 or people is not None)
+    is_votes = whole and (are_votes or cells.max() > 1 or people is not None)
     values, kind_found, rule, note = _decide(table, raw, cells, people, whole, is_votes, kind, vote_rule)
     merged = _merge(table, raw, cells, plan, kind_found, values)
     if kind_found == "single":
@@ -173,6 +176,12 @@ def _people(table: Table, raw: tuple[str, ...], n_column: str | None) -> Floats 
     people = numbers(table, names)
     _refuse(table, (people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
     return np.broadcast_to(people, (len(people), len(raw)))
+
+
+def people_columns(table: Table, raw: tuple[str, ...], n_column: str | None, plan: LabelPlan) -> pd.DataFrame:
+    """The number of people asked as a target has it: n, or n:LABEL where it differs; empty where it is not known."""
+    people = _people(table, raw, n_column)
+    return pd.DataFrame(index=table.frame.index) if people is None else _people_columns(people, raw, plan)
 
 
 def _people_columns(people: Floats, raw: tuple[str, ...], plan: LabelPlan) -> pd.DataFrame:

@@ -4,20 +4,20 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder
-from affectml.data import Asked, DatasetMeta, TargetMeta, check_new, write_dataset
+from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.data._schema import Construct
 from affectml.errors import BadInput, option
 from affectml.importers._images import place_images
 from affectml.importers._labels import taxonomy_entry
 from affectml.importers._options import check_choice
 from affectml.importers._summary import ImportSummary
-from affectml.importers.draft import About, Draft, Source
+from affectml.importers.draft import About, Draft, Embedded, Source
 
 if TYPE_CHECKING:
     from affectml.importers._registry import Importer
@@ -29,17 +29,21 @@ SHARD_ROWS = 65536
 def open_source(importer: "Importer", address: str | Path, out: Path, about: About, images: str) -> Source:
     """What the importer reads, once the request is known to be a possible one; raises BadInput."""
     path = Path(address)
-    check_choice("construct", about.construct, get_args(Construct))
+    if about.construct is not None:
+        check_choice("construct", about.construct, get_args(Construct))
     if importer.placements and images not in importer.placements:
         raise BadInput(f"images: expected {' or '.join(importer.placements)}, but received {images!r}")
-    check_new(out)
+    onto = Dataset.open(out) if importer.joins and (out / "dataset.json").is_file() else None
+    if onto is None:
+        check_new(out)
     if importer.folder and not path.is_dir():
         raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
     if importer.folder and out.resolve().is_relative_to(path.resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
     whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
     named = about.name or (path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem)
-    return Source(path, replace(about, name=named), images, str(address), out)
+    how = "none" if onto is not None else images
+    return Source(path, replace(about, name=named), how, str(address), out, onto)
 
 
 def settle(draft: Draft, images: str) -> None:
@@ -93,14 +97,16 @@ def _meta(draft: Draft) -> DatasetMeta:
         name=about.name,
         source=about.source,
         licence=about.licence,
-        targets={
-            name: TargetMeta(**{"construct": about.construct, "question": about.question, **entry})
-            for name, (entry, _) in draft.targets.items()
-        },
+        targets={name: target_meta(about, entry) for name, (entry, _) in draft.targets.items()},
         notes=list(dict.fromkeys([*about.notes, *draft.notes])),
-        judgements=draft.asked or (Asked(about.construct, about.question) if to_ask else None),
+        judgements=draft.asked or (Asked(about.construct, about.question) if to_ask and about.construct else None),
         taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
     )
+
+
+def target_meta(about: About, entry: dict[str, Any]) -> TargetMeta:
+    """What dataset.json says of a target: what the importer found, and what else is said of all of them."""
+    return TargetMeta(**{"construct": about.construct or "query", "question": about.question, **entry})
 
 
 def _bring_in(
@@ -140,15 +146,19 @@ def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
 
 
 def _write_embeddings(draft: Draft, folder: Path) -> None:
-    if draft.embedded is None:
-        return
+    if draft.embedded is not None:
+        write_store(draft.embedded, draft.images["image_id"].tolist(), folder)
+
+
+def write_store(embedded: Embedded, ids: list[str], folder: Path) -> Path:
+    """Write embeddings, a row for each of the ids, below a data set's folder; returns the store's."""
     from affectml.embeddings import StoreWriter
 
-    ids = draft.images["image_id"].tolist()
-    with StoreWriter(folder, draft.embedded.identity) as writer:
+    with StoreWriter(folder, embedded.identity) as writer:
         for start in range(0, len(ids), SHARD_ROWS):
             part = slice(start, start + SHARD_ROWS)
-            writer.add(ids[part], draft.embedded.rows[part])
+            writer.add(ids[part], embedded.rows[part])
+    return writer.folder
 
 
 def _unusable(bad: list[int], problems: list[str | None], draft: Draft) -> str:

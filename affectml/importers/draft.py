@@ -17,6 +17,7 @@ from affectml.importers._options import Help
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
+    from affectml.data import Dataset
     from affectml.encoders import EncoderIdentity
 
 __all__ = ["NOT_STATED", "draft", "image_table", "label_table", "one_hot", "vote_table"]
@@ -28,13 +29,17 @@ NOT_STATED = "not stated by the source"
 class About:
     """What no file of a data set says: its name, what its labels are about, and where and under what terms it is had.
 
-    licence: the terms as the source states them; `NOT_STATED` where it states none. notes: kept in dataset.json.
+    construct: None where each target says its own. licence: the terms as the source states them; `NOT_STATED` where it
+    states none. notes: kept in dataset.json.
     """
 
     name: Annotated[str, Help("The data set's name.", default="the source's name")] = ""
     construct: Annotated[
-        Construct,
-        Help("What the labels are about: evoked, expressed, intended, or query (the search word)."),
+        Construct | None,
+        Help(
+            "What the labels are about: evoked, expressed, intended, or query (the search word).",
+            default="query for a label, evoked for people's answers",
+        ),
     ] = "query"
     question: Annotated[str, Help("The question people were asked, word for word.")] = ""
     source: Annotated[str, Help("Where the data come from.")] = ""
@@ -46,7 +51,9 @@ class About:
 class Source:
     """What an importer reads. images: how they come in; with "none", no image needs to be there.
 
-    address: the path as it was given, which may be none of this machine's. out: where the data set will lie.
+    address: the path as it was given, which may be none of this machine's. out: where the data set will lie. onto: the
+    data set that exists there and gets what is read; its images are there already, and the source's names need only
+    tell which is which.
     """
 
     path: Path
@@ -54,11 +61,12 @@ class Source:
     images: str
     address: str = ""
     out: Path = Path()
+    onto: "Dataset | None" = None
 
 
 @dataclass
 class Labels:
-    """Targets, each with what dataset.json says of it, but for construct and question, and its table.
+    """Targets, each with what dataset.json says of it, but for what the user says of all of them, and its table.
 
     annotations: as annotations.parquet. notes: what was inferred, kept in dataset.json. skipped: for each reason, what
     was left out. warnings: what is probably a mistake in the source.

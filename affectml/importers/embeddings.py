@@ -1,8 +1,10 @@
 """Embeddings computed elsewhere become a data set folder with an embedding store, and no image files."""
 
+import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -10,13 +12,15 @@ from numpy.typing import NDArray
 
 from affectml._files import sha256
 from affectml.data import Dataset
+from affectml.data._schema import Construct, VoteRule
 from affectml.data.splits import VAL_SHARE, pick
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadInput
-from affectml.importers._arrays import Arrays, read_npy, read_npz
+from affectml.importers._answers import Naming, people_said
+from affectml.importers._arrays import Arrays, read_arrays
 from affectml.importers._columns import SPLIT_OF
-from affectml.importers._labels import LabelPlan, plan_labels
-from affectml.importers._options import Help
+from affectml.importers._labels import LabelPlan
+from affectml.importers._options import Help, check_choice
 from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
@@ -25,39 +29,55 @@ from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_
 NORM_TOLERANCE = 2e-3
 
 
-@importer("embeddings", About(construct="query"), images=(), folder=False)
+@importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
 def embeddings(
-    source: Annotated[Source, Help("npz with image, embedding, label, split; or npy with --csv.")],
+    source: Annotated[Source, Help(".npz, .npy, .safetensors, Parquet, Arrow, or a folder of `datasets`.")],
     *,
-    csv: Annotated[str | Path | None, Help("Table whose rows are the npy file's rows.")] = None,
+    csv: Annotated[
+        str | Path | None, Help("Table whose rows are the matrix's rows.", default="in the file or beside it")
+    ] = None,
+    labels: Annotated[
+        Sequence[str] | None, Help("Labels of the columns of shares, rates, sets, votes.", default="as the file says")
+    ] = None,
+    vote_rule: Annotated[
+        VoteRule | None, Help("How votes became shares: one_choice, set_split, normalised, moments, unknown.")
+    ] = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
     seed: Annotated[int, Help("Seed for a validation split cut from train.", least=0)] = 0,
 ) -> Draft:
-    """An .npz of image, embedding and, where known, label, split and group; or an .npy and its table.
+    """A file with the embedding of each image and, where known, its labels, people's answers and split.
 
-    The table of an .npy (CSV, TSV or Parquet) has one row per embedding in the same order: image_id or file, and where
-    known label, split, group; further columns are kept. The embeddings are stored as they came, not normalised, in
-    `embeddings/imported-NAME`; labels become a target `single`. Splits are kept; where there is train but no val, 15 %
-    of train (stratified by label, whole groups) becomes val, and dataset.json says so.
+    Arrays by name: image, embedding, label, split, group; shares (a target `distribution`), rates, sets, votes with or
+    without n, whose columns the array labels (or label) names; others of one value a row are kept as columns. The
+    embeddings are stored as they came, not normalised, in `embeddings/imported-NAME`; label becomes a target `single`.
+    Splits are kept; where there is train but no val, 15 % of train (stratified by label, whole groups) becomes val, and
+    dataset.json says so. OUT may be a data set that exists: then embeddings and targets are joined to it.
     """
     file, name = source.path, source.about.name
-    arrays = read_npz(file) if csv is None else read_npy(file, Path(csv))
+    if vote_rule is not None:
+        check_choice("vote_rule", vote_rule, get_args(VoteRule))
+    arrays = read_arrays(file, None if csv is None else Path(csv), labels)
     _check(arrays)
     images = pd.DataFrame({"image_id": arrays.ids})
     result = draft(source, images, [None] * len(images))
-    result.notes.append(f"embeddings computed elsewhere, from {file.name}")
+    result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
+    naming = Naming(taxonomy, mapping or {}, name)
+    naming.check(arrays)
+
+    def about(construct: Construct) -> dict[str, Construct]:
+        return {} if source.about.construct else {"construct": construct}
+
+    result.take(people_said(arrays, naming, vote_rule, about("evoked")))
     columns: NDArray[np.int64] | None = None
     if arrays.label is not None:
-        plan = _plan(arrays, mapping, taxonomy, source)
+        plan = _plan(arrays, naming)
         result.notes += plan.notes
         result.warnings += plan.warnings
         columns = np.array([plan.columns()[label] for label in arrays.label])
         target = one_hot(arrays.ids, columns, plan.taxonomy)
-        made_by = f"the label in {Path(csv or file).name}"
-        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by)
-    elif taxonomy is not None or mapping:
-        raise BadInput(f"{csv or file}: no labels in it, so there is nothing for a taxonomy or a mapping to name")
+        made_by = f"the label in {arrays.labels_in.name}"
+        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **about("query"))
     if arrays.split is not None:
         images["split"], said = _splits(arrays, columns, seed)
         result.notes.append(said)
@@ -72,8 +92,8 @@ def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Data
     """Run the importer `embeddings` and open the data set.
 
     Args:
-        file: the .npz or .npy file.
-        out: the data set folder to write; it must not exist yet.
+        file: the file or folder.
+        out: the data set folder to write, or one that exists, to join to.
         options: those of the importer.
 
     Raises:
@@ -104,14 +124,13 @@ def _check(arrays: Arrays) -> None:
         )
 
 
-def _plan(arrays: Arrays, mapping: Renaming, taxonomy: SomeTaxonomy, source: Source) -> LabelPlan:
+def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:
     found: dict[str, str] = {}
     for row, label in enumerate(arrays.label or []):
         if not label:
             raise BadInput(f"{arrays.where(row)}: image {arrays.ids[row]!r} has no label; leave the row out")
         found.setdefault(label, arrays.where(row))
-    counts = Counter(arrays.label)
-    return plan_labels(found, mapping, taxonomy, where=str(source.path), name=source.about.name, counts=counts)
+    return naming.plan(found, str(arrays.content.path), Counter(arrays.label))
 
 
 def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tuple[NDArray[np.object_], str]:
@@ -161,5 +180,14 @@ def _identity(embedding: NDArray[np.floating], name: str, file: Path) -> Encoder
         normalised=bool((np.abs(norms - 1) < NORM_TOLERANCE).all()),
         dim=int(embedding.shape[1]),
         has_text=False,
-        source_sha256=sha256(file),
+        source_sha256=_digest(file),
     )
+
+
+def _digest(file: Path) -> str:
+    """sha256 of a file's content, or of the names and contents of all files in a folder."""
+    if file.is_file():
+        return sha256(file)
+    inside = [path for path in sorted(file.rglob("*")) if path.is_file()]
+    listed = [f"{path.relative_to(file).as_posix()} {sha256(path)}" for path in inside]
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()

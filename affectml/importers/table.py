@@ -20,14 +20,15 @@ from affectml.importers.draft import About, Draft, Source
 _RESERVED = ("image_id", "file", "url", "split", "group")
 
 
-@importer("table", About(construct="evoked"), folder=False)
+@importer("table", About(construct="evoked"), folder=False, joins=True)
 def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: TableSpec) -> Draft:
     """A CSV, TSV or Parquet file that names an image in each row; what is not said is found in it and noted.
 
     Shapes: one label in each row (target `single`); a list of labels (`sets`); a column per label, of 0/1 (`sets`, or
     `single` where every row has one), of votes with or without the number of people asked (`rates` or
     `distribution`), or of shares (`distribution` where rows sum to one, else `rates`); one row per judgement
-    (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label).
+    (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label). OUT may be a data
+    set that exists: then the targets are joined to it.
     """
     content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
     return draft_of_table(content, spec, source, images_folder(spec.images_root, content.path.parent))
@@ -36,7 +37,7 @@ def table(source: Annotated[Source, Help("CSV, TSV or Parquet file.")], spec: Ta
 def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) -> Draft:
     """The data set that a table makes; `root` holds the images that it names."""
     columns, notes = find_columns(content, spec)
-    identity = _identify(content, columns, root, source.images)
+    identity = _identify(content, columns, root, source)
     own = [c for c in content.frame.columns if c not in columns.used() and not c.startswith("n:")]
     if taken := [c for c in own if c in _RESERVED]:
         notes.append(f"columns left out, because the data set has its own of that name: {', '.join(taken)}")
@@ -75,7 +76,7 @@ def _shape(shape: Shape) -> tuple[Shaped, list[str]]:
     return (from_label_columns if columns.label is None else from_label_column)(shape), []
 
 
-def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.DataFrame:
+def _identify(table: Table, columns: Columns, root: Path, source: Source) -> pd.DataFrame:
     """image_id, file, url and source (a path) of every row; raises BadInput for a row that names nothing."""
     frame = table.frame
     nothing = pd.Series([""] * len(frame), dtype=object)
@@ -91,7 +92,10 @@ def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.Dat
         raise BadInput(
             f"{table.where(row)}: neither file nor url (column {looked} is empty); fill it in or take the row out"
         )
-    names = [cell if is_usual(cell) else inside_name(cell, root, table.where(row)) for row, cell in enumerate(named)]
+    names = [
+        cell if source.onto is not None or is_usual(cell) else inside_name(cell, root, table.where(row))
+        for row, cell in enumerate(named)
+    ]
     out = pd.DataFrame(index=frame.index)
     if columns.image_id is not None and columns.image_id not in (columns.file, columns.url):
         ids = _text(frame[columns.image_id])
@@ -100,7 +104,9 @@ def _identify(table: Table, columns: Columns, root: Path, images: str) -> pd.Dat
     else:
         ids = pd.Series(names, dtype=object).where(named != "", url)
     out["image_id"] = ids
-    if images == "none":
+    if source.onto is not None:
+        out["source"], out["file"] = None, [name or None for name in names]
+    elif source.images == "none":
         out["source"] = None
     else:
         out["source"] = pd.Series([root / name if name else None for name in names], dtype=object)

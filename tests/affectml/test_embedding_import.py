@@ -1,14 +1,22 @@
 """Embeddings that somebody else computed come in whole, or not at all."""
 
 import json
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import BadInput, EncoderUnavailable, UnknownLabel
+from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, MissingExtra, UnknownLabel
 from affectml.importers.embeddings import import_embeddings
 
 RNG = np.random.default_rng(0)
@@ -185,7 +193,7 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     refused(tmp_path / "absent.npz", BadInput, "no such file")
     text = tmp_path / "text.npz"
     text.write_text("not an array")
-    refused(text, BadInput, "pickled|not a readable")
+    refused(text, BadInput, "not a readable .npz or .npy file .its first bytes")
     cut = tmp_path / "cut.npz"
     cut.write_bytes(file.read_bytes()[:300])
     refused(cut, BadInput, "not a readable .npz or .npy file")
@@ -205,10 +213,261 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     refused(npz(tmp_path, label=None), BadInput, "no labels in it", taxonomy="ekman-6")
 
 
-def test_a_folder_in_the_way_is_left_alone(tmp_path):
+def test_a_second_import_changes_nothing(tmp_path):
     out = tmp_path / "out"
     import_embeddings(npz(tmp_path), out)
     before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-    with pytest.raises(BadInput, match="is not empty"):
+    with pytest.raises(BadInput, match="has a target 'single' already .*target='NAME'"):
         import_embeddings(npz(tmp_path), out)
-    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+    assert {path: path.read_bytes() for path in before} == before
+
+
+PEOPLE = np.array([[4, 2, 0], [0, 5, 5], [1, 1, 1]])  # of five people each, over anger, joy and awe
+WORDS = np.array(["anger", "joy", "awe"])
+
+
+def answers(folder: Path, rows: int = 3, **content) -> Path:
+    """Three embeddings, and what people said of them."""
+    file = folder / "answers.npz"
+    names = np.array([f"{i}.jpg" for i in range(rows)])
+    np.savez(file, **{"image": names, "embedding": np.eye(rows, 4, dtype=np.float16), "labels": WORDS, **content})
+    return file
+
+
+def test_shares_become_a_distribution_whose_rule_the_user_may_say(tmp_path):
+    shares = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.2, 0.3, 0.5]], dtype=np.float32)
+    dataset = import_embeddings(answers(tmp_path, shares=shares), tmp_path / "out")
+    entry = dataset.meta.targets["distribution"]
+    assert (entry.kind, entry.values, entry.vote_rule, entry.construct) == (
+        "distribution",
+        "shares",
+        "unknown",
+        "evoked",
+    )
+    target = dataset.target("distribution")
+    assert target.taxonomy.labels == ("anger", "awe", "joy")
+    np.testing.assert_allclose(target.table, shares[:, [0, 2, 1]], atol=1e-7)
+    said = import_embeddings(answers(tmp_path, shares=shares), tmp_path / "b", vote_rule="set_split", construct="query")
+    assert said.meta.targets["distribution"].vote_rule == "set_split"
+    assert said.meta.constructs == ("query",)
+
+
+def test_votes_of_several_labels_are_rates_and_of_one_label_a_distribution(tmp_path):
+    rates = import_embeddings(answers(tmp_path, votes=PEOPLE, n=np.full(3, 5)), tmp_path / "rates").target("rates")
+    assert rates.votes.tolist() == PEOPLE[:, [0, 2, 1]].tolist()
+    assert rates.n.tolist() == [5, 5, 5]
+    assert rates.meta.values == "votes"
+    ones = np.array([[4, 1, 0], [0, 5, 0], [1, 2, 2]])
+    one = import_embeddings(answers(tmp_path, votes=ones, n=np.full(3, 5)), tmp_path / "one").target("distribution")
+    assert (one.meta.vote_rule, one.votes.sum(axis=1).tolist()) == ("one_choice", [5, 5, 5])
+    alone = import_embeddings(answers(tmp_path, votes=np.eye(3, dtype=int)), tmp_path / "alone").target("distribution")
+    assert alone.meta.values == "votes"  # one vote each is still a vote, not the one right label
+
+
+def test_sets_and_rates_stand_beside_each_other(tmp_path):
+    file = answers(tmp_path, sets=np.array([[1, 1, 0], [0, 0, 0], [0, 0, 1]]), rates=PEOPLE / 5, n=np.array([5, 5, 4]))
+    dataset = import_embeddings(file, tmp_path / "out")
+    assert dataset.target("sets").table.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    rates = dataset.target("rates")
+    assert (rates.meta.values, rates.n.tolist()) == ("shares", [5, 5, 4])
+
+
+def test_votes_say_more_than_shares_of_the_same_kind(tmp_path):
+    ones = np.array([[4, 1, 0], [0, 5, 0], [1, 2, 2]])
+    dataset = import_embeddings(answers(tmp_path, votes=ones, n=np.full(3, 5), shares=ones / 5), tmp_path / "out")
+    assert list(dataset.meta.targets) == ["distribution"]
+    assert dataset.target("distribution").votes is not None
+    assert any("shares left out" in note for note in dataset.meta.notes)
+
+
+def test_other_arrays_of_one_value_a_row_are_columns(tmp_path):
+    file = answers(
+        tmp_path, shares=np.eye(3), valence=np.array([1.5, 2, 9], dtype=np.float32), artist=np.array(["a", "b", ""]),
+        pixels=np.zeros((3, 2, 2)),
+    )  # fmt: skip
+    dataset = import_embeddings(file, tmp_path / "out")
+    assert dataset.images["valence"].tolist() == [1.5, 2, 9]
+    assert dataset.images["artist"].tolist()[:2] == ["a", "b"]
+    assert any("arrays left out: pixels [3, 2, 2]" in note for note in dataset.meta.notes)
+
+
+def test_an_array_label_names_columns_or_rows_by_its_length(tmp_path):
+    four = {"shares": np.full((4, 3), 1 / 3), "labels": np.array(["joy", "awe", "joy", "awe"])}
+    names = import_embeddings(answers(tmp_path, 4, **four | {"label": WORDS}), tmp_path / "names")
+    assert set(names.meta.targets) == {"distribution", "single"}
+    with pytest.raises(BadInput, match="label has 3 values, as many as there are rows and as there are columns"):
+        import_embeddings(answers(tmp_path, shares=np.eye(3), label=WORDS, labels=WORDS[:2]), tmp_path / "x")
+    file = answers(tmp_path, label=np.array([2, 0, 2]))
+    assert import_embeddings(file, tmp_path / "codes").target("single").taxonomy.labels == ("anger", "awe")
+    with pytest.raises(BadInput, match=r"row 1 .*label 3, but labels has 3 names, from 0 on"):
+        import_embeddings(answers(tmp_path, label=np.array([2, 3, 2])), tmp_path / "far")
+
+
+SHARES = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.2, 0.3, 0.5]])
+
+
+def with_share(value: float) -> np.ndarray:
+    shares = SHARES.copy()
+    shares[1, 2] = value
+    return shares
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"shares": with_share(0.5)}, r"shares, row 1 .*: the shares sum to 1\.5, not to 1"),
+        ({"shares": with_share(-0.5)}, r"shares, row 1 .*: column 'awe': a value cannot be negative"),
+        ({"shares": with_share(np.nan)}, r"shares, row 1 .*: column 'awe': expected a number, but received nan"),
+        ({"shares": with_share(50)}, r"shares, row 1 .*'awe': expected a share between 0 and 1, but received 50"),
+        ({"rates": with_share(2)}, r"rates, row 1 .*'awe': expected a share between 0 and 1, but received 2"),
+        ({"sets": with_share(0)}, r"sets, row 0 .*'anger': expected 0 or 1, but received 0\.5"),
+        ({"votes": with_share(0)}, r"votes, row 0 .*'anger': expected a whole number, but received 0\.5"),
+        ({"votes": PEOPLE, "n": np.array([5, 4, 5])}, r"votes, row 1 .*'joy': more votes than people asked"),
+        ({"votes": PEOPLE, "n": np.array([5, 5])}, r"n has shape \[2\] .*expected whole numbers \[3\]"),
+        ({"votes": PEOPLE, "n": np.array([5, 5.5, 5])}, r"votes, row 1 .*'n': people asked are whole"),
+        ({"shares": SHARES[:2]}, r"shares has shape \[2, 3\], expected \[3, 3\]: a row for each image"),
+        ({"shares": SHARES[:, :2]}, "nothing says which columns of shares are which labels"),
+        ({"shares": SHARES.astype(str)}, "shares has shape .* dtype <U.*, expected numbers"),
+        ({"shares": SHARES, "labels": np.array(["joy", "awe", "joy"])}, "two columns of shares are called 'joy'"),
+        ({"shares": SHARES, "labels": np.array(["joy", "", "awe"])}, "label 1 .* has no name"),
+        ({"shares": SHARES.astype(object)}, "pickled Python objects"),
+        ({"shares": SHARES, "image": np.array(["a", "b", "a"])}, "row 2 .*'a' a second time .*row 0"),
+    ],
+)  # fmt: skip
+def test_answers_that_cannot_be_are_named_by_array_and_row(tmp_path, content, says):
+    refused(answers(tmp_path, **content), BadInput, says)
+
+
+@given(
+    votes=st.integers(1, 6).flatmap(lambda n: st.lists(
+        st.lists(st.integers(0, 5), min_size=3, max_size=3), min_size=n, max_size=n)),
+    more=st.integers(0, 3),
+)  # fmt: skip
+@settings(max_examples=12)
+def test_votes_come_back_as_they_were(votes, more):
+    people = np.array([max(max(row), 1) + more for row in votes])
+    with tempfile.TemporaryDirectory() as folder:
+        file = answers(Path(folder), len(votes), votes=np.array(votes), n=people)
+        dataset = import_embeddings(file, Path(folder) / "out")
+        target = dataset.target(next(iter(dataset.meta.targets)))
+        assert target.votes.tolist() == [[a, c, b] for a, b, c in votes]
+        assert target.n.tolist() == people.tolist()
+
+
+@pytest.mark.real_data
+def test_emotion6_with_peoples_shares_comes_in_by_one_call(tmp_path, real_data):
+    file = real_data / "emotion6" / "emotion6_clip_vit_l_14_people.npz"
+    dataset = import_embeddings(file, tmp_path / "out")
+    target = dataset.target("distribution")
+    assert (target.taxonomy.name, target.meta.vote_rule, target.meta.construct) == ("ekman-7", "unknown", "evoked")
+    with np.load(file) as content:
+        order = [list(content["label"]).index(label) for label in target.taxonomy.labels]
+        np.testing.assert_allclose(target.table, content["shares"][:, order], atol=1e-6)
+        assert dataset.images["valence"].tolist() == pytest.approx(content["valence"].tolist())
+        stored = EmbeddingStore.for_dataset(dataset).rows(content["image"])
+        np.testing.assert_array_equal(stored, content["embedding"].astype(np.float32))
+
+
+def columns() -> dict[str, list]:
+    return {
+        "image": ["a.jpg", "b.jpg", "c.jpg"],
+        "embedding": np.eye(3, 4, dtype=np.float32).tolist(),
+        "label": ["joy", "fear", "joy"],
+        "year": [1990, 2001, 1999],
+        "shares": [{"joy": 0.5, "fear": 0.5}, {"joy": 0.0, "fear": 1.0}, {"joy": 0.25, "fear": 0.75}],
+    }
+
+
+def as_parquet(folder: Path, table: pa.Table) -> Path:
+    pq.write_table(table, folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+def as_arrow(folder: Path, table: pa.Table) -> Path:
+    with pa.ipc.new_file(folder / "t.arrow", table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return folder / "t.arrow"
+
+
+def as_stream(folder: Path, table: pa.Table) -> Path:
+    with pa.ipc.new_stream(folder / "t.arrows", table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return folder / "t.arrows"
+
+
+@pytest.mark.parametrize("save", [as_parquet, as_arrow, as_stream])
+def test_tables_with_a_column_of_lists(tmp_path, save):
+    dataset = import_embeddings(save(tmp_path, pa.table(columns())), tmp_path / "out")
+    assert dataset.images["image_id"].tolist() == ["a.jpg", "b.jpg", "c.jpg"]
+    assert dataset.images["year"].tolist() == [1990, 2001, 1999]
+    assert dataset.target("single").table.tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert dataset.target("distribution").table.tolist() == [[0.5, 0.5], [1, 0], [0.75, 0.25]]
+    np.testing.assert_array_equal(EmbeddingStore.for_dataset(dataset).rows(["c.jpg", "a.jpg"]), np.eye(3, 4)[[2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("lists", "says"),
+    [
+        ([[1.0, 2.0], [3.0], [4.0, 5.0]], "'embedding': row 1 .* holds 1 numbers, expected 2 as in row 0"),
+        ([[1.0, 2.0], None, [4.0, 5.0]], "'embedding': row 1 .* holds nothing, expected 2"),
+        ([[1.0, 2.0], [3.0, 4.0], [None, 5.0]], "'embedding': row 2 .* has a gap in its list"),
+    ],
+)
+def test_lists_of_a_table_that_cannot_be_rows(tmp_path, lists, says):
+    refused(as_parquet(tmp_path, pa.table({**columns(), "embedding": lists})), BadInput, says)
+
+
+def test_safetensors_name_their_rows_in_the_header_or_beside(tmp_path):
+    matrix = torch.eye(3, 4, dtype=torch.bfloat16)
+    header = {"image": json.dumps(["a", "b", "c"]), "labels": json.dumps(["joy", "awe"])}
+    shares = torch.tensor([[0.5, 0.5], [0, 1], [0.25, 0.75]])
+    save_file({"embedding": matrix, "shares": shares}, tmp_path / "f.safetensors", metadata=header)
+    dataset = import_embeddings(tmp_path / "f.safetensors", tmp_path / "out")
+    assert dataset.target("distribution").table.tolist() == [[0.5, 0.5], [1, 0], [0.75, 0.25]]
+    np.testing.assert_array_equal(EmbeddingStore.for_dataset(dataset).rows(["b"]), np.eye(3, 4)[[1]])
+    save_file({"features": matrix}, tmp_path / "bare.safetensors")
+    refused(tmp_path / "bare.safetensors", BadInput, "nothing says which image is which row; name the table")
+    (tmp_path / "bare.csv").write_text("file,label\na,joy\nb,awe\nc,joy\n")
+    beside = import_embeddings(tmp_path / "bare.safetensors", tmp_path / "beside")
+    assert beside.target("single").table.tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert any("rows named by bare.csv" in note for note in beside.meta.notes)
+    save_file({"embedding": matrix}, tmp_path / "odd.safetensors", metadata={"image": "{}"})
+    refused(tmp_path / "odd.safetensors", BadInput, "metadata 'image': expected a JSON list of texts")
+
+
+def test_a_folder_that_datasets_saved(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    words = datasets.ClassLabel(names=["fear", "joy"])
+    table = {key: value for key, value in columns().items() if key != "shares"} | {"label": [1, 0, 1]}
+    whole = datasets.Dataset.from_dict(table).cast_column("label", words)
+    parts = datasets.DatasetDict({"train": whole.select([0, 2]), "validation": whole.select([1])})
+    parts.save_to_disk(str(tmp_path / "saved"))
+    dataset = import_embeddings(tmp_path / "saved", tmp_path / "out")
+    images = dataset.images.set_index("image_id")
+    assert images["split"].to_dict() == {"a.jpg": "train", "c.jpg": "train", "b.jpg": "val"}
+    assert dataset.target("single").take(["a.jpg", "b.jpg"]).table.tolist() == [[0, 1], [1, 0]]
+    np.testing.assert_array_equal(EmbeddingStore.for_dataset(dataset).rows(["c.jpg"]), np.eye(3, 4)[[2]])
+
+
+def test_without_datasets_the_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "saved").mkdir()
+    refused(tmp_path / "saved", BadInput, "none that `datasets` saved")
+    (tmp_path / "saved" / "dataset_info.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    refused(tmp_path / "saved", MissingExtra, r"needs datasets: pip install 'affectml\[datasets\]'")
+
+
+@pytest.mark.parametrize("save", [as_parquet, as_arrow])
+@given(place=st.floats(0, 1), piece=st.binary(min_size=1, max_size=4))
+@settings(max_examples=25)
+def test_any_damage_of_a_table_is_an_error_of_ours_or_none(save, place, piece):
+    with tempfile.TemporaryDirectory() as top:
+        file = save(Path(top), pa.table(columns()))
+        content = bytearray(file.read_bytes())
+        at = int(place * (len(content) - 1))
+        content[at : at + len(piece)] = piece
+        file.write_bytes(content)
+        try:
+            import_embeddings(file, Path(top) / "out")
+        except AffectmlError:
+            assert not (Path(top) / "out").exists()

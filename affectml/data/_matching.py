@@ -1,0 +1,111 @@
+"""Which image of a data set is meant by the names that another file has for its rows."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.errors import BadInput
+
+_SUFFIX = re.compile(r"\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
+Search = Callable[[str], Collection[int]]  # the images that a name may mean, by their rows
+
+
+def match_images(images: pd.DataFrame, names: Sequence[Sequence[str]], where: str) -> NDArray[np.int64]:
+    """The row of `images` that each row of another file means, [N]; -1 where the data set has no such image.
+
+    A name is an image's where it is its image_id; else where it is its file or url; else where one of the two paths is
+    the end of the other, `anger/7.jpg` of `photos/anger/7.jpg`, and at last so without an image's suffix. Backslashes,
+    a leading `images/` and the way an accent is composed do not matter. `fear/7.jpg` is never `anger/7.jpg`.
+
+    Args:
+        images: image_id and, where known, file and url, as images.parquet.
+        names: what each of N rows calls its image; the first name that is an image's counts.
+        where: what error messages call the other file.
+
+    Raises:
+        BadInput: a name that is the end of two images' paths, naming both, or two rows that mean one image.
+    """
+    ids = images["image_id"].astype(str).tolist()
+    files = _cells(images, "file")
+    steps = [_whole(enumerate(ids)), _whole([*files, *_cells(images, "url")]), _ends([*enumerate(ids), *files], plain)]
+    steps.append(_ends([*enumerate(ids), *files], _without_suffix))
+    found = np.full(len(names), -1, dtype=np.int64)
+    first: dict[int, int] = {}
+    for row, mine in enumerate(names):
+        found[row] = at = _find(mine, steps, ids, where)
+        if at >= 0 and first.setdefault(at, row) != row:
+            raise BadInput(
+                f"{where}: {names[first[at]][0]!r} and {mine[0]!r} are both image {ids[at]!r} of the data set; take "
+                "one of the two rows out"
+            )
+    return found
+
+
+def plain(name: str) -> str:
+    """A file's name as a path with `/`, without a leading `images/` and with accents composed."""
+    path = unicodedata.normalize("NFC", name).replace("\\", "/")
+    return path.removeprefix("./").removeprefix("images/").strip("/")
+
+
+def _without_suffix(name: str) -> str:
+    return _SUFFIX.sub("", plain(name))
+
+
+def _cells(images: pd.DataFrame, column: str) -> list[tuple[int, str]]:
+    if column not in images.columns:
+        return []
+    return [(row, str(cell)) for row, cell in enumerate(images[column]) if not pd.isna(cell)]
+
+
+def _find(names: Sequence[str], steps: Sequence[Search], ids: Sequence[str], where: str) -> int:
+    for step in steps:
+        for name in names:
+            met = sorted(step(name))
+            if len(met) > 1:
+                raise BadInput(
+                    f"{where}: {name!r} could be image {ids[met[0]]!r} or {ids[met[1]]!r} of the data set; name it "
+                    "by its image_id or by more of its path"
+                )
+            if met:
+                return int(met[0])
+    return -1
+
+
+def _whole(named: Iterable[tuple[int, str]]) -> Search:
+    """A search for images by all of a name."""
+    at: dict[str, set[int]] = defaultdict(set)
+    for row, name in named:
+        at[name].add(row)
+    return lambda name: at.get(name, ())
+
+
+def _ends(named: Sequence[tuple[int, str]], form: Callable[[str], str]) -> Search:
+    """A search for images of whose path a name is the end, or the other way round."""
+    whole: dict[str, set[int]] = defaultdict(set)
+    ends: dict[str, set[int]] = defaultdict(set)
+    for row, name in named:
+        path = form(name)
+        whole[path].add(row)
+        for end in _tails(path):
+            ends[end].add(row)
+
+    def search(name: str) -> set[int]:
+        path = form(name)
+        if path in whole:
+            return whole[path]
+        longer = ends.get(path, set())
+        return longer or next((whole[end] for end in _tails(path) if end in whole), set())
+
+    return search
+
+
+def _tails(path: str) -> Iterator[str]:
+    """The ends of a path, the longest first, without the path itself."""
+    parts = path.split("/")
+    for start in range(1, len(parts)):
+        yield "/".join(parts[start:])

@@ -1,0 +1,89 @@
+"""From arrays of people's answers beside embeddings to targets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from affectml.data._schema import Construct, Kind, VoteRule
+from affectml.errors import BadInput, option
+from affectml.importers._arrays import Answers, Arrays
+from affectml.importers._labels import LabelPlan, plan_labels
+from affectml.importers._spec import SomeTaxonomy
+from affectml.importers._values import measure, people_columns
+from affectml.importers.draft import Labels
+
+# The kind of target that each array makes; votes show by themselves which. What says most comes first.
+_KIND_OF: dict[str, Kind | None] = {"votes": None, "shares": "distribution", "rates": "rates", "sets": "sets"}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How labels are to be called: the taxonomy and the mapping that the user gave, and the data set's name."""
+
+    taxonomy: SomeTaxonomy
+    mapping: Mapping[str, str]
+    name: str
+
+    def plan(self, found: Mapping[str, str], where: str, counts: Mapping[str, int] | None = None) -> LabelPlan:
+        """The plan of the labels found; of the mapping, what renames one of them. See `plan_labels`."""
+        renamed = {raw: label for raw, label in self.mapping.items() if raw in found}
+        return plan_labels(found, renamed, self.taxonomy, where=where, name=self.name, counts=counts)
+
+    def check(self, arrays: Arrays) -> None:
+        """Raise BadInput where there are no labels to name, or where one that is renamed is not there."""
+        words = dict.fromkeys([*(arrays.label or ()), *(name for names in arrays.columns.values() for name in names)])
+        if not words and (self.taxonomy is not None or self.mapping):
+            raise BadInput(
+                f"{arrays.labels_in}: no labels in it, so there is nothing for a taxonomy or a mapping to name"
+            )
+        if unknown := [raw for raw in self.mapping if raw not in words]:
+            plan_labels(dict.fromkeys(words, ""), {unknown[0]: ""}, None, where=str(arrays.labels_in), name=self.name)
+
+
+def people_said(arrays: Arrays, naming: Naming, vote_rule: VoteRule | None, about: Mapping[str, Construct]) -> Labels:
+    """A target of each array of answers, called by its kind; where two make one kind, of that which says more.
+
+    about: the construct, where it is not the same for all that the file says.
+    Raises BadInput naming array, row and label of the first number that cannot be.
+    """
+    result = Labels()
+    if vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
+        raise BadInput(f"{arrays.content.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
+    for key, kind in _KIND_OF.items():
+        if key not in arrays.answers:
+            continue
+        table, names = arrays.answers[key], arrays.columns[key]
+        plan = naming.plan({name: f"{table.path}: {key}, column {name!r}" for name in names}, f"{table.path}: {key}")
+        asked = "n" if "n" in table.frame.columns else None
+        counted = table if key == "votes" else _without_people(table, names)
+        measured = measure(
+            counted, tuple(names), plan, asked if key == "votes" else None, kind, vote_rule, are_votes=key == "votes"
+        )
+        if measured.kind in result.targets:
+            result.notes.append(f"{key} left out: votes are there, which say the same and more")
+            continue
+        content = measured.table
+        if key in ("shares", "rates") and len(table.frame.columns) > len(names):
+            content = content.join(people_columns(table, tuple(names), asked, plan))
+        content.insert(0, "image_id", arrays.ids)
+        if not measured.keep.all():
+            gone = [table.where(row) for row in np.flatnonzero(~measured.keep).tolist()]
+            result.skipped["rows in which nobody voted"] = gone
+        result.notes += [f"{key}: {measured.note}", *plan.notes]
+        result.warnings += plan.warnings
+        result.add(
+            measured.kind,
+            measured.kind,
+            content[measured.keep],
+            plan.taxonomy,
+            values=measured.values,
+            vote_rule=measured.vote_rule,
+            made_by=f"{key} of {table.path.name}",
+            **about,
+        )
+    return result
+
+
+def _without_people(table: Answers, names: list[str]) -> Answers:
+    return replace(table, frame=table.frame[names])

@@ -1,0 +1,339 @@
+"""Stores and targets joined to a data set that exists: what is there stays, and every image gets its own."""
+
+import json
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from affectml.cli.import_ import app
+from affectml.data import Dataset
+from affectml.data._matching import match_images
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import BadInput, command_line
+from affectml.importers import get_importer, import_embeddings, import_table
+
+NAMES = ["anger/7.jpg", "joy/7.jpg", "joy/8.jpg", "awe/9.png"]
+
+
+def dataset(folder: Path, *, name: str = "mydata") -> Path:
+    """Four images with a label each, without files."""
+    (folder / "first.csv").write_text("file,label\n" + "".join(f"{name},{name.split('/')[0]}\n" for name in NAMES))
+    import_table(folder / "first.csv", folder / name, images="none", name="mine")
+    return folder / name
+
+
+def csv(folder: Path, text: str, file: str = "more.csv") -> Path:
+    (folder / file).write_text(text)
+    return folder / file
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: content for name, content in found.items() if not name.endswith(".lock")}
+
+
+def unchanged(before: dict[str, bytes], folder: Path) -> bool:
+    """Whether every file is as it was, and dataset.json says all that it said."""
+    now = files(folder)
+    old, new = json.loads(before["dataset.json"]), json.loads(now["dataset.json"])
+    said = all(new["targets"].get(name) == entry for name, entry in old["targets"].items())
+    said &= new["notes"][: len(old["notes"])] == old["notes"]
+    said &= all(new[key] == old[key] for key in old if key not in ("targets", "notes"))
+    return said and all(now[name] == content for name, content in before.items() if name != "dataset.json")
+
+
+def test_a_table_of_votes_becomes_a_second_target(tmp_path):
+    mydata = dataset(tmp_path)
+    before = files(mydata)
+    more = csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\nanger/7.jpg,0,1,5\nsea/1.jpg,5,5,5\n")
+    summary = import_table(more, mydata, construct="evoked", question="What do you feel?", source="a study")
+    assert unchanged(before, mydata)
+    joined = Dataset.open(mydata)
+    assert joined.name == "mine"
+    rates = joined.target("rates")
+    assert (rates.meta.construct, rates.meta.question, rates.meta.source) == ("evoked", "What do you feel?", "a study")
+    assert rates.image_id.tolist() == ["joy/8.jpg", "anger/7.jpg"]
+    assert rates.votes.tolist() == [[2, 4], [1, 0]]  # awe, joy
+    assert list(joined.meta.targets) == ["single", "rates"]
+    assert summary.skipped["images of more.csv that mydata has not"] == ["sea/1.jpg"]
+    assert summary.skipped["images of mydata that more.csv has not"] == ["joy/7.jpg", "awe/9.png"]
+    assert summary.added == ("target rates (rates, evoked) of 2 images",)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("joy/8.jpg", "joy/8.jpg"),
+        ("images/joy/8.jpg", "joy/8.jpg"),
+        ("8.jpg", "joy/8.jpg"),
+        ("8", "joy/8.jpg"),
+        ("awe/9", "awe/9.png"),
+        ("awe/9.webp", "awe/9.png"),
+        ("awe/9.2", None),
+        ("/home/me/photos/joy/7.jpg", "joy/7.jpg"),
+        ("C:\\photos\\joy\\7.jpg", "joy/7.jpg"),
+        ("fear/8.jpg", None),
+        ("10.jpg", None),
+    ],
+)
+def test_a_name_means_the_image_whose_path_ends_so(name, image):
+    images = pd.DataFrame({"image_id": NAMES})
+    (row,) = match_images(images, [[name]], "more.csv")
+    assert (NAMES[row] if row >= 0 else None) == image
+
+
+def test_ids_of_another_kind_are_found_by_file_and_url():
+    images = pd.DataFrame(
+        {"image_id": ["a", "b", "c"], "file": ["images/x/1.jpg", "images/2.jpg", None], "url": [None, None, "http://c/3.jpg"]}
+    )  # fmt: skip
+    names = [["x/1.jpg"], ["nowhere", "2.jpg"], ["http://c/3.jpg"], ["b"]]
+    with pytest.raises(BadInput, match="'nowhere' and 'b' are both image 'b' of the data set"):
+        match_images(images, names, "more.csv")
+    assert match_images(images, names[:3], "more.csv").tolist() == [0, 1, 2]
+
+
+def test_a_name_that_could_be_two_images_names_both(tmp_path):
+    mydata = dataset(tmp_path)
+    before = files(mydata)
+    more = csv(tmp_path, "image,score_joy,score_awe\n7.jpg,.5,.5\n")
+    with pytest.raises(BadInput, match=r"'7\.jpg' could be image 'anger/7\.jpg' or 'joy/7\.jpg' of the data set"):
+        import_table(more, mydata, label_columns=["score_joy", "score_awe"])
+    assert files(mydata) == before
+
+
+PART = st.text("abc", min_size=1, max_size=2)
+PATHS = st.lists(st.lists(PART, min_size=1, max_size=3).map("/".join), min_size=1, max_size=6, unique=True)
+
+
+@given(paths=PATHS, above=st.lists(PART, max_size=2), data=st.data())
+def test_every_image_is_found_by_its_id_and_below_any_folder(paths, above, data):
+    images = pd.DataFrame({"image_id": [f"{path}.jpg" for path in paths]})
+    order = data.draw(st.permutations(range(len(paths))))
+    assert match_images(images, [[f"{paths[row]}.jpg"] for row in order], "t").tolist() == order
+    rooted = pd.DataFrame({"image_id": [f"ROOT/{path}.jpg" for path in paths]})
+    names = [["/".join([*above, "ROOT", f"{paths[row]}.png"])] for row in order]
+    assert match_images(rooted, names, "t").tolist() == order
+
+
+def test_a_target_of_that_name_stays_and_the_way_out_works(tmp_path):
+    mydata = dataset(tmp_path)
+    before = files(mydata)
+    more = csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n")
+    with pytest.raises(BadInput, match=r"has a target 'single' already \(single, evoked\).*: target='NAME'"):
+        import_table(more, mydata)
+    assert files(mydata) == before
+    with command_line(), pytest.raises(BadInput, match="--target NAME"):
+        import_table(more, mydata)
+    shown = CliRunner().invoke(app, ["table", str(more), str(mydata), "--target", "people"], catch_exceptions=False)
+    assert "target people (single, evoked) of 2 images" in shown.output
+    assert unchanged(before, mydata)
+    with pytest.raises(BadInput, match="no name of a target"):
+        import_table(more, mydata, target="a/b")
+    with pytest.raises(BadInput, match="no labels in it, so there is no target to call target='x'"):
+        import_embeddings(npz(tmp_path, NAMES[:2]), mydata, target="x")
+
+
+def npz(folder: Path, names: list[str], file: str = "clip.npz", **content) -> Path:
+    rows = np.arange(len(names) * 3, dtype=np.float32).reshape(len(names), 3)
+    np.savez(folder / file, **{"image": np.array(names), "embedding": rows, **content})
+    return folder / file
+
+
+def test_embeddings_join_as_a_store_of_their_own(tmp_path):
+    mydata = dataset(tmp_path)
+    before = files(mydata)
+    file = npz(tmp_path, ["x/joy/7.jpg", "x/awe/9.jpg", "x/sea.jpg"], valence=np.array([1.0, 2, 3]))
+    summary = get_importer("embeddings")(file, mydata)
+    assert {name: content for name, content in files(mydata).items() if name in before} == before
+    store = EmbeddingStore.for_dataset(Dataset.open(mydata))
+    assert store.folder.name == "imported-clip"
+    assert store.ids.tolist() == ["joy/7.jpg", "awe/9.png"]
+    assert store.rows(["awe/9.png"]).tolist() == [[3, 4, 5]]
+    assert summary.skipped["images of clip.npz that mydata has not"] == ["x/sea.jpg"]
+    assert summary.notes[0] == "columns left out, because images.parquet stays as it is: valence"
+    with pytest.raises(BadInput, match="has embeddings 'imported-clip' already, and they stay.*name='NAME'"):
+        import_embeddings(file, mydata)
+    import_embeddings(file, mydata, name="again")
+    assert EmbeddingStore.for_dataset(Dataset.open(mydata), "imported-again").ids.tolist() == store.ids.tolist()
+    assert not [path for path in mydata.iterdir() if path.name.startswith(".joining")]
+
+
+def test_a_data_set_without_targets_gets_its_first(tmp_path):
+    import_embeddings(npz(tmp_path, NAMES), tmp_path / "bare")
+    import_table(csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n"), tmp_path / "bare", construct="query")
+    joined = Dataset.open(tmp_path / "bare")
+    assert joined.target("single").meta.construct == "query"
+    assert len(EmbeddingStore.for_dataset(joined).ids) == 4
+
+
+def test_nothing_in_common_is_an_error_that_shows_both_sides(tmp_path):
+    mydata = dataset(tmp_path)
+    before = files(mydata)
+    with pytest.raises(BadInput, match=r"none of its 1 images is in .*first: 'sea\.jpg'; there: 'anger/7\.jpg'"):
+        import_table(csv(tmp_path, "image,label\nsea.jpg,joy\n"), mydata, taxonomy="ekman-6")
+    assert files(mydata) == before
+
+
+FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
+SECOND = "image,annotator,label,round\nanger/7.jpg,ann,awe,1\njoy/8.jpg,cem,joy,1\n"
+
+
+def judgements(mydata: Path) -> dict[tuple[str, str], list[str]]:
+    table = Dataset.open(mydata).judgements
+    return {
+        (image, who): sorted(labels)
+        for image, who, labels in table[["image_id", "annotator_id", "labels"]].itertuples(index=False)
+    }
+
+
+def test_judgements_are_merged_and_the_new_target_counts_all(tmp_path):
+    mydata = dataset(tmp_path)
+    import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
+    first = files(mydata)
+    with pytest.raises(BadInput, match="has a target 'rates' already"):
+        import_table(csv(tmp_path, SECOND, "two.csv"), mydata)
+    assert files(mydata) == first
+    summary = import_table(tmp_path / "two.csv", mydata, target="both")
+    assert summary.added[0] == "2 judgements, 0 were there already"
+    assert judgements(mydata) == {
+        ("joy/8.jpg", "ann"): ["joy"],
+        ("joy/8.jpg", "bob"): ["awe", "joy"],
+        ("anger/7.jpg", "ann"): ["awe"],
+        ("joy/8.jpg", "cem"): ["joy"],
+    }
+    joined = Dataset.open(mydata)
+    both = joined.target("both").take(["anger/7.jpg", "joy/8.jpg"])
+    assert (both.votes.tolist(), both.n.tolist()) == ([[1, 0], [1, 3]], [1, 3])
+    assert joined.judgements["event_id"].is_unique
+    assert joined.meta.judgements.question == "What do you feel?"
+    assert joined.target("rates").n.tolist() == [2]  # as it was
+    again = import_table(tmp_path / "two.csv", mydata, target="again")
+    assert again.added[0] == "0 judgements, 2 were there already"
+    assert len(Dataset.open(mydata).judgements) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        (FIRST.replace("ann,joy", "ann,awe"), {}, r"judgement in conflict: image 'joy/8\.jpg', 'ann', round 1: joy"),
+        (SECOND, {"question": "And you?"}, "answers to two questions cannot be counted together"),
+        (SECOND, {"construct": "expressed"}, "its people judge what is evoked, and these .* of what is expressed"),
+        (SECOND.replace("awe", "fear"), {}, r"its judgements have labels that those of .*two\.csv have not \(awe\)"),
+    ],
+)
+def test_judgements_that_cannot_stand_beside_those_there(tmp_path, text, options, says):
+    mydata = dataset(tmp_path)
+    import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
+    before = files(mydata)
+    with pytest.raises(BadInput, match=says) as caught:
+        import_table(csv(tmp_path, text, "two.csv"), mydata, target="both", **options)
+    assert "\n" not in str(caught.value)
+    assert files(mydata) == before
+
+
+def test_people_without_names_of_two_files_are_different_people(tmp_path):
+    mydata = dataset(tmp_path)
+    one, two = (csv(tmp_path, "image,label\njoy/8.jpg,joy\njoy/8.jpg,awe\n", f"{name}.csv") for name in ("one", "two"))
+    import_table(one, mydata, anonymous=True)
+    import_table(two, mydata, anonymous=True, target="both")
+    assert Dataset.open(mydata).target("both-rates").n.tolist() == [4]
+    assert Dataset.open(mydata).target("both-distribution").votes.tolist() == [[2, 2]]
+
+
+def test_a_data_set_of_schema_1_becomes_schema_2_and_the_old_is_kept(tmp_path):
+    mydata = dataset(tmp_path)
+    content = json.loads((mydata / "dataset.json").read_text())
+    entry = content["targets"]["single"]
+    old = {**content, "construct": entry.pop("construct"), "question": entry.pop("question")}
+    del old["schema"]
+    (mydata / "dataset.json").write_text(json.dumps(old))
+    bytes_before = (mydata / "dataset.json").read_bytes()
+    import_table(csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\n"), mydata)
+    assert json.loads((mydata / "dataset.json").read_text())["schema"] == 2
+    assert [path.read_bytes() for path in mydata.glob("dataset.replaced-*.json")] == [bytes_before]
+    assert Dataset.open(mydata).target("single").meta.construct == "evoked"
+
+
+def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(tmp_path, monkeypatch):
+    """Every file takes its place by one rename: the join is stopped before the first, the second, and so on."""
+    template = dataset(tmp_path)
+    file = npz(tmp_path, NAMES, shares=np.array([[1, 0], [0, 1], [1, 0], [0, 1]]), labels=np.array(["joy", "awe"]))
+    rename, steps = Path.replace, 0
+    for stop in range(20):
+        mydata = tmp_path / f"try-{stop}"
+        shutil.copytree(template, mydata)
+        before, done = files(mydata), 0
+
+        def counted(path, target, stop=stop):
+            nonlocal done
+            done += 1
+            if done > stop:
+                raise KeyboardInterrupt
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "replace", counted)
+        try:
+            import_embeddings(file, mydata)
+        except KeyboardInterrupt:
+            steps += 1
+            assert {name: content for name, content in files(mydata).items() if name in before} == before
+            assert list(Dataset.open(mydata).meta.targets) == ["single"]
+        finally:
+            monkeypatch.setattr(Path, "replace", rename)
+        if done > stop:
+            import_embeddings(file, mydata)
+        assert list(Dataset.open(mydata).meta.targets) == ["single", "distribution"]
+        assert len(EmbeddingStore.for_dataset(Dataset.open(mydata)).ids) == 4
+        if done <= stop:
+            break
+    assert steps >= 4  # the store's files and folder, the target, dataset.json
+
+
+def test_two_joins_at_once_both_end_up_there(tmp_path):
+    mydata = dataset(tmp_path)
+    more = csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\n")
+    threads = [threading.Thread(target=import_table, args=(more, mydata), kwargs={"target": f"t{i}"}) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(Dataset.open(mydata).meta.targets) == {"single", "t0", "t1", "t2", "t3"}
+
+
+@given(st.permutations(range(4)))
+def test_the_order_of_rows_does_not_matter(order):
+    with tempfile.TemporaryDirectory() as folder:
+        mydata = dataset(Path(folder))
+        lines = [f"{NAMES[row]},{row},{4 - row},4\n" for row in order]
+        import_table(csv(Path(folder), "image,joy,awe,n\n" + "".join(lines)), mydata)
+        joined = Dataset.open(mydata)
+        assert joined.target(list(joined.meta.targets)[1]).take(NAMES).votes.tolist() == [[4 - i, i] for i in range(4)]
+
+
+@pytest.mark.real_data
+def test_peoples_shares_join_the_keywords_of_emotion6(tmp_path, real_data):
+    folder = real_data / "emotion6"
+    import_embeddings(folder / "emotion6_clip_vit_l_14.npz", tmp_path / "emotion6", name="clip")
+    before = files(tmp_path / "emotion6")
+    summary = get_importer("embeddings")(
+        folder / "emotion6_clip_vit_l_14_people.npz", tmp_path / "emotion6", name="801"
+    )
+    assert unchanged(before, tmp_path / "emotion6")
+    joined = Dataset.open(tmp_path / "emotion6")
+    assert [entry.construct for entry in joined.meta.targets.values()] == ["query", "evoked"]
+    people = joined.target("distribution")
+    assert len(people.image_id) == 801
+    assert "images of emotion6_clip_vit_l_14_people.npz that emotion6 has not" not in summary.skipped
+    assert len(summary.skipped["images of emotion6 that emotion6_clip_vit_l_14_people.npz has not"]) == 1980 - 801
+    ours, theirs = (EmbeddingStore.for_dataset(joined, name) for name in ("imported-801", "imported-clip"))
+    one, other = (store.rows(people.image_id) for store in (ours, theirs))  # of one encoder, not of one run of it
+    cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert cosine.min() > 0.999
