@@ -354,8 +354,9 @@ def emotion6(folder):
     return archive["embedding"], np.eye(len(names))[label], label, archive["split"]
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
-@pytest.mark.parametrize("hidden", [0, pytest.param(512, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("hidden", [0, 512])
 def test_softmax_on_real_clip_features(real_data, hidden):
     """The file's own split; every choice on a validation part of train; mean over five seeds."""
     from sklearn.model_selection import train_test_split

@@ -19,6 +19,7 @@ def found_by(tmp_path: Path, *arguments: str) -> dict[str, dict[str, int]]:
     return json.loads(run.stdout)
 
 
+@pytest.mark.slow
 def test_some_tens_of_kills_lose_and_double_nothing(tmp_path):
     found = found_by(tmp_path, "--kills", "10", "--seed", "3")
     assert {deed: told["kills"] for deed, told in found.items()} == {"export": 10, "import": 10, "submit": 10}
