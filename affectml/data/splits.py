@@ -46,17 +46,27 @@ def strata(targets: Targets) -> NDArray[np.int64]:
     return chosen.astype(np.int64)
 
 
-def check_labels(dataset: Dataset, targets: Targets) -> None:
-    """Raise BadDataset naming the first label with fewer than three positive images."""
+def check_labels(dataset: Dataset, targets: Targets) -> tuple[str, ...]:
+    """Raise BadDataset naming the first label with fewer than three positive images.
+
+    Where several labels of an image may hold, the others can be learned without it: then a note names such labels, and
+    only where no label has three positive images it is an error.
+    """
     present = (targets.table > 0).sum(axis=0)
-    if (present < MIN_POSITIVES).any():
-        label = int(np.argmax(present < MIN_POSITIVES))
+    rare = present < MIN_POSITIVES
+    if targets.kind in ("rates", "sets") and rare.any() and not rare.all():
+        names = [f"{targets.taxonomy.labels[at]} ({present[at]})" for at in np.flatnonzero(rare)]
+        few = f"fewer than {MIN_POSITIVES} positive images: {', '.join(names)}"
+        return (f"{few}; such labels are hardly learned, and not judged where the test split has none: collect more",)
+    if rare.any():
+        label = int(np.argmax(rare))
         raise BadDataset(
             f"{dataset.root}: target {targets.name}: label {targets.taxonomy.labels[label]!r} has "
             f"{int(present[label])} positive images, expected at least {MIN_POSITIVES} (one each for train, "
             "validation and test): collect more, or import again with the label merged into another (--map) "
             "or left out of the taxonomy"
         )
+    return ()
 
 
 def split_dataset(dataset: Dataset, targets: Targets, seed: int, copies: Copies = ()) -> Split:
@@ -65,19 +75,18 @@ def split_dataset(dataset: Dataset, targets: Targets, seed: int, copies: Copies 
     New splits are 70 / 15 / 15 by iterative stratification (Sechidis et al. 2011), or by StratifiedGroupKFold
     for single labels with groups; sets with groups are stratified over groups, each carrying the labels that
     occur in it. copies: sets of image_ids that a new split must not part, as `same_pixels` finds them; where the data
-    set's own split parts some, a note says so. Raises BadDataset for an empty part or a label with fewer than three
-    positive images.
+    set's own split parts some, a note says so. Raises BadDataset for an empty part, and as `check_labels` does.
     """
     table = dataset.images.set_index("image_id")
     ids = targets.image_id
-    check_labels(dataset, targets)
+    few = check_labels(dataset, targets)
     groups = joined(dataset.groups(ids), ids, copies)
     labels = strata(targets)
     if "split" in table.columns and table["split"].notna().any():
         split = _given(table["split"].reindex(ids).to_numpy(dtype=object), ids, labels, targets, groups, seed)
     else:
         split = _new(ids, labels, targets, groups, seed)
-    split = replace(split, notes=split.notes + _of_copies(split, copies))
+    split = replace(split, notes=split.notes + _of_copies(split, copies) + few)
     for part in SPLITS:
         if not (split.assignment == part).any():
             raise BadDataset(

@@ -98,12 +98,26 @@ def test_an_empty_part_is_an_error_that_names_it(tmp_path):
         split_dataset(data, targets, seed=0)
 
 
-def test_a_label_with_two_positives_is_an_error_that_names_it(tmp_path):
-    sets = random_sets()
-    sets[:, 3] = 0
-    sets[:2, 3] = 1
-    data, targets = dataset(tmp_path, sets)
+def test_a_single_label_of_two_images_is_an_error_that_names_it(tmp_path):
+    labels = np.eye(6, dtype=int)[np.arange(60) % 3]
+    labels[:2] = np.eye(6, dtype=int)[3]
+    data, targets = dataset(tmp_path, labels, kind="single")
     with pytest.raises(BadDataset, match=r"label 'joy' has 2 positive images.*at least 3.*--map"):
+        split_dataset(data, targets, seed=0)
+
+
+def test_where_several_labels_may_hold_rare_ones_are_named_and_stop_nobody(tmp_path):
+    sets = random_sets()
+    sets[:, 3:5] = 0
+    sets[:2, 3] = 1
+    data, targets = dataset(tmp_path / "some", sets)
+    split = split_dataset(data, targets, seed=0)
+    assert split.notes[-1].startswith(
+        "fewer than 3 positive images: joy (2), sadness (0); such labels are hardly learned"
+    )
+    sets[2:] = 0
+    data, targets = dataset(tmp_path / "none", sets)
+    with pytest.raises(BadDataset, match=r"label 'anger' has [012] positive images.*collect more"):
         split_dataset(data, targets, seed=0)
 
 
