@@ -1,6 +1,6 @@
 """What `affectml labels` needs to turn data sets, runs and files into calls of `affectml_annotation`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,12 @@ from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
+
+_TABLES: Mapping[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": lambda path: pd.read_csv(path, dtype={"image": "str"}),
+    ".parquet": pd.read_parquet,
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,23 +158,38 @@ def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
 
 
 def images_to_queue(store: LabelStore, queue: Path | None, top: int) -> list[str]:
-    """Image ids: from a text file, from a run's predictions (most uncertain first), or by people's disagreement."""
+    """Image ids: from a text file, from a model's predictions (most uncertain first), or by people's disagreement.
+
+    Predictions are those in a run's folder, or the table that `affectml predict --out` wrote.
+    """
     labels = store.settings.labels
     if queue is None:
         return [str(i) for i in disagreement(store.judgements(), labels).index[:top]]
-    if queue.is_dir():
-        path = queue / "predictions.parquet"
-        if not path.exists():
-            raise BadInput(f"{queue}: no predictions.parquet in it, so it is no run folder")
-        known = set(store.images()["image_id"])
-        found = [str(i) for i in model_uncertainty(pd.read_parquet(path), labels).index if i in known]
-        if not found:
-            raise BadInput(f"{queue}: none of the run's images is in this task")
-        return found[:top]
     if not queue.exists():
         raise BadInput(f"{queue}: no such file or run folder")
+    if queue.is_dir() or queue.suffix.lower() in _TABLES:
+        known = set(store.images()["image_id"])
+        found = [str(i) for i in model_uncertainty(_predictions(queue), labels).index if i in known]
+        if not found:
+            raise BadInput(f"{queue}: none of its images is in this task")
+        return found[:top]
     lines = [line.strip() for line in queue.read_text(encoding="utf-8").splitlines()]
     return list(dict.fromkeys(line for line in lines if line))
+
+
+def _predictions(path: Path) -> pd.DataFrame:
+    """The scores in a run's folder, or in a table of predictions, with the column image_id."""
+    if path.is_dir():
+        if not (path / "predictions.parquet").exists():
+            raise BadInput(f"{path}: no predictions.parquet in it, so it is no run folder")
+        return pd.read_parquet(path / "predictions.parquet")
+    try:
+        table = _TABLES[path.suffix.lower()](path)
+    except (ValueError, OSError) as error:  # what pandas and pyarrow say of a damaged file
+        raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    if "image" not in table and "image_id" not in table:
+        raise BadInput(f"{path}: no column image; expected the table that `affectml predict --out` writes")
+    return table.rename(columns={"image": "image_id"})
 
 
 def read_checks(path: Path) -> pd.DataFrame:

@@ -319,7 +319,10 @@ def assign(
     invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
     queue: Annotated[
         Path | None,
-        typer.Option(help="Images to show first: a text file of ids, or a run folder (those it is least sure of)."),
+        typer.Option(
+            help="Images to show first: a text file of ids; or those that a model is least sure of: a run folder, or "
+            "the table that `affectml predict --out` wrote."
+        ),
     ] = None,
     top: Annotated[
         int, typer.Option(min=1, help="How many images of the run, or of those in dispute, to queue.")

@@ -25,6 +25,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.importers import _registry
+from affectml.labelling import taxonomy_of
 from affectml.training import TrainConfig, train_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,7 +172,7 @@ def numbers(cell):
 
 def write_people(dataset, folder):
     """people.csv and checks.csv for the data set: what ann, ben and cem said elsewhere."""
-    labels = dataset.target(next(iter(dataset.meta.targets))).taxonomy.labels
+    labels = taxonomy_of(dataset).labels
     with (folder / "people.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["image_id", "annotator_id", "round", "kind", "labels"])

@@ -117,6 +117,36 @@ def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tm
         assert (store.settings, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
 
 
+@pytest.mark.parametrize("name", ["answers.csv", "answers.parquet", "answers.jsonl"])
+def test_what_a_model_is_least_sure_of_in_a_table_of_predictions_comes_first(run, task, tmp_path, name):
+    """`predict --out` writes a row per image, of images that the task does not have too."""
+    with LabelStore(task) as store:
+        labels = store.settings.labels
+    table = pd.DataFrame(0.02, index=range(4), columns=list(labels))
+    table.insert(0, "image", ["000001", "000002", "elsewhere", "000003"])
+    table.loc[[1, 2], list(labels)] = 0.5
+    write = {"csv": table.to_csv, "parquet": table.to_parquet, "jsonl": table.to_json}[name.split(".")[1]]
+    write(tmp_path / name, **({"orient": "records", "lines": True} if name.endswith(".jsonl") else {"index": False}))
+    run("labels", "assign", "--db", task, "--queue", tmp_path / name, "--top", 2)
+    with LabelStore(task) as store:
+        queued = store.images().dropna(subset="queue_rank").sort_values("queue_rank")
+        assert queued["image_id"].tolist() == ["000002", "000001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.csv", "file,awe\nx,1\n", "no column image; expected the table that `affectml predict --out` writes"),
+        ("a.csv", "image,awe\nzzz,1\n", "no column for label"),
+        ("a.parquet", "no parquet", "cannot be read"),
+        ("a.jsonl", "{", "cannot be read"),
+    ],
+)
+def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path, name, content, why):
+    (tmp_path / name).write_text(content)
+    assert why in run("labels", "assign", "--db", task, "--queue", tmp_path / name, fails=True)
+
+
 def test_the_lead_takes_people_off_the_list(run, demo, task):
     """As on the page: an unused invitation goes, an entry with answers is closed and opens with the next invitation."""
     run("labels", "assign", "--db", task, "--invite", "new")
