@@ -18,12 +18,11 @@ from affectml._files import replacing, try_file
 from affectml._html import data_uri
 from affectml._progress import Progress, Say
 from affectml.answers._names import custom_id
-from affectml.answers._parts import parts_of, store_of
+from affectml.answers._parts import parts_of, store_of, target_of
 from affectml.data import Dataset, Targets
 from affectml.data._schema import was_asked
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadInput, option
-from affectml.training.plan import choose_target
 
 REQUESTS = 50_000
 MEGABYTES = 200
@@ -107,7 +106,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
         try_file(file)
     data = Dataset.open(dataset)
-    targets = choose_target(data, multilabel=None, name=config.target)
+    targets = target_of(data, config.target)
     images = parts_of(data, targets, config.split, config.seed, store_of(data)).judged
     question = _question(targets, config, say)
     requests = _Requests(data, targets, config, question)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from affectml._files import try_file, write_json
 from affectml._progress import Say
+from affectml.answers._beside import beside
 from affectml.answers._bias import LabelBias, holm, label_bias
 from affectml.answers._names import Names
-from affectml.answers._parts import Parts, parts_of, store_of
+from affectml.answers._parts import Parts, parts_of, store_of, target_of
 from affectml.answers._public import published_source
 from affectml.answers._result import AsEmpty, Gap, JudgedAnswers, received_json
 from affectml.answers._rows import Reading, read_rows
@@ -22,19 +23,17 @@ from affectml.answers._said import Said, firsts, gather
 from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
-from affectml.errors import BadInput, EncoderUnavailable, option
+from affectml.errors import BadInput, option
 from affectml.evaluation import DEFAULT_TAU, Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.people import consensus_rows, people_rows
 from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure
-from affectml.evaluation.systems import answers_of
 from affectml.evaluation.truth import part_of
-from affectml.heads import Head, PriorHead, ZeroShotConfig, ZeroShotHead, apply_thresholds, choose_thresholds
+from affectml.heads import apply_thresholds, choose_thresholds
 from affectml.predicting import answers_on
-from affectml.prompts import Prompts, label_features
 from affectml.runs import RunFolder
-from affectml.training import set_threads, text_encoder
-from affectml.training.plan import SEVERAL, choose_target
+from affectml.training import set_threads
+from affectml.training.plan import SEVERAL
 from affectml_metrics import paired_difference
 from affectml_metrics.table import find
 
@@ -112,7 +111,7 @@ def judge_answers(
 def _open(folder: str | Path, config: JudgeConfig, say: Say) -> _Case:
     _check(config)
     data = Dataset.open(folder)
-    targets = choose_target(data, multilabel=None, name=config.target)
+    targets = target_of(data, config.target)
     threads = set_threads(config.threads)
     store = ensure_embeddings(data, config.encoder, threads=threads, say=say) if config.encoder else store_of(data)
     parts = None if config.runs else parts_of(data, targets, config.split, config.seed, store)
@@ -187,7 +186,9 @@ def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
     beta = fit_prior(targets.take(parts.train))
     everything = read_truth(case.dataset, targets, parts.judged, beta=beta, tau=config.tau)
     val = read_truth(case.dataset, targets, parts.val, beta=beta, tau=config.tau) if len(parts.val) else None
-    systems, why = _references(case, everything, val)
+    systems, why = beside(targets, parts, everything, val, case.store)
+    for name, (ids, given) in case.runs.items():
+        systems[name] = given.rows(pd.Index(ids).get_indexer(pd.Index(parts.judged)))
     mine, rule = _answers(said, rows, everything, val, config.tau)
     at = np.flatnonzero(answered)
     truth = part_of(everything, at)
@@ -196,6 +197,8 @@ def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
     metrics = result.metrics
     if truth.kind == "single" and _ties(here[config.name].scores):
         metrics["systems"][config.name].pop("label_f1_macro", None)
+        for scores in metrics["per_label"].values():
+            scores.pop("label_f1", None)
     metrics["rules"] |= {f"answers of {config.name}": rule}
     if val is None:
         cut = f"labels with a rate of at least tau ({config.tau:.3g})"
@@ -215,53 +218,6 @@ def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
         as_empty=None if answered.all() else _as_empty(mine, answered, systems, everything, config),
         source=source,
     )
-
-
-def _references(case: _Case, truth: Truth, val: Truth | None) -> tuple[dict[str, Answers], dict[str, str]]:
-    """The prior, zero-shot where embeddings are at hand, and the runs: what each answers on the judged images."""
-    targets, parts, store = case.targets, case.parts, case.store
-    kind, n = targets.kind, len(parts.judged)
-    prior = PriorHead().fit(np.zeros((len(parts.train), 1)), targets.take(parts.train).shares())
-    if val is not None and val.sets is not None:
-        prior.tune_thresholds(np.zeros((len(parts.val), 1)), val.sets.astype(np.int64))
-    found = {"prior": _cut(answers_of(prior, np.zeros((n, 1)), kind), truth)}
-    why: dict[str, str] = {}
-    needed = np.concatenate([parts.judged, parts.val])
-    if store is None:
-        why["zero_shot"] = f"not available: no embeddings; {option('encoder')} makes them"
-    elif store.missing(needed):
-        why["zero_shot"] = f"not available: {len(set(store.missing(needed)))} images have no embedding"
-    elif val is None and kind in SEVERAL:
-        why["zero_shot"] = "not available: its rates are calibrated on validation images, and there are none"
-    else:
-        try:
-            head = _zero_shot(store, targets, parts, val)
-        except EncoderUnavailable:
-            why["zero_shot"] = "not available: no text features by this encoder"
-        else:
-            found["zero_shot"] = answers_of(head, store.rows(parts.judged), kind)
-    for name, (ids, given) in case.runs.items():
-        found[name] = given.rows(pd.Index(ids).get_indexer(pd.Index(parts.judged)))
-    return found, why
-
-
-def _zero_shot(store: EmbeddingStore, targets: Targets, parts: Parts, val: Truth | None) -> Head:
-    """The encoder's own texts, calibrated and cut on validation as in a training."""
-    texts = label_features(Prompts.parse("sentiment", ()), targets.taxonomy, text_encoder(store))
-    head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
-    if val is not None and targets.kind in SEVERAL:
-        X = store.rows(parts.val)
-        head.fit(X, val.shares)
-        if val.sets is not None:
-            head.tune_thresholds(X, val.sets.astype(np.int64))
-    return head
-
-
-def _cut(given: Answers, truth: Truth) -> Answers:
-    """With sets of the rates that reach tau, where it has none and nothing chose its thresholds."""
-    if given.sets is not None or given.shares is None or truth.sets is None:
-        return given
-    return replace(given, sets=(given.shares >= truth.tau - 1e-9).long())
 
 
 def _answers(
@@ -339,22 +295,24 @@ def _gaps(answers: Mapping[str, Answers], truth: Truth, config: JudgeConfig) -> 
     ]
     beside = {config.name: answers[config.name]}
     loo = f"{config.name}_loo"
-    for found, person in (
+    for rows_of, person in (
         (people_rows(truth, beside, torch.Generator().manual_seed(config.seed)), "human"),
         (consensus_rows(truth, beside), "consensus"),
     ):
-        ours = {**({"set_f1_judgements": mine["set_f1_judgements"]} if "set_f1_judgements" in mine else {})}
-        ours |= found.get(loo, {})
-        pairs += [(person, m, ours[m], values) for m, values in found.get(person, {}).items() if m in ours]
-    gaps = []
-    for other, metric, one, two in pairs:
-        spec = find(metric)
-        if spec is None or not spec.better or "brief" not in spec.shown:
-            continue
-        generator = torch.Generator().manual_seed(config.seed)
-        found_one = paired_difference(one, two, groups=truth.groups, generator=generator)
-        if bool(found_one.value.isfinite()):
-            gaps.append(Gap(other, metric, as_scores(found_one)[0], float(found_one.p)))
+        ours = {name: mine[name] for name in ("set_f1_judgements",) if name in mine} | rows_of.get(loo, {})
+        pairs += [(person, m, ours[m], values) for m, values in rows_of.get(person, {}).items() if m in ours]
+    kept = [pair for pair in pairs if (spec := find(pair[1])) and spec.better and "brief" in spec.shown]
+    if not kept:
+        return []
+    one = torch.stack([ours.double() for _, _, ours, _ in kept], dim=1)
+    two = torch.stack([theirs.double() for _, _, _, theirs in kept], dim=1)
+    generator = torch.Generator().manual_seed(config.seed)
+    found = paired_difference(one, two, groups=truth.groups, generator=generator)
+    gaps = [
+        Gap(other, metric, score, p)
+        for (other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)
+        if np.isfinite(score["value"]) and np.isfinite(p)
+    ]
     return [replace(gap, p_holm=float(p)) for gap, p in zip(gaps, holm([gap.p for gap in gaps]), strict=True)]
 
 

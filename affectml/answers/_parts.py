@@ -10,6 +10,7 @@ from affectml.data.splits import split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import AffectmlError, BadDataset, BadInput, option
+from affectml.training.plan import choose_target
 
 PARTS = ("test", "val", "all")
 Ids = NDArray[np.object_]
@@ -51,6 +52,18 @@ def parts_of(dataset: Dataset, targets: Targets, split: str, seed: int, store: E
         raise BadDataset(f"{error}; or take all images: {option('split', 'all')}") from None
     val = found.ids("val") if split == "test" else ids[:0]
     return Parts(found.ids(split), val, found.ids("train"), split)
+
+
+def target_of(dataset: Dataset, name: str | None) -> Targets:
+    """The target of that name, else the only one.
+
+    Raises:
+        BadDataset: where there is none, or several and no name.
+    """
+    names = list(dataset.meta.targets)
+    if name is None and len(names) > 1:
+        raise BadDataset(f"{dataset.root}: it has targets {', '.join(names)}; choose with {option('target')}")
+    return choose_target(dataset, multilabel=None, name=name)
 
 
 def store_of(dataset: Dataset) -> EmbeddingStore | None:

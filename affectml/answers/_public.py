@@ -6,9 +6,7 @@ from affectml.importers._registry import PUBLISHED
 
 def published_source(source: str) -> str | None:
     """What a published set is called, from dataset.json's source; None for a source that no importer states."""
-    if not source:
-        return None
     for name, line in PUBLISHED.items():
-        if get_importer(name).about.source == source:
+        if get_importer(name).about.source in source:
             return line.partition(":")[0]
     return None

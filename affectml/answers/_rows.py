@@ -1,7 +1,7 @@
 """Reading a system's answers from a file, a row at a time: batch responses, JSON lines, or a table."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from affectml.answers._reply import (
 )
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
-from affectml.importers._cells import parse_cells
 from affectml.importers._columns import FILE, LABEL, URL, pick, plain
 from affectml.importers._labels import emotion_words
 from affectml.importers._read import Table, read_table
@@ -137,7 +136,7 @@ def _response(content: dict[str, Any], place: str, reading: Reading) -> Row:
         return Row(place, None, problem=UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
-    if error or status is None or status != 200:
+    if error or str(status) != "200":
         return Row(place, image, problem=FAILED, detail=_failure(error, response, status))
     body = response.get("body", response) if isinstance(response, dict) else None
     choices = body.get("choices") if isinstance(body, dict) else None
@@ -159,7 +158,7 @@ def _failure(error: Any, response: Any, status: Any) -> str:
     body = response.get("body") if isinstance(response, dict) else None
     inner = error if isinstance(error, dict) else body.get("error") if isinstance(body, dict) else None
     said = next((inner[key] for key in ("code", "type", "message") if inner.get(key)), "") if inner else ""
-    parts = [f"HTTP {status}" if status not in (None, 200) else "", shown(str(said or error or ""))]
+    parts = [f"HTTP {shown(str(status))}" if status not in (None, 200) else "", shown(str(said or error or ""))]
     return " ".join(part for part in parts if part) or "no response"
 
 
@@ -223,29 +222,34 @@ def _table(path: Path, reading: Reading) -> Rows:
     ranked = pick(table, None, RANKED)
     column = reading.label_column and pick(table, reading.label_column, (), "label_column")
     column = column or pick(table, None, (*LABEL, "set", "answer", "answers"))
+    reply = None if ranked or column else pick(table, None, REPLY_KEYS)
     places = _places(frame, ranked)
-    numeric = [c for c in frame.columns if c not in (image, ranked, column, *places) and reading.words.find(c)]
-    if not (ranked or places or column or numeric):
+    listing = [*places] or [c for c in (ranked or column or reply,) if c]
+    numeric = [c for c in frame.columns if c not in (image, *listing) and reading.words.find(c)]
+    if not (listing or numeric):
         raise BadInput(
             f"{path}: no column of answers: expected labels ({option('label_column')}), ranking, or a column for each "
             f"label ({', '.join(reading.words.taxonomy.labels)}), but it has {', '.join(frame.columns)}"
         )
-    notes = [*table.notes, *_unused(frame, {image, ranked, column, *places, *numeric})]
-    listed, note = _lists(table, ranked or column, places, reading)
+    notes = [*table.notes, *_unused(frame, {image, *listing, *numeric})]
     values = frame[numeric].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = frame[listing].to_numpy(dtype=object)
     rows = []
     for at, name in enumerate(frame[image].astype(object)):
         place = f"{table.unit} {table.place[at]}"
         found = None if _gap(name) else reading.names.find(str(name))
-        numbers = dict(zip(numeric, values[at].tolist(), strict=True)) if numeric else None
         if found is None:
             problem = NO_IMAGE if _gap(name) else UNKNOWN_IMAGE
             rows.append(Row(place, None, problem=problem, detail="" if _gap(name) else shown(str(name))))
-        elif listed(at) is None and (not numeric or np.isnan(values[at]).all()):
-            rows.append(Row(place, found, problem=EMPTY))
+        elif reply is not None and not numeric:
+            text = "" if _gap(cells[at][0]) else str(cells[at][0])
+            rows.append(_of_reply(parse_reply(text, reading.words), place, found))
         else:
-            rows.append(Row(place, found, listed(at), ranked=bool(ranked or places), numbers=numbers))
-    return Rows(rows, "table", (*notes, *note))
+            listed = _listed(cells[at], reading)
+            numbers = dict(zip(numeric, values[at].tolist(), strict=True)) if numeric else None
+            empty = listed is None and (numbers is None or np.isnan(values[at]).all())
+            rows.append(Row(place, found, listed, bool(ranked or places), numbers, EMPTY if empty else ""))
+    return Rows(rows, "table", tuple(notes))
 
 
 def _image_column(table: Table, given: str | None) -> str:
@@ -277,22 +281,21 @@ def _unused(frame: pd.DataFrame, used: set[str | None]) -> list[str]:
     return [*notes, *([f"columns that are not used: {', '.join(others)}"] if others else [])]
 
 
-def _lists(
-    table: Table, column: str | None, places: list[str], reading: Reading
-) -> tuple[Callable[[int], tuple[str, ...] | None], list[str]]:
-    """The labels that each row lists, as spelt, None where it lists none; and a note on how they were told apart."""
-    if places:
-        cells = table.frame[places].to_numpy(dtype=object)
-        return lambda at: tuple(str(cell) for cell in cells[at] if not _gap(cell)) or None, []
-    if column is None:
-        return lambda at: None, []
-    texts = [text for text in table.frame[column] if isinstance(text, str)]
-    delimiter = ">" if any(">" in text for text in texts) else None
-    parsed = parse_cells(table, column, delimiter, set(reading.words.taxonomy.labels))
-    silent: tuple[str, ...] | None = () if reading.empty == "none" else None
-    parts = [silent if part is None else part for part in parsed.parts]
-    return lambda at: parts[int(parsed.code[at])], [parsed.note]
+def _listed(cells: Any, reading: Reading) -> tuple[str, ...] | None:
+    """The labels that the cells of a row list, as spelt: a list, a text that separates them, or one label each."""
+    filled = [cell for cell in cells if not _gap(cell)]
+    if not filled:
+        return () if len(cells) and reading.empty == "none" else None
+    if len(cells) > 1:
+        return tuple(str(cell) for cell in filled)
+    if isinstance(filled[0], list | tuple | np.ndarray):
+        return tuple(str(part) for part in filled[0])
+    text = str(filled[0])
+    return reading.words.split(text.strip()[1:-1] if text.strip()[:1] == "[" else text)
 
 
 def _gap(cell: Any) -> bool:
-    return cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)) or cell == ""
+    """Whether a cell is empty, or holds what pandas writes for nothing."""
+    if isinstance(cell, str):
+        return cell.strip() in ("", "nan", "NaN")
+    return cell is None or cell is pd.NA or (isinstance(cell, float) and bool(np.isnan(cell)))

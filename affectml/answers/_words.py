@@ -9,7 +9,8 @@ from affectml.taxonomies import Taxonomy
 
 _NONE = frozenset({"none", "none of these", "none of them", "none of the above", "no emotion", "nothing", "no label"})
 _MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
-_APART = re.compile(r"\s*(?:[,;|/\n]|\band\b)\s*")
+_APART, _LOOSER = re.compile(r"[,;|>\n]"), re.compile(r"/|\band\b|&")
+_QUOTES = " '\"`“”"
 SHOWN = 60  # signs of a name that no label is called by
 
 
@@ -52,13 +53,19 @@ class Words:
 
     def split(self, text: str) -> tuple[str, ...]:
         """The words of a list in prose, such as "joy, awe and fear"; a label of several words stays whole."""
-        if self.find(text) is not None or self.says_none(text):
+        if self._one(text):
             return (text.strip(),)
-        return tuple(word for word in _APART.split(text) if word.strip(_MARKS))
+        found: list[str] = []
+        for part in _APART.split(text):
+            found += [part] if self._one(part) else _LOOSER.split(part)
+        return tuple(word.strip(_QUOTES) for word in found if word.strip(_MARKS))
+
+    def _one(self, text: str) -> bool:
+        return self.find(text) is not None or self.says_none(text)
 
     def known(self, words: tuple[str, ...]) -> bool:
         """Whether each of one or more words is a label, a synonym, or says that none applies."""
-        return bool(words) and all(self.find(word) is not None or self.says_none(word) for word in words)
+        return bool(words) and all(map(self._one, words))
 
 
 def folded(word: str) -> str:

@@ -23,6 +23,12 @@ def quiet(line):
     pass
 
 
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch):
+    """What is asked here are values, not intervals."""
+    monkeypatch.setattr("affectml.evaluation.scoring.REPLICATES", 50)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     return write_demo(tmp_path_factory.mktemp("judged") / "demo", images=200, seed=31)
@@ -100,13 +106,10 @@ def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
     named = [{"file": files[i], "set": ", ".join(s) or "none"} for i, s in zip(ids, sets, strict=True)]
     delimited = pd.DataFrame({"file": [files[i] for i in ids], "labels": ["; ".join(s) or "none" for s in sets]})
     lists = pd.DataFrame({"image_id": ids, "emotions": sets})
-    results = [
-        judge(indicator),
-        judge(lines, "jsonl"),
-        judge(named, "jsonl"),
-        judge(delimited),
-        judge(lists, "parquet"),
-    ]
+    replies = pd.DataFrame({"image": ids, "response": [f"I see: {json.dumps({'labels': s})}" for s in sets]})
+    bracketed = pd.DataFrame({"image": ids, "labels": [str(s) for s in sets]})
+    results = [judge(table) for table in (indicator, delimited, replies, bracketed)]
+    results += [judge(lists, "parquet"), judge(lines, "jsonl"), judge(named, "jsonl")]
     assert {result.received["shape"] for result in results} == {"sets"}
     assert all(system(result) == system(results[0]) for result in results)
     assert "rate_cross_entropy" not in system(results[0])

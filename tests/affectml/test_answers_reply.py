@@ -3,6 +3,7 @@
 import contextlib
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from affectml.answers import REASONS, Words, parse_reply
 from affectml.answers._names import Names, custom_id
 from affectml.answers._reply import BROKEN, EMPTY, NO_JSON, NO_LABELS, REFUSED
 from affectml.answers._rows import Reading, read_rows
+from affectml.answers._said import gather
 from affectml.errors import AffectmlError, BadInput
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -67,6 +69,7 @@ def test_words_are_labels_synonyms_and_the_users_own():
     found = [words.find(word) for word in ("AWE", " **Dread**", "chill", "nostalgia", "none")]
     assert found == ["awe", "fear", "contentment", None, None]
     assert words.says_none("None of these.")
+    assert words.split("awe, chill/fear; 'dread' and fun") == ("awe", "chill", "fear", "dread", "fun")
     with pytest.raises(BadInput, match=r"mapping=\{'x': 'joyy'\}: no label 'joyy'"):
         Words(get_taxonomy("ekman-6"), {"x": "joyy"})
 
@@ -127,6 +130,26 @@ def test_no_bytes_break_the_reader(content, file, reading):
     file.write_bytes(content)
     with contextlib.suppress(AffectmlError):
         assert all(row.problem in (*REASONS, "") for row in read_rows(file, reading).rows)
+
+
+SAID = st.dictionaries(st.sampled_from(["labels", "rates", "ranking", "reply", "awe"]), JSON)
+
+
+@given(lines=st.lists(SAID, min_size=1), one_label=st.booleans())
+def test_what_is_gathered_are_shares_and_sets_or_an_error_in_words(lines, one_label, file, reading):
+    images = ("1", "a b")
+    content = [{"image": images[at % 2], **line} for at, line in enumerate(lines)]
+    file.write_text("\n".join(map(json.dumps, content)))
+    with contextlib.suppress(AffectmlError):
+        said = gather(read_rows(file, reading), WORDS, one_label=one_label, shape=None, k=None)
+        assert np.isfinite(said.scores).all()
+        assert ((said.often >= 0) & (said.often <= 1)).all()
+        if said.shares is not None:
+            assert ((said.shares >= 0) & (said.shares <= 1)).all()
+        if said.shape == "distribution":
+            assert said.shares.sum(axis=1) == pytest.approx(1)
+        if said.sets is not None:
+            assert np.isin(said.sets, (0, 1)).all()
 
 
 IDS = st.text(min_size=1, max_size=90)

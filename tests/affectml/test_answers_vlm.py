@@ -114,6 +114,13 @@ class SimulatedVLM:
         return {reason: self.expected[reason] for reason in REASONS if self.expected[reason]}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_replicates():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("affectml.evaluation.scoring.REPLICATES", 50)
+        yield
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     return write_demo(tmp_path_factory.mktemp("vlm") / "demo", images=240, seed=11)
