@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import pandas as pd
+
+from affectml.data._matching import image_finder
+from affectml.errors import BadInput
 
 LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
@@ -35,24 +36,13 @@ def custom_id(image_id: str, sample: int) -> str:
 
 
 class Names:
-    """Finds a data set's image by what a file calls it.
-
-    An image is found by its id, its file or its url as images.parquet has them, else by the end of a path or the file's
-    name, with or without its ending, where one image alone has that name.
-    """
+    """Finds a data set's image by what a file calls it, as joining does; see `affectml.data._matching.match_images`."""
 
     def __init__(self, images: pd.DataFrame) -> None:
-        ids = [str(image) for image in images["image_id"]]
-        self._by_key = {key_of(image): image for image in ids}
-        self._exact = {image: image for image in ids}
-        loose: dict[str, set[str]] = {}
-        for column in ("file", "url"):
-            for image, name in zip(ids, images[column] if column in images.columns else (), strict=False):
-                if isinstance(name, str) and name:
-                    self._exact.setdefault(name, image)
-                    for form in _forms(name):
-                        loose.setdefault(form, set()).add(image)
-        self._loose = {form: found.pop() for form, found in loose.items() if len(found) == 1}
+        self._ids = [str(image) for image in images["image_id"]]
+        self._by_key = {key_of(image): image for image in self._ids}
+        self._find = image_finder(images, "answers")
+        self._found: dict[str, str | None] = {}
 
     def of_custom_id(self, given: str) -> str | None:
         """The image of a request's custom_id; None for one that no request of this data set has."""
@@ -61,15 +51,10 @@ class Names:
 
     def find(self, name: str) -> str | None:
         """The image of that name; None where there is none, or several."""
-        if name in self._exact:
-            return self._exact[name]
-        return next((self._loose[form] for form in _forms(name) if form in self._loose), None)
-
-
-def _forms(name: str) -> Iterable[str]:
-    """From the whole path to the bare name."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    for start in range(len(parts)):
-        yield "/".join(parts[start:])
-    if parts and (stem := PurePosixPath(parts[-1]).stem) != parts[-1]:
-        yield stem
+        if name not in self._found:
+            try:
+                at = self._find([name])
+            except BadInput:  # two images have it
+                at = -1
+            self._found[name] = None if at < 0 else self._ids[at]
+        return self._found[name]

@@ -31,19 +31,26 @@ def match_images(images: pd.DataFrame, names: Sequence[Sequence[str]], where: st
         BadInput: a name that is the end of two images' paths, naming both, or two rows that mean one image.
     """
     ids = images["image_id"].astype(str).tolist()
-    files = _cells(images, "file")
-    steps = [_whole(enumerate(ids)), _whole([*files, *_cells(images, "url")]), _ends([*enumerate(ids), *files], plain)]
-    steps.append(_ends([*enumerate(ids), *files], _without_suffix))
+    find = image_finder(images, where)
     found = np.full(len(names), -1, dtype=np.int64)
     first: dict[int, int] = {}
     for row, mine in enumerate(names):
-        found[row] = at = _find(mine, steps, ids, where)
+        found[row] = at = find(mine)
         if at >= 0 and first.setdefault(at, row) != row:
             raise BadInput(
                 f"{where}: {names[first[at]][0]!r} and {mine[0]!r} are both image {ids[at]!r} of the data set; take "
                 "one of the two rows out"
             )
     return found
+
+
+def image_finder(images: pd.DataFrame, where: str) -> Callable[[Sequence[str]], int]:
+    """A function from what a row calls its image to the row of `images`, or -1; as `match_images` finds them."""
+    ids = images["image_id"].astype(str).tolist()
+    files = _cells(images, "file")
+    steps = [_whole(enumerate(ids)), _whole([*files, *_cells(images, "url")]), _ends([*enumerate(ids), *files], plain)]
+    steps.append(_ends([*enumerate(ids), *files], _without_suffix))
+    return lambda names: _find(names, steps, ids, where)
 
 
 def plain(name: str) -> str:
