@@ -94,8 +94,8 @@ def read_rows(path: Path, reading: Reading) -> Rows:
 
 def _json_lines(path: Path, reading: Reading) -> Rows:
     rows: list[Row] = []
-    responses = 0
-    by_id: dict[str, int] = {}  # custom_id to the row that counts
+    responses = plain_lines = 0
+    counts: dict[str, range] = {}  # custom_id to the rows that count
     with path.open("rb") as handle:
         for number, raw in enumerate(handle, start=1):
             if not raw.strip():
@@ -105,19 +105,26 @@ def _json_lines(path: Path, reading: Reading) -> Rows:
                 rows.append(Row(place, None, problem=NOT_JSON))
             elif "custom_id" in content:
                 responses += 1
-                row, given = _response(content, place, reading), str(content["custom_id"])
-                before = by_id.setdefault(given, len(rows))
-                if before < len(rows) and rows[before].problem and not row.problem:
-                    rows[before] = replace(rows[before], problem=TWICE, detail="a later line of it can be used")
-                    by_id[given] = len(rows)
-                elif before < len(rows):
-                    row = replace(row, problem=TWICE, detail=f"as {rows[before].place}")
-                rows.append(row)
+                _add(rows, _response(content, place, reading), counts, str(content["custom_id"]))
             else:
+                plain_lines += 1
                 rows.append(_plain_line(content, place, reading))
-    if responses not in (0, sum(row.problem != NOT_JSON for row in rows)):
+    if responses and plain_lines:
         raise BadInput(f"{path}: some lines are batch responses (custom_id) and some are not; judge them one by one")
     return Rows(rows, "batch responses" if responses else "JSON lines")
+
+
+def _add(rows: list[Row], fresh: list[Row], counts: dict[str, range], given: str) -> None:
+    """Add a response's rows; of several responses to one request the first that can be used counts."""
+    here = range(len(rows), len(rows) + len(fresh))
+    before = counts.setdefault(given, here)
+    if before != here and any(not row.problem for row in fresh) and all(rows[at].problem for at in before):
+        for at in before:
+            rows[at] = replace(rows[at], problem=TWICE, detail="a later line of it can be used")
+        counts[given] = here
+    elif before != here:
+        fresh = [replace(row, problem=TWICE, detail=f"as {rows[before[0]].place}") for row in fresh[:1]]
+    rows += fresh
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:
@@ -128,29 +135,32 @@ def _object(raw: bytes) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _response(content: dict[str, Any], place: str, reading: Reading) -> Row:
-    """A line of a batch's output or error file."""
+def _response(content: dict[str, Any], place: str, reading: Reading) -> list[Row]:
+    """A line of a batch's output or error file: a row for each choice, which is one for most requests."""
     given = content["custom_id"]
     image = reading.names.of_custom_id(given) if isinstance(given, str) else None
     if image is None:
-        return Row(place, None, problem=UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")
+        return [Row(place, None, problem=UNKNOWN_IMAGE, detail=f"custom_id {shown(str(given))}")]
     response, error = content.get("response"), content.get("error")
     status = response.get("status_code", 200) if isinstance(response, dict) else None
     if error or str(status) != "200":
-        return Row(place, image, problem=FAILED, detail=_failure(error, response, status))
+        return [Row(place, image, problem=FAILED, detail=_failure(error, response, status))]
     body = response.get("body", response) if isinstance(response, dict) else None
     choices = body.get("choices") if isinstance(body, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choices, list) or not choices:
+        return [Row(place, image, problem=FAILED, detail="no message in the response")]
+    return [_choice(choice, place, image, reading) for choice in choices]
+
+
+def _choice(choice: Any, place: str, image: str, reading: Reading) -> Row:
     message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict) or not isinstance(choice, dict):
+    if not isinstance(message, dict):
         return Row(place, image, problem=FAILED, detail="no message in the response")
-    finish = choice.get("finish_reason")
     if message.get("refusal"):
         return Row(place, image, problem=REFUSED)
-    if finish == "content_filter":
-        return Row(place, image, problem=FILTERED)
-    if finish == "length":
-        return Row(place, image, problem=CUT_OFF)
+    problem = {"content_filter": FILTERED, "length": CUT_OFF}.get(str(choice.get("finish_reason")))
+    if problem:
+        return Row(place, image, problem=problem)
     return _of_reply(parse_reply(_text(message.get("content")), reading.words), place, image)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from affectml.answers import REASONS, Words, parse_reply
 from affectml.answers._names import Names, custom_id
-from affectml.answers._reply import BROKEN, EMPTY, NO_JSON, NO_LABELS, REFUSED
+from affectml.answers._reply import BROKEN, EMPTY, NO_JSON, NO_LABELS, REFUSED, TWICE
 from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import gather
 from affectml.errors import AffectmlError, BadInput
@@ -150,6 +150,41 @@ def test_what_is_gathered_are_shares_and_sets_or_an_error_in_words(lines, one_la
             assert said.shares.sum(axis=1) == pytest.approx(1)
         if said.sets is not None:
             assert np.isin(said.sets, (0, 1)).all()
+
+
+def responses(file, *lines):
+    said = [{"message": {"content": text}, "finish_reason": "stop"} for text in ('{"labels": ["awe"]}', "no idea")]
+    kinds = {
+        "awe": {"response": {"status_code": 200, "body": {"choices": said[:1]}}},
+        "both": {"response": {"status_code": 200, "body": {"choices": said}}},
+        "fails": {"response": {"status_code": 500, "body": None}},
+    }
+    file.write_text("\n".join(json.dumps({"custom_id": given, **kinds[kind]}) for given, kind in lines))
+    return file
+
+
+def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(file, reading):
+    one, two = custom_id("1", 1), custom_id("1", 2)
+    lines = [(one, "fails"), (two, "awe"), (one, "awe"), (one, "awe"), (two, "fails"), (two, "awe")]
+    rows = read_rows(responses(file, *lines), reading).rows
+    assert [row.problem for row in rows] == [TWICE, "", "", TWICE, TWICE, TWICE]
+    failing = read_rows(responses(file, (one, "fails"), (one, "fails")), reading).rows
+    assert [(row.problem, row.detail) for row in failing] == [("request failed", "HTTP 500"), (TWICE, "as line 1")]
+
+
+def test_each_choice_of_a_response_is_an_answer(file, reading):
+    rows = read_rows(responses(file, (custom_id("a b", 1), "both"), (custom_id("1", 1), "awe")), reading).rows
+    assert [(row.image, row.labels, row.problem) for row in rows] == [
+        ("a b", ("awe",), ""),
+        ("a b", None, NO_JSON),
+        ("1", ("awe",), ""),
+    ]
+
+
+def test_responses_and_other_lines_in_one_file_are_refused(file, reading):
+    file.write_text(responses(file, (custom_id("1", 1), "awe")).read_text() + '\n{"image": "1", "labels": []}')
+    with pytest.raises(BadInput, match="some lines are batch responses"):
+        read_rows(file, reading)
 
 
 IDS = st.text(min_size=1, max_size=90)
