@@ -1,6 +1,6 @@
-"""SIGKILL at random moments of export, import and submit: nothing acknowledged is lost, nothing is doubled.
+"""SIGKILL at random moments of export, import, predict and submit: nothing acknowledged is lost, nothing is doubled.
 
-    python benchmarks/kills.py [export] [import] [submit] [--kills 334] [--seed 0] [--folder DIR]
+    python benchmarks/kills.py [export] [import] [predict] [submit] [--kills 334] [--seed 0] [--folder DIR]
 
 Prints JSON: for each deed, how often it was killed and what was found then. Ends with an error at the first thing
 that is wrong. Everything is imported once; each deed runs in a fork of its own, which is killed after a random part of
@@ -357,7 +357,73 @@ def check_export(template: Path, data: Path) -> str:
     return "new" if targets.kind == "sets" else "between" if merged or len(ages) > 2 else "old"
 
 
-DEEDS = {"export": kill_exports, "import": kill_imports, "submit": kill_submits}
+# Predict: a file of 800 images in parts of 64, over one that is there; what was killed goes on.
+
+
+def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
+    import open_clip  # noqa: F401 - else each fork imports it
+
+    from affectml import prediction_files
+    from affectml.demo_set import write_demo
+    from affectml.training import TrainConfig, train_run
+
+    prediction_files.PART = 64
+    data, run, out = folder / "data", folder / "run", folder / "to" / "out.csv"
+    photos, said = folder / "photos", folder / "said.txt"
+
+    def make() -> None:
+        write_demo(data, images=200, seed=1)
+        train_run(TrainConfig(str(data), multilabel=True, encoder="affect-tiny", threads=1), out=run)
+        for number in range(4):
+            shutil.copytree(data / "images", photos / str(number))
+            (photos / str(number) / "000100.png").write_text("no image")
+
+    def predicting(file: Path = out) -> None:
+        def say(line: str) -> None:
+            said.write_text(line)
+
+        prediction_files.predict_to_file(run, photos, file, replace=True, threads=1, say=say)
+
+    def prepare() -> None:
+        shutil.rmtree(out.parent, ignore_errors=True)
+        out.parent.mkdir()
+        out.write_text("old")
+
+    found: Counter[str] = Counter()
+    forked(make)
+    moments = Moments(pick)
+    moments.run(lambda: predicting(folder / "whole.csv"))
+    whole = (folder / "whole.csv").read_bytes()
+    prepare()
+    while found["kills"] < kills:
+        said.unlink(missing_ok=True)
+        done, was_killed = killed(lambda _: predicting(), moments.next())
+        new = check_prediction(out, whole)
+        expect(not done or new, "an acknowledged file is not there")
+        if was_killed:
+            found["kills"] += 1
+            found["of these, parts are kept"] += any(out.with_name("out.csv.parts").glob("part-*.parquet"))
+            found["of these, while going on"] += said.exists() and "going on" in said.read_text()
+            found["of these, the file was whole"] += new
+        if new or found["kills"] == kills or pick.random() < 0.2:  # else the next goes on with what this one left
+            moments.run(predicting) if not out.with_name("out.csv.parts").exists() else forked(predicting)
+            expect(check_prediction(out, whole), "a repeated call does not end with the file")
+            expect(not out.with_name("out.csv.parts").exists(), "a repeated call leaves parts")
+            found["files, each equal byte for byte"] += 1
+            prepare()
+    return dict(found)
+
+
+def check_prediction(out: Path, whole: bytes) -> bool:
+    """Whether the file is the new one; it is that or the old one, and then the old one is kept."""
+    content = out.read_bytes()
+    expect(content in (b"old", whole), "the file is neither the old one nor that of an undisturbed call")
+    if content == whole:
+        expect(b"old" in [path.read_bytes() for path in out.parent.glob("*.replaced-*")], "the old file is not kept")
+    return content == whole
+
+
+DEEDS = {"export": kill_exports, "import": kill_imports, "predict": kill_predictions, "submit": kill_submits}
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def found_by(tmp_path: Path, *arguments: str) -> dict[str, dict[str, int]]:
 
 @pytest.mark.slow
 def test_some_tens_of_kills_lose_and_double_nothing(tmp_path):
-    found = found_by(tmp_path, "--kills", "10", "--seed", "3")
+    found = found_by(tmp_path, "export", "import", "submit", "--kills", "10", "--seed", "3")
     assert {deed: told["kills"] for deed, told in found.items()} == {"export": 10, "import": 10, "submit": 10}
 
 
@@ -29,3 +29,10 @@ def test_some_tens_of_kills_lose_and_double_nothing(tmp_path):
 @pytest.mark.parametrize("deed", ["export", "import", "submit"])
 def test_a_hundred_kills_lose_and_double_nothing(tmp_path, deed):
     assert found_by(tmp_path, deed, "--kills", "100", "--seed", "4")[deed]["kills"] == 100
+
+
+@pytest.mark.slow
+def test_predictions_that_are_killed_end_with_the_bytes_of_an_undisturbed_call(tmp_path):
+    found = found_by(tmp_path, "predict", "--kills", "5", "--seed", "5")["predict"]
+    assert found["kills"] == 5
+    assert found["files, each equal byte for byte"] >= 1

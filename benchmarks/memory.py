@@ -1,0 +1,66 @@
+"""Peak memory of predicting, for few images and for many: it must not grow with them.
+
+    python benchmarks/memory.py [--images 1000 20000]
+
+Draws tiny images, trains a run on a small demo set with affect-tiny, and predicts each number of images into a file, in
+a process of its own. Prints a table in Markdown; ends with an error where the peak of any is more than 10 % above the
+first's.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+BAR = 1.10  # the peak for many images over the peak for few
+
+
+def draw(folder: Path, count: int) -> None:
+    """PNG files of 32 x 32 pixels, all different."""
+    folder.mkdir()
+    for number in range(count):
+        noise = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{number:06d}.png")
+
+
+def peak(*words: object) -> tuple[float, float]:
+    """Seconds and the largest resident set in MB of an `affectml` command."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "affectml", *map(str, words)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"affectml {' '.join(map(str, words))}: exit code {process.returncode}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", nargs="+", type=int, default=[1000, 20_000])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        peak("demo-data", folder / "demo", "--images", 200)
+        train = ("train", folder / "demo", "--multilabel", "--encoder", "affect-tiny", "--threads", 1)
+        peak(*train, "--out", folder / "run")
+        print("\n| images | seconds | peak, MB |\n|--:|--:|--:|")
+        peaks = []
+        for count in given.images:
+            draw(folder / str(count), count)
+            out = folder / f"{count}.csv"
+            seconds, most = peak("predict", folder / "run", folder / str(count), "--out", out, "--threads", 1)
+            peaks.append(most)
+            print(f"| {count:,} | {seconds:.1f} | {most:.0f} |", flush=True)
+    grown = max(peaks) / peaks[0]
+    print(f"\nThe largest is {grown:.3f} times the first (bar: {BAR}).")
+    raise SystemExit(grown > BAR)
+
+
+if __name__ == "__main__":
+    main()
