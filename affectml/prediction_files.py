@@ -166,7 +166,8 @@ class _Parts:
         """Alone here; the folder goes when the file is whole, or where nothing was done."""
         from filelock import FileLock, Timeout
 
-        self.folder.mkdir(exist_ok=True)
+        absent = [folder for folder in self.file.parents if not folder.exists()]
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / ".lock", timeout=0):
                 yield
@@ -178,13 +179,16 @@ class _Parts:
         finally:
             if self._ended:
                 shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in absent:
+                with suppress(OSError):  # one that is not empty stays
+                    folder.rmdir()
 
     def begin(self, asked: dict[str, Any], images: int, say: Say) -> None:
         """Keep what was done for the same question; else take it away and say why."""
         before = self._manifest.get("asked")
-        done = self._paths()
         for litter in self.folder.glob(".*.tmp"):
             litter.unlink()
+        done = [path for path in self._paths() if _is_whole(path)]
         if before == asked:
             if done:
                 say(f"going on after {min(len(done) * PART, images):,} of {images:,} images, as {self.folder} has them")
@@ -253,6 +257,15 @@ class _Parts:
         for path in self._paths():
             found += [(image, reason) for image, reason in json.loads(pq.read_schema(path).metadata[BAD])]
         return found
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a part can be read; one that cannot is removed, to be made again."""
+    try:
+        return BAD in pq.read_schema(path).metadata
+    except (OSError, ValueError, TypeError):
+        path.unlink()
+        return False
 
 
 def _write_csv(path: Path, tables: Iterator[pa.Table]) -> None:

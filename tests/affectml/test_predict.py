@@ -248,7 +248,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(command, phot
 
 def test_where_no_image_can_be_read_nothing_is_left(command, photos):
     (photos / "broken.png").write_text("x")
-    code, _, err = command("photos/broken.png", "--out", "answers.csv")
+    code, _, err = command("photos/broken.png", "--out", "new/folder/answers.csv")
     assert code == 2
     assert "photos/broken.png: not an image" in err
     assert [path.name for path in photos.parent.iterdir()] == ["photos"]
@@ -334,6 +334,16 @@ class TestGoingOn:
         assert {path.name for path in tmp_path.iterdir()} == {
             "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
         }  # fmt: skip
+
+    def test_a_part_that_is_damaged_is_made_again(self, run, given, tmp_path, encoded):
+        out = tmp_path / "new" / "out.csv"
+        encoded["until"][0] = 2
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_file(run.folder, given, out, threads=1, say=quiet)
+        encoded["until"][0] = None
+        (tmp_path / "new" / "out.csv.parts" / "part-00001.parquet").write_bytes(b"")
+        assert predict_to_file(run.folder, given, out, threads=1, say=quiet).images == 44
+        assert encoded["calls"] == [16, 16, 16, 13]
 
     def test_other_images_start_afresh_and_it_is_said(self, run, given, tmp_path, encoded):
         encoded["until"][0] = 2
