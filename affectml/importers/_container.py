@@ -18,7 +18,7 @@ from affectml.importers._columns import SPLIT_OF
 from affectml.importers._images import SUFFIXES
 from affectml.importers._tar_samples import Sample, samples
 
-BATCH = 64  # rows of a Parquet file that are in memory at once
+BATCH = 64  # rows that are Python's objects at once
 _KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset", ".tgz": "webdataset"}
 _READ = ("parquet", "arrow", "webdataset", "imagefolder", "json", "csv")
 _HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -286,8 +286,48 @@ def _built(address: str, root: str, files: dict[str, list[str]] | None, path: st
         if kind == "webdataset":
             return Container(address, root, {str(k): list(v) for k, v in builder.config.data_files.items()}, None)
         if kind == "parquet":
-            builder.config.batch_size = BATCH
+            named = {str(split): list(of) for split, of in builder.config.data_files.items()}
+            return _loaded(address, root, {k: ParquetRows(v, builder.info.features) for k, v in named.items()})
         return _loaded(address, root, builder.as_streaming_dataset())
+
+
+class ParquetRows:
+    """Rows of Parquet files, a row group in memory at a time: `datasets` itself reads a good part of a file ahead."""
+
+    def __init__(self, files: list[str], features: Any) -> None:
+        import datasets
+        import pyarrow.parquet as pq
+
+        self._files, self._rows = files, 0
+        for at, file in enumerate(files):
+            with self._open(file) as handle:
+                if at == 0 and features is None:
+                    features = datasets.Features.from_arrow_schema(pq.read_schema(handle))
+                    handle.seek(0)
+                self._rows += pq.read_metadata(handle).num_rows
+        self.features = features
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        import pyarrow.parquet as pq
+        from datasets.table import table_cast
+
+        schema = self.features.arrow_schema
+        for file in self._files:
+            with self._open(file) as handle:
+                parquet = pq.ParquetFile(handle)
+                for group in range(parquet.num_row_groups):
+                    table = table_cast(parquet.read_row_group(group, use_threads=False), schema)
+                    for batch in table.to_batches(BATCH):
+                        yield from batch.to_pylist()
+
+    @staticmethod
+    def _open(file: str) -> Any:
+        from datasets.utils.file_utils import xopen
+
+        return xopen(file, "rb")
 
 
 def _loaded(address: str, root: str, found: Any) -> Container:
@@ -299,12 +339,14 @@ def _loaded(address: str, root: str, found: Any) -> Container:
     for name, rows in splits.items():
         rows = rows if rows.features is not None else rows._resolve_features()
         for column, feature in dict(rows.features or {}).items():
+            if isinstance(rows, ParquetRows):
+                continue
             if isinstance(feature, datasets.Image):
                 rows = rows.cast_column(column, datasets.Image(decode=False))
             elif isinstance(feature, datasets.Audio | datasets.Video):
                 rows = rows.remove_columns([column])
         splits[name], features[name] = rows, dict(rows.features or {})
-    known = [len(rows) for rows in splits.values() if isinstance(rows, datasets.Dataset)]
+    known = [len(rows) for rows in splits.values() if isinstance(rows, datasets.Dataset | ParquetRows)]
     return Container(address, root, splits, features, sum(known) if known else None)
 
 

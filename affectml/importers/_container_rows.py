@@ -17,6 +17,9 @@ from affectml.importers._find import is_url
 from affectml.importers._images import SUFFIXES, is_usual
 from affectml.importers._tar_samples import MOST_BYTES
 
+MOST_LABELS = 256  # longer lists of numbers are embeddings
+NO_COLUMN = "columns of a kind that no table keeps"
+VECTORS = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
 _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif",
                b"MM\0*": ".tif"}  # fmt: skip
 
@@ -40,7 +43,7 @@ class Gathered:
     labels: dict[str, tuple[str, ...]]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Picture:
     """The image of one row: a name that it came with, how it is told from others, and where it is."""
 
@@ -70,6 +73,7 @@ class _Gatherer:
     where: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     known: dict[str, Path] = field(default_factory=dict)
+    gone: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def take(self, row: Row, split: str) -> None:
         """Add a row, unless its image cannot be had."""
@@ -78,8 +82,12 @@ class _Gatherer:
         if isinstance(picture, str):
             self.skipped.setdefault(picture, []).append(row.where)
             return
-        for column in row.cells:
-            self.columns.setdefault(column, [None] * len(self.splits))
+        for column, cell in list(row.cells.items()):
+            if why := _too_much(cell):
+                del row.cells[column]
+                self.gone.setdefault(why, {})[column] = None
+            elif column not in self.columns:
+                self.columns[column] = [None] * len(self.splits)
         for column, cells in self.columns.items():
             cells.append(row.cells.get(column))
         self.pictures.append(picture)
@@ -176,7 +184,7 @@ def gather(
         raise BadInput(f"{container.address}: no row that can be used: {why or 'it is empty'}")
     names = taking.names()
     places = {n: p.place for n, p in zip(names, taking.pictures, strict=True) if n and p.place is not None}
-    skipped = {**container.left, **taking.skipped}
+    skipped = {**container.left, **taking.skipped, **{why: list(columns) for why, columns in taking.gone.items()}}
     frame = _frame(taking.columns, len(taking.where), skipped)
     return Gathered(
         frame=frame,
@@ -189,6 +197,13 @@ def gather(
         skipped=skipped,
         labels=_class_labels(container, splits),
     )
+
+
+def _too_much(cell: Any) -> str:
+    """Why a cell is not kept in memory: bytes, and lists of numbers that are longer than any list of labels."""
+    if isinstance(cell, bytes) or (isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes)):
+        return NO_COLUMN
+    return VECTORS if isinstance(cell, list) and len(cell) > MOST_LABELS and _numbers(cell[:1]) else ""
 
 
 def _image_column(container: Container, splits: list[str], asked: str | None) -> str | None:
@@ -248,7 +263,7 @@ def _frame(columns: Mapping[str, list[Any]], rows: int, skipped: dict[str, list[
     for column, cells in columns.items():
         kinds = {type(cell) for cell in cells if cell is not None}
         if kinds & {bytes, bytearray} or any(k.__module__ not in ("builtins", "datetime", "numpy") for k in kinds):
-            skipped.setdefault("columns of a kind that no table keeps", []).append(column)
+            skipped.setdefault(NO_COLUMN, []).append(column)
         elif kinds and kinds <= {int, float, bool} and len(kinds - {int, float}) != 1:
             out[column] = pd.Series(cells)
         else:

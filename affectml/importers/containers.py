@@ -11,7 +11,7 @@ import pandas as pd
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._columns import ANNOTATOR, LABEL, SPLIT_OF, pick, plain, tidy
 from affectml.importers._container import Container, open_container
-from affectml.importers._container_rows import Gathered, gather, is_vector
+from affectml.importers._container_rows import VECTORS, Gathered, gather, is_vector
 from affectml.importers._images import file_in_dataset
 from affectml.importers._options import Help
 from affectml.importers._read import Table
@@ -260,8 +260,7 @@ def _without_vectors(table: Table, spec: ContainerSpec, skipped: dict[str, list[
         if column != spec.label_column and filled and (is_vector(cells) or nested):
             gone.append(column)
     if gone:
-        reason = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
-        skipped.setdefault(reason, []).extend(gone)
+        skipped.setdefault(VECTORS, []).extend(gone)
     return replace(table, frame=table.frame.drop(columns=gone))
 
 

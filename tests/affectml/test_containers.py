@@ -26,6 +26,7 @@ from affectml.data._schema import Asked, DatasetMeta, TargetMeta
 from affectml.demo_set import write_demo
 from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer
+from affectml.importers._container_rows import VECTORS
 from affectml.sharing import share_dataset
 from affectml.sharing._dataset_card import licence_id
 
@@ -65,7 +66,7 @@ def made(tmp_path_factory):
             "asked": [{"joy": 4 - k % 3, "awe": k} for k in range(6)],
             "n": [6] * 6,
             "shares": [[0.1 * k, 1 - 0.1 * k] for k in range(6)],
-            "vector": [[0.0] * 16] * 6,
+            "vector": [[0.0] * 512] * 6,
             "caption": [f"picture {k}" for k in range(6)],
         },
         features=features,
@@ -130,8 +131,7 @@ def test_lists_of_class_labels_are_sets_and_none_is_not_the_empty_list(made, bri
         "4.png": {"awe": 1, "joy": 0}, "5.png": {"awe": 1, "joy": 0},
     }  # fmt: skip
     assert summary.skipped["rows without a label"] == [f"{made / 'saved'}, row 4"]
-    left = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
-    assert summary.skipped[left] == ["asked", "shares", "vector"]
+    assert summary.skipped[VECTORS] == ["vector", "asked", "shares"]
 
 
 def test_objects_are_votes_by_label_and_lists_shares_in_the_taxonomys_order(made, bring):
