@@ -6,14 +6,17 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from affectml.errors import BadInput
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @contextmanager
@@ -99,6 +102,20 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table without its index, atomically."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def with_column(table: "pa.Table", name: str, values: Sequence[str | None]) -> "pa.Table":
+    """A table with this column of texts; every other column as it is, and what pandas noted of it too."""
+    import pyarrow as pa
+
+    column, at = pa.array(values, pa.string()), table.schema.get_field_index(name)
+    table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
+    noted = dict(table.schema.metadata or {})
+    if b"pandas" in noted:
+        said = json.loads(noted[b"pandas"])
+        said["columns"] = [entry for entry in said["columns"] if entry["name"] != name]
+        noted[b"pandas"] = json.dumps(said).encode()
+    return table.replace_schema_metadata(noted or None)
 
 
 def sha256(path: Path) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from affectml.answers import Asked, JudgedAnswers
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
+    from affectml.fetching import FetchSummary
 
 
 def train(
@@ -172,6 +173,27 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
             "it, or name another folder"
         )
     return dataset
+
+
+def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
+    """Download the images that a data set knows by url alone, as `affectml fetch` does.
+
+    Args:
+        dataset: the data set or its folder.
+        progress: whether to show a bar, where somebody watches.
+        options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
+
+    Returns:
+        What came, and what failed and why.
+
+    Raises:
+        BadDataset: for no data set, one without urls, or one that another process downloads.
+        BadInput: for an option that there is not, or with a value that cannot be.
+    """
+    from affectml.fetching import FetchConfig, fetch_images
+
+    _check("fetch", options, [each.name for each in fields(FetchConfig)])
+    return fetch_images(dataset, FetchConfig(**options), progress=progress)
 
 
 def crosseval(

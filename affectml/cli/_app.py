@@ -13,6 +13,7 @@ from affectml.cli.crosseval import crosseval
 from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.export import export
+from affectml.cli.fetch import fetch
 from affectml.cli.import_ import app as import_app
 from affectml.cli.judge import judge
 from affectml.cli.labels import app as labels_app
@@ -28,6 +29,7 @@ KEPT = {
     ),
     "predict": "with --out, images predicted so far are kept: the same command goes on from there",
     "embed": "images embedded so far are kept: the same command goes on from there",
+    "fetch": "images downloaded so far are kept: the same command goes on from there",
     "demo-data": "nothing was written: the same command starts again",
     "import": "nothing was written: the same command starts again",
     "ask": "nothing was written: the same command starts again",
@@ -60,6 +62,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command("demo-data")(demo_data)
 app.command()(embed)
+app.command()(fetch)
 app.command()(duplicates)
 app.command()(relabel)
 app.command()(crosseval)

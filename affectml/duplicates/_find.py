@@ -5,7 +5,6 @@ third are in one group only if that third one is the first.
 """
 
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from affectml._files import replacing
+from affectml._files import replacing, with_column
 from affectml._progress import track
 from affectml.data import Dataset
 from affectml.data._groups import names_of, stars
@@ -171,20 +169,8 @@ class Duplicates:
                 return None
             kept = keep(path)
             with replacing(path) as temporary:
-                pq.write_table(_with_groups(table, now), temporary)
+                pq.write_table(with_column(table, "group", now), temporary)
         return kept
-
-
-def _with_groups(table: pa.Table, groups: Sequence[str | None]) -> pa.Table:
-    """images.parquet with these groups; every other column as it is, and what pandas noted of it too."""
-    column, at = pa.array(groups, pa.string()), table.schema.get_field_index("group")
-    table = table.append_column("group", column) if at < 0 else table.set_column(at, "group", column)
-    noted = dict(table.schema.metadata or {})
-    if b"pandas" in noted:
-        said = json.loads(noted[b"pandas"])
-        said["columns"] = [entry for entry in said["columns"] if entry["name"] != "group"]
-        noted[b"pandas"] = json.dumps(said).encode()
-    return table.replace_schema_metadata(noted or None)
 
 
 def find_duplicates(

@@ -60,7 +60,7 @@ class EmbedSummary:
             out.append(("unreadable", f"{len(self.unreadable):,}, listed in {self.store.folder / 'unreadable.csv'}"))
             out += [("", f"{file}: {reason}") for _, file, reason in self.unreadable[:SHOWN]]
         if self.url_only:
-            out.append(("url without a file", f"{len(self.url_only):,}; download them and name them in column file"))
+            out.append(("url without a file", f"{len(self.url_only):,}; `affectml fetch` downloads them"))
         if self.no_image:
             out.append(("neither file nor url", f"{len(self.no_image):,}: {', '.join(self.no_image[:SHOWN])}"))
         return out

@@ -1,0 +1,405 @@
+"""Downloading what a data set lists: plan, journal, tables."""
+
+import asyncio
+import csv
+import hashlib
+import json
+import shutil
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TextIO, TypeAlias
+
+import httpx
+import pyarrow.parquet as pq
+
+from affectml._files import replacing, with_column
+from affectml._progress import Progress
+from affectml.data import Dataset
+from affectml.errors import BadDataset, BadInput, option
+from affectml.fetching._check import Got
+from affectml.fetching._config import FetchConfig
+from affectml.fetching._download import Downloader
+from affectml.fetching._guard import Failed, checked_url
+
+FAILURES = "fetch-failures.csv"
+WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
+LOCK = ".fetch.lock"
+PLACEHOLDER = 3  # urls with one content: more than a stock library's own doubles
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A line of fetch-failures.csv. reason: the kind; why: what happened; tries: in all runs; again: worth another."""
+
+    image_id: str
+    url: str
+    reason: str
+    why: str
+    tries: int
+    again: bool
+
+
+@dataclass(frozen=True)
+class FetchSummary:
+    """What one run of `fetch_images` did.
+
+    urls: downloaded now. size: their bytes. images: rows of images.parquet that got a file from them, or from a run
+    that was killed. had_file: rows that had one before. no_url: rows with neither. failures: what has no file yet, as
+    in fetch-failures.csv. not_asked: those of them that failed for good in an earlier run. placeholders: (file, number
+    of urls) where several urls gave the same bytes: likely pictures that stand for removed ones.
+    """
+
+    root: Path
+    urls: int
+    size: int
+    images: int
+    had_file: int
+    no_url: int
+    failures: list[Failure] = field(default_factory=list)
+    not_asked: int = 0
+    placeholders: list[tuple[str, int]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(what, value) pairs for a table of two columns."""
+        rate = self.urls / self.seconds if self.seconds else 0.0
+        size = f"{self.size / 2**20:,.1f} MB in {self.seconds:,.1f} s, {rate:,.1f} urls/s"
+        out = [("downloaded", f"{self.urls:,} urls ({size})"), ("images with a new file", f"{self.images:,}")]
+        out += [("images that had one", f"{self.had_file:,}")]
+        if self.no_url:
+            out.append(("neither file nor url", f"{self.no_url:,}"))
+        if self.failures:
+            again = sum(failure.again for failure in self.failures)
+            kept = f"{len(self.failures):,}, listed in {self.root / FAILURES}"
+            out.append(("images without a file", f"{kept}; the next run tries {again:,} of them again"))
+        if self.not_asked:
+            ways = f"had failed for good before; {option('retry_all', True)} asks for them too"
+            out.append(("not asked again", f"{self.not_asked:,} {ways}"))
+        for file, count in self.placeholders:
+            out.append(("the same picture", f"{count:,} urls gave {file}: look whether it stands for removed ones"))
+        return out
+
+    def reasons(self) -> list[tuple[str, int, str, str]]:
+        """(reason, images, whether the next run tries them again, an example), the most frequent first."""
+        found: dict[tuple[str, bool], list[Failure]] = defaultdict(list)
+        for failure in self.failures:
+            found[failure.reason, failure.again].append(failure)
+        lines = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+        return [
+            (reason, len(some), "yes" if again else "no", f"{some[0].url}: {some[0].why}")
+            for (reason, again), some in lines
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: every field."""
+        return {**asdict(self), "root": str(self.root), "seconds": round(self.seconds, 3)}
+
+
+@dataclass
+class _Plan:
+    """What is known of each url: the rows that want it, the hashes that they expect, what came and what failed."""
+
+    rows: dict[str, list[str]]
+    expected: dict[str, set[str]]
+    got: dict[str, Got]
+    failed: dict[str, Failed]
+    had_file: int
+    no_url: int
+
+
+def fetch_images(
+    dataset: Dataset | str | Path, config: FetchConfig | None = None, *, progress: bool = True
+) -> FetchSummary:
+    """Download the images that a data set knows by url alone, and name their files in images.parquet.
+
+    Rows that have a file stay as they are; a url in several rows is asked for once. A file is named after the sha256 of
+    its content, in DATASET/images, and stands in the columns `file` and `sha256`; a hash that is in the second before
+    must be that of what comes. Stopped or killed at any moment, what came is kept, and the next run goes on. What did
+    not come is listed in DATASET/fetch-failures.csv; the next run asks again for what may come then.
+
+    Args:
+        dataset: a data set or its folder.
+        config: limits and patience.
+        progress: whether to show a bar, where somebody watches.
+
+    Returns:
+        What was done, and what failed.
+
+    Raises:
+        BadDataset: for no data set, one without urls, or one that another process downloads.
+    """
+    config = config or FetchConfig()
+    data = Dataset.open(dataset.root if isinstance(dataset, Dataset) else dataset)
+    if "url" not in data.images.columns:
+        raise BadDataset(f"{data.root / 'images.parquet'}: no column url, so there is nothing to download")
+    data.image_path("images")
+    start = time.perf_counter()
+    with _alone(data.root):
+        plan = _plan(data)
+        never = {url for url, failed in plan.failed.items() if failed.retry == "never" and not config.retry_all}
+        todo = [url for url in plan.rows if url not in plan.got and url not in never]
+        before = set(plan.got)
+        try:
+            with Progress("downloading", len(todo), "images") if progress else nullcontext() as bar:
+                advance = bar.advance if bar is not None else lambda: None
+                with (data.root / WORK / "journal.jsonl").open("a", encoding="utf-8") as journal:
+                    _run(lambda: _download(data, plan, todo, config, journal, advance))
+        finally:
+            images = _write_images(data.root, plan)
+            failures = _write_failures(data.root, plan)
+            shutil.rmtree(data.root / WORK, ignore_errors=True)
+    return FetchSummary(
+        root=data.root,
+        urls=len(plan.got) - len(before),
+        size=sum(got.size for url, got in plan.got.items() if url not in before),
+        images=images,
+        had_file=plan.had_file,
+        no_url=plan.no_url,
+        failures=failures,
+        not_asked=sum(len(plan.rows[url]) for url in never),
+        placeholders=_placeholders(data.root),
+        seconds=time.perf_counter() - start,
+    )
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """The only download into this data set, in a folder without the half-written files of one that was killed."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(root / LOCK, timeout=0):
+            (root / WORK).mkdir(exist_ok=True)
+            for left in (root / WORK).glob("*.part"):
+                left.unlink()
+            yield
+    except Timeout:
+        raise BadDataset(f"{root}: another process downloads its images; wait for it to end") from None
+
+
+def _plan(data: Dataset) -> _Plan:
+    """The urls that are wanted, in the table's order, and what earlier runs found."""
+    table = data.images
+    columns = [table[name] if name in table.columns else [None] * len(table) for name in ("file", "url", "sha256")]
+    plan = _Plan({}, defaultdict(set), {}, {}, 0, 0)
+    listed = _listed(data.root / FAILURES)
+    for image_id, *cells in zip(table["image_id"], *columns, strict=True):
+        file, url, sha256 = (_text(cell) for cell in cells)
+        if file:
+            plan.had_file += 1
+        elif not url:
+            plan.no_url += 1
+        else:
+            plan.rows.setdefault(url, []).append(image_id)
+            if sha256:
+                plan.expected[url].add(sha256.lower())
+            if (past := listed.get(image_id)) is not None and past.url == shown(url):
+                plan.failed[url] = _failed(past.reason, past.why, "later" if past.again else "never", past.tries)
+    keys = {_key(url): url for url in plan.rows}
+    for entry in _entries(data.root / WORK / "journal.jsonl"):
+        url = keys.get(entry.pop("url"), "")
+        if not url:
+            continue
+        if "sha256" not in entry:
+            plan.failed[url] = _failed(**entry)
+        elif (path := data.image_path(entry["file"])).is_file() and path.stat().st_size == entry["size"]:
+            plan.got[url] = Got(**entry)
+    return plan
+
+
+async def _download(
+    data: Dataset, plan: _Plan, todo: list[str], config: FetchConfig, journal: TextIO, advance: Callable[[], None]
+) -> None:
+    """Ask for every url, some of each host's at a time; what comes and what fails goes to the journal."""
+
+    def note(url: str, **entry: Any) -> None:
+        # a line of its own, after whatever half a line a kill left; it says that a file is there before the file is
+        journal.write("\n" + json.dumps({"url": _key(url), **entry}))
+        journal.flush()
+
+    async def one(url: str) -> None:
+        part = data.root / WORK / f"{_key(url)}.part"
+        spent = plan.failed[url].tries if url in plan.failed else 0
+        try:
+            got, tries = await downloader.get(url, part)
+            place = data.image_path(got.file)
+            if (expected := plan.expected.get(url)) and expected != {got.sha256}:
+                said = f"its sha256 is {got.sha256}, but images.parquet expects {', '.join(sorted(expected))}"
+                raise _failed("another picture", said, "never", tries)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            note(url, **asdict(got))
+            part.replace(place)
+            plan.got[url] = got
+        except Failed as failed:
+            failed.tries += spent
+            note(url, reason=failed.reason, why=failed.why, retry=failed.retry, tries=failed.tries)
+            plan.failed[url] = failed
+        finally:
+            part.unlink(missing_ok=True)
+        advance()
+
+    async def serve(queue: deque[str]) -> None:
+        while queue:
+            await one(queue.popleft())
+
+    queues: dict[str, deque[str]] = defaultdict(deque)
+    for url in todo:
+        queues[_host(url)].append(url)
+    async with Downloader(config) as downloader:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for queue in queues.values():
+                    for _ in range(min(config.per_host, len(queue))):
+                        group.create_task(serve(queue))
+        except* OSError as errors:  # of this machine's disk; those of the network are Failed
+            raise errors.exceptions[0] from None
+
+
+def _write_images(root: Path, plan: _Plan) -> int:
+    """Name what came in images.parquet, as it is now; the number of rows that got a file."""
+    from affectml_annotation.exchange._files import writing_in_turn
+
+    path = root / "images.parquet"
+    with writing_in_turn(root):
+        table = pq.read_table(path)  # not as pandas reads it: integers with gaps would become fractions
+        urls, files, hashes = (_texts(table, name) for name in ("url", "file", "sha256"))
+        new = [row for row, url in enumerate(urls) if not files[row] and url in plan.got]
+        for row in new:
+            got = plan.got[urls[row] or ""]
+            files[row], hashes[row] = got.file, got.sha256
+        if new:
+            table = with_column(with_column(table, "file", files), "sha256", hashes)
+            with replacing(path) as temporary:
+                pq.write_table(table, temporary)
+    return len(new)
+
+
+def _texts(table: Any, name: str) -> list[str | None]:
+    if name not in table.column_names:
+        return [None] * len(table)
+    return [_text(cell) or None for cell in table[name].to_pylist()]
+
+
+def _write_failures(root: Path, plan: _Plan) -> list[Failure]:
+    """Write fetch-failures.csv, or take it away where nothing failed."""
+    failures = [
+        Failure(image_id, shown(url), failed.reason, failed.why, failed.tries, failed.retry != "never")
+        for url, image_ids in plan.rows.items()
+        if url not in plan.got and (failed := plan.failed.get(url)) is not None
+        for image_id in image_ids
+    ]
+    path = root / FAILURES
+    if not failures:
+        path.unlink(missing_ok=True)
+        return []
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, [each.name for each in fields(Failure)])
+        writer.writeheader()
+        for failure in failures:
+            writer.writerow({**asdict(failure), "again": "yes" if failure.again else "no"})
+    return failures
+
+
+def _listed(path: Path) -> dict[str, Failure]:
+    """The lines of fetch-failures.csv by image_id; raises BadInput for a file that is none of ours."""
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            return {
+                image_id: Failure(image_id, url, reason, why, int(tries), again != "no")
+                for image_id, url, reason, why, tries, again in list(csv.reader(handle))[1:]
+            }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, csv.Error) as error:
+        raise BadInput(f"{path}: not as affectml wrote it ({error}); remove or rename it") from None
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a journal; a line that a kill cut is none."""
+    with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as handle:
+        for line in handle:
+            with suppress(json.JSONDecodeError):
+                yield json.loads(line)
+
+
+def _placeholders(root: Path) -> list[tuple[str, int]]:
+    """(file, number of urls) of every content that PLACEHOLDER urls or more gave, the most frequent first."""
+    table = Dataset.open(root).images
+    if not {"file", "sha256"} <= set(table.columns):
+        return []
+    counts = table.dropna(subset=["file", "sha256", "url"]).groupby("file")["url"].nunique()
+    often = counts[counts >= PLACEHOLDER].sort_values(ascending=False, kind="stable")
+    return [(str(file), int(count)) for file, count in often.items()]
+
+
+def shown(url: str) -> str:
+    """A url for tables and messages: without the name and the password that it may hold."""
+    try:
+        parsed = httpx.URL(url)
+        return str(parsed.copy_with(userinfo=b"")) if parsed.userinfo else url
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        return url.rpartition("@")[2]
+
+
+def _host(url: str) -> str:
+    try:
+        return checked_url(url).host
+    except Failed:
+        return ""
+
+
+def _key(url: str) -> str:
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _text(cell: Any) -> str:
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _failed(reason: str, why: str, retry: Any, tries: int) -> Failed:
+    failed = Failed(reason, why, retry)
+    failed.tries = tries
+    return failed
+
+
+Work: TypeAlias = Callable[[], Any]
+
+
+def _run(work: Work) -> None:
+    """Run a coroutine to its end: here, or in a thread where a loop runs already, as in a notebook."""
+    import stamina.instrumentation
+
+    hooks = stamina.instrumentation.get_on_retry_hooks()
+    stamina.instrumentation.set_on_retry_hooks(())  # a line in the log for each further try helps nobody
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work())
+    else:
+        _run_in_a_thread(work)
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(hooks)
+
+
+def _run_in_a_thread(work: Work) -> None:
+    stop: list[Callable[[], object]] = []
+
+    async def stoppable() -> None:
+        task = asyncio.ensure_future(work())
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        await task
+
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(asyncio.run, stoppable())
+        try:
+            future.result()
+        except KeyboardInterrupt:
+            for each in stop:
+                each()
+            raise

@@ -1,0 +1,692 @@
+"""`affectml fetch` against a local server that does what servers on the internet do."""
+
+import asyncio
+import csv
+import gzip
+import hashlib
+import io
+import ipaddress
+import json
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpcore
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+from PIL import Image
+from typer.testing import CliRunner
+
+import affectml
+from affectml.cli import app
+from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.errors import BadDataset, BadInput
+from affectml.fetching import FetchConfig, fetch_images
+from affectml.fetching._guard import not_public
+
+QUICK = {"delay": 0.0, "wait": 0.01, "tries": 3, "progress": False}
+NAMES = {
+    "photos.example": ["93.184.216.34"],
+    "other.example": ["8.8.8.8"],
+    "inward.example": ["127.0.0.1"],
+    "mixed.example": ["8.8.8.8", "10.0.0.1"],
+}
+
+
+def picture(seed, kind="PNG", size=(20, 16)):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def huge_png():
+    """A PNG of a few bytes whose header claims 30,000 x 30,000 pixels."""
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(bytes(99))}
+    written = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+class Server(ThreadingHTTPServer):
+    """`pages[path] = page`: a page is called with the handler and what number of request of its path this is."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pages, self.asked, self.log = {}, Counter(), []
+        self.lock, self.over = threading.Lock(), threading.Event()
+        self.active = self.most = 0
+
+    def handle_error(self, request, client_address):
+        pass  # clients that leave are what is tested
+
+    def serves(self, path, content, **headers):
+        self.pages[path] = lambda handler, _: handler.answer(200, content, **headers)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        server = self.server
+        with server.lock:
+            server.asked[self.path] += 1
+            count = server.asked[self.path]
+            server.log.append((time.monotonic(), self.path, dict(self.headers)))
+            server.active += 1
+            server.most = max(server.most, server.active)
+        try:
+            page = server.pages.get(self.path)
+            if page is None:
+                self.answer(404, b"gone")
+            else:
+                page(self, count)
+        finally:
+            with server.lock:
+                server.active -= 1
+
+    def answer(self, status, content=b"", **headers):
+        self.begin(status, **{"content-length": len(content), **headers})
+        self.wfile.write(content)
+
+    def begin(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            if value is not None:
+                self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def reset(self):
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self):
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def running():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def server(running, monkeypatch):
+    """The server, reached by every name in NAMES and by every address that a connection is made to."""
+    running.pages.clear()
+    running.asked.clear()
+    running.log.clear()
+    running.over.clear()
+    running.most = 0
+    running.reached = []
+    ask_the_system = socket.getaddrinfo
+
+    def lookup(host, port, *rest, **more):
+        host = host.decode() if isinstance(host, bytes) else host
+        if host in NAMES:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in NAMES[host]]
+        if any(letter in "ghijklmnopqrstuvwyz" for letter in host):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ask_the_system(host, port, *rest, **more)
+
+    class Wire(httpcore.AnyIOBackend):
+        async def connect_tcp(self, host, port, *rest, **more):
+            running.reached.append(host)
+            return await super().connect_tcp("127.0.0.1", running.server_port, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(httpcore, "AnyIOBackend", Wire)
+    yield running
+    running.over.set()
+
+
+@pytest.fixture
+def listing(tmp_path):
+    """`listing(urls)`: a data set of these urls, a path standing for one at photos.example."""
+
+    def make(urls, **columns):
+        whole = [f"http://photos.example{url}" if url.startswith("/") else url for url in urls]
+        table = pd.DataFrame({"image_id": [f"i{n}" for n in range(len(urls))], "url": whole, **columns})
+        write_dataset(tmp_path / "mydata", DatasetMeta(name="mydata"), table, {})
+        return tmp_path / "mydata"
+
+    return make
+
+
+def failures(folder):
+    path = folder / "fetch-failures.csv"
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+
+
+def only_failure(folder, **options):
+    affectml.fetch(folder, **{**QUICK, **options})
+    assert not (folder / "images").exists() or not any((folder / "images").rglob("*.*"))
+    assert not (folder / ".fetching").exists()
+    [failure] = failures(folder)
+    return failure
+
+
+# What comes
+
+
+def test_pictures_are_named_after_their_content_and_everything_else_stays(server, listing):
+    contents = [picture(1), picture(2, "JPEG"), picture(3, "WEBP")]
+    for n, content in enumerate(contents):
+        server.serves(f"/{n}", content, content_type="text/plain")
+    mine = [None, None, None, "images/mine.png"]
+    folder = listing(["/0", "/1", "/2", "/3"], file=mine, votes=pd.array([1, None, 3, 4], dtype="Int64"))
+    before = pd.read_parquet(folder / "images.parquet")
+    summary = affectml.fetch(folder, **QUICK)
+
+    after = pd.read_parquet(folder / "images.parquet")
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    assert after["sha256"].dropna().tolist() == digests
+    assert after["sha256"].isna().tolist() == [False, False, False, True]
+    expected = [f"images/{d[:2]}/{d}{suffix}" for d, suffix in zip(digests, (".png", ".jpg", ".webp"), strict=True)]
+    assert after["file"].tolist() == [*expected, "images/mine.png"]
+    assert [(folder / file).read_bytes() for file in expected] == contents
+    pd.testing.assert_frame_equal(after[["image_id", "url", "votes"]], before[["image_id", "url", "votes"]])
+    assert (summary.urls, summary.images, summary.had_file, summary.failures) == (3, 3, 1, [])
+    assert summary.size == sum(map(len, contents))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".export.lock", ".fetch.lock", "dataset.json", "images", "images.parquet"
+    ]  # fmt: skip
+
+    again = affectml.fetch(folder, **QUICK)
+    assert (again.urls, again.had_file, server.asked.total()) == (0, 4, 3)
+
+
+def test_a_url_in_several_rows_is_asked_for_once(server, listing):
+    server.serves("/a", picture(1))
+    folder = listing(["/a", "/missing", "/a", "/missing#part"])
+    summary = affectml.fetch(folder, **QUICK)
+    files = pd.read_parquet(folder / "images.parquet")["file"]
+    assert server.asked == {"/a": 1, "/missing": 2}
+    assert files[0] == files[2]
+    assert (summary.urls, summary.images) == (1, 2)
+    assert [row["image_id"] for row in failures(folder)] == ["i1", "i3"]
+
+
+def test_what_is_asked_says_who_asks_and_takes_no_cookie_and_no_compression(server, listing):
+    server.serves("/a", picture(1), set_cookie="id=7")
+    server.serves("/b", picture(2), set_cookie="id=7")
+    affectml.fetch(listing(["/a", "/b"]), **QUICK, per_host=1, contact="me@example.org")
+    for _, _, headers in server.log:
+        assert headers["User-Agent"] == f"affectml/{affectml.__version__} (me@example.org)"
+        assert headers["Accept-Encoding"] == "identity"
+        assert "Cookie" not in headers
+
+
+def test_a_body_compressed_all_the_same_is_unpacked(server, listing):
+    server.serves("/a", gzip.compress(picture(1)), content_encoding="gzip")
+    folder = listing(["/a"])
+    affectml.fetch(folder, **QUICK)
+    [file] = pd.read_parquet(folder / "images.parquet")["file"]
+    assert (folder / file).read_bytes() == picture(1)
+
+
+def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
+    for n in (0, 1):
+        server.serves(f"/{n}", picture(n))
+    right = hashlib.sha256(picture(0)).hexdigest()
+    folder = listing(["/0", "/1"], sha256=[right.upper(), right])
+    summary = affectml.fetch(folder, **QUICK)
+    assert summary.images == 1
+    [failure] = failures(folder)
+    assert (failure["image_id"], failure["reason"], failure["again"]) == ("i1", "another picture", "no")
+
+
+def test_pictures_that_stand_for_removed_ones_are_pointed_out(server, listing):
+    for n in range(5):
+        server.serves(f"/{n}", picture(min(n, 1)))
+    folder = listing([f"/{n}" for n in range(5)])
+    summary = affectml.fetch(folder, **QUICK)
+    [(file, count)] = summary.placeholders
+    assert count == 4
+    assert (folder / file).read_bytes() == picture(1)
+    assert any("look whether it stands for removed ones" in value for _, value in summary.rows())
+
+
+# What does not come
+
+HTML = b"<!DOCTYPE html><title>photo</title>"
+REFUSED = {  # content -> reason, why, whether it is worth another try
+    "html": (HTML, "not an image", "an HTML page", "no"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image", "SVG", "no"),
+    "xml": (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image", "SVG", "no"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "starts with", "no"),
+    "nothing": (b"", "not an image", "empty", "no"),
+    "zipped html": (gzip.compress(HTML), "not an image", "an HTML page", "no"),
+    "half a png": (picture(1)[:400], "damaged image", "cannot be read whole", "no"),
+    "too many pixels": (huge_png(), "too many pixels", "", "no"),
+    "too large": (picture(1, size=(400, 400)), "too large", "more than 262,144 bytes", "no"),
+    "a zip bomb": (gzip.compress(bytes(10**6)), "too large", "when decompressed", "no"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listing, kind):
+    content, reason, why, again = REFUSED[kind]
+    server.serves("/a.jpg", content, content_type="image/jpeg")
+    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25)
+    assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, "1")
+    assert why in failure["why"]
+    assert server.asked.total() == 1
+
+
+def endless(handler, _):
+    handler.begin(200)
+    while not handler.server.over.is_set():
+        handler.wfile.write(bytes(65536))
+
+
+def reset(handler, _):
+    handler.begin(200, content_length=len(picture(1)))
+    handler.wfile.write(picture(1)[:500])
+    handler.reset()
+
+
+def promises_more(handler, _):
+    handler.answer(200, picture(1), content_length=5000)
+    handler.close()
+
+
+def promises_less(handler, _):
+    handler.answer(200, picture(1), content_length=400)
+    handler.close()
+
+
+def ends_early(handler, _):
+    handler.begin(200, connection="close")
+    handler.wfile.write(picture(1)[:400])
+    handler.close()
+
+
+def silent(handler, _):
+    handler.server.over.wait()
+
+
+def trickling_head(handler, _):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not handler.server.over.wait(0.02):
+        handler.wfile.write(b"a")
+
+
+def trickling_body(handler, _):
+    handler.begin(200, content_length=100_000)
+    while not handler.server.over.wait(0.02):
+        handler.wfile.write(b"a")
+
+
+BROKEN = {  # page -> reason, whether it is worth another try, requests
+    endless: ("too large", "no", 1),
+    reset: ("connection broke", "yes", 3),
+    promises_more: ("connection broke", "yes", 3),
+    promises_less: ("damaged image", "no", 1),
+    ends_early: ("damaged image", "yes", 3),
+    silent: ("timeout", "yes", 3),
+    trickling_head: ("too slow", "yes", 1),
+    trickling_body: ("too slow", "yes", 1),
+}
+
+
+@pytest.mark.parametrize("page", BROKEN)
+def test_a_server_that_breaks_off_lies_or_stalls_leaves_nothing_behind(server, listing, page):
+    server.pages["/a"] = page
+    times = {"read_timeout": 0.1, "deadline": 20} if page is silent else {"read_timeout": 20, "deadline": 0.5}
+    if page in (reset, promises_more, promises_less, ends_early, endless):
+        times = {}
+    reason, again, requests = BROKEN[page]
+    failure = only_failure(listing(["/a"]), max_mb=0.25, **times)
+    assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, str(requests))
+    assert server.asked.total() == requests
+
+
+STATUSES = {**dict.fromkeys((204, 304, 401, 403, 404, 410), "no"), **dict.fromkeys((408, 429, 500, 502), "yes")}
+
+
+@pytest.mark.parametrize(("status", "again"), STATUSES.items())
+def test_a_status_says_whether_another_try_is_worth_it(server, listing, status, again):
+    server.pages["/a"] = lambda handler, _: handler.answer(status)
+    failure = only_failure(listing(["/a"]))
+    assert (failure["reason"], failure["again"]) == (f"status {status}", again)
+    assert server.asked.total() == (1 if again == "no" else 3)
+
+
+@pytest.mark.parametrize("first", [reset, promises_more, ends_early, lambda handler, _: handler.answer(500)])
+def test_what_fails_in_passing_comes_at_the_next_try(server, listing, first):
+    server.pages["/a"] = lambda handler, n: first(handler, n) if n == 1 else handler.answer(200, picture(1))
+    folder = listing(["/a"])
+    assert affectml.fetch(folder, **QUICK).images == 1
+    assert server.asked.total() == 2
+    assert not failures(folder)
+
+
+# Manners
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_that_a_host_asks_for_is_kept_for_all_of_its_images(server, listing, status):
+    def page(handler, count):
+        first = count == 1 and handler.server.asked.total() == 1
+        handler.answer(status, retry_after=1) if first else handler.answer(200, picture(1))
+
+    server.pages.update({"/a": page, "/b": page})
+    assert affectml.fetch(listing(["/a", "/b"]), **QUICK, per_host=1).images == 2
+    asked = [when for when, _, _ in server.log]
+    assert len(asked) == 3
+    assert asked[1] - asked[0] >= 0.95
+
+
+@pytest.mark.parametrize("pause", ["3600", "Wed, 21 Oct 2065 07:28:00 GMT"])
+def test_a_host_that_asks_for_a_long_pause_is_put_off_to_the_next_run(server, listing, pause):
+    server.pages.update({f"/{n}": lambda handler, _: handler.answer(429, retry_after=pause) for n in range(6)})
+    server.serves("/there", picture(1))
+    folder = listing([*(f"/{n}" for n in range(6)), "http://other.example/there"])
+    assert affectml.fetch(folder, **QUICK, per_host=1).images == 1
+    assert server.asked.total() == 2
+    assert {(row["reason"], row["again"]) for row in failures(folder)} == {("host put off", "yes")}
+    assert Counter(row["tries"] for row in failures(folder)) == {"1": 1, "0": 5}
+
+
+def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
+    folder = listing([f"http://nowhere.example/{n}" for n in range(40)])
+    affectml.fetch(folder, **QUICK, per_host=1)
+    reasons = Counter(row["reason"] for row in failures(folder))
+    assert reasons == {"no such host": 3, "host put off": 37}
+
+
+def test_no_more_than_so_many_requests_at_a_time_to_a_host(server, listing):
+    two = threading.Barrier(2)
+
+    def page(handler, _):
+        two.wait()
+        handler.answer(200, picture(1))
+
+    server.pages.update({f"/{n}": page for n in range(8)})
+    assert affectml.fetch(listing([f"/{n}" for n in range(8)]), **QUICK, per_host=2, jobs=8).images == 8
+    assert server.most == 2
+
+
+def test_no_more_than_so_many_requests_in_all(server, listing):
+    hosts = ("photos.example", "other.example")
+    server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
+    folder = listing([f"http://{host}/{n}" for host in hosts for n in range(4)])
+    assert affectml.fetch(folder, **QUICK, per_host=4, jobs=1).images == 8
+    assert server.most == 1
+
+
+def test_requests_to_one_host_start_a_delay_apart(server, listing):
+    server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
+    affectml.fetch(listing([f"/{n}" for n in range(4)]), **{**QUICK, "delay": 0.1}, per_host=4)
+    asked = sorted(when for when, _, _ in server.log)
+    assert asked[-1] - asked[0] >= 0.25  # three delays, less what the server takes to notice
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("0.0.0.0", "unspecified"),
+        ("10.1.2.3", "private"),
+        ("172.16.0.1", "private"),
+        ("192.168.1.1", "private"),
+        ("169.254.169.254", "link-local"),
+        ("100.64.0.1", "not global"),
+        ("224.0.0.1", "multicast"),
+        ("255.255.255.255", "private"),
+        ("::1", "loopback"),
+        ("::", "unspecified"),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("::ffff:10.0.0.1", "private"),
+        ("::127.0.0.1", "reserved"),
+        ("fe80::1", "link-local"),
+        ("fe80::1%eth0", "link-local"),
+        ("fec0::1", "private"),
+        ("fd00::1", "private"),
+        ("ff02::1", "multicast"),
+        ("2002:7f00:1::", "loopback"),
+        ("64:ff9b::a9fe:a9fe", "link-local"),
+        ("64:ff9b:1::7f00:1", "reserved"),
+        ("2001:db8::1", "private"),
+        ("8.8.8.8", ""),
+        ("::ffff:8.8.8.8", ""),
+        ("2606:4700:4700::1111", ""),
+        ("64:ff9b::808:808", ""),
+    ],
+)
+def test_an_address_is_public_or_says_why_not(address, word):
+    assert not_public(ipaddress.ip_address(address)) == word
+
+
+INWARD = [
+    "http://127.0.0.1/a", "http://localhost/a", "http://inward.example/a", "http://mixed.example/a", "http://[::1]/a",
+    "http://2130706433/a", "http://0x7f.1/a", "http://127.1/a", "http://0/a",
+    "http://169.254.169.254/latest/meta-data/", "http://[::ffff:7f00:1]/a", "http://10.0.0.1/a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("redirected", [False, True], ids=["at once", "by a redirect"])
+def test_addresses_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
+    monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
+    server.serves("/a", picture(1))
+    pages = {f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to) for n, to in enumerate(INWARD)}
+    server.pages.update(pages)
+    folder = listing(list(pages) if redirected else INWARD)
+    affectml.fetch(folder, **QUICK)
+    assert Counter((row["reason"], row["again"], row["tries"]) for row in failures(folder)) == {
+        ("not a public address", "no", "1"): len(INWARD)
+    }
+    assert set(server.reached) == ({"93.184.216.34"} if redirected else set())
+    assert server.asked["/a"] == 0
+
+
+ODD = [
+    "file:///etc/passwd", "ftp://photos.example/a", "data:image/png;base64,aaaa", "gopher://photos.example/", "http://",
+    "http:///a", "http://0177.0.0.1/a", "http://a:b:c/", "javascript:1", "photo.jpg", "http://exa mple/\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_nothing_but_http_and_https_is_asked(server, listing, url):
+    failure = only_failure(listing([url]))
+    assert failure["reason"] in ("not a web address", "not a url", "no such host")
+    assert failure["again"] == "no" or "exa" in url
+    assert not server.reached
+
+
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "http://a:b:c/", "ftp://other.example/a"])
+def test_a_redirect_to_something_else_is_not_followed(server, listing, to):
+    server.pages["/a"] = lambda handler, _: handler.answer(302, location=to)
+    assert only_failure(listing(["/a"]))["reason"] in ("not a web address", "not a url")
+
+
+def test_redirects_are_followed_so_far(server, listing):
+    server.pages.update({f"/{n}": lambda handler, _, n=n: handler.answer(301, location=f"{n + 1}") for n in range(9)})
+    server.pages["/4"] = lambda handler, _: handler.answer(307, location="http://other.example/there")
+    server.serves("/there", picture(1))
+    server.pages["/loop"] = lambda handler, _: handler.answer(302, location="/loop")
+    folder = listing(["/0", "/loop"])
+    assert affectml.fetch(folder, **QUICK).images == 1
+    [failure] = failures(folder)
+    assert (failure["image_id"], failure["reason"], failure["again"]) == ("i1", "too many redirects", "no")
+    assert server.asked["/loop"] == 6
+
+
+def test_a_name_that_changes_its_address_after_the_check_gains_nothing(server, listing, monkeypatch):
+    server.serves("/a", picture(1))
+    answers = iter([["8.8.8.8"], ["127.0.0.1"], ["127.0.0.1"]])
+
+    class Turning(dict):
+        def __getitem__(self, host):
+            return next(answers) if host == "photos.example" else super().__getitem__(host)
+
+    monkeypatch.setitem(globals(), "NAMES", Turning(NAMES))
+    assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
+    assert server.reached == ["8.8.8.8"]
+    assert next(answers) == ["127.0.0.1"]  # it was looked up once
+
+
+def test_private_addresses_are_asked_where_that_is_allowed(server, listing):
+    server.serves("/a", picture(1))
+    assert affectml.fetch(listing(["http://inward.example/a"]), **QUICK, allow_private=True).images == 1
+
+
+def test_the_environment_names_no_proxy(server, listing, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server.serves("/a", picture(1))
+    assert affectml.fetch(listing(["/a"]), **QUICK).images == 1
+
+
+def test_a_password_goes_to_its_own_host_alone_and_is_written_nowhere(server, listing):
+    server.pages["/a"] = lambda handler, _: handler.answer(302, location="/b")
+    server.pages["/b"] = lambda handler, _: handler.answer(302, location="http://other.example/c")
+    folder = listing(["http://ann:s3cr%40t@photos.example/a", "http://ann:s3cr%40t@bad host/"])
+    summary = affectml.fetch(folder, **QUICK)
+    sent = {path: headers.get("Authorization") for _, path, headers in server.log}
+    assert sent == {"/a": "Basic YW5uOnMzY3JAdA==", "/b": "Basic YW5uOnMzY3JAdA==", "/c": None}
+    assert len(summary.failures) == 2
+    said = (folder / "fetch-failures.csv").read_text() + json.dumps(summary.to_json()) + str(summary.reasons())
+    assert "s3cr" not in said
+    assert "ann" not in said
+    affectml.fetch(folder, **QUICK)
+    assert server.asked["/a"] == 1  # and is known again without it
+
+
+# The next run
+
+
+def test_the_next_run_asks_for_what_may_come_and_for_all_when_told_to(server, listing):
+    server.pages["/busy"] = lambda handler, _: handler.answer(503)
+    server.pages["/html"] = lambda handler, _: handler.answer(200, HTML)
+    folder = listing(["/gone", "/busy", "/html"])
+    affectml.fetch(folder, **QUICK)
+    assert server.asked == {"/gone": 1, "/busy": 3, "/html": 1}
+    assert [row["tries"] for row in failures(folder)] == ["1", "3", "1"]
+
+    server.serves("/busy", picture(1))
+    summary = affectml.fetch(folder, **QUICK)
+    assert (summary.images, summary.not_asked) == (1, 2)
+    assert server.asked == {"/gone": 1, "/busy": 4, "/html": 1}
+    assert [row["image_id"] for row in failures(folder)] == ["i0", "i2"]
+
+    server.serves("/gone", picture(2))
+    server.serves("/html", picture(3))
+    assert affectml.fetch(folder, **QUICK, retry_all=True).images == 2
+    assert not (folder / "fetch-failures.csv").exists()
+
+
+def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
+    for n in range(3):
+        server.serves(f"/{n}", picture(n))
+    folder = listing(["/0", "/1", "/2", "/gone"])
+    whole = affectml.fetch(folder, **QUICK)
+    table, files = (folder / "images.parquet").read_bytes(), sorted((folder / "images").rglob("*.*"))
+    listed = (folder / "fetch-failures.csv").read_bytes()
+    assert whole.images == 3
+
+    # as a kill leaves it: two files there, one of which came but was not renamed, and half a line
+    gone = pd.read_parquet(folder / "images.parquet").drop(columns=["file", "sha256"])
+    got = pd.read_parquet(folder / "images.parquet")
+    gone.to_parquet(folder / "images.parquet", index=False)
+    (folder / "fetch-failures.csv").unlink()
+    (folder / ".fetching").mkdir()
+    (folder / ".fetching" / "0123.part").write_bytes(picture(7)[:100])
+    lines = []
+    for row in got.itertuples():
+        key = hashlib.sha256(row.url.encode()).hexdigest()[:32]
+        if pd.isna(row.file):
+            failed = {"reason": "status 404", "why": "the server answered 404", "retry": "never", "tries": 1}
+            lines.append({"url": key, **failed})
+        else:
+            size = (folder / row.file).stat().st_size
+            lines.append({"url": key, "file": row.file, "sha256": row.sha256, "size": size})
+    (folder / got["file"][1]).unlink()
+    said = "".join(f"\n{json.dumps(line)}" for line in lines)
+    (folder / ".fetching" / "journal.jsonl").write_text(said + '\n{"url": "00')
+    server.asked.clear()
+
+    summary = affectml.fetch(folder, **QUICK)
+    assert server.asked == {"/1": 1}
+    assert (summary.urls, summary.images) == (1, 3)
+    assert sorted((folder / "images").rglob("*.*")) == files
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "images.parquet"), got)
+    assert len(table) > 0
+    assert (folder / "fetch-failures.csv").read_bytes() == listed
+    assert not (folder / ".fetching").exists()
+
+
+def test_one_download_into_a_data_set_at_a_time(server, listing):
+    folder = listing(["/a"])
+    with FileLock(folder / ".fetch.lock"), pytest.raises(BadDataset, match="another process downloads its images"):
+        affectml.fetch(folder, **QUICK)
+
+
+def test_images_that_lead_out_of_the_data_set_are_not_written(server, listing, tmp_path):
+    folder = listing(["/a"])
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadDataset, match="leaves the data set's folder"):
+        affectml.fetch(folder, **QUICK)
+
+
+def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
+    server.serves("/a", picture(1))
+    folder = listing(["/a"])
+
+    async def cell():
+        return affectml.fetch(folder, **QUICK)
+
+    assert asyncio.run(cell()).images == 1
+
+
+def test_options_are_checked_and_named():
+    with pytest.raises(BadInput, match="fetch: no option 'perhost'; did you mean 'per_host'"):
+        affectml.fetch("mydata", perhost=3)
+    for wrong in ({"jobs": 0}, {"delay": -1}, {"deadline": 0}, {"max_mb": float("nan")}, {"contact": "a\nb"}):
+        [name] = wrong
+        with pytest.raises(BadInput, match=f"{name}="):
+            FetchConfig(**wrong)
+
+
+def test_a_data_set_without_urls_says_so(tmp_path):
+    write_dataset(tmp_path / "mydata", DatasetMeta(name="x"), pd.DataFrame({"image_id": ["a"], "file": ["a.png"]}), {})
+    with pytest.raises(BadDataset, match="no column url"):
+        fetch_images(tmp_path / "mydata")
+
+
+def test_the_command_says_what_came_and_why_the_rest_did_not(server, listing):
+    server.serves("/a", picture(1))
+    folder = listing(["/a", "/gone", "/lost"])
+    command = ["fetch", str(folder), "--delay", "0"]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0, said.output
+    assert "status 404" in said.output
+    assert "--retry-all" not in said.output.split("Why images")[1]
+    told = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert told["not_asked"] == 2
+    assert Dataset.open(folder).images["file"].notna().tolist() == [True, False, False]
