@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
                 server.active -= 1
 
     def answer(self, status, content=b"", **headers):
-        self.begin(status, **{"content-length": len(content), **headers})
+        self.begin(status, **{"content_length": len(content), **headers})
         self.wfile.write(content)
 
     def begin(self, status, **headers):
