@@ -300,8 +300,10 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
     ):
         judge(train)
     assert judge(train, split="all").metrics["n"] == len(train)
-    few = write_demo(tmp_path / "few", images=20, seed=1)
-    with pytest.raises(BadDataset, match=r"or take all images: split='all'"):
+    few = write_demo(tmp_path / "few", images=20, seed=1).root
+    images = few / "images.parquet"
+    pd.read_parquet(images).assign(split="train").to_parquet(images)
+    with pytest.raises(BadDataset, match=r"split 'test' has no image .*or take all images: split='all'"):
         judge(truth, dataset=few)
 
 
