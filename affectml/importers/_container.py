@@ -65,7 +65,8 @@ class Container:
         except BadInput:
             raise
         except Exception as error:  # datasets, pyarrow and fsspec raise many kinds
-            raise BadInput(f"{self.address}, {split}, after row {number}: {_line(error)}") from None
+            zipped = "; unpack its archives, and import the folder" if "class label" in str(error) else ""
+            raise BadInput(f"{self.address}, {split}, after row {number}: {_line(error)}{zipped}") from None
 
     def _samples(self, file: str) -> Iterator[Row]:
         from datasets.utils.file_utils import xopen
@@ -189,11 +190,11 @@ def _elsewhere(address: str) -> Container:
     try:
         system, place = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        named = re.search(r"[Ii]nstall (?:the |a )?[`'\"]?(\w+)|named '(\w+)'", str(error))
-        package = (named[1] or named[2]) if named else protocol
+        named = re.findall(r"[Ii]nstall [`'\"]?(\w+)|[\"'](\w+)[\"']", str(error))
+        packages = " ".join(one or other for one, other in named) or protocol
         raise BadInput(
-            f"{address}: reading {protocol}:// needs a package that is not installed: pip install {package} "
-            f"({_line(error)}); or copy the files to this machine"
+            f"{address}: reading {protocol}:// needs what is not installed: pip install {packages} ({_line(error)}); "
+            "or copy the files to this machine"
         ) from None
     except ValueError as error:
         raise BadInput(f"{address}: {_line(error)}; expected an address that fsspec knows, such as s3://") from None
@@ -251,7 +252,7 @@ def _repository(name: str, config: str | None, revision: str | None) -> Containe
         f"on a machine that reaches it, `hf download --repo-type dataset {name} --local-dir FOLDER`; then import FOLDER"
     )
     try:
-        commit = HfApi().dataset_info(name, revision=revision, timeout=15).sha
+        info = HfApi().dataset_info(name, revision=revision, timeout=15)
     except (GatedRepoError, RepositoryNotFoundError):
         raise BadInput(
             f"{name}: no file or folder here, and no repository for data sets on the Hub that may be read without "
@@ -264,9 +265,10 @@ def _repository(name: str, config: str | None, revision: str | None) -> Containe
             f"{name}: no file or folder here, and the Hub's repository of that name could not be reached "
             f"({type(error).__name__}: {_line(error)}); mend the name, or {way_out}"
         ) from None
-    found = _built(name, f"hf://datasets/{name}", None, name, name=config, revision=commit)
-    found.commit = commit or ""
-    found.hub = f"https://huggingface.co/datasets/{name} at {commit}"
+    name = info.id  # an old name leads to the new one
+    found = _built(name, f"hf://datasets/{name}", None, name, name=config, revision=info.sha)
+    found.commit = info.sha or ""
+    found.hub = f"https://huggingface.co/datasets/{name} at {info.sha}"
     return found
 
 

@@ -1,5 +1,6 @@
 """The containers that Hugging Face `datasets` reads become a table and images, which mean what `import table` says."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._columns import ANNOTATOR, LABEL, SPLIT_OF, pick, plain, tidy
@@ -68,6 +70,7 @@ def containers(
             judged, root = _is_judged(container, spec), spec.images_root
             gathered = gather(container, taken, image_column, place, judged=judged, root=root)
             result = _draft(container, gathered, spec, source, unlabelled=unlabelled)
+            result.about = replace(result.about, licence=source.about.licence or _licence(container))
     except BaseException:
         spool.cleanup()
         raise
@@ -76,6 +79,18 @@ def containers(
         result.about = replace(result.about, source=result.about.source or container.hub)
         result.notes.append(f"read from {container.hub}")
     return result
+
+
+def _licence(container: Container) -> str:
+    """The licence that the README.md beside the data states in its header; empty where it states none."""
+    card = (container.beside("README.md") or b"").decode("utf-8", errors="replace")
+    header = re.match(r"---\r?\n(.*?)\n---", card, re.DOTALL)
+    try:
+        said = yaml.safe_load(header[1]) if header else None
+    except yaml.YAMLError:
+        return ""
+    found = [said.get("license"), said.get("license_name"), said.get("license_link")] if isinstance(said, dict) else []
+    return ", ".join(str(part) for part in found if part and part != "unknown")
 
 
 def _chosen(container: Container, asked: list[str] | None) -> list[str]:

@@ -26,6 +26,7 @@ from affectml.data._schema import Asked, DatasetMeta, TargetMeta
 from affectml.demo_set import write_demo
 from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer
+from affectml.importers._container import Container
 from affectml.importers._container_rows import VECTORS
 from affectml.sharing import share_dataset
 from affectml.sharing._dataset_card import licence_id
@@ -167,7 +168,9 @@ def test_a_folder_of_images_with_metadata_and_one_without(made, bring, tmp_path)
     assert (summary.images, summary.targets) == (3, {}), "a data set without targets is one too"
     lines = [{"file_name": f"deep/{k}.png", "emotion": LABELS[k % 2], "text": "seen"} for k in range(3)]
     (tmp_path / "photos" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "photos" / "README.md").write_text("---\nlicense: other\nlicense_name: ours-1\n---\n# Photos\n")
     _, data = bring(tmp_path / "photos")
+    assert data.meta.licence == "other, ours-1", "as the card says"
     assert rows(data, "single")["deep/1.png"] == {"awe": 1, "joy": 0}
     assert pixels(data) == sorted(hashlib.sha256(content).hexdigest() for content in PICTURES[:3])
 
@@ -257,6 +260,20 @@ def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_p
     )
     with pytest.raises(BadInput, match="which lies outside; nothing was read"):
         bring(tmp_path / "in")
+
+
+def test_addresses_are_of_a_container_or_lie_outside():
+    hub = Container("org/x", "hf://datasets/org/x", {}, None)
+    inside = {
+        "hf://datasets/org/x@5f2a/data/a.parquet": "data/a.parquet",
+        "zip://joy/1.png::hf://datasets/org/x@5f2a/all.zip": "joy/1.png",
+        "hf://datasets/org/xy/a.parquet": None,
+        "hf://datasets/org/x/../y/a.parquet": None,
+        "zip://../1.png::hf://datasets/org/x/all.zip": None,
+        "zip://1.png::/etc/all.zip": None,
+        "/etc/passwd": None,
+    }
+    assert {path: hub.contains(path) for path in inside} == inside
 
 
 def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch, capsys):
