@@ -41,17 +41,16 @@ def asked_of(dataset: Dataset, target: str | None = None, construct: str | None 
 
 
 def taxonomy_of(dataset: Dataset, target: str | None = None) -> Taxonomy:
-    """The labels people choose from: those of a target; without one, those that all targets have in common.
+    """The labels people choose from: those of a target; without one, the data set's own, or those of all its targets.
 
-    Where there is no target, or targets have different labels, they are the data set's own. Raises BadDataset where it
-    has none, naming the way out.
+    Raises BadDataset where it names none and has no target, or targets with different labels, naming the way out.
     """
     if target is not None:
         return dataset.target(target).taxonomy
-    found = {entry.resolve_taxonomy().labels: entry for entry in dataset.meta.targets.values()}
     own = dataset.meta.resolve_taxonomy()
-    if len(found) != 1 and own is not None:
+    if own is not None:
         return own
+    found = {entry.resolve_taxonomy().labels: entry for entry in dataset.meta.targets.values()}
     if not found:
         raise BadDataset(
             f"{dataset.root}: nothing says which labels there are; name a taxonomy: --taxonomy "

@@ -63,13 +63,16 @@ def open_source(source: str | None) -> Source:
     judgements = read_judgements(path)
     if guess_format(path) != "dataset":
         return Source(source, judgements, found_labels(judgements))
-    dataset = Dataset.open(path)
+    dataset, found = Dataset.open(path), found_labels(judgements)
+    labels = taxonomy_of(dataset).labels
+    if dataset.meta.taxonomy is not None and not set(found) <= set(labels):
+        labels = found  # people were given others than the data set's own
     shared = path / "annotators.parquet"
     people = pd.read_parquet(shared).set_index("annotator_id") if shared.exists() else pd.DataFrame()
     return Source(
         source,
         judgements,
-        taxonomy_of(dataset).labels,
+        labels,
         attributes={str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()},
     )
 

@@ -95,7 +95,8 @@ class DatasetMeta:
     """dataset.json. What labels are about is said by each target.
 
     judgements: what the people in annotations.parquet were asked, or are to be asked where there is none yet.
-    taxonomy: the labels to choose among where no target names them: a built-in name or the content of a taxonomy file.
+    taxonomy: the labels that people are to choose among, else those of the targets: a built-in name or the content of a
+    taxonomy file.
     """
 
     name: str

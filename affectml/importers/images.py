@@ -1,6 +1,7 @@
 """A folder of photographs that nobody has labelled yet; and those that came since, added to its data set."""
 
 import os
+import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -317,6 +318,8 @@ def _add(root: Path, dataset: Dataset, how: str) -> Added:
     found.images = {name: path for name, path in found.images.items() if f"images/{name}" not in known}
     ids = name_images(list(found.images), set(table["image_id"]))
     new = found.table(ids)
+    for left in dataset.root.glob(".new-*"):  # by a start that was killed
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=dataset.root, prefix=".new-") as temporary:
         problems = place_images(list(found.images.values()), list(new["file"]), Path(temporary), how)
         for path, problem in zip(found.images.values(), problems, strict=True):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.importers import import_images
+from affectml.importers import import_images, import_table
 from affectml.importers.images import add_images, name_images
 from affectml.importers.images import images as importer
 from affectml.labelling import asked_of, make_task, taxonomy_of
@@ -183,6 +183,11 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     dataset = import_images(photos, out, taxonomy="mikels-8", construct="expressed", question="What do they feel?")
     assert taxonomy_of(dataset).name == "mikels-8"
     assert asked_of(dataset) == ("expressed", "What do they feel?")
+    joy = pd.DataFrame({"file": ["lake.jpg", "2020/1.webp"], "emotion": ["joy", "sad"]})
+    joy.to_csv(tmp_path / "more.csv")
+    import_table(tmp_path / "more.csv", out)
+    assert taxonomy_of(Dataset.open(out)).name == "mikels-8"
+    assert taxonomy_of(Dataset.open(out), "single").labels == ("joy", "sad")
     own = Taxonomy(name="mine", labels=("calm", "tense"))
     settings, shown = make_task(import_images(photos, tmp_path / "own", taxonomy=own))
     assert settings.labels == ("calm", "tense")
@@ -216,6 +221,7 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     picture(photos / "2020/1.webp", 9, width=90)
     (photos / "2019/rome/1.png").unlink()
     (photos / "broken.jpg").write_text("no image")
+    (out / ".new-killed").mkdir()
     added = add_images(photos, Dataset.open(out), how="hardlink")
     assert added.ids == ("2021/sea", "lake.png")
     assert added.skipped == {"images: not an image": [str(photos / "broken.jpg")]}

@@ -117,6 +117,15 @@ def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tm
         assert (store.settings, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
 
 
+def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_the_same(run, tmp_path):
+    copy = write_demo(tmp_path / "set", images=40, seed=3).root
+    before = json.loads(run("labels", "agreement", copy, "--bootstrap", 0, "--json"))
+    meta = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps({**meta, "taxonomy": "polarity-3"}))
+    after = json.loads(run("labels", "agreement", copy, "--bootstrap", 0, "--json"))
+    assert after["sets"] == before["sets"]
+
+
 @pytest.mark.parametrize("name", ["answers.csv", "answers.parquet", "answers.jsonl"])
 def test_what_a_model_is_least_sure_of_in_a_table_of_predictions_comes_first(run, task, tmp_path, name):
     """`predict --out` writes a row per image, of images that the task does not have too."""
