@@ -4,6 +4,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -123,7 +124,11 @@ def _once(found: list[Picture], say: Say) -> list[Picture]:
 
 
 def _is_dataset(one: ImageLike) -> bool:
-    return isinstance(one, Dataset) or (isinstance(one, str | Path) and Path(one, "dataset.json").is_file())
+    if not isinstance(one, str | Path):
+        return isinstance(one, Dataset)
+    with suppress(OSError):  # a name too long, say: it is said where it is read
+        return Path(one, "dataset.json").is_file()
+    return False
 
 
 def _pictures_of(one: ImageLike, number: int, several: bool) -> Iterable[Picture]:
@@ -152,9 +157,13 @@ def _rows(data: Dataset, several: bool) -> Iterator[Picture]:
 
 def _files(path: Path) -> list[Picture]:
     """A file, the images in a folder, or those that a pattern finds."""
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be looked up ({error.strerror})") from None
+    if is_file:
         return [_file(str(path))]
-    if path.is_dir():
+    if is_folder:
         inside = _images_in(path)
         if not inside:
             raise BadInput(f"{path}: no image file in this folder, at any depth")

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import affectml
@@ -64,8 +66,8 @@ def command(run, monkeypatch, capsys):
     return call
 
 
-def names(*given, **options):
-    return [picture.name for picture in pictures(list(given), **options)]
+def names(*several, **options):
+    return [picture.name for picture in pictures(list(several), **options)]
 
 
 def quiet(line):
@@ -76,7 +78,7 @@ EVERY = ["photos/a.png", "photos/b.JPG", "photos/deep/c.png", "photos/deep/er/d.
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("named", "found"),
     [
         ("photos", EVERY),
         ("photos/", EVERY),
@@ -90,8 +92,8 @@ EVERY = ["photos/a.png", "photos/b.JPG", "photos/deep/c.png", "photos/deep/er/d.
         ("photos/*.txt", ["photos/notes.txt"]),
     ],
 )
-def test_a_folder_and_a_pattern_name_the_images_in_them_in_order(photos, given, found):
-    assert names(given) == found
+def test_a_folder_and_a_pattern_name_the_images_in_them_in_order(photos, named, found):
+    assert names(named) == found
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
@@ -99,14 +101,24 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
     assert names("photos/b[1].png") == ["photos/b[1].png"]
 
 
+@given(st.lists(st.text(max_size=12) | st.text("*?[]!/.-ab", max_size=8) | st.just("a" * 300), max_size=4))
+def test_whatever_is_named_is_found_or_listed_in_a_line(tmp_path_factory, words):
+    folder = tmp_path_factory.mktemp("any")
+    Image.new("RGB", (4, 4)).save(folder / "a.png")
+    bad = []
+    found = pictures([folder / word.lstrip("/") for word in words if ".." not in word], bad=bad)
+    assert all(Path(picture.file).is_file() for picture in found)
+    assert all("\n" not in reason for _, reason in bad)
+
+
 def test_several_things_keep_their_order_and_what_is_named_twice_comes_once(photos, demo):
     said = []
-    given = ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
+    several = ("photos/deep/er/d.png", "photos", photos / "a.png", demo, demo.root)
     ids = list(demo.images["image_id"])
-    everything = names(*given)
+    everything = names(*several)
     assert everything[:6] == [EVERY[3], *EVERY, str(photos / "a.png")]
     assert everything[6:] == [f"{demo.root}/{i}" for i in ids] * 2
-    once = names(*given, once=True, say=said.append)
+    once = names(*several, once=True, say=said.append)
     assert once == [EVERY[3], *EVERY[:3], *everything[6 : 6 + len(ids)]]
     assert said == [f"named more than once and predicted once: {len(ids) + 2} of {2 * len(ids) + 6} images"]
 
@@ -305,7 +317,7 @@ class TestGoingOn:
         return {"calls": calls, "until": calls_until}
 
     @pytest.fixture
-    def given(self, demo, tmp_path):
+    def shots(self, demo, tmp_path):
         """45 images: a data set's, and files of which one is broken."""
         folder = tmp_path / "photos"
         folder.mkdir()
@@ -315,51 +327,51 @@ class TestGoingOn:
         return folder
 
     @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
-    def test_what_was_done_is_not_done_again(self, run, given, tmp_path, encoded, ending):
+    def test_what_was_done_is_not_done_again(self, run, shots, tmp_path, encoded, ending):
         whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
-        predict_to_file(run.folder, given, whole, threads=1, say=quiet)
+        predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
         assert encoded["calls"] == [16, 16, 13]
         encoded["calls"].clear()
         encoded["until"][0] = 2
         with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, given, out, threads=1, say=quiet)
+            predict_to_file(run.folder, shots, out, threads=1, say=quiet)
         assert not out.exists()
         encoded["until"][0] = None
         said = []
-        made = predict_to_file(run.folder, given, out, say=said.append)  # threads: as before
+        made = predict_to_file(run.folder, shots, out, say=said.append)  # threads: as before
         assert said == [f"going on after 32 of 45 images, as {out}.parts has them"]
         assert encoded["calls"] == [16, 16, 13]
         assert out.read_bytes() == whole.read_bytes()
-        assert (made.images, [name for name, _ in made.bad]) == (44, [str(given / "000020.png")])
+        assert (made.images, [name for name, _ in made.bad]) == (44, [str(shots / "000020.png")])
         assert {path.name for path in tmp_path.iterdir()} == {
             "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
         }  # fmt: skip
 
-    def test_a_part_that_is_damaged_is_made_again(self, run, given, tmp_path, encoded):
+    def test_a_part_that_is_damaged_is_made_again(self, run, shots, tmp_path, encoded):
         out = tmp_path / "new" / "out.csv"
         encoded["until"][0] = 2
         with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, given, out, threads=1, say=quiet)
+            predict_to_file(run.folder, shots, out, threads=1, say=quiet)
         encoded["until"][0] = None
         (tmp_path / "new" / "out.csv.parts" / "part-00001.parquet").write_bytes(b"")
-        assert predict_to_file(run.folder, given, out, threads=1, say=quiet).images == 44
+        assert predict_to_file(run.folder, shots, out, threads=1, say=quiet).images == 44
         assert encoded["calls"] == [16, 16, 16, 13]
 
-    def test_other_images_start_afresh_and_it_is_said(self, run, given, tmp_path, encoded):
+    def test_other_images_start_afresh_and_it_is_said(self, run, shots, tmp_path, encoded):
         encoded["until"][0] = 2
         with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, given, tmp_path / "out.csv", threads=1, say=quiet)
+            predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
         encoded["until"][0] = None
-        shutil.copy(given / "000000.png", given / "000020.png")
+        shutil.copy(shots / "000000.png", shots / "000020.png")
         said = []
-        made = predict_to_file(run.folder, given, tmp_path / "out.csv", threads=1, say=said.append)
+        made = predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=said.append)
         assert said == [f"{tmp_path / 'out.csv'}.parts was begun with other images: starting afresh"]
         assert encoded["calls"] == [16, 16, 16, 16, 13]
         assert (made.images, made.bad) == (45, [])
 
     @pytest.mark.parametrize("there_before", [False, True])
     def test_a_file_that_was_whole_when_the_kill_came_is_not_made_again(
-        self, run, given, tmp_path, encoded, monkeypatch, there_before
+        self, run, shots, tmp_path, encoded, monkeypatch, there_before
     ):
         out = tmp_path / "out.csv"
         if there_before:
@@ -372,16 +384,16 @@ class TestGoingOn:
             patched.setattr("affectml.prediction_files._Parts.finish", die)
             patched.setattr("affectml.prediction_files.shutil.rmtree", die)
             with pytest.raises(KeyboardInterrupt):
-                predict_to_file(run.folder, given, out, threads=1, replace=there_before, say=quiet)
+                predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         content, calls = out.read_bytes(), list(encoded["calls"])
-        made = predict_to_file(run.folder, given, out, threads=1, replace=there_before, say=quiet)
+        made = predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         assert (made.images, len(made.bad)) == (44, 1)
         assert out.read_bytes() == content
         assert encoded["calls"] == calls
         assert not out.with_name("out.csv.parts").exists()
         assert len(list(tmp_path.glob("out.replaced-*"))) == there_before
 
-    def test_two_at_once_are_refused(self, run, given, tmp_path):
+    def test_two_at_once_are_refused(self, run, shots, tmp_path):
         from filelock import FileLock
 
         (tmp_path / "out.csv.parts").mkdir()
@@ -389,7 +401,7 @@ class TestGoingOn:
             FileLock(tmp_path / "out.csv.parts" / ".lock"),
             pytest.raises(BadInput, match="another process is writing it"),
         ):
-            predict_to_file(run.folder, given, tmp_path / "out.csv", threads=1, say=quiet)
+            predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
 
 
 def test_pixels_and_data_sets_go_to_a_file_too(run, demo, tmp_path):
