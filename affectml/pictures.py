@@ -37,15 +37,15 @@ class Picture:
     dataset: Dataset | None = None
     image_id: str = ""
 
-    def read(self) -> Image.Image:
-        """The image as upright RGB; raises BadInput where it cannot be read whole."""
+    def read(self, at_least: int = 0) -> Image.Image:
+        """The image as upright RGB; raises BadInput where it cannot be read whole. at_least: see `read_image`."""
         if isinstance(self.pixels, Image.Image):
             return _rgb(ImageOps.exif_transpose(self.pixels))
         if self.pixels is not None:
             return Image.fromarray(self.pixels)
         if not self.file:
             raise BadInput(f"{self.name}: no image file in the data set")
-        return read_image(self.file)
+        return read_image(self.file, at_least)
 
     @property
     def key(self) -> str:

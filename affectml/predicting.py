@@ -17,7 +17,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings
-from affectml.encoders import Encoder, EncoderIdentity, load_encoder
+from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.scoring import unsure
@@ -32,6 +32,9 @@ from affectml.training import set_threads
 from affectml_annotation import BetaPrior
 
 Array = np.ndarray[Any, Any]
+# Scores of an image that are closer than this are those of the same image: embedded in one precision, or in any that
+# agrees with fp32.
+ONE_PRECISION, ANY_PRECISION = 1e-4, 2e-2
 PART = 1024  # images whose features are in memory at once; a kill loses at most these
 FEW = 64  # the same where only the first are asked for
 
@@ -117,8 +120,9 @@ class Predictor:
             self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
         self.labels = (self._asked or run.taxonomy).labels
         self.predicts_sets = self._asked is None and run.head.predicts_sets
+        self._given_threads, self._told = threads, False
         self.threads = set_threads(threads)
-        self._factory = encoder_factory or (lambda: run_encoder(run, self.threads))
+        self._factory = encoder_factory or (lambda: run_encoder(run, threads))
         self._stores: dict[Path, EmbeddingStore | None] = {}
 
     @cached_property
@@ -138,7 +142,7 @@ class Predictor:
             picture.dataset.root: picture.dataset for picture in found if picture.dataset is not None
         }.values():
             if data.root not in self._stores:
-                store = _store(self.run, data, self.threads, self._say)
+                store = _store(self.run, data, self._given_threads, self._say)
                 self._stores[data.root] = store if isinstance(store, EmbeddingStore) else None
         if self._asked is not None or any(self.store(picture) is None for picture in found):
             _ = self.encoder
@@ -191,19 +195,26 @@ class Predictor:
         """
         names: list[str] = []
         rows: list[Array] = []
-        with closing(_stream(self.run, self.encoder, found, bar)) as stream:
+        with closing(_stream(self.run, self.encoder, found, bar, self._say)) as stream:
             for batch in stream:
                 names += [picture.name for picture in batch.items]
                 rows.append(batch.rows)
                 bad += [as_bad(picture, why) for picture, why in batch.bad]
+        if not self._told:
+            self._told = True
+            _say_of_precision(self.run, [self.encoder.ran], self._say)
         return names, np.concatenate(rows).astype(np.float16).astype(np.float32)
 
 
 def _stream(
-    run: RunFolder, encoder: Encoder, found: Iterable[Picture], bar: Progress | None = None
+    run: RunFolder,
+    encoder: Encoder,
+    found: Iterable[Picture],
+    bar: Progress | None = None,
+    say: Say = lambda line: None,
 ) -> Generator[Batch[Picture], None, None]:
     """Features as the run's head takes them."""
-    return embedded(encoder, found, normalised=bool(run.info.encoder.identity["normalised"]), bar=bar)
+    return embedded(encoder, found, normalised=bool(run.info.encoder.identity["normalised"]), bar=bar, say=say)
 
 
 def _from_store(store: EmbeddingStore, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
@@ -295,7 +306,7 @@ def run_encoder(run: RunFolder, threads: int | None) -> Encoder:
 
     Args:
         run: the run.
-        threads: torch's; None leaves them as they are.
+        threads: torch's; None leaves them as they are, and streams of images take the idle cores.
 
     Raises:
         BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
@@ -360,8 +371,8 @@ def evaluate_run(
         try_file(out)
     data = Dataset.open(dataset)
     targets = _fitting_target(opened, data, target)
-    count = set_threads(threads)
-    store = _store(opened, data, count, say)
+    set_threads(threads)
+    store = _store(opened, data, threads, say)
     ids, split = _judged(opened, data, targets, store, say)
     missing = set(store.missing(ids))
     if missing:
@@ -410,7 +421,7 @@ def scores_of(
         BadDataset: where no image has features that the run can read.
     """
     count = set_threads(threads)
-    store = _store(run, data, count, say)
+    store = _store(run, data, threads, say)
     every = data.images["image_id"].to_numpy(dtype=object)
     missing = set(store.missing(every))
     ids = np.array([i for i in every if i not in missing], dtype=object)
@@ -443,7 +454,8 @@ def answers_on(
         BadDataset: for a target that does not fit, or without an image to judge.
     """
     targets = _fitting_target(run, data, target)
-    store = _store(run, data, set_threads(threads), say)
+    set_threads(threads)
+    store = _store(run, data, threads, say)
     ids, split = _judged(run, data, targets, store, say)
     missing = set(store.missing(ids))
     ids = np.array([i for i in ids if i not in missing], dtype=object)
@@ -479,7 +491,7 @@ def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
     )
 
 
-def _store(run: RunFolder, data: Dataset, threads: int, say: Say) -> "EmbeddingStore | FromFiles":
+def _store(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info.encoder.identity, run.info.encoder.specs
     if specs and not identity["normalised"]:
@@ -487,8 +499,9 @@ def _store(run: RunFolder, data: Dataset, threads: int, say: Say) -> "EmbeddingS
         return FromFiles(run, data, run_encoder(run, threads))
     if specs:
         store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=identity["precision"])
-        if store.identity.to_json() != identity:
+        if not EncoderIdentity.from_json(identity, str(run.folder / "run.json")).may_use(store.identity):
             raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({specs[0]})")
+        _say_of_precision(run, [ran for ran, _ in store.provenance], say)
         return store
     store = EmbeddingStore.for_dataset(data)
     if store.dim != identity["dim"]:
@@ -498,6 +511,16 @@ def _store(run: RunFolder, data: Dataset, threads: int, say: Say) -> "EmbeddingS
     if store.identity.to_json() != identity:
         say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")
     return store
+
+
+def _say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:
+    """That images are embedded in another precision than the run's were, where they are; it changes last digits."""
+    learned, now = {str(each["precision"]) for each in run.info.encoder.ran}, {each.precision for each in here}
+    if learned and now - learned:
+        say(
+            f"the run learned from embeddings in {' and '.join(sorted(learned))}, and these are in "
+            f"{' and '.join(sorted(now))}: scores may differ in the third digit"
+        )
 
 
 class FromFiles:
@@ -578,7 +601,8 @@ def learned_from(run: RunFolder, scores: pd.DataFrame) -> set[str]:
     ids = table.index[table["split"].isin(("train", "val"))].intersection(scores.index)
     labels = list(run.taxonomy.labels)
     far = np.abs(scores.loc[ids, labels].to_numpy(np.float64) - table.loc[ids, labels].to_numpy(np.float64))
-    return set(ids[far.max(axis=1) < 1e-4]) if len(ids) else set()
+    near = ANY_PRECISION if run.info.encoder.identity["precision"] == "auto" else ONE_PRECISION
+    return set(ids[far.max(axis=1) < near]) if len(ids) else set()
 
 
 def _beta(found: BetaInfo | None) -> BetaPrior | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import Json
+from affectml.cli.runs import Json, _say
 
 
 def embed(
@@ -17,13 +17,21 @@ def embed(
         ),
     ] = "ViT-B-32-quickgelu:openai",
     precision: Annotated[
-        str, typer.Option(help="fp32, bf16, fp16, pure_bf16 (fast on recent CPUs) or pure_fp16.")
-    ] = "fp32",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for torch.", show_default="torch's own choice")
+        str,
+        typer.Option(
+            help="auto: the fastest that agrees with fp32 on these images. Or fp32, bf16, fp16, pure_bf16, pure_fp16, "
+            "openvino."
+        ),
+    ] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images per batch.", show_default="16 on a CPU, 64 elsewhere")
     ] = None,
-    decode_threads: Annotated[int, typer.Option(min=1, help="Threads that read and resize images.")] = 2,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that encode.", show_default="the cores that are idle")
+    ] = None,
+    decode_threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read and resize images.", show_default="as many, at least 2")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Embed a data set's images. What is embedded already is kept, so an interrupted command goes on."""
@@ -34,7 +42,7 @@ def embed(
 
     opened = Dataset.open(dataset)
     loaded = load_encoder(encoder, precision=precision, threads=threads)
-    summary = embed_dataset(opened, loaded, batch_size=batch_size, decode_threads=decode_threads)
+    summary = embed_dataset(opened, loaded, batch_size=batch_size, decode_threads=decode_threads, say=_say)
     if json:
         print_json(summary.to_json())
     else:

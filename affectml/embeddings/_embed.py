@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from affectml._progress import Progress
+from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings._store import EmbeddingStore
-from affectml.embeddings._stream import Batch, embedded
+from affectml.embeddings._store import FOLDER, EmbeddingStore
+from affectml.embeddings._stream import BATCH_SIZE, Batch, embedded
 from affectml.embeddings._writer import UNREADABLE, StoreWriter
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput
@@ -56,6 +56,7 @@ class EmbedSummary:
             ("embedded", f"{self.done:,} images in {self.seconds:,.1f} s ({self.images_per_second:,.0f} images/s)"),
             ("already there", f"{self.skipped_existing:,}"),
         ]
+        out += [("computed in", str(ran)) for ran, _ in self.store.provenance]
         if self.unreadable:
             out.append(("unreadable", f"{len(self.unreadable):,}, listed in {self.store.folder / 'unreadable.csv'}"))
             out += [("", f"{file}: {reason}") for _, file, reason in self.unreadable[:SHOWN]]
@@ -71,6 +72,7 @@ class EmbedSummary:
             "store": str(self.store.folder),
             "encoder": self.store.identity.to_json(),
             "fingerprint": self.store.identity.fingerprint,
+            "ran": [ran.to_json() for ran, _ in self.store.provenance],
             "done": self.done,
             "skipped_existing": self.skipped_existing,
             "unreadable": [dict(zip(UNREADABLE, row, strict=True)) for row in self.unreadable],
@@ -92,27 +94,30 @@ class _Item:
         """The path, as messages have it."""
         return str(self.path)
 
-    def read(self) -> Image.Image:
-        """Upright RGB."""
-        return read_image(self.path)
+    def read(self, at_least: int = 0) -> Image.Image:
+        """Upright RGB; at_least: see `read_image`."""
+        return read_image(self.path, at_least)
 
 
 def embed_dataset(
     dataset: Dataset | str | Path,
     encoder: Encoder | str,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     progress: bool = True,
-    decode_threads: int = 2,
+    decode_threads: int | None = None,
     shard_size: int = SHARD_SIZE,
+    say: Say = lambda line: None,
 ) -> EmbedSummary:
     """Embed every image of `dataset` that has no embedding by this encoder yet.
 
-    encoder: an Encoder, or a spec for `load_encoder`. Rows are stored as float16, L2-normalised, in
-    DATASET/embeddings/SLUG. Killed at any moment it loses at most the shard in hand (`shard_size` images), and
-    the next run goes on; the result is then bit for bit that of an uninterrupted run on one machine at one
-    thread count and batch size. Images that cannot be read whole are listed and never stop the run.
+    encoder: an Encoder, or a spec for `load_encoder` with precision auto. batch_size, decode_threads: see `embedded`.
+    say: called with what a user should know. Rows are stored as float16, L2-normalised, in DATASET/embeddings/SLUG.
+    Killed at any moment it loses at most the shard in hand (`shard_size` images), and the next run goes on in the same
+    precision; the result is then bit for bit that of an uninterrupted run on one machine at one batch size. Images
+    that cannot be read whole are listed and never stop the run.
 
+    With precision auto, a data set that has one store by the same encoder in a precision of its own goes on with that.
     An image file that changes under its image_id keeps its old embedding: remove the store to renew it.
 
     Raises BadDataset if no image at all could be embedded, if the store was made by another encoder, or if
@@ -126,30 +131,34 @@ def embed_dataset(
             f"{data.root}: images.parquet names no image file to embed "
             f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
         )
-    encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
-    batch_size = min(batch_size, shard_size)  # a shard holds whole batches, so that the next run has the same ones
+    loaded = load_encoder(encoder, precision="auto") if isinstance(encoder, str) else encoder
+    encoder = _as_before(data, loaded, say)
 
     start = time.perf_counter()
     done = 0
+    place = {item.image_id: number for number, item in enumerate(items)}
     with StoreWriter(data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale) as writer:
         had = set(writer.store.ids)
         new = [item for item in items if item.image_id not in had]
         wanted = {item.image_id for item in new}
         failed = {row[0]: row for row in writer.unreadable() if row[0] in wanted}
-        # Those that failed before come last: batches after an interruption are then those of a run without one.
-        new.sort(key=lambda item: item.image_id in failed)
+        ran = writer.store.provenance
+        size = min(batch_size or BATCH_SIZE, shard_size)
         bar = Progress("embedding", len(new), "images") if progress else nullcontext()
         with bar as shown:
-            stream = embedded(encoder, new, batch_size=batch_size, decode_threads=decode_threads, bar=shown)
+            stream = embedded(
+                encoder, new, batch_size=size, decode_threads=decode_threads,
+                prefer=ran[-1][0].way if ran else None, bar=shown, say=say,
+            )  # fmt: skip
             with closing(stream):
-                for shard in _shards(stream, shard_size // batch_size):
+                for shard in _shards(stream, shard_size // size):
                     for item in shard.items:
                         failed.pop(item.image_id, None)
-                    failed.update({item.image_id: (item.image_id, item.file, why) for item, why in shard.bad})
-                    writer.list_unreadable(list(failed.values()))
-                    writer.add([item.image_id for item in shard.items], shard.rows.astype(np.float16))
+                    failed |= {item.image_id: (item.image_id, item.file, why) for item, why in shard.bad}
+                    writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
+                    writer.add([item.image_id for item in shard.items], shard.rows.astype(np.float16), encoder.ran)
                     done += len(shard.items)
-        writer.list_unreadable(list(failed.values()))
+        writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
     store = EmbeddingStore.open(writer.folder)
     if not len(store.ids):
         first = next(iter(failed.values()))
@@ -158,16 +167,30 @@ def embed_dataset(
         store=store,
         done=done,
         skipped_existing=len(items) - len(new),
-        unreadable=list(failed.values()),
+        unreadable=sorted(failed.values(), key=lambda row: place[row[0]]),
         no_image=no_image,
         url_only=url_only,
         seconds=time.perf_counter() - start,
     )
 
 
-def _at_least_one(**sizes: int) -> None:
+def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
+    """The encoder; for precision auto, in that of the only store of the same encoder that there is."""
+    root = data.root / FOLDER
+    if encoder.identity.precision != "auto" or (root / encoder.identity.slug / "encoder.json").exists():
+        return encoder
+    stores = [EmbeddingStore.open(path.parent) for path in sorted(root.glob("*/encoder.json"))]
+    same = [s for s in stores if replace(s.identity, precision="auto") == encoder.identity]
+    if len(same) != 1:
+        return encoder
+    precision = same[0].identity.precision
+    say(f"{same[0].folder} is by the same encoder in {precision}: going on with that")
+    return load_encoder(encoder.spec, precision=precision, device=encoder.device, threads=encoder.threads)
+
+
+def _at_least_one(**sizes: int | None) -> None:
     for name, value in sizes.items():
-        if value < 1:
+        if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
 
 

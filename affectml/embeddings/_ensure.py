@@ -11,12 +11,12 @@ from affectml.errors import BadDataset, EncoderUnavailable, option
 
 
 def ensure_embeddings(
-    dataset: Dataset, spec: str | None, *, threads: int, say: Say, precision: str | None = None
+    dataset: Dataset, spec: str | None, *, threads: int | None, say: Say, precision: str | None = None
 ) -> EmbeddingStore:
     """The store to use, with every image embedded that can be: what is there is not made again.
 
-    Loads no encoder where nothing is left to embed. Where the encoder of a store with embeddings cannot be had, that
-    is said, and what there is is used.
+    threads: None takes the cores that are idle. Loads no encoder where nothing is left to embed. Where the encoder of
+    a store with embeddings cannot be had, that is said, and what there is is used.
     """
     store = _existing(dataset, spec, precision)
     if store is not None:
@@ -26,13 +26,13 @@ def ensure_embeddings(
     if spec is None:
         spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
     try:
-        encoder = load_encoder(spec, precision=precision or "fp32", threads=threads)
+        encoder = load_encoder(spec, precision=precision or "auto", threads=threads)
     except EncoderUnavailable as error:
         if store is None or not len(store.ids):
             raise
         say(f"images without an embedding stay so: {error}")
         return store
-    summary = embed_dataset(dataset, encoder)
+    summary = embed_dataset(dataset, encoder, say=say)
     if summary.done:
         rate = f"{summary.seconds:.1f} s ({summary.images_per_second:.0f}/s)"
         say(f"embedded {summary.done} images with {spec} in {rate}")
@@ -71,6 +71,8 @@ def _existing(dataset: Dataset, spec: str | None, precision: str | None) -> Embe
     try:
         return EmbeddingStore.for_dataset(dataset, spec, precision=precision)
     except BadDataset as error:
+        if precision == "auto":  # fp32 is what auto agrees with
+            return _existing(dataset, spec, "fp32")
         if spec is None and folders:
             raise BadDataset(f"{error}; choose with {option('encoder')}") from None
         return None

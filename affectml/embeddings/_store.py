@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import replacing, sha256, write_json
-from affectml.encoders import TINY_SPEC, EncoderIdentity, local_weights
+from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from affectml.encoders import Encoder
 
 FOLDER = "embeddings"
+PROVENANCE = "provenance.json"
 AGAIN = "remove the folder and run `affectml embed` again"
 
 
@@ -113,6 +114,23 @@ class EmbeddingStore:
             raise BadDataset(f"{path}: image {table['image_id'][doubled].iloc[0]!r} has two rows; {AGAIN}")
         return table
 
+    @property
+    def provenance(self) -> list[tuple[Ran, range]]:
+        """What computed which shards, in the order of writing; nothing of those that affectml 0.1 or others made."""
+        path = self.folder / PROVENANCE
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+            found = [
+                (Ran.from_json({key: value for key, value in entry.items() if key != "shards"}), entry["shards"])
+                for entry in entries
+            ]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadDataset(f"{path}: not a list of what computed which shards ({error}); remove it") from None
+        there = int(self.table["shard"].max()) + 1 if len(self.table) else 0  # a kill may have left more than that
+        return [(ran, range(first, min(last + 1, there))) for ran, (first, last) in found if first < there]
+
     @cached_property
     def ids(self) -> NDArray[Any]:
         """image_id of every row, [N] of str."""
@@ -203,7 +221,7 @@ class EmbeddingStore:
         if encoder_factory is None:
             raise EncoderUnavailable(f"{self.folder}: these {len(texts)} texts are not cached, and no encoder is given")
         encoder = encoder_factory()
-        if encoder.identity != self.identity:
+        if not encoder.identity.may_use(self.identity):
             raise EncoderUnavailable(
                 f"{self.folder}: encoder {encoder.spec!r} is not the one that made these embeddings "
                 f"({differences(encoder.identity, self.identity)})"

@@ -1,16 +1,18 @@
 """The one way from images to embeddings: read and resized in threads, encoded in batches, the unreadable set aside."""
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from itertools import chain, islice
+from operator import length_hint
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml._progress import Progress
+from affectml._progress import Progress, Say
 from affectml.encoders import Encoder
 from affectml.errors import BadInput
 
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-BATCH_SIZE = 64
-DECODE_THREADS = 2
-BATCHES_AHEAD = 2  # read while one is encoded: what is in memory at once, however many images there are
+BATCH_SIZE = 16  # on a CPU as fast as any, and small enough to share out
+GPU_BATCH_SIZE = 64
+LANES = 16  # batches that are encoded at once, at most; each with torch threads of its own
+PROBED = (4, 64)  # images that a probe compares, at least and at most
+JOB_PER_PROBED = 100  # images of the job for each that a probe compares, so that it takes a small part of the time
+UNKNOWN = 1600  # images to come, where the caller does not know
 
 
 class Readable(Protocol):
@@ -30,8 +35,8 @@ class Readable(Protocol):
     def name(self) -> str:
         """What a user knows it by: its path."""
 
-    def read(self) -> "Image.Image":
-        """Its pixels as upright RGB; raises BadInput where it cannot be read whole."""
+    def read(self, at_least: int = 0) -> "Image.Image":
+        """Its pixels as upright RGB; raises BadInput where it cannot be read whole. at_least: see `read_image`."""
 
 
 Item = TypeVar("Item", bound=Readable)
@@ -39,7 +44,7 @@ Item = TypeVar("Item", bound=Readable)
 
 @dataclass(frozen=True, eq=False)
 class Batch(Generic[Item]):
-    """Neighbouring items of a stream.
+    """A part of a stream.
 
     items: those that could be read. rows: their embeddings, float32 [len(items), dim]. bad: each other item with the
     reason, which does not repeat its name.
@@ -54,71 +59,144 @@ def embedded(
     encoder: Encoder,
     items: Iterable[Item],
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     decode_threads: int | None = None,
     normalised: bool = True,
+    prefer: str | None = None,
     bar: Progress | None = None,
+    say: Say = lambda line: None,
 ) -> Generator[Batch[Item], None, None]:
-    """Embeddings of images, in their order; one that cannot be read stops nothing.
+    """Embeddings of images, in their order; one that cannot be read stops nothing and changes no other's batch.
 
-    `items` is taken from as the work proceeds, and the pixels of a few batches are in memory at once.
+    `items` is taken from as the work proceeds, and the pixels of a few batches are in memory at once. An encoder of
+    precision auto is settled by the first images (`Encoder.settle`).
 
     Args:
         encoder: what embeds them.
         items: anything with `name` and `read()`.
-        batch_size: items per batch; the last has what is left. The last bits of an embedding depend on it.
-        decode_threads: threads that read and resize; None takes `DECODE_THREADS`.
+        batch_size: readable images per batch; the last has what is left. None is 16 on a CPU, 64 elsewhere.
+        decode_threads: threads that read and resize; None takes as many as encode, at least two.
         normalised: divide each row by its norm.
+        prefer: the way (`Ran.way`) that earlier images of the same job were embedded in.
         bar: moved on as batches are done.
+        say: called with what an encoder of precision auto was settled to.
 
     Yields:
-        Batches, of which one may hold unreadable items alone.
+        Batches, of which the last may hold unreadable items alone.
 
     Raises:
         EncoderUnavailable: values that are not finite came out.
     """
+    import torch
+
+    size = batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE)
     waiting = iter(items)
-    ahead: deque[tuple[list[Item], list[Future[Tensor | str]]]] = deque()
-    pool = ThreadPoolExecutor(decode_threads or DECODE_THREADS, thread_name_prefix="decode")
+    if not encoder.is_settled(prefer):
+        waiting = _settled(encoder, waiting, length_hint(items, UNKNOWN), prefer, say)
+    threads = encoder.stream_threads
+    lanes = min(threads, LANES) if encoder.device == "cpu" else 1
+    decoders = decode_threads or max(2, threads)
+    before = torch.get_num_threads()
+    ahead: deque[tuple[list[Item], list[tuple[Item, str]], Future[NDArray[np.float32]] | None]] = deque()
+    with (
+        _pool(decoders, "decode", 1) as decode,
+        _pool(lanes, "encode", threads // lanes if encoder.device == "cpu" else before) as encode,
+    ):
+        for batch, pixels, bad in _batches(encoder, waiting, size, decode, size + 2 * decoders):
+            rows = encode.submit(_rows, encoder, pixels, normalised) if pixels else None
+            del pixels
+            ahead.append((batch, bad, rows))
+            if len(ahead) > lanes:
+                yield _done(encoder, *ahead.popleft(), bar)
+        while ahead:
+            yield _done(encoder, *ahead.popleft(), bar)
+    torch.set_num_threads(before)  # the pools' threads have set what new threads start with
+
+
+@contextmanager
+def _pool(workers: int, name: str, torch_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end with the block, without what is still to do; each has that many of torch's own."""
+    import torch
+
+    pool = ThreadPoolExecutor(workers, name, torch.set_num_threads, (torch_threads,))
     try:
-        while True:
-            while len(ahead) <= BATCHES_AHEAD and (batch := list(islice(waiting, batch_size))):
-                ahead.append((batch, [pool.submit(_pixels, encoder, item) for item in batch]))
-            if not ahead:
-                return
-            batch, futures = ahead.popleft()
-            done = _encoded(encoder, batch, [future.result() for future in futures], normalised)
-            del futures  # their pixels
-            if bar is not None:
-                bar.advance(len(batch))
-            yield done
+        yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pixels(encoder: Encoder, item: Readable) -> "Tensor | str":
+def _batches(
+    encoder: Encoder, items: Iterator[Item], size: int, pool: ThreadPoolExecutor, window: int
+) -> "Iterator[tuple[list[Item], list[Tensor], list[tuple[Item, str]]]]":
+    """`size` readable items at a time, with their pixels, and the unreadable ones met on the way."""
+    reading: deque[tuple[Item, Future[Tensor | str]]] = deque()
+
+    def read_on() -> bool:
+        for item in islice(items, window - len(reading)):
+            reading.append((item, pool.submit(_pixels, encoder, item, encoder.reduces_jpeg)))
+        return bool(reading)
+
+    while read_on():
+        batch: list[Item] = []
+        pixels: list[Tensor] = []
+        bad: list[tuple[Item, str]] = []
+        while len(batch) < size and read_on():
+            item, future = reading.popleft()
+            found = future.result()
+            if isinstance(found, str):
+                bad.append((item, found))
+            else:
+                batch.append(item)
+                pixels.append(found)
+        yield batch, pixels, bad
+
+
+def _pixels(encoder: Encoder, item: Readable, reduced: bool) -> "Tensor | str":
     """What the encoder takes, or the reason why there is none."""
     try:
-        return encoder.preprocess(item.read())
+        return encoder.preprocess(item.read(2 * max(encoder.image_size)) if reduced else item.read())
     except BadInput as error:
         return str(error).removeprefix(f"{item.name}: ")
     except Exception as error:  # a size that the transform cannot resize
         return f"cannot be prepared ({(str(error) or type(error).__name__).splitlines()[0]})"
 
 
-def _encoded(encoder: Encoder, batch: list[Item], pixels: "list[Tensor | str]", normalised: bool) -> Batch[Item]:
+def _rows(encoder: Encoder, pixels: "list[Tensor]", normalised: bool) -> NDArray[np.float32]:
     import torch
 
-    items: list[Item] = []
-    good: list[Tensor] = []
-    bad: list[tuple[Item, str]] = []
-    for item, each in zip(batch, pixels, strict=True):
-        if isinstance(each, str):
-            bad.append((item, each))
-        else:
-            items.append(item)
-            good.append(each)
-    if not good:
-        return Batch(items, np.empty((0, encoder.dim), dtype=np.float32), bad)
-    rows: NDArray[Any] = encoder.encode_pixels(torch.stack(good), normalised=normalised).numpy()
-    return Batch(items, rows, bad)
+    rows: NDArray[np.float32] = encoder.rows(torch.stack(pixels), normalised=normalised).numpy()
+    return rows
+
+
+def _done(
+    encoder: Encoder,
+    items: list[Item],
+    bad: list[tuple[Item, str]],
+    rows: Future[NDArray[np.float32]] | None,
+    bar: Progress | None,
+) -> Batch[Item]:
+    done = Batch(items, np.empty((0, encoder.dim), dtype=np.float32) if rows is None else rows.result(), bad)
+    if bar is not None:
+        bar.advance(len(items) + len(bad))
+    return done
+
+
+def _settled(encoder: Encoder, items: Iterator[Item], count: int, prefer: str | None, say: Say) -> Iterator[Item]:
+    """All the items, of which the first readable ones have settled what the encoder does."""
+    import torch
+
+    wanted = min(max(PROBED[0], count // JOB_PER_PROBED), PROBED[1])
+    taken: list[Item] = []
+    exact: list[Tensor] = []
+    fast: list[Tensor] = []
+    for item in items:
+        taken.append(item)
+        pair = _pixels(encoder, item, False), _pixels(encoder, item, True)
+        if not isinstance(pair[0], str) and not isinstance(pair[1], str):
+            exact.append(pair[0])
+            fast.append(pair[1])
+        if len(exact) == wanted:
+            break
+    if exact:
+        encoder.settle(torch.stack(exact), torch.stack(fast), prefer=prefer, say=say)
+    return chain(taken, items)

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from affectml import __version__
 from affectml._files import replacing, write_json, write_parquet
-from affectml.embeddings._store import FOLDER, EmbeddingStore, differences, save_array, shard_path
-from affectml.encoders import EncoderIdentity
+from affectml.embeddings._store import FOLDER, PROVENANCE, EmbeddingStore, differences, save_array, shard_path
+from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput
 
 UNREADABLE = ("image_id", "file", "reason")
@@ -62,6 +63,7 @@ class StoreWriter:
             self._describe()
             self.store = EmbeddingStore.open(self.folder)
             self._table = self.store.table
+            self._ran = self.store.provenance
         except BaseException:
             self._held.close()
             raise
@@ -97,8 +99,11 @@ class StoreWriter:
             description["specs"] = [*there.specs, *fresh]
         write_json(path, description)
 
-    def add(self, image_ids: Sequence[str], rows: NDArray[Any]) -> None:
-        """Append one shard: rows [N, dim], stored in the dtype given. No rows add nothing."""
+    def add(self, image_ids: Sequence[str], rows: NDArray[Any], ran: Ran | None = None) -> None:
+        """Append one shard: rows [N, dim], stored in the dtype given. No rows add nothing.
+
+        ran: what computed them, for provenance.json; None where that is not known.
+        """
         if len(image_ids) == 0:
             return
         if rows.shape != (len(image_ids), self._identity.dim):
@@ -107,8 +112,20 @@ class StoreWriter:
         new = pd.DataFrame({"image_id": list(image_ids), "shard": number, "row": np.arange(len(image_ids))})
         table = pd.concat([self._table, new], ignore_index=True) if len(self._table) else new
         save_array(shard_path(self.folder, number), rows)
+        if ran is not None:
+            self._note(number, ran)
         write_parquet(self.folder / "ids.parquet", table)
         self._table = table
+
+    def _note(self, shard: int, ran: Ran) -> None:
+        """One entry for neighbouring shards that the same computed; it keeps the probe of the first."""
+        last, before = self._ran[-1] if self._ran else (None, range(0))
+        if last is not None and before.stop == shard and replace(ran, probe=last.probe) == last:
+            self._ran[-1] = (last, range(before.start, shard + 1))
+        else:
+            self._ran.append((ran, range(shard, shard + 1)))
+        entries = [{"shards": [shards.start, shards.stop - 1], **each.to_json()} for each, shards in self._ran]
+        write_json(self.folder / PROVENANCE, entries)
 
     def list_unreadable(self, listed: Sequence[tuple[str, str, str]]) -> None:
         """Write unreadable.csv (image_id, file, reason), or remove it when nothing is left to list."""

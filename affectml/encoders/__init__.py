@@ -7,6 +7,7 @@ Importing this package loads neither torch nor open_clip; `load_encoder` does.
 from affectml.encoders._encoder import PRECISIONS, Encoder, load_encoder
 from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._images import read_image
+from affectml.encoders._ran import Probe, Ran
 from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, local_weights
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "TINY_SPEC",
     "Encoder",
     "EncoderIdentity",
+    "Probe",
+    "Ran",
     "load_encoder",
     "local_weights",
     "read_image",

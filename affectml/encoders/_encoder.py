@@ -1,21 +1,32 @@
 """The encoder: images and texts in, L2-normalised float32 rows out."""
 
 import difflib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from affectml._progress import Say
 from affectml.encoders._identity import EncoderIdentity
+from affectml.encoders._ran import Probe, Ran, processor
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.errors import BadInput, EncoderUnavailable
+from affectml.encoders._threads import idle_cores
+from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, is_faster
+from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
 _TEXTS = 256  # texts encoded at a time, so that a data set's captions fit into memory
-# open_clip's names; pure_bf16 is the fast one on CPUs with bf16 instructions.
-PRECISIONS = ("fp32", "bf16", "fp16", "pure_bf16", "pure_fp16")
+# auto: the fastest that agrees with fp32 on the images at hand. The middle ones are open_clip's names. openvino: by
+# that library, in what it takes the processor for.
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "pure_bf16", "pure_fp16", "openvino")
+# What a probe asks a model's text tower for: Mikels' eight emotions.
+_LABELS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 
 
 class Encoder:
@@ -23,7 +34,10 @@ class Encoder:
 
     identity: what must be equal for embeddings to be mixed. dim: columns. logit_scale: exp of the model's
     temperature, the factor on cosines before a softmax. device, threads: how it runs; they are no part of the
-    identity, but the last bits of an embedding depend on them.
+    identity. threads is None where torch's own setting stands and streams of images take the cores that are idle.
+
+    With precision auto its texts and its single batches are in fp32. A stream of images settles what images are
+    embedded in: see `settle`.
     """
 
     def __init__(
@@ -46,6 +60,14 @@ class Encoder:
         self._preprocess = preprocess
         self._source = source
         self._tokenizer: Any = None
+        self._fp32 = TorchTower(model, _torch_precision(identity.precision), device)
+        self._towers: dict[str, TorchTower | OpenVinoTower] = {identity.precision: self._fp32, "fp32": self._fp32}
+        if identity.precision == "openvino":
+            self._towers["openvino"] = OpenVinoTower(model, self.image_size, self.stream_threads)
+        self._tower = self._towers[identity.precision]
+        self._settled = identity.precision != "auto"
+        self._probe: Probe | None = None
+        self.reduces_jpeg = False
 
     def __repr__(self) -> str:
         return f"Encoder({self.spec!r}, dim={self.dim}, {self.identity.activation}, {self.identity.precision})"
@@ -61,6 +83,99 @@ class Encoder:
         size = self._model.visual.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
         return int(height), int(width)
+
+    @cached_property
+    def stream_threads(self) -> int:
+        """Threads that a stream of images has: as asked, else as many as cores were idle at its start."""
+        return self.threads if self.threads is not None else idle_cores()
+
+    @property
+    def ran(self) -> Ran:
+        """What computes its embeddings of images at present."""
+        packages = {"torch": "torch", "pillow": "pillow", self._tower.package: self._tower.package}
+        return Ran(
+            precision=self._tower.precision,
+            backend=self._tower.backend,
+            device=self.device if self._tower.backend == "torch" else "cpu",
+            processor=self._processor,
+            threads=self.stream_threads,
+            reduced_jpeg=self.reduces_jpeg,
+            versions={name: version(package) for name, package in packages.items()},
+            probe=self._probe,
+        )
+
+    @cached_property
+    def _processor(self) -> str:
+        if self.device.startswith("cuda"):
+            import torch
+
+            return torch.cuda.get_device_name(self.device)
+        return processor()
+
+    def is_settled(self, prefer: str | None = None) -> bool:
+        """Whether it is known what images are embedded in; with `prefer`, whether that is it."""
+        fixed = self.identity.precision != "auto"
+        return fixed or (self._settled and prefer in (None, self.ran.way))
+
+    def settle(
+        self, exact: "Tensor", fast: "Tensor", *, prefer: str | None = None, say: Say = lambda line: None
+    ) -> None:
+        """Choose what images are embedded in, by some of them; for precision auto.
+
+        The fastest way that this machine has is taken where it agrees with fp32: see `Probe`. On a CPU it must also
+        take less CPU time than fp32 for these images, OpenVINO at most .8 of it. Else it is fp32 with every image
+        decoded in full.
+
+        Args:
+            exact: pixels of images decoded in full, [N, 3, H, W].
+            fast: pixels of the same images as `read_image` gives them at a reduced scale.
+            prefer: the way that the images before these were embedded in. It stays where this machine has it and it
+                agrees, however long it takes.
+            say: called with what was chosen, and why.
+        """
+        here = faster_way(self.device)
+        way = "fp32" if prefer == "fp32" else here
+        self._tower, self._probe, self.reduces_jpeg, self._settled = self._fp32, None, False, True
+        if way is None or way == "fp32":
+            why = "as the images before" if way else "this machine has nothing faster that is sure to agree with it"
+            say(f"{self.spec}: embedding in fp32, {why}")
+            return
+        with self._inference():
+            true, fp32_seconds = self._timed(self._fp32, exact)
+            tower = self._tower_in(way)
+            self._timed(tower, fast)  # what the first call alone takes is not counted
+            rows, seconds = self._timed(tower, fast)
+        probe = Probe.of(rows, true, self._label_rows())
+        slow = prefer != way and self.device == "cpu" and not is_faster(tower, seconds, fp32_seconds)
+        if slow or not probe.agrees:
+            why = "takes longer" if slow else "does not agree with it"
+            say(f"{self.spec}: embedding in fp32, since {way} {why} here ({probe})")
+            return
+        self._tower, self._probe, self.reduces_jpeg = tower, probe, True
+        say(f"{self.spec}: embedding in {tower.precision} by {tower.backend}, which agrees with fp32 ({probe})")
+
+    def _tower_in(self, way: str) -> TorchTower | OpenVinoTower:
+        if way not in self._towers:
+            made = OpenVinoTower(self._model, self.image_size, self.stream_threads) if way == "openvino" else None
+            self._towers[way] = made or self._fp32.converted(way)
+        return self._towers[way]
+
+    def _timed(self, tower: TorchTower | OpenVinoTower, pixels: "Tensor") -> "tuple[Tensor, float]":
+        """Rows of norm 1, not checked, and the CPU seconds that they took: other programs do not change those."""
+        from torch.nn.functional import normalize
+
+        start = time.process_time()
+        rows = normalize(tower(pixels).detach().float(), dim=-1).cpu()
+        return rows, time.process_time() - start
+
+    def _label_rows(self) -> "Tensor | None":
+        """Rows of the probe's labels; None without a text tower that can be used."""
+        if not self.identity.has_text:
+            return None
+        try:
+            return self.encode_texts([f"a photo that evokes {label}" for label in _LABELS])
+        except EncoderUnavailable:  # without its tokenizer's files images can be embedded all the same
+            return None
 
     def preprocess(self, image: "Image.Image") -> "Tensor":
         """One image as the encoder takes it. Safe to call from threads.
@@ -107,8 +222,14 @@ class Encoder:
             EncoderUnavailable: values that are not finite came out.
         """
         with self._inference():
-            features = self._model.encode_image(pixels.to(self.device, _input_dtype(self.identity.precision)))
-            return self._rows(features, normalised)
+            return self.rows(pixels, normalised=normalised)
+
+    def rows(self, pixels: "Tensor", *, normalised: bool = True) -> "Tensor":
+        """As `encode_pixels`, with the threads that torch has in the thread that calls; safe to call from several."""
+        import torch
+
+        with torch.inference_mode():
+            return self._rows(self._tower(pixels), normalised)
 
     def encode_texts(self, texts: Sequence[str]) -> "Tensor":
         """Embed texts. Those longer than the model's context are cut, as in training.
@@ -164,7 +285,7 @@ class Encoder:
         if not torch.isfinite(rows).all():
             raise EncoderUnavailable(
                 f"encoder {self.spec!r}: it gave values that are not finite in precision "
-                f"{self.identity.precision}; use fp32"
+                f"{self._tower.precision}; use fp32"
             )
         return rows
 
@@ -195,16 +316,18 @@ def load_encoder(
 
     Args:
         spec: `affect-tiny`, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
-        precision: one of `PRECISIONS`.
+        precision: one of `PRECISIONS`. With auto, what images are embedded in is chosen by the first images, see
+            `Encoder.settle`; affect-tiny, which gains nothing by it, is in fp32.
         device: torch's name; None is cuda where there is one, else cpu.
-        threads: torch's intra-op threads while this encoder computes; None leaves torch's setting. Embeddings are
-            bit-identical at one thread count.
+        threads: threads while this encoder computes; None leaves torch's setting, and streams of images take the
+            cores that are idle at their start.
 
     Raises:
         EncoderUnavailable: an unknown spec, architecture or tag; weights that are absent (the message says what was
             tried and what would do), random, not finite, or not readable without running code; an activation that is
             not the one the weights were trained with.
         BadInput: an unknown precision, or fewer than one thread.
+        MissingExtra: precision openvino without that library.
     """
     if precision not in PRECISIONS:
         near = difflib.get_close_matches(precision.lower(), PRECISIONS, n=1, cutoff=0.4)
@@ -214,13 +337,17 @@ def load_encoder(
         raise BadInput(f"expected at least one thread, got {threads}")
     import torch
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or ("cuda" if torch.cuda.is_available() and precision != "openvino" else "cpu")
+    if precision == "openvino" and find_spec("openvino") is None:
+        raise MissingExtra("openvino", "openvino", "precision openvino")
     source = find(spec)
-    model, preprocess = _load(spec, source, precision, device)
+    if precision == "auto" and source.architecture == TINY_SPEC:
+        precision = "fp32"
+    model, preprocess = _load(spec, source, _torch_precision(precision), device)
     with torch.inference_mode():
         size = model.visual.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
-        blank = torch.zeros(1, 3, height, width, device=device, dtype=_input_dtype(precision))
+        blank = torch.zeros(1, 3, height, width, device=device, dtype=_input_dtype(_torch_precision(precision)))
         dim = int(model.encode_image(blank).shape[1])
     identity = EncoderIdentity(
         architecture=source.architecture,
@@ -267,6 +394,11 @@ def _load(spec: str, source: Source, precision: str, device: str) -> tuple[Any, 
         if not torch.isfinite(parameter).all():
             raise EncoderUnavailable(f"{source.weights}: {name} has values that are not finite; fetch it again")
     return model, preprocess
+
+
+def _torch_precision(precision: str) -> str:
+    """What open_clip loads the model in."""
+    return "fp32" if precision in ("auto", "openvino") else precision
 
 
 def _input_dtype(precision: str) -> Any:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from affectml.errors import BadInput, did_you_mean
@@ -18,7 +18,8 @@ class EncoderIdentity:
 
     architecture: open_clip's name, `affect-tiny`, or `custom-HASH` of a model configuration without a name.
     weights_sha256: of the weights file. activation: what the loaded model runs, not what its name says.
-    preprocessing: size, mean, std, interpolation, resize mode. precision: one of `PRECISIONS`.
+    preprocessing: size, mean, std, interpolation, resize mode. precision: one of `PRECISIONS`; auto is whatever
+    agreed with fp32 on the machine at hand, and what that was is provenance (`Ran`): it differs between equal ones.
     normalised: rows have L2 norm 1. dim: columns. has_text: texts can be encoded too.
 
     Imported embeddings have `source_sha256` (of the file they came from) instead of weights: their
@@ -47,6 +48,10 @@ class EncoderIdentity:
         if self.source_sha256 is not None:
             return _plain(self.architecture)
         return f"{_plain(self.architecture)}-{_plain(self.precision)}-{self.fingerprint[:10]}"
+
+    def may_use(self, other: "EncoderIdentity") -> bool:
+        """Whether embeddings by `other` serve where this one's are asked for: its own, and fp32's for auto."""
+        return self == other or (self.precision == "auto" and replace(self, precision="fp32") == other)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""

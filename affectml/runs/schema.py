@@ -8,13 +8,13 @@ import os
 import platform
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from affectml import __version__
+from affectml.encoders._ran import processor
 from affectml.runs.config import TrainConfig
 
 SCHEMA: Final = 1
@@ -48,6 +48,10 @@ class EncoderInfo:
     specs: list[str] = Field(description="Names to load it by; none for features made elsewhere.")
     identity: dict[str, Any] = Field(
         description="Architecture, weights' sha256, preprocessing, precision: see EncoderIdentity."
+    )
+    ran: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="What computed the features, where that is known: precision, backend, device, probe; see Ran.",
     )
 
 
@@ -159,7 +163,7 @@ def surroundings() -> dict[str, Any]:
             "affectml": __version__,  # of this code; the installed metadata may be of another
             **{name: version(name) for name in PACKAGES},
         },
-        "hardware": {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count()},
+        "hardware": {"machine": platform.machine(), "processor": processor(), "cores": os.cpu_count()},
     }
 
 
@@ -168,14 +172,3 @@ def versions_of(content: object) -> str:
     versions = content.get("versions") if isinstance(content, Mapping) else None
     written = versions.get("affectml") if isinstance(versions, Mapping) else None
     return f"affectml {written}" if written else "unknown"
-
-
-def _processor() -> str:
-    """The processor's name; Linux has it only in /proc/cpuinfo."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"

@@ -37,7 +37,7 @@ class WholeModule(torch.nn.Module):
 
     def __init__(self, encoder: Encoder, head: HeadModule, *, normalised: bool) -> None:
         super().__init__()
-        if encoder.identity.precision != "fp32":
+        if encoder.identity.precision not in ("auto", "fp32"):
             raise BadRun(
                 f"one graph of encoder and head needs fp32 embeddings, and this run's are "
                 f"{encoder.identity.precision}: export the head alone"

@@ -76,7 +76,7 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
         BadDataset: where no image has an embedding, or too few are left to split.
     """
     set_threads(plan.threads)
-    store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.threads, say=say)
+    store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.asked.threads, say=say)
     targets = with_embeddings(plan.dataset, plan.targets, store, say)
     copies = same_pixels(plan.dataset, targets.image_id, store.rows(targets.image_id))
     split = split_dataset(plan.dataset, targets, plan.config.seed, copies)

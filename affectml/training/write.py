@@ -122,7 +122,11 @@ def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
             fingerprint=plan.dataset.fingerprint(targets.name),
         ),
         taxonomy=targets.taxonomy.to_dict(),
-        encoder=EncoderInfo(specs=list(store.specs), identity=store.identity.to_json()),
+        encoder=EncoderInfo(
+            specs=list(store.specs),
+            identity=store.identity.to_json(),
+            ran=[ran.to_json() for ran, _ in store.provenance],
+        ),
         split=_split(prepared),
         head=HeadInfo(name=head.name, report=head.report_),
         prompts=PromptsInfo(**plan.prompts.to_dict()),

@@ -142,7 +142,7 @@ encoder = load_encoder(sys.argv[2], threads=1)
 transform = encoder.preprocess
 count = itertools.count()
 def stuck(image):  # once the shards asked for are full: it waits there to be killed
-    if next(count) >= 16 * int(sys.argv[3]) + 12:
+    if next(count) >= 16 * int(sys.argv[3]) + 28:
         time.sleep(600)
     return transform(image)
 encoder.preprocess = stuck

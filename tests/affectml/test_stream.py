@@ -27,7 +27,7 @@ class Noise:
     def name(self):
         return f"{self.number}.png"
 
-    def read(self):
+    def read(self, at_least=0):
         if self.number % 7 == 0:
             raise BadInput(f"{self.name}: not an image")
         pixels = np.random.default_rng(self.number).integers(0, 255, (40, 50, 3), dtype=np.uint8)
@@ -36,7 +36,7 @@ class Noise:
 
 def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
     batches = list(embedded(encoder, map(Noise, range(1, 24)), batch_size=5))
-    assert [len(batch.items) + len(batch.bad) for batch in batches] == [5, 5, 5, 5, 3]
+    assert [len(batch.items) for batch in batches] == [5, 5, 5, 5]
     assert [(item.number, why) for batch in batches for item, why in batch.bad] == [
         (7, "not an image"),
         (14, "not an image"),
@@ -73,7 +73,7 @@ def test_no_more_than_a_few_batches_are_taken_ahead(encoder):
     stream = embedded(encoder, items(), batch_size=4)
     for done in range(1, 6):
         next(stream)
-        assert len(taken) <= 4 * (done + 2)
+        assert len(taken) <= 4 * (done + 4)
     stream.close()
 
 

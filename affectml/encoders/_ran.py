@@ -1,0 +1,106 @@
+"""What computed embeddings, on which machine: their provenance, which is no part of an encoder's identity."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+COSINE, ORDER = 0.999, 0.99  # what a probe must reach
+TIE = 1e-3  # cosines of two labels that are closer than this have no order
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How embeddings made a fast way compare with fp32's of the same images, decoded in full.
+
+    images: how many. cosine: the least of theirs. order: the share of images whose zero-shot order of labels is the
+    same: no two labels whose fp32 cosines differ by more than `TIE` change places. None without a text tower.
+    """
+
+    images: int
+    cosine: float
+    order: float | None
+
+    @classmethod
+    def of(cls, rows: "Tensor", exact: "Tensor", texts: "Tensor | None") -> "Probe":
+        """Compare rows of norm 1, [N, D], on texts' rows [T, D]."""
+        cosine = float((rows.double() * exact.double()).sum(dim=1).min())
+        order = None
+        if texts is not None:
+            fast, true = rows.double() @ texts.double().T, exact.double() @ texts.double().T
+            apart = true[:, :, None] - true[:, None, :]
+            swapped = (apart > TIE) & (fast[:, :, None] - fast[:, None, :] < 0)
+            order = float((~swapped.flatten(start_dim=1).any(dim=1)).double().mean())
+        return cls(len(rows), round(cosine, 6), None if order is None else round(order, 4))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the fast way may take the place of fp32."""
+        return self.cosine >= COSINE and (self.order is None or self.order >= ORDER)
+
+    def __str__(self) -> str:
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        order = "no text tower to compare labels with"
+        if self.order is not None:
+            order = f"labels in the same order for {self.order * 100:.4g} %"
+        return f"{images}: cosine to fp32 at least {self.cosine:.6f}, {order}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What computed an embedding.
+
+    precision: one of `PRECISIONS`, or what OpenVINO computes in. backend: torch or openvino. device: torch's name.
+    processor: its name. threads: of the whole job. reduced_jpeg: whether large JPEG files were decoded at a reduced
+    scale, see `read_image`. versions: of the libraries whose arithmetic it is. probe: what chose it; None where a user
+    did, and where there was nothing to choose.
+    """
+
+    precision: str
+    backend: str
+    device: str
+    processor: str
+    threads: int
+    reduced_jpeg: bool
+    versions: Mapping[str, str]
+    probe: Probe | None = None
+
+    @property
+    def way(self) -> str:
+        """The precision by which `load_encoder` gives the same."""
+        return "openvino" if self.backend == "openvino" else self.precision
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        probe = f" (probe on {self.probe})" if self.probe else ""
+        return f"{self.precision} by {self.backend} on {self.device}, {threads}{probe}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` reads them back."""
+        return {**asdict(self), "versions": dict(self.versions)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Ran":
+        """Read one back; raises KeyError or TypeError where it is none."""
+        probe = content.get("probe")
+        return cls(**{**content, "probe": None if probe is None else Probe(**probe)})
+
+
+def processor() -> str:
+    """The processor's name; Linux has it only in /proc/cpuinfo."""
+    return cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def cpuinfo(key: str) -> str:
+    """The first line of /proc/cpuinfo with this key, "" where there is none."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.partition(":")[0].strip() == key:
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return ""

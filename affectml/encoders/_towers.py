@@ -1,0 +1,107 @@
+"""Image towers: one model's, in the precisions and by the libraries that can run it."""
+
+import copy
+import threading
+import warnings
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from affectml.encoders._ran import cpuinfo
+from affectml.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PURE = {"pure_bf16": "bfloat16", "pure_fp16": "float16"}
+_FASTER = {"torch": 1.0, "openvino": 0.8}  # of fp32's time, what another way may take at most
+
+
+class TorchTower:
+    """open_clip's model in the precision that it was loaded in."""
+
+    backend, package = "torch", "torch"
+
+    def __init__(self, model: Any, precision: str, device: str) -> None:
+        import open_clip
+        import torch
+
+        self.precision = precision
+        self._model, self._device = model, device
+        self._dtype = open_clip.get_input_dtype(precision) or torch.float32
+
+    def __call__(self, pixels: "Tensor") -> "Tensor":
+        """Features [N, D] of preprocessed pixels."""
+        features: Tensor = self._model.encode_image(pixels.to(self._device, self._dtype))
+        return features
+
+    def converted(self, precision: str) -> "TorchTower":
+        """The same model with its image tower in a pure precision, as open_clip would have loaded it."""
+        import torch
+
+        twin = copy.copy(self._model)
+        twin._modules = dict(self._model._modules)
+        twin._modules["visual"] = copy.deepcopy(self._model.visual).to(getattr(torch, PURE[precision]))
+        return TorchTower(twin, precision, self._device)
+
+
+class OpenVinoTower:
+    """The model's image tower converted for OpenVINO, on the CPU; bf16 where the processor has instructions for it."""
+
+    backend, package = "openvino", "openvino"
+
+    def __init__(self, model: Any, size: tuple[int, int], threads: int) -> None:
+        try:
+            import openvino
+        except ImportError:
+            raise MissingExtra("openvino", "openvino", "precision openvino") from None
+        import torch
+
+        class Images(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(self, pixels: "Tensor") -> Any:
+                return self.model.encode_image(pixels)
+
+        before = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # the converter does not know fused attention
+        try:
+            with warnings.catch_warnings():  # the converter traces, which torch calls deprecated
+                warnings.simplefilter("ignore")
+                example = torch.zeros(2, 3, *size)
+                graph = openvino.convert_model(Images().eval(), example_input=example, input=[-1, 3, *size])
+        finally:
+            torch.backends.mha.set_fastpath_enabled(before)
+        settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+        self._compiled = openvino.Core().compile_model(graph, "CPU", settings)
+        self._local = threading.local()
+        arithmetic = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self.precision = {"f32": "fp32", "f16": "fp16"}.get(arithmetic, arithmetic)
+
+    def __call__(self, pixels: "Tensor") -> "Tensor":
+        """Features [N, D] of preprocessed pixels."""
+        import torch
+
+        if not hasattr(self._local, "request"):  # of which each thread has its own
+            self._local.request = self._compiled.create_infer_request()
+        found = self._local.request.infer([pixels.float().cpu().contiguous().numpy()])
+        return torch.from_numpy(found[0].copy())
+
+
+def faster_way(device: str) -> str | None:
+    """The precision that this machine computes fastest in, as far as can be told beforehand; None where fp32 is."""
+    import torch
+
+    if device.startswith("cuda"):
+        return "pure_bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "pure_fp16"
+    if device != "cpu":
+        return None
+    if {"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()):
+        return "pure_bf16"
+    return "openvino" if find_spec("openvino") is not None else None
+
+
+def is_faster(tower: TorchTower | OpenVinoTower, seconds: float, fp32: float) -> bool:
+    """Whether a tower's time for the same images is enough below fp32's."""
+    return seconds <= _FASTER[tower.backend] * fp32

@@ -1,0 +1,225 @@
+"""Precision auto: a fast way where it agrees with fp32, recorded by the shard, and no part of an identity."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings
+from affectml.encoders import Probe, Ran, load_encoder, read_image
+from affectml.errors import MissingExtra
+
+ENCODER = "affectml.encoders._encoder"
+
+
+def make_dataset(folder, count=6):
+    (folder / "images").mkdir(parents=True)
+    for i in range(count):
+        noise = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"images/{i}.png")
+    table = pd.DataFrame(
+        {"image_id": [f"i{i}" for i in range(count)], "file": [f"images/{i}.png" for i in range(count)]}
+    )
+    return write_dataset(folder, DatasetMeta(name="noise"), table, {})
+
+
+@pytest.fixture
+def with_bf16(monkeypatch):
+    """A machine whose fast way is bf16, which takes no time."""
+    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: "pure_bf16")
+    monkeypatch.setattr(f"{ENCODER}.is_faster", lambda tower, seconds, fp32: True)
+
+
+@pytest.fixture
+def without_bf16(monkeypatch):
+    """A machine that does nothing faster than fp32."""
+    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: None)
+
+
+@pytest.fixture
+def auto(tiny_clip):
+    return lambda: load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=1)
+
+
+def ways(store):
+    return [(ran.precision, list(shards)) for ran, shards in store.provenance]
+
+
+def test_a_probe_by_hand():
+    exact = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    turned = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    assert Probe.of(exact, exact, texts) == Probe(2, 1.0, 1.0)
+    assert Probe.of(turned, exact, texts) == Probe(2, 0.6, 0.5)
+    assert Probe.of(turned, exact, None) == Probe(2, 0.6, None)
+    assert [Probe(9, c, o).agrees for c, o in [(0.999, 0.99), (0.9989, 1.0), (1.0, 0.98), (1.0, None)]] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_labels_within_rounding_have_no_order():
+    exact, fast = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.6004, 0.7997]])
+    near = torch.tensor([[1.0, 0.0], [0.6, 0.6000]])  # cosines .6 and .84, far apart
+    tied = torch.tensor([[1.0, 0.0], [0.0, 0.7504]])  # .6 and .6003, then .6004 and .6001
+    assert Probe.of(fast, exact, near).order == 1
+    assert Probe.of(fast, exact, tied).order == 1
+    assert Probe.of(torch.tensor([[0.61, 0.79]]), exact, torch.tensor([[1.0, 0.0], [0.0, 0.7525]])).order == 0
+
+
+def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
+    said = []
+    store = embed_dataset(make_dataset(tmp_path / "d"), auto(), say=said.append).store
+    assert ways(store) == [("pure_bf16", [0])]
+    probe = store.provenance[0][0].probe
+    assert probe.images == 4
+    assert probe.agrees
+    assert "embedding in pure_bf16 by torch, which agrees with fp32 (4 images: cosine to fp32 at least .99" in (
+        said[0].replace("0.99", ".99")
+    )
+
+
+def test_bf16_by_auto_is_open_clips_pure_bf16(tmp_path, auto, tiny_clip, with_bf16):
+    dataset = make_dataset(tmp_path / "d")
+    ours = embed_dataset(dataset, auto()).store
+    wanted = load_encoder(f"local-dir:{tiny_clip}", precision="pure_bf16", threads=1)
+    images = [read_image(dataset.root / f"images/{i}.png") for i in range(6)]
+    rows = wanted.encode_images(images).half().float().numpy()
+    np.testing.assert_array_equal(ours.rows([f"i{i}" for i in range(6)]), rows)
+
+
+def test_auto_stays_with_fp32_where_the_fast_way_disagrees(tmp_path, auto, with_bf16, monkeypatch):
+    monkeypatch.setattr("affectml.encoders._ran.COSINE", 1.1)
+    said = []
+    dataset = make_dataset(tmp_path / "d")
+    encoder = auto()
+    store = embed_dataset(dataset, encoder, say=said.append).store
+    assert ways(store) == [("fp32", [0])]
+    assert "embedding in fp32, since pure_bf16 does not agree with it here" in said[0]
+    wanted = encoder.encode_images([read_image(dataset.root / "images/3.png")]).half().float().numpy()
+    np.testing.assert_array_equal(store.rows(["i3"]), wanted)
+
+
+def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monkeypatch):
+    dataset = make_dataset(tmp_path / "d")
+    everything = dataset.images
+
+    def first(count):
+        everything.iloc[:count].to_parquet(dataset.root / "images.parquet", index=False)
+        return Dataset.open(dataset.root)
+
+    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: None)
+    assert ways(embed_dataset(first(2), auto()).store) == [("fp32", [0])]
+    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: "pure_bf16")
+    monkeypatch.setattr(f"{ENCODER}.is_faster", lambda *_: True)
+    assert ways(embed_dataset(first(4), auto()).store) == [("fp32", [0, 1])]
+    shutil.rmtree(dataset.root / "embeddings")
+    assert ways(embed_dataset(first(2), auto()).store) == [("pure_bf16", [0])]
+    monkeypatch.setattr(f"{ENCODER}.is_faster", lambda *_: False)  # a busy moment changes nothing
+    assert ways(embed_dataset(first(4), auto()).store) == [("pure_bf16", [0, 1])]
+    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: None)  # a machine without it
+    store = embed_dataset(first(6), auto()).store
+    assert ways(store) == [("pure_bf16", [0, 1]), ("fp32", [2])]
+
+
+def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
+    monkeypatch.setattr(f"{ENCODER}.is_faster", lambda *_: True)
+    folders = []
+    for way in ("pure_bf16", None):
+        monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device, way=way: way)
+        folders.append(embed_dataset(make_dataset(tmp_path / str(way)), auto()).store.folder)
+    assert folders[0].name == folders[1].name
+    assert json.loads((folders[0] / "encoder.json").read_text()) == json.loads(
+        (folders[1] / "encoder.json").read_text()
+    )
+
+
+def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, tiny_clip, with_bf16):
+    dataset = make_dataset(tmp_path / "d")
+    fp32 = embed_dataset(dataset, load_encoder(f"local-dir:{tiny_clip}", threads=1)).store
+    said = []
+    again = embed_dataset(dataset, auto(), say=said.append)
+    assert (again.store.folder, again.done) == (fp32.folder, 0)
+    assert "by the same encoder in fp32: going on with that" in said[0]
+    spec = f"local-dir:{tiny_clip}"
+    stands_in = ensure_embeddings(dataset, spec, threads=1, say=said.append, precision="auto")
+    assert stands_in.folder == fp32.folder
+    assert auto().identity.may_use(fp32.identity)
+    assert not fp32.identity.may_use(auto().identity)
+
+
+def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
+    encoder = auto()
+    store = embed_dataset(make_dataset(tmp_path / "d"), encoder, batch_size=2, shard_size=2).store
+    (entry,) = store.provenance
+    assert entry == (encoder.ran, range(3))
+    assert Ran.from_json(json.loads(json.dumps(encoder.ran.to_json()))) == encoder.ran
+    assert dataclasses.replace(encoder.ran, probe=None) != encoder.ran
+
+
+def test_shards_that_a_kill_left_unnamed_have_no_provenance(tmp_path, auto, with_bf16):
+    store = embed_dataset(make_dataset(tmp_path / "d"), auto(), batch_size=2, shard_size=2).store
+    path = store.folder / "provenance.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([{**entries[0], "shards": [0, 7]}, {**entries[0], "shards": [8, 8]}]))
+    assert ways(EmbeddingStore.open(store.folder)) == [("pure_bf16", [0, 1, 2])]
+
+
+def test_affect_tiny_is_in_fp32():
+    assert load_encoder("affect-tiny", precision="auto").identity.precision == "fp32"
+
+
+def test_openvino_where_it_is_not_installed_names_the_extra(tiny_clip, monkeypatch):
+    monkeypatch.setattr(f"{ENCODER}.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"precision openvino needs openvino: pip install 'affectml\[openvino\]'"):
+        load_encoder(f"local-dir:{tiny_clip}", precision="openvino")
+
+
+def test_auto_takes_openvino_where_it_wins(tmp_path, auto, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: "openvino")
+    monkeypatch.setattr(f"{ENCODER}.is_faster", lambda tower, seconds, fp32: tower.backend == "openvino")
+    ran = embed_dataset(make_dataset(tmp_path / "d"), auto()).store.provenance[0][0]
+    assert (ran.backend, ran.way, "openvino" in ran.versions) == ("openvino", "openvino", True)
+    assert ran.probe.agrees
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, tiny_clip, orientation, subsampling):
+    """The tolerance that docs/encoders.md states, on what varies most: noise of all sizes."""
+    rng = np.random.default_rng(0)
+    levels = [Image.fromarray(rng.integers(0, 255, (n, n, 3), dtype=np.uint8)).resize((800, 640)) for n in (7, 40, 300)]
+    mixed = np.mean([np.asarray(level, dtype=np.float32) for level in levels], axis=0).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / "large.jpg"
+    Image.fromarray(mixed).save(path, quality=90, subsampling=subsampling, exif=exif)
+    whole, reduced = read_image(path), read_image(path, 2 * 32)
+    assert reduced.size == ((80, 100) if orientation == 6 else (100, 80))
+    assert read_image(path, 321).size == whole.size
+    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
+    off = (encoder.preprocess(whole) - encoder.preprocess(reduced)).abs() * 0.25 * 255  # the transform's deviation
+    assert off.max() <= 10
+    assert off.mean() < 1
+    rows = encoder.encode_images([whole, reduced])
+    assert float(rows[0] @ rows[1]) > 0.9999
+
+
+def test_a_jpeg_cut_short_is_found_at_reduced_scale_too(tmp_path):
+    from affectml.errors import BadInput
+
+    path = tmp_path / "cut.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (640, 640, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    for at_least in (0, 64):
+        with pytest.raises(BadInput, match="cannot be read whole"):
+            read_image(path, at_least)
