@@ -1,8 +1,11 @@
 """Photographs that nobody has labelled: from the folder straight to labelling."""
 
 import json
+import random
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,46 @@ def test_a_closed_entry_of_who_started_it_stays_closed(photos):
     assert "ann" in task.preferences.closed
     assert queries.person(task.store, "ann").consented
     task.store.close()
+
+
+START = """
+import sys
+from affectml_annotation import Answer
+from affectml_apps.relabel.options import parse
+from affectml_apps.relabel.task import open_task
+print("begins", flush=True)
+task = open_task(parse(["--images", sys.argv[1], "--taxonomy", "mikels-8"]))
+task.begin_as("ann")
+claim = task.store.claim("ann", 1)[0]
+task.store.submit([Answer(claim.image_id, "ann", "none")])
+print("answered", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_starts_that_are_killed_lose_no_photograph_and_no_answer(photos):
+    """Fifty photographs come before each of 15 starts, which are killed within about the time that one takes."""
+    chance, answered, before = random.Random(7), 0, None
+    for number in range(16):
+        for shade in range(50):
+            picture(photos / f"{number}/{shade}.jpg", shade)
+        before = state(photos)
+        command = [sys.executable, "-c", START, str(photos)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "begins\n"
+            if number < 15:
+                time.sleep(chance.uniform(0, 0.4))
+                process.kill()
+            answered += process.stdout.read() == "answered\n"
+    assert 0 < answered < 16
+    images = Dataset.open("data/holiday").images
+    with LabelStore("data/holiday-labels.db") as store:
+        assert set(store.images()["image_id"]) == set(images["image_id"])
+        assert store.progress().answered >= answered
+    assert len(images) == 804
+    assert len(list(Path("data/holiday/images").rglob("*.jpg"))) == 804
+    assert not list(Path("data/holiday").glob(".*"))
+    assert state(photos) == before
 
 
 @pytest.mark.slow
