@@ -207,3 +207,23 @@ def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
         people, system = generator.binomial(5, true) / 5, generator.binomial(1, true)
         accused += any(each.found for each in label_bias(system, people, "abcdef", None))
     assert accused / 200 <= 0.05
+
+
+def test_the_interval_is_bonett_and_prices_by_hand():
+    # 40 images: on 10 the system alone names it, on 2 people alone; (11 - 3) / 42 and Student's t of 41 degrees
+    system, people = np.zeros((40, 1)), np.zeros((40, 1))
+    system[:10], people[10:12] = 1, 1
+    (found,) = label_bias(system, people, "a", None)
+    assert (found.system, found.people, found.difference) == (0.25, 0.05, 0.2)
+    assert (found.low, found.high) == (pytest.approx(0.0206, abs=1e-4), pytest.approx(0.3603, abs=1e-4))
+    assert found.p == found.p_holm == pytest.approx(0.0289, abs=1e-4)
+
+
+def test_copies_in_one_group_make_no_difference_surer():
+    generator = np.random.default_rng(1)
+    system, people = generator.random((2, 60, 1)) < [[[0.5]], [[0.3]]]
+    once = label_bias(system, people, "a", None)[0]
+    groups = np.repeat(np.arange(60), 4).astype(str).astype(object)
+    copied = label_bias(np.repeat(system, 4, axis=0), np.repeat(people, 4, axis=0), "a", groups)[0]
+    assert copied.difference == once.difference
+    assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.05)
