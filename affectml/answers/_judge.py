@@ -244,7 +244,8 @@ def _answers(
     if val is not None and val.sets is not None and len(have) >= FEWEST_VAL:
         cuts = choose_thresholds(said.scores[at[have]], val.sets[have].astype(np.int64))
         how = f"thresholds chosen on its answers to {len(have)} validation images"
-        return Answers(scores, shares, apply_thresholds(scores, cuts)), f"{said_how}; {how}"
+        sets = apply_thresholds(scores, cuts) * torch.from_numpy(asked)[:, None]
+        return Answers(scores, shares, sets), f"{said_how}; {how}"
     if not fits:
         return Answers(scores, shares), f"{said_how}; no sets: too few validation images ({len(have)}) have an answer"
     how = (

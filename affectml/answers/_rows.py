@@ -104,6 +104,8 @@ def _json_lines(path: Path, reading: Reading) -> Rows:
             if content is None:
                 rows.append(Row(place, None, problem=NOT_JSON))
             elif "custom_id" in content:
+                if "response" not in content and {"method", "body"} <= content.keys():
+                    raise BadInput(f"{path}, {place}: a request, not a response; judge the file that the server writes")
                 responses += 1
                 _add(rows, _response(content, place, reading), counts, str(content["custom_id"]))
             else:

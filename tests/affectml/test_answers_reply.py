@@ -187,6 +187,12 @@ def test_responses_and_other_lines_in_one_file_are_refused(file, reading):
         read_rows(file, reading)
 
 
+def test_requests_in_the_place_of_responses_are_refused(file, reading):
+    file.write_text(json.dumps({"custom_id": custom_id("1", 1), "method": "POST", "url": "/", "body": {}}))
+    with pytest.raises(BadInput, match=r"line 1: a request, not a response; judge the file that the server writes"):
+        read_rows(file, reading)
+
+
 IDS = st.text(min_size=1, max_size=90)
 
 
