@@ -77,12 +77,9 @@ def write_tasks(
     rest = [image for image in images.index if image not in known]
     files = {image: images["file"].get(image) if "file" in images else None for image in rest}
     found = [image for image in rest if isinstance(files[image], str)]
+    bad: list[tuple[str, str]] = []
     if found:
-        made = predict_images(opened, [data.image_path(str(files[image])) for image in found], threads=threads)
-        known |= {
-            image: (one.labels if one.labels is not None else [one.best[0][0]], one.best[0][1])
-            for image, one in zip(found, made, strict=True)
-        }
+        known |= _predicted(opened, {image: data.image_path(str(files[image])) for image in found}, bad, threads)
     told = [image for image in images.index if image in known and shown[image] is not None]
     if not told:
         raise BadInput(f"{data.root}: no image that can be predicted and shown; images need a file or a url")
@@ -95,8 +92,11 @@ def write_tasks(
         temporary.write_text(labelling_config(opened.taxonomy.labels), encoding="utf-8")
     write_label_studio(nobody, path, urls={i: str(shown[i]) for i in told}, predictions=table)
     notes = [LEANING]
-    if len(told) < len(images):
-        notes.append(f"{len(images) - len(told):,} images without a prediction, a file or a url are left out")
+    notes += [f"left out: {': '.join(one)}" for one in bad]
+    if len(told) + len(bad) < len(images):
+        notes.append(
+            f"{len(images) - len(told) - len(bad):,} images without a prediction, a file or a url are left out"
+        )
     return WrittenTasks(path, interface, len(told), notes)
 
 
@@ -125,6 +125,19 @@ def _known(run: RunFolder, data: Dataset, images: pd.DataFrame) -> dict[Any, tup
     return {
         image: (list(chosen), float(score))
         for image, chosen, score in zip(table.index, sets, first.max(axis=1), strict=True)
+    }
+
+
+def _predicted(
+    run: RunFolder, paths: dict[Any, Path], bad: list[tuple[str, str]], threads: int | None
+) -> dict[Any, tuple[list[str], float]]:
+    """By image, the labels and the first score that the run predicts now; `bad` gets what cannot be read, and why."""
+    made = predict_images(run, list(paths.values()), threads=threads, bad=bad)
+    by_path = {one.image: one for one in made}
+    told = {image: by_path[str(path)] for image, path in paths.items() if str(path) in by_path}
+    return {
+        image: (one.labels if one.labels is not None else [one.best[0][0]], one.best[0][1])
+        for image, one in told.items()
     }
 
 

@@ -251,7 +251,8 @@ def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
 
 
 def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(runs, tmp_path, monkeypatch, capsys):
-    other = write_demo(tmp_path / "other", images=12, seed=77)
+    other = write_demo(tmp_path / "other", images=13, seed=77)
+    (other.root / "images" / "000012.png").write_bytes(b"no image")
     words = ["affectml", "export", str(runs / "linear"), "--label-studio", str(tmp_path / "t.json")]
     words += ["--dataset", str(other.root), "--image-prefix", "https://here/", "--threads", "1"]
     monkeypatch.setattr("sys.argv", words)
@@ -260,6 +261,7 @@ def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(runs, tmp_
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert "tasks: 12" in printed
+    assert f"note: left out: {other.root / 'images' / '000012.png'}: " in printed
     assert "lean towards it" in printed, "what a shown prediction does to answers is said"
     tasks = json.loads((tmp_path / "t.json").read_text())
     found = predict_images(runs / "linear", [other.root / task["data"]["image"][13:] for task in tasks], threads=1)
