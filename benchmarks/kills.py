@@ -1,6 +1,6 @@
-"""SIGKILL at random moments of export, import, predict and submit: nothing acknowledged is lost, nothing is doubled.
+"""SIGKILL at random moments of export, import, predict, submit and fetch: nothing acknowledged is lost, nothing is doubled.
 
-    python benchmarks/kills.py [export] [import] [predict] [submit] [--kills 334] [--seed 0] [--folder DIR]
+    python benchmarks/kills.py [export] [import] [predict] [submit] [fetch] [--kills 334] [--seed 0] [--folder DIR]
 
 Prints JSON: for each deed, how often it was killed and what was found then. Ends with an error at the first thing
 that is wrong. Everything is imported once; each deed runs in a fork of its own, which is killed after a random part of
@@ -9,6 +9,7 @@ before its kill is not counted. POSIX only.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pickle
@@ -22,6 +23,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ import pyarrow.parquet as pq
 
 from affectml.cli._labels_task import Export, export_store
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.fetching import FetchConfig, fetch_images
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, aggregate, write_judgements
 
 LABELS = ("awe", "fear", "joy")
@@ -423,7 +426,95 @@ def check_prediction(out: Path, whole: bytes) -> bool:
     return content == whole
 
 
-DEEDS = {"export": kill_exports, "import": kill_imports, "predict": kill_predictions, "submit": kill_submits}
+# Fetch: pictures from a server of this machine, some of them gone; a killed download goes on to the same bytes.
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """/N is a picture, in two parts a moment apart; every fifth is gone."""
+
+    def do_GET(self) -> None:
+        number = int(self.path[1:])
+        content = picture(number)
+        self.send_response(404 if number % 5 == 4 else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:99])
+        time.sleep(0.002)
+        self.wfile.write(content[99:])
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class PictureServer(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """A client that was killed is no error here."""
+
+
+def picture(number: int) -> bytes:
+    return b"P6 20 20 255\n" + bytes((number * 7 + at) % 256 for at in range(1200))
+
+
+def fetched(data: Path) -> tuple[dict[str, bytes], bool]:
+    """What a download has written by now, every picture of it whole; and whether it is done."""
+    files = {path.relative_to(data).as_posix(): path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    for name, content in files.items():
+        if name.startswith("images/"):
+            expect(hashlib.sha256(content).hexdigest() == Path(name).stem, f"{name} is not whole")
+    table = pq.read_table(data / "images.parquet")
+    named = [name for name in table["file"].to_pylist() if name] if "file" in table.column_names else []
+    expect(all(name in files for name in named), "images.parquet names a file that is not there")
+    return files, not any(name.startswith(".fetching/") for name in files)
+
+
+def kill_fetches(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
+    template, data = folder / "template", folder / "data"
+    config = FetchConfig(jobs=4, per_host=4, delay=0, wait=0.01, allow_private=True)
+    server = PictureServer(("127.0.0.1", 0), Pictures)
+    child = os.fork()
+    if child == 0:
+        server.serve_forever()
+    urls = [f"http://127.0.0.1:{server.server_port}/{number}" for number in range(len(IMAGES))]
+    table = pd.DataFrame({"image_id": IMAGES, "url": urls})
+    server.server_close()
+
+    def prepare() -> None:
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(template, data)
+
+    def fetching() -> None:
+        fetch_images(data, config, progress=False)
+
+    found: Counter[str] = Counter()
+    moments = Moments(pick)
+    try:
+        forked(lambda: write_dataset(template, DatasetMeta("kills"), table, {}) and None)
+        prepare()
+        moments.run(fetching)
+        whole, done = fetched(data)
+        expect(done and sum(name.startswith("images/") for name in whole) == len(IMAGES) * 4 // 5, "not all came")
+        prepare()
+        while found["kills"] < kills:
+            was_killed = killed(lambda _: fetching(), moments.next())[1]
+            files, done = fetched(data)
+            found["kills"] += was_killed
+            found["with some pictures there"] += was_killed and any(name.startswith("images/") for name in files)
+            found["half-written files left"] += sum(name.endswith(".part") for name in files)
+            if done or pick.random() < 0.3:  # else the next one goes into what the killed one left
+                forked(fetching)
+                expect(fetched(data) == (whole, True), "a download that went on does not end with the same bytes")
+                found["ends compared"] += 1
+                prepare()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return dict(found)
+
+
+DEEDS = {
+    "export": kill_exports, "import": kill_imports, "predict": kill_predictions, "submit": kill_submits,
+    "fetch": kill_fetches,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -44,7 +44,10 @@ CLOSE = 0.005  # machines differ in the third digit
 NOT_RUN = {
     "README.md": ["they install packages from the network, and start these tests"],
     "CONTRIBUTING.md": ["they install packages from the network, and start these tests"],
-    "data.md": ["other people's data, which tests/affectml/test_import_*.py have"] * 2,
+    "data.md": [
+        *["other people's data, which tests/affectml/test_import_*.py have"] * 2,
+        "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",
+    ],
     "demo.md": ["tests/affectml/test_quality.py trains the same and compares the table"],
     "encoders.md": ["it downloads the encoder's weights"],
     "relabel.md": ["servers, which the tests of the page start"],

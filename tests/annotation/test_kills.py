@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of export, import and submit: nothing acknowledged is lost, nothing is doubled."""
+"""SIGKILL at random moments of export, import, submit and fetch: nothing acknowledged is lost, nothing is doubled."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+DEEDS = ("export", "import", "submit", "fetch")
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 
 
@@ -21,12 +22,12 @@ def found_by(tmp_path: Path, *arguments: str) -> dict[str, dict[str, int]]:
 
 @pytest.mark.slow
 def test_some_tens_of_kills_lose_and_double_nothing(tmp_path):
-    found = found_by(tmp_path, "export", "import", "submit", "--kills", "10", "--seed", "3")
-    assert {deed: told["kills"] for deed, told in found.items()} == {"export": 10, "import": 10, "submit": 10}
+    found = found_by(tmp_path, *DEEDS, "--kills", "10", "--seed", "3")
+    assert {deed: told["kills"] for deed, told in found.items()} == dict.fromkeys(DEEDS, 10)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deed", ["export", "import", "submit"])
+@pytest.mark.parametrize("deed", DEEDS)
 def test_a_hundred_kills_lose_and_double_nothing(tmp_path, deed):
     assert found_by(tmp_path, deed, "--kills", "100", "--seed", "4")[deed]["kills"] == 100
 
