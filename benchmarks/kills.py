@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of export, import, predict, submit and fetch: nothing acknowledged is lost, nothing is doubled.
+"""SIGKILL at random moments of export, import, predict, submit and fetch: nothing acknowledged is lost or doubled.
 
     python benchmarks/kills.py [export] [import] [predict] [submit] [fetch] [--kills 334] [--seed 0] [--folder DIR]
 
