@@ -1,6 +1,5 @@
 """Photographs that nobody has labelled: from the folder straight to labelling."""
 
-import json
 import random
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -229,13 +229,19 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
     for command in (
         "labels export",
         "train data/photos --multilabel --encoder affect-tiny",
-        f"predict runs/photos-001 {photos} --json",
+        "predict runs/photos-001 data/photos --out answers.csv",
+        "labels assign --queue answers.csv --top 50",
     ):
         monkeypatch.setattr(sys, "argv", ["affectml", *command.split()])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        out, err = capsys.readouterr()
+        err = capsys.readouterr().err
         assert ended.value.code == 0, err
     assert len(Dataset.open("data/photos").target("labels").image_id) == 50
-    assert len(json.loads(out)) >= 598 or len(json.loads(out)["images"]) >= 598
+    answers = pd.read_csv("answers.csv")
+    labels = [*Dataset.open("data/photos").target("labels").taxonomy.labels]
+    assert sorted(answers["image"]) == sorted(Dataset.open("data/photos").images["image_id"])
+    assert len(answers) == 598
+    assert answers[labels].to_numpy().min() >= 0
+    assert answers[labels].to_numpy().max() <= 1
