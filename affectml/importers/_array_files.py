@@ -155,8 +155,8 @@ def _arrow(file: Path) -> Content:
         import pyarrow.parquet as pq
 
         return _of_table(pq.read_table(file), file)
-    with pa.memory_map(str(file)) as mapped:
-        opened = pa.ipc.open_file(mapped) if start == b"ARRO" else pa.ipc.open_stream(mapped)
+    with pa.OSFile(str(file)) as source:  # not memory-mapped: a damaged file would end the process
+        opened = pa.ipc.open_file(source) if start == b"ARRO" else pa.ipc.open_stream(source)
         return _of_table(opened.read_all(), file)
 
 
@@ -171,7 +171,7 @@ def _hugging_face(folder: Path) -> Content:
         import datasets
     except ImportError:
         raise MissingExtra("datasets", "datasets", f"reading {folder}, a folder that `datasets` saved,") from None
-    loaded = datasets.load_from_disk(str(folder))
+    loaded = datasets.load_from_disk(str(folder), keep_in_memory=True)  # damage of a mapped file ends the process
     parts = loaded if isinstance(loaded, datasets.DatasetDict) else {"": loaded}
     tables = []
     for name, part in parts.items():
@@ -189,6 +189,7 @@ def _hugging_face(folder: Path) -> Content:
 
 def _of_table(table: pa.Table, file: Path) -> Content:
     """An Arrow table's columns: lists of numbers as matrices, structs of numbers as matrices with names."""
+    table.validate(full=True)
     arrays: dict[str, NDArray[Any]] = {}
     names: dict[str, list[str]] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):

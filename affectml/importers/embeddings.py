@@ -170,7 +170,8 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int) -> tup
 
 
 def _identity(embedding: NDArray[np.floating], name: str, file: Path) -> EncoderIdentity:
-    norms = np.linalg.norm(embedding.astype(np.float32), axis=1)
+    with np.errstate(over="ignore"):  # an infinite norm is not one either
+        norms = np.linalg.norm(embedding.astype(np.float32), axis=1)
     return EncoderIdentity(
         architecture=f"imported-{name}",
         weights_sha256=None,

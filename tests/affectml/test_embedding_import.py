@@ -457,17 +457,42 @@ def test_without_datasets_the_extra_is_named(tmp_path, monkeypatch):
     refused(tmp_path / "saved", MissingExtra, r"needs datasets: pip install 'affectml\[datasets\]'")
 
 
-@pytest.mark.parametrize("save", [as_parquet, as_arrow])
-@given(place=st.floats(0, 1), piece=st.binary(min_size=1, max_size=4))
+def as_npz(folder: Path, table: pa.Table) -> Path:
+    shares = np.array([list(cell.values()) for cell in table["shares"].to_pylist()])
+    names = {name: np.array(table[name].to_pylist()) for name in ("image", "embedding", "label")}
+    np.savez(folder / "t.npz", shares=shares, labels=np.array(["joy", "fear"]), **names)
+    return folder / "t.npz"
+
+
+def as_safetensors(folder: Path, table: pa.Table) -> Path:
+    header = {name: json.dumps(table[name].to_pylist()) for name in ("image", "label")}
+    tensor = torch.tensor(table["embedding"].to_pylist())
+    save_file({"embedding": tensor}, folder / "t.safetensors", metadata=header)
+    return folder / "t.safetensors"
+
+
+def as_saved_by_datasets(folder: Path, table: pa.Table) -> Path:
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset(table).save_to_disk(str(folder / "saved"))
+    return folder / "saved"
+
+
+@pytest.mark.parametrize("save", [as_parquet, as_arrow, as_npz, as_safetensors, as_saved_by_datasets])
+@given(where=st.floats(0, 1), place=st.floats(0, 1), piece=st.binary(min_size=1, max_size=4))
 @settings(max_examples=25)
-def test_any_damage_of_a_table_is_an_error_of_ours_or_none(save, place, piece):
+def test_any_damage_is_an_error_of_ours_or_none(save, where, place, piece):
     with tempfile.TemporaryDirectory() as top:
-        file = save(Path(top), pa.table(columns()))
+        source = save(Path(top), pa.table(columns()))
+        parts = sorted(source.iterdir()) if source.is_dir() else [source]
+        file = parts[int(where * (len(parts) - 1))]
         content = bytearray(file.read_bytes())
         at = int(place * (len(content) - 1))
         content[at : at + len(piece)] = piece
         file.write_bytes(content)
+        said = None
         try:
-            import_embeddings(file, Path(top) / "out")
-        except AffectmlError:
-            assert not (Path(top) / "out").exists()
+            import_embeddings(source, Path(top) / "out")
+        except AffectmlError as error:
+            said = str(error)
+        assert said is None or "\n" not in said
+        assert (Path(top) / "out").exists() == (said is None)
