@@ -374,13 +374,15 @@ def _against_peers(rows: dict[str, dict[str, Array]], peers: list[str], slowest:
 
 
 def _failed(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Which of PyLDL's methods gave nothing, and why."""
+    """Which of PyLDL's methods gave nothing, and why; which were not run."""
     failed: dict[str, list[str]] = {}
     for name, note in found.items():
         if "failed" in note:
             failed.setdefault(note["failed"], []).append(name)
     said = "; ".join(f"{', '.join(names)} ({why})" for why, names in failed.items())
-    return ["", f"Of PyLDL's methods these gave nothing: {said}."] if said else []
+    lines = ["", f"Of PyLDL's methods these gave nothing: {said}."] if said else []
+    left_out = [name for name in pyldl_names() if name not in found]
+    return [*lines, "", f"Not run: {', '.join(left_out)}."] if left_out else lines
 
 
 def main() -> None:
@@ -388,7 +390,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="the .mat or the .npz")
     parser.add_argument("--cache", type=Path, default=Path("distributions-cache"), help="folder for predictions")
     parser.add_argument("--seconds", type=float, default=180, help="limit for each of PyLDL's methods, five folds")
-    parser.add_argument("--without-pyldl", action="store_true")
+    parser.add_argument("--pyldl", default="all", help="PyLDL's methods to run, separated by commas, or none")
     parser.add_argument("--dry-run", action="store_true", help="print the section and leave the README as it is")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -396,7 +398,8 @@ def main() -> None:
     if options.one:
         one(options.one, options.file, options.cache, options.seconds)
         return
-    names = [*OURS, *SCIKIT, *([] if options.without_pyldl else pyldl_names())]
+    chosen = pyldl_names() if options.pyldl == "all" else [n for n in options.pyldl.split(",") if n != "none"]
+    names = [*OURS, *SCIKIT, *chosen]
     study = STUDIES[options.file.suffix]
     found = collect(names, options.file, options.cache, options.seconds)
     text = report(found, options.cache, load(options.file)[1], study)

@@ -49,6 +49,7 @@ NOT_RUN = {
         "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",
     ],
     "demo.md": ["tests/affectml/test_quality.py trains the same and compares the table"],
+    "emotion6.md": ["other people's data, on which benchmarks/distributions.py and tests/affectml measure"],
     "encoders.md": ["it downloads the encoder's weights"],
     "relabel.md": ["servers, which the tests of the page start"],
 }
