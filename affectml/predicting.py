@@ -91,7 +91,8 @@ class Predicted:
 class Predictor:
     """A run that is asked about images, some at a time.
 
-    labels: what it chooses among.
+    labels: what it chooses among. way: what image files are embedded in (`Ran.way`), None before the first are; set it
+    beforehand to go on as earlier images were embedded.
 
     Args:
         run: the run.
@@ -121,6 +122,7 @@ class Predictor:
         self.labels = (self._asked or run.taxonomy).labels
         self.predicts_sets = self._asked is None and run.head.predicts_sets
         self._given_threads, self._told = threads, False
+        self.way: str | None = None
         self.threads = set_threads(threads)
         self._factory = encoder_factory or (lambda: run_encoder(run, threads))
         self._stores: dict[Path, EmbeddingStore | None] = {}
@@ -195,11 +197,13 @@ class Predictor:
         """
         names: list[str] = []
         rows: list[Array] = []
-        with closing(_stream(self.run, self.encoder, found, bar, self._say)) as stream:
+        with closing(_stream(self.run, self.encoder, found, bar, self._say, self.way)) as stream:
             for batch in stream:
                 names += [picture.name for picture in batch.items]
                 rows.append(batch.rows)
                 bad += [as_bad(picture, why) for picture, why in batch.bad]
+        if names:
+            self.way = self.encoder.ran.way
         if not self._told:
             self._told = True
             _say_of_precision(self.run, [self.encoder.ran], self._say)
@@ -212,9 +216,11 @@ def _stream(
     found: Iterable[Picture],
     bar: Progress | None = None,
     say: Say = lambda line: None,
+    prefer: str | None = None,
 ) -> Generator[Batch[Picture], None, None]:
     """Features as the run's head takes them."""
-    return embedded(encoder, found, normalised=bool(run.info.encoder.identity["normalised"]), bar=bar, say=say)
+    normalised = bool(run.info.encoder.identity["normalised"])
+    return embedded(encoder, found, normalised=normalised, prefer=prefer, bar=bar, say=say)
 
 
 def _from_store(store: EmbeddingStore, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:

@@ -28,7 +28,8 @@ from affectml.runs import RunFolder
 
 ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
-BAD = b"affectml.bad"  # in a part's metadata: the images that could not be read
+# in a part's metadata: the images that could not be read, and what image files were embedded in (`Ran.way`)
+BAD, WAY = b"affectml.bad", b"affectml.way"
 OTHER = {  # what manifest.json says was asked for, in words
     "run": "another run",
     "images": "other images",
@@ -116,10 +117,11 @@ def predict_to_file(
         if parts.finished:  # killed after the file was whole
             return parts.finish(bad)
         _refuse_existing(parts.file, replace)
+        predictor.way = parts.way()
         left = [start for start in range(0, len(found), PART) if not parts.path(start // PART).exists()]
         with Progress("predicting", sum(len(found[start : start + PART]) for start in left), "images") as bar:
             for start in left:
-                parts.write(start // PART, predictor.predict(found[start : start + PART], bar))
+                parts.write(start // PART, predictor.predict(found[start : start + PART], bar), predictor.way)
         kept = parts.join(bad)
         return parts.finish(bad, kept)
 
@@ -201,8 +203,8 @@ class _Parts:
             path.unlink()
         write_json(self.folder / "manifest.json", {"asked": asked})
 
-    def write(self, number: int, made: Predicted) -> None:
-        """Keep a part: its table, and beside it the images that could not be read."""
+    def write(self, number: int, made: Predicted, way: str | None) -> None:
+        """Keep a part: its table, with the images that could not be read and what image files were embedded in."""
         columns = score_columns(made.labels)
         table: dict[str, pa.Array] = {"image": pa.array(made.images, pa.string())}
         for at, label in enumerate(made.labels):
@@ -212,7 +214,13 @@ class _Parts:
         if made.certainty is not None:
             table["certainty"] = pa.array(made.certainty.astype(np.float32))
         with replacing(self.path(number)) as temporary:
-            pq.write_table(pa.table(table).replace_schema_metadata({BAD: json.dumps(made.bad)}), temporary)
+            said = {BAD: json.dumps(made.bad), WAY: way or ""}
+            pq.write_table(pa.table(table).replace_schema_metadata(said), temporary)
+
+    def way(self) -> str | None:
+        """What image files of the parts that are there were embedded in; None where none was."""
+        ways = [pq.read_schema(path).metadata[WAY].decode() for path in self._paths()]
+        return next(filter(None, ways), None)
 
     def join(self, bad: Bad) -> Path | None:
         """Write the file from the parts; returns what the file that was there before is called now."""
@@ -262,8 +270,8 @@ class _Parts:
 def _is_whole(path: Path) -> bool:
     """Whether a part can be read; one that cannot is removed, to be made again."""
     try:
-        return BAD in pq.read_schema(path).metadata
-    except (OSError, ValueError, TypeError):
+        return bool({BAD, WAY} <= pq.read_schema(path).metadata.keys())
+    except (OSError, ValueError, AttributeError):
         path.unlink()
         return False
 

@@ -16,6 +16,8 @@ import affectml
 from affectml.cli import main
 from affectml.data import DatasetMeta, write_dataset
 from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
+from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun
 from affectml.importers import import_embeddings, import_table
 from affectml.pictures import pictures
@@ -32,6 +34,7 @@ def demo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(demo, tiny_clip, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
+    embed_dataset(demo, load_encoder(f"local-dir:{tiny_clip}", precision="fp32", threads=1))  # not what is fastest here
     options = {"encoder": f"local-dir:{tiny_clip}", "threads": 1, "say": lambda line: None}
     return affectml.train(demo, multilabel=True, out=out, **options)
 
@@ -346,6 +349,23 @@ class TestGoingOn:
         assert {path.name for path in tmp_path.iterdir()} == {
             "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
         }  # fmt: skip
+
+    def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, encoded, monkeypatch):
+        import affectml.predicting as predicting
+
+        asked = []
+        before = predicting.embedded
+        monkeypatch.setattr(
+            predicting,
+            "embedded",
+            lambda *args, **options: (asked.append(options["prefer"]), before(*args, **options))[1],
+        )
+        encoded["until"][0] = 2
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
+        encoded["until"][0] = None
+        predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
+        assert asked == [None, "fp32", "fp32"]
 
     def test_a_part_that_is_damaged_is_made_again(self, run, shots, tmp_path, encoded):
         out = tmp_path / "new" / "out.csv"
