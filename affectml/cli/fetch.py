@@ -24,7 +24,7 @@ def fetch(
     max_pixels: Annotated[int, typer.Option(min=1, help="Most pixels of an image.")] = 89_478_485,
     redirects: Annotated[int, typer.Option(min=0, help="Redirects to follow at most.")] = 5,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Also ask addresses that are not public: this machine, its network.")
+        bool, typer.Option("--allow-private", help="Also ask this machine and its network, and every port.")
     ] = False,
     retry_all: Annotated[
         bool, typer.Option("--retry-all", help="Ask again for images that failed for good in an earlier run.")

@@ -1,6 +1,7 @@
 """What a download was asked for, checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isfinite
 
 from affectml.errors import BadInput, option
 
@@ -15,7 +16,8 @@ class FetchConfig:
     connect_timeout, read_timeout: seconds for a connection, its name looked up, and for any next bytes. deadline:
     seconds in which an image must come, all its tries taken together, waiting not counted. max_mb: of the bytes that
     came. max_pixels: known before an image is decoded. redirects: followed at most. allow_private: also addresses that
-    are no public ones. retry_all: ask again for images that failed for good. contact: for the User-Agent.
+    are no public ones, and every port. retry_all: ask again for images that failed for good. contact: for the
+    User-Agent.
     """
 
     jobs: int = 16
@@ -35,6 +37,12 @@ class FetchConfig:
     contact: str = ""
 
     def __post_init__(self) -> None:
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            kinds: tuple[type, ...] = (int, float) if each.type is float else (each.type,)  # type: ignore[assignment]
+            if type(value) not in kinds or (each.type is float and not isfinite(value)):
+                raise BadInput(f"{option(each.name, value)}: expected {words[kinds[-1]]}")
         for name in ("jobs", "per_host", "tries", "max_pixels"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{option(name, getattr(self, name))}: expected at least 1")

@@ -174,6 +174,8 @@ class Downloader:
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             host.missed()
             raise _broken(error) from None
+        except (ValueError, OverflowError) as error:  # one odd answer must not end the download of all others
+            raise Failed("answer not understood", f"{type(error).__name__}: {error}", "later") from None
         except Failed as failed:
             if failed.reason == NO_HOST:
                 host.missed()
@@ -215,10 +217,10 @@ def _broken(error: Exception) -> Failed:
 
 def _seconds(pause: str) -> float | None:
     """Of a Retry-After, which is a number of seconds or a date; None for neither."""
-    if pause.strip().isdigit():
+    if pause.strip().isdecimal():
         return float(pause)
     try:
-        when = parsedate_to_datetime(pause)
-    except (TypeError, ValueError):
+        when = parsedate_to_datetime(pause).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):  # at either end of the calendar
         return None
-    return max(0.0, (when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())

@@ -341,7 +341,9 @@ def shown(url: str) -> str:
     """A url for tables and messages: without the name and the password that it may hold."""
     try:
         parsed = httpx.URL(url)
-        return str(parsed.copy_with(userinfo=b"")) if parsed.userinfo else url
+        if parsed.userinfo:
+            return str(parsed.copy_with(userinfo=b""))
+        return url if parsed.host else url.rpartition("@")[2]
     except (httpx.InvalidURL, UnicodeError, ValueError):
         return url.rpartition("@")[2]
 

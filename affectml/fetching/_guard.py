@@ -3,13 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal, TypeAlias
 
 import httpcore
 import httpx
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_SPECIAL = IPv4Network("192.0.0.0/24")  # protocols' own; Pythons differ in how much of it they call private
+PORTS = (80, 443, 8080, 8443)  # where pictures are; the others are other services
 
 NO_HOST = "no such host"
 Retry: TypeAlias = Literal["now", "later", "never"]
@@ -33,13 +35,15 @@ def checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         url = httpx.URL(text.strip()) if base is None else base.copy_with(userinfo=b"").join(text.strip())
         url = url.copy_with(fragment=None)
-        host = url.host
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise Failed("not a url", str(error), "never") from None
+        host, port = url.host, url.port
+    except (httpx.InvalidURL, UnicodeError, ValueError):  # whose words may hold a part of a password
+        raise Failed("not a url", "no address can be read in it", "never") from None
     if url.scheme not in ("http", "https"):
         raise Failed("not a web address", f"scheme {url.scheme!r}; only http and https are asked", "never")
     if not host:
         raise Failed("not a url", "no host in it", "never")
+    if port is not None and not 0 < port < 65536:
+        raise Failed("not a url", f"port {port}", "never")
     return url
 
 
@@ -60,6 +64,8 @@ def not_public(address: IPv4Address | IPv6Address) -> str:
     for word in ("unspecified", "loopback", "link_local", "multicast", "private", "reserved"):
         if getattr(address, f"is_{word}"):
             return word.replace("_", "-")
+    if address in _SPECIAL:
+        return "reserved"
     return "" if address.is_global else "not global"
 
 
@@ -81,7 +87,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that answers; raises Failed for a host with an address that is not public."""
+        """Connect to the first address that answers; raises Failed for a port or an address that is not public."""
+        if not self._allow_private and port not in PORTS:
+            raise Failed("not a public port", f"port {port}; {', '.join(map(str, PORTS))} are asked", "never")
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._addresses(host, port)

@@ -409,6 +409,38 @@ def test_a_host_that_asks_for_a_long_pause_is_put_off_to_the_next_run(server, li
     assert Counter(row["tries"] for row in failures(folder)) == {"1": 1, "0": 5}
 
 
+ODD_PAUSES = [
+    "²",
+    "nan",
+    "-5",
+    "1e999",
+    "9" * 400,
+    "Mon, 01 Jan 0001 00:00:00 +2300",
+    "Fri, 31 Dec 9999 23:59:59 -2300",
+]
+
+
+def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing):
+    for n, pause in enumerate(ODD_PAUSES):
+        server.pages[f"/{n}"] = lambda handler, _, pause=pause: handler.answer(429, retry_after=pause)
+    hosts = {f"h{n}.example": ["8.8.8.8"] for n in range(len(ODD_PAUSES))}
+    with pytest.MonkeyPatch.context() as patch:
+        for host, addresses in hosts.items():
+            patch.setitem(NAMES, host, addresses)
+        folder = listing([f"http://{host}/{n}" for n, host in enumerate(hosts)])
+        affectml.fetch(folder, **QUICK)
+    assert [row["again"] for row in failures(folder)] == ["yes"] * len(ODD_PAUSES)
+
+
+@pytest.mark.parametrize("to", ["http://8.8.8.8:99999/", "http://photos.example:99999/", "http://8.8.8.8:0/"])
+def test_a_port_that_cannot_be_does_not_end_the_download(server, listing, to):
+    server.pages["/a"] = lambda handler, _: handler.answer(302, location=to)
+    server.serves("/b", picture(1))
+    folder = listing(["/a", to, "/b"])
+    assert affectml.fetch(folder, **QUICK, allow_private=True).images == 1
+    assert [(row["reason"], row["again"]) for row in failures(folder)] == [("not a url", "no")] * 2
+
+
 def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
     folder = listing([f"http://nowhere.example/{n}" for n in range(40)])
     affectml.fetch(folder, **QUICK, per_host=1)
@@ -456,10 +488,16 @@ def test_requests_to_one_host_start_a_delay_apart(server, listing):
         ("192.168.1.1", "private"),
         ("169.254.169.254", "link-local"),
         ("100.64.0.1", "not global"),
+        ("192.0.0.8", "reserved"),
+        ("192.0.2.1", "private"),
+        ("198.18.0.1", "private"),
+        ("::ffff:0:127.0.0.1", "reserved"),
+        ("100::1", "private"),
         ("224.0.0.1", "multicast"),
         ("255.255.255.255", "private"),
         ("::1", "loopback"),
         ("::", "unspecified"),
+        ("ff0e::1", "multicast"),
         ("::ffff:127.0.0.1", "loopback"),
         ("::ffff:10.0.0.1", "private"),
         ("::127.0.0.1", "reserved"),
@@ -524,6 +562,14 @@ def test_a_redirect_to_something_else_is_not_followed(server, listing, to):
     assert only_failure(listing(["/a"]))["reason"] in ("not a web address", "not a url")
 
 
+@pytest.mark.parametrize("redirected", [False, True], ids=["at once", "by a redirect"])
+def test_ports_of_other_services_are_not_asked(server, listing, redirected):
+    server.pages["/to"] = lambda handler, _: handler.answer(302, location="http://photos.example:22/a")
+    failure = only_failure(listing(["/to" if redirected else "http://photos.example:22/a"]))
+    assert (failure["reason"], failure["again"]) == ("not a public port", "no")
+    assert server.asked["/a"] == 0
+
+
 def test_redirects_are_followed_so_far(server, listing):
     server.pages.update({f"/{n}": lambda handler, _, n=n: handler.answer(301, location=f"{n + 1}") for n in range(9)})
     server.pages["/4"] = lambda handler, _: handler.answer(307, location="http://other.example/there")
@@ -565,11 +611,12 @@ def test_the_environment_names_no_proxy(server, listing, monkeypatch):
 def test_a_password_goes_to_its_own_host_alone_and_is_written_nowhere(server, listing):
     server.pages["/a"] = lambda handler, _: handler.answer(302, location="/b")
     server.pages["/b"] = lambda handler, _: handler.answer(302, location="http://other.example/c")
-    folder = listing(["http://ann:s3cr%40t@photos.example/a", "http://ann:s3cr%40t@bad host/"])
+    bad = ["http://ann:s3cr%40t@bad host/", "http://ann:s3cr/t@photos.example/", "http:\\\\ann:s3cr@photos.example/"]
+    folder = listing(["http://ann:s3cr%40t@photos.example/a", *bad])
     summary = affectml.fetch(folder, **QUICK)
     sent = {path: headers.get("Authorization") for _, path, headers in server.log}
     assert sent == {"/a": "Basic YW5uOnMzY3JAdA==", "/b": "Basic YW5uOnMzY3JAdA==", "/c": None}
-    assert len(summary.failures) == 2
+    assert len(summary.failures) == 4
     said = (folder / "fetch-failures.csv").read_text() + json.dumps(summary.to_json()) + str(summary.reasons())
     assert "s3cr" not in said
     assert "ann" not in said
@@ -667,7 +714,16 @@ def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
 def test_options_are_checked_and_named():
     with pytest.raises(BadInput, match="fetch: no option 'perhost'; did you mean 'per_host'"):
         affectml.fetch("mydata", perhost=3)
-    for wrong in ({"jobs": 0}, {"delay": -1}, {"deadline": 0}, {"max_mb": float("nan")}, {"contact": "a\nb"}):
+    for wrong in (
+        {"jobs": "3"},
+        {"allow_private": "no"},
+        {"delay": float("inf")},
+        {"jobs": 0},
+        {"delay": -1},
+        {"deadline": 0},
+        {"max_mb": float("nan")},
+        {"contact": "a\nb"},
+    ):
         [name] = wrong
         with pytest.raises(BadInput, match=f"{name}="):
             FetchConfig(**wrong)
