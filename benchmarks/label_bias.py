@@ -2,10 +2,10 @@
 
     python benchmarks/label_bias.py [--times 1000]
 
-Eight labels with mean rates of .02 to .5 whose rates vary over images (Beta, concentration 2); five people an image. The
-system draws one answer or five from the true rates, or gives one answer five times. accused: some label is named, of
-all without a bias; covered: intervals that hold the true difference, 0; never: a label of rate .15 that is never said
-is named; more: a label of rate .2 that is said on three in ten of the other images too.
+Eight labels with mean rates of .02 to .5 whose rates vary over images (Beta, concentration 2); five people an image.
+The system draws one answer or five from the true rates, or gives one answer five times. accused: some label is named,
+of all without a bias; covered: intervals that hold the true difference, 0; never: a label of rate .15 that is never
+said is named; more: a label of rate .2 that is said on three in ten of the other images too.
 """
 
 import argparse
