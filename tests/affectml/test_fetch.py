@@ -7,6 +7,7 @@ import hashlib
 import io
 import ipaddress
 import json
+import random
 import socket
 import struct
 import threading
@@ -16,10 +17,13 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -28,7 +32,7 @@ from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.fetching import FetchConfig, fetch_images
-from affectml.fetching._guard import not_public
+from affectml.fetching._guard import Failed, checked_url, not_public
 
 QUICK = {"delay": 0.0, "wait": 0.01, "tries": 3, "progress": False}
 NAMES = {
@@ -382,6 +386,51 @@ def test_what_fails_in_passing_comes_at_the_next_try(server, listing, first):
     assert not failures(folder)
 
 
+ODD_WORDS = [
+    "chunked",
+    "gzip",
+    "²",
+    "http://[",
+    "//x:y",
+    "-1",
+    "Fri, 32 Jan 2027",
+    "/%00",
+    "\x7f",
+    "http://photos.example:1/",
+]
+
+
+def damaged_answer(seed):
+    """A response whose status, headers and bytes are not to be relied on."""
+    pick = random.Random(seed)
+    body = picture(seed, pick.choice(["JPEG", "PNG", "GIF", "WEBP", "BMP"]))
+    head = [f"HTTP/1.1 {pick.choice([200, 200, 200, 301, 429, 503, 999])} X", f"Content-Length: {len(body)}"]
+    for name in ("Location", "Retry-After", "Content-Encoding", "Transfer-Encoding"):
+        head += [f"{name}: {pick.choice(ODD_WORDS)}"] if pick.random() < 0.2 else []
+    raw = bytearray("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
+    for _ in range(pick.choice([0, 1, 3, 20])):
+        at = int(len(raw) * pick.random() ** 2)
+        raw[at : at + pick.randrange(4)] = pick.randbytes(pick.randrange(4))
+    return bytes(raw)
+
+
+def test_no_answer_ends_the_download_of_others(server, listing, monkeypatch):
+    monkeypatch.setattr("affectml.fetching._download.GIVE_UP", 1000)
+
+    def page(handler, _):
+        handler.wfile.write(damaged_answer(int(handler.path[1:])))
+        handler.close()
+
+    urls = [f"/{seed}" for seed in range(60)]
+    server.pages.update(dict.fromkeys(urls, page))
+    folder = listing(urls)
+    limits = {"read_timeout": 0.5, "deadline": 1.0, "max_wait": 0.0, "tries": 1, "per_host": 16}
+    done = affectml.fetch(folder, **QUICK | limits)
+    assert done.images > 3
+    assert done.images + len(failures(folder)) == 60
+    assert len({row["reason"] for row in failures(folder)}) > 3
+
+
 # Manners
 
 
@@ -554,6 +603,40 @@ def test_nothing_but_http_and_https_is_asked(server, listing, url):
     assert failure["reason"] in ("not a web address", "not a url", "no such host")
     assert failure["again"] == "no" or "exa" in url
     assert not server.reached
+
+
+PIECES = [
+    "http://",
+    "HTTPS:",
+    "//",
+    "@",
+    "ann:pw",
+    "é",
+    "xn--",
+    "[",
+    "]",
+    "::1",
+    "%00",
+    "#",
+    "?",
+    ":",
+    "99999",
+    "\\",
+    "\n",
+    "💥",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=8).map("".join), st.booleans())
+def test_any_text_is_a_url_or_fails(text, redirected):
+    base = httpx.URL("http://ann:pw@photos.example/x") if redirected else None
+    try:
+        url = checked_url(text, base)
+    except Failed:
+        return
+    assert url.scheme in ("http", "https")
+    assert url.host
+    assert url.fragment == ""
 
 
 @pytest.mark.parametrize("to", ["file:///etc/passwd", "http://a:b:c/", "ftp://other.example/a"])
