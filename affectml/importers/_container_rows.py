@@ -20,6 +20,7 @@ from affectml.importers._tar_samples import MOST_BYTES
 MOST_LABELS = 256  # longer lists of numbers are embeddings
 NO_COLUMN = "columns of a kind that no table keeps"
 VECTORS = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
+_OF_ONE_CELL = ("image_id", "event_id", "file", "url", "split", "group", "round", "kind", "n")  # never a list
 _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif",
                b"MM\0*": ".tif"}  # fmt: skip
 
@@ -258,17 +259,41 @@ def _plain(cell: Any, feature: Any) -> Any:
 
 
 def _frame(columns: Mapping[str, list[Any]], rows: int, skipped: dict[str, list[str]]) -> pd.DataFrame:
-    """The columns as a table; objects become a column for each key, and what no table keeps is named and left."""
+    """The columns as a table, each of one kind; what no table keeps is named and left."""
     out: dict[str, pd.Series] = {}
     for column, cells in columns.items():
-        kinds = {type(cell) for cell in cells if cell is not None}
-        if kinds & {bytes, bytearray} or any(k.__module__ not in ("builtins", "datetime", "numpy") for k in kinds):
+        made = _uniform(cells)
+        if made is None or (column in _OF_ONE_CELL and any(isinstance(cell, list | dict) for cell in made)):
             skipped.setdefault(NO_COLUMN, []).append(column)
-        elif kinds and kinds <= {int, float, bool} and len(kinds - {int, float}) != 1:
-            out[column] = pd.Series(cells)
         else:
-            out[column] = pd.Series(cells, dtype=object)
+            out[column] = made
     return pd.DataFrame(out, index=pd.RangeIndex(rows))
+
+
+def _uniform(cells: list[Any]) -> pd.Series | None:
+    """Cells of one kind: numbers, texts (also of scalars that differ), lists of texts or numbers, objects; or None."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if any(kind.__module__ not in ("builtins", "datetime") or kind in (bytes, bytearray) for kind in kinds):
+        return None
+    if kinds <= {int, float} and all(abs(cell) < 2**63 for cell in cells if isinstance(cell, int)):
+        return pd.Series(cells, dtype=None if kinds else object)
+    if kinds == {dict} or (len(kinds) == 1 and not kinds & {list, int}):
+        return pd.Series(cells, dtype=object)
+    if not kinds & {list, dict}:
+        return pd.Series([None if cell is None else str(cell) for cell in cells], dtype=object)
+    if not kinds <= {list, str}:
+        return None
+    lists = [[cell] if isinstance(cell, str) else cell for cell in cells]
+    inner = {type(one) for cell in lists if cell is not None for one in cell}
+    if inner <= {str} or (inner <= {int, float} and all(_is_small(one) for cell in lists for one in cell or ())):
+        return pd.Series(lists, dtype=object)
+    if inner & {list, dict, bytes, bytearray}:
+        return None
+    return pd.Series([None if cell is None else [str(one) for one in cell if one is not None] for cell in lists])
+
+
+def _is_small(number: Any) -> bool:
+    return isinstance(number, float) or abs(number) < 2**63
 
 
 def is_vector(cells: pd.Series) -> bool:

@@ -74,7 +74,13 @@ def shared_draft(
     result = Draft(about=about, images=images, sources=places, where=container.address)
     result.skipped = {reason: rows for reason, rows in gathered.skipped.items() if rows}
     for name, entry in meta.targets.items():
-        _add(result, name, entry, columns[name], gathered)
+        try:
+            _add(result, name, entry, columns[name], gathered)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise BadInput(
+                f"{container.address}: target {name}: its columns are not what {NAME} says ({type(error).__name__}: "
+                f"{error})"
+            ) from None
     if judged:
         result.annotations = _judgements(source.address, revision)
         result.asked = meta.judgements
@@ -107,6 +113,8 @@ def _said(content: bytes, where: str) -> tuple[DatasetMeta, dict[str, str | None
 def _add(result: Draft, name: str, entry: TargetMeta, column: str, gathered: Gathered) -> None:
     """A target from its columns; images without a value there have no row."""
     taxonomy = entry.resolve_taxonomy()
+    if odd := [label for label in taxonomy.labels if label in ("image_id", "n") or label.startswith("n:")]:
+        raise BadInput(f"{result.where}: target {name}: a label cannot be called {odd[0]!r}")
     source = f"{column}_votes" if entry.values == "votes" else column
     for needed in (source, *([f"{column}_n"] if entry.kind == "rates" and entry.values == "votes" else [])):
         if needed not in gathered.frame.columns:

@@ -237,6 +237,8 @@ def _spread(
 def _of_objects(cells: pd.Series, table: Table) -> pd.DataFrame:
     """A column for each key of a column of objects; a key that one of them lacks stays a gap, which is an error."""
     keys = list(dict.fromkeys(key for cell in cells if cell is not None for key in cell))
+    if not keys:
+        raise BadInput(f"{table.path}: column {cells.name!r} holds objects without a key; expected a number by label")
     spread = pd.DataFrame({key: [None if cell is None else cell.get(key) for cell in cells] for key in keys})
     told = cells.notna().to_numpy()
     gaps = spread.isna().to_numpy() & told[:, None]

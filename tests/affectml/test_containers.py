@@ -451,3 +451,42 @@ def test_a_licence_that_may_forbid_sharing_needs_a_word(shared, tmp_path, licenc
         share_dataset(tmp_path / "set", tmp_path / "copy", images=False)
     assert not (tmp_path / "copy").exists()
     assert share_dataset(tmp_path / "set", tmp_path / "copy", images=False, may_share=True).splits["train"] == 12
+
+
+@pytest.fixture(scope="module")
+def bare(shared):
+    data, _, root = shared
+    return share_dataset(data, root / "bare", images=False).path
+
+
+def places(value, path=()):
+    """The path of every value in a JSON document."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("said")
+    shutil.copytree(bare, root / "copy")
+    content = json.loads((bare / "affectml.json").read_text())
+    path = data.draw(st.sampled_from([p for p in places(content) if p]))
+    odd = st.sampled_from([None, 0, -1, "", "../x", "three", [], {}, ["joy"], {"joy": 1}, "image_id", True])
+    holder = content
+    for key in path[:-1]:
+        holder = holder[key]
+    if data.draw(st.booleans()) and isinstance(holder, dict):
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = data.draw(odd)
+    (root / "copy" / "affectml.json").write_text(json.dumps(content))
+    try:
+        get_importer("datasets")(root / "copy", root / "out")
+    except AffectmlError:
+        assert [entry.name for entry in root.iterdir()] == ["copy"]
+    else:
+        back = Dataset.open(root / "out")
+        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
