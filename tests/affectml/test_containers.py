@@ -324,6 +324,30 @@ def test_any_tar_is_read_or_refused_and_nothing_is_half_done(tmp_path_factory, n
         Dataset.open(root / "out").images  # noqa: B018
 
 
+CELLS = st.recursive(
+    st.sampled_from([None, True, 3, 0.5, 2**70, float("nan"), "joy", "awe", "", "train", "../x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["joy", "bytes"]), inner, max_size=2),
+    max_leaves=4,
+)
+COLUMNS = ["labels", "n", "joy", "awe", "annotator", "split", "image_id", "file", "url", "event_id", "round", "vector"]
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=5), min_size=1, max_size=4))
+def test_cells_of_any_kind_are_read_or_refused(tmp_path_factory, rows):
+    root = tmp_path_factory.mktemp("cells")
+    members = {f"{at}.{end}": content for at, row in enumerate(rows) for end, content in (
+        ("png", PICTURES[at]), ("json", json.dumps(row).encode()))}  # fmt: skip
+    pack(root / "any.tar", members)
+    try:
+        get_importer("datasets")(root / "any.tar", root / "out", empty="none")
+    except AffectmlError:
+        assert [entry.name for entry in root.iterdir()] == ["any.tar"]
+    else:
+        back = Dataset.open(root / "out")
+        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """A demo set with three targets more, splits, an image without a file, and its shared copy."""
