@@ -53,8 +53,9 @@ def check(path: Path, config: FetchConfig, whole: bool) -> Got:
         raise Failed("not an image", _looks_like(path), retry) from None
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error ...
         raise Failed("damaged image", str(error), retry) from None
-    if width * height > config.max_pixels:
-        raise Failed("too many pixels", f"{width:,} x {height:,}; at most {config.max_pixels:,}", "never")
+    limit = min(config.max_pixels, Image.MAX_IMAGE_PIXELS or config.max_pixels)  # read_image takes no more than these
+    if width * height > limit:
+        raise Failed("too many pixels", f"{width:,} x {height:,}; at most {limit:,}", "never")
     try:
         read_image(path)
     except BadInput as error:

@@ -15,9 +15,9 @@ class FetchConfig:
     further one, with as much jitter; at most max_wait. A host that asks for a longer pause is put off to the next run.
     connect_timeout, read_timeout: seconds for a connection, its name looked up, and for any next bytes. deadline:
     seconds in which an image must come, all its tries taken together, waiting not counted. max_mb: of the bytes that
-    came. max_pixels: known before an image is decoded. redirects: followed at most. allow_private: also addresses that
-    are no public ones, and every port. retry_all: ask again for images that failed for good. contact: for the
-    User-Agent.
+    came. max_pixels: known before an image is decoded; more than Pillow's MAX_IMAGE_PIXELS, the default, has no effect.
+    redirects: followed at most. allow_private: also addresses that are no public ones, and every port. retry_all: ask
+    again for images that failed for good. contact: for the User-Agent.
     """
 
     jobs: int = 16

@@ -10,94 +10,27 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 import httpx
+import pandas as pd
 import pyarrow.parquet as pq
 
 from affectml._files import replacing, with_column
 from affectml._progress import Progress
 from affectml.data import Dataset
-from affectml.errors import BadDataset, BadInput, option
+from affectml.errors import BadDataset, BadInput
 from affectml.fetching._check import Got
 from affectml.fetching._config import FetchConfig
 from affectml.fetching._download import Downloader
 from affectml.fetching._guard import Failed, checked_url
+from affectml.fetching._summary import FAILURES, Failure, FetchSummary
 
-FAILURES = "fetch-failures.csv"
 WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
 LOCK = ".fetch.lock"
 PLACEHOLDER = 3  # urls with one content: more than a stock library's own doubles
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A line of fetch-failures.csv. reason: the kind; why: what happened; tries: in all runs; again: worth another."""
-
-    image_id: str
-    url: str
-    reason: str
-    why: str
-    tries: int
-    again: bool
-
-
-@dataclass(frozen=True)
-class FetchSummary:
-    """What one run of `fetch_images` did.
-
-    urls: downloaded now. size: their bytes. images: rows of images.parquet that got a file from them, or from a run
-    that was killed. had_file: rows that had one before. no_url: rows with neither. failures: what has no file yet, as
-    in fetch-failures.csv. not_asked: those of them that failed for good in an earlier run. placeholders: (file, number
-    of urls) where several urls gave the same bytes: likely pictures that stand for removed ones.
-    """
-
-    root: Path
-    urls: int
-    size: int
-    images: int
-    had_file: int
-    no_url: int
-    failures: list[Failure] = field(default_factory=list)
-    not_asked: int = 0
-    placeholders: list[tuple[str, int]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def rows(self) -> list[tuple[str, str]]:
-        """(what, value) pairs for a table of two columns."""
-        rate = self.urls / self.seconds if self.seconds else 0.0
-        size = f"{self.size / 2**20:,.1f} MB in {self.seconds:,.1f} s, {rate:,.1f} urls/s"
-        out = [("downloaded", f"{self.urls:,} urls ({size})"), ("images with a new file", f"{self.images:,}")]
-        out += [("images that had one", f"{self.had_file:,}")]
-        if self.no_url:
-            out.append(("neither file nor url", f"{self.no_url:,}"))
-        if self.failures:
-            again = sum(failure.again for failure in self.failures)
-            kept = f"{len(self.failures):,}, listed in {self.root / FAILURES}"
-            out.append(("images without a file", f"{kept}; the next run tries {again:,} of them again"))
-        if self.not_asked:
-            ways = f"had failed for good before; {option('retry_all', True)} asks for them too"
-            out.append(("not asked again", f"{self.not_asked:,} {ways}"))
-        for file, count in self.placeholders:
-            out.append(("the same picture", f"{count:,} urls gave {file}: look whether it stands for removed ones"))
-        return out
-
-    def reasons(self) -> list[tuple[str, int, str, str]]:
-        """(reason, images, whether the next run tries them again, an example), the most frequent first."""
-        found: dict[tuple[str, bool], list[Failure]] = defaultdict(list)
-        for failure in self.failures:
-            found[failure.reason, failure.again].append(failure)
-        lines = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-        return [
-            (reason, len(some), "yes" if again else "no", f"{some[0].url}: {some[0].why}")
-            for (reason, again), some in lines
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values: every field."""
-        return {**asdict(self), "root": str(self.root), "seconds": round(self.seconds, 3)}
 
 
 @dataclass
@@ -188,6 +121,11 @@ def _plan(data: Dataset) -> _Plan:
     columns = [table[name] if name in table.columns else [None] * len(table) for name in ("file", "url", "sha256")]
     plan = _Plan({}, defaultdict(set), {}, {}, 0, 0)
     listed = _listed(data.root / FAILURES)
+    for name, cells in zip(("file", "sha256"), columns[::2], strict=True):
+        if odd := [cell for cell in cells if not (isinstance(cell, str) or pd.isna(cell))]:
+            raise BadDataset(
+                f"{data.root / 'images.parquet'}: column {name}: expected texts, got {odd[0]!r}; rename your column"
+            )
     for image_id, *cells in zip(table["image_id"], *columns, strict=True):
         file, url, sha256 = (_text(cell) for cell in cells)
         if file:
@@ -267,10 +205,10 @@ def _write_images(root: Path, plan: _Plan) -> int:
     path = root / "images.parquet"
     with writing_in_turn(root):
         table = pq.read_table(path)  # not as pandas reads it: integers with gaps would become fractions
-        urls, files, hashes = (_texts(table, name) for name in ("url", "file", "sha256"))
-        new = [row for row, url in enumerate(urls) if not files[row] and url in plan.got]
+        urls, files, hashes = (_cells(table, name) for name in ("url", "file", "sha256"))
+        new = [row for row, url in enumerate(urls) if not _text(files[row]) and _text(url) in plan.got]
         for row in new:
-            got = plan.got[urls[row] or ""]
+            got = plan.got[_text(urls[row])]
             files[row], hashes[row] = got.file, got.sha256
         if new:
             table = with_column(with_column(table, "file", files), "sha256", hashes)
@@ -279,10 +217,8 @@ def _write_images(root: Path, plan: _Plan) -> int:
     return len(new)
 
 
-def _texts(table: Any, name: str) -> list[str | None]:
-    if name not in table.column_names:
-        return [None] * len(table)
-    return [_text(cell) or None for cell in table[name].to_pylist()]
+def _cells(table: Any, name: str) -> list[Any]:
+    return table[name].to_pylist() if name in table.column_names else [None] * len(table)
 
 
 def _write_failures(root: Path, plan: _Plan) -> list[Failure]:

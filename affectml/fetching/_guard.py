@@ -114,13 +114,3 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             if what := not_public(ip_address(address)):
                 raise Failed("not a public address", f"{host} is {address}, {what}", "never")
         return addresses
-
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        """Never: a socket of this machine is no public address."""
-        raise Failed("not a public address", "a socket of this machine", "never")
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep."""
-        await asyncio.sleep(seconds)

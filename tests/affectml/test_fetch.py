@@ -298,6 +298,11 @@ def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listin
     assert server.asked.total() == 1
 
 
+def test_no_more_pixels_than_allowed(server, listing):
+    server.serves("/a", picture(1, size=(20, 16)))
+    assert only_failure(listing(["/a"]), max_pixels=319)["why"] == "20 x 16; at most 319"
+
+
 def endless(handler, _):
     handler.begin(200)
     while not handler.server.over.is_set():
@@ -810,6 +815,14 @@ def test_options_are_checked_and_named():
         [name] = wrong
         with pytest.raises(BadInput, match=f"{name}="):
             FetchConfig(**wrong)
+
+
+def test_a_column_of_mine_that_holds_no_hashes_is_not_written_over(server, listing):
+    folder = listing(["/a"], sha256=[7])
+    before = (folder / "images.parquet").read_bytes()
+    with pytest.raises(BadDataset, match="column sha256: expected texts, got 7; rename your column"):
+        affectml.fetch(folder, **QUICK)
+    assert (folder / "images.parquet").read_bytes() == before
 
 
 def test_a_data_set_without_urls_says_so(tmp_path):
