@@ -15,7 +15,10 @@ from difflib import get_close_matches
 
 
 class AnnotationError(ValueError):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose. Its message is one line, whatever it quotes."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))
 
 
 class BadJudgement(AnnotationError):

@@ -1,0 +1,656 @@
+"""Every reader, given damaged files: it reads them, or it is one line of ours that names one, and nothing is left.
+
+A row of READERS writes a small input that is read; `damaged` damages it. Deeper: AFFECTML_FUZZ=1000 examples of each.
+"""
+
+import functools
+import io
+import json
+import os
+import random
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.io import savemat
+
+from affectml.data import Dataset
+from affectml.errors import AffectmlError
+from affectml.importers import get_importer
+from affectml.importers.clip_e import import_clip_e
+from affectml_annotation import AnnotationError
+
+FOLDER = b"a folder in place of the file"
+PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"|", b"[", b"{", b"}", b"\\", b" ", b"-", b"9" * 20, b"e999", b"nan",
+          b"\xff", b"\0", b"\\ud800", b"null", b"../", b"\xc3\xa9", b"[" * 99_999, b"9" * 5000, b": ", b"&a *a", b"!!x ",
+          b"\xef\xbb\xbf", b"\xff\xfe"]  # fmt: skip
+ODD = [None, True, False, 0, -1, 0.5, 3, 2**31, 2**63, 10**30, 10**400, 1e308, float("nan"), float("inf"), "", " ", "joy",
+       "\ud800", "\0", "../x", "a\nb", "/", "nan", [], {}, [[]], ["joy"], [None], [1, 2], {"joy": 1}, {"": None},
+       [{"joy": "awe"}], "x" * 300]  # fmt: skip
+Files = dict[str, bytes]
+
+
+# Damage. Everything is drawn from a `random.Random`, which Hypothesis can draw and shrink.
+
+
+def damaged(files: Files, draw: random.Random) -> Files:
+    """The files with one to three faults in them."""
+    files = dict(files)
+    for _ in range(draw.choice([1, 1, 2, 3])):
+        name = draw.choice(sorted(files))
+        content = files[name]
+        kind = draw.randrange(12)
+        if kind == 0:
+            files[name] = b""
+        elif kind == 1 and len(files) > 1:
+            del files[name]
+        elif kind == 2:
+            files[name] = FOLDER
+        elif content == FOLDER:
+            continue
+        elif kind == 3 and name.endswith((".json", ".safetensors")) and "head.json" in files:
+            vouch(files)
+        else:
+            within = {".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet, ".npz": in_npz, ".npy": in_npy,
+                      ".csv": in_lines, ".txt": in_lines, ".ann": in_lines, ".yaml": in_lines, ".db": in_database,
+                      ".mat": in_mat}.get(Path(name).suffix, in_bytes)  # fmt: skip
+            if kind < 6:
+                within = in_bytes
+            try:
+                files[name] = within(content, draw)
+            except Exception:  # damaged already, so that it cannot be taken apart
+                files[name] = in_bytes(content, draw)
+    return files
+
+
+def vouch(files: Files) -> None:
+    """Let head.json vouch for the tensors that are there, so that they are looked at."""
+    import hashlib
+
+    with suppress(ValueError, KeyError, AttributeError):
+        said = json.loads(files["head.json"])
+        files["head.json"] = json.dumps(
+            {**said, "tensors_sha256": hashlib.sha256(files["head.safetensors"]).hexdigest()}
+        ).encode()
+
+
+def in_bytes(content: bytes, draw: random.Random) -> bytes:
+    at = draw.randrange(len(content) + 1)
+    kind = draw.randrange(5)
+    if kind == 0:
+        return content[:at]
+    if kind == 1:
+        return content[:at] + content[at + draw.randrange(1, 9) :]
+    piece = draw.choice(PIECES) if kind < 4 else draw.randbytes(draw.randrange(1, 5))
+    return content[:at] + piece + content[at + (len(piece) if kind == 2 else draw.randrange(9)) :]
+
+
+def in_lines(content: bytes, draw: random.Random) -> bytes:
+    lines = content.split(b"\n")
+    at, kind = draw.randrange(len(lines)), draw.randrange(6)
+    if kind == 0:
+        lines.insert(at, draw.choice(lines))
+    elif kind == 1:
+        del lines[at]
+    elif kind == 2:
+        other = draw.randrange(len(lines))
+        lines[at], lines[other] = lines[other], lines[at]
+    else:
+        mark = next((mark for mark in (b"\t", b",", b": ", b" ") if mark in lines[at]), b" ")
+        cells = lines[at].split(mark)
+        cell, odd = draw.randrange(len(cells)), str(draw.choice(ODD)).encode("utf-8", "replace")
+        cells[cell] = draw.choice([odd, b"", draw.choice(cells), cells[cell] * 2, b"-" + cells[cell]])
+        lines[at] = mark.join(cells if kind < 5 else [*cells, odd])
+    return b"\n".join(lines)
+
+
+def in_json(content: bytes, draw: random.Random) -> bytes:
+    whole = [json.loads(content)]
+    places: list[tuple[Any, Any]] = []
+
+    def walk(holder: Any, key: Any) -> None:
+        places.append((holder, key))
+        inner = holder[key]
+        for below in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ():
+            walk(inner, below)
+
+    walk(whole, 0)
+    holder, key = draw.choice(places)
+    kind, odd = draw.randrange(8), draw.choice(ODD)
+    if kind == 0 and holder is not whole:
+        del holder[key]
+    elif kind == 1:
+        other, there = draw.choice(places)
+        holder[key] = json.loads(json.dumps(other[there]))
+    elif kind == 2 and isinstance(holder, dict):
+        holder[draw.choice(["", "x", "\ud800", "joy", "__class__"])] = odd
+    elif kind == 3 and isinstance(holder, list):
+        holder.append(odd)
+    else:
+        holder[key] = odd
+    text = json.dumps(whole[0]) if whole else ""
+    return text.replace("true", "9" * 5000, 1).encode() if kind == 4 and draw.random() < 0.1 else text.encode()
+
+
+def in_json_lines(content: bytes, draw: random.Random) -> bytes:
+    lines = content.splitlines()
+    at = draw.randrange(len(lines))
+    if draw.random() < 0.3:
+        return in_lines(content, draw)
+    lines[at] = in_json(lines[at], draw)
+    return b"\n".join(lines) + b"\n"
+
+
+def in_parquet(content: bytes, draw: random.Random) -> bytes:
+    table = pq.read_table(io.BytesIO(content))
+    kind, name = draw.randrange(9), draw.choice(table.column_names)
+    column, at = table[name], table.column_names.index(name)
+    if kind == 0:
+        table = table.drop_columns([name])
+    elif kind == 1:
+        table = table.rename_columns([draw.choice(["x", "joy", "n", ""]) if c == name else c for c in table.column_names])
+    elif kind == 2:
+        table = table.slice(0, draw.randrange(len(table) + 1))
+    elif kind == 3:
+        table = pa.concat_tables([table, table.slice(draw.randrange(len(table)), 1)])
+    elif kind == 4:
+        says = draw.choice([None, {b"pandas": b"{"}, {b"pandas": b'{"columns": [], "index_columns": ["x"]}'}])
+        table = table.replace_schema_metadata(says)
+    else:
+        values, odd = column.to_pylist(), draw.choice([*ODD, b"\xff", pd.Timestamp(0), [b"\xff"]])
+        new = [odd] * len(values) if kind < 7 else values
+        new[draw.randrange(len(new))] = odd
+        with suppress(pa.ArrowException, OverflowError, UnicodeError, ValueError):
+            table = table.set_column(at, name, pa.array(new, column.type if kind == 8 else None))
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def odd_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
+    kind = draw.randrange(8)
+    if kind == 0:
+        return array.reshape(-1)[: draw.randrange(array.size + 1)]
+    if kind == 1:
+        return np.array(draw.choice(ODD[:8]))
+    if kind == 2:
+        return array[None]
+    if kind == 3:
+        return np.full(array.shape, draw.choice(ODD[3:14]), dtype=object).astype(draw.choice(["O", "U", "f8", "f4"]))
+    if kind == 4:
+        return np.zeros(array.shape, dtype=draw.choice(["M8[s]", "c16", "V3", "S2", "?", "u8", ">f4", [("a", "i4")]]))
+    if kind == 5:
+        return array[: draw.randrange(len(array) + 1)]
+    if kind == 6:
+        return np.concatenate([array, array[:1]])
+    return array.astype(draw.choice(["U", "S", "O", "c8"]))
+
+
+def in_npy(content: bytes, draw: random.Random) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, odd_array(np.load(io.BytesIO(content)), draw))
+    return buffer.getvalue()
+
+
+def in_npz(content: bytes, draw: random.Random) -> bytes:
+    arrays = dict(np.load(io.BytesIO(content)))
+    name = draw.choice(sorted(arrays))
+    array = arrays.pop(name)
+    if draw.randrange(6):
+        arrays[draw.choice([name, name, name, "x"])] = odd_array(array, draw)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def in_mat(content: bytes, draw: random.Random) -> bytes:
+    from scipy.io import loadmat
+
+    found = {k: v for k, v in loadmat(io.BytesIO(content), simplify_cells=True).items() if not k.startswith("__")}
+    places: list[tuple[Any, Any]] = []
+
+    def walk(holder: Any, key: Any) -> None:
+        places.append((holder, key))
+        inner = holder[key]
+        for below in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ():
+            walk(inner, below)
+
+    for key in found:
+        walk(found, key)
+    holder, key = draw.choice(places)
+    odd = draw.choice([0, -1, "", "x", np.nan, [], np.zeros((2, 2)), 1j, "../x", {"a": 1}, np.array(["x", 3], dtype=object)])
+    if draw.randrange(4) == 0 and isinstance(holder, dict):
+        del holder[key]
+    else:
+        holder[key] = odd
+    buffer = io.BytesIO()
+    savemat(buffer, found)
+    return buffer.getvalue()
+
+
+def in_database(content: bytes, draw: random.Random) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.db"
+        path.write_bytes(content)
+        with sqlite3.connect(path) as connection:
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            table = draw.choice(sorted(tables))
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info('{table}')")]
+            odd = draw.choice([None, -1, 2**62, "", "x", b"\xff", "{", "[]", '{"a": NaN}', "2026-99-01"])
+            with suppress(sqlite3.Error):
+                if draw.randrange(4):
+                    connection.execute(f"UPDATE {table} SET {draw.choice(columns)} = ?", (odd,))
+                elif draw.randrange(2):
+                    connection.execute(f"DELETE FROM {table}")
+                else:
+                    connection.execute(f"DROP TABLE {table}")
+            connection.commit()
+        connection.close()
+        return path.read_bytes()
+
+
+# The readers.
+
+
+@dataclass(frozen=True)
+class Reader:
+    """write: an input that is read, into a folder. read: reads it; what it makes, it makes at the second place.
+
+    changes: whether it may change its input where it succeeds, as what adds to a data set does.
+    """
+
+    write: Callable[[Path], object]
+    read: Callable[[Path, Path], object]
+    changes: bool = False
+
+
+READERS: dict[str, Reader] = {}
+
+
+def text(path: Path, *lines: str, end: str = "\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((end.join(lines) + end).encode())
+    return path
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 4), (10, 90, 40)).save(path, format="JPEG")
+
+
+def written(*rows: tuple[str, ...], pictures: tuple[str, ...] = ()) -> Callable[[Path], None]:
+    """Writes files, each given as its name and its lines, and pictures."""
+
+    def write(folder: Path) -> None:
+        for name, *lines in rows:
+            text(folder / name, *lines)
+        for name in pictures:
+            picture(folder / name)
+
+    return write
+
+
+def whole(dataset: Dataset) -> None:
+    """Everything that a data set says is read."""
+    assert len(dataset.images) >= 0
+    for name in dataset.meta.targets:
+        dataset.target(name).shares()
+        dataset.fingerprint(name)
+    assert dataset.judgements is None or len(dataset.judgements.columns)
+
+
+def imports(name: str, file: str = "", **options: Any) -> Callable[[Path, Path], None]:
+    def read(folder: Path, out: Path) -> None:
+        get_importer(name)(folder / file, out, **options)
+        whole(Dataset.open(out))
+
+    return read
+
+
+URL = "https://stock.example/"
+READERS["table"] = Reader(
+    written(("t.csv", "file,label,split", "0.jpg,joy|awe,train", "1.jpg,awe,test", "2.jpg,joy,")),
+    imports("table", "t.csv", images="none"),
+)
+READERS["table of votes"] = Reader(
+    written(("t.csv", "file,joy,awe,n,width", "0.jpg,3,1,4,1990", "1.jpg,0,2,5,", "2.jpg,1,1,4,2001")),
+    imports("table", "t.csv", images="none"),
+)
+READERS["table of judgements"] = Reader(
+    written(("t.csv", "file,annotator,label,seconds", "0.jpg,ann,joy,1", "0.jpg,bob,none,2.5", "1.jpg,ann,awe;joy,")),
+    imports("table", "t.csv", images="none"),
+)
+READERS["table beside its images"] = Reader(
+    written(("t.tsv", "file\tlabel", "a.jpg\tjoy", "b.jpg\tawe"), pictures=("a.jpg", "b.jpg")),
+    imports("table", "t.tsv"),
+)
+
+
+def parquet(name: str, /, **columns: Any) -> Callable[[Path], None]:
+    return lambda folder: pq.write_table(pa.table(columns), folder / name)
+
+
+READERS["table in Parquet"] = Reader(
+    parquet("t.parquet", file=["0.jpg", "1.jpg", "2.jpg"], label=[["joy"], ["joy", "awe"], []], year=[1, None, 3]),
+    imports("table", "t.parquet", images="none"),
+)
+READERS["folder"] = Reader(written(pictures=("joy/a.jpg", "joy/b.jpg", "awe/c.jpg")), imports("folder"))
+READERS["images"] = Reader(
+    written(("captions.csv", "file,caption", "a.jpg,a bird", "b/c.jpg,a boat"), pictures=("a.jpg", "b/c.jpg")),
+    lambda folder, out: get_importer("images")(folder, out, taxonomy="ekman-6", captions=folder / "captions.csv"),
+)
+COCO = {
+    "images": [{"id": number, "file_name": f"{number}.jpg", "license": 1} for number in range(3)],
+    "categories": [{"id": 1, "name": "joy"}, {"id": 2, "name": "awe"}],
+    "annotations": [{"id": 1, "image_id": 0, "category_id": 1}, {"id": 2, "image_id": 0, "category_id": 2}],
+    "licenses": [{"id": 1, "name": "CC0"}],
+}
+READERS["coco"] = Reader(written(("c.json", json.dumps(COCO))), imports("coco", "c.json", images="none"))
+
+# Published sets, in their own layouts.
+
+MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
+READERS["webemo"] = Reader(
+    written(
+        ("train25.txt", f"{URL}a.jpg 0", f"{URL}b.jpg 24", f"{URL}a.jpg 19"),
+        ("test25.txt", f"{URL}c.jpg 3"),
+        pictures=("train/zest/b.jpg",),
+    ),
+    imports("webemo"),
+)
+READERS["emotion6"] = Reader(
+    written(
+        (
+            "ground_truth.txt",
+            "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. disgust]\t[prob. fear]\t[prob. joy]"
+            "\t[prob. sadness]\t[prob. surprise]\t[prob. neutral]",
+            "disgust/1.jpg\t2.5\t3.8\t0.1\t0.7\t0\t0.1\t0.1\t0\t0",
+            "joy/2.jpg\t7\t5\t0\t0\t0\t1\t0\t0\t0",
+        ),
+        pictures=("images/disgust/1.jpg", "images/joy/2.jpg"),
+    ),
+    imports("emotion6"),
+)
+READERS["fi"] = Reader(
+    written(pictures=tuple(f"emotion_dataset/{label}/{label}_1.jpg" for label in MIKELS)), imports("fi")
+)
+READERS["unbiasedemo"] = Reader(
+    written(pictures=tuple(f"images/{label}/baby/1.jpg" for label in ("anger", "fear", "joy", "love", "sadness", "surprise"))),
+    imports("unbiasedemo"),
+)
+READERS["artphoto"] = Reader(
+    written(pictures=tuple(f"testImages_artphoto/{label[:3] if label == 'sadness' else label}_1.jpg" for label in MIKELS)),
+    imports("artphoto"),
+)
+READERS["abstract"] = Reader(
+    written(
+        (
+            "testImages_abstract/ABSTRACT_groundTruth.csv",
+            "'','Amusement','Anger','Awe','Content','Disgust','Excitement','Fear','Sad'",
+            "'abstract_0001.jpg',1,0,2,3,0,0,0,8",
+            "'abstract_0003.jpg',5,4,0,0,0,0,0,1",
+        ),
+        pictures=("testImages_abstract/abstract_0001.jpg", "testImages_abstract/abstract_0003.jpg"),
+    ),
+    imports("abstract"),
+)
+
+
+def emoset(folder: Path) -> None:
+    for label, split in zip(MIKELS, ("train", "val", "test"), strict=False):
+        image, annotation = f"image/{label}/{label}_1.jpg", f"annotation/{label}/{label}_1.json"
+        picture(folder / image)
+        said = {"image_id": "x", "emotion": label, "brightness": 0.4, "object": ["Dog", "Ball"], "scene": None}
+        text(folder / annotation, json.dumps(said))
+        text(folder / f"{split}.json", json.dumps([[label, image, annotation]]))
+    text(folder / "info.json", json.dumps({"emotion": {"label2idx": {label: i for i, label in enumerate(MIKELS)}}}))
+
+
+READERS["emoset"] = Reader(emoset, imports("emoset"))
+
+
+def emotic(folder: Path) -> None:
+    picture(folder / "emotic" / "mscoco" / "images" / "a.jpg")
+
+    def person(*said: str) -> dict[str, Any]:
+        return {
+            "body_bbox": [0, 0, 5, 3],
+            "annotations_categories": [
+                {"categories": np.array([word], dtype=object), "worker_id": f"w{at}"} for at, word in enumerate(said)
+            ],
+            "combined_continuous": {"valence": 3.0, "arousal": 4, "dominance": 5},
+            "gender": "Male",
+            "age": "Adult",
+        }
+
+    photo = {"filename": "a.jpg", "folder": "mscoco/images", "person": [person("Anger", "Fear"), person("Peace")]}
+    savemat(folder / "Annotations.mat", {"train": [photo]})
+
+
+READERS["emotic"] = Reader(emotic, imports("emotic"))
+READERS["findingemo"] = Reader(
+    written(
+        (
+            "data/annotations_single.ann",
+            "index,user,image_path,reject,tag,age,valence,arousal,emotion,dec_factors,ambiguity,datetime",
+            "0,u1,/Run_1/party/a.jpg,Keep,\"['x', 'y']\",Adults,2,4,Joy,\"Face, Body\",1,2022-01-01",
+            "1,u2,/Run_1/party/b.jpg,Keep,,,-3,5,Terror,,0,2022-01-02",
+        ),
+        ("data/dataset_urls_exploded.json", json.dumps([{"rel_path": "Run_1/party/b.jpg", "url": URL, "idx_url": 1}])),
+        pictures=("Run_1/party/a.jpg",),
+    ),
+    imports("findingemo"),
+)
+READERS["oasis"] = Reader(
+    written(
+        (
+            "OASIS.csv",
+            ",Theme,Category,Source,Valence_mean,Valence_SD,Valence_N,Arousal_mean,Arousal_SD,Arousal_N",
+            "1,Dog 1,Animal,x,4,2,100,4,2,101",
+            "2,Fence 1 ,Object,x,2,1.0,104,3,1.5,99",
+        ),
+        pictures=("Images/Dog 1.jpg", "Images/Fence 1.jpg"),
+    ),
+    imports("oasis"),
+)
+READERS["artemis"] = Reader(
+    written(
+        (
+            "artemis_dataset_release_v0.csv",
+            "art_style,painting,emotion,utterance,repetition",
+            'Baroque,rembrandt_watch,awe,"so ""grand"" and dark",2',
+            "Baroque,rembrandt_watch,Sadness,dark,2",
+        ),
+        pictures=("wikiart/Baroque/rembrandt_watch.jpg",),
+    ),
+    imports("artemis"),
+)
+READERS["twitter1"] = Reader(
+    written(
+        ("three_agree.txt", "a.jpg 1", "b.jpg 0"),
+        ("five_agree.txt", "a.jpg 1"),
+        ("amt_result.csv", "image,n,x,y", "a.jpg,5,0,5", "b.jpg,5,4,1"),
+        pictures=("Agg_AMT_Candidates/a.jpg", "Agg_AMT_Candidates/b.jpg"),
+    ),
+    imports("twitter1"),
+)
+LDL = "images-name Amusement Awe Contentment Excitement Anger Disgust Fear Sadness"
+for ldl in ("flickrldl", "twitterldl"):
+    READERS[ldl] = Reader(
+        written(
+            ("train_ground_truth.txt", LDL, "a.jpg 1 2 0 0 0 0 0 8", "b.jpg 11 0 0 0 0 0 0 0"),
+            ("test_ground_truth.txt", LDL, "c.jpg 0 0 0 0 0 0 5 6"),
+            pictures=("images/a.jpg", "images/b.jpg", "images/c.jpg"),
+        ),
+        imports(ldl),
+    )
+
+
+def clip_e(folder: Path) -> None:
+    with h5py.File(folder / "w.hdf5", "w") as handle:
+        for name, shape in (("img_fc1", (8, 4)), ("preds", (4, 6))):
+            handle[f"{name}/kernel:0"], handle[f"{name}/bias:0"] = np.ones(shape), np.ones(shape[1])
+
+
+READERS["clip-e"] = Reader(clip_e, lambda folder, out: import_clip_e(folder / "w.hdf5", out).head)
+
+# Embeddings and containers.
+
+
+def embedded() -> pa.Table:
+    return pa.table({
+        "image": ["a.jpg", "b.jpg", "c.jpg"],
+        "embedding": np.eye(3, 4, dtype=np.float32).tolist(),
+        "label": ["joy", "fear", "joy"],
+        "year": [1990, 2001, 1999],
+        "shares": [{"joy": 0.5, "fear": 0.5}, {"joy": 0.0, "fear": 1.0}, {"joy": 0.25, "fear": 0.75}],
+    })  # fmt: skip
+
+
+def as_npz(folder: Path) -> None:
+    table = embedded()
+    shares = np.array([list(cell.values()) for cell in table["shares"].to_pylist()])
+    names = {name: np.array(table[name].to_pylist()) for name in ("image", "embedding", "label", "year")}
+    np.savez(folder / "t.npz", shares=shares, labels=np.array(["joy", "fear"]), split=["train", "train", "test"], **names)
+
+
+def as_npy(folder: Path) -> None:
+    np.save(folder / "t.npy", np.eye(3, 4, dtype=np.float32))
+    text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
+
+
+def as_safetensors(folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    header = {name: json.dumps(embedded()[name].to_pylist()) for name in ("image", "label")}
+    save_file({"embedding": np.eye(3, 4, dtype=np.float32)}, folder / "t.safetensors", metadata=header)
+
+
+def as_arrow(folder: Path) -> None:
+    with pa.ipc.new_file(folder / "t.arrow", embedded().schema) as writer:
+        writer.write_table(embedded(), max_chunksize=2)
+
+
+EMBEDDED: dict[str, Callable[[Path], object]] = {
+    "t.npz": as_npz,
+    "t.npy": as_npy,
+    "t.safetensors": as_safetensors,
+    "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
+    "t.arrow": as_arrow,
+    "saved": lambda folder: datasets.Dataset(embedded()).save_to_disk(str(folder / "saved")),
+}
+for file, write in EMBEDDED.items():
+    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
+
+
+def as_tar(folder: Path) -> None:
+    picture(folder / "a.jpg")
+    content = (folder / "a.jpg").read_bytes()
+    (folder / "a.jpg").unlink()
+    with tarfile.open(folder / "t.tar", "w") as archive:
+        for name, said in (("0", {"label": "joy", "n": 3}), ("1", {"label": "awe", "n": None})):
+            for end, data in (("jpg", content), ("json", json.dumps(said).encode())):
+                info = tarfile.TarInfo(f"{name}.{end}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+
+
+def as_images_in_parquet(folder: Path) -> None:
+    picture(folder / "a.jpg")
+    content = (folder / "a.jpg").read_bytes()
+    (folder / "a.jpg").unlink()
+    features = datasets.Features(image=datasets.Image(), label=datasets.Value("string"), n=datasets.Value("int64"))
+    rows = {"image": [{"bytes": content, "path": "a.jpg"}, {"bytes": content, "path": None}], "label": ["joy", "awe"]}
+    datasets.Dataset.from_dict({**rows, "n": [1, None]}, features=features).to_parquet(folder / "train.parquet")
+
+
+READERS["datasets tar"] = Reader(as_tar, imports("datasets", "t.tar"))
+READERS["datasets parquet"] = Reader(as_images_in_parquet, imports("datasets", "train.parquet"))
+READERS["datasets imagefolder"] = Reader(
+    written(
+        ("metadata.jsonl", '{"file_name": "a.jpg", "label": "joy"}', '{"file_name": "b.jpg", "label": "awe"}'),
+        pictures=("a.jpg", "b.jpg"),
+    ),
+    imports("datasets"),
+)
+
+
+# The test.
+
+
+@functools.cache
+def files_of(name: str) -> Files:
+    """The input of a reader as it is read."""
+    with tempfile.TemporaryDirectory() as top:
+        READERS[name].write(Path(top))
+        return contents(Path(top))
+
+
+def contents(folder: Path) -> Files:
+    """Every file by its path; folders that stand for a file among them."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else FOLDER
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() or not any(path.iterdir())
+    }
+
+
+def put(files: Files, folder: Path) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content == FOLDER:
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+
+
+def check(reader: Reader, files: Files, top: Path) -> str | None:
+    """Read the files; what the error says, None where there is none."""
+    (top / "in").mkdir()
+    put(files, top / "in")
+    before = contents(top / "in")
+    said = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reader.read(top / "in", top / "deep" / "out")
+    except (AffectmlError, AnnotationError) as error:
+        said = str(error)
+        assert "\n" not in said
+        assert str(top / "in") in said or any(Path(name).name in said for name in files), said
+        assert sorted(path.name for path in top.iterdir()) == ["in"], "nothing is left, nor folders above"
+    now = {name: content for name, content in contents(top / "in").items() if not name.endswith(".lock")}
+    assert not [name for name in now if name.endswith((".tmp", ".part"))]
+    assert now == before or (reader.changes and said is None)
+    return said
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_without_damage_it_is_read(name, tmp_path):
+    assert check(READERS[name], files_of(name), tmp_path) is None
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(draw=st.randoms(use_true_random=False))
+@settings(max_examples=int(os.environ.get("AFFECTML_FUZZ", "6")))
+def test_with_any_damage_it_is_read_or_is_an_error_of_ours(name, draw):
+    with tempfile.TemporaryDirectory() as top:
+        check(READERS[name], damaged(files_of(name), draw), Path(top))
