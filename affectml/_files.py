@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -17,6 +18,10 @@ from affectml.errors import BadInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 @contextmanager
@@ -102,6 +107,17 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table without its index, atomically."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """A text for CSV that people open in a spreadsheet, which runs formulas whoever typed them (CWE-1236).
+
+    One that begins with = + - @, a tab or a line end gets a ' before it; numbers stay numbers.
+
+    >>> spreadsheet_cell("=1+2"), spreadsheet_cell("-1.5"), spreadsheet_cell("a=b")
+    ("'=1+2", '-1.5', 'a=b')
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def with_column(table: "pa.Table", name: str, values: Sequence[str | None]) -> "pa.Table":

@@ -12,12 +12,12 @@ class FetchConfig:
 
     jobs, per_host: most requests at a time, in all and to one host. delay: seconds between the starts of two requests
     to one host. tries: for each image in this run. wait, max_wait: seconds before the second try, doubled for each
-    further one, with as much jitter; at most max_wait. A host that asks for a longer pause is put off to the next run.
-    connect_timeout, read_timeout: seconds for a connection, its name looked up, and for any next bytes. deadline:
-    seconds in which an image must come, all its tries taken together, waiting not counted. max_mb: of the bytes that
-    came. max_pixels: known before an image is decoded; more than Pillow's MAX_IMAGE_PIXELS, the default, has no effect.
-    redirects: followed at most. allow_private: also addresses that are no public ones, and every port. retry_all: ask
-    again for images that failed for good. contact: for the User-Agent.
+    further one, and up to `wait` more, so that urls differ; at most max_wait. A host that asks for a longer pause is
+    put off to the next run. connect_timeout, read_timeout: seconds for a connection, its name looked up, and for any
+    next bytes. deadline: seconds in which an image must come, all its tries taken together, waiting not counted.
+    max_mb: of the bytes that came. max_pixels: known before an image is decoded; more than Pillow's MAX_IMAGE_PIXELS,
+    the default, has no effect. redirects: followed at most. allow_private: also addresses that are no public ones, and
+    every port. retry_all: ask again for images that failed for good. contact: for the User-Agent.
     """
 
     jobs: int = 16

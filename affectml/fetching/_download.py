@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import hashlib
+import os
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,7 @@ import httpx
 import stamina
 
 from affectml import __version__
+from affectml.errors import BadInput
 from affectml.fetching._check import Got, check
 from affectml.fetching._config import FetchConfig
 from affectml.fetching._guard import NO_HOST, Failed, GuardedBackend, Retry, checked_url
@@ -52,7 +56,7 @@ class _Effort:
 
 
 class Downloader:
-    """Asks for images, many at a time. Takes nothing from the environment and keeps no cookie.
+    """Asks for images, many at a time. Keeps no cookie; of the environment it takes certificates alone, see `_trusted`.
 
     An async context manager.
     """
@@ -73,7 +77,7 @@ class Downloader:
     async def __aenter__(self) -> "Downloader":
         self._checkers = ThreadPoolExecutor(DECODERS)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_trusted(),
             max_connections=None,
             max_keepalive_connections=self._config.jobs,
             keepalive_expiry=5.0,
@@ -93,19 +97,13 @@ class Downloader:
         """
         effort = _Effort(self._config.deadline)
 
-        def again(error: Exception) -> bool:
-            return isinstance(error, Failed) and error.retry == "now" and effort.left > 0
+        def pause(error: Exception) -> bool | float:
+            if isinstance(error, Failed) and error.retry == "now" and effort.left > 0:
+                return min(self._config.max_wait, self._config.wait * (2 ** (effort.tries - 1) + _jitter(url, effort)))
+            return False
 
-        tries = stamina.retry_context(
-            on=again,
-            attempts=self._config.tries,
-            timeout=None,
-            wait_initial=self._config.wait,
-            wait_max=self._config.max_wait,
-            wait_jitter=self._config.wait,
-        )
         try:
-            async for attempt in tries:
+            async for attempt in stamina.retry_context(on=pause, attempts=self._config.tries, timeout=None):
                 with attempt:
                     whole = await self._follow(checked_url(url), into, effort)
                     loop = asyncio.get_running_loop()
@@ -202,6 +200,22 @@ class Downloader:
         if wait is not None:
             host.free_at = max(host.free_at, asyncio.get_running_loop().time() + wait)
         return Failed(f"status {status}", f"the server answered {status}", retry)
+
+
+def _trusted() -> ssl.SSLContext:
+    """Certificates of the file SSL_CERT_FILE or the folder SSL_CERT_DIR, as a company's own; else certifi's."""
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise BadInput(
+            f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}: no certificates can be read there "
+            f"({error.strerror or error}); name a PEM file, or unset it"
+        ) from None
+
+
+def _jitter(url: str, effort: _Effort) -> float:
+    """From 0 to 1, the same for the same url and try: urls that failed together are not asked again together."""
+    return hashlib.sha256(f"{url}\0{effort.tries}".encode("utf-8", "surrogatepass")).digest()[0] / 256
 
 
 def _origin(url: httpx.URL) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections import defaultdict, deque
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
@@ -18,7 +20,7 @@ import httpx
 import pandas as pd
 import pyarrow.parquet as pq
 
-from affectml._files import replacing, with_column
+from affectml._files import replacing, spreadsheet_cell, with_column
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
@@ -31,6 +33,8 @@ from affectml.fetching._summary import FAILURES, Failure, FetchSummary
 WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
 LOCK = ".fetch.lock"
 PLACEHOLDER = 3  # urls with one content: more than a stock library's own doubles
+
+_SECRET = re.compile(r"(?<=//)[^/?#\s]*@")  # also of a url in the path or the query of another
 
 
 @dataclass
@@ -136,8 +140,10 @@ def _plan(data: Dataset) -> _Plan:
             plan.rows.setdefault(url, []).append(image_id)
             if sha256:
                 plan.expected[url].add(sha256.lower())
-            if (past := listed.get(image_id)) is not None and past.url == shown(url):
-                plan.failed[url] = _failed(past.reason, past.why, "later" if past.again else "never", past.tries)
+            past = listed.get(spreadsheet_cell(image_id))
+            if past is not None and past.url == spreadsheet_cell(shown(url)):
+                retry = "later" if past.again else "never"
+                plan.failed[url] = _failed(past.reason, past.why, retry, past.tries, past.when)
     keys = {_key(url): url for url in plan.rows}
     for entry in _entries(data.root / WORK / "journal.jsonl"):
         url = keys.get(entry.pop("url"), "")
@@ -168,14 +174,15 @@ async def _download(
             place = data.image_path(got.file)
             if (expected := plan.expected.get(url)) and expected != {got.sha256}:
                 said = f"its sha256 is {got.sha256}, but images.parquet expects {', '.join(sorted(expected))}"
-                raise _failed("another picture", said, "never", tries)
+                raise _failed("another picture", said, "never", tries, "")
             place.parent.mkdir(parents=True, exist_ok=True)
             note(url, **asdict(got))
             part.replace(place)
             plan.got[url] = got
         except Failed as failed:
             failed.tries += spent
-            note(url, reason=failed.reason, why=failed.why, retry=failed.retry, tries=failed.tries)
+            failed.when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            note(url, **vars(failed))
             plan.failed[url] = failed
         finally:
             part.unlink(missing_ok=True)
@@ -224,7 +231,7 @@ def _cells(table: Any, name: str) -> list[Any]:
 def _write_failures(root: Path, plan: _Plan) -> list[Failure]:
     """Write fetch-failures.csv, or take it away where nothing failed."""
     failures = [
-        Failure(image_id, shown(url), failed.reason, failed.why, failed.tries, failed.retry != "never")
+        Failure(image_id, shown(url), failed.reason, failed.why, failed.tries, failed.when, failed.retry != "never")
         for url, image_ids in plan.rows.items()
         if url not in plan.got and (failed := plan.failed.get(url)) is not None
         for image_id in image_ids
@@ -237,7 +244,8 @@ def _write_failures(root: Path, plan: _Plan) -> list[Failure]:
         writer = csv.DictWriter(handle, [each.name for each in fields(Failure)])
         writer.writeheader()
         for failure in failures:
-            writer.writerow({**asdict(failure), "again": "yes" if failure.again else "no"})
+            line = {**asdict(failure), "again": "yes" if failure.again else "no"}
+            writer.writerow({name: spreadsheet_cell(str(cell)) for name, cell in line.items()})
     return failures
 
 
@@ -246,8 +254,8 @@ def _listed(path: Path) -> dict[str, Failure]:
     try:
         with path.open(encoding="utf-8", newline="") as handle:
             return {
-                image_id: Failure(image_id, url, reason, why, int(tries), again != "no")
-                for image_id, url, reason, why, tries, again in list(csv.reader(handle))[1:]
+                image_id: Failure(image_id, url, reason, why, int(tries), when, again != "no")
+                for image_id, url, reason, why, tries, when, again in list(csv.reader(handle))[1:]
             }
     except FileNotFoundError:
         return {}
@@ -274,7 +282,8 @@ def _placeholders(root: Path) -> list[tuple[str, int]]:
 
 
 def shown(url: str) -> str:
-    """A url for tables and messages: without the name and the password that it may hold."""
+    """A url for tables and messages: without the name and the password that it, or a url within it, may hold."""
+    url = _SECRET.sub("", url)
     try:
         parsed = httpx.URL(url)
         if parsed.userinfo:
@@ -299,9 +308,9 @@ def _text(cell: Any) -> str:
     return cell.strip() if isinstance(cell, str) else ""
 
 
-def _failed(reason: str, why: str, retry: Any, tries: int) -> Failed:
+def _failed(reason: str, why: str, retry: Any, tries: int, when: str) -> Failed:
     failed = Failed(reason, why, retry)
-    failed.tries = tries
+    failed.tries, failed.when = tries, when
     return failed
 
 

@@ -21,13 +21,14 @@ class Failed(Exception):
     """An image that did not come.
 
     reason: the kind, a few words that many images share. why: what happened to this one. retry: `now` in this run,
-    `later` in the next one, or `never`, where asking again would give the same.
+    `later` in the next one, or `never`, where asking again would give the same. tries: in all runs. when: the last of
+    them ended, in UTC.
     """
 
     def __init__(self, reason: str, why: str, retry: Retry) -> None:
         super().__init__(why)
         self.reason, self.why, self.retry = reason, " ".join(why.split()), retry
-        self.tries = 0
+        self.tries, self.when = 0, ""
 
 
 def checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:

@@ -12,13 +12,18 @@ FAILURES = "fetch-failures.csv"
 
 @dataclass(frozen=True)
 class Failure:
-    """A line of fetch-failures.csv. reason: the kind; why: what happened; tries: in all runs; again: worth another."""
+    """A line of fetch-failures.csv.
+
+    reason: the kind; why: what happened; tries: in all runs; when: the last of them ended, in UTC; again: whether it is
+    worth another.
+    """
 
     image_id: str
     url: str
     reason: str
     why: str
     tries: int
+    when: str
     again: bool
 
 

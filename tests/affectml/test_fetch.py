@@ -32,6 +32,7 @@ from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.fetching import FetchConfig, fetch_images
+from affectml.fetching._download import _trusted
 from affectml.fetching._guard import Failed, checked_url, not_public
 
 QUICK = {"delay": 0.0, "wait": 0.01, "tries": 3, "progress": False}
@@ -700,16 +701,62 @@ def test_a_password_goes_to_its_own_host_alone_and_is_written_nowhere(server, li
     server.pages["/a"] = lambda handler, _: handler.answer(302, location="/b")
     server.pages["/b"] = lambda handler, _: handler.answer(302, location="http://other.example/c")
     bad = ["http://ann:s3cr%40t@bad host/", "http://ann:s3cr/t@photos.example/", "http:\\\\ann:s3cr@photos.example/"]
+    bad += ["https://http://ann:s3cr@photos.example/a", "http://photos.example/to?url=http://ann:s3cr@other.example/"]
     folder = listing(["http://ann:s3cr%40t@photos.example/a", *bad])
     summary = affectml.fetch(folder, **QUICK)
     sent = {path: headers.get("Authorization") for _, path, headers in server.log}
-    assert sent == {"/a": "Basic YW5uOnMzY3JAdA==", "/b": "Basic YW5uOnMzY3JAdA==", "/c": None}
-    assert len(summary.failures) == 4
+    asked = "/to?url=http://ann:s3cr@other.example/"
+    assert sent == {"/a": "Basic YW5uOnMzY3JAdA==", "/b": "Basic YW5uOnMzY3JAdA==", "/c": None, asked: None}
+    assert len(summary.failures) == 6
     said = (folder / "fetch-failures.csv").read_text() + json.dumps(summary.to_json()) + str(summary.reasons())
     assert "s3cr" not in said
     assert "ann" not in said
     affectml.fetch(folder, **QUICK)
     assert server.asked["/a"] == 1  # and is known again without it
+
+
+def test_a_cell_of_what_failed_is_no_formula_in_a_spreadsheet(server, listing):
+    folder = listing(['=HYPERLINK("http://other.example")', "/gone"], image_id=["=1+2", "-3"])
+    affectml.fetch(folder, **QUICK)
+    listed = failures(folder)
+    assert [row["image_id"] for row in listed] == ["'=1+2", "-3"]
+    assert listed[0]["url"] == '\'=HYPERLINK("http://other.example")'
+    assert affectml.fetch(folder, **QUICK).not_asked == 2
+    assert failures(folder) == listed
+
+
+def test_pauses_differ_between_urls_and_are_the_same_in_every_run(server, listing, monkeypatch):
+    pauses, sleep = [], asyncio.sleep
+
+    async def at_once(seconds):
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    server.pages["/a"] = server.pages["/b"] = lambda handler, _: handler.answer(503)
+    folder, told = listing(["/a", "/b"]), []
+    for _ in range(2):
+        affectml.fetch(folder, **{**QUICK, "wait": 5.0})
+        told.append(sorted(seconds for seconds in pauses if seconds > 1))
+        pauses.clear()
+    assert told[0] == told[1]
+    assert len(set(told[0])) == 4
+    assert 5 <= min(told[0]) < max(told[0]) <= 15
+
+
+def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeypatch, tmp_path):
+    import certifi
+
+    first = certifi.contents().partition("-----END CERTIFICATE-----")
+    (tmp_path / "own.pem").write_text("".join(first[:2]), encoding="ascii")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
+    assert len(_trusted().get_ca_certs()) == 1
+    (tmp_path / "empty.pem").touch()
+    folder = listing(["/a"])
+    for place in ("absent.pem", "empty.pem"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / place))
+        with pytest.raises(BadInput, match=f"SSL_CERT_FILE=.*{place}: no certificates can be read there"):
+            affectml.fetch(folder, **QUICK)
 
 
 # The next run
@@ -741,7 +788,7 @@ def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
     folder = listing(["/0", "/1", "/2", "/gone"])
     whole = affectml.fetch(folder, **QUICK)
     table, files = (folder / "images.parquet").read_bytes(), sorted((folder / "images").rglob("*.*"))
-    listed = (folder / "fetch-failures.csv").read_bytes()
+    listed, when = (folder / "fetch-failures.csv").read_bytes(), failures(folder)[0]["when"]
     assert whole.images == 3
 
     # as a kill leaves it: two files there, one of which came but was not renamed, and half a line
@@ -755,7 +802,13 @@ def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
     for row in got.itertuples():
         key = hashlib.sha256(row.url.encode()).hexdigest()[:32]
         if pd.isna(row.file):
-            failed = {"reason": "status 404", "why": "the server answered 404", "retry": "never", "tries": 1}
+            failed = {
+                "reason": "status 404",
+                "why": "the server answered 404",
+                "retry": "never",
+                "tries": 1,
+                "when": when,
+            }
             lines.append({"url": key, **failed})
         else:
             size = (folder / row.file).stat().st_size

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affectml._files import spreadsheet_cell
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
@@ -18,8 +19,6 @@ from affectml_apps.relabel.people import clean_name
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask
 
-FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
 
 
@@ -133,14 +132,11 @@ def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
 
 
 def for_spreadsheet(content: bytes) -> bytes:
-    """A CSV file in which no cell is a formula: one that begins with = + - @, a tab or a line end gets a ' before it.
-
-    Numbers stay numbers. Spreadsheets run such a cell on opening, whoever typed it (CWE-1236).
-    """
+    """A CSV file in which no cell is a formula; see `spreadsheet_cell`."""
     made = io.StringIO(newline="")
     writer = csv.writer(made, lineterminator="\r\n")  # as RFC 4180 has it; a line end within a cell is quoted
     for row in csv.reader(io.StringIO(content.decode(), newline="")):
-        writer.writerow([f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell for cell in row])
+        writer.writerow(map(spreadsheet_cell, row))
     return made.getvalue().encode()
 
 
