@@ -8,7 +8,7 @@ import numpy as np
 from affectml._files import replacing, try_file
 from affectml.comparison._compare import Comparison, Reading
 from affectml.encoders import TINY_SPEC
-from affectml.report.page import thumbnail
+from affectml.report.pictures import thumbnail
 
 IMAGES = 24
 

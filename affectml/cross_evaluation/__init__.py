@@ -2,8 +2,7 @@
 
 _run.py     train once per data set and head, judge every pair
 _grid.py    the matrix of one metric: which scores may stand beside each other
-_matrix.py  the matrix as a table, CSV and LaTeX
-_heatmap.py the matrix as a picture
+_matrix.py  the matrix as a table, CSV, LaTeX and a picture
 """
 
 from affectml.cross_evaluation._matrix import cells_table, main_metric, matrix_table, write_crosseval

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from affectml._files import new_folder, replacing, write_json
-from affectml.cross_evaluation._grid import Entry, grid_of
-from affectml.cross_evaluation._heatmap import draw_heatmap
+from affectml.cross_evaluation._grid import Entry, Grid, grid_of
 from affectml.cross_evaluation._run import Cell, CrossResult
 from affectml.data import check_new
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.scoring import Score
-from affectml.report.tables import STAR, Table, arrow, cell, number, order, starred
+from affectml.plots import Square, draw_matrix
+from affectml.report.tables import STAR, Table, arrow, cell, escape_tex, number, order, starred
+from affectml_metrics.table import better
 
 EMPTY = "–"
 
@@ -104,6 +105,26 @@ def write_crosseval(result: CrossResult, out: Path, metric: str) -> None:
         draw_heatmap(grid_of(result, metric), [folder / "heatmap.svg", folder / "heatmap.png"])
 
 
+def draw_heatmap(grid: Grid, paths: Sequence[Path]) -> None:
+    """Draw the matrix into each of `paths`: a refused pair hatched, a cell in fewer labels pale and with its mark."""
+    few = any(e and "few" in e.score for _, entries in grid.rows for e in entries)
+    draw_matrix(
+        arrow(grid.metric),
+        grid.tests,
+        [(name, list(map(_square, entries))) for name, entries in grid.rows],
+        paths,
+        below=[*grid.legend(), *([STAR] if few else [])],
+        downwards=better(grid.metric) == "lower",
+    )
+
+
+def _square(entry: Entry | None) -> Square | None:
+    if entry is None:
+        return None
+    text = f"{number(entry.score['value'])}{'*' if 'few' in entry.score else ''}"
+    return Square(entry.score["value"], f"{text} ({entry.mark})" if entry.mark else text, entry.best, bool(entry.mark))
+
+
 def _write(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -144,15 +165,6 @@ def _cells_csv(cells: Sequence[Cell]) -> str:
                 what = [c.taxonomy, "+".join(c.labels), c.images, c.mass, system, metric]
                 rows.append([*start, *what, s["value"], s["low"], s["high"], ""])
     return _csv(rows)
-
-
-_TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", ">": "$>$", "<": "$<$"}  # fmt: skip
-
-
-def escape_tex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(_TEX.get(letter, letter) for letter in text)
 
 
 def latex(result: CrossResult, metric: str) -> str:

@@ -1,6 +1,26 @@
-"""What a run shows: tables for the terminal and the page, and the page itself."""
+"""What a run shows: tables for the terminal and the page, and the page itself.
 
-from affectml.report.page import write_report
+sections/     the page's sections, a module each, in the order of SECTIONS
+section.py    what a section is: a heading, a sentence, pictures, images, tables
+data.py       what sections are made from
+page.py       the page, and tables as files
+tables.py     tables as plain cells: the terminal and the page print the same ones
+"""
+
+from affectml.report.data import ReportData
+from affectml.report.page import sections, write_report, write_tables
+from affectml.report.section import Section
 from affectml.report.tables import Table, main_table, people_table, per_label_table, tau_table
 
-__all__ = ["Table", "main_table", "people_table", "per_label_table", "tau_table", "write_report"]
+__all__ = [
+    "ReportData",
+    "Section",
+    "Table",
+    "main_table",
+    "people_table",
+    "per_label_table",
+    "sections",
+    "tau_table",
+    "write_report",
+    "write_tables",
+]

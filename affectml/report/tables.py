@@ -1,5 +1,8 @@
 """The tables of a run, as plain cells: the terminal and the page print the same ones."""
 
+import csv
+import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -14,13 +17,58 @@ STAR = "* rests on fewer than 30 images or groups: its interval is rough"
 
 @dataclass(frozen=True)
 class Table:
-    """A title, column names, rows of text, and a line to read under it. best: (row, column) of cells to print bold."""
+    """A title, column names, rows of text, and a line to read under it. best: (row, column) of cells to print bold.
+
+    name: what its file is called; "" is made from the title.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     best: frozenset[tuple[int, int]] = frozenset()
+    name: str = ""
+
+    def to_csv(self) -> str:
+        """Columns and cells, no notes: `.623 ±.018` becomes two columns of numbers, a dash an empty cell."""
+        wide = [any("±" in row[i] for row in self.rows) for i in range(len(self.columns))]
+        rows = [[part for i, c in enumerate(self.columns) for part in ((c, f"{c} ±") if wide[i] else (c,))]]
+        for row in self.rows:
+            cells = [cell.partition("±") if wide[i] else (cell,) for i, cell in enumerate(row)]
+            rows.append([_plain(part) for cell in cells for part in cell[::2]])
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(rows)
+        return buffer.getvalue()
+
+    def to_tex(self) -> str:
+        """A booktabs table; the title and the note stand as comments above it, bold cells are bold."""
+        comments = [self.title, *self.note.splitlines()]
+        lines = [" & ".join(map(escape_tex, self.columns))]
+        for row, cells in enumerate(self.rows):
+            found = [escape_tex(cell) for cell in cells]
+            lines.append(" & ".join(rf"\textbf{{{c}}}" if (row, i) in self.best else c for i, c in enumerate(found)))
+        return "\n".join(
+            [
+                *(f"% {' '.join(line.split())}" for line in comments if line.strip()),
+                r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}",
+                r"\toprule",
+                lines[0] + r" \\",
+                r"\midrule",
+                *(line + r" \\" for line in lines[1:]),
+                r"\bottomrule",
+                r"\end{tabular}",
+                "",
+            ]
+        )
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called, without an ending: lower case, digits and dashes.
+
+        >>> Table("Model by group", (), ()).file_name
+        'model-by-group'
+        """
+        return re.sub(r"[^\w]+", "-", (self.name or self.title).lower()).strip("-_") or "table"
 
 
 def arrow(metric: str) -> str:
@@ -49,7 +97,7 @@ def main_table(metrics: Mapping[str, Any], *, brief: bool = False) -> Table:
         note += ", half_panel: half against half" if "half_panel" in systems else ""
         note += " (the same targets for all: next table)"
     title = f"{metrics['split']} split, {metrics['n']} images"
-    return starred(Table(title, columns, rows, note, best_cells(systems, names, shown)))
+    return starred(Table(title, columns, rows, note, best_cells(systems, names, shown), "systems"))
 
 
 def people_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -65,7 +113,7 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     if "consensus" in systems:
         note += "; consensus: what the others said as one answer, against the person left out (as all rates are)"
     title = "People and systems on the same leave-one-out targets"
-    return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown)))
+    return starred(Table(title, ("metric", *shown), rows, note, best_cells(systems, names, shown), "people"))
 
 
 def best_cells(
@@ -188,8 +236,31 @@ def number(value: float | None) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
+def _plain(cell: str) -> str:
+    """A cell for programs: `.623 ` as 0.623, a dash as nothing, words as they are.
+
+    >>> [_plain(cell) for cell in (".623 ", "-.1", "12*", "–", "joy")]
+    ['0.623', '-0.1', '12', '', 'joy']
+    """
+    text = cell.strip()
+    number = re.fullmatch(r"(-?)(\d*\.?\d+)\*?", text)
+    if number is None:
+        return "" if text == "–" else text
+    return f"{number[1]}{'0' if number[2].startswith('.') else ''}{number[2]}"
+
+
 def notes(metrics: Mapping[str, Any]) -> Sequence[str]:
     """The rules behind the numbers as lines `name: text`; numbers rounded."""
     return [
         f"{name}: {number(value) if isinstance(value, float) else value}" for name, value in metrics["rules"].items()
     ]
+
+
+_TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", ">": "$>$", "<": "$<$", "±": r"$\pm$",
+        "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--"}  # fmt: skip
+
+
+def escape_tex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_TEX.get(letter, letter) for letter in text)

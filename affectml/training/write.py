@@ -67,15 +67,12 @@ def _write_head(folder: Path, judged: Judged, info: RunInfo) -> None:
 
 def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, Exception]]:
     """Everything else, and what could not be written."""
-    from affectml.report import write_report
+    from affectml.report import ReportData, write_report
 
-    prepared = judged.prepared
     writers: dict[str, Callable[[], object]] = {
         "metrics.json": lambda: write_json(folder / "metrics.json", judged.result.metrics),
         "predictions.parquet": lambda: write_parquet(folder / "predictions.parquet", predictions(judged)),
-        "report.html": lambda: write_report(
-            RunFolder(folder, info), prepared.plan.dataset, prepared.test, judged.answers, judged.result
-        ),
+        "report.html": lambda: write_report(ReportData(RunFolder(folder, info), judged)),
     }
     failed: list[tuple[str, Exception]] = []
     for file, written in writers.items():

@@ -18,11 +18,11 @@ from affectml.cross_evaluation import (
     write_crosseval,
 )
 from affectml.cross_evaluation._grid import grid_of
-from affectml.cross_evaluation._heatmap import draw_heatmap
-from affectml.cross_evaluation._matrix import escape_tex, latex
+from affectml.cross_evaluation._matrix import draw_heatmap, latex
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
+from affectml.report.tables import escape_tex
 
 VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarity-2", "dark")}
 

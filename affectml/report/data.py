@@ -1,0 +1,82 @@
+"""What a report is made from: a run with its judged systems, and figures that several sections share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from affectml.report.pictures import thumbnail
+
+if TYPE_CHECKING:
+    from affectml.data import Dataset
+    from affectml.evaluation import Answers, Truth
+    from affectml.runs import RunFolder, RunInfo
+    from affectml.training import Judged
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything that a section may show.
+
+    run: with run.json. judged: the systems and what they answered of the test images; its scores are those of
+    metrics.json. A section reads and draws; it writes nothing, and what it draws is the same for the same run.
+    """
+
+    run: "RunFolder"
+    judged: "Judged"
+
+    @property
+    def info(self) -> "RunInfo":
+        """run.json."""
+        return self.run.info
+
+    @property
+    def dataset(self) -> "Dataset":
+        """What the run learned from."""
+        return self.judged.prepared.plan.dataset
+
+    @property
+    def truth(self) -> "Truth":
+        """What people said of the test images."""
+        return self.judged.prepared.test
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of every table's columns."""
+        return self.truth.labels
+
+    @property
+    def answers(self) -> "Mapping[str, Answers]":
+        """What each system says of the test images: prior, model, and zero_shot where there is a text tower."""
+        return self.judged.answers
+
+    @property
+    def model(self) -> "Answers":
+        """What the model says of the test images."""
+        return self.judged.answers["model"]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json."""
+        return self.judged.result.metrics
+
+    @property
+    def systems(self) -> dict[str, dict[str, Any]]:
+        """The scores of metrics.json, by system and metric."""
+        found: dict[str, dict[str, Any]] = self.metrics["systems"]
+        return found
+
+    def generator(self) -> torch.Generator:
+        """A fresh generator with the run's seed: intervals of one section move no other's."""
+        return torch.Generator().manual_seed(self.info.config.seed)
+
+    @cached_property
+    def _named(self) -> pd.DataFrame:
+        return self.dataset.images.set_index("image_id")
+
+    def thumbnail(self, image_id: str) -> str | None:
+        """A small picture of an image as a data URL; None where there is no readable file (embeddings only)."""
+        return thumbnail(self.dataset, self._named, image_id)

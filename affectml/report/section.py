@@ -1,0 +1,82 @@
+"""What a page is made of: sections with a heading, one true sentence, pictures, images and tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from affectml.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture of figures: its title, the <svg> (`affectml.plots.svg` escapes what users named), a line under it."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One label of an image: what people and the model say of it, in per cent, and whether it is in their sets."""
+
+    label: str
+    people: float
+    model: float
+    truth: float | None
+    in_people: bool
+    in_model: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image with what was said of it. picture: a data URL, None without a file; line: a few words under it."""
+
+    image_id: str
+    picture: str | None
+    line: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Images side by side under a title of their own."""
+
+    title: str
+    cards: tuple[Card, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a page.
+
+    Args:
+        name: its address in the page, and what its tables' files are called: lower case, a word or two.
+        heading: what a reader finds here.
+        sentence: what these very data say, in words; "" where there is nothing to say. No sentence that is not true.
+        drawings: pictures of figures.
+        galleries: images.
+        tables: under the pictures, folded; the first ones stand open where `open` says so.
+        notes: lines for whoever wants to know more.
+        open: whether tables stand open.
+    """
+
+    name: str
+    heading: str
+    sentence: str = ""
+    drawings: tuple[Drawing, ...] = ()
+    galleries: tuple[Cards, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+    open: bool = False
+
+
+def drawing(title: str, svg: str, note: str = "") -> Drawing:
+    """A picture, of text that `affectml.plots.svg` gave."""
+    return Drawing(title, Markup(svg), note)
+
+
+Part = Callable[..., Section | None]
+"""A section's function: takes a ReportData, returns None where these data do not hold what it shows."""

@@ -1,0 +1,27 @@
+"""The sections of report.html, in the order in which they are read.
+
+A section is a module with one function that takes a ReportData and returns a Section, or None where these data do not
+hold what it shows. Adding one takes the module and its line in SECTIONS.
+"""
+
+from affectml.report.section import Part
+from affectml.report.sections.galleries import galleries
+from affectml.report.sections.levels import levels
+from affectml.report.sections.overview import overview
+from affectml.report.sections.per_label import per_label
+from affectml.report.sections.run import run
+from affectml.report.sections.split import split
+from affectml.report.sections.subgroups import subgroups
+from affectml.report.sections.systems import systems
+
+SECTIONS: tuple[Part, ...] = (
+    overview,
+    per_label,
+    galleries,
+    systems,
+    levels,
+    subgroups,
+    split,
+    run,
+)
+"""In the order of the page: what matters first, then pictures, then what whoever repeats it needs."""

@@ -1,0 +1,54 @@
+"""Images with what people and the model said of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.report.data import ReportData
+from affectml.report.section import Bar, Card, Cards, Section
+from affectml.report.tables import number
+
+SHOWN = 6  # images of a gallery
+
+
+def galleries(data: ReportData) -> Section:
+    """Images on which model and people agree most, and least, and on which people disagree most."""
+    distance = differences(data)
+    ranked = np.argsort(distance, kind="stable")
+    few = min(SHOWN, max(1, len(ranked) // 2))
+    rows = [
+        Cards("Where the model and people agree most", cards(data, ranked[:few], distance)),
+        Cards("Where they agree least", cards(data, ranked[::-1][:few], distance)),
+    ]
+    return Section("images", "Images", galleries=tuple(rows))
+
+
+def differences(data: ReportData) -> NDArray[np.float64]:
+    """Mean absolute difference between the model's and people's shares of each image, [N]."""
+    shares = data.model.shares if data.model.shares is not None else data.model.scores
+    return np.asarray(np.abs(shares.numpy() - data.truth.shares).mean(axis=1))
+
+
+def cards(data: ReportData, rows: Sequence[int] | NDArray[np.intp], distance: NDArray[np.float64]) -> tuple[Card, ...]:
+    """These test images with their bars."""
+    truth, model = data.truth, data.model
+    shares = (model.shares if model.shares is not None else model.scores).numpy()
+    found = []
+    for row in rows:
+        n = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
+        image_id = str(truth.image_id[row])
+        bars = [
+            Bar(
+                label,
+                round(100 * float(truth.shares[row, c]), 1),
+                round(100 * float(shares[row, c]), 1),
+                None if truth.oracle is None else round(100 * float(truth.oracle[row, c]), 1),
+                bool(truth.sets is not None and truth.sets[row, c]),
+                bool(model.sets is not None and model.sets[row, c]),
+            )
+            for c, label in enumerate(truth.labels)
+        ]
+        line = f"{image_id} · mean difference {number(float(distance[row]))}{n}"
+        found.append(Card(image_id, data.thumbnail(image_id), line, tuple(bars)))
+    return tuple(found)

@@ -1,0 +1,20 @@
+"""What it takes to repeat the run."""
+
+from affectml.report.data import ReportData
+from affectml.report.section import Section
+
+
+def run(data: ReportData) -> Section:
+    """Versions, hardware and fingerprints."""
+    info = data.info
+    hardware = info.hardware
+    return Section(
+        "run",
+        "The run",
+        notes=(
+            "; ".join(f"{name} {value}" for name, value in info.versions.items()),
+            f"{hardware.processor}, {hardware.cores} cores; {info.threads} threads, seed {info.config.seed}",
+            *(f"{name}: {value}" for name, value in info.data.fingerprint.items()),
+            f"encoder weights: {info.encoder.identity['weights_sha256']}",
+        ),
+    )
