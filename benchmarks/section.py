@@ -1,4 +1,4 @@
-"""What the benchmarks of heads share: the machine in words, and their place in benchmarks/README.md."""
+"""What benchmarks share: the machine in words, and their place in benchmarks/README.md."""
 
 import os
 import platform
@@ -9,10 +9,10 @@ from pathlib import Path
 README = Path(__file__).with_name("README.md")
 
 
-def machine(packages: Sequence[str]) -> str:
+def machine(packages: Sequence[str], threads: str = "one thread") -> str:
     """Processor, cores and the versions of what was compared."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{platform.machine()}, {os.cpu_count()} CPUs, one thread, Python {platform.python_version()}, {versions}"
+    return f"{platform.machine()}, {os.cpu_count()} CPUs, {threads}, Python {platform.python_version()}, {versions}"
 
 
 def write(name: str, title: str, command: str, text: str) -> None:
