@@ -38,9 +38,11 @@ class TorchTower:
         """The same model with its image tower in a pure precision, as open_clip would have loaded it."""
         import torch
 
+        visual, dtype = self._model.visual, getattr(torch, PURE[precision])
+        parts = {id(part): torch.nn.Parameter(part.to(dtype), requires_grad=False) for part in visual.parameters()}
         twin = copy.copy(self._model)
         twin._modules = dict(self._model._modules)
-        twin._modules["visual"] = copy.deepcopy(self._model.visual).to(getattr(torch, PURE[precision]))
+        twin._modules["visual"] = copy.deepcopy(visual, parts).to(dtype)  # no weights are copied in fp32
         return TorchTower(twin, precision, self._device)
 
 
@@ -87,6 +89,26 @@ class OpenVinoTower:
             self._local.request = self._compiled.create_infer_request()
         found = self._local.request.infer([pixels.float().cpu().contiguous().numpy()])
         return torch.from_numpy(found[0].copy())
+
+
+def without_padding(model: Any, tokens: "Tensor") -> "tuple[Any, Tensor]":
+    """A model and tokens that give the same text features, but for rounding, without what follows the longest text.
+
+    In a model like CLIP's no token sees a later one and the last of a text is what is taken, while most of a short
+    text's 77 tokens are padding. Any other model comes back as it is, with its tokens.
+    """
+    import open_clip
+    import torch
+
+    if type(model) is not open_clip.CLIP or model.attn_mask is None or model.text_pool_type != "argmax":
+        return model, tokens
+    length = int(tokens.argmax(dim=-1).max()) + 1
+    twin = copy.copy(model)
+    twin._parameters, twin._buffers = dict(model._parameters), dict(model._buffers)
+    places = model.positional_embedding.detach()[:length]
+    twin._parameters["positional_embedding"] = torch.nn.Parameter(places, requires_grad=False)
+    twin._buffers["attn_mask"] = model.attn_mask[:length, :length]
+    return twin, tokens[:, :length]
 
 
 def faster_way(device: str) -> str | None:

@@ -13,6 +13,7 @@ from PIL import Image
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings
 from affectml.encoders import Probe, Ran, load_encoder, read_image
+from affectml.encoders._towers import without_padding
 from affectml.errors import MissingExtra
 
 ENCODER = "affectml.encoders._encoder"
@@ -73,6 +74,23 @@ def test_labels_within_rounding_have_no_order():
     assert Probe.of(fast, exact, near).order == 1
     assert Probe.of(fast, exact, tied).order == 1
     assert Probe.of(torch.tensor([[0.61, 0.79]]), exact, torch.tensor([[1.0, 0.0], [0.0, 0.7525]])).order == 0
+
+
+def test_texts_without_their_padding_have_the_same_features():
+    encoder = load_encoder(threads=1)
+    texts = ["awe", "a photo that evokes awe and fear", "joy"]
+    model, tokens = without_padding(encoder.image_tower, encoder._tokens(texts))
+    assert tokens.shape[1] < encoder._tokens(texts).shape[1]
+    rows = torch.nn.functional.normalize(model.encode_text(tokens), dim=-1)
+    torch.testing.assert_close(rows, encoder.encode_texts(texts), atol=1e-6, rtol=0)
+    assert encoder.image_tower.attn_mask.shape[0] > tokens.shape[1]  # which is the encoder's still
+
+
+def test_texts_of_a_model_that_reads_their_end_keep_their_padding():
+    encoder = load_encoder(threads=1)
+    encoder.image_tower.text_pool_type = "last"
+    tokens = encoder._tokens(["awe"])
+    assert without_padding(encoder.image_tower, tokens) == (encoder.image_tower, tokens)
 
 
 def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
