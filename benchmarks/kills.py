@@ -1,6 +1,6 @@
-"""SIGKILL at random moments of export, import, predict, submit and fetch: nothing acknowledged is lost or doubled.
+"""SIGKILL at random moments of export, import, predict, embed, submit and fetch: nothing is lost or doubled.
 
-    python benchmarks/kills.py [export] [import] [predict] [submit] [fetch] [--kills 334] [--seed 0] [--folder DIR]
+    python benchmarks/kills.py [DEED ...] [--kills 334] [--seed 0] [--folder DIR]
 
 Prints JSON: for each deed, how often it was killed and what was found then. Ends with an error at the first thing
 that is wrong. Everything is imported once; each deed runs in a fork of its own, which is killed after a random part of
@@ -29,11 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import filelock  # noqa: F401 - else each fork imports it
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from PIL import Image
 
 from affectml.cli._labels_task import Export, export_store
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.fetching import FetchConfig, fetch_images
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, aggregate, write_judgements
 
@@ -427,6 +430,95 @@ def check_prediction(out: Path, whole: bytes) -> bool:
     return content == whole
 
 
+# Embed: 300 images by a small CLIP in precision auto, in shards of 16; what was killed goes on to the same bytes.
+
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+
+
+def make_embedding(data: Path, encoder: Path) -> None:
+    """A data set of images, of which every 50th is broken, and an encoder of random weights."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    (data / "images").mkdir(parents=True)
+    names = [f"{number:03d}" for number in range(300)]
+    for number, name in enumerate(names):
+        pixels = np.random.default_rng(number).integers(0, 255, (160, 200, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(data / "images" / f"{name}.png")
+    for name in names[::50]:
+        (data / "images" / f"{name}.png").write_text("no image")
+    table = pd.DataFrame({"image_id": names, "file": [f"images/{name}.png" for name in names]})
+    write_dataset(data, DatasetMeta("kills"), table, {})
+    torch.manual_seed(0)
+    weights = open_clip.CLIP(**TINY).state_dict()
+    encoder.mkdir()
+    save_file({key: value.contiguous() for key, value in weights.items()}, encoder / "open_clip_model.safetensors")
+    preprocess = {"size": 32, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic"}
+    (encoder / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY, "preprocess_cfg": preprocess}))
+
+
+def kill_embeddings(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
+    import open_clip  # noqa: F401 - else each fork imports it
+
+    from affectml.encoders import _encoder, load_encoder
+
+    _encoder.is_faster = lambda *_: True  # else a busy moment might choose another precision than that compared with
+    whole, data, encoder = folder / "whole", folder / "data", folder / "encoder"
+
+    def embedding(place: Path = data) -> None:
+        loaded = load_encoder(f"local-dir:{encoder}", precision="auto", threads=2)
+        embed_dataset(place, loaded, batch_size=8, shard_size=16, progress=False)
+
+    def prepare() -> None:
+        shutil.rmtree(data / "embeddings", ignore_errors=True)
+
+    found: Counter[str] = Counter()
+    forked(lambda: make_embedding(whole, encoder))
+    shutil.copytree(whole, data)
+    moments = Moments(pick)
+    moments.run(lambda: embedding(whole))
+    files = store_files(whole)
+    rows = forked(lambda: check_store(whole, whole))
+    expect(rows == 294, f"{rows} images are embedded")
+    while found["kills"] < kills:
+        done, was_killed = killed(lambda _: embedding(), moments.next())
+        there = forked(lambda: check_store(data, whole))
+        expect(not done or there == rows, "an acknowledged embedding is not there")
+        if was_killed:
+            found["kills"] += 1
+            found["with some embeddings there"] += 0 < there < rows
+            found["half-written files left"] += len(list(data.glob("embeddings/*/.*.tmp")))
+        if there == rows or found["kills"] == kills or pick.random() < 0.3:  # else the next goes on with what is left
+            moments.run(embedding) if not there else forked(embedding)
+            expect(store_files(data) == files, "a store that was gone on with is not that of an undisturbed call")
+            found["stores, each equal byte for byte"] += 1
+            prepare()
+    return dict(found)
+
+
+def store_files(data: Path) -> dict[str, bytes]:
+    """Every file of the data set's stores: embeddings, ids, what computed them, what could not be read."""
+    files = [path for path in (data / "embeddings").rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path.relative_to(data).as_posix(): path.read_bytes() for path in files}
+
+
+def check_store(data: Path, whole: Path) -> int:
+    """How many images have an embedding, which is that of the undisturbed store."""
+    if not any(data.glob("embeddings/*/encoder.json")):
+        return 0
+    ours, theirs = (EmbeddingStore.open(next(place.glob("embeddings/*"))) for place in (data, whole))
+    ids = list(ours.ids)
+    expect(ids == list(theirs.ids[: len(ids)]), "images are embedded twice, or left out")
+    expect(not ids or np.array_equal(ours.rows(ids), theirs.rows(ids)), "an embedding is not that of its image")
+    expect([ran.way for ran, _ in ours.provenance] == [ran.way for ran, _ in theirs.provenance[: bool(ids)]], "its way")
+    return len(ids)
+
+
 # Fetch: pictures from a server of this machine, some of them gone; a killed download goes on to the same bytes.
 
 
@@ -515,15 +607,15 @@ def kill_fetches(folder: Path, kills: int, pick: random.Random) -> dict[str, int
 
 
 DEEDS = {
-    "export": kill_exports, "import": kill_imports, "predict": kill_predictions, "submit": kill_submits,
-    "fetch": kill_fetches,
+    "export": kill_exports, "import": kill_imports, "predict": kill_predictions, "embed": kill_embeddings,
+    "submit": kill_submits, "fetch": kill_fetches,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("deeds", nargs="*", metavar="|".join(DEEDS), help="all of them unless named")
-    parser.add_argument("--kills", type=int, default=334)
+    parser.add_argument("--kills", type=int, default=334, help="of each deed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()

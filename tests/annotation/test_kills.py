@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of export, import, submit and fetch: nothing acknowledged is lost, nothing is doubled."""
+"""SIGKILL at random moments of what benchmarks/kills.py names: nothing acknowledged is lost, nothing is doubled."""
 
 import json
 import subprocess
@@ -37,3 +37,10 @@ def test_predictions_that_are_killed_end_with_the_bytes_of_an_undisturbed_call(t
     found = found_by(tmp_path, "predict", "--kills", "5", "--seed", "5")["predict"]
     assert found["kills"] == 5
     assert found["files, each equal byte for byte"] >= 1
+
+
+@pytest.mark.slow
+def test_embeddings_that_are_killed_end_with_the_bytes_of_an_undisturbed_call(tmp_path):
+    found = found_by(tmp_path, "embed", "--kills", "5", "--seed", "6")["embed"]
+    assert found["kills"] == 5
+    assert found["stores, each equal byte for byte"] >= 1
