@@ -14,7 +14,7 @@ PAUSE = 0.1  # seconds between two drawings in a notebook
 class Progress:
     """One bar: `with Progress("embedding", total, "images") as bar: bar.advance(64)`.
 
-    Gone when the work ends. Nothing is drawn where nobody watches: in a log, a pipe, a test.
+    Gone when the work ends. Nothing is drawn where nobody watches (in a log, a pipe, a test) or nothing is to be done.
 
     Args:
         what: what is done, before the bar.
@@ -24,6 +24,8 @@ class Progress:
 
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         self._bar: _Bar | None = None
+        if total == 0:
+            return
         if _in_a_notebook():
             self._bar = _NotebookBar(what, total, unit)
         elif sys.stderr.isatty():

@@ -36,7 +36,6 @@ Array = np.ndarray[Any, Any]
 # agrees with fp32.
 ONE_PRECISION, ANY_PRECISION = 1e-4, 2e-2
 PART = 1024  # images whose features are in memory at once; a kill loses at most these
-FEW = 64  # the same where only the first are asked for
 
 
 @dataclass(frozen=True)
@@ -269,20 +268,20 @@ def predict_images(
     listed: Bad = [] if bad is None else bad
     found = pictures(images, bad=bad)
     predictor.prepare(found)
-    step = PART if at_most is None else FEW
+    limit, start = len(found) if at_most is None else at_most, 0
     out: list[Prediction] = []
-    with Progress("predicting", min(len(found), at_most or len(found)), "images") as bar:
-        for start in range(0, len(found), step):
+    with Progress("predicting", min(len(found), limit), "images") as bar:
+        while start < len(found) and len(out) < limit:
+            step = min(PART, limit - len(out))
             part = predictor.predict(found[start : start + step], bar)
+            start += step
             if bad is None and part.bad:
                 raise unreadable(part.bad[:1])
             listed += part.bad
             out += part.each()
-            if at_most is not None and len(out) >= at_most:
-                break
     if not out:
         raise unreadable(listed)
-    return out[:at_most]
+    return out
 
 
 def unreadable(bad: Bad) -> BadInput:

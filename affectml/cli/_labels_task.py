@@ -160,10 +160,11 @@ def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
     return told | {"rows": len(judgements), "notes": notes}
 
 
-def images_to_queue(store: LabelStore, queue: Path | None, top: int) -> list[str]:
+def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: int | None) -> list[str]:
     """Image ids: from a text file, from a model's predictions (most uncertain first), or by people's disagreement.
 
-    Predictions are those in a run's folder, or the table that `affectml predict --out` wrote.
+    Predictions are those in a run's folder, or the table that `affectml predict --out` wrote. people: pass over the
+    predicted images that so many have answered, since they would take places and be shown to nobody; None for none.
     """
     labels = store.settings.labels
     if queue is None:
@@ -175,7 +176,12 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int) -> list[str
         found = [str(i) for i in model_uncertainty(_predictions(queue), labels).index if i in known]
         if not found:
             raise BadInput(f"{queue}: none of its images is in this task")
-        return found[:top]
+        said = store.judgements(rounds=[1])
+        answers = said["image_id"][said["kind"].isin(["labels", "none"])].value_counts()
+        wanting = [i for i in found if people is None or answers.get(i, 0) < people]
+        if not wanting:
+            raise BadInput(f"{queue}: all its images have the answers that were asked for; ask more people with --more 1")
+        return wanting[:top]
     lines = [line.strip() for line in queue.read_text(encoding="utf-8").splitlines()]
     return list(dict.fromkeys(line for line in lines if line))
 

@@ -345,12 +345,17 @@ def assign(
 
     with open_task(db) as store:
         changes = {"overlap": overlap, "strategy": strategy}
+        people = None if more else overlap or store.settings.overlap
+        asked = queue is not None or disagreement
+        queued = images_to_queue(store, queue, top, people=people) if asked else []
         store.steer(
             invite=_names(invite),
             settings={name: value for name, value in changes.items() if value is not None},
-            queue=images_to_queue(store, queue, top) if queue is not None or disagreement else (),
+            queue=queued,
             more=more,
         )
+        if asked:
+            typer.echo(f"queued, to be shown first: {len(queued):,} {'image' if len(queued) == 1 else 'images'}", err=True)
         if release:
             store.release_expired()
         _show_status(store, json)

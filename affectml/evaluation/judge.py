@@ -131,7 +131,7 @@ def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
     else:
         drawn = truth.plausible(np.random.default_rng(seed))
         if drawn is None:
-            return {}, {"sampling_floor": "not available: the answers of how many people they are is not known"}
+            return {}, {"sampling_floor": "not available: how many people answered is not known"}
         stand_in, what = drawn, "a draw from each image's posterior in place of the unknown truth"
     n = truth.people
     if n is None or truth.kind == "distribution":

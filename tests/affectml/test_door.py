@@ -261,3 +261,9 @@ def test_where_nobody_watches_no_progress_is_drawn(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # which is about colours in a log, and rich takes for a terminal
     assert list(track([1, 2], "counting", 2, "numbers")) == [1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+def test_where_nothing_is_to_be_done_no_progress_is_drawn(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert list(track([], "counting", 0, "numbers")) == []
+    assert capsys.readouterr() == ("", "")

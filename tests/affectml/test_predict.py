@@ -208,6 +208,14 @@ def test_of_many_images_a_table_shows_the_first_and_names_out(command, demo):
     assert len(json.loads(command(demo.root / "images", "--json")[1])) == len(demo.images)
 
 
+def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch):
+    counted = []
+    monkeypatch.setattr("affectml._progress.Progress.advance", lambda bar, count=1: counted.append(count))
+    files = sorted(str(file) for file in (demo.root / "images").glob("*.png"))
+    assert len(predict_images(run.folder, files, at_most=50)) == 50
+    assert sum(counted) == 50
+
+
 def test_the_three_formats_hold_the_same_and_what_predict_says(run, command, photos):
     (photos / "bad, very.png").write_text("x")
     labels = list(run.taxonomy.labels)

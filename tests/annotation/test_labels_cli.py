@@ -11,7 +11,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
-from affectml_annotation import Answer, LabelStore, model_uncertainty, read_judgements, write_judgements
+from affectml_annotation import Answer, LabelStore, TaskSettings, model_uncertainty, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import read_preferences
 from affectml_apps.relabel.task import open_task
@@ -136,10 +136,32 @@ def test_what_a_model_is_least_sure_of_in_a_table_of_predictions_comes_first(run
     table.loc[[1, 2], list(labels)] = 0.5
     write = {"csv": table.to_csv, "parquet": table.to_parquet, "jsonl": table.to_json}[name.split(".")[1]]
     write(tmp_path / name, **({"orient": "records", "lines": True} if name.endswith(".jsonl") else {"index": False}))
-    run("labels", "assign", "--db", task, "--queue", tmp_path / name, "--top", 2)
+    run("labels", "assign", "--db", task, "--queue", tmp_path / name, "--top", 2, "--more", 1)
     with LabelStore(task) as store:
         queued = store.images().dropna(subset="queue_rank").sort_values("queue_rank")
         assert queued["image_id"].tolist() == ["000002", "000001"]
+
+
+def test_images_that_have_their_answers_take_no_place_among_those_shown_first(run, tmp_path):
+    """The newcomer's round: label, predict all, label what the model is least sure of."""
+    with LabelStore(tmp_path / "labels.db") as store:
+        store.init_task(TaskSettings(labels=("awe", "fear"), question="What?", overlap=1), ["a", "b", "c", "d"])
+        store.invite(["ann"])
+        store.consent("ann")
+        claim = store.claim("ann", 1)[0]
+        store.submit([Answer(claim.image_id, "ann", "labels", ("awe",), event_id="e1")])
+        first = claim.image_id
+        others = [each for each in "abcd" if each != first]
+    table = pd.DataFrame({"image": [first, *others], "awe": [0.5, 0.4, 0.3, 0.1], "fear": [0.5, 0.4, 0.3, 0.1]})
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    queue = ["labels", "assign", "--db", tmp_path / "labels.db", "--queue", tmp_path / "answers.csv", "--top", 2]
+    run(*queue)
+    with LabelStore(tmp_path / "labels.db") as store:
+        queued = store.images().dropna(subset="queue_rank").sort_values("queue_rank")
+        assert queued["image_id"].tolist() == others[:2]
+    table[:1].to_csv(tmp_path / "answers.csv", index=False)
+    assert "all its images have the answers that were asked for; ask more people with --more" in run(*queue, fails=True)
+    run(*queue, "--more", 1)
 
 
 @pytest.mark.parametrize(
