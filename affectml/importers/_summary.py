@@ -17,7 +17,8 @@ SHOWN = 3  # names shown per reason; --json has them all
 class ImportSummary:
     """The result of an import; `rows` is the table a person reads, `to_json` has everything.
 
-    construct: what the targets' labels are about, or what people are to be asked. targets: kind by target name.
+    construct: what the targets' labels are about, or what people are to be asked; empty where nothing says so. images,
+    files: how many there are, and how many of them have a file here. targets: kind by target name.
     taxonomy, labels: those of the first target, else the data set's own, empty without either. people, judgements: None
     where single judgements are not known. skipped: for each reason, the files or rows left out. notes: what was
     inferred. warnings: what is probably a mistake in the source, and what to do about it. added: what was joined to a
@@ -38,6 +39,7 @@ class ImportSummary:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    files: int = 0
 
     @classmethod
     def of(
@@ -75,13 +77,14 @@ class ImportSummary:
             skipped=skipped or {},
             notes=tuple(meta.notes),
             warnings=warnings,
+            files=int(dataset.images["file"].notna().sum()) if "file" in dataset.images else 0,
         )
 
     def rows(self) -> list[tuple[str, str]]:
         """(what, value) pairs for a two-column table."""
         out = [
             ("data set", str(self.out)),
-            ("construct", self.construct),
+            *([("construct", self.construct)] if self.construct else []),
             ("images", f"{self.images:,}"),
             ("labels", f"{len(self.labels)} of {self.taxonomy}: {', '.join(self.labels)}" if self.labels else "none"),
             ("targets", ", ".join(f"{name} ({kind})" for name, kind in self.targets.items()) or self._none_yet()),
@@ -102,6 +105,8 @@ class ImportSummary:
 
     def _none_yet(self) -> str:
         where = shlex.quote(str(self.out))
+        if not self.files:
+            return f"none yet; to join a table of labels: affectml import table LABELS.csv {where}"
         labels = "" if self.labels else " --taxonomy NAME"
         return f"none yet; to label the images: affectml relabel {where}{labels}"
 

@@ -1,6 +1,7 @@
 """Embeddings computed elsewhere become a data set folder with an embedding store, and no image files."""
 
 import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from affectml.errors import BadInput
 from affectml.importers._answers import Naming, people_said
 from affectml.importers._arrays import Arrays, read_arrays
 from affectml.importers._columns import SPLIT_OF
-from affectml.importers._labels import LabelPlan
+from affectml.importers._labels import LabelPlan, emotion_words
 from affectml.importers._options import Help, check_choice
 from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
@@ -83,6 +84,8 @@ def embeddings(
         result.notes.append(said)
     if arrays.group is not None:
         images["group"] = arrays.group
+    if arrays.label is None and not arrays.answers:
+        result.notes += _perhaps_answers(arrays.extra, arrays.labels_in)
     result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
     result.embedded = Embedded(arrays.embedding, _identity(arrays.embedding, name, file))
     return result
@@ -117,11 +120,20 @@ def _check(arrays: Arrays) -> None:
         first[image] = row
     finite = np.isfinite(arrays.embedding).all(axis=1)
     if not finite.all():
-        row = int(np.argmin(finite))
+        row, bad = int(np.argmin(finite)), int((~finite).sum())
         raise BadInput(
             f"{arrays.where(row)}: the embedding of image {arrays.ids[row]!r} has NaN or infinity in it "
-            f"({int((~finite).sum())} such rows): compute it again or leave the row out"
+            f"({bad:,} such row{'' if bad == 1 else 's'}): compute it again or leave the row out"
         )
+
+
+def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
+    """A note where further columns may be people's answers, which this importer takes from arrays of answers alone."""
+    named = [name for name in columns if name.casefold() in emotion_words() and columns[name].dtype.kind in "fiu"]
+    if len(named) < 2:
+        return []
+    said = f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a target"
+    return [f"{said}: affectml import table {shlex.quote(str(file))} DATASET"]
 
 
 def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:

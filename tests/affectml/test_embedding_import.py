@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, MissingExtra, UnknownLabel
-from affectml.importers.embeddings import import_embeddings
+from affectml.importers import import_table
+from affectml.importers.embeddings import embeddings, import_embeddings
 
 RNG = np.random.default_rng(0)
 N, DIM = 60, 5
@@ -97,6 +99,18 @@ def test_without_labels_and_splits_there_are_neither(tmp_path):
     assert len(EmbeddingStore.for_dataset(dataset).ids) == N
 
 
+def test_shares_in_the_table_of_names_are_no_answers_yet_and_a_note_says_how_to_join_them(tmp_path):
+    np.save(tmp_path / "e.npy", RNG.normal(size=(2, DIM)).astype(np.float16))
+    (tmp_path / "rows.csv").write_text("image_id,anger,joy,age\na,0.25,0.75,3\nb,1,0,4\n")
+    summary = embeddings(tmp_path / "e.npy", tmp_path / "out", csv=tmp_path / "rows.csv")
+    assert any("anger, joy are kept as columns" in n and "import table" in n for n in summary.notes)
+    said = dict(summary.rows())
+    assert said["targets"] == f"none yet; to join a table of labels: affectml import table LABELS.csv {tmp_path / 'out'}"
+    assert "construct" not in said  # nobody said one, and no image can be shown to anybody
+    import_table(tmp_path / "rows.csv", tmp_path / "out", label_columns=["anger", "joy"])
+    assert list(Dataset.open(tmp_path / "out").meta.targets) == ["distribution"]
+
+
 def test_groups_stay_together_in_the_validation_part(tmp_path):
     group = np.array([f"film {i // 6}" for i in range(N)])
     for changes in ({}, {"label": None}):
@@ -159,7 +173,7 @@ def with_value(value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "kind", "says"),
     [
-        ({"embedding": with_value(np.nan)}, BadInput, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such rows"),
+        ({"embedding": with_value(np.nan)}, BadInput, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
         ({"embedding": with_value(np.inf)}, BadInput, "row 7 .*NaN or infinity"),
         ({"embedding": with_value(1).astype(float) * 1e300}, BadInput, "row 0 .*NaN or infinity"),
         ({"embedding": np.ones((N - 1, DIM))}, BadInput, "59 rows, but 60 image names"),
