@@ -4,6 +4,7 @@ A row of READERS writes a small input that is read; `damaged` damages it. Deeper
 """
 
 import functools
+import hashlib
 import io
 import json
 import os
@@ -31,11 +32,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
 
+from affectml.answers._names import Names, custom_id
 from affectml.data import Dataset
 from affectml.errors import AffectmlError
 from affectml.importers import get_importer
 from affectml.importers.clip_e import import_clip_e
-from affectml_annotation import AnnotationError
+from affectml_annotation import AnnotationError, write_judgements
 
 FOLDER = b"a folder in place of the file"
 PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"|", b"[", b"{", b"}", b"\\", b" ", b"-", b"9" * 20, b"e999", b"nan",
@@ -82,9 +84,7 @@ def damaged(files: Files, draw: random.Random) -> Files:
 
 def vouch(files: Files) -> None:
     """Let head.json vouch for the tensors that are there, so that they are looked at."""
-    import hashlib
-
-    with suppress(ValueError, KeyError, AttributeError):
+    with suppress(ValueError, KeyError, AttributeError, TypeError):
         said = json.loads(files["head.json"])
         files["head.json"] = json.dumps(
             {**said, "tensors_sha256": hashlib.sha256(files["head.safetensors"]).hexdigest()}
@@ -590,6 +590,409 @@ READERS["datasets imagefolder"] = Reader(
     ),
     imports("datasets"),
 )
+
+
+# What affectml wrote itself: data sets with embeddings, runs, predictions in parts, downloads.
+
+LABELS = ("joy", "awe", "fear")
+
+
+@functools.cache
+def world() -> Files:
+    """A data set of 24 images with three people's answers, embeddings and splits in data/, and a run on it in run/."""
+    import affectml
+
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top)
+        rows = [
+            f"{image}.jpg,{who},{LABELS[(image + at) % 3]}{'|fear' if at else ''},{('train', 'val', 'test')[image // 4 % 3]}"
+            for image in range(24)
+            for at, who in enumerate(("ann", "bob", "cy"))
+        ]
+        text(folder / "t.csv", "file,annotator,label,split", *rows)
+        get_importer("table")(folder / "t.csv", folder / "data", images="none", question="What do you feel?")
+        np.savez(
+            folder / "e.npz",
+            image=np.array([f"{image}.jpg" for image in range(24)]),
+            embedding=np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32),
+        )
+        get_importer("embeddings")(folder / "e.npz", folder / "data")
+        for name in ("t.csv", "e.npz"):
+            (folder / name).unlink()
+        affectml.train(folder / "data", multilabel=True, head="sigmoid", out=folder / "run", threads=1, say=quiet)
+        return {name: content for name, content in contents(folder).items() if not name.endswith((".lock", ".html"))}
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def part(*kept: str, also: Callable[[Path], object] = lambda folder: None) -> Callable[[Path], None]:
+    """Writes what of the world begins with one of these, and more."""
+
+    def write(folder: Path) -> None:
+        put({name: content for name, content in world().items() if name.startswith(kept)}, folder)
+        also(folder)
+
+    return write
+
+
+TABLES = ("data/dataset.json", "data/images", "data/targets", "data/annotations")
+
+
+def read_store(folder: Path, out: Path) -> None:
+    from affectml.embeddings import EmbeddingStore
+
+    store = EmbeddingStore.for_dataset(Dataset.open(folder / "data"))
+    store.rows(store.ids)
+    assert isinstance(store.provenance, list)
+    assert isinstance(store.unreadable, dict)
+    store.text_features(None, ["joy", "awe"])
+
+
+def more_of_the_store(folder: Path) -> None:
+    from affectml.encoders._ran import Probe, Ran
+
+    store = next((folder / "data" / "embeddings").iterdir())
+    text(store / "unreadable.csv", "image_id,reason", "x.jpg,not an image")
+    ran = Ran("fp32", "torch", "cpu", "a processor", 1, False, {"torch": "2"}, Probe(3, 0.99, None)).to_json()
+    text(store / "provenance.json", json.dumps([{**ran, "shards": [0, 0]}]))
+    key = hashlib.sha256(json.dumps(["joy", "awe"], ensure_ascii=False).encode()).hexdigest()[:16]
+    np.save(store / f"texts-{key}.npy", np.zeros((2, 4), dtype=np.float32))
+
+
+def read_run(folder: Path, out: Path) -> None:
+    from affectml.runs import RunFolder
+    from affectml.sharing import AffectModel
+
+    run = RunFolder.open(folder / "run")
+    assert run.taxonomy.labels
+    run.head.scores(np.zeros((1, 4), dtype=np.float32))
+    assert isinstance(run.metrics, dict)
+    assert len(run.predictions.columns)
+    assert AffectModel.from_pretrained(folder / "run").labels
+
+
+def use_run(folder: Path, out: Path) -> None:
+    import affectml
+
+    affectml.load_run(folder / "run").predict(folder / "data")
+    affectml.evaluate(folder / "run", folder / "data", threads=1, say=quiet)
+
+
+def predicted(folder: Path) -> None:
+    """A file of predictions that was killed on the way: its parts are there."""
+    from affectml.prediction_files import _Parts, predict_to_file
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("affectml.prediction_files.PART", 10)
+        patch.setattr(_Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with suppress(KeyboardInterrupt):
+            predict_to_file(folder / "run", folder / "data", folder / "p.csv", threads=1, say=quiet)
+    (folder / "p.csv.parts" / ".lock").unlink(missing_ok=True)
+
+
+def resume(folder: Path, out: Path) -> None:
+    from affectml.prediction_files import predict_to_file
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("affectml.prediction_files.PART", 10)
+        predict_to_file(folder / "run", folder / "data", folder / "p.csv", say=quiet)
+
+
+def to_fetch(folder: Path) -> None:
+    """Three urls; a journal and a list of failures that say what became of two."""
+    from affectml.fetching._fetch import _key
+
+    urls = [f"http://photos.example/{name}" for name in "abc"]
+    text(folder / "t.csv", "url,label", *(f"{url},{label}" for url, label in zip(urls, LABELS, strict=True)))
+    get_importer("table")(folder / "t.csv", folder / "data", images="none")
+    (folder / "t.csv").unlink()
+    failed = {"url": _key(urls[0]), "reason": "404", "why": "not found", "retry": "never", "tries": 1}
+    picture(folder / "data" / "images" / "x.jpg")
+    size = (folder / "data" / "images" / "x.jpg").stat().st_size
+    got = {"url": _key(urls[1]), "file": "images/x.jpg", "sha256": "0" * 64, "size": size}
+    text(folder / "data" / ".fetching" / "journal.jsonl", json.dumps(failed), json.dumps(got))
+    text(folder / "data" / "fetch-failures.csv", "image_id,url,reason,why,tries,again", f"{urls[2]},{urls[2]},x,y,2,yes")
+
+
+def fetch(folder: Path, out: Path) -> None:
+    from affectml.fetching import fetch_images
+    from affectml.fetching._download import Downloader
+    from affectml.fetching._guard import Failed
+
+    async def unreachable(self: Any, url: str, part: Path) -> Any:
+        raise Failed("no network", "this is a test", "later")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Downloader, "get", unreachable)
+        fetch_images(folder / "data", progress=False)
+
+
+READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
+READERS["embeddings store"] = Reader(part("data/images", "data/dataset.json", "data/emb", also=more_of_the_store), read_store)
+READERS["run"] = Reader(part("run"), read_run)
+READERS["run that is used"] = Reader(part("run", "data"), use_run)
+READERS["predictions in parts"] = Reader(part("run", "data", also=predicted), resume, changes=True)
+READERS["downloads"] = Reader(to_fetch, fetch, changes=True)
+READERS["table joined to a data set"] = Reader(
+    part(*TABLES, also=lambda folder: text(folder / "t.csv", "image,joy,awe,n", "1.jpg,2,1,3", "2.jpg,0,1,2")),
+    lambda folder, out: get_importer("table")(folder / "t.csv", folder / "data", target="more") and None,
+    changes=True,
+)
+
+
+def vectors(folder: Path) -> None:
+    np.savez(folder / "e.npz", image=np.array([f"{n}.jpg" for n in range(24)]), embedding=np.ones((24, 3), dtype=np.float32))
+
+
+READERS["embeddings joined to a data set"] = Reader(
+    part("data", also=vectors), lambda folder, out: get_importer("embeddings")(folder / "e.npz", folder / "data", name="more") and None, True
+)
+TAXONOMY = """name: own
+source: somebody (2020)
+parent: coarse.yaml
+wheel: [joy, fear]
+other_wheels: {back: {order: [fear, joy], source: nobody}}
+templates: ["a photo that evokes {label}"]
+labels:
+  joy:
+    parent: good
+    synonyms: [happiness]
+    place: {valence: 0.8, arousal: 0.2, source: somebody}
+  fear: {parent: bad}
+"""
+READERS["taxonomy"] = Reader(
+    written(("own.yaml", TAXONOMY), ("coarse.yaml", "name: coarse", "labels:", "  good: {}", "  bad: {}")),
+    lambda folder, out: taxonomy(folder / "own.yaml"),
+)
+
+
+def taxonomy(path: Path) -> None:
+    from affectml.taxonomies import get_taxonomy, mapping
+
+    found = get_taxonomy(path)
+    assert found.to_dict()
+    mapping(found, get_taxonomy("ekman-6"))
+
+
+# Answers of other systems.
+
+ANSWERS: dict[str, Callable[[Path], object]] = {
+    "a.csv": written(("a.csv", "image,labels", "1.jpg,joy|awe", "2.jpg,none", "3.jpg,")),
+    "r.csv": written(("r.csv", "image,joy,awe,fear", "1.jpg,.1,.5,.9", "2.jpg,0,0,1")),
+    "a.jsonl": written(
+        (
+            "a.jsonl",
+            json.dumps({"image_id": "1.jpg", "labels": ["joy"]}),
+            json.dumps({"image": "2.jpg", "rates": {"joy": 0.5, "awe": 0.2}}),
+            json.dumps({"image": "3.jpg", "reply": 'It is {"labels": ["awe"]}.'}),
+            json.dumps({"image": "4.jpg", "ranking": ["awe", "joy"]}),
+        )
+    ),
+    "b.jsonl": lambda folder: text(
+        folder / "b.jsonl",
+        *(
+            json.dumps({
+                "custom_id": custom_id(f"{image}.jpg", 1),
+                "response": {"status_code": 200, "body": {"choices": [
+                    {"message": {"content": '{"labels": ["joy"]}'}, "finish_reason": "stop"}]}},
+                "error": None,
+            })
+            for image in (1, 2)
+        ),
+    ),
+}  # fmt: skip
+
+
+def read_answers(path: Path) -> None:
+    from affectml.answers._said import gather
+    from affectml.answers._rows import Reading, read_rows
+    from affectml.answers._words import Words
+    from affectml.taxonomies import Taxonomy
+
+    words = Words(Taxonomy("own", LABELS), {})
+    images = pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]})
+    gather(read_rows(path, Reading(words, Names(images))), words, one_label=False, shape=None, k=None)
+
+
+for file, write in ANSWERS.items():
+    READERS[f"answers {file}"] = Reader(write, lambda folder, out, file=file: read_answers(folder / file))
+
+
+# People's answers: files of judgements, data sets they are added to, databases.
+
+JUDGED = pd.DataFrame({
+    "event_id": ["e1", "e2", "e3"], "image_id": ["1.jpg", "2.jpg", "1.jpg"], "annotator_id": ["ann", "ann", "bob"],
+    "round": 1, "kind": ["labels", "none", "labels"], "labels": [["joy"], [], ["joy", "awe"]],
+    "intensities": [[0.5], None, [1.0, 2.0]], "seconds": [1.5, None, 2.0], "note": [None, "a|b", None],
+    "at": pd.to_datetime(["2026-01-01T00:00:00Z"] * 3),
+})  # fmt: skip
+
+
+def judged(name: str, kind: Any = None) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        columns = ["intensities"] if name.endswith(".json") else []
+        write_judgements(JUDGED.drop(columns=columns), folder / name, kind)
+
+    return write
+
+
+def read_judged(name: str) -> Callable[[Path, Path], None]:
+    def read(folder: Path, out: Path) -> None:
+        from affectml.cli._labels_task import open_source
+        from affectml_annotation import aggregate
+
+        given = open_source(str(folder / name))
+        if len(given.judgements) and given.labels:
+            aggregate(given.judgements, given.labels, "votes")
+
+    return read
+
+
+for file in ("j.csv", "j.jsonl", "j.json", "j.parquet"):
+    READERS[f"judgements {file}"] = Reader(judged(file), read_judged(file))
+READERS["judgements Hugging Face"] = Reader(judged("hf", "hugging-face"), read_judged("hf"))
+READERS["judgements of a data set"] = Reader(
+    part(*TABLES, also=lambda folder: parquet("data/annotators.parquet", annotator_id=["ann"], age=["30"])(folder)),
+    read_judged("data"),
+)
+READERS["counts"] = Reader(
+    written(("n.csv", "image_id,joy,awe,n", "1.jpg,1,2,3", "2.jpg,0,1,1")), lambda folder, out: counted(folder / "n.csv")
+)
+READERS["counts in Parquet"] = Reader(
+    parquet("n.parquet", image_id=["1.jpg", "2.jpg"], joy=[1, 0], awe=[2, 1], n=[3, 1]),
+    lambda folder, out: counted(folder / "n.parquet"),
+)
+
+
+def counted(path: Path) -> None:
+    from affectml_annotation.exchange.counts import read_counts
+
+    read_counts(path, ["joy", "awe"], n_column="n")
+
+
+def database(folder: Path) -> None:
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.settings import TaskSettings
+
+    judged("j.parquet")(folder)
+    with LabelStore(folder / "t.db") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?", overlap=2), [f"{image}.jpg" for image in range(4)])
+        store.import_file(folder / "j.parquet", invite=True)
+        store.claim("ann", 1)
+    (folder / "j.parquet").unlink()
+    with sqlite3.connect(folder / "t.db") as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    (folder / "t.db-queue").unlink(missing_ok=True)
+
+
+def labelled(folder: Path, out: Path) -> None:
+    from affectml.cli._labels_task import Export, export_store, open_source, open_task
+    from affectml_annotation.store.place import task_images
+
+    task_images(folder / "t.db")
+    with open_task(str(folder / "t.db")) as store:
+        store.progress()
+        store.history("ann")
+        store.conflicts()
+        store.decisions()
+        export_store(store, Export(out, None, "labels", "votes", None, "first", True))
+    open_source(str(folder / "t.db"))
+
+
+def exported(folder: Path, out: Path) -> None:
+    """Answers are added to a data set that has some."""
+    from affectml.cli._labels_task import Export, export_store
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.settings import TaskSettings
+
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?", taxonomy=None), ["1.jpg", "2.jpg"])
+        put({"j.parquet": files_of("judgements j.parquet")["j.parquet"]}, out.parent)
+        store.import_file(out.parent / "j.parquet", invite=True)
+        shutil.rmtree(out.parent)
+        export_store(store, Export(folder / "data", None, "labels", "votes", None, "first", True))
+
+
+def forgotten(folder: Path, out: Path) -> None:
+    from affectml_annotation.exchange.forgetting import forget_people
+
+    forget_people(folder / "data", ["ann"])
+
+
+def queued(name: str) -> Callable[[Path, Path], None]:
+    def read(folder: Path, out: Path) -> None:
+        from affectml.cli._labels_task import images_to_queue, read_checks
+        from affectml_annotation import LabelStore
+        from affectml_annotation.store.settings import TaskSettings
+
+        with LabelStore("sqlite://") as store:
+            store.init_task(TaskSettings(LABELS, "What?"), [f"{image}.jpg" for image in range(24)])
+            if name == "checks.csv":
+                store.invite(["ann"])
+                store.add_checks(read_checks(folder / name))
+            else:
+                store.steer(queue=images_to_queue(store, folder / name, 3), invite=(), settings={}, more=None)
+
+    return read
+
+
+READERS["database"] = Reader(database, labelled, changes=True)
+READERS["answers added to a data set"] = Reader(part(*TABLES), exported, changes=True)
+READERS["people taken out of a data set"] = Reader(part(*TABLES), forgotten, changes=True)
+READERS["queue run"] = Reader(part("run"), queued("run"))
+READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), queued("ids.txt"))
+for file in ("q.csv", "q.jsonl", "q.parquet"):
+    READERS[f"queue {file}"] = Reader(lambda folder, file=file: as_predicted(folder / file), queued(file))
+READERS["checks"] = Reader(
+    written(("checks.csv", "image_id,accepted,forbidden", "1.jpg,joy|awe,fear", "2.jpg,joy,")), queued("checks.csv")
+)
+
+
+def as_predicted(file: Path) -> None:
+    table = pd.DataFrame({"image": ["1.jpg", "2.jpg"], "joy": [0.5, 0.1], "awe": [0.2, 0.3], "fear": [0.0, 0.9]})
+    if file.suffix == ".csv":
+        table.to_csv(file, index=False)
+    elif file.suffix == ".jsonl":
+        table.to_json(file, orient="records", lines=True)
+    else:
+        table.to_parquet(file, index=False)
+
+
+# Encoders.
+
+
+def encoder(folder: Path) -> None:
+    """A CLIP of 8 pixels and 4 values."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    config = {
+        "embed_dim": 4,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 8, "layers": 1, "width": 8, "patch_size": 8, "head_width": 8},
+        "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 1, "heads": 1, "layers": 1},
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**config)
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    preprocess = {"size": 8, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"}
+    text(folder / "open_clip_config.json", json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+
+
+def load(folder: Path, out: Path) -> None:
+    from affectml.encoders import load_encoder
+
+    made = load_encoder(f"local-dir:{folder}", precision="fp32", threads=1)
+    made.encode_images([Image.new("RGB", (9, 7))])
+
+
+READERS["encoder"] = Reader(encoder, load)
 
 
 # The test.
