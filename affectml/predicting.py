@@ -16,12 +16,14 @@ from affectml._files import try_file, write_json
 from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
+from affectml.data.splits import CALIBRATION
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
+from affectml.evaluation.promised import add_promise, levels_of
 from affectml.evaluation.scoring import unsure
-from affectml.evaluation.systems import answers_of
+from affectml.evaluation.systems import answers_of, sets_of
 from affectml.heads import TextHead
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
 from affectml.prompts import Prompts, asked_labels, label_features
@@ -125,6 +127,7 @@ class Predictor:
         self.threads = set_threads(threads)
         self._factory = encoder_factory or (lambda: run_encoder(run, threads))
         self._stores: dict[Path, EmbeddingStore | None] = {}
+        self._columns: dict[Path, dict[str, str | None]] = {}
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -161,12 +164,14 @@ class Predictor:
         """
         images: list[str] = []
         rows: list[Array] = []
+        levels: list[str | None] = []
         bad: Bad = []
         for store, some in groupby(found, self.store):
             part = list(some)
             names, X = self._from_files(part, bad, bar) if store is None else _from_store(store, part, bad, bar)
             images += names
             rows += [X] if names else []
+            levels += self._levels(part, names)
         if not images:
             return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
         features, head = torch.from_numpy(np.concatenate(rows)), self.run.head
@@ -175,11 +180,27 @@ class Predictor:
             scores = cast("TextHead", head).scores(features, self._texts)
         else:
             scores = head.scores(features)
-            sets = head.predict_sets(features).bool().numpy() if head.predicts_sets else None
+            sets = (
+                sets_of(head, features, np.array(levels, dtype=object)).bool().numpy() if head.predicts_sets else None
+            )
         votes = head.certainty(features)
         return Predicted(
             images, self.labels, scores.double().numpy(), sets, None if votes is None else votes.numpy(), bad
         )
+
+    def _levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
+        """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
+        column = self.run.info.config.promise_group
+        level: dict[str, str | None] = {}
+        for picture in found if column is not None else ():
+            if picture.dataset is not None and picture.image_id is not None:
+                root = picture.dataset.root
+                if root not in self._columns:
+                    ids = picture.dataset.images["image_id"].to_numpy(dtype=object)
+                    values = levels_of(picture.dataset.images, column, ids)
+                    self._columns[root] = {} if values is None else dict(zip(ids, values, strict=True))
+                level[picture.name] = self._columns[root].get(picture.image_id)
+        return [level.get(name) for name in names]
 
     @cached_property
     def _texts(self) -> Array:
@@ -389,11 +410,14 @@ def evaluate_run(
     single_positive = targets.kind == "single" and bool(info.config.multilabel)
     beta, tau = _beta(info.beta_prior), info.config.tau
     truth = read_truth(data, targets, ids, beta=beta, tau=tau, single_positive=single_positive)
-    answers = {"model": answers_of(opened.head, store.rows(ids), targets.kind)}
+    levels = levels_of(data.images, info.config.promise_group, ids)
+    answers = {"model": answers_of(opened.head, store.rows(ids), targets.kind, levels)}
     if info.prior is not None:
         answers = {"prior": _prior_answers(info.prior, len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info.config.seed, why_not=why)
+    own = data.has_fingerprint(info.data.fingerprint, info.data.target)
+    add_promise(result.metrics, opened.head, answers["model"], truth, data.images, info.config.seed, own=own)
     if targets.kind != info.data.kind:
         say(f"the run learned {info.data.kind} and is judged by {targets.kind} ({targets.name})")
     if targets.meta.construct != info.data.construct:
@@ -466,7 +490,8 @@ def answers_on(
     ids = np.array([i for i in ids if i not in missing], dtype=object)
     if not len(ids):
         raise BadDataset(f"{data.root}: no image on which {run.folder} can be judged by target {targets.name}")
-    return ids, answers_of(run.head, store.rows(ids), targets.kind), split
+    levels = levels_of(data.images, run.info.config.promise_group, ids)
+    return ids, answers_of(run.head, store.rows(ids), targets.kind, levels), split
 
 
 def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
@@ -591,7 +616,7 @@ def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids
 
 
 def learned_from(run: RunFolder, scores: pd.DataFrame) -> set[str]:
-    """Images of the run's train and validation parts: of the same image_id, and scored the same by its head.
+    """Images that the run learned from, calibration and validation too: of the same image_id, and scored the same.
 
     Other collections may use the same ids; another image under a known id gets other scores.
 
@@ -603,7 +628,7 @@ def learned_from(run: RunFolder, scores: pd.DataFrame) -> set[str]:
         Their image_ids.
     """
     table = run.predictions.set_index("image_id")
-    ids = table.index[table["split"].isin(("train", "val"))].intersection(scores.index)
+    ids = table.index[table["split"].isin(("train", CALIBRATION, "val"))].intersection(scores.index)
     labels = list(run.taxonomy.labels)
     far = np.abs(scores.loc[ids, labels].to_numpy(np.float64) - table.loc[ids, labels].to_numpy(np.float64))
     near = ANY_PRECISION if run.info.encoder.identity["precision"] == "auto" else ONE_PRECISION

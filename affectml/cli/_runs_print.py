@@ -99,10 +99,17 @@ def say_unreadable(bad: "Bad", listed: "Path | None" = None) -> None:
 def _print_metrics(
     metrics: dict[str, Any], by_tau: dict[str, dict[str, float]], levels: dict[str, Any] | None = None
 ) -> None:
+    from affectml.report.promised import promise_table
     from affectml.report.tables import levels_table, main_table, notes, people_table, tau_table
 
     # Results per label and per subgroup are in the report: here the figures have to fit a screen.
-    tables = [main_table(metrics, brief=True), people_table(metrics), levels_table(levels or {}), tau_table(by_tau)]
+    tables = [
+        main_table(metrics, brief=True),
+        promise_table(metrics, brief=True),
+        people_table(metrics),
+        levels_table(levels or {}),
+        tau_table(by_tau),
+    ]
     for table in tables:
         if table is not None:
             _show(table)

@@ -65,6 +65,19 @@ def train(
             show_default="the target's own rates",
         ),
     ] = None,
+    promise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="recall=X|extra=X",
+            help="Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at "
+            "most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.",
+            show_default="none",
+        ),
+    ] = None,
+    promise_group: Annotated[
+        str | None,
+        typer.Option(help="Column of images.parquet: keep the promise within each of its levels.", show_default="none"),
+    ] = None,
     prompts: Prompts = "sentiment",
     template: Template = None,
     encoder: Annotated[
@@ -87,8 +100,9 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
-        prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
+        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, promise=promise,
+        promise_group=promise_group, prompts=prompts, templates=tuple(template or ()), encoder=encoder,
+        tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 

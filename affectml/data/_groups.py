@@ -71,7 +71,11 @@ def names_of(ids: Sequence[str], names: Sequence[str | None], copies: Copies) ->
 
 def crossing_copies(image_ids: NDArray[Any], parts: NDArray[Any], copies: Copies) -> int:
     """How many pairs of copies lie in different parts; images in none of `parts` (None, unused) do not count."""
-    at = {image: part for image, part in zip(image_ids, parts, strict=True) if part in ("train", "val", "test")}
+    at = {
+        image: part
+        for image, part in zip(image_ids, parts, strict=True)
+        if part in ("train", "calibration", "val", "test")
+    }
     pairs = 0
     for group in copies:
         counts = np.unique([at[image] for image in group if image in at], return_counts=True)[1]

@@ -18,12 +18,14 @@ from affectml.errors import BadDataset
 STRATA_RULE = "labels at or above 1/3 of the people, or the most chosen one where none is"
 STRATA_CUT = 1 / 3
 TEST_SHARE = VAL_SHARE = 0.15
+CALIBRATION = "calibration"  # the part that a promise is made on; cut from train, and only where one is made
+CALIBRATION_SHARE = 0.2  # of the training images
 MIN_POSITIVES = 3  # one each for train, validation and test
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which image goes where: `assignment` is train|val|test|unused beside `image_id`; `notes` say how."""
+    """Which image goes where: `assignment` is train|calibration|val|test|unused beside `image_id`; `notes` say how."""
 
     image_id: NDArray[np.object_]
     assignment: NDArray[np.object_]
@@ -69,13 +71,17 @@ def check_labels(dataset: Dataset, targets: Targets) -> tuple[str, ...]:
     return ()
 
 
-def split_dataset(dataset: Dataset, targets: Targets, seed: int, copies: Copies = ()) -> Split:
+def split_dataset(
+    dataset: Dataset, targets: Targets, seed: int, copies: Copies = (), *, calibration: bool = False
+) -> Split:
     """The data set's own split where it has one (validation cut from train if missing), else a new one.
 
     New splits are 70 / 15 / 15 by iterative stratification (Sechidis et al. 2011), or by StratifiedGroupKFold
     for single labels with groups; sets with groups are stratified over groups, each carrying the labels that
     occur in it. copies: sets of image_ids that a new split must not part, as `same_pixels` finds them; where the data
-    set's own split parts some, a note says so. Raises BadDataset for an empty part, and as `check_labels` does.
+    set's own split parts some, a note says so. calibration: cut a fifth of the training images off for a promise,
+    stratified and with groups whole; validation and test are the same with and without it. Raises BadDataset for an
+    empty part, and as `check_labels` does.
     """
     table = dataset.images.set_index("image_id")
     ids = targets.image_id
@@ -86,6 +92,8 @@ def split_dataset(dataset: Dataset, targets: Targets, seed: int, copies: Copies 
         split = _given(table["split"].reindex(ids).to_numpy(dtype=object), ids, labels, targets, groups, seed)
     else:
         split = _new(ids, labels, targets, groups, seed)
+    if calibration:
+        split = _with_calibration(split, labels, targets, groups, seed)
     split = replace(split, notes=split.notes + _of_copies(split, copies) + few)
     for part in SPLITS:
         if not (split.assignment == part).any():
@@ -94,6 +102,18 @@ def split_dataset(dataset: Dataset, targets: Targets, seed: int, copies: Copies 
                 "split column of images.parquet, or remove it to have all images split anew"
             )
     return split
+
+
+def _with_calibration(
+    split: Split, labels: NDArray[np.int64], targets: Targets, groups: NDArray[np.object_] | None, seed: int
+) -> Split:
+    train = np.flatnonzero(split.assignment == "train")
+    own = None if groups is None else groups[train]
+    picked = pick(labels[train], CALIBRATION_SHARE, seed + 2, own, single=targets.kind == "single")
+    assignment = split.assignment.copy()
+    assignment[train[picked]] = CALIBRATION
+    note = f"{len(picked)} of {len(train)} training images became the calibration part, which only the promise uses"
+    return Split(split.image_id, assignment, (*split.notes, note))
 
 
 def _of_copies(split: Split, copies: Copies) -> tuple[str, ...]:
@@ -215,7 +235,8 @@ def split_table(split: Split, targets: Targets) -> pd.DataFrame:
     """How many images each part has, and the mean share of each label in it: one row per part."""
     shares = targets.shares()
     rows = []
-    for part in SPLITS:
+    parts = ("train", CALIBRATION, "val", "test") if (split.assignment == CALIBRATION).any() else SPLITS
+    for part in parts:
         here = split.assignment == part
         means = shares[here].mean(axis=0) if here.any() else np.full(shares.shape[1], np.nan)
         rows.append(

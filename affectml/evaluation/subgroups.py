@@ -25,18 +25,30 @@ def by_subgroup(
     """
     out: dict[str, dict[str, dict[str, Any]]] = {}
     table = images.set_index("image_id").reindex(truth.image_id)
-    for column in table.columns:
-        levels = table[column].dropna().astype(str)
-        numbers = _counts(table[column]) or _measures(table[column])
-        if column in OURS or numbers or not 2 <= levels.nunique() <= MAX_LEVELS:
-            continue
+    for column, of_row in columns_of(table).items():
         out[column] = {}
-        for level in sorted(levels.unique()):
-            index = (table[column].astype(str) == level).to_numpy().nonzero()[0]
+        for level in sorted(of_row.dropna().unique()):
+            index = (of_row == level).to_numpy().nonzero()[0]
             entry: dict[str, Any] = {"n": len(index)}
             if len(index) >= MIN_IMAGES:
                 entry |= _scores(answers.rows(index), part_of(truth, index), generator)
             out[column][level] = entry
+    return out
+
+
+def columns_of(table: pd.DataFrame, named: str | None = None) -> dict[str, pd.Series]:
+    """The columns that part these images into 2 to 12 subgroups, each as text, missing where an image has no level.
+
+    Args:
+        table: rows of images.parquet.
+        named: a column that is one whatever its levels are, where the table has it.
+    """
+    out: dict[str, pd.Series] = {}
+    for column in table.columns:
+        levels = table[column].dropna().astype(str)
+        numbers = _counts(table[column]) or _measures(table[column])
+        if column == named or not (column in OURS or numbers or not 2 <= levels.nunique() <= MAX_LEVELS):
+            out[str(column)] = levels.reindex(table.index)
     return out
 
 

@@ -17,6 +17,7 @@ from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import head_class, load_head
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
+from affectml.heads._promise import Promise
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
 from affectml.heads._texts import TextHead
@@ -40,6 +41,7 @@ __all__ = [
     "KernelConfig",
     "KernelHead",
     "PriorHead",
+    "Promise",
     "Rows",
     "SigmoidConfig",
     "SigmoidHead",

@@ -25,6 +25,7 @@ from affectml.heads._inputs import (
     is_distribution,
 )
 from affectml.heads._kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
+from affectml.heads._promise import Array, Asked, Family, Promise, family_scores, make_promise
 from affectml.heads._saving import write_head
 from affectml.heads._threads import one_thread_if_small
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
@@ -36,7 +37,8 @@ class Head(ABC):
     """A small model from features [N, D] to C labels. Fitted by `fit`, or read back by `load_head`.
 
     report_: plain values on the last fit: what was chosen (l2, epochs, ...), the loss on rows kept out, and
-    each label's `prevalence`. thresholds_: [C] float64 after `tune_thresholds`, else None.
+    each label's `prevalence`. thresholds_: [C] float64 after `tune_thresholds`, else None. promise_: after
+    `keep_promise`, else None.
 
     A subclass with a name registers itself, and `load_head` and `train --head NAME` know it once it is imported:
 
@@ -229,24 +231,72 @@ class Head(ABC):
             sets: their label sets, 0/1 [N, C].
 
         Returns:
-            The head itself.
+            The head itself; a promise that it had is forgotten.
 
         Raises:
             BadInput: before `fit`, and for sets that are not 0/1.
         """
         self.thresholds_ = choose_thresholds(self._set_scores(X), sets)
+        self.report_.pop("promise", None)
+        return self
+
+    def keep_promise(
+        self,
+        promise: str | Asked,
+        X: ArrayLike,
+        choices: ArrayLike,
+        *,
+        family: Family | None = None,
+        groups: Array | None = None,
+        column: str | None = None,
+        levels: Array | None = None,
+    ) -> Self:
+        """Cut sets so that they keep a promise, by conformal risk control; see `affectml.heads.Promise`.
+
+        Args:
+            promise: "recall=.8", "extra=.5".
+            X: features of calibration rows, [N, D]: rows that nothing else of the head has touched.
+            choices: what people chose of them: votes, shares or 0/1, [N, C].
+            family: which score is cut: "rates", or "shares", each rate over its row's sum. None takes what makes the
+                smaller sets: shares for recall, rates for extra.
+            groups: the group of each row, [N]: then a group is one unit, and the promise is about groups.
+            column: a name for what `levels` are.
+            levels: the level of each row in a column, [N], or None: each level gets a cut of its own.
+
+        Returns:
+            The head itself; `predict_sets` gives the sets, and `promise_` says what holds.
+
+        Raises:
+            BadInput: for a promise that cannot be made, for too few rows, and for a head that makes sets otherwise.
+        """
+        if not self.uses_thresholds:
+            raise BadInput(f"{self.described()} decides its sets otherwise: promises are kept by heads that cut rates")
+        asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
+        scores = self._set_scores(X)
+        made = make_promise(asked, scores, choices, family=family, groups=groups, column=column, levels=levels)
+        self.report_["promise"] = made.to_json()
         return self
 
     @property
+    def promise_(self) -> Promise | None:
+        """What `predict_sets` promises, after `keep_promise`; None where it promises nothing."""
+        made = self.report_.get("promise")
+        return None if made is None else Promise.from_json(made)
+
+    @property
     def predicts_sets(self) -> bool:
-        """Whether `predict_sets` has an answer: here, once thresholds are chosen."""
-        return self.thresholds_ is not None
+        """Whether `predict_sets` has an answer: here, once thresholds are chosen or a promise is made."""
+        return self.thresholds_ is not None or self.promise_ is not None
 
-    def predict_sets(self, X: ArrayLike) -> Tensor:
-        """Label sets as 0/1 int64 [N, C], by `thresholds_`; a set may be empty.
+    def predict_sets(self, X: ArrayLike, *, levels: Array | None = None) -> Tensor:
+        """Label sets as 0/1 int64 [N, C], by the promise where there is one, else by `thresholds_`; a set may be empty.
 
-        Raises BadInput where no thresholds were chosen: a cut that nobody measured would look like a result.
+        levels: the level of each row in the promise's column; None, and a level that is not known, take the most
+        cautious cut. Raises BadInput where no thresholds were chosen: a cut that nobody measured would look like a
+        result.
         """
+        if self.promise_ is not None:
+            return (self._above_cut(self._set_scores(X), levels) >= 0).long()
         if self.thresholds_ is None:
             raise BadInput(
                 f"this {self.name} head has no thresholds: call tune_thresholds(X, sets) with validation rows first"
@@ -370,6 +420,15 @@ class Head(ABC):
     def _set_scores(self, X: ArrayLike) -> Tensor:
         """The probabilities that thresholds cut."""
         return self.scores(X)
+
+    def _above_cut(self, scores: Tensor, levels: Array | None = None) -> Tensor:
+        """How far above its cut each label of rows with these `_set_scores` is, [N, C]; at 0 it is in the set."""
+        promise = self.promise_
+        if promise is None:
+            assert self.thresholds_ is not None
+            return scores.double() - self.thresholds_
+        table = family_scores(promise.family, scores)
+        return table - (promise.cut.value if levels is None else torch.from_numpy(promise.cuts(levels, len(table))))
 
     def _saved(self) -> dict[str, Tensor]:
         """Every tensor that `save` writes, thresholds apart."""

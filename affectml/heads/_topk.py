@@ -13,6 +13,7 @@ from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._promise import Array
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 
@@ -106,10 +107,11 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
         """The same as `scores`: rates of images that have the label, not of people who choose it."""
         return self.scores(X)
 
-    def predict_sets(self, X: ArrayLike, k: int | None = None) -> Tensor:
+    def predict_sets(self, X: ArrayLike, k: int | None = None, *, levels: Array | None = None) -> Tensor:
         """Label sets as 0/1 int64 [N, C]: the k likeliest labels, or the set of the highest expected F1.
 
-        k: None takes `config.k`. Raises BadInput for k below 1 or above the number of labels.
+        k: None takes `config.k`. levels: not used, as this head makes no promise. Raises BadInput for k below 1 or
+        above the number of labels.
         """
         k = k if k is not None else self.config.k
         logits, size_logits = self._logits(X)

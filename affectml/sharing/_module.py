@@ -11,7 +11,7 @@ from affectml.heads._inputs import traced
 
 
 class HeadModule(torch.nn.Module):
-    """scores [N, C] float32 and, where the head has thresholds, sets [N, C] int64, from features [N, D] float32.
+    """scores [N, C] float32 and, where the head cuts sets, sets [N, C] int64, from features [N, D] float32.
 
     scores are the rates where the head predicts those, else the distribution.
     """
@@ -20,16 +20,17 @@ class HeadModule(torch.nn.Module):
         super().__init__()
         self._head = head
         self._rates = rates
-        self.outputs = ("scores",) if head.thresholds_ is None else ("scores", "sets")
+        cuts = head.thresholds_ is not None or head.promise_ is not None
+        self.outputs = ("scores", "sets") if cuts else ("scores",)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """The head's own arithmetic, without its checks of the input's values."""
         head = self._head
         with traced():
             scores = head.predict_rates(features) if self._rates else head.scores(features)
-            if head.thresholds_ is None:
+            if len(self.outputs) == 1:
                 return (scores.float(),)
-            return scores.float(), (head._set_scores(features) >= head.thresholds_).long()
+            return scores.float(), (head._above_cut(head._set_scores(features)) >= 0).long()
 
 
 class WholeModule(torch.nn.Module):

@@ -14,6 +14,7 @@ import torch
 
 from affectml._files import replacing, try_file
 from affectml.errors import BadRun, MissingExtra
+from affectml.heads import Head
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
 from affectml.sharing._module import HeadModule, WholeModule
@@ -73,8 +74,7 @@ def export_onnx(
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     content = model.SerializeToString()
-    cuts = opened.head.thresholds_
-    difference = _difference(content, module, example, name, None if cuts is None else cuts.numpy())
+    difference = _difference(content, module, example, name, opened.head)
     if not difference <= TOLERANCE:
         raise BadRun(f"{opened.folder}: the graph's scores are {difference:.2g} from torch's, above {TOLERANCE}")
     with replacing(path) as temporary:
@@ -115,10 +115,10 @@ def _metadata(run: RunFolder) -> dict[str, str]:
     }
 
 
-def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, name: str, thresholds: Any) -> float:
+def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, name: str, head: Head) -> float:
     """The largest difference of a score between onnxruntime and torch on random inputs.
 
-    Infinite where a set differs although its score is further than the tolerance from the threshold.
+    Infinite where a set differs although its score is further than the tolerance from the cut.
     """
     import onnxruntime
 
@@ -135,7 +135,7 @@ def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, 
         worst = max(worst, float(np.abs(found[0] - wanted[0].numpy()).max()))
         if len(wanted) > 1:
             apart = found[1] != wanted[1].numpy()
-            near = np.abs(wanted[0].numpy() - thresholds) <= TOLERANCE
+            near = head._above_cut(wanted[0]).numpy().__abs__() <= TOLERANCE
             worst = np.inf if (apart & ~near).any() else worst
     return worst
 

@@ -13,6 +13,7 @@ from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHe
 from affectml.prompts import caption_features, encoded, label_features
 from affectml.training.learned import held_out, learned, uneven
 from affectml.training.prepare import Prepared, text_encoder
+from affectml.training.promised import keep
 
 
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
@@ -25,7 +26,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         say: called with what a user should know.
 
     Returns:
-        The fitted systems, with thresholds where sets are cut.
+        The fitted systems, with thresholds where sets are cut; the head's keep the promise where there is one.
 
     Raises:
         BadInput: for a head that learns sets where there are none.
@@ -43,6 +44,8 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         for system in (head, prior, zero_shot):
             if system is not None and system.uses_thresholds:
                 system.tune_thresholds(X_val, prepared.val.sets.astype(np.int64))
+    if prepared.plan.config.promise is not None:
+        keep(head, prepared, say)
     return systems
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from affectml.evaluation import Answers, Result, Systems, evaluate
+from affectml.evaluation.promised import add_promise, levels_of
 from affectml.spaces import by_level
 from affectml.training.prepare import Prepared
 
@@ -31,8 +32,10 @@ def judge(prepared: Prepared, systems: Systems) -> Judged:
         The answers and their scores.
     """
     plan, split = prepared.plan, prepared.split
-    answers = systems.answers(prepared.store.rows(split.ids("test")))
+    images, test = plan.dataset.images, split.ids("test")
+    answers = systems.answers(prepared.store.rows(test), levels_of(images, plan.config.promise_group, test))
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
+    add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
     levels = by_level(
         plan.dataset,
         prepared.targets,

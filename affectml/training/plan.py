@@ -22,6 +22,7 @@ from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.learned import check_judgements
+from affectml.training.promised import check_promise
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
@@ -120,6 +121,7 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     if head.needs_texts:
         prompts.learned(targets.taxonomy)
     check_judgements(config.judgements, head, targets.kind, dataset)
+    check_promise(config, head, targets, dataset)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(
         config,

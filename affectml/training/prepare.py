@@ -5,13 +5,14 @@ from functools import cached_property
 
 from affectml._progress import Say
 from affectml.data import Targets
-from affectml.data.splits import Split, split_dataset
+from affectml.data.splits import CALIBRATION, Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.evaluation import Truth, fit_prior, read_truth
 from affectml.prompts import Encode
 from affectml.training.plan import Plan, set_threads
+from affectml.training.promised import check_enough
 from affectml_annotation import BetaPrior
 
 
@@ -31,6 +32,11 @@ class Prepared:
     def train(self) -> Targets:
         """What people said of the training images."""
         return self.targets.take(self.split.ids("train"))
+
+    @cached_property
+    def calibration(self) -> Targets:
+        """What people said of the images that a promise is made on; none without a promise."""
+        return self.targets.take(self.split.ids(CALIBRATION))
 
     @cached_property
     def beta(self) -> BetaPrior | None:
@@ -74,17 +80,22 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     Raises:
         EncoderUnavailable: where the encoder's weights cannot be had.
         BadDataset: where no image has an embedding, or too few are left to split.
+        BadInput: where the calibration part is too small for a promise.
     """
     set_threads(plan.threads)
     store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.asked.threads, say=say)
     targets = with_embeddings(plan.dataset, plan.targets, store, say)
     copies = same_pixels(plan.dataset, targets.image_id, store.rows(targets.image_id))
-    split = split_dataset(plan.dataset, targets, plan.config.seed, copies)
+    promises = plan.config.promise is not None
+    split = split_dataset(plan.dataset, targets, plan.config.seed, copies, calibration=promises)
     for note in split.notes:
         say(note)
     if store.identity.architecture == TINY_SPEC:
         say("affect-tiny knows the demo paintings and nothing else; take a real CLIP for real images")
-    return Prepared(plan, store, targets, split)
+    prepared = Prepared(plan, store, targets, split)
+    if promises:
+        check_enough(plan, prepared.calibration)
+    return prepared
 
 
 def text_encoder(store: EmbeddingStore) -> Encode:

@@ -14,6 +14,8 @@ import pandas as pd
 from affectml._files import new_folder, write_json, write_parquet
 from affectml.data.splits import split_table
 from affectml.evaluation import Answers
+from affectml.evaluation.promised import levels_of
+from affectml.evaluation.systems import sets_of
 from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
@@ -146,7 +148,8 @@ def predictions(judged: Judged) -> pd.DataFrame:
     table = pd.concat([table, pd.DataFrame(scores, columns=list(targets.taxonomy.labels))], axis=1)
     if head.predicts_sets:
         labels = np.array(targets.taxonomy.labels, dtype=object)
-        table["set"] = [list(labels[row]) for row in head.predict_sets(X).bool().numpy()]
+        levels = levels_of(prepared.plan.dataset.images, prepared.plan.config.promise_group, targets.image_id)
+        table["set"] = [list(labels[row]) for row in sets_of(head, X, levels).bool().numpy()]
     return table
 
 

@@ -9,6 +9,7 @@ from affectml.report.sections.galleries import galleries
 from affectml.report.sections.levels import levels
 from affectml.report.sections.overview import overview
 from affectml.report.sections.per_label import per_label
+from affectml.report.sections.promise import promise
 from affectml.report.sections.run import run
 from affectml.report.sections.split import split
 from affectml.report.sections.subgroups import subgroups
@@ -17,6 +18,7 @@ from affectml.report.sections.systems import systems
 SECTIONS: tuple[Part, ...] = (
     overview,
     per_label,
+    promise,
     galleries,
     systems,
     levels,

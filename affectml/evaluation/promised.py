@@ -1,0 +1,127 @@
+"""What became of a promise on images that it was not made on: the risk with its interval, and how large sets are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores
+from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
+from affectml.evaluation.truth import Truth
+from affectml.heads import Head, Promise
+from affectml.heads._promise import losses, unit_means
+from affectml_metrics import bootstrap
+
+Array = NDArray[Any]
+
+
+def levels_of(images: pd.DataFrame, column: str | None, image_ids: Array) -> Array | None:
+    """The level of each image in a column of images.parquet as text, None where it has none; None without the column.
+
+    Args:
+        images: the data set's images.
+        column: its name, or None.
+        image_ids: [N].
+    """
+    if column is None or column not in images.columns:
+        return None
+    found = images.set_index("image_id")[column].reindex(pd.Index(image_ids))
+    return np.array([None if pd.isna(value) else str(value) for value in found], dtype=object)
+
+
+def levels_in(images: pd.DataFrame, column: str | None, image_ids: Array) -> list[str]:
+    """The levels that these images have in a column, sorted."""
+    levels = levels_of(images, column, image_ids)
+    return [] if levels is None else sorted({level for level in levels if level is not None})
+
+
+def add_promise(
+    metrics: dict[str, Any],
+    head: Head,
+    answers: Answers,
+    truth: Truth,
+    images: pd.DataFrame,
+    seed: int,
+    *,
+    own: bool,
+) -> None:
+    """Add `promise` to metrics.json's content where the head promises something, and say whose sets keep it."""
+    promise = head.promise_
+    if promise is None:
+        return
+    assert answers.sets is not None
+    metrics["rules"]["predicted_sets"] = (
+        f"the model's keep its promise ({promise.asked}); the others' by thresholds chosen on validation, the oracle's "
+        "from tau"
+    )
+    metrics["promise"] = promised(promise, answers.sets, truth, images, seed, own=own)
+
+
+def promised(
+    promise: Promise, sets: Tensor, truth: Truth, images: pd.DataFrame, seed: int, *, own: bool
+) -> dict[str, Any]:
+    """The entry `promise` of metrics.json.
+
+    risk: the mean loss over images, or over groups where the promise is about groups, with a 95 % interval over these
+    images at the cuts as they are; beside it recall (its complement) or extra, and the mean size of the sets. spread:
+    one SD of the expected loss between draws of the calibration images, which that interval does not hold.
+
+    Args:
+        promise: the head's.
+        sets: 0/1 [N, C] of the images of `truth`.
+        truth: what people said of them.
+        images: the data set's, for its subgroups.
+        seed: of the intervals.
+        own: whether these images come from the data that the promise was made on.
+    """
+    choices = truth.votes if truth.votes is not None else truth.shares
+    rows = losses(promise.asked.risk, sets, choices)
+    size = sets.sum(dim=1).double().numpy()
+    groups = truth.groups if promise.unit == "groups" else None
+    table = images.set_index("image_id").reindex(truth.image_id)
+    by: dict[str, dict[str, Any]] = {}
+    for column, levels in columns_of(table, promise.column).items():
+        by[column] = {}
+        for level in sorted(levels.dropna().unique()):
+            here = (levels == level).to_numpy()
+            own_groups = None if groups is None else groups[here]
+            entry = {"n": int(here.sum())}
+            if entry["n"] >= MIN_IMAGES:
+                entry |= _figures(promise, rows[here], size[here], own_groups, seed)
+            by[column][str(level)] = entry
+    return {
+        "promise": str(promise.asked),
+        "words": promise.words(),
+        "made_on": "images of this data set" if own else "other data: nothing is promised here, this is what came out",
+        "family": promise.family,
+        "unit": promise.unit,
+        "calibration": promise.cut.units,
+        "without_choices": promise.left_out,
+        "spread": promise.spread,
+        **_figures(promise, rows, size, groups, seed),
+        "by_subgroup": by,
+    }
+
+
+def _figures(promise: Promise, rows: Array, size: Array, groups: Array | None, seed: int) -> dict[str, Any]:
+    """units, risk, recall or extra, and size; {} where no unit counts."""
+    lost = unit_means(rows, groups)
+    if not len(lost):
+        return {"units": 0}
+    risk, large = _interval(lost, seed), _interval(unit_means(size, groups), seed)
+    out: dict[str, Any] = {"units": len(lost), "risk": risk}
+    if promise.asked.risk == "recall":
+        turned: Mapping[str, float] = {"value": 1 - risk["value"], "low": 1 - risk["high"], "high": 1 - risk["low"]}
+        out["recall"] = {**turned, **({"few": risk["few"]} if "few" in risk else {})}
+    else:
+        out["extra"] = risk
+    return {**out, "size": large}
+
+
+def _interval(values: Array, seed: int) -> Score:
+    generator = torch.Generator().manual_seed(seed)
+    return as_scores(bootstrap(torch.from_numpy(values)[:, None], replicates=REPLICATES, generator=generator))[0]

@@ -1,0 +1,443 @@
+"""Promises: cuts worked by hand, by brute force and by MAPIE, what is refused, and a promise through a whole run."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affectml.data import Dataset
+from affectml.data.splits import split_dataset
+from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
+from affectml.encoders import load_encoder
+from affectml.errors import BadInput
+from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
+from affectml.heads._promise import (
+    Asked,
+    Promise,
+    family_scores,
+    find_cut,
+    losses,
+    make_promise,
+    unit_means,
+)
+from affectml.predicting import evaluate_run, predict_images
+from affectml.report.promised import promise_table
+from affectml.runs import RunFolder
+from affectml.training import TrainConfig, fit, judge, plan_run, prepare, train_run
+
+RECALL = Asked.parse("recall=.5")
+
+
+def sets_at(cut, scores):
+    return (np.asarray(scores) >= cut.value).astype(int)
+
+
+def test_the_cut_of_four_images_by_hand():
+    """One label each; missed by cuts above .9, .8, .6, .3: n / (n + 1) * R + 1 / (n + 1) <= .5 takes R <= 3/8."""
+    scores = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]
+    votes = [[3, 0], [0, 5], [1, 0], [2, 0]]
+    cut = find_cut(RECALL, np.array(scores), np.array(votes, dtype=float))
+    assert (cut.value, cut.units, cut.mean) == (0.6, 4, 0.25)
+    stricter = find_cut(Asked.parse("recall=.8"), np.array(scores), np.array(votes, dtype=float))
+    assert (stricter.value, stricter.mean) == (0.3, 0.0)
+
+
+def test_votes_missed_count_by_their_share_of_the_image_and_not_by_how_many_were_asked():
+    scores, few = np.array([[0.9, 0.4], [0.9, 0.4], [0.9, 0.4]]), np.array([[1, 1], [2, 2], [30, 30]], dtype=float)
+    assert losses("recall", np.array([[1, 0]] * 3), few).tolist() == [0.5, 0.5, 0.5]
+    assert find_cut(Asked.parse("recall=.3"), scores, few).value == 0.9  # 3 / 4 * .5 + 1 / 4 = .625 <= .7
+    assert find_cut(Asked.parse("recall=.5"), scores, few).value == 0.4  # .625 > .5
+
+
+def test_images_without_choices_do_not_count_for_recall_and_their_labels_are_extra():
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2], [0.99, 0.99]])
+    votes = np.array([[3, 0], [0, 5], [1, 0], [2, 0], [0, 0]], dtype=float)
+    assert find_cut(RECALL, scores, votes) == find_cut(RECALL, scores[:4], votes[:4])
+    assert np.isnan(losses("recall", np.ones((5, 2)), votes)).tolist() == [False] * 4 + [True]
+    assert losses("extra", np.ones((5, 2)), votes).tolist() == [1, 1, 1, 1, 2]
+
+
+def test_the_extra_cut_of_three_images_by_hand():
+    """Nobody chose .1, .7 and .5: (3 R + 2) / 4 <= 1 takes R <= 2/3, so two of the three may come in."""
+    scores, votes = np.array([[0.9, 0.1], [0.7, 0.8], [0.5, 0.6]]), np.array([[3, 0], [0, 5], [0, 1]], dtype=float)
+    cut = find_cut(Asked.parse("extra=1"), scores, votes)
+    assert 0.1 < cut.value < 0.1 + 1e-12
+    assert cut.mean == 2 / 3
+    assert find_cut(Asked.parse("extra=.75"), scores, votes).mean == 1 / 3
+    strict = find_cut(Asked.parse("extra=.5"), scores, votes)
+    assert 0.7 < strict.value < 0.7 + 1e-12
+    assert sets_at(strict, scores).tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert sets_at(find_cut(Asked.parse("extra=1.5"), scores, votes), scores).sum() == 6
+
+
+def test_a_group_is_one_unit_however_many_images_it_has():
+    scores = np.array([[0.9], [0.8], [0.7], [0.2], [0.1]])
+    votes, groups = np.ones((5, 1)), np.array(["a", "a", "a", "b", "c"], dtype=object)
+    # at .7 group a loses nothing, b and c all: (3 * 2/3 + 1) / 4 = .75
+    assert find_cut(Asked.parse("recall=.25"), scores, votes, groups=groups).value == 0.7
+    assert find_cut(Asked.parse("recall=.26"), scores, votes, groups=groups).value == 0.2
+    rows = np.array([0.0, 0.0, 1.0, 1.0, np.nan])
+    assert unit_means(rows, groups).tolist() == pytest.approx([1 / 3, 1])
+
+
+@st.composite
+def samples(draw):
+    """scores and votes [n, c] with many ties, and groups [n] or None."""
+    n, c = draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    cells = st.lists(st.integers(0, 5), min_size=n * c, max_size=n * c)
+    scores = np.array(draw(cells)).reshape(n, c) / 5
+    votes = np.array(draw(cells)).reshape(n, c).astype(float)
+    groups = draw(st.none() | st.lists(st.sampled_from("ab"), min_size=n, max_size=n).map(np.array))
+    return scores, votes, groups
+
+
+@given(samples(), st.sampled_from(["recall", "extra"]), st.floats(0.02, 0.98))
+def test_the_cut_is_the_one_that_trying_all_of_them_finds(sample, risk, level):
+    """With ties: the largest (recall) or smallest (extra) cut whose corrected mean is at most alpha."""
+    scores, votes, groups = sample
+    asked, labels = Asked(risk, level if risk == "recall" else 4 * level), scores.shape[1]
+    cuts = [-1.0, *np.unique(scores), *np.nextafter(np.unique(scores), 2)]
+
+    def kept(cut):
+        lost = unit_means(losses(risk, scores >= cut, votes), groups)
+        return len(lost) and (lost.sum() + asked.bound(labels)) / (len(lost) + 1) <= asked.alpha + 1e-9
+
+    possible = [cut for cut in cuts if kept(cut)]
+    if not possible:
+        with pytest.raises(BadInput, match="too few"):
+            find_cut(asked, scores, votes, groups=groups)
+        return
+    found = find_cut(asked, scores, votes, groups=groups)
+    best = max(possible) if risk == "recall" else min(possible)
+    assert ((scores >= found.value) == (scores >= best)).all()
+
+
+@given(samples(), st.floats(0.05, 0.9), st.floats(0.01, 0.09))
+def test_sets_are_nested_and_a_weaker_promise_never_has_larger_sets(sample, level, more):
+    scores, votes, groups = sample
+    for risk in ("recall", "extra"):
+        try:
+            strict, weak = (
+                sets_at(find_cut(Asked(risk, value), scores, votes, groups=groups), scores)
+                for value in ((level + more, level) if risk == "recall" else (level, level + more))
+            )
+        except BadInput:
+            continue
+        smaller, larger = (weak, strict) if risk == "recall" else (strict, weak)
+        assert (smaller <= larger).all()
+
+
+@pytest.mark.parametrize("groups", [False, True])
+def test_over_many_draws_the_mean_risk_is_what_was_promised(groups):
+    """400 calibration draws of 39 exchangeable units: between alpha - 2 / (n + 1) and alpha, give or take 2 SE."""
+    rng, asked, n = np.random.default_rng(0), Asked.parse("recall=.8"), 39
+    found = []
+    for _ in range(400):
+        units = n + 1
+        size = rng.integers(1, 4, units) if groups else np.ones(units, dtype=int)
+        group = np.repeat(np.arange(units), size)
+        rates = rng.beta(0.6, 1.5, (units, 5))[group] * rng.uniform(0.6, 1, (len(group), 5))
+        votes = rng.binomial(5, rates).astype(float)
+        votes[:, 0] += votes.sum(axis=1) == 0
+        scores = np.clip(rates + rng.normal(0, 0.2, rates.shape), 0, 1)
+        last = group == n
+        cut = find_cut(asked, scores[~last], votes[~last], groups=group[~last])
+        found.append(unit_means(losses("recall", sets_at(cut, scores[last]), votes[last]), group[last])[0])
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    assert 0.2 - 2 / (n + 1) - 2 * error <= np.mean(found) <= 0.2 + 2 * error
+
+
+def test_on_sets_it_agrees_with_mapie():
+    """MAPIE's CRC chooses among 100 cuts .01 apart: ours lies within one step above its choice."""
+    from mapie.risk_control import MultiLabelClassificationController
+
+    rng = np.random.default_rng(1)
+    scores = rng.uniform(size=(300, 6)).round(3)
+    sets = (rng.uniform(size=scores.shape) < scores).astype(int)
+    sets[sets.sum(axis=1) == 0, 0] = 1
+
+    def predict(X):
+        return np.asarray(X)
+
+    for level in (0.7, 0.8, 0.9):
+        other = MultiLabelClassificationController(
+            predict_function=predict, risk="recall", method="crc", target_level=level
+        )
+        other.calibrate(scores, sets)
+        cut = find_cut(Asked("recall", level), scores, sets)
+        assert float(other.best_predict_param[0]) <= cut.value < float(other.best_predict_param[0]) + 0.0101
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("precision=.9", "Learn-then-Test"),
+        ("recal=.8", "did you mean 'recall'"),
+        ("recall", "expected recall=X"),
+        ("recall=most", "no number"),
+        ("recall=1", "the set of all labels alone"),
+        ("recall=80", "above 0 and below 1"),
+        ("extra=0", "above 0"),
+        ("extra=nan", "above 0"),
+    ],
+)
+def test_what_cannot_be_promised_is_refused_with_the_reason(text, words):
+    with pytest.raises(BadInput, match=words):
+        Asked.parse(text)
+
+
+def test_too_few_images_say_what_they_can_promise():
+    scores, votes = np.full((9, 2), 0.5), np.ones((9, 2))
+    with pytest.raises(BadInput, match=r"9 calibration images are too few: recall=0\.9 is the most.*this takes 19"):
+        find_cut(Asked.parse("recall=.95"), scores, votes)
+    assert find_cut(Asked.parse("recall=.9"), scores, votes).mean == 0
+    with pytest.raises(BadInput, match=r"extra=0\.2 is the most.*takes 19"):
+        find_cut(Asked.parse("extra=.1"), scores, votes)
+    with pytest.raises(BadInput, match="0 calibration images are too few: nothing is the most"):
+        find_cut(Asked.parse("recall=.5"), scores, 0 * votes)
+
+
+def test_tables_that_do_not_fit_are_refused():
+    with pytest.raises(BadInput, match="choices: expected one cell per score"):
+        find_cut(RECALL, np.ones((4, 2)), np.ones((4, 3)))
+    with pytest.raises(BadInput, match="groups: 3 for 4 rows"):
+        find_cut(RECALL, np.ones((4, 2)), np.ones((4, 2)), groups=np.array(["a", "b", "c"]))
+
+
+def test_shares_are_rates_over_their_sum_and_a_row_of_zeros_stays():
+    table = family_scores("shares", torch.tensor([[0.6, 0.2], [0.0, 0.0]]))
+    assert table.tolist() == [pytest.approx([0.75, 0.25]), [0, 0]]
+
+
+def a_promise_by_levels():
+    scores = torch.tensor([[0.9], [0.8], [0.7], [0.4], [0.3], [0.2], [0.1]])
+    levels = np.array(["light", "light", "light", "dark", "dark", "dark", None], dtype=object)
+    return make_promise(RECALL, scores, np.ones((7, 1)), family="rates", column="look", levels=levels)
+
+
+def test_each_level_has_its_cut_and_an_unknown_one_the_most_cautious():
+    promise = a_promise_by_levels()  # (3 R + 1) / 4 <= .5: at most one of three missed
+    assert {name: cut.value for name, cut in promise.levels.items()} == pytest.approx({"light": 0.8, "dark": 0.3})
+    assert promise.cuts(np.array(["dark", "light", None, "grey"], dtype=object), 4)[:, 0].tolist() == pytest.approx(
+        [0.3, 0.8, 0.3, 0.3]
+    )
+    assert promise.cut.units == 6
+    assert "within each level of look" in promise.words()
+    assert Promise.from_json(json.loads(json.dumps(promise.to_json()))) == promise
+    with pytest.raises(BadInput, match=r"1 calibration images with look 'light' are too few"):
+        make_promise(
+            Asked.parse("recall=.8"), torch.ones(2, 1), np.ones((2, 1)), column="look", levels=np.array(["light", None])
+        )
+
+
+def some_rows(n=80, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4)).astype(np.float32)
+    rates = 1 / (1 + np.exp(-X[:, :3]))
+    return X, rng.binomial(5, rates) / 5
+
+
+def test_a_head_keeps_its_promise_after_saving_and_a_new_fit_or_new_thresholds_forget_it(tmp_path):
+    X, shares = some_rows()
+    head = SigmoidHead(l2=0.1).fit(X, shares).keep_promise("recall=.8", X, shares)
+    assert head.predicts_sets
+    head.save(tmp_path)
+    again = load_head(tmp_path)
+    assert again.promise_ == head.promise_
+    assert (again.predict_sets(X) == head.predict_sets(X)).all()
+    assert losses("recall", head.predict_sets(X), shares)[shares.sum(axis=1) > 0].mean() <= 0.2
+    assert head.tune_thresholds(X, (shares > 0.5).astype(int)).promise_ is None
+    head.keep_promise("extra=.5", X, shares)
+    assert head.fit(X, shares).promise_ is None
+
+
+def test_a_softmax_head_promises_the_label_and_a_topk_head_nothing():
+    X, shares = some_rows()
+    labels = np.eye(3)[shares.argmax(axis=1)]
+    head = SoftmaxHead(l2=0.1).fit(X, labels).keep_promise("recall=.9", X, labels)
+    assert (head.predict_sets(X).numpy() * labels).sum(axis=1).mean() >= 0.9
+    with pytest.raises(BadInput, match="a topk head decides its sets otherwise"):
+        TopKHead().fit(X, (shares > 0.5).astype(int)).keep_promise("recall=.8", X, shares)
+    with pytest.raises(BadInput, match="did you mean 'shares'"):
+        head.keep_promise("recall=.9", X, labels, family="share")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    data = write_demo(tmp_path_factory.mktemp("promises") / "demo", images=400, seed=5)
+    embed_dataset(data, load_encoder("affect-tiny"), progress=False)
+    images = pd.read_parquet(data.root / "images.parquet")
+    images["half"] = ["ab"[i % 2] for i in range(len(images))]
+    images["many"] = [f"m{i % 13}" for i in range(len(images))]
+    images.to_parquet(data.root / "images.parquet")
+    return data.root
+
+
+def config(demo, **more):
+    return TrainConfig(str(demo), multilabel=True, threads=1, **{"promise": "recall=.7", **more})
+
+
+@pytest.fixture(scope="module")
+def run(demo, tmp_path_factory):
+    return train_run(config(demo), out=tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_a_run_says_what_it_promised_and_what_came_out(run):
+    made = run.metrics["promise"]
+    assert made["promise"] == "recall=0.7"
+    assert made["risk"]["low"] < made["risk"]["value"] < made["risk"]["high"]
+    assert made["recall"]["value"] == pytest.approx(1 - made["risk"]["value"])
+    assert made["recall"]["low"] == pytest.approx(1 - made["risk"]["high"])
+    assert set(made["by_subgroup"]["half"]) == {"a", "b"}
+    assert "promise" in run.metrics["rules"]["predicted_sets"]
+    assert run.head.promise_.words() == made["words"]
+    assert "holds at least 70 % of the choices" in (run.folder / "report.html").read_text()
+    assert "--promise recall=.7" in run.info.command
+    table = run.predictions
+    test = table[table["split"] == "test"]
+    targets = Dataset.open(run.info.config.dataset).target("emotions").take(test["image_id"].to_numpy())
+    sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
+    assert np.nanmean(losses("recall", sets, targets.table)) == pytest.approx(made["risk"]["value"])
+    assert sets.sum(axis=1).mean() == pytest.approx(made["size"]["value"])
+
+
+def test_the_promise_is_a_table(run):
+    table = promise_table(run.metrics)
+    assert table.rows[0][0] == f"all {run.metrics['n']} of the test split"
+    assert [row[0].split(" (")[0] for row in table.rows if row[0].startswith("half")] == ["half: a", "half: b"]
+    assert len(promise_table(run.metrics, brief=True).rows) == 1
+    assert "one SD" in table.note
+    assert promise_table({key: value for key, value in run.metrics.items() if key != "promise"}) is None
+
+
+def test_the_calibration_part_is_cut_from_train_and_moves_nobody_else(demo, run):
+    data = Dataset.open(demo)
+    plain, parted = (split_dataset(data, data.target("emotions"), 0, calibration=with_it) for with_it in (False, True))
+    for part in ("val", "test"):
+        assert (plain.ids(part) == parted.ids(part)).all()
+    assert set(parted.ids("train")) | set(parted.ids("calibration")) == set(plain.ids("train"))
+    assert 0.15 < len(parted.ids("calibration")) / len(plain.ids("train")) < 0.25
+    assert set(run.predictions["split"]) == {"train", "calibration", "val", "test"}
+    assert [row["split"] for row in run.info.split.table] == ["train", "calibration", "val", "test"]
+
+
+def test_calibration_labels_move_nothing_but_the_cut(demo, run, tmp_path):
+    """Head, thresholds, priors and the sets people are said to have stay to the bit."""
+    parts = run.predictions.set_index("image_id")["split"]
+    clean, spoiled = tmp_path / "clean", tmp_path / "spoiled"
+    for folder in (clean, spoiled):
+        shutil.copytree(demo, folder)
+        images = pd.read_parquet(folder / "images.parquet")
+        own = images["image_id"].map(parts)
+        images["split"] = own.where(own != "calibration", "train")  # drawing a split looks at all labels
+        images.to_parquet(folder / "images.parquet")
+    first = prepare(plan_run(config(clean)))
+    calibration = first.split.ids("calibration")
+    table = pd.read_parquet(spoiled / "targets-emotions.parquet")
+    here = table["image_id"].isin(calibration)
+    labels = list(run.taxonomy.labels)
+    table.loc[here, labels] = np.roll(table.loc[here, labels].to_numpy(), 1, axis=1)
+    table.to_parquet(spoiled / "targets-emotions.parquet")
+    second = prepare(plan_run(config(spoiled)))
+    if set(second.split.ids("calibration")) != set(calibration):  # stratified on other labels: take the same images
+        second = type(second)(second.plan, second.store, second.targets, first.split)
+    one, two = (fit(each) for each in (first, second))
+    assert (one.model.thresholds_ == two.model.thresholds_).all()
+    for key, value in one.model._saved().items():
+        assert torch.equal(value, two.model._saved()[key])
+    assert (first.beta.alpha == second.beta.alpha).all()
+    assert (first.test.sets == second.test.sets).all()
+    assert one.model.promise_.cut != two.model.promise_.cut
+    scores = [judge(*pair).result.metrics["systems"]["prior"] for pair in ((first, one), (second, two))]
+    assert scores[0] == scores[1]
+
+
+def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
+    data = tmp_path / "grouped"
+    shutil.copytree(demo, data)
+    images = pd.read_parquet(data / "images.parquet")
+    images["group"] = [f"g{i // 3}" for i in range(len(images))]
+    images.to_parquet(data / "images.parquet")
+    run = train_run(config(data), out=tmp_path / "run")
+    group = dict(zip(images["image_id"], images["group"], strict=True))
+    parts = run.predictions.assign(group=run.predictions["image_id"].map(group)).groupby("group")["split"].nunique()
+    assert (parts == 1).all()
+    made, promise = run.metrics["promise"], run.head.promise_
+    calibration = run.predictions["image_id"][run.predictions["split"] == "calibration"]
+    assert promise.unit == "groups"
+    assert promise.cut.units <= len({group[image] for image in calibration}) < len(calibration)
+    assert made["units"] < run.metrics["n"] / 2
+    assert "groups of images" in made["words"]
+
+
+def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, run, tmp_path):
+    own = train_run(config(demo, promise_group="half"), out=tmp_path / "run")
+    promise = own.head.promise_
+    assert set(promise.levels) == {"a", "b"}
+    assert promise.cut.value == min(cut.value for cut in promise.levels.values())
+    data = Dataset.open(demo)
+    loose = max(promise.levels, key=lambda name: promise.levels[name].value)
+    images = data.images[data.images["half"] == loose]
+    table = own.predictions.set_index("image_id")
+    in_data = {each.image: each.labels for each in predict_images(own.folder, [data], threads=1)}
+    assert all(list(table.loc[image, "set"]) == in_data[image] for image in table.index)
+    files = predict_images(own.folder, [demo / file for file in images["file"]], threads=1)
+    sizes = [(len(each.labels), len(in_data[image])) for image, each in zip(images["image_id"], files, strict=True)]
+    assert all(alone >= known for alone, known in sizes)
+    assert promise.levels["a"].value == promise.levels["b"].value or any(alone > known for alone, known in sizes)
+    metrics, _ = evaluate_run(own.folder, demo, threads=1)
+    assert metrics["promise"] == own.metrics["promise"]
+
+
+def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_others(run, demo, tmp_path):
+    metrics, _ = evaluate_run(run.folder, demo, threads=1)
+    assert metrics["promise"] == run.metrics["promise"]
+    other = write_demo(tmp_path / "other", images=60, seed=9)
+    metrics, _ = evaluate_run(run.folder, other.root, threads=1)
+    assert "nothing is promised here" in metrics["promise"]["made_on"]
+
+
+def test_a_run_read_back_keeps_the_promise(run):
+    assert RunFolder.open(run.folder).head.promise_ == run.head.promise_
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"head": "topk"}, r"decides its sets otherwise; take head .*sigmoid"),
+        ({"promise": None, "promise_group": "half"}, "belongs to a promise"),
+        ({"promise_group": "halv"}, "no such column .*did you mean 'half'"),
+        ({"promise_group": "many"}, "levels; expected 2 to 12"),
+        ({"promise": "extra=8"}, "only 8 labels"),
+        ({"promise": "precision=.5"}, "Learn-then-Test"),
+        ({"promise": 0.8}, "promise=0.8: expected"),
+    ],
+)
+def test_what_a_training_cannot_promise_is_refused_before_any_work(demo, tmp_path, more, words):
+    with pytest.raises(BadInput, match=words):
+        plan_run(config(demo, **more), out=tmp_path / "run")
+
+
+def test_a_training_with_too_few_calibration_images_says_so_before_it_fits(demo, tmp_path):
+    with pytest.raises(BadInput, match=r"recall=0\.995': \d+ calibration images are too few"):
+        prepare(plan_run(config(demo, promise="recall=.995")))
+
+
+def test_rates_from_means_and_single_labels_have_no_labels_that_nobody_chose(demo, tmp_path):
+    data = tmp_path / "one"
+    shutil.copytree(demo, data)
+    content = json.loads((data / "dataset.json").read_text())
+    content["targets"]["emotions"] |= {"vote_rule": "moments", "values": "shares"}
+    table = pd.read_parquet(data / "targets-emotions.parquet")
+    labels = [c for c in table.columns if c not in ("image_id", "n")]
+    table[labels] = table[labels].div(table["n"], axis=0)
+    table.to_parquet(data / "targets-emotions.parquet")
+    (data / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(BadInput, match="nobody chose"):
+        plan_run(config(data))
