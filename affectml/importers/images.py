@@ -1,5 +1,6 @@
 """A folder of photographs that nobody has labelled yet; and those that came since, added to its data set."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -11,8 +12,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from affectml._files import write_parquet
+from affectml._files import replacing
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml.importers._columns import FILE, file_by_content, pick
@@ -25,6 +28,8 @@ from affectml.importers.draft import About, Draft, Source, draft
 from affectml.prompts import CAPTION
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
+_WHOLE = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+_WITH_GAPS = {"bool": "boolean", **{name.lower(): name for name in _WHOLE}}  # pandas' own types
 _CAPTION_NAMES = ("caption", "captions", "text", "description")
 
 
@@ -296,8 +301,11 @@ def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Ad
     root = Path(folder)
     if not root.is_dir():
         raise BadInput(f"{root}: {'is a file, not a folder; name the folder' if root.exists() else 'no such folder'}")
+    from affectml_annotation.exchange._files import writing_in_turn
+
     try:
-        return _add(root, dataset, how)
+        with writing_in_turn(dataset.root):
+            return _add(root, Dataset.open(dataset.root), how)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
         raise BadInput(f"{error.filename or dataset.root}: {why}; nothing was added") from error
@@ -332,12 +340,7 @@ def _add(root: Path, dataset: Dataset, how: str) -> Added:
             (dataset.root / file).parent.mkdir(parents=True, exist_ok=True)
             (Path(temporary) / file).replace(dataset.root / file)
     if len(new):
-        whole = {name: "Int64" for name in table.columns if table[name].dtype.kind in "iu"}
-        truth = {name: "boolean" for name in table.columns if table[name].dtype.kind == "b"}
-        joined = pd.concat(
-            [table.astype({**whole, **truth}), new], ignore_index=True
-        )  # a gap makes no float of a number
-        write_parquet(dataset.root / "images.parquet", joined)
+        _append(dataset.root / "images.parquet", new)
     here = {f"images/{name}" for name in both}
     return Added(
         tuple(new["image_id"]),
@@ -345,6 +348,27 @@ def _add(root: Path, dataset: Dataset, how: str) -> Added:
         tuple(known[f"images/{name}"] for name in changed),
         tuple(name for file, name in known.items() if file not in here),
     )
+
+
+def _append(path: Path, new: pd.DataFrame) -> None:
+    """Put rows at a table's end; those there keep every value.
+
+    pandas would make fractions of whole numbers with gaps, and is told not to when it reads them.
+    """
+    there, added = pq.read_table(path), pa.Table.from_pandas(new, preserve_index=False)
+    for name in set(added.column_names) & set(there.column_names):
+        kind = there.schema.field(name).type
+        if not pa.types.is_null(kind):
+            added = added.set_column(added.column_names.index(name), name, added[name].cast(kind))
+    joined = pa.concat_tables([there, added.replace_schema_metadata(None)], promote_options="permissive")
+    noted = dict(there.schema.metadata or {})
+    if b"pandas" in noted:
+        said = json.loads(noted[b"pandas"])
+        for entry in said["columns"]:
+            entry["numpy_type"] = _WITH_GAPS.get(entry["numpy_type"], entry["numpy_type"])
+        noted[b"pandas"] = json.dumps(said).encode()
+    with replacing(path) as temporary:
+        pq.write_table(joined.replace_schema_metadata(noted or None), temporary)
 
 
 def _same_size(one: Path, other: Path) -> bool:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -16,6 +18,7 @@ from affectml.importers.images import images as importer
 from affectml.labelling import asked_of, make_task, taxonomy_of
 from affectml.taxonomies import Taxonomy
 from affectml.training import TrainConfig, plan_run
+from affectml_annotation.exchange._files import LOCK
 
 
 def picture(path: Path, shade: int = 30, width: int = 5) -> None:
@@ -231,10 +234,28 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     assert str(after["rating"].dtype) == "Int64"
     assert captions(Dataset.open(out)) == {"2021/sea": ["the sea"]}
     assert (out / "images/2021/sea.jpg").samefile(photos / "2021/sea.jpg")
-    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [LOCK]
     (photos / "broken.jpg").unlink()
     assert add_images(photos, Dataset.open(out)).ids == ()
     pd.testing.assert_frame_equal(Dataset.open(out).images, after)
+
+
+def test_numbers_with_gaps_stay_what_they_are_when_photographs_are_added(photos, out):
+    import_images(photos, out)
+    table = pq.read_table(out / "images.parquet").append_column("visits", pa.array([1, None, 2**53 + 1, 4]))
+    pq.write_table(table, out / "images.parquet")
+    picture(photos / "sea.jpg", 77)
+    add_images(photos, Dataset.open(out))
+    assert pq.read_table(out / "images.parquet")["visits"].to_pylist() == [1, None, 2**53 + 1, 4, None]
+
+
+def test_what_was_written_meanwhile_is_kept_when_photographs_are_added(photos, out):
+    opened = import_images(photos, out)
+    assert len(opened.images) == 4
+    opened.images.assign(sha256="ab").to_parquet(out / "images.parquet")  # by a download, say
+    picture(photos / "sea.jpg", 77)
+    add_images(photos, opened)
+    assert Dataset.open(out).images["sha256"].fillna("").tolist() == ["ab"] * 4 + [""]
 
 
 def test_another_folder_of_the_same_name_is_refused(photos, tmp_path, out):
