@@ -112,7 +112,7 @@ def _alone(root: Path) -> Iterator[None]:
     try:
         with FileLock(root / LOCK, timeout=0):
             (root / WORK).mkdir(exist_ok=True)
-            for left in (root / WORK).glob("*.part"):
+            for left in (*(root / WORK).glob("*.part"), *root.glob(f".{FAILURES}.*.tmp")):
                 left.unlink()
             yield
     except Timeout:

@@ -797,6 +797,7 @@ def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
     gone.to_parquet(folder / "images.parquet", index=False)
     (folder / "fetch-failures.csv").unlink()
     (folder / ".fetching").mkdir()
+    (folder / ".fetch-failures.csv.01234567.tmp").write_bytes(listed[:50])
     (folder / ".fetching" / "0123.part").write_bytes(picture(7)[:100])
     lines = []
     for row in got.itertuples():
@@ -826,6 +827,7 @@ def test_a_run_that_was_killed_goes_on_from_its_journal(server, listing):
     assert len(table) > 0
     assert (folder / "fetch-failures.csv").read_bytes() == listed
     assert not (folder / ".fetching").exists()
+    assert not list(folder.glob(".*.tmp"))
 
 
 def test_one_download_into_a_data_set_at_a_time(server, listing):
