@@ -98,19 +98,21 @@ def embedded(
     decoders = decode_threads or max(2, threads)
     before = torch.get_num_threads()
     ahead: deque[tuple[list[Item], list[tuple[Item, str]], Future[NDArray[np.float32]] | None]] = deque()
-    with (
-        _pool(decoders, "decode", 1) as decode,
-        _pool(lanes, "encode", threads // lanes if encoder.device == "cpu" else before) as encode,
-    ):
-        for batch, pixels, bad in _batches(encoder, waiting, size, decode, size + 2 * decoders):
-            rows = encode.submit(_rows, encoder, pixels, normalised) if pixels else None
-            del pixels
-            ahead.append((batch, bad, rows))
-            if len(ahead) > lanes:
+    try:
+        with (
+            _pool(decoders, "decode", 1) as decode,
+            _pool(lanes, "encode", threads // lanes if encoder.device == "cpu" else before) as encode,
+        ):
+            for batch, pixels, bad in _batches(encoder, waiting, size, decode, size + 2 * decoders):
+                rows = encode.submit(_rows, encoder, pixels, normalised) if pixels else None
+                del pixels
+                ahead.append((batch, bad, rows))
+                if len(ahead) > lanes:
+                    yield _done(encoder, *ahead.popleft(), bar)
+            while ahead:
                 yield _done(encoder, *ahead.popleft(), bar)
-        while ahead:
-            yield _done(encoder, *ahead.popleft(), bar)
-    torch.set_num_threads(before)  # the pools' threads have set what new threads start with
+    finally:
+        torch.set_num_threads(before)  # the pools' threads have set what new threads start with
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from affectml.embeddings import embedded
@@ -32,6 +33,22 @@ class Noise:
             raise BadInput(f"{self.name}: not an image")
         pixels = np.random.default_rng(self.number).integers(0, 255, (40, 50, 3), dtype=np.uint8)
         return Image.fromarray(pixels)
+
+
+def test_a_stream_that_is_left_leaves_torch_as_it_was(encoder):
+    at_start: list[int] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        stream = embedded(encoder, map(Noise, range(1, 200)), batch_size=5)
+        next(stream)
+        stream.close()
+        thread = threading.Thread(target=lambda: at_start.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert at_start == [3]
 
 
 def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
