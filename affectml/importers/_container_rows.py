@@ -120,7 +120,7 @@ class _Gatherer:
         if len(content) > MOST_BYTES:
             return f"images: above {MOST_BYTES // 2**20} MiB"
         digest = hashlib.sha256(content).hexdigest()
-        plain = path.replace("\\", "/")
+        plain = path.replace("\\", "/").replace("\0", "")
         name = plain if plain and is_usual(plain) else PurePosixPath(plain).name or None
         shard = row.prefix if self.container.features is None and not self.judged else ""  # keys are of one tar file
         identity = f"{shard} {name} {digest}" if name else digest if self.judged else number

@@ -16,8 +16,21 @@ from affectml.importers._images import SUFFIXES, is_usual
 
 MOST_BYTES = 256 * 2**20  # of an image
 MOST_TEXT = 16 * 2**20  # of a sample's JSON or text
+MOST_HEADER = 2**20
+_HEADERS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+)  # fmt: skip
 _TEXTS = ("json", "jsn", "txt", "text", "cls", "transcript")
 PICKLED = ("pyd", "pickle", "pkl", "pth", "pt")
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose long name or further header is read whole by `tarfile`: a small archive could fill the memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in _HEADERS and self.size > MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 @dataclass
@@ -43,8 +56,9 @@ def samples(stream: Any, where: str, left: dict[str, list[str]]) -> Iterator[Sam
     """
     now: Sample | None = None
     try:
-        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+        with tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member) as archive:
             for member in archive:
+                archive.members = []  # type: ignore[attr-defined]  # else tarfile remembers every member
                 name = member.name.removeprefix("./")
                 if not is_usual(name):
                     raise BadInput(
@@ -60,8 +74,7 @@ def samples(stream: Any, where: str, left: dict[str, list[str]]) -> Iterator[Sam
                         yield now
                     now = Sample(key)
                 _take(archive, member, now, name, extension, where, left)
-                archive.members = []  # type: ignore[attr-defined]  # else tarfile remembers every member
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
         raise BadInput(f"{where}: not a whole tar file ({error}); copy or download it again") from None
     if now is not None:
         yield now

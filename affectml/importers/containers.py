@@ -180,13 +180,21 @@ def _may_have_labels(gathered: Gathered, spec: ContainerSpec) -> bool:
 
 
 def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
-    """Images and columns alone, an image once."""
+    """Images and columns alone, an image once; raises BadInput for an image_id that two images have."""
     if gathered.image is None:
         raise BadInput(f"{table.path}: neither images nor labels in it (columns: {', '.join(table.frame.columns)})")
     frame = _without_vectors(table, ContainerSpec(), gathered.skipped).frame
-    ids = pd.Series([n or u for n, u in zip(gathered.names, gathered.urls, strict=True)], dtype=object)
+    shown = [n or u for n, u in zip(gathered.names, gathered.urls, strict=True)]
+    ids = pd.Series(shown, dtype=object)
     if "image_id" in frame.columns and frame["image_id"].notna().all():
         ids = frame["image_id"].astype(str)
+    first: dict[str, int] = {}
+    for row, image in enumerate(ids):
+        if shown[first.setdefault(image, row)] != shown[row]:
+            raise BadInput(
+                f"{gathered.where[row]}: image_id {image!r} is that of another image ({gathered.where[first[image]]}); "
+                "rename one"
+            )
     images = pd.DataFrame({"image_id": ids})
     if source.images != "none" and any(gathered.names):
         images["file"] = [None if name is None else file_in_dataset(name) for name in gathered.names]

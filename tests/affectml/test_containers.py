@@ -13,6 +13,7 @@ import datasets
 import fsspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, List, Value
@@ -28,6 +29,7 @@ from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer
 from affectml.importers._container import Container
 from affectml.importers._container_rows import VECTORS
+from affectml.importers._tar_samples import MOST_HEADER
 from affectml.sharing import share_dataset
 from affectml.sharing._dataset_card import licence_id
 
@@ -238,6 +240,45 @@ def test_a_member_that_leads_out_of_its_archive_is_refused(bring, tmp_path, name
     pack(tmp_path / "bad.tar", {"0.jpg": PICTURES[0], "0.txt": b"joy", name: PICTURES[1]})
     with pytest.raises(BadInput, match="leads out of the archive; nothing was written"):
         bring(tmp_path / "bad.tar", label_column="txt")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_would_fill_the_memory_is_refused(bring, tmp_path, kind):
+    member = tarfile.TarInfo("a.png")
+    member.type, member.size = kind, MOST_HEADER + 512
+    (tmp_path / "bomb.tar").write_bytes(member.tobuf() + bytes(MOST_HEADER + 2048))
+    with pytest.raises(BadInput, match=r"bomb\.tar: not a whole tar file \(a header of 1,049,088 bytes\)"):
+        bring(tmp_path / "bomb.tar")
+
+
+def test_headers_without_end_are_refused(bring, tmp_path):
+    member = tarfile.TarInfo("a.png")
+    member.type = tarfile.XHDTYPE
+    (tmp_path / "endless.tar").write_bytes(member.tobuf() * 2000)
+    with pytest.raises(BadInput, match="not a whole tar file"):
+        bring(tmp_path / "endless.tar")
+
+
+def of_bytes(folder: Path, paths: list[str], **columns: list[str]) -> Path:
+    """A Parquet file of pictures that came with these paths."""
+    cells = [{"bytes": content, "path": path} for content, path in zip(PICTURES, paths, strict=False)]
+    features = Features({"image": datasets.Image(), **{name: Value("string") for name in columns}})
+    made = pa.table({"image": cells, **columns}).cast(features.arrow_schema)
+    pq.write_table(made, folder / "train.parquet")
+    return folder / "train.parquet"
+
+
+def test_a_name_that_no_file_can_have_becomes_one_that_it_can(bring, tmp_path):
+    _, data = bring(of_bytes(tmp_path, ["a\0b.png", "../c.png"]))
+    assert data.images["file"].tolist() == ["images/ab.png", "images/c.png"]
+
+
+def test_two_images_of_one_id_are_not_taken_for_one(bring, tmp_path):
+    source = of_bytes(tmp_path, ["a.png", "b.png"], image_id=["7", "7"])
+    with pytest.raises(BadInput, match=r"row 2: image_id '7' is that of another image \(.*row 1\)"):
+        bring(source)
+    _, data = bring(of_bytes(tmp_path, ["a.png", "b.png"], image_id=["7", "8"]))
+    assert data.images["image_id"].tolist() == ["7", "8"]
 
 
 def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_path):
