@@ -25,8 +25,24 @@ INKS = {
     "model": "#b5541c",
     "other": "#6b4fa0",
 }
-SIGNS = {"prior": "x", "zero_shot": "s", "model": "D", "human": "o", "half_panel": "^", "consensus": "^", "oracle": "*"}
-COLOURS = {"model": "model", "human": "people", "half_panel": "people", "consensus": "people", "people": "people"}
+SIGNS = {
+    "people": "o",
+    "prior": "x",
+    "zero_shot": "s",
+    "model": "D",
+    "human": "o",
+    "half_panel": "^",
+    "consensus": "^",
+    "oracle": "*",
+}
+COLOURS = {
+    "threshold": "ink",
+    "model": "model",
+    "human": "people",
+    "half_panel": "people",
+    "consensus": "people",
+    "people": "people",
+}
 FONT = 11  # pixels of a picture in its own size
 WIDTH = 380  # pixels: a phone shows it in its own size
 STYLE: Any = {
@@ -89,6 +105,37 @@ def canvas(
         )
         axes.tick_params(length=0)
         yield figure, axes
+
+
+def room(names: Sequence[str]) -> float:
+    """Pixels that the longest name takes beside an axis."""
+    return 12 + 6.1 * max(map(len, names), default=0)
+
+
+def short(value: float, digits: int = 3) -> str:
+    """A figure as reports write it: `.623`, `1.20`."""
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else f"{value:.2f}"
+
+
+def legend(figure: "Figure", entries: Sequence[tuple[str, str, str]]) -> None:
+    """Name, colour and sign of each system in a line above the axes; the sign "--" is a dashed line, "ring" a ring."""
+    width, height = figure.get_size_inches() * 72
+    x = 8.0
+    for name, colour, sign in entries:
+        if sign == "--":
+            figure.add_artist(_line([x - 2, x + 12], [height - 11] * 2, width, height, color=colour, ls=(0, (4, 3))))
+        else:
+            ring = {"marker": "o", "mfc": "none", "mew": 1.6} if sign == "ring" else {"marker": sign, "mew": 1.3}
+            figure.add_artist(_line([x + 5], [height - 11], width, height, color=colour, ms=6, ls="", **ring))
+        figure.text((x + 15) / width, (height - 11) / height, name, va="center", color=INKS["ink"])
+        x += 24 + 6.6 * len(name)
+
+
+def _line(xs: Sequence[float], ys: Sequence[float], width: float, height: float, **style: Any) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([x / width for x in xs], [y / height for y in ys], **style)
 
 
 _HEX = {colour: name for name, colour in INKS.items()}

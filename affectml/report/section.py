@@ -31,12 +31,17 @@ class Bar:
 
 @dataclass(frozen=True)
 class Card:
-    """An image with what was said of it. picture: a data URL, None without a file; line: a few words under it."""
+    """An image with what was said of it.
+
+    picture: a data URL, None without a file. line: a few words under it. bars: label by label. said: who said what, in
+    words.
+    """
 
     image_id: str
     picture: str | None
     line: str
-    bars: tuple[Bar, ...]
+    bars: tuple[Bar, ...] = ()
+    said: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,11 @@ class Section:
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
     open: bool = False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it has room beside others of its kind: one picture, and no images."""
+        return len(self.drawings) == 1 and not self.galleries and not self.open
 
 
 def drawing(title: str, svg: str, note: str = "") -> Drawing:

@@ -19,7 +19,7 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
 from affectml.training.plan import DEMO, Plan, choose_target, open_or_draw, plan_for, plan_run, set_threads
-from affectml.training.prepare import Prepared, prepare, text_encoder
+from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
 from affectml.training.write import write
 
 
@@ -69,6 +69,7 @@ __all__ = [
     "plan_for",
     "plan_run",
     "prepare",
+    "prepare_split",
     "set_threads",
     "text_encoder",
     "train_run",

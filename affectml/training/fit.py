@@ -33,15 +33,29 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
     head = unfitted_head(prepared)
-    X, X_val = prepared.store.rows(prepared.train.image_id), prepared.store.rows(prepared.val.image_id)
     fit_head(head, prepared, say)
+    systems = fit_beside(head, prepared, say)
+    if prepared.val.sets is not None and head.uses_thresholds:
+        head.tune_thresholds(prepared.store.rows(prepared.val.image_id), prepared.val.sets.astype(np.int64))
+    return systems
+
+
+def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
+    """The prior and, where the encoder has a text tower, zero-shot fitted beside a head that is fitted already.
+
+    Args:
+        head: the fitted head; it is not changed.
+        prepared: what to fit on.
+        say: called with what a user should know.
+    """
+    X, X_val = prepared.store.rows(prepared.train.image_id), prepared.store.rows(prepared.val.image_id)
     prior = PriorHead().fit(X, prepared.train.shares())
     zero_shot, why = _zero_shot(prepared, say)
     if zero_shot is not None and prepared.plan.rates:
         zero_shot.fit(X_val, prepared.val.shares)
     systems = Systems(head, prior, zero_shot, kind=prepared.targets.kind, why_not=why)
     if prepared.val.sets is not None:
-        for system in (head, prior, zero_shot):
+        for system in (prior, zero_shot):
             if system is not None and system.uses_thresholds:
                 system.tune_thresholds(X_val, prepared.val.sets.astype(np.int64))
     if prepared.plan.config.promise is not None:

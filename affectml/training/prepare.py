@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from affectml._progress import Say
-from affectml.data import Targets
+from affectml.data import Dataset, Targets
 from affectml.data.splits import CALIBRATION, Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.evaluation import Truth, fit_prior, read_truth
 from affectml.prompts import Encode
-from affectml.training.plan import Plan, set_threads
+from affectml.runs import TrainConfig
+from affectml.training.plan import Plan, plan_for, set_threads
 from affectml.training.promised import check_enough
 from affectml_annotation import BetaPrior
 
@@ -96,6 +97,21 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     if promises:
         check_enough(plan, prepared.calibration)
     return prepared
+
+
+def prepare_split(
+    dataset: Dataset, targets: Targets, store: EmbeddingStore, split: Split, config: TrainConfig
+) -> Prepared:
+    """The same for a run that is read back: its images are embedded, and its split is known.
+
+    Args:
+        dataset: what it learned from.
+        targets: of the images in the split.
+        store: their embeddings.
+        split: which image went where.
+        config: what was asked for, every choice made.
+    """
+    return Prepared(plan_for(dataset, targets, config), store, targets, split)
 
 
 def text_encoder(store: EmbeddingStore) -> Encode:

@@ -6,22 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.report.data import ReportData
+from affectml.report.numbers import among_themselves
 from affectml.report.section import Bar, Card, Cards, Section
 from affectml.report.tables import number
 
 SHOWN = 6  # images of a gallery
+PEOPLE = {"single": "label", "sets": "set", "rates": "people's rate", "distribution": "people's share"}
 
 
 def galleries(data: ReportData) -> Section:
-    """Images on which model and people agree most, and least, and on which people disagree most."""
+    """Images on which model and people agree most, and least, and on which people disagree most among themselves."""
+    truth = data.truth
     distance = differences(data)
     ranked = np.argsort(distance, kind="stable")
-    few = min(SHOWN, max(1, len(ranked) // 2))
-    rows = [
-        Cards("Where the model and people agree most", cards(data, ranked[:few], distance)),
-        Cards("Where they agree least", cards(data, ranked[::-1][:few], distance)),
+    few = min(SHOWN, max(1, len(ranked) // 3))
+    them = "the label" if truth.kind == "single" else "people"
+    found = [
+        Cards(f"Where the model and {them} agree most", cards(data, ranked[:few], distance)),
+        Cards(f"Where the model and {them} agree least", cards(data, ranked[::-1][:few], distance)),
     ]
-    return Section("images", "Images", galleries=tuple(rows))
+    if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
+        apart = among_themselves(truth.shares, rates=truth.kind == "rates")
+        most = np.argsort(-apart, kind="stable")[:few]
+        found.append(Cards("Where people disagree most among themselves", cards(data, most, distance)))
+    key = [f"blue: {PEOPLE[truth.kind]}", "orange: the model's"]
+    key += ["line: true rate"] if truth.oracle is not None else []
+    key += ["●: in the people's set"] if truth.sets is not None else []
+    key += ["○: in the model's set"] if data.model.sets is not None else []
+    found[0] = Cards(found[0].title, found[0].cards, "; ".join(key))
+    return Section(
+        "images", "Images", galleries=tuple(found), notes=("Agreement: the mean absolute difference of all labels.",)
+    )
 
 
 def differences(data: ReportData) -> NDArray[np.float64]:

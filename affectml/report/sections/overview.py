@@ -1,20 +1,251 @@
 """What a reader sees first: one sentence, every system on the main metrics, and three images."""
 
-from affectml.plots import intervals
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml.evaluation.people import consensus_rows, has_panels
+from affectml.evaluation.scoring import Score, intervals, mean_over_people, row_scores
+from affectml.plots import intervals as plot
 from affectml.report.data import ReportData
-from affectml.report.section import Section, drawing
+from affectml.report.section import Card, Cards, Drawing, Section, drawing
+from affectml.report.sections.galleries import differences
 from affectml.report.tables import arrow, headline, number, shown_systems
+from affectml_metrics import functional as F
+from affectml_metrics import human_reference, paired_difference
+from affectml_metrics.table import better
+
+PLOTS = 3
+WORDS = {
+    "top_1_accuracy": "First label right",
+    "set_f1_judgements": "Set against one person's answer (F1)",
+    "set_f1": "Set against the panel's set (F1)",
+    "label_f1_macro": "F1, mean over labels",
+    "rate_cross_entropy": "Rates against votes (cross-entropy)",
+    "kl_divergence": "Shares against people's (KL)",
+    "total_variation_distance": "Shares against people's (total variation)",
+}
+
+MEASURES = {"kl_divergence": "KL divergence", "rate_cross_entropy": "cross-entropy of rates"}
 
 
 def overview(data: ReportData) -> Section:
     """The sentence, the intervals of the main metrics, and three images."""
-    plots = []
-    for metric in headline(data.systems):
-        found = [
-            (name, data.systems[name][metric]) for name in shown_systems(data.systems) if metric in data.systems[name]
-        ]
+    return Section(
+        "overview",
+        "At a glance",
+        sentence(data),
+        drawings=tuple(plots(data, chosen(data)[:PLOTS])),
+        galleries=tuple(three(data)),
+    )
+
+
+def chosen(data: ReportData) -> list[str]:
+    """The main metrics, those that the sentence is about first."""
+    names = headline(data.systems)
+    first = [name for name in ("set_f1_judgements", "top_1_accuracy") if name in names]
+    shares = [name for name in names if better(name) == "lower"][:1]
+    return list(dict.fromkeys([*first, *shares, *names]))
+
+
+def plots(data: ReportData, metrics: list[str]) -> list[Drawing]:
+    """Each metric as values with intervals; people's consensus beside them where it has a score."""
+    found = []
+    for metric in metrics:
+        scores = [(n, data.systems[n][metric]) for n in shown_systems(data.systems) if metric in data.systems[n]]
+        if metric == "set_f1_judgements" and (agreed := consensus(data)) is not None:
+            at = next((i for i, (name, _) in enumerate(scores) if name == "oracle"), len(scores))
+            scores.insert(at, ("consensus", agreed))
         lines = "; ".join(
-            f"{name} {number(s['value'])} ({number(s['low'])} to {number(s['high'])})" for name, s in found
+            f"{name} {number(s['value'])}, 95 % interval {number(s['low'])} to {number(s['high'])}"
+            for name, s in scores
         )
-        plots.append(drawing(arrow(metric), intervals(found, f"{metric}: {lines}")))
-    return Section("overview", "At a glance", drawings=tuple(plots))
+        title = f"{WORDS[metric]}: {arrow(metric)}" if metric in WORDS else arrow(metric)
+        found.append(drawing(title, plot(scores, f"{metric} of each system: {lines}")))
+    return found
+
+
+def consensus(data: ReportData) -> Score | None:
+    """What the set of the rest of a panel scores against the person left out; None without panels or sets."""
+    if "set_f1_judgements" not in data.systems.get("human", {}):
+        return None
+    rows = consensus_rows(data.truth, {})["consensus"]["set_f1_judgements"]
+    return intervals({"set_f1": rows}, data.truth, data.generator()).get("set_f1")
+
+
+def sentence(data: ReportData) -> str:
+    """What these data say in a sentence or two; nothing of people where nobody was asked."""
+    truth, systems = data.truth, data.systems
+    scores = systems["model"]
+    if has_panels(truth) and "set_f1_judgements" in scores and "set_f1_judgements" in systems.get("human", {}):
+        return _of_people(data)
+    if truth.kind == "single" and "top_1_accuracy" in scores:
+        what = "the word that it was found by" if data.info.data.construct == "query" else "its label"
+        return (
+            f"The model's first label of an image is {what} on {_percent(scores['top_1_accuracy'])} of the "
+            f"{data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}."
+            f"{_beyond(data, 'top_1_accuracy')} {_why_no_people(data)}"
+        ).strip()
+    if truth.kind == "distribution" and "top_1_accuracy" in scores:
+        name = next((m for m in headline(systems) if better(m) == "lower"), None)
+        apart = "" if name is None else f" Between its shares and people's the {_figure(data, name)}."
+        return (
+            f"The label that most people chose comes first in the model's answer on "
+            f"{_percent(scores['top_1_accuracy'])} "
+            f"of the {data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}.{apart}"
+            f"{'' if name is None else _beyond(data, name)} {_why_no_people(data)}"
+        ).strip()
+    if "set_f1" in scores:
+        return (
+            f"The model's set of labels agrees with an image's own to {number(scores['set_f1']['value'])} on average "
+            f"(set F1: 1 the same labels, 0 none in common){_others(data, 'set_f1', _plain)}."
+            f"{_beyond(data, 'set_f1')} {_why_no_people(data)}"
+        ).strip()
+    name = next(iter(headline(systems)), None)
+    if name is None:
+        return ""
+    lower = next((m for m in headline(systems) if better(m) == "lower"), name)
+    return f"The model's {_figure(data, lower)}.{_beyond(data, lower)} {_why_no_people(data)}".strip()
+
+
+def _of_people(data: ReportData) -> str:
+    """Sets of the model and of people, all against single people's answers."""
+    systems, truth = data.systems, data.truth
+    metric = "set_f1_judgements"
+    model = systems.get("model_loo", {}).get(metric, systems["model"][metric])
+    people = systems["human"][metric]
+    parts = [
+        f"The model's set of labels agrees with one person's to {number(model['value'])} on average",
+        f"people's sets agree with each other's to {number(people['value'])}",
+    ]
+    agreed = consensus(data)
+    if agreed is not None:
+        parts.append(f"one person's with the consensus of the rest to {number(agreed['value'])}")
+    if metric in systems.get("oracle", {}):
+        parts.append(f"the oracle, who knows the true rates, reaches {number(systems['oracle'][metric]['value'])}")
+    assert truth.chosen is not None
+    assert truth.asked is not None
+    sets = data.model.sets
+    assert sets is not None
+    rows = human_reference(
+        torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked), F.set_f1, {"model": sets}, against="people"
+    ).rows
+    versus = _versus(rows["model_loo"], rows["human"], data, "people agree with each other")
+    return f"{'; '.join(parts)} (set F1: 1 the same labels, 0 none in common).{versus}{_beyond(data, metric)}"
+
+
+def _versus(model: Tensor, other: Tensor, data: ReportData, what: str) -> str:
+    """Whether the model agrees with a person more or less than `what`, as far as these test images can tell."""
+    found = paired_difference(model, other, groups=data.truth.groups, generator=data.generator())
+    if bool(found.value.isnan()) or bool(found.p.isnan()):
+        return ""
+    if float(found.p) >= 0.05:
+        return f" Whether the model agrees with a person more or less than {what} is beyond what these images can tell."
+    word = "more" if float(found.value) > 0 else "less"
+    return f" The model agrees with a person {word} than {what}, by more than chance in these test images would make."
+
+
+def _beyond(data: ReportData, metric: str) -> str:
+    """Whether the model beats the prior on this metric, on the same images; "" where that cannot be said by rows."""
+    rows = {name: _rows(data, name, metric) for name in ("model", "prior")}
+    if rows["model"] is None or rows["prior"] is None or not better(metric):
+        return ""
+    found = paired_difference(rows["model"], rows["prior"], groups=data.truth.groups, generator=data.generator())
+    if bool(found.p.isnan()):
+        return ""
+    alone = "an answer that is the same for every image (the prior)"
+    if float(found.p) >= 0.05:
+        return f" These test images do not show the model to be better or worse than {alone}."
+    good = (float(found.value) > 0) == (better(metric) == "higher")
+    if good:
+        return ""  # as expected of a model that learned something
+    return f" The model does worse than {alone}."
+
+
+def _rows(data: ReportData, system: str, metric: str) -> Tensor | None:
+    answers = data.answers[system]
+    if metric == "set_f1_judgements":
+        return None if answers.sets is None else mean_over_people(answers.sets, data.truth)
+    return row_scores(answers, data.truth).get(metric)
+
+
+def _others(data: ReportData, metric: str, write: Callable[[Score], str]) -> str:
+    """; what the prior and zero-shot reach on this metric."""
+    named = {"zero_shot": "the encoder without training (zero-shot)", "prior": "the same answer for every image"}
+    said = [
+        f"{words} reaches {write(data.systems[name][metric])}"
+        for name, words in named.items()
+        if metric in data.systems.get(name, {})
+    ]
+    return "".join(f"; {each}" for each in said)
+
+
+def _figure(data: ReportData, metric: str) -> str:
+    """A metric of the model and of the prior, where lower is better."""
+    scores = data.systems
+    way = "lower is better" if better(metric) == "lower" else "higher is better"
+    prior = scores.get("prior", {}).get(metric)
+    beside = "" if prior is None else f"; the same shares for every image would give {number(prior['value'])}"
+    name = MEASURES.get(metric, metric.replace("_", " "))
+    return f"{name} is {number(scores['model'][metric]['value'])} ({way}){beside}"
+
+
+def _why_no_people(data: ReportData) -> str:
+    """That there is no figure of people to compare with, and why."""
+    reason = str(data.metrics["rules"].get("human", "")).removeprefix("not available: ")
+    return "" if has_panels(data.truth) or not reason else f"How far people agree is not known: {reason}."
+
+
+def _percent(score: Score) -> str:
+    return f"{100 * score['value']:.0f} %"
+
+
+def _plain(score: Score) -> str:
+    return number(score["value"])
+
+
+def three(data: ReportData) -> list[Cards]:
+    """A good, a middling and a poor answer, by how far the model's shares are from people's; none without pictures."""
+    distance = differences(data)
+    ranked = np.argsort(distance, kind="stable")
+    what = "the label" if data.truth.kind == "single" else "people's"
+    places = {
+        f"nearer to {what} than on most images": 1 / 6,
+        "in the middle": 1 / 2,
+        "farther than on most images": 5 / 6,
+    }
+    cards = []
+    for words, place in places.items():
+        row = int(ranked[min(len(ranked) - 1, round(place * (len(ranked) - 1)))])
+        image_id = str(data.truth.image_id[row])
+        picture = data.thumbnail(image_id)
+        if picture is None:
+            return []
+        cards.append(Card(image_id, picture, f"the model's rates are {words}", said=said(data, row)))
+    return [Cards("", tuple(cards))]
+
+
+def said(data: ReportData, row: int) -> tuple[tuple[str, str], ...]:
+    """What people and the model say of an image: their sets, else their largest shares, else the label."""
+    truth, model = data.truth, data.model
+    labels = truth.labels
+    if truth.kind == "single":
+        people = [label for label, right in zip(labels, truth.shares[row] > 0.5, strict=True) if right]
+        first = labels[int(model.scores[row].argmax())]
+        return (("label", ", ".join(people)), ("model", f"{first} {float(model.scores[row].max()):.0%}"))
+    shares = (model.shares if model.shares is not None else model.scores)[row].numpy()
+    return (
+        ("people", _set_or_shares(labels, None if truth.sets is None else truth.sets[row], truth.shares[row])),
+        ("model", _set_or_shares(labels, None if model.sets is None else model.sets[row].numpy(), shares)),
+    )
+
+
+def _set_or_shares(labels: tuple[str, ...], inside: NDArray[Any] | None, shares: NDArray[Any]) -> str:
+    if inside is not None:
+        return ", ".join(label for label, here in zip(labels, inside, strict=True) if here) or "none of these"
+    order = np.argsort(-shares, kind="stable")[:2]
+    return ", ".join(f"{labels[c]} {shares[c]:.0%}" for c in order if shares[c] > 0) or "none of these"

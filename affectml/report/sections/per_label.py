@@ -1,10 +1,217 @@
-"""Label by label."""
+"""Label by label: F1, average precision, how common it is, and the threshold that lets it in."""
 
+import numpy as np
+import torch
+
+from affectml.plots import dots
 from affectml.report.data import ReportData
-from affectml.report.section import Section
-from affectml.report.tables import per_label_table
+from affectml.report.numbers import Point, f1_by_label, one_against_another
+from affectml.report.section import Drawing, Section, drawing
+from affectml.report.tables import Table, number, per_label_table
+from affectml_metrics import functional as F
+
+Points = list[Point | None]
+SYSTEMS = ("model", "zero_shot", "prior")
 
 
 def per_label(data: ReportData) -> Section:
-    """What the model scores on each label."""
-    return Section("labels", "Label by label", tables=(per_label_table(data.metrics),), open=True)
+    """The model beside zero-shot and people on each label, the commonest first."""
+    order = [int(c) for c in np.argsort(-data.truth.shares.mean(axis=0), kind="stable")]
+    labels = [data.labels[c] for c in order]
+    found = {"f1": f1(data), "ap": precision(data), "off": distances(data)}
+    drawn: list[Drawing] = []
+    for name, title, axis, note in (
+        ("f1", _f1_title(data), "F1", _f1_note(data)),
+        (
+            "ap",
+            "How well each label's images come first: average precision",
+            "average precision",
+            "Images are ranked by the label's score. The mark “prior” is what a random order would reach: the label's "
+            "share of the images.",
+        ),
+        (
+            "off",
+            "How far each label's share is off",
+            "mean absolute difference to people's share; lower is better",
+            "The prior gives every image the same share.",
+        ),
+    ):
+        series = {who: [points[c] for c in order] for who, points in found[name].items()}
+        if series:
+            drawn.append(drawing(title, dots(labels, series, _alt(title, labels, series), axis=axis), note))
+    common = commonness(data)
+    series = {who: [points[c] for c in order] for who, points in common.items()}
+    title = "How common each label is, and its threshold" if "threshold" in common else "How common each label is"
+    note = "People: the mean share of people who chose it."
+    if data.truth.kind in ("single", "sets"):
+        note = "People: the share of test images that have it."
+    note += " Model: the share of images whose set has it." if "model" in common else ""
+    note += (
+        " Threshold: the score from which the model lets it in, chosen on validation." if "threshold" in common else ""
+    )
+    axis = "share, and score of the threshold" if "threshold" in common else "share"
+    drawn.append(drawing(title, dots(labels, series, _alt(title, labels, series), axis=axis), note))
+    return Section(
+        "labels",
+        "Label by label",
+        _sentence(data, found),
+        drawings=tuple(drawn),
+        tables=(_table(data, found, common), per_label_table(data.metrics)),
+        notes=_notes(data),
+    )
+
+
+def f1(data: ReportData) -> dict[str, Points]:
+    """F1 by label of each system: against single people's answers where votes are known, else against sets."""
+    truth = data.truth
+    sets = {name: data.answers[name].sets for name in SYSTEMS if name in data.answers}
+    if truth.kind == "single" and not truth.single_positive:
+        right = truth.hits.astype(float)
+        taken = {
+            name: np.eye(len(truth.labels))[data.answers[name].scores.argmax(dim=1).numpy()]
+            for name in ("model", "zero_shot")
+            if name in data.answers
+        }
+        return {n: f1_by_label(t, right, t * right, truth.groups, data.generator()) for n, t in taken.items()}
+    given = {n: s.numpy().astype(float) for n, s in sets.items() if s is not None and n != "prior"}
+    if truth.sets is None or not given:
+        return {}
+    if not _by_person(data):
+        right = truth.sets.astype(float)
+        return {n: f1_by_label(s, right, s * right, truth.groups, data.generator()) for n, s in given.items()}
+    assert truth.votes is not None
+    assert truth.people is not None
+    kept = (truth.people >= 2).all(axis=1)
+    votes, people = truth.votes[kept], truth.people[kept]
+    groups = None if truth.groups is None else truth.groups[kept]
+    share = votes / people
+    found = {n: f1_by_label(s[kept], share, s[kept] * share, groups, data.generator()) for n, s in given.items()}
+    both = one_against_another(votes.astype(float), people.astype(float))
+    found["people"] = f1_by_label(share, share, both, groups, data.generator())
+    return found
+
+
+def _by_person(data: ReportData) -> bool:
+    """Whether single people's answers are known as votes of at least two people an image."""
+    truth = data.truth
+    exact = truth.kind == "rates" and truth.votes is not None and truth.people is not None
+    return exact and bool((np.asarray(truth.people) >= 2).all(axis=1).sum() >= 2)
+
+
+def precision(data: ReportData) -> dict[str, Points]:
+    """Average precision by label of model and zero-shot against the sets or single labels; {} without either."""
+    truth = data.truth
+    right = truth.hits if truth.kind == "single" else truth.sets
+    if right is None:
+        return {}
+    target = torch.from_numpy(right.astype(np.int64))
+    found: dict[str, Points] = {}
+    for name in ("model", "zero_shot"):
+        if name in data.answers:
+            values = F.mean_average_precision(data.answers[name].scores, target, average="none").tolist()
+            found[name] = [None if np.isnan(v) else (v, v, v) for v in values]
+    found["prior"] = [(v, v, v) if v > 0 else None for v in right.mean(axis=0).tolist()]
+    return found
+
+
+def distances(data: ReportData) -> dict[str, Points]:
+    """Mean absolute difference by label between shares and people's, where no sets are; {} where there are."""
+    truth = data.truth
+    if truth.sets is not None or truth.kind == "single":
+        return {}
+    found: dict[str, Points] = {}
+    for name in SYSTEMS:
+        answers = data.answers.get(name)
+        if answers is not None and answers.shares is not None:
+            off = np.abs(answers.shares.numpy() - truth.shares)
+            half = 1.96 * off.std(axis=0, ddof=1) / np.sqrt(len(off)) if len(off) > 1 else np.zeros(off.shape[1])
+            found[name] = [(m, m - h, m + h) for m, h in zip(off.mean(axis=0).tolist(), half.tolist(), strict=True)]
+    return found
+
+
+def commonness(data: ReportData) -> dict[str, Points]:
+    """People's mean shares, how often the model's sets have each label, and its thresholds."""
+    truth = data.truth
+    found: dict[str, Points] = {"people": [(v, v, v) for v in truth.shares.mean(axis=0).tolist()]}
+    if data.model.sets is not None and truth.sets is not None:
+        found["model"] = [(v, v, v) for v in data.model.sets.double().mean(dim=0).tolist()]
+        cuts = data.judged.systems.model.thresholds_
+        if cuts is not None:
+            found["threshold"] = [(v, v, v) if v <= 1 else None for v in cuts.tolist()]
+    return found
+
+
+def _f1_title(data: ReportData) -> str:
+    if _by_person(data):
+        return "F1 of each label against one person's answer"
+    return "F1 of each label" if data.truth.kind in ("single", "sets") else "F1 of each label against the panel's set"
+
+
+def _f1_note(data: ReportData) -> str:
+    if not _by_person(data):
+        return "Whiskers: 95 % interval."
+    return (
+        "All on the same targets: what single people said. People: one person against another of the same image. "
+        "Whiskers: 95 % interval."
+    )
+
+
+def _sentence(data: ReportData, found: dict[str, dict[str, Points]]) -> str:
+    """The best and the worst label of the model, and how it stands to people and zero-shot, in counts of labels."""
+    points = found["f1"] or found["ap"] or found["off"]
+    lower = not found["f1"] and not found["ap"]
+    measure = "F1" if found["f1"] else "average precision" if found["ap"] else "difference to people's share"
+    known = {label: p[0] for label, p in zip(data.labels, points.get("model", []), strict=True) if p is not None}
+    if len(known) < 2:
+        return ""
+    best, worst = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
+    best, worst = (best, worst) if lower else (worst, best)
+    out = (
+        f"The model is best at {best} ({measure} {number(known[best])}) and worst at {worst} ({number(known[worst])})."
+    )
+    for who, words in (("people", "one person against another"), ("zero_shot", "zero-shot"), ("prior", "the prior")):
+        if who not in points or (who == "prior" and not lower):
+            continue
+        pairs = [(m, o) for m, o in zip(points["model"], points[who], strict=True) if m is not None and o is not None]
+        ahead = sum((m[0] < o[0]) if lower else (m[0] > o[0]) for m, o in pairs)
+        out += f" Its figure is better than that of {words} on {ahead} of {len(pairs)} labels."
+    return out
+
+
+def _alt(title: str, labels: list[str], series: dict[str, Points]) -> str:
+    """The figures in words."""
+    lines = []
+    for c, label in enumerate(labels):
+        told = [f"{who} {number(p[c][0])}" for who, p in series.items() if p[c] is not None]  # type: ignore[index]
+        lines.append(f"{label}: {', '.join(told) or 'none'}")
+    return f"{title}. {'; '.join(lines)}"
+
+
+def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[str, Points]) -> Table:
+    names = {"f1": "F1", "ap": "AP", "off": "difference"}
+    columns = [
+        "label",
+        *(f"{who}: {'in sets' if who == 'model' else 'prevalence' if who == 'people' else who}" for who in common),
+    ]
+    columns = [c.replace("threshold: threshold", "threshold") for c in columns]
+    columns += [f"{who}: {names[kind]}" for kind, systems in found.items() for who in systems]
+    every = [*common.values(), *(points for systems in found.values() for points in systems.values())]
+    rows = tuple((label, *(_cell(points[c]) for points in every)) for c, label in enumerate(data.labels))
+    return Table("Model, zero-shot and people by label", tuple(columns), rows, name="systems")
+
+
+def _cell(point: Point | None) -> str:
+    if point is None:
+        return "–"
+    value, low, high = point
+    return number(value) if low == high else f"{number(value)} ±{number((high - low) / 2)}"
+
+
+def _notes(data: ReportData) -> tuple[str, ...]:
+    if not _by_person(data):
+        return ()
+    return (
+        "F1 against one person's answer: pairs of a system's set and one person's answer are counted over the images, "
+        "each image with the same weight; for people, pairs of two people's answers to one image. It needs no cut that "
+        "makes one set of a panel's votes.",
+    )

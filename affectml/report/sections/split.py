@@ -1,18 +1,40 @@
 """How the images were parted."""
 
+from affectml.plots import dots
 from affectml.report.data import ReportData
-from affectml.report.section import Section
+from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number
 
 
-def split(data: ReportData) -> Section:
-    """The label shares of each part, and how the split was made."""
+def split(data: ReportData) -> Section | None:
+    """The label shares of each part, and how the split was made; None for weights from elsewhere."""
     rows = data.info.split.table
+    if not rows:
+        return None
     columns = tuple(rows[0])
     cells = tuple(tuple(number(r[c]) if isinstance(r[c], float) else str(r[c]) for c in columns) for r in rows)
+    labels = [label for label in data.labels if label in columns]
+    parts = {str(row["split"]): [(row[label],) * 3 for label in labels] for row in rows}
+    title = "Mean share of each label, by part of the split"
+    alt = f"{title}: " + "; ".join(
+        f"{label} {', '.join(f'{part} {number(points[i][0])}' for part, points in parts.items())}"
+        for i, label in enumerate(labels)
+    )
+    sizes = ", ".join(f"{row['images']:,} {row['split']}" for row in rows)
+    widest = max(labels, key=lambda label: max(r[label] for r in rows) - min(r[label] for r in rows))
+    spread = max(r[widest] for r in rows) - min(r[widest] for r in rows)
+    words = (
+        f"The images are {sizes}. Of all labels' mean shares that of {widest} differs most between the parts, "
+        f"by {number(spread)}."
+    )
+    copies = [note for note in data.info.split.notes if "pixels" in note]
+    words += "".join(f" {note[0].upper()}{note[1:]}." for note in copies)
     return Section(
         "split",
-        "The split",
-        tables=(Table("Label shares by split", columns, cells),),
-        notes=tuple(data.info.split.notes),
+        "Split and duplicates",
+        words,
+        (drawing(title, dots(labels, parts, alt, axis="mean share")),),
+        (),
+        (Table("Label shares by split", columns, cells),),
+        tuple(data.info.split.notes),
     )

@@ -1,0 +1,87 @@
+"""A run read back so that its report can be made again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from affectml._progress import Say
+from affectml.data import Dataset
+from affectml.data.splits import Split
+from affectml.embeddings import ensure_embeddings
+from affectml.errors import BadRun, option
+from affectml.report.data import ReportData
+from affectml.runs import RunFolder
+
+if TYPE_CHECKING:
+    from affectml.evaluation import Systems
+    from affectml.training import Prepared
+
+
+def read_again(
+    run: str | Path | RunFolder, *, dataset: str | Path | None = None, say: Say = lambda line: None
+) -> ReportData:
+    """What the report of a run is made from, read back from its folder and its data set.
+
+    Scores are those of metrics.json. The split is that of predictions.parquet; the head answers the test images anew,
+    and the prior and zero-shot are fitted again as the training did.
+
+    Args:
+        run: the run or its folder.
+        dataset: where its data set is now; None is where it was.
+        say: called with what a user should know.
+
+    Raises:
+        BadRun: for a run without scores or predictions (a shared one, imported weights), and where the data set is not
+            the one that it learned from, or has changed since.
+    """
+    from affectml.evaluation.judge import Result
+    from affectml.training import Judged, prepare_split, set_threads
+
+    opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    info = opened.info
+    data = Dataset.open(_where(opened, dataset))
+    if not (opened.folder / "predictions.parquet").exists():
+        raise BadRun(
+            f"{opened.folder}: no predictions.parquet, which a shared run and imported weights come without: "
+            f"judge it with "
+            "`affectml evaluate`"
+        )
+    if not data.has_fingerprint(info.data.fingerprint, info.data.target):
+        raise BadRun(
+            f"{opened.folder}: {data.root} is not the data set that it learned from, or has changed since: name "
+            f"the right one "
+            f"with {option('dataset')}, or train again"
+        )
+    assert info.data.target is not None
+    targets = data.target(info.data.target)
+    table = opened.predictions
+    set_threads(info.threads)
+    store = ensure_embeddings(data, info.config.encoder, threads=info.threads, say=say)
+    ids = table["image_id"].to_numpy(dtype=object)
+    split = Split(ids, table["split"].to_numpy(dtype=object), tuple(info.split.notes))
+    prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, info.config)
+    systems = _systems(opened, prepared, say)
+    answers = systems.answers(store.rows(split.ids("test")))
+    result = Result(opened.metrics, info.set_f1_by_tau)
+    return ReportData(opened, Judged(prepared, systems, answers, result, info.levels))
+
+
+def _where(run: RunFolder, dataset: str | Path | None) -> Path:
+    from affectml.training import DEMO
+
+    if dataset is not None:
+        return Path(dataset)
+    named = run.info.config.dataset
+    if named is None and run.info.data.name != "demo":
+        raise BadRun(
+            f"{run.folder}: it does not say which data set it was trained on; name one with {option('dataset')}"
+        )
+    return DEMO if named is None else Path(named)
+
+
+def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":
+    """The run's head beside the prior and zero-shot, which are no part of a run's folder."""
+    from affectml.training.fit import fit_beside
+
+    return fit_beside(run.head, prepared, say)

@@ -1,0 +1,116 @@
+"""Whether the model is undecided where people are, and what it costs to have asked few people."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affectml.plots import dots, scatter
+from affectml.report.data import ReportData
+from affectml.report.numbers import entropies
+from affectml.report.section import Section, drawing
+from affectml.report.tables import Table, number
+from affectml_metrics import bootstrap_table
+from affectml_metrics.functional.disagreement import correlation
+
+DOTS = 400
+GROUPS = 6
+SPREAD = 1.5  # how many times as many people some images have had to be asked for a word about it
+
+
+def entropy(data: ReportData) -> Section | None:
+    """People's entropy against the model's, image by image; None where people's shares are not known."""
+    truth, said = data.truth, data.model.shares
+    if said is None or truth.kind in ("single", "sets") or len(truth.image_id) < 3:
+        return None
+    rates = truth.kind == "rates"
+    theirs, its = entropies(truth.shares, rates=rates), entropies(said.numpy(), rates=rates)
+    if theirs.std() == 0 or its.std() == 0:
+        return None
+    x, y = torch.from_numpy(theirs), torch.from_numpy(its)
+    found = bootstrap_table(
+        lambda weights: correlation(y, x, "spearman", weights),
+        len(theirs),
+        groups=truth.groups,
+        replicates=300,
+        generator=data.generator(),
+    )
+    value, low, high = (float(part) for part in found[:3])
+    shown = np.unique(np.linspace(0, len(theirs) - 1, min(DOTS, len(theirs))).round().astype(int))
+    of = f"{len(shown)} of {len(theirs)} images" if len(shown) < len(theirs) else f"{len(theirs)} images"
+    alt = f"People's entropy across, the model's up, {of}; rank correlation {number(value)}"
+    measure = "mean over labels, in bits" if rates else "as a share of the largest possible"
+    picture = drawing(
+        f"Undecided people, undecided model? {of}",
+        scatter(theirs[shown], its[shown], alt, axis=(f"people's entropy ({measure})", "the model's entropy")),
+        "Few people's votes look more decided than people are: dots lie above the line for that reason alone.",
+    )
+    strength = (
+        "it is more undecided where people are"
+        if low > 0
+        else "it is more decided where people are not"
+        if high < 0
+        else "whether it is more undecided where people are, these images cannot tell"
+    )
+    words = (
+        f"Between people's entropy and the model's the rank correlation is {number(value)} (95 % interval "
+        f"{number(low)} "
+        f"to {number(high)}): {strength}."
+    )
+    rows = tuple(
+        (str(image), number(a), number(b))
+        for image, a, b in zip(truth.image_id, theirs.tolist(), its.tolist(), strict=True)
+    )
+    table = Table("Entropy by image", ("image", "people", "model"), rows, name="images")
+    return Section("entropy", "Where people are undecided", words, (picture,), (), (table,))
+
+
+def asked(data: ReportData) -> Section | None:
+    """The model's error by the number of people asked; None where that is not known or much alike."""
+    truth, said = data.truth, data.model.shares
+    if said is None or truth.people is None:
+        return None
+    n = truth.people.max(axis=1).astype(int)
+    if n.max() < SPREAD * max(1, n.min()):
+        return None
+    groups = groups_of(n)
+    off = np.abs(said.numpy() - truth.shares).mean(axis=1)
+    points, rows = [], []
+    for name, inside in groups:
+        part = off[inside]
+        half = 1.96 * float(part.std(ddof=1)) / np.sqrt(len(part)) if len(part) > 1 else 0.0
+        points.append((float(part.mean()), float(part.mean()) - half, float(part.mean()) + half))
+        rows.append((name, str(len(part)), f"{number(float(part.mean()))} ±{number(half)}"))
+    names = [f"{name} people ({rows[i][1]} images)" for i, (name, _) in enumerate(groups)]
+    title = "Mean absolute difference to people's shares, by people asked"
+    alt = f"{title}: " + "; ".join(f"{name} {number(p[0])}" for name, p in zip(names, points, strict=True))
+    picture = drawing(
+        title,
+        dots(names, {"model": points}, alt, axis="difference; lower is better"),
+        "Shares of few votes are rough: part of the difference is people's, not the model's.",
+    )
+    first, last = rows[0], rows[-1]
+    words = (
+        f"On images with {first[0]} people the model is off by {first[2].split(' ')[0]} on average, on those with "
+        f"{last[0]} people by {last[2].split(' ')[0]}. Shares of fewer votes are rougher, which alone makes a "
+        "difference."
+    )
+    table = Table(title, ("people", "images", "difference"), tuple(rows), name="people")
+    return Section("people", "Errors by number of people asked", words, (picture,), (), (table,))
+
+
+def groups_of(n: NDArray[np.int64]) -> list[tuple[str, NDArray[np.intp]]]:
+    """Images by people asked: each number alone where there are up to six, else in up to six ranges of similar size.
+
+    n: [N]. Returns names (`5`, `3 to 4`) with the rows of each, fewest people first.
+    """
+    values = np.unique(n)
+    if len(values) <= GROUPS:
+        return [(str(value), np.flatnonzero(n == value)) for value in values]
+    cuts = np.unique(np.quantile(n, np.linspace(0, 1, GROUPS + 1)[1:-1], method="lower"))
+    part = np.searchsorted(cuts, n, side="left")
+    found = []
+    for group in np.unique(part):
+        rows = np.flatnonzero(part == group)
+        low, high = int(n[rows].min()), int(n[rows].max())
+        found.append((f"{low}" if low == high else f"{low} to {high}", rows))
+    return found

@@ -1,0 +1,183 @@
+"""Which labels go together, and what was said instead of what."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectml.plots import grid
+from affectml.report.data import ReportData
+from affectml.report.numbers import first_instead, instead, together
+from affectml.report.section import Section, drawing
+from affectml.report.tables import Table, number
+
+Array = NDArray[Any]
+NOTHING = "(nothing)"
+FEW = 10  # answers or images with a label, from which a share of them is worth a word
+
+
+def co_occurrence(data: ReportData) -> Section | None:
+    """Labels that one answer has together, people's beside the model's; None where no answer has several."""
+    people, who = _answers(data)
+    if people is None or data.model.sets is None:
+        return None
+    model = data.model.sets.numpy()
+    drawn, tables = [], []
+    for name, words, answers in (("people", f"People: {who}", people), ("model", "The model's sets", model)):
+        share = together(answers)
+        largest = _largest(share, data.labels)
+        alt = f"{words}. Of the answers with the first label, the share that has the second: {largest}"
+        drawn.append(
+            drawing(
+                words,
+                grid(
+                    share,
+                    data.labels,
+                    data.labels,
+                    alt,
+                    hue=name,
+                    axis=("answers with this label", "that have this as well"),
+                ),
+            )
+        )
+        rows = tuple(
+            (label, str(int(answers[:, c].sum())), *("" if np.isnan(v) else number(float(v)) for v in share[c]))
+            for c, label in enumerate(data.labels)
+        )
+        tables.append(Table(words, ("label", "answers", *data.labels), rows, name=name))
+    return Section(
+        "together",
+        "Which labels go together",
+        _together_sentence(data, people, model),
+        drawings=tuple(drawn),
+        tables=tuple(tables),
+        notes=(
+            "A model's set stands for what a panel says, one person's answer for one person: sets of the panel are "
+            "larger or smaller than answers, so compare which pairs are dark, not only how dark they are.",
+        )
+        if who == "single answers"
+        else (),
+    )
+
+
+def _answers(data: ReportData) -> tuple[Array | None, str]:
+    """People's sets, one a row: single answers where they are known, else the images' sets."""
+    truth = data.truth
+    if truth.kind == "distribution" or truth.sets is None:
+        return None, ""
+    if truth.chosen is not None and truth.asked is not None:
+        return truth.chosen[truth.asked.astype(bool)], "single answers"
+    words = "the images' own sets" if truth.kind == "sets" else "sets cut from the votes of each image"
+    return truth.sets, words
+
+
+def _largest(share: Array, labels: tuple[str, ...], count: int = 5) -> str:
+    """The largest shares in words."""
+    flat = np.where(np.isnan(share), -1, share)
+    found = []
+    for at in np.argsort(-flat, axis=None, kind="stable")[:count]:
+        row, column = np.unravel_index(at, share.shape)
+        if flat[row, column] > 0:
+            found.append(f"{labels[row]} with {labels[column]} {number(float(share[row, column]))}")
+    return "; ".join(found) or "none"
+
+
+def _together_sentence(data: ReportData, people: Array, model: Array) -> str:
+    """People's closest pair, and the pair on which the model is farthest from them; of labels given often enough."""
+    theirs, its = together(people), together(model)
+    enough = (people.sum(axis=0) >= FEW)[:, None] & ~np.isnan(theirs)
+    if not enough.any():
+        return ""
+    row, column = np.unravel_index(np.argmax(np.where(enough, theirs, -1)), theirs.shape)
+    if theirs[row, column] <= 0:
+        return "No answer of these people has two labels."
+    labels = data.labels
+    out = (
+        f"Of people's answers with {labels[row]}, {theirs[row, column]:.0%} have {labels[column]} as well: "
+        "no pair of labels goes together more often."
+    )
+    both = enough & (model.sum(axis=0) >= FEW)[:, None] & ~np.isnan(its)
+    if both.any():
+        gap = np.where(both, np.abs(its - theirs), -1)
+        row, column = np.unravel_index(np.argmax(gap), gap.shape)
+        out += (
+            f" The model is farthest from people on {labels[column]} beside {labels[row]}: {its[row, column]:.0%} "
+            f"of its "
+            f"sets with {labels[row]} have it, of people's answers {theirs[row, column]:.0%}."
+        )
+    return out
+
+
+def confusion(data: ReportData) -> Section | None:
+    """What the model said instead of what people said; None where neither sets nor single labels are."""
+    truth = data.truth
+    if truth.sets is not None and data.model.sets is not None:
+        found = instead(truth.sets, data.model.sets.numpy())
+        what = "label of the image's set" if truth.kind == "sets" else "label of the panel's set"
+        rule = (
+            "A label that both sets have counts on the diagonal. A label that the model missed counts one, "
+            "shared evenly "
+            f"by the labels that it said instead; {NOTHING} where it said no other. The last row has the labels "
+            f"that it "
+            "added to sets that it had in full. Rows sum to how many images have the label."
+        )
+    elif truth.kind in ("single", "distribution"):
+        found = first_instead(truth.hits, data.model.scores.argmax(dim=1).numpy())
+        what = "label" if truth.kind == "single" else "most chosen label"
+        rule = "The model's first label; where several labels are right, an image counts one, shared by them."
+    else:
+        return None
+    kept = [c for c in range(len(data.labels)) if found[c].sum() > 0 or found[:, c].sum() > 0]
+    rows, columns = [*kept], [*kept]
+    labels = [*data.labels, NOTHING]
+    end = len(data.labels)
+    rows += [end] if found[end].any() else []
+    columns += [end] if found[:, end].any() else []
+    part = found[np.ix_(rows, columns)]
+    names, said = [labels[r] for r in rows], [labels[c] for c in columns]
+    off = found.copy()
+    off[np.arange(end), np.arange(end)] = 0
+    alt = f"What the model said instead, in images: {_commonest(off, labels)}"
+    picture = grid(part, names, said, alt, axis=(what, "what the model said"), whole=True)
+    table = Table(
+        "What was said instead of what, in images",
+        (what, *said),
+        tuple((name, *(f"{v:.1f}".removesuffix(".0") for v in row)) for name, row in zip(names, part, strict=True)),
+        rule,
+        name="images",
+    )
+    return Section(
+        "instead",
+        "What was said instead of what",
+        _instead_sentence(off, data.labels, len(truth.image_id)),
+        drawings=(drawing("In images", picture, rule),),
+        tables=(table,),
+    )
+
+
+def _commonest(off: Array, labels: list[str], count: int = 5) -> str:
+    found = []
+    for at in np.argsort(-off, axis=None, kind="stable")[:count]:
+        row, column = np.unravel_index(at, off.shape)
+        if off[row, column] > 0:
+            found.append(f"{labels[column]} for {labels[row]}, {off[row, column]:.1f}")
+    return "; ".join(found) or "never another"
+
+
+def _instead_sentence(off: Array, labels: tuple[str, ...], images: int) -> str:
+    """The commonest label in place of another, and how often labels were missed or added alone."""
+    end = len(labels)
+    inside = off[:end, :end]
+    parts = []
+    if inside.max() >= 2:
+        row, column = np.unravel_index(int(inside.argmax()), inside.shape)
+        parts.append(
+            f"The model's commonest mistake of this kind is {labels[column]} in place of {labels[row]} "
+            f"({inside[row, column]:.0f} of {images:,} images)"
+        )
+    if off[:end, end].sum() or off[end].sum():
+        parts.append(
+            f"{off[:end, end].sum():.0f} labels are missed with nothing in their place, and {off[end].sum():.0f} added "
+            "to sets that are otherwise whole"
+        )
+    return "; ".join(parts) + "." if parts else ""
