@@ -18,13 +18,14 @@ from affectml.cli.import_ import app as import_app
 from affectml.cli.judge import judge
 from affectml.cli.labels import app as labels_app
 from affectml.cli.relabel import relabel
+from affectml.cli.report import report
 from affectml.cli.runs import demo_data, evaluate, predict, train
 from affectml.cli.taxonomy import app as taxonomy_app
 
 # What is kept when a command is stopped; of the others, what they wrote is whole.
 KEPT = {
     **dict.fromkeys(
-        ("train", "crosseval", "ablate", "evaluate", "compare", "judge"),
+        ("train", "crosseval", "ablate", "evaluate", "compare", "judge", "report"),
         "no result was written. Images embedded so far are kept: the same command goes on from there",
     ),
     "predict": "with --out, images predicted so far are kept: the same command goes on from there",
@@ -67,6 +68,7 @@ app.command()(duplicates)
 app.command()(relabel)
 app.command()(crosseval)
 app.command()(compare)
+app.command()(report)
 app.command()(ask)
 app.command()(judge)
 app.command()(export)

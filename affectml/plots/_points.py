@@ -30,9 +30,11 @@ def curves(
     axis: tuple[str, str],
     bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     levels: Mapping[str, float] | None = None,
+    level_name: str = "",
     log: bool = False,
 ) -> str:
-    """A line per system over a number; bands: low and high of a system; levels: values that do not move, dashed."""
+    """A line per system over a number; bands: low and high of a system; levels: a value of a
+    system that does not move, dashed, and level_name what it is."""
     with canvas(height=270, left=50, top=28, bottom=38) as (figure, axes):
         for name, (xs, ys) in series.items():
             many = len(xs) > 12
@@ -50,7 +52,7 @@ def curves(
         axes.set_axisbelow(True)
         axes.set_xlabel(axis[0])
         axes.set_ylabel(axis[1])
-        dashed = [(name, ink(name), "--") for name in levels or {}]
+        dashed = [(f"{name}, {level_name}", ink(name), "--") for name in levels or {}]
         legend(figure, [*((name, ink(name), SIGNS.get(name, "o")) for name in series), *dashed])
         return svg(figure, alt)
 

@@ -4,9 +4,11 @@ sections/     the page's sections, a module each, in the order of SECTIONS
 section.py    what a section is: a heading, a sentence, pictures, images, tables
 data.py       what sections are made from
 page.py       the page, and tables as files
+again.py      a run read back, to make its report again
 tables.py     tables as plain cells: the terminal and the page print the same ones
 """
 
+from affectml.report.again import read_again, report_run
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_report, write_tables
 from affectml.report.section import Section
@@ -19,6 +21,8 @@ __all__ = [
     "main_table",
     "people_table",
     "per_label_table",
+    "read_again",
+    "report_run",
     "sections",
     "tau_table",
     "write_report",

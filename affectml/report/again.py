@@ -11,6 +11,7 @@ from affectml.data.splits import Split
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadRun, option
 from affectml.report.data import ReportData
+from affectml.report.page import sections, write_report, write_tables
 from affectml.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -85,3 +86,33 @@ def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":
     from affectml.training.fit import fit_beside
 
     return fit_beside(run.head, prepared, say)
+
+
+def report_run(
+    run: str | Path | RunFolder,
+    *,
+    out: str | Path | None = None,
+    tables: str | Path | None = None,
+    dataset: str | Path | None = None,
+    say: Say = lambda line: None,
+) -> Path:
+    """Make the report of a run again, as `affectml report` does.
+
+    Args:
+        run: the run or its folder.
+        out: the file; None writes over report.html in the run's folder.
+        tables: a folder that gets every table as CSV and LaTeX.
+        dataset: where its data set is now; None is where it was.
+        say: called with what a user should know.
+
+    Returns:
+        The page.
+
+    Raises:
+        BadRun: see `read_again`.
+    """
+    data = read_again(run, dataset=dataset, say=say)
+    found = sections(data)
+    if tables is not None:
+        write_tables(found, Path(tables))
+    return write_report(data, None if out is None else Path(out), found)

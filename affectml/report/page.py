@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from affectml.runs import RunInfo
 
 
-def write_report(data: ReportData, out: Path | None = None) -> Path:
+def write_report(data: ReportData, out: Path | None = None, found: Sequence[Section] | None = None) -> Path:
     """Write the page of a run. Text from the data is escaped; the page loads nothing from elsewhere.
 
     Args:
         data: the run and its judged systems.
         out: the file; None is report.html in the run's folder.
+        found: its sections, where they are made already.
 
     Returns:
         The file.
@@ -36,7 +37,7 @@ def write_report(data: ReportData, out: Path | None = None) -> Path:
     file = out if out is not None else data.run.folder / "report.html"
     write_page(
         file,
-        sections(data),
+        sections(data) if found is None else found,
         title=f"{info.data.name} – affectml report",
         heading=f"{info.data.name}: {info.data.kind} of {data.run.taxonomy.name}, head {info.head.name}",
         about=[*filter(None, about), f"encoder: {encoder}"],

@@ -1,5 +1,7 @@
 """Whether the model is undecided where people are, and what it costs to have asked few people."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,8 +14,12 @@ from affectml.report.tables import Table, number
 from affectml_metrics import bootstrap_table
 from affectml_metrics.functional.disagreement import correlation
 
+if TYPE_CHECKING:
+    from affectml.evaluation import Truth
+
 DOTS = 400
 GROUPS = 6
+MANY = 20  # votes from which their entropy is hardly lower than people's
 SPREAD = 1.5  # how many times as many people some images have had to be asked for a word about it
 
 
@@ -42,7 +48,9 @@ def entropy(data: ReportData) -> Section | None:
     picture = drawing(
         f"Undecided people, undecided model? {of}",
         scatter(theirs[shown], its[shown], alt, axis=(f"people's entropy ({measure})", "the model's entropy")),
-        "Few people's votes look more decided than people are: dots lie above the line for that reason alone.",
+        "Few people's votes look more decided than people are: dots lie above the line for that reason alone."
+        if truth.votes is not None and float(np.median(people_of(truth))) <= MANY
+        else "",
     )
     strength = (
         "it is more undecided where people are"
@@ -62,6 +70,13 @@ def entropy(data: ReportData) -> Section | None:
     )
     table = Table("Entropy by image", ("image", "people", "model"), rows, name="images")
     return Section("entropy", "Where people are undecided", words, (picture,), (), (table,))
+
+
+def people_of(truth: "Truth") -> NDArray[np.int64]:
+    """How many people were asked about each image, [N], where votes are known."""
+    assert truth.votes is not None
+    people = truth.votes.sum(axis=1) if truth.people is None else truth.people.max(axis=1)
+    return np.asarray(people, dtype=np.int64)
 
 
 def asked(data: ReportData) -> Section | None:

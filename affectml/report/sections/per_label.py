@@ -43,6 +43,8 @@ def per_label(data: ReportData) -> Section:
     series = {who: [points[c] for c in order] for who, points in common.items()}
     title = "How common each label is, and its threshold" if "threshold" in common else "How common each label is"
     note = "People: the mean share of people who chose it."
+    if data.truth.vote_rule == "moments":
+        note = "People: the mean share, made from means and SDs of their ratings."
     if data.truth.kind in ("single", "sets"):
         note = "People: the share of test images that have it."
     note += " Model: the share of images whose set has it." if "model" in common else ""
@@ -197,7 +199,7 @@ def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[s
     columns += [f"{who}: {names[kind]}" for kind, systems in found.items() for who in systems]
     every = [*common.values(), *(points for systems in found.values() for points in systems.values())]
     rows = tuple((label, *(_cell(points[c]) for points in every)) for c, label in enumerate(data.labels))
-    return Table("Model, zero-shot and people by label", tuple(columns), rows, name="systems")
+    return Table("Systems and people by label", tuple(columns), rows, name="systems")
 
 
 def _cell(point: Point | None) -> str:

@@ -37,7 +37,7 @@ def thresholds(data: ReportData) -> Section | None:
     )
     picture = drawing(
         title,
-        curves(series, alt, axis=("threshold", "set F1"), levels={f"{name}, own": v for name, v in chosen.items()}),
+        curves(series, alt, axis=("threshold", "set F1"), levels=chosen, level_name="own"),
         "Dashed: the thresholds of the run, one a label, chosen on validation. The curve is of the test "
         "images: its top "
         "was not there to be chosen.",
