@@ -37,6 +37,8 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     systems = fit_beside(head, prepared, say)
     if prepared.val.sets is not None and head.uses_thresholds:
         head.tune_thresholds(prepared.store.rows(prepared.val.image_id), prepared.val.sets.astype(np.int64))
+    if prepared.plan.config.promise is not None:
+        keep(head, prepared, say)
     return systems
 
 
@@ -58,8 +60,6 @@ def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
         for system in (prior, zero_shot):
             if system is not None and system.uses_thresholds:
                 system.tune_thresholds(X_val, prepared.val.sets.astype(np.int64))
-    if prepared.plan.config.promise is not None:
-        keep(head, prepared, say)
     return systems
 
 
