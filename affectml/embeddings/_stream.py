@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 16  # on a CPU as fast as any, and small enough to share out
 GPU_BATCH_SIZE = 64
+LAST_PARTS = 4  # of the last batch on a CPU, so that no thread waits long for another at the end
 LANES = 16  # batches that are encoded at once, at most; each with torch threads of its own
 PROBED = (4, 64)  # images that a probe compares, at least and at most
 JOB_PER_PROBED = 100  # images of the job for each that a probe compares, so that it takes a small part of the time
@@ -74,7 +75,8 @@ def embedded(
     Args:
         encoder: what embeds them.
         items: anything with `name` and `read()`.
-        batch_size: readable images per batch; the last has what is left. None is 16 on a CPU, 64 elsewhere.
+        batch_size: readable images per batch; the last has what is left. None is 16 on a CPU, 64 elsewhere. On a CPU
+            the last is encoded in parts of a quarter of that, whatever the number of threads.
         decode_threads: threads that read and resize; None takes as many as encode, at least two.
         normalised: divide each row by its norm.
         prefer: the way (`Ran.way`) that earlier images of the same job were embedded in.
@@ -97,14 +99,16 @@ def embedded(
     lanes = min(threads, LANES) if encoder.device == "cpu" else 1
     decoders = decode_threads or max(2, threads)
     before = torch.get_num_threads()
-    ahead: deque[tuple[list[Item], list[tuple[Item, str]], Future[NDArray[np.float32]] | None]] = deque()
+    ahead: deque[tuple[list[Item], list[tuple[Item, str]], list[Future[NDArray[np.float32]]]]] = deque()
     try:
         with (
             _pool(decoders, "decode", 1) as decode,
             _pool(lanes, "encode", threads // lanes if encoder.device == "cpu" else before) as encode,
         ):
-            for batch, pixels, bad in _batches(encoder, waiting, size, decode, size + 2 * decoders):
-                rows = encode.submit(_rows, encoder, pixels, normalised) if pixels else None
+            for batch, pixels, bad, last in _batches(encoder, waiting, size, decode, size + 2 * decoders):
+                part = max(1, size // LAST_PARTS) if last and encoder.device == "cpu" else size
+                starts = range(0, len(pixels), part)
+                rows = [encode.submit(_rows, encoder, pixels[start : start + part], normalised) for start in starts]
                 del pixels
                 ahead.append((batch, bad, rows))
                 if len(ahead) > lanes:
@@ -129,8 +133,8 @@ def _pool(workers: int, name: str, torch_threads: int) -> Iterator[ThreadPoolExe
 
 def _batches(
     encoder: Encoder, items: Iterator[Item], size: int, pool: ThreadPoolExecutor, window: int
-) -> "Iterator[tuple[list[Item], list[Tensor], list[tuple[Item, str]]]]":
-    """`size` readable items at a time, with their pixels, and the unreadable ones met on the way."""
+) -> "Iterator[tuple[list[Item], list[Tensor], list[tuple[Item, str]], bool]]":
+    """`size` readable items at a time, their pixels, the unreadable ones met on the way, and whether that was all."""
     reading: deque[tuple[Item, Future[Tensor | str]]] = deque()
 
     def read_on() -> bool:
@@ -150,7 +154,7 @@ def _batches(
             else:
                 batch.append(item)
                 pixels.append(found)
-        yield batch, pixels, bad
+        yield batch, pixels, bad, not read_on()
 
 
 def _pixels(encoder: Encoder, item: Readable, reduced: bool) -> "Tensor | str":
@@ -174,10 +178,11 @@ def _done(
     encoder: Encoder,
     items: list[Item],
     bad: list[tuple[Item, str]],
-    rows: Future[NDArray[np.float32]] | None,
+    rows: list[Future[NDArray[np.float32]]],
     bar: Progress | None,
 ) -> Batch[Item]:
-    done = Batch(items, np.empty((0, encoder.dim), dtype=np.float32) if rows is None else rows.result(), bad)
+    none = np.empty((0, encoder.dim), dtype=np.float32)
+    done = Batch(items, np.concatenate([none, *(part.result() for part in rows)]), bad)
     if bar is not None:
         bar.advance(len(items) + len(bad))
     return done

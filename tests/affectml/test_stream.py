@@ -71,6 +71,20 @@ def test_a_batch_of_unreadable_items_has_no_rows(encoder):
     assert list(embedded(encoder, [])) == []
 
 
+def test_the_last_batch_alone_is_encoded_in_parts(encoder, monkeypatch):
+    sizes = []
+    whole = encoder.rows
+
+    def rows(pixels, **options):
+        sizes.append(len(pixels))
+        return whole(pixels, **options)
+
+    monkeypatch.setattr(encoder, "rows", rows)
+    batches = list(embedded(encoder, map(Noise, (*range(1, 7), *range(8, 14), *range(15, 19), 21)), batch_size=8))
+    assert [len(batch.items) for batch in batches] == [8, 8]
+    assert sizes == [8, 2, 2, 2, 2]
+
+
 def test_rows_before_normalisation_point_the_same_way(encoder):
     (raw,) = embedded(encoder, [Noise(1), Noise(2)], normalised=False)
     (rows,) = embedded(encoder, [Noise(1), Noise(2)])
