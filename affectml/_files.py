@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from affectml.errors import BadInput
+from affectml.errors import AffectmlError, BadInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,6 +94,28 @@ def try_file(path: Path) -> None:
     if path.exists():
         raise BadInput(f"{path} exists; name a file that does not")
     try_folder(path.parent)
+
+
+def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "") -> Any:
+    """The content of a JSON file.
+
+    Raises `kind`, whose message ends in `way_out`, for a file that cannot be read, is no JSON, or holds half of a
+    character, which JSON allows and no file of ours can hold. One that is not there is FileNotFoundError or
+    NotADirectoryError, of which each reader has more to say.
+    """
+    end = f"; {way_out}" if way_out else ""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise kind(f"{path}: cannot be read ({error.strerror or error}){end}") from None
+    except (ValueError, RecursionError) as error:
+        raise kind(f"{path}: not valid JSON ({error}){end}") from None
+    return content
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -141,7 +141,7 @@ class _Parts:
     @property
     def _manifest(self) -> dict[str, Any]:
         """manifest.json; nothing where it is not there or not readable."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             content = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
             if isinstance(content, dict) and isinstance(content.get("asked"), dict):
                 return content
@@ -151,13 +151,13 @@ class _Parts:
     def threads(self) -> int | None:
         """What torch had when the file was begun: the last bits of a score depend on it."""
         threads = self._manifest.get("asked", {}).get("threads")
-        return threads if isinstance(threads, int) else None
+        return threads if isinstance(threads, int) and not isinstance(threads, bool) and threads > 0 else None
 
     @property
     def finished(self) -> bool:
         """Whether the file is whole, and only these parts are left to remove."""
         digest = self._manifest.get("sha256")
-        return digest is not None and self.file.is_file() and sha256(self.file) == digest
+        return isinstance(digest, str) and self.file.is_file() and sha256(self.file) == digest
 
     def path(self, number: int) -> Path:
         """The file of a part."""
@@ -270,8 +270,10 @@ class _Parts:
 def _is_whole(path: Path) -> bool:
     """Whether a part can be read; one that cannot is removed, to be made again."""
     try:
-        return bool({BAD, WAY} <= pq.read_schema(path).metadata.keys())
-    except (OSError, ValueError, AttributeError):
+        said = pq.read_table(path).schema.metadata or {}
+        said[WAY].decode()
+        return all(len(each) == 2 for each in json.loads(said[BAD]))
+    except Exception:  # pyarrow raises many kinds for a damaged file
         path.unlink()
         return False
 

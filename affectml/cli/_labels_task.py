@@ -1,6 +1,7 @@
 """What `affectml labels` needs to turn data sets, runs and files into calls of `affectml_annotation`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,19 @@ from typing import Any, Literal
 import pandas as pd
 
 from affectml.data import Dataset
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import BadDataset, BadInput, did_you_mean
+from affectml.importers._find import read_lines
 from affectml.labelling import taxonomy_of, with_files
-from affectml_annotation import LabelStore, aggregate, found_labels, read_judgements, write_judgements
+from affectml_annotation import (
+    AnnotationError,
+    LabelStore,
+    aggregate,
+    found_labels,
+    read_judgements,
+    validate_judgements,
+    write_judgements,
+)
+from affectml_annotation.exchange._files import readable
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
@@ -61,20 +72,34 @@ def open_source(source: str | None) -> Source:
     if not path.exists():
         raise BadInput(f"{source}: no such file or folder")
     judgements = read_judgements(path)
+    with _said_of(path):
+        found = found_labels(judgements)
+        validate_judgements(judgements, found)
     if guess_format(path) != "dataset":
-        return Source(source, judgements, found_labels(judgements))
-    dataset, found = Dataset.open(path), found_labels(judgements)
+        return Source(source, judgements, found)
+    dataset = Dataset.open(path)
     labels = taxonomy_of(dataset).labels
     if dataset.meta.taxonomy is not None and not set(found) <= set(labels):
         labels = found  # people were given others than the data set's own
-    shared = path / "annotators.parquet"
-    people = pd.read_parquet(shared).set_index("annotator_id") if shared.exists() else pd.DataFrame()
+    people, shared = pd.DataFrame(), path / "annotators.parquet"
+    if shared.exists():
+        with readable(shared):
+            people = pd.read_parquet(shared).set_index("annotator_id")
     return Source(
         source,
         judgements,
         labels,
         attributes={str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()},
     )
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """What is wrong with a table inside is said of the file that it was read from."""
+    try:
+        yield
+    except AnnotationError as error:
+        raise BadInput(f"{path}: {error}") from None
 
 
 def new_database(db: str | None, dataset: Dataset) -> str:
@@ -171,19 +196,26 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
         return [str(i) for i in disagreement(store.judgements(), labels).index[:top]]
     if not queue.exists():
         raise BadInput(f"{queue}: no such file or run folder")
+    known = set(store.images()["image_id"])
     if queue.is_dir() or queue.suffix.lower() in _TABLES:
-        known = set(store.images()["image_id"])
-        found = [str(i) for i in model_uncertainty(_predictions(queue), labels).index if i in known]
+        table = _predictions(queue)
+        with _said_of(queue):
+            found = [str(i) for i in model_uncertainty(table, labels).index if i in known]
         if not found:
             raise BadInput(f"{queue}: none of its images is in this task")
         said = store.judgements(rounds=[1])
         answers = said["image_id"][said["kind"].isin(["labels", "none"])].value_counts()
         wanting = [i for i in found if people is None or answers.get(i, 0) < people]
         if not wanting:
-            raise BadInput(f"{queue}: all its images have the answers that were asked for; ask more people with --more 1")
+            raise BadInput(
+                f"{queue}: all its images have the answers that were asked for; ask more people with --more 1"
+            )
         return wanting[:top]
-    lines = [line.strip() for line in queue.read_text(encoding="utf-8").splitlines()]
-    return list(dict.fromkeys(line for line in lines if line))
+    lines = read_lines(queue)
+    for number, line in lines:
+        if line not in known:
+            raise BadInput(f"{queue}, line {number}: no image {line!r} in this task{did_you_mean(line, known)}")
+    return list(dict.fromkeys(line for _, line in lines))
 
 
 def _predictions(path: Path) -> pd.DataFrame:
@@ -191,10 +223,10 @@ def _predictions(path: Path) -> pd.DataFrame:
     if path.is_dir():
         if not (path / "predictions.parquet").exists():
             raise BadInput(f"{path}: no predictions.parquet in it, so it is no run folder")
-        return pd.read_parquet(path / "predictions.parquet")
+        path = path / "predictions.parquet"
     try:
         table = _TABLES[path.suffix.lower()](path)
-    except (ValueError, OSError) as error:  # what pandas and pyarrow say of a damaged file
+    except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     if "image" not in table and "image_id" not in table:
         raise BadInput(f"{path}: no column image; expected the table that `affectml predict --out` writes")
@@ -205,7 +237,8 @@ def read_checks(path: Path) -> pd.DataFrame:
     """A CSV of attention checks."""
     if not path.is_file():
         raise BadInput(f"{path}: no such file")
-    table = pd.read_csv(path, dtype="str", keep_default_na=False)
+    with readable(path):
+        table = pd.read_csv(path, dtype="str", keep_default_na=False)
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]
     if missing:
         raise BadInput(f"{path}: no column {missing[0]} (expected image_id, accepted, forbidden)")

@@ -1,6 +1,5 @@
 """dataset.json as pydantic dataclasses: an unknown key or value is an error that names the file."""
 
-import json
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -8,7 +7,8 @@ from typing import Any, Literal, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from affectml.errors import BadDataset
+from affectml._files import read_json
+from affectml.errors import AffectmlError, BadDataset
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Construct = Literal["evoked", "expressed", "intended", "query"]
@@ -138,14 +138,12 @@ def read_meta(path: Path) -> DatasetMeta:
     Schema 1, which had one construct and question for all targets, is read as schema 2. The file stays as it is.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = read_json(path, BadDataset)
+    except (FileNotFoundError, NotADirectoryError):
         raise BadDataset(
             f"{path.parent}: no dataset.json there, so it is not an affectml data set; "
             "`affectml import --help` turns folders and tables into one"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BadDataset(f"{path}: not valid JSON ({error})") from None
     if isinstance(content, dict):
         if content.get("schema", 1) not in SCHEMAS:
             raise BadDataset(
@@ -156,8 +154,18 @@ def read_meta(path: Path) -> DatasetMeta:
 
         content = as_schema_2(content, judged=(path.parent / "annotations.parquet").exists())
     try:
-        return _ADAPTER.validate_python(content)
+        meta = _ADAPTER.validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadDataset(f"{path}: {where}: {first['msg']}") from None
+    for where, given in (
+        ("", meta.taxonomy),
+        *((f"targets.{name}.", one.taxonomy) for name, one in meta.targets.items()),
+    ):
+        if isinstance(given, dict):
+            try:
+                _resolved(given)
+            except AffectmlError as error:
+                raise BadDataset(f"{path}: {where}taxonomy: {error}") from None
+    return meta

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadDataset
+from affectml.errors import AffectmlError, BadDataset
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
     Raises BadDataset naming the first bad column or row: labels that the taxonomy lacks or that are missing,
     NaN, values out of range, votes above n, rows that do not sum to one (within 0.001).
     """
-    taxonomy = meta.resolve_taxonomy()
+    try:
+        taxonomy = meta.resolve_taxonomy()
+    except AffectmlError as error:
+        raise type(error)(f"{where}: {error}") from None
     if "image_id" not in table.columns:
         raise BadDataset(f"{where}: no column image_id")
     if table.empty:

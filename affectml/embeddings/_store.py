@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import replacing, sha256, write_json
+from affectml._files import read_json, replacing, sha256, write_json
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -42,8 +42,13 @@ class EmbeddingStore:
         except BadInput as error:
             raise BadDataset(str(error)) from None
         self.dim = self.identity.dim
-        self.specs: tuple[str, ...] = tuple(description.get("specs", ()))
-        self.logit_scale: float | None = description.get("logit_scale")
+        specs, scale = description.get("specs", []), description.get("logit_scale")
+        if not isinstance(specs, list) or not all(isinstance(spec, str) for spec in specs):
+            raise BadDataset(f"{where}: specs: expected a list of texts, got {specs!r}; {AGAIN}")
+        if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int | float)):
+            raise BadDataset(f"{where}: logit_scale: expected a number, got {scale!r}; {AGAIN}")
+        self.specs: tuple[str, ...] = tuple(specs)
+        self.logit_scale: float | None = scale
 
     def __repr__(self) -> str:
         return f"EmbeddingStore({str(self.folder)!r}, {len(self.ids)} x {self.dim})"
@@ -53,11 +58,9 @@ class EmbeddingStore:
         """Open a store's folder; raises BadDataset if it is none."""
         path = Path(folder) / "encoder.json"
         try:
-            description = json.loads(path.read_text(encoding="utf-8"))
+            description = read_json(path, BadDataset, AGAIN)
         except (FileNotFoundError, NotADirectoryError):
             raise BadDataset(f"{folder}: no encoder.json there, so it is no embedding store") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise BadDataset(f"{path}: not valid JSON ({error}); {AGAIN}") from None
         if not isinstance(description, dict):
             raise BadDataset(f"{path}: expected an object, got {type(description).__name__}; {AGAIN}")
         return cls(Path(folder), description)
@@ -102,13 +105,16 @@ class EmbeddingStore:
         try:
             table = pd.read_parquet(path)
             table = table[["image_id", "shard", "row"]]
+            table["image_id"] = table["image_id"].astype(str)
         except FileNotFoundError:
             return pd.DataFrame(
                 {"image_id": pd.Series([], dtype=object), "shard": pd.Series([], dtype=np.int64)}
             ).assign(row=pd.Series([], dtype=np.int64))
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
-        table["image_id"] = table["image_id"].astype(str)
+        for name in ("shard", "row"):
+            if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 0).any() or table[name].isna().any():
+                raise BadDataset(f"{path}: column {name}: expected whole numbers from 0 on; {AGAIN}")
         doubled = table["image_id"].duplicated()
         if doubled.any():
             raise BadDataset(f"{path}: image {table['image_id'][doubled].iloc[0]!r} has two rows; {AGAIN}")
@@ -119,11 +125,13 @@ class EmbeddingStore:
         """What computed which shards, in the order of writing; nothing of those that affectml 0.1 or others made."""
         path = self.folder / PROVENANCE
         try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
+            entries = read_json(path, BadDataset, "remove it")
             found = [
                 (Ran.from_json({key: value for key, value in entry.items() if key != "shards"}), entry["shards"])
                 for entry in entries
             ]
+            if not all(isinstance(shard, int) for _, (first, last) in found for shard in (first, last)):
+                raise TypeError("shards are numbered")
         except FileNotFoundError:
             return []
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -151,8 +159,10 @@ class EmbeddingStore:
                 shard = np.load(path, mmap_mode="r", allow_pickle=False)
             except FileNotFoundError:
                 raise BadDataset(f"{path}: no such shard, but ids.parquet names it; {AGAIN}") from None
-            except (ValueError, EOFError, OSError) as error:
+            except Exception as error:  # numpy raises many kinds for a damaged file
                 raise BadDataset(f"{path}: not a readable shard ({error}); {AGAIN}") from None
+            if not isinstance(shard, np.ndarray) or shard.dtype.kind not in "fiu":
+                raise BadDataset(f"{path}: expected an array of numbers; {AGAIN}")
             if shard.ndim != 2 or shard.shape[0] <= rows or shard.shape[1] != self.dim:
                 raise BadDataset(f"{path}: expected at least {rows + 1} rows of {self.dim}, got {shard.shape}; {AGAIN}")
             shards[int(str(number))] = shard
@@ -175,8 +185,11 @@ class EmbeddingStore:
         path = self.folder / "unreadable.csv"
         if not path.exists():
             return {}
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return dict(zip(table["image_id"], table["reason"], strict=True))
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            return dict(zip(table["image_id"], table["reason"], strict=True))
+        except (OSError, ValueError, KeyError) as error:
+            raise BadDataset(f"{path}: not a list of images and reasons ({error}); remove it") from None
 
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.float32]:
         """Embeddings of these images in this order: float32 [N, dim]; an image may be asked for twice.
@@ -198,6 +211,9 @@ class EmbeddingStore:
         out = np.empty((len(ids), self.dim), dtype=np.float32)
         for here in np.split(order, starts[1:]) if len(ids) else ():
             out[here] = self._shards[int(shard[here[0]])][row[here]]
+        if not (np.isfinite(out.min(initial=0)) and np.isfinite(out.max(initial=0))):
+            image = ids[int((~np.isfinite(out)).any(axis=1).argmax())]
+            raise BadDataset(f"{self.folder}: the embedding of image {image!r} is not finite; {AGAIN}")
         return out
 
     def text_features(
@@ -213,11 +229,12 @@ class EmbeddingStore:
         key = hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:16]
         path = self.folder / f"texts-{key}.npy"
         if path.exists():
-            cached: NDArray[np.float32] = np.load(path, allow_pickle=False)
-            if cached.shape == (len(texts), self.dim):
-                return cached
+            with suppress(Exception):  # numpy raises many kinds for a damaged file; the texts are embedded again
+                cached = np.load(path, allow_pickle=False)
+                if cached.shape == (len(texts), self.dim) and cached.dtype == np.float32:
+                    return np.asarray(cached)
         if not self.identity.has_text:
-            raise EncoderUnavailable(f"{self.folder.name}: imported embeddings come without a text tower")
+            raise EncoderUnavailable(f"{self.folder}: imported embeddings come without a text tower")
         if encoder_factory is None:
             raise EncoderUnavailable(f"{self.folder}: these {len(texts)} texts are not cached, and no encoder is given")
         encoder = encoder_factory()

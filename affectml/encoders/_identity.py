@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from types import UnionType
 from typing import Any, Literal
 
 from affectml.errors import BadInput, did_you_mean
@@ -75,7 +76,24 @@ class EncoderIdentity:
         absent = [name for name in names if name not in content and name != "source_sha256"]
         if absent:
             raise BadInput(f"{where}: no key {absent[0]!r}; is it an encoder.json of affectml's?")
+        for key, kinds in _KINDS.items():
+            value: Any = content.get(key)
+            if not isinstance(value, kinds) or (kinds is int and (isinstance(value, bool) or value < 1)):
+                raise BadInput(f"{where}: key {key!r}: {value!r} cannot be; is it an encoder.json of affectml's?")
         return cls(**content)
+
+
+_KINDS: dict[str, type | UnionType] = {
+    "architecture": str,
+    "weights_sha256": str | None,
+    "activation": str | None,
+    "preprocessing": Mapping,
+    "precision": str,
+    "normalised": bool,
+    "dim": int,
+    "has_text": bool,
+    "source_sha256": str | None,
+}
 
 
 def _plain(name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from affectml._files import sha256
+from affectml._files import read_json, sha256
 from affectml.encoders._guards import (
     check_activation,
     check_weights_file,
@@ -110,13 +110,11 @@ def _folder(folder: Path, architecture: str | None = None) -> Source:
 def _config_in(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path, EncoderUnavailable)
     except FileNotFoundError:
         raise EncoderUnavailable(
             f"{folder}: no open_clip_config.json there; expected one with model_cfg and preprocess_cfg"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EncoderUnavailable(f"{path}: not valid JSON ({error})") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
         raise EncoderUnavailable(f"{path}: no key model_cfg (and preprocess_cfg) in it")
     return config

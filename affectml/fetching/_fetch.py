@@ -259,16 +259,24 @@ def _listed(path: Path) -> dict[str, Failure]:
             }
     except FileNotFoundError:
         return {}
-    except (ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise BadInput(f"{path}: not as affectml wrote it ({error}); remove or rename it") from None
 
 
+_JOURNALLED = (
+    {"url": str, "file": str, "sha256": str, "size": int},
+    {"url": str, "reason": str, "why": str, "retry": str, "tries": int},
+)
+
+
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a journal; a line that a kill cut is none."""
+    """The whole lines of a journal; a line that a kill cut is none, nor is what affectml does not write."""
     with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as handle:
         for line in handle:
-            with suppress(json.JSONDecodeError):
-                yield json.loads(line)
+            with suppress(ValueError, RecursionError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and {key: type(value) for key, value in entry.items()} in _JOURNALLED:
+                    yield entry
 
 
 def _placeholders(root: Path) -> list[tuple[str, int]]:

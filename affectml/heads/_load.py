@@ -74,9 +74,12 @@ def load_head(folder: Path | str) -> Head:
             f"{folder / 'head.json'}: no head {name!r}{did_you_mean(name, HEADS)} (if it is a head of your own, "
             "import the module that defines it first: on the command line, affectml --import MODULE ...)"
         )
+    shares = content["report"].get("prevalence", [])
+    if not isinstance(shares, list) or not all(isinstance(share, int | float) for share in shares):
+        raise BadRun(f"{folder / 'head.json'}: report.prevalence: expected a list of shares, got {str(shares)[:80]}")
     try:
         return HEADS[name].from_saved(content["config"], content["report"], tensors)
     except KeyError as error:
         raise BadRun(f"{folder / 'head.safetensors'}: no tensor {error}, which a {name} head needs") from None
-    except (AffectmlError, TypeError) as error:
+    except (AffectmlError, TypeError, ValueError, RuntimeError) as error:  # torch's, of tensors that do not fit
         raise BadRun(f"{folder / 'head.json'}: {error}") from None

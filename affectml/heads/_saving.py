@@ -4,13 +4,12 @@ head.json: schema, head (its name), config, report, and the sha256 of the tensor
 are never read as one.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from affectml._files import replacing, sha256, write_json
+from affectml._files import read_json, replacing, sha256, write_json
 from affectml.errors import BadRun, did_you_mean
 
 SCHEMA = 1
@@ -40,10 +39,7 @@ def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for file in (described, path):
         if not file.is_file():
             raise BadRun(f"{folder}: no {file.name} there, so no head can be read from it")
-    try:
-        content = json.loads(described.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BadRun(f"{described}: not valid JSON ({error})") from None
+    content = read_json(described, BadRun)
     if not isinstance(content, dict):
         raise BadRun(f"{described}: expected a JSON object, got {type(content).__name__}")
     if isinstance(content.get("schema"), int) and content["schema"] > SCHEMA:

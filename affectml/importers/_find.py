@@ -1,13 +1,11 @@
 """Finding what a source names: files in folders, names that fit them, lines, urls."""
 
-import json
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -96,18 +94,6 @@ def read_lines(file: Path) -> list[tuple[int, str]]:
     if not found:
         raise BadInput(f"{file}: empty file")
     return found
-
-
-def read_json(file: Path) -> Any:
-    """The content of a JSON file; raises BadInput for one that is none, or holds text that no file can."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        content = json.loads(text)
-        if "\\ud" in text.lower():  # half of a character: JSON allows it, UTF-8 and Parquet do not
-            json.dumps(content, ensure_ascii=False).encode()
-        return content
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{file}: not valid JSON ({error})") from None
 
 
 def relative_names(names: Sequence[str], root: Path, where: Sequence[str]) -> list[str]:

@@ -72,6 +72,7 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
         for left in dataset.root.glob(f"{_TEMPORARY}*"):  # of a join that was killed
             shutil.rmtree(left, ignore_errors=True)
         dataset = Dataset.open(dataset.root)
+        ImportSummary.of(dataset)  # what cannot be read is said before anything is written
         image_of = _image_of(draft, dataset)
         addition = _plan(draft, dataset, image_of, target)
         _write(addition, draft, dataset)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from affectml._files import read_json
 from affectml.errors import BadInput, option
-from affectml.importers._find import images_folder, locate, read_json, relative_names, repeated
+from affectml.importers._find import images_folder, locate, relative_names, repeated
 from affectml.importers._labels import plan_labels
 from affectml.importers._options import Help, check_choice
 from affectml.importers._registry import importer

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from affectml._progress import track
+from affectml._files import read_json
 from affectml.errors import BadInput, option
 from affectml.importers._columns import WHOLE
-from affectml.importers._find import find, locate, read_json, relative_names, repeated
+from affectml.importers._find import find, locate, relative_names, repeated
 from affectml.importers._labels import label_of
 from affectml.importers._registry import importer
 from affectml.importers._spec import Partial

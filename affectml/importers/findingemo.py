@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._files import read_json
 from affectml.errors import BadInput, option
 from affectml.importers._columns import Columns, numbers
-from affectml.importers._find import Located, find, images_folder, is_url, locate, read_json, relative_names
+from affectml.importers._find import Located, find, images_folder, is_url, locate, relative_names
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements

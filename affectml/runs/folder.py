@@ -1,6 +1,5 @@
 """Opening a run folder, and finding a free one."""
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
+from affectml._files import read_json
 from affectml.errors import BadRun
 from affectml.runs.schema import SCHEMA, RunInfo, versions_of
 from affectml.taxonomies import Taxonomy
@@ -35,11 +35,9 @@ class RunFolder:
         folder = Path(path)
         file = folder / "run.json"
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file, BadRun)
         except (FileNotFoundError, NotADirectoryError):
             raise BadRun(f"{folder}: no run.json there, so it is not a run; `affectml train` writes one") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise BadRun(f"{file}: not valid JSON ({error})") from None
         schema = content.get("schema") if isinstance(content, dict) else None
         if schema != SCHEMA:
             raise BadRun(
@@ -68,19 +66,32 @@ class RunFolder:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """metrics.json; raises BadRun where it cannot be read."""
+        path = self.folder / "metrics.json"
         try:
-            content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadRun(f"{self.folder / 'metrics.json'}: cannot be read ({error})") from None
+            content = read_json(path, BadRun)
+        except OSError as error:
+            raise BadRun(f"{path}: cannot be read ({error.strerror})") from None
+        if not isinstance(content, dict):
+            raise BadRun(f"{path}: expected an object, got {type(content).__name__}")
         return content
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """predictions.parquet; raises BadRun where it cannot be read."""
         try:
-            return pd.read_parquet(self.folder / "predictions.parquet")
+            table = pd.read_parquet(self.folder / "predictions.parquet")
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{self.folder / 'predictions.parquet'}: cannot be read ({error})") from None
+        for column in ("image_id", "split"):
+            if column not in table.columns:
+                raise BadRun(
+                    f"{self.folder / 'predictions.parquet'}: no column {column}: the run is damaged, train again"
+                )
+        twice = table["image_id"].duplicated()
+        if twice.any():
+            image = table["image_id"][twice].iloc[0]
+            raise BadRun(f"{self.folder / 'predictions.parquet'}: image {image!r} has two rows: train again")
+        return table
 
 
 def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:

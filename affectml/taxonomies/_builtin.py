@@ -51,7 +51,7 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
 def _from_file(path: Path, below: tuple[Path, ...] = ()) -> Taxonomy:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, TypeError, RecursionError) as error:
         raise BadInput(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from None
     taxonomy = Taxonomy.from_dict(content, where=str(path))
     if taxonomy.name in builtin_names() and taxonomy != _builtin(taxonomy.name):

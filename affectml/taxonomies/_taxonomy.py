@@ -195,12 +195,14 @@ class Taxonomy:
                 raise BadInput(f"{where}: label {label!r}: expected keys such as parent, got {entry!r}")
             _only(entry or {}, _ENTRY_KEYS, f"{where}: label {label!r}")
         wheels = content.get("other_wheels") or {}
+        if not isinstance(wheels, Mapping):
+            raise BadInput(f"{where}: other_wheels: expected wheels by name, got {wheels!r}")
         parent = content.get("parent")
         if isinstance(parent, Mapping):
             parent = cls.from_dict(parent, f"{where}: parent")
         elif not isinstance(parent, str | None):
             raise BadInput(f"{where}: parent: expected a taxonomy's name, file or content, got {parent!r}")
-        return cls(
+        given: dict[str, Any] = dict(
             name=str(content["name"]),
             labels=tuple(entries),
             title=str(content.get("title") or ""),
@@ -218,6 +220,10 @@ class Taxonomy:
             wheel_source=str(content.get("wheel_source") or ""),
             other_wheels={name: _wheel(wheel, f"{where}: wheel {name!r}") for name, wheel in wheels.items()},
         )
+        try:
+            return cls(**given)
+        except BadInput as error:
+            raise BadInput(f"{where}: {error}") from None
 
 
 _KEYS = ("name", "title", "source", "parent", "wheel", "wheel_source", "other_wheels", "templates", "labels")

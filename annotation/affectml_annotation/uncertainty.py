@@ -27,7 +27,10 @@ def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.S
     missing = [label for label in labels if label not in predictions.columns]
     if missing:
         raise BadCounts(f"predictions: no column for label {missing[0]!r}; was the run trained on other labels?")
-    rates = predictions[list(labels)].to_numpy(dtype=np.float64)
+    try:
+        rates = predictions[list(labels)].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadCounts(f"predictions: a column of a label is not numeric ({error})") from None
     bad = ~((rates >= 0) & (rates <= 1))
     if bad.any():
         row = int(np.argwhere(bad)[0][0])

@@ -15,10 +15,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affectml_annotation.errors import BadExport
+from affectml_annotation.errors import AnnotationError, BadExport, BadImport
 
 LOCK = ".export.lock"
 WAY_OUT = "--replace (replace=True) writes the new and keeps the old beside it"
+
+
+@contextmanager
+def readable(path: str | Path) -> Iterator[None]:
+    """Around the reading of a file in somebody else's form: what pandas, pyarrow and json say of it is a BadImport.
+
+    They raise many kinds for a damaged file.
+    """
+    try:
+        yield
+    except AnnotationError:
+        raise
+    except Exception as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadImport(str(path), [f"not readable ({str(why) or type(error).__name__})"]) from None
 
 
 @contextmanager

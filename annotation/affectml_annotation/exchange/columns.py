@@ -1,6 +1,6 @@
 """The columns of a judgement table in files, and how their values become plain ones and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,22 +59,22 @@ def from_files(table: pd.DataFrame, where: str) -> pd.DataFrame:
         if name not in table.columns:
             raise BadImport(where, [f"no column {name} (columns: {', '.join(map(str, table.columns))})"])
     table = table[[name for name in COLUMNS if name in table.columns]].reset_index(drop=True)
-    table["labels"] = pd.Series([as_list(value) for value in table["labels"]], dtype=object)
-    if "intensities" in table:
-        lists = [as_numbers(value) for value in table["intensities"]]
-        table["intensities"] = pd.Series(lists, dtype=object)
+    for name, read in (("labels", _labels), ("intensities", as_numbers)):
+        if name in table:
+            table[name] = _cells(table[name], read, where)
     if "round" not in table:
         table["round"] = 1
     said = pd.Series(["labels" if labels else "none" for labels in table["labels"]], dtype="str")
     table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
     for name in TEXT:
         if name in table:
-            table[name] = table[name].astype("str")
+            table[name] = _texts(table[name], where)
     for name in NUMBERS:
         if name in table:
             table[name] = numbers(table[name], name, where)
     rounds = numbers(table["round"], "round", where)
-    table["round"] = rounds.astype("int64") if (rounds == np.floor(rounds)).all() else rounds
+    whole = ((rounds == np.floor(rounds)) & (rounds.abs() < 2**31)).all()
+    table["round"] = rounds.astype("int64") if whole else rounds
     if "at" in table:
         table["at"] = times(table["at"], where)
     if "suggestions_visible" in table:
@@ -82,9 +82,39 @@ def from_files(table: pd.DataFrame, where: str) -> pd.DataFrame:
     return table[[name for name in COLUMNS if name in table.columns]]
 
 
+def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> "pd.Series[Any]":
+    """A column of lists; cells that are none are named."""
+    found, problems = [], []
+    for row, value in enumerate(column):
+        try:
+            found.append(read(value))
+        except (TypeError, ValueError):
+            problems.append(f"row {row}: {column.name} {value!r} cannot be read as a list")
+    if problems:
+        raise BadImport(where, problems)
+    return pd.Series(found, dtype=object)
+
+
+def _labels(value: Any) -> list[Any]:
+    if isinstance(value, str | bytes):
+        raise TypeError("a text is no list of labels")
+    return as_list(value)
+
+
+def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    """A column as texts; a cell with half of a character, which no file can hold, is named."""
+    try:
+        return column.astype("str")
+    except (UnicodeError, ValueError) as error:
+        raise BadImport(where, [f"column {column.name}: a cell cannot be read as text ({error})"]) from None
+
+
 def numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]":
     """A column as floats; a cell that is no number is named."""
-    found = pd.to_numeric(column, errors="coerce")
+    try:
+        found = pd.to_numeric(column, errors="coerce")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadImport(where, [f"column {name}: not numbers ({error})"]) from None
     bad = (found.isna() & column.notna()).to_numpy()
     if bad.any():
         raise BadImport(where, [f"row {row}: {name} {column.iloc[row]!r} is no number" for row in np.flatnonzero(bad)])
@@ -93,7 +123,11 @@ def numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]"
 
 def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as UTC times; without a zone it is UTC."""
-    found = pd.to_datetime(column, utc=True, errors="coerce", format=None if column.dtype.kind == "M" else "ISO8601")
+    form = None if column.dtype.kind == "M" else "ISO8601"
+    try:
+        found = pd.to_datetime(column, utc=True, errors="coerce", format=form)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadImport(where, [f"column at: not times ({error})"]) from None
     bad = (found.isna() & column.notna()).to_numpy()
     if bad.any():
         raise BadImport(where, [f"row {row}: at {column.iloc[row]!r} is no time" for row in np.flatnonzero(bad)])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import BadCounts
+from affectml_annotation.exchange._files import readable
 from affectml_annotation.judgements import Votes
 
 
@@ -34,10 +35,12 @@ def read_counts(
         The votes.
 
     Raises:
+        BadImport: the file cannot be read, or a cell of a count is no number.
         BadCounts: a column is missing, an image is named twice or not at all, or counts that cannot be.
     """
     path = Path(path)
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    with readable(path):
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     if image_column is None:
         image_column = "(row)"
         table[image_column] = [f"row-{number}" for number in range(len(table))]
@@ -56,7 +59,8 @@ def read_counts(
             f"{path}: image {table[image_column][twice].iloc[0]!r} stands in two rows; keep one, or number the "
             "rows instead (image_column=None)"
         )
-    numbers = table[[*labels, *not_answers, *([n_column] if n_column else [])]].to_numpy(dtype=np.float64)
+    with readable(path):
+        numbers = table[[*labels, *not_answers, *([n_column] if n_column else [])]].to_numpy(dtype=np.float64)
     bad = ~((numbers >= 0) & (numbers == np.floor(numbers)))
     if bad.any():
         row, column = (int(at) for at in np.argwhere(bad)[0])

@@ -24,6 +24,7 @@ from affectml_annotation.exchange._files import (
     keep,
     make_way,
     new_folder,
+    readable,
     write_json,
     write_parquet,
     writing_in_turn,
@@ -214,6 +215,8 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
         what = f"holds judgements of what is {asked['construct']}, the task asked for what is {settings.construct}"
         raise BadExport(str(folder), [what], elsewhere)
     images = read_parquet(folder / "images.parquet")
+    if images is not None and "image_id" not in images.column_names:
+        raise BadExport(str(folder / "images.parquet"), ["no column image_id"])
     known = set() if images is None else {str(image) for image in images["image_id"].to_pylist()}
     strange = [image for image in collected.judgements["image_id"] if image not in known]
     if strange:
@@ -337,7 +340,8 @@ def _read_meta(folder: Path, *, judged: bool) -> tuple[dict[str, Any], dict[str,
     """dataset.json as it is and in schema 2; BadExport for what no version of affectml that we know has written."""
     try:
         stored = json.loads((folder / META).read_text(encoding="utf-8"))
-    except ValueError as error:
+        json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()  # it is written again
+    except (ValueError, RecursionError) as error:
         raise BadExport(str(folder / META), [f"not valid JSON ({error})"]) from None
     schema = stored.get("schema", 1) if isinstance(stored, dict) else None
     if isinstance(stored, dict) and schema not in (1, 2):
@@ -359,7 +363,7 @@ def read_parquet(path: Path) -> pa.Table | None:
         return None
     try:
         return pq.read_table(path)
-    except pa.ArrowException as error:
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadExport(str(path), [f"not a readable Parquet file ({error})"]) from None
 
 
@@ -378,4 +382,6 @@ def read_dataset_judgements(folder: str | Path) -> pd.DataFrame:
     if not path.is_file():
         what = "no annotations.parquet: this data set holds no judgements; `affectml labels export` adds a task's"
         raise BadImport(str(folder), [what])
-    return from_files(pd.read_parquet(path), str(path))
+    with readable(path):
+        table = pd.read_parquet(path)
+    return from_files(table, str(path))

@@ -35,6 +35,9 @@ def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
         current = [folder / ANNOTATIONS, folder / ANNOTATORS]
         files = [path for path in current if path.is_file()] + [kept for path in current for kept in kept_of(path)]
         tables = {path: table for path in files if (table := read_parquet(path)) is not None}
+        for path, table in tables.items():
+            if "annotator_id" not in table.column_names:
+                raise BadExport(str(path), ["no column annotator_id"])
         known = {str(who) for table in tables.values() for who in table["annotator_id"].to_pylist()}
         for who in people:
             if who not in known:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange._files import new_folder, write_parquet, write_text
+from affectml_annotation.exchange._files import new_folder, readable, write_parquet, write_text
 from affectml_annotation.exchange.columns import for_files, from_files
 
 CARD = """---
@@ -42,4 +42,10 @@ def read_hugging_face(folder: str | Path) -> pd.DataFrame:
     files = sorted(folder.glob("data/*.parquet"))
     if not files:
         raise BadImport(str(folder), ["no data/*.parquet in it"])
-    return from_files(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True), str(folder))
+    tables = []
+    for file in files:
+        with readable(file):
+            tables.append(pd.read_parquet(file))
+    with readable(folder):
+        table = pd.concat(tables, ignore_index=True)
+    return from_files(table, str(folder))

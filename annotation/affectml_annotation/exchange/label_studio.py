@@ -119,30 +119,47 @@ def read_label_studio(
     path = Path(path)
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadImport(str(path), [f"not readable as Label Studio's JSON ({error})"]) from None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
         raise BadImport(str(path), ["expected a list of tasks with `data`; export as JSON, not JSON_MIN or CSV"])
-    rows, predicted = [], []
+    rows: list[dict[str, Any]] = []
+    predicted: list[tuple[Any, ...]] = []
     for number, task in enumerate(tasks):
         where = f"task {task.get('id', number)}"
-        keys = [image_key] if image_key else ["image_id", "image"]
-        image_id = next((task["data"][key] for key in keys if task["data"].get(key)), None)
-        if image_id is None:
-            raise BadImport(
-                str(path), [f"{where}: data has no {' or '.join(keys)} (it has: {', '.join(task['data'])})"]
-            )
-        rows += [
-            {"image_id": image_id, **_judgement(annotation, from_name, f"{path}: {where}")}
-            for annotation in task.get("annotations", [])
-        ]
-        for prediction in task.get("predictions", []):
-            if isinstance(prediction, dict):
-                said = _read_results(prediction.get("result", []), from_name, f"{path}: {where}")
-                predicted.append((image_id, prediction.get("model_version"), prediction.get("score"), said["labels"]))
+        try:
+            _read_task(task, rows, predicted, image_key, from_name, path, where)
+        except BadImport:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise BadImport(str(path), [f"{where}: not as Label Studio exports it ({error})"]) from None
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["image_id", "annotator_id", "labels"]
     table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
     return from_files(table, str(path)), pd.DataFrame(predicted, columns=list(PREDICTION_COLUMNS))
+
+
+def _read_task(
+    task: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    predicted: list[tuple[Any, ...]],
+    image_key: str | None,
+    from_name: str | None,
+    path: Path,
+    where: str,
+) -> None:
+    """Add a task's annotations to `rows`, and its predictions to `predicted`."""
+    keys = [image_key] if image_key else ["image_id", "image"]
+    image_id = next((task["data"][key] for key in keys if task["data"].get(key)), None)
+    if image_id is None:
+        raise BadImport(str(path), [f"{where}: data has no {' or '.join(keys)} (it has: {', '.join(task['data'])})"])
+    rows += [
+        {"image_id": image_id, **_judgement(annotation, from_name, f"{path}: {where}")}
+        for annotation in task.get("annotations", [])
+    ]
+    for prediction in task.get("predictions", []):
+        if isinstance(prediction, dict):
+            said = _read_results(prediction.get("result", []), from_name, f"{path}: {where}")
+            predicted.append((image_id, prediction.get("model_version"), prediction.get("score"), said["labels"]))
 
 
 def _judgement(annotation: Mapping[str, Any], from_name: str | None, where: str) -> dict[str, Any]:

@@ -88,9 +88,9 @@ def read_table(
         ) from None  # fmt: skip
     except LookupError:
         raise BadImport(str(path), [f"no encoding {encoding!r}; there are utf-8, latin-1, cp1252 and others"]) from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, BadImport):
-            raise
+    except BadImport:
+        raise
+    except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise BadImport(str(path), [f"not readable ({error})"]) from None
     table = table.rename(columns=dict(rename or {}))
     try:
@@ -139,7 +139,7 @@ def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
         return None
     try:
         found = json.loads(cell)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) and all(isinstance(each, kinds) for each in found) else None
 
@@ -174,8 +174,8 @@ def _json_lines(path: Path, encoding: str) -> pd.DataFrame:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadImport(str(path), [f"line {number + 1}: not JSON ({error.msg})"]) from None
+        except (ValueError, RecursionError) as error:
+            raise BadImport(str(path), [f"line {number + 1}: not JSON ({error})"]) from None
         if not isinstance(row, dict):
             raise BadImport(str(path), [f"line {number + 1}: expected an object, but received {line[:40]}"])
         rows.append(row)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,8 +92,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads; on SQLite it waits for nobody."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+        except (sa.exc.DBAPIError, JSONDecodeError, UnicodeDecodeError) as error:
+            why = " ".join(str(getattr(error, "orig", error)).split())
+            raise StoreError(f"{self.where}: the database cannot be read ({why})") from None
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

@@ -57,7 +57,7 @@ class LabelStore:
             raise StoreError(f"{url}: no such database; `affectml labels init DATASET --db {url}` makes one")
         self.database = Database(url)
         try:
-            with self.database.read():
+            with self.database.engine.connect() as connection, connection.begin():
                 pass  # before a file to wait in line at is made beside what is no database
             migrate(self.database.write)
         except (OSError, sa.exc.DatabaseError) as error:
