@@ -130,6 +130,7 @@ def embed_dataset(
         raise BadDataset(
             f"{data.root}: images.parquet names no image file to embed "
             f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
+            + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
         )
     loaded = load_encoder(encoder, precision="auto") if isinstance(encoder, str) else encoder
     encoder = _as_before(data, loaded, say)

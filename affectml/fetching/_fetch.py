@@ -27,7 +27,7 @@ from affectml.errors import BadDataset, BadInput
 from affectml.fetching._check import Got
 from affectml.fetching._config import FetchConfig
 from affectml.fetching._download import Downloader
-from affectml.fetching._guard import Failed, checked_url
+from affectml.fetching._guard import NO_PORT, NOT_PUBLIC, Failed, checked_url
 from affectml.fetching._summary import FAILURES, Failure, FetchSummary
 
 WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
@@ -78,7 +78,7 @@ def fetch_images(
     start = time.perf_counter()
     with _alone(data.root):
         plan = _plan(data)
-        never = {url for url, failed in plan.failed.items() if failed.retry == "never" and not config.retry_all}
+        never = {url for url, failed in plan.failed.items() if failed.retry == "never" and not _ask(failed, config)}
         todo = [url for url in plan.rows if url not in plan.got and url not in never]
         before = set(plan.got)
         try:
@@ -102,6 +102,11 @@ def fetch_images(
         placeholders=_placeholders(data.root),
         seconds=time.perf_counter() - start,
     )
+
+
+def _ask(failed: Failed, config: FetchConfig) -> bool:
+    """Whether to ask again for what failed for good: all, or what is allowed now and was not then."""
+    return config.retry_all or (config.allow_private and failed.reason in (NOT_PUBLIC, NO_PORT))
 
 
 @contextmanager

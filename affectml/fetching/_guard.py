@@ -14,6 +14,7 @@ _SPECIAL = IPv4Network("192.0.0.0/24")  # protocols' own; Pythons differ in how 
 PORTS = (80, 443, 8080, 8443)  # where pictures are; the others are other services
 
 NO_HOST = "no such host"
+NOT_PUBLIC, NO_PORT = "not a public address", "not a public port"  # what `allow_private` lifts
 Retry: TypeAlias = Literal["now", "later", "never"]
 
 
@@ -90,7 +91,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that answers; raises Failed for a port or an address that is not public."""
         if not self._allow_private and port not in PORTS:
-            raise Failed("not a public port", f"port {port}; {', '.join(map(str, PORTS))} are asked", "never")
+            raise Failed(NO_PORT, f"port {port}; {', '.join(map(str, PORTS))} are asked", "never")
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._addresses(host, port)
@@ -113,5 +114,5 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         addresses = list(dict.fromkeys(str(place[4][0]) for place in found))
         for address in () if self._allow_private else addresses:
             if what := not_public(ip_address(address)):
-                raise Failed("not a public address", f"{host} is {address}, {what}", "never")
+                raise Failed(NOT_PUBLIC, f"{host} is {address}, {what}", "never")
         return addresses

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from affectml.errors import option
+from affectml.fetching._guard import NO_PORT, NOT_PUBLIC
 
 FAILURES = "fetch-failures.csv"
 
@@ -63,6 +64,10 @@ class FetchSummary:
         if self.not_asked:
             ways = f"had failed for good before; {option('retry_all', True)} asks for them too"
             out.append(("not asked again", f"{self.not_asked:,} {ways}"))
+        inward = sum(failure.reason in (NOT_PUBLIC, NO_PORT) for failure in self.failures)
+        if inward:
+            ways = f"on addresses or ports that are not public; {option('allow_private', True)} asks them, if you trust"
+            out.append(("not asked", f"{inward:,} {ways} the list"))
         for file, count in self.placeholders:
             out.append(("the same picture", f"{count:,} urls gave {file}: look whether it stands for removed ones"))
         return out

@@ -659,6 +659,17 @@ def test_ports_of_other_services_are_not_asked(server, listing, redirected):
     assert server.asked["/a"] == 0
 
 
+def test_what_was_refused_for_its_address_or_port_is_asked_as_soon_as_that_is_allowed(server, listing, monkeypatch):
+    monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
+    server.serves("/a", picture(1))
+    server.serves("/b", picture(2))
+    folder = listing(["http://localhost/a", "http://photos.example:22/b", "/gone"])
+    assert "allow_private=True" in dict(affectml.fetch(folder, **QUICK).rows())["not asked"]
+    again = affectml.fetch(folder, **QUICK, allow_private=True)
+    assert (again.images, again.not_asked) == (2, 1)
+    assert [failure.reason for failure in again.failures] == ["status 404"]
+
+
 def test_redirects_are_followed_so_far(server, listing):
     server.pages.update({f"/{n}": lambda handler, _, n=n: handler.answer(301, location=f"{n + 1}") for n in range(9)})
     server.pages["/4"] = lambda handler, _: handler.answer(307, location="http://other.example/there")
