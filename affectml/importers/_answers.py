@@ -12,6 +12,7 @@ from affectml.importers._labels import LabelPlan, plan_labels
 from affectml.importers._spec import SomeTaxonomy
 from affectml.importers._values import measure, people_columns
 from affectml.importers.draft import Labels
+from affectml.taxonomies import Taxonomy
 
 # The kind of target that each array makes; votes show by themselves which. What says most comes first.
 _KIND_OF: dict[str, Kind | None] = {"votes": None, "shares": "distribution", "rates": "rates", "sets": "sets"}
@@ -19,16 +20,20 @@ _KIND_OF: dict[str, Kind | None] = {"votes": None, "shares": "distribution", "ra
 
 @dataclass(frozen=True)
 class Naming:
-    """How labels are to be called: the taxonomy and the mapping that the user gave, and the data set's name."""
+    """How labels are to be called: the taxonomy and the mapping that the user gave, and the data set's name.
+
+    own: the taxonomy of the data set that is joined to.
+    """
 
     taxonomy: SomeTaxonomy
     mapping: Mapping[str, str]
     name: str
+    own: Taxonomy | None = None
 
     def plan(self, found: Mapping[str, str], where: str, counts: Mapping[str, int] | None = None) -> LabelPlan:
         """The plan of the labels found; of the mapping, what renames one of them. See `plan_labels`."""
         renamed = {raw: label for raw, label in self.mapping.items() if raw in found}
-        return plan_labels(found, renamed, self.taxonomy, where=where, name=self.name, counts=counts)
+        return plan_labels(found, renamed, self.taxonomy, where=where, name=self.name, counts=counts, own=self.own)
 
     def check(self, arrays: Arrays) -> None:
         """Raise BadInput where there are no labels to name, or where one that is renamed is not there."""

@@ -54,17 +54,23 @@ def plan_labels(
     name: str,
     counts: Mapping[str, int] | None = None,
     renames: bool = True,
+    own: Taxonomy | None = None,
 ) -> LabelPlan:
     """Decide the taxonomy and every spelling's label in it.
 
     found: every spelling in the file, with the place it was first seen. mapping: spelling -> label, the
     user's. taxonomy: a name, a YAML file, a Taxonomy, or None to infer one: a built-in one whose labels are
     exactly those found (capitals aside), else the labels found in alphabetical order. counts: how often each spelling
-    occurs; where the taxonomy is inferred, a rare one that is nearly a frequent one is warned of. renames: whether
-    the user can rename a label. Raises UnknownLabel and BadInput naming the place.
+    occurs, None of columns; where the taxonomy is inferred, a rare one that is nearly a frequent one is warned of.
+    renames: whether the user can rename a label. own: of the data set that is joined to; in place of an inferred one it
+    holds where it has every label found, and of columns where they are all of it. Raises UnknownLabel and BadInput
+    naming the place.
     """
     renamed = _renamed(found, mapping or {}, where)
     notes: list[str] = []
+    if taxonomy is None and own is not None and _has_all(own, renamed, counts is None):
+        taxonomy = own
+        notes.append(f"taxonomy: the data set's own, {own.name}")
     warnings = _near_namesakes(renamed, counts or {}) if taxonomy is None else []
     if taxonomy is None:
         chosen = _infer(renamed, where, name)
@@ -95,6 +101,12 @@ def plan_labels(
     if unused:
         notes.append(f"labels of {chosen.name} that never occur: {', '.join(unused)}")
     return LabelPlan(chosen, label_of, tuple(notes), tuple(warnings))
+
+
+def _has_all(own: Taxonomy, renamed: Mapping[str, str], columns: bool) -> bool:
+    """Whether a taxonomy has every label, capitals aside, and nothing else where they are columns."""
+    found, there = ({label.casefold() for label in labels} for labels in (renamed.values(), own.labels))
+    return found == there if columns else found <= there
 
 
 def _near_namesakes(renamed: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:

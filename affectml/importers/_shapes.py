@@ -17,6 +17,7 @@ from affectml.importers._read import Table
 from affectml.importers._spec import TableSpec
 from affectml.importers._values import measure
 from affectml.importers.draft import Labels, label_table
+from affectml.taxonomies import Taxonomy
 
 Rows = NDArray[np.int64]
 
@@ -37,7 +38,7 @@ class Shape:
     """A table whose columns are known, about to become targets.
 
     ids: the image of each row, [N]. own: columns without a role. name: of the data set, after which an inferred
-    taxonomy is called.
+    taxonomy is called. taxonomy: that of the data set that is joined to.
     """
 
     table: Table
@@ -46,6 +47,7 @@ class Shape:
     own: list[str]
     spec: TableSpec
     name: str = ""
+    taxonomy: Taxonomy | None = None
 
 
 def from_judgements(shape: Shape) -> Shaped:
@@ -137,7 +139,7 @@ def _plan(shape: Shape, *, judged: bool) -> tuple[LabelPlan, Cells | None, dict[
     """The labels of the table, its label cells if it has a label column, and its words for no label."""
     table, columns, spec = shape.table, shape.columns, shape.spec
     known = {*(spec.given.labels if spec.given else ()), *spec.renamed}
-    cells, words, counts = None, {}, {}
+    cells, words, counts = None, {}, None
     if columns.label is not None:
         cells = parse_cells(table, columns.label, spec.delimiter, known)
         found, counts = cells.found(table), cells.counts()
@@ -154,6 +156,7 @@ def _plan(shape: Shape, *, judged: bool) -> tuple[LabelPlan, Cells | None, dict[
         name=shape.name,
         counts=counts,
         renames=table.options,
+        own=shape.taxonomy,
     )
     return plan, cells, words
 

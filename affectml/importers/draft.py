@@ -63,6 +63,11 @@ class Source:
     out: Path = Path()
     onto: "Dataset | None" = None
 
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """The labels that people choose among in the data set that is joined to, where it names them."""
+        return None if self.onto is None else self.onto.meta.resolve_taxonomy()
+
 
 @dataclass
 class Labels:

@@ -63,7 +63,7 @@ def embeddings(
     images = pd.DataFrame({"image_id": arrays.ids})
     result = draft(source, images, [None] * len(images))
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
-    naming = Naming(taxonomy, mapping or {}, name)
+    naming = Naming(taxonomy, mapping or {}, name, source.taxonomy)
     naming.check(arrays)
 
     def about(construct: Construct) -> dict[str, Construct]:

@@ -43,7 +43,7 @@ def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) 
         notes.append(f"columns left out, because the data set has its own of that name: {', '.join(taken)}")
         own = [c for c in own if c not in taken]
     ids = identity["image_id"].to_numpy(dtype=object)
-    shaped, note = _shape(Shape(content, ids, columns, own, spec, source.about.name))
+    shaped, note = _shape(Shape(content, ids, columns, own, spec, source.about.name, source.taxonomy))
     images = identity.iloc[shaped.rows].drop(columns="source").reset_index(drop=True)
     if columns.split is not None:
         images["split"] = _splits(content, columns.split)[shaped.rows]

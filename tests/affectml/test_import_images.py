@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from PIL import Image
 
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.importers import import_images, import_table
+from affectml.importers import import_embeddings, import_images, import_table
 from affectml.importers.images import add_images, name_images
 from affectml.importers.images import images as importer
 from affectml.labelling import asked_of, make_task, taxonomy_of
@@ -196,6 +197,32 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     assert settings.labels == ("calm", "tense")
     assert settings.construct == "evoked"
     assert len(shown) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "taxonomy"),
+    [
+        ("file,emotion\nlake.jpg,Awe\n2020/1.webp,fear\n", "mikels-8"),
+        ("file,emotion\nlake.jpg,awe\n2020/1.webp,joy\n", "more-labels"),
+        ("file,annotator,emotion\nlake.jpg,ann,awe\nlake.jpg,ben,fear\n", "mikels-8"),
+        ("file,awe,fear\nlake.jpg,3,1\n2020/1.webp,0,4\n", "more-labels"),  # nobody could choose the other six
+        (
+            "file,amusement,anger,awe,contentment,disgust,excitement,fear,sadness\nlake.jpg,1,1,0,1,1,0,2,0\n",
+            "mikels-8",
+        ),
+    ],
+)
+def test_labels_that_are_joined_are_the_data_sets_own_where_they_fit(photos, tmp_path, out, content, taxonomy):
+    import_images(photos, out, taxonomy="mikels-8")
+    (tmp_path / "more.csv").write_text(content)
+    import_table(tmp_path / "more.csv", out)
+    assert {entry.resolve_taxonomy().name for entry in Dataset.open(out).meta.targets.values()} == {taxonomy}
+
+
+def test_a_label_of_embeddings_that_are_joined_is_the_data_sets_own(photos, tmp_path, out):
+    import_images(photos, out, taxonomy="mikels-8")
+    np.savez(tmp_path / "clip.npz", image=["lake", "2020/1"], embedding=np.eye(2), label=["awe", "fear"])
+    assert import_embeddings(tmp_path / "clip.npz", out).target("single").taxonomy.name == "mikels-8"
 
 
 def test_a_data_set_without_a_taxonomy_asks_for_one(photos, out):
