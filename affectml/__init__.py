@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from affectml.api import ask, compare, crosseval, demo, evaluate, fetch, judge, load_run, predict, train
+    from affectml.api import ask, compare, crosseval, demo, evaluate, explain, fetch, judge, load_run, predict, train
     from affectml.data import Dataset
     from affectml.run import Run
 
@@ -18,6 +18,7 @@ __all__ = [
     "crosseval",
     "demo",
     "evaluate",
+    "explain",
     "fetch",
     "judge",
     "load_run",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from affectml.answers import Asked, JudgedAnswers
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
+    from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
 
 
@@ -140,6 +141,29 @@ def evaluate(
     file = None if out is None else Path(out)
     metrics, _ = evaluate_run(_run(run).folder, where, target=target, out=file, threads=threads, say=say)
     return score_table(metrics)
+
+
+def explain(
+    run: str | Path | Run, image: ImageLike, *, label: str | None = None, say: Say = print, **options: Any
+) -> "Explanation":
+    """Which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
+
+    Args:
+        run: the run or its folder.
+        image: one: a path, a PIL image or an array [H, W, 3].
+        label: one of the run's; None takes the likeliest.
+        say: called with what one should know.
+        options: see `Run.explain`.
+
+    Returns:
+        Maps, their curves beside those of controls, and the verdict in words.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
+    """
+    known = [name for name in signature(Run.explain).parameters if name != "self"]
+    _check("explain", options, known)
+    return _run(run).explain(image, label=label, say=say, **options)
 
 
 def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:

@@ -13,6 +13,7 @@ from affectml._html import table
 from affectml._progress import Say
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun
+from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
 from affectml.pictures import Bad, ImageLike, one_by_one
 from affectml.predicting import predict_images, run_encoder
@@ -145,6 +146,43 @@ class Run:
         """
         return predict_to_file(
             self._opened, images, out, labels=labels, replace=replace, threads=threads,
+            encoder_factory=lambda: self._encoder, say=say,
+        )  # fmt: skip
+
+    def explain(
+        self,
+        image: ImageLike,
+        *,
+        label: str | None = None,
+        against: str | None = None,
+        steps: int = 16,
+        random: int = 19,
+        seed: int = 0,
+        threads: int | None = None,
+        say: Say = print,
+    ) -> Explanation:
+        """Which parts of an image speak for a label, and whether the maps of them are better than chance.
+
+        Args:
+            image: one: a path (str or Path), a PIL image or an array [H, W, 3].
+            label: one of the run's; None takes the likeliest.
+            against: the label whose map is a control; None takes the one that the image has least of.
+            steps: how many steps the image is covered in.
+            random: how many random maps to compare with.
+            seed: of the random maps.
+            threads: torch's; None is one less than the cores.
+            say: called with what one should know.
+
+        Returns:
+            Maps [H, W], their curves beside those of controls, and the verdict in words.
+
+        Raises:
+            UnknownLabel: for a label that the run does not have.
+            BadInput: for an image that cannot be read, or several.
+            BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        """
+        return explain_image(
+            self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
             encoder_factory=lambda: self._encoder, say=say,
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
+from affectml.cli.explain import explain
 from affectml.cli.export import export
 from affectml.cli.fetch import fetch
 from affectml.cli.import_ import app as import_app
@@ -61,6 +62,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(explain)
 app.command("demo-data")(demo_data)
 app.command()(embed)
 app.command()(fetch)

@@ -1,0 +1,345 @@
+"""One image, one label: its maps, their curves beside those of controls, and the verdict."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml._progress import Progress, Say
+from affectml.encoders import Encoder
+from affectml.errors import BadInput, BadRun, option
+from affectml.explanation._curves import Curve, centred, curve, filled, spread
+from affectml.explanation._legrad import head_gradient, legrad, why_not
+from affectml.explanation._occlusion import grid_of, occlusion
+from affectml.explanation._picture import draw, picture_path
+from affectml.explanation._tower import Rates, Tower
+from affectml.explanation._verdict import Verdict, judge
+from affectml.heads import Head, TextHead
+from affectml.pictures import ImageLike, Picture, one_by_one, pictures
+from affectml.predicting import run_encoder
+from affectml.prompts import Prompts, label_features
+from affectml.report.tables import Table, number
+from affectml.runs import RunFolder
+from affectml.training import set_threads
+
+Floats = NDArray[np.float64]
+Curves = Mapping[str, Curve]  # by filling
+OCCLUSION, GRADIENT, CENTRE = "occlusion", "gradient", "centre"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Which parts of an image speak for a label, by up to two methods, and whether to believe it.
+
+    image: its name. label, rate: what is explained, and the head's rate of it (of a head of distributions, its share).
+    other, other_rate: the label whose map is a control. pixels: what the encoder sees, uint8 [H, W, 3]: for most the
+    square in the middle. maps: "occlusion" and, where the tower is a vision transformer, "gradient", float64 [H, W];
+    occlusion is below 0 where a part speaks against the label. cells: the same as computed, [h, w]. curves: of each
+    map, of the same for the other label ("occlusion of OTHER"), of "centre", by filling; random: of random maps.
+    verdicts: of each map. notes: what one should know, a line each.
+    """
+
+    image: str
+    label: str
+    rate: float
+    other: str
+    other_rate: float
+    pixels: NDArray[np.uint8]
+    maps: Mapping[str, Floats]
+    cells: Mapping[str, Floats]
+    curves: Mapping[str, Curves]
+    random: Sequence[Curves]
+    verdicts: Mapping[str, Verdict]
+    notes: tuple[str, ...]
+
+    @property
+    def map(self) -> Floats:
+        """The occlusion map, [H, W]: it measured better than the gradient map (docs/explanation.md)."""
+        return self.maps[OCCLUSION]
+
+    @property
+    def verdict(self) -> str:
+        """What the curves say of `map`, in words."""
+        return self.verdicts[OCCLUSION].words
+
+    @property
+    def holds(self) -> bool:
+        """Whether `map` is better than all controls, see Verdict."""
+        return self.verdicts[OCCLUSION].holds
+
+    def sentences(self) -> list[str]:
+        """The verdict on each map, and the notes."""
+        judged = [f"{name.capitalize()} map of {self.label}: {found.words}." for name, found in self.verdicts.items()]
+        return [*judged, *self.notes]
+
+    def table(self) -> Table:
+        """Areas of each map and control, by filling; of random maps mean, least and greatest."""
+        fillings = list(self.random[0])
+        columns = [f"{kind}, {filling} {mark}" for filling in fillings for kind, mark in
+                   (("deletion", "↓"), ("insertion", "↑"))]  # fmt: skip
+        rows = [(name, *(number(a) for f in fillings for a in _areas(by[f]))) for name, by in self.curves.items()]
+        drawn = []
+        for filling in fillings:
+            kinds = zip(*(_areas(by[filling]) for by in self.random), strict=True)
+            drawn += [f"{number(float(np.mean(a)))} ({number(min(a))} to {number(max(a))})" for a in kinds]
+        rows.append((f"{len(self.random)} random maps", *drawn))
+        note = (
+            "area under the rate as the image is covered (deletion) or uncovered (insertion) from the map's highest "
+            "place on; blur, mean: what it is covered with"
+        )
+        title = f"{self.image}: {self.label} {number(self.rate)}"
+        return Table(title, ("map", *columns), tuple(rows), note)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: maps by cell, curves of all but the random maps, areas of all."""
+        return {
+            "image": self.image,
+            "label": self.label,
+            "rate": self.rate,
+            "other": {"label": self.other, "rate": self.other_rate},
+            "verdict": self.verdict,
+            "holds": self.holds,
+            "maps": {
+                name: {"verdict": self.verdicts[name].to_json(), "cells": cells.tolist()}
+                for name, cells in self.cells.items()
+            },
+            "curves": {
+                name: {
+                    filling: {
+                        "deletion": found.deletion.tolist(), "deletion_area": found.deletion_area,
+                        "insertion": found.insertion.tolist(), "insertion_area": found.insertion_area,
+                    }
+                    for filling, found in by.items()
+                }
+                for name, by in self.curves.items()
+            },
+            "random": [
+                {f: {"deletion_area": c.deletion_area, "insertion_area": c.insertion_area} for f, c in by.items()}
+                for by in self.random
+            ],
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+    def save(self, path: str | Path) -> Path:
+        """Draw image, maps and curves into a .png or .svg file, or into a folder under the image's name.
+
+        The same explanation gives the same bytes.
+
+        Returns:
+            The file.
+
+        Raises:
+            BadInput: for another ending, and for a file that exists or cannot be written.
+        """
+        file = picture_path(Path(path), self.image, self.label)
+        draw(self, file)
+        return file
+
+
+def _areas(found: Curve) -> tuple[float, float]:
+    return found.deletion_area, found.insertion_area
+
+
+class Explainer:
+    """A run that is asked for explanations; its encoder is loaded once.
+
+    Args:
+        run: the run.
+        encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
+        head: explain this head instead of the run's own: of the same labels, on the same embeddings.
+        threads: torch's; None is one less than the cores.
+
+    Raises:
+        BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        EncoderUnavailable: where the encoder is not the one that the run was trained with.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        encoder_factory: Callable[[], Encoder] | None = None,
+        head: Head | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if not run.info.encoder.specs:
+            raise BadRun(
+                f"{run.folder}: trained on embeddings made elsewhere, so the encoder that would show which parts of an "
+                "image matter is not known: train on embeddings that `affectml embed` made"
+            )
+        set_threads(threads)
+        self.run, self.taxonomy = run, run.taxonomy
+        self._head = run.head if head is None else head
+        self.encoder = run_encoder(run, threads) if encoder_factory is None else encoder_factory()
+        self.tower = Tower.of(self.encoder, normalised=bool(run.info.encoder.identity["normalised"]))
+        self.why_not = why_not(self.tower.visual)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """Features [N, D] -> what the head says of each label, [N, C] float64: rates, or shares of a distribution."""
+        head = self._head
+        if head.needs_texts and head.texts is None:  # weights that came without texts: the encoder is asked
+            asked = self.run.info.prompts
+            prompts = Prompts(tuple(asked.kinds), tuple(asked.templates))
+            texts = label_features(prompts, self.taxonomy, lambda rows: self.encoder.encode_texts(rows).numpy())
+            return lambda X: cast("TextHead", head).scores(X, texts).double()
+        of = head.predict_rates if self.run.info.data.kind in ("rates", "sets") else head.scores
+        return lambda X: of(X).double()
+
+    def occlusion(self, pixels: Tensor) -> Tensor:
+        """Occlusion maps of every label, [C, h, w]; pixels: preprocessed, [3, H, W]."""
+        size = (pixels.shape[1], pixels.shape[2])
+        return occlusion(self.tower, self.rates, pixels, filled(pixels), grid_of(self.tower, size))
+
+    def gradient(self, pixels: Tensor, columns: Iterable[int]) -> list[Tensor]:
+        """LeGrad maps of labels, [h, w] each; where `why_not` is None. 0 everywhere where the head has no gradient."""
+        features = self.tower.features(pixels[None])[0]
+        return [legrad(self.tower, pixels, head_gradient(self.rates, features, c)).double() for c in columns]
+
+    def explain(
+        self,
+        picture: Picture,
+        *,
+        label: str | None = None,
+        against: str | None = None,
+        steps: int = 16,
+        random: int = 19,
+        seed: int = 0,
+    ) -> Explanation:
+        """See `explain_image`."""
+        pixels = self.encoder.preprocess(picture.read())
+        size = (pixels.shape[1], pixels.shape[2])
+        found = self.rates(self.tower.features(pixels[None]))[0]
+        column, other = self._columns(found, label, against)
+        notes = []
+        every = self.occlusion(pixels)
+        cells = {OCCLUSION: every[column], f"{OCCLUSION} of {self.taxonomy.labels[other]}": every[other]}
+        if self.why_not is not None:
+            notes.append(f"No gradient map: {self.why_not}.")
+        else:
+            own, others = self.gradient(pixels, (column, other))
+            if bool((own > 0).any()):
+                cells |= {GRADIENT: own, f"{GRADIENT} of {self.taxonomy.labels[other]}": others}
+            else:
+                notes.append(
+                    f"No gradient map: what a {self._head.name} head says of {self.taxonomy.labels[column]} does not "
+                    "move with small changes of the image's embedding."
+                )
+        maps = {name: spread(values, size) for name, values in cells.items()}
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [
+            spread(torch.rand(every.shape[1:], generator=generator, dtype=torch.float64), size) for _ in range(random)
+        ]
+        fillings = filled(pixels)
+        ends = self.rates(self.tower.features(torch.stack([pixels, *fillings.values()])))[:, column].tolist()
+        ordered = [*maps.values(), centred(size), *drawn]
+        results: list[Curves] = []
+        with Progress("covering", len(ordered) * len(fillings), "curves") as bar:
+            for order in ordered:
+                by: dict[str, Curve] = {}
+                for end, (name, cover) in zip(ends[1:], fillings.items(), strict=True):
+                    by[name] = curve(
+                        self.tower, self.rates, pixels, (name, cover), order, column, (ends[0], end), steps
+                    )
+                    bar.advance()
+                results.append(by)
+        named = dict(zip([*maps, CENTRE], results, strict=False))
+        controls, against_name = results[len(maps) + 1 :], self.taxonomy.labels[other]
+        shown = [name for name in (OCCLUSION, GRADIENT) if name in maps]
+        verdicts = {
+            name: judge(
+                named[name], centre=named[CENTRE], other=named[f"{name} of {against_name}"], random=controls,
+                label=against_name,
+            )
+            for name in shown
+        }  # fmt: skip
+        return Explanation(
+            image=picture.name,
+            label=self.taxonomy.labels[column],
+            rate=float(found[column]),
+            other=against_name,
+            other_rate=float(found[other]),
+            pixels=self._seen(pixels),
+            maps={name: maps[name].numpy() for name in shown},
+            cells={name: cells[name].double().numpy() for name in shown},
+            curves=named,
+            random=controls,
+            verdicts=verdicts,
+            notes=tuple(notes),
+        )
+
+    def _columns(self, rates: Tensor, label: str | None, against: str | None) -> tuple[int, int]:
+        """The label to explain, else the likeliest, and the one to compare with, else the least likely other."""
+        if len(rates) < 2:
+            raise BadInput(f"{self.run.folder}: it has one label, so there is no map of another to compare with")
+        column = int(rates.argmax()) if label is None else self.taxonomy.index(label)
+        if against is not None:
+            other = self.taxonomy.index(against)
+            if other == column:
+                raise BadInput(f"{option('against', against)}: that is the label to explain; name another")
+            return column, other
+        rest = [c for c in range(len(rates)) if c != column]
+        return column, min(rest, key=lambda c: float(rates[c]))
+
+    def _seen(self, pixels: Tensor) -> NDArray[np.uint8]:
+        """Preprocessed pixels [3, H, W] as a picture, [H, W, 3]."""
+        config = self.encoder.identity.preprocessing
+        mean, std = (torch.tensor(config[key])[:, None, None] for key in ("mean", "std"))
+        shown = (pixels * std + mean).clamp(0, 1).permute(1, 2, 0)
+        return (shown * 255).round().to(torch.uint8).numpy()
+
+
+def explain_image(
+    run: str | Path | RunFolder,
+    image: ImageLike,
+    *,
+    label: str | None = None,
+    against: str | None = None,
+    steps: int = 16,
+    random: int = 19,
+    seed: int = 0,
+    threads: int | None = None,
+    encoder_factory: Callable[[], Encoder] | None = None,
+    say: Say = lambda line: None,
+) -> Explanation:
+    """Which parts of an image speak for a label, and whether the maps of them are better than maps that know nothing.
+
+    Args:
+        run: a run, or its folder.
+        image: one: a path, a PIL image or an array; see `pictures`.
+        label: one of the run's; None takes the likeliest.
+        against: the label whose map is a control; None takes the one that the image has least of, since near labels may
+            well rest on the same parts.
+        steps: how many steps an image is covered in, at least 2.
+        random: how many random maps to compare with, at least 1; of 19 the best is beaten by chance once in 20.
+        seed: of the random maps.
+        threads: torch's; None is one less than the cores.
+        encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
+        say: called with what one should know.
+
+    Raises:
+        UnknownLabel: for a label that the run does not have.
+        BadInput: for an image that cannot be read, or several.
+        BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        EncoderUnavailable: where the encoder is not the one that the run was trained with.
+    """
+    for name, value, least in (("steps", steps, 2), ("random", random, 1)):
+        if not isinstance(value, int) or value < least:
+            raise BadInput(f"{option(name, value)}: expected a whole number of at least {least}")
+    found = pictures(one_by_one(image))
+    if len(found) != 1:
+        raise BadInput(f"{image}: {len(found):,} images; explain takes one at a time, so name the file")
+    opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    for asked in (label, against):
+        if asked is not None:
+            opened.taxonomy.index(asked)
+    explainer = Explainer(opened, encoder_factory=encoder_factory, threads=threads)
+    if explainer.why_not is not None:
+        say(f"occlusion alone: {explainer.why_not}")
+    return explainer.explain(found[0], label=label, against=against, steps=steps, random=random, seed=seed)

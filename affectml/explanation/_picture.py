@@ -1,0 +1,112 @@
+"""An explanation as one picture: what the encoder saw, the maps on it, the curves, and the verdict in words."""
+
+import re
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affectml._files import replacing, try_file
+from affectml.errors import BadInput
+from affectml.report.tables import number
+
+if TYPE_CHECKING:
+    from affectml.explanation._explain import Explanation
+
+_ENDINGS = (".png", ".svg")
+_COLOURS = {"occlusion": "#0072b2", "gradient": "#d55e00", "centre": "#009e73"}  # Okabe & Ito 2008
+_OTHER, _RANDOM = "#cc79a7", "0.8"
+
+
+def picture_path(path: Path, image: str, label: str) -> Path:
+    """The file to draw into: `path`, or IMAGE-LABEL.png in it where it is a folder or has no ending.
+
+    Raises:
+        BadInput: for another ending, and for a file that exists or cannot be written.
+    """
+    if path.is_dir() or not path.suffix:
+        name = re.sub(r"[^\w.-]+", "-", f"{Path(image).stem}-{label}").strip("-.") or "explanation"
+        path = path / f"{name}.png"
+    if path.suffix.lower() not in _ENDINGS:
+        raise BadInput(f"{path}: expected a .png or .svg file, or a folder")
+    try_file(path)
+    return path
+
+
+def draw(explanation: "Explanation", path: Path) -> None:
+    """Draw it, in the format of the file's ending; the same explanation gives the same bytes."""
+    # The object-oriented interface: pyplot would touch the user's backend and open figures.
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    e = explanation
+    style: Any = {"svg.hashsalt": "affectml", "svg.fonttype": "none", "font.size": 8}
+    fillings = list(e.random[0])
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(9.6, 6.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        halves: Any = figure.subfigures(2, 1)
+        above, below = halves
+        pictured = np.ravel(above.subplots(1, 1 + len(e.maps)))
+        for axes in pictured:
+            axes.axis("off")
+        pictured[0].imshow(e.pixels)
+        pictured[0].set_title("what the encoder sees", parse_math=False)
+        for axes, (name, values) in zip(pictured[1:], e.maps.items(), strict=True):
+            shown = _overlay(axes, e, values)
+            axes.set_title(f"{name} map", parse_math=False)
+            above.colorbar(shown, ax=axes, ticks=[], shrink=0.8).set_label(f"speaks for {e.label} →", parse_math=False)
+        kinds = ("deletion", "insertion")
+        drawn = below.subplots(1, 4, sharey=True)
+        places = [(filling, kind) for filling in fillings for kind in kinds]
+        for axes, (filling, kind) in zip(drawn, places, strict=True):
+            _curves(axes, e, filling, kind)
+        drawn[0].set_ylabel(f"rate of {e.label}", parse_math=False)
+        handles, labels = drawn[0].get_legend_handles_labels()
+        below.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=7)
+        title = f"{e.image}: {e.label} {number(e.rate)}"
+        figure.suptitle("\n".join([title, *(_wrapped(line) for line in e.sentences())]), x=0.01, ha="left",
+                        fontsize=8.5, parse_math=False)  # fmt: skip
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, 130)
+
+
+def _overlay(axes: Any, e: "Explanation", values: np.ndarray[Any, Any]) -> Any:
+    """The map over the image in grey.
+
+    Red speaks for the label, white for neither, and blue against it; a map without values below 0 goes from white at
+    its least to red.
+    """
+    grey = e.pixels @ np.array([0.299, 0.587, 0.114])
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0:
+        return axes.imshow(values, cmap="Reds", vmin=low, vmax=high if high > low else low + 1, alpha=0.6)
+    most = max(high, -low)
+    return axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.6)
+
+
+def _curves(axes: Any, e: "Explanation", filling: str, kind: str) -> None:
+    for number_, by in enumerate(e.random):
+        label = f"{len(e.random)} random maps" if number_ == 0 else None
+        _line(axes, getattr(by[filling], kind), label, color=_RANDOM, linewidth=0.7)
+    for name, by in e.curves.items():
+        other = name.endswith(f" of {e.other}")
+        colour = _OTHER if other else _COLOURS[name]
+        dashed = "--" if name.startswith("gradient of") else "-"
+        _line(axes, getattr(by[filling], kind), name, color=colour, linewidth=1.0 if other else 1.8, linestyle=dashed)
+    axes.set_title(f"{kind}, {filling}", parse_math=False)
+    axes.set_xlabel("covered" if kind == "deletion" else "uncovered")
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["none", "half", "all"])
+
+
+def _line(axes: Any, values: np.ndarray[Any, Any], label: str | None, **style: Any) -> None:
+    axes.plot(np.linspace(0, 1, len(values)), values, label=label, **style)

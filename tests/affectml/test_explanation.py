@@ -1,0 +1,588 @@
+"""Explanations: maps and curves by hand, LeGrad against another way to compute it, verdicts, the command."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.transformer import VisionTransformer
+from PIL import Image
+from torch.nn.functional import layer_norm, normalize
+
+import affectml
+from affectml.cli import main
+from affectml.demo_set import write_demo
+from affectml.encoders import load_encoder
+from affectml.errors import BadInput, BadRun, UnknownLabel
+from affectml.explanation import Curve, explain_image
+from affectml.explanation._curves import area, centred, curve, filled, spread
+from affectml.explanation._explain import Explainer
+from affectml.explanation._legrad import head_gradient, legrad, why_not
+from affectml.explanation._occlusion import cells, grid_of, occlusion
+from affectml.explanation._tower import Tower
+from affectml.explanation._verdict import judge
+from affectml.heads import (
+    AutoHead,
+    EnsembleHead,
+    KernelHead,
+    PriorHead,
+    SigmoidHead,
+    SoftmaxHead,
+    TopKHead,
+    ZeroShotHead,
+)
+from affectml.runs import RunFolder
+
+
+class Patches(torch.nn.Module):
+    """A tower whose features are the mean of each quarter of the image; its own `visual`."""
+
+    def __init__(self):
+        super().__init__()
+        self.grid_size = (2, 2)
+
+    @property
+    def visual(self):
+        return self
+
+    def encode_image(self, pixels):
+        return torch.nn.functional.adaptive_avg_pool2d(pixels.mean(dim=1, keepdim=True), 2).flatten(1)
+
+
+def one_patch(features):
+    """Rates of two labels: the first rests on the third quarter alone, the second on nothing."""
+    return torch.stack([torch.sigmoid(2 * features[:, 2] - 1), torch.full((len(features),), 0.3)], dim=1).double()
+
+
+@pytest.fixture
+def tower():
+    return Tower(Patches(), normalised=False)
+
+
+@pytest.fixture
+def pixels():
+    """4 x 4 pixels of ones."""
+    return torch.ones(3, 4, 4)
+
+
+# Occlusion
+
+
+def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(tower, pixels):
+    found = occlusion(tower, one_patch, pixels, {"mean": torch.zeros_like(pixels)}, (2, 2))
+    assert found.tolist() == [[[0, 0], [1, 0]], [[0, 0], [0, 0]]]  # a fall of 2 in log-odds, the largest: 1
+
+
+def test_each_filling_has_the_same_say(tower, pixels):
+    half = {"mean": torch.zeros_like(pixels), "blur": pixels * 0.9}  # a tenth of the fall, in the same place
+    assert occlusion(tower, one_patch, pixels, half, (2, 2))[0].tolist() == [[0, 0], [pytest.approx(1), 0]]
+
+
+def test_a_patch_that_speaks_against_a_label_is_below_zero(tower, pixels):
+    bright = {"white": pixels * 3}
+    assert occlusion(tower, one_patch, pixels, bright, (2, 2))[0].tolist() == [[0, 0], [-1, 0]]
+
+
+def test_cells_cover_every_pixel_once_whatever_the_size():
+    masks = torch.stack(cells((10, 7), (4, 3)))
+    assert len(masks) == 12
+    assert (masks.sum(dim=0) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("patches", "side"), [((4, 4), 4), ((7, 7), 7), ((14, 14), 7), ((16, 16), 8), ((24, 24), 8), ((37, 16), 8)]
+)
+def test_the_grid_follows_the_towers_patches(patches, side):
+    tower = Tower(Patches(), normalised=False)
+    tower.visual.grid_size = patches
+    assert grid_of(tower, (224, 224))[0] == side
+
+
+# Curves
+
+
+@pytest.mark.parametrize(("rates", "expected"), [([1, 0.5, 0], 0.5), ([1, 0, 0], 0.25), ([0.4, 0.4, 0.4], 0.4)])
+def test_areas_by_hand(rates, expected):
+    assert area(rates) == pytest.approx(expected)
+
+
+def test_the_curves_of_a_rate_that_rests_on_one_patch(tower, pixels):
+    order = spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
+    cover = torch.zeros_like(pixels)
+    high, low = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
+    made = curve(tower, one_patch, pixels, ("mean", cover), order, 0, (high, low), 4)
+    assert made.deletion == pytest.approx([high, low, low, low, low])
+    assert made.insertion == pytest.approx([low, high, high, high, high])
+    assert made.deletion_area == pytest.approx(low + (high - low) / 8)
+    assert made.gain == pytest.approx((high - low) * 3 / 4)
+
+
+def test_the_worst_order_has_the_curves_the_other_way_round(tower, pixels):
+    order = -spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
+    high, low = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
+    made = curve(tower, one_patch, pixels, ("mean", torch.zeros_like(pixels)), order, 0, (high, low), 4)
+    assert made.deletion == pytest.approx([high, high, high, high, low])
+    assert made.gain == pytest.approx(-(high - low) * 3 / 4)
+
+
+def test_fillings_keep_what_they_say(pixels):
+    found = filled(pixels * torch.tensor([0.5, -1.0, 2.0])[:, None, None])
+    assert (found["mean"] == 0).all()
+    assert torch.allclose(found["blur"][:, 0, 0], torch.tensor([0.5, -1.0, 2.0]))  # one colour has no shapes to lose
+    board = (torch.arange(64)[:, None] + torch.arange(64)[None]) % 2 * 1.0
+    blurred = filled(board.expand(3, 64, 64))["blur"]
+    assert blurred[:, 32, 32].tolist() == pytest.approx([0.5] * 3, abs=1e-3)
+
+
+def test_the_blob_is_highest_in_the_middle():
+    blob = centred((5, 9))
+    assert blob.argmax() == 2 * 9 + 4
+    assert blob[0, 0] == blob.min() == blob[-1, -1]
+
+
+# LeGrad
+
+
+def test_a_map_worked_by_hand():
+    """One layer with even attention over ten tokens, of which the class and the sixth patch alone are not zero.
+
+    u, LayerNorm of (3, -1, -1, -1), is that over sqrt(3); the class's is the same with the 3 in the second place. The
+    mean token is a (1, 1, -1, -1) with a = (1 + 1 / sqrt(3)) / 5, which ln_post makes (1, 1, -1, -1). More attention of
+    any token to the sixth patch moves the mean by u / 10, and the feature by (u - (1, 1, -1, -1) / sqrt(3)) / (10 a).
+    """
+    visual = VisionTransformer(
+        image_size=6, patch_size=2, width=4, layers=1, heads=1, mlp_ratio=1, output_dim=4, no_ln_pre=True
+    ).eval()
+    with torch.no_grad():
+        for parameter in visual.parameters():
+            parameter.zero_()
+        block = visual.transformer.resblocks[0]
+        for norm in (block.ln_1, block.ln_2, visual.ln_post):
+            norm.weight.fill_(1)
+        block.attn.in_proj_weight[8:].copy_(torch.eye(4))  # values are the tokens; queries and keys 0
+        block.attn.out_proj.weight.copy_(torch.eye(4))
+        visual.proj.copy_(torch.eye(4))
+        visual.positional_embedding[6] = torch.tensor([3.0, -1.0, -1.0, -1.0])
+        visual.positional_embedding[0] = torch.tensor([-1.0, 3.0, -1.0, -1.0])
+    tower = Tower(_Model(visual), normalised=False)
+    first, second = torch.eye(4)[:2]
+    found = legrad(tower, torch.zeros(3, 6, 6), first)
+    assert found.shape == (3, 3)
+    assert found.flatten().nonzero().flatten().tolist() == [5]  # the first token is the class, no patch
+    assert float(found[1, 2]) == pytest.approx((math.sqrt(3) - 1) / 2, rel=1e-3)
+    for against in (-first, second):  # what speaks against is not on the map
+        assert (legrad(tower, torch.zeros(3, 6, 6), against) == 0).all()
+
+
+class _Model(torch.nn.Module):
+    def __init__(self, visual):
+        super().__init__()
+        self.visual = visual
+
+    def encode_image(self, pixels):
+        return self.visual(pixels)
+
+
+def by_differences(visual, pixels, direction, step=1e-5):
+    """LeGrad in numpy's way: every entry of every layer's attention is moved up and down; no autograd."""
+    double = copy.deepcopy(visual).double()
+    x, total = double._embeds(pixels[None].double())[0], 0
+    for block in double.transformer.resblocks:
+        weight, bias, heads = block.attn.in_proj_weight, block.attn.in_proj_bias, block.attn.num_heads
+        width = x.shape[1] // heads
+        y = layer_norm(x, x.shape[1:], block.ln_1.weight, block.ln_1.bias, block.ln_1.eps)
+        q, k, v = (y @ weight.T + bias).split(x.shape[1], dim=1)
+
+        def value(attention, x=x, v=v, block=block, width=width):
+            seen = torch.cat([a @ v[:, h * width : (h + 1) * width] for h, a in enumerate(attention)], dim=1)
+            z = x + seen @ block.attn.out_proj.weight.T + block.attn.out_proj.bias
+            z = z + block.mlp(block.ln_2(z))
+            feature = double.ln_post(z.mean(dim=0)) @ double.proj
+            return float(feature / feature.norm() @ direction.double()), z
+
+        attention = [
+            torch.softmax(q[:, h * width : (h + 1) * width] @ k[:, h * width : (h + 1) * width].T / width**0.5, dim=1)
+            for h in range(heads)
+        ]
+        slopes = torch.zeros(heads, len(x), len(x), dtype=torch.float64)
+        for h, i, j in np.ndindex(*slopes.shape):
+            moved = [a.clone() for a in attention]
+            moved[h][i, j] += step
+            up = value(moved)[0]
+            moved[h][i, j] -= 2 * step
+            slopes[h, i, j] = (up - value(moved)[0]) / (2 * step)
+        total = total + slopes.clamp(min=0).mean(dim=(0, 1))[1:]
+        x = value(attention)[1]
+    return (total / len(double.transformer.resblocks)).reshape(visual.grid_size)
+
+
+def test_legrad_is_what_moving_each_attention_gives(tiny_clip):
+    encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
+    tower = Tower.of(encoder, normalised=True)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(3, 32, 32, generator=generator)
+    direction = torch.randn(32, generator=generator)
+    with torch.no_grad():
+        expected = by_differences(tower.visual, pixels, direction)
+    found = legrad(tower, pixels, direction)
+    assert torch.allclose(found.double(), expected, rtol=1e-3, atol=1e-6 * float(expected.max()))
+
+
+def test_only_vision_transformers_have_gradient_maps():
+    resnet = ModifiedResNet(layers=(1, 1, 1, 1), output_dim=32, heads=4, image_size=32, width=8)
+    assert why_not(resnet) == "its image tower is a ModifiedResNet, not a vision transformer of open_clip's own"
+    of = {"image_size": 8, "patch_size": 4, "width": 8, "layers": 1, "heads": 1, "mlp_ratio": 1, "output_dim": 8}
+    assert why_not(VisionTransformer(**of)) is None
+    assert why_not(VisionTransformer(**of, attentional_pool=True)) == "its image tower pools by attention"
+    assert "blocks of another kind" in why_not(VisionTransformer(**of, qk_norm=True))
+
+
+def test_a_tower_in_half_precision_is_explained_in_fp32_and_left_as_it_is(tiny_clip):
+    spec = f"local-dir:{tiny_clip}"
+    half, whole = load_encoder(spec, precision="pure_bf16", threads=1), load_encoder(spec, threads=1)
+    tower = Tower.of(half, normalised=True)
+    pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert {p.dtype for p in tower.visual.parameters()} == {torch.float32}
+    assert {p.dtype for p in half.image_tower.visual.parameters()} == {torch.bfloat16}
+    exact = Tower.of(whole, normalised=True).features(pixels)
+    assert (tower.features(pixels) * exact).sum(dim=1).min() > 0.999
+
+
+# Gradients of heads
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Features, an image among them, and heads of every kind on rates that depend on them."""
+    generator = torch.Generator().manual_seed(0)
+    X = normalize(torch.randn(120, 8, generator=generator, dtype=torch.float64))
+    rates = torch.sigmoid(6 * X @ torch.randn(8, 4, generator=generator, dtype=torch.float64))
+    return X, rates
+
+
+def test_the_gradient_of_a_linear_head_is_its_weights(fitted):
+    X, rates = fitted
+    head = SigmoidHead(l2=0.1).fit(X, rates)
+    for column in range(4):
+        found = head_gradient(head.predict_rates, X[0], column)
+        assert torch.allclose(found, head._state["weight"][:, column], rtol=1e-6)
+
+
+def test_the_gradient_of_a_softmax_is_its_formula(fitted):
+    X, rates = fitted
+    shares = rates / rates.sum(dim=1, keepdim=True)
+    head = SoftmaxHead(l2=0.1).fit(X, shares)
+    weight, p = head._state["weight"], head.scores(X[:1])[0]
+    # log p_c - log(1 - p_c): the others' weights are averaged by their share of what c leaves
+    rest = p.clone()
+    rest[1] = 0
+    expected = weight[:, 1] - weight @ (rest / rest.sum())
+    assert torch.allclose(head_gradient(head.scores, X[0], 1), expected, rtol=1e-6)
+
+
+def test_the_gradient_of_a_hidden_layer_is_the_chain_rule(fitted):
+    X, rates = fitted
+    head = SigmoidHead(hidden=6, max_epochs=30).fit(X, rates)
+    state = head._state
+    active = (state["weight1"].double() @ X[0] + state["bias1"].double()) > 0
+    expected = state["weight2"][2].double() * active @ state["weight1"].double()
+    assert torch.allclose(head_gradient(head.predict_rates, X[0], 2), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_the_gradient_of_a_kernel_is_its_formula(fitted):
+    X, rates = fitted
+    head = KernelHead(kind="rates", kernel="rbf", gamma=0.4, l2=1e-3).fit(X, rates)
+    state = head._state
+    z = (X[0] - state["mean"]) / state["deviation"]
+    away = z - state["landmarks"].double()
+    k = torch.exp(-0.4 * away.square().sum(dim=1) / 8)
+    expected = (state["coefficients"][:, 1].double() * k) @ away * (-2 * 0.4 / 8) / state["deviation"]
+    assert torch.allclose(head_gradient(head.predict_rates, X[0], 1), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_the_gradient_of_a_zero_shot_head_is_its_formula(fitted):
+    X, rates = fitted
+    texts = torch.randn(4, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    head = ZeroShotHead(texts, logit_scale=20.0).fit(X, rates)
+    unit, text = X[0], normalize(texts)[3]
+    expected = float(head._state["slope"][3]) * 20 * (text - (text @ unit) * unit)  # rows of X have norm 1
+    assert torch.allclose(head_gradient(head.predict_rates, X[0], 3), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_gradient_of_a_topk_head_is_that_of_all_sets_written_out(fitted):
+    X, rates = fitted
+    head = TopKHead(l2=0.1).fit(X, (rates > 0.5).double())
+    x = X[0].clone().requires_grad_()
+    both = x @ head._state["weight"] + head._state["bias"]
+    z, u = both[:4], both[4:]
+    sets = [[(n >> label) & 1 for label in range(4)] for n in range(16)]
+    scores = {tuple(s): sum(z[i] for i in range(4) if s[i]) + u[sum(s)] for s in sets if sum(s) < len(u)}
+    has = torch.stack([torch.as_tensor(v) for s, v in scores.items() if s[2]]).logsumexp(dim=0)
+    lacks = torch.stack([torch.as_tensor(v) for s, v in scores.items() if not s[2]]).logsumexp(dim=0)
+    (expected,) = torch.autograd.grad(has - lacks, x)
+    assert torch.allclose(head_gradient(head.predict_rates, X[0], 2), expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: AutoHead(kind="rates", families=("linear", "rbf")),
+    lambda: EnsembleHead(kind="rates", head="sigmoid", count=3, options={"l2": 0.1}),
+])  # fmt: skip
+def test_heads_made_of_heads_have_the_gradient_of_what_they_say(fitted, make):
+    """Along a direction, what the gradient foretells and what comes agree to the square of the step."""
+    X, rates = fitted
+    head = make().fit(X, rates)
+    gradient = head_gradient(head.predict_rates, X[0], 1)
+    along = normalize(gradient, dim=0)
+    for step in (1e-2, 1e-3):
+        moved = head.predict_rates(torch.stack([X[0] + step * along, X[0] - step * along]))[:, 1].logit()
+        assert float(moved[0] - moved[1]) / (2 * step) == pytest.approx(float(gradient.norm()), rel=100 * step**2)
+
+
+def test_a_head_that_does_not_look_has_no_gradient(fitted):
+    X, rates = fitted
+    assert (head_gradient(PriorHead().fit(X, rates).predict_rates, X[0], 0) == 0).all()
+
+
+# Verdicts
+
+
+def by(blur, mean, fall=0.5):
+    """Curves of a map by filling with these gains; the whole image covered lowers the rate by `fall`."""
+    made = {}
+    for name, gain in (("blur", blur), ("mean", mean)):
+        deletion = np.array([0.6, 0.3, 0.6 - fall])
+        made[name] = Curve(name, deletion, deletion + gain)
+    return made
+
+
+def verdict(own, **controls):
+    none = by(0, 0)
+    given = {"centre": none, "other": none, "random": [none] * 19} | controls
+    return judge(own, **given, label="fear")
+
+
+def test_a_map_that_beats_every_control_holds():
+    found = verdict(by(0.2, 0.3))
+    assert found.holds
+    assert found.words == "better than all controls by both fillings"
+    assert found.lost == {"blur": {}, "mean": {}}
+
+
+def test_controls_that_do_as_well_are_named():
+    found = verdict(by(0.2, 0.3), centre=by(0.2, 0.1), random=[by(0, 0.4), by(0.3, 0.4), *[by(0, 0)] * 17])
+    assert not found.holds
+    assert found.words == (
+        "no better than the centre of the image and 1 of 19 random maps by the blurred image; "
+        "no better than 2 of 19 random maps by the mean colour"
+    )
+    assert found.lost == {"blur": {"centre": 1, "random": 1}, "mean": {"random": 2}}
+
+
+def test_one_filling_that_fails_is_enough_to_fail():
+    found = verdict(by(0.2, 0.3), other=by(0.25, 0.1))
+    assert not found.holds
+    assert found.words == (
+        "no better than the map of fear by the blurred image; better than all controls by the mean colour"
+    )
+
+
+def test_curves_that_hardly_fall_tell_nothing():
+    found = verdict(by(0.2, 0.3, fall=0.01))
+    assert not found.holds
+    assert found.words == (
+        "nothing can be told: covering the whole image hardly lowers the rate (with the blurred image lowers it by "
+        ".010, with the mean colour lowers it by .010)"
+    )
+    own = by(0.2, 0.3) | {"blur": Curve("blur", np.array([0.6, 0.3, 0.7]), np.array([0.7, 0.8, 0.6]))}
+    assert verdict(own).words == (
+        "better than all controls by the mean colour; the blurred image tells nothing (covering all raises it by .100)"
+    )
+    assert verdict(own).holds
+
+
+# Runs and the command
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("explain")
+    data = write_demo(root / "demo", images=300, seed=5)
+    return affectml.train(data, encoder="affect-tiny", threads=1, out=root / "run", say=lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def image(trained):
+    return trained.folder.parent / "demo" / "images" / "000011.png"
+
+
+@pytest.fixture(scope="module")
+def explained(trained, image):
+    return trained.explain(image, label="amusement", steps=8, random=5, threads=1)
+
+
+def test_an_explanation_holds_what_it_says(trained, image, explained):
+    assert explained.rate == pytest.approx(trained.predict(image)["amusement"].item(), abs=2e-3)
+    assert explained.other == trained.taxonomy.labels[np.argmin(trained.predict(image).loc[0, list(
+        trained.taxonomy.labels)].to_numpy(float))]  # fmt: skip
+    assert set(explained.maps) == {"occlusion", "gradient"}
+    assert explained.map.shape == explained.pixels.shape[:2] == (64, 64)
+    assert explained.cells["occlusion"].shape == explained.cells["gradient"].shape == (4, 4)
+    assert explained.maps["gradient"].min() >= 0
+    seen = np.asarray(Image.open(image).convert("RGB").resize((64, 64), Image.Resampling.BICUBIC))
+    assert np.abs(seen.astype(int) - explained.pixels).max() <= 1
+    for curves in (*explained.curves.values(), *explained.random):
+        for filling, made in curves.items():
+            whole, covered = made.deletion[0], made.deletion[-1]
+            assert whole == pytest.approx(explained.rate, abs=1e-6)
+            assert (made.insertion[0], made.insertion[-1]) == (covered, whole)
+            assert len(made.deletion) == len(made.insertion) == 9
+            assert covered == explained.random[0][filling].deletion[-1]
+
+
+def test_the_same_seed_gives_the_same_explanation_and_picture(trained, image, explained, tmp_path):
+    again = affectml.explain(trained.folder, str(image), label="amusement", steps=8, random=5, threads=1)
+    assert again.to_json() == explained.to_json() | {"image": str(image)}
+    for ending in ("png", "svg"):
+        first, second = explained.save(tmp_path / f"a.{ending}"), again.save(tmp_path / f"b.{ending}")
+        assert first.read_bytes() == second.read_bytes()
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (1440, 960)
+    other = trained.explain(image, label="amusement", steps=8, random=5, seed=1, threads=1)
+    assert other.to_json()["random"] != explained.to_json()["random"]
+    assert other.to_json()["curves"] == explained.to_json()["curves"]
+
+
+def test_the_likeliest_label_is_explained_unless_one_is_named(trained, image):
+    few = {"steps": 2, "random": 1, "threads": 1}
+    predicted = trained.predict(image).loc[0, list(trained.taxonomy.labels)].astype(float)
+    assert trained.explain(image, **few).label == predicted.idxmax()
+    found = trained.explain(Image.open(image), label="awe", against="fear", **few)
+    assert (found.label, found.other) == ("awe", "fear")
+    assert set(found.curves) == {"occlusion", "occlusion of fear", "gradient", "gradient of fear", "centre"}
+
+
+def test_pictures_go_into_a_folder_under_the_images_name(explained, tmp_path):
+    assert explained.save(tmp_path / "new" / "folder") == tmp_path / "new" / "folder" / "000011-amusement.png"
+    with pytest.raises(BadInput, match=r"000011-amusement.png exists; name a file that does not"):
+        explained.save(tmp_path / "new" / "folder")
+    with pytest.raises(BadInput, match=r"x.pdf: expected a .png or .svg file, or a folder"):
+        explained.save(tmp_path / "x.pdf")
+
+
+def test_a_map_of_nothing_is_drawn_and_says_so(trained, image, tmp_path):
+    """The prior's rate does not depend on the image."""
+    run, y = RunFolder.open(trained.folder), torch.rand(30, 8, generator=torch.Generator().manual_seed(0))
+    head = PriorHead().fit(torch.ones(30, 128), y)
+    from affectml.pictures import pictures
+
+    found = Explainer(run, head=head, threads=1).explain(pictures(image)[0], steps=2, random=1)
+    assert not found.holds
+    assert found.verdict.startswith("nothing can be told: covering the whole image hardly lowers the rate")
+    assert set(found.maps) == {"occlusion"}
+    assert "does not move with small changes" in found.notes[0]
+    assert (found.map == 0).all()
+    assert found.save(tmp_path / "flat.png").is_file()
+
+
+def command(capsys, *words):
+    main_words = ["affectml", "explain", *map(str, words)]
+    import sys
+
+    before, sys.argv = sys.argv, main_words
+    try:
+        main()
+    except SystemExit as error:
+        return error.code or 0, *capsys.readouterr()
+    finally:
+        sys.argv = before
+    return 0, *capsys.readouterr()
+
+
+FEW = ("--steps", 3, "--random", 2, "--threads", 1)
+
+
+def test_the_command_prints_a_table_and_the_verdict(trained, image, capsys, tmp_path):
+    code, printed, _ = command(capsys, trained.folder, image, *FEW, "--label", "awe", "--out", tmp_path / "x.svg")
+    assert code == 0
+    assert "awe ." in printed.splitlines()[0]
+    assert "2 random maps" in printed
+    assert "Occlusion map of awe: " in printed
+    assert f"picture: {tmp_path / 'x.svg'}" in printed
+    assert (tmp_path / "x.svg").read_text().startswith("<?xml")
+    code, printed, _ = command(capsys, trained.folder, image, *FEW, "--json")
+    found = json.loads(printed)
+    assert code == 0
+    assert set(found) == {"image", "label", "rate", "other", "verdict", "holds", "maps", "curves", "random", "notes"}
+    assert np.shape(found["maps"]["occlusion"]["cells"]) == (4, 4)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--label", "amusment"), "UnknownLabel: no label 'amusment' in taxonomy mikels-8; did you mean 'amusement'?"),
+    (("--against", "fare"), "UnknownLabel: no label 'fare' in taxonomy mikels-8; did you mean 'fear'?"),
+    (("--label", "awe", "--against", "awe"), "BadInput: --against awe: that is the label to explain; name another"),
+    (("--out", "x.gif"), "BadInput: x.gif: expected a .png or .svg file, or a folder"),
+])  # fmt: skip
+def test_the_command_says_in_one_line_what_is_wrong(trained, image, capsys, words, said):
+    code, printed, error = command(capsys, trained.folder, image, *FEW, *words)
+    assert (code, printed) == (2, "")
+    assert error.startswith(said)
+    assert error.count("\n") == 1
+
+
+def test_images_that_cannot_be_explained_are_named(trained, image, tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(BadInput, match=r"text.png: not an image that Pillow can read"):
+        explain_image(trained.folder, tmp_path / "text.png", threads=1)
+    with pytest.raises(BadInput, match=r"absent.png: no such file"):
+        explain_image(trained.folder, tmp_path / "absent.png", threads=1)
+    with pytest.raises(BadInput, match=r"images: 300 images; explain takes one at a time, so name the file"):
+        explain_image(trained.folder, image.parent, threads=1)
+    with pytest.raises(UnknownLabel, match=r"no label 'joy' in taxonomy mikels-8"):
+        trained.explain(image, label="joy")
+    with pytest.raises(BadInput, match=r"steps=1: expected a whole number of at least 2"):
+        trained.explain(image, steps=1)
+    with pytest.raises(BadInput, match=r"explain: no option 'labal'; did you mean 'label'\?"):
+        affectml.explain(trained, image, labal="awe")
+
+
+def test_a_run_on_embeddings_made_elsewhere_says_what_it_lacks(trained, image, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for file in trained.folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    content = json.loads((folder / "run.json").read_text())
+    content["encoder"]["specs"] = []
+    (folder / "run.json").write_text(json.dumps(content))
+    with pytest.raises(
+        BadRun, match=r"trained on embeddings made elsewhere, .* train on embeddings that `affectml embed`"
+    ):
+        explain_image(folder, image, threads=1)
+
+
+@pytest.mark.filterwarnings("ignore:this encoder cannot tell")  # its weights are random
+def test_a_tower_that_is_no_vision_transformer_has_occlusion_alone(tmp_path):
+    import open_clip
+    from safetensors.torch import save_file
+
+    config = {
+        "embed_dim": 32,
+        "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+    }
+    folder = tmp_path / "resnet"
+    folder.mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**config)
+    save_file({k: v.detach().clone().contiguous() for k, v in model.state_dict().items()}, folder / "m.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {"size": 32}}))
+    data = write_demo(tmp_path / "demo", images=60, seed=2)
+    run = affectml.train(data, encoder=f"local-dir:{folder}", threads=1, out=tmp_path / "run", say=lambda line: None)
+    said = []
+    found = run.explain(data.root / "images" / "000003.png", steps=2, random=1, threads=1, say=said.append)
+    assert said == ["occlusion alone: its image tower is a ModifiedResNet, not a vision transformer of open_clip's own"]
+    assert set(found.maps) == {"occlusion"}
+    assert found.sentences()[-1].startswith("No gradient map: its image tower is a ModifiedResNet")
