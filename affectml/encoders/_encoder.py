@@ -370,6 +370,7 @@ def _load(spec: str, source: Source, precision: str, device: str) -> tuple[Any, 
 
     import open_clip
     import torch
+    from PIL import Image
 
     overrides = {f"image_{key}": value for key, value in source.preprocessing.items()}
     try:
@@ -392,6 +393,12 @@ def _load(spec: str, source: Source, precision: str, device: str) -> tuple[Any, 
             f"encoder {spec!r}: open_clip could not load {source.weights.name} as {source.architecture} ({reason})"
         ) from None
     model.eval()
+    try:
+        preprocess(Image.new("RGB", (9, 7)))
+    except Exception as error:  # torchvision's, of a mean that is no mean, say
+        raise EncoderUnavailable(
+            f"{source.weights}: images cannot be prepared as the configuration beside it says ({error})"
+        ) from None
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise EncoderUnavailable(f"{source.weights}: {name} has values that are not finite; fetch it again")

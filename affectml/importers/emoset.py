@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from affectml._progress import track
 from affectml._files import read_json
+from affectml._progress import track
 from affectml.errors import BadInput, option
 from affectml.importers._columns import WHOLE
 from affectml.importers._find import find, locate, relative_names, repeated

@@ -202,7 +202,7 @@ class Taxonomy:
             parent = cls.from_dict(parent, f"{where}: parent")
         elif not isinstance(parent, str | None):
             raise BadInput(f"{where}: parent: expected a taxonomy's name, file or content, got {parent!r}")
-        given: dict[str, Any] = dict(
+        given: dict[str, Any] = dict(  # noqa: C408 (as keywords they read as the class has them)
             name=str(content["name"]),
             labels=tuple(entries),
             title=str(content.get("title") or ""),

@@ -64,7 +64,9 @@ def test_the_question_of_an_export_by_0_1_0_is_found_in_its_words(tmp_path):
 
 def test_what_is_written_is_read_back(tmp_path):
     entry = TargetMeta("rates", "expressed", "polarity-2", "votes", "t.parquet", "q", source="a paper", decisions="d")
-    meta = DatasetMeta("n", {"t": entry}, "s", "l", ["note"], Asked("evoked", "q"), {"hard": {"file": "hard.parquet"}})
+    meta = DatasetMeta(
+        "n", {"t": entry}, "s", "l", ["note"], Asked("evoked", "q"), selections={"hard": {"file": "hard.parquet"}}
+    )
     (tmp_path / "dataset.json").write_text(json.dumps(meta.to_json()))
     assert read_meta(tmp_path / "dataset.json") == meta
     (tmp_path / "dataset.json").write_text(json.dumps(DatasetMeta("nothing yet").to_json()))
