@@ -1076,10 +1076,11 @@ def check(reader: Reader, files: Files, top: Path) -> str | None:
     return said
 
 
-QUICK = [name for name in READERS if name != "encoder"]  # whose library alone takes seconds
+# the encoder's library alone takes seconds
+QUICK = [pytest.param(name, marks=pytest.mark.slow) if name == "encoder" else name for name in READERS]
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", QUICK)
 def test_without_damage_it_is_read(name, tmp_path):
     assert check(READERS[name], files_of(name), tmp_path) is None
 
