@@ -78,7 +78,8 @@ class EncoderIdentity:
             raise BadInput(f"{where}: no key {absent[0]!r}; is it an encoder.json of affectml's?")
         for key, kinds in _KINDS.items():
             value: Any = content.get(key)
-            if not isinstance(value, kinds) or (kinds is int and (isinstance(value, bool) or value < 1)):
+            small = key == "dim" and isinstance(value, int) and value < 1
+            if not isinstance(value, kinds) or small or (kinds is int and isinstance(value, bool)):
                 raise BadInput(f"{where}: key {key!r}: {value!r} cannot be; is it an encoder.json of affectml's?")
         return cls(**content)
 
