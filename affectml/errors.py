@@ -34,8 +34,8 @@ _SPELLED: Final = {"templates": "template", "options": "set", "drop": "drop_unde
 class AffectmlError(Exception):
     """Base of every error that the user can mend. Its message is one line, also where it quotes a library's several."""
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(" ".join(line.strip() for line in message.splitlines()))
+    def __str__(self) -> str:
+        return " ".join(line.strip() for line in super().__str__().splitlines())
 
 
 class UnknownLabel(AffectmlError):

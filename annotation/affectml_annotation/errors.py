@@ -17,8 +17,8 @@ from difflib import get_close_matches
 class AnnotationError(ValueError):
     """Base of every error this package raises on purpose. Its message is one line, whatever it quotes."""
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(" ".join(line.strip() for line in message.splitlines()))
+    def __str__(self) -> str:
+        return " ".join(line.strip() for line in super().__str__().splitlines())
 
 
 class BadJudgement(AnnotationError):
