@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from affectml.answers._bias import LEVEL, LabelBias
 from affectml.answers._said import Received
 from affectml.answers._words import shown
+from affectml.errors import option
 from affectml.report.tables import Table, arrow, cell, main_table, number, order, people_table, starred
 from affectml.run import score_table
 
@@ -135,12 +136,12 @@ class JudgedAnswers:
             rows.append((arrow(metric), *(_signed(found[o].score) if o in found else "–" for o in others)))
             best |= {(at, c + 1) for c, o in enumerate(others) if o in found and found[o].p_holm < LEVEL}
         note = (
-            f"{self.name} less each other system, on the same images; ± is half the width of the 95 % interval; "
+            f"{self.name} minus each other system, on the same images; ± is half the width of the 95 % interval; "
             f"bold: beyond chance ({LEVEL:.0%}, permutation test, Holm over this table)"
         )
         if {"human", "consensus"} & set(others):
             note += "; against people: on the leave-one-out targets"
-        return starred(Table(f"{self.name} less ...", ("metric", *others), tuple(rows), note, frozenset(best)))
+        return starred(Table(f"{self.name} minus ...", ("metric", *others), tuple(rows), note, frozenset(best)))
 
     def _as_empty(self) -> Table | None:
         if self.as_empty is None:
@@ -176,7 +177,8 @@ class JudgedAnswers:
         if r["unknown_labels"]:
             named = ", ".join(f"{label} ({count})" for label, count in list(r["unknown_labels"].items())[:12])
             more = f" and {len(r['unknown_labels']) - 12} more" if len(r["unknown_labels"]) > 12 else ""
-            lines.append(f"unknown labels, left out of answers that name others: {named}{more}")
+            ways = f"{option('mapping', {next(iter(r['unknown_labels'])): 'LABEL'})} says what a word stands for"
+            lines.append(f"unknown labels, left out of answers that name others: {named}{more}; {ways}")
         if r["renamed"]:
             shown_pairs = [f"{spelt} -> {label}" for spelt, label in list(r["renamed"].items())[:8]]
             lines.append(f"labels renamed: {', '.join(shown_pairs)}{', ...' if len(r['renamed']) > 8 else ''}")

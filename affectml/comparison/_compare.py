@@ -97,7 +97,7 @@ class Comparison:
             return None
         rows = tuple((" / ".join(g.runs), cell(g.score), number(g.p), str(g.images)) for g in self.gains)
         note = (
-            "first run less second, on the same images: ± is half the width of the 95 % interval; p: how often chance "
+            "first run minus second, on the same images: ± is half the width of the 95 % interval; p: how often chance "
             "alone would set two runs of one quality as far apart"
         )
         return starred(

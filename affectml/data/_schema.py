@@ -142,7 +142,8 @@ def read_meta(path: Path) -> DatasetMeta:
     except (FileNotFoundError, NotADirectoryError):
         raise BadDataset(
             f"{path.parent}: no dataset.json there, so it is not an affectml data set; "
-            "`affectml import --help` turns folders and tables into one"
+            "`affectml import --help` turns folders and tables into one, and `affectml relabel --images PHOTOS` shows "
+            "photographs without labels to label"
         ) from None
     if isinstance(content, dict):
         if content.get("schema", 1) not in SCHEMAS:

@@ -93,7 +93,7 @@ class ImportSummary:
         if self.splits:
             out.append(("splits", ", ".join(f"{name} {count:,}" for name, count in self.splits.items())))
         if self.judgements is not None:
-            people = "" if self.people is None else f" by {self.people:,} people"
+            people = "" if self.people is None else f" by {self.people:,} {'person' if self.people == 1 else 'people'}"
             out.append(("judgements", f"{self.judgements:,}{people}"))
         for reason, names in self.skipped.items():
             more = ", ..." if len(names) > SHOWN else ""

@@ -62,7 +62,8 @@ def containers(
     spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.", suffix=".tmp")
     place = None if source.images == "none" else Path(spool.name)
     try:
-        own = container.beside(SHARED) if spec == ContainerSpec() and config is None and not unlabelled else None
+        asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
+        own = container.beside(SHARED) if asked == ContainerSpec() and config is None and not unlabelled else None
         if own is not None:
             result = shared_draft(container, source, own, place, revision)
         else:

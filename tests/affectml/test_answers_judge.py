@@ -218,7 +218,8 @@ def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
     result = judge(lines, "jsonl", mapping={"chill": "contentment"})
     assert result.received["unknown_labels"] == {"nostalgia": len(lines)}
     assert result.received["renamed"] == {"chill": "contentment"}
-    assert any("unknown labels" in line and "nostalgia (" in line for line in result.summary())
+    (line,) = (line for line in result.summary() if "unknown labels" in line)
+    assert f"nostalgia ({len(lines)}); mapping={{'nostalgia': 'LABEL'}} says what a word stands for" in line
     with pytest.raises(
         BadInput, match=r"no answer can be used of \d+: only unknown labels: \d+ \(unknown labels: bliss"
     ):
@@ -336,7 +337,7 @@ def test_the_command_prints_tables_and_writes_everything(demo, truth, run, tmp_p
     assert not stop.value.code
     printed = capsys.readouterr().out
     assert "vlm says awe more often than people: on 100.0% of the images" in printed
-    assert "vlm less ..." in printed
+    assert "vlm minus ..." in printed
     written = json.loads((tmp_path / "all.json").read_text())
     assert {bias["label"] for bias in written["bias"]["labels"] if bias["found"]} == {"awe"}
     assert list(written["systems"])[:2] == ["prior", "zero_shot"]

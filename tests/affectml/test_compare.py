@@ -67,7 +67,7 @@ def test_pairs_are_set_against_people_on_the_same_images(result, runs):
         assert gain.score["value"] == pytest.approx(scores[0] - scores[1])
         assert gain.score["low"] <= gain.score["value"] <= gain.score["high"]
         assert 0 < gain.p <= 1
-    assert "first run less second" in result.gains_table().note
+    assert "first run minus second" in result.gains_table().note
 
 
 def test_a_run_agrees_with_itself(runs):

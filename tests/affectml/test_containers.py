@@ -451,6 +451,18 @@ def test_a_shared_data_set_comes_back_to_the_bit(shared, bring):
     assert summary.people == 12
 
 
+def test_the_command_reads_a_shared_data_set_back_as_the_function_does(shared, tmp_path, monkeypatch):
+    """Images without a label, votes and judgements too; the command line gives no option as an empty one."""
+    data, copy, _ = shared
+    monkeypatch.setattr("sys.argv", ["affectml", "import", "datasets", str(copy.path), str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    back = Dataset.open(tmp_path / "out")
+    assert ended.value.code == 0
+    assert back.meta.targets.keys() == data.meta.targets.keys()
+    assert (len(back.images), len(back.judgements)) == (len(data.images), len(data.judgements))
+
+
 def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     data, copy, _ = shared
     loaded = datasets.load_dataset(str(copy.path), cache_dir=str(tmp_path))

@@ -112,7 +112,10 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
     summary = embed_dataset(dataset, encoder)
     assert (summary.done, summary.url_only, summary.no_image) == (3, ["remote"], ["nothing"])
     alone = rewrite(dataset, dataset.images[dataset.images["file"].isna()])
-    with pytest.raises(BadDataset, match="names no image file to embed \\(1 rows with a url only, 1 with neither\\); `affectml fetch .*d`"):
+    with pytest.raises(
+        BadDataset,
+        match="names no image file to embed \\(1 rows with a url only, 1 with neither\\); `affectml fetch .*d`",
+    ):
         embed_dataset(alone, encoder)
 
 
