@@ -1,6 +1,7 @@
 """Predictions for many images in a file: made and kept in parts, so that a command that was killed goes on."""
 
 import csv
+import glob
 import hashlib
 import json
 import shutil
@@ -173,6 +174,8 @@ class _Parts:
         try:
             with FileLock(self.folder / ".lock", timeout=0):
                 yield
+                if self._ended:  # before another process has the lock
+                    shutil.rmtree(self.folder, ignore_errors=True)
         except Timeout:
             raise BadInput(f"{self.file}: another process is writing it; wait for it to end") from None
         except BaseException:
@@ -188,7 +191,8 @@ class _Parts:
     def begin(self, asked: dict[str, Any], images: int, say: Say) -> None:
         """Keep what was done for the same question; else take it away and say why."""
         before = self._manifest.get("asked")
-        for litter in self.folder.glob(".*.tmp"):
+        beside = self.file.parent.glob(f".{glob.escape(self.file.name)}.*.tmp")  # the file itself, and what it lists
+        for litter in (*self.folder.glob(".*.tmp"), *beside):
             litter.unlink()
         done = [path for path in self._paths() if _is_whole(path)]
         if before == asked:

@@ -18,9 +18,9 @@ from affectml._files import replacing, try_file
 from affectml._html import data_uri
 from affectml._progress import Progress, Say
 from affectml.answers._names import custom_id
-from affectml.answers._parts import parts_of, store_of, target_of
-from affectml.data import Dataset, Targets
-from affectml.data._schema import was_asked
+from affectml.answers._parts import PARTS, parts_of, store_of, target_of
+from affectml.data import Asked as Put
+from affectml.data import Dataset, was_asked
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadInput, option
 
@@ -39,8 +39,9 @@ QUESTIONS = {
 class AskConfig:
     """What `affectml ask` was asked for.
 
-    model: the name that the server knows it by. samples: how often each image is asked about. question: in place of
-    the target's own. temperature: None leaves it to the server. image_urls: send urls instead of pictures. side: pixels
+    target: whose question and labels are asked; a data set without one has its own `taxonomy`. split: "test", "val" or
+    "all". model: the name that the server knows it by. samples: how often each image is asked about. question: in
+    place of the target's own. temperature: None leaves it to the server. image_urls: send urls instead of pictures. side: pixels
     of a picture's longer side. json_schema: ask the server to hold the model to the schema of an answer, which some
     servers cannot. max_requests, max_megabytes: of one file; more makes several files.
     """
@@ -99,17 +100,16 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
 
     Raises:
         BadInput: for an option or a place that cannot be used, and where no image can be sent.
-        BadDataset: for a data set without a fitting target.
+        BadDataset: for a data set without a fitting target or a taxonomy of its own.
     """
     _check(config)
     index = out.with_name(f"{out.stem}-index.jsonl")
     for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
         try_file(file)
     data = Dataset.open(dataset)
-    targets = target_of(data, config.target)
-    images = parts_of(data, targets, config.split, config.seed, store_of(data)).judged
-    question = _question(targets, config, say)
-    requests = _Requests(data, targets, config, question)
+    asking = _asking(data, config, say)
+    images = asking.images
+    requests = _Requests(data, asking, config, _question(asking, config, say))
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
         parts = _Files(stack, out, config)
         order = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
@@ -125,7 +125,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     if left:
         some = "; ".join(f"{image}: {why}" for image, why in list(left.items())[:5])
         say(f"{len(left)} images are left out: {some}{' ...' if len(left) > 5 else ''}")
-    prompt = requests.prompt(targets.taxonomy.labels)
+    prompt = requests.prompt(asking.labels)
     return Asked(parts.paths, index, parts.requests, len(images) - len(left), prompt, left)
 
 
@@ -139,15 +139,52 @@ def _check(config: AskConfig) -> None:
         raise BadInput(f"{option('temperature', config.temperature)}: expected 0 to 2")
 
 
-def _question(targets: Targets, config: AskConfig, say: Say) -> str:
+@dataclass(frozen=True)
+class _Asking:
+    """About which images, for which labels. one: whether one of them is chosen; put: what people are asked; by: whose."""
+
+    images: Sequence[str]
+    labels: tuple[str, ...]
+    one: bool
+    put: Put
+    by: str
+
+
+def _asking(data: Dataset, config: AskConfig, say: Say) -> _Asking:
+    """What a target's people were asked; without a target, what people are to be asked, who may choose several."""
+    own = data.meta.resolve_taxonomy()
+    if config.target is None and not data.meta.targets and own is not None:
+        put = data.meta.judgements or Put("evoked")
+        return _Asking(_images_of(data, config.split, say), own.labels, False, put, str(data.root))
+    targets = target_of(data, config.target)
+    images = parts_of(data, targets, config.split, config.seed, store_of(data)).judged
+    put = Put(targets.meta.construct, targets.meta.question)
+    one = targets.kind in ("single", "distribution")
+    return _Asking([str(image) for image in images], targets.taxonomy.labels, one, put, f"target {targets.name}")
+
+
+def _images_of(data: Dataset, split: str, say: Say) -> list[str]:
+    """The images of a part of a data set without a target; all of them where it has no split."""
+    if split not in PARTS:
+        raise BadInput(f"{option('split', split)}: expected {', '.join(PARTS)}")
+    table = data.images
+    if split == "all":
+        return table["image_id"].tolist()
+    if "split" not in table.columns or table["split"].isna().all():
+        say(f"{data.root} has neither a target nor a split: asking about all of its images")
+        return table["image_id"].tolist()
+    return table["image_id"][table["split"] == split].tolist()
+
+
+def _question(asking: _Asking, config: AskConfig, say: Say) -> str:
     """What people were asked; where nobody wrote that down, a question of our own about the same construct."""
     if config.question:
         return config.question
-    if was_asked(targets.meta.question):
-        return targets.meta.question
-    own = QUESTIONS[targets.meta.construct]
+    if was_asked(asking.put.question):
+        return asking.put.question
+    own = QUESTIONS[asking.put.construct]
     say(
-        f"target {targets.name} does not have the words that people were asked: asking {own!r} "
+        f"{asking.by} does not have the words that people were asked: asking {own!r} "
         f"({option('question')} asks another)"
     )
     return own
@@ -156,10 +193,9 @@ def _question(targets: Targets, config: AskConfig, say: Say) -> str:
 class _Requests:
     """Makes the requests of one image after the other. left_out: image_id -> why."""
 
-    def __init__(self, data: Dataset, targets: Targets, config: AskConfig, question: str) -> None:
+    def __init__(self, data: Dataset, asking: _Asking, config: AskConfig, question: str) -> None:
         self._data, self._config, self._question = data, config, question
-        self._labels = targets.taxonomy.labels
-        self._one = targets.kind in ("single", "distribution")
+        self._labels, self._one = asking.labels, asking.one
         self._images = data.images.set_index("image_id")
         self.left_out: dict[str, str] = {}
 

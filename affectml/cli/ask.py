@@ -13,7 +13,9 @@ def ask(
     model: Annotated[str, typer.Option(help="Name that the server knows the model by.")],
     out: Annotated[Path, typer.Option(help="JSON lines file to write; more than one where it gets too large.")],
     samples: Annotated[int, typer.Option(min=1, help="Requests for each image.")] = 1,
-    target: Annotated[str | None, typer.Option(help="Target whose question and labels are asked.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Target whose question and labels are asked; without any, the taxonomy.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Images to ask about: test, val or all.")] = "test",
     question: Annotated[
         str | None, typer.Option(help="Question to ask.", show_default="what people were asked")

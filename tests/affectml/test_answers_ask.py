@@ -13,7 +13,7 @@ import affectml
 from affectml.answers import AskConfig, ask
 from affectml.cli import main
 from affectml.data import Dataset
-from affectml.errors import BadInput
+from affectml.errors import BadDataset, BadInput
 
 
 @pytest.fixture
@@ -64,6 +64,27 @@ def test_a_request_has_the_question_the_labels_and_the_upright_picture(photos, t
     assert words(first).startswith("What do you feel?\nChoose every label that applies; several may, or none.")
     assert picture(first).size == (32, 64)
     assert len({request["custom_id"] for request in found}) == 12
+
+
+def test_a_data_set_without_a_target_is_asked_for_its_own_taxonomy(photos, tmp_path):
+    from affectml.importers import import_images
+
+    data = import_images(tmp_path / "photos", tmp_path / "bare", taxonomy="mikels-8", question="And you?")
+    said = []
+    asked = ask(data.root, AskConfig("m", side=16), tmp_path / "r.jsonl", say=said.append)
+    assert (asked.requests, asked.images) == (6, 6)
+    assert asked.prompt.startswith("And you?\nChoose every label that applies; several may, or none.\nLabels: ")
+    assert set(lines(asked.index)[0]["labels"]) == set(data.meta.resolve_taxonomy().labels)
+    assert said == [f"{data.root} has neither a target nor a split: asking about all of its images"]
+
+    split = data.images.assign(split=["test", "train", None, None, None, "test"])
+    split.to_parquet(data.root / "images.parquet")
+    ask(data.root, AskConfig("m", side=16), tmp_path / "test.jsonl", say=quiet)
+    assert [entry["image_id"] for entry in lines(tmp_path / "test-index.jsonl")] == ["0", "5"]
+    with pytest.raises(BadInput, match="no image can be sent; .*no image in this part"):
+        ask(data.root, AskConfig("m", split="val", side=16), tmp_path / "val.jsonl", say=quiet)
+    with pytest.raises(BadDataset, match="no target yet"):
+        ask(import_images(tmp_path / "photos", tmp_path / "none").root, AskConfig("m"), tmp_path / "n.jsonl", say=quiet)
 
 
 def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same_for_a_seed(photos, tmp_path):
