@@ -173,17 +173,17 @@ class _Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / ".lock", timeout=0):
-                yield
-                if self._ended:  # before another process has the lock
-                    shutil.rmtree(self.folder, ignore_errors=True)
+                try:
+                    yield
+                except BaseException:
+                    self._ended = self._ended or not self._paths()
+                    raise
+                finally:
+                    if self._ended:  # while it is held: another process may begin here as soon as it is not
+                        shutil.rmtree(self.folder, ignore_errors=True)
         except Timeout:
             raise BadInput(f"{self.file}: another process is writing it; wait for it to end") from None
-        except BaseException:
-            self._ended = self._ended or not self._paths()
-            raise
         finally:
-            if self._ended:
-                shutil.rmtree(self.folder, ignore_errors=True)
             for folder in absent:
                 with suppress(OSError):  # one that is not empty stays
                     folder.rmdir()
@@ -191,9 +191,11 @@ class _Parts:
     def begin(self, asked: dict[str, Any], images: int, say: Say) -> None:
         """Keep what was done for the same question; else take it away and say why."""
         before = self._manifest.get("asked")
-        beside = self.file.parent.glob(f".{glob.escape(self.file.name)}.*.tmp")  # the file itself, and what it lists
-        for litter in (*self.folder.glob(".*.tmp"), *beside):
+        for litter in self.folder.glob(".*.tmp"):
             litter.unlink()
+        for file in (self.file, _unreadable_file(self.file)):  # half written by a call that was killed
+            for litter in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
+                litter.unlink()
         done = [path for path in self._paths() if _is_whole(path)]
         if before == asked:
             if done:

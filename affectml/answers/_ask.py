@@ -41,9 +41,9 @@ class AskConfig:
 
     target: whose question and labels are asked; a data set without one has its own `taxonomy`. split: "test", "val" or
     "all". model: the name that the server knows it by. samples: how often each image is asked about. question: in
-    place of the target's own. temperature: None leaves it to the server. image_urls: send urls instead of pictures. side: pixels
-    of a picture's longer side. json_schema: ask the server to hold the model to the schema of an answer, which some
-    servers cannot. max_requests, max_megabytes: of one file; more makes several files.
+    place of the target's own. temperature: None leaves it to the server. image_urls: send urls instead of pictures.
+    side: pixels of a picture's longer side. json_schema: ask the server to hold the model to the schema of an answer,
+    which some servers cannot. max_requests, max_megabytes: of one file; more makes several files.
     """
 
     model: str
@@ -141,7 +141,7 @@ def _check(config: AskConfig) -> None:
 
 @dataclass(frozen=True)
 class _Asking:
-    """About which images, for which labels. one: whether one of them is chosen; put: what people are asked; by: whose."""
+    """What is asked about which images. one: whether one label is chosen; put: as people are asked; by: whose it is."""
 
     images: Sequence[str]
     labels: tuple[str, ...]

@@ -414,12 +414,27 @@ class TestGoingOn:
             with pytest.raises(KeyboardInterrupt):
                 predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         content, calls = out.read_bytes(), list(encoded["calls"])
+        (tmp_path / ".out.csv.01234567.tmp").write_bytes(content[:99])
         made = predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
+        assert not list(tmp_path.glob(".*.tmp"))
         assert (made.images, len(made.bad)) == (44, 1)
         assert out.read_bytes() == content
         assert encoded["calls"] == calls
         assert not out.with_name("out.csv.parts").exists()
         assert len(list(tmp_path.glob("out.replaced-*"))) == there_before
+
+    def test_the_parts_go_before_another_process_can_begin(self, run, shots, tmp_path, monkeypatch):
+        from filelock import FileLock, Timeout
+
+        def remove(folder, ignore_errors):
+            with pytest.raises(Timeout), FileLock(folder / ".lock", timeout=0):
+                pass
+            removed.append(folder)
+
+        removed = []
+        monkeypatch.setattr("affectml.prediction_files.shutil.rmtree", remove)
+        predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
+        assert removed == [tmp_path / "out.csv.parts"]
 
     def test_two_at_once_are_refused(self, run, shots, tmp_path):
         from filelock import FileLock
