@@ -99,7 +99,8 @@ class Downloader:
 
         def pause(error: Exception) -> bool | float:
             if isinstance(error, Failed) and error.retry == "now" and effort.left > 0:
-                return min(self._config.max_wait, self._config.wait * (2.0 ** (effort.tries - 1) + _jitter(url, effort)))
+                doubled = 2.0 ** (effort.tries - 1)
+                return min(self._config.max_wait, self._config.wait * (doubled + _jitter(url, effort)))
             return False
 
         try:

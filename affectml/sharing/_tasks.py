@@ -132,7 +132,12 @@ def _predicted(
     run: RunFolder, paths: dict[Any, Path], bad: list[tuple[str, str]], threads: int | None
 ) -> dict[Any, tuple[list[str], float]]:
     """By image, the labels and the first score that the run predicts now; `bad` gets what cannot be read, and why."""
-    made = predict_images(run, list(paths.values()), threads=threads, bad=bad)
+    try:
+        made = predict_images(run, list(paths.values()), threads=threads, bad=bad)
+    except BadInput:
+        if len(bad) < len(paths):
+            raise
+        return {}  # none can be read: those that the run knows are told all the same
     by_path = {one.image: one for one in made}
     told = {image: by_path[str(path)] for image, path in paths.items() if str(path) in by_path}
     return {
