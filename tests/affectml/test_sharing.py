@@ -8,11 +8,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 import torch
 from huggingface_hub import ModelCard
 
 from affectml.cli import main
+from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
@@ -269,6 +271,18 @@ def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(runs, tmp_
         said = [label for result in task["predictions"][0]["result"] for label in result["value"]["choices"]]
         assert said == one.labels
         assert task["data"]["image"].startswith("https://here/images/")
+
+
+def test_what_the_run_knows_is_told_where_no_new_image_can_be_read(runs, tmp_path):
+    run = RunFolder.open(runs / "linear")
+    own = Dataset.open(run.info.config.dataset)
+    shutil.copytree(own.root, tmp_path / "copy")
+    (tmp_path / "copy" / "images" / "broken.png").write_bytes(b"no image")
+    broken = pd.DataFrame({"image_id": ["broken"], "file": ["images/broken.png"]})
+    pd.concat([own.images, broken]).to_parquet(tmp_path / "copy" / "images.parquet")
+    made = write_tasks(run, tmp_path / "tasks.json", dataset=tmp_path / "copy")
+    assert made.images == len(run.predictions)
+    assert any("broken.png" in note for note in made.notes)
 
 
 def test_labels_of_any_signs_make_an_interface_that_can_be_read():
