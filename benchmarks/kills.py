@@ -465,9 +465,8 @@ def make_embedding(data: Path, encoder: Path) -> None:
 def kill_embeddings(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
     import open_clip  # noqa: F401 - else each fork imports it
 
-    from affectml.encoders import _encoder, load_encoder
+    from affectml.encoders import load_encoder
 
-    _encoder.is_faster = lambda *_: True  # else a busy moment might choose another precision than that compared with
     whole, data, encoder = folder / "whole", folder / "data", folder / "encoder"
 
     def embedding(place: Path = data) -> None:

@@ -355,7 +355,9 @@ def assign(
             more=more,
         )
         if asked:
-            typer.echo(f"queued, to be shown first: {len(queued):,} {'image' if len(queued) == 1 else 'images'}", err=True)
+            typer.echo(
+                f"queued, to be shown first: {len(queued):,} {'image' if len(queued) == 1 else 'images'}", err=True
+            )
         if release:
             store.release_expired()
         _show_status(store, json)

@@ -129,10 +129,13 @@ def _check(arrays: Arrays) -> None:
 
 def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
     """A note where further columns may be people's answers, which this importer takes from arrays of answers alone."""
-    named = [name for name in columns if name.casefold() in emotion_words() and columns[name].dtype.kind in "fiu"]
+    names = [str(name) for name in columns]
+    named = [name for name in names if name.casefold() in emotion_words() and columns[name].dtype.kind in "fiu"]
     if len(named) < 2:
         return []
-    said = f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a target"
+    said = (
+        f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a target"
+    )
     return [f"{said}: affectml import table {shlex.quote(str(file))} DATASET"]
 
 

@@ -105,7 +105,9 @@ def test_shares_in_the_table_of_names_are_no_answers_yet_and_a_note_says_how_to_
     summary = embeddings(tmp_path / "e.npy", tmp_path / "out", csv=tmp_path / "rows.csv")
     assert any("anger, joy are kept as columns" in n and "import table" in n for n in summary.notes)
     said = dict(summary.rows())
-    assert said["targets"] == f"none yet; to join a table of labels: affectml import table LABELS.csv {tmp_path / 'out'}"
+    assert (
+        said["targets"] == f"none yet; to join a table of labels: affectml import table LABELS.csv {tmp_path / 'out'}"
+    )
     assert "construct" not in said  # nobody said one, and no image can be shown to anybody
     import_table(tmp_path / "rows.csv", tmp_path / "out", label_columns=["anger", "joy"])
     assert list(Dataset.open(tmp_path / "out").meta.targets) == ["distribution"]

@@ -191,7 +191,7 @@ def test_modules_of_heads_import_each_other_in_no_circle():
 
 
 CLASSES = {"Head", "TextHead", *(cls.__name__ for cls in HEADS.values())}
-# prior and zero_shot name systems of a report too, and kernel the matrix of a Keras layer
+# prior and zero_shot name systems of a report too, kernel the matrix of a Keras layer, and auto a precision
 NAMES = set(HEADS) - {"prior", "zero_shot", "kernel"}
 
 
@@ -202,8 +202,9 @@ def asks_which_head(code):
         texts = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
         of_class = called in ("isinstance", "issubclass") and words & CLASSES
+        names = NAMES - {"auto"} if "precision" in ast.unparse(node) else NAMES
         compared = isinstance(node, ast.Compare) and (
-            texts & NAMES or words & CLASSES or "head.name" in ast.unparse(node)
+            texts & names or words & CLASSES or "head.name" in ast.unparse(node)
         )
         matched = isinstance(node, ast.match_case) and (texts & NAMES or words & CLASSES)
         if of_class or compared or matched:
