@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_LOOK = 0.1  # seconds over which the cores are watched
+_LOOK = 0.05  # seconds over which the cores are watched
 
 
 def idle_cores() -> int:
