@@ -1,6 +1,17 @@
 """Several readings of one image: where runs disagree, and what people said there."""
 
 from affectml.comparison._compare import Comparison, Reading, Seen, compare_runs
-from affectml.comparison._gallery import write_gallery
+from affectml.comparison._differences import Gain, SeedGap
+from affectml.comparison._page import RunsCompared, report_runs, write_gallery
 
-__all__ = ["Comparison", "Reading", "Seen", "compare_runs", "write_gallery"]
+__all__ = [
+    "Comparison",
+    "Gain",
+    "Reading",
+    "RunsCompared",
+    "SeedGap",
+    "Seen",
+    "compare_runs",
+    "report_runs",
+    "write_gallery",
+]

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from affectml._progress import Say
+from affectml.comparison._differences import Gain, gains_of
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, option
 from affectml.evaluation import Answers
-from affectml.evaluation.scoring import Score, as_scores
 from affectml.evaluation.truth import hits_of
 from affectml.predicting import learned_from, scores_of
 from affectml.report.tables import Table, cell, number, starred
@@ -24,7 +24,6 @@ from affectml.spaces import Choices, Space, find_space, system_in
 from affectml.taxonomies import Mapping
 from affectml.training import DEMO
 from affectml_metrics import functional as F
-from affectml_metrics import paired_difference
 
 Floats = NDArray[np.float64]
 
@@ -45,20 +44,6 @@ class Seen:
     distance: float
     readings: tuple[Reading, ...]
     people: Reading | None
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How much more often the first of two runs puts a label first that people chose most, on the same images.
-
-    score: top_1_accuracy of the first less that of the second, with its interval. p: of a permutation test in which the
-    runs change sides on each image or group.
-    """
-
-    runs: tuple[str, str]
-    score: Score
-    p: float
-    images: int
 
 
 @dataclass(frozen=True)
@@ -155,7 +140,7 @@ def compare_runs(
     if len(runs) < 2:
         raise BadInput(f"compare: expected at least two runs, got {len(runs)}")
     opened = [RunFolder.open(run) for run in runs]
-    names = _names(opened)
+    names = names_of(opened)
     data = Dataset.open(_where(opened[0]) if dataset is None else dataset)
     tables = [_scores(run, data, threads, say) for run in opened]
     ids, split = _common(opened, tables, data)
@@ -179,7 +164,7 @@ def compare_runs(
     return Comparison(data, tuple(names), split, images, tuple(pairs), tuple(notes), tuple(gains))
 
 
-def _names(runs: Sequence[RunFolder]) -> list[str]:
+def names_of(runs: Sequence[RunFolder]) -> list[str]:
     """The folders' names, with the head's where two are alike."""
     names = [run.folder.resolve().name for run in runs]
     if len(set(names)) == len(names):
@@ -274,13 +259,10 @@ def _gains(
         return []
     groups = data.groups(ids[asked])
     hits = torch.from_numpy(hits_of(people.kind, people.take(ids[asked]).shares())[0])
-    rows = {i: F.top_k_accuracy(torch.tensor(scores[i][asked]), hits, 1, ties="expected") for i in fitting}
-    gains = []
-    for a, b in combinations(fitting, 2):
-        found = paired_difference(rows[a], rows[b], groups=groups, generator=torch.Generator().manual_seed(0))
-        if not bool(found.value.isnan()):
-            gains.append(Gain((names[a], names[b]), as_scores(found)[0], float(found.p), int(found.rows)))
-    return gains
+    rows = [
+        {"top_1_accuracy": F.top_k_accuracy(torch.tensor(scores[i][asked]), hits, 1, ties="expected")} for i in fitting
+    ]
+    return gains_of([names[i] for i in fitting], rows, groups)
 
 
 def _rates(run: RunFolder) -> bool:

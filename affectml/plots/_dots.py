@@ -7,10 +7,12 @@ from affectml.plots._canvas import INKS, SIGNS, canvas, ink, legend, room, short
 Point = tuple[float, float, float]  # value, low, high
 
 
-def intervals(scores: Sequence[tuple[str, Mapping[str, float]]], alt: str, *, width: float = 300) -> str:
+def intervals(
+    scores: Sequence[tuple[str, Mapping[str, float]]], alt: str, *, width: float = 300, zero: bool = False
+) -> str:
     """One metric: a system a line, its value a sign, its 95 % interval a whisker.
 
-    scores: the system's name, and its value, low and high.
+    scores: the system's name, and its value, low and high. zero: whether they are differences, with a line at zero.
     """
     names = [name for name, _ in scores]
     with canvas(width, 34 + 19 * len(scores), left=room(names), right=44, top=4, bottom=22) as (figure, axes):
@@ -25,6 +27,8 @@ def intervals(scores: Sequence[tuple[str, Mapping[str, float]]], alt: str, *, wi
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.margins(x=0.06)
+        if zero:
+            axes.axvline(0, color=INKS["ink"], lw=1)
         axes.locator_params(axis="x", nbins=4)
         axes.grid(visible=True, axis="x")
         axes.set_axisbelow(True)

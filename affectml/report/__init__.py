@@ -10,7 +10,7 @@ tables.py     tables as plain cells: the terminal and the page print the same on
 
 from affectml.report.again import read_again, report_run
 from affectml.report.data import ReportData
-from affectml.report.page import sections, write_report, write_tables
+from affectml.report.page import sections, write_page, write_report, write_tables
 from affectml.report.section import Section
 from affectml.report.tables import Table, main_table, people_table, per_label_table, tau_table
 
@@ -25,6 +25,7 @@ __all__ = [
     "report_run",
     "sections",
     "tau_table",
+    "write_page",
     "write_report",
     "write_tables",
 ]

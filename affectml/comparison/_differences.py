@@ -1,0 +1,148 @@
+"""Differences between runs: on the same images, and between seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+from torch import Tensor
+
+from affectml.evaluation.scoring import Score, as_scores
+from affectml.runs import RunFolder
+from affectml_metrics import paired_difference
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better or worse the first of two runs scores than the second, on the same images.
+
+    score: the metric of the first less that of the second, with its interval. p: of a permutation test in which the
+    runs change sides on each image or group. p_holm: corrected for all pairs of one metric.
+    """
+
+    runs: tuple[str, str]
+    score: Score
+    p: float
+    images: int
+    metric: str = "top_1_accuracy"
+    p_holm: float = 1.0
+
+    @property
+    def found(self) -> bool:
+        """Whether it is beyond what chance among these test images would make."""
+        return self.p_holm < LEVEL
+
+
+def gains_of(
+    names: Sequence[str], rows: Sequence[Mapping[str, Tensor]], groups: NDArray[Any] | None, seed: int = 0
+) -> list[Gain]:
+    """Each pair of runs on each metric that all have, image by image; pairs without a defined image are left out.
+
+    rows: for each run {metric: [N]} of the same images. groups: [N], whom the intervals keep together.
+    """
+    from affectml.answers import holm
+
+    found: list[Gain] = []
+    for metric in (name for name in rows[0] if all(name in each for each in rows)):
+        pairs = []
+        for a, b in combinations(range(len(names)), 2):
+            one = paired_difference(
+                rows[a][metric], rows[b][metric], groups=groups, generator=torch.Generator().manual_seed(seed)
+            )
+            if not bool(one.value.isnan()):
+                pairs.append(Gain((names[a], names[b]), as_scores(one)[0], float(one.p), int(one.rows), metric))
+        corrected = holm([gain.p for gain in pairs])
+        found += [replace(gain, p_holm=float(p)) for gain, p in zip(pairs, corrected, strict=True)]
+    return found
+
+
+@dataclass(frozen=True)
+class SeedGap:
+    """How far two ways of training are apart, over their seeds.
+
+    names: the groups. score: the mean of the first less that of the second with its 95 % interval over seeds. paired:
+    whether both have the same seeds, which are then compared one by one. seeds: how many of each. score is None where a
+    group has a single seed, of which no spread is known.
+    """
+
+    names: tuple[str, str]
+    metric: str
+    value: float
+    score: Score | None
+    paired: bool
+    seeds: tuple[int, int]
+
+    @property
+    def found(self) -> bool:
+        """Whether it is beyond the seeds' own spread."""
+        return self.score is not None and (self.score["low"] > 0 or self.score["high"] < 0)
+
+
+def by_seed(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
+    """Runs that differ in nothing but the seed, by the name of the first of them; each in the order of seeds."""
+    groups: dict[str, list[RunFolder]] = {}
+    for run in runs:
+        groups.setdefault(_recipe(run), []).append(run)
+    return {
+        each[0].folder.resolve().name: sorted(each, key=lambda run: run.info.config.seed) for each in groups.values()
+    }
+
+
+def _recipe(run: RunFolder) -> str:
+    """All that was asked for but the seed, and what it learned from."""
+    info = run.info
+    config = replace(info.config, seed=0, dataset=None, threads=None, options=dict(sorted(info.config.options.items())))
+    return repr(
+        (config, info.head.name, info.data.target, sorted(info.data.fingerprint.items()), info.encoder.identity)
+    )
+
+
+def seed_gaps(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) -> list[SeedGap]:
+    """Each pair of groups on each metric that all their runs have, from their metrics.json.
+
+    With the same seeds on both sides, which then split and draw alike, Student's t of the differences seed by seed;
+    else Welch's (1947) t of the two means.
+    """
+    found = []
+    for metric in metrics:
+        for a, b in combinations(groups, 2):
+            one, two = (_values(groups[name], metric) for name in (a, b))
+            if one is not None and two is not None:
+                found.append(_gap((a, b), metric, one, two))
+    return found
+
+
+def _values(runs: Sequence[RunFolder], metric: str) -> dict[int, float] | None:
+    scores = {run.info.config.seed: run.metrics["systems"]["model"].get(metric) for run in runs}
+    known = {seed: float(score["value"]) for seed, score in scores.items() if score is not None}
+    return known if len(known) == len(scores) else None
+
+
+def _gap(names: tuple[str, str], metric: str, one: Mapping[int, float], two: Mapping[int, float]) -> SeedGap:
+    """The difference of two groups' means, with an interval where both have several seeds."""
+    value = sum(one.values()) / len(one) - sum(two.values()) / len(two)
+    paired = one.keys() == two.keys()
+    seeds = (len(one), len(two))
+    if min(seeds) < 2:
+        return SeedGap(names, metric, value, None, paired, seeds)
+    if paired:
+        error, free = _error([one[seed] - two[seed] for seed in one]), len(one) - 1.0
+    else:
+        first, second = _error(list(one.values())) ** 2, _error(list(two.values())) ** 2
+        error = math.sqrt(first + second)
+        both = first**2 / (len(one) - 1) + second**2 / (len(two) - 1)
+        free = (first + second) ** 2 / both if both else 1.0
+    half = float(stdtrit(free, 0.975)) * error
+    return SeedGap(names, metric, value, {"value": value, "low": value - half, "high": value + half}, paired, seeds)
+
+
+def _error(values: Sequence[float]) -> float:
+    """The standard error of a mean."""
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
