@@ -90,6 +90,12 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default="runs/NAME-NNN")] = None,
     tau: Tau = 1 / 3,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve", help="Fit on 10, 20, 40 and 70 % of the training images as well, for a curve."
+        ),
+    ] = False,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,
@@ -102,7 +108,7 @@ def train(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, promise=promise,
         promise_group=promise_group, prompts=prompts, templates=tuple(template or ()), encoder=encoder,
-        tau=tau, seed=seed, threads=threads,
+        tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
 from affectml.evaluation.scoring import Score, as_scores
@@ -67,8 +67,9 @@ class SeedGap:
     """How far two ways of training are apart, over their seeds.
 
     names: the groups. score: the mean of the first less that of the second with its 95 % interval over seeds. paired:
-    whether both have the same seeds, which are then compared one by one. seeds: how many of each. score is None where a
-    group has a single seed, of which no spread is known.
+    whether both have the same seeds, which are then compared one by one. seeds: how many of each. p: of the t test;
+    p_holm: corrected for all pairs and metrics. score is None where a group has a single seed, of which no spread is
+    known.
     """
 
     names: tuple[str, str]
@@ -77,11 +78,13 @@ class SeedGap:
     score: Score | None
     paired: bool
     seeds: tuple[int, int]
+    p: float = 1.0
+    p_holm: float = 1.0
 
     @property
     def found(self) -> bool:
         """Whether it is beyond the seeds' own spread."""
-        return self.score is not None and (self.score["low"] > 0 or self.score["high"] < 0)
+        return self.score is not None and self.p_holm < LEVEL
 
 
 def by_seed(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
@@ -97,7 +100,14 @@ def by_seed(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
 def _recipe(run: RunFolder) -> str:
     """All that was asked for but the seed, and what it learned from."""
     info = run.info
-    config = replace(info.config, seed=0, dataset=None, threads=None, options=dict(sorted(info.config.options.items())))
+    config = replace(
+        info.config,
+        seed=0,
+        dataset=None,
+        threads=None,
+        learning_curve=False,
+        options=dict(sorted(info.config.options.items())),
+    )
     return repr(
         (config, info.head.name, info.data.target, sorted(info.data.fingerprint.items()), info.encoder.identity)
     )
@@ -115,7 +125,11 @@ def seed_gaps(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str])
             one, two = (_values(groups[name], metric) for name in (a, b))
             if one is not None and two is not None:
                 found.append(_gap((a, b), metric, one, two))
-    return found
+    from affectml.answers import holm
+
+    known = [gap for gap in found if gap.score is not None]
+    corrected = dict(zip(map(id, known), holm([gap.p for gap in known]), strict=True))
+    return [replace(gap, p_holm=float(corrected.get(id(gap), 1.0))) for gap in found]
 
 
 def _values(runs: Sequence[RunFolder], metric: str) -> dict[int, float] | None:
@@ -139,7 +153,8 @@ def _gap(names: tuple[str, str], metric: str, one: Mapping[int, float], two: Map
         both = first**2 / (len(one) - 1) + second**2 / (len(two) - 1)
         free = (first + second) ** 2 / both if both else 1.0
     half = float(stdtrit(free, 0.975)) * error
-    return SeedGap(names, metric, value, {"value": value, "low": value - half, "high": value + half}, paired, seeds)
+    p = 2 * float(stdtr(free, -abs(value) / error)) if error > 0 else float(value == 0)
+    return SeedGap(names, metric, value, {"value": value, "low": value - half, "high": value + half}, paired, seeds, p)
 
 
 def _error(values: Sequence[float]) -> float:

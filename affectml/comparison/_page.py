@@ -210,7 +210,7 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
     of = f"{images} test image{'s' if images > 1 else ''}"
     named = ", ".join(metrics)
     if not sure:
-        return f"The {of} tell none of these runs apart in {named}: chance alone would make such differences."
+        return f"The {of} tell none of these runs apart in {named}: chance alone could make such differences."
     rest = pairs - len(sure)
     more = f" The other {rest} of {pairs} differences in {named} could be chance." if rest else ""
     return f"Beyond what chance among the {of} would make, {'; '.join(sure)}.{more}"
@@ -263,19 +263,23 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) ->
             )
     table = Table(
         "Differences over seeds",
-        ("like", "metric", "difference", "seeds", "how", "beyond the seeds' spread"),
+        ("like", "metric", "difference", "p", "Holm", "seeds", "how", "beyond the seeds' spread"),
         tuple(
             (
                 " − ".join(g.names),
                 arrow(g.metric),
                 number(g.value) if g.score is None else cell(g.score),
+                NONE if g.score is None else _p(g.p),
+                NONE if g.score is None else _p(g.p_holm),
                 f"{g.seeds[0]} and {g.seeds[1]}",
                 "seed by seed" if g.paired else "two means",
                 "not known" if g.score is None else "yes" if g.found else "no",
             )
             for g in gaps
         ),
-        "± is half the width of the 95 % interval over seeds (Student's t); with a single seed no spread is known",
+        "± is half the width of the 95 % interval over seeds (Student's t), p of its test, Holm: corrected "
+        "for this table; "
+        "a handful of seeds makes them rough, and with a single one no spread is known",
         name="gaps",
     )
     return Section("seeds", "Differences over seeds", seeds_in_words(gaps), tuple(drawn), (), (means, table), open=True)

@@ -24,7 +24,8 @@ class TrainConfig:
     texts text heads learn from, see `affectml.prompts`. encoder: None takes the data set's only embedding store. tau:
     the rate from which a label belongs to an image's set; change it when your question is about what most people feel
     (1/2) or about what anyone might (.2). threads: part of what makes a result repeatable; None is one less than the
-    cores.
+    cores. learning_curve: fit again on shares of the training images and judge each on the same test images; four more
+    fits.
     """
 
     dataset: str | None = None
@@ -44,6 +45,7 @@ class TrainConfig:
     tau: float = 1 / 3
     seed: NonNegativeInt = 0
     threads: PositiveInt | None = None
+    learning_curve: bool = False
 
 
 # The option of `affectml train` behind each field, in the order in which a command names them.
@@ -63,6 +65,7 @@ OPTIONS = {
     "prompts": "--prompts",
     "templates": "--template",
     "tau": "--tau",
+    "learning_curve": "--learning-curve",
     "seed": "--seed",
 }
 

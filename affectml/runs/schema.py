@@ -131,7 +131,13 @@ class RunInfo:
     levels: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="{taxonomy: scores}: the systems at coarser labels."
     )
-    seconds: dict[str, float] = Field(default_factory=dict, description="embed, fit, evaluate and total.")
+    learning_curve: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Scores of the head by training images, smallest first: share, images, scores; none unless asked.",
+    )
+    seconds: dict[str, float] = Field(
+        default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, and total."
+    )
     energy: dict[str, Any] | None = Field(default=None, description="Null: not measured.")
     versions: dict[str, str] = Field(default_factory=dict, description="Of Python, affectml and what it stands on.")
     hardware: HardwareInfo = Field(default_factory=HardwareInfo, description="The machine.")

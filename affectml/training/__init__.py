@@ -11,11 +11,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from affectml._progress import Say
 from affectml.evaluation import Systems
 from affectml.runs import RunFolder, TrainConfig
+from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
 from affectml.training.plan import DEMO, Plan, choose_target, open_or_draw, plan_for, plan_run, set_threads
@@ -46,6 +48,10 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
             systems: Systems = fit(prepared, say)
         with _timed(seconds, "evaluate"):
             judged = judge(prepared, systems)
+        if config.learning_curve:
+            with _timed(seconds, "learning_curve"):
+                points = learning_curve(prepared, judged.answers["model"], say)
+            judged = replace(judged, curve=tuple(points))
     return write(judged, seconds)
 
 

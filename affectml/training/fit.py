@@ -35,11 +35,16 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     head = unfitted_head(prepared)
     fit_head(head, prepared, say)
     systems = fit_beside(head, prepared, say)
-    if prepared.val.sets is not None and head.uses_thresholds:
-        head.tune_thresholds(prepared.store.rows(prepared.val.image_id), prepared.val.sets.astype(np.int64))
+    tune_sets(prepared, head)
     if prepared.plan.config.promise is not None:
         keep(head, prepared, say)
     return systems
+
+
+def tune_sets(prepared: Prepared, head: Head) -> None:
+    """Choose a head's thresholds on validation, where sets are cut by them."""
+    if prepared.val.sets is not None and head.uses_thresholds:
+        head.tune_thresholds(prepared.store.rows(prepared.val.image_id), prepared.val.sets.astype(np.int64))
 
 
 def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
@@ -56,10 +61,9 @@ def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
     if zero_shot is not None and prepared.plan.rates:
         zero_shot.fit(X_val, prepared.val.shares)
     systems = Systems(head, prior, zero_shot, kind=prepared.targets.kind, why_not=why)
-    if prepared.val.sets is not None:
-        for system in (prior, zero_shot):
-            if system is not None and system.uses_thresholds:
-                system.tune_thresholds(X_val, prepared.val.sets.astype(np.int64))
+    for system in (prior, zero_shot):
+        if system is not None:
+            tune_sets(prepared, system)
     return systems
 
 

@@ -12,13 +12,17 @@ from affectml.training.prepare import Prepared
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A training with its scores. answers: of the test images; levels: scores at coarser labels, see `by_level`."""
+    """A training with its scores.
+
+    answers: of the test images. levels: scores at coarser labels, see `by_level`. curve: see `learning_curve`.
+    """
 
     prepared: Prepared
     systems: Systems
     answers: Mapping[str, Answers]
     result: Result
     levels: dict[str, dict[str, Any]]
+    curve: tuple[dict[str, Any], ...] = ()
 
 
 def judge(prepared: Prepared, systems: Systems) -> Judged:

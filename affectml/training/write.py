@@ -133,6 +133,7 @@ def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
         beta_prior=None if beta is None else BetaInfo(alpha=beta.alpha.tolist(), beta=beta.beta.tolist()),
         set_f1_by_tau=judged.result.by_tau,
         levels=judged.levels,
+        learning_curve=list(judged.curve),
         seconds={name: round(value, 2) for name, value in seconds.items()},
         **surroundings(),
     )

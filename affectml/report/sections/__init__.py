@@ -7,6 +7,7 @@ hold what it shows. Adding one takes the module and its line in SECTIONS.
 from affectml.report.section import Part
 from affectml.report.sections.disagreement import asked, entropy
 from affectml.report.sections.galleries import galleries
+from affectml.report.sections.learning import learning
 from affectml.report.sections.levels import levels
 from affectml.report.sections.overview import overview
 from affectml.report.sections.per_label import per_label
@@ -32,6 +33,7 @@ SECTIONS: tuple[Part, ...] = (
     entropy,
     asked,
     places,
+    learning,
     systems,
     levels,
     subgroups,

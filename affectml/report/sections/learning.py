@@ -1,0 +1,53 @@
+"""How the scores grow with the training images."""
+
+from affectml.plots import curves
+from affectml.report.data import ReportData
+from affectml.report.section import Section, drawing
+from affectml.report.sections.overview import chosen
+from affectml.report.tables import Table, arrow, cell, number, order
+from affectml_metrics.table import better
+
+PLOTS = 3
+
+
+def learning(data: ReportData) -> Section | None:
+    """None where no learning curve was asked for."""
+    points = data.info.learning_curve
+    if len(points) < 2:
+        return None
+    shared = [m for m in chosen(data) if all(m in point["scores"] for point in points)][:PLOTS]
+    images = [point["images"] for point in points]
+    drawn = []
+    for metric in shared:
+        scores = [point["scores"][metric] for point in points]
+        words = "; ".join(f"{n:,} images {number(s['value'])}" for n, s in zip(images, scores, strict=True))
+        picture = curves(
+            {"model": (images, [s["value"] for s in scores])},
+            f"{metric} by training images: {words}",
+            axis=("training images", metric),
+            bands={"model": ([s["low"] for s in scores], [s["high"] for s in scores])},
+            log=True,
+        )
+        drawn.append(
+            drawing(f"{arrow(metric)} by training images", picture, "Band: 95 % interval over the test images.")
+        )
+    metrics = order({str(i): point["scores"] for i, point in enumerate(points)})
+    rows = tuple(
+        (f"{p['images']:,}", f"{p['share']:.0%}", *(cell(p["scores"].get(m)) for m in metrics)) for p in points
+    )
+    table = Table("Learning curve", ("images", "share", *map(arrow, metrics)), rows, name="curve")
+    return Section("learning", "With fewer training images", _sentence(points, shared), tuple(drawn), (), (table,))
+
+
+def _sentence(points: "list[dict[str, object]]", metrics: list[str]) -> str:
+    """What the last step brought, in the first metric."""
+    if not metrics:
+        return ""
+    metric = metrics[0]
+    before, after = (point["scores"][metric]["value"] for point in points[-2:])  # type: ignore[index]
+    gain = after - before if better(metric) == "higher" else before - after
+    return (
+        f"From {points[-2]['images']:,} to {points[-1]['images']:,} training images {metric} went from "
+        f"{number(before)} to "
+        f"{number(after)}, {'a gain' if gain > 0 else 'no gain'}; each point is one fit, so small steps may be chance."
+    )
