@@ -1,5 +1,6 @@
 """An empty figure of a page's size, and what becomes of one: SVG that follows the page's colours, or files."""
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -144,15 +145,16 @@ _HEX = {colour: name for name, colour in INKS.items()}
 def svg(figure: "Figure", alt: str) -> str:
     """The figure as an <svg> to stand inside a page: its colours are the page's variables, its letters the page's.
 
-    alt: what it shows, in words, for whoever does not see it. Ids that only name groups are left out, so that several
-    pictures can stand in one page; those that remain are made from what they name.
+    alt: what it shows, in words, for whoever does not see it. Ids that only name groups are left out, and those that
+    remain start with what `alt` makes, so that several pictures can stand in one page.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
-    text = re.sub(r"<[^>]*>", lambda tag: _tag(tag[0]), text, flags=re.S)
+    own = f"p{hashlib.sha256(alt.encode()).hexdigest()[:8]}"
+    text = re.sub(r"<[^>]*>", lambda tag: _tag(tag[0], own), text, flags=re.S)
     text = re.sub(r"<g>\s*</g>|<g/>|<defs>\s*</defs>", "", text)
     text = re.sub(r">\s*\n\s*<", "><", text)
     box = re.search(r'viewBox="([^"]*)"', text)
@@ -165,9 +167,13 @@ def svg(figure: "Figure", alt: str) -> str:
     return start + text[text.index(">", text.index("<svg")) + 1 :].strip()
 
 
-def _tag(text: str) -> str:
-    """A tag in the page's colours and letters, its numbers to two digits. What users named stands between tags."""
+def _tag(text: str, own: str) -> str:
+    """A tag in the page's colours and letters, its numbers to two digits. What users named stands between tags.
+
+    own: what the ids of this picture start with, which other pictures in the page do not have.
+    """
     text = re.sub(r'^<g id="[^"]*"', "<g", text).replace("xlink:href", "href")
+    text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{own}-", text)
     text = re.sub(r"#[0-9a-f]{6}", lambda found: _variable(found[0]), text)
     text = re.sub(r" font-family: [^;\"]*;?| transform=\"rotate\(-?0 [^\"]*\"", "", text)
     text = re.sub(r"font: (?:(bold|\d+) )?([\d.]+)px [^;\"]*", _font, text)

@@ -65,10 +65,12 @@ def plane(
     *,
     axis: tuple[str, str] = ("valence: unpleasant to pleasant", "arousal: calm to excited"),
     framed: bool = True,
+    them: str = "people",
 ) -> str:
     """Labels where they stand, each with a disc for people and a ring for the model, as large as their mean shares.
 
-    places: label, x and y on [-1, 1]. framed: whether x and y mean something, and have axes.
+    places: label, x and y on [-1, 1]. framed: whether x and y mean something, and have axes. them:
+    what people are called here.
     """
     most = max([*people, *model, 1e-9])
     with canvas(
@@ -77,10 +79,10 @@ def plane(
         figure,
         axes,
     ):
-        for (label, x, y), them, it in zip(places, people, model, strict=True):
-            axes.plot([x], [y], "o", color=INKS["people"], alpha=0.45, mew=0, ms=40 * np.sqrt(them / most))
-            axes.plot([x], [y], "o", mfc="none", mec=INKS["model"], mew=1.8, ms=40 * np.sqrt(it / most))
-            radius = 20 * np.sqrt(max(them, it) / most)
+        for (label, x, y), theirs, its in zip(places, people, model, strict=True):
+            axes.plot([x], [y], "o", color=INKS["people"], alpha=0.45, mew=0, ms=40 * np.sqrt(theirs / most))
+            axes.plot([x], [y], "o", mfc="none", mec=INKS["model"], mew=1.8, ms=40 * np.sqrt(its / most))
+            radius = 20 * np.sqrt(max(theirs, its) / most)
             axes.annotate(
                 label, (x, y), (0, radius + 2), textcoords="offset points", ha="center", va="bottom", color=INKS["ink"]
             )
@@ -95,5 +97,5 @@ def plane(
             axes.axvline(0, color=INKS["line"], lw=0.8, zorder=0)
             axes.set_xlabel(axis[0])
             axes.set_ylabel(axis[1])
-        legend(figure, [("people", INKS["people"], "o"), ("model", INKS["model"], "ring")])
+        legend(figure, [(them, INKS["people"], "o"), ("model", INKS["model"], "ring")])
         return svg(figure, alt)

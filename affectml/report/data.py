@@ -69,6 +69,17 @@ class ReportData:
         found: dict[str, dict[str, Any]] = self.metrics["systems"]
         return found
 
+    @property
+    def them(self) -> str:
+        """Whom the model is compared with: people, or the images' labels where nobody's answers are known."""
+        truth = self.truth
+        return "people" if truth.kind in ("rates", "distribution") or truth.chosen is not None else "labels"
+
+    @property
+    def theirs(self) -> str:
+        """The same as an owner: people's, the labels'."""
+        return "people's" if self.them == "people" else "the labels'"
+
     def generator(self) -> torch.Generator:
         """A fresh generator with the run's seed: intervals of one section move no other's."""
         return torch.Generator().manual_seed(self.info.config.seed)

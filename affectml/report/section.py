@@ -34,7 +34,7 @@ class Card:
     """An image with what was said of it.
 
     picture: a data URL, None without a file. line: a few words under it. bars: label by label. said: who said what, in
-    words.
+    words. them: whom the model is compared with: people or labels.
     """
 
     image_id: str
@@ -42,6 +42,7 @@ class Card:
     line: str
     bars: tuple[Bar, ...] = ()
     said: tuple[tuple[str, str], ...] = ()
+    them: str = "people"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from affectml.report.section import Bar, Card, Cards, Section
 from affectml.report.tables import number
 
 SHOWN = 6  # images of a gallery
-PEOPLE = {"single": "label", "sets": "set", "rates": "people's rate", "distribution": "people's share"}
 
 
 def galleries(data: ReportData) -> Section:
@@ -20,7 +19,7 @@ def galleries(data: ReportData) -> Section:
     distance = differences(data)
     ranked = np.argsort(distance, kind="stable")
     few = min(SHOWN, max(1, len(ranked) // 3))
-    them = "the label" if truth.kind == "single" else "people"
+    them = "people" if data.them == "people" else "the labels"
     found = [
         Cards(f"Where the model and {them} agree most", cards(data, ranked[:few], distance)),
         Cards(f"Where the model and {them} agree least", cards(data, ranked[::-1][:few], distance)),
@@ -29,9 +28,13 @@ def galleries(data: ReportData) -> Section:
         apart = among_themselves(truth.shares, rates=truth.kind == "rates")
         most = np.argsort(-apart, kind="stable")[:few]
         found.append(Cards("Where people disagree most among themselves", cards(data, most, distance)))
-    key = [f"blue: {PEOPLE[truth.kind]}", "orange: the model's"]
+    key = [f"blue: {data.theirs}", "orange: the model's"]
     key += ["line: true rate"] if truth.oracle is not None else []
-    key += ["●: in the people's set"] if truth.sets is not None else []
+    key += (
+        [f"●: in {data.theirs} set" if data.them == "people" else "●: in the image's set"]
+        if truth.sets is not None
+        else []
+    )
     key += ["○: in the model's set"] if data.model.sets is not None else []
     found[0] = Cards(found[0].title, found[0].cards, "; ".join(key))
     return Section(
@@ -65,5 +68,5 @@ def cards(data: ReportData, rows: Sequence[int] | NDArray[np.intp], distance: ND
             for c, label in enumerate(truth.labels)
         ]
         line = f"{image_id} · mean difference {number(float(distance[row]))}{n}"
-        found.append(Card(image_id, data.thumbnail(image_id), line, tuple(bars)))
+        found.append(Card(image_id, data.thumbnail(image_id), line, tuple(bars), them=data.them))
     return tuple(found)

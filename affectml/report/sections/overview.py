@@ -71,7 +71,7 @@ def plots(data: ReportData, metrics: list[str]) -> list[Drawing]:
 
 def consensus(data: ReportData) -> Score | None:
     """What the set of the rest of a panel scores against the person left out; None without panels or sets."""
-    if "set_f1_judgements" not in data.systems.get("human", {}):
+    if "set_f1_judgements" not in data.systems.get("human", {}) or not has_panels(data.truth):
         return None
     rows = consensus_rows(data.truth, {})["consensus"]["set_f1_judgements"]
     return intervals({"set_f1": rows}, data.truth, data.generator()).get("set_f1")
@@ -212,7 +212,7 @@ def three(data: ReportData) -> list[Cards]:
     """A good, a middling and a poor answer, by how far the model's shares are from people's; none without pictures."""
     distance = differences(data)
     ranked = np.argsort(distance, kind="stable")
-    what = "the label" if data.truth.kind == "single" else "people's"
+    what = data.theirs
     places = {
         f"nearer to {what} than on most images": 1 / 6,
         "in the middle": 1 / 2,
@@ -236,10 +236,10 @@ def said(data: ReportData, row: int) -> tuple[tuple[str, str], ...]:
     if truth.kind == "single":
         people = [label for label, right in zip(labels, truth.shares[row] > 0.5, strict=True) if right]
         first = labels[int(model.scores[row].argmax())]
-        return (("label", ", ".join(people)), ("model", f"{first} {float(model.scores[row].max()):.0%}"))
+        return (("labels", ", ".join(people)), ("model", f"{first} {float(model.scores[row].max()):.0%}"))
     shares = (model.shares if model.shares is not None else model.scores)[row].numpy()
     return (
-        ("people", _set_or_shares(labels, None if truth.sets is None else truth.sets[row], truth.shares[row])),
+        (data.them, _set_or_shares(labels, None if truth.sets is None else truth.sets[row], truth.shares[row])),
         ("model", _set_or_shares(labels, None if model.sets is None else model.sets[row].numpy(), shares)),
     )
 

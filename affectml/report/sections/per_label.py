@@ -45,14 +45,15 @@ def per_label(data: ReportData) -> Section:
     note = "People: the mean share of people who chose it."
     if data.truth.vote_rule == "moments":
         note = "People: the mean share, made from means and SDs of their ratings."
-    if data.truth.kind in ("single", "sets"):
-        note = "People: the share of test images that have it."
+    if data.them == "labels":
+        note = "Labels: the share of test images that have it."
     note += " Model: the share of images whose set has it." if "model" in common else ""
     note += (
         " Threshold: the score from which the model lets it in, chosen on validation." if "threshold" in common else ""
     )
     axis = "share, and score of the threshold" if "threshold" in common else "share"
-    drawn.append(drawing(title, dots(labels, series, _alt(title, labels, series), axis=axis), note))
+    named = {"people": data.them}
+    drawn.append(drawing(title, dots(labels, series, _alt(title, labels, series), axis=axis, named=named), note))
     return Section(
         "labels",
         "Label by label",

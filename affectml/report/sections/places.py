@@ -28,15 +28,17 @@ def places(data: ReportData) -> Section | None:
         return None
     at = [data.labels.index(label) for label, _, _ in spots]
     alt = f"{title}: " + "; ".join(
-        f"{data.labels[c]} people {number(float(people[c]))}, model {number(float(model[c]))}" for c in at
+        f"{data.labels[c]} {data.them} {number(float(people[c]))}, model {number(float(model[c]))}" for c in at
     )
-    picture = plane(spots, people[at].tolist(), model[at].tolist(), alt, framed=len(taxonomy.places) >= 3)
-    note = f"Disc: people's mean share; ring: the model's; both by area. {note}"
+    picture = plane(
+        spots, people[at].tolist(), model[at].tolist(), alt, framed=len(taxonomy.places) >= 3, them=data.them
+    )
+    note = f"Disc: {data.theirs} mean share; ring: the model's; both by area. {note}"
     gap = model - people
     most = int(np.abs(gap).argmax())
     word = "more" if gap[most] > 0 else "less"
     words = (
-        f"Over all test images the model's mean share is farthest from people's for {data.labels[most]}: "
+        f"Over all test images the model's mean share is farthest from {data.theirs} for {data.labels[most]}: "
         f"{number(float(model[most]))} against {number(float(people[most]))}, which is {word}."
     )
     return Section("places", "Where labels lie", words, (drawing(title, picture, note),))

@@ -23,7 +23,8 @@ def co_occurrence(data: ReportData) -> Section | None:
         return None
     model = data.model.sets.numpy()
     drawn, tables = [], []
-    for name, words, answers in (("people", f"People: {who}", people), ("model", "The model's sets", model)):
+    title = f"People: {who}" if data.them == "people" else who.capitalize()
+    for name, words, answers in (("people", title, people), ("model", "The model's sets", model)):
         share = together(answers)
         largest = _largest(share, data.labels)
         alt = f"{words}. Of the answers with the first label, the share that has the second: {largest}"
@@ -90,10 +91,11 @@ def _together_sentence(data: ReportData, people: Array, model: Array) -> str:
         return ""
     row, column = np.unravel_index(np.argmax(np.where(enough, theirs, -1)), theirs.shape)
     if theirs[row, column] <= 0:
-        return "No answer of these people has two labels."
+        return "No answer here has two labels."
     labels = data.labels
+    them, whose = ("people", "people's answers") if data.them == "people" else ("them", "the images' sets")
     out = (
-        f"Of people's answers with {labels[row]}, {theirs[row, column]:.0%} have {labels[column]} as well: "
+        f"Of {whose} with {labels[row]}, {theirs[row, column]:.0%} have {labels[column]} as well: "
         "no pair of labels goes together more often."
     )
     both = enough & (model.sum(axis=0) >= FEW)[:, None] & ~np.isnan(its)
@@ -101,9 +103,9 @@ def _together_sentence(data: ReportData, people: Array, model: Array) -> str:
         gap = np.where(both, np.abs(its - theirs), -1)
         row, column = np.unravel_index(np.argmax(gap), gap.shape)
         out += (
-            f" The model is farthest from people on {labels[column]} beside {labels[row]}: {its[row, column]:.0%} "
+            f" The model is farthest from {them} on {labels[column]} beside {labels[row]}: {its[row, column]:.0%} "
             f"of its "
-            f"sets with {labels[row]} have it, of people's answers {theirs[row, column]:.0%}."
+            f"sets with {labels[row]} have it, of {whose} {theirs[row, column]:.0%}."
         )
     return out
 

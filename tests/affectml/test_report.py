@@ -1,0 +1,217 @@
+"""The report of a run: what stands in it, that it says nothing untrue, and that it can be made again."""
+
+import csv
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affectml.cli import main
+from affectml.data import Dataset
+from affectml.demo_set import write_demo
+from affectml.errors import BadRun
+from affectml.plots import dots, grid, svg
+from affectml.plots._canvas import canvas
+from affectml.report import Table, read_again, report_run, sections
+from affectml.report.sections import SECTIONS
+from affectml.report.sections.overview import sentence
+from affectml.training import TrainConfig, train_run
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("report") / "demo", images=200, seed=7).root
+
+
+@pytest.fixture(scope="module")
+def run(demo, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "one"
+    return train_run(TrainConfig(dataset=str(demo), multilabel=True, threads=1, learning_curve=True), out=out)
+
+
+@pytest.fixture(scope="module")
+def data(run):
+    return read_again(run)
+
+
+@pytest.fixture(scope="module")
+def found(data):
+    return {section.name: section for section in sections(data)}
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_every_section_has_an_address_and_every_picture_words(run, found):
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    tags = Tags(page).found
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert set(found) <= set(ids)
+    pictures = [attrs for tag, attrs in tags if tag == "svg"]
+    assert len(pictures) == sum(len(section.drawings) for section in found.values())
+    assert len(pictures) >= 15
+    assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs in pictures)
+    assert all(attrs.get("alt") for tag, attrs in tags if tag == "img")
+
+
+def test_the_page_is_one_file_without_scripts_that_loads_nothing(run):
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert not re.findall(r"url\((?!#)|@import|https?://", page)
+    assert len(page) < 2_000_000
+
+
+def test_pictures_take_the_pages_colours(run):
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for picture in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
+        assert not re.findall(r"(?<!, )#[0-9a-f]{6}(?!\))", re.sub(r'(?:href="#|url\(#)[^")]*', "", picture))
+        assert "font-family" not in picture
+
+
+def test_what_the_demo_holds_is_shown(found):
+    assert list(found) == [
+        "overview", "labels", "instead", "together", "images", "reliability", "thresholds", "entropy", "people",
+        "places", "learning", "systems", "levels", "subgroups", "split", "run",
+    ]  # fmt: skip
+    assert len(found["overview"].galleries[0].cards) == 3
+    assert [gallery.title for gallery in found["images"].galleries] == [
+        "Where the model and people agree most",
+        "Where the model and people agree least",
+        "Where people disagree most among themselves",
+    ]
+
+
+def test_the_first_sentence_has_the_figures_of_metrics_json(data):
+    said, systems = sentence(data), data.systems
+    for name in ("model_loo", "human", "oracle"):
+        assert f"{systems[name]['set_f1_judgements']['value']:.3f}"[1:] in said
+    assert "consensus of the rest" in said
+
+
+def test_the_report_is_made_again_to_the_byte(run, tmp_path, monkeypatch, capsys):
+    first = (run.folder / "report.html").read_bytes()
+    monkeypatch.setattr("sys.argv", ["affectml", "report", str(run.folder), "--tables", str(tmp_path / "tables")])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    assert capsys.readouterr().out == f"report: {run.folder / 'report.html'}\n"
+    assert (run.folder / "report.html").read_bytes() == first
+    tables = sorted(path.name for path in (tmp_path / "tables").iterdir())
+    assert len(tables) == len(set(tables))
+    assert {path.rpartition(".")[2] for path in tables} == {"csv", "tex"}
+    with (tmp_path / "tables" / "systems-systems.csv").open() as handle:
+        rows = {row["metric"]: row for row in csv.DictReader(handle)}
+    score = run.metrics["systems"]["model"]["set_f1"]["value"]
+    assert float(rows["set_f1 ↑"]["model"]) == pytest.approx(score, abs=0.0006)
+
+
+def test_another_data_set_is_refused(run, demo, tmp_path):
+    other = write_demo(tmp_path / "other", images=60, seed=9)
+    with pytest.raises(BadRun, match="not the data set that it learned from"):
+        report_run(run, dataset=other.root)
+    gone = tmp_path / "run"
+    gone.mkdir()
+    (gone / "run.json").write_bytes((run.folder / "run.json").read_bytes())
+    with pytest.raises(BadRun, match=r"no predictions\.parquet"):
+        report_run(gone)
+
+
+def test_a_learning_curve_ends_with_the_run_itself(run):
+    points = run.info.learning_curve
+    images = [point["images"] for point in points]
+    assert images == sorted(images)
+    assert [point["share"] for point in points] == [0.1, 0.2, 0.4, 0.7, 1.0]
+    model = run.metrics["systems"]["model"]
+    assert points[-1]["scores"]["set_f1"]["value"] == model["set_f1"]["value"]
+    assert points[0]["scores"]["rate_cross_entropy"]["value"] > model["rate_cross_entropy"]["value"]
+    assert "--learning-curve" in run.info.command
+
+
+def single(demo, tmp_path, construct):
+    """A copy of the demo with one label an image, found by the word or answered by people."""
+    import json
+    import shutil
+
+    folder = tmp_path / "single"
+    shutil.copytree(demo, folder)
+    meta = json.loads((folder / "dataset.json").read_text())
+    name, target = next(iter(meta["targets"].items()))
+    table = pd.read_parquet(folder / target["file"])
+    labels = list(Dataset.open(demo).target(name).taxonomy.labels)
+    best = table[labels].to_numpy().argmax(axis=1)
+    table = pd.DataFrame(np.eye(len(labels), dtype=int)[best], columns=labels).assign(image_id=table["image_id"])
+    table[["image_id", *labels]].to_parquet(folder / "targets-word.parquet")
+    entry = {**target, "kind": "single", "construct": construct, "question": "", "values": "indicator"}
+    meta["targets"] = {"word": {**entry, "file": "targets-word.parquet", "vote_rule": None}}
+    (folder / "dataset.json").write_text(json.dumps(meta))
+    for file in ("annotations.parquet", "annotators.parquet", "truth.parquet"):
+        (folder / file).unlink(missing_ok=True)
+    return folder
+
+
+def test_search_words_are_not_called_people(demo, tmp_path):
+    folder = single(demo, tmp_path, "query")
+    run = train_run(TrainConfig(dataset=str(folder), threads=1), out=tmp_path / "run")
+    data = read_again(run)
+    said = sentence(data)
+    assert "the word that it was found by" in said
+    assert "How far people agree is not known" in said
+    found = {section.name: section for section in sections(data)}
+    assert not {"together", "entropy", "people", "thresholds"} & set(found)
+    for section in found.values():
+        words = " ".join([section.sentence, *(d.title + d.note for d in section.drawings)])
+        assert "people" not in words.lower().replace("people agree", ""), section.name
+
+
+def test_no_section_fails_where_its_data_are_not(data):
+    truth = data.truth
+    bare = replace(
+        truth, chosen=None, asked=None, votes=None, people=None, oracle=None, sets=None, no_sets="none", groups=None
+    )
+    prepared = replace(data.judged.prepared)
+    vars(prepared)["test"] = bare
+    poor = replace(data, judged=replace(data.judged, prepared=prepared))
+    names = {section.name for part in SECTIONS if (section := part(poor)) is not None}
+    assert {"overview", "labels", "reliability", "entropy"} <= names
+    assert not {"together", "instead", "people", "thresholds"} & names
+
+
+def test_labels_of_users_are_escaped_and_kept_in_pictures():
+    name = '<b>"joy" & 0.12345 #1d2127'
+    point = (0.5, 0.4, 0.6)
+    for picture in (dots([name], {"model": [point]}, name), grid(np.array([[0.5]]), [name], [name], name)):
+        assert "<b>" not in picture
+        assert "&lt;b&gt;" in picture
+        assert "0.12345 #1d2127" in re.sub(r"<[^>]*>", "", picture)
+
+
+def test_the_same_picture_is_the_same_bytes():
+    def one():
+        with canvas() as (figure, axes):
+            axes.plot([0, 1], [0, 1])
+            return svg(figure, "a line")
+
+    assert one() == one()
+
+
+def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
+    table = Table("T_1", ("label", "F1"), (("joy_a", ".623 ±.018*"), ("fear", "–")), "a note", frozenset({(0, 1)}))
+    assert table.to_csv() == "label,F1,F1 ±\njoy_a,0.623,0.018\nfear,,\n"
+    tex = table.to_tex()
+    assert r"joy\_a & \textbf{.623 $\pm$.018*} \\" in tex
+    assert tex.startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")
+    assert table.file_name == "t_1"

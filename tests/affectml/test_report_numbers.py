@@ -1,0 +1,129 @@
+"""What the report's pictures show, on tables small enough to work by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from affectml.report.numbers import (
+    among_themselves,
+    bins,
+    entropies,
+    f1_by_label,
+    first_instead,
+    instead,
+    one_against_another,
+    together,
+)
+from affectml.report.sections.disagreement import groups_of
+
+
+def test_which_labels_go_together():
+    answers = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
+    found = together(answers)
+    assert found[0, 1] == pytest.approx(2 / 3)  # of three answers with the first, two have the second
+    assert found[1, 0] == 1.0
+    assert (found[0, 2], found[1, 2]) == (0, 0)
+    assert np.isnan(found[2]).all()  # nobody gave the third
+    assert np.isnan(np.diag(found)).all()
+
+
+def test_what_was_said_instead_of_what():
+    people = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]])
+    model = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 0, 1]])
+    # image 1: a on the diagonal, c instead of b; 2: a missed, half b and half c; 3: c missed, nothing said;
+    # 4: b on the diagonal, a added to a whole set; 5: c added to the empty set
+    assert instead(people, model).tolist() == [
+        [1, 0.5, 0.5, 0],
+        [0, 1, 1, 0],
+        [0, 0, 0, 1],
+        [1, 0, 1, 0],
+    ]
+    assert instead(people, model)[:3].sum(axis=1).tolist() == people.sum(axis=0).tolist()
+
+
+def test_what_was_named_instead_where_one_label_is_right():
+    hits = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]])
+    found = first_instead(hits, np.array([1, 1, 2, 0]))
+    assert found.tolist() == [[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_bins_have_means_and_bands_of_the_residuals():
+    said = np.array([0.1, 0.1, 0.1, 0.1, 0.7, 0.7, 0.7, 0.7])
+    seen = np.array([0.0, 0.2, 0.0, 0.2, 0.6, 0.8, 0.6, 0.8])
+    low, high = bins(said, seen, least=4)
+    assert (low.said, low.seen, low.images) == (pytest.approx(0.1), pytest.approx(0.1), 4)
+    # residuals are -.1, .1, -.1, .1: SD .11547, standard error .057735, times t(3) 3.18245
+    assert high.high - high.seen == pytest.approx(3.182446 * 0.0577350, abs=1e-5)
+    assert low.low == 0  # kept within [0, 1]
+    five = bins(said, seen, np.full(8, 5), least=4)
+    # drawing five votes at .1 would make sqrt(4 * .09 / 5) / 4 = .067082, which is more than the residuals show
+    assert five[0].high - five[0].seen == pytest.approx(3.182446 * 0.0670820, abs=1e-5)
+
+
+def test_equal_rates_stay_in_one_bin_and_few_images_in_one():
+    assert len(bins(np.full(60, 0.3), np.arange(60) % 2)) == 1
+    assert [b.images for b in bins(np.linspace(0, 1, 10), np.zeros(10))] == [10]
+    assert [b.images for b in bins(np.linspace(0, 1, 60), np.zeros(60), np.ones(60))] == [15, 15, 15, 15]
+
+
+def test_a_bin_nobody_voted_in_is_not_certain():
+    (found,) = bins(np.full(15, 0.01), np.zeros(15), np.full(15, 5), most=1)
+    assert found.low == 0
+    assert found.high > 0.01
+
+
+def test_rates_that_are_true_are_seldom_called_wrong():
+    drawn = np.random.default_rng(0)
+    off = every = 0
+    for _ in range(40):
+        rate = drawn.beta(0.4, 1.6, 120)
+        for b in bins(rate, drawn.binomial(5, rate) / 5, np.full(120, 5)):
+            every += 1
+            off += not b.low <= b.said <= b.high
+    assert off <= 0.06 * every
+
+
+def test_rates_that_are_wrong_are_called_wrong():
+    drawn = np.random.default_rng(0)
+    rate = drawn.beta(0.4, 1.6, 400)
+    found = bins(np.sqrt(rate), drawn.binomial(5, rate) / 5, np.full(400, 5))
+    assert sum(not b.low <= b.said <= b.high for b in found) >= 6
+
+
+def test_f1_against_one_persons_answer():
+    votes, people = np.array([[2.0, 1.0], [1.0, 0.0]]), np.full((2, 2), 3.0)
+    share, sets = votes / people, np.array([[1.0, 0.0], [1.0, 0.0]])
+    generator = torch.Generator().manual_seed(0)
+    first, second = f1_by_label(sets, share, sets * share, None, generator)
+    assert first[0] == pytest.approx(2 * (2 / 3 + 1 / 3) / (2 + 1))  # TP 1, said twice, right once in all
+    assert second[0] == 0  # never said, sometimes right
+    both = one_against_another(votes, people)
+    assert both.tolist() == [[pytest.approx(1 / 3), 0], [0, 0]]  # two of three: one pair of three agrees
+    found = f1_by_label(share, share, both, None, torch.Generator().manual_seed(0))
+    assert found[0][0] == pytest.approx(2 * (1 / 3) / (1 + 1))
+    nobody = f1_by_label(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros((2, 1)), None, torch.Generator().manual_seed(0))
+    assert nobody == [None]
+
+
+def test_people_against_each_other_is_the_mean_over_pairs():
+    chosen = np.array([[1, 0], [1, 1], [0, 1], [1, 0]])  # four people, one image
+    votes = chosen.sum(axis=0, keepdims=True).astype(float)
+    pairs = [chosen[i] * chosen[j] for i in range(4) for j in range(4) if i != j]
+    assert one_against_another(votes, np.full((1, 2), 4.0))[0].tolist() == pytest.approx(
+        np.mean(pairs, axis=0).tolist()
+    )
+
+
+def test_entropy_and_disagreement():
+    assert entropies(np.array([[0.5, 0.0], [1.0, 1.0]]), rates=True).tolist() == pytest.approx([0.5, 0.0])
+    assert entropies(np.array([[0.5, 0.5], [1.0, 0.0]]), rates=False).tolist() == pytest.approx([1.0, 0.0])
+    assert among_themselves(np.array([[0.5, 0.0]]), rates=True).tolist() == pytest.approx([0.25])
+    assert among_themselves(np.array([[0.5, 0.5], [1.0, 0.0]]), rates=False).tolist() == pytest.approx([0.5, 0.0])
+
+
+def test_images_by_people_asked():
+    found = groups_of(np.array([3, 5, 3, 4]))
+    assert [(name, rows.tolist()) for name, rows in found] == [("3", [0, 2]), ("4", [3]), ("5", [1])]
+    many = groups_of(np.arange(1, 61))
+    assert [name for name, _ in many] == ["1 to 10", "11 to 20", "21 to 30", "31 to 40", "41 to 50", "51 to 60"]
+    assert sorted(int(row) for _, rows in many for row in rows) == list(range(60))
