@@ -65,6 +65,13 @@ def train(
             show_default="the target's own rates",
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Correct the rates of each label on validation, where held-out folds say that it helps.",
+        ),
+    ] = False,
     promise: Annotated[
         str | None,
         typer.Option(
@@ -106,9 +113,9 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, promise=promise,
-        promise_group=promise_group, prompts=prompts, templates=tuple(template or ()), encoder=encoder,
-        tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
+        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, calibrate=calibrate,
+        promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
+        encoder=encoder, tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 

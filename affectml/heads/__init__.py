@@ -8,6 +8,7 @@ from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._base import Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
+from affectml.heads._calibrated import CalibratedConfig, CalibratedHead
 from affectml.heads._config import HeadConfig, Wanted
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
@@ -29,6 +30,8 @@ from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 __all__ = [
     "AutoConfig",
     "AutoHead",
+    "CalibratedConfig",
+    "CalibratedHead",
     "ContrastiveConfig",
     "ContrastiveHead",
     "DirichletConfig",

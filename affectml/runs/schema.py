@@ -74,6 +74,17 @@ class HeadInfo:
 
 
 @dataclass(frozen=True, kw_only=True, config=_PASSING)
+class CalibrationInfo:
+    """How rates were corrected."""
+
+    labels: dict[str, dict[str, Any]] = Field(
+        description="{label: corrected; shrink, how many positives the identity was worth; gain and gain_se, nats a "
+        "row by which the log loss of held-out validation folds fell; validation and test: before and after, the "
+        "squared calibration error less the residual variance within bins, of validation on held-out folds}."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_PASSING)
 class PromptsInfo:
     """The texts of heads that compare images with texts."""
 
@@ -122,6 +133,7 @@ class RunInfo:
     encoder: EncoderInfo = Field(description="The encoder behind the features.")
     split: SplitInfo = Field(default_factory=SplitInfo, description="How the images were parted.")
     head: HeadInfo = Field(description="What was trained.")
+    calibration: CalibrationInfo | None = Field(default=None, description="How rates were corrected; null: not.")
     prompts: PromptsInfo = Field(default_factory=PromptsInfo, description="The texts of heads that use texts.")
     prior: PriorInfo | None = Field(default=None, description="The prior's answer; null for weights from elsewhere.")
     beta_prior: BetaInfo | None = Field(default=None, description="The prior of rates by votes; null without counts.")

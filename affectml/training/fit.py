@@ -11,6 +11,7 @@ from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
 from affectml.prompts import caption_features, encoded, label_features
+from affectml.training.calibrated import calibrated
 from affectml.training.learned import held_out, learned, uneven
 from affectml.training.prepare import Prepared, text_encoder
 from affectml.training.promised import keep
@@ -34,6 +35,8 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     """
     head = unfitted_head(prepared)
     fit_head(head, prepared, say)
+    if prepared.plan.config.calibrate:
+        head = calibrated(head, prepared, say)
     systems = fit_beside(head, prepared, say)
     tune_sets(prepared, head)
     if prepared.plan.config.promise is not None:

@@ -21,6 +21,7 @@ from affectml.heads._config import in_words
 from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
+from affectml.training.calibrated import check_calibrate
 from affectml.training.learned import check_judgements
 from affectml.training.promised import check_promise
 
@@ -121,6 +122,7 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     if head.needs_texts:
         prompts.learned(targets.taxonomy)
     check_judgements(config.judgements, head, targets.kind, dataset)
+    check_calibrate(config, head, targets)
     check_promise(config, head, targets, dataset)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(

@@ -19,6 +19,7 @@ from affectml.evaluation.systems import sets_of
 from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
+from affectml.training.calibrated import calibration_info
 from affectml.training.judge import Judged
 from affectml.training.plan import Plan
 from affectml.training.prepare import Prepared
@@ -128,6 +129,7 @@ def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
         ),
         split=_split(prepared),
         head=HeadInfo(name=head.name, report=head.report_),
+        calibration=calibration_info(head, store.rows(prepared.test.image_id), prepared.test),
         prompts=PromptsInfo(**plan.prompts.to_dict()),
         prior=_prior(judged.answers["prior"]),
         beta_prior=None if beta is None else BetaInfo(alpha=beta.alpha.tolist(), beta=beta.beta.tolist()),

@@ -36,6 +36,8 @@ def found(pattern: str) -> list[Path]:
     return folders
 
 
+# heads that no version has written yet: the release that does adds its golden files
+UNRELEASED = {"calibrated"}
 RUNS, SAVED, DEMOS = found("runs/*"), found("heads/*"), found("demo/*")
 
 
@@ -99,7 +101,8 @@ def test_data_sets_and_their_embeddings_are_read_as_before(version):
 
 def test_every_kind_of_head_is_among_the_golden_ones():
     names = {json.loads((folder / "head.json").read_text(encoding="utf-8"))["head"] for folder in [*RUNS, *SAVED]}
-    assert names == set(HEADS)
+    assert names | UNRELEASED == set(HEADS)
+    assert not names & UNRELEASED
 
 
 @pytest.mark.parametrize("folder", SAVED, ids=named)
