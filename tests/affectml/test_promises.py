@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
+from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
@@ -151,6 +151,39 @@ def test_over_many_draws_the_mean_risk_is_what_was_promised(groups):
         found.append(unit_means(losses("recall", sets_at(cut, scores[last]), votes[last]), group[last])[0])
     error = np.std(found, ddof=1) / np.sqrt(len(found))
     assert 0.2 - 2 / (n + 1) - 2 * error <= np.mean(found) <= 0.2 + 2 * error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize("n", [200, 800])
+@pytest.mark.parametrize("text", ["recall=.8", "extra=.5"])
+def test_on_a_demo_set_the_mean_risk_over_200_draws_is_what_was_promised(large_demo, text, n, groups):
+    """The same with a trained head; benchmarks/promises.py goes up to 5,000 units."""
+    asked, (scores, votes) = Asked.parse(text), large_demo
+    unit = np.arange(len(votes)) // (2 if groups else 1)
+    found = []
+    for draw in range(200):
+        picked = np.isin(unit, np.random.default_rng(draw).permutation(unit[-1] + 1)[:n])
+        own = unit if groups else None
+        made = make_promise(asked, scores[picked], votes[picked], groups=None if own is None else own[picked])
+        table = family_scores(made.family, scores[~picked]).numpy()
+        lost = losses(asked.risk, sets_at(made.cut, table), votes[~picked])
+        found.append(unit_means(lost, None if own is None else own[~picked]).mean())
+        assert made.cut.units <= n
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    low = asked.alpha - 2 * asked.bound(votes.shape[1]) / (0.9 * n + 1)  # images without a choice do not count
+    assert low - 2 * error <= np.mean(found) <= asked.alpha + 2 * error
+
+
+@pytest.fixture(scope="module")
+def large_demo(tmp_path_factory):
+    """Scores and votes of 2,400 paintings by a head that learned from 600 others."""
+    data = write_demo(tmp_path_factory.mktemp("large") / "demo", images=3000, seed=8)
+    embed_dataset(data, load_encoder("affect-tiny"), progress=False)
+    target = data.target("emotions")
+    X = EmbeddingStore.for_dataset(data).rows(target.image_id)
+    head = SigmoidHead(l2=0.1).fit(X[:600], target.shares()[:600])
+    return head.scores(X[600:]), target.table[600:]
 
 
 def test_on_sets_it_agrees_with_mapie():
