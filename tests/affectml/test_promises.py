@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -29,6 +30,7 @@ from affectml.heads._promise import (
 from affectml.predicting import evaluate_run, predict_images
 from affectml.report.promised import promise_table
 from affectml.runs import RunFolder
+from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, judge, plan_run, prepare, train_run
 
 RECALL = Asked.parse("recall=.5")
@@ -151,6 +153,31 @@ def test_over_many_draws_the_mean_risk_is_what_was_promised(groups):
         found.append(unit_means(losses("recall", sets_at(cut, scores[last]), votes[last]), group[last])[0])
     error = np.std(found, ddof=1) / np.sqrt(len(found))
     assert 0.2 - 2 / (n + 1) - 2 * error <= np.mean(found) <= 0.2 + 2 * error
+
+
+def test_levels_keep_what_one_cut_for_all_breaks():
+    """A head that is blind to one of two levels: one cut holds on average alone, two cuts in each level."""
+    asked, lost = Asked.parse("recall=.8"), {"one": ([], []), "each": ([], [])}
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        n = 120
+        levels = np.repeat(["clear", "blind"], n // 2).astype(object)
+        votes = np.eye(4)[rng.integers(0, 4, n)]
+        scores = np.clip(0.5 + 0.4 * votes * (levels == "clear")[:, None] + rng.normal(0, 0.1, (n, 4)), 0.01, 0.99)
+        cal = rng.permutation(n) < n // 2
+        table = torch.from_numpy(scores)
+        one = make_promise(asked, table[cal], votes[cal], family="rates")
+        each = make_promise(asked, table[cal], votes[cal], family="rates", column="look", levels=levels[cal])
+        for name, promise in (("one", one), ("each", each)):
+            sets = scores[~cal] >= promise.cuts(levels[~cal], (~cal).sum())
+            missed = losses("recall", sets, votes[~cal])
+            for at, level in enumerate(("clear", "blind")):
+                lost[name][at].append(missed[levels[~cal] == level].mean())
+    one, each = ({k: np.mean(v) for k, v in zip(("clear", "blind"), lost[name], strict=True)} for name in lost)
+    assert one["blind"] > 0.3
+    error = 2 * max(np.std(values, ddof=1) for values in lost["each"]) / np.sqrt(150)
+    assert all(0.2 - 2 / 20 - error <= value <= 0.2 + error for value in each.values())
+    assert (one["clear"] + one["blind"]) / 2 <= 0.2 + error
 
 
 @pytest.mark.slow
@@ -436,8 +463,16 @@ def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_ot
     assert "nothing is promised here" in metrics["promise"]["made_on"]
 
 
-def test_a_run_read_back_keeps_the_promise(run):
+def test_a_run_read_back_and_a_graph_keep_the_promise(demo, run, tmp_path):
     assert RunFolder.open(run.folder).head.promise_ == run.head.promise_
+    made = export_onnx(run.folder, tmp_path / "head.onnx")  # it compares sets with torch's before it writes
+    assert made.outputs == ("scores", "sets")
+    session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
+    ids = run.predictions["image_id"].to_numpy()
+    features = EmbeddingStore.for_dataset(Dataset.open(demo)).rows(ids).astype(np.float32)
+    _, sets = session.run(None, {made.input: features})
+    labels = np.array(run.taxonomy.labels)
+    assert [set(labels[row > 0]) for row in sets] == [set(chosen) for chosen in run.predictions["set"]]
 
 
 @pytest.mark.parametrize(
