@@ -416,7 +416,7 @@ def evaluate_run(
         answers = {"prior": _prior_answers(info.prior, len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
     result: Result = evaluate(answers, truth, split=split, seed=info.config.seed, why_not=why)
-    own = data.has_fingerprint(info.data.fingerprint, info.data.target)
+    own = targets.name == info.data.target and data.has_fingerprint(info.data.fingerprint, info.data.target)
     add_promise(result.metrics, opened.head, answers["model"], truth, data.images, info.config.seed, own=own)
     if targets.kind != info.data.kind:
         say(f"the run learned {info.data.kind} and is judged by {targets.kind} ({targets.name})")

@@ -76,7 +76,7 @@ def promised(
         truth: what people said of them.
         images: the data set's, for its subgroups.
         seed: of the intervals.
-        own: whether these images come from the data that the promise was made on.
+        own: whether these images and what people said of them come from the data that the promise was made on.
     """
     choices = truth.votes if truth.votes is not None else truth.shares
     rows = losses(promise.asked.risk, sets, choices)
@@ -93,10 +93,11 @@ def promised(
             if entry["n"] >= MIN_IMAGES:
                 entry |= _figures(promise, rows[here], size[here], own_groups, seed)
             by[column][str(level)] = entry
+    elsewhere = "other data or another target: nothing is promised here, this is what came out"
     return {
         "promise": str(promise.asked),
         "words": promise.words(),
-        "made_on": "images of this data set" if own else "other data: nothing is promised here, this is what came out",
+        "made_on": "images of this data set" if own else elsewhere,
         "family": promise.family,
         "unit": promise.unit,
         "calibration": promise.cut.units,

@@ -158,12 +158,13 @@ class Promise:
             if self.asked.risk == "recall"
             else f"holds at most {level:g} labels that nobody in a panel like this one chooses"
         )
-        over = "images" if self.unit == "images" else "groups of images"
+        over = "images like these" if self.unit == "images" else "groups of images like these"
+        over += " that somebody chooses a label for," if self.asked.risk == "recall" else ""
         within = f"within each level of {self.column}, " if self.column else ""
-        not_said = "each image" if self.column else "each image nor for each subgroup"
+        not_said = f"each {'other ' if self.column else ''}subgroup"
         return (
-            f"{within}on average over {over} like these and over draws of {self.cut.units} calibration {self.unit}, "
-            f"the set {what}; it is not said for {not_said}"
+            f"{within}on average over {over} and over draws of {self.cut.units} calibration {self.unit}, the set "
+            f"{what}; it is not said for each image nor for {not_said}"
         )
 
     def cuts(self, levels: Array | None, rows: int) -> Array:

@@ -167,7 +167,7 @@ def test_it_fits_as_an_estimator_and_says_what_it_lacks():
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    data = write_demo(tmp_path_factory.mktemp("calibration") / "demo", images=400, seed=5)
+    data = write_demo(tmp_path_factory.mktemp("calibration") / "demo", images=300, seed=5)
     embed_dataset(data, load_encoder("affect-tiny"), progress=False)
     return data.root
 
