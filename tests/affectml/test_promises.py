@@ -438,6 +438,17 @@ def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
     assert "over groups of images like these that somebody chooses a label for" in made["words"]
 
 
+def test_one_answer_per_person_is_promised_in_shares(tmp_path):
+    data = write_demo(tmp_path / "one", images=120, seed=5, answers="one")
+    asked = TrainConfig(str(data.root), multilabel=False, threads=1, encoder="affect-tiny", promise="recall=.7")
+    run = train_run(asked, out=tmp_path / "run")
+    made, test = run.metrics["promise"], run.predictions[run.predictions["split"] == "test"]
+    shares = data.target("emotions").take(test["image_id"].to_numpy()).shares()
+    sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
+    assert (shares * sets).sum(axis=1).mean() == pytest.approx(made["recall"]["value"])
+    assert "set_f1" not in run.metrics["systems"]["model"]  # people have no sets to compare with
+
+
 def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, run, tmp_path):
     own = train_run(config(demo, promise_group="half"), out=tmp_path / "run")
     promise = own.head.promise_
