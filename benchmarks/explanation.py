@@ -1,11 +1,15 @@
 """Whether maps of what speaks for a label beat maps that know nothing, on demo paintings.
 
     python benchmarks/explanation.py [--images 100] [--write]
+    python benchmarks/explanation.py --legrad
 
-A sigmoid head on affect-tiny learns the demo set; its test images are explained for their likeliest label. Each map is
-set against the map of the least likely label, a centred blob and the mean of five random maps on the same image, by the
-area under the trained head's curves: deletion should be lower, insertion higher. The same for maps of a head whose
-weights were shuffled over the features, which should win nothing.
+A sigmoid head on affect-tiny learns the demo set; its test images are explained for their likeliest label, as `affectml
+explain` does. Each map is set against the map of the least likely label, a centred blob and the mean of 19 random maps
+on the same image, by the area under the head's curves: deletion should be lower, insertion higher. Maps of a head whose
+weights were dealt to other features are judged on the curves of the trained head, where they should win nothing.
+
+--legrad compares the gradient maps with those of legrad-torch, the authors' own code. It asks for an older open_clip,
+which it does not need: pip install --no-deps legrad-torch einops opencv-python-headless requests
 """
 
 import argparse
@@ -19,14 +23,19 @@ from section import machine, write
 
 import affectml
 from affectml.data import Dataset
-from affectml.explanation._curves import centred, curve, filled, spread
+from affectml.encoders import load_encoder
+from affectml.explanation import Curve
+from affectml.explanation._curves import curve, filled, spread
 from affectml.explanation._explain import Explainer
+from affectml.explanation._legrad import legrad
+from affectml.explanation._tower import Tower
 from affectml.heads import Head
 from affectml.pictures import Picture
 from affectml.runs import RunFolder
 
-STEPS, RANDOM = 16, 5
+STEPS = 16
 CONTROLS = ("random", "other label", "centre")
+METHODS = ("occlusion", "gradient")
 
 
 def shuffled(head: Head, generator: torch.Generator) -> Head:
@@ -37,49 +46,65 @@ def shuffled(head: Head, generator: torch.Generator) -> Head:
     return twin
 
 
-def areas(run: RunFolder, images: int) -> dict[tuple[str, str, str], np.ndarray]:
-    """Areas [N] by map, filling and curve, of the first test images."""
+def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.ndarray], dict[str, list[str]]]:
+    """Areas [N] by map, filling and curve of the first test images, and each method's verdicts."""
     data, table = Dataset.open(str(run.info.config.dataset)), run.predictions
     ids = table["image_id"][table["split"] == "test"].tolist()[:images]
     files = data.images.set_index("image_id")["file"]
     explainer, generator = Explainer(run, threads=1), torch.Generator().manual_seed(0)
-    tower, rates, rows = explainer.tower, explainer.rates, []
-    for image_id in ids:
-        pixels = explainer.encoder.preprocess(Picture(image_id, str(data.image_path(files[image_id]))).read())
-        size = (pixels.shape[1], pixels.shape[2])
-        covers = filled(pixels)
-        found = rates(tower.features(torch.stack([pixels, *covers.values()])))
-        column, other = int(found[0].argmax()), int(found[0].argmin())
-        wrong = Explainer(run, encoder_factory=lambda: explainer.encoder, head=shuffled(run.head, generator), threads=1)
-        every, (own, others) = explainer.occlusion(pixels), explainer.gradient(pixels, (column, other))
-        cells = {
-            "occlusion": every[column],
-            "gradient": own,
-            "occlusion, other label": every[other],
-            "gradient, other label": others,
-            "occlusion, shuffled": wrong.occlusion(pixels)[column],
-            "gradient, shuffled": wrong.gradient(pixels, (column,))[0],
-        }
-        maps = {name: spread(values, size) for name, values in cells.items()} | {"centre": centred(size)}
-        drawn = torch.rand(RANDOM, *every.shape[1:], generator=generator, dtype=torch.float64)
-        maps |= {f"random {k}": spread(values, size) for k, values in enumerate(drawn)}
+    rows: list[dict[tuple[str, str, str], float]] = []
+    verdicts: dict[str, list[str]] = {name: [] for name in METHODS}
+    for seed, image_id in enumerate(ids):
+        picture = Picture(image_id, str(data.image_path(files[image_id])))
+        found = explainer.explain(picture, steps=STEPS, seed=seed)
         row: dict[tuple[str, str, str], float] = {}
-        for place, (filling, cover) in enumerate(covers.items(), start=1):
-            ends = (float(found[0, column]), float(found[place, column]))
-            row["fall", filling, ""] = ends[0] - ends[1]
-            for name, order in maps.items():
-                made = curve(tower, rates, pixels, (filling, cover), order, column, ends, STEPS)
-                row[name, filling, "deletion"], row[name, filling, "insertion"] = (
-                    made.deletion_area,
-                    made.insertion_area,
-                )
-        for filling in covers:
+        for name, curves in found.curves.items():
+            add(row, name.replace(f" of {found.other}", ", other label"), curves)
+        for filling in found.random[0]:
             for kind in ("deletion", "insertion"):
-                row["random", filling, kind] = float(
-                    np.mean([row[f"random {k}", filling, kind] for k in range(RANDOM)])
-                )
+                drawn = [getattr(by[filling], f"{kind}_area") for by in found.random]
+                row["random", filling, kind] = float(np.mean(drawn))
+        for name, curves in shuffled_curves(explainer, picture, found.label, generator).items():
+            add(row, name, curves)
+        for filling, fall in found.verdicts["occlusion"].falls.items():
+            row["fall", filling, ""] = fall
+        for name in METHODS:
+            verdict = found.verdicts[name]
+            verdicts[name].append("better" if verdict.holds else "not better" if verdict.lost else "nothing told")
         rows.append(row)
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}, verdicts
+
+
+def add(row: dict[tuple[str, str, str], float], name: str, curves: dict[str, Curve]) -> None:
+    for filling, made in curves.items():
+        row[name, filling, "deletion"], row[name, filling, "insertion"] = made.deletion_area, made.insertion_area
+
+
+def shuffled_curves(
+    explainer: Explainer, picture: Picture, label: str, generator: torch.Generator
+) -> dict[str, dict[str, Curve]]:
+    """Maps of a head with shuffled weights, on the curves of the trained head."""
+    wrong = Explainer(
+        explainer.run,
+        encoder_factory=lambda: explainer.encoder,
+        head=shuffled(explainer.run.head, generator),
+        threads=1,
+    )
+    tower, rates, column = explainer.tower, explainer.rates, explainer.taxonomy.index(label)
+    pixels = explainer.encoder.preprocess(picture.read())
+    covers = filled(pixels)
+    ends = rates(tower.features(torch.stack([pixels, *covers.values()])))[:, column].tolist()
+    cells = {"occlusion": wrong.occlusion(pixels)[column], "gradient": wrong.gradient(pixels, (column,))[0]}
+    return {
+        f"{name}, shuffled head": {
+            filling: curve(
+                tower, rates, pixels, (filling, cover), spread(values, (pixels.shape[1], pixels.shape[2])), column,
+                (ends[0], end), STEPS,
+            )
+            for end, (filling, cover) in zip(ends[1:], covers.items(), strict=True)
+        }
+        for name, values in cells.items()
+    }  # fmt: skip
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
@@ -90,33 +115,54 @@ def difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     return float(apart.mean()), float(t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5)
 
 
-def lines(found: dict[tuple[str, str, str], np.ndarray]) -> list[str]:
-    """The table in Markdown, and what it says."""
-    n = len(found["fall", "blur", ""])
+def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: dict[str, list[str]]) -> list[str]:
+    """The table in Markdown, and the verdicts on single images."""
     falls = {filling: found["fall", filling, ""].mean() for filling in ("blur", "mean")}
     out = [
-        f"{n} test images. Covering the whole image lowers the rate of its likeliest label by {falls['blur']:.3f} with "
-        f"the blurred image, by {falls['mean']:.3f} with the mean colour. Area under the curve less that of the "
-        "control, mean over images ± half the 95 % interval; bold: better than the control.",
+        f"{len(verdicts['occlusion'])} test images. Covering the whole image lowers the rate of its likeliest label by "
+        f"{falls['blur']:.3f} with the blurred image, by {falls['mean']:.3f} with the mean colour. Area under the "
+        "curve, and less that of the control: mean over images ± half the 95 % interval; bold: better than it.",
         "",
         "| map | filling | curve | area | less random | less other label | less centre |",
         "|---|---|---|--:|--:|--:|--:|",
     ]
-    for name in ("occlusion", "gradient", "occlusion, shuffled", "gradient, shuffled"):
+    for name in [*METHODS, *(f"{name}, shuffled head" for name in METHODS)]:
         for filling in ("blur", "mean"):
             for kind in ("deletion", "insertion"):
                 own = found[name, filling, kind]
                 cells = []
                 for control in CONTROLS:
-                    if control == "other label" and name.endswith("shuffled"):
+                    if control == "other label" and "shuffled" in name:
                         cells.append("–")  # the label of another head
                         continue
-                    place = f"{name.split(',')[0]}, other label" if control == "other label" else control
+                    place = f"{name}, other label" if control == "other label" else control
                     mean, half = difference(own, found[place, filling, kind])
                     won = mean + half < 0 if kind == "deletion" else mean - half > 0
                     cells.append(f"**{mean:+.4f} ± {half:.4f}**" if won else f"{mean:+.4f} ± {half:.4f}")
                 out.append(f"| {name} | {filling} | {kind} | {own.mean():.3f} | {' | '.join(cells)} |")
+    out.append("")
+    for name, said in verdicts.items():
+        counts = ", ".join(f"{said.count(word)} {word}" for word in ("better", "not better", "nothing told"))
+        out.append(f"- verdicts on single images, {name} map: {counts}")
     return out
+
+
+def beside_legrad_torch() -> float:
+    """The largest difference between our maps and legrad-torch's, scaled to 0..1, on 20 images of noise."""
+    from legrad import LeWrapper
+    from torch.nn.functional import interpolate, normalize
+
+    encoder, generator = load_encoder("affect-tiny", threads=1), torch.Generator().manual_seed(0)
+    tower, theirs = Tower.of(encoder, normalised=True), LeWrapper(copy.deepcopy(encoder.image_tower), layer_index=0)
+    most = 0.0
+    for _ in range(20):
+        pixels = torch.randn(3, 64, 64, generator=generator)
+        direction = normalize(torch.randn(1, 128, generator=generator))
+        own = interpolate(legrad(tower, pixels, direction[0])[None, None], scale_factor=16, mode="bilinear")[0, 0]
+        own = (own - own.min()) / (own.max() - own.min())
+        other = theirs.compute_legrad(direction, pixels[None])[0, 0].detach()
+        most = max(most, float((own - other).abs().max()))
+    return most
 
 
 def main() -> None:
@@ -124,12 +170,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    parser.add_argument("--legrad", action="store_true", help="compare with legrad-torch instead")
     options = parser.parse_args()
+    if options.legrad:
+        print(f"largest difference to legrad-torch's maps: {beside_legrad_torch():.1e}")
+        return
     with tempfile.TemporaryDirectory() as folder:
         data = affectml.demo(Path(folder, "demo"), seed=0)
         run = affectml.train(data, encoder="affect-tiny", threads=1, out=Path(folder, "run"), say=lambda line: None)
         found = areas(RunFolder.open(run.folder), options.images)
-    text = "\n".join([*lines(found), "", f"{machine(('torch', 'open_clip_torch'))}."])
+    text = "\n".join([*lines(*found), "", f"{machine(('torch', 'open_clip_torch'))}."])
     print(text)
     if options.write:
         write("explanation", "Maps of what speaks for a label", "explanation.py --write", text)
