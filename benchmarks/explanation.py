@@ -5,8 +5,9 @@
 
 A sigmoid head on affect-tiny learns the demo set; its test images are explained for their likeliest label, as `affectml
 explain` does. Each map is set against the map of the least likely label, a centred blob and the mean of 19 random maps
-on the same image, by the area under the head's curves: deletion should be lower, insertion higher. Maps of a head whose
-weights were dealt to other features are judged on the curves of the trained head, where they should win nothing.
+on the same image, by the area under the head's curves: deletion should be lower, insertion higher, and so should gain,
+which is insertion less deletion and what verdicts compare. Maps of five heads whose weights were dealt to other
+features are judged on the curves of the trained head, where they should gain nothing.
 
 --legrad compares the gradient maps with those of legrad-torch, the authors' own code. It asks for an older open_clip,
 which it does not need: pip install --no-deps legrad-torch einops opencv-python-headless requests
@@ -33,7 +34,8 @@ from affectml.heads import Head
 from affectml.pictures import Picture
 from affectml.runs import RunFolder
 
-STEPS = 16
+STEPS, SHUFFLES = 16, 5
+KINDS = ("deletion", "insertion", "gain")
 CONTROLS = ("random", "other label", "centre")
 METHODS = ("occlusion", "gradient")
 
@@ -61,11 +63,13 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
         for name, curves in found.curves.items():
             add(row, name.replace(f" of {found.other}", ", other label"), curves)
         for filling in found.random[0]:
-            for kind in ("deletion", "insertion"):
-                drawn = [getattr(by[filling], f"{kind}_area") for by in found.random]
-                row["random", filling, kind] = float(np.mean(drawn))
-        for name, curves in shuffled_curves(explainer, picture, found.label, generator).items():
-            add(row, name, curves)
+            for kind in KINDS:
+                row["random", filling, kind] = float(np.mean([area(by[filling], kind) for by in found.random]))
+        dealt: list[dict[tuple[str, str, str], float]] = [{} for _ in range(SHUFFLES)]
+        for one in dealt:
+            for name, curves in shuffled_curves(explainer, picture, found.label, generator).items():
+                add(one, name, curves)
+        row |= {key: float(np.mean([one[key] for one in dealt])) for key in dealt[0]}
         for filling, fall in found.verdicts["occlusion"].falls.items():
             row["fall", filling, ""] = fall
         for name in METHODS:
@@ -77,7 +81,11 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
 
 def add(row: dict[tuple[str, str, str], float], name: str, curves: dict[str, Curve]) -> None:
     for filling, made in curves.items():
-        row[name, filling, "deletion"], row[name, filling, "insertion"] = made.deletion_area, made.insertion_area
+        row |= {(name, filling, kind): area(made, kind) for kind in KINDS}
+
+
+def area(made: Curve, kind: str) -> float:
+    return made.gain if kind == "gain" else float(getattr(made, f"{kind}_area"))
 
 
 def shuffled_curves(
@@ -128,7 +136,7 @@ def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: dict[str, lis
     ]
     for name in [*METHODS, *(f"{name}, shuffled head" for name in METHODS)]:
         for filling in ("blur", "mean"):
-            for kind in ("deletion", "insertion"):
+            for kind in KINDS:
                 own = found[name, filling, kind]
                 cells = []
                 for control in CONTROLS:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from affectml.explanation._tower import Rates, Tower
+from affectml.explanation._tower import BATCH, Rates, Tower
 
 Floats = NDArray[np.float64]
 FILLINGS = ("blur", "mean")
@@ -95,13 +95,16 @@ def curve(
     name, cover = filling
     ranks = torch.empty(order.numel(), dtype=torch.long)
     ranks[order.flatten().argsort(descending=True, stable=True)] = torch.arange(order.numel())
-    first = [(ranks < order.numel() * step // steps).reshape(order.shape) for step in range(1, steps)]
-    masks = torch.stack(first)[:, None]
-    images = torch.cat([torch.where(masks, cover, pixels), torch.where(masks, pixels, cover)])
-    found = rates(tower.features(images))[:, column].double().numpy()
+    places = torch.arange(1, steps) * order.numel() // steps
+    parts = []
+    for some in torch.split(places, BATCH // 2):  # however many steps, few images are in memory
+        gone = (ranks < some[:, None]).reshape(-1, 1, *order.shape)
+        images = torch.cat([torch.where(gone, cover, pixels), torch.where(gone, pixels, cover)])
+        parts.append(rates(tower.features(images))[:, column].double().reshape(2, -1))
+    deleted, inserted = torch.cat(parts, dim=1).tolist()
     whole, covered = ends
     return Curve(
         name,
-        np.array([whole, *found[: steps - 1], covered]),
-        np.array([covered, *found[steps - 1 :], whole]),
+        np.array([whole, *deleted, covered]),
+        np.array([covered, *inserted, whole]),
     )

@@ -61,8 +61,8 @@ def judge(own: ByFilling, *, centre: ByFilling, other: ByFilling, random: Sequen
 
 def _words(falls: Mapping[str, float], lost: Mapping[str, Mapping[str, int]], random: int, label: str) -> str:
     if not lost:
-        moved = ", ".join(f"with {_COVER[filling]} {_moved(fall)}" for filling, fall in falls.items())
-        return f"nothing can be told: covering the whole image hardly lowers the rate ({moved})"
+        moved = ", ".join(f"{_COVER[filling]} {_moved(fall)}" for filling, fall in falls.items())
+        return f"nothing can be told: covering the whole image does not lower the rate by {LEAST} ({moved})"
     silent = [
         f"{_COVER[filling]} tells nothing (covering all {_moved(fall)})"
         for filling, fall in falls.items()

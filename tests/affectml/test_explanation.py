@@ -393,8 +393,8 @@ def test_curves_that_hardly_fall_tell_nothing():
     found = verdict(by(0.2, 0.3, fall=0.01))
     assert not found.holds
     assert found.words == (
-        "nothing can be told: covering the whole image hardly lowers the rate (with the blurred image lowers it by "
-        ".010, with the mean colour lowers it by .010)"
+        "nothing can be told: covering the whole image does not lower the rate by 0.02 (the blurred image lowers it by "
+        ".010, the mean colour lowers it by .010)"
     )
     own = by(0.2, 0.3) | {"blur": Curve("blur", np.array([0.6, 0.3, 0.7]), np.array([0.7, 0.8, 0.6]))}
     assert verdict(own).words == (
@@ -480,7 +480,7 @@ def test_a_map_of_nothing_is_drawn_and_says_so(trained, image, tmp_path):
 
     found = Explainer(run, head=head, threads=1).explain(pictures(image)[0], steps=2, random=1)
     assert not found.holds
-    assert found.verdict.startswith("nothing can be told: covering the whole image hardly lowers the rate")
+    assert found.verdict.startswith("nothing can be told: covering the whole image does not lower the rate by 0.02")
     assert set(found.maps) == {"occlusion"}
     assert "does not move with small changes" in found.notes[0]
     assert (found.map == 0).all()
