@@ -66,8 +66,9 @@ def train(
         if near := did_you_mean(name, {*known, *signature(train).parameters} - {"options"}):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {name: value for name, value in options.items() if name in known}
-    if isinstance(given.get("templates"), list | str):
-        given["templates"] = (given["templates"],) if isinstance(given["templates"], str) else (*given["templates"],)
+    for name in ("templates", "groups"):
+        if isinstance(given.get(name), list | str):
+            given[name] = (given[name],) if isinstance(given[name], str) else (*given[name],)
     config = TrainConfig(
         dataset=_folder(dataset), multilabel=multilabel, target=target, head=head, options=of_head, **given
     )
@@ -114,6 +115,7 @@ def evaluate(
     dataset: str | Path | Dataset,
     *,
     target: str | None = None,
+    groups: Sequence[str] = (),
     out: str | Path | None = None,
     threads: int | None = None,
     say: Say = print,
@@ -124,7 +126,8 @@ def evaluate(
         run: the run or its folder.
         dataset: the data set or its folder: its test split is judged, or all of it where it has none.
         target: which of its targets to judge by, where several fit.
-        out: a file to write metrics.json to.
+        groups: columns that split the images, or the people who answered; none takes all of few levels.
+        out: a file to write metrics.json to, with the subgroups.
         threads: torch's; None is one less than the cores.
         say: called with what one should know meanwhile.
 
@@ -139,7 +142,8 @@ def evaluate(
     where = _folder(dataset)
     assert where is not None
     file = None if out is None else Path(out)
-    metrics, _ = evaluate_run(_run(run).folder, where, target=target, out=file, threads=threads, say=say)
+    _several(groups, "groups")
+    metrics, _ = evaluate_run(_run(run).folder, where, target=target, groups=groups, out=file, threads=threads, say=say)
     return score_table(metrics)
 
 

@@ -27,8 +27,8 @@ from typing import Final
 _ABSENT: Final = object()
 _ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
 # Where the command line's name is not Python's.
-_SPELLED: Final = {"templates": "template", "options": "set", "drop": "drop_undecided", "choices": "choose",
-                   "mapping": "map"}  # fmt: skip
+_SPELLED: Final = {"templates": "template", "groups": "group", "options": "set", "drop": "drop_undecided",
+                   "choices": "choose", "mapping": "map"}  # fmt: skip
 
 
 class AffectmlError(Exception):

@@ -21,8 +21,10 @@ from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddin
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
+from affectml.evaluation.answerers import answerers
 from affectml.evaluation.promised import add_promise, levels_of
 from affectml.evaluation.scoring import unsure
+from affectml.evaluation.subgroups import check_groups, subgroups
 from affectml.evaluation.systems import answers_of, sets_of
 from affectml.heads import TextHead
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
@@ -367,6 +369,7 @@ def evaluate_run(
     dataset: str | Path,
     *,
     target: str | None = None,
+    groups: Sequence[str] = (),
     out: Path | None = None,
     threads: int | None = None,
     say: Say = lambda line: None,
@@ -381,22 +384,25 @@ def evaluate_run(
         dataset: the data set's folder.
         target: which of its targets to judge by. None takes the one of the run's kind; a run of rates can be judged by
             sets as well.
+        groups: the columns of images.parquet and annotators.parquet to judge the model by; none takes all of few
+            levels.
         out: a file to write metrics.json to; it must not exist yet.
         threads: torch's; None is one less than the cores.
         say: called with what one should know.
 
     Returns:
-        metrics.json's content, and how set_f1 moves with tau.
+        metrics.json's content, with what subgroups.json holds as `subgroups`, and how set_f1 moves with tau.
 
     Raises:
         BadDataset: for a data set without a target that fits, or without an image to judge.
-        BadInput: where `out` exists or cannot be written.
+        BadInput: where `out` exists or cannot be written, and for a column that makes no subgroups.
     """
     opened = RunFolder.open(run)
     if out is not None:
         try_file(out)
     data = Dataset.open(dataset)
     targets = _fitting_target(opened, data, target)
+    check_groups(data, groups)
     set_threads(threads)
     store = _store(opened, data, threads, say)
     ids, split = _judged(opened, data, targets, store, say)
@@ -425,9 +431,13 @@ def evaluate_run(
             f"across constructs: the run learned {info.data.construct} labels and is judged by "
             f"{targets.meta.construct} ones"
         )
+    found = subgroups(
+        answers["model"], truth, data.images, answerers(data, truth), columns=groups, split=split, seed=info.config.seed
+    )
+    metrics = {**result.metrics, "subgroups": found}
     if out is not None:
-        write_json(out, result.metrics)
-    return result.metrics, result.by_tau
+        write_json(out, metrics)
+    return metrics, result.by_tau
 
 
 def scores_of(

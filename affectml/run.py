@@ -55,6 +55,11 @@ class Run:
         return self._opened.metrics
 
     @property
+    def subgroups(self) -> dict[str, Any] | None:
+        """subgroups.json: for whom the model fails, see docs/subgroups.md; None where the run has none."""
+        return self._opened.subgroups
+
+    @property
     def scores(self) -> pd.DataFrame:
         """What each system scores on the test images: a row per system, and per metric columns value, low, high.
 

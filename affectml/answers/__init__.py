@@ -1,11 +1,11 @@
 """Answers of any system, such as a vision-language model's: asked for as batch requests, read back, and judged."""
 
 from affectml.answers._ask import AskConfig, Asked, ask
-from affectml.answers._bias import LabelBias, holm, label_bias
 from affectml.answers._judge import JudgeConfig, judge_answers
 from affectml.answers._reply import REASONS, Reply, parse_reply
 from affectml.answers._result import AsEmpty, Gap, JudgedAnswers
 from affectml.answers._words import Words
+from affectml.evaluation.bias import LabelBias, holm, label_bias
 
 __all__ = [
     "REASONS",

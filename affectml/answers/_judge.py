@@ -13,18 +13,18 @@ from torch import Tensor
 from affectml._files import try_file, write_json
 from affectml._progress import Say
 from affectml.answers._beside import beside
-from affectml.answers._bias import LabelBias, holm, label_bias
 from affectml.answers._names import Names
 from affectml.answers._parts import Parts, parts_of, store_of, target_of
 from affectml.answers._public import published_source
 from affectml.answers._result import AsEmpty, Gap, JudgedAnswers, received_json
 from affectml.answers._rows import Reading, read_rows
-from affectml.answers._said import Said, firsts, gather
+from affectml.answers._said import Said, gather
 from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, option
 from affectml.evaluation import DEFAULT_TAU, Answers, Truth, evaluate, fit_prior, read_truth
+from affectml.evaluation.bias import LabelBias, firsts, holm, label_bias
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.people import consensus_rows, people_rows
 from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure

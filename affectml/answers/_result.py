@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.answers._bias import LEVEL, LabelBias
 from affectml.answers._said import Received
 from affectml.answers._words import shown
 from affectml.errors import option
+from affectml.evaluation.bias import LEVEL, LabelBias
 from affectml.report.tables import Table, arrow, cell, main_table, number, order, people_table, starred
 from affectml.run import score_table
 

@@ -18,6 +18,7 @@ from affectml.answers._rows import Row, Rows
 from affectml.answers._words import Words, shown
 from affectml.data._targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
+from affectml.evaluation.bias import firsts
 
 Shape = Literal["sets", "ranked", "rates", "distribution"]
 SHAPES: tuple[str, ...] = get_args(Shape)
@@ -257,9 +258,3 @@ def _given(reads: Sequence[_Read], table: Floats, labels: int, kind: Shape, k: i
     if kind == "sets":
         return np.asarray(table[0])
     return _indicator(reads[0], labels, ordered=False) if reads[0].listed is not None else np.full(labels, np.nan)
-
-
-def firsts(scores: Floats) -> Floats:
-    """The first label of each row as 1, shared among those that tie; a row of zeros names none."""
-    best = (scores == scores.max(axis=1, keepdims=True)) & (scores > 0)
-    return np.asarray(best / np.maximum(best.sum(axis=1, keepdims=True), 1))

@@ -22,18 +22,18 @@ SHOWN_BAD = 10
 def print_trained(run: "RunFolder", *, as_json: bool) -> None:
     """The table of a finished training and where the run is."""
     if as_json:
-        print_json({"run": str(run.folder), **run.metrics})
+        print_json({"run": str(run.folder), **run.metrics, "subgroups": run.subgroups})
         return
     data = run.info.data
     print(f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}")
-    _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels)
+    _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels, run.subgroups)
     print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
 
 
 def print_metrics(result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", *, as_json: bool) -> None:
     """The table of an evaluation."""
     metrics, by_tau = result
-    print_json(metrics) if as_json else _print_metrics(metrics, by_tau)
+    print_json(metrics) if as_json else _print_metrics(metrics, by_tau, subgroups=metrics["subgroups"])
 
 
 def print_judged(result: "JudgedAnswers") -> None:
@@ -97,9 +97,13 @@ def say_unreadable(bad: "Bad", listed: "Path | None" = None) -> None:
 
 
 def _print_metrics(
-    metrics: dict[str, Any], by_tau: dict[str, dict[str, float]], levels: dict[str, Any] | None = None
+    metrics: dict[str, Any],
+    by_tau: dict[str, dict[str, float]],
+    levels: dict[str, Any] | None = None,
+    subgroups: dict[str, Any] | None = None,
 ) -> None:
     from affectml.report.promised import promise_table
+    from affectml.report.sections.subgroups import subgroup_lines
     from affectml.report.tables import levels_table, main_table, notes, people_table, tau_table
 
     # Results per label and per subgroup are in the report: here the figures have to fit a screen.
@@ -114,6 +118,8 @@ def _print_metrics(
         if table is not None:
             _show(table)
     for line in notes(metrics):
+        print(f"  {line}")
+    for line in subgroup_lines(subgroups):
         print(f"  {line}")
     print()
 

@@ -18,6 +18,13 @@ Prompts = Annotated[
     str,
     typer.Option(help="Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +."),
 ]
+Group = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column of images.parquet, or of annotators.parquet, to judge the model by; may be given several times.",
+        show_default="all columns of 2 to 12 levels",
+    ),
+]
 Template = Annotated[
     list[str] | None,
     typer.Option(
@@ -103,6 +110,7 @@ def train(
             "--learning-curve", help="Fit on 10, 20, 40 and 70 % of the training images as well, for a curve."
         ),
     ] = False,
+    group: Group = None,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,
@@ -116,6 +124,7 @@ def train(
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, calibrate=calibrate,
         promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
         encoder=encoder, tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
+        groups=tuple(group or ()),
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 
@@ -202,6 +211,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     dataset: Annotated[Path, typer.Argument(help="Data set folder; it must have the run's labels.")],
     target: Annotated[str | None, typer.Option(help="Target of the data set to judge by.")] = None,
+    group: Group = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write with the scores.")] = None,
     threads: Threads = None,
     json: Json = False,
@@ -210,7 +220,8 @@ def evaluate(
     from affectml.cli._runs_print import print_metrics
     from affectml.predicting import evaluate_run
 
-    print_metrics(evaluate_run(run, dataset, target=target, out=out, threads=threads, say=_say), as_json=json)
+    judged = evaluate_run(run, dataset, target=target, groups=group or (), out=out, threads=threads, say=_say)
+    print_metrics(judged, as_json=json)
 
 
 def demo_data(

@@ -111,6 +111,17 @@ class Dataset:
         return table.assign(image_id=table["image_id"].astype(str)) if "image_id" in table.columns else table
 
     @cached_property
+    def annotators(self) -> pd.DataFrame | None:
+        """annotators.parquet: annotator_id and what people agreed to share, or None where the data set has none."""
+        path = self.root / "annotators.parquet"
+        if not path.exists():
+            return None
+        table = _read_parquet(path)
+        if "annotator_id" not in table.columns:
+            raise BadDataset(f"{path}: no column annotator_id")
+        return table
+
+    @cached_property
     def truth(self) -> pd.DataFrame | None:
         """truth.parquet of a demo set (true rates per label), or None: real data have no such thing."""
         path = self.root / "truth.parquet"

@@ -194,14 +194,6 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     return starred(Table("At coarser levels", ("level", "metric", *shown), tuple(rows), "\n  ".join([note, *lines])))
 
 
-def subgroup_table(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The model on each level of one of the user's columns."""
-    metrics = headline(levels)
-    rows = tuple((level, str(entry["n"]), *(cell(entry.get(m)) for m in metrics)) for level, entry in levels.items())
-    note = "subgroups differ in their labels too: a lower score is not yet a worse model for them"
-    return starred(Table(f"Model by {column}", (column, "images", *map(arrow, metrics)), rows, note))
-
-
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
     """The metrics that any of the systems has, in reading order."""
     found = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))

@@ -25,7 +25,8 @@ class TrainConfig:
     `affectml.prompts`. encoder: None takes the data set's only embedding store. tau: the rate from which a label
     belongs to an image's set; change it when your question is about what most people feel (1/2) or about what anyone
     might (.2). threads: part of what makes a result repeatable; None is one less than the cores. learning_curve: fit
-    again on shares of the training images and judge each on the same test images; four more fits.
+    again on shares of the training images and judge each on the same test images; four more fits. groups: the columns
+    of images.parquet and annotators.parquet to judge the model by; none takes all of few levels, see docs/subgroups.md.
     """
 
     dataset: str | None = None
@@ -47,6 +48,7 @@ class TrainConfig:
     seed: NonNegativeInt = 0
     threads: PositiveInt | None = None
     learning_curve: bool = False
+    groups: tuple[str, ...] = ()
 
 
 # The option of `affectml train` behind each field, in the order in which a command names them.
@@ -68,6 +70,7 @@ OPTIONS = {
     "templates": "--template",
     "tau": "--tau",
     "learning_curve": "--learning-curve",
+    "groups": "--group",
     "seed": "--seed",
 }
 

@@ -76,6 +76,18 @@ class RunFolder:
         return content
 
     @cached_property
+    def subgroups(self) -> dict[str, Any] | None:
+        """subgroups.json; None where the run has none, as those of 0.1; raises BadRun where it cannot be read."""
+        file = self.folder / "subgroups.json"
+        if not file.exists():
+            return None
+        try:
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadRun(f"{file}: cannot be read ({error})") from None
+        return content
+
+    @cached_property
     def predictions(self) -> pd.DataFrame:
         """predictions.parquet; raises BadRun where it cannot be read."""
         try:

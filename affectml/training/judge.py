@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from affectml.evaluation import Answers, Result, Systems, evaluate
+from affectml.evaluation.answerers import answerers
 from affectml.evaluation.promised import add_promise, levels_of
+from affectml.evaluation.subgroups import subgroups
 from affectml.spaces import by_level
 from affectml.training.prepare import Prepared
 
@@ -23,6 +26,14 @@ class Judged:
     result: Result
     levels: dict[str, dict[str, Any]]
     curve: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def subgroups(self) -> dict[str, Any]:
+        """For whom the model fails, see `affectml.evaluation.subgroups`; subgroups.json's content."""
+        plan, truth = self.prepared.plan, self.prepared.test
+        people = answerers(plan.dataset, truth)
+        columns, seed = plan.config.groups, plan.config.seed
+        return subgroups(self.answers["model"], truth, plan.dataset.images, people, columns=columns, seed=seed)
 
 
 def judge(prepared: Prepared, systems: Systems) -> Judged:

@@ -15,6 +15,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
 from affectml.data.splits import check_labels
 from affectml.errors import BadDataset, BadInput, option
+from affectml.evaluation.subgroups import check_groups
 from affectml.heads import Head, Wanted, check_plain, head_class
 from affectml.heads._build import PLAIN
 from affectml.heads._config import in_words
@@ -124,6 +125,7 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     check_judgements(config.judgements, head, targets.kind, dataset)
     check_calibrate(config, head, targets)
     check_promise(config, head, targets, dataset)
+    check_groups(dataset, config.groups)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(
         config,

@@ -26,7 +26,7 @@ from affectml.training.prepare import Prepared
 
 
 def write(judged: Judged, seconds: Mapping[str, float]) -> RunFolder:
-    """Write the run: the head, run.json, predictions of every image, metrics.json and the report.
+    """Write the run: the head, run.json, predictions of every image, metrics.json, subgroups.json and the report.
 
     Args:
         judged: the training with its scores.
@@ -74,6 +74,7 @@ def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, 
 
     writers: dict[str, Callable[[], object]] = {
         "metrics.json": lambda: write_json(folder / "metrics.json", judged.result.metrics),
+        "subgroups.json": lambda: write_json(folder / "subgroups.json", judged.subgroups),
         "predictions.parquet": lambda: write_parquet(folder / "predictions.parquet", predictions(judged)),
         "report.html": lambda: write_report(ReportData(RunFolder(folder, info), judged)),
     }

@@ -12,7 +12,7 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import _floor
 from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_metrics, unsure
-from affectml.evaluation.subgroups import by_subgroup
+from affectml.evaluation.subgroups import subgroups
 from affectml.evaluation.truth import part_of
 from affectml.predicting import _prior_answers
 from affectml.runs.schema import PriorInfo
@@ -174,13 +174,12 @@ def test_subgroups_are_the_users_columns_and_small_ones_have_no_scores(judged):
     index = np.arange(15) % 3
     many = replace(part_of(truth, index), image_id=images["image_id"].to_numpy(dtype=object))
     said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]]).rows(index)
-    found = by_subgroup(said, many, images, torch.Generator().manual_seed(0))
+    found = subgroups(said, many, images)["images"]
     assert {level: entry["n"] for level, entry in found["look"].items()} == {"jagged": 5, "round": 10}
-    assert found["look"]["jagged"]["set_f1_judgements"]["value"] == pytest.approx(0.5)
-    few = by_subgroup(
-        answers([[0, 0, 1]] * 3), truth, images.assign(image_id=["a", "b", "c"] * 5)[:3], torch.Generator()
-    )
-    assert few == {"look": {"jagged": {"n": 1}, "round": {"n": 2}}}
+    assert found["look"]["jagged"]["scores"]["set_f1_judgements"]["value"] == pytest.approx(0.5)
+    few = subgroups(answers([[0, 0, 1]] * 3), truth, images.assign(image_id=["a", "b", "c"] * 5)[:3])
+    assert few["images"] == {"look": {"jagged": {"n": 1, "small": True}, "round": {"n": 2, "small": True}}}
+    assert few["tests"] == 0
 
 
 @pytest.mark.parametrize("people", [3, 5, 15])

@@ -58,7 +58,8 @@ def affectml(monkeypatch, capsys, *words):
 def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
     files = {path.name for path in run.folder.iterdir()}
     assert files == {
-        "run.json", "head.safetensors", "head.json", "predictions.parquet", "metrics.json", "report.html",
+        "run.json", "head.safetensors", "head.json", "predictions.parquet", "metrics.json", "subgroups.json",
+        "report.html",
     }  # fmt: skip
     for key in ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds"):
         assert getattr(run.info, key)

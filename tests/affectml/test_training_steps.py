@@ -19,7 +19,7 @@ from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option
 from affectml.evaluation import Answers, evaluate
 from affectml.evaluation.judge import KNOWN
-from affectml.evaluation.subgroups import by_subgroup
+from affectml.evaluation.subgroups import subgroups
 from affectml.predicting import evaluate_run
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig
@@ -327,8 +327,10 @@ def test_columns_that_count_people_or_measure_make_no_subgroups(prepared):
         }
     )  # fmt: skip
     flat = torch.full(truth.shares.shape, 0.3, dtype=torch.float64)
-    found = by_subgroup(Answers(flat, flat), truth, images, torch.Generator().manual_seed(0))
+    found = subgroups(Answers(flat, flat), truth, images)["images"]
     assert list(found) == ["year", "origin_n", "decade"]
+    assert list(found["decade"]) == ["1980", "1990"]  # as one writes them, not 1990.0
+    assert list(subgroups(Answers(flat, flat), truth, images, columns=["n", "year"])["images"]) == ["n", "year"]
 
 
 def test_bold_are_the_best_system_and_those_whose_interval_overlaps():

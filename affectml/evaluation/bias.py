@@ -93,3 +93,9 @@ def holm(p: Sequence[float] | Floats) -> Floats:
     out = np.empty_like(given)
     out[order] = np.maximum.accumulate(np.minimum(steps, 1.0))
     return out
+
+
+def firsts(scores: Floats) -> Floats:
+    """The first label of each row as 1, shared among those that tie; a row of zeros names none."""
+    best = (scores == scores.max(axis=1, keepdims=True)) & (scores > 0)
+    return np.asarray(best / np.maximum(best.sum(axis=1, keepdims=True), 1))

@@ -1,0 +1,109 @@
+"""How often the test of subgroups accuses a model without a bias, and how often it finds one that was planted.
+
+    python benchmarks/subgroups.py [--seeds 400]
+
+Eight labels with mean rates of .02 to .5; five people an image; a model whose log-odds are the true ones with noise
+of SD .5. A column of two levels, the first of which has a share of the images. any finding: of 400 seeds with nothing
+planted, 5 % and chance allow 28. "people agree less": the images of the first level have rates near 0 and 1, the others
+have not, and the model knows the truth. Planted in the first level: one label's log-odds raised (found: that label), or
+noise of another size (found: the squared error); or a model that answers as one of two countries feels, of 20 people.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from section import machine, write
+
+from affectml.evaluation import Answers, Truth
+from affectml.evaluation.answerers import Answerers
+from affectml.evaluation.subgroups import subgroups
+
+MEANS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
+LABELS = tuple(f"{mean:g}" for mean in MEANS)
+PLANTED = 5  # the label of rate .3
+PEOPLE, CROWD = 5, 20
+SETTINGS = {
+    "nothing planted": {},
+    "nothing planted, people agree less": {"spread": (1.0, 8.0), "noise": 0.0},
+    "a label's log-odds + .5": {"bias": 0.5},
+    "a label's log-odds + 1": {"bias": 1.0},
+    "noise of SD 1 in place of .5": {"worse": 0.5},
+    "noise of SD 1.5 in place of .5": {"worse": 1.0},
+    "answers as one country feels": {"siding": 1.0},
+}
+
+
+def drawn(
+    generator: np.random.Generator, images: int, share: float, *, spread: tuple[float, float] = (2.0, 2.0),
+    noise: float = 0.5, bias: float = 0.0, worse: float = 0.0, siding: float = 0.0,
+) -> tuple[Answers, Truth, pd.DataFrame, Answerers]:  # fmt: skip
+    """A model's answers, the truth, images with the column `look`, and 20 people of two countries."""
+    first = generator.random(images) < share
+    width = np.where(first, *spread)[:, None]
+    rates = np.clip(generator.beta(width * MEANS, width * (1 - MEANS)), 1e-4, 1 - 1e-4)
+    odds = np.log(rates / (1 - rates))
+    own = siding * generator.normal(size=rates.shape)  # how the first country feels otherwise than the second
+    country = np.arange(CROWD) % 2
+    who = generator.random((images, CROWD)).argsort(axis=1)[:, :PEOPLE]
+    felt = 1 / (1 + np.exp(-(odds[:, None] + own[:, None] * np.where(country[who] == 0, 1, -1)[..., None])))
+    chosen = (generator.random(felt.shape) < felt).astype(np.uint8)
+    votes, n = chosen.sum(axis=1).astype(np.int64), np.full(rates.shape, PEOPLE)
+    said = odds + own + (noise + worse * first)[:, None] * generator.normal(size=rates.shape)
+    said[:, PLANTED] += bias * first
+    q = torch.from_numpy(1 / (1 + np.exp(-said)))
+    truth = Truth(
+        kind="rates", labels=LABELS, image_id=np.arange(images).astype(str).astype(object), shares=votes / PEOPLE,
+        hits=np.zeros(votes.shape, dtype=int), hit_rule="", sets=votes >= 2, no_sets="", tau=1 / 3, vote_rule=None,
+        votes=votes, people=n, chosen=chosen, asked=np.ones(who.shape, dtype=bool), no_judgements="", oracle=None,
+        groups=None, beta=None,
+    )  # fmt: skip
+    people = Answerers(
+        np.repeat(np.arange(images), PEOPLE), who.ravel(), chosen.reshape(-1, len(MEANS)).astype(bool),
+        pd.DataFrame({"country": np.array(["CL", "DE"])[country]}),
+    )  # fmt: skip
+    images_table = pd.DataFrame({"image_id": truth.image_id, "look": np.where(first, "first", "second")})
+    return Answers(q, q, (q > 1 / 3).long()), truth, images_table, people
+
+
+def counted(images: int, share: float, seeds: int, planted: dict) -> tuple[int, int, float]:
+    """Of `seeds` runs: those with any finding, those that found what was planted, and seconds of one."""
+    wanted = "agreement" if "siding" in planted else "rate_brier_score" if "worse" in planted else LABELS[PLANTED]
+    any_, right, started = 0, 0, time.process_time()
+    for seed in range(seeds):
+        result = subgroups(*drawn(np.random.default_rng(seed), images, share, **planted), seed=seed)
+        found = {gap["label"] or gap["metric"] for gap in result["gaps"] if gap["found"]}
+        any_ += bool(found)
+        right += wanted in found
+    return any_, right, (time.process_time() - started) / seeds
+
+
+def main() -> None:
+    """Count, print, and write the section in benchmarks/README.md."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=400)
+    parser.add_argument("--dry-run", action="store_true", help="print, and leave benchmarks/README.md alone")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [
+        f"{args.seeds} seeds each; two levels, ten tests together, Holm at 5 %. {machine(['torch', 'numpy'])}.\n",
+        "| images | first level | | any finding | what was planted | CPU s |",
+        "|--:|--:|---|--:|--:|--:|",
+    ]
+    for images, share in ((100, 0.2), (300, 0.3), (1000, 0.3)):
+        for name, planted in SETTINGS.items():
+            any_, right, seconds = counted(images, share, args.seeds, planted)
+            what = "" if name.startswith("nothing") else f"{right / args.seeds:.1%}"
+            share_of = f"{share:.0%}"
+            lines.append(
+                f"| {images} | {share_of} | {name} | {any_ / args.seeds:.1%} ({any_}) | {what} | {seconds:.2f} |"
+            )
+            print(lines[-1], flush=True)
+    if not args.dry_run:
+        write("subgroups", "Subgroups", "subgroups.py", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
