@@ -111,6 +111,12 @@ def train(
         ),
     ] = False,
     group: Group = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose electricity it is, for the footprint: three letters such as DEU.", show_default="world's mean"
+        ),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,
@@ -124,7 +130,7 @@ def train(
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, calibrate=calibrate,
         promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
         encoder=encoder, tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
-        groups=tuple(group or ()),
+        groups=tuple(group or ()), country=country,
     )  # fmt: skip
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 

@@ -102,7 +102,13 @@ class Encoder:
             reduced_jpeg=self.reduces_jpeg,
             versions={name: version(package) for name, package in packages.items()},
             probe=self._probe,
+            parameters=self._parameters,
         )
+
+    @cached_property
+    def _parameters(self) -> int:
+        """Numbers in the image tower, frozen as they are."""
+        return sum(int(each.numel()) for each in self._model.visual.parameters())
 
     @cached_property
     def _processor(self) -> str:

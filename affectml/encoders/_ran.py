@@ -57,7 +57,8 @@ class Ran:
     precision: one of `PRECISIONS`, or what OpenVINO computes in. backend: torch or openvino. device: torch's name.
     processor: its name. threads: of the whole job. reduced_jpeg: whether large JPEG files were decoded at a reduced
     scale, see `read_image`. versions: of the libraries whose arithmetic it is. probe: what chose it; None where a user
-    did, and where there was nothing to choose.
+    did, and where there was nothing to choose. parameters: numbers in the image tower; None where not
+    counted.
     """
 
     precision: str
@@ -68,6 +69,7 @@ class Ran:
     reduced_jpeg: bool
     versions: Mapping[str, str]
     probe: Probe | None = None
+    parameters: int | None = None
 
     @property
     def way(self) -> str:

@@ -27,6 +27,7 @@ class TrainConfig:
     might (.2). threads: part of what makes a result repeatable; None is one less than the cores. learning_curve: fit
     again on shares of the training images and judge each on the same test images; four more fits. groups: the columns
     of images.parquet and annotators.parquet to judge the model by; none takes all of few levels, see docs/subgroups.md.
+    country: whose electricity the run takes, by three letters (DEU), for its footprint; None is the world's mean.
     """
 
     dataset: str | None = None
@@ -49,6 +50,7 @@ class TrainConfig:
     threads: PositiveInt | None = None
     learning_curve: bool = False
     groups: tuple[str, ...] = ()
+    country: str | None = None
 
 
 # The option of `affectml train` behind each field, in the order in which a command names them.
@@ -71,6 +73,7 @@ OPTIONS = {
     "tau": "--tau",
     "learning_curve": "--learning-curve",
     "groups": "--group",
+    "country": "--country",
     "seed": "--seed",
 }
 

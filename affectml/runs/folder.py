@@ -66,25 +66,22 @@ class RunFolder:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """metrics.json; raises BadRun where it cannot be read."""
-        path = self.folder / "metrics.json"
+        return self._object("metrics.json")
+
+    @cached_property
+    def subgroups(self) -> dict[str, Any] | None:
+        """subgroups.json; None where the run has none, as those of 0.1; raises BadRun where it cannot be read."""
+        return self._object("subgroups.json") if (self.folder / "subgroups.json").exists() else None
+
+    def _object(self, name: str) -> dict[str, Any]:
+        """A file of the folder that holds a JSON object."""
+        path = self.folder / name
         try:
             content = read_json(path, BadRun)
         except OSError as error:
             raise BadRun(f"{path}: cannot be read ({error.strerror})") from None
         if not isinstance(content, dict):
             raise BadRun(f"{path}: expected an object, got {type(content).__name__}")
-        return content
-
-    @cached_property
-    def subgroups(self) -> dict[str, Any] | None:
-        """subgroups.json; None where the run has none, as those of 0.1; raises BadRun where it cannot be read."""
-        file = self.folder / "subgroups.json"
-        if not file.exists():
-            return None
-        try:
-            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadRun(f"{file}: cannot be read ({error})") from None
         return content
 
     @cached_property

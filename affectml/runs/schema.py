@@ -148,9 +148,18 @@ class RunInfo:
         description="Scores of the head by training images, smallest first: share, images, scores; none unless asked.",
     )
     seconds: dict[str, float] = Field(
-        default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, and total."
+        default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, subgroups, and total."
     )
-    energy: dict[str, Any] | None = Field(default=None, description="Null: not measured.")
+    energy: dict[str, Any] | None = Field(
+        default=None,
+        description="kwh and kg_co2e, whole and by step, with how they were had: see affectml.footprint. "
+        "Null: not metered.",
+    )
+    parameters: dict[str, Any] | None = Field(
+        default=None,
+        description="trained: numbers that the head keeps from training; frozen: those of the encoder's image tower, "
+        "null where not known; share: the first over both. Null in runs of 0.1.",
+    )
     versions: dict[str, str] = Field(default_factory=dict, description="Of Python, affectml and what it stands on.")
     hardware: HardwareInfo = Field(default_factory=HardwareInfo, description="The machine.")
 

@@ -9,13 +9,12 @@
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from affectml._progress import Say
 from affectml.evaluation import Systems
+from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
@@ -39,27 +38,26 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend; then nothing has been written to `out`.
     """
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "total"):
-        plan = plan_run(config, out=out, say=say)
-        with _timed(seconds, "embed"):
+    started = time.perf_counter()
+    plan = plan_run(config, out=out, say=say)
+    meter = Footprint(plan.config.country)
+    try:
+        with meter.step("embed"):
             prepared = prepare(plan, say)
-        with _timed(seconds, "fit"):
+        with meter.step("fit"):
             systems: Systems = fit(prepared, say)
-        with _timed(seconds, "evaluate"):
+        with meter.step("evaluate"):
             judged = judge(prepared, systems)
         if config.learning_curve:
-            with _timed(seconds, "learning_curve"):
+            with meter.step("learning_curve"):
                 points = learning_curve(prepared, judged.answers["model"], say)
             judged = replace(judged, curve=tuple(points))
-    return write(judged, seconds)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[what] = time.perf_counter() - started
+        with meter.step("subgroups"):
+            _ = judged.subgroups
+    finally:
+        meter.close()
+    seconds = {**meter.seconds, "total": time.perf_counter() - started}
+    return write(judged, seconds, meter.energy())
 
 
 __all__ = [

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from affectml.data.splits import split_table
 from affectml.evaluation import Answers
 from affectml.evaluation.promised import levels_of
 from affectml.evaluation.systems import sets_of
+from affectml.footprint import trained_share
 from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
@@ -25,12 +27,13 @@ from affectml.training.plan import Plan
 from affectml.training.prepare import Prepared
 
 
-def write(judged: Judged, seconds: Mapping[str, float]) -> RunFolder:
+def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any] | None = None) -> RunFolder:
     """Write the run: the head, run.json, predictions of every image, metrics.json, subgroups.json and the report.
 
     Args:
         judged: the training with its scores.
         seconds: what each step took, for run.json.
+        energy: what it cost, see `affectml.footprint.Footprint.energy`; None where that was not metered.
 
     Returns:
         The run folder, opened.
@@ -41,7 +44,7 @@ def write(judged: Judged, seconds: Mapping[str, float]) -> RunFolder:
     """
     plan = judged.prepared.plan
     folder = plan.out if plan.out is not None else reserve_run_folder(_name(plan))
-    info = describe(judged, seconds)
+    info = describe(judged, seconds, energy)
     try:
         with new_folder(folder) as temporary:
             _write_head(temporary, judged, info)
@@ -104,7 +107,7 @@ def _name(plan: Plan) -> str:
     return Path(plan.config.dataset or "").absolute().name or "run"
 
 
-def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
+def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any] | None = None) -> RunInfo:
     """What run.json says."""
     prepared, head = judged.prepared, judged.systems.model
     plan, store, targets = prepared.plan, prepared.store, prepared.targets
@@ -138,6 +141,8 @@ def describe(judged: Judged, seconds: Mapping[str, float]) -> RunInfo:
         levels=judged.levels,
         learning_curve=list(judged.curve),
         seconds={name: round(value, 2) for name, value in seconds.items()},
+        energy=None if energy is None else dict(energy),
+        parameters=_parameters(judged),
         **surroundings(),
     )
 
@@ -155,6 +160,12 @@ def predictions(judged: Judged) -> pd.DataFrame:
         levels = levels_of(prepared.plan.dataset.images, prepared.plan.config.promise_group, targets.image_id)
         table["set"] = [list(labels[row]) for row in sets_of(head, X, levels).bool().numpy()]
     return table
+
+
+def _parameters(judged: Judged) -> dict[str, Any]:
+    """How much of the model is trained; the encoder's part is known where its embeddings say what computed them."""
+    known = {ran.parameters for ran, _ in judged.prepared.store.provenance}
+    return trained_share(judged.systems.model._saved(), known.pop() if len(known) == 1 else None)
 
 
 def _split(prepared: Prepared) -> SplitInfo:

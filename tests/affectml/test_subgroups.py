@@ -222,7 +222,7 @@ def test_runs_of_the_first_version_have_no_subgroups_and_damaged_ones_say_so(tmp
     assert RunFolder.open(GOLDEN / "runs" / "sigmoid").subgroups is None
     shutil.copytree(GOLDEN / "runs" / "sigmoid", tmp_path / "run")
     (tmp_path / "run" / "subgroups.json").write_text("{", encoding="utf-8")
-    with pytest.raises(BadRun, match="subgroups.json: cannot be read"):
+    with pytest.raises(BadRun, match="subgroups.json"):
         _ = RunFolder.open(tmp_path / "run").subgroups
 
 

@@ -6,6 +6,7 @@ hold what it shows. Adding one takes the module and its line in SECTIONS.
 
 from affectml.report.section import Part
 from affectml.report.sections.disagreement import asked, entropy
+from affectml.report.sections.footprint import footprint
 from affectml.report.sections.galleries import galleries
 from affectml.report.sections.learning import learning
 from affectml.report.sections.levels import levels
@@ -38,6 +39,7 @@ SECTIONS: tuple[Part, ...] = (
     levels,
     subgroups,
     split,
+    footprint,
     run,
 )
 """In the order of the page: what matters first, then pictures, then what whoever repeats it needs."""

@@ -1,0 +1,143 @@
+"""What a training costs: estimated by hand, metered without a word to anybody, and never in the way."""
+
+import json
+import shutil
+import socket
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from affectml import footprint
+from affectml.errors import BadInput, MissingExtra
+from affectml.footprint import Footprint, carbon_intensity, trained_share
+from affectml.report.sections.footprint import amount, in_words
+from affectml.runs import RunFolder, TrainConfig
+from affectml.training import train_run
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
+codecarbon = pytest.mark.skipif(find_spec("codecarbon") is None, reason="codecarbon is not installed")
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A machine without codecarbon, whose processes hold 2 GB."""
+    monkeypatch.setattr(footprint, "find_spec", lambda name: None)
+    monkeypatch.setattr(footprint, "_memory_gb", lambda: 2.0)
+
+
+def test_an_estimate_by_hand(bare):
+    # an hour of one core at 12 W, and an hour of 2 GB at .3725 W
+    assert footprint._guess(3600, 3600) == pytest.approx((12 + 2 * 0.3725) / 1000)
+
+
+def test_without_codecarbon_every_step_is_estimated_and_it_says_so(bare):
+    meter = Footprint()
+    for name in ("embed", "fit"):
+        with meter.step(name):
+            sum(range(100_000))
+    energy = meter.energy()
+    assert list(energy["steps"]) == list(meter.seconds) == ["embed", "fit"]
+    assert (energy["by"], energy["measured"]) == ("affectml", False)
+    assert energy["how"].startswith("an estimate: processor time at 12 W a core")
+    assert energy["kwh"] == pytest.approx(sum(step["kwh"] for step in energy["steps"].values()), rel=1e-3)
+    assert energy["kg_co2e"] == pytest.approx(energy["kwh"] * 0.475, rel=1e-3)
+    assert "no country was named" in energy["grid"]
+
+
+def test_a_country_needs_codecarbons_figures(bare):
+    with pytest.raises(MissingExtra, match=r"country='DEU': .* needs codecarbon: pip install 'affectml\[footprint\]'"):
+        carbon_intensity("DEU")
+
+
+@codecarbon
+def test_a_country_has_its_own_figure_and_an_unknown_one_is_refused():
+    grams, what = carbon_intensity("fra")
+    assert grams < 100  # nuclear power, for the greater part
+    assert what.startswith("France")
+    with pytest.raises(BadInput, match="country='GER': no figure of this country's electricity"):
+        carbon_intensity("GER")
+
+
+@codecarbon
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_metering_sends_nothing_whatever_its_configuration_says(monkeypatch, tmp_path, caplog):
+    asked = []
+
+    def refused(*args, **kwargs):
+        asked.append(args)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    (tmp_path / ".codecarbon.config").write_text(
+        "[codecarbon]\nsave_to_api=true\noutput_methods=api,prometheus\napi_key=k\nemissions_endpoint=http://192.0.2.1/\n"
+        "electricitymaps_api_token=t\nco2_signal_api_token=t\ncloud_provider=gcp\ncloud_region=europe-west1\n"
+        "send_telemetry=true\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    meter = Footprint()
+    with meter.step("fit"):
+        sum(range(3_000_000))
+    meter.close()
+    energy = meter.energy()
+    assert energy["by"].startswith("codecarbon")
+    assert energy["kwh"] > 0
+    assert asked == []
+    assert [path.name for path in tmp_path.iterdir()] == [".codecarbon.config"]  # nor does it write a file
+
+
+def test_a_meter_that_breaks_leaves_an_estimate(monkeypatch):
+    def broken(*args):
+        raise RuntimeError("no such counter")
+
+    monkeypatch.setattr(footprint, "_tracker", lambda: SimpleNamespace(start_task=print, stop_task=broken, stop=broken))
+    meter = Footprint()
+    with meter.step("fit"):
+        pass
+    meter.close()
+    assert meter.energy()["by"] == "affectml"
+    assert meter.energy()["steps"]["fit"]["kwh"] >= 0
+
+
+def test_a_step_that_fails_fails_as_it_would_have(bare):
+    with pytest.raises(ZeroDivisionError), Footprint().step("fit"):
+        _ = 1 / 0
+
+
+def test_what_is_trained_is_what_the_head_keeps():
+    head = {
+        "weight": torch.zeros(10, 8),
+        "bias": torch.zeros(8),
+        "texts": torch.zeros(8, 10),
+        "0.labels": torch.tensor(3),
+    }
+    assert trained_share(head, 912) == {"trained": 88, "frozen": 912, "share": 0.088}
+    assert trained_share(head, None) == {"trained": 88, "frozen": None, "share": None}
+
+
+def test_a_run_keeps_its_cost_and_the_report_says_it(tmp_path):
+    shutil.copytree(GOLDEN / "data", tmp_path / "data")
+    config = TrainConfig(dataset=str(tmp_path / "data"), multilabel=True, target="emotions", threads=1)
+    run = train_run(config, out=tmp_path / "run")
+    content = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    assert set(content["seconds"]) == {"embed", "fit", "evaluate", "subgroups", "total"}
+    assert set(content["energy"]["steps"]) == {"embed", "fit", "evaluate", "subgroups"}
+    assert content["parameters"]["trained"] > 0
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "Footprint" in page
+    assert in_words(run.info, run.info.energy) in page.replace("&#39;", "'")
+
+
+def test_runs_of_the_first_version_have_no_footprint():
+    info = RunFolder.open(GOLDEN / "runs" / "sigmoid").info
+    assert (info.energy, info.parameters) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("thousands", "said"), [(1.071e-05, "0.011 Wh"), (0, "0 Wh"), (1.2345, "1,234 Wh"), (0.0042, "4.2 Wh")]
+)
+def test_amounts_have_two_digits_that_say_something(thousands, said):
+    assert amount(thousands, "Wh") == said
