@@ -83,7 +83,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             held, held_shares = features[left_out], shares[left_out]
         pairs = Pairs(shares[kept], mass[kept], bank, None if own is None else own[kept], self.config.positives)
         standard = Standardiser.of(features[kept])
-        layers, epochs, loss = self._learn(
+        layers, epochs, curve = self._learn(
             standard.apply(features[kept], torch.float32),
             pairs,
             (standard.apply(held, torch.float32), held_shares),
@@ -103,7 +103,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             "prompts": bank.counts.tolist(),
             "captions": 0 if own is None else int(own[kept].any(dim=1).sum()),
             "epochs": epochs,
-            "held_out_loss": loss,
+            "held_out_loss": curve[epochs - 1],
+            "held_out_curve": curve,
             "scale": scale,
         }
 
@@ -198,8 +199,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
 
     def _learn(
         self, features: Tensor, pairs: Pairs, held: tuple[Tensor, Tensor], generator: torch.Generator
-    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int, float]:
-        """Layers of the epoch with the lowest held-out cross-entropy, that epoch, and the loss."""
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int, list[float]]:
+        """Layers of the epoch with the lowest held-out cross-entropy, that epoch, and the loss of every epoch."""
         c = self.config
         assert self.texts is not None
         columns = self.texts.shape[1]
@@ -216,6 +217,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         ]
         optimiser = torch.optim.AdamW(groups, lr=c.learning_rate)
         best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
+        curve: list[float] = []
         for epoch in range(1, c.max_epochs + 1):
             for rows in torch.split(torch.randperm(len(features), generator=generator), c.batch_size):
                 batch = pairs.draw(rows, generator)
@@ -234,12 +236,13 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             with torch.no_grad():
                 cosines = normalize(forward(held[0], layers).double()) @ texts.T
                 found = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
+            curve.append(found)
             if found < best_loss:
                 best, best_loss, best_epoch = copy.deepcopy(layers), found, epoch
             elif epoch - best_epoch >= c.patience:
                 break
         detached = (best[0].detach(), best[1].detach(), best[2].detach(), best[3].detach())
-        return detached, best_epoch, best_loss
+        return detached, best_epoch, curve
 
     def _state_keys(self) -> tuple[str, ...]:
         return (*_LAYERS, "scale")

@@ -31,12 +31,16 @@ class MLPOptions:
 
 @dataclass(frozen=True)
 class MLPFit:
-    """Layers as torch.nn.Linear has them: weight1 [H, D], bias1 [H], weight2 [C, H], bias2 [C]; float32."""
+    """Layers as torch.nn.Linear has them: weight1 [H, D], bias1 [H], weight2 [C, H], bias2 [C]; float32.
+
+    curve: the loss on `val` after each epoch that was run; the layers are those of number `epochs`, from 1.
+    """
 
     layers: tuple[Tensor, Tensor, Tensor, Tensor]
     weight_decay: float
     epochs: int
     held_out_loss: float
+    curve: tuple[float, ...]
 
 
 def forward(features: Tensor, layers: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
@@ -96,6 +100,7 @@ def _fit_once(
         lr=options.learning_rate,
     )
     best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
+    curve: list[float] = []
     for epoch in range(1, options.max_epochs + 1):
         for batch in torch.split(torch.randperm(rows, generator=generator), options.batch_size):
             hidden = relu(linear(features[batch], layers[0], layers[1]))
@@ -110,11 +115,13 @@ def _fit_once(
         with torch.no_grad():
             logits = forward(val_features, layers) - correction
             held_out = float(val_objective.loss(logits.double())) / val_objective.total
+        curve.append(held_out)
         if held_out < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(layers), held_out, epoch
         elif epoch - best_epoch >= options.patience:
             break
-    return MLPFit(tuple(p.detach() for p in best), weight_decay, best_epoch, best_loss)  # type: ignore[arg-type]
+    layers_of_best = tuple(p.detach() for p in best)
+    return MLPFit(layers_of_best, weight_decay, best_epoch, best_loss, tuple(curve))  # type: ignore[arg-type]
 
 
 def _uniform(out: int, into: int, generator: torch.Generator) -> Tensor:

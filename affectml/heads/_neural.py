@@ -162,6 +162,7 @@ class NeuralHead(Head):
             "weight_decay": fitted.weight_decay,
             "epochs": fitted.epochs,
             "held_out_loss": fitted.held_out_loss,
+            "held_out_curve": list(fitted.curve),
         }
 
     def _logits(self, X: ArrayLike) -> Tensor:

@@ -8,6 +8,7 @@
 `train_run` is all of them.
 """
 
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
+from affectml.training.log import write_log
 from affectml.training.plan import DEMO, Plan, choose_target, open_or_draw, plan_for, plan_run, set_threads
 from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
 from affectml.training.write import write
@@ -57,7 +59,10 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     finally:
         meter.close()
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
-    return write(judged, seconds, meter.energy())
+    run = write(judged, seconds, meter.energy())
+    if config.log is not None:
+        say(f"logged in {write_log(run, Path(config.log))}; to see it: tensorboard --logdir {shlex.quote(config.log)}")
+    return run
 
 
 __all__ = [
