@@ -363,14 +363,14 @@ def _rules(truth: Truth, excess: Mapping[str, Any], said: str, people: bool) -> 
     unit = "an image is one" if truth.groups is None else "all images of one group in one level are one"
     rules = {
         "test": f"each level against the rest; membership is permuted among units ({unit}), and the difference over "
-        f"its standard error compared; Holm over all tests of this table, {LEVEL:.0%}",
+        f"its standard error compared; Holm over all tests of this run, {100 * LEVEL:g} %",
         "small": f"a level of fewer than {MIN_IMAGES} images has no scores, one of fewer than {LEAST} units no test",
         "excess": f"{', '.join(excess)} over what the true shares would score against these votes"
         if excess
         else "no floor is known here: raw scores are compared",
     }
     if said:
-        rules["bias"] = f"how often the model {said} a label, less how often people do"
+        rules["bias"] = f"how often the model {said} a label, less how often people choose it"
     if people:
         rules[AGREEMENT] = (
             "set F1 of the model with one person's answer, less that of the other people of the same image; units are "

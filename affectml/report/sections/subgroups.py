@@ -8,6 +8,8 @@ from affectml.report.section import Section
 from affectml.report.tables import Table, arrow, cell, number, starred
 from affectml_metrics.table import better, shown
 
+SHOWN = 5  # findings in words, and differences that are not beyond chance
+
 
 def subgroups(data: ReportData) -> Section | None:
     """For whom the model fails: by columns of the images, and by who answered."""
@@ -23,14 +25,16 @@ def subgroups(data: ReportData) -> Section | None:
 
 
 def subgroup_lines(content: Mapping[str, Any] | None) -> list[str]:
-    """What was found, in sentences; that nothing was; or that there was nothing to compare."""
+    """The first of what was found, in sentences; that nothing was; or that there was nothing to compare."""
     if not content:
         return []
     columns = ", ".join([*content["images"], *content["people"]])
     if not columns:
         return ["no column of few levels to judge subgroups by"]
     if content["findings"]:
-        return list(content["findings"])
+        found = content["findings"]
+        more = [f"{len(found) - SHOWN} more differences beyond chance"] if len(found) > SHOWN else []
+        return [*found[:SHOWN], *more]
     if not content["tests"]:
         return [f"subgroups by {columns}: too few images or people in each level to compare them"]
     return [f"subgroups by {columns}: no difference beyond chance ({content['tests']} tests, Holm, 5 %)"]
@@ -53,17 +57,15 @@ def _gaps(content: Mapping[str, Any]) -> Table:
     kept = [gap for gap in gaps if gap["found"]] or gaps[:SHOWN]
     rows = tuple(
         (f"{gap['column']}: {gap['level']} less {gap['against']}", gap["metric"] or f"bias: {gap['label']}",
-         f"{number(gap['value'])} [{number(gap['low'])}, {number(gap['high'])}]", p_value(gap["p_holm"]),
-         "yes" if gap["found"] else "")
+         f"{number(gap['value'])} [{number(gap['low'])}, {number(gap['high'])}]",
+         p_value(gap["p"]), p_value(gap["p_holm"]), "yes" if gap["found"] else "")
         for gap in kept
     )  # fmt: skip
     more = "" if len(kept) == len(gaps) else f" of {len(gaps)} tests; all are in subgroups.json"
-    found = "those beyond chance" if kept[0]["found"] else f"none is beyond chance: the {len(kept)} largest"
-    columns = ("levels", "in", "difference", "p (Holm)", "beyond chance")
-    return Table("What differs", columns, rows, f"{found}{more}")
-
-
-SHOWN = 5  # differences that are not beyond chance
+    title = "What differs" if kept[0]["found"] else "The least likely differences, none of them beyond chance"
+    columns = ("levels", "in", "difference", "p", "p (Holm)", "beyond chance")
+    note = f"{len(kept)}{more}; [95 % interval] of each difference by itself, p (Holm) of all together"
+    return Table(title, columns, rows, note)
 
 
 def _levels(column: str, levels: Mapping[str, Mapping[str, Any]], content: Mapping[str, Any]) -> Table:
