@@ -52,7 +52,7 @@ def write_log(run: RunFolder, folder: Path) -> Path:
         for name, value in scores.items():
             writer.add_scalar(name, value, 0)
         of_model = {name: value for name, value in scores.items() if name.startswith("model/")}
-        for summary in hparams(config, of_model):
+        for summary in hparams(config, of_model):  # type: ignore[no-untyped-call]
             writer.file_writer.add_summary(summary)
     return place
 
