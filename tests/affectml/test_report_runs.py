@@ -1,0 +1,97 @@
+"""Several runs in one page: differences on the same images, and over seeds."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from affectml.comparison import report_runs
+from affectml.comparison._differences import Gain, SeedGap, _gap, by_seed, gains_of
+from affectml.comparison._page import in_words, seeds_in_words
+from affectml.demo_set import write_demo
+from affectml.errors import BadInput
+from affectml.training import TrainConfig, train_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    demo = write_demo(root / "demo", images=200, seed=3)
+    base = TrainConfig(dataset=str(demo.root), multilabel=True, threads=1)
+    wanted = {"a0": base, "a1": replace(base, seed=1), "b0": replace(base, options={"l2": 100.0})}
+    return {name: train_run(config, out=root / name) for name, config in wanted.items()}
+
+
+def test_two_runs_are_told_apart_on_the_same_images(runs, tmp_path):
+    pair = [runs["a0"].folder, runs["b0"].folder]
+    found = report_runs(pair, out=tmp_path / "page.html", tables=tmp_path / "tables")
+    gains = {gain.metric: gain for gain in found.gains}
+    for metric, gain in gains.items():
+        one, two = (runs[name].metrics["systems"]["model"][metric]["value"] for name in ("a0", "b0"))
+        assert gain.score["value"] == pytest.approx(one - two, abs=1e-9), metric
+    assert gains["rate_cross_entropy"].found  # an l2 of 100 learns next to nothing
+    assert "a0 is better than b0 in rate_cross_entropy" in found.sections[0].sentence
+    assert (tmp_path / "tables" / "differences-pairs.csv").is_file()
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("<article") == 12
+
+
+def test_a_run_is_not_told_apart_from_itself(runs, tmp_path):
+    found = report_runs([runs["a0"].folder, runs["a0"].folder], out=tmp_path / "page.html")
+    assert not any(gain.found for gain in found.gains)
+    assert "tell none of these runs apart" in found.sections[0].sentence
+
+
+def test_seeds_are_grouped_and_one_seed_says_nothing(runs, tmp_path):
+    groups = by_seed([runs[name] for name in ("b0", "a1", "a0")])
+    assert {name: [run.folder.name for run in each] for name, each in groups.items()} == {
+        "b0": ["b0"],
+        "a1": ["a0", "a1"],
+    }
+    folders = [runs[name].folder for name in ("a0", "a1", "b0")]
+    found = report_runs(folders, seeds=True, out=tmp_path / "page.html")
+    assert all(gap.score is None and not gap.found for gap in found.seeds)
+    assert "With a single seed on one side nothing can be said" in found.sections[0].sentence
+    with pytest.raises(BadInput, match="differ in nothing but the seed"):
+        report_runs(folders[:2], seeds=True)
+
+
+def test_what_cannot_be_compared_is_refused(runs, tmp_path):
+    other = write_demo(tmp_path / "other", images=100, seed=4)
+    config = TrainConfig(dataset=str(other.root), multilabel=True, threads=1)
+    run = train_run(config, out=tmp_path / "run")
+    with pytest.raises(BadInput, match="another data set than"):
+        report_runs([runs["a0"].folder, run.folder])
+    with pytest.raises(BadInput, match="at least two"):
+        report_runs([run.folder])
+
+
+def test_differences_over_seeds_by_hand():
+    one, two = {0: 0.80, 1: 0.82, 2: 0.84}, {0: 0.70, 1: 0.74, 2: 0.72}
+    gap = _gap(("one", "two"), "set_f1", one, two)
+    # seed by seed .10, .08, .12: mean .10, SD .02, standard error .011547, times t(2) 4.302653
+    assert gap.paired
+    assert gap.score["high"] - gap.value == pytest.approx(4.302653 * 0.0115470, abs=1e-6)
+    assert gap.p == pytest.approx(0.0131, abs=1e-4)  # t = 8.660
+    apart = _gap(("one", "two"), "set_f1", one, {5: 0.70, 6: 0.74, 7: 0.72})
+    # Welch: both SE .011547, together .016330, 4 degrees of freedom, t 2.776445
+    assert not apart.paired
+    assert apart.score["high"] - apart.value == pytest.approx(2.776445 * 0.0163299, abs=1e-6)
+
+
+def test_holm_is_over_the_pairs_of_a_metric():
+    rows = [{"set_f1": torch.full((40,), value)} for value in (0.5, 0.5, 0.9)]
+    gains = gains_of(["a", "b", "c"], rows, None)
+    assert [gain.found for gain in gains] == [False, True, True]
+    assert gains[1].p_holm == pytest.approx(3 * gains[1].p)
+
+
+def test_words_name_the_better_run_whichever_way_a_metric_goes():
+    score = {"value": 0.1, "low": 0.05, "high": 0.15}
+    up = Gain(("a", "b"), score, 0.001, 50, "set_f1", 0.002)
+    down = Gain(("a", "b"), score, 0.001, 50, "rate_cross_entropy", 0.002)
+    assert "a is better than b in set_f1 by .100" in in_words([up], ["set_f1"], 50)
+    assert "b is better than a in rate_cross_entropy by .100" in in_words([down], ["rate_cross_entropy"], 50)
+    gap = SeedGap(("a", "b"), "rate_cross_entropy", 0.1, score, True, (3, 3), 0.001, 0.002)
+    assert "runs like b are better than runs like a in rate_cross_entropy by .100" in seeds_in_words([gap])

@@ -1,0 +1,100 @@
+"""The report in a browser: phone and desktop, light and dark, by keyboard, and what axe finds."""
+
+import pytest
+
+from affectml.report import report_run
+from affectml.training import TrainConfig, train_run
+
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def report(demo, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "run"
+    config = TrainConfig(dataset=str(demo), multilabel=True, threads=1, learning_curve=True)
+    return (train_run(config, out=out).folder / "report.html").as_uri()
+
+
+@pytest.fixture
+def shown(report, profile):
+    """`shown(viewport, theme)`: the page, with what it asked for and what it complained of."""
+
+    def show(viewport, theme):
+        page = profile(viewport=viewport, color_scheme=theme).new_page()
+        page.said = []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on(
+            "request",
+            lambda request: page.said.append(request.url) if request.url[:5] not in ("data:", "file:") else None,
+        )
+        page.goto(report)
+        return page
+
+    return show
+
+
+def looks_whole(page):
+    assert page.said == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    spilled = page.evaluate(
+        """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
+            const box = svg.getBoundingClientRect()
+            return [...svg.querySelectorAll('text')].filter(text => {
+                const at = text.getBoundingClientRect()
+                return at.left < box.left - 2 || at.right > box.right + 2 || at.top < box.top - 2 || at.bottom > box.bottom + 2
+            }).map(text => text.textContent)
+        })"""
+    )
+    assert spilled == []
+
+
+def test_it_fits_a_phone_in_the_dark_and_axe_finds_nothing_serious(shown, axe):
+    page = shown(PHONE, "dark")
+    looks_whole(page)
+    assert axe(page) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_it_fits_every_width_and_theme(shown, axe, viewport, theme):
+    page = shown(viewport, theme)
+    looks_whole(page)
+    assert axe(page) == []
+    for summary in page.locator("summary").all():
+        summary.click()
+    looks_whole(page)
+    assert axe(page) == []
+
+
+@pytest.mark.slow
+def test_tables_can_be_saved_and_folded_ones_opened_by_keyboard(shown):
+    page = shown(DESKTOP, "light")
+    first = page.locator("details:has(table) summary").first
+    first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details[open] table").first.is_visible()
+    with page.expect_download() as download:
+        page.locator("details[open] a[download$='.csv']").first.click()
+    assert download.value.suggested_filename.endswith(".csv")
+    assert page.said == []
+
+
+@pytest.mark.slow
+def test_on_paper_it_is_light_and_whole(shown):
+    page = shown(DESKTOP, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").is_visible()
+
+
+@pytest.mark.slow
+def test_a_report_made_again_is_the_same_page(report):
+    from pathlib import Path
+    from urllib.parse import urlsplit
+
+    file = Path(urlsplit(report).path)
+    first = file.read_bytes()
+    assert report_run(file.parent) == file
+    assert file.read_bytes() == first
