@@ -42,7 +42,8 @@ def looks_whole(page):
             const box = svg.getBoundingClientRect()
             return [...svg.querySelectorAll('text')].filter(text => {
                 const at = text.getBoundingClientRect()
-                return at.left < box.left - 2 || at.right > box.right + 2 || at.top < box.top - 2 || at.bottom > box.bottom + 2
+                return at.left < box.left - 2 || at.right > box.right + 2
+                    || at.top < box.top - 2 || at.bottom > box.bottom + 2
             }).map(text => text.textContent)
         })"""
     )
