@@ -562,6 +562,25 @@ def test_a_run_on_embeddings_made_elsewhere_says_what_it_lacks(trained, image, t
         explain_image(folder, image, threads=1)
 
 
+def test_text_heads_and_distributions_are_explained_as_predict_scores_them(trained, image, tmp_path):
+    data = trained.folder.parent / "demo"
+    options = {"encoder": "affect-tiny", "threads": 1, "say": lambda line: None}
+    words = affectml.train(data, head="contrastive", max_epochs=3, out=tmp_path / "words", **options)
+    one = write_demo(tmp_path / "one", images=80, answers="one", seed=1)
+    shares = affectml.train(one, head="softmax", out=tmp_path / "shares", **options)
+    for run, said in ((words, words.head.predict_rates), (shares, shares.head.scores)):
+        explainer = Explainer(RunFolder.open(run.folder), threads=1)
+        features = explainer.tower.features(explainer.encoder.preprocess(Image.open(image).convert("RGB"))[None])
+        assert torch.equal(explainer.rates(features), said(features).double())
+        found = run.explain(image, steps=2, random=1, threads=1)
+        assert set(found.maps) == {"occlusion", "gradient"}
+        assert found.rate == pytest.approx(float(said(features).max()), abs=1e-6)
+    bare = copy.copy(words.head)
+    bare.texts = None  # as weights that come without texts: the encoder is asked for those of the run's labels
+    without = Explainer(RunFolder.open(words.folder), head=bare, threads=1)
+    assert torch.allclose(without.rates(features), words.head.scores(features).double(), atol=1e-3)
+
+
 @pytest.mark.filterwarnings("ignore:this encoder cannot tell")  # its weights are random
 def test_a_tower_that_is_no_vision_transformer_has_occlusion_alone(tmp_path):
     import open_clip
