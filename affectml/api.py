@@ -147,16 +147,13 @@ def evaluate(
     return score_table(metrics)
 
 
-def explain(
-    run: str | Path | Run, image: ImageLike, *, label: str | None = None, say: Say = print, **options: Any
-) -> "Explanation":
+def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None, **options: Any) -> "Explanation":
     """Which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
 
     Args:
         run: the run or its folder.
         image: one: a path, a PIL image or an array [H, W, 3].
         label: one of the run's; None takes the likeliest.
-        say: called with what one should know.
         options: see `Run.explain`.
 
     Returns:
@@ -167,7 +164,7 @@ def explain(
     """
     known = [name for name in signature(Run.explain).parameters if name != "self"]
     _check("explain", options, known)
-    return _run(run).explain(image, label=label, say=say, **options)
+    return _run(run).explain(image, label=label, **options)
 
 
 def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:

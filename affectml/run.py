@@ -164,7 +164,6 @@ class Run:
         random: int = 19,
         seed: int = 0,
         threads: int | None = None,
-        say: Say = print,
     ) -> Explanation:
         """Which parts of an image speak for a label, and whether the maps of them are better than chance.
 
@@ -176,7 +175,6 @@ class Run:
             random: how many random maps to compare with.
             seed: of the random maps.
             threads: torch's; None is one less than the cores.
-            say: called with what one should know.
 
         Returns:
             Maps [H, W], their curves beside those of controls, and the verdict in words.
@@ -188,7 +186,7 @@ class Run:
         """
         return explain_image(
             self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
-            encoder_factory=lambda: self._encoder, say=say,
+            encoder_factory=lambda: self._encoder,
         )  # fmt: skip
 
     @cached_property

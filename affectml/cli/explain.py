@@ -38,8 +38,7 @@ def explain(
     if out is not None:
         picture_path(out, str(image), label or "label")  # said before the work, not after it
     found = explain_image(
-        run, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
-        say=lambda line: typer.echo(line, err=True),
+        run, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads
     )  # fmt: skip
     drawn = None if out is None else found.save(out)
     if json:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml._progress import Progress, Say
+from affectml._progress import Progress
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.explanation._curves import Curve, centred, curve, filled, spread
@@ -214,65 +214,63 @@ class Explainer:
     ) -> Explanation:
         """See `explain_image`."""
         pixels = self.encoder.preprocess(picture.read())
-        size = (pixels.shape[1], pixels.shape[2])
-        found = self.rates(self.tower.features(pixels[None]))[0]
-        column, other = self._columns(found, label, against)
-        notes = []
-        every = self.occlusion(pixels)
-        cells = {OCCLUSION: every[column], f"{OCCLUSION} of {self.taxonomy.labels[other]}": every[other]}
-        if self.why_not is not None:
-            notes.append(f"No gradient map: {self.why_not}.")
-        else:
-            own, others = self.gradient(pixels, (column, other))
-            if bool((own > 0).any()):
-                cells |= {GRADIENT: own, f"{GRADIENT} of {self.taxonomy.labels[other]}": others}
-            else:
-                notes.append(
-                    f"No gradient map: what a {self._head.name} head says of {self.taxonomy.labels[column]} does not "
-                    "move with small changes of the image's embedding."
-                )
-        maps = {name: spread(values, size) for name, values in cells.items()}
-        generator = torch.Generator().manual_seed(seed)
-        drawn = [
-            spread(torch.rand(every.shape[1:], generator=generator, dtype=torch.float64), size) for _ in range(random)
-        ]
-        fillings = filled(pixels)
-        ends = self.rates(self.tower.features(torch.stack([pixels, *fillings.values()])))[:, column].tolist()
-        ordered = [*maps.values(), centred(size), *drawn]
+        size, fillings = (pixels.shape[1], pixels.shape[2]), filled(pixels)
+        rates = self.rates(self.tower.features(torch.stack([pixels, *fillings.values()])))
+        column, other = self._columns(rates[0], label, against)
+        name, other_name = self.taxonomy.labels[column], self.taxonomy.labels[other]
+        cells, other_cells, notes = self._cells(pixels, column, other)
+        generator, grid = torch.Generator().manual_seed(seed), cells[OCCLUSION].shape
+        drawn = [torch.rand(grid, generator=generator, dtype=torch.float64) for _ in range(random)]
+        maps = {method: spread(values, size) for method, values in cells.items()}
+        controls = {f"{method} of {other_name}": spread(values, size) for method, values in other_cells.items()}
+        ordered = [*maps.values(), *controls.values(), centred(size), *(spread(values, size) for values in drawn)]
+        ends = dict(zip(fillings, rates[1:, column].tolist(), strict=True))
         results: list[Curves] = []
         with Progress("covering", len(ordered) * len(fillings), "curves") as bar:
             for order in ordered:
                 by: dict[str, Curve] = {}
-                for end, (name, cover) in zip(ends[1:], fillings.items(), strict=True):
-                    by[name] = curve(
-                        self.tower, self.rates, pixels, (name, cover), order, column, (ends[0], end), steps
-                    )
+                for filling, cover in fillings.items():
+                    both = (float(rates[0, column]), ends[filling])
+                    by[filling] = curve(self.tower, self.rates, pixels, (filling, cover), order, column, both, steps)
                     bar.advance()
                 results.append(by)
-        named = dict(zip([*maps, CENTRE], results, strict=False))
-        controls, against_name = results[len(maps) + 1 :], self.taxonomy.labels[other]
-        shown = [name for name in (OCCLUSION, GRADIENT) if name in maps]
+        named = dict(zip([*maps, *controls, CENTRE], results, strict=False))
+        chance = results[len(named) :]
         verdicts = {
-            name: judge(
-                named[name], centre=named[CENTRE], other=named[f"{name} of {against_name}"], random=controls,
-                label=against_name,
+            method: judge(
+                named[method], centre=named[CENTRE], other=named[f"{method} of {other_name}"], random=chance,
+                label=other_name,
             )
-            for name in shown
+            for method in maps
         }  # fmt: skip
         return Explanation(
             image=picture.name,
-            label=self.taxonomy.labels[column],
-            rate=float(found[column]),
-            other=against_name,
-            other_rate=float(found[other]),
+            label=name,
+            rate=float(rates[0, column]),
+            other=other_name,
+            other_rate=float(rates[0, other]),
             pixels=self._seen(pixels),
-            maps={name: maps[name].numpy() for name in shown},
-            cells={name: cells[name].double().numpy() for name in shown},
+            maps={method: values.numpy() for method, values in maps.items()},
+            cells={method: values.numpy() for method, values in cells.items()},
             curves=named,
-            random=controls,
+            random=chance,
             verdicts=verdicts,
-            notes=tuple(notes),
+            notes=notes,
         )
+
+    def _cells(
+        self, pixels: Tensor, column: int, other: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
+        """Maps [h, w] of a label and of another by each method that there is, and why one is not."""
+        every = self.occlusion(pixels)
+        own, others = {OCCLUSION: every[column]}, {OCCLUSION: every[other]}
+        if self.why_not is not None:
+            return own, others, (f"No gradient map: {self.why_not}.",)
+        gradient, other_gradient = self.gradient(pixels, (column, other))
+        if not bool((gradient > 0).any()):
+            said = f"what a {self._head.name} head says of {self.taxonomy.labels[column]}"
+            return own, others, (f"No gradient map: no small change of attention raises {said}.",)
+        return own | {GRADIENT: gradient}, others | {GRADIENT: other_gradient}, ()
 
     def _columns(self, rates: Tensor, label: str | None, against: str | None) -> tuple[int, int]:
         """The label to explain, else the likeliest, and the one to compare with, else the least likely other."""
@@ -306,7 +304,6 @@ def explain_image(
     seed: int = 0,
     threads: int | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
-    say: Say = lambda line: None,
 ) -> Explanation:
     """Which parts of an image speak for a label, and whether the maps of them are better than maps that know nothing.
 
@@ -321,7 +318,6 @@ def explain_image(
         seed: of the random maps.
         threads: torch's; None is one less than the cores.
         encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
-        say: called with what one should know.
 
     Raises:
         UnknownLabel: for a label that the run does not have.
@@ -340,6 +336,4 @@ def explain_image(
         if asked is not None:
             opened.taxonomy.index(asked)
     explainer = Explainer(opened, encoder_factory=encoder_factory, threads=threads)
-    if explainer.why_not is not None:
-        say(f"occlusion alone: {explainer.why_not}")
     return explainer.explain(found[0], label=label, against=against, steps=steps, random=random, seed=seed)
