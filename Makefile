@@ -51,6 +51,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/metrics.py --rows 20000 --runs 3 --no-growth --dry-run
 	$(BIN)/python benchmarks/annotation.py agreement
 	$(BIN)/python benchmarks/heads.py --seeds 2 --images 400 --only topk --cache build/heads-cache --dry-run
+	$(BIN)/python benchmarks/subgroups.py --seeds 8 --dry-run
 
 # the built wheel, installed and run from elsewhere: newest versions, lowest declared versions, Python 3.13
 wheel-test: $(VENV)/.installed-dev

@@ -85,7 +85,7 @@ def test_pictures_take_the_pages_colours(run):
 def test_what_the_demo_holds_is_shown(found):
     assert list(found) == [
         "overview", "labels", "instead", "together", "images", "reliability", "thresholds", "entropy", "people",
-        "places", "learning", "systems", "levels", "subgroups", "split", "run",
+        "places", "learning", "systems", "levels", "subgroups", "split", "footprint", "run",
     ]  # fmt: skip
     assert len(found["overview"].galleries[0].cards) == 3
     assert [gallery.title for gallery in found["images"].galleries] == [
