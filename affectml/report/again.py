@@ -37,6 +37,7 @@ def read_again(
             the one that it learned from, or has changed since.
     """
     from affectml.evaluation.judge import Result
+    from affectml.evaluation.promised import levels_of
     from affectml.training import Judged, prepare_split, set_threads
 
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
@@ -63,7 +64,8 @@ def read_again(
     split = Split(ids, table["split"].to_numpy(dtype=object), tuple(info.split.notes))
     prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, info.config)
     systems = _systems(opened, prepared, say)
-    answers = systems.answers(store.rows(split.ids("test")))
+    test = split.ids("test")
+    answers = systems.answers(store.rows(test), levels_of(data.images, info.config.promise_group, test))
     result = Result(opened.metrics, info.set_f1_by_tau)
     return ReportData(opened, Judged(prepared, systems, answers, result, info.levels))
 

@@ -11,9 +11,10 @@ from affectml._progress import Say
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
 from affectml.evaluation import Answers
+from affectml.evaluation.promised import levels_of
 from affectml.evaluation.scoring import intervals, row_scores
 from affectml.evaluation.systems import answers_of
-from affectml.training.fit import fit_head, tune_sets, unfitted_head
+from affectml.training.fit import fit_model
 from affectml.training.prepare import Prepared
 
 SHARES = (0.1, 0.2, 0.4, 0.7)
@@ -71,10 +72,9 @@ def _part(prepared: Prepared, kept: NDArray[np.object_]) -> Prepared:
 
 
 def _answers(part: Prepared) -> Answers:
-    head = unfitted_head(part)
-    fit_head(head, part, lambda line: None)
-    tune_sets(part, head)
-    return answers_of(head, part.store.rows(part.split.ids("test")), part.targets.kind)
+    test, plan = part.split.ids("test"), part.plan
+    levels = levels_of(plan.dataset.images, plan.config.promise_group, test)
+    return answers_of(fit_model(part), part.store.rows(test), part.targets.kind, levels)
 
 
 def _point(prepared: Prepared, share: float, images: int, answers: Answers) -> dict[str, Any]:

@@ -33,15 +33,28 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
+    return fit_beside(fit_model(prepared, say), prepared, say)
+
+
+def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
+    """The head alone as the plan asks for it: fitted, its rates corrected, its sets cut by thresholds or a promise.
+
+    Args:
+        prepared: what to fit on.
+        say: called with what a user should know.
+
+    Raises:
+        BadInput: for a head that learns sets where there are none.
+        EncoderUnavailable: for one that needs texts where no text tower is.
+    """
     head = unfitted_head(prepared)
     fit_head(head, prepared, say)
     if prepared.plan.config.calibrate:
         head = calibrated(head, prepared, say)
-    systems = fit_beside(head, prepared, say)
     tune_sets(prepared, head)
     if prepared.plan.config.promise is not None:
         keep(head, prepared, say)
-    return systems
+    return head
 
 
 def tune_sets(prepared: Prepared, head: Head) -> None:

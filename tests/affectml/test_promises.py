@@ -28,10 +28,13 @@ from affectml.heads._promise import (
     unit_means,
 )
 from affectml.predicting import evaluate_run, predict_images
+from affectml.report.again import read_again
 from affectml.report.promised import promise_table
 from affectml.runs import RunFolder
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
+from affectml.training.curve import _answers, _part
+from affectml.training.fit import fit_model
 
 RECALL = Asked.parse("recall=.5")
 
@@ -420,6 +423,17 @@ def test_calibration_labels_move_nothing_but_the_cut(demo, run, tmp_path):
     assert torch.equal(one.zero_shot.predict_rates(X), two.zero_shot.predict_rates(X))
 
 
+def test_a_learning_curve_corrects_rates_and_keeps_the_promise_at_every_point(demo):
+    """A point is the whole of the training on fewer images, or its last point would stand apart."""
+    prepared = prepare(plan_run(config(demo, calibrate=True)))
+    whole = prepared.split.ids("train")
+    part = _part(prepared, whole[: len(whole) // 2])
+    model = fit_model(part)
+    assert model.promise_.cut.units == fit_model(prepared).promise_.cut.units
+    answers = _answers(part)
+    assert torch.equal(answers.sets, model.predict_sets(prepared.store.rows(prepared.split.ids("test"))))
+
+
 def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
     data = tmp_path / "grouped"
     shutil.copytree(demo, data)
@@ -466,6 +480,10 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
     assert promise.levels["a"].value == promise.levels["b"].value or any(alone > known for alone, known in sizes)
     metrics, _ = evaluate_run(own.folder, demo, threads=1)
     assert metrics["promise"] == own.metrics["promise"]
+    again, test = read_again(own.folder), own.predictions[own.predictions["split"] == "test"]
+    named = np.array(own.taxonomy.labels)
+    sets = [set(named[row > 0]) for row in again.answers["model"].sets.numpy()]
+    assert sets == [set(chosen) for chosen in test["set"]]
 
 
 def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_others(run, demo, tmp_path):
