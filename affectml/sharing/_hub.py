@@ -89,13 +89,13 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
 
 
 def public_info(run: RunFolder) -> RunInfo:
-    """run.json without what tells of its maker: paths, times, the machine."""
+    """run.json without what tells of its maker: paths, times, the machine, the country."""
     specs = [spec for spec in run.info.encoder.specs if not _is_path(spec)]
     public: dict[str, Any] = {
         "command": None,
         "seconds": {},
         "energy": None,
-        "config": replace(run.info.config, dataset=None, encoder=None),
+        "config": replace(run.info.config, dataset=None, encoder=None, country=None, log=None),
         "encoder": replace(run.info.encoder, specs=specs),
     }
     return replace(run.info, **public)
