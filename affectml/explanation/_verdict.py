@@ -8,7 +8,7 @@ from affectml.explanation._curves import Curve
 from affectml.report.tables import number
 
 LEAST = 0.02  # by how much covering the whole image must lower the rate for a curve to tell anything
-_COVER = {"blur": "the blurred image", "mean": "the mean colour"}
+_COVER = {"blur": "the blur", "mean": "the mean colour"}
 
 ByFilling = Mapping[str, Curve]
 
@@ -62,21 +62,20 @@ def judge(own: ByFilling, *, centre: ByFilling, other: ByFilling, random: Sequen
 def _words(falls: Mapping[str, float], lost: Mapping[str, Mapping[str, int]], random: int, label: str) -> str:
     if not lost:
         moved = ", ".join(f"{_COVER[filling]} {_moved(fall)}" for filling, fall in falls.items())
-        return f"nothing can be told: covering the whole image does not lower the rate by {LEAST} ({moved})"
-    silent = [
-        f"{_COVER[filling]} tells nothing (covering all {_moved(fall)})"
-        for filling, fall in falls.items()
-        if filling not in lost
-    ]
-    won = [filling for filling, found in lost.items() if not found]
-    if len(won) == len(falls):
-        return f"better than all controls by {'both fillings' if len(won) == 2 else _COVER[won[0]]}"
-    failed = [
-        f"no better than {_controls(found, random, label)} by {_COVER[filling]}"
-        for filling, found in lost.items()
-        if found
-    ]
-    return "; ".join([*failed, *(f"better than all controls by {_COVER[filling]}" for filling in won), *silent])
+        least = f"{LEAST:.2f}".lstrip("0")
+        return f"nothing can be told: covering the whole image does not lower the rate by {least} ({moved})"
+    if len(lost) == len(falls) and not any(lost.values()):
+        return "better than all controls, with either filling"
+    said = []
+    for filling, fall in falls.items():
+        if filling not in lost:
+            found = f"nothing can be told (it {_moved(fall, 'the rate')})"
+        elif lost[filling]:
+            found = f"no better than {_controls(lost[filling], random, label)}"
+        else:
+            found = "better than all controls"
+        said.append(f"with {_COVER[filling]} {found}")
+    return "; ".join(said)
 
 
 def _controls(found: Mapping[str, int], random: int, label: str) -> str:
@@ -89,5 +88,5 @@ def _controls(found: Mapping[str, int], random: int, label: str) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _moved(fall: float) -> str:
-    return f"lowers it by {number(fall)}" if fall >= 0 else f"raises it by {number(-fall)}"
+def _moved(fall: float, what: str = "it") -> str:
+    return f"lowers {what} by {number(fall)}" if fall >= 0 else f"raises {what} by {number(-fall)}"

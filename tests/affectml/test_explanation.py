@@ -367,7 +367,7 @@ def verdict(own, **controls):
 def test_a_map_that_beats_every_control_holds():
     found = verdict(by(0.2, 0.3))
     assert found.holds
-    assert found.words == "better than all controls by both fillings"
+    assert found.words == "better than all controls, with either filling"
     assert found.lost == {"blur": {}, "mean": {}}
 
 
@@ -375,8 +375,8 @@ def test_controls_that_do_as_well_are_named():
     found = verdict(by(0.2, 0.3), centre=by(0.2, 0.1), random=[by(0, 0.4), by(0.3, 0.4), *[by(0, 0)] * 17])
     assert not found.holds
     assert found.words == (
-        "no better than the centre of the image and 1 of 19 random maps by the blurred image; "
-        "no better than 2 of 19 random maps by the mean colour"
+        "with the blur no better than the centre of the image and 1 of 19 random maps; "
+        "with the mean colour no better than 2 of 19 random maps"
     )
     assert found.lost == {"blur": {"centre": 1, "random": 1}, "mean": {"random": 2}}
 
@@ -385,7 +385,7 @@ def test_one_filling_that_fails_is_enough_to_fail():
     found = verdict(by(0.2, 0.3), other=by(0.25, 0.1))
     assert not found.holds
     assert found.words == (
-        "no better than the map of fear by the blurred image; better than all controls by the mean colour"
+        "with the blur no better than the map of fear; with the mean colour better than all controls"
     )
 
 
@@ -393,12 +393,12 @@ def test_curves_that_hardly_fall_tell_nothing():
     found = verdict(by(0.2, 0.3, fall=0.01))
     assert not found.holds
     assert found.words == (
-        "nothing can be told: covering the whole image does not lower the rate by 0.02 (the blurred image lowers it by "
-        ".010, the mean colour lowers it by .010)"
+        "nothing can be told: covering the whole image does not lower the rate by .02 (the blur lowers it by .010, "
+        "the mean colour lowers it by .010)"
     )
     own = by(0.2, 0.3) | {"blur": Curve("blur", np.array([0.6, 0.3, 0.7]), np.array([0.7, 0.8, 0.6]))}
     assert verdict(own).words == (
-        "better than all controls by the mean colour; the blurred image tells nothing (covering all raises it by .100)"
+        "with the blur nothing can be told (it raises the rate by .100); with the mean colour better than all controls"
     )
     assert verdict(own).holds
 
@@ -480,7 +480,7 @@ def test_a_map_of_nothing_is_drawn_and_says_so(trained, image, tmp_path):
 
     found = Explainer(run, head=head, threads=1).explain(pictures(image)[0], steps=2, random=1)
     assert not found.holds
-    assert found.verdict.startswith("nothing can be told: covering the whole image does not lower the rate by 0.02")
+    assert found.verdict.startswith("nothing can be told: covering the whole image does not lower the rate by .02")
     assert set(found.maps) == {"occlusion"}
     assert found.notes == (
         f"No gradient map: no small change of attention raises what a prior head says of {found.label}.",
