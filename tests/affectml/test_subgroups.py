@@ -133,6 +133,18 @@ def test_a_test_by_hand():
     assert test.low[0, 0] == pytest.approx(-test.high[1, 0])
 
 
+def test_many_units_are_tested_by_students_t_alone():
+    from scipy.stats import ttest_ind
+
+    generator = np.random.default_rng(0)
+    rows, level = generator.random((2600, 3)), np.arange(2600) % 2
+    rows[:, 1] += 0.02 * level
+    test = contrasts(rows, level, None, generator, tests=3)
+    welch = ttest_ind(rows[level == 0], rows[level == 1], equal_var=False)
+    assert test.p[0] == pytest.approx(welch.pvalue, rel=1e-6)
+    assert test.low[0] == pytest.approx(welch.confidence_interval().low, rel=1e-6)
+
+
 def test_a_level_of_few_units_is_not_tested_and_missing_levels_are_left_out():
     level = np.array([0] * 4 + [1] * 10 + [-1] * 6)
     test = contrasts(np.random.default_rng(0).random((20, 2)), level, None, np.random.default_rng(0), tests=2)
