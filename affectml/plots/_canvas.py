@@ -28,6 +28,7 @@ INKS = {
 }
 SIGNS = {
     "people": "o",
+    "threshold": "|",
     "prior": "x",
     "zero_shot": "s",
     "model": "D",

@@ -79,12 +79,18 @@ def plane(
         figure,
         axes,
     ):
-        for (label, x, y), theirs, its in zip(places, people, model, strict=True):
+        across, up = 346 / 2.5, (314 if framed else 346) / 2.45  # pixels of one unit
+        sizes = [20 * np.sqrt(max(each) / most) for each in zip(people, model, strict=True)]
+        taken = [
+            (x * across - r, y * up - r, x * across + r, y * up + r) for (_, x, y), r in zip(places, sizes, strict=True)
+        ]
+        for (label, x, y), theirs, its, radius in zip(places, people, model, sizes, strict=True):
             axes.plot([x], [y], "o", color=INKS["people"], alpha=0.45, mew=0, ms=40 * np.sqrt(theirs / most))
             axes.plot([x], [y], "o", mfc="none", mec=INKS["model"], mew=1.8, ms=40 * np.sqrt(its / most))
-            radius = 20 * np.sqrt(max(theirs, its) / most)
+            (right, down), box = _free(label, x * across, y * up, radius, taken)
+            taken.append(box)
             axes.annotate(
-                label, (x, y), (0, radius + 2), textcoords="offset points", ha="center", va="bottom", color=INKS["ink"]
+                label, (x, y), (right, down), textcoords="offset points", ha="center", va="center", color=INKS["ink"]
             )
         axes.set_xlim(-1.25, 1.25)
         axes.set_ylim(-1.15, 1.3)
@@ -99,3 +105,25 @@ def plane(
             axes.set_ylabel(axis[1])
         legend(figure, [(them, INKS["people"], "o"), ("model", INKS["model"], "ring")])
         return svg(figure, alt)
+
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+def _free(label: str, x: float, y: float, radius: float, taken: Sequence[Box]) -> tuple[tuple[float, float], Box]:
+    """Where a name beside a disc covers the least of what is there: its shift from the disc's centre, and its box.
+
+    Above, below, right or left, the first of equals; all in pixels.
+    """
+    wide, high = 3.2 * len(label), 7.0
+    shifts = [(0.0, radius + 8), (0.0, -radius - 8), (radius + wide + 4, 0.0), (-radius - wide - 4, 0.0)]
+    boxes = [(x + dx - wide, y + dy - high, x + dx + wide, y + dy + high) for dx, dy in shifts]
+    covered = [sum(_overlap(box, other) for other in taken) + 10 * max(0, abs(x + dx) + wide - 172)
+               for box, (dx, _) in zip(boxes, shifts, strict=True)]  # fmt: skip
+    best = covered.index(min(covered))
+    return shifts[best], boxes[best]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    return wide * high if wide > 0 and high > 0 else 0.0

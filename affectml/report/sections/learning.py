@@ -1,11 +1,12 @@
 """How the scores grow with the training images."""
 
+from typing import Any
+
 from affectml.plots import curves
 from affectml.report.data import ReportData
 from affectml.report.section import Section, drawing
 from affectml.report.sections.overview import chosen
 from affectml.report.tables import Table, arrow, cell, number, order
-from affectml_metrics.table import better
 
 PLOTS = 3
 
@@ -39,15 +40,13 @@ def learning(data: ReportData) -> Section | None:
     return Section("learning", "With fewer training images", _sentence(points, shared), tuple(drawn), (), (table,))
 
 
-def _sentence(points: "list[dict[str, object]]", metrics: list[str]) -> str:
+def _sentence(points: list[dict[str, Any]], metrics: list[str]) -> str:
     """What the last step brought, in the first metric."""
     if not metrics:
         return ""
     metric = metrics[0]
-    before, after = (point["scores"][metric]["value"] for point in points[-2:])  # type: ignore[index]
-    gain = after - before if better(metric) == "higher" else before - after
+    before, after = (point["scores"][metric]["value"] for point in points[-2:])
     return (
         f"From {points[-2]['images']:,} to {points[-1]['images']:,} training images {metric} went from "
-        f"{number(before)} to "
-        f"{number(after)}, {'a gain' if gain > 0 else 'no gain'}; each point is one fit, so small steps may be chance."
+        f"{number(before)} to {number(after)}; each point is one fit, so small steps may be chance."
     )

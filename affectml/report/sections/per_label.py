@@ -200,7 +200,12 @@ def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[s
     columns += [f"{who}: {names[kind]}" for kind, systems in found.items() for who in systems]
     every = [*common.values(), *(points for systems in found.values() for points in systems.values())]
     rows = tuple((label, *(_cell(points[c]) for points in every)) for c, label in enumerate(data.labels))
-    return Table("Systems and people by label", tuple(columns), rows, name="systems")
+    return Table(
+        "Systems and people by label" if data.them == "people" else "Systems by label",
+        tuple(columns),
+        rows,
+        name="systems",
+    )
 
 
 def _cell(point: Point | None) -> str:
