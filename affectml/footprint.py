@@ -168,11 +168,11 @@ def _tracker() -> Any:
     """
     if find_spec("codecarbon") is None:
         return None
-    logging.getLogger("codecarbon").setLevel(logging.ERROR)
     try:
         from codecarbon import OfflineEmissionsTracker
         from codecarbon.emissions_tracker import BaseEmissionsTracker
 
+        logging.getLogger("codecarbon").setLevel(logging.ERROR)  # which the import has set
         known = inspect.signature(BaseEmissionsTracker.__init__).parameters
         silent: dict[str, Any] = {
             "output_methods": [], "output_handlers": [], "emissions_endpoint": None, "electricitymaps_api_token": None,

@@ -3,6 +3,8 @@
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,6 +61,14 @@ def test_a_country_has_its_own_figure_and_an_unknown_one_is_refused():
     assert what.startswith("France")
     with pytest.raises(BadInput, match="country='GER': no figure of this country's electricity"):
         carbon_intensity("GER")
+
+
+@codecarbon
+def test_a_meter_prints_nothing():
+    """In a process of its own, since what codecarbon prints is set where it is imported first."""
+    code = "from affectml.footprint import Footprint\nmeter = Footprint()\nwith meter.step('fit'): pass\nmeter.close()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
 
 
 @codecarbon
