@@ -15,7 +15,7 @@ from affectml.encoders import TINY_SPEC
 from affectml.errors import BadInput, option
 from affectml.evaluation.scoring import Score, row_scores
 from affectml.evaluation.truth import part_of
-from affectml.plots import intervals
+from affectml.plots import fitted, intervals
 from affectml.report import ReportData, Section, Table, read_again, write_page, write_tables
 from affectml.report.pictures import thumbnail
 from affectml.report.section import Card, Cards, drawing
@@ -25,7 +25,9 @@ from affectml_metrics.table import better
 
 IMAGES = 24
 SHOWN = 12  # images of a report
+PAIR = 12  # letters of a run's name in a picture of differences
 NONE = "–"
+SeedPair = tuple[tuple[str, str], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _differences(data: ReportData, names: Sequence[str], gains: Sequence[Gain], 
     main = headline({"": {gain.metric: None for gain in gains}})
     drawn = []
     for metric in main:
-        scores = [(" − ".join(gain.runs), gain.score) for gain in gains if gain.metric == metric]
+        scores = [(pair(gain.runs), gain.score) for gain in gains if gain.metric == metric]
         words = "; ".join(f"{n} {number(s['value'])} ({number(s['low'])} to {number(s['high'])})" for n, s in scores)
         drawn.append(
             drawing(f"Difference in {arrow(metric)}", intervals(scores, f"{metric}: {words}", zero=True, width=380))
@@ -194,6 +196,11 @@ def _differences(data: ReportData, names: Sequence[str], gains: Sequence[Gain], 
     )
 
 
+def pair(names: tuple[str, str]) -> str:
+    """A difference of two runs as a picture names it, where long names are cut in the middle."""
+    return " − ".join(fitted(names, PAIR))
+
+
 def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
     """Which differences on the main metrics are beyond chance among the test images, and which are not."""
     sure, pairs = [], 0
@@ -209,11 +216,19 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
         sure.append(f"{one} is better than {other} in {gain.metric} by {number(abs(gain.score['value']))}")
     of = f"{images} test image{'s' if images > 1 else ''}"
     named = ", ".join(metrics)
+    others = [gain for gain in gains if gain.metric not in metrics]
+    beyond = sum(gain.found for gain in others)
+    below = (
+        f" In other metrics {beyond} of {len(others)} difference{'s' if len(others) > 1 else ''} "
+        f"{'is' if beyond == 1 else 'are'} beyond chance, each metric taken by itself."
+        if beyond
+        else ""
+    )
     if not sure:
-        return f"The {of} tell none of these runs apart in {named}: chance alone could make such differences."
+        return f"The {of} tell none of these runs apart in {named}: chance alone could make such differences.{below}"
     rest = pairs - len(sure)
     more = f" The other {rest} of {pairs} differences in {named} could be chance." if rest else ""
-    return f"Beyond what chance among the {of} would make, {'; '.join(sure)}.{more}"
+    return f"Beyond what chance among the {of} would make, {'; '.join(sure)}.{more}{below}"
 
 
 def _verdict(gain: Gain) -> str:
@@ -246,11 +261,11 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) ->
             spread = number(float(np.std(values, ddof=1))) if len(values) > 1 else NONE
             rows.append((name, str(len(runs)), arrow(metric), number(float(np.mean(values))), spread))
     means = Table(
-        "Ways of training, over their seeds", ("like", "seeds", "metric", "mean", "SD"), tuple(rows), name="means"
+        "Ways of training, over their seeds", ("runs like", "seeds", "metric", "mean", "SD"), tuple(rows), name="means"
     )
     drawn = []
     for metric in metrics:
-        scores = [(" − ".join(g.names), g.score) for g in gaps if g.metric == metric and g.score is not None]
+        scores = [(pair(g.names), g.score) for g in gaps if g.metric == metric and g.score is not None]
         if scores:
             words = "; ".join(
                 f"{n} {number(s['value'])} ({number(s['low'])} to {number(s['high'])})" for n, s in scores
@@ -263,7 +278,7 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) ->
             )
     table = Table(
         "Differences over seeds",
-        ("like", "metric", "difference", "p", "Holm", "seeds", "how", "beyond the seeds' spread"),
+        ("runs like", "metric", "difference", "p", "Holm", "seeds", "how", "beyond the seeds' spread"),
         tuple(
             (
                 " − ".join(g.names),
@@ -286,22 +301,32 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) ->
 
 
 def seeds_in_words(gaps: Sequence[SeedGap]) -> str:
-    """Which differences are beyond the seeds' own spread."""
-    sure, unsure, unknown = [], [], []
+    """Which differences are beyond the seeds' own spread, how many seeds there were, and what they cannot say."""
+    sure: list[str] = []
+    unsure: dict[SeedPair, list[str]] = {}
+    unknown: dict[SeedPair, list[str]] = {}
     for gap in gaps:
-        first, second = gap.names
-        if gap.score is None:
-            unknown.append(f"{first} and {second} in {gap.metric}")
-            continue
         if not gap.found:
-            unsure.append(f"{first} and {second} in {gap.metric}")
+            (unknown if gap.score is None else unsure).setdefault((gap.names, gap.seeds), []).append(gap.metric)
             continue
+        first, second = gap.names
         good = (gap.value > 0) == (better(gap.metric) == "higher")
         one, other = (first, second) if good else (second, first)
-        sure.append(f"runs like {one} are better than runs like {other} in {gap.metric} by {number(abs(gap.value))}")
+        sure.append(
+            f"runs like {one} are better than runs like {other} in {gap.metric} by {number(abs(gap.value))} "
+            f"({gap.seeds[0]} and {gap.seeds[1]} seeds)"
+        )
     parts = [f"Beyond the seeds' own spread, {'; '.join(sure)}."] if sure else []
-    parts += [f"Within the seeds' own spread: {'; '.join(unsure)}."] if unsure else []
-    parts += [f"With a single seed on one side nothing can be said of {'; '.join(unknown)}."] if unknown else []
+    for (names, seeds), metrics in unsure.items():
+        parts.append(
+            f"{seeds[0]} and {seeds[1]} seeds do not tell runs like {names[0]} from runs like {names[1]} in "
+            f"{', '.join(metrics)}."
+        )
+    for (names, _), metrics in unknown.items():
+        parts.append(
+            f"With a single seed on one side nothing can be said of runs like {names[0]} and runs like {names[1]} in "
+            f"{', '.join(metrics)}."
+        )
     return " ".join(parts)
 
 

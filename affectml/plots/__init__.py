@@ -9,7 +9,7 @@
 A module draws what it is given and computes nothing. The same figures give the same bytes.
 """
 
-from affectml.plots._canvas import INKS, canvas, save, svg
+from affectml.plots._canvas import INKS, canvas, fitted, save, svg
 from affectml.plots._dots import dots, intervals, reliability
 from affectml.plots._grid import grid
 from affectml.plots._matrix import Square, draw_matrix
@@ -22,6 +22,7 @@ __all__ = [
     "curves",
     "dots",
     "draw_matrix",
+    "fitted",
     "grid",
     "intervals",
     "plane",

@@ -36,6 +36,10 @@ SIGNS = {
     "half_panel": "^",
     "consensus": "^",
     "oracle": "*",
+    "train": "o",
+    "val": "^",
+    "calibration": "s",
+    "test": "D",
 }
 COLOURS = {
     "threshold": "ink",
@@ -44,8 +48,12 @@ COLOURS = {
     "half_panel": "people",
     "consensus": "people",
     "people": "people",
+    "train": "people",
+    "val": "soft",
+    "test": "model",
 }
 FONT = 11  # pixels of a picture in its own size
+LETTERS = 28  # of a name beside an axis
 WIDTH = 380  # pixels: a phone shows it in its own size
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -110,8 +118,15 @@ def canvas(
 
 
 def room(names: Sequence[str]) -> float:
-    """Pixels that the longest name takes beside an axis."""
-    return 12 + 6.1 * max(map(len, names), default=0)
+    """Pixels that the longest name takes beside an axis; digits and capitals are wider than small letters."""
+    wide = [6.1 * len(name) + 1.1 * sum(not c.islower() for c in name) for name in names]
+    return 12 + max(wide, default=0.0)
+
+
+def fitted(names: Sequence[str], most: int = LETTERS) -> list[str]:
+    """Names with the middle left out of those of more than `most` letters, so that a picture has room beside them."""
+    half = most // 2
+    return [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
 
 
 def short(value: float, digits: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from affectml.plots._canvas import INKS, SIGNS, canvas, ink, legend, room, short, svg
+from affectml.plots._canvas import INKS, SIGNS, canvas, fitted, ink, legend, room, short, svg
 
 Point = tuple[float, float, float]  # value, low, high
 
@@ -14,7 +14,7 @@ def intervals(
 
     scores: the system's name, and its value, low and high. zero: whether they are differences, with a line at zero.
     """
-    names = [name for name, _ in scores]
+    names = fitted([name for name, _ in scores])
     with canvas(width, 34 + 19 * len(scores), left=room(names), right=44, top=4, bottom=22) as (figure, axes):
         for at, (name, score) in enumerate(scores):
             colour = ink(name)
@@ -50,6 +50,7 @@ def dots(
     series: by system, a value, low and high per row, None where there is none. at_most: where the axis ends; it starts
     at 0 unless something is below. named: what a system is called under the picture, where not by its name.
     """
+    rows = fitted(rows)
     count = len(series)
     step = 9 * count + 9
     with canvas(height=step * len(rows) + 60, left=room(rows), right=12, top=24, bottom=36) as (figure, axes):

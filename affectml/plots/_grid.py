@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.plots._canvas import INKS, canvas, room, short, svg
+from affectml.plots._canvas import INKS, canvas, fitted, room, short, svg
 
 WRITTEN = 10  # labels up to which a figure stands in every cell
 
@@ -36,6 +36,7 @@ def grid(
     """
     from matplotlib.patches import Rectangle
 
+    rows, columns = fitted(rows), fitted(columns)
     count = len(columns)
     left, top, bottom = room(rows), room(columns) * 0.95 + 2, 18 * sum(map(bool, axis)) + 8
     cell = max(11.0, (380 - left - 8) / count)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.plots._canvas import INKS, SIGNS, canvas, ink, legend, svg
+from affectml.plots._canvas import INKS, SIGNS, canvas, fitted, ink, legend, svg
 
 
 def scatter(x: NDArray[Any], y: NDArray[Any], alt: str, *, axis: tuple[str, str]) -> str:
     """One dot an image, with the diagonal on which both are equal; axis: what goes across and what goes up."""
     most = float(max(x.max(), y.max())) * 1.04 or 1.0
-    low = min(0.0, float(min(x.min(), y.min())))
+    low = min(0.0, float(min(x.min(), y.min()))) - 0.02 * most
     with canvas(height=340, left=46, bottom=38) as (figure, axes):
         axes.plot([low, most], [low, most], color=INKS["soft"], lw=0.8, ls=(0, (3, 3)))
         axes.plot(x, y, "o", color=INKS["model"], ms=4.4, alpha=0.45, mew=0)
@@ -35,7 +35,7 @@ def curves(
 ) -> str:
     """A line per system over a number; bands: low and high of a system; levels: a value of a
     system that does not move, dashed, and level_name what it is."""
-    with canvas(height=270, left=50, top=28, bottom=38) as (figure, axes):
+    with canvas(height=270, left=58, top=28, bottom=38) as (figure, axes):
         for name, (xs, ys) in series.items():
             many = len(xs) > 12
             axes.plot(xs, ys, "-" if many else f"-{SIGNS.get(name, 'o')}", color=ink(name), lw=1.8, ms=5)
@@ -79,21 +79,17 @@ def plane(
         figure,
         axes,
     ):
-        across, up = 346 / 2.5, (314 if framed else 346) / 2.45  # pixels of one unit
-        sizes = [20 * np.sqrt(max(each) / most) for each in zip(people, model, strict=True)]
-        taken = [
-            (x * across - r, y * up - r, x * across + r, y * up + r) for (_, x, y), r in zip(places, sizes, strict=True)
-        ]
-        for (label, x, y), theirs, its, radius in zip(places, people, model, sizes, strict=True):
+        for (_, x, y), theirs, its in zip(places, people, model, strict=True):
             axes.plot([x], [y], "o", color=INKS["people"], alpha=0.45, mew=0, ms=40 * np.sqrt(theirs / most))
             axes.plot([x], [y], "o", mfc="none", mec=INKS["model"], mew=1.8, ms=40 * np.sqrt(its / most))
-            (right, down), box = _free(label, x * across, y * up, radius, taken)
-            taken.append(box)
-            axes.annotate(
-                label, (x, y), (right, down), textcoords="offset points", ha="center", va="center", color=INKS["ink"]
-            )
         axes.set_xlim(-1.25, 1.25)
         axes.set_ylim(-1.15, 1.3)
+        box = axes.get_position().size * figure.get_size_inches() * 72
+        at = [((x + 1.25) / 2.5 * box[0], (y + 1.15) / 2.45 * box[1]) for _, x, y in places]
+        radii = [20 * float(np.sqrt(max(pair) / most)) for pair in zip(people, model, strict=True)]
+        names = fitted([label for label, *_ in places])
+        for label, (_, x, y), spot in zip(names, places, _beside(names, at, radii), strict=True):
+            axes.annotate(label, (x, y), spot, textcoords="offset points", ha="center", va="center", color=INKS["ink"])
         axes.set_xticks([])
         axes.set_yticks([])
         for spine in axes.spines.values():
@@ -107,23 +103,27 @@ def plane(
         return svg(figure, alt)
 
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top
+def _beside(
+    labels: Sequence[str], at: Sequence[tuple[float, float]], radii: Sequence[float]
+) -> list[tuple[float, float]]:
+    """Where each label's middle stands from its disc's, in pixels: where it covers the fewest names and discs.
 
-
-def _free(label: str, x: float, y: float, radius: float, taken: Sequence[Box]) -> tuple[tuple[float, float], Box]:
-    """Where a name beside a disc covers the least of what is there: its shift from the disc's centre, and its box.
-
-    Above, below, right or left, the first of equals; all in pixels.
+    Above the disc if it can, else below, left or right of it. at, radii: the discs' middles and sizes, in pixels.
     """
-    wide, high = 3.2 * len(label), 7.0
-    shifts = [(0.0, radius + 8), (0.0, -radius - 8), (radius + wide + 4, 0.0), (-radius - wide - 4, 0.0)]
-    boxes = [(x + dx - wide, y + dy - high, x + dx + wide, y + dy + high) for dx, dy in shifts]
-    covered = [sum(_overlap(box, other) for other in taken) + 10 * max(0, abs(x + dx) + wide - 172)
-               for box, (dx, _) in zip(boxes, shifts, strict=True)]  # fmt: skip
-    best = covered.index(min(covered))
-    return shifts[best], boxes[best]
-
-
-def _overlap(one: Box, other: Box) -> float:
-    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
-    return wide * high if wide > 0 and high > 0 else 0.0
+    taken: list[tuple[float, float, float]] = []  # middles and half widths of names
+    found = []
+    for (x, y), radius, label in zip(at, radii, labels, strict=True):
+        half = 3.1 * len(label)
+        spots = [(0.0, radius + 8), (0.0, -radius - 8), (-radius - half - 3, 0.0), (radius + half + 3, 0.0)]
+        covered = []
+        for dx, dy in spots:
+            names = sum(abs(x + dx - a) < half + b and abs(y + dy - c) < 13 for a, c, b in taken)
+            discs = sum(
+                max(abs(x + dx - a) - half, 0) ** 2 + max(abs(y + dy - c) - 6, 0) ** 2 < size**2
+                for (a, c), size in zip(at, radii, strict=True)
+            )
+            covered.append(3 * names + discs)
+        dx, dy = spots[int(np.argmin(covered))]
+        taken.append((x + dx, y + dy, half))
+        found.append((dx, dy))
+    return found

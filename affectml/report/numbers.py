@@ -73,7 +73,8 @@ def first_instead(hits: Array, first: Array) -> Floats:
 class Bin:
     """Images of which the model said about the same: means of what it said and of what was seen, and their number.
 
-    low, high: the 95 % interval of the mean seen, from the differences between seen and said inside the bin.
+    low, high: the 95 % interval of the mean seen, from the differences between seen and said inside the bin. units: how
+    many images or groups of images alike it has.
     """
 
     said: float
@@ -81,20 +82,30 @@ class Bin:
     low: float
     high: float
     images: int
+    units: int
 
 
-def bins(said: Array, seen: Array, people: Array | None = None, *, most: int = 8, least: int = 15) -> list[Bin]:
+def bins(
+    said: Array,
+    seen: Array,
+    people: Array | None = None,
+    *,
+    groups: Array | None = None,
+    most: int = 8,
+    least: int = 15,
+) -> list[Bin]:
     """Reliability of one label: images sorted by what the model said, in up to `most` bins of at least `least` images.
 
     said, seen: [N], rates of the model and shares of people (votes of n, or 0/1). people: [N], how many were asked
-    (ones for 0/1 outcomes); None where that is not known. Bins are of equal size; images of equal rates stay in one
-    bin, so a constant rate has one.
+    (ones for 0/1 outcomes); None where that is not known. groups: [N], images that are alike, whose residuals are then
+    summed before they are taken to scatter; None where each image is by itself. Bins are of equal size; images of equal
+    rates stay in one bin, so a constant rate has one.
 
     The interval is Student's t of the mean residual seen - said in the bin, kept within [0, 1]. Its standard error is
     that of the residuals themselves, since shares of votes scatter less than 0/1 outcomes would; and at least what
     drawing the votes would make if the rates were right, the root of the sum of said (1 - said) / people over the
-    number of images, without which a bin that nobody voted in would be certain. A bin of one image whose people are not
-    known has no interval: low and high are the value.
+    number of images, without which a bin that nobody voted in would be certain. A bin of one image or group
+    whose people are not known has no interval: low and high are the value.
     """
     from scipy.special import stdtrit
 
@@ -106,12 +117,17 @@ def bins(said: Array, seen: Array, people: Array | None = None, *, most: int = 8
     for part in np.split(order, cuts):
         residual, size = seen[part] - said[part], len(part)
         centre = float(seen[part].mean())
-        error = float(residual.std(ddof=1) / np.sqrt(size)) if size > 1 else 0.0
+        centred = residual - residual.mean()
+        if groups is not None:
+            centred = np.bincount(np.unique(groups[part], return_inverse=True)[1], weights=centred)
+        units = len(centred)
+        error = float(np.sqrt((centred**2).sum() * units / (units - 1)) / size) if units > 1 else 0.0
         if people is not None:
             drawn = said[part] * (1 - said[part]) / np.maximum(people[part], 1)
             error = max(error, float(np.sqrt(drawn.sum()) / size))
-        half = float(stdtrit(max(size - 1, 1), 0.975)) * error
-        found.append(Bin(float(said[part].mean()), centre, max(0.0, centre - half), min(1.0, centre + half), size))
+        half = float(stdtrit(max(units - 1, 1), 0.975)) * error
+        low, high = max(0.0, centre - half), min(1.0, centre + half)
+        found.append(Bin(float(said[part].mean()), centre, low, high, size, units))
     return found
 
 
@@ -134,6 +150,16 @@ def f1_by_label(
     for value, low, high in zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
         points.append((value, low, high) if np.isfinite([value, low, high]).all() else None)
     return points
+
+
+def means(values: Array, groups: Array | None, generator: torch.Generator) -> list[Point]:
+    """The mean of each column of values [N, C] over images with its 95 % interval, groups [N] drawn whole."""
+    columns = torch.from_numpy(np.concatenate([values, np.ones((len(values), 1))], axis=1).astype(np.float64))
+    found = bootstrap_sums(columns, lambda sums: sums[:, :-1] / sums[:, -1:], groups=groups, generator=generator)
+    low, high = found.low.nan_to_num(0.0), found.high.nan_to_num(0.0)
+    known = found.low.isfinite() & found.high.isfinite()
+    low, high = torch.where(known, low, found.value), torch.where(known, high, found.value)
+    return list(zip(found.value.tolist(), low.tolist(), high.tolist(), strict=True))
 
 
 def one_against_another(votes: Array, people: Array) -> Floats:

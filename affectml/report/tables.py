@@ -228,6 +228,11 @@ def number(value: float | None) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
+def percent(share: float) -> str:
+    """A share as whole per cent: `66 %`."""
+    return f"{100 * share:.0f} %"
+
+
 def _plain(cell: str) -> str:
     """A cell for programs: `.623 ` as 0.623, a dash as nothing, words as they are.
 

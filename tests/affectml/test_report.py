@@ -13,11 +13,14 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadRun
-from affectml.plots import dots, grid, svg
+from affectml.plots import dots, grid, intervals, svg
 from affectml.plots._canvas import canvas
 from affectml.report import Table, read_again, report_run, sections
 from affectml.report.sections import SECTIONS
+from affectml.report.sections.disagreement import asked
+from affectml.report.sections.learning import _sentence as learning_sentence
 from affectml.report.sections.overview import sentence
+from affectml.report.sections.sets import co_occurrence
 from affectml.training import TrainConfig, train_run
 
 
@@ -84,7 +87,7 @@ def test_pictures_take_the_pages_colours(run):
 
 def test_what_the_demo_holds_is_shown(found):
     assert list(found) == [
-        "overview", "labels", "instead", "together", "images", "reliability", "thresholds", "entropy", "people",
+        "overview", "labels", "instead", "together", "images", "reliability", "thresholds", "entropy",
         "places", "learning", "systems", "levels", "subgroups", "split", "footprint", "run",
     ]  # fmt: skip
     assert len(found["overview"].galleries[0].cards) == 3
@@ -178,16 +181,24 @@ def test_search_words_are_not_called_people(demo, tmp_path):
 
 
 def test_no_section_fails_where_its_data_are_not(data):
-    truth = data.truth
-    bare = replace(
-        truth, chosen=None, asked=None, votes=None, people=None, oracle=None, sets=None, no_sets="none", groups=None
+    poor = seen_by(
+        data, chosen=None, asked=None, votes=None, people=None, oracle=None, sets=None, no_sets="none", groups=None
     )
-    prepared = replace(data.judged.prepared)
-    vars(prepared)["test"] = bare
-    poor = replace(data, judged=replace(data.judged, prepared=prepared))
     names = {section.name for part in SECTIONS if (section := part(poor)) is not None}
     assert {"overview", "labels", "reliability", "entropy"} <= names
     assert not {"together", "instead", "people", "thresholds"} & names
+
+
+def test_long_labels_leave_room_for_the_picture():
+    name = "a feeling of deep sorrow and of regret that does not go away for days"
+    pictures = [
+        dots([name], {"model": [(0.5, 0.4, 0.6)]}, name),
+        grid(np.eye(2), [name, "joy"], [name, "joy"], name),
+        intervals([(name, {"value": 0.5, "low": 0.4, "high": 0.6})], name),
+    ]
+    for picture in pictures:
+        assert f'aria-label="{name}"' in picture
+        assert "a feeling of…" in re.sub(r"<[^>]*>", "", picture)
 
 
 def test_labels_of_users_are_escaped_and_kept_in_pictures():
@@ -215,3 +226,52 @@ def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
     assert r"joy\_a & \textbf{.623 $\pm$.018*} \\" in tex
     assert tex.startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")
     assert table.file_name == "t_1"
+
+
+def seen_by(data, **truth):
+    """The same run, with other truths about its test images."""
+    prepared = replace(data.judged.prepared)
+    vars(prepared)["test"] = replace(data.truth, **truth)
+    return replace(data, judged=replace(data.judged, prepared=prepared))
+
+
+def test_errors_by_people_asked_are_compared_where_there_are_images_enough(data):
+    people = np.where(np.arange(len(data.truth.image_id)) % 2, 3, 5)[:, None].repeat(len(data.labels), axis=1)
+    section = asked(seen_by(data, people=people))
+    off = np.abs(data.model.shares.numpy() - data.truth.shares).mean(axis=1)
+    for n in (3, 5):
+        assert f"{off[people[:, 0] == n].mean():.3f}"[1:] in section.sentence
+    people[:3] = 1
+    people[3:] = 5
+    assert asked(seen_by(data, people=people)) is None  # three images are no group
+
+
+def test_what_stands_of_labels_together_is_true(data, monkeypatch):
+    monkeypatch.setattr("affectml.report.sections.sets.FEW", 3)
+    section = co_occurrence(data)
+    said = section.sentence
+    column, row, its, theirs = re.search(
+        r"the panels' on (\w+) beside (\w+): of those with \w+, (\d+) % of the model's and (\d+) % of the panels'", said
+    ).groups()
+    at, beside = data.labels.index(row), data.labels.index(column)
+    for sets, share in ((data.model.sets.numpy(), its), (data.truth.sets, theirs)):
+        assert f"{100 * sets[sets[:, at] > 0, beside].mean():.0f}" == share
+    assert [table.name for table in section.tables] == ["people", "panel", "model"]
+
+
+def test_the_split_is_told_apart_by_signs(found):
+    (picture,) = found["split"].drawings
+    signs = set(re.findall(r'<path id="[^"]*" d="([^"]*)"', str(picture.svg)))
+    assert len(signs) >= 3
+
+
+def test_a_small_step_of_a_learning_curve_is_no_gain():
+    def points(*values):
+        return [
+            {"images": 10 * (i + 1), "scores": {"set_f1": {"value": v, "low": v - 0.02, "high": v + 0.02}}}
+            for i, v in enumerate(values)
+        ]
+
+    assert "may be chance" in learning_sentence(points(0.5, 0.700, 0.703), ["set_f1"])
+    assert "chance" not in learning_sentence(points(0.5, 0.6, 0.7), ["set_f1"])
+    assert learning_sentence(points(0.5, 0.6, 0.7), []) == ""

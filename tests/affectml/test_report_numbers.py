@@ -11,10 +11,12 @@ from affectml.report.numbers import (
     f1_by_label,
     first_instead,
     instead,
+    means,
     one_against_another,
     together,
 )
 from affectml.report.sections.disagreement import groups_of
+from affectml.report.sections.sets import _instead_sentence
 
 
 def test_which_labels_go_together():
@@ -122,8 +124,54 @@ def test_entropy_and_disagreement():
 
 
 def test_images_by_people_asked():
-    found = groups_of(np.array([3, 5, 3, 4]))
-    assert [(name, rows.tolist()) for name, rows in found] == [("3", [0, 2]), ("4", [3]), ("5", [1])]
+    found = groups_of(np.tile([3, 5, 3, 4], 10))
+    assert [(name, rows[:2].tolist()) for name, rows in found] == [("3", [0, 2]), ("4", [3, 7]), ("5", [1, 5])]
     many = groups_of(np.arange(1, 61))
     assert [name for name, _ in many] == ["1 to 10", "11 to 20", "21 to 30", "31 to 40", "41 to 50", "51 to 60"]
     assert sorted(int(row) for _, rows in many for row in rows) == list(range(60))
+
+
+def test_images_of_one_group_scatter_together():
+    said, seen = np.full(16, 0.5), np.repeat([0.7, 0.3], 8)
+    alone, together = (bins(said, seen, groups=g)[0] for g in (None, np.repeat(["a", "b"], 8)))
+    assert (alone.units, together.units) == (16, 2)
+    # sixteen residuals of .2 and -.2: SD .206559, standard error .051640, times t(15) 2.131450
+    assert alone.high - alone.seen == pytest.approx(2.131450 * 0.0516398, abs=1e-5)
+    # two sums of 1.6 and -1.6: the root of 2 (1.6 ** 2 + 1.6 ** 2), over 16 images, is .2; times t(1) it passes 0 and 1
+    assert (together.low, together.high) == (0, 1)
+    one = bins(said, seen, groups=np.zeros(16))[0]
+    assert (one.units, one.low, one.high) == (1, one.seen, one.seen)
+
+
+def test_means_have_intervals_and_one_image_has_none():
+    values = np.array([[0.0, 1.0], [1.0, 1.0]] * 20)
+    first, second = means(values, None, torch.Generator().manual_seed(0))
+    assert first[0] == 0.5
+    assert first[1] < 0.5 < first[2]
+    assert second == (1.0, 1.0, 1.0)
+    (wide, _) = means(values, np.arange(40) % 2, torch.Generator().manual_seed(0))
+    assert wide[2] - wide[1] > first[2] - first[1]
+    assert means(values[:1], None, torch.Generator().manual_seed(0)) == [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0)]
+
+
+def test_few_images_join_their_neighbours():
+    n = np.array([3] * 2 + [4] * 12 + [5] * 30)
+    assert [(name, len(rows)) for name, rows in groups_of(n)] == [("3 to 4", 14), ("5", 30)]
+    assert [(name, len(rows)) for name, rows in groups_of(n[::-1][:35])] == [("4 to 5", 35)]
+    many = np.repeat(np.arange(1, 31), 10)
+    groups = groups_of(many)
+    assert len(groups) == 6
+    assert sorted(np.concatenate([rows for _, rows in groups]).tolist()) == list(range(300))
+    assert groups[0][0].startswith("1 to ")
+
+
+def test_mistakes_that_are_equally_common_are_all_named():
+    off = np.zeros((5, 5))
+    off[0, 1] = off[2, 3] = 3.5
+    labels = ("joy", "awe", "fear", "rage")
+    assert _instead_sentence(off, labels, 58) == (
+        "The model most often says awe in place of joy and rage in place of fear (3.5 of 58 images each)."
+    )
+    off[1, 2] = 4
+    assert _instead_sentence(off, labels, 58) == "The model most often says fear in place of awe (4 of 58 images)."
+    assert _instead_sentence(np.ones((5, 5)) * 0.5, labels, 9).startswith("2 labels are missed")

@@ -95,3 +95,15 @@ def test_words_name_the_better_run_whichever_way_a_metric_goes():
     assert "b is better than a in rate_cross_entropy by .100" in in_words([down], ["rate_cross_entropy"], 50)
     gap = SeedGap(("a", "b"), "rate_cross_entropy", 0.1, score, True, (3, 3), 0.001, 0.002)
     assert "runs like b are better than runs like a in rate_cross_entropy by .100" in seeds_in_words([gap])
+    near = [replace(gap, metric=metric, p_holm=0.5) for metric in ("set_f1", "top_1_accuracy")]
+    assert seeds_in_words(near) == "3 and 3 seeds do not tell runs like a from runs like b in set_f1, top_1_accuracy."
+
+
+def test_words_on_the_main_metrics_do_not_hide_the_others():
+    score = {"value": 0.1, "low": 0.05, "high": 0.15}
+    even = Gain(("a", "b"), score, 0.4, 50, "set_f1", 0.4)
+    up = Gain(("a", "b"), score, 0.001, 50, "set_precision", 0.002)
+    said = in_words([even, up], ["set_f1"], 50)
+    assert "tell none of these runs apart in set_f1" in said
+    assert "In other metrics 1 of 1 difference is beyond chance" in said
+    assert "other metrics" not in in_words([even], ["set_f1"], 50)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from affectml.plots import dots, scatter
 from affectml.report.data import ReportData
-from affectml.report.numbers import entropies
+from affectml.report.numbers import entropies, means
 from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number
 from affectml_metrics import bootstrap_table
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DOTS = 400
 GROUPS = 6
+LEAST = 10  # images of a group, from which their mean is worth a word
 MANY = 20  # votes from which their entropy is hardly lower than people's
 SPREAD = 1.5  # how many times as many people some images have had to be asked for a word about it
 
@@ -48,7 +49,7 @@ def entropy(data: ReportData) -> Section | None:
     picture = drawing(
         f"Undecided people, undecided model? {of}",
         scatter(theirs[shown], its[shown], alt, axis=(f"people's entropy ({measure})", "the model's entropy")),
-        "Few people's votes look more decided than people are: dots lie above the line for that reason alone."
+        "Few people's votes look more decided than people are: that alone puts dots above the line."
         if truth.votes is not None and float(np.median(people_of(truth))) <= MANY
         else "",
     )
@@ -88,26 +89,35 @@ def asked(data: ReportData) -> Section | None:
     if n.max() < SPREAD * max(1, n.min()):
         return None
     groups = groups_of(n)
+    if len(groups) < 2:
+        return None
     off = np.abs(said.numpy() - truth.shares).mean(axis=1)
     points, rows = [], []
     for name, inside in groups:
-        part = off[inside]
-        half = 1.96 * float(part.std(ddof=1)) / np.sqrt(len(part)) if len(part) > 1 else 0.0
-        points.append((float(part.mean()), float(part.mean()) - half, float(part.mean()) + half))
-        rows.append((name, str(len(part)), f"{number(float(part.mean()))} ±{number(half)}"))
+        units = None if truth.groups is None else truth.groups[inside]
+        ((mean, low, high),) = means(off[inside, None], units, data.generator())
+        points.append((mean, low, high))
+        rows.append((name, str(len(inside)), f"{number(mean)} ±{number((high - low) / 2)}"))
     names = [f"{name} people ({rows[i][1]} images)" for i, (name, _) in enumerate(groups)]
     title = "Mean absolute difference to people's shares, by people asked"
     alt = f"{title}: " + "; ".join(f"{name} {number(p[0])}" for name, p in zip(names, points, strict=True))
     picture = drawing(
         title,
         dots(names, {"model": points}, alt, axis="difference; lower is better"),
-        "Shares of few votes are rough: part of the difference is people's, not the model's.",
+        "Shares of few votes are rough: part of the difference is people's, not the model's. Whiskers: 95 % interval.",
     )
-    first, last = rows[0], rows[-1]
+    (first, *_), (last, *_) = rows[0], rows[-1]
+    fewer, more = points[0], points[-1]
+    verdict = (
+        "Shares of fewer votes are rougher, which alone makes them differ more."
+        if fewer[1] > more[2]
+        else "The intervals overlap: these images hardly tell the two apart."
+        if fewer[2] >= more[1]
+        else "Rough shares of few votes would make the opposite difference."
+    )
     words = (
-        f"On images with {first[0]} people the model is off by {first[2].split(' ')[0]} on average, on those with "
-        f"{last[0]} people by {last[2].split(' ')[0]}. Shares of fewer votes are rougher, which alone makes a "
-        "difference."
+        f"On images with {first} people the model is off by {number(fewer[0])} on average, on those with {last} people "
+        f"by {number(more[0])}. {verdict}"
     )
     table = Table(title, ("people", "images", "difference"), tuple(rows), name="people")
     return Section("people", "Errors by number of people asked", words, (picture,), (), (table,))
@@ -116,16 +126,25 @@ def asked(data: ReportData) -> Section | None:
 def groups_of(n: NDArray[np.int64]) -> list[tuple[str, NDArray[np.intp]]]:
     """Images by people asked: each number alone where there are up to six, else in up to six ranges of similar size.
 
+    A group of fewer than LEAST images joins the next larger number of people, the last one the one before it.
+
     n: [N]. Returns names (`5`, `3 to 4`) with the rows of each, fewest people first.
     """
     values = np.unique(n)
-    if len(values) <= GROUPS:
-        return [(str(value), np.flatnonzero(n == value)) for value in values]
-    cuts = np.unique(np.quantile(n, np.linspace(0, 1, GROUPS + 1)[1:-1], method="lower"))
-    part = np.searchsorted(cuts, n, side="left")
-    found = []
+    if len(values) > GROUPS:
+        values = np.unique([*np.quantile(n, np.linspace(0, 1, GROUPS + 1)[1:-1], method="lower"), n.max()])
+    part = np.searchsorted(values, n, side="left")
+    found: list[NDArray[np.intp]] = []
+    few: list[NDArray[np.intp]] = []
     for group in np.unique(part):
-        rows = np.flatnonzero(part == group)
+        few.append(np.flatnonzero(part == group))
+        if sum(map(len, few)) >= LEAST:
+            found.append(np.concatenate(few))
+            few = []
+    if few:
+        found = [*found[:-1], np.concatenate([*found[-1:], *few])]
+    named = []
+    for rows in map(np.sort, found):
         low, high = int(n[rows].min()), int(n[rows].max())
-        found.append((f"{low}" if low == high else f"{low} to {high}", rows))
-    return found
+        named.append((f"{low}" if low == high else f"{low} to {high}", rows))
+    return named

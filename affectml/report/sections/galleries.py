@@ -28,8 +28,10 @@ def galleries(data: ReportData) -> Section:
         apart = among_themselves(truth.shares, rates=truth.kind == "rates")
         most = np.argsort(-apart, kind="stable")[:few]
         found.append(Cards("Where people disagree most among themselves", cards(data, most, distance)))
-    key = [f"blue: {data.theirs}", "orange: the model's"]
-    key += ["line: true rate"] if truth.oracle is not None else []
+    its = "score" if truth.single_positive else "rate" if truth.kind in ("rates", "sets") else "share"
+    theirs = "people's share" if data.them == "people" else "the label"
+    key = [f"blue bar: {theirs}", f"orange bar: the model's {its}"]
+    key += ["upright line: the true rate"] if truth.oracle is not None else []
     key += (
         [f"●: in {data.theirs} set" if data.them == "people" else "●: in the image's set"]
         if truth.sets is not None
@@ -38,7 +40,7 @@ def galleries(data: ReportData) -> Section:
     key += ["○: in the model's set"] if data.model.sets is not None else []
     found[0] = Cards(found[0].title, found[0].cards, "; ".join(key))
     return Section(
-        "images", "Images", galleries=tuple(found), notes=("Agreement: the mean absolute difference of all labels.",)
+        "images", "Images", galleries=tuple(found), notes=("Agreement: the mean absolute difference over all labels.",)
     )
 
 

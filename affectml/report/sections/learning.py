@@ -40,13 +40,21 @@ def learning(data: ReportData) -> Section | None:
     return Section("learning", "With fewer training images", _sentence(points, shared), tuple(drawn), (), (table,))
 
 
-def _sentence(points: list[dict[str, Any]], metrics: list[str]) -> str:
-    """What the last step brought, in the first metric."""
+def _sentence(points: "list[dict[str, Any]]", metrics: list[str]) -> str:
+    """The first and the last two points in the first metric, and whether their difference may be chance."""
     if not metrics:
         return ""
     metric = metrics[0]
-    before, after = (point["scores"][metric]["value"] for point in points[-2:])
+    scores = [point["scores"][metric] for point in points]
+    first, before, after = scores[0], scores[-2], scores[-1]
+    way = "higher" if better(metric) == "higher" else "lower"
+    inside = before["low"] <= after["value"] <= before["high"] and after["low"] <= before["value"] <= after["high"]
+    chance = (
+        "each of the last two lies in the other's interval, so their difference may be chance. Each point is one fit"
+    )
+    last = chance if inside else "each point is one fit"
     return (
-        f"From {points[-2]['images']:,} to {points[-1]['images']:,} training images {metric} went from "
-        f"{number(before)} to {number(after)}; each point is one fit, so small steps may be chance."
+        f"With {points[0]['images']:,} training images {metric} is {number(first['value'])}, with "
+        f"{points[-2]['images']:,} {number(before['value'])} and with all {points[-1]['images']:,} "
+        f"{number(after['value'])} ({way} is better); {last}."
     )

@@ -14,7 +14,7 @@ from affectml.plots import intervals as plot
 from affectml.report.data import ReportData
 from affectml.report.section import Card, Cards, Drawing, Section, drawing
 from affectml.report.sections.galleries import differences
-from affectml.report.tables import arrow, headline, number, shown_systems
+from affectml.report.tables import arrow, headline, number, percent, shown_systems
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, paired_difference
 from affectml_metrics.table import better
@@ -25,9 +25,10 @@ WORDS = {
     "set_f1_judgements": "Set against one person's answer (F1)",
     "set_f1": "Set against the panel's set (F1)",
     "label_f1_macro": "F1, mean over labels",
-    "rate_cross_entropy": "Rates against votes (cross-entropy)",
+    "rate_cross_entropy": "Rates against people's (cross-entropy)",
     "kl_divergence": "Shares against people's (KL)",
-    "total_variation_distance": "Shares against people's (total variation)",
+    "cross_entropy": "Shares against people's (cross-entropy)",
+    "total_variation": "Shares against people's (total variation)",
 }
 
 MEASURES = {"kl_divergence": "KL divergence", "rate_cross_entropy": "cross-entropy of rates"}
@@ -64,9 +65,28 @@ def plots(data: ReportData, metrics: list[str]) -> list[Drawing]:
             f"{name} {number(s['value'])}, 95 % interval {number(s['low'])} to {number(s['high'])}"
             for name, s in scores
         )
-        title = f"{WORDS[metric]}: {arrow(metric)}" if metric in WORDS else arrow(metric)
-        found.append(drawing(title, plot(scores, f"{metric} of each system: {lines}")))
+        words = WORDS.get(metric, "").replace("people's", data.theirs)
+        words = words.replace("the panel's", "the image's") if data.truth.kind == "sets" else words
+        title = f"{words}: {arrow(metric)}" if words else arrow(metric)
+        note = _who([name for name, _ in scores], metric)
+        found.append(drawing(title, plot(scores, f"{metric} of each system: {lines}"), note))
     return found
+
+
+def _who(names: list[str], metric: str) -> str:
+    """Who the people of a picture are, and whether their figures are of the same targets as the systems'."""
+    alike = metric == "set_f1_judgements"
+    words = {
+        "human": "one person against another" if alike else "one person against the rest of the panel",
+        "consensus": "the rest of a panel against one person",
+        "half_panel": "half of a panel against the other half",
+    }
+    said = [f"{name}: {words[name]}" for name in names if name in words]
+    if said and not alike:
+        said.append("their targets count fewer people than the systems'")
+    if "human" in names and not alike:
+        said.append("both on the same targets: the second table of “Every score”")
+    return "; ".join(said) + "." if said else ""
 
 
 def consensus(data: ReportData) -> Score | None:
@@ -94,9 +114,8 @@ def sentence(data: ReportData) -> str:
         name = next((m for m in headline(systems) if better(m) == "lower"), None)
         apart = "" if name is None else f" Between its shares and people's the {_figure(data, name)}."
         return (
-            f"The label that most people chose comes first in the model's answer on "
-            f"{_percent(scores['top_1_accuracy'])} "
-            f"of the {data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}.{apart}"
+            f"The label that was chosen most comes first in the model's answer on {_percent(scores['top_1_accuracy'])} "
+            f"of the {data.metrics['n']} test images{_others(data, 'top_1_accuracy', _percent)}.{_of_one(data)}{apart}"
             f"{'' if name is None else _beyond(data, name)} {_why_no_people(data)}"
         ).strip()
     if "set_f1" in scores:
@@ -136,6 +155,18 @@ def _of_people(data: ReportData) -> str:
     ).rows
     versus = _versus(rows["model_loo"], rows["human"], data, "people agree with each other")
     return f"{'; '.join(parts)} (set F1: 1 the same labels, 0 none in common).{versus}{_beyond(data, metric)}"
+
+
+def _of_one(data: ReportData) -> str:
+    """One person's answer and the model's first label, both against what the rest of the panel chose most."""
+    metric = "top_1_accuracy"
+    person, model = (data.systems.get(name, {}).get(metric) for name in ("human", "model_loo"))
+    if person is None or model is None:
+        return ""
+    return (
+        f" One person's answer is what the rest of the panel chose most in {_percent(person)} of answers, the model's "
+        f"first label in {_percent(model)} of the same."
+    )
 
 
 def _versus(model: Tensor, other: Tensor, data: ReportData, what: str) -> str:
@@ -197,11 +228,11 @@ def _figure(data: ReportData, metric: str) -> str:
 def _why_no_people(data: ReportData) -> str:
     """That there is no figure of people to compare with, and why."""
     reason = str(data.metrics["rules"].get("human", "")).removeprefix("not available: ")
-    return "" if has_panels(data.truth) or not reason else f"How far people agree is not known: {reason}."
+    return "" if has_panels(data.truth) or not reason else f"How far people agree is not known ({reason})."
 
 
 def _percent(score: Score) -> str:
-    return f"{100 * score['value']:.0f} %"
+    return percent(score["value"])
 
 
 def _plain(score: Score) -> str:
@@ -212,12 +243,8 @@ def three(data: ReportData) -> list[Cards]:
     """A good, a middling and a poor answer, by how far the model's shares are from people's; none without pictures."""
     distance = differences(data)
     ranked = np.argsort(distance, kind="stable")
-    what = data.theirs
-    places = {
-        f"nearer to {what} than on most images": 1 / 6,
-        "in the middle": 1 / 2,
-        "farther than on most images": 5 / 6,
-    }
+    what, its = data.theirs, "rates" if data.truth.kind in ("rates", "sets") else "shares"
+    places = {"less than on most images": 1 / 6, "about the median": 1 / 2, "more than on most images": 5 / 6}
     cards = []
     for words, place in places.items():
         row = int(ranked[min(len(ranked) - 1, round(place * (len(ranked) - 1)))])
@@ -225,7 +252,8 @@ def three(data: ReportData) -> list[Cards]:
         picture = data.thumbnail(image_id)
         if picture is None:
             return []
-        cards.append(Card(image_id, picture, f"the model's rates are {words}", said=said(data, row)))
+        line = f"the model's {its} are {number(float(distance[row]))} off {what} on average: {words}"
+        cards.append(Card(image_id, picture, line, said=said(data, row)))
     return [Cards("", tuple(cards))]
 
 
@@ -236,7 +264,7 @@ def said(data: ReportData, row: int) -> tuple[tuple[str, str], ...]:
     if truth.kind == "single":
         people = [label for label, right in zip(labels, truth.shares[row] > 0.5, strict=True) if right]
         first = labels[int(model.scores[row].argmax())]
-        return (("labels", ", ".join(people)), ("model", f"{first} {float(model.scores[row].max()):.0%}"))
+        return (("labels", ", ".join(people)), ("model", f"{first} {percent(float(model.scores[row].max()))}"))
     shares = (model.shares if model.shares is not None else model.scores)[row].numpy()
     return (
         (data.them, _set_or_shares(labels, None if truth.sets is None else truth.sets[row], truth.shares[row])),
@@ -248,4 +276,4 @@ def _set_or_shares(labels: tuple[str, ...], inside: NDArray[Any] | None, shares:
     if inside is not None:
         return ", ".join(label for label, here in zip(labels, inside, strict=True) if here) or "none of these"
     order = np.argsort(-shares, kind="stable")[:2]
-    return ", ".join(f"{labels[c]} {shares[c]:.0%}" for c in order if shares[c] > 0) or "none of these"
+    return ", ".join(f"{labels[c]} {percent(float(shares[c]))}" for c in order if shares[c] > 0) or "none of these"

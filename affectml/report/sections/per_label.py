@@ -5,7 +5,7 @@ import torch
 
 from affectml.plots import dots
 from affectml.report.data import ReportData
-from affectml.report.numbers import Point, f1_by_label, one_against_another
+from affectml.report.numbers import Point, f1_by_label, means, one_against_another
 from affectml.report.section import Drawing, Section, drawing
 from affectml.report.tables import Table, number, per_label_table
 from affectml_metrics import functional as F
@@ -31,9 +31,9 @@ def per_label(data: ReportData) -> Section:
         ),
         (
             "off",
-            "How far each label's share is off",
-            "mean absolute difference to people's share; lower is better",
-            "The prior gives every image the same share.",
+            "How far each label's share is off people's",
+            "mean absolute difference; lower is better",
+            "The prior gives every image the same share. Whiskers: 95 % interval.",
         ),
     ):
         series = {who: [points[c] for c in order] for who, points in found[name].items()}
@@ -127,8 +127,7 @@ def distances(data: ReportData) -> dict[str, Points]:
         answers = data.answers.get(name)
         if answers is not None and answers.shares is not None:
             off = np.abs(answers.shares.numpy() - truth.shares)
-            half = 1.96 * off.std(axis=0, ddof=1) / np.sqrt(len(off)) if len(off) > 1 else np.zeros(off.shape[1])
-            found[name] = [(m, m - h, m + h) for m, h in zip(off.mean(axis=0).tolist(), half.tolist(), strict=True)]
+            found[name] = [*means(off, truth.groups, data.generator())]
     return found
 
 
@@ -163,21 +162,29 @@ def _sentence(data: ReportData, found: dict[str, dict[str, Points]]) -> str:
     """The best and the worst label of the model, and how it stands to people and zero-shot, in counts of labels."""
     points = found["f1"] or found["ap"] or found["off"]
     lower = not found["f1"] and not found["ap"]
-    measure = "F1" if found["f1"] else "average precision" if found["ap"] else "difference to people's share"
+    measure = "F1" if found["f1"] else "average precision"
     known = {label: p[0] for label, p in zip(data.labels, points.get("model", []), strict=True) if p is not None}
     if len(known) < 2:
         return ""
-    best, worst = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
-    best, worst = (best, worst) if lower else (worst, best)
+    least, most = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
     out = (
-        f"The model is best at {best} ({measure} {number(known[best])}) and worst at {worst} ({number(known[worst])})."
+        f"The model is best at {most} ({measure} {number(known[most])}) and worst at {least} ({number(known[least])})."
     )
+    if lower:
+        out = (
+            f"The model's share is off least for {least} (by {number(known[least])} on average) and most for {most} "
+            f"({number(known[most])})"
+        )
+        prior = dict(zip(data.labels, points.get("prior", []), strict=False))
+        if (one := prior.get(least)) is not None and (other := prior.get(most)) is not None:
+            out += f"; one share for every image would be off by {number(one[0])} and {number(other[0])} there"
+        out += "."
     for who, words in (("people", "one person against another"), ("zero_shot", "zero-shot"), ("prior", "the prior")):
         if who not in points or (who == "prior" and not lower):
             continue
         pairs = [(m, o) for m, o in zip(points["model"], points[who], strict=True) if m is not None and o is not None]
         ahead = sum((m[0] < o[0]) if lower else (m[0] > o[0]) for m, o in pairs)
-        out += f" Its figure is better than that of {words} on {ahead} of {len(pairs)} labels."
+        out += f" It does better than {words} on {ahead} of {len(pairs)} labels."
     return out
 
 

@@ -9,7 +9,9 @@ from affectml.report.tables import number
 
 
 def places(data: ReportData) -> Section | None:
-    """How much people and the model give to each place; None for a taxonomy that has neither places nor a wheel."""
+    """How much people and the model give to each place; None without places or a wheel, or without rates."""
+    if data.truth.single_positive:
+        return None  # scores that say which label comes first, not how often
     taxonomy = data.run.taxonomy
     people = data.truth.shares.mean(axis=0)
     model = (data.model.shares if data.model.shares is not None else data.model.scores).double().mean(dim=0).numpy()
@@ -36,9 +38,9 @@ def places(data: ReportData) -> Section | None:
     note = f"Disc: {data.theirs} mean share; ring: the model's; both by area. {note}"
     gap = model - people
     most = int(np.abs(gap).argmax())
-    word = "more" if gap[most] > 0 else "less"
+    word = "above" if gap[most] > 0 else "below"
     words = (
-        f"Over all test images the model's mean share is farthest from {data.theirs} for {data.labels[most]}: "
-        f"{number(float(model[most]))} against {number(float(people[most]))}, which is {word}."
+        f"Over all test images the model's mean share is farthest from {data.theirs} for {data.labels[most]}, where it "
+        f"is {word}: {number(float(model[most]))} against {number(float(people[most]))}."
     )
     return Section("places", "Where labels lie", words, (drawing(title, picture, note),))

@@ -20,7 +20,9 @@ def reliability(data: ReportData) -> Section | None:
         return None
     people = _people(data)
     found = {
-        label: bins(said[:, c].numpy(), truth.shares[:, c], None if people is None else people[:, c])
+        label: bins(
+            said[:, c].numpy(), truth.shares[:, c], None if people is None else people[:, c], groups=truth.groups
+        )
         for c, label in enumerate(data.labels)
         if truth.shares[:, c].any()
     }
@@ -28,6 +30,7 @@ def reliability(data: ReportData) -> Section | None:
         return None
     common = [data.labels[c] for c in np.argsort(-truth.shares.mean(axis=0), kind="stable") if data.labels[c] in found]
     panels = [(label, [(b.said, b.seen, b.low, b.high) for b in found[label]]) for label in common[:SHOWN]]
+    its = "rate" if truth.kind in ("rates", "sets") else "share"
     what = {
         "rates": "people's share",
         "distribution": "people's share",
@@ -37,9 +40,9 @@ def reliability(data: ReportData) -> Section | None:
     alt = "Reliability by label: " + "; ".join(f"{label} {_worst(found[label])}" for label in common[:SHOWN])
     more = f" The {SHOWN} commonest of {len(found)} labels." if len(found) > SHOWN else ""
     picture = drawing(
-        f"{what[truth.kind].capitalize()} against the model's rate",
-        plot(panels, alt, axis=("the model's rate", what[truth.kind])),
-        f"On the dashed line, rates mean what they say; above it, the model says too little.{more} Bands: 95 % "
+        f"{what[truth.kind].capitalize()} against the model's {its}",
+        plot(panels, alt, axis=(f"the model's {its}", what[truth.kind])),
+        f"On the dashed line, {its}s mean what they say; above it, the model says too little.{more} Bands: 95 % "
         "interval of the mean in each bin.",
     )
     rows = tuple(
@@ -48,11 +51,11 @@ def reliability(data: ReportData) -> Section | None:
         for b in found.get(label, [])
     )
     table = Table("Reliability in bins", ("label", "images", "said", "seen"), rows, name="bins")
+    grouped = "" if truth.groups is None else " Images of one group count as one that is larger."
     notes = (
-        "Bins hold about equally many images. The band is Student's t of the differences between what people chose and "
-        "what the model said inside the bin, which for shares of votes scatter less than 0/1 outcomes would; "
-        "where people's "
-        "numbers are known it is at least what drawing their votes would make.",
+        "Bins hold about equally many images. The band is Student's t of the differences between what was seen and "
+        "what the model said inside the bin, which for shares of votes scatter less than 0/1 outcomes would; where "
+        f"the number of votes is known it is at least what drawing their votes would make.{grouped}",
     )
     return Section("reliability", "Do rates mean what they say?", _sentence(found), (picture,), (), (table,), notes)
 
@@ -80,7 +83,7 @@ def _worst(found: list[Bin]) -> str:
 
 def _sentence(found: dict[str, list[Bin]]) -> str:
     """How many bands miss the diagonal, and how many would by chance."""
-    every = [b for each in found.values() for b in each if b.images > 1]
+    every = [b for each in found.values() for b in each if b.units > 1]
     off = sum(map(_off, every))
     chance = 0.05 * len(every)
     if not off:

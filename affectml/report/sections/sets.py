@@ -9,10 +9,13 @@ from affectml.plots import grid
 from affectml.report.data import ReportData
 from affectml.report.numbers import first_instead, instead, together
 from affectml.report.section import Section, drawing
-from affectml.report.tables import Table, number
+from affectml.report.tables import Table, number, percent
 
 Array = NDArray[Any]
 NOTHING = "(nothing)"
+SINGLE = "single answers"
+PANEL = "sets cut from the votes of each image"
+TIED = 3  # equally common mistakes that are named
 FEW = 10  # answers or images with a label, from which a share of them is worth a word
 
 
@@ -22,9 +25,13 @@ def co_occurrence(data: ReportData) -> Section | None:
     if people is None or data.model.sets is None:
         return None
     model = data.model.sets.numpy()
+    alike = people if data.truth.sets is None else data.truth.sets
     drawn, tables = [], []
     title = f"People: {who}" if data.them == "people" else who.capitalize()
-    for name, words, answers in (("people", title, people), ("model", "The model's sets", model)):
+    shown = [("people", title, people), ("model", "The model's sets", model)]
+    if who == SINGLE:  # a panel's set is of the same kind as the model's, a single answer is not
+        shown.insert(1, ("panel", f"People: {PANEL}", alike))
+    for name, words, answers in shown:
         share = together(answers)
         largest = _largest(share, data.labels)
         alt = f"{words}. Of the answers with the first label, the share that has the second: {largest}"
@@ -36,7 +43,7 @@ def co_occurrence(data: ReportData) -> Section | None:
                     data.labels,
                     data.labels,
                     alt,
-                    hue=name,
+                    hue="model" if name == "model" else "people",
                     axis=("answers with this label", "that have this as well"),
                 ),
             )
@@ -49,14 +56,14 @@ def co_occurrence(data: ReportData) -> Section | None:
     return Section(
         "together",
         "Which labels go together",
-        _together_sentence(data, people, model),
+        _together_sentence(data, people, alike, model),
         drawings=tuple(drawn),
         tables=tuple(tables),
         notes=(
-            "A model's set stands for what a panel says, one person's answer for one person: sets of the panel are "
-            "larger or smaller than answers, so compare which pairs are dark, not only how dark they are.",
+            "The model's set stands for what a panel says, and is compared with the panel's: single answers are "
+            "smaller or larger than sets of a panel, which alone makes their shares differ.",
         )
-        if who == "single answers"
+        if who == SINGLE
         else (),
     )
 
@@ -67,8 +74,8 @@ def _answers(data: ReportData) -> tuple[Array | None, str]:
     if truth.kind == "distribution" or truth.sets is None:
         return None, ""
     if truth.chosen is not None and truth.asked is not None:
-        return truth.chosen[truth.asked.astype(bool)], "single answers"
-    words = "the images' own sets" if truth.kind == "sets" else "sets cut from the votes of each image"
+        return truth.chosen[truth.asked.astype(bool)], SINGLE
+    words = "the images' own sets" if truth.kind == "sets" else PANEL
     return truth.sets, words
 
 
@@ -83,9 +90,12 @@ def _largest(share: Array, labels: tuple[str, ...], count: int = 5) -> str:
     return "; ".join(found) or "none"
 
 
-def _together_sentence(data: ReportData, people: Array, model: Array) -> str:
-    """People's closest pair, and the pair on which the model is farthest from them; of labels given often enough."""
-    theirs, its = together(people), together(model)
+def _together_sentence(data: ReportData, people: Array, alike: Array, model: Array) -> str:
+    """The label that most often comes with another, and where the model's sets are farthest from people's sets.
+
+    people: answers; alike: sets of the same kind as the model's. Only labels given FEW times or more are named.
+    """
+    theirs = together(people)
     enough = (people.sum(axis=0) >= FEW)[:, None] & ~np.isnan(theirs)
     if not enough.any():
         return ""
@@ -93,19 +103,22 @@ def _together_sentence(data: ReportData, people: Array, model: Array) -> str:
     if theirs[row, column] <= 0:
         return "No answer here has two labels."
     labels = data.labels
-    them, whose = ("people", "people's answers") if data.them == "people" else ("them", "the images' sets")
+    whose = "people's answers" if data.them == "people" else "the images' sets"
+    aside = "" if (people.sum(axis=0) >= FEW).all() else f" (labels with fewer than {FEW} aside)"
     out = (
-        f"Of {whose} with {labels[row]}, {theirs[row, column]:.0%} have {labels[column]} as well: "
-        "no pair of labels goes together more often."
+        f"Of {whose} with {labels[row]}, {percent(theirs[row, column])} have {labels[column]} as well: "
+        f"no label is joined by another more often{aside}."
     )
-    both = enough & (model.sum(axis=0) >= FEW)[:, None] & ~np.isnan(its)
+    theirs, its = together(alike), together(model)
+    both = ((alike.sum(axis=0) >= FEW) & (model.sum(axis=0) >= FEW))[:, None] & ~np.isnan(theirs) & ~np.isnan(its)
     if both.any():
+        other = "the panels'" if data.them == "people" else "the images' own"
         gap = np.where(both, np.abs(its - theirs), -1)
         row, column = np.unravel_index(np.argmax(gap), gap.shape)
         out += (
-            f" The model is farthest from {them} on {labels[column]} beside {labels[row]}: {its[row, column]:.0%} "
-            f"of its "
-            f"sets with {labels[row]} have it, of {whose} {theirs[row, column]:.0%}."
+            f" The model's sets are farthest from {other} on {labels[column]} beside {labels[row]}: of those with "
+            f"{labels[row]}, {percent(its[row, column])} of the model's and {percent(theirs[row, column])} of {other} "
+            "have both."
         )
     return out
 
@@ -126,7 +139,10 @@ def confusion(data: ReportData) -> Section | None:
     elif truth.kind in ("single", "distribution"):
         found = first_instead(truth.hits, data.model.scores.argmax(dim=1).numpy())
         what = "label" if truth.kind == "single" else "most chosen label"
-        rule = "The model's first label; where several labels are right, an image counts one, shared by them."
+        rule = (
+            "The model's first label. Where several labels are right, an image counts one: on the diagonal if the "
+            "model named one of them, else shared by them."
+        )
     else:
         return None
     kept = [c for c in range(len(data.labels)) if found[c].sum() > 0 or found[:, c].sum() > 0]
@@ -167,16 +183,17 @@ def _commonest(off: Array, labels: list[str], count: int = 5) -> str:
 
 
 def _instead_sentence(off: Array, labels: tuple[str, ...], images: int) -> str:
-    """The commonest label in place of another, and how often labels were missed or added alone."""
+    """The commonest label in place of another, where one is, and how often labels were missed or added alone."""
     end = len(labels)
     inside = off[:end, :end]
     parts = []
     if inside.max() >= 2:
-        row, column = np.unravel_index(int(inside.argmax()), inside.shape)
-        parts.append(
-            f"The model's commonest mistake of this kind is {labels[column]} in place of {labels[row]} "
-            f"({inside[row, column]:.0f} of {images:,} images)"
-        )
+        most = np.argwhere(inside > inside.max() - 1e-9)
+        named = " and ".join(f"{labels[column]} in place of {labels[row]}" for row, column in most[:TIED])
+        count = f"{inside.max():.1f}".removesuffix(".0")
+        each = " each" if len(most) > 1 else ""
+        if len(most) <= TIED:
+            parts.append(f"The model most often says {named} ({count} of {images:,} images{each})")
     if off[:end, end].sum() or off[end].sum():
         parts.append(
             f"{off[:end, end].sum():.0f} labels are missed with nothing in their place, and {off[end].sum():.0f} added "
