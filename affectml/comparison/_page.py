@@ -314,13 +314,12 @@ def seeds_in_words(gaps: Sequence[SeedGap]) -> str:
         one, other = (first, second) if good else (second, first)
         sure.append(
             f"runs like {one} are better than runs like {other} in {gap.metric} by {number(abs(gap.value))} "
-            f"({gap.seeds[0]} and {gap.seeds[1]} seeds)"
+            f"({_count(gap.seeds)})"
         )
     parts = [f"Beyond the seeds' own spread, {'; '.join(sure)}."] if sure else []
     for (names, seeds), metrics in unsure.items():
         parts.append(
-            f"{seeds[0]} and {seeds[1]} seeds do not tell runs like {names[0]} from runs like {names[1]} in "
-            f"{', '.join(metrics)}."
+            f"{_count(seeds)} do not tell runs like {names[0]} from runs like {names[1]} in {', '.join(metrics)}."
         )
     for (names, _), metrics in unknown.items():
         parts.append(
@@ -328,6 +327,11 @@ def seeds_in_words(gaps: Sequence[SeedGap]) -> str:
             f"{', '.join(metrics)}."
         )
     return " ".join(parts)
+
+
+def _count(seeds: tuple[int, int]) -> str:
+    """How many seeds two ways of training have: `3 seeds each`, `3 and 2 seeds`."""
+    return f"{seeds[0]} seeds each" if seeds[0] == seeds[1] else f"{seeds[0]} and {seeds[1]} seeds"
 
 
 def disputed(comparison: Comparison, count: int) -> Section:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -20,6 +21,7 @@ from affectml.report.sections import SECTIONS
 from affectml.report.sections.disagreement import asked
 from affectml.report.sections.learning import _sentence as learning_sentence
 from affectml.report.sections.overview import sentence
+from affectml.report.sections.per_label import _sentence as label_sentence
 from affectml.report.sections.sets import co_occurrence
 from affectml.training import TrainConfig, train_run
 
@@ -198,7 +200,7 @@ def test_long_labels_leave_room_for_the_picture():
     ]
     for picture in pictures:
         assert f'aria-label="{name}"' in picture
-        assert "a feeling of…" in re.sub(r"<[^>]*>", "", picture)
+        assert "a feeling of …" in re.sub(r"<[^>]*>", "", picture)
 
 
 def test_labels_of_users_are_escaped_and_kept_in_pictures():
@@ -247,7 +249,7 @@ def test_errors_by_people_asked_are_compared_where_there_are_images_enough(data)
 
 
 def test_what_stands_of_labels_together_is_true(data, monkeypatch):
-    monkeypatch.setattr("affectml.report.sections.sets.FEW", 3)
+    monkeypatch.setattr(sys.modules["affectml.report.sections.sets"], "FEW", 3)
     section = co_occurrence(data)
     said = section.sentence
     column, row, its, theirs = re.search(
@@ -275,3 +277,13 @@ def test_a_small_step_of_a_learning_curve_is_no_gain():
     assert "may be chance" in learning_sentence(points(0.5, 0.700, 0.703), ["set_f1"])
     assert "chance" not in learning_sentence(points(0.5, 0.6, 0.7), ["set_f1"])
     assert learning_sentence(points(0.5, 0.6, 0.7), []) == ""
+
+
+def test_labels_on_which_the_model_is_ahead_by_chance_are_not_counted_as_clear(data):
+    near, far = (0.50, 0.45, 0.55), (0.40, 0.36, 0.44)
+    points = {
+        "model": [near, far] + [None] * (len(data.labels) - 2),
+        "zero_shot": [(0.49, 0.4, 0.58), (0.2, 0.1, 0.3)] + [None] * (len(data.labels) - 2),
+    }
+    said = label_sentence(data, {"f1": points, "ap": {}, "off": {}})
+    assert "better than zero-shot on 2 of 2 labels, and on 1 of them by intervals that do not overlap" in said

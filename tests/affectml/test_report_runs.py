@@ -96,7 +96,7 @@ def test_words_name_the_better_run_whichever_way_a_metric_goes():
     gap = SeedGap(("a", "b"), "rate_cross_entropy", 0.1, score, True, (3, 3), 0.001, 0.002)
     assert "runs like b are better than runs like a in rate_cross_entropy by .100" in seeds_in_words([gap])
     near = [replace(gap, metric=metric, p_holm=0.5) for metric in ("set_f1", "top_1_accuracy")]
-    assert seeds_in_words(near) == "3 and 3 seeds do not tell runs like a from runs like b in set_f1, top_1_accuracy."
+    assert seeds_in_words(near) == "3 seeds each do not tell runs like a from runs like b in set_f1, top_1_accuracy."
 
 
 def test_words_on_the_main_metrics_do_not_hide_the_others():

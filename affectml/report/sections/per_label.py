@@ -184,7 +184,11 @@ def _sentence(data: ReportData, found: dict[str, dict[str, Points]]) -> str:
             continue
         pairs = [(m, o) for m, o in zip(points["model"], points[who], strict=True) if m is not None and o is not None]
         ahead = sum((m[0] < o[0]) if lower else (m[0] > o[0]) for m, o in pairs)
-        out += f" It does better than {words} on {ahead} of {len(pairs)} labels."
+        out += f" It does better than {words} on {ahead} of {len(pairs)} labels"
+        if any(m[1] < m[2] for m, _ in pairs):
+            clear = sum((m[2] < o[1]) if lower else (m[1] > o[2]) for m, o in pairs)
+            out += f", and on {clear} of them by intervals that do not overlap"
+        out += "."
     return out
 
 
