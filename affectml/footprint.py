@@ -136,7 +136,8 @@ def carbon_intensity(country: str | None) -> tuple[float, str]:
         raise MissingExtra("codecarbon", "footprint", f"{option('country', country)}: a country's electricity")
     from codecarbon.input import DataSource
 
-    known = DataSource().get_global_energy_mix_data()
+    source: Any = DataSource
+    known = source().get_global_energy_mix_data()
     entry = known.get(country.upper(), {})
     if entry.get("carbon_intensity") is None:
         raise BadInput(

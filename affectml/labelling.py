@@ -79,8 +79,9 @@ def open_photographs(
         )
     if (folder / "dataset.json").is_file():
         opened = Dataset.open(folder)
+        before = len(opened.images)
         added = add_images(photos, opened, how="hardlink")
-        say(f"data set {folder}: {len(added.ids):,} new images from {photos}, {len(opened.images):,} there already")
+        say(f"data set {folder}: {len(added.ids):,} new images from {photos}, {before:,} there already")
         if added.changed:
             say(f"  {_some(added.changed)}: another file by now; the data set keeps the one it has")
         _say_skipped(added.skipped, say)

@@ -270,7 +270,7 @@ def _listed(path: Path) -> dict[str, Failure]:
 
 _JOURNALLED = (
     {"url": str, "file": str, "sha256": str, "size": int},
-    {"url": str, "reason": str, "why": str, "retry": str, "tries": int},
+    {"url": str, "reason": str, "why": str, "retry": str, "tries": int, "when": str},
 )
 
 

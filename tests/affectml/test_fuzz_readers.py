@@ -724,13 +724,15 @@ def to_fetch(folder: Path) -> None:
     text(folder / "t.csv", "url,label", *(f"{url},{label}" for url, label in zip(urls, LABELS, strict=True)))
     get_importer("table")(folder / "t.csv", folder / "data", images="none")
     (folder / "t.csv").unlink()
-    failed = {"url": _key(urls[0]), "reason": "404", "why": "not found", "retry": "never", "tries": 1}
+    failed = {"url": _key(urls[0]), "reason": "404", "why": "no", "retry": "never", "tries": 1, "when": ""}
     picture(folder / "data" / "images" / "x.jpg")
     size = (folder / "data" / "images" / "x.jpg").stat().st_size
     got = {"url": _key(urls[1]), "file": "images/x.jpg", "sha256": "0" * 64, "size": size}
     text(folder / "data" / ".fetching" / "journal.jsonl", json.dumps(failed), json.dumps(got))
     text(
-        folder / "data" / "fetch-failures.csv", "image_id,url,reason,why,tries,again", f"{urls[2]},{urls[2]},x,y,2,yes"
+        folder / "data" / "fetch-failures.csv",
+        "image_id,url,reason,why,tries,when,again",
+        f"{urls[2]},{urls[2]},x,y,2,2026-01-01T00:00:00Z,yes",
     )
 
 
@@ -960,7 +962,7 @@ def queued(name: str) -> Callable[[Path, Path], None]:
             if name == "checks.csv":
                 read_checks(folder / name)
             else:
-                store.enqueue(images_to_queue(store, folder / name, 3))
+                store.enqueue(images_to_queue(store, folder / name, 3, people=None))
 
     return read
 

@@ -7,6 +7,7 @@ from affectml.report.data import ReportData
 from affectml.report.section import Section, drawing
 from affectml.report.sections.overview import chosen
 from affectml.report.tables import Table, arrow, cell, number, order
+from affectml_metrics.table import better
 
 PLOTS = 3
 
