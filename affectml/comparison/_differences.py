@@ -98,7 +98,7 @@ def by_seed(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
 
 
 def _recipe(run: RunFolder) -> str:
-    """All that was asked for but the seed, and what it learned from."""
+    """All that moves what is learned but the seed, and what it learned from."""
     info = run.info
     config = replace(
         info.config,
@@ -106,6 +106,9 @@ def _recipe(run: RunFolder) -> str:
         dataset=None,
         threads=None,
         learning_curve=False,
+        groups=(),
+        country=None,
+        log=None,
         options=dict(sorted(info.config.options.items())),
     )
     return repr(

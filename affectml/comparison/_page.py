@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectml._files import try_file
+from affectml._files import try_file, try_folder
 from affectml._progress import Say
 from affectml.comparison._compare import Comparison, Reading, compare_runs, names_of
 from affectml.comparison._differences import Gain, SeedGap, by_seed, gains_of, seed_gaps
@@ -65,11 +65,13 @@ def report_runs(
 
     Raises:
         BadInput: for fewer than two runs, for runs of different data, targets or cuts, without a test image in common,
-            and with `seeds` for runs that are all one way of training.
+            with `seeds` for runs that are all one way of training, and where no folder for the tables can be written.
         BadRun: see `affectml.report.read_again`.
     """
     if len(runs) < 2:
         raise BadInput(f"report: expected at least two runs to compare, got {len(runs)}")
+    if tables is not None:
+        try_folder(Path(tables))
     opened = [RunFolder.open(run) for run in runs]
     _check_alike(opened)
     groups = by_seed(opened) if seeds else {}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores
-from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
+from affectml.evaluation.subgroups import MIN_IMAGES, as_text, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
 from affectml.heads._promise import losses, unit_means
@@ -29,8 +29,8 @@ def levels_of(images: pd.DataFrame, column: str | None, image_ids: Array) -> Arr
     """
     if column is None or column not in images.columns:
         return None
-    found = images.set_index("image_id")[column].reindex(pd.Index(image_ids))
-    return np.array([None if pd.isna(value) else str(value) for value in found], dtype=object)
+    found = as_text(images.set_index("image_id")[column]).reindex(pd.Index(image_ids))
+    return np.array([None if pd.isna(value) else value for value in found], dtype=object)
 
 
 def levels_in(images: pd.DataFrame, column: str | None, image_ids: Array) -> list[str]:

@@ -172,14 +172,22 @@ def as_levels(values: pd.Series, asked: Iterable[str] = ()) -> pd.Series | None:
         return None
     if values.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
         return None
-    levels = _as_text(values)
+    levels = as_text(values)
     return levels if 2 <= levels.nunique() <= MAX_LEVELS else None
 
 
-def _as_text(values: pd.Series) -> pd.Series:
-    """Values as words, missing where they are; whole numbers without a fraction, whatever they are kept as."""
-    whole = pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 == 0).all())
-    return values.astype("Int64" if whole else object).astype(object).map(str, na_action="ignore")
+def as_text(values: pd.Series) -> pd.Series:
+    """Values as words, missing where they are; a whole number without a fraction, whatever it is kept as.
+
+    A column of whole numbers is kept as floats as soon as one is missing: 1 and 1.0 are one level.
+    """
+    return values.astype(object).map(_word, na_action="ignore")
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def _counts(column: pd.Series) -> bool:
@@ -205,7 +213,7 @@ def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str
     found = {str(name): as_levels(table[name], only) for name in table.columns}
     out = {name: levels for name, levels in found.items() if levels is not None}
     if named is not None and named in table.columns:
-        out[named] = _as_text(table[named])
+        out[named] = as_text(table[named])
     return out
 
 

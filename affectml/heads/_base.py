@@ -432,7 +432,9 @@ class Head(ABC):
             assert self.thresholds_ is not None
             return scores.double() - self.thresholds_
         table = family_scores(promise.family, scores)
-        return table - (promise.cut.value if levels is None else torch.from_numpy(promise.cuts(levels, len(table))))
+        if levels is None:
+            return table - promise.careful(promise.cut)
+        return table - torch.from_numpy(promise.cuts(levels, len(table)))
 
     def _saved(self) -> dict[str, Tensor]:
         """Every tensor that `save` writes, thresholds apart."""

@@ -31,6 +31,7 @@ OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates"}
 Array: TypeAlias = NDArray[Any]
 
 _EXACT = 1e-9  # 1 - .8 is a little less than .2
+_LAST_DIGITS = 1e-6  # of a score: what rounding may change
 _ALL = -1e6  # a cut that every label reaches, in any family
 _SHARES_OF_FALSE = ("precision", "false", "fdr", "fdp", "false_discovery", "false_share", "accuracy", "f1")
 
@@ -58,7 +59,7 @@ class Asked:
                 "number of labels that nobody chose, or recall=X"
             )
         if not equals or name not in RISKS:
-            near = did_you_mean(name, RISKS)
+            near = "" if name in RISKS else did_you_mean(name, RISKS)
             raise BadInput(f"{given}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0){near}, e.g. recall=.8")
         try:
             level = float(value)
@@ -170,9 +171,17 @@ class Promise:
     def cuts(self, levels: Array | None, rows: int) -> Array:
         """The cut of each row, [N, 1]; a level that is unknown, or None, has the most cautious one."""
         if levels is None or not self.levels:
-            return np.full((rows, 1), self.cut.value)
-        known = {name: cut.value for name, cut in self.levels.items()}
-        return np.array([known.get(str(level), self.cut.value) for level in levels], dtype=np.float64).reshape(-1, 1)
+            return np.full((rows, 1), self.careful(self.cut))
+        known = {name: self.careful(cut) for name, cut in self.levels.items()}
+        other = self.careful(self.cut)
+        return np.array([known.get(str(level), other) for level in levels], dtype=np.float64).reshape(-1, 1)
+
+    def careful(self, cut: Cut) -> float:
+        """Where sets are cut: a millionth to the side that keeps the promise, since some image's score lies on `cut`.
+
+        There the last digit would decide, which differs between machines, batches and graphs.
+        """
+        return cut.value * (1 - _LAST_DIGITS if self.asked.risk == "recall" else 1 + _LAST_DIGITS)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for head.json."""

@@ -1,10 +1,12 @@
 """A run read back so that its report can be made again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from affectml._files import try_folder
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.data.splits import Split
@@ -12,7 +14,7 @@ from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadRun, option
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_report, write_tables
-from affectml.runs import RunFolder
+from affectml.runs import RunFolder, TrainConfig
 
 if TYPE_CHECKING:
     from affectml.evaluation import Systems
@@ -62,7 +64,7 @@ def read_again(
     store = ensure_embeddings(data, info.config.encoder, threads=info.threads, say=say)
     ids = table["image_id"].to_numpy(dtype=object)
     split = Split(ids, table["split"].to_numpy(dtype=object), tuple(info.split.notes))
-    prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, info.config)
+    prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, _config(opened))
     systems = _systems(opened, prepared, say)
     test = split.ids("test")
     answers = systems.answers(store.rows(test), levels_of(data.images, info.config.promise_group, test))
@@ -80,7 +82,16 @@ def _where(run: RunFolder, dataset: str | Path | None) -> Path:
         raise BadRun(
             f"{run.folder}: it does not say which data set it was trained on; name one with {option('dataset')}"
         )
-    return DEMO if named is None else Path(named)
+    folder = DEMO if named is None else Path(named)
+    if not folder.is_dir():
+        raise BadRun(f"{run.folder}: its data set {folder} is not there: say where it is now with {option('dataset')}")
+    return folder
+
+
+def _config(run: RunFolder) -> TrainConfig:
+    """What was asked for; version 0.1 named an ensemble there, and not the head that it averages."""
+    averaged = getattr(run.head.config, "head", None)
+    return run.info.config if averaged is None else replace(run.info.config, head=averaged)
 
 
 def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":
@@ -112,7 +123,10 @@ def report_run(
 
     Raises:
         BadRun: see `read_again`.
+        BadInput: where no folder for the tables can be written, before anything is.
     """
+    if tables is not None:
+        try_folder(Path(tables))
     data = read_again(run, dataset=dataset, say=say)
     found = sections(data)
     if tables is not None:

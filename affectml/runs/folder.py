@@ -65,8 +65,12 @@ class RunFolder:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """metrics.json; raises BadRun where it cannot be read."""
-        return self._object("metrics.json")
+        """metrics.json; raises BadRun where it cannot be read or has no scores of the model."""
+        content = self._object("metrics.json")
+        systems = content.get("systems")
+        if not isinstance(systems, dict) or not isinstance(systems.get("model"), dict):
+            raise BadRun(f"{self.folder / 'metrics.json'}: no scores of the model: the run is damaged, train again")
+        return content
 
     @cached_property
     def subgroups(self) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
+from affectml.evaluation.promised import levels_of
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads._promise import (
     Asked,
@@ -28,6 +29,7 @@ from affectml.heads._promise import (
     unit_means,
 )
 from affectml.predicting import evaluate_run, predict_images
+from affectml.report import report_run
 from affectml.report.again import read_again
 from affectml.report.promised import promise_table
 from affectml.runs import RunFolder
@@ -242,6 +244,7 @@ def test_on_sets_it_agrees_with_mapie():
     [
         ("precision=.9", "Learn-then-Test"),
         ("recal=.8", "did you mean 'recall'"),
+        ("recall", r"X > 0\), e\.g\. recall=\.8"),
         ("recall", "expected recall=X"),
         ("recall=most", "no number"),
         ("recall=1", "the set of all labels alone"),
@@ -484,6 +487,31 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
     named = np.array(own.taxonomy.labels)
     sets = [set(named[row > 0]) for row in again.answers["model"].sets.numpy()]
     assert sets == [set(chosen) for chosen in test["set"]]
+    assert len({cut.value for cut in promise.levels.values()}) == 2
+    page = (own.folder / "report.html").read_bytes()
+    assert report_run(own, out=tmp_path / "again.html").read_bytes() == page  # each image by its own level's cut
+
+
+@pytest.mark.parametrize(("asked", "sign", "kept"), [("recall=.6", -1, 1), ("extra=1", 1, 0)])
+def test_the_last_digit_of_a_score_does_not_decide(asked, sign, kept):
+    """The image whose score is the cut stays on the side that keeps the promise, however its score is rounded."""
+    scores, votes = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]), np.eye(2)[[0, 1, 0, 0]]
+    promise = make_promise(Asked.parse(asked), scores, votes, family="rates")
+    on = scores[torch.isclose(scores.double(), torch.tensor(promise.cut.value, dtype=torch.float64), rtol=1e-5)]
+    assert len(on)
+    for rounding in (-1e-7, 0, 1e-7):
+        assert ((on.double().numpy() * (1 + rounding) >= promise.cuts(None, 1)[0]) == kept).all()
+    assert abs(promise.careful(promise.cut) / promise.cut.value - 1) < 2e-6
+    assert (promise.careful(promise.cut) - promise.cut.value) * sign > 0
+
+
+def test_a_level_of_whole_numbers_is_one_level_whether_or_not_another_is_missing():
+    images = pd.DataFrame({"image_id": ["a", "b", "c"], "school": [1, 2, 1]})
+    gap = images.assign(school=[1, 2, None])  # which makes 1.0 of 1
+    ids = images["image_id"].to_numpy()
+    assert levels_of(images, "school", ids).tolist() == ["1", "2", "1"]
+    assert levels_of(gap, "school", ids).tolist() == ["1", "2", None]
+    assert levels_of(images.assign(school=[["x"], ["x", "y"], None]), "school", ids)[2] is None
 
 
 def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_others(run, demo, tmp_path):

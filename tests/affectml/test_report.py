@@ -2,18 +2,21 @@
 
 import csv
 import re
+import shutil
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from affectml.cli import main
+from affectml.comparison import report_runs
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.errors import BadRun
+from affectml.errors import BadInput, BadRun
 from affectml.plots import dots, grid, intervals, svg
 from affectml.plots._canvas import canvas
 from affectml.report import Table, read_again, report_run, sections
@@ -24,6 +27,8 @@ from affectml.report.sections.overview import sentence
 from affectml.report.sections.per_label import _sentence as label_sentence
 from affectml.report.sections.sets import co_occurrence
 from affectml.training import TrainConfig, train_run
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,30 @@ def test_another_data_set_is_refused(run, demo, tmp_path):
     (gone / "run.json").write_bytes((run.folder / "run.json").read_bytes())
     with pytest.raises(BadRun, match=r"no predictions\.parquet"):
         report_run(gone)
+
+
+def test_a_data_set_that_moved_is_asked_for(tmp_path):
+    shutil.copytree(GOLDEN / "data", tmp_path / "moved")
+    shutil.copytree(GOLDEN / "runs" / "sigmoid-ensemble", tmp_path / "run")
+    with pytest.raises(BadRun, match="its data set data is not there: say where it is now with dataset"):
+        report_run(tmp_path / "run")
+    page = report_run(tmp_path / "run", dataset=tmp_path / "moved").read_text(encoding="utf-8")
+    assert "At a glance" in page  # of an ensemble that 0.1.0 wrote, too
+
+
+def test_scores_without_the_models_are_damage(run, tmp_path):
+    shutil.copytree(run.folder, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BadRun, match=r"metrics\.json: no scores of the model: the run is damaged, train again"):
+        report_run(tmp_path / "run")
+
+
+def test_tables_that_have_no_place_leave_no_page(run, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for runs, made in (([run.folder], report_run), ([run.folder, run.folder], report_runs)):
+        with pytest.raises(BadInput, match="file: cannot write there"):
+            made(runs if len(runs) > 1 else runs[0], out=tmp_path / "page.html", tables=tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_learning_curve_ends_with_the_run_itself(run):

@@ -10,6 +10,7 @@ from affectml.comparison._differences import Gain, SeedGap, _gap, by_seed, gains
 from affectml.comparison._page import in_words, seeds_in_words
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
+from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
 
@@ -55,6 +56,15 @@ def test_seeds_are_grouped_and_one_seed_says_nothing(runs, tmp_path):
     assert "With a single seed on one side nothing can be said" in found.sections[0].sentence
     with pytest.raises(BadInput, match="differ in nothing but the seed"):
         report_runs(folders[:2], seeds=True)
+
+
+def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs):
+    def asked(run, **more):
+        return RunFolder(run.folder, replace(run.info, config=replace(run.info.config, **more)))
+
+    other = asked(runs["a1"], country="DEU", log="tb", groups=("shapes",))
+    assert [len(each) for each in by_seed([runs["a0"], other]).values()] == [2]
+    assert len(by_seed([runs["a0"], asked(runs["a1"], tau=0.5)])) == 2
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path):
