@@ -4,6 +4,7 @@ Code of a data set is never run: `datasets` runs none since version 4, only kind
 through, and archives are read here, by `_tar_samples`.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -290,7 +291,24 @@ def _built(address: str, root: str, files: dict[str, list[str]] | None, path: st
         if kind == "parquet":
             named = {str(split): list(of) for split, of in builder.config.data_files.items()}
             return _loaded(address, root, {k: ParquetRows(v, builder.info.features) for k, v in named.items()})
+        for file in given:
+            if file.lower().endswith(".jsonl"):
+                _check_lines(file)
         return _loaded(address, root, builder.as_streaming_dataset())
+
+
+def _check_lines(file: str) -> None:
+    """Raises BadInput for a line that is no JSON object: pyarrow, which reads them next, ends the process at `null`."""
+    import fsspec
+
+    with fsspec.open(file, "rb") as handle:
+        for number, line in enumerate(handle, start=1):
+            try:
+                whole = not line.strip() or isinstance(json.loads(line), dict)
+            except (ValueError, RecursionError):
+                whole = False
+            if not whole:
+                raise BadInput(f'{file}, line {number}: expected a JSON object, such as {{"file_name": "a.jpg"}}')
 
 
 class ParquetRows:

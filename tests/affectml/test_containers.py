@@ -567,3 +567,12 @@ def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_facto
     else:
         back = Dataset.open(root / "out")
         assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
+
+
+@pytest.mark.parametrize("line", ["null", "[1]", "{", "3"])
+def test_a_line_of_metadata_that_is_no_object_is_named(tmp_path, line):
+    """pyarrow, which `datasets` reads these lines with, ends the process at some of them."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "b.jpg")
+    (tmp_path / "metadata.jsonl").write_text(f'{{"file_name": "b.jpg", "label": "awe"}}\n{line}\n')
+    with pytest.raises(BadInput, match=r"metadata\.jsonl, line 2: expected a JSON object"):
+        get_importer("datasets")(tmp_path, tmp_path.with_name("out"))
