@@ -20,6 +20,8 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run, train_run
 from affectml_metrics.functional import squared_calibration_error
 
+pytestmark = pytest.mark.slow  # many of these train
+
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)

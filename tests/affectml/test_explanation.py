@@ -36,6 +36,8 @@ from affectml.heads import (
 )
 from affectml.runs import RunFolder
 
+pytestmark = pytest.mark.slow  # many of these train
+
 
 class Patches(torch.nn.Module):
     """A tower whose features are the mean of each quarter of the image; its own `visual`."""

@@ -15,6 +15,8 @@ from affectml.runs import TrainConfig
 from affectml.training import train_run
 from affectml.training.log import curves
 
+pytestmark = pytest.mark.slow  # many of these train
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 tensorboard = pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
 

@@ -38,6 +38,8 @@ from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
 from affectml.training.fit import fit_model
 
+pytestmark = pytest.mark.slow  # many of these train
+
 RECALL = Asked.parse("recall=.5")
 
 

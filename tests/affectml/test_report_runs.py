@@ -13,6 +13,8 @@ from affectml.errors import BadInput
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
+pytestmark = pytest.mark.slow  # many of these train
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

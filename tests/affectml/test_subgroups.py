@@ -24,6 +24,8 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
 from affectml_annotation import fit_beta_prior
 
+pytestmark = pytest.mark.slow  # many of these train
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 MEANS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
 LABELS = tuple("abcdef")
