@@ -1,5 +1,6 @@
 """Which labels go together, and what was said instead of what."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,10 @@ def co_occurrence(data: ReportData) -> Section | None:
         shown.insert(1, ("panel", f"People: {PANEL}", alike))
     for name, words, answers in shown:
         share = together(answers)
-        largest = _largest(share, data.labels)
-        alt = f"{words}. Of the answers with the first label, the share that has the second: {largest}"
+        largest = _largest(
+            share, lambda row, column, value: f"{data.labels[row]} with {data.labels[column]} {number(value)}"
+        )
+        alt = f"{words}. Of the answers with the first label, the share that has the second: {largest or 'none'}"
         drawn.append(
             drawing(
                 words,
@@ -79,15 +82,13 @@ def _answers(data: ReportData) -> tuple[Array | None, str]:
     return truth.sets, words
 
 
-def _largest(share: Array, labels: tuple[str, ...], count: int = 5) -> str:
-    """The largest shares in words."""
-    flat = np.where(np.isnan(share), -1, share)
-    found = []
-    for at in np.argsort(-flat, axis=None, kind="stable")[:count]:
-        row, column = np.unravel_index(at, share.shape)
-        if flat[row, column] > 0:
-            found.append(f"{labels[row]} with {labels[column]} {number(float(share[row, column]))}")
-    return "; ".join(found) or "none"
+def _largest(values: Array, say: Callable[[int, int, float], str], count: int = 5) -> str:
+    """The largest cells above 0 in words; nan counts as 0. say: of a row, a column and the value there."""
+    flat = np.nan_to_num(values)
+    places = [np.unravel_index(at, flat.shape) for at in np.argsort(-flat, axis=None, kind="stable")[:count]]
+    return "; ".join(
+        say(int(row), int(column), float(flat[row, column])) for row, column in places if flat[row, column] > 0
+    )
 
 
 def _together_sentence(data: ReportData, people: Array, alike: Array, model: Array) -> str:
@@ -155,7 +156,8 @@ def confusion(data: ReportData) -> Section | None:
     names, said = [labels[r] for r in rows], [labels[c] for c in columns]
     off = found.copy()
     off[np.arange(end), np.arange(end)] = 0
-    alt = f"What the model said instead, in images: {_commonest(off, labels)}"
+    often = _largest(off, lambda row, column, value: f"{labels[column]} for {labels[row]}, {value:.1f}")
+    alt = f"What the model said instead, in images: {often or 'never another'}"
     picture = grid(part, names, said, alt, axis=(what, "what the model said"), whole=True)
     table = Table(
         "What was said instead of what, in images",
@@ -171,15 +173,6 @@ def confusion(data: ReportData) -> Section | None:
         drawings=(drawing("In images", picture, rule),),
         tables=(table,),
     )
-
-
-def _commonest(off: Array, labels: list[str], count: int = 5) -> str:
-    found = []
-    for at in np.argsort(-off, axis=None, kind="stable")[:count]:
-        row, column = np.unravel_index(at, off.shape)
-        if off[row, column] > 0:
-            found.append(f"{labels[column]} for {labels[row]}, {off[row, column]:.1f}")
-    return "; ".join(found) or "never another"
 
 
 def _instead_sentence(off: Array, labels: tuple[str, ...], images: int) -> str:
