@@ -11,9 +11,9 @@ import pandas as pd
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
+from affectml.evaluating import evaluate_run
 from affectml.heads._options import options_of_heads
 from affectml.pictures import ImageLike
-from affectml.predicting import evaluate_run
 from affectml.predictions import Predictions
 from affectml.run import Run, score_table
 from affectml.runs import RunFolder, TrainConfig

@@ -23,8 +23,9 @@ from affectml._progress import Progress, Say
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
-from affectml.predicting import PART, Predicted, Predictor, unreadable
+from affectml.predicting import PART, Predicted, Predictor
 from affectml.predictions import score_columns
+from affectml.run_features import unreadable
 from affectml.runs import RunFolder
 
 ENDINGS = (".csv", ".parquet", ".jsonl")

@@ -16,10 +16,11 @@ from affectml.errors import BadInput, BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
 from affectml.pictures import Bad, ImageLike, one_by_one
-from affectml.predicting import predict_images, run_encoder
+from affectml.predicting import predict_images
 from affectml.prediction_files import PredictionFile, predict_to_file
 from affectml.predictions import Predictions
 from affectml.report.tables import STAR, main_table
+from affectml.run_features import run_encoder
 from affectml.runs import RunFolder, RunInfo
 from affectml.taxonomies import Taxonomy
 

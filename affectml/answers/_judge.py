@@ -23,6 +23,7 @@ from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, option
+from affectml.evaluating import answers_on
 from affectml.evaluation import DEFAULT_TAU, Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.bias import LabelBias, firsts, holm, label_bias
 from affectml.evaluation.judge import KNOWN
@@ -30,7 +31,6 @@ from affectml.evaluation.people import consensus_rows, people_rows
 from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure
 from affectml.evaluation.truth import part_of
 from affectml.heads import apply_thresholds, choose_thresholds
-from affectml.predicting import answers_on
 from affectml.runs import RunFolder
 from affectml.training import set_threads
 from affectml.training.plan import SEVERAL

@@ -229,7 +229,7 @@ def evaluate(
 ) -> None:
     """Judge a trained run on a data set: its test split, or all of it where it has none."""
     from affectml.cli._runs_print import print_metrics
-    from affectml.predicting import evaluate_run
+    from affectml.evaluating import evaluate_run
 
     judged = evaluate_run(run, dataset, target=target, groups=group or (), out=out, threads=threads, say=_say)
     print_metrics(judged, as_json=json)

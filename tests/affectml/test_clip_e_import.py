@@ -13,9 +13,10 @@ from PIL import Image
 from affectml.cli import main
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput
+from affectml.evaluating import evaluate_run
 from affectml.heads import load_head
 from affectml.importers.clip_e import import_clip_e
-from affectml.predicting import evaluate_run, predict_images
+from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 
 WEIGHTS = Path(__file__).parent / "clip_e_weights"

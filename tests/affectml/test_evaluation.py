@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.evaluating import _prior_answers
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import _floor
 from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_metrics, unsure
 from affectml.evaluation.subgroups import subgroups
 from affectml.evaluation.truth import part_of
-from affectml.predicting import _prior_answers
 from affectml.runs.schema import PriorInfo
 from affectml_annotation import fit_beta_prior
 

@@ -15,9 +15,9 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
+from affectml.evaluating import evaluate_run
 from affectml.heads import load_head
 from affectml.heads._load import HEADS
-from affectml.predicting import evaluate_run
 from affectml.runs import RunFolder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -359,12 +359,12 @@ class TestGoingOn:
         }  # fmt: skip
 
     def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, encoded, monkeypatch):
-        import affectml.predicting as predicting
+        from affectml import run_features
 
         asked = []
-        before = predicting.embedded
+        before = run_features.embedded
         monkeypatch.setattr(
-            predicting,
+            run_features,
             "embedded",
             lambda *args, **options: (asked.append(options["prefer"]), before(*args, **options))[1],
         )

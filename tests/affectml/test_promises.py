@@ -17,6 +17,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
+from affectml.evaluating import evaluate_run
 from affectml.evaluation.promised import levels_of
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads._promise import (
@@ -28,7 +29,7 @@ from affectml.heads._promise import (
     make_promise,
     unit_means,
 )
-from affectml.predicting import evaluate_run, predict_images
+from affectml.predicting import predict_images
 from affectml.report import report_run
 from affectml.report.again import read_again
 from affectml.report.promised import promise_table

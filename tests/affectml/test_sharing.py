@@ -18,8 +18,9 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput, BadRun, MissingExtra
+from affectml.evaluating import evaluate_run
 from affectml.importers.clip_e import import_clip_e
-from affectml.predicting import evaluate_run, predict_images
+from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.sharing import AffectModel, export_onnx, write_tasks
 from affectml.training import TrainConfig, train_run

@@ -16,7 +16,8 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
-from affectml.predicting import evaluate_run, predict_images
+from affectml.evaluating import evaluate_run
+from affectml.predicting import predict_images
 from affectml.runs import RunFolder, next_run_folder, reserve_run_folder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import MetricSpec, register_metric

@@ -17,10 +17,10 @@ import torch
 from affectml._files import try_folder, write_json
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option
+from affectml.evaluating import evaluate_run
 from affectml.evaluation import Answers, evaluate
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.subgroups import subgroups
-from affectml.predicting import evaluate_run
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import OPTIONS, command

@@ -1,0 +1,129 @@
+"""Features of images by a run's encoder: of files, as training saw them, and of data sets that have a store."""
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from affectml._progress import Progress, Say
+from affectml.data import Dataset
+from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings
+from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
+from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
+from affectml.pictures import Bad, Picture
+from affectml.runs import RunFolder
+
+Array = np.ndarray[Any, Any]
+
+
+def run_encoder(run: RunFolder, threads: int | None) -> Encoder:
+    """The encoder that a run was trained with, loaded and compared with what run.json says of it.
+
+    Args:
+        run: the run.
+        threads: torch's; None leaves them as they are, and streams of images take the idle cores.
+
+    Raises:
+        BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+        EncoderUnavailable: where its weights cannot be had, or are not those the run was trained with.
+    """
+    identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
+    specs = run.info.encoder.specs
+    if not specs:
+        raise BadRun(
+            f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
+            "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
+        )
+    encoder = load_encoder(specs[0], precision=identity.precision, threads=threads)
+    if not _same_encoder(encoder.identity, identity):
+        raise EncoderUnavailable(
+            f"{run.folder}: {specs[0]} is not the encoder this run was trained with "
+            f"(weights {encoder.identity.weights_sha256}, not {identity.weights_sha256})"
+        )
+    return encoder
+
+
+def _same_encoder(loaded: EncoderIdentity, recorded: EncoderIdentity) -> bool:
+    """Whether it is the run's encoder; weights that came from elsewhere name an architecture only."""
+    if recorded.weights_sha256 is not None or recorded.source_sha256 is not None:
+        return loaded == recorded
+    names = ("architecture", "activation", "dim")
+    return all(getattr(loaded, name) == getattr(recorded, name) for name in names)
+
+
+def say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:
+    """That images are embedded in another precision than the run's were, where they are; it changes last digits."""
+    learned, now = {str(each["precision"]) for each in run.info.encoder.ran}, {each.precision for each in here}
+    if learned and now - learned:
+        say(
+            f"the run learned from embeddings in {' and '.join(sorted(learned))}, and these are in "
+            f"{' and '.join(sorted(now))}: scores may differ in the third digit"
+        )
+
+
+def store_of(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> "EmbeddingStore | FromFiles":
+    """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
+    identity, specs = run.info.encoder.identity, run.info.encoder.specs
+    if specs and not identity["normalised"]:
+        say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
+        return FromFiles(run, data, run_encoder(run, threads))
+    if specs:
+        store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=identity["precision"])
+        if not EncoderIdentity.from_json(identity, str(run.folder / "run.json")).may_use(store.identity):
+            raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({specs[0]})")
+        say_of_precision(run, [ran for ran, _ in store.provenance], say)
+        return store
+    store = EmbeddingStore.for_dataset(data)
+    if store.dim != identity["dim"]:
+        raise BadDataset(
+            f"{store.folder}: {store.dim} features per image, but the run was trained on {identity['dim']}"
+        )
+    if store.identity.to_json() != identity:
+        say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")
+    return store
+
+
+class FromFiles:
+    """Features of a data set's image files, made when asked for; in the place of a store."""
+
+    def __init__(self, run: RunFolder, data: Dataset, encoder: Encoder) -> None:
+        self._run, self._data, self._encoder = run, data, encoder
+        table = data.images.set_index("image_id")
+        self._files = table["file"].dropna().to_dict() if "file" in table.columns else {}
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        """Those of `image_ids` that have no file."""
+        return [i for i in image_ids if i not in self._files]
+
+    def rows(self, image_ids: Iterable[str]) -> np.ndarray[Any, Any]:
+        """Features in this order, [N, D]; raises BadInput naming the first file that is not an image."""
+        found = [Picture(i, str(self._data.image_path(str(self._files[i])))) for i in image_ids]
+        parts = []
+        with closing(features_of(self._run, self._encoder, found)) as stream:
+            for batch in stream:
+                if batch.bad:
+                    raise unreadable([(picture.file, why) for picture, why in batch.bad[:1]])
+                parts.append(batch.rows)
+        return np.concatenate(parts)
+
+
+def features_of(
+    run: RunFolder,
+    encoder: Encoder,
+    found: Iterable[Picture],
+    bar: Progress | None = None,
+    say: Say = lambda line: None,
+    prefer: str | None = None,
+) -> Generator[Batch[Picture], None, None]:
+    """Features as the run's head takes them."""
+    normalised = bool(run.info.encoder.identity["normalised"])
+    return embedded(encoder, found, normalised=normalised, prefer=prefer, bar=bar, say=say)
+
+
+def unreadable(bad: Bad) -> BadInput:
+    """The error where no image could be predicted."""
+    if not bad:
+        return BadInput("no image to predict for")
+    first = "; ".join(map(": ".join, bad[:3])) + ("; ..." if len(bad) > 3 else "")
+    return BadInput(first if len(bad) == 1 else f"none of {len(bad):,} images could be predicted: {first}")
