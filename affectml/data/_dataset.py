@@ -108,7 +108,9 @@ class Dataset:
         if not path.exists():
             return None
         table = _read_parquet(path)
-        return table.assign(image_id=table["image_id"].astype(str)) if "image_id" in table.columns else table
+        if "image_id" not in table.columns:
+            raise BadDataset(f"{path}: no column image_id")
+        return table.assign(image_id=table["image_id"].astype(str))
 
     @cached_property
     def annotators(self) -> pd.DataFrame | None:

@@ -45,7 +45,7 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     if there is None:
         content = pa.Table.from_pandas(for_files(fresh), preserve_index=False)
         return Merged(content, fresh, len(fresh), 0, ())
-    known = from_files(there.to_pandas(), where)
+    known = from_files(there.to_pandas(ignore_metadata=True), where)
     by_key = _find(known, fresh, KEY, where)
     by_id = _find(known, fresh, ["event_id"], where)
     clash = (by_id >= 0) & (by_id != by_key)
