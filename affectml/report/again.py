@@ -83,7 +83,7 @@ def _where(run: RunFolder, dataset: str | Path | None) -> Path:
             f"{run.folder}: it does not say which data set it was trained on; name one with {option('dataset')}"
         )
     folder = DEMO if named is None else Path(named)
-    if not folder.is_dir():
+    if not (folder / "dataset.json").is_file():
         raise BadRun(f"{run.folder}: its data set {folder} is not there: say where it is now with {option('dataset')}")
     return folder
 

@@ -140,7 +140,9 @@ def test_another_data_set_is_refused(run, demo, tmp_path):
         report_run(gone)
 
 
-def test_a_data_set_that_moved_is_asked_for(tmp_path):
+def test_a_data_set_that_moved_is_asked_for(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()  # another folder of that name, as `make demo` leaves one
+    monkeypatch.chdir(tmp_path)
     shutil.copytree(GOLDEN / "data", tmp_path / "moved")
     shutil.copytree(GOLDEN / "runs" / "sigmoid-ensemble", tmp_path / "run")
     with pytest.raises(BadRun, match="its data set data is not there: say where it is now with dataset"):
