@@ -24,7 +24,7 @@ BATCH_SIZE = 16  # on a CPU as fast as any, and small enough to share out
 GPU_BATCH_SIZE = 64
 LAST_PARTS = 4  # of the last batch on a CPU, so that no thread waits long for another at the end
 LANES = 16  # batches that are encoded at once, at most; each with torch threads of its own
-PROBED = (4, 64)  # images that a probe compares, at least and at most
+PROBED = (3, 64)  # images that a probe compares, at least and at most
 JOB_PER_PROBED = 100  # images of the job for each that a probe compares, so that it takes a small part of the time
 UNKNOWN = 1600  # images to come, where the caller does not know
 
