@@ -28,10 +28,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import filelock  # noqa: F401 - else each fork imports it
+import filelock  # noqa: F401 - else each fork imports these
+import httpx  # noqa: F401
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import stamina  # noqa: F401
 from PIL import Image
 
 from affectml.cli._labels_task import Export, export_store
@@ -48,7 +50,10 @@ BEGUN, DONE = b"b", b"d"
 
 
 def forked(work: Callable[[], Any]) -> Any:
-    """What `work` gives, in a process of its own: this one opens no database and starts no thread."""
+    """What `work` gives, in a process of its own: this one opens no database and starts no thread.
+
+    pyarrow's threads count: a fork of a process that has read a table can wait for them for ever.
+    """
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -585,18 +590,21 @@ def kill_fetches(folder: Path, kills: int, pick: random.Random) -> dict[str, int
         forked(lambda: write_dataset(template, DatasetMeta("kills"), table, {}) and None)
         prepare()
         moments.run(fetching)
-        whole, done = fetched(data)
+        whole, done = forked(lambda: fetched(data))
         expect(done and sum(name.startswith("images/") for name in whole) == len(IMAGES) * 4 // 5, "not all came")
         prepare()
         while found["kills"] < kills:
             was_killed = killed(lambda _: fetching(), moments.next())[1]
-            files, done = fetched(data)
+            files, done = forked(lambda: fetched(data))
             found["kills"] += was_killed
             found["with some pictures there"] += was_killed and any(name.startswith("images/") for name in files)
             found["half-written files left"] += sum(name.endswith(".part") for name in files)
             if done or pick.random() < 0.3:  # else the next one goes into what the killed one left
                 forked(fetching)
-                expect(fetched(data) == (whole, True), "a download that went on does not end with the same bytes")
+                expect(
+                    forked(lambda: fetched(data)) == (whole, True),
+                    "a download that went on does not end with the same bytes",
+                )
                 found["ends compared"] += 1
                 prepare()
     finally:
