@@ -45,9 +45,49 @@ docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "the site: $(CURDIR)/site/index.html"
 
-# One short look at each subject that has a benchmark, in about BENCH_MINUTES on two cores, for seeing whether a change
-# costs time or quality. The figures in benchmarks/README.md come from the longer runs that it names.
-bench: $(VENV)/.installed-dev
+# Benchmarks. `make bench-TOPIC` measures one and writes its part of benchmarks/README.md, with the machine and the
+# versions; `make bench` measures all of them in turn, which takes most of a day. On a machine that nothing else uses.
+# Peers are in the extra `bench`. Topics about real data look for it where the tests do (AFFECTML_TEST_DATA).
+#
+#   make bench-metrics ARGS="--rows 20000"    more options: python benchmarks/metrics.py --help
+ARGS ?=
+DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTING.md}
+MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
+PRINTED = $(MEASURE)/section.py
+TOPICS := annotation bias duplicates embedding emotion6 distributions explanation heads intervals memory metrics \
+	promises relabel subgroups
+BENCHES := $(TOPICS:%=bench-%)
+.PHONY: $(BENCHES) bench-look
+
+bench: $(BENCHES)
+$(BENCHES) bench-look: $(VENV)/.installed-dev
+
+bench-annotation:
+	$(PRINTED) annotation.py agreement $(ARGS)
+	$(PRINTED) annotation.py aggregation $(ARGS)
+	$(PRINTED) annotation.py store $(ARGS)
+bench-bias:
+	$(PRINTED) label_bias.py $(ARGS)
+bench-distributions:
+	$(MEASURE)/distributions.py "$(DATA)/emotion6/emotion6_features_distributions.mat" $(ARGS)
+bench-duplicates:
+	$(MEASURE)/duplicates.py "$(DATA)/oasis/Images" $(ARGS)
+bench-embedding:
+	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/embedding.py "$(DATA)/oasis/Images" $(ARGS)
+bench-emotion6:
+	$(MEASURE)/distributions.py "$(DATA)/emotion6/emotion6_clip_vit_l_14_people.npz" $(ARGS)
+	$(MEASURE)/single_labels.py "$(DATA)/emotion6/emotion6_clip_vit_l_14.npz" $(ARGS)
+bench-explanation:
+	$(MEASURE)/explanation.py --write $(ARGS)
+bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-%:
+	$(MEASURE)/$*.py $(ARGS)
+bench-memory:
+	$(PRINTED) memory.py $(ARGS)
+bench-relabel:
+	$(PRINTED) relabel.py --images 100000 $(ARGS)
+
+# one short look at several, in about four minutes on two cores: does a change cost time or quality?
+bench-look:
 	$(BIN)/python benchmarks/metrics.py --rows 20000 --runs 3 --no-growth --dry-run
 	$(BIN)/python benchmarks/annotation.py agreement
 	$(BIN)/python benchmarks/heads.py --seeds 2 --images 400 --only topk --cache build/heads-cache --dry-run

@@ -1,7 +1,15 @@
-"""What benchmarks share: the machine in words, and their place in benchmarks/README.md."""
+"""What benchmarks share: the machine in words, and their place in benchmarks/README.md.
+
+    python benchmarks/section.py annotation.py agreement
+
+runs a benchmark that prints Markdown and writes what it printed, with the machine, the versions and the load, between
+its markers there. `make bench-TOPIC` runs each benchmark as its section needs it.
+"""
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -26,3 +34,25 @@ def write(name: str, title: str, command: str, text: str) -> None:
     new = README.with_suffix(f".{name.split()[0]}.tmp")
     new.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
     new.replace(README)
+
+
+def main() -> None:
+    """Run another benchmark, show what it prints, and keep it where it ended without an error."""
+    script, *options = sys.argv[1:]
+    load = os.getloadavg()[0]
+    command = [sys.executable, str(README.with_name(script)), *options]
+    printed = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            printed.append(line)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    name = " ".join([Path(script).stem, *(option for option in options if option.isalpha())])
+    where = machine(["affectml", "torch", "numpy"], os.environ.get("OMP_NUM_THREADS", "every") + " thread(s)")
+    title = name[0].upper() + name[1:]
+    write(name, title, " ".join([script, *options]), f"{where}; load before {load:.1f}.\n\n{''.join(printed).strip()}")
+
+
+if __name__ == "__main__":
+    main()
