@@ -51,7 +51,9 @@ def main() -> None:
     name = " ".join([Path(script).stem, *(option for option in options if option.isalpha())])
     where = machine(["affectml", "torch", "numpy"], os.environ.get("OMP_NUM_THREADS", "every") + " thread(s)")
     title = name[0].upper() + name[1:]
-    write(name, title, " ".join([script, *options]), f"{where}; load before {load:.1f}.\n\n{''.join(printed).strip()}")
+    text = "".join(printed).strip()
+    text = text if any(line.startswith("|") for line in printed) else f"```text\n{text}\n```"
+    write(name, title, " ".join([script, *options]), f"{where}; load before {load:.1f}.\n\n{text}")
 
 
 if __name__ == "__main__":
