@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.truth import Truth
-from affectml_metrics import FEW, Difference, Interval, bootstrap, bootstrap_table, difference
+from affectml_metrics import FEW, Difference, Interval, bootstrap, bootstrap_sums, bootstrap_table, difference
 from affectml_metrics import functional as F
 from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._spec import Kind, Place
-from affectml_metrics.table import specs
+from affectml_metrics.table import find, specs
 
 Array = NDArray[Any]
 Score = dict[str, float]  # value, low, high; few: how many images or groups it rests on, where fewer than 30
@@ -100,7 +100,7 @@ def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[st
     for figure in _reported(truth):
         pair = _pair(figure, answers, truth)
         if figure.spec.over == "table" and pair is not None:
-            out[figure.name] = as_scores(_over_table(figure.weighted(*pair), truth, generator))[0]
+            out[figure.name] = as_scores(_over_table(figure, pair, truth, generator))[0]
     return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
 
 
@@ -144,9 +144,16 @@ def _labels(table: Array) -> Tensor:
     return torch.from_numpy(table.astype(bool))
 
 
-def _over_table(weighted: Callable[[Tensor], Tensor], truth: Truth, generator: torch.Generator) -> Interval:
-    n = len(truth.image_id)
-    return bootstrap_table(weighted, n, groups=truth.groups, replicates=REPLICATES, generator=generator)
+def _over_table(figure: Figure, pair: tuple[Tensor, Tensor], truth: Truth, generator: torch.Generator) -> Interval:
+    """A figure over the table; one that needs only sums over images has all its replicates in one product."""
+    drawn = partial(_drawn, truth, generator)
+    if figure.spec.sums is None:
+        return drawn(bootstrap_table, figure.weighted(*pair), len(truth.image_id))
+    return drawn(bootstrap_sums, figure.added(*pair), lambda sums: figure.of_sums(sums)[:, None])
+
+
+def _drawn(truth: Truth, generator: torch.Generator, boot: Callable[..., Interval], *what: object) -> Interval:
+    return boot(*what, groups=truth.groups, replicates=REPLICATES, generator=generator)
 
 
 def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -> Tensor:
@@ -191,7 +198,11 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
     }
     pair = _sets(answers, truth)
     if pair is not None:
-        f1 = _over_table(lambda weights: F.label_f1(*pair, average="none", weights=weights), truth, generator)
+        spec = find("label_f1_macro")
+        assert spec is not None
+        assert spec.sums is not None
+        each = partial(spec.sums.statistic, average="none")
+        f1 = _drawn(truth, generator, bootstrap_sums, spec.sums.columns(*pair), each)
         for label, found in zip(truth.labels, as_scores(f1), strict=True):
             out[label]["label_f1"] = found
     if answers.shares is not None and truth.kind != "single":

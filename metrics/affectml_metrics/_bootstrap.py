@@ -21,6 +21,7 @@ from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Debiased, Interva
 from affectml_metrics._options import real_number, whole_number
 
 _AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
+_CELLS = 16_384  # counted in one call: fewer calls where units are few, and small enough for the cache where many
 
 
 def bootstrap(
@@ -234,11 +235,14 @@ def _whole(value: Tensor, low: Tensor, high: Tensor, rows: int, units: int) -> I
 def _counts(units: int, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
     """How often each unit is drawn, [b, units] for b replicates at a time."""
     counts = torch.empty(min(_AT_ONCE, replicates), units, dtype=torch.float64)  # one buffer for all replicates
-    drawn = torch.empty(units, dtype=torch.int32)
+    few = max(1, min(_AT_ONCE, _CELLS // units))
+    drawn = torch.empty(few, units, dtype=torch.int32)
+    own = units * torch.arange(few, dtype=torch.int32)[:, None]  # each replicate counts in cells of its own
     for start in range(0, replicates, _AT_ONCE):
         part = counts[: min(_AT_ONCE, replicates - start)]
-        for row in part:
-            row.copy_(drawn.random_(0, units, generator=generator).bincount(minlength=units))
+        for some in part.split(few):
+            cells = drawn[: len(some)].random_(0, units, generator=generator).add_(own[: len(some)])
+            some.copy_(cells.flatten().bincount(minlength=some.numel()).reshape(some.shape))
         yield part
 
 
