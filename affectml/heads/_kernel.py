@@ -13,7 +13,7 @@ from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Rows, as_features, in_parts
 from affectml.heads._kernel_map import KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import ScoreKind, clipped, logits_of, masses, probabilities
-from affectml.heads._linear import L2Path, Standardiser, folds
+from affectml.heads._linear import Curvature, L2Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._ridge import RidgePath
 from affectml.heads._search import Budget, Fold, Walked, climb, folds_of, walk
@@ -163,8 +163,7 @@ class KernelSpace:
         """A walk along L2 for the loss asked for."""
         if self.config.loss == "ridge":
             return RidgePath(features, objective, self.config.kind)
-        # the loss curves by p (1 - p) of the features' mean square, and .15 is a middling p (1 - p)
-        return L2Path(features, objective, 0.15 * features.square().mean(dim=0, dtype=torch.float64))
+        return L2Path(features, objective, Curvature.of_features(features))
 
     def choose(
         self,
