@@ -1,6 +1,6 @@
-"""Pictures of results: drawn by matplotlib, as SVG inside pages, and as files for papers.
+"""Pictures of results: written as SVG inside pages, and drawn by matplotlib as files for papers.
 
-    _canvas.py    an empty figure, and what becomes of one: text of SVG that follows a page's colours, or files
+    _canvas.py    an empty picture, and the marks in it, in a page's colours and letters
     _dots.py      values with their intervals: systems, labels, bins
     _grid.py      labels by labels, on one colour
     _points.py    images as points, curves, labels on a plane
@@ -9,7 +9,7 @@
 A module draws what it is given and computes nothing. The same figures give the same bytes.
 """
 
-from affectml.plots._canvas import INKS, canvas, fitted, save, svg
+from affectml.plots._canvas import INKS, fitted
 from affectml.plots._dots import dots, intervals, reliability
 from affectml.plots._grid import grid
 from affectml.plots._matrix import Square, draw_matrix
@@ -18,7 +18,6 @@ from affectml.plots._points import curves, plane, scatter
 __all__ = [
     "INKS",
     "Square",
-    "canvas",
     "curves",
     "dots",
     "draw_matrix",
@@ -27,7 +26,5 @@ __all__ = [
     "intervals",
     "plane",
     "reliability",
-    "save",
     "scatter",
-    "svg",
 ]

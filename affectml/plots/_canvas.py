@@ -1,19 +1,12 @@
-"""An empty figure of a page's size, and what becomes of one: SVG that follows the page's colours, or files."""
+"""A drawing of a page's width: an <svg> whose colours are the page's variables and whose letters are the page's.
 
-import hashlib
-import io
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+Written as text, mark by mark: fifteen pictures of a report take a hundredth of a second.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from affectml._files import replacing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from typing import Literal
 
 # What a picture is drawn in: the name of the page's CSS variable, and the colour in a light page. Blue and orange are
 # told apart by every common colour blindness, and every system has a sign of its own beside its colour.
@@ -53,68 +46,201 @@ COLOURS = {
     "test": "model",
 }
 FONT = 11  # pixels of a picture in its own size
+SMALL = 10  # of numbers along an axis
 LETTERS = 28  # of a name beside an axis
 WIDTH = 380  # pixels: a phone shows it in its own size
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "affectml",
-    "font.size": FONT,
-    "text.color": INKS["ink"],
-    "axes.labelcolor": INKS["soft"],
-    "axes.edgecolor": INKS["line"],
-    "axes.linewidth": 1.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "axes.titlesize": FONT,
-    "axes.titlelocation": "left",
-    "axes.grid": False,
-    "grid.color": INKS["line"],
-    "grid.linewidth": 0.7,
-    "xtick.color": INKS["line"],
-    "ytick.color": INKS["line"],
-    "xtick.labelcolor": INKS["soft"],
-    "ytick.labelcolor": INKS["ink"],
-    "xtick.labelsize": FONT - 1,
-    "ytick.labelsize": FONT,
-    "text.parse_math": False,
-}
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # between numbers along an axis, times a power of ten
+_OPEN = ("x", "|")  # signs that are strokes
+_STAR = tuple((math.sin(k * math.pi / 5), -math.cos(k * math.pi / 5)) for k in range(10))
+
+Spot = tuple[float, float]
+Anchor = Literal["start", "middle", "end"]
 
 
 def ink(system: str) -> str:
-    """The colour of a system, told from the others by its sign as well."""
-    return INKS[COLOURS.get(system, "ink" if system == "oracle" else "soft" if system == "prior" else "other")]
+    """The name of a system's colour, told from the others by its sign as well."""
+    return COLOURS.get(system, "ink" if system == "oracle" else "soft" if system == "prior" else "other")
 
 
-@contextmanager
-def canvas(
-    width: float = WIDTH,
-    height: float = 240,
-    *,
-    left: float = 40,
-    right: float = 10,
-    top: float = 10,
-    bottom: float = 34,
-) -> Iterator[tuple["Figure", "Axes"]]:
-    """A figure of this many pixels with one pair of axes, and margins around them in pixels.
+class Canvas:
+    """An empty picture of this many pixels, with margins around the area where things have values.
 
-    matplotlib is imported here and not before, and its own settings stay as they are. Finish the picture inside the
-    block: `with canvas() as (figure, axes): ...; text = svg(figure, "what it shows")`.
+    x, y: the values at the left and right and at the bottom and top of that area, between which everything is drawn.
+    log: whether x is drawn by its logarithm. Methods ending in `_at` take pixels, the others values.
     """
-    # The object-oriented interface: pyplot would touch the user's backend and open figures.
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-        FigureCanvasSVG(figure)
-        axes = figure.add_axes(
-            (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
+    def __init__(
+        self,
+        width: float = WIDTH,
+        height: float = 240,
+        *,
+        left: float = 40,
+        right: float = 10,
+        top: float = 10,
+        bottom: float = 34,
+        x: Spot = (0.0, 1.0),
+        y: Spot = (0.0, 1.0),
+        log: bool = False,
+    ) -> None:
+        self.width, self.height, self.x, self.y, self.log = width, height, x, y, log
+        self.left, self.right, self.top, self.bottom = left, width - right, top, height - bottom
+        self._marks: list[str] = []
+
+    def across(self, value: float) -> float:
+        """The pixel of a value along x, kept within the area."""
+        low, high, value = (math.log(v) if self.log else v for v in (*self.x, value))
+        share = (value - low) / (high - low)
+        return self.left + min(max(share, 0.0), 1.0) * (self.right - self.left)
+
+    def up(self, value: float) -> float:
+        """The pixel of a value along y, kept within the area."""
+        share = (value - self.y[0]) / (self.y[1] - self.y[0])
+        return self.bottom - min(max(share, 0.0), 1.0) * (self.bottom - self.top)
+
+    def at(self, spots: Iterable[Spot]) -> list[Spot]:
+        """The pixels of pairs of values."""
+        return [(self.across(x), self.up(y)) for x, y in spots]
+
+    def line_at(self, spots: Sequence[Spot], colour: str, width: float, dash: str = "") -> None:
+        """A line through pixels."""
+        path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in spots)
+        self._stroke(path, colour, width, dash)
+
+    def line(self, spots: Iterable[Spot], colour: str, width: float, dash: str = "") -> None:
+        """A line through values."""
+        self.line_at(self.at(spots), colour, width, dash)
+
+    def lines(self, pairs: Iterable[tuple[Spot, Spot]], colour: str, width: float) -> None:
+        """Separate straight lines, each from one value to another."""
+        path = "".join(
+            f"M{_n(self.across(a))} {_n(self.up(b))}L{_n(self.across(c))} {_n(self.up(d))}" for (a, b), (c, d) in pairs
         )
-        axes.tick_params(length=0)
-        yield figure, axes
+        if path:
+            self._stroke(path, colour, width)
+
+    def area(self, spots: Iterable[Spot], colour: str, opacity: float) -> None:
+        """The area inside a line through values."""
+        path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in self.at(spots)) + "z"
+        self._marks.append(f'<path d="{path}" style="fill: {_ink(colour)}; fill-opacity: {opacity:g}"/>')
+
+    def box(self, x: Spot, y: Spot, colour: str, opacity: float = 1.0, *, frame: float = 0.0) -> None:
+        """A rectangle between values, filled or, with the width of a frame, empty."""
+        (left, right), (low, high) = sorted(map(self.across, x)), sorted(map(self.up, y))
+        how = f"fill: none; stroke: {_ink(colour)}; stroke-width: {frame:g}"
+        if not frame:
+            how = f"fill: {_ink(colour)}" + (f"; fill-opacity: {opacity:g}" if opacity < 1 else "")
+        place = f'x="{_n(left)}" y="{_n(low)}" width="{_n(right - left)}" height="{_n(high - low)}"'
+        self._marks.append(f'<rect {place} style="{how}"/>')
+
+    def discs(self, spots: Iterable[Spot], radii: Iterable[float], colour: str, opacity: float) -> None:
+        """Discs of these many pixels; where several lie on one another, the colour deepens."""
+        found = "".join(
+            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"/>' for (x, y), r in zip(self.at(spots), radii, strict=True)
+        )
+        self._marks.append(f'<g style="fill: {_ink(colour)}; fill-opacity: {opacity:g}">{found}</g>')
+
+    def rings(self, spots: Iterable[Spot], radii: Iterable[float], colour: str, width: float = 1.8) -> None:
+        """Circles of these many pixels."""
+        found = "".join(
+            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"/>' for (x, y), r in zip(self.at(spots), radii, strict=True)
+        )
+        self._marks.append(f'<g style="fill: none; stroke: {_ink(colour)}; stroke-width: {width:g}">{found}</g>')
+
+    def signs(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
+        """One of SIGNS at each of these values, `size` pixels wide."""
+        self.signs_at(self.at(spots), sign, colour, size, edge)
+
+    def signs_at(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
+        """One of SIGNS at each of these pixels."""
+        path = "".join(_sign(x, y, sign, size / 2) for x, y in spots)
+        if path:
+            fill = "none" if sign in _OPEN else _ink(colour)
+            how = f"fill: {fill}; stroke: {_ink(colour)}; stroke-width: {edge:g}"
+            self._marks.append(f'<path class="sign-{_NAMES[sign]}" d="{path}" style="{how}"/>')
+
+    def text_at(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        colour: str = "ink",
+        *,
+        size: float = FONT,
+        anchor: Anchor = "start",
+        turned: bool = False,
+    ) -> None:
+        """Words with their middle line at pixel y, or written upwards with it at x."""
+        place = f'x="{_n(x)}" y="{_n(y)}"'
+        if turned:
+            place = f'transform="translate({_n(x)} {_n(y)}) rotate(-90)"'
+        how = f"font-size: {size:g}px; fill: {_ink(colour)}" + (f"; text-anchor: {anchor}" if anchor != "start" else "")
+        self._marks.append(f'<text {place} dy=".35em" style="{how}">{escape(words, quote=False)}</text>')
+
+    def numbers(self, *, most: int | None = None, spine: bool = True, lines: bool = True) -> None:
+        """Round numbers under the area, with lines upwards; `most` of them at most."""
+        room = most or min(max(int((self.right - self.left) / (3 * SMALL)), 1), 9)
+        ticks, words = _ticks(*self.x, room)
+        self.named_numbers(dict(zip(ticks, words, strict=True)), spine=spine, lines=lines)
+
+    def named_numbers(self, ticks: dict[float, str], *, spine: bool = True, lines: bool = True) -> None:
+        """These values under the area, by what is written there."""
+        if lines:
+            low, high = self.y
+            self.lines((((x, low), (x, high)) for x in ticks), "line", 0.7)
+        for x, words in ticks.items():
+            self.text_at(self.across(x), self.bottom + 8, words, "soft", size=SMALL, anchor="middle")
+        if spine:
+            self.line_at([(self.left, self.bottom), (self.right, self.bottom)], "line", 1.0)
+
+    def heights(self, *, lines: bool = True) -> None:
+        """Round numbers left of the area, with lines across."""
+        ticks, words = _ticks(*self.y, min(max(int((self.bottom - self.top) / (2 * FONT)), 1), 9))
+        if lines:
+            low, high = self.x
+            self.lines((((low, y), (high, y)) for y in ticks), "line", 0.7)
+        for y, word in zip(ticks, words, strict=True):
+            self.text_at(self.left - 4, self.up(y), word, anchor="end")
+        self.line_at([(self.left, self.bottom), (self.left, self.top)], "line", 1.0)
+
+    def names(self, names: Sequence[str]) -> None:
+        """Names left of the area, the first of N at the value 0, the last at N - 1."""
+        for row, name in enumerate(names):
+            self.text_at(self.left - 4, self.up(row), name, anchor="end")
+
+    def words(self, under: str = "", beside: str = "") -> None:
+        """What the numbers under the area and beside it are."""
+        if under:
+            self.text_at((self.left + self.right) / 2, self.bottom + 23, under, "soft", anchor="middle")
+        if beside:
+            self.text_at(11, (self.top + self.bottom) / 2, beside, "soft", anchor="middle", turned=True)
+
+    def legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
+        """Name, colour and sign of each system in a line above the area; "--" is a dashed line, "ring" a ring."""
+        x, y = 8.0, 11.0
+        for name, colour, sign in entries:
+            if sign == "--":
+                self.line_at([(x - 2, y), (x + 12, y)], colour, 1.5, "5.5 4")
+            elif sign == "ring":
+                where = f'cx="{_n(x + 5)}" cy="{_n(y)}" r="3"'
+                self._marks.append(f'<circle {where} style="fill: none; stroke: {_ink(colour)}; stroke-width: 1.6"/>')
+            else:
+                self.signs_at([(x + 5, y)], sign, colour, 6)
+            self.text_at(x + 15, y, name)
+            x += 24 + 6.6 * len(name)
+
+    def svg(self, alt: str) -> str:
+        """The picture as an <svg> to stand inside a page. alt: what it shows, in words, for whoever does not see it."""
+        start = (
+            f'<svg viewBox="0 0 {_n(self.width)} {_n(self.height)}" role="img" aria-label="{escape(alt)}" '
+            f'style="max-width: {_n(self.width)}px" stroke-linejoin="round">'
+        )
+        return f"{start}{''.join(self._marks)}</svg>"
+
+    def _stroke(self, path: str, colour: str, width: float, dash: str = "") -> None:
+        dashed = f"; stroke-dasharray: {dash}" if dash else ""
+        self._marks.append(
+            f'<path d="{path}" style="fill: none; stroke: {_ink(colour)}; stroke-width: {width:g}{dashed}"/>'
+        )
 
 
 def room(names: Sequence[str]) -> float:
@@ -135,83 +261,60 @@ def short(value: float, digits: int = 3) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else f"{value:.2f}"
 
 
-def legend(figure: "Figure", entries: Sequence[tuple[str, str, str]]) -> None:
-    """Name, colour and sign of each system in a line above the axes; the sign "--" is a dashed line, "ring" a ring."""
-    width, height = figure.get_size_inches() * 72
-    x = 8.0
-    for name, colour, sign in entries:
-        if sign == "--":
-            figure.add_artist(_line([x - 2, x + 12], [height - 11] * 2, width, height, color=colour, ls=(0, (4, 3))))
-        else:
-            ring = {"marker": "o", "mfc": "none", "mew": 1.6} if sign == "ring" else {"marker": sign, "mew": 1.3}
-            figure.add_artist(_line([x + 5], [height - 11], width, height, color=colour, ms=6, ls="", **ring))
-        figure.text((x + 15) / width, (height - 11) / height, name, va="center", color=INKS["ink"])
-        x += 24 + 6.6 * len(name)
+def around(values: Iterable[float], margin: float) -> Spot:
+    """The range of values, wider by a share of itself at both ends; of one value, a little around it; of none, 0..1."""
+    known = list(values)
+    if not known:
+        return 0.0, 1.0
+    low, high = min(known), max(known)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        more = 0.05 * max(abs(low), abs(high)) or 0.05
+        low, high = low - more, high + more
+    return low - margin * (high - low), high + margin * (high - low)
 
 
-def _line(xs: Sequence[float], ys: Sequence[float], width: float, height: float, **style: Any) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([x / width for x in xs], [y / height for y in ys], **style)
-
-
-_HEX = {colour: name for name, colour in INKS.items()}
-
-
-def svg(figure: "Figure", alt: str) -> str:
-    """The figure as an <svg> to stand inside a page: its colours are the page's variables, its letters the page's.
-
-    alt: what it shows, in words, for whoever does not see it. Ids that only name groups are left out, and those that
-    remain start with what `alt` makes, so that several pictures can stand in one page.
-    """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
-    own = f"p{hashlib.sha256(alt.encode()).hexdigest()[:8]}"
-    text = re.sub(r"<[^>]*>", lambda tag: _tag(tag[0], own), text, flags=re.S)
-    text = re.sub(r"<g>\s*</g>|<g/>|<defs>\s*</defs>", "", text)
-    text = re.sub(r">\s*\n\s*<", "><", text)
-    box = re.search(r'viewBox="([^"]*)"', text)
-    assert box is not None
-    width = float(box[1].split()[2])
-    start = (
-        f'<svg viewBox="{box[1]}" role="img" aria-label="{escape(alt)}" '
-        f'style="max-width: {width:g}px" stroke-linejoin="round">'
-    )
-    return start + text[text.index(">", text.index("<svg")) + 1 :].strip()
+def _ticks(low: float, high: float, most: int) -> tuple[list[float], list[str]]:
+    """About `most` round numbers between low and high, and how they are written."""
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(s * power for s in _STEPS if s * power >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    digits += round(step * 10**digits, 6) % 1 > 0  # steps of 2.5
+    values = [round(k * step, 12) for k in range(first, last + 1)]
+    return values, [f"{value:.{digits}f}".replace("-", "−") for value in values]
 
 
-def _tag(text: str, own: str) -> str:
-    """A tag in the page's colours and letters, its numbers to two digits. What users named stands between tags.
-
-    own: what the ids of this picture start with, which other pictures in the page do not have.
-    """
-    text = re.sub(r'^<g id="[^"]*"', "<g", text).replace("xlink:href", "href")
-    text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{own}-", text)
-    text = re.sub(r"#[0-9a-f]{6}", lambda found: _variable(found[0]), text)
-    text = re.sub(r" font-family: [^;\"]*;?| transform=\"rotate\(-?0 [^\"]*\"", "", text)
-    text = re.sub(r"font: (?:(bold|\d+) )?([\d.]+)px [^;\"]*", _font, text)
-    text = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
-    return re.sub(r"\s*\n\s*", " ", text)
-
-
-def _font(found: "re.Match[str]") -> str:
-    """Size and weight of letters; their family is the page's."""
-    weight = f"font-weight: {found[1]}; " if found[1] else ""
-    return f"{weight}font-size: {found[2]}px"
-
-
-def _variable(colour: str) -> str:
-    """A colour as the page's variable, with the colour itself for whoever has none."""
-    return f"var(--{_HEX[colour]}, {colour})" if colour in _HEX else colour
+def _sign(x: float, y: float, sign: str, half: float) -> str:
+    """The outline of a sign around a pixel."""
+    r, d = _n(half), _n(2 * half)
+    match sign:
+        case "o":
+            return f"M{_n(x - half)} {_n(y)}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0z"
+        case "|":
+            return f"M{_n(x)} {_n(y - half)}v{d}"
+        case "x":
+            return f"M{_n(x - half)} {_n(y - half)}l{d} {d}m0 -{d}l-{d} {d}"
+        case "s":
+            return f"M{_n(x - half)} {_n(y - half)}h{d}v{d}h-{d}z"
+        case "^":
+            return f"M{_n(x)} {_n(y - half)}l{r} {d}h-{d}z"
+        case "D":
+            far = _n(half * math.sqrt(2))
+            return f"M{_n(x)} {_n(y - half * math.sqrt(2))}l{far} {far}l-{far} {far}l-{far} -{far}z"
+    points = [(x + half * size * a, y + half * size * b) for (a, b), size in zip(_STAR, [1, 0.38] * 5, strict=True)]
+    return "M" + "L".join(f"{_n(a)} {_n(b)}" for a, b in points) + "z"
 
 
-def save(figure: "Figure", paths: Sequence[Path], dpi: int = 200) -> None:
-    """Write the figure to each of `paths`, in the format of its ending; the same figure gives the same bytes."""
-    for path in paths:
-        kind = path.suffix[1:]
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=kind, dpi=dpi, metadata=metadata)
+_NAMES = {"o": "disc", "|": "bar", "x": "cross", "s": "square", "^": "triangle", "D": "diamond", "*": "star"}
+
+
+def _ink(colour: str) -> str:
+    """A colour of INKS as the page's variable, with the colour itself for whoever has none."""
+    return f"var(--{colour}, {INKS[colour]})"
+
+
+def _n(value: float) -> str:
+    """A number of pixels to two digits, without what it does not need."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

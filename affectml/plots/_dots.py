@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from affectml.plots._canvas import INKS, SIGNS, canvas, fitted, ink, legend, room, short, svg
+from affectml.plots._canvas import SIGNS, Canvas, around, fitted, ink, room, short
 
 Point = tuple[float, float, float]  # value, low, high
 
@@ -15,25 +15,19 @@ def intervals(
     scores: the system's name, and its value, low and high. zero: whether they are differences, with a line at zero.
     """
     names = fitted([name for name, _ in scores])
-    with canvas(width, 34 + 19 * len(scores), left=room(names), right=44, top=4, bottom=22) as (figure, axes):
-        for at, (name, score) in enumerate(scores):
-            colour = ink(name)
-            axes.plot([score["low"], score["high"]], [at, at], color=colour, lw=1.6, solid_capstyle="butt")
-            axes.plot([score["value"]], [at], SIGNS.get(name, "s"), color=colour, ms=6, mew=1.4)
-            axes.annotate(
-                short(score["value"]), (1, at), (6, 0), ("axes fraction", "data"), textcoords="offset points",
-                va="center", color=INKS["ink"],
-            )  # fmt: skip
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.margins(x=0.06)
-        if zero:
-            axes.axvline(0, color=INKS["ink"], lw=1)
-        axes.locator_params(axis="x", nbins=4)
-        axes.grid(visible=True, axis="x")
-        axes.set_axisbelow(True)
-        axes.spines["left"].set_visible(False)
-        return svg(figure, alt)
+    ends = [score[end] for _, score in scores for end in ("low", "value", "high")]
+    across = around([*ends, *([0.0] if zero else [])], 0.06)
+    rows = (len(names) - 0.5, -0.5)
+    drawn = Canvas(width, 34 + 19 * len(scores), left=room(names), right=44, top=4, bottom=22, x=across, y=rows)
+    drawn.numbers(most=4)
+    drawn.names(names)
+    if zero:
+        drawn.line([(0, rows[0]), (0, rows[1])], "ink", 1.0)
+    for at, (name, score) in enumerate(scores):
+        drawn.lines([((score["low"], at), (score["high"], at))], ink(name), 1.6)
+        drawn.signs([(score["value"], at)], SIGNS.get(name, "s"), ink(name), 6)
+        drawn.text_at(drawn.right + 6, drawn.up(at), short(score["value"]))
+    return drawn.svg(alt)
 
 
 def dots(
@@ -53,29 +47,24 @@ def dots(
     rows = fitted(rows)
     count = len(series)
     step = 9 * count + 9
-    with canvas(height=step * len(rows) + 60, left=room(rows), right=12, top=24, bottom=36) as (figure, axes):
-        for number, (name, points) in enumerate(series.items()):
-            shift = (number - (count - 1) / 2) * 9 / step
-            known = [(at + shift, point) for at, point in enumerate(points) if point is not None]
-            colour = ink(name)
-            axes.hlines(
-                [at for at, _ in known], [p[1] for _, p in known], [p[2] for _, p in known], color=colour, lw=1.3
-            )
-            axes.plot(
-                [p[0] for _, p in known], [at for at, _ in known], SIGNS.get(name, "o"), color=colour, ms=5, mew=1.3
-            )
-        axes.set_yticks(range(len(rows)), rows)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        low = min((p[1] for points in series.values() for p in points if p is not None), default=0.0)
-        axes.set_xlim(min(0.0, low), at_most)
-        for at in range(1, len(rows)):
-            axes.axhline(at - 0.5, color=INKS["line"], lw=0.5)
-        axes.grid(visible=True, axis="x")
-        axes.set_axisbelow(True)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel(axis)
-        legend(figure, [((named or {}).get(name, name), ink(name), SIGNS.get(name, "o")) for name in series])
-        return svg(figure, alt)
+    known = [point for points in series.values() for point in points if point is not None]
+    high = around([end for point in known for end in point], 0.05)[1]
+    least = min([0.0, *(point[1] for point in known)])
+    across = (least, max(high, least + 1e-9) if at_most is None else at_most)
+    drawn = Canvas(
+        height=step * len(rows) + 60, left=room(rows), right=12, top=24, bottom=36, x=across, y=(len(rows) - 0.5, -0.5)
+    )
+    drawn.numbers()
+    drawn.lines((((across[0], at - 0.5), (across[1], at - 0.5)) for at in range(1, len(rows))), "line", 0.5)
+    drawn.names(rows)
+    for number, (name, points) in enumerate(series.items()):
+        shift = (number - (count - 1) / 2) * 9 / step
+        shown = [(at + shift, point) for at, point in enumerate(points) if point is not None]
+        drawn.lines((((p[1], at), (p[2], at)) for at, p in shown if p[1] < p[2]), ink(name), 1.3)
+        drawn.signs([(p[0], at) for at, p in shown], SIGNS.get(name, "o"), ink(name), 5)
+    drawn.words(axis)
+    drawn.legend([((named or {}).get(name, name), ink(name), SIGNS.get(name, "o")) for name in series])
+    return drawn.svg(alt)
 
 
 def reliability(
@@ -88,32 +77,20 @@ def reliability(
     across, size, gap = 3, 92.0, 30.0
     down = -(-len(panels) // across)
     width, height = across * (size + gap) + 20, down * (size + gap) + 40
-    with canvas(width, height, left=30, right=2, top=4, bottom=24) as (figure, axes):
-        axes.set_axis_off()
-        axes.set_xlim(0, width - 32)
-        axes.set_ylim(height - 28, 0)
-        for number, (label, bins) in enumerate(panels):
-            x, y = (number % across) * (size + gap), (number // across) * (size + gap) + 16
-            axes.plot([x, x + size, x + size, x, x], [y, y, y + size, y + size, y], color=INKS["line"], lw=0.8)
-            axes.plot([x, x + size], [y + size, y], color=INKS["soft"], lw=0.8, ls=(0, (3, 3)))
-            axes.text(x, y - 5, label if len(label) < 18 else f"{label[:16]}…", color=INKS["ink"])
-            xs = [x + size * said for said, *_ in bins]
-            axes.vlines(
-                xs,
-                [y + size * (1 - low) for _, _, low, _ in bins],
-                [y + size * (1 - high) for *_, high in bins],
-                color=INKS["model"],
-                lw=1.3,
-            )
-            axes.plot(xs, [y + size * (1 - seen) for _, seen, _, _ in bins], "D", color=INKS["model"], ms=3.6)
+    drawn = Canvas(width, height)
+    for number, (label, bins) in enumerate(panels):
+        left, top = 30 + (number % across) * (size + gap), 20 + (number // across) * (size + gap)
+        right, bottom = left + size, top + size
+        drawn.left, drawn.right, drawn.top, drawn.bottom = left, right, top, bottom
+        drawn.box((0, 1), (0, 1), "line", frame=0.8)
+        drawn.line([(0, 0), (1, 1)], "soft", 0.8, "2.4 2.4")
+        drawn.text_at(left, top - 9, label if len(label) < 18 else f"{label[:16]}…")
+        drawn.lines((((said, low), (said, high)) for said, _, low, high in bins), "model", 1.3)
+        drawn.signs([(said, seen) for said, seen, *_ in bins], "D", "model", 3.6, 1.0)
+        for tick in (0, 0.5, 1):
             if number % across == 0:
-                for tick in (0, 0.5, 1):
-                    axes.text(
-                        x - 4, y + size * (1 - tick), f"{tick:g}", ha="right", va="center", fontsize=9,
-                        color=INKS["soft"],
-                    )  # fmt: skip
+                drawn.text_at(left - 4, drawn.up(tick), f"{tick:g}", "soft", size=9, anchor="end")
             if number + across >= len(panels):
-                for tick in (0, 0.5, 1):
-                    axes.text(x + size * tick, y + size + 11, f"{tick:g}", ha="center", fontsize=9, color=INKS["soft"])
-        axes.text(0, height - 32, f"across: {axis[0]}; up: {axis[1]}", fontsize=10, color=INKS["soft"])
-        return svg(figure, alt)
+                drawn.text_at(drawn.across(tick), bottom + 8, f"{tick:g}", "soft", size=9, anchor="middle")
+    drawn.text_at(30, height - 12, f"across: {axis[0]}; up: {axis[1]}", "soft", size=10)
+    return drawn.svg(alt)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from affectml.plots._canvas import save
+from affectml._files import replacing
 
 
 @dataclass(frozen=True)
@@ -66,4 +66,8 @@ def draw_matrix(
                 weight = "bold" if each.bold else "normal"
                 axes.text(x, y, each.text, ha="center", va="center", color="white" if dark else "black", weight=weight)
         figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=6.5, parse_math=False)
-        save(figure, paths)
+        for path in paths:
+            kind = path.suffix[1:]
+            metadata = {"Date": None} if kind == "svg" else {"Software": None}
+            with replacing(path) as temporary:
+                figure.savefig(temporary, format=kind, dpi=200, metadata=metadata)

@@ -6,21 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.plots._canvas import INKS, SIGNS, canvas, fitted, ink, legend, svg
+from affectml.plots._canvas import SIGNS, Canvas, around, fitted, ink
 
 
 def scatter(x: NDArray[Any], y: NDArray[Any], alt: str, *, axis: tuple[str, str]) -> str:
     """One dot an image, with the diagonal on which both are equal; axis: what goes across and what goes up."""
     most = float(max(x.max(), y.max())) * 1.04 or 1.0
     low = min(0.0, float(min(x.min(), y.min()))) - 0.02 * most
-    with canvas(height=340, left=46, bottom=38) as (figure, axes):
-        axes.plot([low, most], [low, most], color=INKS["soft"], lw=0.8, ls=(0, (3, 3)))
-        axes.plot(x, y, "o", color=INKS["model"], ms=4.4, alpha=0.45, mew=0)
-        axes.set_xlim(low, most)
-        axes.set_ylim(low, most)
-        axes.set_xlabel(axis[0])
-        axes.set_ylabel(axis[1])
-        return svg(figure, alt)
+    drawn = Canvas(height=340, left=46, bottom=38, x=(low, most), y=(low, most))
+    drawn.numbers(lines=False)
+    drawn.heights(lines=False)
+    drawn.line([(low, low), (most, most)], "soft", 0.8, "2.4 2.4")
+    drawn.discs(zip(x.tolist(), y.tolist(), strict=True), [2.2] * len(x), "model", 0.45)
+    drawn.words(*axis)
+    return drawn.svg(alt)
 
 
 def curves(
@@ -35,26 +34,33 @@ def curves(
 ) -> str:
     """A line per system over a number; bands: low and high of a system; levels: a value of a
     system that does not move, dashed, and level_name what it is."""
-    with canvas(height=270, left=58, top=28, bottom=38) as (figure, axes):
-        for name, (xs, ys) in series.items():
-            many = len(xs) > 12
-            axes.plot(xs, ys, "-" if many else f"-{SIGNS.get(name, 'o')}", color=ink(name), lw=1.8, ms=5)
-            if bands and name in bands:
-                axes.fill_between(xs, *bands[name], color=ink(name), alpha=0.18, lw=0)
-        for name, level in (levels or {}).items():
-            axes.axhline(level, color=ink(name), lw=1.2, ls=(0, (4, 3)))
-        if log:
-            axes.set_xscale("log")
-            ticks = sorted({x for xs, _ in series.values() for x in xs})
-            axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
-            axes.minorticks_off()
-        axes.grid(visible=True)
-        axes.set_axisbelow(True)
-        axes.set_xlabel(axis[0])
-        axes.set_ylabel(axis[1])
-        dashed = [(f"{name}, {level_name}", ink(name), "--") for name in levels or {}]
-        legend(figure, [*((name, ink(name), SIGNS.get(name, "o")) for name in series), *dashed])
-        return svg(figure, alt)
+    bands, levels = bands or {}, levels or {}
+    spots = sorted({x for xs, _ in series.values() for x in xs})
+    across = around(np.log(spots).tolist() if log else spots, 0.05)
+    heights = [*(y for _, ys in series.values() for y in ys), *levels.values()]
+    heights += [y for band in bands.values() for ys in band for y in ys]
+    drawn = Canvas(
+        height=270, left=58, top=28, bottom=38,
+        x=(float(np.exp(across[0])), float(np.exp(across[1]))) if log else across, y=around(heights, 0.05), log=log,
+    )  # fmt: skip
+    if log:
+        drawn.named_numbers({x: f"{x:g}" for x in spots})
+    else:
+        drawn.numbers()
+    drawn.heights()
+    for name, (low, high) in bands.items():
+        xs = series[name][0]
+        drawn.area([*zip(xs, high, strict=True), *reversed([*zip(xs, low, strict=True)])], ink(name), 0.18)
+    for name, level in levels.items():
+        drawn.line([(x, level) for x in drawn.x], ink(name), 1.2, "4.8 3.6")
+    for name, (xs, ys) in series.items():
+        drawn.line(zip(xs, ys, strict=True), ink(name), 1.8)
+        if len(xs) <= 12:
+            drawn.signs(zip(xs, ys, strict=True), SIGNS.get(name, "o"), ink(name), 5, 1.0)
+    drawn.words(*axis)
+    dashed = [(f"{name}, {level_name}", ink(name), "--") for name in levels]
+    drawn.legend([*((name, ink(name), SIGNS.get(name, "o")) for name in series), *dashed])
+    return drawn.svg(alt)
 
 
 def plane(
@@ -73,34 +79,25 @@ def plane(
     what people are called here.
     """
     most = max([*people, *model, 1e-9])
-    with canvas(
-        height=372 if framed else 380, left=26 if framed else 6, right=8, top=28, bottom=30 if framed else 6
-    ) as (
-        figure,
-        axes,
-    ):
-        for (_, x, y), theirs, its in zip(places, people, model, strict=True):
-            axes.plot([x], [y], "o", color=INKS["people"], alpha=0.45, mew=0, ms=40 * np.sqrt(theirs / most))
-            axes.plot([x], [y], "o", mfc="none", mec=INKS["model"], mew=1.8, ms=40 * np.sqrt(its / most))
-        axes.set_xlim(-1.25, 1.25)
-        axes.set_ylim(-1.15, 1.3)
-        box = axes.get_position().size * figure.get_size_inches() * 72
-        at = [((x + 1.25) / 2.5 * box[0], (y + 1.15) / 2.45 * box[1]) for _, x, y in places]
-        radii = [20 * float(np.sqrt(max(pair) / most)) for pair in zip(people, model, strict=True)]
-        names = fitted([label for label, *_ in places])
-        for label, (_, x, y), spot in zip(names, places, _beside(names, at, radii), strict=True):
-            axes.annotate(label, (x, y), spot, textcoords="offset points", ha="center", va="center", color=INKS["ink"])
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        if framed:
-            axes.axhline(0, color=INKS["line"], lw=0.8, zorder=0)
-            axes.axvline(0, color=INKS["line"], lw=0.8, zorder=0)
-            axes.set_xlabel(axis[0])
-            axes.set_ylabel(axis[1])
-        legend(figure, [(them, INKS["people"], "o"), ("model", INKS["model"], "ring")])
-        return svg(figure, alt)
+    height, left, bottom = (372, 26, 30) if framed else (380, 6, 6)
+    drawn = Canvas(height=height, left=left, right=8, top=28, bottom=bottom, x=(-1.25, 1.25), y=(-1.15, 1.3))
+    if framed:
+        drawn.line([(-1.25, 0), (1.25, 0)], "line", 0.8)
+        drawn.line([(0, -1.15), (0, 1.3)], "line", 0.8)
+        drawn.text_at((drawn.left + drawn.right) / 2, height - 14, axis[0], "soft", anchor="middle")
+        drawn.text_at(13, (drawn.top + drawn.bottom) / 2, axis[1], "soft", anchor="middle", turned=True)
+    spots = [(x, y) for _, x, y in places]
+    theirs, its = ([20 * float(np.sqrt(share / most)) for share in shares] for shares in (people, model))
+    drawn.discs(spots, theirs, "people", 0.45)
+    drawn.rings(spots, its, "model")
+    names = fitted([label for label, *_ in places])
+    at = drawn.at(spots)
+    radii = [max(pair) for pair in zip(theirs, its, strict=True)]
+    beside = _beside(names, [(x, -y) for x, y in at], radii)
+    for label, (x, y), (dx, dy) in zip(names, at, beside, strict=True):
+        drawn.text_at(x + dx, y - dy, label, anchor="middle")
+    drawn.legend([(them, "people", "o"), ("model", "model", "ring")])
+    return drawn.svg(alt)
 
 
 def _beside(

@@ -240,7 +240,7 @@ def _counts(units: int, replicates: int, generator: torch.Generator) -> Iterator
     own = units * torch.arange(few, dtype=torch.int32)[:, None]  # each replicate counts in cells of its own
     for start in range(0, replicates, _AT_ONCE):
         part = counts[: min(_AT_ONCE, replicates - start)]
-        for some in part.split(few):
+        for some in torch.split(part, few):
             cells = drawn[: len(some)].random_(0, units, generator=generator).add_(own[: len(some)])
             some.copy_(cells.flatten().bincount(minlength=some.numel()).reshape(some.shape))
         yield part

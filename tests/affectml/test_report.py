@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,8 @@ from affectml.comparison import report_runs
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
-from affectml.plots import dots, grid, intervals, svg
-from affectml.plots._canvas import canvas
+from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
+from affectml.plots._canvas import SIGNS, Canvas
 from affectml.report import Table, read_again, report_run, sections
 from affectml.report.sections import SECTIONS
 from affectml.report.sections.disagreement import asked
@@ -243,13 +244,60 @@ def test_labels_of_users_are_escaped_and_kept_in_pictures():
         assert "0.12345 #1d2127" in re.sub(r"<[^>]*>", "", picture)
 
 
-def test_the_same_picture_is_the_same_bytes():
-    def one():
-        with canvas() as (figure, axes):
-            axes.plot([0, 1], [0, 1])
-            return svg(figure, "a line")
+def numbers_of(picture: str) -> list[str]:
+    return re.findall(r"<text[^>]*text-anchor: middle[^>]*>([−\d.]+)<", picture)
 
-    assert one() == one()
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (-0.31, 0.12, ["−0.3", "−0.2", "−0.1", "0.0", "0.1"]),
+        (0.0, 0.87, ["0.00", "0.25", "0.50", "0.75"]),
+        (3.0, 42.0, ["10", "20", "30", "40"]),
+    ],
+)
+def test_numbers_along_an_axis_are_round_and_written_alike(low, high, numbers):
+    drawn = Canvas(x=(low, high))
+    drawn.numbers(most=4 if len(numbers) == 4 else 5)
+    assert numbers_of(drawn.svg("numbers")) == numbers
+
+
+def test_values_stand_where_their_axis_says():
+    drawn = Canvas(100, 100, left=10, right=10, top=10, bottom=10, x=(0, 2), y=(0, 1))
+    drawn.line([(0, 0), (1, 0.5), (3, 1)], "ink", 1)  # the last lies beyond the area, and stays at its edge
+    assert 'd="M10 90L50 50L90 10"' in drawn.svg("a line")
+    drawn = Canvas(100, 100, left=10, right=10, top=10, bottom=10, x=(1, 100), log=True)
+    assert [drawn.across(x) for x in (1, 10, 100)] == pytest.approx([10, 50, 90])
+
+
+def test_every_picture_is_well_formed_whatever_its_figures():
+    one = (0.5, 0.5, 0.5)
+    pictures = [
+        *(
+            dots(["joy"], {"model": points}, "dots")
+            for points in ([None], [one], [(0.0, 0.0, 0.0)], [(-0.5, -1, -0.2)])
+        ),
+        *(intervals([("model", {"value": x, "low": x, "high": x})], "intervals") for x in (0.0, 0.5, -1e-9)),
+        *(grid(values, ["joy"], ["joy"], "grid") for values in (np.zeros((1, 1)), np.full((1, 1), np.nan))),
+        scatter(np.zeros(2), np.zeros(2), "scatter", axis=("a", "b")),
+        curves({"model": ([10], [0.0])}, "curves", axis=("a", "b"), log=True),
+        reliability([("joy", [])], "reliability", axis=("a", "b")),
+        plane([("joy", 0.5, 0.5)], [0.0], [0.0], "plane"),
+    ]
+    for picture in pictures:
+        assert ET.fromstring(picture).tag == "svg"
+        assert not re.search(r"nan|inf", picture.replace("aria-label", ""))
+
+
+def test_no_two_signs_look_alike():
+    def drawn(sign: str) -> str:
+        picture = Canvas()
+        picture.signs([(0.5, 0.5)], sign, "model", 6)
+        return re.search(r' d="([^"]*)"', picture.svg("a sign"))[1]
+
+    signs = set(SIGNS.values())
+    assert len({drawn(sign) for sign in signs}) == len(signs)
 
 
 def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
@@ -294,8 +342,7 @@ def test_what_stands_of_labels_together_is_true(data, monkeypatch):
 
 def test_the_split_is_told_apart_by_signs(found):
     (picture,) = found["split"].drawings
-    signs = set(re.findall(r'<path id="[^"]*" d="([^"]*)"', str(picture.svg)))
-    assert len(signs) >= 3
+    assert set(re.findall(r'class="sign-(\w+)"', str(picture.svg))) >= {"disc", "triangle", "diamond"}
 
 
 def test_a_small_step_of_a_learning_curve_is_no_gain():
