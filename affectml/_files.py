@@ -96,6 +96,13 @@ def try_file(path: Path) -> None:
     try_folder(path.parent)
 
 
+def try_page(path: Path) -> None:
+    """Raises BadInput where no file can be written or written over; leaves nothing behind."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file in it, e.g. {path / 'report.html'}")
+    try_folder(path.parent)
+
+
 def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "") -> Any:
     """The content of a JSON file.
 

@@ -103,13 +103,21 @@ class Footprint:
             return None
 
     def _how(self) -> tuple[str, bool, str]:
-        if self._tracker is None or self._guessed:
-            gpu = "" if not _has_gpu() else "; the GPU is not counted"
-            how = (
-                f"an estimate: processor time at {WATTS_PER_CORE:g} W a core and memory at {WATTS_PER_GB:g} W a GB "
-                f"(Lannelongue et al. 2021){gpu}"
-            )
-            return "affectml", False, how
+        gpu = "; the GPU is not counted" if _has_gpu() else ""
+        guess = (
+            f"processor time at {WATTS_PER_CORE:g} W a core and memory at {WATTS_PER_GB:g} W a GB "
+            f"(Lannelongue et al. 2021){gpu}"
+        )
+        if self._tracker is None or set(self._guessed) == set(self._kwh):
+            return "affectml", False, f"an estimate: {guess}"
+        by, measured, how = self._by_codecarbon()
+        if not self._guessed:
+            return by, measured, how
+        steps = ", ".join(dict.fromkeys(self._guessed))
+        return f"{by}; {steps}: affectml", False, f"{how}; of {steps}, where codecarbon failed, an estimate: {guess}"
+
+    def _by_codecarbon(self) -> tuple[str, bool, str]:
+        """by, measured and how of the steps that codecarbon metered."""
         name = f"codecarbon {version('codecarbon')}"
         modes = [str(getattr(each, "_mode", type(each).__name__.lower())) for each in self._tracker._hardware]
         counters = [mode for mode in modes if mode in _COUNTERS or mode in ("gpu", "raspberry", "applesiliconchip")]

@@ -11,7 +11,7 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write.", show_default="report.html in the run, compare.html in the first of several"
+            help="File to write.", show_default="report.html in the run, differences.html in the first of several"
         ),
     ] = None,
     tables: Annotated[

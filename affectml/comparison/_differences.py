@@ -12,6 +12,7 @@ from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
 from affectml.evaluation.scoring import Score, as_scores
+from affectml.report.tables import headline
 from affectml.runs import RunFolder
 from affectml_metrics import paired_difference
 
@@ -23,7 +24,8 @@ class Gain:
     """How much better or worse the first of two runs scores than the second, on the same images.
 
     score: the metric of the first less that of the second, with its interval. p: of a permutation test in which the
-    runs change sides on each image or group. p_holm: corrected for all pairs of one metric.
+    runs change sides on each image or group. p_holm: corrected for all pairs and all metrics of one family, the main
+    metrics (`headline`) or the others.
     """
 
     runs: tuple[str, str]
@@ -44,22 +46,27 @@ def gains_of(
 ) -> list[Gain]:
     """Each pair of runs on each metric that all have, image by image; pairs without a defined image are left out.
 
+    P values are corrected in two families, the pairs in all main metrics and those in all others: so a sentence about
+    either of them is false by chance in at most 5 % of comparisons, however many metrics it names.
+
     rows: for each run {metric: [N]} of the same images. groups: [N], whom the intervals keep together.
     """
     from affectml.answers import holm
 
     found: list[Gain] = []
     for metric in (name for name in rows[0] if all(name in each for each in rows)):
-        pairs = []
         for a, b in combinations(range(len(names)), 2):
             one = paired_difference(
                 rows[a][metric], rows[b][metric], groups=groups, generator=torch.Generator().manual_seed(seed)
             )
             if not bool(one.value.isnan()):
-                pairs.append(Gain((names[a], names[b]), as_scores(one)[0], float(one.p), int(one.rows), metric))
-        corrected = holm([gain.p for gain in pairs])
-        found += [replace(gain, p_holm=float(p)) for gain, p in zip(pairs, corrected, strict=True)]
-    return found
+                found.append(Gain((names[a], names[b]), as_scores(one)[0], float(one.p), int(one.rows), metric))
+    main = headline({"": {gain.metric: None for gain in found}})
+    corrected: dict[int, float] = {}
+    for family in (True, False):
+        at = [i for i, gain in enumerate(found) if (gain.metric in main) == family]
+        corrected |= dict(zip(at, holm([found[i].p for i in at]).tolist(), strict=True))
+    return [replace(gain, p_holm=corrected[i]) for i, gain in enumerate(found)]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""Several runs in one page: how far apart they are, what is beyond chance, and the images that they "
-"read differently."""
+"""Several runs in one page: how far apart they are, what is beyond chance, and images that they read differently."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectml._files import try_file, try_folder
+from affectml._files import try_file, try_folder, try_page
 from affectml._progress import Say
 from affectml.comparison._compare import Comparison, Reading, compare_runs, names_of
 from affectml.comparison._differences import Gain, SeedGap, by_seed, gains_of, seed_gaps
@@ -57,7 +56,7 @@ def report_runs(
 
     Args:
         runs: at least two runs that learned the same target of the same data set.
-        out: the file; None is compare.html in the first run's folder.
+        out: the file; None is differences.html in the first run's folder.
         tables: a folder that gets every table as CSV and LaTeX.
         dataset: where the data set is now; None is where it was.
         seeds: whether runs that differ only in their seed are one way of training.
@@ -65,7 +64,8 @@ def report_runs(
 
     Raises:
         BadInput: for fewer than two runs, for runs of different data, targets or cuts, without a test image in common,
-            with `seeds` for runs that are all one way of training, and where no folder for the tables can be written.
+            with `seeds` for runs that are all one way of training, and where no page or no folder for the tables can
+            be written.
         BadRun: see `affectml.report.read_again`.
     """
     if len(runs) < 2:
@@ -73,6 +73,8 @@ def report_runs(
     if tables is not None:
         try_folder(Path(tables))
     opened = [RunFolder.open(run) for run in runs]
+    page = Path(out) if out is not None else opened[0].folder / "differences.html"
+    try_page(page)
     _check_alike(opened)
     groups = by_seed(opened) if seeds else {}
     if seeds and len(groups) < 2:
@@ -96,7 +98,6 @@ def report_runs(
             "report: no image is in the test split of every run: train them with the same "
             f"{option('seed')}, or add {option('seeds', True)}"
         )
-    page = Path(out) if out is not None else opened[0].folder / "compare.html"
     write_page(
         page,
         found,
@@ -172,11 +173,11 @@ def _differences(data: ReportData, names: Sequence[str], gains: Sequence[Gain], 
         for g in gains
     )
     note = (
-        "first run less second, on the same images: ± is half the width of the 95 % interval; p: how often "
-        "chance alone would "
-        "set two runs of one quality as far apart (runs change sides at random on each image or group); "
-        "Holm: corrected "
-        "for the pairs of a metric. It is about these fits: another seed trains another head"
+        "first run less second, on the same images: ± is half the width of the 95 % interval of each difference by "
+        "itself; p: how often chance alone would set two runs of one quality as far apart (runs change sides at random "
+        f"on each image or group); Holm: p corrected for all differences in {', '.join(main)} together, and likewise "
+        "for all in the other metrics. It decides, also where an interval by itself would not reach 0. It is about "
+        "these fits: another seed trains another head"
     )
     table = starred(
         Table(
@@ -222,7 +223,7 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
     beyond = sum(gain.found for gain in others)
     below = (
         f" In other metrics {beyond} of {len(others)} difference{'s' if len(others) > 1 else ''} "
-        f"{'is' if beyond == 1 else 'are'} beyond chance, each metric taken by itself."
+        f"{'is' if beyond == 1 else 'are'} beyond chance, corrected for all of these together."
         if beyond
         else ""
     )
@@ -249,7 +250,7 @@ def _scores(runs: Sequence[RunFolder], names: Sequence[str]) -> Section:
     metrics = order(scores)
     rows = tuple((arrow(m), *(cell(scores[name].get(m)) for name in names)) for m in metrics)
     note = "each run's model on its own test images; ± is half the width of the 95 % interval"
-    table = starred(Table("Every score", ("metric", *names), rows, note, name="runs"))
+    table = starred(Table("Scores of each run", ("metric", *names), rows, note, name="runs"))
     return Section("scores", "Every score", tables=(table,), open=True)
 
 
@@ -279,7 +280,7 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) ->
                 )
             )
     table = Table(
-        "Differences over seeds",
+        "Differences between ways of training",
         ("runs like", "metric", "difference", "p", "Holm", "seeds", "how", "beyond the seeds' spread"),
         tuple(
             (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.data import Dataset
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.scoring import Answers, as_scores
+from affectml.evaluation.scoring import Answers, as_scores, clipped
 from affectml.evaluation.truth import Truth
 from affectml_annotation import UnknownLabel, encode
 from affectml_metrics import bootstrap
@@ -92,7 +92,8 @@ class Agreement:
             table = torch.from_numpy(np.stack([*rows, rows[0] - rows[1]], axis=1))
             groups = None if self.groups is None else self.groups[images]
             found = bootstrap(table, groups=groups, generator=torch.Generator().manual_seed(seed))
-            entry |= dict(zip(("model", "others", "excess"), as_scores(found), strict=True))
+            ends = {"model": (0, 1), "others": (0, 1), "excess": (-1, 1)}
+            entry |= {name: clipped(s, *ends[name]) for name, s in zip(ends, as_scores(found), strict=True)}
         return out
 
 

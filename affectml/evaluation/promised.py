@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores
+from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores, clipped
 from affectml.evaluation.subgroups import MIN_IMAGES, as_text, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
@@ -91,7 +91,7 @@ def promised(
             own_groups = None if groups is None else groups[here]
             entry = {"n": int(here.sum())}
             if entry["n"] >= MIN_IMAGES:
-                entry |= _figures(promise, rows[here], size[here], own_groups, seed)
+                entry |= _figures(promise, rows[here], size[here], own_groups, seed, labels=sets.shape[1])
             by[column][str(level)] = entry
     elsewhere = "other data or another target: nothing is promised here, this is what came out"
     return {
@@ -103,17 +103,20 @@ def promised(
         "calibration": promise.cut.units,
         "without_choices": promise.left_out,
         "spread": promise.spread,
-        **_figures(promise, rows, size, groups, seed),
+        **_figures(promise, rows, size, groups, seed, labels=sets.shape[1]),
         "by_subgroup": by,
     }
 
 
-def _figures(promise: Promise, rows: Array, size: Array, groups: Array | None, seed: int) -> dict[str, Any]:
+def _figures(
+    promise: Promise, rows: Array, size: Array, groups: Array | None, seed: int, *, labels: int
+) -> dict[str, Any]:
     """units, risk, recall or extra, and size; {} where no unit counts."""
     lost = unit_means(rows, groups)
     if not len(lost):
         return {"units": 0}
-    risk, large = _interval(lost, seed), _interval(unit_means(size, groups), seed)
+    risk = _interval(lost, seed, most=promise.asked.bound(labels))
+    large = _interval(unit_means(size, groups), seed, most=labels)
     out: dict[str, Any] = {"units": len(lost), "risk": risk}
     if promise.asked.risk == "recall":
         turned: Mapping[str, float] = {"value": 1 - risk["value"], "low": 1 - risk["high"], "high": 1 - risk["low"]}
@@ -123,6 +126,8 @@ def _figures(promise: Promise, rows: Array, size: Array, groups: Array | None, s
     return {**out, "size": large}
 
 
-def _interval(values: Array, seed: int) -> Score:
+def _interval(values: Array, seed: int, *, most: float) -> Score:
+    """Their mean; the interval lies between 0 and the most that a unit can have."""
     generator = torch.Generator().manual_seed(seed)
-    return as_scores(bootstrap(torch.from_numpy(values)[:, None], replicates=REPLICATES, generator=generator))[0]
+    found = bootstrap(torch.from_numpy(values)[:, None], replicates=REPLICATES, generator=generator)
+    return clipped(as_scores(found)[0], 0, most)

@@ -100,7 +100,8 @@ def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[st
     for figure in _reported(truth):
         pair = _pair(figure, answers, truth)
         if figure.spec.over == "table" and pair is not None:
-            out[figure.name] = as_scores(_over_table(figure, pair, truth, generator))[0]
+            found = as_scores(_over_table(figure, pair, truth, generator))[0]
+            out[figure.name] = in_range(figure.name, found)
     return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
 
 
@@ -177,7 +178,23 @@ def intervals(rows: Mapping[str, Tensor], truth: Truth, generator: torch.Generat
         return {}
     table = torch.stack([rows[name].double() for name in names], dim=1)
     interval = bootstrap(table, groups=truth.groups, replicates=REPLICATES, generator=generator)
-    return dict(zip(names, as_scores(interval), strict=True))
+    return {name: in_range(name, found) for name, found in zip(names, as_scores(interval), strict=True)}
+
+
+def in_range(metric: str, score: Score) -> Score:
+    """The score with an interval that ends where the metric does: Student's t, which few images get, knows no end.
+
+    A name that is no metric's is left as it is.
+    """
+    spec = find(metric)
+    return score if spec is None else clipped(score, *spec.bounds())
+
+
+def clipped(score: Score, lowest: float | None, highest: float | None) -> Score:
+    """The score with an interval that lies between these ends; None is no end."""
+    low = score["low"] if lowest is None else max(lowest, score["low"])
+    high = score["high"] if highest is None else min(highest, score["high"])
+    return {**score, "low": low, "high": high}
 
 
 def apart(first: Score, second: Score) -> Score:
@@ -204,7 +221,7 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
         each = partial(spec.sums.statistic, average="none")
         f1 = _drawn(truth, generator, bootstrap_sums, spec.sums.columns(*pair), each)
         for label, found in zip(truth.labels, as_scores(f1), strict=True):
-            out[label]["label_f1"] = found
+            out[label]["label_f1"] = clipped(found, 0, 1)
     if answers.shares is not None and truth.kind != "single":
         observed = torch.from_numpy(truth.shares)
         columns = {

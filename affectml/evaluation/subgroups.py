@@ -20,7 +20,7 @@ from affectml.evaluation.answerers import Answerers, agreement
 from affectml.evaluation.bias import LEVEL, firsts, holm, label_bias
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
 from affectml.evaluation.people import has_panels
-from affectml.evaluation.scoring import Answers, intervals, row_scores
+from affectml.evaluation.scoring import Answers, in_range, intervals, row_scores
 from affectml.evaluation.truth import Truth, part_of
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
@@ -32,6 +32,13 @@ MIN_IMAGES = LEAST  # fewer would make an interval of noise
 SCHEMA = 1
 AGREEMENT, OTHERS, EXPECTS = "agreement", "the others", "expects"
 SQUARED = {"rates": "rate_brier_score", "distribution": "brier_score"}
+# Cross-entropy holds people's own entropy, so that agreement alone makes it small; beside it a measure that is 0 for the
+# truth itself, which is compared in its place where people's shares are the truth and no floor is known.
+WITHOUT_ENTROPY = {
+    "rates": ("rate_cross_entropy", "rate_brier_score"),
+    "distribution": ("cross_entropy", "kl_divergence"),
+}
+NO_FLOOR = "no floor is known here: raw scores are compared"
 Floats = NDArray[np.float64]
 Rows = dict[str, torch.Tensor]
 
@@ -94,7 +101,9 @@ def subgroups(
     by_person = {} if people is None else _attributes(people, columns)
     said_of_people = agreement(people, answers, truth) if people is not None and by_person else None
     compared = {name: excess[name] for name in SQUARED.values() if name in excess}
-    compared = compared or {name: values.double() for name, values in rows.items() if better(name)}
+    raw = not compared
+    left, _ = WITHOUT_ENTROPY.get(truth.kind, ("", ""))
+    compared = compared or {name: values.double() for name, values in rows.items() if better(name) and name != left}
     tested = len(compared) + (0 if said is None else len(truth.labels))
     tests = sum(_contrasted(levels) for levels in split_by.values()) * tested
     tests += sum(_contrasted(levels) for levels in by_person.values())
@@ -135,7 +144,7 @@ def subgroups(
         "images": found,
         "people": whom,
         "gaps": [asdict(gap) for gap in gaps],
-        "findings": [in_words(gap) for gap in sorted(gaps, key=lambda gap: gap.p) if gap.found],
+        "findings": [in_words(gap, raw=raw) for gap in sorted(gaps, key=lambda gap: gap.p) if gap.found],
     }
 
 
@@ -249,6 +258,9 @@ def _rows(answers: Answers, truth: Truth) -> tuple[Rows, Rows, Rows, Rows]:
     if squared in every and floor is not None:
         rows[squared], floors[squared] = every[squared], floor
         excess[squared] = every[squared].double() - floor
+    elif squared in every:
+        instead = WITHOUT_ENTROPY[truth.kind][1]
+        rows[instead] = every[instead]
     if answers.sets is not None and truth.sets is not None and has_panels(truth):
         assert truth.chosen is not None
         assert truth.asked is not None
@@ -312,7 +324,8 @@ def _level(
     table = {f"{kind} {name}": values[at] for kind, each in kinds.items() for name, values in each.items()}
     found = intervals(table, part, torch.Generator().manual_seed(seed))
     for kind, each in kinds.items():
-        entry[kind] = {name: found[f"{kind} {name}"] for name in each if f"{kind} {name}" in found}
+        known = {name: found[f"{kind} {name}"] for name in each if f"{kind} {name}" in found}
+        entry[kind] = known if kind == "excess" else {name: in_range(name, score) for name, score in known.items()}
     entry["floor"] = {name: float(values[at].nanmean()) for name, values in floors.items() if name in entry["excess"]}
     if said is not None:
         entry["bias"] = {
@@ -345,8 +358,8 @@ def _corrected(gaps: Sequence[Gap]) -> list[Gap]:
     return [replace(gap, p_holm=float(each), found=bool(each < LEVEL)) for gap, each in zip(gaps, p, strict=True)]
 
 
-def in_words(gap: Gap) -> str:
-    """The finding as a sentence."""
+def in_words(gap: Gap, *, raw: bool = False) -> str:
+    """The finding as a sentence; raw: whether scores are compared as they are, for want of a floor."""
     name = f"{gap.column} {gap.level}"
     rest = gap.against if gap.against == OTHERS else f"{gap.column} {gap.against}"
     sure = f"({gap.value:+.3f}, {gap.low:+.3f} to {gap.high:+.3f}; p {_p(gap.p_holm)} after Holm)"
@@ -358,8 +371,11 @@ def in_words(gap: Gap) -> str:
         return f"the model agrees {more} with people of {name} than with {rest}, beyond how other people do {sure}"
     assert gap.metric is not None
     word = "better" if (gap.value > 0) == (better(gap.metric) == "higher") else "worse"
-    what = f"{gap.metric} over its floor" if gap.metric in SQUARED.values() else f"raw {gap.metric}"
-    return f"the model is {word} on {name} than on {rest} by {what} {sure}"
+    what = f"raw {gap.metric}" if raw else f"{gap.metric} over its floor"
+    may = (
+        f"; no floor is known, so these images may just be {'easier' if word == 'better' else 'harder'}" if raw else ""
+    )
+    return f"the model is {word} on {name} than on {rest} by {what} {sure}{may}"
 
 
 def _p(value: float) -> str:
@@ -375,7 +391,7 @@ def _rules(truth: Truth, excess: Mapping[str, Any], said: str, people: bool) -> 
         "small": f"a level of fewer than {MIN_IMAGES} images has no scores, one of fewer than {LEAST} units no test",
         "excess": f"{', '.join(excess)} over what the true shares would score against these votes"
         if excess
-        else "no floor is known here: raw scores are compared",
+        else NO_FLOOR,
     }
     if said:
         rules["bias"] = f"how often the model {said} a label, less how often people choose it"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affectml._files import try_folder
+from affectml._files import try_folder, try_page
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.data.splits import Split
@@ -123,8 +123,10 @@ def report_run(
 
     Raises:
         BadRun: see `read_again`.
-        BadInput: where no folder for the tables can be written, before anything is.
+        BadInput: where no page or no folder for the tables can be written, before anything is.
     """
+    if out is not None:
+        try_page(Path(out))
     if tables is not None:
         try_folder(Path(tables))
     data = read_again(run, dataset=dataset, say=say)

@@ -12,7 +12,7 @@ from affectml_metrics.table import better, find, shown
 Name = TypeVar("Name")
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
-STAR = "* rests on fewer than 30 images or groups: its interval is rough"
+STAR = "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends"
 
 
 @dataclass(frozen=True)

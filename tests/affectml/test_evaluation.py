@@ -248,6 +248,15 @@ def test_a_score_of_few_images_says_so_in_metrics_and_under_the_table(judged):
     assert all(row[1].endswith("*") for row in table.rows)
 
 
+def test_an_interval_of_few_images_ends_where_the_score_does():
+    rows = {"top_1_accuracy": torch.tensor([0.0, 1.0]), "kl_divergence": torch.tensor([0.0, 1.0])}
+    found = intervals(rows, SimpleNamespace(groups=None), torch.Generator().manual_seed(0))
+    assert (found["top_1_accuracy"]["low"], found["top_1_accuracy"]["high"]) == (0, 1)
+    # Student's t: .5 and 12.706 standard errors of .5; a divergence has no largest value
+    assert found["kl_divergence"]["low"] == 0
+    assert found["kl_divergence"]["high"] == pytest.approx(0.5 + 12.7062 * 0.5, abs=1e-3)
+
+
 def test_many_images_need_no_note():
     rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
     truth = SimpleNamespace(groups=None)

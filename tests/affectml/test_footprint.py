@@ -112,6 +112,31 @@ def test_a_meter_that_breaks_leaves_an_estimate(monkeypatch):
     assert meter.energy()["steps"]["fit"]["kwh"] >= 0
 
 
+def test_one_step_that_codecarbon_does_not_meter_is_said_and_no_more(monkeypatch):
+    def start(name):
+        if name == "fit":
+            raise RuntimeError("no such counter")
+
+    meter = SimpleNamespace(
+        start_task=start,
+        stop_task=lambda name: SimpleNamespace(energy_consumed=0.5),
+        stop=lambda: None,
+        _hardware=[SimpleNamespace(_mode="intel_rapl")],
+    )
+    monkeypatch.setattr(footprint, "_tracker", lambda: meter)
+    monkeypatch.setattr(footprint, "version", lambda name: "9.9")
+    metered = Footprint()
+    for name in ("embed", "fit", "evaluate"):
+        with metered.step(name):
+            pass
+    energy = metered.energy()
+    assert energy["by"] == "codecarbon 9.9; fit: affectml"
+    assert energy["how"].startswith("processor and GPU by their own counters (intel_rapl)")
+    assert "of fit, where codecarbon failed, an estimate: processor time at 12 W a core" in energy["how"]
+    assert not energy["measured"]
+    assert energy["steps"]["embed"]["kwh"] == 0.5
+
+
 def test_a_step_that_fails_fails_as_it_would_have(bare):
     with pytest.raises(ZeroDivisionError), Footprint().step("fit"):
         _ = 1 / 0

@@ -167,6 +167,14 @@ def test_tables_that_have_no_place_leave_no_page(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_page_that_has_no_place_is_said_before_the_work(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("affectml.report.again.read_again", None)  # a call of it would fail otherwise
+    with pytest.raises(BadInput, match="cannot write there.*name another folder"):
+        report_run(run, out="/proc/page.html")
+    with pytest.raises(BadInput, match="is a folder; name a file in it"):
+        report_run(run, out=tmp_path)
+
+
 def test_a_learning_curve_ends_with_the_run_itself(run):
     points = run.info.learning_curve
     images = [point["images"] for point in points]

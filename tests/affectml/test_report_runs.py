@@ -1,5 +1,7 @@
 """Several runs in one page: differences on the same images, and over seeds."""
 
+import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -38,6 +40,17 @@ def test_two_runs_are_told_apart_on_the_same_images(runs, tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert page.count("<article") == 12
+
+
+def test_a_page_of_differences_is_no_gallery_and_needs_a_place(runs, tmp_path):
+    pair = [shutil.copytree(runs[name].folder, tmp_path / name) for name in ("a0", "b0")]
+    assert report_runs(pair).page == pair[0] / "differences.html"
+    page = pair[0] / "differences.html"
+    assert re.findall(r"<h([1-6])", page.read_text(encoding="utf-8"))[:2] == ["1", "2"]
+    with pytest.raises(BadInput, match="cannot write there.*name another folder"):
+        report_runs(pair, out="/proc/page.html")
+    with pytest.raises(BadInput, match="is a folder; name a file in it"):
+        report_runs(pair, out=tmp_path)
 
 
 def test_a_run_is_not_told_apart_from_itself(runs, tmp_path):
@@ -92,11 +105,15 @@ def test_differences_over_seeds_by_hand():
     assert apart.score["high"] - apart.value == pytest.approx(2.776445 * 0.0163299, abs=1e-6)
 
 
-def test_holm_is_over_the_pairs_of_a_metric():
-    rows = [{"set_f1": torch.full((40,), value)} for value in (0.5, 0.5, 0.9)]
+def test_holm_is_over_all_that_a_sentence_names():
+    rows = [{"set_f1": torch.full((40,), v), "top_1_accuracy": torch.full((40,), 0.5)} for v in (0.5, 0.5, 0.9)]
     gains = gains_of(["a", "b", "c"], rows, None)
-    assert [gain.found for gain in gains] == [False, True, True]
-    assert gains[1].p_holm == pytest.approx(3 * gains[1].p)
+    assert [gain.found for gain in gains] == [False, True, True, False, False, False]
+    assert gains[1].p_holm == pytest.approx(6 * gains[1].p)  # three pairs in two main metrics
+    with_others = [{**each, "set_recall": each["set_f1"]} for each in rows]
+    gains = gains_of(["a", "b", "c"], with_others, None)
+    assert gains[1].p_holm == pytest.approx(6 * gains[1].p)
+    assert gains[-1].p_holm == pytest.approx(3 * gains[-1].p)  # a family of its own
 
 
 def test_words_name_the_better_run_whichever_way_a_metric_goes():
@@ -117,5 +134,5 @@ def test_words_on_the_main_metrics_do_not_hide_the_others():
     up = Gain(("a", "b"), score, 0.001, 50, "set_precision", 0.002)
     said = in_words([even, up], ["set_f1"], 50)
     assert "tell none of these runs apart in set_f1" in said
-    assert "In other metrics 1 of 1 difference is beyond chance" in said
+    assert "In other metrics 1 of 1 difference is beyond chance, corrected for all of these together" in said
     assert "other metrics" not in in_words([even], ["set_f1"], 50)

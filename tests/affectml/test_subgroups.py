@@ -82,6 +82,22 @@ def test_people_who_agree_less_are_no_failure_of_the_model():
     assert "rate_brier_score" not in found(true)
 
 
+def test_people_who_agree_less_are_no_failure_where_nobody_knows_how_many_answered():
+    """Cross-entropy holds people's own entropy: with the truth itself as the model it would find a gap in nothing."""
+    answers, truth, images = drawn(np.random.default_rng(1), images=400, spread=(200.0, 0.5), noise=0.0)
+    odd = replace(truth, kind="distribution", vote_rule="unknown", shares=answers.shares.numpy(), votes=None, people=None,
+                  sets=None, chosen=None, asked=None)  # fmt: skip
+    odd = replace(odd, shares=odd.shares / odd.shares.sum(axis=1, keepdims=True))
+    shares = torch.from_numpy(odd.shares)
+    result = subgroups(Answers(shares, shares, None), odd, images)
+    assert {gap["metric"] for gap in result["gaps"] if gap["metric"]} == {"top_1_accuracy", "kl_divergence"}
+    assert result["findings"] == []
+    worse = torch.from_numpy(np.where((images["look"] == "x").to_numpy()[:, None], 1 / 6, odd.shares))
+    (said, *_) = [line for line in subgroups(Answers(worse, worse, None), odd, images)["findings"] if "kl" in line]
+    assert said.startswith("the model is worse on look x than on look y by raw kl_divergence")
+    assert said.endswith("no floor is known, so these images may just be harder")
+
+
 def test_the_floor_of_the_squared_error_is_what_the_truth_scores_on_average():
     generator = np.random.default_rng(2)
     _, truth, images = drawn(generator, images=4000, people=3, noise=0.0)
@@ -248,5 +264,6 @@ def test_the_section_says_what_was_found_first():
     assert [table.title for table in others] == ["Model by look", "Label bias by look"]
     assert subgroup_lines(None) == []
     assert subgroup_lines(subgroups(*drawn(np.random.default_rng(5)))) == [
-        "subgroups by look: no difference beyond chance (7 tests, Holm, 5 %)"
+        "subgroups by look: no difference beyond chance in rate_brier_score over its floor and label bias (7 tests, "
+        "Holm, 5 %)"
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from affectml.evaluation.subgroups import AGREEMENT, NO_FLOOR
 from affectml.report.data import ReportData
 from affectml.report.section import Section
 from affectml.report.tables import Table, arrow, cell, number, starred
@@ -37,7 +38,16 @@ def subgroup_lines(content: Mapping[str, Any] | None) -> list[str]:
         return [*found[:SHOWN], *more]
     if not content["tests"]:
         return [f"subgroups by {columns}: too few images or people in each level to compare them"]
-    return [f"subgroups by {columns}: no difference beyond chance ({content['tests']} tests, Holm, 5 %)"]
+    return [
+        f"subgroups by {columns}: no difference beyond chance in {_tested(content)} ({content['tests']} tests, Holm, 5 %)"
+    ]
+
+
+def _tested(content: Mapping[str, Any]) -> str:
+    """What was compared between levels: scores, label bias, agreement; other scores are shown and not tested."""
+    over = "" if content["rules"]["excess"] == NO_FLOOR else " over its floor"
+    names = {AGREEMENT: "agreement with people", None: "label bias"}
+    return " and ".join(dict.fromkeys(names.get(gap["metric"], f"{gap['metric']}{over}") for gap in content["gaps"]))
 
 
 def subgroup_tables(content: Mapping[str, Any] | None) -> list[Table]:
@@ -80,7 +90,10 @@ def _levels(column: str, levels: Mapping[str, Mapping[str, Any]], content: Mappi
          *(cell(entry.get("excess", {}).get(m)) for m in over), *(cell(entry.get("human", {}).get(m)) for m in human))
         for level, entry in levels.items()
     )  # fmt: skip
-    note = "levels differ in how much people agree, so raw scores mislead: read the excess over each level's own floor"
+    note = (
+        "levels differ in how much people agree, so raw scores mislead: read the excess over each level's own floor, "
+        "which alone is tested"
+    )
     heads = (
         column,
         "images",
@@ -88,10 +101,10 @@ def _levels(column: str, levels: Mapping[str, Mapping[str, Any]], content: Mappi
         *(f"{m}, excess {_direction(m)}" for m in over),
         *(f"{m}, people" for m in human),
     )
-    return starred(Table(f"Model by {column}", heads, rows, note if over else NO_FLOOR))
+    return starred(Table(f"Model by {column}", heads, rows, note if over else RAW))
 
 
-NO_FLOOR = "levels differ in how much people agree, and no floor is known here: a lower score is not yet a worse model"
+RAW = "levels differ in how much people agree, and no floor is known here: a lower score is not yet a worse model"
 
 
 def _direction(metric: str) -> str:
