@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.scoring import Answers, Score, figures_of, intervals
 from affectml.evaluation.truth import Truth, cut_sets
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference
+
+Array = NDArray[Any]
 
 
 def people(truth: Truth, others: Mapping[str, Answers], generator: torch.Generator) -> dict[str, dict[str, Score]]:
@@ -62,6 +65,25 @@ def people_rows(
         for figure in figures_of(truth, "rates", "people"):
             keep(figure.name, human_reference(judgements, asked, figure.of, against="rates", **half).rows)
     return rows
+
+
+def against_the_rest(truth: Truth) -> tuple[Array, Array, Array, Array] | None:
+    """Each person's answer beside what the rest of their panel says: image [M], rest [M, C], said [M, C], weight [M].
+
+    image: the row of `truth`. rest: the set of the others by the data set's own rule, or where people name one label
+    each the labels that most of them chose. weight: one image's answers together count one. None where no image has
+    two people, or their single answers are not known.
+    """
+    if not has_panels(truth) or truth.chosen is None or truth.asked is None:
+        return None
+    asked = truth.asked.astype(bool) & (truth.asked.sum(axis=1) >= 2)[:, None]
+    image, person = np.nonzero(asked)
+    said = truth.chosen[image, person].astype(np.int64)
+    votes = (truth.chosen * asked[:, :, None]).sum(axis=1)[image].astype(np.int64) - said
+    people = asked.sum(axis=1)[image].astype(np.int64) - 1
+    rule = _sets(truth) if truth.sets is not None else _modes
+    rest = rule(torch.from_numpy(votes), torch.from_numpy(people)).numpy()
+    return image, rest, said, 1 / asked.sum(axis=1)[image]
 
 
 def has_panels(truth: Truth) -> bool:

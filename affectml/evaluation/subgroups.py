@@ -32,8 +32,8 @@ MIN_IMAGES = LEAST  # fewer would make an interval of noise
 SCHEMA = 1
 AGREEMENT, OTHERS, EXPECTS = "agreement", "the others", "expects"
 SQUARED = {"rates": "rate_brier_score", "distribution": "brier_score"}
-# Cross-entropy holds people's own entropy, so that agreement alone makes it small; beside it a measure that is 0 for the
-# truth itself, which is compared in its place where people's shares are the truth and no floor is known.
+# Cross-entropy holds people's own entropy, so that agreement alone makes it small. Where no floor is known, a measure
+# that is 0 for the truth itself is compared in its place.
 WITHOUT_ENTROPY = {
     "rates": ("rate_cross_entropy", "rate_brier_score"),
     "distribution": ("cross_entropy", "kl_divergence"),

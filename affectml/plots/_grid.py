@@ -50,7 +50,7 @@ def grid(
         if depth > 0:
             drawn.box((x - 0.5, x + 0.5), (y - 0.5, y + 0.5), hue, depth)
         if written and not np.isnan(value):
-            text = f"{value:.0f}" if whole else short(value, 2)
+            text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0") if whole else short(value, 2)
             if float(text) != 0:
                 drawn.text_at(drawn.across(x), drawn.up(y), text, size=9, anchor="middle")
     for at in range(min(len(rows), count) if outlined else 0):

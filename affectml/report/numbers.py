@@ -1,5 +1,6 @@
 """What the report's pictures show, computed: counts and means of plain tables, each small enough to work by hand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml_metrics import bootstrap_sums
+from affectml_metrics import bootstrap_sums, bootstrap_table
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 Point = tuple[float, float, float]  # value, low, high
+REPLICATES = 300  # of intervals that are drawn; a table's metrics are computed anew for each
 
 
 def together(answers: Array) -> Floats:
@@ -28,7 +30,7 @@ def together(answers: Array) -> Floats:
     return share
 
 
-def instead(people: Array, model: Array) -> Floats:
+def instead(people: Array, model: Array, weights: Array | None = None) -> Floats:
     """What was said instead of what, in images: [C + 1, C + 1]; rows are people's labels, columns the model's.
 
     A label that both have counts one on the diagonal. Each label that only people have counts one in its row, shared
@@ -37,35 +39,37 @@ def instead(people: Array, model: Array) -> Floats:
     to how many images have each label in people's set. In the manner of Heydarian, Doyle & Samavi 2022 (MLCM), who let
     each wrong label count in full.
 
-    people, model: 0/1 [N, C].
+    people, model: 0/1 [N, C]. weights: [N], how much each row counts; None where each is one image.
     """
     labels = people.shape[1]
     there, said = people.astype(bool), model.astype(bool)
     missed, added = there & ~said, said & ~there
+    counts = np.ones((len(there), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
     found = np.zeros((labels + 1, labels + 1))
-    found[np.arange(labels), np.arange(labels)] = (there & said).sum(axis=0)
+    found[np.arange(labels), np.arange(labels)] = (counts * (there & said)).sum(axis=0)
     more = added.sum(axis=1, keepdims=True)
     spread = np.divide(added, more, out=np.zeros(added.shape), where=more > 0)
-    found[:labels, :labels] += missed.T.astype(np.float64) @ spread
-    found[:labels, labels] = missed[~added.any(axis=1)].sum(axis=0)
-    found[labels, :labels] = added[~missed.any(axis=1)].sum(axis=0)
+    found[:labels, :labels] += (counts * missed).T @ spread
+    found[:labels, labels] = (counts * missed)[~added.any(axis=1)].sum(axis=0)
+    found[labels, :labels] = (counts * added)[~missed.any(axis=1)].sum(axis=0)
     return found
 
 
-def first_instead(hits: Array, first: Array) -> Floats:
+def first_instead(hits: Array, first: Array, weights: Array | None = None) -> Floats:
     """The same for systems that name one label: [C + 1, C + 1], nothing in the last row and column.
 
     hits: 0/1 [N, C], the labels that count as right; an image with several counts one on the diagonal where the model
     named one of them, else its one is shared by them. Images without any are left out. first: [N], the column that the
-    model named.
+    model named. weights: [N], how much each row counts; None where each is one image.
     """
     labels = hits.shape[1]
     found = np.zeros((labels + 1, labels + 1))
-    for right, named in zip(hits.astype(bool), first, strict=True):
+    counts = np.ones(len(hits)) if weights is None else weights
+    for right, named, count in zip(hits.astype(bool), first, counts, strict=True):
         if right[named]:
-            found[named, named] += 1
+            found[named, named] += count
         elif right.any():
-            found[:labels, named] += right / right.sum()
+            found[:labels, named] += count * right / right.sum()
     return found
 
 
@@ -148,7 +152,34 @@ def f1_by_label(
     found = bootstrap_sums(columns, ratio, groups=groups, generator=generator)
     points: list[Point | None] = []
     for value, low, high in zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
-        points.append((value, low, high) if np.isfinite([value, low, high]).all() else None)
+        known = bool(np.isfinite([value, low, high]).all())
+        points.append((value, max(0.0, low), min(1.0, high)) if known else None)
+    return points
+
+
+def over_table(
+    metric: Callable[[Tensor], Tensor],
+    count: int,
+    groups: Array | None,
+    generator: torch.Generator,
+    *,
+    drawn: bool = True,
+) -> list[Point | None]:
+    """A metric [C] in 0..1 over `count` images, by row weights, with its 95 % interval; None where it is nan.
+
+    drawn: whether intervals are drawn; else low and high are the value.
+    """
+    if not drawn:
+        values = metric(torch.ones(count, dtype=torch.float64)).tolist()
+        return [None if np.isnan(v) else (v, v, v) for v in values]
+    found = bootstrap_table(metric, count, groups=groups, replicates=REPLICATES, generator=generator)
+    points: list[Point | None] = []
+    for value, low, high in zip(found.value.tolist(), found.low.tolist(), found.high.tolist(), strict=True):
+        if np.isnan(value):
+            points.append(None)
+        else:
+            known = np.isfinite([low, high]).all()
+            points.append((value, max(0.0, low), min(1.0, high)) if known else (value, value, value))
     return points
 
 
@@ -159,6 +190,7 @@ def means(values: Array, groups: Array | None, generator: torch.Generator) -> li
     low, high = found.low.nan_to_num(0.0), found.high.nan_to_num(0.0)
     known = found.low.isfinite() & found.high.isfinite()
     low, high = torch.where(known, low, found.value), torch.where(known, high, found.value)
+    low = low.clamp(min=min(0.0, float(values.min(initial=0.0))))  # Student's t of few groups knows no end
     return list(zip(found.value.tolist(), low.tolist(), high.tolist(), strict=True))
 
 

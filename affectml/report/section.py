@@ -7,6 +7,8 @@ from markupsafe import Markup
 
 from affectml.report.tables import Table
 
+NARROW = 4  # columns of a table that a third of the page has room for
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -80,8 +82,9 @@ class Section:
 
     @property
     def narrow(self) -> bool:
-        """Whether it has room beside others of its kind: one picture, and no images."""
-        return len(self.drawings) == 1 and not self.galleries and not self.open
+        """Whether it has room beside others of its kind: one picture, no images, and tables of few columns."""
+        wide = any(len(table.columns) > NARROW for table in self.tables)
+        return len(self.drawings) == 1 and not self.galleries and not self.open and not wide
 
 
 def drawing(title: str, svg: str, note: str = "") -> Drawing:

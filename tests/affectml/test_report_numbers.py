@@ -174,4 +174,4 @@ def test_mistakes_that_are_equally_common_are_all_named():
     )
     off[1, 2] = 4
     assert _instead_sentence(off, labels, 58) == "The model most often says fear in place of awe (4 of 58 images)."
-    assert _instead_sentence(np.ones((5, 5)) * 0.5, labels, 9).startswith("2 labels are missed")
+    assert _instead_sentence(np.ones((5, 5)) * 0.5, labels, 9).startswith("The model misses 2 labels")

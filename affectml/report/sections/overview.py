@@ -99,6 +99,24 @@ def consensus(data: ReportData) -> Score | None:
 
 def sentence(data: ReportData) -> str:
     """What these data say in a sentence or two; nothing of people where nobody was asked."""
+    return f"{_sentence(data)}{_promised(data)}"
+
+
+def _promised(data: ReportData) -> str:
+    """What the model's sets are made for, where that is a promise and not the best score."""
+    made = data.metrics.get("promise")
+    if made is None:
+        return ""
+    risk, _, level = made["promise"].partition("=")
+    what = (
+        f"at least {100 * float(level):g} % of a panel's choices"
+        if risk == "recall"
+        else f"at most {level} labels that nobody chose"
+    )
+    return f" Its sets are cut to hold {what} on average (“The promise”), not for the best score."
+
+
+def _sentence(data: ReportData) -> str:
     truth, systems = data.truth, data.systems
     scores = systems["model"]
     if has_panels(truth) and "set_f1_judgements" in scores and "set_f1_judgements" in systems.get("human", {}):

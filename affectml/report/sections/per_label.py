@@ -5,13 +5,14 @@ import torch
 
 from affectml.plots import dots
 from affectml.report.data import ReportData
-from affectml.report.numbers import Point, f1_by_label, means, one_against_another
+from affectml.report.numbers import Point, f1_by_label, means, one_against_another, over_table
 from affectml.report.section import Drawing, Section, drawing
 from affectml.report.tables import Table, number, per_label_table
-from affectml_metrics import functional as F
+from affectml_metrics.functional.average_precision import prepared_average_precision
 
 Points = list[Point | None]
 SYSTEMS = ("model", "zero_shot", "prior")
+CELLS = 200_000  # images times labels, up to which average precision gets intervals: some seconds
 
 
 def per_label(data: ReportData) -> Section:
@@ -27,7 +28,7 @@ def per_label(data: ReportData) -> Section:
             "How well each label's images come first: average precision",
             "average precision",
             "Images are ranked by the label's score. The mark “prior” is what a random order would reach: the label's "
-            "share of the images.",
+            f"share of the images.{' Whiskers: 95 % interval.' if data.truth.shares.size <= CELLS else ''}",
         ),
         (
             "off",
@@ -43,11 +44,15 @@ def per_label(data: ReportData) -> Section:
     series = {who: [points[c] for c in order] for who, points in common.items()}
     title = "How common each label is, and its threshold" if "threshold" in common else "How common each label is"
     note = "People: the mean share of people who chose it."
+    if data.truth.kind == "distribution":
+        note = "People: the mean of their shares."
     if data.truth.vote_rule == "moments":
         note = "People: the mean share, made from means and SDs of their ratings."
     if data.them == "labels":
         note = "Labels: the share of test images that have it."
-    note += " Model: the share of images whose set has it." if "model" in common else ""
+    if "model" in common:
+        in_sets = data.model.sets is not None and data.truth.sets is not None
+        note += " Model: the share of images whose set has it." if in_sets else " Model: its mean share."
     note += (
         " Threshold: the score from which the model lets it in, chosen on validation." if "threshold" in common else ""
     )
@@ -102,7 +107,10 @@ def _by_person(data: ReportData) -> bool:
 
 
 def precision(data: ReportData) -> dict[str, Points]:
-    """Average precision by label of model and zero-shot against the sets or single labels; {} without either."""
+    """Average precision by label of model and zero-shot against the sets or single labels; {} without either.
+
+    A label that no image has is None.
+    """
     truth = data.truth
     right = truth.hits if truth.kind == "single" else truth.sets
     if right is None:
@@ -111,8 +119,8 @@ def precision(data: ReportData) -> dict[str, Points]:
     found: dict[str, Points] = {}
     for name in ("model", "zero_shot"):
         if name in data.answers:
-            values = F.mean_average_precision(data.answers[name].scores, target, average="none").tolist()
-            found[name] = [None if np.isnan(v) else (v, v, v) for v in values]
+            of = prepared_average_precision(data.answers[name].scores, target)
+            found[name] = over_table(of, len(target), truth.groups, data.generator(), drawn=target.numel() <= CELLS)
     found["prior"] = [(v, v, v) if v > 0 else None for v in right.mean(axis=0).tolist()]
     return found
 
@@ -132,14 +140,16 @@ def distances(data: ReportData) -> dict[str, Points]:
 
 
 def commonness(data: ReportData) -> dict[str, Points]:
-    """People's mean shares, how often the model's sets have each label, and its thresholds."""
+    """People's mean shares, how often the model's sets have each label, or else its mean shares, and its thresholds."""
     truth = data.truth
     found: dict[str, Points] = {"people": [(v, v, v) for v in truth.shares.mean(axis=0).tolist()]}
     if data.model.sets is not None and truth.sets is not None:
         found["model"] = [(v, v, v) for v in data.model.sets.double().mean(dim=0).tolist()]
         cuts = data.judged.systems.model.thresholds_
-        if cuts is not None:
+        if cuts is not None and data.judged.systems.model.promise_ is None:  # a promise cuts its sets elsewhere
             found["threshold"] = [(v, v, v) if v <= 1 else None for v in cuts.tolist()]
+    elif data.model.shares is not None and truth.kind != "single":
+        found["model"] = [(v, v, v) for v in data.model.shares.double().mean(dim=0).tolist()]
     return found
 
 
@@ -167,9 +177,9 @@ def _sentence(data: ReportData, found: dict[str, dict[str, Points]]) -> str:
     if len(known) < 2:
         return ""
     least, most = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
-    out = (
-        f"The model is best at {most} ({measure} {number(known[most])}) and worst at {least} ({number(known[least])})."
-    )
+    out = f"The model is best at {most} ({measure} {number(known[most])}) and worst at {least} ({number(known[least])})"
+    at = {label: p for label, p in zip(data.labels, points["model"], strict=True) if p is not None}
+    out += "; their intervals overlap." if at[least][2] >= at[most][1] and at[least][1] < at[least][2] else "."
     if lower:
         out = (
             f"The model's share is off least for {least} (by {number(known[least])} on average) and most for {most} "
@@ -187,7 +197,7 @@ def _sentence(data: ReportData, found: dict[str, dict[str, Points]]) -> str:
         out += f" It does better than {words} on {ahead} of {len(pairs)} labels"
         if any(m[1] < m[2] for m, _ in pairs):
             clear = sum((m[2] < o[1]) if lower else (m[1] > o[2]) for m, o in pairs)
-            out += f", and on {clear} of them by intervals that do not overlap"
+            out += f", and on {clear or 'none'} of them by intervals that do not overlap"
         out += "."
     return out
 
@@ -203,9 +213,10 @@ def _alt(title: str, labels: list[str], series: dict[str, Points]) -> str:
 
 def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[str, Points]) -> Table:
     names = {"f1": "F1", "ap": "AP", "off": "difference"}
+    its = "in sets" if data.model.sets is not None and data.truth.sets is not None else "mean share"
     columns = [
         "label",
-        *(f"{who}: {'in sets' if who == 'model' else 'prevalence' if who == 'people' else who}" for who in common),
+        *(f"{who}: {its if who == 'model' else 'prevalence' if who == 'people' else who}" for who in common),
     ]
     columns = [c.replace("threshold: threshold", "threshold") for c in columns]
     columns += [f"{who}: {names[kind]}" for kind, systems in found.items() for who in systems]

@@ -1,11 +1,49 @@
 """What the run promises of its sets, and what came of it on the test images."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from affectml.report.data import ReportData
 from affectml.report.promised import promise_table
 from affectml.report.section import Section
+from affectml.report.tables import number
 
 
 def promise(data: ReportData) -> Section | None:
     """None where the run promises nothing."""
     table = promise_table(data.metrics)
-    return None if table is None else Section("promise", "The promise", tables=(table,), open=True)
+    if table is None:
+        return None
+    promised = data.judged.systems.model.promise_
+    column = None if promised is None else promised.column
+    return Section("promise", "The promise", in_words(data.metrics["promise"], column), tables=(table,), open=True)
+
+
+def in_words(made: Mapping[str, Any], column: str | None = None) -> str:
+    """What came out beside what was promised, and whether these images speak against it.
+
+    made: `promise` of metrics.json. column: of whose levels each has the promise; None where all images share it.
+    """
+    risk, _, level = made["promise"].partition("=")
+    found = made.get(risk)
+    if found is None:
+        return "No test image counts for the promise."
+    what = "of the choices" if risk == "recall" else "labels that nobody chose"
+    sign = "at least" if risk == "recall" else "at most"
+    levels = made["by_subgroup"].get(column, {}) if column is not None else {}
+    against = [name for name, entry in levels.items() if risk in entry and _misses(entry[risk], risk, float(level))]
+    if _misses(found, risk, float(level)):
+        verdict = "the choice of test images alone does not explain the difference"
+    else:
+        verdict = "these images do not speak against it"
+    within = "" if column is None else f" within each level of {column}"
+    worse = f"; {', '.join(against)}, taken alone, did worse than promised" if against else ""
+    return (
+        f"On these test images the sets hold {number(found['value'])} {what} (95 % interval {number(found['low'])} to "
+        f"{number(found['high'])}). Promised was {sign} {float(level):g} on average{within}: {verdict}{worse}."
+    )
+
+
+def _misses(score: Mapping[str, float], risk: str, level: float) -> bool:
+    """Whether the whole interval lies on the wrong side of what was promised."""
+    return score["high"] < level if risk == "recall" else score["low"] > level

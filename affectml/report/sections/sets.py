@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml.evaluation.people import against_the_rest
 from affectml.plots import grid
 from affectml.report.data import ReportData
 from affectml.report.numbers import first_instead, instead, together
-from affectml.report.section import Section, drawing
+from affectml.report.section import Drawing, Section, drawing
 from affectml.report.tables import Table, number, percent
 
 Array = NDArray[Any]
@@ -118,25 +119,31 @@ def _together_sentence(data: ReportData, people: Array, alike: Array, model: Arr
         row, column = np.unravel_index(np.argmax(gap), gap.shape)
         out += (
             f" The model's sets are farthest from {other} on {labels[column]} beside {labels[row]}: of those with "
-            f"{labels[row]}, {percent(its[row, column])} of the model's and {percent(theirs[row, column])} of {other} "
-            "have both."
+            f"{labels[row]}, {percent(its[row, column])} of the model's {model[:, row].sum():,.0f} and "
+            f"{percent(theirs[row, column])} of {other} {alike[:, row].sum():,.0f} have both."
         )
     return out
 
 
 def confusion(data: ReportData) -> Section | None:
-    """What the model said instead of what people said; None where neither sets nor single labels are."""
+    """What the model said instead of what people said, and what one person did beside the rest of the panel.
+
+    None where neither sets nor single labels are.
+    """
     truth = data.truth
+    beside = against_the_rest(truth)
+    theirs: Array | None = None
     if truth.sets is not None and data.model.sets is not None:
         found = instead(truth.sets, data.model.sets.numpy())
         what = "label of the image's set" if truth.kind == "sets" else "label of the panel's set"
         rule = (
-            "A label that both sets have counts on the diagonal. A label that the model missed counts one, "
-            "shared evenly "
-            f"by the labels that it said instead; {NOTHING} where it said no other. The last row has the labels "
-            f"that it "
-            "added to sets that it had in full. Rows sum to how many images have the label."
+            "A label that both sets have counts on the diagonal. A label that was missed counts one, shared evenly by "
+            f"the labels that were said instead; {NOTHING} where no other was. The last row has labels added to sets that "
+            "were had in full. Rows sum to how many images have the label."
         )
+        if beside is not None:
+            _, rest, one, weight = beside
+            theirs = instead(rest, one, weight)
     elif truth.kind in ("single", "distribution"):
         found = first_instead(truth.hits, data.model.scores.argmax(dim=1).numpy())
         what = "label" if truth.kind == "single" else "most chosen label"
@@ -144,52 +151,83 @@ def confusion(data: ReportData) -> Section | None:
             "The model's first label. Where several labels are right, an image counts one: on the diagonal if the "
             "model named one of them, else shared by them."
         )
+        if beside is not None and (beside[2].sum(axis=1) == 1).all():
+            _, rest, one, weight = beside
+            theirs = first_instead(rest, one.argmax(axis=1), weight)
     else:
         return None
-    kept = [c for c in range(len(data.labels)) if found[c].sum() > 0 or found[:, c].sum() > 0]
-    rows, columns = [*kept], [*kept]
-    labels = [*data.labels, NOTHING]
-    end = len(data.labels)
-    rows += [end] if found[end].any() else []
-    columns += [end] if found[:, end].any() else []
-    part = found[np.ix_(rows, columns)]
-    names, said = [labels[r] for r in rows], [labels[c] for c in columns]
-    off = found.copy()
-    off[np.arange(end), np.arange(end)] = 0
-    often = _largest(off, lambda row, column, value: f"{labels[column]} for {labels[row]}, {value:.1f}")
-    alt = f"What the model said instead, in images: {often or 'never another'}"
-    picture = grid(part, names, said, alt, axis=(what, "what the model said"), whole=True)
-    table = Table(
-        "What was said instead of what, in images",
-        (what, *said),
-        tuple((name, *(f"{v:.1f}".removesuffix(".0") for v in row)) for name, row in zip(names, part, strict=True)),
-        rule,
-        name="images",
-    )
+    names = _named(data.labels, found, theirs)
+    drawn, tables = _matrix(found, names, what, "what the model said", "The model, in images", rule, "model", "images")
+    pairs = [(drawn, tables)]
+    if theirs is not None:
+        note = "One person's answer against the rest of the panel's; the answers to one image count one together."
+        head = "One person beside the rest of the panel, in images"
+        pairs.append(
+            _matrix(theirs, names, f"{what}, the rest", "what one person said", head, note, "people", "people")
+        )
     return Section(
         "instead",
         "What was said instead of what",
-        _instead_sentence(off, data.labels, len(truth.image_id)),
-        drawings=(drawing("In images", picture, rule),),
-        tables=(table,),
+        _instead_sentence(_off(found), data.labels, len(truth.image_id), None if theirs is None else _off(theirs)),
+        drawings=tuple(picture for picture, _ in pairs),
+        tables=tuple(table for _, table in pairs),
     )
 
 
-def _instead_sentence(off: Array, labels: tuple[str, ...], images: int) -> str:
-    """The commonest label in place of another, where one is, and how often labels were missed or added alone."""
+def _named(labels: tuple[str, ...], *found: Array | None) -> list[tuple[int, str]]:
+    """The labels that any of these matrices has, and at the end nothing where one has it."""
+    given = [each for each in found if each is not None]
+    named = [*labels, NOTHING]
+    return [(c, name) for c, name in enumerate(named) if any(each[c].any() or each[:, c].any() for each in given)]
+
+
+def _off(found: Array) -> Array:
+    """Without the diagonal."""
+    out = found.copy()
+    np.fill_diagonal(out, 0)
+    return out
+
+
+def _matrix(
+    found: Array, names: list[tuple[int, str]], down: str, across: str, title: str, note: str, hue: str, name: str
+) -> tuple[Drawing, Table]:
+    """A picture and a table of what was said instead of what."""
+    at, shown = [c for c, _ in names], [label for _, label in names]
+    place = dict(names)
+    often = _largest(_off(found), lambda row, column, value: f"{place[column]} for {place[row]}, {value:.1f}")
+    part = found[np.ix_(at, at)]
+    picture = grid(
+        part, shown, shown, f"{title}. Instead: {often or 'never another'}", hue=hue, axis=(down, across), whole=True
+    )
+    rows = tuple((label, *(f"{v:.1f}".removesuffix(".0") for v in row)) for label, row in zip(shown, part, strict=True))
+    return drawing(title, picture, note), Table(title, (down, *shown), rows, note, name=name)
+
+
+def _instead_sentence(off: Array, labels: tuple[str, ...], images: int, people: Array | None = None) -> str:
+    """The commonest label in place of another, where one is, and how often labels were missed or added alone.
+
+    off, people: counts without the diagonal, of the model and of one person beside the rest of the panel.
+    """
     end = len(labels)
-    inside = off[:end, :end]
-    parts = []
-    if inside.max() >= 2:
-        most = np.argwhere(inside > inside.max() - 1e-9)
-        named = " and ".join(f"{labels[column]} in place of {labels[row]}" for row, column in most[:TIED])
-        count = f"{inside.max():.1f}".removesuffix(".0")
-        each = " each" if len(most) > 1 else ""
-        if len(most) <= TIED:
-            parts.append(f"The model most often says {named} ({count} of {images:,} images{each})")
+    said = _commonest(off[:end, :end], labels, images)
+    parts = [f"the model most often says {said}"] if said else []
     if off[:end, end].sum() or off[end].sum():
         parts.append(
-            f"{off[:end, end].sum():.0f} labels are missed with nothing in their place, and {off[end].sum():.0f} added "
-            "to sets that are otherwise whole"
+            f"the model misses {off[:end, end].sum():.0f} labels with nothing in their place, and adds "
+            f"{off[end].sum():.0f} to sets that are otherwise whole"
         )
-    return "; ".join(parts) + "." if parts else ""
+    theirs = "" if people is None else _commonest(people[:end, :end], labels, images)
+    parts += [f"one person beside the rest of a panel most often says {theirs}"] if theirs else []
+    return f"{(text := '; '.join(parts))[:1].upper()}{text[1:]}." if parts else ""
+
+
+def _commonest(inside: Array, labels: tuple[str, ...], images: int) -> str:
+    """The commonest label in place of another with its count; "" where none is said twice, or too many tie."""
+    if inside.max() < 2:
+        return ""
+    most = np.argwhere(inside > inside.max() - 1e-9)
+    if len(most) > TIED:
+        return ""
+    named = " and ".join(f"{labels[column]} in place of {labels[row]}" for row, column in most)
+    count = f"{inside.max():.1f}".removesuffix(".0")
+    return f"{named} ({count} of {images:,} images{' each' if len(most) > 1 else ''})"

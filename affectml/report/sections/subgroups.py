@@ -38,9 +38,8 @@ def subgroup_lines(content: Mapping[str, Any] | None) -> list[str]:
         return [*found[:SHOWN], *more]
     if not content["tests"]:
         return [f"subgroups by {columns}: too few images or people in each level to compare them"]
-    return [
-        f"subgroups by {columns}: no difference beyond chance in {_tested(content)} ({content['tests']} tests, Holm, 5 %)"
-    ]
+    tests = f"{content['tests']} tests, Holm, 5 %"
+    return [f"subgroups by {columns}: no difference beyond chance in {_tested(content)} ({tests})"]
 
 
 def _tested(content: Mapping[str, Any]) -> str:

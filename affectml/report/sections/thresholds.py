@@ -35,18 +35,22 @@ def thresholds(data: ReportData) -> Section | None:
         f"{name} at best {number(best[name][0])} at {best[name][1]:g}, with its own thresholds {number(chosen[name])}"
         for name in series
     )
+    promise = data.judged.systems.model.promise_
+    own = "the thresholds of each system, one a label, chosen on validation."
+    if promise is not None:
+        own = f"the sets that keep the promise ({promise.asked}), and zero-shot's by its own thresholds."
     picture = drawing(
         title,
         curves(series, alt, axis=("threshold", "set F1"), levels=chosen, level_name="own"),
-        "Dashed: the thresholds of the run, one a label, chosen on validation. The curve is of the test "
-        "images: its top "
-        "was not there to be chosen.",
+        f"Dashed: {own} The curve is of the test images: its top was not there to be chosen.",
     )
     value, cut = best["model"]
+    means = "With thresholds chosen on validation" if promise is None else f"Cut to keep {promise.asked},"
     words = (
-        f"With thresholds chosen on validation the model's sets reach {number(chosen['model'])}; the best single "
-        f"threshold, seen afterwards on these test images, is {cut:g} and would reach {number(value)}."
+        f"{means} the model's sets reach {number(chosen['model'])}; the best single threshold, seen afterwards on "
+        f"these test images, is {cut:g} and would reach {number(value)}."
     )
+    words += "" if promise is None else " Sets with a promise are not made for the best F1."
     rows = tuple((f"{cut:g}", *(number(ys[i]) for _, ys in series.values())) for i, cut in enumerate(CUTS))
     table = Table(title, ("threshold", *series), rows, name="curve")
     return Section("thresholds", "What another threshold would give", words, (picture,), (), (table,))

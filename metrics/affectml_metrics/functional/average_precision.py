@@ -40,6 +40,29 @@ def mean_average_precision(
     return _over_labels(_average_precision, preds, target, average, no_labels, weights)
 
 
+def prepared_average_precision(preds: Tensor, target: Tensor) -> Callable[[Tensor], Tensor]:
+    """`mean_average_precision(preds, target, average="none", weights=...)` for many weights: rows are sorted once.
+
+    preds: scores [N, C]; target: 0/1 [N, C]. Returns a function of row weights, float64 [N], that gives [C]; nan for a
+    label that no row of weight has.
+    """
+    rows = len(preds)
+    ordered, index = preds.sort(dim=0, descending=True)
+    hits = target.gather(0, index).double()
+    last = torch.ones_like(target, dtype=torch.bool)
+    last[:-1] = ordered[1:] != ordered[:-1]
+    places = torch.arange(rows)[:, None].expand_as(index)
+    ends = places.masked_fill(~last, rows).flip(0).cummin(0).values.flip(0)  # where each run of equal scores ends
+
+    def of(weights: Tensor) -> Tensor:
+        w = weights[index]
+        right = hits * w
+        true, seen = right.cumsum(0).gather(0, ends), w.cumsum(0).gather(0, ends)
+        return (right * true / seen.masked_fill(seen == 0, 1.0)).sum(dim=0) / right.sum(dim=0)
+
+    return of
+
+
 def label_auroc(
     preds: ArrayLike,
     target: ArrayLike,
