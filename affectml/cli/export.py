@@ -92,6 +92,7 @@ def export(
         graph = export_onnx(source, out, encoder=with_encoder, threads=threads)
         done |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
         done["largest difference from torch"] = f"{graph.difference:.1e}"
+        notes += [graph.note] if graph.note else []
     if label_studio is not None:
         tasks = write_tasks(
             source, label_studio, dataset=dataset, split=split, image_prefix=image_prefix, threads=threads

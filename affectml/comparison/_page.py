@@ -346,10 +346,14 @@ def disputed(comparison: Comparison, count: int) -> Section:
         said = [*people, *((reading.who, _words(reading)) for reading in seen.readings)]
         picture = thumbnail(comparison.dataset, named, seen.image_id)
         cards.append(Card(seen.image_id, picture, f"{seen.image_id} · distance {seen.distance:.2f}", said=tuple(said)))
+    note = (
+        "distance: total variation between the runs' normalised scores, 0 alike and 1 disjoint, the mean over pairs; "
+        "beside each label its score, and for people their share"
+    )
     return Section(
         "disputed",
         "The most disputed images",
-        galleries=(Cards("", tuple(cards)),),
+        galleries=(Cards("", tuple(cards), note),),
         tables=(comparison.pairs_table(),),
     )
 

@@ -168,6 +168,16 @@ class Promise:
             f"{what}; it is not said for each image nor for {not_said}"
         )
 
+    def where_levels_are_unknown(self) -> str:
+        """What a set made without its image's level is, in a sentence; "" where all images share one cut."""
+        if not self.levels:
+            return ""
+        way = "larger, and miss less" if self.asked.risk == "recall" else "smaller, and hold less that nobody chose"
+        return (
+            f"without the level of {self.column} an image gets the most cautious cut of all: its sets are {way} "
+            f"than those of images whose level is known; for a level that calibration did not see nothing is promised"
+        )
+
     def cuts(self, levels: Array | None, rows: int) -> Array:
         """The cut of each row, [N, 1]; a level that is unknown, or None, has the most cautious one."""
         if levels is None or not self.levels:

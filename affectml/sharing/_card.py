@@ -9,7 +9,8 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
-from affectml.report.tables import STAR, main_table
+from affectml.heads import Promise
+from affectml.report.tables import STAR, main_table, number
 from affectml.runs import RunInfo
 from affectml.runs.schema import DataInfo
 
@@ -44,8 +45,8 @@ def card_data(info: RunInfo, metrics: Mapping[str, Any] | None) -> ModelCardData
     )
 
 
-def card_text(info: RunInfo, metrics: Mapping[str, Any] | None) -> str:
-    """The card in Markdown."""
+def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: Promise | None = None) -> str:
+    """The card in Markdown; promise: the head's, where its sets keep one."""
     data, taxonomy, encoder = info.data, info.taxonomy, info.encoder
     labels = list(taxonomy["labels"])
     spec = encoder.specs[0] if encoder.specs else encoder.identity["architecture"]
@@ -69,6 +70,8 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None) -> str:
     caveats = _caveats(info, metrics)
     if caveats:
         parts.append("\n".join(f"- {line}" for line in caveats))
+    if promise is not None:
+        parts += ["## What its sets promise", _promise(promise, metrics)]
     parts += ["## Data", _data(info)]
     if metrics is not None:
         table = main_table(metrics)
@@ -127,6 +130,24 @@ def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
     return out
 
 
+def _promise(promise: Promise, metrics: Mapping[str, Any] | None) -> str:
+    """The promise in words, what came out on the test images, and what holds without an image's level."""
+    words = promise.words()
+    lines = [f"{plain(words[:1].upper() + words[1:])}."]
+    made = (metrics or {}).get("promise", {})
+    found = made.get(promise.asked.risk)
+    if found is not None:
+        what = "of the choices" if promise.asked.risk == "recall" else "labels that nobody chose"
+        lines.append(
+            f"On the test images they held {number(found['value'])} {what} (95 % interval {number(found['low'])} to "
+            f"{number(found['high'])}), with {number(made['size']['value'])} labels in a set."
+        )
+    unknown = promise.where_levels_are_unknown()
+    lines += [f"{plain(unknown[:1].upper() + unknown[1:])}."] if unknown else []
+    lines.append("Images from elsewhere and other people have no promise.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def _data(info: RunInfo) -> str:
     data, split = info.data, info.split
     lines = [f"Data set {plain(data.name)}, target {plain(data.target or 'unknown')} ({data.kind})."]
@@ -137,7 +158,7 @@ def _data(info: RunInfo) -> str:
 
 
 def _rules(metrics: Mapping[str, Any]) -> str:
-    kept = ("hit", "label_set", "human", "zero_shot", "sampling_floor", "interval")
+    kept = ("hit", "label_set", "predicted_sets", "human", "zero_shot", "sampling_floor", "interval")
     return "\n".join(f"- {name}: {metrics['rules'][name]}" for name in kept if name in metrics["rules"])
 
 

@@ -82,10 +82,11 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         return cls(RunFolder.open(folder))
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """The card: data, construct, metrics with intervals, intended use and limits."""
+        """The card: data, construct, metrics with intervals, what its sets promise, intended use and limits."""
         metrics = self.run.metrics if (self.run.folder / "metrics.json").is_file() else None
         info = public_info(self.run)
-        return ModelCard(f"---\n{card_data(info, metrics).to_yaml()}\n---\n\n{card_text(info, metrics)}")
+        text = card_text(info, metrics, self.run.head.promise_)
+        return ModelCard(f"---\n{card_data(info, metrics).to_yaml()}\n---\n\n{text}")
 
 
 def public_info(run: RunFolder) -> RunInfo:

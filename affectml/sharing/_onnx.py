@@ -26,12 +26,16 @@ _CHECKED = (1, 2, 5)  # batch sizes: one is what exporters get wrong
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """A written graph: its inputs and outputs by name, and the largest difference from torch on random inputs."""
+    """A written graph: its inputs and outputs by name, and the largest difference from torch on random inputs.
+
+    note: what a user of its sets has to know, where they keep a promise; else "".
+    """
 
     path: Path
     input: str
     outputs: tuple[str, ...]
     difference: float
+    note: str = ""
 
 
 def export_onnx(
@@ -41,7 +45,8 @@ def export_onnx(
 
     Input `features` [N, D] float32, or `pixels` [N, 3, H, W] float32, preprocessed as the metadata says; N is free.
     Outputs `scores` [N, C] float32 (rates, or a distribution) and, where the run predicts sets, `sets` [N, C] int64.
-    Metadata: labels, kind, construct, encoder's identity with its preprocessing, as JSON.
+    Metadata: labels, kind, construct, encoder's identity with its preprocessing, as JSON; `promise` in words, where
+    sets keep one. A graph knows no level of a column: sets of a promise within levels get the most cautious cut.
 
     Raises MissingExtra without onnx and onnxruntime, BadRun for a head that no graph can express and where a score is
     further than 1e-4 from torch's, BadInput where `out` exists.
@@ -79,7 +84,16 @@ def export_onnx(
         raise BadRun(f"{opened.folder}: the graph's scores are {difference:.2g} from torch's, above {TOLERANCE}")
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-    return OnnxExport(path, name, module.outputs, difference)
+    return OnnxExport(path, name, module.outputs, difference, _promised(opened))
+
+
+def _promised(run: RunFolder) -> str:
+    """The promise of the graph's sets in words, "" without one."""
+    promise = run.head.promise_
+    if promise is None:
+        return ""
+    unknown = promise.where_levels_are_unknown()
+    return f"promise {promise.asked}: {promise.words()}{'; ' if unknown else ''}{unknown}"
 
 
 def _no_graph(run: RunFolder, reason: str) -> BadRun:
@@ -112,6 +126,7 @@ def _metadata(run: RunFolder) -> dict[str, str]:
         "kind": info.data.kind,
         "construct": info.data.construct,
         "encoder": json.dumps({"specs": info.encoder.specs, **info.encoder.identity}),
+        **({"promise": promise} if (promise := _promised(run)) else {}),
     }
 
 

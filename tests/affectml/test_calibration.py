@@ -16,6 +16,7 @@ from affectml.errors import BadInput
 from affectml.heads import CalibratedHead, SigmoidHead, load_head
 from affectml.heads._calibrated import BetaMaps, _fit, beta_map, fit_beta_maps
 from affectml.predicting import predict_images
+from affectml.report.sections.reliability import calibration_table
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run, train_run
 from affectml_metrics.functional import squared_calibration_error
@@ -201,6 +202,13 @@ def test_a_run_corrects_what_is_wrong_and_says_what_that_did(demo, loud, tmp_pat
     assert all(entry["gain"] > 2 * entry["gain_se"] for entry in on)
     again = RunFolder.open(run.folder)
     assert again.info.calibration == run.info.calibration
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    named = ", ".join(label for label, entry in labels.items() if entry["corrected"])
+    assert f"These are rates after calibration, which corrected those of {named} alone." in page
+    rows = {row[0]: row[1:] for row in calibration_table(run.info.calibration).rows}
+    assert [rows[label][0] for label in labels] == ["yes"] * 4 + [""] * 4
+    first = next(iter(labels))
+    assert float(rows[first][3]) == pytest.approx(labels[first]["test"]["before"], abs=5e-6)
     assert "--calibrate" in run.info.command
     table = again.predictions.set_index("image_id")
     found = predict_images(run.folder, [demo], threads=1)
@@ -217,6 +225,8 @@ def test_a_run_without_anything_to_correct_is_the_run_without_calibration(demo, 
     plain = train_run(replace(config(demo, seed=2), calibrate=False), out=tmp_path / "plain")
     assert any("all rates stay as they are" in line for line in said)
     assert run.info.calibration is None
+    assert "Calibration changed nothing" in (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "Calibration changed nothing" not in (plain.folder / "report.html").read_text(encoding="utf-8")
     for name in ("metrics.json", "head.safetensors", "head.json"):
         assert (run.folder / name).read_bytes() == (plain.folder / name).read_bytes()
 

@@ -13,10 +13,13 @@ from affectml.report.numbers import (
     instead,
     means,
     one_against_another,
+    over_table,
     together,
 )
 from affectml.report.sections.disagreement import groups_of
 from affectml.report.sections.sets import _instead_sentence
+from affectml_metrics import functional as F
+from affectml_metrics.functional.average_precision import prepared_average_precision
 
 
 def test_which_labels_go_together():
@@ -47,6 +50,28 @@ def test_what_was_named_instead_where_one_label_is_right():
     hits = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]])
     found = first_instead(hits, np.array([1, 1, 2, 0]))
     assert found.tolist() == [[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_answers_to_one_image_count_one_together():
+    people, said = np.array([[1, 0], [1, 0], [0, 1]]), np.array([[1, 0], [0, 1], [0, 1]])
+    # two answers to one image, of which one says b instead of a; the third row is an image by itself
+    assert instead(people, said, np.array([0.5, 0.5, 1])).tolist() == [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]]
+    assert first_instead(people, np.array([0, 1, 1]), np.array([0.5, 0.5, 1])).tolist()[0] == [0.5, 0.5, 0]
+
+
+def test_average_precision_has_an_interval_and_is_that_of_the_library():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand((60, 3), generator=generator).round(decimals=1)  # ties
+    right = (torch.rand((60, 3), generator=generator) < torch.tensor([0.5, 0.1, 0.0])).long()
+    of = prepared_average_precision(scores, right)
+    for weights in (torch.ones(60), torch.randint(0, 3, (60,), generator=generator)):
+        wanted = F.mean_average_precision(scores, right, average="none", weights=weights)
+        np.testing.assert_allclose(of(weights.double()), wanted, rtol=1e-12)
+    first, second, nobody = over_table(of, 60, None, generator)
+    assert nobody is None
+    assert all(0 <= low < value < high <= 1 for value, low, high in (first, second))
+    value, low, high = over_table(of, 60, None, generator, drawn=False)[0]
+    assert value == low == high == first[0]
 
 
 def test_bins_have_means_and_bands_of_the_residuals():

@@ -190,6 +190,34 @@ def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
         assert words in card.text
 
 
+@pytest.mark.slow
+def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(tmp_path, capsys, monkeypatch):
+    demo = write_demo(tmp_path / "demo", images=240, seed=4)
+    config = TrainConfig(str(demo.root), multilabel=True, threads=1, promise="recall=.7", promise_group="shapes")
+    run = train_run(config, out=tmp_path / "run")
+    AffectModel(RunFolder.open(run.folder)).save_pretrained(tmp_path / "shared")
+    card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
+    assert "## What its sets promise" in card
+    assert "Within each level of shapes, on average over images like these" in card
+    found = run.metrics["promise"]["recall"]["value"]
+    assert f"On the test images they held {found:.3f}".replace(" 0.", " .") in card
+    assert "gets the most cautious cut of all: its sets are larger" in card
+    assert "keep its promise (recall=0.7)" in card
+    words = ["export", str(run.folder), "--onnx", "--out", str(tmp_path / "head.onnx")]
+    monkeypatch.setattr("sys.argv", ["affectml", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert "gets the most cautious cut of all: its sets are larger" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(tmp_path / "head.onnx", providers=["CPUExecutionProvider"])
+    said = session.get_modelmeta().custom_metadata_map["promise"]
+    assert said.startswith("promise recall=0.7: within each level of shapes")
+    X = features(20)
+    _, sets = session.run(None, {"features": X.numpy()})
+    head = RunFolder.open(run.folder).head
+    for level in head.promise_.levels:
+        assert (sets >= head.predict_sets(X, levels=np.array([level] * 20)).numpy()).all()
+
+
 def test_a_users_words_are_words_on_the_card(runs, tmp_path):
     shutil.copytree(runs / "linear", tmp_path / "run")
     info = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -86,7 +86,7 @@ def calibration_table(info: CalibrationInfo | None) -> Table | None:
     )  # fmt: skip
     heads = ("label", "corrected", "validation, before", "after", "test, before", "after")
     note = (
-        "squared calibration error, less what residuals within bins make of it by chance: around 0, and half of the time "
+        "squared calibration error, less what residuals within bins make of it by chance: around 0, half of the time "
         "below, where rates mean what they say; validation is of held-out folds"
     )
     return Table("Calibration, before and after", heads, rows, note, name="calibration")

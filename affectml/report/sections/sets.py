@@ -138,8 +138,8 @@ def confusion(data: ReportData) -> Section | None:
         what = "label of the image's set" if truth.kind == "sets" else "label of the panel's set"
         rule = (
             "A label that both sets have counts on the diagonal. A label that was missed counts one, shared evenly by "
-            f"the labels that were said instead; {NOTHING} where no other was. The last row has labels added to sets that "
-            "were had in full. Rows sum to how many images have the label."
+            f"the labels that were said instead; {NOTHING} where no other was. The last row has labels added to sets "
+            "that were had in full. Rows sum to how many images have the label."
         )
         if beside is not None:
             _, rest, one, weight = beside
