@@ -339,11 +339,14 @@ def test_what_stands_of_labels_together_is_true(data, monkeypatch):
     monkeypatch.setattr(sys.modules["affectml.report.sections.sets"], "FEW", 3)
     section = co_occurrence(data)
     said = section.sentence
-    column, row, its, theirs = re.search(
-        r"the panels' on (\w+) beside (\w+): of those with \w+, (\d+) % of the model's and (\d+) % of the panels'", said
+    column, row, its, model, theirs, panels = re.search(
+        r"the panels' on (\w+) beside (\w+): of those with \w+, (\d+) % of the model's (\d+) and (\d+) % of the "
+        r"panels' (\d+) have",
+        said,
     ).groups()
     at, beside = data.labels.index(row), data.labels.index(column)
-    for sets, share in ((data.model.sets.numpy(), its), (data.truth.sets, theirs)):
+    for sets, share, count in ((data.model.sets.numpy(), its, model), (data.truth.sets, theirs, panels)):
+        assert str(int(sets[:, at].sum())) == count
         assert f"{100 * sets[sets[:, at] > 0, beside].mean():.0f}" == share
     assert [table.name for table in section.tables] == ["people", "panel", "model"]
 
