@@ -68,7 +68,10 @@ class JudgeConfig:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """Everything the answers are judged by. said: None until they are read; runs: by name, on their own images."""
+    """Everything the answers are judged by. said: None until they are read; runs: by name, on their own images.
+
+    promises: by name, what the sets of a run are cut to promise.
+    """
 
     config: JudgeConfig
     dataset: Dataset
@@ -76,6 +79,7 @@ class _Case:
     parts: Parts
     store: EmbeddingStore | None
     runs: dict[str, tuple[np.ndarray[Any, Any], Answers]]
+    promises: dict[str, str]
 
 
 def judge_answers(
@@ -114,6 +118,7 @@ def _open(folder: str | Path, config: JudgeConfig, say: Say) -> _Case:
     targets = target_of(data, config.target)
     threads = set_threads(config.threads)
     store = ensure_embeddings(data, config.encoder, threads=threads, say=say) if config.encoder else store_of(data)
+    promises: dict[str, str] = {}
     parts = None if config.runs else parts_of(data, targets, config.split, config.seed, store)
     runs: dict[str, tuple[np.ndarray[Any, Any], Answers]] = {}
     for path in config.runs:
@@ -121,11 +126,13 @@ def _open(folder: str | Path, config: JudgeConfig, say: Say) -> _Case:
         name = _free(run.folder.resolve().name, [*runs, config.name])
         ids, given, split = answers_on(run, data, targets.name, threads=threads, say=say)
         runs[name] = (ids, given)
+        if run.head.promise_ is not None:
+            promises[name] = str(run.head.promise_.asked)
         parts = _with_run(parts, run, targets, ids, split)
     assert parts is not None
     if not len(parts.judged):
         raise BadInput(f"{option('runs')}: no image of {data.root} is in the test split of every run")
-    return _Case(config, data, targets, parts, store, runs)
+    return _Case(config, data, targets, parts, store, runs, promises)
 
 
 def _check(config: JudgeConfig) -> None:
@@ -203,6 +210,9 @@ def _judged(case: _Case, said: Said, source: str | None) -> JudgedAnswers:
     if val is None:
         cut = f"labels with a rate of at least tau ({config.tau:.3g})"
         metrics["rules"]["predicted_sets"] = f"where a system gives none: {cut}"
+    if case.promises and truth.sets is not None:
+        kept = ", ".join(f"those of {name} are cut for its promise ({asked})" for name, asked in case.promises.items())
+        metrics["rules"]["predicted_sets"] = f"{metrics['rules'].get('predicted_sets', 'as given')}; {kept}"
     if parts.split == "all":
         metrics["rules"]["split"] = "all: the prior, and the Beta prior of label sets, know the judged images"
     bias, first = _bias(said, rows[at], truth)

@@ -55,8 +55,8 @@ def add_promise(
         return
     assert answers.sets is not None
     metrics["rules"]["predicted_sets"] = (
-        f"the model's keep its promise ({promise.asked}); the others' by thresholds chosen on validation, the oracle's "
-        "from tau"
+        f"the model's {'keep' if own else 'are cut for'} its promise ({promise.asked}); the others' by thresholds "
+        "chosen on validation, the oracle's from tau"
     )
     metrics["promise"] = promised(promise, answers.sets, truth, images, seed, own=own)
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affectml.answers import JudgeConfig, judge_answers
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
@@ -30,9 +31,10 @@ from affectml.heads._promise import (
     unit_means,
 )
 from affectml.predicting import predict_images
-from affectml.report import report_run
+from affectml.report import report_run, sections
 from affectml.report.again import read_again
 from affectml.report.promised import promise_table
+from affectml.report.sections.promise import in_words
 from affectml.runs import RunFolder
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
@@ -523,6 +525,38 @@ def test_evaluate_repeats_the_promise_on_its_own_data_and_promises_nothing_on_ot
     other = write_demo(tmp_path / "other", images=60, seed=9)
     metrics, _ = evaluate_run(run.folder, other.root, threads=1)
     assert "nothing is promised here" in metrics["promise"]["made_on"]
+    assert "the model's are cut for its promise (recall=0.7)" in metrics["rules"]["predicted_sets"]
+
+
+def test_judging_beside_a_run_says_what_its_sets_are_cut_for(run, demo, tmp_path):
+    table = run.predictions
+    answers = table.loc[table["split"] == "test", ["image_id", *run.taxonomy.labels]]
+    answers.to_csv(tmp_path / "answers.csv", index=False)
+    config = JudgeConfig(name="other", runs=(str(run.folder),), threads=1)
+    judged = judge_answers(demo, tmp_path / "answers.csv", config, say=lambda line: None)
+    assert judged.metrics["rules"]["predicted_sets"].endswith("those of run are cut for its promise (recall=0.7)")
+    own, beside = run.metrics["systems"]["model"], judged.metrics["systems"]["run"]
+    assert beside["set_recall"]["value"] == own["set_recall"]["value"]
+
+
+def test_a_promise_in_words_says_whether_the_images_speak_against_it(run):
+    made = run.metrics["promise"]
+    said = in_words(made)
+    assert "Promised was at least 0.7 on average: " in said
+    low = {**made, "recall": {"value": 0.6, "low": 0.55, "high": 0.65}}
+    assert in_words(low).endswith("the choice of test images alone does not explain the difference.")
+    high = {**made, "recall": {"value": 0.72, "low": 0.67, "high": 0.77}}
+    assert in_words(high).endswith("these images do not speak against it.")
+    by = {"half": {"a": {"n": 40, "recall": {"value": 0.6, "low": 0.55, "high": 0.65}}, "b": {"n": 3}}}
+    assert in_words({**high, "by_subgroup": by}, "half").endswith("; a, taken alone, did worse than promised.")
+    assert in_words({**made, "recall": None}) == "No test image counts for the promise."
+
+
+def test_a_page_does_not_call_cuts_of_a_promise_thresholds(run):
+    found = {section.name: section for section in sections(read_again(run))}
+    assert found["thresholds"].sentence.startswith("Cut to keep recall=0.7, the model's sets reach")
+    assert "threshold" not in found["labels"].tables[0].columns
+    assert "Its sets are cut to hold at least 70 % of a panel's choices" in found["overview"].sentence
 
 
 @pytest.mark.slow
