@@ -34,10 +34,9 @@ def learning(data: ReportData) -> Section | None:
             drawing(f"{arrow(metric)} by training images", picture, "Band: 95 % interval over the test images.")
         )
     metrics = order({str(i): point["scores"] for i, point in enumerate(points)})
-    rows = tuple(
-        (f"{p['images']:,}", f"{p['share']:.0%}", *(cell(p["scores"].get(m)) for m in metrics)) for p in points
-    )
-    table = Table("Learning curve", ("images", "share", *map(arrow, metrics)), rows, name="curve")
+    rows = tuple((arrow(m), *(cell(p["scores"].get(m)) for p in points)) for m in metrics)
+    sizes = (f"{p['images']:,} images ({p['share']:.0%})" for p in points)
+    table = Table("Learning curve", ("metric", *sizes), rows, "training images, and their share of all", name="curve")
     return Section("learning", "With fewer training images", _sentence(points, shared), tuple(drawn), (), (table,))
 
 
