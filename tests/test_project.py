@@ -65,6 +65,7 @@ def test_a_public_name_that_is_gone_is_named(public_names, tmp_path):
     assert "docs/policy.md" in done.stderr
 
 
+@pytest.mark.slow
 def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
     pages = [page.stem for page in (ROOT / "docs").glob("*.md")]
     assert [page for page in pages if not (site / page / "index.html").is_file()] == []
@@ -73,6 +74,7 @@ def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
         assert f">{name}<" in re.sub(r"<(?!/)span[^>]*>", "", (site / "api" / package / "index.html").read_text())
 
 
+@pytest.mark.slow
 def test_every_key_of_run_json_is_on_the_site_with_what_it_says(site):
     page = (site / "api" / "affectml" / "index.html").read_text(encoding="utf-8")
     words = " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
@@ -81,6 +83,7 @@ def test_every_key_of_run_json_is_on_the_site_with_what_it_says(site):
         assert each.default.description.split(":")[0] in words, each.name
 
 
+@pytest.mark.slow
 def test_the_site_loads_nothing_from_elsewhere(site):
     loads = re.compile(
         r"""<(?:script|img|iframe|source)\b[^>]*\bsrc="?(?:https?:)?//|<link\b[^>]*rel="?(?:stylesheet|preconnect|icon)"?[^>]*(?:https?:)?//|@import\b|url\(["']?(?:https?:)?//"""

@@ -256,11 +256,21 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before):
     _registry._REGISTERED.pop("boxes", None)
 
 
+LONG = {"explanation.md", "footprint.md", "promises.md", "subgroups.md"}  # each trains several times
+
+
 def runnable(page, *, slow):
     return [(what, text) for what, text, said in blocks(page) if "not run" not in said and ("slow" in said) is slow]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page, slow=False)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] * (page.name in LONG), id=page.name)
+        for page in PAGES
+        if runnable(page, slow=False)
+    ],
+)
 def test_the_blocks_of_a_document_run_in_their_order(page, session):
     for what, text in runnable(page, slow=False):
         session.run(what, text)

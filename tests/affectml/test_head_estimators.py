@@ -131,7 +131,7 @@ def test_weights_of_the_score_choose_the_rows():
     [
         (SigmoidHead(), "rates"),
         (SoftmaxHead(), "distribution"),
-        (TopKHead(), "sets"),
+        pytest.param(TopKHead(), "sets", marks=pytest.mark.slow),
         (KernelHead(gamma=1.0), "distribution"),
     ],
 )

@@ -168,14 +168,18 @@ def test_the_global_random_state_neither_matters_nor_moves(make):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("convert", [np.float16, np.float32, np.float64, torch.float16, torch.bfloat16])
+ROUGH = {}  # what each head gives in float32
+
+
+@pytest.mark.parametrize("convert", [np.float16, np.float64, torch.bfloat16])
 def test_any_float_type_as_array_or_tensor(make, convert):
     X, P = make.case()
     rough = torch.from_numpy(X).to(torch.bfloat16).float()  # values that every one of the types can hold
     given = rough.to(convert) if isinstance(convert, torch.dtype) else rough.numpy().astype(convert)
-    head = make().fit(rough, P)
+    if make not in ROUGH:
+        ROUGH[make] = make().fit(rough, P).scores(rough)
     same = make().fit(given, P)
-    assert torch.allclose(head.scores(rough), same.scores(given), atol=1e-4)
+    assert torch.allclose(ROUGH[make], same.scores(given), atol=1e-4)
 
 
 def test_inputs_are_left_alone(make):

@@ -51,6 +51,7 @@ def features(rows, columns=128):
     return torch.nn.functional.normalize(torch.randn(rows, columns, generator=generator))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADS)
 def test_the_graph_of_a_head_says_what_torch_says(runs, tmp_path, name):
     made = export_onnx(runs / name, tmp_path / "head.onnx")
@@ -65,12 +66,14 @@ def test_the_graph_of_a_head_says_what_torch_says(runs, tmp_path, name):
         assert (sets == head.predict_sets(X).numpy()).all()
 
 
+@pytest.mark.slow
 def test_a_head_that_is_no_graph_says_so_and_writes_nothing(tmp_path):
     with pytest.raises(BadRun, match=r"a topk head cannot be written as one graph .*Hugging Face"):
         export_onnx(TOPK, tmp_path / "head.onnx")
     assert not (tmp_path / "head.onnx").exists()
 
 
+@pytest.mark.slow
 def test_one_graph_from_pixels_says_what_predict_says(runs, tmp_path):
     made = export_onnx(runs / "hidden", tmp_path / "model.onnx", encoder=True, threads=1)
     assert made.difference <= 1e-4
@@ -84,6 +87,7 @@ def test_one_graph_from_pixels_says_what_predict_says(runs, tmp_path):
     assert dict(zip(labels, scores[0].tolist(), strict=True)) == pytest.approx(dict(prediction.best), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_graph_carries_labels_and_preprocessing(runs, tmp_path):
     made = export_onnx(runs / "linear", tmp_path / "head.onnx")
     told = {p.key: p.value for p in onnx.load(made.path).metadata_props}
@@ -92,6 +96,7 @@ def test_the_graph_carries_labels_and_preprocessing(runs, tmp_path):
     assert json.loads(told["encoder"])["preprocessing"]["size"]
 
 
+@pytest.mark.slow
 def test_a_graph_that_is_wrong_is_not_written(runs, tmp_path, monkeypatch):
     from affectml.sharing import _module
 
@@ -115,6 +120,7 @@ def test_without_the_extra_its_name_is_said(runs, tmp_path, monkeypatch):
         export_onnx(runs / "linear", tmp_path / "head.onnx")
 
 
+@pytest.mark.slow
 def test_an_existing_file_is_kept(runs, tmp_path):
     (tmp_path / "head.onnx").write_text("mine")
     with pytest.raises(BadInput, match="exists"):

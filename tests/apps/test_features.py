@@ -415,6 +415,7 @@ def test_a_second_round_shows_one_s_first_answer(server, person):
     assert ann.stored[1] == (image, "labels", (ann.labels[2], ann.labels[3]))
 
 
+@pytest.mark.slow
 def test_what_people_type_is_plain_text_on_every_page(start, page):
     """No image is loaded, nothing hides behind other words: a note is read by the lead, a name by everybody."""
     server = start()

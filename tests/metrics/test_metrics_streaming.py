@@ -490,6 +490,7 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_score_of_one(tmp_path, spawn):
     command = [sys.executable, __file__, str(tmp_path)]
     processes = [spawn([*command, str(rank)]) for rank in range(2)]
