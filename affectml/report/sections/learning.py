@@ -6,7 +6,7 @@ from affectml.plots import curves
 from affectml.report.data import ReportData
 from affectml.report.section import Section, drawing
 from affectml.report.sections.overview import chosen
-from affectml.report.tables import Table, arrow, cell, number, order
+from affectml.report.tables import Table, arrow, cell, number, order, starred
 from affectml_metrics.table import better
 
 PLOTS = 3
@@ -36,7 +36,8 @@ def learning(data: ReportData) -> Section | None:
     metrics = order({str(i): point["scores"] for i, point in enumerate(points)})
     rows = tuple((arrow(m), *(cell(p["scores"].get(m)) for p in points)) for m in metrics)
     sizes = (f"{p['images']:,} images ({p['share']:.0%})" for p in points)
-    table = Table("Learning curve", ("metric", *sizes), rows, "training images, and their share of all", name="curve")
+    note = "training images, and their share of all; ± is half the width of the 95 % interval"
+    table = starred(Table("Learning curve", ("metric", *sizes), rows, note, name="curve"))
     return Section("learning", "With fewer training images", _sentence(points, shared), tuple(drawn), (), (table,))
 
 

@@ -46,7 +46,8 @@ def _tested(content: Mapping[str, Any]) -> str:
     """What was compared between levels: scores, label bias, agreement; other scores are shown and not tested."""
     over = "" if content["rules"]["excess"] == NO_FLOOR else " over its floor"
     names = {AGREEMENT: "agreement with people", None: "label bias"}
-    return " and ".join(dict.fromkeys(names.get(gap["metric"], f"{gap['metric']}{over}") for gap in content["gaps"]))
+    *most, last = dict.fromkeys(names.get(gap["metric"], f"{gap['metric']}{over}") for gap in content["gaps"])
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def subgroup_tables(content: Mapping[str, Any] | None) -> list[Table]:
