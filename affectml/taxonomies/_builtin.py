@@ -5,11 +5,17 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from affectml.errors import BadInput, UnknownTaxonomy, did_you_mean
 from affectml.taxonomies._taxonomy import Taxonomy
+
+
+def own_yaml(text: str) -> Any:
+    """What one of affectml's own YAML files holds; ten times faster where PyYAML has libyaml."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @cache
@@ -22,7 +28,7 @@ def builtin_names() -> tuple[str, ...]:
 @cache
 def _builtin(name: str) -> Taxonomy:
     text = files("affectml.taxonomies").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return Taxonomy.from_dict(yaml.safe_load(text), where=f"built-in taxonomy {name}")
+    return Taxonomy.from_dict(own_yaml(text), where=f"built-in taxonomy {name}")
 
 
 def get_taxonomy(name: str | Path) -> Taxonomy:

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from affectml.taxonomies._builtin import own_yaml
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def tables() -> dict[tuple[str, str], Table]:
     folder = files("affectml.taxonomies").joinpath("mappings")
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
-            for content in yaml.safe_load(file.read_text(encoding="utf-8")):
+            for content in own_yaml(file.read_text(encoding="utf-8")):
                 table = _table(content)
                 found[table.source, table.target] = table
     return found
