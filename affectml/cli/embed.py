@@ -5,24 +5,29 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import Json, _say
+from affectml.cli.runs import CheckImages, Json, Merge, Shard, _say
 
 
 def embed(
     dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
     encoder: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="affect-tiny, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.",
+            show_default="ViT-B-32-quickgelu:openai; with --merge the one that has shards",
         ),
-    ] = "ViT-B-32-quickgelu:openai",
+    ] = None,
     precision: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="auto: the fastest that agrees with fp32 on these images. Or fp32, bf16, fp16, pure_bf16, pure_fp16, "
-            "openvino."
+            "openvino.",
+            show_default="auto; with --merge the one that has shards",
         ),
-    ] = "auto",
+    ] = None,
+    shard: Shard = None,
+    merge: Merge = False,
+    check_images: CheckImages = True,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images per batch.", show_default="16 on a CPU, 64 elsewhere")
     ] = None,
@@ -37,12 +42,19 @@ def embed(
     """Embed a data set's images. What is embedded already is kept, so an interrupted command goes on."""
     from affectml.cli._print import print_json, print_table
     from affectml.data import Dataset
-    from affectml.embeddings import embed_dataset
-    from affectml.encoders import load_encoder
+    from affectml.embeddings import embed_dataset, merge_shards
+    from affectml.encoders import DEFAULT_SPEC, load_encoder
+    from affectml.shards import one_of
 
+    part = one_of(shard, merge)
     opened = Dataset.open(dataset)
-    loaded = load_encoder(encoder, precision=precision, threads=threads)
-    summary = embed_dataset(opened, loaded, batch_size=batch_size, decode_threads=decode_threads, say=_say)
+    if merge:
+        summary = merge_shards(opened, encoder, precision=precision, check_images=check_images, say=_say)
+    else:
+        loaded = load_encoder(encoder or DEFAULT_SPEC, precision=precision or "auto", threads=threads)
+        summary = embed_dataset(
+            opened, loaded, batch_size=batch_size, decode_threads=decode_threads, shard=part, say=_say
+        )
     if json:
         print_json(summary.to_json())
     else:

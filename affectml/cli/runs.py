@@ -11,6 +11,22 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads for torch; part of what makes a result repeatable.", show_default="cores - 1"),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K/N",
+        help="Do only part K of N, e.g. 3/16; each part may run on another machine, and is kept for --merge.",
+        show_default="all images",
+    ),
+]
+Merge = Annotated[bool, typer.Option("--merge", help="Join what --shard made; says which images no shard has.")]
+CheckImages = Annotated[
+    bool,
+    typer.Option(
+        "--check-images/--no-check-images",
+        help="With --merge, read the image files that are here and compare them with those that the shards read.",
+    ),
+]
 Hidden = Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")]
 Tau = Annotated[float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")]
 Encoder = Annotated[str | None, typer.Option(help="Encoder.", show_default="the one that the data is embedded with")]

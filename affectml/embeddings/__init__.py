@@ -2,6 +2,7 @@
 
 from affectml.embeddings._embed import EmbedSummary, embed_dataset
 from affectml.embeddings._ensure import ensure_embeddings, with_embeddings
+from affectml.embeddings._merge import merge_shards
 from affectml.embeddings._store import EmbeddingStore
 from affectml.embeddings._stream import Batch, Readable, embedded
 from affectml.embeddings._writer import StoreWriter
@@ -15,5 +16,6 @@ __all__ = [
     "embed_dataset",
     "embedded",
     "ensure_embeddings",
+    "merge_shards",
     "with_embeddings",
 ]

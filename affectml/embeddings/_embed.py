@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings._store import FOLDER, EmbeddingStore
-from affectml.embeddings._stream import BATCH_SIZE, Batch, embedded
-from affectml.embeddings._writer import UNREADABLE, StoreWriter
+from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, Batch, embedded
+from affectml.embeddings._writer import UNREADABLE, Rows, StoreWriter
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput
+from affectml.shards import Shard
 
 SHARD_SIZE = 1024  # a kill loses at most these: 45 s of ViT-B/32 in fp32 on two cores
 SHOWN = 3
@@ -26,12 +28,14 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class EmbedSummary:
-    """What one run of `embed_dataset` did.
+    """What one run of `embed_dataset` or `merge_shards` did.
 
-    done: images embedded now. skipped_existing: those that had an embedding. unreadable: (image_id, file,
-    reason), also in the store's unreadable.csv; they are tried again by the next run. no_image: image_ids of
-    rows with neither file nor url. url_only: image_ids with a url but no file (nothing is downloaded).
-    seconds: wall time of decoding, encoding and writing, without loading the encoder.
+    shard: whose part of the images this was, and the other figures are of that part; None for all of them. merged: how
+    many shards of the work the store was made from; None where it was not. done: images embedded or merged now.
+    skipped_existing: those that had an embedding. unreadable: (image_id, file, reason), also in the store's
+    unreadable.csv; they are tried again by the next run. no_image: image_ids of rows with neither file nor url.
+    url_only: image_ids with a url but no file (nothing is downloaded). seconds: wall time of decoding, encoding and
+    writing, without loading the encoder.
     """
 
     store: EmbeddingStore
@@ -41,6 +45,8 @@ class EmbedSummary:
     no_image: list[str] = field(default_factory=list)
     url_only: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    shard: Shard | None = None
+    merged: int | None = None
 
     @property
     def images_per_second(self) -> float:
@@ -50,10 +56,15 @@ class EmbedSummary:
     def rows(self) -> list[tuple[str, str]]:
         """(what, value) pairs for a two-column table; the first unreadable images by name."""
         identity = self.store.identity
-        out = [
+        rate = f"{self.seconds:,.1f} s ({self.images_per_second:,.0f} images/s)"
+        embedded = ("embedded", f"{self.done:,} images in {rate}")
+        if self.merged is not None:
+            embedded = ("merged", f"{self.done:,} images of {self.merged:,} shards in {self.seconds:,.1f} s")
+        out = [("shard", str(self.shard))] if self.shard else []
+        out += [
             ("store", str(self.store.folder)),
             ("encoder", f"{identity.architecture}, {identity.activation}, {identity.precision}, {identity.dim} values"),
-            ("embedded", f"{self.done:,} images in {self.seconds:,.1f} s ({self.images_per_second:,.0f} images/s)"),
+            embedded,
             ("already there", f"{self.skipped_existing:,}"),
         ]
         out += [("computed in", str(ran)) for ran, _ in self.store.provenance]
@@ -70,6 +81,8 @@ class EmbedSummary:
         """Plain values: every field, the encoder's identity and its fingerprint."""
         return {
             "store": str(self.store.folder),
+            "shard": None if self.shard is None else str(self.shard),
+            "merged": self.merged,
             "encoder": self.store.identity.to_json(),
             "fingerprint": self.store.identity.fingerprint,
             "ran": [ran.to_json() for ran, _ in self.store.provenance],
@@ -84,7 +97,9 @@ class EmbedSummary:
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
+    """An image of a data set that has a file."""
+
     image_id: str
     file: str
     path: Path
@@ -99,6 +114,19 @@ class _Item:
         return read_image(self.path, at_least)
 
 
+@dataclass(frozen=True)
+class _Hashed(Item):
+    """One whose file's sha256 is kept in `digests` when it is read."""
+
+    digests: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def read(self, at_least: int = 0) -> Image.Image:
+        """Upright RGB; at_least: see `read_image`."""
+        image = super().read(at_least)
+        self.digests[self.image_id] = sha256(self.path)
+        return image
+
+
 def embed_dataset(
     dataset: Dataset | str | Path,
     encoder: Encoder | str,
@@ -107,6 +135,7 @@ def embed_dataset(
     progress: bool = True,
     decode_threads: int | None = None,
     shard_size: int = SHARD_SIZE,
+    shard: Shard | str | None = None,
     say: Say = lambda line: None,
 ) -> EmbedSummary:
     """Embed every image of `dataset` that has no embedding by this encoder yet.
@@ -120,31 +149,39 @@ def embed_dataset(
     With precision auto, a data set that has one store by the same encoder in a precision of its own goes on with that.
     An image file that changes under its image_id keeps its old embedding: remove the store to renew it.
 
+    With shard, `3/16` say, only that part of its images is embedded, into DATASET/embeddings/SLUG/shards/3-of-16, with
+    the sha256 of each file; `merge_shards` makes the store of all of them. Processes with other shards may run beside
+    it, on any machine. A shard of which no image can be read says so in its summary and raises nothing.
+
     Raises BadDataset if no image at all could be embedded, if the store was made by another encoder, or if
     another process writes to it; EncoderUnavailable as `load_encoder`; BadInput for sizes below 1.
     """
     _at_least_one(batch_size=batch_size, decode_threads=decode_threads, shard_size=shard_size)
+    shard = None if shard is None else Shard.parse(shard)
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    items, no_image, url_only = _items(data)
-    if not items:
-        raise BadDataset(
-            f"{data.root}: images.parquet names no image file to embed "
-            f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
-            + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
-        )
+    items, no_image, url_only = items_of(data)
+    digests: dict[str, str] = {}
+    if shard is not None:
+        items = [_Hashed(i.image_id, i.file, i.path, digests) for i in shard_of(items, shard)]
     loaded = load_encoder(encoder, precision="auto") if isinstance(encoder, str) else encoder
     encoder = _as_before(data, loaded, say)
 
     start = time.perf_counter()
     done = 0
     place = {item.image_id: number for number, item in enumerate(items)}
-    with StoreWriter(data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale) as writer:
-        had = set(writer.store.ids)
+    with StoreWriter(
+        data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale, shard=shard
+    ) as writer:
+        had, ran = set(writer.store.ids), writer.store.provenance
+        whole = data.root / FOLDER / encoder.identity.slug
+        if shard is not None and (whole / "encoder.json").exists():
+            store = EmbeddingStore.open(whole)
+            had |= set(store.ids)
+            ran = ran or store.provenance
         new = [item for item in items if item.image_id not in had]
         wanted = {item.image_id for item in new}
         failed = {row[0]: row for row in writer.unreadable() if row[0] in wanted}
-        ran = writer.store.provenance
-        size = min(batch_size or BATCH_SIZE, shard_size)
+        size = min(batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE), shard_size)
         bar = Progress("embedding", len(new), "images") if progress else nullcontext()
         with bar as shown:
             stream = embedded(
@@ -152,16 +189,18 @@ def embed_dataset(
                 prefer=ran[-1][0].way if ran else None, bar=shown, say=say,
             )  # fmt: skip
             with closing(stream):
-                for shard in _shards(stream, shard_size // size):
-                    for item in shard.items:
-                        failed.pop(item.image_id, None)
-                    failed |= {item.image_id: (item.image_id, item.file, why) for item, why in shard.bad}
+                for part in _shards(stream, shard_size // size):
+                    ids = [item.image_id for item in part.items]
+                    for image_id in ids:
+                        failed.pop(image_id, None)
+                    failed |= {item.image_id: (item.image_id, item.file, why) for item, why in part.bad}
                     writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
-                    writer.add([item.image_id for item in shard.items], shard.rows.astype(np.float16), encoder.ran)
-                    done += len(shard.items)
+                    hashes = None if shard is None else [digests.pop(image_id) for image_id in ids]
+                    writer.add_all([Rows(ids, part.rows.astype(np.float16), [encoder.ran], hashes)])
+                    done += len(ids)
         writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
     store = EmbeddingStore.open(writer.folder)
-    if not len(store.ids):
+    if shard is None and not len(store.ids):
         first = next(iter(failed.values()))
         raise BadDataset(f"{data.root}: none of its {len(items)} images could be read; the first: {first[2]}")
     return EmbedSummary(
@@ -172,7 +211,19 @@ def embed_dataset(
         no_image=no_image,
         url_only=url_only,
         seconds=time.perf_counter() - start,
+        shard=shard,
     )
+
+
+def shard_of(items: list[Item], shard: Shard) -> list[Item]:
+    """A shard's images: neighbours.
+
+    Of many images they are whole batches: where all can be read, batches are then those of one process, and so are the
+    last bits on a GPU, which depend on them.
+    """
+    block = GPU_BATCH_SIZE if len(items) >= 8 * GPU_BATCH_SIZE * shard.of else 1
+    rows = shard.rows(len(items), block)
+    return items[rows.start : rows.stop]
 
 
 def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
@@ -195,8 +246,11 @@ def _at_least_one(**sizes: int | None) -> None:
             raise BadInput(f"{name} must be at least 1, got {value}")
 
 
-def _items(data: Dataset) -> tuple[list[_Item], list[str], list[str]]:
-    """Images with a file; image_ids with neither file nor url; image_ids with a url only."""
+def items_of(data: Dataset) -> tuple[list[Item], list[str], list[str]]:
+    """Images with a file; image_ids with neither file nor url; image_ids with a url only.
+
+    Raises BadDataset where no image has a file.
+    """
     table = data.images
     nothing = pd.Series([None] * len(table), index=table.index, dtype=object)
     files = table["file"] if "file" in table.columns else nothing
@@ -204,14 +258,21 @@ def _items(data: Dataset) -> tuple[list[_Item], list[str], list[str]]:
     has_file = files.notna() & (files.astype(str) != "")
     has_url = urls.notna() & (urls.astype(str) != "")
     items = [
-        _Item(image_id, str(file), data.image_path(str(file)))
+        Item(image_id, str(file), data.image_path(str(file)))
         for image_id, file in zip(table["image_id"][has_file], files[has_file], strict=True)
     ]
     ids = table["image_id"]
-    return items, ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
+    no_image, url_only = ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
+    if not items:
+        raise BadDataset(
+            f"{data.root}: images.parquet names no image file to embed "
+            f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
+            + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
+        )
+    return items, no_image, url_only
 
 
-def _shards(stream: Iterator[Batch[_Item]], batches: int) -> Iterator[Batch[_Item]]:
+def _shards(stream: Iterator[Batch[Item]], batches: int) -> Iterator[Batch[Item]]:
     """That many batches at a time, as one."""
     while gathered := list(islice(stream, batches)):
         yield Batch(

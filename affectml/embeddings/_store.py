@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FOLDER = "embeddings"
 PROVENANCE = "provenance.json"
+SHARDS = "shards"  # a folder in a store: what each shard of the work made, until they are merged
+DIGEST = "sha256"
 AGAIN = "remove the folder and run `affectml embed` again"
 
 
@@ -49,6 +51,7 @@ class EmbeddingStore:
             raise BadDataset(f"{where}: logit_scale: expected a number, got {scale!r}; {AGAIN}")
         self.specs: tuple[str, ...] = tuple(specs)
         self.logit_scale: float | None = scale
+        self.made_with: dict[str, str] = dict(description.get("made_with") or {})
 
     def __repr__(self) -> str:
         return f"EmbeddingStore({str(self.folder)!r}, {len(self.ids)} x {self.dim})"
@@ -83,7 +86,7 @@ class EmbeddingStore:
         if not stores:
             raise BadDataset(f"{dataset.root}: no embeddings yet; run `affectml embed {dataset.root}`")
         if spec is not None:
-            wanted = _matcher(spec)
+            wanted = matcher(spec)
             stores = [store for store in stores if wanted(store)]
         if precision is not None:
             stores = [store for store in stores if store.identity.precision == precision]
@@ -100,11 +103,14 @@ class EmbeddingStore:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """ids.parquet: image_id, shard, row; one row per embedding, in the order of writing."""
+        """ids.parquet: image_id, shard, row; one row per embedding, in the order of writing.
+
+        What one shard of the work made also has `sha256`, of each image file.
+        """
         path = self.folder / "ids.parquet"
         try:
             table = pd.read_parquet(path)
-            table = table[["image_id", "shard", "row"]]
+            table = table[["image_id", "shard", "row", *(name for name in (DIGEST,) if name in table)]]
             table["image_id"] = table["image_id"].astype(str)
         except FileNotFoundError:
             return pd.DataFrame(
@@ -152,21 +158,28 @@ class EmbeddingStore:
     @cached_property
     def _shards(self) -> dict[int, NDArray[Any]]:
         """Memory-mapped shards, each checked to have the rows that the ids table says."""
-        shards = {}
-        for number, rows in self.table.groupby("shard", sort=True)["row"].max().items():
-            path = shard_path(self.folder, int(str(number)))
-            try:
-                shard = np.load(path, mmap_mode="r", allow_pickle=False)
-            except FileNotFoundError:
-                raise BadDataset(f"{path}: no such shard, but ids.parquet names it; {AGAIN}") from None
-            except Exception as error:  # numpy raises many kinds for a damaged file
-                raise BadDataset(f"{path}: not a readable shard ({error}); {AGAIN}") from None
-            if not isinstance(shard, np.ndarray) or shard.dtype.kind not in "fiu":
-                raise BadDataset(f"{path}: expected an array of numbers; {AGAIN}")
-            if shard.ndim != 2 or shard.shape[0] <= rows or shard.shape[1] != self.dim:
-                raise BadDataset(f"{path}: expected at least {rows + 1} rows of {self.dim}, got {shard.shape}; {AGAIN}")
-            shards[int(str(number))] = shard
-        return shards
+        return {number: self.array(number) for number in self._last}
+
+    @cached_property
+    def _last(self) -> dict[int, int]:
+        """The last row of each shard that the ids table names."""
+        last = self.table.groupby("shard", sort=True)["row"].max()
+        return {int(str(number)): int(row) for number, row in last.items()}
+
+    def array(self, number: int) -> NDArray[Any]:
+        """A shard, memory-mapped; raises BadDataset where it has not the rows that the ids table says."""
+        path, rows = shard_path(self.folder, number), self._last[number]
+        try:
+            shard = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise BadDataset(f"{path}: no such shard, but ids.parquet names it; {AGAIN}") from None
+        except Exception as error:  # numpy raises many kinds for a damaged file
+            raise BadDataset(f"{path}: not a readable shard ({error}); {AGAIN}") from None
+        if not isinstance(shard, np.ndarray) or shard.dtype.kind not in "fiu":
+            raise BadDataset(f"{path}: expected an array of numbers; {AGAIN}")
+        if shard.ndim != 2 or shard.shape[0] <= rows or shard.shape[1] != self.dim:
+            raise BadDataset(f"{path}: expected at least {rows + 1} rows of {self.dim}, got {shard.shape}; {AGAIN}")
+        return shard
 
     def missing(self, image_ids: Iterable[str]) -> list[str]:
         """Those of `image_ids` that have no embedding, in their order."""
@@ -267,7 +280,7 @@ def differences(got: EncoderIdentity, wanted: EncoderIdentity) -> str:
     return "; ".join(f"{key}: {ours[key]}, not {theirs[key]}" for key in ours if ours[key] != theirs[key])
 
 
-def _matcher(spec: str) -> Callable[[EmbeddingStore], bool]:
+def matcher(spec: str) -> Callable[[EmbeddingStore], bool]:
     """Whether a store holds what a spec names."""
     try:
         weights = local_weights(spec)

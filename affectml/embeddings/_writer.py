@@ -1,9 +1,9 @@
 """Writing an embedding store so that whatever kills the process, what is on disk is whole."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -15,15 +15,42 @@ from numpy.typing import NDArray
 
 from affectml import __version__
 from affectml._files import replacing, write_json, write_parquet
-from affectml.embeddings._store import FOLDER, PROVENANCE, EmbeddingStore, differences, save_array, shard_path
+from affectml.embeddings._store import (
+    DIGEST,
+    FOLDER,
+    PROVENANCE,
+    SHARDS,
+    EmbeddingStore,
+    differences,
+    save_array,
+    shard_path,
+)
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput
+from affectml.shards import Shard
 
 UNREADABLE = ("image_id", "file", "reason")
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What one shard file holds.
+
+    image_ids: N of them. rows: [N, dim], stored in the dtype given. ran: what computed them, in order, for
+    provenance.json; nothing where that is not known. digests: sha256 of each image file, where ids.parquet keeps them.
+    """
+
+    image_ids: Sequence[str]
+    rows: NDArray[Any]
+    ran: Sequence[Ran] = ()
+    digests: Sequence[str] | None = None
+
+
 class StoreWriter:
     """Adds rows to DATASET/embeddings/SLUG, one shard at a time; a context manager that holds the store's lock.
+
+    With `shard` it writes what that shard of the work makes, in a folder inside. `made_with`: versions of libraries for
+    the reader of encoder.json; None has those that are installed.
 
     A shard is written under a temporary name and renamed, then the ids table that names it is. A kill between
     the two leaves a shard that no id names; the next one takes its number. Half-written temporary files of a
@@ -37,8 +64,13 @@ class StoreWriter:
         *,
         specs: Sequence[str] = (),
         logit_scale: float | None = None,
+        shard: Shard | None = None,
+        made_with: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = root / FOLDER / identity.slug
+        if shard is not None:
+            self.folder = self.folder / SHARDS / shard.folder
+        self._made_with = _versions(identity) if made_with is None else dict(made_with)
         self._specs = list(specs)
         self._logit_scale = logit_scale
         self._identity = identity
@@ -84,7 +116,7 @@ class StoreWriter:
             "identity": self._identity.to_json(),
             "specs": self._specs,
             "logit_scale": self._logit_scale,
-            "made_with": _versions(self._identity),
+            "made_with": self._made_with,
         }
         if path.exists():
             there = EmbeddingStore.open(self.folder)
@@ -104,28 +136,41 @@ class StoreWriter:
 
         ran: what computed them, for provenance.json; None where that is not known.
         """
-        if len(image_ids) == 0:
-            return
-        if rows.shape != (len(image_ids), self._identity.dim):
-            raise BadInput(f"expected rows [{len(image_ids)}, {self._identity.dim}], got {rows.shape}")
+        self.add_all([Rows(image_ids, rows, () if ran is None else (ran,))])
+
+    def add_all(self, several: Iterable[Rows]) -> None:
+        """Append a shard for each of these. The ids table, which grows with the store, is written once for all."""
         number = int(self._table["shard"].max()) + 1 if len(self._table) else 0
-        new = pd.DataFrame({"image_id": list(image_ids), "shard": number, "row": np.arange(len(image_ids))})
-        table = pd.concat([self._table, new], ignore_index=True) if len(self._table) else new
-        save_array(shard_path(self.folder, number), rows)
-        if ran is not None:
-            self._note(number, ran)
-        write_parquet(self.folder / "ids.parquet", table)
-        self._table = table
+        tables = [self._table] if len(self._table) else []
+        noted = False
+        for one in several:
+            count = len(one.image_ids)
+            if one.rows.shape != (count, self._identity.dim):
+                raise BadInput(f"expected rows [{count}, {self._identity.dim}], got {one.rows.shape}")
+            if count == 0:
+                continue
+            new = pd.DataFrame({"image_id": list(one.image_ids), "shard": number, "row": np.arange(count)})
+            tables.append(new if one.digests is None else new.assign(**{DIGEST: list(one.digests)}))
+            save_array(shard_path(self.folder, number), one.rows)
+            for ran in one.ran:
+                self._note(number, ran)
+                noted = True
+            number += 1
+        if noted:
+            entries = [{"shards": [shards.start, shards.stop - 1], **each.to_json()} for each, shards in self._ran]
+            write_json(self.folder / PROVENANCE, entries)
+        if len(tables) > bool(len(self._table)):
+            table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+            write_parquet(self.folder / "ids.parquet", table)
+            self._table = table
 
     def _note(self, shard: int, ran: Ran) -> None:
-        """One entry for neighbouring shards that the same computed; it keeps the probe of the first."""
-        last, before = self._ran[-1] if self._ran else (None, range(0))
-        if last is not None and before.stop == shard and replace(ran, probe=last.probe) == last:
-            self._ran[-1] = (last, range(before.start, shard + 1))
-        else:
-            self._ran.append((ran, range(shard, shard + 1)))
-        entries = [{"shards": [shards.start, shards.stop - 1], **each.to_json()} for each, shards in self._ran]
-        write_json(self.folder / PROVENANCE, entries)
+        """One entry for neighbouring shards that the same computed, wholly or in part; it keeps the first's probe."""
+        for at, (before, shards) in enumerate(self._ran):
+            if shards.stop >= shard and replace(ran, probe=before.probe) == before:
+                self._ran[at] = (before, range(shards.start, shard + 1))
+                return
+        self._ran.append((ran, range(shard, shard + 1)))
 
     def list_unreadable(self, listed: Sequence[tuple[str, str, str]]) -> None:
         """Write unreadable.csv (image_id, file, reason), or remove it when nothing is left to list."""
@@ -140,12 +185,17 @@ class StoreWriter:
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """What unreadable.csv lists."""
-        path = self.folder / "unreadable.csv"
-        if not path.exists():
-            return []
-        with path.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.reader(handle))
-        return [(row[0], row[1], row[2]) for row in rows[1:] if len(row) == len(UNREADABLE)]
+        return unreadable_in(self.folder)
+
+
+def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:
+    """What a store's unreadable.csv lists: image_id, file, reason."""
+    path = folder / "unreadable.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.reader(handle))
+    return [(row[0], row[1], row[2]) for row in rows[1:] if len(row) == len(UNREADABLE)]
 
 
 def _versions(identity: EncoderIdentity) -> dict[str, str]:

@@ -1,0 +1,269 @@
+"""Shards of a job: done anywhere, each image once, and joined to what one process alone makes, byte for byte."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.embeddings import EmbeddingStore, embed_dataset, merge_shards
+from affectml.encoders import load_encoder
+from affectml.errors import BadDataset, BadInput, command_line
+from affectml.shards import Shard
+
+
+@given(count=st.integers(0, 300), of=st.integers(1, 40), block=st.integers(1, 20))
+def test_every_row_is_in_one_shard_and_blocks_are_whole(count, of, block):
+    parts = [Shard(number, of).rows(count, block) for number in range(1, of + 1)]
+    assert [row for part in parts for row in part] == list(range(count))
+    assert all(part.start % block == 0 for part in parts if part)
+    blocks = [-(-len(part) // block) for part in parts]
+    assert max(blocks) - min(blocks) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0/3", "--shard 0/3: shards are 1/3 to 3/3"),
+        ("4/3", "--shard 4/3: shards are 1/3 to 3/3"),
+        ("1/0", "--shard 1/0: there is at least one shard, 1/1"),
+        ("a/b", "--shard a/b: expected NUMBER/OF, two whole numbers such as 3/16"),
+        ("-1/3", "--shard -1/3: expected NUMBER/OF"),
+        ("1.5/3", "--shard 1.5/3: expected NUMBER/OF"),
+        ("3", "--shard 3: expected NUMBER/OF"),
+        ("", "--shard '': expected NUMBER/OF"),
+    ],
+)
+def test_a_shard_that_is_none_is_an_error(text, says):
+    with pytest.raises(BadInput) as refused, command_line():
+        Shard.parse(text)
+    assert str(refused.value).startswith(says)
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_clip):
+    return load_encoder(f"local-dir:{tiny_clip}", threads=1)
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory) -> Path:
+    """200 images of which two cannot be read, and a row with a url alone."""
+    folder = tmp_path_factory.mktemp("noise") / "data"
+    (folder / "images").mkdir(parents=True)
+    for i in range(200):
+        pixels = np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"images/{i}.png")
+    (folder / "images/3.png").write_bytes(b"not an image")
+    (folder / "images/150.png").unlink()
+    table = pd.DataFrame({"image_id": [f"i{i}" for i in range(200)], "file": [f"images/{i}.png" for i in range(200)]})
+    table = pd.concat([table, pd.DataFrame([{"image_id": "far", "url": "https://example.org/x.png"}])])
+    write_dataset(folder, DatasetMeta(name="noise"), table.reset_index(drop=True), {})
+    return folder
+
+
+@pytest.fixture
+def data(noise, tmp_path) -> Path:
+    return Path(shutil.copytree(noise, tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def alone(noise, tmp_path_factory, encoder) -> dict[str, bytes]:
+    """What one process writes."""
+    whole = Path(shutil.copytree(noise, tmp_path_factory.mktemp("alone") / "data"))
+    return content(embed_dataset(whole, encoder, shard_size=32).store.folder)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    assert not [path for path in folder.iterdir() if path.is_dir()]
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+
+
+def embed_shards(data, encoder, *shards):
+    return [embed_dataset(data, encoder, shard=shard, shard_size=32, progress=False) for shard in shards]
+
+
+@pytest.mark.parametrize("of", [1, 3, 7])
+def test_merged_shards_are_the_store_of_one_process(data, encoder, alone, of):
+    done = embed_shards(data, encoder, *[f"{number}/{of}" for number in reversed(range(1, of + 1))])
+    assert sum(summary.done for summary in done) == 198
+    assert not list(data.glob("embeddings/*/encoder.json"))
+    said = []
+    merged = merge_shards(data, shard_size=32, say=said.append)
+    assert said == []
+    assert (merged.done, merged.merged, merged.skipped_existing) == (198, of, 0)
+    assert [row[0] for row in merged.unreadable] == ["i3", "i150"]
+    assert merged.url_only == ["far"]
+    assert content(merged.store.folder) == alone
+
+
+def test_more_shards_than_images(tmp_path, noise, encoder):
+    few = tmp_path / "few"
+    shutil.copytree(noise, few)
+    table = pd.read_parquet(few / "images.parquet").head(4)
+    table.to_parquet(few / "images.parquet", index=False)
+    embed_shards(few, encoder, *[f"{number}/6" for number in range(1, 7)])
+    assert list(merge_shards(few).store.ids) == ["i0", "i1", "i2"]
+
+
+def test_what_one_process_began_is_completed_by_shards(data, encoder, alone):
+    table = pd.read_parquet(data / "images.parquet")
+    table.head(70).to_parquet(data / "images.parquet", index=False)
+    embed_dataset(data, encoder, shard_size=32)  # 69 rows: two files of 32, one of 5
+    before = content(EmbeddingStore.for_dataset(Dataset.open(data)).folder)
+    table.to_parquet(data / "images.parquet", index=False)
+    whole = Path(shutil.copytree(data, data.with_name("whole")))
+    first, second = embed_shards(data, encoder, "1/2", "2/2")
+    assert (first.skipped_existing, second.skipped_existing) == (69, 0)
+    merged = merge_shards(data, shard_size=32)
+    assert merged.skipped_existing == 69
+    after = content(merged.store.folder)
+    assert after == content(embed_dataset(whole, encoder, shard_size=32).store.folder)
+    assert after["shard-00000.npy"] == before["shard-00000.npy"] == alone["shard-00000.npy"]
+
+
+def test_what_is_missing_is_named_by_shard_and_image_and_nothing_changes(data, encoder, monkeypatch):
+    embed_shards(data, encoder, "1/5", "3/5")
+    shards = EmbeddingStore.open(next(data.glob("embeddings/*/shards/3-of-5"))).folder
+    ids = pd.read_parquet(shards / "ids.parquet")
+    ids.head(32).to_parquet(shards / "ids.parquet", index=False)  # as a kill leaves it
+    before = sorted(data.rglob("*"))
+    with pytest.raises(BadDataset) as refused:
+        merge_shards(data)
+    assert "128 of 200 images are in no shard" in str(refused.value)
+    assert "not there: shards 2, 4-5 of 5; shard 3/5 lacks 8 images, the first 'i112'" in str(refused.value)
+    assert f"`affectml embed {data} --shard 2/5` goes on" in str(refused.value)
+    assert [path for path in sorted(data.rglob("*")) if path.name != ".lock"] == before
+    done = embed_shards(data, encoder, *[f"{number}/5" for number in range(1, 6)])
+    assert [summary.done for summary in done] == [0, 40, 8, 39, 40]
+    assert merge_shards(data).done == 198
+
+
+def test_an_image_that_came_later_is_embedded_by_the_same_commands(data, encoder):
+    table = pd.read_parquet(data / "images.parquet")
+    table.head(120).to_parquet(data / "images.parquet", index=False)
+    embed_shards(data, encoder, "1/2", "2/2")
+    table.to_parquet(data / "images.parquet", index=False)
+    with pytest.raises(BadDataset, match="80 of 200 images are in no shard"):
+        merge_shards(data)
+    done = embed_shards(data, encoder, "1/2", "2/2")
+    assert sum(summary.done for summary in done) >= 79
+    merged = merge_shards(data)
+    assert list(merged.store.ids) == [f"i{i}" for i in range(200) if i not in (3, 150)]
+
+
+def test_images_that_the_data_set_no_longer_names_are_left_out(data, encoder):
+    embed_shards(data, encoder, "1/2", "2/2")
+    table = pd.read_parquet(data / "images.parquet")
+    table[table["image_id"] != "i7"].to_parquet(data / "images.parquet", index=False)
+    said = []
+    assert "i7" not in set(merge_shards(data, say=said.append).store.ids)
+    assert said == ["left out: 1 images that images.parquet does not name, such as 'i7'"]
+
+
+def test_a_file_that_is_another_one_is_named(data, encoder):
+    embed_shards(data, encoder, "1/2", "2/2")
+    shutil.copy(data / "images/0.png", data / "images/120.png")
+    with pytest.raises(BadDataset, match=r"120.png: not the file that shard 2/2 embedded as image 'i120' \(1 such"):
+        merge_shards(data)
+    assert merge_shards(data, check_images=False).done == 198
+
+
+def test_files_that_are_not_here_are_not_compared_and_it_is_said(data, encoder):
+    embed_shards(data, encoder, "1/2", "2/2")
+    shutil.rmtree(data / "images")
+    said = []
+    assert merge_shards(data, say=said.append).done == 198
+    assert said == ["198 image files are not here, so they were not compared with what was embedded"]
+
+
+def test_two_shards_that_embedded_other_files_as_one_image_are_named(data, encoder):
+    embed_shards(data, encoder, "1/2", "2/2")
+    shutil.copy(data / "images/0.png", data / "images/5.png")
+    embed_shards(data, encoder, "1/4")
+    with pytest.raises(BadDataset, match=r"shards 1/2 and 1/4 embedded other files as image 'i5' \(1 such images\)"):
+        merge_shards(data)
+
+
+def test_shards_of_another_precision_are_not_mixed_in(data, encoder, tiny_clip):
+    embed_shards(data, encoder, "1/2")
+    embed_shards(data, load_encoder(f"local-dir:{tiny_clip}", precision="bf16", threads=1), "2/2")
+    with pytest.raises(BadInput, match=r"several encoders or precisions \(.*bf16.*: 2 of 2; .*fp32.*: 1 of 2\)"):
+        merge_shards(data)
+    with pytest.raises(BadDataset, match="not there: shards 2 of 2"):
+        merge_shards(data, precision="fp32")
+    with pytest.raises(BadInput, match="no shard by this encoder in this precision"):
+        merge_shards(data, "affect-tiny")
+
+
+def test_a_mixture_of_ways_is_named_and_kept_in_provenance(data, encoder, tiny_clip, monkeypatch):
+    for shard, way in (("1/2", "fp32"), ("2/2", "pure_bf16")):
+        monkeypatch.setattr("affectml.encoders._encoder.faster_way", lambda device, way=way: way)
+        made = load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=1)
+        embed_dataset(data, made, shard=shard, shard_size=32)
+    said = []
+    store = merge_shards(data, shard_size=32, say=said.append).store
+    assert said == ["computed in several ways: fp32 by torch: shards 1 of 2; pure_bf16 by torch: shards 2 of 2"]
+    assert [(ran.precision, shards) for ran, shards in store.provenance] == [
+        ("fp32", range(4)),
+        ("pure_bf16", range(3, 7)),  # file 3 has rows of both
+    ]
+
+
+def test_an_encoder_that_is_another_one_is_named(data, encoder):
+    embed_shards(data, encoder, "1/2", "2/2")
+    path = next(data.glob("embeddings/*/shards/2-of-2/encoder.json"))
+    described = json.loads(path.read_text())
+    described["identity"]["weights_sha256"] = "0" * 64
+    path.write_text(json.dumps(described))
+    with pytest.raises(BadDataset, match="made by another encoder than 1-of-2 .weights_sha256: 000"):
+        merge_shards(data)
+
+
+def test_nothing_to_merge_and_a_shard_in_work(data, encoder):
+    with pytest.raises(
+        BadInput, match="no shard of its embeddings is there to merge; `affectml embed .* --shard 1/16`"
+    ):
+        merge_shards(data)
+    (done,) = embed_shards(data, encoder, "1/1")
+    with (
+        FileLock(done.store.folder / ".lock"),
+        pytest.raises(BadDataset, match="shard 1/1 is being embedded; wait"),
+    ):
+        merge_shards(data)
+
+
+@pytest.mark.parametrize(
+    "place", ["affectml.embeddings._writer.write_parquet", "affectml.embeddings._merge.shutil.rmtree"]
+)
+def test_a_merge_that_was_killed_goes_on(data, encoder, alone, monkeypatch, place):
+    embed_shards(data, encoder, "1/2", "2/2")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, killed)
+        with pytest.raises(KeyboardInterrupt):
+            merge_shards(data, shard_size=32)
+    assert content(merge_shards(data, shard_size=32).store.folder) == alone
+
+
+def test_a_shard_that_reads_nothing_is_named_when_merging(data, encoder):
+    away = data.rename(data.with_name("away"))
+    shutil.copytree(away, data, ignore=lambda folder, names: [n for n in names if n.endswith(".png")])
+    (nothing,) = embed_shards(data, encoder, "2/2")
+    assert len(nothing.unreadable) == 100
+    shutil.copytree(away / "images", data / "images", dirs_exist_ok=True)
+    embed_shards(data, encoder, "1/2")
+    said = []
+    merged = merge_shards(data, say=said.append)
+    assert said == ["shard 2/2 could read none of its 100 images, the first: no such file"]
+    assert merged.done == 99
+    assert embed_dataset(data, encoder).done == 99  # as those that could not be read always are
