@@ -100,7 +100,9 @@ def pictures(
 
 def as_bad(picture: Picture, reason: str) -> tuple[str, str]:
     """The name of an image with the reason why it cannot be read, which does not repeat the name."""
-    return picture.name, reason.removeprefix(f"{picture.file}: ") if picture.dataset is None else reason
+    if picture.dataset is not None and not picture.file:
+        return picture.name, "neither an image file nor an embedding"
+    return picture.name, reason.removeprefix(f"{picture.file}: ")
 
 
 def one_by_one(given: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:

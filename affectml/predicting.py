@@ -20,7 +20,7 @@ from affectml.evaluation.systems import sets_of
 from affectml.heads import TextHead
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
 from affectml.prompts import Prompts, asked_labels, label_features
-from affectml.run_features import features_of, run_encoder, say_of_precision, store_of, unreadable
+from affectml.run_features import features_of, run_encoder, say_of_precision, store_of, store_there, unreadable
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 from affectml.training import set_threads
@@ -90,6 +90,7 @@ class Predictor:
             are then a softmax over them, and there are no sets.
         threads: torch's; None is one less than the cores.
         encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
+        embed: embed what is missing in data sets, and keep it there; else those images are read from their files.
         say: called with what one should know.
 
     Raises:
@@ -103,8 +104,10 @@ class Predictor:
         labels: Sequence[str] | None = None,
         threads: int | None = None,
         encoder_factory: Callable[[], Encoder] | None = None,
+        embed: bool = True,
         say: Say = lambda line: None,
     ) -> None:
+        self._embed = embed
         self.run, self._new, self._say = run, labels is not None, say
         self._asked = None if labels is None else _asked(run, labels)
         if labels is None and run.head.needs_texts and run.head.texts is None:
@@ -131,18 +134,29 @@ class Predictor:
             EncoderUnavailable: where the encoder is not the one that the run was trained with.
             BadDataset: for a data set whose embeddings the run cannot read.
         """
+        self.open_stores(found)
+        if self._asked is not None or any(self.store(picture) is None for picture in found):
+            _ = self.encoder
+
+    def open_stores(self, found: Sequence[Picture]) -> None:
+        """As `prepare`, without loading the encoder where nothing is to be embedded."""
         for data in {
             picture.dataset.root: picture.dataset for picture in found if picture.dataset is not None
         }.values():
             if data.root not in self._stores:
-                store = store_of(self.run, data, self._given_threads, self._say)
+                store = (
+                    store_of(self.run, data, self._given_threads, self._say)
+                    if self._embed
+                    else store_there(self.run, data, self._say)
+                )
                 self._stores[data.root] = store if isinstance(store, EmbeddingStore) else None
-        if self._asked is not None or any(self.store(picture) is None for picture in found):
-            _ = self.encoder
 
     def store(self, picture: Picture) -> EmbeddingStore | None:
         """Where the embedding of an image is, if it is of a data set that has them."""
-        return None if picture.dataset is None else self._stores[picture.dataset.root]
+        store = None if picture.dataset is None else self._stores[picture.dataset.root]
+        if store is None or self._embed or not store.specs:
+            return store
+        return None if store.missing([picture.image_id]) else store
 
     def predict(self, found: Sequence[Picture], bar: Progress) -> Predicted:
         """What the run says of these.

@@ -5,7 +5,8 @@ import glob
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -27,17 +28,21 @@ from affectml.predicting import PART, Predicted, Predictor
 from affectml.predictions import score_columns
 from affectml.run_features import unreadable
 from affectml.runs import RunFolder
+from affectml.shards import Shard
 
 ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
-# in a part's metadata: the images that could not be read, and what image files were embedded in (`Ran.way`)
-BAD, WAY = b"affectml.bad", b"affectml.way"
+# in a part's metadata: the images that could not be read, what image files were embedded in (`Ran.way`), and, in a
+# shard's, what was read of each image (`contents`)
+BAD, WAY, CONTENTS = b"affectml.bad", b"affectml.way", b"affectml.contents"
+READERS = 8  # threads that read files to know them again
 OTHER = {  # what manifest.json says was asked for, in words
     "run": "another run",
     "images": "other images",
     "labels": "other labels",
     "threads": "another number of threads",
     "versions": "another version of affectml or torch",
+    "stamps": "images that have changed since",
 }
 
 
@@ -45,24 +50,27 @@ OTHER = {  # what manifest.json says was asked for, in words
 class PredictionFile:
     """What `predict_to_file` did.
 
-    file: what was written. images: its rows. kept: the file that was there before, where one was. bad: name and reason
-    of each image that could not be read; `listed` is the file that has them, None where all could.
+    file: what was written; of a shard the folder of its parts. images: its rows. kept: the file that was there before,
+    where one was. bad: name and reason of each image that could not be read; `listed` is the file that has them, None
+    where all could, and of a shard. shard: whose part of the images this is; None for all of them.
     """
 
     file: Path
     images: int
     kept: Path | None = None
     bad: Bad = field(default_factory=list)
+    shard: Shard | None = None
 
     @property
     def listed(self) -> Path | None:
         """Where `bad` is written."""
-        return _unreadable_file(self.file) if self.bad else None
+        return _unreadable_file(self.file) if self.bad and self.shard is None else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "file": str(self.file),
+            "shard": None if self.shard is None else str(self.shard),
             "images": self.images,
             "kept": None if self.kept is None else str(self.kept),
             "unreadable": [{"image": image, "reason": reason} for image, reason in self.bad],
@@ -76,6 +84,7 @@ def predict_to_file(
     *,
     labels: Sequence[str] | None = None,
     replace: bool = False,
+    shard: Shard | str | None = None,
     threads: int | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
     say: Say = print,
@@ -91,6 +100,9 @@ def predict_to_file(
         out: a .csv file (labels of a set joined by `|`), .parquet or .jsonl.
         labels: choose among these instead of the run's own, see `Predictor`.
         replace: write over a file that is there; the old one is kept beside it.
+        shard: predict only these of the images, `3/16` say, in whole parts of 1,024, and keep what is done in
+            OUT.shards/3-of-16 for `merge_predictions`. Images of a data set that have no embedding are then read from
+            their files, and no embedding of them is kept.
         threads: torch's; None is one less than the cores, or what the interrupted call had.
         encoder_factory: see `Predictor`.
         say: called with what one should know.
@@ -102,43 +114,71 @@ def predict_to_file(
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    parts = _Parts(Path(out))
-    if not parts.finished:
-        _refuse_existing(parts.file, replace)
+    shard = None if shard is None else Shard.parse(shard)
+    parts = Parts(Path(out), shard)
+    if shard is None and not parts.finished:
+        refuse_existing(parts.file, replace)
+        if shards_of(parts.file).is_dir():
+            say(f"{shards_of(parts.file)} has what shards made, which {option('merge', True)} joins; this does not")
     try_folder(parts.file.parent)
     bad: Bad = []
     found = pictures(images, bad=bad, once=True, say=say)
     threads = parts.threads if threads is None else threads
-    predictor = Predictor(opened, labels=labels, threads=threads, encoder_factory=encoder_factory, say=say)
-    _check_labels(parts.file, predictor, say)
+    predictor = Predictor(
+        opened, labels=labels, threads=threads, encoder_factory=encoder_factory, embed=shard is None, say=say
+    )
+    check_labels(parts.file, predictor, say)
     if not found:
         raise unreadable(bad)
-    predictor.prepare(found)
+    mine = range(len(found)) if shard is None else rows_of(shard, found)
+    if not mine:
+        say(f"shard {shard} has nothing to do: {len(found):,} images are {len(in_parts(found))} parts of {PART:,}")
+        return PredictionFile(parts.folder, 0, shard=shard)
+    predictor.prepare(found[mine.start : mine.stop])
+    if shard is None:
+        asked = _asked(predictor, found, labels)
+    else:
+        asked = shard_asked(predictor, found, labels) | {"stamps": _stamps(predictor, found[mine.start : mine.stop])}
     with parts.held():
-        parts.begin(_asked(predictor, found, labels), len(found), say)
+        parts.begin(asked, len(mine), say)
         if parts.finished:  # killed after the file was whole
             return parts.finish(bad)
-        _refuse_existing(parts.file, replace)
+        if shard is None:
+            refuse_existing(parts.file, replace)
         predictor.way = parts.way()
-        left = [start for start in range(0, len(found), PART) if not parts.path(start // PART).exists()]
-        with Progress("predicting", sum(len(found[start : start + PART]) for start in left), "images") as bar:
+        left = [start for start in mine[::PART] if not parts.path(start // PART).exists()]
+        with Progress("predicting", sum(len(mine[at - mine.start :][:PART]) for at in left), "images") as bar:
             for start in left:
-                parts.write(start // PART, predictor.predict(found[start : start + PART], bar), predictor.way)
+                some = found[start : start + PART]
+                made = predictor.predict(some, bar)
+                read = None if shard is None else contents(predictor, some, set(made.images))
+                parts.write(start // PART, made, predictor.way, read)
+        if shard is not None:
+            return PredictionFile(parts.folder, parts.images, None, bad + parts.bad(), shard)
         kept = parts.join(bad)
         return parts.finish(bad, kept)
 
 
-class _Parts:
-    """OUT.parts: what was done of a file that is not whole yet, and manifest.json, which says what was asked for."""
+class Parts:
+    """What was done of a file that is not whole yet, and manifest.json, which says what was asked for.
 
-    def __init__(self, file: Path) -> None:
+    It lies in OUT.parts, and what a shard did in OUT.shards/3-of-16.
+    """
+
+    def __init__(self, file: Path, shard: Shard | None = None) -> None:
         if file.suffix not in ENDINGS:
             raise BadInput(f"{file}: expected a file ending in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
         if file.is_dir():
             raise BadInput(f"{file} is a folder; name a file")
         self.file = file
-        self.folder = file.with_name(f"{file.name}.parts")
+        self.folder = file.with_name(f"{file.name}.parts") if shard is None else shards_of(file) / shard.folder
         self._ended = False
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for; nothing where manifest.json does not say it."""
+        asked: dict[str, Any] = self._manifest.get("asked", {})
+        return asked
 
     @property
     def _manifest(self) -> dict[str, Any]:
@@ -152,7 +192,7 @@ class _Parts:
     @property
     def threads(self) -> int | None:
         """What torch had when the file was begun: the last bits of a score depend on it."""
-        threads = self._manifest.get("asked", {}).get("threads")
+        threads = self.asked.get("threads")
         return threads if isinstance(threads, int) and not isinstance(threads, bool) and threads > 0 else None
 
     @property
@@ -165,12 +205,17 @@ class _Parts:
         """The file of a part."""
         return self.folder / f"part-{number:05d}.parquet"
 
+    @property
+    def images(self) -> int:
+        """Rows of the parts that are there."""
+        return sum(pq.read_metadata(path).num_rows for path in self._paths())
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Alone here; the folder goes when the file is whole, or where nothing was done."""
         from filelock import FileLock, Timeout
 
-        absent = [folder for folder in self.file.parents if not folder.exists()]
+        absent = [folder for folder in self.folder.parents if not folder.exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / ".lock", timeout=0):
@@ -197,21 +242,21 @@ class _Parts:
         for file in (self.file, _unreadable_file(self.file)):  # half written by a call that was killed
             for litter in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
                 litter.unlink()
-        done = [path for path in self._paths() if _is_whole(path)]
+        done = [path for path in self._paths() if is_whole(path)]
         if before == asked:
             if done:
                 say(f"going on after {min(len(done) * PART, images):,} of {images:,} images, as {self.folder} has them")
             return
         if done:
-            other = [words for key, words in OTHER.items() if (before or {}).get(key) != asked[key]]
+            other = [words for key, words in OTHER.items() if (before or {}).get(key) != asked.get(key)]
             what = "does not say what it is of" if before is None else f"was begun with {', '.join(other)}"
             say(f"{self.folder} {what}: starting afresh")
         for path in done:
             path.unlink()
         write_json(self.folder / "manifest.json", {"asked": asked})
 
-    def write(self, number: int, made: Predicted, way: str | None) -> None:
-        """Keep a part: its table, with the images that could not be read and what image files were embedded in."""
+    def write(self, number: int, made: Predicted, way: str | None, read: Mapping[str, str] | None = None) -> None:
+        """Keep a part: its table, with what its metadata say; `read` is of `contents`."""
         columns = score_columns(made.labels)
         table: dict[str, pa.Array] = {"image": pa.array(made.images, pa.string())}
         for at, label in enumerate(made.labels):
@@ -221,7 +266,7 @@ class _Parts:
         if made.certainty is not None:
             table["certainty"] = pa.array(made.certainty.astype(np.float32))
         with replacing(self.path(number)) as temporary:
-            said = {BAD: json.dumps(made.bad), WAY: way or ""}
+            said = {BAD: json.dumps(made.bad), WAY: way or "", CONTENTS: json.dumps(dict(read or {}))}
             pq.write_table(pa.table(table).replace_schema_metadata(said), temporary)
 
     def way(self) -> str | None:
@@ -233,9 +278,9 @@ class _Parts:
         """Write the file from the parts; returns what the file that was there before is called now."""
         from affectml_annotation.exchange._files import keep, kept_of
 
-        if not any(pq.read_metadata(path).num_rows for path in self._paths()):
+        if not self.images:
             self._ended = True
-            raise unreadable(bad + self._bad())
+            raise unreadable(bad + self.bad())
         with replacing(self.file) as temporary:
             WRITERS[self.file.suffix](temporary, self._tables())
             write_json(self.folder / "manifest.json", {**self._manifest, "sha256": sha256(temporary)})
@@ -246,8 +291,7 @@ class _Parts:
 
     def finish(self, bad: Bad, kept: Path | None = None) -> PredictionFile:
         """List what could not be read beside the file, which is whole."""
-        rows = sum(pq.read_metadata(path).num_rows for path in self._paths())
-        made = PredictionFile(self.file, rows, kept, bad + self._bad())
+        made = PredictionFile(self.file, self.images, kept, bad + self.bad())
         place = _unreadable_file(self.file)
         if made.bad:
             with replacing(place) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
@@ -267,14 +311,15 @@ class _Parts:
             if len(table):
                 yield table
 
-    def _bad(self) -> Bad:
+    def bad(self) -> Bad:
+        """Name and reason of each image that could not be read."""
         found: Bad = []
         for path in self._paths():
             found += [(image, reason) for image, reason in json.loads(pq.read_schema(path).metadata[BAD])]
         return found
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether a part can be read; one that cannot is removed, to be made again."""
     try:
         said = pq.read_table(path).schema.metadata or {}
@@ -318,17 +363,33 @@ def _write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
 WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".jsonl": _write_jsonl}
 
 
+def shards_of(file: Path) -> Path:
+    """The folder that keeps what shards made of a file."""
+    return file.with_name(f"{file.name}.shards")
+
+
+def in_parts(found: Sequence[Picture]) -> list[Sequence[Picture]]:
+    """The images of each part."""
+    return [found[start : start + PART] for start in range(0, len(found), PART)]
+
+
+def rows_of(shard: Shard, found: Sequence[Picture]) -> range:
+    """Which of the images a shard predicts: whole parts."""
+    return shard.rows(len(found), PART)
+
+
 def _unreadable_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.unreadable.csv")
 
 
-def _refuse_existing(file: Path, replace: bool) -> None:
+def refuse_existing(file: Path, replace: bool) -> None:
+    """Raises BadInput for a file that is there, unless it may be written over."""
     if file.exists() and not replace:
         way = option("replace", True)
         raise BadInput(f"{file} exists; name another file, or write over it with {way}: the old one is kept beside it")
 
 
-def _check_labels(file: Path, predictor: Predictor, say: Say) -> None:
+def check_labels(file: Path, predictor: Predictor, say: Say) -> None:
     """Before any work: say which labels have columns of other names; raise BadInput for those that CSV cannot hold."""
     for label, column in score_columns(predictor.labels).items():
         if column != label:
@@ -344,7 +405,26 @@ def _check_labels(file: Path, predictor: Predictor, say: Say) -> None:
 
 def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
     """What parts of one file have in common, for manifest.json; its keys are those of OTHER."""
+    return {**shard_asked(predictor, found, labels), "images": _stamps(predictor, found)}
+
+
+def shard_asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
+    """What shards of one file have in common: images by their names, since other machines have copies of them."""
     files = [predictor.run.folder / name for name in ("run.json", "head.json", "head.safetensors")]
+    images = hashlib.sha256()
+    for picture in found:
+        images.update(json.dumps(picture.name).encode())
+    return {
+        "run": [sha256(file) for file in files],
+        "images": images.hexdigest(),
+        "labels": None if labels is None else list(labels),
+        "threads": predictor.threads,
+        "versions": {"affectml": __version__, "torch": version("torch")},
+    }
+
+
+def _stamps(predictor: Predictor, found: Sequence[Picture]) -> str:
+    """Changes when an image here does: by name, place, size and time."""
     images = hashlib.sha256()
     stores: dict[Path, str] = {}
     for picture in found:
@@ -353,10 +433,25 @@ def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str]
             stores[store.folder] = store.stamp()
         stamp = picture.stamp() if store is None else stores[store.folder]
         images.update(json.dumps([picture.name, picture.key, stamp]).encode())
-    return {
-        "run": [sha256(file) for file in files],
-        "images": images.hexdigest(),
-        "labels": None if labels is None else list(labels),
-        "threads": predictor.threads,
-        "versions": {"affectml": __version__, "torch": version("torch")},
-    }
+    return images.hexdigest()
+
+
+def contents(predictor: Predictor, found: Sequence[Picture], names: Container[str]) -> dict[str, str]:
+    """By name, what is read of each image whose name is among these: sha256 of its embedding, its file or its pixels.
+
+    An image that is not here is left out.
+    """
+
+    def content(picture: Picture) -> str:
+        store = predictor.store(picture)
+        if store is not None:
+            there = not store.missing([picture.image_id])
+            return f"embedding {hashlib.sha256(store.rows([picture.image_id]).tobytes()).hexdigest()}" if there else ""
+        with suppress(OSError):
+            return f"pixels {picture.stamp()}" if picture.pixels is not None else f"file {sha256(Path(picture.file))}"
+        return ""
+
+    wanted = [picture for picture in found if picture.name in names]
+    with ThreadPoolExecutor(READERS, "contents") as pool:
+        read = dict(zip((picture.name for picture in wanted), pool.map(content, wanted), strict=True))
+    return {name: what for name, what in read.items() if what}

@@ -8,7 +8,7 @@ import numpy as np
 
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings
+from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.pictures import Bad, Picture
@@ -70,10 +70,7 @@ def store_of(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> "E
         return FromFiles(run, data, run_encoder(run, threads))
     if specs:
         store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=identity["precision"])
-        if not EncoderIdentity.from_json(identity, str(run.folder / "run.json")).may_use(store.identity):
-            raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({specs[0]})")
-        say_of_precision(run, [ran for ran, _ in store.provenance], say)
-        return store
+        return _of_the_run(run, store, say)
     store = EmbeddingStore.for_dataset(data)
     if store.dim != identity["dim"]:
         raise BadDataset(
@@ -81,6 +78,25 @@ def store_of(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> "E
         )
     if store.identity.to_json() != identity:
         say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")
+    return store
+
+
+def store_there(run: RunFolder, data: Dataset, say: Say) -> EmbeddingStore | None:
+    """Embeddings by the run's encoder as they are: nothing is embedded. None where there are none that it can use."""
+    identity, specs = run.info.encoder.identity, run.info.encoder.specs
+    if not specs:
+        made = store_of(run, data, None, say)
+        return made if isinstance(made, EmbeddingStore) else None
+    store = existing_store(data, specs[0], identity["precision"]) if identity["normalised"] else None
+    return None if store is None else _of_the_run(run, store, say)
+
+
+def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingStore:
+    """The store; raises BadDataset where it is by another encoder than the run's."""
+    identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
+    if not identity.may_use(store.identity):
+        raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({run.info.encoder.specs[0]})")
+    say_of_precision(run, [ran for ran, _ in store.provenance], say)
     return store
 
 

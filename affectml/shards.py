@@ -73,7 +73,9 @@ def numbers(shards: Iterable[Shard]) -> str:
     """Shards by number for a message, neighbours as a range.
 
     >>> numbers([Shard(2, 16), Shard(7, 16), Shard(3, 16), Shard(4, 16)])
-    '2-4, 7 of 16'
+    'shards 2-4, 7 of 16'
+    >>> numbers([Shard(2, 16)])
+    'shard 2 of 16'
     """
     named = set(shards)
     runs: list[list[int]] = []
@@ -83,4 +85,5 @@ def numbers(shards: Iterable[Shard]) -> str:
         else:
             runs.append([number])
     words = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-    return f"{words} of {', '.join(map(str, sorted({shard.of for shard in named})))}"
+    of = ", ".join(map(str, sorted({shard.of for shard in named})))
+    return f"{'shard' if len(named) == 1 else 'shards'} {words} of {of}"

@@ -80,7 +80,7 @@ def print_written(made: "PredictionFile", *, as_json: bool) -> None:
     if as_json:
         print_json(made.to_json())
         return
-    print(f"{made.images:,} images: {made.file}")
+    print(f"{made.images:,} images{f' of shard {made.shard}' if made.shard else ''}: {made.file}")
     if made.kept is not None:
         print(f"  the file that was there is {made.kept}")
     say_unreadable(made.bad, made.listed)

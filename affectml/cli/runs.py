@@ -198,6 +198,9 @@ def predict(
     replace: Annotated[
         bool, typer.Option("--replace", help="Write over a file that is there; the old one is kept beside it.")
     ] = False,
+    shard: Shard = None,
+    merge: Merge = False,
+    check_images: CheckImages = True,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 1 where any image could not be read.")
     ] = False,
@@ -210,18 +213,26 @@ def predict(
     from affectml.pictures import Bad, pictures
     from affectml.predicting import predict_images
     from affectml.prediction_files import predict_to_file
+    from affectml.prediction_shards import merge_predictions
+    from affectml.shards import one_of
     from affectml.taxonomies import get_taxonomy
 
     if labels is not None and taxonomy is not None:
         raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
-    if replace and out is None:
-        raise BadInput("--replace belongs to --out")
+    part = one_of(shard, merge)
+    for name, given in (("--replace", replace), ("--shard", part is not None), ("--merge", merge)):
+        if given and out is None:
+            raise BadInput(f"{name} belongs to --out")
     asked = None if labels is None else labels.split(",")
     if taxonomy is not None:
         asked = list(get_taxonomy(taxonomy).labels)
     bad: Bad = []
     if out is not None:
-        written = predict_to_file(run, images, out, labels=asked, replace=replace, threads=threads, say=_say)
+        written = (
+            merge_predictions(run, images, out, labels=asked, replace=replace, check_images=check_images, say=_say)
+            if merge
+            else predict_to_file(run, images, out, labels=asked, replace=replace, shard=part, threads=threads, say=_say)
+        )
         bad = written.bad
         print_written(written, as_json=json)
     else:

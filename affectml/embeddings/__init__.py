@@ -1,7 +1,7 @@
 """Embedding stores: what an encoder made of a data set's images, on disk beside them."""
 
 from affectml.embeddings._embed import EmbedSummary, embed_dataset
-from affectml.embeddings._ensure import ensure_embeddings, with_embeddings
+from affectml.embeddings._ensure import ensure_embeddings, existing_store, with_embeddings
 from affectml.embeddings._merge import merge_shards
 from affectml.embeddings._store import EmbeddingStore
 from affectml.embeddings._stream import Batch, Readable, embedded
@@ -16,6 +16,7 @@ __all__ = [
     "embed_dataset",
     "embedded",
     "ensure_embeddings",
+    "existing_store",
     "merge_shards",
     "with_embeddings",
 ]

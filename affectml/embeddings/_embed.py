@@ -15,11 +15,11 @@ from PIL import Image
 from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings._store import FOLDER, EmbeddingStore
+from affectml.embeddings._store import FOLDER, SHARDS, EmbeddingStore
 from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, Batch, embedded
 from affectml.embeddings._writer import UNREADABLE, Rows, StoreWriter
 from affectml.encoders import Encoder, load_encoder, read_image
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import BadDataset, BadInput, option
 from affectml.shards import Shard
 
 SHARD_SIZE = 1024  # a kill loses at most these: 45 s of ViT-B/32 in fp32 on two cores
@@ -172,6 +172,8 @@ def embed_dataset(
     with StoreWriter(
         data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale, shard=shard
     ) as writer:
+        if shard is None and any((writer.folder / SHARDS).glob("*/encoder.json")):
+            say(f"{writer.folder / SHARDS} has what shards made, which {option('merge', True)} joins; this does not")
         had, ran = set(writer.store.ids), writer.store.provenance
         whole = data.root / FOLDER / encoder.identity.slug
         if shard is not None and (whole / "encoder.json").exists():

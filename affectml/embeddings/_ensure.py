@@ -18,7 +18,7 @@ def ensure_embeddings(
     threads: None takes the cores that are idle. Loads no encoder where nothing is left to embed. Where the encoder of
     a store with embeddings cannot be had, that is said, and what there is is used.
     """
-    store = _existing(dataset, spec, precision)
+    store = existing_store(dataset, spec, precision)
     if store is not None:
         if not store.specs or not _embeddable(dataset, store):
             return store
@@ -63,7 +63,7 @@ def with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, s
     return targets.take(kept)
 
 
-def _existing(dataset: Dataset, spec: str | None, precision: str | None) -> EmbeddingStore | None:
+def existing_store(dataset: Dataset, spec: str | None, precision: str | None) -> EmbeddingStore | None:
     """The store that fits, if there is one; without a spec, the only one, be it one that an interruption left empty."""
     folders = sorted(path.parent for path in (dataset.root / "embeddings").glob("*/encoder.json"))
     if spec is None and len(folders) == 1:
@@ -72,7 +72,7 @@ def _existing(dataset: Dataset, spec: str | None, precision: str | None) -> Embe
         return EmbeddingStore.for_dataset(dataset, spec, precision=precision)
     except BadDataset as error:
         if precision == "auto":  # fp32 is what auto agrees with
-            return _existing(dataset, spec, "fp32")
+            return existing_store(dataset, spec, "fp32")
         if spec is None and folders:
             raise BadDataset(f"{error}; choose with {option('encoder')}") from None
         return None

@@ -220,13 +220,13 @@ def _nothing_missing(data: Dataset, items: list[Item], found: _Found) -> None:
             absent.append(shard)
         elif lacks:
             short.append((shard, lacks))
-    says = [f"not there: shards {numbers(absent)}"] if absent else []
+    says = [f"not there: {numbers(absent)}"] if absent else []
     says += [f"shard {shard} lacks {len(lacks):,} images, the first {lacks[0]!r}" for shard, lacks in short[:3]]
     says += [f"{len(short) - 3:,} more lack some"] if len(short) > 3 else []
     again = absent[0] if absent else short[0][0]
     raise BadDataset(
         f"{data.root}: {len(missing):,} of {len(items):,} images are in no shard ({'; '.join(says)}): "
-        f"`affectml embed {shlex.quote(str(data.root))} --shard {again}` goes on with one, then merge again"
+        f"embed as before with {option('shard', str(again))}, and so on, and merge again; what is there is kept"
     )
 
 
@@ -277,4 +277,4 @@ def _say_of_mixtures(found: _Found, say: Say) -> None:
             say(f"shard {part.shard} could read none of its {len(bad):,} images, the first: {bad[0][2]}")
     for what, mixed in (("computed in several ways", ways), ("computed by several versions", versions)):
         if len(mixed) > 1:
-            say(f"{what}: " + "; ".join(f"{how}: shards {numbers(shards)}" for how, shards in mixed.items()))
+            say(f"{what}: " + "; ".join(f"{how}: {numbers(shards)}" for how, shards in mixed.items()))

@@ -699,11 +699,11 @@ def use_run(folder: Path, out: Path) -> None:
 
 def predicted(folder: Path) -> None:
     """A file of predictions that was killed on the way: its parts are there."""
-    from affectml.prediction_files import _Parts, predict_to_file
+    from affectml.prediction_files import Parts, predict_to_file
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("affectml.prediction_files.PART", 10)
-        patch.setattr(_Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with suppress(KeyboardInterrupt):
             predict_to_file(folder / "run", folder / "data", folder / "p.csv", threads=1, say=quiet)
     (folder / "p.csv.parts" / ".lock").unlink(missing_ok=True)

@@ -409,7 +409,7 @@ class TestGoingOn:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr("affectml.prediction_files._Parts.finish", die)
+            patched.setattr("affectml.prediction_files.Parts.finish", die)
             patched.setattr("affectml.prediction_files.shutil.rmtree", die)
             with pytest.raises(KeyboardInterrupt):
                 predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)

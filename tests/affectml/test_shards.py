@@ -12,10 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import affectml
+from affectml.cli import main
 from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset, merge_shards
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, command_line
+from affectml.predicting import Predictor
+from affectml.prediction_files import predict_to_file
+from affectml.prediction_shards import merge_predictions
 from affectml.shards import Shard
 
 
@@ -80,6 +86,10 @@ def alone(noise, tmp_path_factory, encoder) -> dict[str, bytes]:
     return content(embed_dataset(whole, encoder, shard_size=32).store.folder)
 
 
+def quiet(line: str) -> None:
+    pass
+
+
 def content(folder: Path) -> dict[str, bytes]:
     assert not [path for path in folder.iterdir() if path.is_dir()]
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
@@ -128,7 +138,7 @@ def test_what_one_process_began_is_completed_by_shards(data, encoder, alone):
     assert after["shard-00000.npy"] == before["shard-00000.npy"] == alone["shard-00000.npy"]
 
 
-def test_what_is_missing_is_named_by_shard_and_image_and_nothing_changes(data, encoder, monkeypatch):
+def test_what_is_missing_is_named_by_shard_and_image_and_nothing_changes(data, encoder):
     embed_shards(data, encoder, "1/5", "3/5")
     shards = EmbeddingStore.open(next(data.glob("embeddings/*/shards/3-of-5"))).folder
     ids = pd.read_parquet(shards / "ids.parquet")
@@ -138,8 +148,10 @@ def test_what_is_missing_is_named_by_shard_and_image_and_nothing_changes(data, e
         merge_shards(data)
     assert "128 of 200 images are in no shard" in str(refused.value)
     assert "not there: shards 2, 4-5 of 5; shard 3/5 lacks 8 images, the first 'i112'" in str(refused.value)
-    assert f"`affectml embed {data} --shard 2/5` goes on" in str(refused.value)
-    assert [path for path in sorted(data.rglob("*")) if path.name != ".lock"] == before
+    assert str(refused.value).endswith(
+        "embed as before with shard='2/5', and so on, and merge again; what is there is kept"
+    )
+    assert sorted(data.rglob("*")) == before
     done = embed_shards(data, encoder, *[f"{number}/5" for number in range(1, 6)])
     assert [summary.done for summary in done] == [0, 40, 8, 39, 40]
     assert merge_shards(data).done == 198
@@ -194,9 +206,11 @@ def test_two_shards_that_embedded_other_files_as_one_image_are_named(data, encod
 def test_shards_of_another_precision_are_not_mixed_in(data, encoder, tiny_clip):
     embed_shards(data, encoder, "1/2")
     embed_shards(data, load_encoder(f"local-dir:{tiny_clip}", precision="bf16", threads=1), "2/2")
-    with pytest.raises(BadInput, match=r"several encoders or precisions \(.*bf16.*: 2 of 2; .*fp32.*: 1 of 2\)"):
+    with pytest.raises(
+        BadInput, match=r"several encoders or precisions \(.*bf16.*: shard 2 of 2; .*fp32.*: shard 1 of 2\)"
+    ):
         merge_shards(data)
-    with pytest.raises(BadDataset, match="not there: shards 2 of 2"):
+    with pytest.raises(BadDataset, match="not there: shard 2 of 2"):
         merge_shards(data, precision="fp32")
     with pytest.raises(BadInput, match="no shard by this encoder in this precision"):
         merge_shards(data, "affect-tiny")
@@ -209,7 +223,7 @@ def test_a_mixture_of_ways_is_named_and_kept_in_provenance(data, encoder, tiny_c
         embed_dataset(data, made, shard=shard, shard_size=32)
     said = []
     store = merge_shards(data, shard_size=32, say=said.append).store
-    assert said == ["computed in several ways: fp32 by torch: shards 1 of 2; pure_bf16 by torch: shards 2 of 2"]
+    assert said == ["computed in several ways: fp32 by torch: shard 1 of 2; pure_bf16 by torch: shard 2 of 2"]
     assert [(ran.precision, shards) for ran, shards in store.provenance] == [
         ("fp32", range(4)),
         ("pure_bf16", range(3, 7)),  # file 3 has rows of both
@@ -267,3 +281,202 @@ def test_a_shard_that_reads_nothing_is_named_when_merging(data, encoder):
     assert said == ["shard 2/2 could read none of its 100 images, the first: no such file"]
     assert merged.done == 99
     assert embed_dataset(data, encoder).done == 99  # as those that could not be read always are
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("shards") / "mydata", images=120, seed=3)
+
+
+@pytest.fixture(scope="module")
+def run(demo, encoder, tmp_path_factory):
+    embed_dataset(demo, encoder)
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return affectml.train(demo, multilabel=True, out=out, encoder=encoder.spec, threads=1, say=quiet).folder
+
+
+class TestPredictions:
+    """Shards of a file of predictions are whole parts of it, so that joined they are the file of one process."""
+
+    @pytest.fixture(autouse=True)
+    def small_parts(self, monkeypatch):
+        monkeypatch.setattr("affectml.prediction_files.PART", 16)
+
+    @pytest.fixture
+    def photos(self, demo, tmp_path):
+        """85 files, of which two cannot be read: six parts of 16."""
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for file in sorted((demo.root / "images").glob("*.png"))[:85]:
+            shutil.copy(file, folder)
+        (folder / "000020.png").write_text("broken")
+        (folder / "000070.png").write_text("broken")
+        return folder
+
+    @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+    def test_joined_shards_are_the_file_of_one_process(self, run, photos, tmp_path, ending):
+        whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
+        predict_to_file(run, photos, whole, threads=1, say=quiet)
+        made = [predict_to_file(run, photos, out, shard=f"{n}/4", threads=1, say=quiet) for n in (4, 1, 3, 2)]
+        assert [one.images for one in made] == [20, 16, 16, 31]
+        assert not out.exists()
+        said = []
+        joined = merge_predictions(run, photos, out, say=said.append)
+        assert said == []
+        assert (joined.images, [name for name, _ in joined.bad]) == (83, [f"{photos}/0000{n}.png" for n in (20, 70)])
+        assert out.read_bytes() == whole.read_bytes()
+        listed = [path.with_name(f"{path.name}.unreadable.csv").read_bytes() for path in (out, whole)]
+        assert listed[0] == listed[1]
+        assert not list(tmp_path.glob("out.*.parts")) + list(tmp_path.glob("out.*.shards"))
+
+    def test_a_data_set_without_embeddings_is_read_from_its_files(self, run, demo, tmp_path):
+        bare = tmp_path / "bare"
+        shutil.copytree(demo.root, bare, ignore=shutil.ignore_patterns("embeddings"))
+        (bare / "images/000005.png").write_text("broken")
+        rows = pd.read_parquet(bare / "images.parquet")
+        rows.loc[7, "file"] = None
+        rows.to_parquet(bare / "images.parquet", index=False)
+        out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+        for number in (1, 2, 3):
+            predict_to_file(run, bare, out, shard=f"{number}/3", threads=1, say=quiet)
+        assert not (bare / "embeddings").exists()
+        merge_predictions(run, bare, out, say=quiet)
+        predict_to_file(run, bare, whole, threads=1, say=quiet)
+        assert out.read_bytes() == whole.read_bytes()
+        assert Path(f"{out}.unreadable.csv").read_bytes() == Path(f"{whole}.unreadable.csv").read_bytes()
+
+    def test_embeddings_that_are_there_are_used_and_compared(self, run, demo, tmp_path):
+        out = tmp_path / "out.csv"
+        data = Path(shutil.copytree(demo.root, tmp_path / "data"))
+        shutil.rmtree(data / "images")
+        for number in (1, 2):
+            predict_to_file(run, data, out, shard=f"{number}/2", threads=1, say=quiet)
+        store = EmbeddingStore.for_dataset(Dataset.open(data))
+        rows = np.load(store.folder / "shard-00000.npy")
+        rows[100] = rows[0]
+        np.save(store.folder / "shard-00000.npy", rows)
+        with pytest.raises(BadInput, match=f"{store.ids[100]}: not the image that shard 2/2 predicted .1 such images"):
+            merge_predictions(run, data, out, say=quiet)
+        said = []
+        shutil.rmtree(data / "embeddings")
+        assert merge_predictions(run, data, out, say=said.append).images == 120
+        assert said == ["120 images are not here as they were read, so they were not compared with what was predicted"]
+
+    def test_what_is_missing_is_named_and_kept(self, run, photos, tmp_path):
+        out = tmp_path / "out.csv"
+        with pytest.raises(BadInput, match="no shard of it is there to merge; the same command with shard='1/16'"):
+            merge_predictions(run, photos, out, say=quiet)
+        for number in (1, 3):
+            predict_to_file(run, photos, out, shard=f"{number}/4", threads=1, say=quiet)
+        with pytest.raises(BadInput) as refused:
+            merge_predictions(run, photos, out, say=quiet)
+        assert "out.csv.shards: 53 of 85 images are in no shard, the first" in str(refused.value)
+        assert "000016.png'; they belong to shards 2, 4 of 4: predict as before with shard='2/4'" in str(refused.value)
+        assert not Path(f"{out}.parts").exists()
+        for number in (2, 4):
+            predict_to_file(run, photos, out, shard=f"{number}/4", threads=1, say=quiet)
+        assert merge_predictions(run, photos, out, say=quiet).images == 83
+
+    def test_a_shard_goes_on_where_it_was_stopped_and_starts_afresh_where_an_image_changed(
+        self, run, photos, tmp_path, monkeypatch
+    ):
+        done = []
+        before = Predictor.predict
+
+        def predict(self, found, bar):
+            if len(done) == 2:
+                raise KeyboardInterrupt
+            done.append(found[0].name)
+            return before(self, found, bar)
+
+        monkeypatch.setattr(Predictor, "predict", predict)
+        out = tmp_path / "out.csv"
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_file(run, photos, out, shard="1/2", threads=1, say=quiet)
+        del done[:]
+        said = []
+        predict_to_file(run, photos, out, shard="1/2", threads=1, say=said.append)
+        assert said == [f"going on after 32 of 48 images, as {out}.shards/1-of-2 has them"]
+        assert done == [f"{photos}/000032.png"]
+        del done[:]
+        shutil.copy(photos / "000000.png", photos / "000040.png")
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_file(run, photos, out, shard="1/2", threads=1, say=said.append)
+        assert said[1:] == [f"{out}.shards/1-of-2 was begun with images that have changed since: starting afresh"]
+
+    def test_what_does_not_fit_is_refused(self, run, demo, photos, tmp_path, encoder):
+        out = tmp_path / "out.csv"
+        for number in (1, 2):
+            predict_to_file(run, photos, out, shard=f"{number}/2", threads=1, say=quiet)
+        other = affectml.train(demo, multilabel=True, out=tmp_path / "other", threads=1, seed=1, say=quiet).folder
+        with pytest.raises(BadInput, match="1-of-2: shard 1/2 was made with another run; name what it was made of"):
+            merge_predictions(other, photos, out, say=quiet)
+        with pytest.raises(BadInput, match="shard 1/2 was made with other images"):
+            merge_predictions(run, [photos, demo.root], out, say=quiet)
+        shutil.copy(photos / "000000.png", photos / "000050.png")
+        with pytest.raises(BadInput, match=r"000050.png: not the image that shard 2/2 predicted \(1 such images\)"):
+            merge_predictions(run, photos, out, say=quiet)
+        out.write_text("old")
+        with pytest.raises(BadInput, match="exists; name another file, or write over it with replace=True"):
+            merge_predictions(run, photos, out, say=quiet)
+        joined = merge_predictions(run, photos, out, check_images=False, replace=True, say=quiet)
+        assert joined.kept.read_text() == "old"
+
+    def test_mixtures_are_named(self, run, photos, tmp_path):
+        for number, threads in ((1, 1), (2, 2)):
+            predict_to_file(run, photos, tmp_path / "out.csv", shard=f"{number}/2", threads=threads, say=quiet)
+        said = []
+        merge_predictions(run, photos, tmp_path / "out.csv", say=said.append)
+        assert said == ["predicted with several numbers of threads: 1: shard 1 of 2; 2: shard 2 of 2"]
+
+    def test_a_shard_in_work_is_not_joined(self, run, photos, tmp_path):
+        out = tmp_path / "out.csv"
+        made = predict_to_file(run, photos, out, shard="1/1", threads=1, say=quiet)
+        with FileLock(made.file / ".lock"), pytest.raises(BadInput, match="shard 1/1 is being predicted; wait"):
+            merge_predictions(run, photos, out, say=quiet)
+
+    @pytest.mark.parametrize("place", ["Parts.join", "Parts.finish", "shutil.rmtree"])
+    def test_a_merge_that_was_killed_goes_on(self, run, photos, tmp_path, monkeypatch, place):
+        out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+        predict_to_file(run, photos, whole, threads=1, say=quiet)
+        for number in (1, 2):
+            predict_to_file(run, photos, out, shard=f"{number}/2", threads=1, say=quiet)
+
+        def killed(*_, **__):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"affectml.prediction_files.{place}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                merge_predictions(run, photos, out, say=quiet)
+        merge_predictions(run, photos, out, say=quiet)
+        assert out.read_bytes() == whole.read_bytes()
+        assert not list(tmp_path.glob("out.*.parts")) + list(tmp_path.glob("out.*.shards"))
+
+
+def test_the_commands(tmp_path, monkeypatch, capsys, data, encoder):
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    embed = ["embed", data, "--encoder", encoder.spec, "--precision", "fp32", "--threads", "1"]
+    assert call(*embed, "--shard", "1/2", "--json")[0] == 0
+    code, _, said = call("embed", data, "--merge")
+    assert code == 2
+    assert said.count("\n") == 1
+    assert "embed as before with --shard 2/2, and so on, and merge again" in said
+    code, shown, _ = call(*embed, "--shard", "2/2", "--json")
+    assert (code, json.loads(shown)["shard"]) == (0, "2/2")
+    code, shown, _ = call("embed", data, "--merge", "--json")
+    assert (code, json.loads(shown)["merged"], json.loads(shown)["done"]) == (0, 2, 198)
+    for words, says in (
+        ([*embed, "--shard", "0/3"], "BadInput: --shard 0/3: shards are 1/3 to 3/3\n"),
+        ([*embed, "--shard", "1/3", "--merge"], "--shard 1/3 makes a part, --merge joins all: give one of them\n"),
+        (["predict", "run", "x", "--shard", "1/2"], "BadInput: --shard belongs to --out\n"),
+        (["predict", "run", "x", "--merge"], "BadInput: --merge belongs to --out\n"),
+    ):
+        code, _, said = call(*words)
+        assert code == 2
+        assert said.endswith(says)
