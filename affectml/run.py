@@ -18,6 +18,7 @@ from affectml.heads import Head
 from affectml.pictures import Bad, ImageLike, one_by_one
 from affectml.predicting import predict_images
 from affectml.prediction_files import PredictionFile, predict_to_file
+from affectml.prediction_shards import merge_predictions
 from affectml.predictions import Predictions
 from affectml.report.tables import STAR, main_table
 from affectml.run_features import run_encoder
@@ -127,6 +128,7 @@ class Run:
         *,
         labels: Sequence[str] | None = None,
         replace: bool = False,
+        shard: str | None = None,
         threads: int | None = None,
         say: Say = print,
     ) -> PredictionFile:
@@ -140,6 +142,7 @@ class Run:
             out: a .csv, .parquet or .jsonl file.
             labels: as `predict` takes them.
             replace: write over a file that is there; the old one is kept beside it.
+            shard: predict only this part of the images, such as `3/16`, for `merge_predictions`.
             threads: torch's; None is one less than the cores.
             say: called with what one should know meanwhile.
 
@@ -151,9 +154,37 @@ class Run:
                 a head that has no texts.
         """
         return predict_to_file(
-            self._opened, images, out, labels=labels, replace=replace, threads=threads,
+            self._opened, images, out, labels=labels, replace=replace, shard=shard, threads=threads,
             encoder_factory=lambda: self._encoder, say=say,
         )  # fmt: skip
+
+    def merge_predictions(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        out: str | Path,
+        *,
+        labels: Sequence[str] | None = None,
+        replace: bool = False,
+        check_images: bool = True,
+        say: Say = print,
+    ) -> PredictionFile:
+        """Join what shards of a file have predicted, as `affectml predict --merge` does.
+
+        Args:
+            images, out, labels, replace: as the shards had them, see `predict_to_file`.
+            check_images: compare the images that are here with those that were predicted.
+            say: called with what one should know meanwhile.
+
+        Returns:
+            The file, how many rows it has, and what could not be read.
+
+        Raises:
+            BadInput: where images are in no shard (the message names the shards), where a shard is of another run,
+                other images or labels, and where an image here is another one.
+        """
+        return merge_predictions(
+            self._opened, images, out, labels=labels, replace=replace, check_images=check_images, say=say
+        )
 
     def explain(
         self,

@@ -62,10 +62,16 @@ class Shard:
         return range(start, min(stop, count))
 
 
-def one_of(shard: str | None, merge: bool) -> Shard | None:
-    """The shard that is asked for; raises BadInput where merging is, too."""
-    if shard is not None and merge:
-        raise BadInput(f"{option('shard', shard)} makes a part, {option('merge', True)} joins all: give one of them")
+def one_of(shard: str | None, merge: bool, engine: str | None = None, address: str | None = None) -> Shard | None:
+    """The shard that a command is asked for; raises BadInput where it is asked for something else, too."""
+    named = {"shard": shard, "merge": merge or None, "engine": engine}
+    asked = [option(name, value) for name, value in named.items() if value is not None]
+    if len(asked) > 1:
+        raise BadInput(f"{' and '.join(asked)}: give one of them")
+    if engine not in (None, "ray"):
+        raise BadInput(f"{option('engine', engine)}: expected ray")
+    if address is not None and engine is None:
+        raise BadInput(f"{option('address', address)} belongs to {option('engine', 'ray')}")
     return None if shard is None else Shard.parse(shard)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import CheckImages, Json, Merge, Shard, _say
+from affectml.cli.runs import Address, CheckImages, Engine, Json, Merge, Shard, _say
 
 
 def embed(
@@ -28,6 +28,8 @@ def embed(
     shard: Shard = None,
     merge: Merge = False,
     check_images: CheckImages = True,
+    engine: Engine = None,
+    address: Address = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images per batch.", show_default="16 on a CPU, 64 elsewhere")
     ] = None,
@@ -46,10 +48,17 @@ def embed(
     from affectml.encoders import DEFAULT_SPEC, load_encoder
     from affectml.shards import one_of
 
-    part = one_of(shard, merge)
+    part = one_of(shard, merge, engine, address)
     opened = Dataset.open(dataset)
     if merge:
         summary = merge_shards(opened, encoder, precision=precision, check_images=check_images, say=_say)
+    elif engine is not None:
+        from affectml.ray_engine import embed_with_ray
+
+        summary = embed_with_ray(
+            opened, encoder or DEFAULT_SPEC, precision=precision or "auto", batch_size=batch_size, threads=threads,
+            decode_threads=decode_threads, address=address, say=_say,
+        )  # fmt: skip
     else:
         loaded = load_encoder(encoder or DEFAULT_SPEC, precision=precision or "auto", threads=threads)
         summary = embed_dataset(

@@ -27,6 +27,18 @@ CheckImages = Annotated[
         help="With --merge, read the image files that are here and compare them with those that the shards read.",
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ray", help="Do the parts on a Ray cluster and join them (extra: ray).", show_default="this process"
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of the Ray cluster.", show_default="RAY_ADDRESS, else one that is started on this machine"
+    ),
+]
 Hidden = Annotated[int, typer.Option(min=0, help="Units of the hidden layer; 0 for a linear head.")]
 Tau = Annotated[float, typer.Option(help="Lowest rate at which a label belongs to an image's set.", show_default="1/3")]
 Encoder = Annotated[str | None, typer.Option(help="Encoder.", show_default="the one that the data is embedded with")]
@@ -201,6 +213,8 @@ def predict(
     shard: Shard = None,
     merge: Merge = False,
     check_images: CheckImages = True,
+    engine: Engine = None,
+    address: Address = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 1 where any image could not be read.")
     ] = False,
@@ -219,8 +233,9 @@ def predict(
 
     if labels is not None and taxonomy is not None:
         raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
-    part = one_of(shard, merge)
-    for name, given in (("--replace", replace), ("--shard", part is not None), ("--merge", merge)):
+    part = one_of(shard, merge, engine, address)
+    belonging = {"--replace": replace, "--shard": part is not None, "--merge": merge, "--engine": engine is not None}
+    for name, given in belonging.items():
         if given and out is None:
             raise BadInput(f"{name} belongs to --out")
     asked = None if labels is None else labels.split(",")
@@ -228,11 +243,20 @@ def predict(
         asked = list(get_taxonomy(taxonomy).labels)
     bad: Bad = []
     if out is not None:
-        written = (
-            merge_predictions(run, images, out, labels=asked, replace=replace, check_images=check_images, say=_say)
-            if merge
-            else predict_to_file(run, images, out, labels=asked, replace=replace, shard=part, threads=threads, say=_say)
-        )
+        if engine is not None:
+            from affectml.ray_engine import predict_with_ray
+
+            written = predict_with_ray(
+                run, images, out, labels=asked, replace=replace, threads=threads, address=address, say=_say
+            )
+        elif merge:
+            written = merge_predictions(
+                run, images, out, labels=asked, replace=replace, check_images=check_images, say=_say
+            )
+        else:
+            written = predict_to_file(
+                run, images, out, labels=asked, replace=replace, shard=part, threads=threads, say=_say
+            )
         bad = written.bad
         print_written(written, as_json=json)
     else:

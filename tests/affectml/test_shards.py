@@ -473,9 +473,11 @@ def test_the_commands(tmp_path, monkeypatch, capsys, data, encoder):
     assert (code, json.loads(shown)["merged"], json.loads(shown)["done"]) == (0, 2, 198)
     for words, says in (
         ([*embed, "--shard", "0/3"], "BadInput: --shard 0/3: shards are 1/3 to 3/3\n"),
-        ([*embed, "--shard", "1/3", "--merge"], "--shard 1/3 makes a part, --merge joins all: give one of them\n"),
+        ([*embed, "--shard", "1/3", "--merge"], "BadInput: --shard 1/3 and --merge: give one of them\n"),
         (["predict", "run", "x", "--shard", "1/2"], "BadInput: --shard belongs to --out\n"),
         (["predict", "run", "x", "--merge"], "BadInput: --merge belongs to --out\n"),
+        ([*embed, "--engine", "dask"], "BadInput: --engine dask: expected ray\n"),
+        ([*embed, "--address", "auto"], "BadInput: --address auto belongs to --engine ray\n"),
     ):
         code, _, said = call(*words)
         assert code == 2
