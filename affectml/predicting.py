@@ -91,6 +91,7 @@ class Predictor:
         threads: torch's; None is one less than the cores.
         encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
         embed: embed what is missing in data sets, and keep it there; else those images are read from their files.
+        padded: see `affectml.embeddings.embedded`.
         say: called with what one should know.
 
     Raises:
@@ -105,9 +106,10 @@ class Predictor:
         threads: int | None = None,
         encoder_factory: Callable[[], Encoder] | None = None,
         embed: bool = True,
+        padded: bool = False,
         say: Say = lambda line: None,
     ) -> None:
-        self._embed = embed
+        self._embed, self._padded = embed, padded
         self.run, self._new, self._say = run, labels is not None, say
         self._asked = None if labels is None else _asked(run, labels)
         if labels is None and run.head.needs_texts and run.head.texts is None:
@@ -220,7 +222,7 @@ class Predictor:
         """
         names: list[str] = []
         rows: list[Array] = []
-        with closing(features_of(self.run, self.encoder, found, bar, self._say, self.way)) as stream:
+        with closing(features_of(self.run, self.encoder, found, bar, self._say, self.way, self._padded)) as stream:
             for batch in stream:
                 names += [picture.name for picture in batch.items]
                 rows.append(batch.rows)

@@ -125,7 +125,13 @@ def predict_to_file(
     found = pictures(images, bad=bad, once=True, say=say)
     threads = parts.threads if threads is None else threads
     predictor = Predictor(
-        opened, labels=labels, threads=threads, encoder_factory=encoder_factory, embed=shard is None, say=say
+        opened,
+        labels=labels,
+        threads=threads,
+        encoder_factory=encoder_factory,
+        embed=shard is None,
+        padded=True,
+        say=say,
     )
     check_labels(parts.file, predictor, say)
     if not found:

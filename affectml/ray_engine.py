@@ -1,6 +1,7 @@
 """Shards of a job on a Ray cluster: each is a task that any machine may do, again where its worker was lost."""
 
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from affectml.shards import Shard, numbers
 
 RETRIES = 5  # how often a shard is begun again after its worker was lost
 PER_WORKER = 4  # shards for each worker at least, so that none waits long for another at the end
+PATIENCE = 20  # seconds in which a cluster answers
 IMAGES = 4096  # images of a shard at most, so that a lost disk or a stop of the command costs little
 
 
@@ -209,6 +211,7 @@ def _cluster(address: str | None) -> Iterator[_Cluster]:
     if address == "local":
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers how it is used
         more = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    _knock(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **more)
     except Exception as error:  # ConnectionError, RuntimeError, ValueError: each way in which a cluster is not there
@@ -218,6 +221,17 @@ def _cluster(address: str | None) -> Iterator[_Cluster]:
         yield _Cluster(ray)
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises BadInput where nobody answers at HOST:PORT, for which Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(f"{option('address', address)}: no Ray cluster answers there ({error})") from None
 
 
 def _of(folders: Sequence[str]) -> int | None:

@@ -131,10 +131,11 @@ def features_of(
     bar: Progress | None = None,
     say: Say = lambda line: None,
     prefer: str | None = None,
+    padded: bool = False,
 ) -> Generator[Batch[Picture], None, None]:
-    """Features as the run's head takes them."""
+    """Features as the run's head takes them; padded: see `embedded`."""
     normalised = bool(run.info.encoder.identity["normalised"])
-    return embedded(encoder, found, normalised=normalised, prefer=prefer, bar=bar, say=say)
+    return embedded(encoder, found, normalised=normalised, padded=padded, prefer=prefer, bar=bar, say=say)
 
 
 def unreadable(bad: Bad) -> BadInput:

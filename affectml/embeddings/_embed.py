@@ -187,7 +187,7 @@ def embed_dataset(
         bar = Progress("embedding", len(new), "images") if progress else nullcontext()
         with bar as shown:
             stream = embedded(
-                encoder, new, batch_size=size, decode_threads=decode_threads,
+                encoder, new, batch_size=size, decode_threads=decode_threads, padded=True,
                 prefer=ran[-1][0].way if ran else None, bar=shown, say=say,
             )  # fmt: skip
             with closing(stream):

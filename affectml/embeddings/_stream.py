@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 16  # on a CPU as fast as any, and small enough to share out
 GPU_BATCH_SIZE = 64
 LAST_PARTS = 4  # of the last batch on a CPU, so that no thread waits long for another at the end
+LEAST = 4  # images at once on a CPU, whose last bits are then those of any more: MKL computes 1 to 3 rows another way
 LANES = 16  # batches that are encoded at once, at most; each with torch threads of its own
 PROBED = (3, 64)  # images that a probe compares, at least and at most
 JOB_PER_PROBED = 100  # images of the job for each that a probe compares, so that it takes a small part of the time
@@ -63,6 +64,7 @@ def embedded(
     batch_size: int | None = None,
     decode_threads: int | None = None,
     normalised: bool = True,
+    padded: bool = False,
     prefer: str | None = None,
     bar: Progress | None = None,
     say: Say = lambda line: None,
@@ -79,6 +81,9 @@ def embedded(
             the last is encoded in parts of a quarter of that, whatever the number of threads.
         decode_threads: threads that read and resize; None takes as many as encode, at least two.
         normalised: divide each row by its norm.
+        padded: encode the last images with copies of the last one: at least four on a CPU, a whole batch elsewhere.
+            Then the last bits of a row do not depend on where a batch ends, as those of what is kept should not. A
+            single image takes up to four times as long.
         prefer: the way (`Ran.way`) that earlier images of the same job were embedded in.
         bar: moved on as batches are done.
         say: called with what an encoder of precision auto was settled to.
@@ -96,6 +101,7 @@ def embedded(
     if not encoder.is_settled(prefer):
         waiting = _settled(encoder, waiting, length_hint(items, UNKNOWN), prefer, say)
     threads = encoder.stream_threads
+    least = (LEAST if encoder.device == "cpu" else size) if padded else 1
     lanes = min(threads, LANES) if encoder.device == "cpu" else 1
     decoders = decode_threads or max(2, threads)
     before = torch.get_num_threads()
@@ -108,7 +114,9 @@ def embedded(
             for batch, pixels, bad, last in _batches(encoder, waiting, size, decode, size + 2 * decoders):
                 part = max(1, size // LAST_PARTS) if last and encoder.device == "cpu" else size
                 starts = range(0, len(pixels), part)
-                rows = [encode.submit(_rows, encoder, pixels[start : start + part], normalised) for start in starts]
+                rows = [
+                    encode.submit(_rows, encoder, pixels[start : start + part], normalised, least) for start in starts
+                ]
                 del pixels
                 ahead.append((batch, bad, rows))
                 if len(ahead) > lanes:
@@ -167,10 +175,11 @@ def _pixels(encoder: Encoder, item: Readable, reduced: bool) -> "Tensor | str":
         return f"cannot be prepared ({(str(error) or type(error).__name__).splitlines()[0]})"
 
 
-def _rows(encoder: Encoder, pixels: "list[Tensor]", normalised: bool) -> NDArray[np.float32]:
+def _rows(encoder: Encoder, pixels: "list[Tensor]", normalised: bool, least: int) -> NDArray[np.float32]:
     import torch
 
-    rows: NDArray[np.float32] = encoder.rows(torch.stack(pixels), normalised=normalised).numpy()
+    batch = torch.stack(pixels + pixels[-1:] * (least - len(pixels)))
+    rows: NDArray[np.float32] = encoder.rows(batch, normalised=normalised)[: len(pixels)].numpy()
     return rows
 
 

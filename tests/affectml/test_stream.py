@@ -120,3 +120,12 @@ def test_threads_end_with_the_stream(encoder):
     for thread in threads:
         thread.join(timeout=60)
     assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 18])
+def test_padded_rows_do_not_depend_on_where_a_batch_ends(count):
+    tiny = load_encoder("affect-tiny", threads=1)
+    items = [Noise(7 * i + 1) for i in range(32)]
+    whole = np.concatenate([batch.rows for batch in embedded(tiny, items, batch_size=16, padded=True)])
+    some = np.concatenate([batch.rows for batch in embedded(tiny, items[:count], batch_size=16, padded=True)])
+    np.testing.assert_array_equal(some, whole[:count])
