@@ -14,7 +14,7 @@ from typing import Any
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings import EmbedSummary, embed_dataset, merge_shards
-from affectml.embeddings._embed import items_of
+from affectml.embeddings._embed import named_in
 from affectml.embeddings._store import SHARDS
 from affectml.encoders import DEFAULT_SPEC, Encoder, load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, option
@@ -68,7 +68,7 @@ def embed_with_ray(
     start = time.perf_counter()
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     root, job = data.root.absolute(), uuid.uuid4().hex
-    count = len(items_of(data)[0])
+    count = len(named_in(data)[0])
     before = [path.name for path in (root / "embeddings").glob(f"*/{SHARDS}/*") if path.is_dir()]
     with _cluster(address) as cluster:
         per = cluster.task(threads)

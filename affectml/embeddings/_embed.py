@@ -6,7 +6,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -96,10 +96,15 @@ class EmbedSummary:
         }
 
 
-@dataclass(frozen=True)
-class Item:
-    """An image of a data set that has a file."""
+class Named(NamedTuple):
+    """An image of a data set that has a file, as images.parquet names it."""
 
+    image_id: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
     image_id: str
     file: str
     path: Path
@@ -114,15 +119,15 @@ class Item:
         return read_image(self.path, at_least)
 
 
-@dataclass(frozen=True)
-class _Hashed(Item):
+@dataclass(frozen=True, slots=True)
+class _Hashed(_Item):
     """One whose file's sha256 is kept in `digests` when it is read."""
 
     digests: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, at_least: int = 0) -> Image.Image:
         """Upright RGB; at_least: see `read_image`."""
-        image = super().read(at_least)
+        image = read_image(self.path, at_least)
         self.digests[self.image_id] = sha256(self.path)
         return image
 
@@ -159,10 +164,13 @@ def embed_dataset(
     _at_least_one(batch_size=batch_size, decode_threads=decode_threads, shard_size=shard_size)
     shard = None if shard is None else Shard.parse(shard)
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    items, no_image, url_only = items_of(data)
+    named, no_image, url_only = named_in(data)
     digests: dict[str, str] = {}
-    if shard is not None:
-        items = [_Hashed(i.image_id, i.file, i.path, digests) for i in shard_of(items, shard)]
+    items: list[_Item]
+    if shard is None:
+        items = [_Item(*one, data.image_path(one.file)) for one in named]
+    else:
+        items = [_Hashed(*one, data.image_path(one.file), digests) for one in shard_of(named, shard)]
     loaded = load_encoder(encoder, precision="auto") if isinstance(encoder, str) else encoder
     encoder = _as_before(data, loaded, say)
 
@@ -217,15 +225,15 @@ def embed_dataset(
     )
 
 
-def shard_of(items: list[Item], shard: Shard) -> list[Item]:
+def shard_of(named: list[Named], shard: Shard) -> list[Named]:
     """A shard's images: neighbours.
 
     Of many images they are whole batches: where all can be read, batches are then those of one process, and so are the
     last bits on a GPU, which depend on them.
     """
-    block = GPU_BATCH_SIZE if len(items) >= 8 * GPU_BATCH_SIZE * shard.of else 1
-    rows = shard.rows(len(items), block)
-    return items[rows.start : rows.stop]
+    block = GPU_BATCH_SIZE if len(named) >= 8 * GPU_BATCH_SIZE * shard.of else 1
+    rows = shard.rows(len(named), block)
+    return named[rows.start : rows.stop]
 
 
 def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
@@ -248,7 +256,7 @@ def _at_least_one(**sizes: int | None) -> None:
             raise BadInput(f"{name} must be at least 1, got {value}")
 
 
-def items_of(data: Dataset) -> tuple[list[Item], list[str], list[str]]:
+def named_in(data: Dataset) -> tuple[list[Named], list[str], list[str]]:
     """Images with a file; image_ids with neither file nor url; image_ids with a url only.
 
     Raises BadDataset where no image has a file.
@@ -259,22 +267,19 @@ def items_of(data: Dataset) -> tuple[list[Item], list[str], list[str]]:
     urls = table["url"] if "url" in table.columns else nothing
     has_file = files.notna() & (files.astype(str) != "")
     has_url = urls.notna() & (urls.astype(str) != "")
-    items = [
-        Item(image_id, str(file), data.image_path(str(file)))
-        for image_id, file in zip(table["image_id"][has_file], files[has_file], strict=True)
-    ]
+    named = list(map(Named, table["image_id"][has_file].tolist(), files[has_file].astype(str).tolist()))
     ids = table["image_id"]
     no_image, url_only = ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
-    if not items:
+    if not named:
         raise BadDataset(
             f"{data.root}: images.parquet names no image file to embed "
             f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
             + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
         )
-    return items, no_image, url_only
+    return named, no_image, url_only
 
 
-def _shards(stream: Iterator[Batch[Item]], batches: int) -> Iterator[Batch[Item]]:
+def _shards(stream: Iterator[Batch[_Item]], batches: int) -> Iterator[Batch[_Item]]:
     """That many batches at a time, as one."""
     while gathered := list(islice(stream, batches)):
         yield Batch(

@@ -9,14 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings._embed import SHARD_SIZE, EmbedSummary, Item, items_of, shard_of
+from affectml.embeddings._embed import SHARD_SIZE, EmbedSummary, Named, named_in, shard_of
 from affectml.embeddings._store import DIGEST, FOLDER, SHARDS, EmbeddingStore, differences, matcher
 from affectml.embeddings._writer import Rows, StoreWriter, unreadable_in
 from affectml.encoders import EncoderIdentity, Ran
@@ -54,7 +56,7 @@ def merge_shards(
     """
     start = time.perf_counter()
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    items, no_image, url_only = items_of(data)
+    items, no_image, url_only = named_in(data)
     parts = _chosen(data, encoder, precision)
     for part in parts:
         part.be_still()
@@ -69,7 +71,7 @@ def merge_shards(
     if unknown := [image_id for image_id in found.table["image_id"] if image_id not in names]:
         say(f"left out: {len(unknown):,} images that images.parquet does not name, such as {unknown[0]!r}")
     if check_images:
-        _same_files(found, progress, say)
+        _same_files(data, found, progress, say)
     _say_of_mixtures(found, say)
     with StoreWriter(
         data.root, first.identity, logit_scale=first.logit_scale, made_with=first.made_with,
@@ -126,7 +128,7 @@ class _Found:
     in none and that a shard could not read. missing: image_ids of the others.
     """
 
-    def __init__(self, parts: Sequence[_Part], images: Sequence[Item]) -> None:
+    def __init__(self, parts: Sequence[_Part], images: Sequence[Named]) -> None:
         self.parts = parts
         tables = []
         for number, part in enumerate(parts):
@@ -168,7 +170,13 @@ class _Found:
         for start in range(0, len(self.items), size):
             here = slice(start, start + size)
             made = list(zip(part[here].tolist(), shard[here].tolist(), strict=True))
-            rows = np.stack([self._open(*key)[at] for key, at in zip(made, row[here], strict=True)])
+            rows: NDArray[Any] | None = None
+            for key in dict.fromkeys(made):
+                mine = [at for at, other in enumerate(made) if other == key]
+                array = self._open(*key)
+                rows = np.empty((len(made), array.shape[1]), array.dtype) if rows is None else rows
+                rows[mine] = array[row[here][mine]]
+            assert rows is not None
             ran = [ran for number, file in dict.fromkeys(made) for ran, of in self.parts[number].ran if file in of]
             yield Rows([item.image_id for item in self.items[here]], rows, ran)
             bar.advance(len(made))
@@ -206,7 +214,7 @@ def _same_encoder(parts: Sequence[_Part]) -> None:
             )
 
 
-def _nothing_missing(data: Dataset, items: list[Item], found: _Found) -> None:
+def _nothing_missing(data: Dataset, items: list[Named], found: _Found) -> None:
     """Raises BadDataset that says which shards, and which of their images, are not there."""
     missing = found.missing
     if not missing:
@@ -230,37 +238,37 @@ def _nothing_missing(data: Dataset, items: list[Item], found: _Found) -> None:
     )
 
 
-def _same_files(found: _Found, progress: bool, say: Say) -> None:
+def _same_files(data: Dataset, found: _Found, progress: bool, say: Say) -> None:
     """Raises BadDataset where a file that is here is not the one that was embedded."""
     wanted = found.table[DIGEST].to_numpy()[found.places] if found.items else ()
     absent = 0
     other: list[int] = []
+
+    def digest_of(item: Named) -> str | None:
+        try:
+            return sha256(data.image_path(item.file))
+        except OSError:
+            return None
+
     with (
         ThreadPoolExecutor(READERS, "compare") as pool,
         Progress("comparing image files", len(found.items) if progress else 0, "images") as bar,
     ):
         for start in range(0, len(found.items), SHARD_SIZE):
             some = found.items[start : start + SHARD_SIZE]
-            for row, digest in enumerate(pool.map(_digest, some), start=start):
+            for row, digest in enumerate(pool.map(digest_of, some), start=start):
                 absent += digest is None
                 other += [row] if digest not in (None, wanted[row]) else []
             bar.advance(len(some))
     if other:
         item, part = found.items[other[0]], found.parts[int(found.table["part"].iloc[found.places[other[0]]])]
         raise BadDataset(
-            f"{item.path}: not the file that shard {part.shard} embedded as image {item.image_id!r} "
+            f"{data.image_path(item.file)}: not the file that shard {part.shard} embedded as image {item.image_id!r} "
             f"({len(other):,} such images): make the copies of the data set equal, remove {part.folder} and embed that "
             "shard again"
         )
     if absent:
         say(f"{absent:,} image files are not here, so they were not compared with what was embedded")
-
-
-def _digest(item: Item) -> str | None:
-    try:
-        return sha256(item.path)
-    except OSError:
-        return None
 
 
 def _say_of_mixtures(found: _Found, say: Say) -> None:
