@@ -149,10 +149,31 @@ def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: dict[str, lis
                     cells.append(f"**{mean:+.4f} ± {half:.4f}**" if won else f"{mean:+.4f} ± {half:.4f}")
                 out.append(f"| {name} | {filling} | {kind} | {own.mean():.3f} | {' | '.join(cells)} |")
     out.append("")
+    for name in METHODS:
+        out.append(f"- {name} map: {in_words(found, name, CONTROLS, 'every control')}")
+        out.append(
+            f"- {name} map of shuffled heads: {in_words(found, f'{name}, shuffled head', ('random',), 'random')}"
+        )
     for name, said in verdicts.items():
         counts = ", ".join(f"{said.count(word)} {word}" for word in ("better", "not better", "nothing told"))
         out.append(f"- verdicts on single images, {name} map: {counts}")
     return out
+
+
+def in_words(found: dict[tuple[str, str, str], np.ndarray], name: str, controls: tuple[str, ...], what: str) -> str:
+    """With which fillings a map is better than all of these controls, by gain and by deletion alone."""
+
+    def better(filling: str, kind: str) -> bool:
+        for control in controls:
+            place = f"{name}, other label" if control == "other label" else control
+            mean, half = difference(found[name, filling, kind], found[place, filling, kind])
+            if not (mean + half < 0 if kind == "deletion" else mean - half > 0):
+                return False
+        return True
+
+    by = {kind: [f for f in ("blur", "mean") if better(f, kind)] for kind in ("gain", "deletion")}
+    said = {kind: " and ".join(fillings) or "neither filling" for kind, fillings in by.items()}
+    return f"better than {what} by gain with {said['gain']}, by deletion alone with {said['deletion']}"
 
 
 def beside_legrad_torch() -> float:
