@@ -12,15 +12,18 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from affectml.cli import main
 from affectml.comparison import report_runs
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
+from affectml.evaluation.people import against_the_rest
 from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
 from affectml.plots._canvas import SIGNS, Canvas
 from affectml.report import Table, read_again, report_run, sections
+from affectml.report.section import Section, drawing
 from affectml.report.sections import SECTIONS
 from affectml.report.sections.disagreement import asked
 from affectml.report.sections.learning import _sentence as learning_sentence
@@ -28,6 +31,7 @@ from affectml.report.sections.overview import sentence
 from affectml.report.sections.per_label import _sentence as label_sentence
 from affectml.report.sections.sets import co_occurrence
 from affectml.training import TrainConfig, train_run
+from affectml_metrics import functional as F
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 
@@ -349,6 +353,26 @@ def test_what_stands_of_labels_together_is_true(data, monkeypatch):
         assert str(int(sets[:, at].sum())) == count
         assert f"{100 * sets[sets[:, at] > 0, beside].mean():.0f}" == share
     assert [table.name for table in section.tables] == ["people", "panel", "model"]
+
+
+def test_one_person_beside_the_rest_is_the_human_of_the_scores(data, found):
+    image, rest, one, weight = against_the_rest(data.truth)
+    f1 = F.set_f1(torch.from_numpy(one), torch.from_numpy(rest)).numpy()
+    images = len(np.unique(image))
+    assert weight.sum() == pytest.approx(images)
+    assert (f1 * weight).sum() / images == pytest.approx(data.systems["human"]["set_f1"]["value"], abs=1e-9)
+    model, people = found["instead"].tables
+    assert (model.name, people.name) == ("images", "people")
+    labels = [row for row in people.rows if row[0] in data.labels]
+    assert sum(float(cell) for row in labels for cell in row[1:]) == pytest.approx(
+        (rest * weight[:, None]).sum(), abs=2
+    )
+
+
+def test_a_wide_table_takes_the_width_of_the_page():
+    picture, wide = drawing("a", "<svg></svg>"), Table("b", tuple("abcde"), ())
+    assert Section("a", "A", drawings=(picture,)).narrow
+    assert not Section("a", "A", drawings=(picture,), tables=(wide,)).narrow
 
 
 def test_the_split_is_told_apart_by_signs(found):
