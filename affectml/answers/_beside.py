@@ -6,6 +6,7 @@ import numpy as np
 
 from affectml.answers._parts import Parts
 from affectml.data import Targets
+from affectml.data._choose import SEVERAL
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import EncoderUnavailable, option
 from affectml.evaluation import Answers, Truth
@@ -13,7 +14,6 @@ from affectml.evaluation.systems import answers_of
 from affectml.heads import Head, PriorHead, ZeroShotConfig, ZeroShotHead
 from affectml.prompts import Prompts, label_features
 from affectml.training import text_encoder
-from affectml.training.plan import SEVERAL
 
 
 def beside(

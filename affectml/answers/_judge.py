@@ -21,6 +21,7 @@ from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import Said, gather
 from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
+from affectml.data._choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, option
 from affectml.evaluating import answers_on
@@ -33,7 +34,6 @@ from affectml.evaluation.truth import part_of
 from affectml.heads import apply_thresholds, choose_thresholds
 from affectml.runs import RunFolder
 from affectml.training import set_threads
-from affectml.training.plan import SEVERAL
 from affectml_metrics import paired_difference
 from affectml_metrics.table import find
 

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
+from affectml.data._choose import choose_target
 from affectml.data.splits import split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import AffectmlError, BadDataset, BadInput, option
-from affectml.training.plan import choose_target
 
 PARTS = ("test", "val", "all")
 Ids = NDArray[np.object_]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
 from affectml.cli.runs import Encoder, Json, Template, Threads
 
 app = typer.Typer(no_args_is_help=True, help="Measure what a choice is worth, over several seeds.")
@@ -37,6 +38,7 @@ def prompts(
     json: Json = False,
 ) -> None:
     """Train contrastive heads on each kind of prompt, and score them beside zero-shot with the same prompts."""
+    there(datasets=[dataset])
     from affectml._files import try_file
     from affectml.ablate import AblateConfig, ablate_prompts, write_ablation
     from affectml.cli._print import print_json, print_table

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
 from affectml.cli.runs import Json, Threads
 
 
@@ -23,6 +24,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare runs on the same images: where they disagree, beside what people said."""
+    there(runs=runs)
     from affectml._files import try_file
     from affectml.cli._print import print_json, print_table
     from affectml.comparison import compare_runs, write_gallery

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
 from affectml.cli.runs import Encoder, Hidden, Json, Prompts, Seed, Tau, Template, Threads
 
 
@@ -47,6 +48,7 @@ def crosseval(
     json: Json = False,
 ) -> None:
     """Train on some data sets and judge on others: a matrix with intervals, drops, zero-shot and priors."""
+    there(datasets=[*train, *test])
     from affectml.cli._print import print_json, print_table
     from affectml.cross_evaluation import (
         CrossConfig,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
 from affectml.cli.runs import Json, Seed, Threads
 
 
@@ -31,6 +32,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Show which parts of an image speak for a label, and whether that map is better than maps that know nothing."""
+    there(runs=[run])
     from affectml.cli._print import print_json, print_table
     from affectml.explanation import explain_image
     from affectml.explanation._picture import picture_path

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from affectml.cli._there import there
 from affectml.cli.runs import Json, Threads
 
 
@@ -56,19 +57,17 @@ def export(
     pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
     `datasets.load_dataset` and `affectml import datasets` read (--hub).
     """
-    from affectml._files import new_folder
     from affectml.cli._print import print_json
-    from affectml.data import check_new
     from affectml.errors import BadInput
     from affectml.importers import parse_list
-    from affectml.runs import RunFolder
-    from affectml.sharing import AffectModel, export_onnx, share_dataset, write_tasks
 
     done: dict[str, Any] = {}
     notes: list[str] = []
     if (source / "dataset.json").is_file():
         if hub is None or onnx or label_studio is not None:
             raise BadInput(f"{source} is a data set, which is exported by --hub FOLDER alone")
+        from affectml.sharing import share_dataset
+
         shared = share_dataset(
             source,
             hub,
@@ -79,21 +78,25 @@ def export(
         )
         done |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
         notes += shared.warnings
-    elif not onnx and hub is None and label_studio is None:
-        raise BadInput("export: say what to write: --onnx, --hub FOLDER, --label-studio TASKS.json, or several")
-    elif with_encoder and not onnx:
-        raise BadInput("export: --with-encoder is about the ONNX graph: add --onnx")
-    elif hub is not None:
-        check_new(hub)
-        with new_folder(hub) as folder:
-            AffectModel(RunFolder.open(source)).save_pretrained(folder)
-        done["hub"] = str(hub)
+    else:
+        if not onnx and hub is None and label_studio is None:
+            raise BadInput("export: say what to write: --onnx, --hub FOLDER, --label-studio TASKS.json, or several")
+        if with_encoder and not onnx:
+            raise BadInput("export: --with-encoder is about the ONNX graph: add --onnx")
+        there(runs=[source])
+        if hub is not None:
+            _to_hub(source, hub)
+            done["hub"] = str(hub)
     if onnx:
+        from affectml.sharing import export_onnx
+
         graph = export_onnx(source, out, encoder=with_encoder, threads=threads)
         done |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
         done["largest difference from torch"] = f"{graph.difference:.1e}"
         notes += [graph.note] if graph.note else []
     if label_studio is not None:
+        from affectml.sharing import write_tasks
+
         tasks = write_tasks(
             source, label_studio, dataset=dataset, split=split, image_prefix=image_prefix, threads=threads
         )
@@ -104,3 +107,16 @@ def export(
         return
     for what, value in [*done.items(), *(("note", note) for note in notes)]:
         typer.echo(f"{what}: {value}")
+
+
+def _to_hub(run: Path, folder: Path) -> None:
+    """Write a run's folder for the Hub, all of it or nothing."""
+    from affectml._files import new_folder
+    from affectml.data import check_new
+    from affectml.runs import RunFolder
+
+    check_new(folder)
+    from affectml.sharing import AffectModel
+
+    with new_folder(folder) as new:
+        AffectModel(RunFolder.open(run)).save_pretrained(new)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
 from affectml.cli.runs import Json, Seed, Tau, Threads
 
 
@@ -51,6 +52,7 @@ def judge(
     json: Json = False,
 ) -> None:
     """Judge any system's answers beside the prior, zero-shot, runs and people, and find its bias by label."""
+    there(datasets=[dataset], runs=runs or ())
     from affectml.answers import JudgeConfig, judge_answers
     from affectml.cli._print import print_json
     from affectml.cli._runs_print import print_judged

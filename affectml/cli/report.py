@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folder; several of one data set are compared.")],
@@ -24,6 +26,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
     """Make a run's report again, or compare several runs on the same images: what differs beyond chance?"""
+    there(runs=runs)
     from affectml.cli._print import print_table
     from affectml.cli.runs import _say
     from affectml.errors import BadInput

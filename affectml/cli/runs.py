@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affectml.cli._there import there
+
 Seed = Annotated[int, typer.Option(help="Seed of every random choice; same seed, same result.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
 Threads = Annotated[
@@ -154,6 +156,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
+    there(datasets=[dataset] if dataset else [])
     from affectml.cli._runs_print import print_trained
     from affectml.training import TrainConfig, train_run
 
@@ -222,6 +225,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
+    there(runs=[run])
     from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
     from affectml.errors import BadInput
     from affectml.pictures import Bad, pictures
@@ -279,6 +283,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a trained run on a data set: its test split, or all of it where it has none."""
+    there(runs=[run], datasets=[dataset])
     from affectml.cli._runs_print import print_metrics
     from affectml.evaluating import evaluate_run
 

@@ -9,9 +9,25 @@ _dataset_card.py  its card
 _tasks.py         a run's predictions as pre-annotations for Label Studio
 """
 
-from affectml.sharing._dataset import SharedSet, share_dataset
-from affectml.sharing._hub import AffectModel
-from affectml.sharing._onnx import OnnxExport, export_onnx
-from affectml.sharing._tasks import WrittenTasks, write_tasks
+from typing import TYPE_CHECKING
+
+from affectml._lazy import lazily
+
+if TYPE_CHECKING:
+    from affectml.sharing._dataset import SharedSet, share_dataset
+    from affectml.sharing._hub import AffectModel
+    from affectml.sharing._onnx import OnnxExport, export_onnx
+    from affectml.sharing._tasks import WrittenTasks, write_tasks
 
 __all__ = ["AffectModel", "OnnxExport", "SharedSet", "WrittenTasks", "export_onnx", "share_dataset", "write_tasks"]
+
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "affectml.sharing._dataset": ("SharedSet", "share_dataset"),
+        "affectml.sharing._hub": ("AffectModel",),
+        "affectml.sharing._onnx": ("OnnxExport", "export_onnx"),
+        "affectml.sharing._tasks": ("WrittenTasks", "write_tasks"),
+    },
+)

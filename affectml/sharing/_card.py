@@ -3,16 +3,17 @@
 import html
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from affectml.data import was_asked
 from affectml.encoders import TINY_SPEC
-from affectml.heads import Promise
-from affectml.report.tables import STAR, main_table, number
 from affectml.runs import RunInfo
 from affectml.runs.schema import DataInfo
+
+if TYPE_CHECKING:
+    from affectml.heads import Promise
 
 CONSTRUCTS = {
     "evoked": "what viewers say they felt, on average over those asked",
@@ -45,7 +46,7 @@ def card_data(info: RunInfo, metrics: Mapping[str, Any] | None) -> ModelCardData
     )
 
 
-def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: Promise | None = None) -> str:
+def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promise | None" = None) -> str:
     """The card in Markdown; promise: the head's, where its sets keep one."""
     data, taxonomy, encoder = info.data, info.taxonomy, info.encoder
     labels = list(taxonomy["labels"])
@@ -74,6 +75,8 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: Promise
         parts += ["## What its sets promise", _promise(promise, metrics)]
     parts += ["## Data", _data(info)]
     if metrics is not None:
+        from affectml.report.tables import STAR, main_table  # loads torch, which the cards of data sets do without
+
         table = main_table(metrics)
         parts += [
             "## Scores",
@@ -130,8 +133,10 @@ def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
     return out
 
 
-def _promise(promise: Promise, metrics: Mapping[str, Any] | None) -> str:
+def _promise(promise: "Promise", metrics: Mapping[str, Any] | None) -> str:
     """The promise in words, what came out on the test images, and what holds without an image's level."""
+    from affectml.report.tables import number
+
     words = promise.words()
     lines = [f"{plain(words[:1].upper() + words[1:])}."]
     made = (metrics or {}).get("promise", {})

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from affectml._progress import Say
+from affectml.data._choose import choose_target
 from affectml.evaluation import Systems
 from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
@@ -21,7 +22,7 @@ from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
 from affectml.training.log import write_log
-from affectml.training.plan import DEMO, Plan, choose_target, open_or_draw, plan_for, plan_run, set_threads
+from affectml.training.plan import DEMO, Plan, open_or_draw, plan_for, plan_run, set_threads
 from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
 from affectml.training.write import write
 

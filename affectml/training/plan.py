@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_limits
 from affectml._files import try_folder
 from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
+from affectml.data._choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels
-from affectml.errors import BadDataset, BadInput, option
+from affectml.errors import BadInput, option
 from affectml.evaluation.subgroups import check_groups
 from affectml.footprint import carbon_intensity
 from affectml.heads import Head, Wanted, check_plain, head_class
@@ -30,7 +31,6 @@ from affectml.training.promised import check_promise
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
-SEVERAL = ("rates", "sets")  # the kinds of target by which several labels of an image may hold
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
 
@@ -159,57 +159,6 @@ def check_numbers(config: TrainConfig, targets: Targets) -> None:
         raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}")
     if not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
-
-
-def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None) -> Targets:
-    """The target that fits what was asked for.
-
-    Args:
-        dataset: with its targets.
-        multilabel: True takes rates or sets, else single labels; False single labels, else a distribution; None the
-            only target there is, of any kind.
-        name: of one target, which has to fit.
-
-    Raises:
-        BadDataset: for none that fits, and where several do; it names the option that decides.
-    """
-    if name is not None:
-        return _named_target(dataset, name, multilabel)
-    dataset.need_targets()
-    kinds = {key: entry.kind for key, entry in dataset.meta.targets.items()}
-    have = ", ".join(f"{key} ({kind})" for key, kind in kinds.items())
-    if multilabel is None:
-        if len(kinds) == 1:
-            return dataset.target(next(iter(kinds)))
-        several = {kind in SEVERAL for kind in kinds.values()}
-        if len(several) != 1:
-            way = f"choose with {option('target')}, or pass {option('multilabel')}"
-            raise BadDataset(f"{dataset.root}: which target to learn? It has {have}: {way}")
-        multilabel = several.pop()
-    for group in (SEVERAL, ("single",)) if multilabel else (("single",), ("distribution",)):
-        fitting = [key for key, kind in kinds.items() if kind in group]
-        if len(fitting) > 1:
-            way = f"choose with {option('target')}"
-            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; {way}")
-        if fitting:
-            return dataset.target(fitting[0])
-    asked = option("multilabel", True)
-    way = f"{asked} needs rates, sets or single labels: leave it out"
-    if not multilabel:
-        way = f"rates and sets are learned with {asked}"
-    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
-
-
-def _named_target(dataset: Dataset, name: str, multilabel: bool | None) -> Targets:
-    targets = dataset.target(name)
-    if multilabel and targets.kind == "distribution":
-        raise BadDataset(
-            f"{dataset.root}: target {name} is a distribution over the labels, which says nothing of sets: "
-            f"leave out {option('multilabel')}, or import rates or sets"
-        )
-    if multilabel is False and targets.kind in SEVERAL:
-        raise BadDataset(f"{dataset.root}: target {name} has {targets.kind}: add {option('multilabel', True)}")
-    return targets
 
 
 def open_or_draw(path: str | Path | None, say: Say) -> Dataset:

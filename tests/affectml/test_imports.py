@@ -5,7 +5,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image
 
 import affectml
 from affectml.runs import surroundings
@@ -16,8 +18,9 @@ HEAVY = {"open_clip", "streamlit", "crowdkit"}  # torchmetrics itself loads tran
 def modules_after(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(m.split('.')[0] for m in sys.modules))"],
-        capture_output=True, text=True, check=True, timeout=300,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
@@ -53,6 +56,62 @@ from affectml.cli import main
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
     main()"""
     assert not modules_after(code) & {"torch", "pandas", "numpy", *HEAVY}
+
+
+ALL_IN_TURN = """
+import contextlib, io, os
+from affectml.cli import app, main
+def run(*words):
+    sys.argv = ["affectml", *words]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+    assert "torch" not in sys.modules, f"{' '.join(words)} loads torch"
+    return code, said.getvalue()
+"""
+
+
+def test_the_help_of_no_command_loads_torch():
+    code = f"""{ALL_IN_TURN}
+from typer.main import get_command
+asked = [((), get_command(app))]
+assert run("--version")[0] == 0
+for words, command in asked:
+    code, said = run(*words, "--help")
+    assert code == 0, said
+    if hasattr(command, "list_commands"):
+        asked += [((*words, name), command.get_command(None, name)) for name in command.list_commands(None)]
+assert len(asked) > 50"""
+    modules_after(code)
+
+
+def test_no_command_loads_torch_before_it_needs_it(tmp_path):
+    """Data sets, labels and cards need none; and a mistyped name is said before anything heavy is loaded."""
+    pd.DataFrame({"image": ["a.png", "b.png"], "label": ["awe", "joy"]}).to_csv(tmp_path / "labels.csv", index=False)
+    (tmp_path / "album").mkdir()
+    for name, colour in (("a.png", "red"), ("b.png", "blue")):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / name)
+        Image.new("RGB", (8, 8), colour).save(tmp_path / "album" / name)
+    done = ["taxonomy list", "taxonomy show mikels-8", "demo-data demo --images 40", "import table labels.csv mine",
+            "import images album photos", "duplicates demo", "ask demo --model m --out asked.jsonl",
+            "export demo --hub shared", "labels init demo --overlap 2 --invite ann", "labels status", "labels check",
+            "labels agreement demo", "labels aggregate demo", "labels assign", "labels withdraw ann",
+            "labels forget demo a03"]  # fmt: skip
+    refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere demo", "explain nowhere a.png",
+               "report nowhere", "compare nowhere nothing", "judge nowhere answers.csv --name me", "embed nowhere",
+               "crosseval --train nowhere --test demo", "ablate prompts nowhere", "export nowhere --onnx",
+               "fetch nowhere", "duplicates nowhere", "train demo --nope"]  # fmt: skip
+    code = f"""{ALL_IN_TURN}
+os.chdir({str(tmp_path)!r})
+for expected, commands in ((0, {done!r}), (2, {refused!r})):
+    for words in commands:
+        code, said = run(*words.split())
+        assert code == expected, (words, said)"""
+    modules_after(code)
 
 
 def test_the_version_is_written_once_and_runs_record_it(monkeypatch):
