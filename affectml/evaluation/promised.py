@@ -19,6 +19,18 @@ from affectml_metrics import bootstrap
 Array = NDArray[Any]
 
 
+def from_people(kind: str) -> bool:
+    """Whether a target of this kind holds people's answers, and not labels that images have."""
+    return kind in ("rates", "distribution")
+
+
+def held(risk: str, *, people: bool) -> str:
+    """What sets hold, after the figure: so much of the choices, or so many labels too many."""
+    if risk == "recall":
+        return "of the choices" if people else "of the images' labels"
+    return "labels that nobody chose" if people else "labels that the image does not have"
+
+
 def levels_of(images: pd.DataFrame, column: str | None, image_ids: Array) -> Array | None:
     """The level of each image in a column of images.parquet as text, None where it has none; None without the column.
 
@@ -96,7 +108,7 @@ def promised(
     elsewhere = "other data or another target: nothing is promised here, this is what came out"
     return {
         "promise": str(promise.asked),
-        "words": promise.words(),
+        "words": promise.words(people=from_people(truth.kind)),
         "made_on": "images of this data set" if own else elsewhere,
         "family": promise.family,
         "unit": promise.unit,

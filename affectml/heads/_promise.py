@@ -151,16 +151,27 @@ class Promise:
             return self.cut.spread
         return math.sqrt(sum((cut.units / self.cut.units * cut.spread) ** 2 for cut in self.levels.values()))
 
-    def words(self) -> str:
-        """The promise in one sentence, and what it does not say."""
+    def words(self, *, people: bool = True) -> str:
+        """The promise in one sentence, and what it does not say.
+
+        people: whether images have people's answers; else labels of their own, such as the words they were found by.
+        """
         level = self.asked.level
-        what = (
-            f"holds at least {100 * level:g} % of the choices that a panel like this one makes of an image"
-            if self.asked.risk == "recall"
-            else f"holds at most {level:g} labels that nobody in a panel like this one chooses"
+        recall, extra = (
+            (
+                f"holds at least {100 * level:g} % of the choices that a panel like this one makes of an image",
+                f"holds at most {level:g} labels that nobody in a panel like this one chooses",
+            )
+            if people
+            else (
+                f"holds at least {100 * level:g} % of an image's labels",
+                f"holds at most {level:g} labels that an image does not have",
+            )
         )
+        what = recall if self.asked.risk == "recall" else extra
         over = "images like these" if self.unit == "images" else "groups of images like these"
-        over += " that somebody chooses a label for," if self.asked.risk == "recall" else ""
+        chosen = " that somebody chooses a label for," if people else " that have a label,"
+        over += chosen if self.asked.risk == "recall" else ""
         within = f"within each level of {self.column}, " if self.column else ""
         not_said = f"each {'other ' if self.column else ''}subgroup"
         return (

@@ -72,7 +72,9 @@ def card_text(info: RunInfo, metrics: Mapping[str, Any] | None, promise: "Promis
     if caveats:
         parts.append("\n".join(f"- {line}" for line in caveats))
     if promise is not None:
-        parts += ["## What its sets promise", _promise(promise, metrics)]
+        from affectml.evaluation.promised import from_people
+
+        parts += ["## What its sets promise", _promise(promise, metrics, people=from_people(data.kind))]
     parts += ["## Data", _data(info)]
     if metrics is not None:
         from affectml.report.tables import STAR, main_table  # loads torch, which the cards of data sets do without
@@ -133,16 +135,17 @@ def _caveats(info: RunInfo, metrics: Mapping[str, Any] | None) -> list[str]:
     return out
 
 
-def _promise(promise: "Promise", metrics: Mapping[str, Any] | None) -> str:
+def _promise(promise: "Promise", metrics: Mapping[str, Any] | None, *, people: bool) -> str:
     """The promise in words, what came out on the test images, and what holds without an image's level."""
+    from affectml.evaluation.promised import held
     from affectml.report.tables import number
 
-    words = promise.words()
+    words = promise.words(people=people)
     lines = [f"{plain(words[:1].upper() + words[1:])}."]
     made = (metrics or {}).get("promise", {})
     found = made.get(promise.asked.risk)
     if found is not None:
-        what = "of the choices" if promise.asked.risk == "recall" else "labels that nobody chose"
+        what = held(promise.asked.risk, people=people)
         lines.append(
             f"On the test images they held {number(found['value'])} {what} (95 % interval {number(found['low'])} to "
             f"{number(found['high'])}), with {number(made['size']['value'])} labels in a set."

@@ -14,6 +14,7 @@ import torch
 
 from affectml._files import replacing, try_file
 from affectml.errors import BadRun, MissingExtra
+from affectml.evaluation.promised import from_people
 from affectml.heads import Head
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
@@ -93,7 +94,8 @@ def _promised(run: RunFolder) -> str:
     if promise is None:
         return ""
     unknown = promise.where_levels_are_unknown()
-    return f"promise {promise.asked}: {promise.words()}{'; ' if unknown else ''}{unknown}"
+    words = promise.words(people=from_people(run.info.data.kind))
+    return f"promise {promise.asked}: {words}{'; ' if unknown else ''}{unknown}"
 
 
 def _no_graph(run: RunFolder, reason: str) -> BadRun:

@@ -7,7 +7,7 @@ import numpy as np
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.evaluation.promised import levels_in, levels_of
+from affectml.evaluation.promised import from_people, levels_in, levels_of
 from affectml.evaluation.subgroups import MAX_LEVELS, OURS
 from affectml.heads import Head
 from affectml.heads._build import heads_that
@@ -85,6 +85,6 @@ def keep(head: Head, prepared: "Prepared", say: Say) -> None:
     )
     promise = head.promise_
     assert promise is not None
-    say(f"promise {asked}: {promise.words()}")
+    say(f"promise {asked}: {promise.words(people=from_people(part.kind))}")
     if promise.left_out:
         say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")

@@ -300,6 +300,10 @@ def test_each_level_has_its_cut_and_an_unknown_one_the_most_cautious():
     )
     assert promise.cut.units == 6
     assert promise.words().startswith("within each level of look, on average over images like these")
+    words = promise.words(people=False)  # of search words and given sets nobody chose anything
+    assert "panel" not in words
+    assert "somebody" not in words
+    assert "nobody" not in words
     assert "each other subgroup" in promise.words()
     assert Promise.from_json(json.loads(json.dumps(promise.to_json()))) == promise
     with pytest.raises(BadInput, match=r"1 calibration images with look 'light' are too few"):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.people import consensus_rows, has_panels
+from affectml.evaluation.promised import from_people, held
 from affectml.evaluation.scoring import Score, intervals, mean_over_people, row_scores
 from affectml.plots import intervals as plot
 from affectml.report.data import ReportData
@@ -108,10 +109,12 @@ def _promised(data: ReportData) -> str:
     if made is None:
         return ""
     risk, _, level = made["promise"].partition("=")
+    people = from_people(data.truth.kind)
+    choices = "a panel's choices" if people else "an image's labels"
     what = (
-        f"at least {100 * float(level):g} % of a panel's choices"
+        f"at least {100 * float(level):g} % of {choices}"
         if risk == "recall"
-        else f"at most {level} labels that nobody chose"
+        else f"at most {level} {held(risk, people=people)}"
     )
     return f" Its sets are cut to hold {what} on average (“The promise”), not for the best score."
 

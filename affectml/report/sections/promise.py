@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from affectml.evaluation.promised import from_people, held
 from affectml.report.data import ReportData
 from affectml.report.promised import promise_table
 from affectml.report.section import Section
@@ -16,19 +17,21 @@ def promise(data: ReportData) -> Section | None:
         return None
     promised = data.judged.systems.model.promise_
     column = None if promised is None else promised.column
-    return Section("promise", "The promise", in_words(data.metrics["promise"], column), tables=(table,), open=True)
+    words = in_words(data.metrics["promise"], column, people=from_people(data.truth.kind))
+    return Section("promise", "The promise", words, tables=(table,), open=True)
 
 
-def in_words(made: Mapping[str, Any], column: str | None = None) -> str:
+def in_words(made: Mapping[str, Any], column: str | None = None, *, people: bool = True) -> str:
     """What came out beside what was promised, and whether these images speak against it.
 
     made: `promise` of metrics.json. column: of whose levels each has the promise; None where all images share it.
+    people: whether images have the answers of people, else labels of their own.
     """
     risk, _, level = made["promise"].partition("=")
     found = made.get(risk)
     if found is None:
         return "No test image counts for the promise."
-    what = "of the choices" if risk == "recall" else "labels that nobody chose"
+    what = held(risk, people=people)
     sign = "at least" if risk == "recall" else "at most"
     levels = made["by_subgroup"].get(column, {}) if column is not None else {}
     against = [name for name, entry in levels.items() if risk in entry and _misses(entry[risk], risk, float(level))]
