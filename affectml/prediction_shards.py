@@ -52,7 +52,11 @@ def merge_predictions(
     called again.
 
     Args:
-        run, images, out, labels, replace: as the shards had them, see `predict_to_file`.
+        run: the run or its folder, as the shards had it.
+        images: as the shards had them.
+        out: as the shards had it.
+        labels: as the shards had them.
+        replace: write over a file that is there; the old one is kept beside it.
         check_images: read the images, or embeddings of them, that are here and compare them with those that were
             predicted.
         say: called with what one should know: a mixture of precisions, threads or versions, what was not compared.

@@ -171,7 +171,10 @@ class Run:
         """Join what shards of a file have predicted, as `affectml predict --merge` does.
 
         Args:
-            images, out, labels, replace: as the shards had them, see `predict_to_file`.
+            images: as the shards had them.
+            out: as the shards had it.
+            labels: as the shards had them.
+            replace: write over a file that is there; the old one is kept beside it.
             check_images: compare the images that are here with those that were predicted.
             say: called with what one should know meanwhile.
 
