@@ -55,7 +55,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation bias duplicates embedding emotion6 distributions explanation heads intervals memory metrics \
-	promises relabel subgroups
+	promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -85,6 +85,10 @@ bench-memory:
 	$(PRINTED) memory.py $(ARGS)
 bench-relabel:
 	$(PRINTED) relabel.py --images 100000 $(ARGS)
+bench-scale:
+	for topic in mlp linear search million; do $(BIN)/python benchmarks/scale.py $$topic $(ARGS) || exit 1; done
+bench-shards:
+	$(PRINTED) shards.py $(ARGS)
 
 # one short look at several, in about four minutes on two cores: does a change cost time or quality?
 bench-look:
