@@ -123,6 +123,8 @@ class FromFiles:
                 parts.append(batch.rows)
         return np.concatenate(parts)
 
+    on_disk = rows  # what is not kept anywhere cannot be read in parts
+
 
 def features_of(
     run: RunFolder,

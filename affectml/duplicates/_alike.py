@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml._rows import PART, RowsOnDisk
 from affectml.errors import BadInput, option
 
 COPY_COSINE = 0.99999  # equal pixels have equal embeddings up to rounding: .9999998 was measured, in bf16 too
@@ -14,14 +15,15 @@ _BLOCK = 2048
 _REACH = float(np.sqrt(2 - 2 * COPY_COSINE)) * 1.001  # of unit rows; float32 rounds
 
 
-def twins(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
     """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
 
     A projection on eight directions never makes a distance longer, and in so few dimensions a tree finds neighbours.
     """
     from scipy.spatial import cKDTree
 
-    places, row, count = np.unique(_projected(_unit(features)), axis=0, return_inverse=True, return_counts=True)
+    parts = [_projected(_unit(features[start : start + PART])) for start in range(0, len(features), PART)]
+    places, row, count = np.unique(np.concatenate(parts), axis=0, return_inverse=True, return_counts=True)
     distance, _ = cKDTree(places).query(places, k=2, distance_upper_bound=_REACH)
     twin: NDArray[np.bool_] = (count > 1) | np.isfinite(distance[:, 1])
     return np.asarray(twin[row.ravel()])

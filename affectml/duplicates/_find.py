@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from affectml._files import replacing, with_column
 from affectml._progress import track
+from affectml._rows import RowsOnDisk
 from affectml.data import Dataset
 from affectml.data._groups import names_of, stars
 from affectml.duplicates._alike import proposals, twins
@@ -215,15 +216,17 @@ def find_duplicates(
 
 
 def same_pixels(
-    dataset: Dataset, image_ids: Collection[str], features: NDArray[Any] | None = None
+    dataset: Dataset, image_ids: Collection[str], features: NDArray[Any] | RowsOnDisk | None = None
 ) -> list[tuple[str, ...]]:
     """Groups of images with equal pixels (upright, 8-bit RGB), each sorted; images without a readable file have none.
 
     features: embeddings [N, D] of `image_ids`, in their order. Equal pixels have equal embeddings, so only the few
     images are read that have a twin there; without embeddings, every image that shares its size with another.
     """
+    if "file" not in dataset.images.columns:
+        return []
     if features is not None:
-        twin = twins(np.asarray(features, dtype=np.float32))
+        twin = twins(features)
         asked = [image for image, has in zip(image_ids, twin, strict=True) if has]
         files = _files(dataset, asked)
     else:

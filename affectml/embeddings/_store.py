@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_json, replacing, sha256, write_json
+from affectml._rows import RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -207,8 +208,12 @@ class EmbeddingStore:
     def rows(self, image_ids: Iterable[str]) -> NDArray[np.float32]:
         """Embeddings of these images in this order: float32 [N, dim]; an image may be asked for twice.
 
-        Raises BadDataset naming the first image without an embedding.
+        Raises BadDataset naming the first image without an embedding, or with one that is not finite.
         """
+        return np.asarray(self.on_disk(image_ids))
+
+    def on_disk(self, image_ids: Iterable[str]) -> RowsOnDisk:
+        """The same, read only when rows of it are asked for; raises BadDataset for an image without an embedding."""
         ids = list(image_ids)
         at = self._index.get_indexer(pd.Index(ids, dtype=object))
         if (at < 0).any():
@@ -217,17 +222,12 @@ class EmbeddingStore:
                 f"{self.folder}: no embedding for image {absent[0]!r} ({len(absent)} of {len(ids)} missing; "
                 "`affectml embed` adds new images and lists those it cannot read)"
             )
-        shard = self.table["shard"].to_numpy()[at]
-        row = self.table["row"].to_numpy()[at]
-        order = np.lexsort((row, shard))  # each shard once, front to back
-        starts = np.flatnonzero(np.diff(shard[order], prepend=-1))
-        out = np.empty((len(ids), self.dim), dtype=np.float32)
-        for here in np.split(order, starts[1:]) if len(ids) else ():
-            out[here] = self._shards[int(shard[here[0]])][row[here]]
-        if not (np.isfinite(out.min(initial=0)) and np.isfinite(out.max(initial=0))):
-            image = ids[int((~np.isfinite(out)).any(axis=1).argmax())]
-            raise BadDataset(f"{self.folder}: the embedding of image {image!r} is not finite; {AGAIN}")
-        return out
+        shard, row = self.table["shard"].to_numpy()[at], self.table["row"].to_numpy()[at]
+
+        def named(place: int) -> BadDataset:
+            return BadDataset(f"{self.folder}: the embedding of image {ids[place]!r} is not finite; {AGAIN}")
+
+        return RowsOnDisk(self._shards, shard, row, self.dim, named)
 
     def text_features(
         self, encoder_factory: "Callable[[], Encoder] | None", texts: Sequence[str]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from affectml.evaluation.scoring import Answers, Array, unsure
 from affectml.heads import Head, PriorHead, ZeroShotHead
-from affectml.heads._inputs import ArrayLike
+from affectml.heads._inputs import Features
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Systems:
     kind: str
     why_not: dict[str, str] = field(default_factory=dict)
 
-    def answers(self, X: Array, levels: Array | None = None) -> dict[str, Answers]:
+    def answers(self, X: Features, levels: Array | None = None) -> dict[str, Answers]:
         """What each system says of the images with these embeddings, in the report's order. levels: see answers_of."""
         heads: dict[str, Head | None] = {"prior": self.prior, "zero_shot": self.zero_shot, "model": self.model}
         return {name: answers_of(head, X, self.kind, levels) for name, head in heads.items() if head is not None}
 
 
-def answers_of(head: Head, X: Array, kind: str, levels: Array | None = None) -> Answers:
+def answers_of(head: Head, X: Features, kind: str, levels: Array | None = None) -> Answers:
     """A head's scores, its rates or distribution as the target's kind asks, and its sets where it has any.
 
     levels: the level of each row in the column of a promise, where its sets are cut by levels.
@@ -39,7 +39,7 @@ def answers_of(head: Head, X: Array, kind: str, levels: Array | None = None) -> 
     return Answers(head.scores(X).double(), shares, sets)
 
 
-def sets_of(head: Head, X: ArrayLike, levels: Array | None) -> Tensor:
+def sets_of(head: Head, X: Features, levels: Array | None) -> Tensor:
     """The sets of a head that has some; levels count where it promises something for each level of a column."""
     by_levels = head.promise_ is not None and bool(head.promise_.levels)
     return head.predict_sets(X, levels=levels) if by_levels else head.predict_sets(X)

@@ -2,10 +2,11 @@
 
 import dataclasses
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean
+from affectml.heads._blocks import BIG, Blocks
 from affectml.heads._config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, default_of
 from affectml.heads._inputs import (
     ArrayLike,
+    Features,
     Pair,
     Rows,
     as_distribution,
@@ -58,6 +61,7 @@ class Head(ABC):
     uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
     needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
     trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
+    reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, of which some rows are in memory
     weighs_cells: ClassVar[bool] = True  # whether weights may differ by label, [N, C], where it learns rates
     texts: Tensor | None = None  # of a head that needs texts: one row per label; None where they came without
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
@@ -147,7 +151,7 @@ class Head(ABC):
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Features,
         targets: ArrayLike,
         *,
         val: Pair | None = None,
@@ -173,7 +177,7 @@ class Head(ABC):
 
     def _fit_afresh(
         self,
-        X: ArrayLike,
+        X: Features,
         targets: ArrayLike,
         val: Pair | None,
         weights: ArrayLike | None,
@@ -183,13 +187,16 @@ class Head(ABC):
         """What every `fit` does around `_fit`; more: what this head's `_fit` takes beside."""
         self.config.check()
         self.config = self.config.plain()
-        features = as_features(X)
+        features = self._features(X, None, "X")
         shares = self._checked(targets, len(features), None, "targets")
         mass = None if weights is None else as_weights(weights, shares.shape, per_cell=self._per_cell())
         held = None
         if val is not None:
-            held_features = as_features(val[0], features.shape[1], "val X")
-            held = (held_features, self._checked(val[1], len(held_features), shares.shape[1], "val targets"))
+            held_features = self._features(val[0], features.shape[1], "val X", blocks=isinstance(features, Blocks))
+            held = (
+                cast("Tensor", held_features),
+                self._checked(val[1], len(held_features), shares.shape[1], "val targets"),
+            )
         if generator is None:
             generator = torch.Generator().manual_seed(getattr(self.config, "seed", 0))
         before = vars(self).copy()
@@ -197,7 +204,7 @@ class Head(ABC):
         self.n_features_in_ = features.shape[1]
         try:
             with one_thread_if_small(features):
-                self._fit(Rows(features, shares, held, mass), generator, **more)
+                self._fit(Rows(cast("Tensor", features), shares, held, mass), generator, **more)
         except BaseException:
             self.__dict__ = before
             raise
@@ -208,26 +215,26 @@ class Head(ABC):
         """Learn from checked rows: set `_state`, the tensors to save by name, and `report_`."""
 
     @abstractmethod
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """Probabilities [N, C] that rank the labels of each row: a distribution or rates, as the head learns."""
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """For each label the share of people who would choose it, [N, C]; raises BadInput for a head without rates."""
         raise BadInput(f"a {self.name} head predicts a distribution, no rates: call predict_distribution")
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """Distribution over the labels, [N, C]; rows sum to one. Raises BadInput for a head of rates."""
         raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
 
-    def certainty(self, X: ArrayLike) -> Tensor | None:
+    def certainty(self, X: Features) -> Tensor | None:
         """How many people's votes each prediction is worth, [N]; None for a head that does not know."""
         return None
 
-    def before_calibration(self, X: ArrayLike) -> Tensor | None:
+    def before_calibration(self, X: Features) -> Tensor | None:
         """Rates [N, C] as they were before a calibration corrected them; None for a head whose rates are its own."""
         return None
 
-    def tune_thresholds(self, X: ArrayLike, sets: ArrayLike) -> Self:
+    def tune_thresholds(self, X: Features, sets: ArrayLike) -> Self:
         """Choose `thresholds_`, by which `predict_sets` cuts; see choose_thresholds.
 
         Args:
@@ -247,7 +254,7 @@ class Head(ABC):
     def keep_promise(
         self,
         promise: str | Asked,
-        X: ArrayLike,
+        X: Features,
         choices: ArrayLike,
         *,
         family: Family | None = None,
@@ -292,7 +299,7 @@ class Head(ABC):
         """Whether `predict_sets` has an answer: here, once thresholds are chosen or a promise is made."""
         return self.thresholds_ is not None or self.promise_ is not None
 
-    def predict_sets(self, X: ArrayLike, *, levels: Array | None = None) -> Tensor:
+    def predict_sets(self, X: Features, *, levels: Array | None = None) -> Tensor:
         """Label sets as 0/1 int64 [N, C], by the promise where there is one, else by `thresholds_`; a set may be empty.
 
         levels: the level of each row in the promise's column; None, and a level that is not known, take the most
@@ -336,7 +343,7 @@ class Head(ABC):
             self.__dict__ = vars(type(self)(**{**self.get_params(), **params}))
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, X: Features) -> NDArray[np.int64]:
         """Label sets as 0/1 [N, C], for scikit-learn: those of `predict_sets` where it has an answer, else the mode.
 
         The mode of rates: the labels that at least half of the people would choose, perhaps none. Of a distribution:
@@ -349,7 +356,7 @@ class Head(ABC):
             return (predicted >= 0.5).long().numpy()
         return torch.zeros(predicted.shape, dtype=torch.int64).scatter_(1, predicted.argmax(1, keepdim=True), 1).numpy()
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Minus the mean log loss, so that higher is better.
 
         Summed over labels, in nats per row: cross-entropy of a distribution, or of each label's rate.
@@ -398,7 +405,7 @@ class Head(ABC):
         kinds: tuple[ScoreKind, ...] = (self.config.kind,) if hasattr(self.config, "kind") else self.kinds()
         return kinds[0] if len(kinds) == 1 else None
 
-    def _predicted(self, X: ArrayLike) -> tuple[ScoreKind, Tensor]:
+    def _predicted(self, X: Features) -> tuple[ScoreKind, Tensor]:
         """The kind of its prediction, by whether scores sum to one where the head does not say, and the prediction."""
         kind = self._kind() or ("distribution" if is_distribution(self.scores(X)) else "rates")
         return kind, self.predict_distribution(X) if kind == "distribution" else self.predict_rates(X)
@@ -413,6 +420,12 @@ class Head(ABC):
             refuse_distributions(shares, name)
         return shares
 
+    def _features(self, X: Features, columns: int | None, name: str, blocks: bool | None = None) -> Tensor | Blocks:
+        """Features to fit on: all of them, or in blocks where they are many and the head reads those."""
+        if blocks is None:
+            blocks = self.reads_blocks and math.prod(getattr(X, "shape", ())) > BIG
+        return Blocks.of(X, columns, name) if blocks else as_features(X, columns, name)
+
     def _per_cell(self) -> bool:
         """Whether `fit` takes weights [N, C]."""
         return self.weighs_cells and self._kind() != "distribution"
@@ -421,7 +434,7 @@ class Head(ABC):
     def _state_keys(self) -> tuple[str, ...]:
         """The tensors that a fit leaves behind, by name."""
 
-    def _set_scores(self, X: ArrayLike) -> Tensor:
+    def _set_scores(self, X: Features) -> Tensor:
         """The probabilities that thresholds cut."""
         return self.scores(X)
 

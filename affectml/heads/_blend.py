@@ -13,7 +13,7 @@ from torch import Tensor
 from affectml.errors import BadInput
 from affectml.heads._base import HEADS, Head
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Rows, as_shares
+from affectml.heads._inputs import ArrayLike, Features, Rows, as_shares
 from affectml.heads._kinds import ScoreKind, logits_of, probabilities
 from affectml.heads._objective import Objective
 
@@ -31,20 +31,20 @@ class CompositeHead(Head):
     config: BlendConfig
     members_: tuple[Head, ...] = ()
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The pooled distribution or rates, [N, C] float64."""
         weights = self._fitted()["weights"]
         return self._pool([self._of(member, X) for member in self.members_], weights)
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """The pooled distribution, [N, C]; raises BadInput for a head of rates."""
         return self.scores(X) if self.config.kind == "distribution" else super().predict_distribution(X)
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """The pooled rates, [N, C]; raises BadInput for a head of distributions."""
         return self.scores(X) if self.config.kind == "rates" else super().predict_rates(X)
 
-    def _of(self, member: Head, X: ArrayLike) -> Tensor:
+    def _of(self, member: Head, X: Features) -> Tensor:
         return member.predict_distribution(X) if self.config.kind == "distribution" else member.predict_rates(X)
 
     def _pool(self, predicted: Sequence[Tensor], weights: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from affectml.errors import BadInput
 from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import BlendConfig, CompositeHead
 from affectml.heads._config import default_of
-from affectml.heads._inputs import ArrayLike, Rows, as_shares
+from affectml.heads._inputs import ArrayLike, Features, Rows, as_shares
 from affectml.heads._kinds import ScoreKind
 from affectml.heads._promise import Array
 
@@ -220,11 +220,11 @@ class CalibratedHead(CompositeHead, name="calibrated"):
             "members": self._described(),
         }
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The corrected rates, [N, C] float64."""
         return beta_map(self.before_calibration(X), self._fitted()["beta"])
 
-    def before_calibration(self, X: ArrayLike) -> Tensor:
+    def before_calibration(self, X: Features) -> Tensor:
         """The rates as the head inside has them, [N, C]."""
         self._fitted()
         return self.members_[0].predict_rates(X)

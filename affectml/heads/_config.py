@@ -106,6 +106,8 @@ def in_words(hint: Any) -> str:
         return ", ".join(filter(None, [in_words(parts[0]), _bounds(hint)]))
     if origin is Literal:
         return " or ".join(map(str, parts))
+    if origin is tuple and not any(_words_of(hint)):
+        return "several with commas between"
     if origin is tuple:
         return f"one or more of {', '.join(_words_of(hint))}, with commas between"
     return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))

@@ -6,8 +6,8 @@ The texts of labels that nobody trained on lie in that space too, so the head sc
 import copy
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Self, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
+from affectml.heads._blocks import Blocks
 from affectml.heads._config import TASKS, HeadConfig
-from affectml.heads._inputs import ArrayLike, Rows, as_features, as_matrix, is_distribution
+from affectml.heads._inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
 from affectml.heads._pairs import Pairs, PromptBank, contrastive_loss
@@ -60,6 +61,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     """
 
     weighs_cells = False
+    reads_blocks = True
     config_class = ContrastiveConfig
     config: ContrastiveConfig
     _matcher: ZeroShotHead | None = None
@@ -73,7 +75,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     ) -> None:
         assert self.texts is not None  # see _checked
         bank, own = self._bank(prompts), self._captions(captions, len(rows.X))
-        features, shares, mass = rows.X, rows.targets, rows.mass[:, 0]
+        features, shares, mass = cast("Tensor | Blocks", rows.X), rows.targets, rows.mass[:, 0]
+        held: Tensor | Blocks
         kept = torch.arange(len(features))
         if rows.val is not None:
             held, held_shares = rows.val
@@ -133,10 +136,10 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             raise BadInput(f"captions: expected shape {wanted}, got {list(own.shape)}")
         return own
 
-    def _calibrate(self, held: Tensor, shares: Tensor, *, rates: bool) -> float:
+    def _calibrate(self, held: Tensor | Blocks, shares: Tensor, *, rates: bool) -> float:
         """Sharpness of the distribution on rows kept out and, where it learned rates, each label's rate."""
         assert self.texts is not None
-        projected = self.project(held)
+        projected = self.project(held if isinstance(held, Tensor) else held.raw())
         scale = _sharpness(projected @ normalize(self.texts).T, shares)
         self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
         self._matcher = ZeroShotHead(self.texts, ZeroShotConfig(logit_scale=scale))
@@ -144,21 +147,29 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             self._matcher.fit(projected, shares)
         return scale
 
-    def project(self, X: ArrayLike) -> Tensor:
+    def project(self, X: Features) -> Tensor:
         """Where the images lie in the text space: unit rows [N, T], float64."""
         state = self._fitted()
-        layers = (state["weight1"], state["bias1"], state["weight2"], state["bias2"])
-        parts = torch.split(as_features(X, layers[0].shape[1]), _CHUNK)
-        return torch.cat([normalize(forward(part.double(), layers)) for part in parts])
+        return torch.cat([self._project(part) for part in feature_parts(X, state["weight1"].shape[1], _CHUNK)])
 
-    def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+    def _project(self, part: Tensor) -> Tensor:
+        state = self._state
+        layers = (state["weight1"], state["bias1"], state["weight2"], state["bias2"])
+        return normalize(forward(part.double(), layers))
+
+    def _asked(self, X: Features, ask: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is asked of where the images lie, some images at a time: places take more memory than answers."""
+        state = self._fitted()
+        return torch.cat([ask(self._project(part)) for part in feature_parts(X, state["weight1"].shape[1], _CHUNK)])
+
+    def scores(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
         """Softmax over the labels of the sharpened cosines, [N, C]; with `texts` [K, T], over those, [N, K]."""
         if texts is None:
-            return self._match().scores(self.project(X))
+            return self._asked(X, self._match().scores)
         scale = ZeroShotConfig(logit_scale=float(self._fitted()["scale"]))
-        return ZeroShotHead(texts, scale).scores(self.project(X))
+        return self._asked(X, ZeroShotHead(texts, scale).scores)
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """Rates [N, C], calibrated label by label on validation rows; BadInput after a fit on one answer each."""
         matcher = self._match()
         if not matcher._state:
@@ -166,7 +177,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
                 "this contrastive head learned from one answer per image, so it knows no rates: "
                 "call predict_distribution"
             )
-        return matcher.predict_rates(self.project(X))
+        return self._asked(X, matcher.predict_rates)
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -198,7 +209,11 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         )
 
     def _learn(
-        self, features: Tensor, pairs: Pairs, held: tuple[Tensor, Tensor], generator: torch.Generator
+        self,
+        features: Tensor | Blocks,
+        pairs: Pairs,
+        held: tuple[Tensor | Blocks, Tensor],
+        generator: torch.Generator,
     ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int, list[float]]:
         """Layers of the epoch with the lowest held-out cross-entropy, that epoch, and the loss of every epoch."""
         c = self.config
@@ -219,11 +234,11 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
         curve: list[float] = []
         for epoch in range(1, c.max_epochs + 1):
-            for rows in torch.split(torch.randperm(len(features), generator=generator), c.batch_size):
+            for rows, batch_features in _epoch(features, c.batch_size, generator):
                 batch = pairs.draw(rows, generator)
                 if len(batch.weight) < 2:
                     continue
-                hidden = torch.relu(torch.nn.functional.linear(features[rows], layers[0], layers[1]))
+                hidden = torch.relu(torch.nn.functional.linear(batch_features, layers[0], layers[1]))
                 if c.dropout:
                     keep = torch.rand(hidden.shape, generator=generator) >= c.dropout
                     hidden = hidden * keep / (1 - c.dropout)
@@ -234,7 +249,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             with torch.no_grad():
-                cosines = normalize(forward(held[0], layers).double()) @ texts.T
+                cosines = torch.cat([normalize(forward(part, layers).double()) @ texts.T for part in _parts(held[0])])
                 found = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
             curve.append(found)
             if found < best_loss:
@@ -251,12 +266,30 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         own = {} if self.texts is None else {"texts": self.texts}
         return {**own, **({} if self._matcher is None else self._matcher._state), **self._fitted()}
 
-    def _set_scores(self, X: ArrayLike) -> Tensor:
-        return self._match()._set_scores(self.project(X))
+    def _set_scores(self, X: Features) -> Tensor:
+        return self._asked(X, self._match()._set_scores)
 
     def _forget(self) -> None:
         super()._forget()
         self._matcher = None
+
+
+def _epoch(features: Tensor | Blocks, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every row once, in batches: row numbers [B] and features [B, D]."""
+    if isinstance(features, Blocks):
+        yield from features.epoch(batch_size, generator)
+        return
+    for rows in torch.split(torch.randperm(len(features), generator=generator), batch_size):
+        yield rows, features[rows]
+
+
+def _parts(features: Tensor | Blocks) -> Iterator[Tensor]:
+    """All rows; those in blocks some at a time."""
+    if isinstance(features, Blocks):
+        for _, part in features.parts():
+            yield part
+    else:
+        yield features
 
 
 def _sharpness(cosines: Tensor, shares: Tensor) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 from affectml.errors import BadInput
 from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
+from affectml.heads._inputs import Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._objective import Objective
 
@@ -141,20 +141,20 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
             ],
         }
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The mean of the predicted Dirichlet, [N, C] float64."""
         alpha, total = _alpha(self._logits(X))
         return alpha / total[:, None]
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """The mean of the predicted Dirichlet, [N, C] float64."""
         return self.scores(X)
 
-    def certainty(self, X: ArrayLike) -> Tensor:
+    def certainty(self, X: Features) -> Tensor:
         """The sum of the Dirichlet's parameters, [N]: how many people's votes the prediction is worth."""
         return _alpha(self._logits(X))[1]
 
-    def predict_interval(self, X: ArrayLike, mass: float = 0.9) -> tuple[Tensor, Tensor]:
+    def predict_interval(self, X: Features, mass: float = 0.9) -> tuple[Tensor, Tensor]:
         """Where each label's share of all people lies with probability `mass`: low and high, [N, C] each."""
         from scipy.stats import beta
 
@@ -165,7 +165,7 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
         low, high = beta.ppf((1 - mass) / 2, a, b), beta.ppf((1 + mass) / 2, a, b)
         return torch.from_numpy(low), torch.from_numpy(high)
 
-    def _logits(self, X: ArrayLike) -> Tensor:
+    def _logits(self, X: Features) -> Tensor:
         state = self._fitted()
         return torch.addmm(state["bias"], as_features(X, state["weight"].shape[0]).double(), state["weight"])
 

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml._rows import RowsOnDisk
 from affectml.errors import BadArray
 
 ArrayLike: TypeAlias = Tensor | NDArray[np.generic]
-Pair: TypeAlias = tuple[ArrayLike, ArrayLike]
+Features: TypeAlias = ArrayLike | RowsOnDisk
+Pair: TypeAlias = tuple[Features, ArrayLike]
 
 _TRACED: ContextVar[bool] = ContextVar("traced", default=False)
 SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
@@ -35,7 +37,7 @@ def in_parts(rows: Tensor, size: int) -> tuple[Tensor, ...]:
     return (rows,) if _TRACED.get() else torch.split(rows, size)
 
 
-def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) -> Tensor:
+def as_matrix(values: Features, name: str, dtype: torch.dtype | None = None) -> Tensor:
     """A finite 2-d CPU tensor; half precision and integers become float32 unless `dtype` says otherwise.
 
     Raises BadArray naming the first row that is not finite, or the shape that came instead of a matrix.
@@ -60,7 +62,7 @@ def as_matrix(values: ArrayLike, name: str, dtype: torch.dtype | None = None) ->
     return tensor
 
 
-def _plain(values: ArrayLike) -> NDArray[np.generic]:
+def _plain(values: Features) -> NDArray[np.generic]:
     """A copy as an array; objects, as data frames of several types give, become float64 where they are numbers."""
     found = np.array(values)
     if found.dtype != object:
@@ -71,7 +73,7 @@ def _plain(values: ArrayLike) -> NDArray[np.generic]:
     return found.astype(np.float64)
 
 
-def as_features(features: ArrayLike, columns: int | None = None, name: str = "X") -> Tensor:
+def as_features(features: Features, columns: int | None = None, name: str = "X") -> Tensor:
     """Features as a tensor [N, D].
 
     Args:
@@ -83,15 +85,38 @@ def as_features(features: ArrayLike, columns: int | None = None, name: str = "X"
         BadArray: for another shape, what is no number, nan, infinity, or another D.
     """
     tensor = as_matrix(features, name)
-    if columns is not None and tensor.shape[1] != columns:
-        raise BadArray(
-            f"{name}: {tensor.shape[1]} features per row, but this head was fitted on {columns}; "
-            "embed with the encoder it was trained with"
-        )
+    check_columns(tensor.shape[1], columns, name)
     return tensor
 
 
-def _check_columns(targets: ArrayLike, name: str) -> None:
+def feature_parts(features: Features, columns: int | None, size: int) -> Iterator[Tensor]:
+    """The same, at most `size` rows at a time; of rows on disk no more than these are in memory."""
+    rows = on_disk(features, "X")
+    if rows is None:
+        yield from in_parts(as_features(features, columns), size)
+        return
+    check_columns(rows.shape[1], columns, "X")
+    for part in rows.parts(size):
+        yield torch.from_numpy(part)
+
+
+def on_disk(features: Features, name: str) -> RowsOnDisk | None:
+    """Features that are read from a file when asked for; None where they are in memory."""
+    if isinstance(features, np.memmap) and features.ndim == 2 and features.dtype.kind in "fiu" and len(features):
+        return RowsOnDisk.of(features, name)
+    return features if isinstance(features, RowsOnDisk) else None
+
+
+def check_columns(count: int, columns: int | None, name: str) -> None:
+    """Raise BadArray for another number of features than a head was fitted on."""
+    if columns is not None and count != columns:
+        raise BadArray(
+            f"{name}: {count} features per row, but this head was fitted on {columns}; "
+            "embed with the encoder it was trained with"
+        )
+
+
+def _check_answers(targets: ArrayLike, name: str) -> None:
     """Raises BadArray for answers by name or number, which scikit-learn takes and heads do not."""
     shape = getattr(targets, "ndim", None)
     rows = targets.tolist() if shape == 1 and hasattr(targets, "tolist") else targets
@@ -108,7 +133,7 @@ def _check_columns(targets: ArrayLike, name: str) -> None:
 
 def as_shares(targets: ArrayLike, rows: int, columns: int | None = None, name: str = "targets") -> Tensor:
     """Targets [N, C] in [0, 1] as float64; raises BadArray naming the first row outside."""
-    _check_columns(targets, name)
+    _check_answers(targets, name)
     tensor = as_matrix(targets, name, torch.float64)
     if len(tensor) != rows:
         raise BadArray(f"{name}: {len(tensor)} rows for {rows} rows of features")
@@ -168,7 +193,8 @@ def alike(rows: int) -> Tensor:
 class Rows:
     """What a head is fitted on, checked and turned into CPU tensors.
 
-    X: features [N, D], float32 or float64. targets: [N, C] float64. val: X and targets of other rows, for choices.
+    X: features [N, D], float32 or float64; Blocks of a head that reads them, where X is large, and then those of val
+    are too. targets: [N, C] float64. val: X and targets of other rows, for choices.
     weights: [N, 1] or [N, C] float64; None where none were given.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
-from affectml.heads._inputs import ArrayLike, Rows, as_features, in_parts
+from affectml.heads._inputs import Features, Rows, as_features, in_parts
 from affectml.heads._kernel_map import KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import ScoreKind, clipped, logits_of, masses, probabilities
 from affectml.heads._linear import Curvature, L2Path, Standardiser, folds
@@ -105,19 +105,19 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
             "deviation": standard.deviation,
         }
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The predicted distribution or rates, [N, C] float64."""
         return probabilities(self.config.kind, self._logits(X))
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """The predicted distribution, [N, C]; raises BadInput for a head of rates."""
         return self.scores(X) if self.config.kind == "distribution" else super().predict_distribution(X)
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """The predicted rates, [N, C]; raises BadInput for a head of distributions."""
         return self.scores(X) if self.config.kind == "rates" else super().predict_rates(X)
 
-    def _logits(self, X: ArrayLike) -> Tensor:
+    def _logits(self, X: Features) -> Tensor:
         state = self._fitted()
         features = as_features(X, len(state["mean"]))
         standard = Standardiser(state["mean"], state["deviation"])

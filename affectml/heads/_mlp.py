@@ -1,6 +1,7 @@
-"""Heads with one hidden layer: ReLU, dropout, AdamW on minibatches held in memory, early stopping.
+"""Heads with one hidden layer: ReLU, dropout, AdamW on minibatches, early stopping.
 
-Shape of the paper that proposed heads on CLIP for emotion (CLIP-E): D -> hidden, ReLU -> C.
+Shape of the paper that proposed heads on CLIP for emotion (CLIP-E): D -> hidden, ReLU -> C. Few rows are fitted one
+setting after another; rows in blocks with all settings at once, see `_together`.
 """
 
 import copy
@@ -17,13 +18,20 @@ WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a search chooses among."""
+
+    weight_decay: float
+    learning_rate: float
+    dropout: float
+
+
+@dataclass(frozen=True)
 class MLPOptions:
-    """What the fit of a hidden layer depends on, beside the data and the generator."""
+    """What the fit of a hidden layer depends on, beside the data and the generator; settings: one or more."""
 
     hidden: int
-    dropout: float
-    weight_decay: float | None
-    learning_rate: float
+    settings: tuple[Setting, ...]
     batch_size: int
     max_epochs: int
     patience: int
@@ -37,7 +45,7 @@ class MLPFit:
     """
 
     layers: tuple[Tensor, Tensor, Tensor, Tensor]
-    weight_decay: float
+    setting: Setting
     epochs: int
     held_out_loss: float
     curve: tuple[float, ...]
@@ -57,17 +65,16 @@ def fit_mlp(
     options: MLPOptions,
     generator: torch.Generator,
 ) -> MLPFit:
-    """Fit on standardised float32 features; weight decay (unless given) and epochs are chosen on `val`.
+    """Fit on standardised float32 features; the setting and the number of epochs are chosen on `val`.
 
-    correction: what is taken off the logits [C] before `val` judges them. Every weight decay of the grid starts
-    from the same initial weights and meets the same batches.
+    correction: what is taken off the logits [C] before `val` judges them. Every setting starts from the same initial
+    weights and meets the same batches.
     """
-    grid = WEIGHT_DECAY_GRID if options.weight_decay is None else (options.weight_decay,)
     state = generator.get_state()
     fits = []
-    for weight_decay in grid:
+    for setting in options.settings:
         generator.set_state(state)
-        fits.append(_fit_once(features, objective, val, correction, options, weight_decay, generator))
+        fits.append(_fit_once(features, objective, val, correction, options, setting, generator))
     return min(fits, key=lambda fit: fit.held_out_loss)
 
 
@@ -77,7 +84,7 @@ def _fit_once(
     val: tuple[Tensor, Objective],
     correction: Tensor,
     options: MLPOptions,
-    weight_decay: float,
+    setting: Setting,
     generator: torch.Generator,
 ) -> MLPFit:
     rows, columns = features.shape
@@ -87,27 +94,27 @@ def _fit_once(
     masses = objective.to(torch.float32)
     val_features, val_objective = val
     layers = (
-        _uniform(options.hidden, columns, generator),
+        he_uniform(options.hidden, columns, generator).requires_grad_(),
         torch.zeros(options.hidden, requires_grad=True),
         torch.zeros(labels, options.hidden, requires_grad=True),  # the head starts as the prior
         intercept.clone().requires_grad_(),
     )
     optimiser = torch.optim.AdamW(
         [
-            {"params": [layers[0], layers[2]], "weight_decay": weight_decay},
+            {"params": [layers[0], layers[2]], "weight_decay": setting.weight_decay},
             {"params": [layers[1], layers[3]], "weight_decay": 0.0},
         ],
-        lr=options.learning_rate,
+        lr=setting.learning_rate,
     )
     best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
     curve: list[float] = []
     for epoch in range(1, options.max_epochs + 1):
         for batch in torch.split(torch.randperm(rows, generator=generator), options.batch_size):
             hidden = relu(linear(features[batch], layers[0], layers[1]))
-            if options.dropout:
+            if setting.dropout:
                 # torch's own dropout draws from the global generator, which others may have moved
-                keep = torch.rand(hidden.shape, generator=generator) >= options.dropout
-                hidden = hidden * keep / (1 - options.dropout)
+                keep = torch.rand(hidden.shape, generator=generator) >= setting.dropout
+                hidden = hidden * keep / (1 - setting.dropout)
             loss = masses.rows(batch).loss(linear(hidden, layers[2], layers[3])) / (mean_mass * len(batch))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -121,10 +128,10 @@ def _fit_once(
         elif epoch - best_epoch >= options.patience:
             break
     layers_of_best = tuple(p.detach() for p in best)
-    return MLPFit(layers_of_best, weight_decay, best_epoch, best_loss, tuple(curve))  # type: ignore[arg-type]
+    return MLPFit(layers_of_best, setting, best_epoch, best_loss, tuple(curve))  # type: ignore[arg-type]
 
 
-def _uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
+def he_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
     """He initialisation for ReLU (He et al. 2015), from the given generator."""
     bound = math.sqrt(6 / into)
-    return ((torch.rand(out, into, generator=generator) * 2 - 1) * bound).requires_grad_()
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * bound

@@ -1,8 +1,10 @@
 """The fit that softmax and sigmoid heads share: masses in, a linear or one-hidden-layer model out."""
 
 import dataclasses
+import itertools
+import math
 from abc import abstractmethod
-from typing import Annotated, cast
+from typing import Annotated, TypeAlias, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -10,13 +12,18 @@ from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._base import Head
+from affectml.heads._blocks import Blocks
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
+from affectml.heads._inputs import Features, Rows, alike, feature_parts
 from affectml.heads._linear import Standardiser, fit_linear, folds, precision
-from affectml.heads._mlp import MLPOptions, fit_mlp, forward
+from affectml.heads._mlp import WEIGHT_DECAY_GRID, MLPOptions, Setting, fit_mlp, forward
 from affectml.heads._objective import Objective
+from affectml.heads._together import fit_together
 
 _CHUNK = 65_536  # rows per matrix product when predicting
+SMALL_BATCH, LARGE_BATCH = 256, 2048
+LEARNING_RATE = 1e-3
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,25 +36,46 @@ class NeuralConfig(HeadConfig):
     intercepts are corrected afterwards (King & Zeng 2001), so predictions stay rates.
     logit_adjustment: how much of the log prior `scores` leave out (Menon et al. 2021): 1 ranks labels as if all
     were equally common, which helps rare labels and costs the common ones; rates and distributions stay as they are.
-    The rest concerns hidden layers only. weight_decay: AdamW's; None chooses it from a grid.
+    The rest concerns hidden layers only. weight_decay: AdamW's; None chooses it from a grid. dropout, weight_decay,
+    learning_rate: several make a search over all combinations, on rows kept out. learning_rate: None is 0.001, times
+    the root of batch_size / 256 where X is large. batch_size: None is 256, 2048 where X is large (docs/scale.md).
     """
 
     hidden: NonNegativeInt = 0
     l2: NonNegativeFloat | None = None
     balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     logit_adjustment: NonNegativeFloat = 0.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    weight_decay: NonNegativeFloat | None = None
-    learning_rate: PositiveFloat = 1e-3
-    batch_size: PositiveInt = 256
+    dropout: Share | Annotated[tuple[Share, ...], Field(min_length=1)] = 0.5
+    weight_decay: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)] | None = None
+    learning_rate: PositiveFloat | Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] | None = None
+    batch_size: PositiveInt | None = None
     max_epochs: PositiveInt = 200
     patience: PositiveInt = 10
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "weight_decay", "learning_rate"):
+            if isinstance(getattr(self, name), list):  # as JSON has it
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def layer_options(self, large: bool) -> MLPOptions:
+        """What fits a hidden layer; large: whether X is read in blocks."""
+        batch_size = self.batch_size or (LARGE_BATCH if large else SMALL_BATCH)
+        usual = LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
+        decays = _several(self.weight_decay, WEIGHT_DECAY_GRID)
+        rates, drops = _several(self.learning_rate, (usual,)), _several(self.dropout, ())
+        settings = tuple(dict.fromkeys(Setting(*each) for each in itertools.product(decays, rates, drops)))
+        return MLPOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience)
+
+
+def _several(value: float | tuple[float, ...] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+    return usual if value is None else value if isinstance(value, tuple) else (value,)
 
 
 class NeuralHead(Head):
     """A linear or one-hidden-layer head; subclasses say which targets they take and what logits mean."""
 
     config: NeuralConfig
+    reads_blocks = True
 
     @abstractmethod
     def _label_weights(self, prevalence: Tensor) -> Tensor:
@@ -76,8 +104,8 @@ class NeuralHead(Head):
         """
         if self.config.hidden or self.config.l2 is None:
             rows.need(2, "give val, or a linear head its l2")
-        features, shares, mass = rows.X, rows.targets, rows.mass
-        held = None
+        features, shares, mass = cast("Tensor | Blocks", rows.X), rows.targets, rows.mass
+        held: tuple[Tensor | Blocks, Objective] | None = None
         if rows.val is not None:
             held = (rows.val[0], self._judged(rows.val[1]))
         elif self.config.hidden:
@@ -108,9 +136,9 @@ class NeuralHead(Head):
 
     def _fit_linear(
         self,
-        features: Tensor,
+        features: Tensor | Blocks,
         objective: Objective,
-        val: tuple[Tensor, Objective] | None,
+        val: tuple[Tensor | Blocks, Objective] | None,
         standard: Standardiser,
         correction: Tensor,
         generator: torch.Generator,
@@ -131,25 +159,21 @@ class NeuralHead(Head):
 
     def _fit_hidden(
         self,
-        features: Tensor,
+        features: Tensor | Blocks,
         objective: Objective,
-        val: tuple[Tensor, Objective],
+        val: tuple[Tensor | Blocks, Objective],
         standard: Standardiser,
         correction: Tensor,
         generator: torch.Generator,
     ) -> None:
-        c = self.config
-        options = MLPOptions(
-            c.hidden, c.dropout, c.weight_decay, c.learning_rate, c.batch_size, c.max_epochs, c.patience
-        )
-        fitted = fit_mlp(
-            standard.apply(features, torch.float32),
-            objective,
-            (standard.apply(val[0], torch.float32), val[1]),
-            correction.float(),
-            options,
-            generator,
-        )
+        options = self.config.layer_options(large=isinstance(features, Blocks))
+        rest = correction.float(), options, generator
+        if isinstance(features, Blocks):
+            held: Tensor | Blocks = standard.apply(val[0], torch.float32)
+            fitted = fit_together(standard.apply(features, torch.float32), objective, (held, val[1]), *rest)
+        else:
+            few = standard.apply(cast("Tensor", val[0]), torch.float32)
+            fitted = fit_mlp(standard.apply(features, torch.float32), objective, (few, val[1]), *rest)
         weight1, bias1, weight2, bias2 = fitted.layers
         raw, raw_bias = standard.fold(weight1.T, bias1)
         self._state = {
@@ -158,19 +182,22 @@ class NeuralHead(Head):
             "weight2": weight2.double(),
             "bias2": bias2.double() - correction,
         }
+        chosen = {"weight_decay"} | {
+            n for n in ("learning_rate", "dropout") if isinstance(getattr(self.config, n), tuple)
+        }
         self.report_ |= {
-            "weight_decay": fitted.weight_decay,
+            **{name: value for name, value in dataclasses.asdict(fitted.setting).items() if name in chosen},
             "epochs": fitted.epochs,
             "held_out_loss": fitted.held_out_loss,
             "held_out_curve": list(fitted.curve),
         }
 
-    def _logits(self, X: ArrayLike) -> Tensor:
+    def _logits(self, X: Features) -> Tensor:
         """Logits [N, C] in float64, in chunks so that memory stays bounded."""
         state = self._fitted()
         columns = state["weight1"].shape[1] if self.config.hidden else state["weight"].shape[0]
         parts = []
-        for part in torch.split(as_features(X, columns), _CHUNK):
+        for part in feature_parts(X, columns, _CHUNK):
             if self.config.hidden:
                 layers = cast("tuple[Tensor, Tensor, Tensor, Tensor]", tuple(state[k] for k in self._state_keys()))
                 parts.append(forward(part.double(), layers))

@@ -35,6 +35,16 @@ class Objective:
         negative = None if self.negative is None else self.negative[index]
         return replace(self, positive=self.positive[index], negative=negative)
 
+    def part(self, here: slice) -> Self:
+        """The same objective on neighbouring rows, not copied."""
+        negative = None if self.negative is None else self.negative[here]
+        return replace(self, positive=self.positive[here], negative=negative)
+
+    def by_label(self) -> Self:
+        """The same objective, each label's masses side by side in memory, as products of few labels leave logits."""
+        negative = None if self.negative is None else self.negative.T.contiguous().T
+        return replace(self, positive=self.positive.T.contiguous().T, negative=negative)
+
     def to(self, dtype: torch.dtype) -> Self:
         """The same objective with masses of another float type."""
         negative = None if self.negative is None else self.negative.to(dtype)
@@ -71,6 +81,12 @@ class Objective:
         if self.negative is None:
             return self.positive.sum(dim=0).log()
         return self.positive.sum(dim=0).log() - self.negative.sum(dim=0).log()
+
+    def curvature(self) -> Tensor:
+        """Second derivative of the mean loss by each label's logit [C], at the best constant prediction."""
+        against = self.positive.sum() - self.positive.sum(dim=0) if self.negative is None else self.negative.sum(dim=0)
+        chosen = self.positive.sum(dim=0)
+        return chosen * against / (chosen + against) / self.total
 
     def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [D, C] and bias [C] without what the loss cannot see: a softmax's constant, made to sum to zero."""

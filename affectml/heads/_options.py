@@ -54,10 +54,16 @@ def option_words(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
+def _may_be_several(hint: Any) -> bool:
+    """Whether one of a type's alternatives is a tuple."""
+    return get_origin(hint) is tuple or any(map(_may_be_several, get_args(hint)))
+
+
 def _typed(name: str, value: Any, hint: Any) -> Any:
     if isinstance(value, str) and value.lower() == "none" and type(None) in get_args(hint):
         return None
-    if isinstance(value, str) and get_origin(hint) is tuple:
+    several = get_origin(hint) is tuple or (isinstance(value, str) and "," in value and _may_be_several(hint))
+    if isinstance(value, str) and several:
         value = tuple(part.strip() for part in value.split(","))
     try:
         return TypeAdapter(hint).validate_python(value)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from affectml.heads._base import Head
-from affectml.heads._inputs import ArrayLike, Rows, as_features, is_distribution
+from affectml.heads._inputs import Features, Rows, as_features, is_distribution, on_disk
 
 
 class PriorHead(Head, name="prior"):
@@ -15,6 +15,7 @@ class PriorHead(Head, name="prior"):
     added to each label and the shares sum to one. One row is enough. It has no options.
     """
 
+    reads_blocks = True
     says = "learns nothing of the images and stands in every report anyway"
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
@@ -25,16 +26,16 @@ class PriorHead(Head, name="prior"):
         self._state = {"shares": chosen / asked, "features": torch.tensor(rows.X.shape[1])}
         self.report_ = {"prevalence": rows.targets.mean(dim=0).tolist()}
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The label shares, once per row: [N, C]."""
-        state = self._fitted()
-        return state["shares"].repeat(len(as_features(X, int(state["features"]))), 1)
+        state, rows = self._fitted(), on_disk(X, "X")  # what is on disk need not be read for this
+        return state["shares"].repeat(len(as_features(X, int(state["features"])) if rows is None else rows), 1)
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """The label shares, [N, C]."""
         return self.scores(X)
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """The label shares, scaled to sum to one: [N, C]."""
         scores = self.scores(X)
         return scores / scores.sum(dim=1, keepdim=True)

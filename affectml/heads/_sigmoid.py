@@ -10,7 +10,7 @@ from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._config import Wanted
-from affectml.heads._inputs import ArrayLike, Rows
+from affectml.heads._inputs import Features, Rows
 from affectml.heads._linear import FOLDS, L2Path, Standardiser, folds, precision
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
@@ -80,11 +80,11 @@ class SigmoidHead(
         super()._fit(dataclasses.replace(rows, weights=vote_weights(rows.weights, rho)), generator)
         self.report_["rho"] = rho
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The predicted rates, [N, C] float64; with `config.logit_adjustment` they rank rare labels higher."""
         return (self._logits(X) - self._adjustment()).sigmoid()
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """The predicted rates, [N, C] float64."""
         return self._logits(X).sigmoid()
 

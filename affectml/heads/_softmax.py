@@ -5,7 +5,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from affectml.heads._inputs import ArrayLike
+from affectml.heads._inputs import Features
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
 
@@ -28,11 +28,11 @@ class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"),
     says = "gives one answer"
     config_class = SoftmaxConfig
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """The predicted distribution, [N, C] float64; with `config.logit_adjustment` it ranks rare labels higher."""
         return (self._logits(X) - self._adjustment()).softmax(dim=1)
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """The predicted distribution, [N, C] float64; rows sum to one."""
         return self._logits(X).softmax(dim=1)
 

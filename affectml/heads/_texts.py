@@ -9,7 +9,7 @@ from torch import Tensor
 
 from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Pair, as_matrix
+from affectml.heads._inputs import ArrayLike, Features, Pair, as_matrix
 
 
 class TextHead(Head):
@@ -28,7 +28,7 @@ class TextHead(Head):
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Features,
         targets: ArrayLike,
         *,
         val: Pair | None = None,
@@ -56,10 +56,10 @@ class TextHead(Head):
         return self._fit_afresh(X, targets, val, weights, generator, **more)
 
     @abstractmethod
-    def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+    def scores(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
         """Softmax over the labels, [N, C]; with `texts` [K, T], over the labels that those stand for, [N, K]."""
 
-    def predict_distribution(self, X: ArrayLike) -> Tensor:
+    def predict_distribution(self, X: Features) -> Tensor:
         """The scores, which sum to one: [N, C]."""
         return self.scores(X)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from affectml.errors import BadInput
 from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
-from affectml.heads._inputs import ArrayLike, Rows, alike, as_features
+from affectml.heads._inputs import ArrayLike, Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._promise import Array
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
@@ -99,15 +99,15 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
         """True once fitted: sets need no thresholds here."""
         return bool(self._state)
 
-    def scores(self, X: ArrayLike) -> Tensor:
+    def scores(self, X: Features) -> Tensor:
         """Each label's chance to be in the image's set, [N, C] float64."""
         return joint(*self._logits(X)).sum(dim=2).clamp(0, 1)
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """The same as `scores`: rates of images that have the label, not of people who choose it."""
         return self.scores(X)
 
-    def predict_sets(self, X: ArrayLike, k: int | None = None, *, levels: Array | None = None) -> Tensor:
+    def predict_sets(self, X: Features, k: int | None = None, *, levels: Array | None = None) -> Tensor:
         """Label sets as 0/1 int64 [N, C]: the k likeliest labels, or the set of the highest expected F1.
 
         k: None takes `config.k`. levels: not used, as this head makes no promise. Raises BadInput for k below 1 or
@@ -123,11 +123,11 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
         order = together.sum(dim=2).argsort(dim=1, descending=True, stable=True)[:, :k]
         return torch.zeros(logits.shape, dtype=torch.int64).scatter_(1, order, 1)
 
-    def tune_thresholds(self, X: ArrayLike, sets: ArrayLike) -> Self:
+    def tune_thresholds(self, X: Features, sets: ArrayLike) -> Self:
         """Raises BadInput: this head knows how many labels an image has and uses no thresholds."""
         raise BadInput("a topk head decides by expected F1 and has no thresholds: call predict_sets(X) right away")
 
-    def _logits(self, X: ArrayLike) -> tuple[Tensor, Tensor]:
+    def _logits(self, X: Features) -> tuple[Tensor, Tensor]:
         state = self._fitted()
         features = as_features(X, state["weight"].shape[0]).double()
         both = torch.addmm(state["bias"], features, state["weight"])

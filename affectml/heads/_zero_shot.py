@@ -12,8 +12,10 @@ from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
 from affectml.heads._config import TASKS, HeadConfig, Wanted
-from affectml.heads._inputs import ArrayLike, Rows, alike, as_features, as_matrix
+from affectml.heads._inputs import ArrayLike, Features, Rows, alike, as_matrix, feature_parts
 from affectml.heads._texts import TextHead
+
+_CHUNK = 65_536  # rows per matrix product
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,7 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     """
 
     trained = False
+    reads_blocks = True
     config_class = ZeroShotConfig
     config: ZeroShotConfig
     texts: Tensor
@@ -49,17 +52,17 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
         if rows.val is not None and rows.weights is not None:
             raise BadInput("weights: a zero-shot head is calibrated on val alone, whose rows have no weights")
         X, shares = (rows.X, rows.targets) if rows.val is None else rows.val
-        logits = self._logits(X)
+        logits = self._logits(X if isinstance(X, Tensor) else X.raw())
         mass = (rows.mass if rows.val is None else alike(len(X))).expand_as(shares)
         slope, intercept = _platt(logits.numpy(), shares.numpy(), (mass / mass.mean()).numpy())
         self._state = {"slope": torch.from_numpy(slope), "intercept": torch.from_numpy(intercept)}
         self.report_ = {"rows": len(logits), "prevalence": shares.mean(dim=0).tolist()}
 
-    def scores(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+    def scores(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
         """Softmax over the labels of the scaled cosines, [N, C]; with `texts` [K, D], over those, [N, K]."""
         return self._logits(X, texts).softmax(dim=1)
 
-    def predict_rates(self, X: ArrayLike) -> Tensor:
+    def predict_rates(self, X: Features) -> Tensor:
         """Calibrated rates, [N, C]; raises BadInput before `fit`."""
         state = self._fitted()
         return (self._logits(X) * state["slope"] + state["intercept"]).sigmoid()
@@ -75,12 +78,13 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
             raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
         return head
 
-    def _logits(self, X: ArrayLike, texts: ArrayLike | None = None) -> Tensor:
+    def _logits(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
         rows = self.texts if texts is None else as_matrix(texts, "texts", torch.float64)
         if rows.shape[1] != self.texts.shape[1]:
             raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
-        features = as_features(X, rows.shape[1]).double()
-        return self.config.logit_scale * (normalize(features) @ normalize(rows).T)
+        unit, scale = normalize(rows).T, self.config.logit_scale
+        parts = feature_parts(X, rows.shape[1], _CHUNK)
+        return torch.cat([scale * (normalize(part.double()) @ unit) for part in parts])
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("slope", "intercept")
@@ -88,7 +92,7 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     def _saved(self) -> dict[str, Tensor]:
         return {"texts": self.texts, **self._state}
 
-    def _set_scores(self, X: ArrayLike) -> Tensor:
+    def _set_scores(self, X: Features) -> Tensor:
         return self.predict_rates(X) if self._state else self.scores(X)
 
 

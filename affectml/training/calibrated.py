@@ -1,10 +1,9 @@
 """Calibration in a training: a head's rates corrected on validation, and what that did, before and after."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._progress import Say
@@ -14,6 +13,7 @@ from affectml.evaluation import Truth
 from affectml.heads import CalibratedHead, Head
 from affectml.heads._build import heads_that
 from affectml.heads._calibrated import can_be_calibrated, fit_beta_maps
+from affectml.heads._inputs import Features
 from affectml.runs import TrainConfig
 from affectml.runs.schema import CalibrationInfo
 from affectml_metrics.functional import squared_calibration_error
@@ -39,7 +39,7 @@ def check_calibrate(config: TrainConfig, head: type[Head], targets: Targets) -> 
 def calibrated(head: Head, prepared: "Prepared", say: Say) -> Head:
     """The head with its rates corrected by validation; itself where held-out folds say that no label gains."""
     val, labels = prepared.val, prepared.targets.taxonomy.labels
-    rates = head.predict_rates(prepared.store.rows(val.image_id))
+    rates = head.predict_rates(prepared.store.on_disk(val.image_id))
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
     maps = fit_beta_maps(rates, val.shares, groups=val.groups, generator=generator)
     on = [label for label, shrink in zip(labels, maps.shrink, strict=True) if shrink is not None]
@@ -52,7 +52,7 @@ def calibrated(head: Head, prepared: "Prepared", say: Say) -> Head:
     return made
 
 
-def calibration_info(head: Head, X: NDArray[Any], test: Truth) -> CalibrationInfo | None:
+def calibration_info(head: Head, X: Features, test: Truth) -> CalibrationInfo | None:
     """What run.json says of a calibration: label by label, on validation and on test; None without one."""
     before = head.before_calibration(X)
     if before is None:

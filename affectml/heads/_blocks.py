@@ -1,0 +1,119 @@
+"""Many feature rows: standardised and read a block at a time, from disk or from memory, and never held twice.
+
+Heads that read blocks take this path where X has more than `BIG` values. What they do depends on the rows alone and
+not on where they are: on disk and in memory the same fit gives the same weights, to the last bit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affectml._rows import RowsOnDisk
+from affectml.heads._inputs import Features, as_features, check_columns, on_disk
+
+BIG = 20_000_000  # values; up to here all of X is held in memory, standardised in float64: 160 MB
+PART = 2048  # rows of one matrix product: with 512 features 4 MB, which a cache holds
+RUN = 256  # neighbouring rows that stay together when an epoch's order is drawn: one piece of the file
+RUNS = 256  # runs in memory at once, whose rows are mixed: with 512 features 134 MB
+
+
+class Blocks:
+    """Standardised feature rows [N, D], float32, read when they are asked for.
+
+    source: where the raw rows are. at: which of them, in order; None all. standard: what is taken off and
+    divided by, [D] each; None leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        source: Tensor | RowsOnDisk,
+        at: NDArray[np.int64] | None = None,
+        standard: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        self._source, self._at, self._standard = source, at, standard
+        self.shape = (source.shape[0] if at is None else len(at), source.shape[1])
+
+    @classmethod
+    def of(cls, X: Features, columns: int | None, name: str) -> "Blocks":
+        """From what a head was given; see `as_features` for what is refused."""
+        rows = on_disk(X, name)
+        if rows is None:
+            return cls(as_features(X, columns, name))
+        check_columns(rows.shape[1], columns, name)
+        return cls(rows)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Tensor) -> "Blocks":
+        """Some of the rows, in this order."""
+        here = rows.numpy()
+        return Blocks(self._source, here if self._at is None else self._at[here], self._standard)
+
+    def standardised(self, mean: Tensor, deviation: Tensor) -> "Blocks":
+        """The same rows, less `mean` [D] and over `deviation` [D] when they are read."""
+        return Blocks(self._source, self._at, (mean.float(), deviation.float()))
+
+    def raw(self) -> Tensor | RowsOnDisk:
+        """The rows as they were given, where they are."""
+        if self._at is None:
+            return self._source
+        return self._source.take(self._at) if isinstance(self._source, RowsOnDisk) else self._source[self._at]
+
+    def numel(self) -> int:
+        """How many values there are."""
+        return self.shape[0] * self.shape[1]
+
+    def read(self, rows: slice | NDArray[np.int64]) -> Tensor:
+        """Some of the rows as a tensor of its own, [n, D] float32."""
+        where: Any = rows if self._at is None else self._at[rows]
+        if isinstance(self._source, RowsOnDisk):
+            found = torch.from_numpy(self._source[where])
+        else:
+            rows_of = self._source
+            found = (
+                rows_of[where].clone() if isinstance(where, slice) else rows_of.index_select(0, torch.from_numpy(where))
+            )
+            found = found.float()
+        if self._standard is not None:
+            found.sub_(self._standard[0]).div_(self._standard[1])
+        return found
+
+    def parts(self) -> Iterator[tuple[slice, Tensor]]:
+        """All rows in their order, some at a time, and which they are."""
+        for start in range(0, len(self), PART):
+            here = slice(start, min(start + PART, len(self)))
+            yield here, self.read(here)
+
+    def some(self, count: int) -> Tensor:
+        """About `count` rows from evenly spaced runs, or all where there are no more: [n, D]."""
+        runs = -(-len(self) // RUN)
+        step = max(1, runs // max(1, count // RUN))
+        return self.read(_rows_of(np.arange(0, runs, step), len(self)))
+
+    def epoch(
+        self, batch_size: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every row once in batches of about `batch_size`, in an order that the generator draws: numbers [B], rows.
+
+        Runs of neighbouring rows are drawn, and the rows of many runs mixed: a file is read in pieces, and only these
+        rows are in memory. The batches of one mixture are of equal size, to one row.
+        """
+        order = torch.randperm(-(-len(self) // RUN), generator=generator).numpy()
+        for runs in np.array_split(order, -(-len(order) // RUNS)):
+            rows = _rows_of(np.sort(runs), len(self))
+            held, numbers = torch.empty(len(rows), self.shape[1], dtype=dtype), torch.from_numpy(rows)
+            for at in range(0, len(rows), PART):
+                held[at : at + PART] = self.read(rows[at : at + PART])
+            mixed = torch.randperm(len(rows), generator=generator)
+            for batch in torch.tensor_split(mixed, max(1, round(len(rows) / batch_size))):
+                yield numbers[batch], held.index_select(0, batch)
+
+
+def _rows_of(runs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    rows = (runs[:, None] * RUN + np.arange(RUN)).ravel()
+    return rows[rows < count]

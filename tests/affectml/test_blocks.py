@@ -1,0 +1,274 @@
+"""Rows in blocks: the same fit wherever they are, few in memory, and settings that do not disturb each other."""
+
+import numpy as np
+import pytest
+import torch
+
+from affectml._rows import RowsOnDisk
+from affectml.embeddings import EmbeddingStore, StoreWriter
+from affectml.encoders import EncoderIdentity
+from affectml.errors import BadArray, BadDataset, BadInput
+from affectml.heads import (
+    ContrastiveHead,
+    KernelHead,
+    PriorHead,
+    SigmoidHead,
+    SoftmaxHead,
+    ZeroShotHead,
+    _base,
+    _blocks,
+    _linear,
+    _together,
+    load_head,
+)
+from affectml.heads._blocks import Blocks
+from affectml.heads._linear import Standardiser
+from affectml.heads._mlp import Setting
+from affectml.heads._objective import Objective
+from affectml.heads._options import typed_options
+
+ROWS, COLUMNS, LABELS = 900, 12, 4
+
+
+def drawn(rows=ROWS, seed=0):
+    """Features float16, not standardised, and rates that follow from them."""
+    own = np.random.default_rng(seed)
+    X = (own.normal(size=(rows, COLUMNS)) * np.linspace(0.5, 2, COLUMNS) + 3).astype(np.float16)
+    logits = (X.astype(float) - 3) @ np.random.default_rng(9).normal(size=(COLUMNS, LABELS)) / 2
+    return X, np.round(1 / (1 + np.exp(-logits)), 1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Three shards; their rows are asked for in the order of drawing."""
+    X, _ = drawn()
+    identity = EncoderIdentity("imported-drawn", None, None, {}, "float16", False, COLUMNS, False, "0" * 64)
+    names = [f"{row:04d}" for row in range(ROWS)]
+    with StoreWriter(tmp_path_factory.mktemp("data"), identity) as writer:
+        for part in np.array_split(np.arange(ROWS), 3):
+            writer.add([names[row] for row in part], X[part])
+    return EmbeddingStore.open(writer.folder)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Every X counts as large, and its blocks are small."""
+    monkeypatch.setattr(_base, "BIG", 0)
+    monkeypatch.setattr(_blocks, "PART", 64)
+    monkeypatch.setattr(_linear, "AXES_ROWS", 128)
+    monkeypatch.setattr(_linear, "RUN", 16)
+    monkeypatch.setattr(_blocks, "RUN", 16)
+    monkeypatch.setattr(_blocks, "RUNS", 8)
+
+
+def mapped(X, folder):
+    np.save(folder / "X.npy", X)
+    return np.load(folder / "X.npy", mmap_mode="r")
+
+
+@pytest.mark.parametrize(
+    "index", [slice(10, 20), slice(250, 650), np.array([5]), np.array([700, 3, 3, 299, 300]), np.array([], dtype=int)]
+)
+def test_rows_on_disk_are_those_of_the_array(store, index):
+    X = drawn()[0].astype(np.float32)
+    rows = store.on_disk(store.ids)
+    assert rows.shape == X.shape
+    np.testing.assert_array_equal(rows[index], X[index])
+    some = np.random.default_rng(1).permutation(ROWS)[:400]
+    np.testing.assert_array_equal(np.asarray(rows.take(some)), X[some])
+    np.testing.assert_array_equal(rows.take(some)[10:20], X[some][10:20])
+    np.testing.assert_array_equal(store.rows(store.ids[::-1]), X[::-1])
+
+
+def test_a_value_that_is_no_number_is_named_by_its_image_or_row(tmp_path):
+    X, _ = drawn(20)
+    X[7, 2] = np.nan
+    identity = EncoderIdentity("imported-x", None, None, {}, "float16", False, COLUMNS, False, "0" * 64)
+    with StoreWriter(tmp_path, identity) as writer:
+        writer.add([f"image {row}" for row in range(20)], X)
+    rows = EmbeddingStore.open(writer.folder).on_disk([f"image {row}" for row in range(20)])
+    assert rows[:7].shape == (7, COLUMNS)
+    with pytest.raises(BadDataset, match="'image 7' is not finite"):
+        rows[5:9]
+    with pytest.raises(BadDataset, match="'image 7'"):
+        rows.take(np.array([9, 7, 1]))[1:]
+    with pytest.raises(BadArray, match="row 7 "):
+        RowsOnDisk.of(mapped(X, tmp_path))[np.array([3, 7])]
+
+
+HEADS = {
+    "linear": lambda: SigmoidHead(),
+    "linear, one L2": lambda: SigmoidHead(l2=0.01, balance=0.5),
+    "softmax": lambda: SoftmaxHead(),
+    "hidden": lambda: SigmoidHead(hidden=8, batch_size=32, max_epochs=5),
+    "softmax, hidden": lambda: SoftmaxHead(hidden=8, batch_size=32, max_epochs=5, dropout=(0.0, 0.3)),
+    "contrastive": lambda: ContrastiveHead(torch.eye(LABELS, 6), hidden=8, batch_size=32, max_epochs=3),
+    "prior": lambda: PriorHead(),
+    "zero_shot": lambda: ZeroShotHead(np.random.default_rng(0).normal(size=(LABELS, COLUMNS))),
+}
+
+
+def targets_of(head, Y):
+    return Y / Y.sum(axis=1, keepdims=True) if isinstance(head, SoftmaxHead) else Y
+
+
+@pytest.mark.parametrize("kept_out", [True, False])
+@pytest.mark.parametrize("name", HEADS)
+def test_rows_on_disk_and_in_memory_give_the_same_weights_to_the_last_bit(large, store, tmp_path, name, kept_out):
+    X, Y = drawn()
+    Xv, Yv = drawn(200, seed=1)
+    found = []
+    for rows in (X, torch.from_numpy(X.astype(np.float32)), mapped(X, tmp_path), store.on_disk(store.ids)):
+        head = HEADS[name]()
+        val = (Xv, targets_of(head, Yv)) if kept_out else None
+        found.append(head.fit(rows, targets_of(head, Y), val=val))
+        assert torch.equal(found[-1].scores(rows), found[0].scores(X))
+    for head in found[1:]:
+        assert head.report_ == found[0].report_
+        assert all(torch.equal(head._state[key], value) for key, value in found[0]._state.items())
+
+
+@pytest.mark.parametrize(("name", "most"), [("linear", 5e-3), ("linear, one L2", 2e-3), ("softmax", 5e-3)])
+def test_linear_heads_in_blocks_predict_as_those_in_memory(monkeypatch, name, most):
+    X, Y = drawn(3000)
+    Xv, Yv = drawn(600, seed=1)
+    head = HEADS[name]()
+    usual = head.fit(X, targets_of(head, Y), val=(Xv, targets_of(head, Yv))).scores(Xv)
+    monkeypatch.setattr(_base, "BIG", 0)
+    blocks = HEADS[name]().fit(X, targets_of(head, Y), val=(Xv, targets_of(head, Yv))).scores(Xv)
+    assert 0 < float((usual - blocks).abs().max()) < most
+
+
+def test_a_hidden_layer_in_blocks_learns_what_it_does_in_memory(monkeypatch):
+    X, Y = drawn(3000)
+    Xv, Yv = drawn(600, seed=1)
+    losses = []
+    for cells in (_base.BIG, 0):
+        monkeypatch.setattr(_base, "BIG", cells)
+        head = SigmoidHead(hidden=32, batch_size=128, max_epochs=60, weight_decay=0.01, learning_rate=0.003)
+        losses.append(head.fit(X, Y, val=(Xv, Yv)).report_["held_out_loss"])
+    prior = -PriorHead().fit(X, Y).score(Xv, Yv)
+    assert losses[1] < losses[0] + 0.02 * (prior - losses[0])
+
+
+@pytest.mark.parametrize("name", ["linear", "hidden", "contrastive"])
+def test_only_some_rows_are_in_memory_at_once(large, store, monkeypatch, name):
+    read = []
+    whole = RowsOnDisk.__getitem__
+    monkeypatch.setattr(RowsOnDisk, "__getitem__", lambda self, index: read.append(whole(self, index)) or read[-1])
+    monkeypatch.setattr(RowsOnDisk, "__array__", None)
+    _, Y = drawn()
+    HEADS[name]().fit(store.on_disk(store.ids), Y, val=(store.on_disk(store.ids[:100]), Y[:100]))
+    assert 0 < max(len(rows) for rows in read) <= 16 * 16  # of 900
+
+
+def test_other_heads_read_all_rows(store):
+    _, Y = drawn()
+    rows, options = store.on_disk(store.ids), {"kind": "rates", "features": 20}
+    options = {key: value for key, value in options.items() if key in KernelHead().get_params()}
+    assert torch.equal(
+        KernelHead(**options).fit(rows, Y).scores(rows), KernelHead(**options).fit(rows[:], Y).scores(rows[:])
+    )
+
+
+def test_an_epoch_has_every_row_once_in_an_order_of_its_own(large):
+    X = torch.arange(ROWS * 2, dtype=torch.float32).view(ROWS, 2)
+    generator = torch.Generator().manual_seed(0)
+    epochs = [list(Blocks(X).epoch(50, generator)) for _ in range(2)]
+    for epoch in epochs:
+        numbers = torch.cat([index for index, _ in epoch])
+        assert numbers.sort().values.tolist() == list(range(ROWS))
+        assert all(torch.equal(rows, X[index]) for index, rows in epoch)
+        assert {len(index) for index, _ in epoch} <= set(range(30, 70))
+    assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
+
+
+def test_statistics_in_blocks_are_those_of_all_rows(large):
+    X = torch.from_numpy(drawn()[0].astype(np.float32)) + 100
+    X[:, 3] = 7.0
+    blocks, usual = Standardiser.of(Blocks(X)), Standardiser.of(X)
+    torch.testing.assert_close(blocks.mean, usual.mean, rtol=1e-7, atol=0)
+    torch.testing.assert_close(blocks.deviation, usual.deviation, rtol=1e-4, atol=0)
+    assert blocks.deviation[3] == 1
+
+
+def heads_of(settings, monkeypatch):
+    monkeypatch.setattr(_together, "fast_bfloat16", lambda: False)
+    generator = torch.Generator().manual_seed(0)
+    weights = _together._Weights(
+        torch.randn(1, 8, COLUMNS, generator=generator).repeat(len(settings), 1, 1),
+        torch.randn(1, 8, generator=generator).repeat(len(settings), 1),
+        torch.randn(1, LABELS, 8, generator=generator).repeat(len(settings), 1, 1),
+        torch.randn(1, LABELS, generator=generator).repeat(len(settings), 1),
+    )
+    return _together._Heads(weights, settings, steps_per_epoch=4)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_steps_are_those_of_torch(monkeypatch, softmax):
+    heads = heads_of((Setting(0.1, 0.01, 0.0),), monkeypatch)
+    layers = [part[0].clone().requires_grad_() for part in heads.now.each()]
+    optimiser = torch.optim.AdamW(
+        [{"params": layers[::2], "weight_decay": 0.1}, {"params": layers[1::2], "weight_decay": 0.0}], lr=0.01
+    )
+    X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
+    masses = Objective(Y, None if softmax else 1 - Y)
+    for batch in torch.split(torch.arange(200), 40):
+        heads.step(X[batch], masses.rows(batch), 40.0, torch.Generator())
+        hidden = torch.relu(X[batch] @ layers[0].T + layers[1])
+        loss = masses.rows(batch).loss(hidden @ layers[2].T + layers[3]) / 40
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    for ours, theirs in zip(heads.now.each(), layers, strict=True):
+        torch.testing.assert_close(ours[0], theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_settings_together_do_what_each_does_alone(monkeypatch):
+    settings = (Setting(1.0, 0.01, 0.5), Setting(0.01, 0.003, 0.0), Setting(0.01, 0.003, 0.25))
+    X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
+
+    def after(chosen, keep=None):
+        heads, generator = heads_of(chosen, monkeypatch), torch.Generator().manual_seed(1)
+        for number, batch in enumerate(torch.split(torch.arange(200), 20)):
+            if number == 5 and keep is not None:
+                heads.keep(keep)
+            heads.step(X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, generator)
+        return heads
+
+    together, left = after(settings), after(settings, keep=[0, 2])
+    for place, alone in ((0, after(settings[:1])), (1, after(settings[1:2])), (2, after(settings[2:]))):
+        for all_heads, one in zip(together.mean.each(), alone.mean.each(), strict=True):
+            torch.testing.assert_close(all_heads[place], one[0], rtol=1e-4, atol=1e-5)
+    for rest, all_heads in zip(left.mean.each(), together.mean.each(), strict=True):
+        torch.testing.assert_close(rest, all_heads[[0, 2]], rtol=1e-4, atol=1e-5)
+    assert left.settings == [settings[0], settings[2]]
+
+
+def test_dropout_leaves_out_the_share_that_was_asked_for():
+    masks = _together._masks((500, 400), {64, 128}, torch.bfloat16, torch.Generator().manual_seed(0))
+    for cut, mask in masks.items():
+        assert set(mask.unique().tolist()) == {0, -1}
+        assert abs(float((mask == 0).double().mean()) - cut / 256) < 0.005
+
+
+@pytest.mark.parametrize("cells", [0, 20_000_000])
+def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_path, cells):
+    monkeypatch.setattr(_base, "BIG", cells)
+    X, Y = drawn(600)
+    head = SigmoidHead(hidden=8, batch_size=64, max_epochs=6, learning_rate=(1e-6, 0.01), dropout=(0.9, 0.0))
+    head.fit(X, Y, val=drawn(200, seed=1))
+    assert (head.report_["learning_rate"], head.report_["dropout"]) == (0.01, 0.0)
+    head.save(tmp_path)
+    again = load_head(tmp_path)
+    assert again.config == head.config
+    assert torch.equal(again.scores(X), head.scores(X))
+
+
+def test_several_values_of_an_option_are_words_with_commas():
+    found = typed_options(SigmoidHead, {"weight_decay": "1, 0.1", "dropout": "0.5", "learning_rate": "none"})
+    assert found == {"weight_decay": (1.0, 0.1), "dropout": 0.5, "learning_rate": None}
+    with pytest.raises(BadInput, match="expected a number, at least 0 and below 1, or several with commas between"):
+        typed_options(SigmoidHead, {"dropout": "0.5,1"})
+    with pytest.raises(BadInput, match="dropout must be"):
+        SigmoidHead(hidden=8, dropout=()).fit(*drawn(20))
