@@ -9,7 +9,7 @@ def there(*, datasets: Iterable[Path] = (), runs: Iterable[Path] = ()) -> None:
     from affectml.data import Dataset
     from affectml.runs import RunFolder
 
-    for folder in datasets:
-        Dataset.open(folder)
     for folder in runs:
         RunFolder.open(folder)
+    for folder in datasets:
+        Dataset.open(folder)
