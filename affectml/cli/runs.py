@@ -156,9 +156,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
-    there(datasets=[dataset] if dataset else [])
     from affectml.cli._runs_print import print_trained
-    from affectml.training import TrainConfig, train_run
+    from affectml.runs import TrainConfig
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
@@ -168,6 +167,9 @@ def train(
         groups=tuple(group or ()), country=country,
         log=str(log) if log else None,
     )  # fmt: skip
+    there(datasets=[dataset] if dataset else [])
+    from affectml.training import train_run
+
     print_trained(train_run(config, out=out, say=_say), as_json=json)
 
 

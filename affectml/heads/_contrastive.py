@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
+from affectml.heads._adamw import AdamW
 from affectml.heads._blocks import Blocks
 from affectml.heads._config import TASKS, HeadConfig
 from affectml.heads._inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
@@ -226,11 +227,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             _uniform(columns, c.hidden, generator).requires_grad_(),
             torch.zeros(columns, requires_grad=True),
         )
-        groups = [
-            {"params": [layers[0], layers[2]], "weight_decay": c.weight_decay},
-            {"params": [layers[1], layers[3]], "weight_decay": 0.0},
-        ]
-        optimiser = torch.optim.AdamW(groups, lr=c.learning_rate)
+        decays = [((layers[0], layers[2]), c.weight_decay), ((layers[1], layers[3]), 0.0)]
+        optimiser = AdamW(decays, c.learning_rate)
         best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
         curve: list[float] = []
         for epoch in range(1, c.max_epochs + 1):

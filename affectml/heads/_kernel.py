@@ -197,7 +197,13 @@ class KernelSpace:
         found: dict[float, Walked] = {}
 
         def measure(gamma: float) -> float | None:
-            walked = walk(splits(gamma, SEARCH_FOLDS), grid, budget, self.path)
+            rows = splits(gamma, SEARCH_FOLDS)
+            # widths that are neighbours like neighbouring penalties: from one step before the best so far
+            near = min(found.values(), key=lambda walked: walked.loss).l2 if found else grid[0]
+            begin = max(0, grid.index(near) - 1)
+            walked = walk(rows, grid[begin:], budget, self.path)
+            if walked is not None and begin and walked.l2 == grid[begin]:  # it likes a stronger one
+                walked = walk(rows, grid, budget, self.path) or walked
             if walked is None:
                 return None
             found[gamma] = walked

@@ -24,9 +24,9 @@ _CHUNK = 65_536  # rows standardised at a time
 _PATIENCE = 2  # grid steps that may be worse than the best before the search stops
 _CURVATURE_ROWS = 20_000  # tell well enough how a loss curves
 _MOST_AXES = 2_048
-_MIDDLING = 0.15  # p (1 - p) of a rate that is neither rare nor even
 AXES_ROWS = 16_384  # rows that say along which axes the loss curves
 FTOL32 = 1e-7  # float32 cannot resolve the loss more finely than about this part of itself
+_LEAST_BEND = 0.01  # of labels that hardly anybody chose, and of what a softmax does not see
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,10 @@ class LinearFit:
 
 @dataclass(frozen=True)
 class Curvature:
-    """About what a loss curves by: along [D] features or, with axes [D, D] in columns, along those directions.
+    """Mean squares of features along [D] themselves or, with axes [D, D] in columns, along those directions.
 
-    A search in weights rescaled by it is several times shorter, for the same minimum: the penalty sees no rotation.
+    Times what each label's loss curves by they are about what the mean loss curves by. A search in weights rescaled by
+    that is several times shorter, for the same minimum: the penalty sees no rotation.
     """
 
     along: Tensor
@@ -109,7 +110,7 @@ class Curvature:
     @classmethod
     def of_features(cls, features: Tensor) -> "Curvature":
         """Along each feature, where features hardly go together but differ much in size, as a kernel's do."""
-        return cls(_MIDDLING * features.square().mean(dim=0, dtype=torch.float64))
+        return cls(features.square().mean(dim=0, dtype=torch.float64))
 
     @classmethod
     def of_axes(cls, features: Tensor) -> "Curvature":
@@ -121,19 +122,46 @@ class Curvature:
             return cls.of_features(features)
         some = features[:: -(-len(features) // _CURVATURE_ROWS)]
         along, axes = torch.linalg.eigh((some.T @ some).double() / len(some))
-        return cls(_MIDDLING * along.clamp(min=0.0), axes)
+        return cls(along.clamp(min=0.0), axes)
 
-    def scales(self, l2: float, labels: int) -> Tensor:
-        """What rescaled weights [D, C] are multiplied with."""
-        return (self.along.double() + l2).rsqrt()[:, None].expand(-1, labels)
 
-    def turned(self, weight: Tensor) -> Tensor:
-        """Weights of features [D, C] as weights along the axes."""
-        return weight if self.axes is None else self.axes.T @ weight
+@dataclass(frozen=True)
+class _Rescaled:
+    """Parameters as the search sees them: along the axes of features and labels, each by the root of its curvature."""
 
-    def back(self, weight: Tensor) -> Tensor:
-        """Weights along the axes [D, C] as weights of features."""
-        return weight if self.axes is None else self.axes @ weight
+    axes: Tensor | None
+    mixes: Tensor
+    scale: Tensor
+    bias_scale: Tensor
+
+    @classmethod
+    def of(cls, curvature: Curvature, objective: Objective, l2: float) -> "_Rescaled":
+        """bends: what the loss of a constant prediction curves by along mixes of labels, in the columns of [C, C]."""
+        logits = objective.intercept()
+        if objective.negative is None:
+            q = logits.softmax(dim=0)
+            bends, mixes = torch.linalg.eigh(q.diag() - q[:, None] * q)
+        else:
+            q = logits.sigmoid()
+            mass = (objective.positive + objective.negative).sum(dim=0) / objective.total
+            bends, mixes = mass * q * (1 - q), torch.eye(len(q), dtype=torch.float64)
+        bends = bends.double().clamp(min=_LEAST_BEND)
+        return cls(curvature.axes, mixes.double(), (curvature.along[:, None] * bends + l2).rsqrt(), bends.rsqrt())
+
+    def weight(self, moved: Tensor) -> Tensor:
+        """Weights of features and labels [D, C]."""
+        along = (moved * self.scale) @ self.mixes.T
+        return along if self.axes is None else self.axes @ along
+
+    def slope(self, slope: Tensor) -> Tensor:
+        """Slopes of weights [D, C] as slopes of what is searched."""
+        along = (slope if self.axes is None else self.axes.T @ slope) @ self.mixes
+        return along * self.scale
+
+    def begin(self, weight: Tensor) -> Tensor:
+        """Weights of features and labels as what is searched."""
+        along = (weight if self.axes is None else self.axes.T @ weight) @ self.mixes
+        return along / self.scale
 
 
 def precision(features: Tensor | Blocks) -> torch.dtype:
@@ -156,31 +184,33 @@ def solve(
     total, labels = whole.total, objective.positive.shape[1]
     whole = whole.to(features.dtype)
     cut = columns * labels
-    scale = curvature.scales(l2, labels)
+    by = _Rescaled.of(curvature, objective.with_pseudo_row(), l2)
 
     def value_and_gradient(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        along = torch.from_numpy(parameters[:cut]).reshape(columns, labels) * scale
-        bias = torch.from_numpy(parameters[cut:])
-        at_zero = bias.to(features.dtype)
-        weight = curvature.back(along).to(features.dtype)
-        logits = torch.cat([torch.addmm(at_zero, features, weight), at_zero[None]])
+        moved, bias = torch.from_numpy(parameters[:cut]).reshape(columns, labels), torch.from_numpy(parameters[cut:])
+        at_zero = (by.mixes @ (bias * by.bias_scale)).to(features.dtype)
+        weight = by.weight(moved)
+        # the few labels as rows, in both products: BLAS is three times faster so
+        logits = torch.cat([(weight.T.to(features.dtype).contiguous() @ features.T).T + at_zero, at_zero[None]])
         slope = whole.gradient(logits)
-        pull = curvature.turned((slope[:rows].T @ features).T.double())  # the few labels as rows: three times faster
+        pull = (slope[:rows].T @ features).T.double()
         gradient = torch.empty(cut + labels, dtype=torch.float64)
-        gradient[:cut] = ((pull / total + l2 * along) * scale).flatten()
-        gradient[cut:] = slope.sum(dim=0, dtype=torch.float64) / total
-        loss = float(whole.loss(logits)) / total + l2 / 2 * float(along.square().sum())
+        gradient[:cut] = by.slope(pull / total + l2 * weight).flatten()
+        gradient[cut:] = (slope.sum(dim=0, dtype=torch.float64) @ by.mixes) * by.bias_scale / total
+        loss = float(whole.loss(logits)) / total + l2 / 2 * float(weight.square().sum())
         return loss, gradient.numpy()
 
     ftol = 1e-9 if features.dtype == torch.float64 else FTOL32
     options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
     begun = torch.from_numpy(start)
-    begun = torch.cat([(curvature.turned(begun[:cut].reshape(columns, labels)) / scale).flatten(), begun[cut:]])
+    weight, bias = begun[:cut].reshape(columns, labels), begun[cut:]
+    begun = torch.cat([by.begin(weight).flatten(), (bias @ by.mixes) / by.bias_scale])
     # The optimiser's own vectors are short: threads that wait for each other made it four times slower.
     with _blas().limit(limits=torch.get_num_threads(), user_api="blas"):
         found = minimize(value_and_gradient, begun.numpy(), jac=True, method="L-BFGS-B", options=options)
     best = torch.from_numpy(found.x)
-    best = torch.cat([curvature.back(best[:cut].reshape(columns, labels) * scale).flatten(), best[cut:]])
+    weight, bias = by.weight(best[:cut].reshape(columns, labels)), by.mixes @ (best[cut:] * by.bias_scale)
+    best = torch.cat([weight.flatten(), bias])
     return np.asarray(best.numpy())
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, relu
 
+from affectml.heads._adamw import AdamW
 from affectml.heads._objective import Objective
 
 WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
@@ -99,13 +100,8 @@ def _fit_once(
         torch.zeros(labels, options.hidden, requires_grad=True),  # the head starts as the prior
         intercept.clone().requires_grad_(),
     )
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [layers[0], layers[2]], "weight_decay": setting.weight_decay},
-            {"params": [layers[1], layers[3]], "weight_decay": 0.0},
-        ],
-        lr=setting.learning_rate,
-    )
+    decays = [((layers[0], layers[2]), setting.weight_decay), ((layers[1], layers[3]), 0.0)]
+    optimiser = AdamW(decays, setting.learning_rate)
     best, best_loss, best_epoch = copy.deepcopy(layers), math.inf, 0
     curve: list[float] = []
     for epoch in range(1, options.max_epochs + 1):

@@ -21,6 +21,7 @@ from affectml.heads import (
     ZeroShotConfig,
     ZeroShotHead,
 )
+from affectml.heads._adamw import AdamW
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._threads import one_thread_if_small
@@ -399,3 +400,23 @@ def test_small_fits_take_one_thread_and_give_the_others_back(rows, inside):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_adamw_steps_as_torchs_does():
+    def walked(own: bool) -> list[torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        weight, bias = (torch.randn(*shape, generator=generator).requires_grad_() for shape in ((5, 7), (5,)))
+        if own:
+            optimiser = AdamW([((weight,), 0.1), ((bias,), 0.0)], 0.01)
+        else:
+            groups = [{"params": [weight], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0.0}]
+            optimiser = torch.optim.AdamW(groups, lr=0.01)
+        for _ in range(50):
+            loss = (torch.randn(9, 7, generator=generator) @ weight.T + bias).sin().square().sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return [weight.detach(), bias.detach()]
+
+    for ours, theirs in zip(walked(own=True), walked(own=False), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
