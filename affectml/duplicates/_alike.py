@@ -18,9 +18,15 @@ _REACH = float(np.sqrt(2 - 2 * COPY_COSINE)) * 1.001  # of unit rows; float32 ro
 def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
     """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
 
-    A projection on eight directions never makes a distance longer, and in so few dimensions a tree finds neighbours.
+    Few rows are all compared. A projection on eight directions never makes a distance longer, and in so few dimensions
+    a tree finds neighbours of many.
     """
-    from scipy.spatial import cKDTree
+    if len(features) <= _BLOCK:
+        unit = _unit(features[:])
+        alike = unit @ unit.T
+        np.fill_diagonal(alike, 0)
+        return np.asarray((alike >= COPY_COSINE - 1e-6).any(axis=1))
+    from scipy.spatial import cKDTree  # a quarter of a second to load
 
     parts = [_projected(_unit(features[start : start + PART])) for start in range(0, len(features), PART)]
     places, row, count = np.unique(np.concatenate(parts), axis=0, return_inverse=True, return_counts=True)
