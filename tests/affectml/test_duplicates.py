@@ -142,9 +142,10 @@ def test_with_embeddings_only_images_that_have_a_twin_are_read(copies, monkeypat
     assert same_pixels(copies, copies.images["image_id"], features) == [("a.png", "c.tif")]
 
 
-def test_twins_are_all_rows_with_another_at_the_cosine_of_copies():
+@pytest.mark.parametrize("count", [500, 3000])  # few rows are compared with each other, many by a tree
+def test_twins_are_all_rows_with_another_at_the_cosine_of_copies(count):
     draw = np.random.default_rng(0)
-    rows = draw.normal(size=(500, 128)) + 2
+    rows = draw.normal(size=(count, 128)) + 2
     rows[400] = rows[0] * 3
     rows[401] = rows[1] + draw.normal(size=128) * 1e-3
     rows[402:405] = rows[2]
