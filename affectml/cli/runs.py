@@ -227,13 +227,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
-    there(runs=[run])
-    from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
     from affectml.errors import BadInput
-    from affectml.pictures import Bad, pictures
-    from affectml.predicting import predict_images
-    from affectml.prediction_files import predict_to_file
-    from affectml.prediction_shards import merge_predictions
     from affectml.shards import one_of
     from affectml.taxonomies import get_taxonomy
 
@@ -247,6 +241,13 @@ def predict(
     asked = None if labels is None else labels.split(",")
     if taxonomy is not None:
         asked = list(get_taxonomy(taxonomy).labels)
+    there(runs=[run])
+    from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
+    from affectml.pictures import Bad, pictures
+    from affectml.predicting import predict_images
+    from affectml.prediction_files import predict_to_file
+    from affectml.prediction_shards import merge_predictions
+
     bad: Bad = []
     if out is not None:
         if engine is not None:

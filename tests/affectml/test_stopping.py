@@ -24,6 +24,12 @@ def affectml(monkeypatch, capsys):
 
 
 @pytest.fixture
+def nothing_is_looked_up(monkeypatch):
+    """Folders that are not there get as far as the work itself."""
+    monkeypatch.setattr("affectml.cli.runs.there", lambda **folders: None)
+
+
+@pytest.fixture
 def no_room(monkeypatch):
     """From now on, whatever is renamed into place finds the disk full."""
 
@@ -37,7 +43,7 @@ def no_room(monkeypatch):
 @pytest.mark.parametrize(
     "words", [["demo-data", "PLACE", "--images", "20"], ["train", "nowhere", "--out", "PLACE"]], ids=lambda w: w[0]
 )
-def test_a_place_that_cannot_be_written_is_one_line(affectml, tmp_path, place, words):
+def test_a_place_that_cannot_be_written_is_one_line(affectml, nothing_is_looked_up, tmp_path, place, words):
     (tmp_path / "file").write_text("x")
     code, said = affectml(*[str(tmp_path / place) if word == "PLACE" else word for word in words])
     assert code == 2
@@ -74,7 +80,7 @@ def test_what_the_disk_refuses_is_said_of_the_file_that_was_asked_for(tmp_path, 
     ],
     ids=lambda words: words[0] if isinstance(words, list) else "",
 )
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(affectml, monkeypatch, words, where, says):
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(affectml, nothing_is_looked_up, monkeypatch, words, where, says):
     def stop(*args, **options):
         raise KeyboardInterrupt
 
