@@ -11,6 +11,8 @@ from affectml.cli import main
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 
+pytestmark = pytest.mark.slow  # trains several runs
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

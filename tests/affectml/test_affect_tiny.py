@@ -78,6 +78,7 @@ def test_gap_closed_is_nothing_for_noise_and_all_for_the_truth(recipe):
     assert recipe.gap_closed(noise, votes, truth) == pytest.approx(0, abs=0.03)
 
 
+@pytest.mark.slow
 def test_training_twice_gives_the_same_weights_and_learns(recipe, tmp_path, capsys):
     def run(steps: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)

@@ -79,6 +79,7 @@ def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
     assert torch.equal(first.scores(X), again.scores(X))
 
 
+@pytest.mark.slow
 def test_auto_prefers_what_predicts_better():
     for make, better, worse in ((curved, "rbf kernel", "linear"), (straight, "linear", "exponential")):
         X, P = make()

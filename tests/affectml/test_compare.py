@@ -15,6 +15,8 @@ from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import TrainConfig, train_run
 
+pytestmark = pytest.mark.slow  # trains several runs
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

@@ -353,6 +353,7 @@ def train(root: Path, out: Path) -> tuple[list[str], pd.Series]:
     return said, run.predictions.set_index("image_id")["split"]
 
 
+@pytest.mark.slow
 def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(eighteen, tmp_path):
     data = Dataset.open(eighteen)
     ids = ["000000", *(f"{k:06d}" for k in range(3, 111, 6))]

@@ -39,11 +39,22 @@ HEADS = {
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("sharing")
-    demo = write_demo(root / "demo", images=160, seed=41)
-    for name, (head, hidden) in HEADS.items():
-        config = TrainConfig(dataset=str(demo.root), multilabel=True, head=head, hidden=hidden, threads=1)
-        train_run(config, out=root / name)
+    write_demo(root / "demo", images=160, seed=41)
+    train(root, "linear", "contrastive")
     return root
+
+
+@pytest.fixture(scope="module")
+def every_run(runs):
+    train(runs, *(name for name in HEADS if not (runs / name).exists()))
+    return runs
+
+
+def train(root, *names):
+    for name in names:
+        head, hidden = HEADS[name]
+        config = TrainConfig(dataset=str(root / "demo"), multilabel=True, head=head, hidden=hidden, threads=1)
+        train_run(config, out=root / name)
 
 
 def features(rows, columns=128):
@@ -53,12 +64,12 @@ def features(rows, columns=128):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HEADS)
-def test_the_graph_of_a_head_says_what_torch_says(runs, tmp_path, name):
-    made = export_onnx(runs / name, tmp_path / "head.onnx")
+def test_the_graph_of_a_head_says_what_torch_says(every_run, tmp_path, name):
+    made = export_onnx(every_run / name, tmp_path / "head.onnx")
     assert made.difference <= 1e-4
     assert (made.input, made.outputs) == ("features", ("scores", "sets"))
     session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
-    head = RunFolder.open(runs / name).head
+    head = RunFolder.open(every_run / name).head
     for rows in (1, 9):
         X = features(rows)
         scores, sets = session.run(None, {"features": X.numpy()})
@@ -74,14 +85,14 @@ def test_a_head_that_is_no_graph_says_so_and_writes_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_graph_from_pixels_says_what_predict_says(runs, tmp_path):
-    made = export_onnx(runs / "hidden", tmp_path / "model.onnx", encoder=True, threads=1)
+def test_one_graph_from_pixels_says_what_predict_says(every_run, tmp_path):
+    made = export_onnx(every_run / "hidden", tmp_path / "model.onnx", encoder=True, threads=1)
     assert made.difference <= 1e-4
-    image = runs / "demo" / "images" / "000003.png"
+    image = every_run / "demo" / "images" / "000003.png"
     pixels = load_encoder("affect-tiny", threads=1).preprocess(read_image(image))[None].numpy()
     session = onnxruntime.InferenceSession(made.path, providers=["CPUExecutionProvider"])
     (scores, _) = session.run(None, {"pixels": pixels})
-    (prediction,) = predict_images(runs / "hidden", [image], threads=1)
+    (prediction,) = predict_images(every_run / "hidden", [image], threads=1)
     labels = json.loads({p.key: p.value for p in onnx.load(made.path).metadata_props}["labels"])
     # embeddings are rounded to half precision on the way, so a last bit may fall the other way
     assert dict(zip(labels, scores[0].tolist(), strict=True)) == pytest.approx(dict(prediction.best), abs=1e-3)

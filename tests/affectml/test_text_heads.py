@@ -14,6 +14,8 @@ from affectml.predicting import predict_images
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
+pytestmark = pytest.mark.slow  # trains several runs
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

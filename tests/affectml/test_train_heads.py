@@ -112,6 +112,7 @@ def test_a_dirichlet_run_says_how_sure_it_is(one_answer, spec, tmp_path):
     assert predicted.to_json()["certainty"] == predicted.certainty > 0
 
 
+@pytest.mark.slow
 def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, tmp_path):
     plain = train_run(config(demo, spec), out=tmp_path / "plain")
     votes = train_run(config(demo, spec, judgements="votes"), out=tmp_path / "votes")
