@@ -3,7 +3,6 @@
 import difflib
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -149,15 +148,11 @@ class Encoder:
             return
         with self._inference():
             true, fp32_seconds = self._timed(self._fp32, exact)
-            with ThreadPoolExecutor(
-                1
-            ) as beside:  # words are cut up on one core while the tower is converted on another
-                labels = beside.submit(self._label_rows)
-                tower = self._tower_in(way)
+            tower = self._tower_in(way)
             if tower.backend == "openvino":
                 self._timed(tower, fast)  # what the first call alone takes is not counted
             rows, seconds = self._timed(tower, fast)
-        probe = Probe.of(rows, true, labels.result())
+        probe = Probe.of(rows, true, self._label_rows())
         slow = prefer != way and tower.backend == "openvino" and not is_faster(seconds, fp32_seconds)
         if slow or not probe.agrees:
             why = "takes longer" if slow else "does not agree with it"
@@ -182,15 +177,12 @@ class Encoder:
 
     def _label_rows(self) -> "Tensor | None":
         """Rows of the probe's labels; None without a text tower that can be used."""
-        import torch
-
         if not self.identity.has_text:
             return None
         try:
             tokens = self._tokens([f"a photo that evokes {label}" for label in _LABELS])
-            with torch.inference_mode():
-                model, tokens = without_padding(self._model, tokens.to(self.device))
-                return self._rows(model.encode_text(tokens))
+            model, tokens = without_padding(self._model, tokens.to(self.device))
+            return self._rows(model.encode_text(tokens))
         except EncoderUnavailable:  # without its tokenizer's files images can be embedded all the same
             return None
 
