@@ -97,6 +97,11 @@ def processor() -> str:
     return cpuinfo("model name") or platform.processor() or "unknown"
 
 
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32, as far as it tells."""
+    return bool({"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()))
+
+
 def cpuinfo(key: str) -> str:
     """The first line of /proc/cpuinfo with this key, "" where there is none."""
     try:

@@ -6,7 +6,7 @@ import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from affectml.encoders._ran import cpuinfo
+from affectml.encoders._ran import fast_bfloat16
 from affectml.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def faster_way(device: str) -> str | None:
         return "pure_bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "pure_fp16"
     if device != "cpu":
         return None
-    if {"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()):
+    if fast_bfloat16():
         return "pure_bf16"
     return "openvino" if find_spec("openvino") is not None else None
 

@@ -5,10 +5,10 @@ The penalty is l2 / 2 * sum(W^2) beside the MEAN loss, so one grid serves small 
 intercept is not penalised. Scikit-learn's C is 1 / (l2 * N).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import torch
@@ -21,10 +21,8 @@ from affectml.heads._objective import Objective
 L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)
 FOLDS = 5
 _CHUNK = 65_536  # rows standardised at a time
-_PATIENCE = 2  # grid steps that may be worse than the best before the search stops
-_CURVATURE_ROWS = 20_000  # tell well enough how a loss curves
+_ROWS = 20_000  # tell well enough how a loss curves
 _MOST_AXES = 2_048
-AXES_ROWS = 16_384  # rows that say along which axes the loss curves
 FTOL32 = 1e-7  # float32 cannot resolve the loss more finely than about this part of itself
 _LEAST_BEND = 0.01  # of labels that hardly anybody chose, and of what a softmax does not see
 
@@ -113,14 +111,14 @@ class Curvature:
         return cls(features.square().mean(dim=0, dtype=torch.float64))
 
     @classmethod
-    def of_axes(cls, features: Tensor) -> "Curvature":
+    def of_axes(cls, features: Tensor | Blocks) -> "Curvature":
         """Along the principal axes of the features, as of embeddings, whose features go together.
 
         Beyond 2,048 features, whose axes would take longer to find than they save, along each feature.
         """
+        some = features[:: -(-len(features) // _ROWS)] if isinstance(features, Tensor) else features.some(_ROWS)
         if features.shape[1] > _MOST_AXES:
-            return cls.of_features(features)
-        some = features[:: -(-len(features) // _CURVATURE_ROWS)]
+            return cls.of_features(some)
         along, axes = torch.linalg.eigh((some.T @ some).double() / len(some))
         return cls(along.clamp(min=0.0), axes)
 
@@ -169,49 +167,42 @@ def precision(features: Tensor | Blocks) -> torch.dtype:
     return torch.float64 if features.numel() <= BIG else torch.float32
 
 
+Sweep: TypeAlias = Callable[[Tensor, Tensor], tuple[float, Tensor, Tensor]]
+
+
 def solve(
-    features: Tensor,
-    objective: Objective,
-    l2: float,
-    start: NDArray[np.float64],
-    curvature: Curvature,
+    sweep: Sweep, objective: Objective, l2: float, start: NDArray[np.float64], curvature: Curvature, ftol: float
 ) -> NDArray[np.float64]:
-    """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C]."""
+    """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C].
+
+    sweep: from W and bias to the summed loss, of all rows and the pseudo row, and its slopes [D, C] and [C]; float64.
+    """
     from scipy.optimize import minimize
 
-    rows, columns = features.shape
     whole = objective.with_pseudo_row()
     total, labels = whole.total, objective.positive.shape[1]
-    whole = whole.to(features.dtype)
-    cut = columns * labels
-    by = _Rescaled.of(curvature, objective.with_pseudo_row(), l2)
+    cut = len(start) - labels
+    by = _Rescaled.of(curvature, whole, l2)
 
     def value_and_gradient(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        moved, bias = torch.from_numpy(parameters[:cut]).reshape(columns, labels), torch.from_numpy(parameters[cut:])
-        at_zero = (by.mixes @ (bias * by.bias_scale)).to(features.dtype)
+        moved, bias = torch.from_numpy(parameters[:cut]).reshape(-1, labels), torch.from_numpy(parameters[cut:])
         weight = by.weight(moved)
-        # the few labels as rows, in both products: BLAS is three times faster so
-        logits = torch.cat([(weight.T.to(features.dtype).contiguous() @ features.T).T + at_zero, at_zero[None]])
-        slope = whole.gradient(logits)
-        pull = (slope[:rows].T @ features).T.double()
+        summed, slope, bias_slope = sweep(weight, by.mixes @ (bias * by.bias_scale))
         gradient = torch.empty(cut + labels, dtype=torch.float64)
-        gradient[:cut] = by.slope(pull / total + l2 * weight).flatten()
-        gradient[cut:] = (slope.sum(dim=0, dtype=torch.float64) @ by.mixes) * by.bias_scale / total
-        loss = float(whole.loss(logits)) / total + l2 / 2 * float(weight.square().sum())
-        return loss, gradient.numpy()
+        gradient[:cut] = by.slope(slope / total + l2 * weight).flatten()
+        gradient[cut:] = (bias_slope @ by.mixes) * by.bias_scale / total
+        return summed / total + l2 / 2 * float(weight.square().sum()), gradient.numpy()
 
-    ftol = 1e-9 if features.dtype == torch.float64 else FTOL32
     options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
     begun = torch.from_numpy(start)
-    weight, bias = begun[:cut].reshape(columns, labels), begun[cut:]
+    weight, bias = begun[:cut].reshape(-1, labels), begun[cut:]
     begun = torch.cat([by.begin(weight).flatten(), (bias @ by.mixes) / by.bias_scale])
     # The optimiser's own vectors are short: threads that wait for each other made it four times slower.
     with _blas().limit(limits=torch.get_num_threads(), user_api="blas"):
         found = minimize(value_and_gradient, begun.numpy(), jac=True, method="L-BFGS-B", options=options)
     best = torch.from_numpy(found.x)
-    weight, bias = by.weight(best[:cut].reshape(columns, labels)), by.mixes @ (best[cut:] * by.bias_scale)
-    best = torch.cat([weight.flatten(), bias])
-    return np.asarray(best.numpy())
+    weight, bias = by.weight(best[:cut].reshape(-1, labels)), by.mixes @ (best[cut:] * by.bias_scale)
+    return np.asarray(torch.cat([weight.flatten(), bias]).numpy())
 
 
 @cache
@@ -239,7 +230,7 @@ def fit_linear(
     fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C] before
     `val` judges them, where `objective` weighs labels and `val` does not.
     """
-    curvature = None if isinstance(features, Blocks) else Curvature.of_axes(features)
+    curvature = Curvature.of_axes(features)
     whole = path_of(features, objective, curvature)
     if l2 is not None:
         whole.step(l2)
@@ -278,7 +269,6 @@ class L2Path:
     """One set of rows walked along the L2 grid, each step starting where the last one ended."""
 
     patience = 2  # grid steps that may be worse than the best before the search stops
-    passes = 0
 
     def __init__(self, features: Tensor, objective: Objective, curvature: Curvature | None = None) -> None:
         self.features, self.curvature = features, curvature
@@ -291,7 +281,19 @@ class L2Path:
 
     def step(self, l2: float) -> None:
         self.curvature = self.curvature or Curvature.of_axes(self.features)
-        self.parameters = solve(self.features, self.objective, l2, self.parameters, self.curvature)
+        features, rows = self.features, len(self.features)
+        whole = self.objective.with_pseudo_row().to(features.dtype)
+
+        def sweep(weight: Tensor, bias: Tensor) -> tuple[float, Tensor, Tensor]:
+            at_zero = bias.to(features.dtype)
+            # the few labels as rows, in both products: BLAS is three times faster so
+            logits = torch.cat([(weight.T.to(features.dtype).contiguous() @ features.T).T + at_zero, at_zero[None]])
+            slope = whole.gradient(logits)
+            pull = (slope[:rows].T @ features).T.double()
+            return float(whole.loss(logits)), pull, slope.sum(dim=0, dtype=torch.float64)
+
+        ftol = 1e-9 if features.dtype == torch.float64 else FTOL32
+        self.parameters = solve(sweep, self.objective, l2, self.parameters, self.curvature, ftol)
 
     def walk(self, l2: float) -> None:
         """A step that is only compared with others."""
@@ -324,77 +326,51 @@ class L2Path:
 
 
 class BlockPath(L2Path):
-    """The same for rows in blocks: float32 products, summed in float64.
-
-    L-BFGS runs in weights along the principal axes of the features, each scaled by about what the loss curves by along
-    it, as a few thousand rows say: four times fewer passes over the rows than without. Every pass reads each row once.
-    """
+    """The same for rows in blocks: float32 products, summed in float64. Every pass reads each row once."""
 
     patience = 1  # the loss of many rows has one valley
 
-    def __init__(self, features: Blocks, objective: Objective) -> None:
-        self.blocks = features
+    def __init__(self, features: Blocks, objective: Objective, curvature: Curvature) -> None:
+        self.blocks, self.curvature = features, curvature
         self._begin(objective, features.shape[1])
-        masses = objective.with_pseudo_row()
-        self.masses, self.total = objective.to(torch.float32).by_label(), masses.total
-        self.even = masses.part(slice(len(features), None)).to(torch.float32)
-        some = features.some(AXES_ROWS)
-        strength, self.axes = torch.linalg.eigh((some.T @ some).double() / len(some))
-        bends = masses.curvature().clamp(min=1e-12)
-        self.bends, self.steps = strength.clamp(min=0)[:, None] * bends, bends.rsqrt()
+        self.masses = objective.to(torch.float32).by_label()
+        self.even = objective.with_pseudo_row().part(slice(len(features), None)).to(torch.float32)
 
     def walk(self, l2: float) -> None:
         """A step to a hundredth of the precision, which is what comparing takes."""
-        self.step(l2, ftol=100 * FTOL32)
+        self._step(l2, 100 * FTOL32)
 
     def settle(self, l2: float, parameters: NDArray[np.float64]) -> None:
         """The best step of the walk, to full precision."""
         self.parameters = parameters
         self.step(l2)
 
-    def step(self, l2: float, ftol: float = FTOL32) -> None:
-        from scipy.optimize import minimize
-        from threadpoolctl import threadpool_limits
+    def step(self, l2: float) -> None:
+        self._step(l2, FTOL32)
 
-        columns, labels = self.blocks.shape[1], self.labels
-        cut = columns * labels
-        scale = (self.bends + l2).clamp(min=1e-12).rsqrt()
+    def _step(self, l2: float, ftol: float) -> None:
+        assert self.curvature is not None
+        self.parameters = solve(self._sweep, self.objective, l2, self.parameters, self.curvature, ftol)
 
-        def value_and_gradient(moved: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            parameters = torch.from_numpy(moved)
-            weight = self.axes @ (parameters[:cut].reshape(columns, labels) * scale)
-            bias = parameters[cut:] * self.steps
-            narrow, at_zero = weight.T.float().contiguous(), bias.float()
-            slopes = torch.zeros(labels, columns, dtype=torch.float64)
-            loss = float(self.even.loss(at_zero[None]))
-            lean = self.even.gradient(at_zero[None])[0].double()
-            for here, rows in self.blocks.parts():
-                masses = self.masses.part(here)
-                logits = torch.addmm(
-                    at_zero[:, None], narrow, rows.T
-                ).T  # few labels: products this way round are twice as fast
-                loss += float(masses.loss(logits))
-                slope = masses.gradient(logits)
-                slopes += slope.T @ rows
-                lean += slope.sum(dim=0)
-            slopes = scale * (self.axes.T @ (slopes.T / self.total + l2 * weight))
-            gradient = torch.cat([slopes.flatten(), self.steps * lean / self.total])
-            return loss / self.total + l2 / 2 * float(weight.square().sum()), gradient.numpy()
-
-        weight, bias = self.split()
-        start = torch.cat([((self.axes.T @ weight) / scale).flatten(), bias / self.steps])
-        options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
-        with threadpool_limits(limits=torch.get_num_threads(), user_api="blas"):
-            found = minimize(value_and_gradient, start.numpy(), jac=True, method="L-BFGS-B", options=options)
-        self.passes += int(found.nfev)
-        moved = torch.from_numpy(found.x)
-        weight = self.axes @ (moved[:cut].reshape(columns, labels) * scale)
-        self.parameters = torch.cat([weight.flatten(), moved[cut:] * self.steps]).numpy()
+    def _sweep(self, weight: Tensor, bias: Tensor) -> tuple[float, Tensor, Tensor]:
+        narrow, at_zero = weight.T.float().contiguous(), bias.float()
+        slopes = torch.zeros(narrow.shape, dtype=torch.float64)
+        loss = float(self.even.loss(at_zero[None]))
+        lean = self.even.gradient(at_zero[None])[0].double()
+        for here, rows in self.blocks.parts():
+            masses = self.masses.part(here)
+            logits = torch.addmm(at_zero[:, None], narrow, rows.T).T  # the few labels as rows here too
+            loss += float(masses.loss(logits))
+            slope = masses.gradient(logits)
+            slopes += slope.T @ rows
+            lean += slope.sum(dim=0)
+        return loss, slopes.T, lean
 
 
-def path_of(features: Tensor | Blocks, objective: Objective, curvature: Curvature | None = None) -> L2Path:
-    """The walk of these rows; rows in blocks find their own curvature."""
-    return BlockPath(features, objective) if isinstance(features, Blocks) else L2Path(features, objective, curvature)
+def path_of(features: Tensor | Blocks, objective: Objective, curvature: Curvature) -> L2Path:
+    """The walk of these rows."""
+    kind = BlockPath if isinstance(features, Blocks) else L2Path
+    return kind(features, objective, curvature)  # type: ignore[arg-type]
 
 
 def folds(positive: Tensor, count: int, generator: torch.Generator) -> Sequence[tuple[Tensor, Tensor]]:

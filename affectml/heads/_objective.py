@@ -82,12 +82,6 @@ class Objective:
             return self.positive.sum(dim=0).log()
         return self.positive.sum(dim=0).log() - self.negative.sum(dim=0).log()
 
-    def curvature(self) -> Tensor:
-        """Second derivative of the mean loss by each label's logit [C], at the best constant prediction."""
-        against = self.positive.sum() - self.positive.sum(dim=0) if self.negative is None else self.negative.sum(dim=0)
-        chosen = self.positive.sum(dim=0)
-        return chosen * against / (chosen + against) / self.total
-
     def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [D, C] and bias [C] without what the loss cannot see: a softmax's constant, made to sum to zero."""
         if self.negative is None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from affectml.encoders._ran import fast_bfloat16
 from affectml.heads._blocks import Blocks
 from affectml.heads._mlp import MLPFit, MLPOptions, Setting, he_uniform
 from affectml.heads._objective import Objective
@@ -171,13 +172,6 @@ def fit_together(
             heads.keep(sorted(ranked[: math.ceil(len(losses) / 2)]))
     assert best is not None
     return MLPFit(best.layers, best.setting, best.epochs, best.held_out_loss, tuple(curves[best.setting]))
-
-
-def fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    from affectml.encoders._ran import cpuinfo
-
-    return bool({"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()))
 
 
 def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator: torch.Generator) -> dict[int, Tensor]:

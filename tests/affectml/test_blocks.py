@@ -55,7 +55,7 @@ def large(monkeypatch):
     """Every X counts as large, and its blocks are small."""
     monkeypatch.setattr(_base, "BIG", 0)
     monkeypatch.setattr(_blocks, "PART", 64)
-    monkeypatch.setattr(_linear, "AXES_ROWS", 128)
+    monkeypatch.setattr(_linear, "_ROWS", 128)
     monkeypatch.setattr(_linear, "RUN", 16)
     monkeypatch.setattr(_blocks, "RUN", 16)
     monkeypatch.setattr(_blocks, "RUNS", 8)
