@@ -279,7 +279,7 @@ def linear(given: argparse.Namespace) -> str:
             "|" + "--:|" * 5,
             *lines,
             "",
-            verdict(f"{median(ratios):.0f} times faster", median(ratios) >= 20, "20"),
+            verdict(f"{median(ratios):.1f} times faster", median(ratios) >= 20, "20"),
         ]
     )
 
