@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import AffectmlError, BadArray
 
+BIG = 20_000_000  # values; up to here all of X is held in memory, standardised in float64: 160 MB
 PART = 16_384  # rows read at a time by those who go through all of them
 
 
@@ -92,6 +93,11 @@ class RowsOnDisk:
         for start in range(0, len(self), PART):
             out[start : start + PART] = self[start : start + PART]
         return out if dtype is None else out.astype(dtype, copy=False)
+
+
+def taken(X: Any, rows: NDArray[np.int64]) -> Any:
+    """Some rows of features, in this order: of rows on disk, which stay there, of an array or of a tensor."""
+    return X.take(rows) if isinstance(X, RowsOnDisk) else X[rows]
 
 
 def _read(shard: NDArray[Any], row: NDArray[np.int64]) -> NDArray[Any]:

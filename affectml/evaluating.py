@@ -88,7 +88,7 @@ def evaluate_run(
     beta, tau = _beta(info.beta_prior), info.config.tau
     truth = read_truth(data, targets, ids, beta=beta, tau=tau, single_positive=single_positive)
     levels = levels_of(data.images, info.config.promise_group, ids)
-    answers = {"model": answers_of(opened.head, store.on_disk(ids), targets.kind, levels)}
+    answers = {"model": answers_of(opened.head, store.features(ids), targets.kind, levels)}
     if info.prior is not None:
         answers = {"prior": _prior_answers(info.prior, len(ids), targets.kind), **answers}
     why = {"zero_shot": "not scored here: `affectml train` on this data set shows it"}
@@ -137,7 +137,7 @@ def scores_of(
     ids = np.array([i for i in every if i not in missing], dtype=object)
     if not len(ids):
         raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
-    head, X = run.head, store.on_disk(ids)
+    head, X = run.head, store.features(ids)
     if head.needs_texts and head.texts is None:
         encoder = run_encoder(run, count)
         texts = label_features(prompts_of(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
@@ -172,7 +172,7 @@ def answers_on(
     if not len(ids):
         raise BadDataset(f"{data.root}: no image on which {run.folder} can be judged by target {targets.name}")
     levels = levels_of(data.images, run.info.config.promise_group, ids)
-    return ids, answers_of(run.head, store.on_disk(ids), targets.kind, levels), split
+    return ids, answers_of(run.head, store.features(ids), targets.kind, levels), split
 
 
 def _fitting_target(run: RunFolder, data: Dataset, name: str | None) -> Targets:
@@ -236,7 +236,7 @@ def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids
     ids = [i for i in image_ids if i not in absent]
     if not ids or (run.head.needs_texts and run.head.texts is None):
         return set()
-    scores = run.head.scores(store.on_disk(ids)).double().numpy()
+    scores = run.head.scores(store.features(ids)).double().numpy()
     return learned_from(run, pd.DataFrame(scores, index=ids, columns=list(run.taxonomy.labels)))
 
 

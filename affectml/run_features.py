@@ -123,7 +123,7 @@ class FromFiles:
                 parts.append(batch.rows)
         return np.concatenate(parts)
 
-    on_disk = rows  # what is not kept anywhere cannot be read in parts
+    features = rows  # what is not kept anywhere cannot be read in parts
 
 
 def features_of(

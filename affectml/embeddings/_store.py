@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_json, replacing, sha256, write_json
-from affectml._rows import RowsOnDisk
+from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -211,6 +212,11 @@ class EmbeddingStore:
         Raises BadDataset naming the first image without an embedding, or with one that is not finite.
         """
         return np.asarray(self.on_disk(image_ids))
+
+    def features(self, image_ids: Iterable[str]) -> NDArray[np.float32] | RowsOnDisk:
+        """Rows as heads take them: `rows` up to 20 million values, beyond that `on_disk`."""
+        found = self.on_disk(image_ids)
+        return found if math.prod(found.shape) > BIG else np.asarray(found)
 
     def on_disk(self, image_ids: Iterable[str]) -> RowsOnDisk:
         """The same, read only when rows of it are asked for; raises BadDataset for an image without an embedding."""

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml._rows import BIG
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads._blocks import BIG, Blocks
+from affectml.heads._blocks import Blocks
 from affectml.heads._config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, default_of
 from affectml.heads._inputs import (
     ArrayLike,

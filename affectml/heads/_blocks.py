@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml._rows import RowsOnDisk
+from affectml._rows import RowsOnDisk, taken
 from affectml.heads._inputs import Features, as_features, check_columns, on_disk
 
-BIG = 20_000_000  # values; up to here all of X is held in memory, standardised in float64: 160 MB
 PART = 2048  # rows of one matrix product: with 512 features 4 MB, which a cache holds
 RUN = 256  # neighbouring rows that stay together when an epoch's order is drawn: one piece of the file
 RUNS = 256  # runs in memory at once, whose rows are mixed: with 512 features 134 MB
@@ -62,7 +61,8 @@ class Blocks:
         """The rows as they were given, where they are."""
         if self._at is None:
             return self._source
-        return self._source.take(self._at) if isinstance(self._source, RowsOnDisk) else self._source[self._at]
+        found: Tensor | RowsOnDisk = taken(self._source, self._at)
+        return found
 
     def numel(self) -> int:
         """How many values there are."""

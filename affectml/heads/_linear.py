@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.heads._blocks import BIG, RUN, Blocks
+from affectml._rows import BIG
+from affectml.heads._blocks import RUN, Blocks
 from affectml.heads._objective import Objective
 
 L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)

@@ -67,7 +67,7 @@ def read_again(
     prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, _config(opened))
     systems = _systems(opened, prepared, say)
     test = split.ids("test")
-    answers = systems.answers(store.on_disk(test), levels_of(data.images, info.config.promise_group, test))
+    answers = systems.answers(store.features(test), levels_of(data.images, info.config.promise_group, test))
     result = Result(opened.metrics, info.set_f1_by_tau)
     return ReportData(opened, Judged(prepared, systems, answers, result, info.levels))
 

@@ -39,7 +39,7 @@ def check_calibrate(config: TrainConfig, head: type[Head], targets: Targets) -> 
 def calibrated(head: Head, prepared: "Prepared", say: Say) -> Head:
     """The head with its rates corrected by validation; itself where held-out folds say that no label gains."""
     val, labels = prepared.val, prepared.targets.taxonomy.labels
-    rates = head.predict_rates(prepared.store.on_disk(val.image_id))
+    rates = head.predict_rates(prepared.store.features(val.image_id))
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
     maps = fit_beta_maps(rates, val.shares, groups=val.groups, generator=generator)
     on = [label for label, shrink in zip(labels, maps.shrink, strict=True) if shrink is not None]

@@ -74,7 +74,7 @@ def _part(prepared: Prepared, kept: NDArray[np.object_]) -> Prepared:
 def _answers(part: Prepared) -> Answers:
     test, plan = part.split.ids("test"), part.plan
     levels = levels_of(plan.dataset.images, plan.config.promise_group, test)
-    return answers_of(fit_model(part), part.store.on_disk(test), part.targets.kind, levels)
+    return answers_of(fit_model(part), part.store.features(test), part.targets.kind, levels)
 
 
 def _point(prepared: Prepared, share: float, images: int, answers: Answers) -> dict[str, Any]:

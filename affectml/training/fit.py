@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from affectml._progress import Say
+from affectml._rows import taken
 from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
@@ -60,7 +61,7 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
 def tune_sets(prepared: Prepared, head: Head) -> None:
     """Choose a head's thresholds on validation, where sets are cut by them."""
     if prepared.val.sets is not None and head.uses_thresholds:
-        head.tune_thresholds(prepared.store.on_disk(prepared.val.image_id), prepared.val.sets.astype(np.int64))
+        head.tune_thresholds(prepared.store.features(prepared.val.image_id), prepared.val.sets.astype(np.int64))
 
 
 def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
@@ -71,7 +72,7 @@ def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
         prepared: what to fit on.
         say: called with what a user should know.
     """
-    X, X_val = prepared.store.on_disk(prepared.train.image_id), prepared.store.on_disk(prepared.val.image_id)
+    X, X_val = prepared.store.features(prepared.train.image_id), prepared.store.features(prepared.val.image_id)
     prior = PriorHead().fit(X, prepared.train.shares())
     zero_shot, why = _zero_shot(prepared, say)
     if zero_shot is not None and prepared.plan.rates:
@@ -106,7 +107,7 @@ def unfitted_head(prepared: Prepared) -> Head:
 def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
     """Fit one head on train, with validation for its choices; raises BadInput where it learns sets and none are."""
     store, train, val = prepared.store, prepared.train, prepared.val
-    X, held_X = store.on_disk(train.image_id), store.on_disk(val.image_id)
+    X, held_X = store.features(train.image_id), store.features(val.image_id)
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
     if head.needs_texts and head.trained:
         _fit_with_texts(cast("TextHead", head), prepared, generator)
@@ -124,7 +125,7 @@ def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
     if what.people is not None and many:
         say("people per image differ much: votes count as votes of n, not as shares")
     held = (held_X, held_out(head, prepared.targets.take(val.image_id), val))
-    head.fit(X.take(what.rows), what.values, val=held, weights=what.people, generator=generator)
+    head.fit(taken(X, what.rows), what.values, val=held, weights=what.people, generator=generator)
     for line in head.report_.get("why", []):
         say(line)
 
@@ -137,9 +138,9 @@ def _fit_with_texts(head: TextHead, prepared: Prepared, generator: torch.Generat
     if "captions" in plan.prompts.kinds:
         captions = caption_features(plan.dataset.images, train.image_id, encode, str(plan.dataset.root))
     head.fit(
-        store.on_disk(train.image_id),
+        store.features(train.image_id),
         train.shares(),
-        val=(store.on_disk(val.image_id), val.shares),
+        val=(store.features(val.image_id), val.shares),
         generator=generator,
         prompts=encoded(plan.prompts.learned(prepared.targets.taxonomy), encode),
         captions=captions,

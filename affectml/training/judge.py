@@ -48,7 +48,7 @@ def judge(prepared: Prepared, systems: Systems) -> Judged:
     """
     plan, split = prepared.plan, prepared.split
     images, test = plan.dataset.images, split.ids("test")
-    answers = systems.answers(prepared.store.on_disk(test), levels_of(images, plan.config.promise_group, test))
+    answers = systems.answers(prepared.store.features(test), levels_of(images, plan.config.promise_group, test))
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
     add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
     levels = by_level(

@@ -86,7 +86,7 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     set_threads(plan.threads)
     store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.asked.threads, say=say)
     targets = with_embeddings(plan.dataset, plan.targets, store, say)
-    copies = same_pixels(plan.dataset, targets.image_id, store.on_disk(targets.image_id))
+    copies = same_pixels(plan.dataset, targets.image_id, store.features(targets.image_id))
     promises = plan.config.promise is not None
     split = split_dataset(plan.dataset, targets, plan.config.seed, copies, calibration=promises)
     for note in split.notes:

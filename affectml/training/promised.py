@@ -77,7 +77,7 @@ def keep(head: Head, prepared: "Prepared", say: Say) -> None:
     asked = Asked.parse(str(config.promise))
     head.keep_promise(
         asked,
-        prepared.store.on_disk(part.image_id),
+        prepared.store.features(part.image_id),
         part.table,
         groups=dataset.groups(part.image_id),
         column=config.promise_group,

@@ -133,7 +133,7 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
         ),
         split=_split(prepared),
         head=HeadInfo(name=head.name, report=head.report_),
-        calibration=calibration_info(head, store.on_disk(prepared.test.image_id), prepared.test),
+        calibration=calibration_info(head, store.features(prepared.test.image_id), prepared.test),
         prompts=PromptsInfo(**plan.prompts.to_dict()),
         prior=_prior(judged.answers["prior"]),
         beta_prior=None if beta is None else BetaInfo(alpha=beta.alpha.tolist(), beta=beta.beta.tolist()),
@@ -151,7 +151,7 @@ def predictions(judged: Judged) -> pd.DataFrame:
     """The head's scores of every image, in any split, and its sets where it has thresholds."""
     prepared, head = judged.prepared, judged.systems.model
     targets = prepared.targets
-    X = prepared.store.on_disk(targets.image_id)
+    X = prepared.store.features(targets.image_id)
     scores = head.scores(X).float().numpy()
     table = pd.DataFrame({"image_id": targets.image_id, "split": prepared.split.assignment})
     table = pd.concat([table, pd.DataFrame(scores, columns=list(targets.taxonomy.labels))], axis=1)
