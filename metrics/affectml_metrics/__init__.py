@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
     from affectml_metrics._spec import MetricSpec, Sums
+    from affectml_metrics._two_way import TwoWayInterval, two_way_interval
     from affectml_metrics.functional.calibration import debiased_calibration
     from affectml_metrics.streaming import (
         NDCG,
@@ -93,6 +94,7 @@ _HOME = {
     "_reference": ("HumanReference", "human_reference"),
     "_score": ("score",),
     "_spec": ("MetricSpec", "Sums"),
+    "_two_way": ("TwoWayInterval", "two_way_interval"),
     "table": ("Registration", "register_metric"),
     "functional.calibration": ("debiased_calibration",),
 }
@@ -167,6 +169,7 @@ __all__ = [
     "TopKPrecision",
     "TopKRecall",
     "TotalVariation",
+    "TwoWayInterval",
     "bootstrap",
     "bootstrap_sums",
     "bootstrap_table",
@@ -180,6 +183,7 @@ __all__ = [
     "sampling_floor",
     "score",
     "student_interval",
+    "two_way_interval",
     "unchecked",
 ]
 

@@ -63,7 +63,7 @@ def bootstrap(
     sums, sizes = table.masked_fill(~defined | infinite, 0.0), defined.to(torch.float64)
     plus, minus = (table == torch.inf).to(torch.float64), (table == -torch.inf).to(torch.float64)
     if groups is not None:
-        index, units = _group_index(groups, len(table))
+        index, units = group_index(groups, len(table))
         sums, sizes, plus, minus = (
             x.new_zeros(units, x.shape[1]).index_add_(0, index, x) for x in (sums, sizes, plus, minus)
         )
@@ -157,7 +157,7 @@ def bootstrap_table(
     """
     whole_number("n", n, 1)
     _check(replicates, level, generator)
-    index, units = (torch.arange(n), n) if groups is None else _group_index(groups, n)
+    index, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
     value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
     debiased = metric.replicate if isinstance(metric, Debiased) else None
 
@@ -204,7 +204,7 @@ def bootstrap_sums(
     whole_number("rows", n, 1)
     _check(replicates, level, generator)
     if groups is not None:
-        index, units = _group_index(groups, n)
+        index, units = group_index(groups, n)
         table = table.new_zeros(units, table.shape[1]).index_add_(0, index, table)
     value = statistic(table.sum(0, keepdim=True))[0]
     table = table.T.contiguous().T
@@ -251,23 +251,47 @@ def sums_by_unit(table: Tensor, groups: ArrayLike | None) -> Tensor:
     sums = table.masked_fill(table.isnan(), 0.0)
     if groups is None:
         return sums
-    index, units = _group_index(groups, len(table))
+    index, units = group_index(groups, len(table))
     return sums.new_zeros(units, sums.shape[1]).index_add_(0, index, sums)
 
 
-def _group_index(groups: ArrayLike, n: int) -> tuple[Tensor, int]:
+def group_index(groups: ArrayLike, n: int, name: str = "groups") -> tuple[Tensor, int]:
+    """The number of each row's group [n], and how many groups there are; a row without an id is one of its own."""
     ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
     if ids.shape != (n,):
-        raise ShapeError(f"groups: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
+        raise ShapeError(f"{name}: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
     if ids.dtype.kind == "U" and not isinstance(groups, np.ndarray):
         ids = np.asarray(groups, dtype=object)  # numpy has made words of what is missing
     missing = _missing(ids)
-    named = ids[~missing]
-    found, place = np.unique(named.astype(str) if ids.dtype == object else named, return_inverse=True)
+    if not missing.any():
+        place, count = _numbered(ids)
+        return torch.from_numpy(place), count
+    place, count = _numbered(ids[~missing])
     index = np.empty(n, dtype=np.int64)
     index[~missing] = place
-    index[missing] = np.arange(len(found), len(found) + missing.sum())
-    return torch.from_numpy(index), len(found) + int(missing.sum())
+    index[missing] = np.arange(count, count + missing.sum())
+    return torch.from_numpy(index), count + int(missing.sum())
+
+
+def _numbered(ids: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], int]:
+    """The place of each id among the different ones in order, and how many there are; mixed kinds by their text."""
+    if ids.dtype.kind in "iu" and len(ids):
+        low, span = int(ids.min()), int(ids.max()) - int(ids.min()) + 1
+        if span <= 4 * len(ids):  # a table of the numbers is a tenth of the time of sorting them
+            from_low = (ids - ids.dtype.type(low)).astype(np.int64, copy=False)
+            places = np.zeros(span, dtype=np.int64)
+            places[from_low] = 1
+            places = places.cumsum()
+            return (places - 1)[from_low], int(places[-1])
+    if ids.dtype == object:
+        import pandas as pd
+
+        if pd.api.types.infer_dtype(ids) == "string":  # a hash table of words, and only different ones are sorted
+            place, found = pd.factorize(ids, sort=True)
+            return place.astype(np.int64, copy=False), len(found)
+        ids = ids.astype(str)
+    found, place = np.unique(ids, return_inverse=True)
+    return place.astype(np.int64, copy=False), len(found)
 
 
 def _missing(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
