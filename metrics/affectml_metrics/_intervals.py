@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from itertools import count
 from typing import NamedTuple
 
 import torch
@@ -175,11 +176,11 @@ def _student(units: Tensor, level: float) -> Tensor:
     return torch.tensor(found, dtype=torch.float64).reshape(units.shape)
 
 
-@cache
-def student_quantile(share: float, freedom: int) -> float:
-    """Quantile of Student's t above the median, to 1e-6 relative; closed form of whole degrees of freedom.
+@lru_cache(maxsize=4096)
+def student_quantile(share: float, freedom: float) -> float:
+    """Quantile of Student's t above the median, to 1e-6 relative; freedom: degrees of freedom, whole or not.
 
-    Source: Abramowitz & Stegun 1964, 26.7.3 to 26.7.5.
+    Source: Abramowitz & Stegun 1964, 26.7.5 from 40 degrees on, else the inverse of 26.5.4.
     """
     if freedom >= 40:
         z = float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
@@ -190,20 +191,24 @@ def student_quantile(share: float, freedom: int) -> float:
             (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
         )
         return z + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
-    low, high = 0.0, math.pi / 2  # angles whose tangent is t / sqrt(freedom)
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_share(middle, freedom) < share else (low, middle)
-    return math.tan(low) * math.sqrt(freedom)
+    angle, scale = 0.0, math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+    for _ in range(200):  # Newton's steps stay below, for the share grows ever slower with the angle
+        step = (share - _student_share(angle, freedom, scale)) / (scale * math.pow(math.cos(angle), freedom - 1))
+        angle = min(angle + step, math.pi / 2 - 1e-12)
+        if step <= 1e-13 * angle:
+            break
+    return math.tan(angle) * math.sqrt(freedom)
 
 
-def _student_share(angle: float, freedom: int) -> float:
-    """The share of Student's t below sqrt(freedom) * tan(angle)."""
-    cosine, total = math.cos(angle), 0.0
-    term = cosine if freedom % 2 else 1.0
-    for power in range(2 + freedom % 2, freedom + 1, 2):
+def _student_share(angle: float, freedom: float, scale: float) -> float:
+    """The share of Student's t below sqrt(freedom) * tan(angle): an incomplete beta function, from its nearer end."""
+    half, sine, cosine = freedom / 2, math.sin(angle) ** 2, math.cos(angle) ** 2
+    start, x = (0.5, sine) if sine < 0.5 else (half, cosine)
+    term = total = 1 / start
+    for n in count(1):
+        term *= x * (half - 0.5 + n) / (start + n)
         total += term
-        term *= cosine**2 * (power - 1) / power
-    if freedom % 2:
-        return 0.5 + (angle + math.sin(angle) * total) / math.pi
-    return 0.5 + math.sin(angle) * total / 2
+        if term < 1e-17 * total:
+            break
+    total *= scale * math.sqrt(sine) * math.pow(cosine, half)
+    return (1 + total) / 2 if sine < 0.5 else 1 - total / 2

@@ -20,7 +20,7 @@ from torch import Tensor
 from affectml_metrics._bootstrap import group_index
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
-from affectml_metrics._intervals import FEW
+from affectml_metrics._intervals import FEW, student_quantile
 from affectml_metrics._options import real_number
 
 
@@ -193,7 +193,7 @@ def _interval(column: Tensor, counted: Tensor, answers: _Answers, design: _Desig
     squares = torch.stack([sums.square().sum() for sums in answers.sums(design.share * (moved - above))])
     variance, freedom = _variance(squares, design)
     error = variance.sqrt()
-    half = _student(0.5 + level / 2, float(freedom)) * error
+    half = student_quantile(0.5 + level / 2, float(freedom)) * error
     return [value, value - half, value + half, error, freedom, *sizes]
 
 
@@ -209,12 +209,6 @@ def _variance(squares: Tensor, design: _Design) -> tuple[Tensor, Tensor]:
     free = variance.square() / (spread[0] + spread[1] - spread[2]).clamp(min=0)
     top = design.freedom[2]
     return variance, torch.where(variance > 0, free.clamp(max=float(top)).clamp(min=1), top)
-
-
-def _student(share: float, freedom: float) -> float:
-    from scipy.special import stdtrit  # here, because nothing else needs it
-
-    return float(stdtrit(freedom, share))
 
 
 def _checked(weights: ArrayLike | None, n: int) -> Tensor:

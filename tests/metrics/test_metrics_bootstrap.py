@@ -156,8 +156,8 @@ def test_rows_called_none_are_a_group():
 
 
 def test_quantiles_of_students_t_are_scipys():
-    for freedom in (1, 2, 3, 8, 29, 39, 40, 300):
-        for share in (0.9, 0.975, 0.995):
+    for freedom in (1, 1.3, 2, 3, 4.87, 8, 29, 39.9, 40, 300.5):
+        for share in (0.51, 0.9, 0.975, 0.995, 0.9999):
             assert student_quantile(share, freedom) == pytest.approx(stats.t.ppf(share, freedom), rel=1e-6)
 
 
