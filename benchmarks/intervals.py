@@ -1,7 +1,8 @@
 """How often a 95 % interval holds the truth, by simulation from distributions whose truth is known.
 
-    python benchmarks/intervals.py                 500 to 1,000 draws a line, about 7 minutes on one core
+    python benchmarks/intervals.py                 500 to 1,000 draws a line, about 12 minutes on one core
     python benchmarks/intervals.py --draws 50 --dry-run
+    python benchmarks/intervals.py --only two-way  people and images: 5 of these minutes
 
 Beside each coverage stands that of plain percentiles of as many replicates (Efron & Tibshirani 1993): what intervals
 would be if nothing were done about few units, bias and skew. Then how often a paired p value is below .05 where there
@@ -18,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import section
 import torch
-from scipy.stats import norm
+from scipy.stats import norm, t
 from torch import Tensor
 
 from affectml_metrics import (
@@ -29,17 +31,19 @@ from affectml_metrics import (
     bootstrap_table,
     debiased_calibration,
     paired_difference,
+    two_way_interval,
 )
 from affectml_metrics import functional as F
 from affectml_metrics.functional.labels import averaged, f1
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
-START, END = "<!-- coverage: written by benchmarks/intervals.py -->", "<!-- coverage: end -->"
 SCORES = torch.tensor([0.0, 0.4, 0.5, 2 / 3, 0.8, 1.0], dtype=torch.float64)  # as set F1 has them
 SHARES = torch.tensor([0.2, 0.1, 0.15, 0.2, 0.1, 0.25], dtype=torch.float64)
 HIT, FALSE_ALARM = 0.6, 0.08  # of the system whose macro F1 is simulated
 FEWER = 200  # replicates where one takes a pass over the table
 RARE = (0.05, 0.1, 0.2, 0.3, 0.4)
+COLUMNS = 50  # data sets of one panel: who is asked about what is drawn anew after so many
+DRAWN = 400  # replicates of people and images
 
 Ends = tuple[Tensor, Tensor]
 
@@ -208,6 +212,170 @@ def measured(case: Case, g: torch.Generator) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Panel:
+    """People, images, who is asked about what, and the standard deviations of people, images and the rest."""
+
+    people: int
+    images: int
+    asked: str
+    spread: tuple[float, float, float]
+    shape: str = "normal"
+
+    def drawn(self, g: np.random.Generator) -> np.ndarray:
+        """Who is asked about what, [people, images]; whoever is asked about nothing is not there."""
+        order = g.random((self.people, self.images))
+        if self.asked == "all":
+            asked = order >= 0
+        elif self.asked == "a fifth":
+            most = np.round(self.images * g.uniform(0.2, 0.25, (self.people, 1))).clip(1)
+            asked = order.argsort(1).argsort(1) < most
+        else:  # 3 to 10 people an image, some of whom are much busier than others
+            busy = g.normal(size=(self.people, 1)) + g.gumbel(size=order.shape)
+            asked = (-busy).argsort(0).argsort(0) < g.integers(3, 11, self.images)
+        return asked[asked.any(1)][:, asked.any(0)]
+
+    def values(self, who: np.ndarray, what: np.ndarray, g: np.random.Generator) -> np.ndarray:
+        """Values [A, COLUMNS] around 0."""
+
+        def effects(count: int) -> np.ndarray:
+            drawn = g.normal(size=(count, COLUMNS))
+            if self.shape != "log-normal":
+                return drawn
+            return (np.exp(0.8 * drawn) - math.exp(0.32)) / math.sqrt((math.exp(0.64) - 1) * math.exp(0.64))
+
+        rest = effects(len(who))
+        if self.shape == "taste":  # half of the rest is what a person makes of a kind of image
+            rest = (rest + g.normal(size=(self.people, COLUMNS))[who] * effects(self.images)[what]) / math.sqrt(2)
+        person, image, left = self.spread
+        return person * effects(self.people)[who] + image * effects(self.images)[what] + left * rest
+
+
+def one_way(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Variance of the mean [M] by groups, with the factor G / (G - 1)."""
+    residuals = torch.from_numpy((values - values.mean(0)) / len(values))
+    sums = torch.zeros(int(groups.max()) + 1, values.shape[1], dtype=torch.float64)
+    sums.index_add_(0, torch.from_numpy(groups), residuals)
+    return (sums.square().sum(0) * len(sums) / (len(sums) - 1)).numpy()
+
+
+def pigeonhole(values: np.ndarray, who: np.ndarray, what: np.ndarray, g: np.random.Generator) -> np.ndarray:
+    """Means [DRAWN, M] over people and images drawn together (Owen 2007)."""
+    sizes = who.max() + 1, what.max() + 1
+    people, images = (g.multinomial(size, np.full(size, 1 / size), DRAWN).astype(float) for size in sizes)
+    table = np.zeros(sizes)
+    table[who, what] = 1
+    total = ((people @ table) * images).sum(1)
+    found = []
+    for column in values.T:
+        table[who, what] = column
+        found.append(((people @ table) * images).sum(1) / total)
+    return np.stack(found, 1)
+
+
+def two_way(panel: Panel, draws: int, g: np.random.Generator, boot: bool) -> dict[str, tuple[float, float]]:
+    """For each interval how often it holds the mean 0, and its width in widths of one that knows the variances."""
+    kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+
+    def keep(name: str, low: np.ndarray, high: np.ndarray) -> None:
+        kept.setdefault(name, []).append(((low <= 0) & (high >= 0), (high - low) / oracle))
+
+    for _ in range(-(-draws // COLUMNS)):
+        asked = panel.drawn(g)
+        who, what = asked.nonzero()
+        values = panel.values(who, what, g)
+        shares = [(asked.sum(1) / len(who)) @ (asked.sum(1) / len(who)), (asked.sum(0) ** 2).sum() / len(who) ** 2]
+        oracle = 2 * norm.ppf(0.975) * math.sqrt(np.square(panel.spread) @ [*shares, 1 / len(who)])
+        mean, fewest = values.mean(0), min(asked.shape)
+        people, images, cells = (one_way(values, ids) for ids in (who, what, np.arange(len(who))))
+        few = t.ppf(0.975, fewest - 1)
+
+        def around(name: str, half: np.ndarray, mean: np.ndarray = mean) -> None:
+            keep(name, mean - half, mean + half)
+
+        around("images", t.ppf(0.975, asked.shape[1] - 1) * np.sqrt(images))
+        clustered = np.sqrt((people + images - cells).clip(0))
+        around("clustered", norm.ppf(0.975) * clustered)
+        around("clustered t", few * clustered)
+        if boot:
+            replicates = pigeonhole(values, who, what, g)
+            low, high = np.nanquantile(replicates, [0.025, 0.975], axis=0)
+            keep("drawn", low, high)
+            around("drawn t", few * np.nanstd(replicates, axis=0, ddof=1))
+        found = two_way_interval(values, who, what)
+        keep("here", found.low.numpy(), found.high.numpy())
+    return {
+        name: (float(np.mean([h for h, _ in parts])), float(np.mean([w for _, w in parts])))
+        for name, parts in kept.items()
+    }
+
+
+def two_way_lines(draws: int) -> str:
+    """The table of docs/metrics.md."""
+    lines = [
+        f"`python benchmarks/intervals.py --only two-way`: {-(-draws // COLUMNS) * COLUMNS:,} simulated panels a line, "
+        "seed 0; share, in per cent, whose 95 % interval of the mean over answers holds the truth. SD: standard "
+        "deviation of people, images and the rest. Drawn: people and images "
+        f"drawn together {DRAWN} times (Owen 2007), percentiles, and Student's t with min(people, images) - 1 degrees. "
+        "Width: in widths of an interval that knows the three variances.",
+        "",
+        "| people, images, answers | SD | images alone | drawn | drawn, t | here | width: drawn, t | here |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    fifth = [
+        Panel(people, 200, "a fifth", (person, 0.3, 1.0)) for people in (5, 12, 30, 120) for person in (0.0, 0.3, 1.0)
+    ]
+    full = [Panel(12, 200, "all", (person, 0.3, 1.0)) for person in (0.0, 0.3, 1.0)]
+    crowd = [Panel(n, m, "a crowd", (0.3, 0.3, 1.0)) for n, m in ((5, 50), (12, 50), (30, 200), (120, 600))]
+    other = [
+        Panel(people, 200, "a fifth", (person, 0.3, 1.0), shape)
+        for people in (5, 12, 30, 120)
+        for person, shape in ((0.3, "log-normal"), (1.0, "log-normal"), (0.3, "taste"))
+    ]
+    g = np.random.default_rng(0)
+    for panel in (*fifth, *full, *crowd, *other):
+        found = two_way(panel, draws, g, boot=True)
+        shape = "" if panel.shape == "normal" else f", {panel.shape}"
+        cover = " | ".join(f"{100 * found[name][0]:.1f}" for name in ("images", "drawn", "drawn t", "here"))
+        width = " | ".join(f"{found[name][1]:.2f}" for name in ("drawn t", "here"))
+        spread = ", ".join(f"{x:g}" for x in panel.spread)
+        lines.append(f"| {panel.people}, {panel.images}, {panel.asked} | {spread}{shape} | {cover} | {width} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def two_way_grid(draws: int) -> str:
+    """The table of benchmarks/README.md: every design, summed up by people and by how far they differ."""
+    lines = [
+        f"{-(-draws // COLUMNS) * COLUMNS:,} simulated panels a setting, seed 0: 50, 200 and 600 images; everybody "
+        "asked about all of them, about 20 to 25 % of them, and 3 to 10 people an image of whom some are much busier; "
+        "SD of images .3 and, where normal, 1; of the rest 1. Coverage in per cent over the settings of a line: mean "
+        "(least to most). Clustered: Cameron, Gelbach & Miller 2011 with G / (G - 1), normal, and t with min(people, "
+        "images) - 1 degrees of freedom. Width: mean, in widths of an interval that knows the three variances.",
+        "",
+        "| people | their SD, shape | settings | images alone | clustered | clustered, t | here "
+        "| width: clustered, t | here |",
+        "|--:|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    kinds = [(0.0, "normal"), (0.1, "normal"), (0.3, "normal"), (1.0, "normal"), (0.3, "log-normal"), (0.3, "taste")]
+    g = np.random.default_rng(0)
+    for people in (5, 12, 30, 120):
+        for person, shape in kinds:
+            every = [
+                two_way(Panel(people, images, asked, (person, image, 1.0), shape), draws, g, boot=False)
+                for images in (50, 200, 600)
+                for asked in ("all", "a fifth", "a crowd")
+                for image in ((0.3, 1.0) if shape == "normal" else (0.3,))
+            ]
+            names = ("images", "clustered", "clustered t", "here")
+            cover = {name: 100 * np.array([found[name][0] for found in every]) for name in names}
+            listed = " | ".join(f"{x.mean():.1f} ({x.min():.1f} to {x.max():.1f})" for x in cover.values())
+            width = " | ".join(f"{np.mean([found[n][1] for found in every]):.2f}" for n in ("clustered t", "here"))
+            lines.append(f"| {people} | {person:g}, {shape} | {len(every)} | {listed} | {width} |")
+            print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
 def report(draws: int, only: Sequence[str]) -> str:
     lines = [
         f"`python benchmarks/intervals.py`: {draws:,} simulated data sets a line ({2 * draws:,} for means, groups, F1 "
@@ -233,12 +401,13 @@ def report(draws: int, only: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def write(text: str) -> None:
-    """Put the text between the markers of docs/metrics.md, in one step."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
+def write(name: str, text: str) -> None:
+    """Put the text between markers of docs/metrics.md, in one step."""
+    start, end = f"<!-- {name}: written by benchmarks/intervals.py -->", f"<!-- {name}: end -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(start)
+    after = rest.split(end)[1]
     new = PAGE.with_suffix(".tmp")
-    new.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+    new.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
     new.replace(PAGE)
 
 
@@ -246,13 +415,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=500, help="data sets a line; cheap lines take twice as many")
     kinds = ("means", "groups", "map", "f1", "calibration", "paired")
-    parser.add_argument("--only", nargs="+", choices=kinds, help="print these lines alone; leaves the page as it is")
-    parser.add_argument("--dry-run", action="store_true", help="print the table and leave the page as it is")
+    what = "print these lines alone; the page gets only tables of which every line is asked for"
+    parser.add_argument("--only", nargs="+", choices=(*kinds, "two-way"), help=what)
+    parser.add_argument("--dry-run", action="store_true", help="print the tables and leave the pages as they are")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    text = report(options.draws, options.only or kinds)
-    if not (options.dry_run or options.only):
-        write(text)
+    only = options.only or (*kinds, "two-way")
+    if set(kinds) & set(only):
+        text = report(options.draws, only)
+        if set(kinds) <= set(only) and not options.dry_run:
+            write("coverage", text)
+    if "two-way" in only:
+        lines, grid = two_way_lines(2 * options.draws), two_way_grid(2 * options.draws)
+        if not options.dry_run:
+            write("two-way", lines)
+            where = section.machine(["affectml", "torch", "numpy"])
+            title = "Intervals over people and images"
+            section.write("intervals", title, "intervals.py --only two-way", f"{where}.\n\n{grid}")
 
 
 if __name__ == "__main__":
