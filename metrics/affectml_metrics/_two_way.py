@@ -69,7 +69,8 @@ def two_way_interval(
     Ends are value -+ Student's t with `freedom` degrees of freedom times `error`, and may go beyond the range of the
     metric. Where each person answered once, the interval is that over images; where each image was judged once, that
     over people; where both, that of independent answers. One person says nothing of other people, and one image nothing
-    of other images: ends, error and freedom are then nan. Where all values are equal, both ends are the value.
+    of other images: ends, error and freedom are then nan, as where all others make less than a millionth of the weight.
+    Where all values are equal, both ends are the value.
     Takes a sort of the ids and a pass for each column; no table of people by images is made. Source: Cameron, Gelbach &
     Miller 2011; Searle, Casella & McCulloch 1992, on variances in unbalanced tables; Satterthwaite 1946; Bell &
     McCaffrey 2002, on degrees of freedom where people answered unequally often. Raises MetricInputError.
@@ -190,9 +191,12 @@ def _interval(column: Tensor, counted: Tensor, answers: _Answers, design: _Desig
     value = first + above
     if not design.known:
         return [value, nan, nan, nan, nan, *sizes]
-    squares = torch.stack([sums.square().sum() for sums in answers.sums(design.share * (moved - above))])
+    residuals = moved - above
+    largest = residuals.abs().amax()
+    unit = torch.where(largest > 0, largest, 1.0)  # so that squares neither overflow nor vanish
+    squares = torch.stack([sums.square().sum() for sums in answers.sums(design.share * (residuals / unit))])
     variance, freedom = _variance(squares, design)
-    error = variance.sqrt()
+    error = variance.sqrt() * unit
     half = student_quantile(0.5 + level / 2, float(freedom)) * error
     return [value, value - half, value + half, error, freedom, *sizes]
 

@@ -104,9 +104,21 @@ def test_one_person_says_nothing_of_others_nor_one_image():
         assert float(found.value) == pytest.approx(3)
         assert all(math.isnan(x) for x in numbers(found[1:5]))
         assert int(found.rows) == 3
+    hardly = two_way_interval([1.0, 2.0, 6.0], [0, 0, 1], [1, 2, 3], weights=[1, 1, 1e-9])
+    assert hardly.low.isnan()
+    assert int(hardly.people) == 2
     single = two_way_interval([2.0], ["ann"], ["a"])
     assert float(single.value) == 2
     assert math.isnan(float(single.low))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e9, 1e200])
+def test_values_of_any_size_have_an_interval_of_that_size(unit):
+    values, who, what = answers(6, 10, 0.6)
+    plain, scaled = two_way_interval(values[:, 0], who, what), two_way_interval(values[:, 0] * unit, who, what)
+    assert [x / unit for x in numbers(scaled[:4])] == pytest.approx(numbers(plain[:4]))
+    moved = two_way_interval(values[:, 0] + 1e6, who, what)
+    assert float(moved.error) == pytest.approx(float(plain.error))
 
 
 def test_equal_values_have_no_spread():
