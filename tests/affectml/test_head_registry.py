@@ -198,16 +198,14 @@ NAMES = set(HEADS) - {"prior", "zero_shot", "kernel"}
 def asks_which_head(code):
     """What in this code compares a class or a name with those of heads."""
     for node in ast.walk(ast.parse(code)):
+        of_class = isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass")
+        if not (of_class or isinstance(node, ast.Compare | ast.match_case)):
+            continue
         words = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         texts = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-        of_class = called in ("isinstance", "issubclass") and words & CLASSES
-        names = NAMES - {"auto"} if "precision" in ast.unparse(node) else NAMES
-        compared = isinstance(node, ast.Compare) and (
-            texts & names or words & CLASSES or "head.name" in ast.unparse(node)
-        )
-        matched = isinstance(node, ast.match_case) and (texts & NAMES or words & CLASSES)
-        if of_class or compared or matched:
+        compared = ast.unparse(node) if isinstance(node, ast.Compare) else ""
+        names = NAMES - {"auto"} if "precision" in compared else NAMES
+        if words & CLASSES or "head.name" in compared or (texts & names and not of_class):
             yield ast.unparse(node)
 
 

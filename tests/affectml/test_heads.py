@@ -1,6 +1,8 @@
 """The promises every head keeps, asked of all of them."""
 
 import contextlib
+import copy
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,9 +55,9 @@ class Maker:
         return self.build()
 
     def case(self, seed: int = 0, rows: int = 60):
-        """Features, and distributions or rates that depend on them."""
+        """Features that every type of floats can hold, and distributions or rates that depend on them."""
         rng = np.random.default_rng(seed)
-        features = rng.normal(size=(rows, D)).astype(np.float32)
+        features = torch.from_numpy(rng.normal(size=(rows, D))).to(torch.bfloat16).float().numpy()
         logits = features @ rng.normal(size=(D, C)) * 1.5
         if self.kind == "rates":
             return features, 1 / (1 + np.exp(-logits))
@@ -76,14 +78,14 @@ HEADS: dict[str, Maker] = {
     "softmax hidden": Maker("distribution", lambda: SoftmaxHead(quick(SoftmaxConfig))),
     "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig())),
     "sigmoid hidden": Maker("rates", lambda: SigmoidHead(quick(SigmoidConfig))),
-    "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0))),
+    "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0, l2=0.01))),
     "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
     "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),
     "kernel softmax": Maker("distribution", KernelHead),
     "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2))),
     "kernel ridge": Maker("distribution", lambda: KernelHead(KernelConfig(loss="ridge"))),
     "kernel ridge rates": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", loss="ridge"))),
-    "kernel sampled": Maker("distribution", lambda: KernelHead(KernelConfig(exact_rows=10, landmarks=20, gamma=1.0))),
+    "kernel sampled": Maker("distribution", lambda: KernelHead(KernelConfig(exact_rows=10, landmarks=20, gamma=1.0, l2=0.01))),
     "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
     "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),
     "ensemble kernel": Maker("rates", lambda: ensemble("rates", "kernel", gamma=0.5, l2=1e-3)),
@@ -96,6 +98,12 @@ HEADS: dict[str, Maker] = {
 @pytest.fixture(params=HEADS)
 def make(request) -> Maker:
     return HEADS[request.param]
+
+
+@functools.cache
+def fitted(make: Maker) -> Head:
+    """The head after one fit, which the tests of this file share and leave as it is."""
+    return make().fit(*make.case())
 
 
 def predictions(head: Head, X) -> list[torch.Tensor]:
@@ -111,24 +119,17 @@ def with_sets(head: Head, X, sets) -> Head:
 
 
 def test_scores_are_probabilities_as_detached_cpu_tensors(make):
-    X, P = make.case()
-    head = make().fit(X, P)
-    for predicted in predictions(head, X):
+    X, _ = make.case()
+    for predicted in predictions(fitted(make), X):
         assert predicted.shape == (len(X), C)
         assert predicted.device.type == "cpu"
         assert not predicted.requires_grad
         assert ((predicted >= 0) & (predicted <= 1)).all()
 
 
-def test_fit_returns_the_head_itself(make):
-    X, P = make.case()
-    head = make()
-    assert head.fit(X, P) is head
-
-
 def test_distributions_sum_to_one(make):
-    X, P = make.case()
-    head = make().fit(X, P)
+    X, _ = make.case()
+    head = fitted(make)
     if make.kind == "rates":
         with pytest.raises(BadInput, match="predict_rates"):
             head.predict_distribution(X)
@@ -142,7 +143,7 @@ def test_distributions_sum_to_one(make):
 def test_a_second_fit_forgets_the_first(make):
     X, P = make.case(0)
     other_X, other_P = make.case(1)
-    once = make().fit(X, P)
+    once = fitted(make)
     twice = with_sets(make().fit(other_X, other_P), other_X, other_P.round()).fit(X, P)
     assert all(torch.equal(a, b) for a, b in zip(predictions(once, X), predictions(twice, X), strict=True))
     assert twice.thresholds_ is None
@@ -159,40 +160,35 @@ def test_same_seed_same_bits(make, tmp_path):
 
 def test_the_global_random_state_neither_matters_nor_moves(make):
     X, P = make.case()
-    torch.manual_seed(1)
-    first = make().fit(X, P).scores(X)
-    torch.manual_seed(2)
+    first = fitted(make).scores(X)
+    torch.rand(3)
     before = torch.get_rng_state()
     second = make().fit(X, P).scores(X)
     assert torch.equal(first, second)
     assert torch.equal(before, torch.get_rng_state())
 
 
-ROUGH = {}  # what each head gives in float32
-
-
 @pytest.mark.parametrize("convert", [np.float16, np.float64, torch.bfloat16])
 def test_any_float_type_as_array_or_tensor(make, convert):
     X, P = make.case()
-    rough = torch.from_numpy(X).to(torch.bfloat16).float()  # values that every one of the types can hold
-    given = rough.to(convert) if isinstance(convert, torch.dtype) else rough.numpy().astype(convert)
-    if make not in ROUGH:
-        ROUGH[make] = make().fit(rough, P).scores(rough)
+    given = torch.from_numpy(X).to(convert) if isinstance(convert, torch.dtype) else X.astype(convert)
     same = make().fit(given, P)
-    assert torch.allclose(ROUGH[make], same.scores(given), atol=1e-4)
+    assert torch.allclose(fitted(make).scores(X), same.scores(given), atol=1e-4)
 
 
-def test_inputs_are_left_alone(make):
+def test_fit_returns_the_head_itself_and_leaves_its_inputs_alone(make):
     X, P = make.case()
     X0, P0 = X.copy(), P.copy()
-    make().fit(X, P, val=(X, P)).scores(X)
+    head = make()
+    assert head.fit(X, P, val=(X, P)) is head
+    head.scores(X)
     np.testing.assert_array_equal(X, X0)
     np.testing.assert_array_equal(P, P0)
 
 
 def test_a_loaded_head_predicts_the_same(make, tmp_path):
     X, P = make.case()
-    head = with_sets(make().fit(X, P), X, (P > 0.3).astype(int))
+    head = with_sets(copy.deepcopy(fitted(make)), X, (P > 0.3).astype(int))
     head.save(tmp_path)
     loaded = load_head(tmp_path)
     assert type(loaded) is type(head)
@@ -203,15 +199,15 @@ def test_a_loaded_head_predicts_the_same(make, tmp_path):
 
 
 def test_rows_are_predicted_independently(make):
-    X, P = make.case()
-    head = make().fit(X, P)
+    X, _ = make.case()
+    head = fitted(make)
     one_by_one = torch.cat([head.scores(row[None]) for row in X])
     assert torch.allclose(head.scores(X), one_by_one, atol=1e-12)
 
 
 def test_sets_need_thresholds(make):
     X, P = make.case()
-    head = make().fit(X, P)
+    head = copy.deepcopy(fitted(make))
     if head.uses_thresholds:
         assert not head.predicts_sets
         with pytest.raises(BadInput, match="tune_thresholds"):
@@ -238,7 +234,7 @@ def test_an_unfitted_head_says_so(make, tmp_path):
 
 def test_a_failed_fit_leaves_the_last_one(make):
     X, P = make.case()
-    head = make().fit(X, P)
+    head = copy.deepcopy(fitted(make))
     before = head.scores(X)
     with pytest.raises(BadInput):
         head.fit(X, P[:-1])
@@ -276,10 +272,8 @@ def with_cell(table, row, value):
 
 
 def test_other_features_than_fitted_on_are_refused(make):
-    X, P = make.case()
-    head = make().fit(X, P)
     with pytest.raises(BadInput, match=r"features per row"):
-        head.scores(X[:, :-1])
+        fitted(make).scores(make.case()[0][:, :-1])
 
 
 @pytest.mark.parametrize("name", [name for name in HEADS if name != "prior"])
