@@ -1,10 +1,11 @@
 """Image towers: one model's, in the precisions and by the libraries that can run it."""
 
 import copy
+import sys
 import threading
 import warnings
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from affectml.encoders._ran import fast_bfloat16
 from affectml.errors import MissingExtra
@@ -52,10 +53,7 @@ class OpenVinoTower:
     backend, package = "openvino", "openvino"
 
     def __init__(self, model: Any, size: tuple[int, int], threads: int) -> None:
-        try:
-            import openvino
-        except ImportError:
-            raise MissingExtra("openvino", "openvino", "precision openvino") from None
+        openvino = silent_openvino()
         import torch
 
         class Images(torch.nn.Module):
@@ -89,6 +87,21 @@ class OpenVinoTower:
             self._local.request = self._compiled.create_infer_request()
         found = self._local.request.infer([pixels.float().cpu().contiguous().numpy()])
         return torch.from_numpy(found[0].copy())
+
+
+def silent_openvino() -> Any:
+    """The module openvino, whose converter tells Google Analytics of each use if it finds what it does that by."""
+    telemetry = "openvino_telemetry"
+    held, sys.modules[telemetry] = sys.modules.get(telemetry), cast(Any, None)  # importing it fails
+    try:
+        import openvino
+    except ImportError:
+        raise MissingExtra("openvino", "openvino", "precision openvino") from None
+    finally:
+        sys.modules.pop(telemetry)
+        if held is not None:
+            sys.modules[telemetry] = held
+    return openvino
 
 
 def without_padding(model: Any, tokens: "Tensor") -> "tuple[Any, Tensor]":

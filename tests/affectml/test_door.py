@@ -1,5 +1,6 @@
 """`import affectml`: light, lazy, and all that a notebook needs."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -32,30 +33,47 @@ def run(demo, tiny_clip, tmp_path_factory):
     return run
 
 
-def in_a_fresh_process(code):
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
-    ).stdout.split()  # fmt: skip
-
-
-def test_the_door_loads_the_standard_library_and_itself_alone():
-    code = "import sys; before = set(sys.modules); import affectml; print(*(set(sys.modules) - before))"
-    found = in_a_fresh_process(code)
-    assert [name for name in found if name.split(".")[0] not in sys.stdlib_module_names] == ["affectml"]
-
-
-def test_what_the_door_names_is_there_and_stays_a_function_after_every_import():
-    code = """
-import affectml, importlib, pkgutil
+AT_THE_DOOR = """
+import json, sys
+before = set(sys.modules)
+import affectml
+loaded, errors = set(sys.modules) - before, affectml.errors.__name__
+try:
+    affectml.load_run("nowhere")
+except affectml.errors.BadRun as error:
+    caught = type(error).__name__
+import affectml.heads
+sklearn = "sklearn" in sys.modules
+import importlib, pkgutil
 for name in affectml.__all__:
     getattr(affectml, name)
 for module in pkgutil.iter_modules(affectml.__path__, "affectml."):
     importlib.import_module(module.name)
-print(*(type(getattr(affectml, name)).__name__ for name in sorted(affectml.__all__)))
+kinds = {name: type(getattr(affectml, name)).__name__ for name in affectml.__all__}
+print(json.dumps({"loaded": list(loaded), "errors": errors, "caught": caught, "sklearn": sklearn, "kinds": kinds}))
 """
-    kinds = in_a_fresh_process(code)
-    assert "module" not in kinds
-    assert dict(zip(sorted(affectml.__all__), kinds, strict=True))["Run"] == "type"
+
+
+@pytest.fixture(scope="module")
+def in_a_fresh_process():
+    """What a new process found as it went from `import affectml` to every name and module of it."""
+    command = [sys.executable, "-c", AT_THE_DOOR]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+
+
+def test_the_door_loads_the_standard_library_and_itself_alone(in_a_fresh_process):
+    found = in_a_fresh_process["loaded"]
+    assert [name for name in found if name.split(".")[0] not in sys.stdlib_module_names] == ["affectml"]
+
+
+def test_importing_heads_does_not_import_scikit_learn(in_a_fresh_process):
+    assert in_a_fresh_process["sklearn"] is False
+
+
+def test_what_the_door_names_is_there_and_stays_a_function_after_every_import(in_a_fresh_process):
+    kinds = in_a_fresh_process["kinds"]
+    assert "module" not in kinds.values()
+    assert kinds["Run"] == "type"
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         affectml.trian  # noqa: B018
 
@@ -107,16 +125,8 @@ def test_one_run_or_data_set_where_several_belong_is_refused(run, demo):
         affectml.crosseval([demo], demo.root)
 
 
-def test_errors_can_be_caught_by_the_name_that_the_door_has():
-    code = """
-import affectml
-try:
-    affectml.load_run("nowhere")
-except affectml.errors.BadRun as error:
-    print(type(error).__name__)
-"""
-    assert in_a_fresh_process(code) == ["BadRun"]
-    assert in_a_fresh_process("import affectml; print(affectml.errors.__name__)") == ["affectml.errors"]
+def test_errors_can_be_caught_by_the_name_that_the_door_has(in_a_fresh_process):
+    assert (in_a_fresh_process["errors"], in_a_fresh_process["caught"]) == ("affectml.errors", "BadRun")
 
 
 def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):

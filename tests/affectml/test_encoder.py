@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,8 @@ def test_the_identity_does_not_know_where_the_weights_lie(tiny_clip, copy):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_each_precision_gives_its_own_identity_and_nearly_the_same_rows(tiny_clip, images, precision):
     reference = load_encoder(f"local-dir:{tiny_clip}")
-    if precision == "openvino":
-        pytest.importorskip("openvino")
+    if precision == "openvino" and find_spec("openvino") is None:
+        pytest.skip("no openvino")
     encoder = load_encoder(f"local-dir:{tiny_clip}", precision=precision)
     rows = encoder.encode_images(images)
     assert rows.dtype == torch.float32
