@@ -88,6 +88,7 @@ def test_auto_prefers_what_predicts_better():
         assert a < b
 
 
+@pytest.mark.slow
 def test_auto_is_no_worse_than_a_linear_head_on_new_rows():
     X, P = curved(400)
     new, truth = (torch.from_numpy(a) for a in curved(400, seed=1))

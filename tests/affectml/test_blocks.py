@@ -121,8 +121,10 @@ def targets_of(head, Y):
     return Y / Y.sum(axis=1, keepdims=True) if isinstance(head, SoftmaxHead) else Y
 
 
-@pytest.mark.parametrize("kept_out", [True, False])
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(
+    ("name", "kept_out"),
+    [*((name, True) for name in HEADS), *((name, False) for name in HEADS if name != "softmax")],  # as "linear" does
+)
 def test_rows_on_disk_and_in_memory_give_the_same_weights_to_the_last_bit(large, store, tmp_path, name, kept_out):
     X, Y = drawn()
     Xv, Yv = drawn(200, seed=1)
@@ -173,11 +175,8 @@ def test_only_some_rows_are_in_memory_at_once(large, store, monkeypatch, name):
 
 def test_other_heads_read_all_rows(store):
     _, Y = drawn()
-    rows, options = store.on_disk(store.ids), {"kind": "rates", "features": 20}
-    options = {key: value for key, value in options.items() if key in KernelHead().get_params()}
-    assert torch.equal(
-        KernelHead(**options).fit(rows, Y).scores(rows), KernelHead(**options).fit(rows[:], Y).scores(rows[:])
-    )
+    rows, head = store.on_disk(store.ids), KernelHead(kind="rates", gamma=0.1, l2=0.1)
+    assert torch.equal(head.fit(rows, Y).scores(rows), head.fit(rows[:], Y).scores(rows[:]))
 
 
 def test_an_epoch_has_every_row_once_in_an_order_of_its_own(large):

@@ -115,6 +115,7 @@ def test_bad_input_is_named(planted):
         ContrastiveHead(None, QUICK).fit(X, single)
 
 
+@pytest.mark.slow
 def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_path):
     """Trained on Mikels' labels and all their synonyms but one each, then asked with the ones kept out."""
     dataset = write_demo(tmp_path / "demo", images=700, seed=17)

@@ -31,7 +31,7 @@ VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarit
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("variants")
     for seed, (name, (taxonomy, look)) in enumerate(VARIANTS.items()):
-        write_demo(root / name, images=240, seed=seed, taxonomy=taxonomy, look=look)
+        write_demo(root / name, images=160, seed=seed, taxonomy=taxonomy, look=look)
     return {name: str(root / name) for name in VARIANTS}
 
 
@@ -173,7 +173,7 @@ def test_across_constructs_is_said(folders, tmp_path):
     config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("plain",), threads=1)
     found = crosseval(config, say=lines.append)
     (copy,) = found.cells  # the same images, so that only the part not learned from is judged
-    assert copy.images < 0.2 * 240
+    assert copy.images < 0.2 * 160
     assert f"of {len(Dataset.open(other).images)} images are among those that demo learned from" in copy.lines[-1]
     assert "across constructs: demo -> found: learned from evoked labels, judged by query ones" in found.notes[0]
     assert found.notes[0] in lines
@@ -187,8 +187,8 @@ def test_a_set_named_by_two_paths_is_one_set(folders, result):
 
 
 def test_masses_of_every_distribution_head_add_up(tmp_path):
-    one = write_demo(tmp_path / "one", images=150, seed=4, answers="one", taxonomy="mikels-8")
-    two = write_demo(tmp_path / "two", images=150, seed=5, answers="one", taxonomy="polarity-2")
+    one = write_demo(tmp_path / "one", images=100, seed=4, answers="one", taxonomy="mikels-8")
+    two = write_demo(tmp_path / "two", images=100, seed=5, answers="one", taxonomy="polarity-2")
     heads = ("softmax", "kernel", "dirichlet", "topk")
     cells = crosseval(CrossConfig(train=(str(one.root),), test=(str(two.root),), heads=heads, threads=1)).cells
     measured = {c.head: set(c.scores) for c in cells}

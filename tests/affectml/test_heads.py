@@ -85,9 +85,7 @@ HEADS: dict[str, Maker] = {
     "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2))),
     "kernel ridge": Maker("distribution", lambda: KernelHead(KernelConfig(loss="ridge"))),
     "kernel ridge rates": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", loss="ridge"))),
-    "kernel sampled": Maker(
-        "distribution", lambda: KernelHead(KernelConfig(exact_rows=9, landmarks=9, gamma=1, l2=1))
-    ),
+    "kernel sampled": Maker("distribution", lambda: KernelHead(KernelConfig(exact_rows=9, landmarks=9, gamma=1, l2=1))),
     "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
     "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),
     "ensemble kernel": Maker("rates", lambda: ensemble("rates", "kernel", gamma=0.5, l2=1e-3)),

@@ -239,15 +239,15 @@ def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
 
 
 def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
-    store = make(open_store(), images=300, people="u", overlap=1, check_rate=0.1, repeat_rate=0.1, repeat_gap=5)
-    checks = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(60)]})
-    checks["accepted"], checks["forbidden"] = [["joy"]] * 60, [["fear"]] * 60
+    store = make(open_store(), images=150, people="u", overlap=1, check_rate=0.1, repeat_rate=0.1, repeat_gap=5)
+    checks = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(30)]})
+    checks["accepted"], checks["forbidden"] = [["joy"]] * 30, [["fear"]] * 30
     store.add_checks(checks)
     done = work(store, "u")
     purposes = Counter(c.purpose for c in done)
-    assert purposes["task"] == 240
-    assert 15 <= purposes["check"] <= 45
-    assert 15 <= purposes["repeat"] <= 45
+    assert purposes["task"] == 120
+    assert 5 <= purposes["check"] <= 27
+    assert 5 <= purposes["repeat"] <= 27
     first = {c.image_id: c.place for c in done if c.purpose == "task"}
     assert all(c.place - first[c.image_id] > 5 for c in done if c.purpose == "repeat")
     rounds = store.rounds()
@@ -256,7 +256,7 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
     ).iloc[0]
     assert (report["checks"], report["checks_failed"]) == (purposes["check"], purposes["check"])
     assert (report["repeats"], report["self_agreement"]) == (purposes["repeat"], 1.0)
-    assert store.progress().answered == 240
+    assert store.progress().answered == 120
 
 
 def test_strategies_order_the_images(open_store):

@@ -295,8 +295,10 @@ def test_the_time_left_is_that_of_one_s_own_work(foreign, person):
     assert 237 <= int(said.search(ann.page.locator(".progress").inner_text())[1]) <= 240
 
 
-def test_checking_labels_is_a_task_of_its_own(start, person, axe):
-    ann = person(start("--check-labels", "emotions")).enter()
+def test_checking_labels_is_a_task_of_its_own_here_under_a_base_path(start, person, axe):
+    server = start("--check-labels", "emotions", streamlit=("--server.baseUrlPath", "deep/er"))
+    server.url += "/deep/er"
+    ann = person(server).enter()
     item = ann.image
     assert ann.page.locator(".ask").inner_text() == f"“{item.rpartition(' :: ')[2]}”"
     ann.press("1", "2")
@@ -308,34 +310,6 @@ def test_checking_labels_is_a_task_of_its_own(start, person, axe):
     ann.press("Enter")
     ann.ready(after=item).settled()
     assert ann.stored == [(item, "labels", ("not reasonable",))]
-
-
-def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(start, person, axe):
-    ann = person(start("--taxonomy", "parrott-25")).enter()
-    assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}
-    caps = ann.page.locator(".groups kbd").all_inner_texts()
-    assert len(set(caps)) == 25
-    chosen = []
-    for key in ("r", "t", "9"):  # r is Streamlit's own shortcut elsewhere
-        chosen.append(ann.labels[caps.index(key)])
-        ann.press(key)
-    assert sorted(ann.chosen) == sorted(chosen)
-    ann.press("/")
-    ann.page.keyboard.type("warmth")  # a synonym of affection
-    ann.press("Enter")
-    assert "affection" in ann.chosen
-    ann.press("/")
-    ann.page.keyboard.type("love")  # a group
-    shown = ann.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
-    assert sorted(shown) == ["affection", "gratitude", "lust"]
-    assert ann.page.locator(".heading:visible").all_inner_texts() == ["love"]
-    ann.page.keyboard.type("xx")
-    assert ann.page.get_by_text("No label fits").is_visible()
-    ann.press("Escape")
-    for chip in ann.page.locator(".chip, .save").all():  # everything is in sight on a laptop
-        box = chip.bounding_box()
-        assert box["y"] + box["height"] <= 720
-    assert axe(ann.page) == []
 
 
 def test_pleasant_and_unpleasant_are_told_apart_only_when_asked_for(server, prefer, person):
@@ -375,15 +349,6 @@ def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person):
     assert ann.page.get_by_text("Not stored").count() == 0
     ann.open()
     assert ann.page.get_by_text("Not stored").count() == 0
-
-
-def test_under_a_base_path(start, person):
-    server = start(streamlit=("--server.baseUrlPath", "deep/er"))
-    server.url += "/deep/er"
-    ann = person(server).enter()
-    ann.answer("1")
-    ann.settled()
-    assert len(ann.stored) == 1
 
 
 def test_who_withdraws_is_shown_nothing_more(server, person):

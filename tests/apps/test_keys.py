@@ -50,9 +50,15 @@ KINDS = {"none": "None of these", "unsure": "Unsure", "skip": "Skip", "flag": "F
 
 
 @pytest.fixture(scope="module")
-def at_work(start_shared, laptop, person_at):
-    """Somebody in front of 25 labels, whose keys are 1 to 9 and the letters from q to h."""
-    ann = person_at(laptop.new_page(), start_shared("--taxonomy", "parrott-25"), "ann").enter()
+def parrott(start_shared):
+    """A server with 25 labels, whose keys are 1 to 9 and the letters from q to h."""
+    return start_shared("--taxonomy", "parrott-25")
+
+
+@pytest.fixture(scope="module")
+def at_work(parrott, laptop, person_at):
+    """Somebody in front of those labels."""
+    ann = person_at(laptop.new_page(), parrott, "ann").enter()
     ann.cdp = laptop.new_cdp_session(ann.page)
     yield ann
     ann.page.close()
@@ -103,6 +109,34 @@ def test_a_key_right_after_the_help_was_closed_counts(at_work):
     assert effect(at_work) == "1"
     strike(at_work, "1", "Digit1")
     assert effect(at_work) is None
+
+
+def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(parrott, person, axe):
+    ann = person(parrott, "searches").enter()
+    assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}
+    caps = ann.page.locator(".groups kbd").all_inner_texts()
+    assert len(set(caps)) == 25
+    chosen = []
+    for key in ("r", "t", "9"):  # r is Streamlit's own shortcut elsewhere
+        chosen.append(ann.labels[caps.index(key)])
+        ann.press(key)
+    assert sorted(ann.chosen) == sorted(chosen)
+    ann.press("/")
+    ann.page.keyboard.type("warmth")  # a synonym of affection
+    ann.press("Enter")
+    assert "affection" in ann.chosen
+    ann.press("/")
+    ann.page.keyboard.type("love")  # a group
+    shown = ann.page.locator(".groups .chip:visible span:nth-last-child(2)").all_inner_texts()
+    assert sorted(shown) == ["affection", "gratitude", "lust"]
+    assert ann.page.locator(".heading:visible").all_inner_texts() == ["love"]
+    ann.page.keyboard.type("xx")
+    assert ann.page.get_by_text("No label fits").is_visible()
+    ann.press("Escape")
+    for chip in ann.page.locator(".chip, .save").all():  # everything is in sight on a laptop
+        box = chip.bounding_box()
+        assert box["y"] + box["height"] <= 720
+    assert axe(ann.page) == []
 
 
 def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person):

@@ -41,10 +41,19 @@ def show(page, server, path, who="ann"):
     settled(page)
 
 
-@pytest.mark.parametrize("path", ["door", "consent", *PAGES])
-def test_nothing_a_page_loads_leaves_the_server(lively, context, page, path):
-    asked, blocked = [], []
+@pytest.fixture(scope="module")
+def watched(profile_shared):
+    """A browser profile, and the addresses that it asked for."""
+    context, asked = profile_shared(), []
     context.on("request", lambda request: asked.append(request.url))
+    return context, asked
+
+
+@pytest.mark.parametrize("path", ["door", "consent", *PAGES])
+def test_nothing_a_page_loads_leaves_the_server(lively, watched, path):
+    context, asked = watched
+    asked.clear()
+    page, blocked = context.new_page(), []
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.on("console", lambda line: blocked.append(line.text) if "Content Security Policy" in line.text else None)
     show(
@@ -63,11 +72,17 @@ def test_nothing_a_page_loads_leaves_the_server(lively, context, page, path):
         url for url in asked if urlsplit(url).netloc not in (own, "") and not url.startswith(("data:", "blob:"))
     ] == []
     assert blocked == []
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def phone(profile_shared):
+    """A phone's browser."""
+    return profile_shared(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
 @pytest.mark.parametrize("path", PAGES[1:])
-def test_a_phone_shows_every_page_without_scrolling_sideways(lively, profile, path):
-    phone = profile(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+def test_a_phone_shows_every_page_without_scrolling_sideways(lively, phone, path):
     page = phone.new_page()
     show(page, lively, path)
     assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]")[0] <= 390
@@ -81,6 +96,7 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(lively, profile, pa
           return true; }).map(each => each.outerHTML.slice(0, 120))"""
     )
     assert wide == []
+    page.close()
 
 
 def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page):

@@ -26,7 +26,7 @@ def lively(server):
     return server
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
+@pytest.fixture(scope="module", params=["light", pytest.param("dark", marks=pytest.mark.slow)])
 def themed(request, profile_shared):
     """A laptop's browser in one theme: the theme's name and its context."""
     return request.param, profile_shared(color_scheme=request.param)

@@ -22,7 +22,7 @@ def phone(profile_shared):
     return profile_shared(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
-@pytest.fixture(scope="module", params=[8, 25, 40])
+@pytest.fixture(scope="module", params=[8, pytest.param(25, marks=pytest.mark.slow), 40])
 def touching(request, start_shared, phone, person_at, forty):
     """Somebody with a phone in front of so many labels."""
     taxonomy = {8: "mikels-8", 25: "parrott-25", 40: forty}[request.param]

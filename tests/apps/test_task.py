@@ -31,6 +31,7 @@ def test_without_arguments_it_is_the_demo_set_with_a_file_beside_it(tmp_path, mo
     assert options.store_url == str(tmp_path / "data" / "demo-labels.db")
 
 
+@pytest.mark.slow
 def test_without_arguments_the_demo_set_is_ready_to_label(start, person):
     server = start(dataset=None)
     ann = person(server).enter()
