@@ -1,6 +1,7 @@
 """What every test may ask for: the real test data and a PostgreSQL server, where they are, and the rule for skips."""
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -143,6 +144,14 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     engine.dispose()
+
+
+gc.disable()  # which looks for garbage while thousands of tests are collected, a quarter of that time
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,7 +31,7 @@ VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarit
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("variants")
     for seed, (name, (taxonomy, look)) in enumerate(VARIANTS.items()):
-        write_demo(root / name, images=160, seed=seed, taxonomy=taxonomy, look=look)
+        write_demo(root / name, images=240, seed=seed, taxonomy=taxonomy, look=look)
     return {name: str(root / name) for name in VARIANTS}
 
 
@@ -173,7 +173,7 @@ def test_across_constructs_is_said(folders, tmp_path):
     config = CrossConfig(train=(folders["m"],), test=(str(other),), heads=("plain",), threads=1)
     found = crosseval(config, say=lines.append)
     (copy,) = found.cells  # the same images, so that only the part not learned from is judged
-    assert copy.images < 0.2 * 160
+    assert copy.images < 0.2 * 240
     assert f"of {len(Dataset.open(other).images)} images are among those that demo learned from" in copy.lines[-1]
     assert "across constructs: demo -> found: learned from evoked labels, judged by query ones" in found.notes[0]
     assert found.notes[0] in lines

@@ -81,7 +81,7 @@ HEADS: dict[str, Maker] = {
     "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0, l2=0.01))),
     "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
     "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),
-    "kernel softmax": Maker("distribution", KernelHead),
+    "kernel softmax": Maker("distribution", lambda: KernelHead(KernelConfig(l2=0.01))),
     "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2))),
     "kernel ridge": Maker("distribution", lambda: KernelHead(KernelConfig(loss="ridge"))),
     "kernel ridge rates": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", loss="ridge"))),

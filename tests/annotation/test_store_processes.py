@@ -70,7 +70,7 @@ def check(spawn, url: str, folder: Path, images: int, overlap: int, people: int,
 
 
 def test_several_processes_and_some_killed(database_url, tmp_path, spawn):
-    check(spawn, database_url, tmp_path, images=100, overlap=3, people=4, kills=2)
+    check(spawn, database_url, tmp_path, images=100, overlap=2, people=3, kills=2)
 
 
 @pytest.mark.slow

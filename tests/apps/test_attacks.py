@@ -21,7 +21,7 @@ from affectml_apps.relabel.web import Guard, make_routes
 
 HEADER = "x-relabel-token"
 JSON = {"content-type": "application/json"}
-fuzzed = settings(max_examples=50, derandomize=True, suppress_health_check=list(HealthCheck))
+fuzzed = settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 class Clock:
