@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -23,16 +24,22 @@ def demo(tmp_path_factory):
     return write_demo(tmp_path_factory.mktemp("demo") / "set", images=40, seed=3)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    return tmp_path_factory.mktemp("filled")
+
+
 @pytest.fixture
-def task(run, demo, tmp_path):
-    """A task on the demo set, with the simulated judgements in it."""
-    db = tmp_path / "labels.db"
-    run("labels", "init", demo.root, "--db", db, "--overlap", 5, "--seed", 1)
-    rows = demo.judgements
-    write_judgements(rows, tmp_path / "people.parquet")
-    out = run("labels", "import", tmp_path / "people.parquet", "--db", db, "--invite")
-    assert f"{len(rows)} judgements imported" in out
-    return db
+def task(run, demo, filled, tmp_path):
+    """A task on the demo set, with the simulated judgements in it: the first of its kind, or a copy."""
+    people, db = filled / "people.parquet", filled / "labels.db"
+    if not people.exists():
+        run("labels", "init", demo.root, "--db", db, "--overlap", 5, "--seed", 1)
+        write_judgements(demo.judgements, people)
+        out = run("labels", "import", people, "--db", db, "--invite")
+        assert f"{len(demo.judgements)} judgements imported" in out
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "labels.db"
 
 
 def test_the_loop(run, demo, task, tmp_path):
