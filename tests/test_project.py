@@ -56,6 +56,7 @@ def test_functions_methods_and_options_are_public(public_names, line):
     assert any(name.startswith(line) for name in public_names)
 
 
+@pytest.mark.slow
 def test_a_public_name_that_is_gone_is_named(public_names, tmp_path):
     file = tmp_path / "public.txt"
     file.write_text("\n".join(["affectml_metrics.functional.gone(x: int) -> int", *public_names[1:]]))

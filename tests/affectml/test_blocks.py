@@ -123,7 +123,13 @@ def targets_of(head, Y):
 
 @pytest.mark.parametrize(
     ("name", "kept_out"),
-    [*((name, True) for name in HEADS), *((name, False) for name in HEADS if name != "softmax")],  # as "linear" does
+    [
+        *((name, True) for name in HEADS),
+        *(
+            pytest.param(name, False, marks=[pytest.mark.slow] * (name in ("linear", "softmax")))  # search by folds
+            for name in HEADS
+        ),
+    ],
 )
 def test_rows_on_disk_and_in_memory_give_the_same_weights_to_the_last_bit(large, store, tmp_path, name, kept_out):
     X, Y = drawn()

@@ -186,6 +186,7 @@ def test_a_set_named_by_two_paths_is_one_set(folders, result):
     assert c.scores == pair(result, "demo", "demo").scores
 
 
+@pytest.mark.slow
 def test_masses_of_every_distribution_head_add_up(tmp_path):
     one = write_demo(tmp_path / "one", images=100, seed=4, answers="one", taxonomy="mikels-8")
     two = write_demo(tmp_path / "two", images=100, seed=5, answers="one", taxonomy="polarity-2")

@@ -260,7 +260,7 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before):
     _registry._REGISTERED.pop("boxes", None)
 
 
-LONG = {"explanation.md", "footprint.md", "promises.md", "subgroups.md"}  # each trains several times
+LONG = {"crosseval.md", "explanation.md", "footprint.md", "promises.md", "subgroups.md"}  # each trains several times
 
 
 def runnable(page, *, slow):

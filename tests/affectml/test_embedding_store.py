@@ -153,7 +153,8 @@ embed_dataset(sys.argv[1], encoder, batch_size=8, shard_size=16)
 """
 
 
-@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("shards", [1, 4])
 def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encoder, shards, spawn, eventually):
     dataset = make_dataset(tmp_path / "d", 160)
     (dataset.root / "images/3.png").write_bytes(b"not an image")

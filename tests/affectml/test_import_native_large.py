@@ -145,6 +145,7 @@ def test_webemo_names_the_line(tmp_path, line, message):
         import_webemo(tmp_path / "empty", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_268_000_rows_import_within_half_a_minute(tmp_path):
     rng = np.random.default_rng(0)
     for name, rows in (("train25.txt", 216_000), ("test25.txt", 52_000)):

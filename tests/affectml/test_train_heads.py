@@ -73,14 +73,8 @@ def scrambled(data, out):
     return out
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        pytest.param({"head": "auto"}, marks=pytest.mark.slow),
-        pytest.param({"head": "topk"}, marks=pytest.mark.slow),
-        {"judgements": "both"},
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [{"head": "auto"}, {"head": "topk"}, {"judgements": "both"}])
 def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path, head):
     clean = train_run(config(demo, spec, **head), out=tmp_path / "clean")
     spoilt = train_run(config(scrambled(demo, tmp_path / "data"), spec, **head), out=tmp_path / "spoilt")

@@ -221,6 +221,7 @@ def test_an_image_that_could_not_be_fetched_is_asked_for_again_after_a_while(ser
     ann.ready()
 
 
+@pytest.mark.slow
 def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(demo, damaged)

@@ -81,6 +81,7 @@ def phone(profile_shared):
     return profile_shared(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES[1:])
 def test_a_phone_shows_every_page_without_scrolling_sideways(lively, phone, path):
     page = phone.new_page()
