@@ -1,5 +1,7 @@
 """Rows in blocks: the same fit wherever they are, few in memory, and settings that do not disturb each other."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -121,14 +123,14 @@ def targets_of(head, Y):
     return Y / Y.sum(axis=1, keepdims=True) if isinstance(head, SoftmaxHead) else Y
 
 
+FOLDS = {("linear", False), ("softmax", False)}  # search for an L2 by folds
+
+
 @pytest.mark.parametrize(
     ("name", "kept_out"),
     [
-        *((name, True) for name in HEADS),
-        *(
-            pytest.param(name, False, marks=[pytest.mark.slow] * (name in ("linear", "softmax")))  # search by folds
-            for name in HEADS
-        ),
+        pytest.param(*case, marks=[pytest.mark.slow] * (case in FOLDS))
+        for case in itertools.product(HEADS, (True, False))
     ],
 )
 def test_rows_on_disk_and_in_memory_give_the_same_weights_to_the_last_bit(large, store, tmp_path, name, kept_out):
