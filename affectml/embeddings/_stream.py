@@ -1,7 +1,7 @@
 """The one way from images to embeddings: read and resized in threads, encoded in batches, the unreadable set aside."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from affectml._progress import Progress, Say
 from affectml.encoders import Encoder
-from affectml.errors import BadInput
+from affectml.errors import BadInput, EncoderUnavailable
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
     from torch import Tensor
 
@@ -57,6 +58,9 @@ class Batch(Generic[Item]):
     bad: list[tuple[Item, str]] = field(default_factory=list)
 
 
+_Ahead = tuple[list[Item], list[tuple[Item, str]], list[Future[NDArray[np.float32]]]]  # items, unreadable, rows
+
+
 def embedded(
     encoder: Encoder,
     items: Iterable[Item],
@@ -94,24 +98,51 @@ def embedded(
     Raises:
         EncoderUnavailable: values that are not finite came out.
     """
+    size = batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE)
+    waiting, trial = iter(items), None
+    if not encoder.is_settled(prefer):
+        probed = min(max(PROBED[0], length_hint(items, UNKNOWN) // JOB_PER_PROBED), PROBED[1])
+        if encoder.try_faster(prefer):
+            waiting = trial = _Trial(encoder, waiting, probed, say)
+        else:
+            waiting = _settled(encoder, waiting, probed, prefer, say)
+    how = (size, decode_threads, normalised, padded, bar)
+    try:
+        yield from _encoded(encoder, waiting, trial, *how)
+    except _NotKept:
+        yield from _encoded(encoder, waiting, None, *how)
+    finally:
+        if trial is not None and trial.open:
+            encoder.withdraw()
+
+
+def _encoded(
+    encoder: Encoder,
+    waiting: Iterator[Item],
+    trial: "_Trial[Item] | None",
+    size: int,
+    decode_threads: int | None,
+    normalised: bool,
+    padded: bool,
+    bar: Progress | None,
+) -> Generator[Batch[Item], None, None]:
+    """As `embedded`, by what the encoder is set to. Raises _NotKept, before it yields, where a trial ends so."""
     import torch
 
-    size = batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE)
-    waiting = iter(items)
-    if not encoder.is_settled(prefer):
-        waiting = _settled(encoder, waiting, length_hint(items, UNKNOWN), prefer, say)
     threads = encoder.stream_threads
     least = (LEAST if encoder.device == "cpu" else size) if padded else 1
     lanes = min(threads, LANES) if encoder.device == "cpu" else 1
     decoders = decode_threads or max(2, threads)
     before = torch.get_num_threads()
-    ahead: deque[tuple[list[Item], list[tuple[Item, str]], list[Future[NDArray[np.float32]]]]] = deque()
+    ahead: deque[_Ahead[Item]] = deque()
     try:
         with (
             _pool(decoders, "decode", 1) as decode,
             _pool(lanes, "encode", threads // lanes if encoder.device == "cpu" else before) as encode,
         ):
             for batch, pixels, bad, last in _batches(encoder, waiting, size, decode, size + 2 * decoders):
+                if trial is not None:
+                    trial.compare(batch, encode)
                 part = max(1, size // LAST_PARTS) if last and encoder.device == "cpu" else size
                 starts = range(0, len(pixels), part)
                 rows = [
@@ -119,12 +150,86 @@ def embedded(
                 ]
                 del pixels
                 ahead.append((batch, bad, rows))
-                if len(ahead) > lanes:
+                if len(ahead) > lanes and trial is not None and trial.full:
+                    trial.concluded(ahead)
+                    trial = None
+                while len(ahead) > lanes and trial is None:
                     yield _done(encoder, *ahead.popleft(), bar)
+            if trial is not None:
+                trial.concluded(ahead)
             while ahead:
                 yield _done(encoder, *ahead.popleft(), bar)
     finally:
         torch.set_num_threads(before)  # the pools' threads have set what new threads start with
+
+
+class _NotKept(Exception):
+    """What was on trial was not kept: the images have to be embedded anew."""
+
+
+class _Trial(Generic[Item]):
+    """The items of a job, the first of which are embedded in fp32 as well: does the way on trial agree with it?
+
+    An iterator. Once the answer is no, it gives all the items again. The rows of a way that is kept are those of any
+    other job: it is compared on batches as they come.
+    """
+
+    def __init__(self, encoder: Encoder, items: Iterator[Item], wanted: int, say: Say) -> None:
+        self.open = True
+        self._encoder, self._items, self._wanted, self._say = encoder, items, wanted, say
+        self._taken: list[Item] = []
+        self._compared = 0
+        self._exact: list[Future[tuple[list[int], Tensor | None]]] = []
+        self._labels: Future[Tensor | None] | None = None
+
+    def __iter__(self) -> "Iterator[Item]":
+        return self
+
+    def __next__(self) -> Item:
+        item = next(self._items)
+        if self.open:
+            self._taken.append(item)
+        return item
+
+    @property
+    def full(self) -> bool:
+        """Whether as many images as are wanted are compared."""
+        return self._compared == self._wanted
+
+    def compare(self, batch: list[Item], pool: ThreadPoolExecutor) -> None:
+        """Embed the first of a batch in fp32, as far as they are wanted."""
+        some = batch[: self._wanted - self._compared]
+        self._compared += len(some)
+        if some:
+            self._exact.append(pool.submit(_exact_rows, self._encoder, some))
+            self._labels = self._labels or pool.submit(self._encoder.label_rows)
+
+    def concluded(self, batches: "Iterable[_Ahead[Item]]") -> None:
+        """Compare; raises _NotKept where the way on trial is not kept. batches: those compared come first."""
+        import torch
+
+        fast, exact = [], []
+        for (batch, _, parts), future in zip((each for each in batches if each[0]), self._exact, strict=False):
+            places, true = future.result()
+            if true is None:
+                continue
+            try:
+                rows = torch.cat([torch.from_numpy(part.result()) for part in parts])
+            except EncoderUnavailable:  # values that are not finite
+                rows = torch.full((len(batch), self._encoder.dim), torch.nan)
+            fast.append(rows[places])
+            exact.append(true)
+        self.open = False
+        if exact and self._labels is not None:
+            labels = self._labels.result()
+            kept = self._encoder.conclude(torch.cat(fast), torch.cat(exact), labels, say=self._say)
+        else:
+            self._encoder.withdraw()
+            kept = not self._compared  # where nothing can be read, there is nothing to embed anew
+        if not kept:
+            self._items = chain(self._taken, self._items)
+            raise _NotKept
+        self._taken.clear()
 
 
 @contextmanager
@@ -147,7 +252,7 @@ def _batches(
 
     def read_on() -> bool:
         for item in islice(items, window - len(reading)):
-            reading.append((item, pool.submit(_pixels, encoder, item, encoder.reduces_jpeg)))
+            reading.append((item, pool.submit(_pixels, encoder, item, encoder.reduces_jpeg, encoder.pixel_type)))
         return bool(reading)
 
     while read_on():
@@ -165,10 +270,21 @@ def _batches(
         yield batch, pixels, bad, not read_on()
 
 
-def _pixels(encoder: Encoder, item: Readable, reduced: bool) -> "Tensor | str":
+def _exact_rows(encoder: Encoder, items: Sequence[Readable]) -> "tuple[list[int], Tensor | None]":
+    """Which of the items can be read whole, and their rows by fp32; None for no item."""
+    import torch
+
+    found = [(place, _pixels(encoder, item, False, torch.float32)) for place, item in enumerate(items)]
+    whole = [(place, pixels) for place, pixels in found if not isinstance(pixels, str)]
+    rows = encoder.exact(torch.stack([pixels for _, pixels in whole])) if whole else None
+    return [place for place, _ in whole], rows
+
+
+def _pixels(encoder: Encoder, item: Readable, reduced: bool, digits: "torch.dtype") -> "Tensor | str":
     """What the encoder takes, or the reason why there is none."""
     try:
-        return encoder.preprocess(item.read(2 * max(encoder.image_size)) if reduced else item.read())
+        image = item.read(2 * max(encoder.image_size)) if reduced else item.read()
+        return encoder.preprocess(image).to(digits)
     except BadInput as error:
         return str(error).removeprefix(f"{item.name}: ")
     except Exception as error:  # a size that the transform cannot resize
@@ -197,17 +313,16 @@ def _done(
     return done
 
 
-def _settled(encoder: Encoder, items: Iterator[Item], count: int, prefer: str | None, say: Say) -> Iterator[Item]:
+def _settled(encoder: Encoder, items: Iterator[Item], wanted: int, prefer: str | None, say: Say) -> Iterator[Item]:
     """All the items, of which the first readable ones have settled what the encoder does."""
     import torch
 
-    wanted = min(max(PROBED[0], count // JOB_PER_PROBED), PROBED[1])
     taken: list[Item] = []
     exact: list[Tensor] = []
     fast: list[Tensor] = []
     for item in items:
         taken.append(item)
-        pair = _pixels(encoder, item, False), _pixels(encoder, item, True)
+        pair = _pixels(encoder, item, False, torch.float32), _pixels(encoder, item, True, torch.float32)
         if not isinstance(pair[0], str) and not isinstance(pair[1], str):
             exact.append(pair[0])
             fast.append(pair[1])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from affectml._progress import Say
 from affectml.encoders._identity import EncoderIdentity
+from affectml.encoders._pixels import Prepare
 from affectml.encoders._ran import Probe, Ran, processor
 from affectml.encoders._spec import TINY_SPEC, Source, find
 from affectml.encoders._threads import idle_cores
@@ -18,6 +19,7 @@ from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, is_
 from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
     from torch import Tensor
 
@@ -57,7 +59,7 @@ class Encoder:
         self.device = device
         self.threads = threads
         self._model = model
-        self._preprocess = preprocess
+        self._preprocess = Prepare(preprocess)
         self._source = source
         self._tokenizer: Any = None
         self._fp32 = TorchTower(model, _torch_precision(identity.precision), device)
@@ -123,6 +125,52 @@ class Encoder:
         fixed = self.identity.precision != "auto"
         return fixed or (self._settled and prefer in (None, self.ran.way))
 
+    @property
+    def pixel_type(self) -> "torch.dtype":
+        """What pixels are rounded to before its tower computes with them."""
+        return self._tower.pixel_type
+
+    def try_faster(self, prefer: str | None = None) -> bool:
+        """Embed in this machine's fast way on trial, from now until `conclude`; for precision auto.
+
+        prefer: the way that the images before these were embedded in. False, and nothing changed, where there is
+        nothing to try: this machine has no such way, fp32 is preferred, or it is OpenVINO, whose time counts. Then
+        `settle` is what decides.
+        """
+        way = faster_way(self.device)
+        if way is None or way == "openvino" or prefer == "fp32":
+            return False
+        if self.threads is None and "stream_threads" not in self.__dict__:
+            self.stream_threads = idle_cores(lambda: self._tower_in(way))
+        self._tower, self._probe, self.reduces_jpeg, self._settled = self._tower_in(way), None, True, False
+        return True
+
+    def exact(self, pixels: "Tensor") -> "Tensor":
+        """Rows of norm 1 by fp32, whatever is tried; pixels of images decoded in full. Safe to call from threads."""
+        import torch
+
+        with torch.inference_mode():
+            return self._timed(self._fp32, pixels)[0]
+
+    def conclude(
+        self, rows: "Tensor", exact: "Tensor", labels: "Tensor | None", *, say: Say = lambda line: None
+    ) -> bool:
+        """Keep to what is on trial where it agrees with fp32, else embed in fp32 from now on; whether it is kept.
+
+        Args:
+            rows: by the way on trial, [N, dim], of any norm; nan where it gave none.
+            exact: by `exact`, of the same images.
+            labels: by `label_rows`.
+            say: called with what was chosen, and why.
+        """
+        from torch.nn.functional import normalize
+
+        return self._decide(self._tower, Probe.of(normalize(rows, dim=-1), exact, labels), slow=False, say=say)
+
+    def withdraw(self) -> None:
+        """End what is on trial without a choice: fp32, and nothing settled."""
+        self._tower, self.reduces_jpeg = self._fp32, False
+
     def settle(
         self, exact: "Tensor", fast: "Tensor", *, prefer: str | None = None, say: Say = lambda line: None
     ) -> None:
@@ -141,8 +189,8 @@ class Encoder:
         """
         here = faster_way(self.device)
         way = "fp32" if prefer == "fp32" else here
-        self._tower, self._probe, self.reduces_jpeg, self._settled = self._fp32, None, False, True
         if way is None or way == "fp32":
+            self._tower, self._probe, self.reduces_jpeg, self._settled = self._fp32, None, False, True
             why = "as the images before" if way else "this machine has nothing faster that is sure to agree with it"
             say(f"{self.spec}: embedding in fp32, {why}")
             return
@@ -152,14 +200,20 @@ class Encoder:
             if tower.backend == "openvino":
                 self._timed(tower, fast)  # what the first call alone takes is not counted
             rows, seconds = self._timed(tower, fast)
-        probe = Probe.of(rows, true, self._label_rows())
         slow = prefer != way and tower.backend == "openvino" and not is_faster(seconds, fp32_seconds)
+        self._decide(tower, Probe.of(rows, true, self.label_rows()), slow=slow, say=say)
+
+    def _decide(self, tower: TorchTower | OpenVinoTower, probe: Probe, *, slow: bool, say: Say) -> bool:
+        self._settled = True
         if slow or not probe.agrees:
+            self._tower, self._probe, self.reduces_jpeg = self._fp32, None, False
+            way = "openvino" if tower.backend == "openvino" else tower.precision
             why = "takes longer" if slow else "does not agree with it"
             say(f"{self.spec}: embedding in fp32, since {way} {why} here ({probe})")
-            return
+            return False
         self._tower, self._probe, self.reduces_jpeg = tower, probe, True
         say(f"{self.spec}: embedding in {tower.precision} by {tower.backend}, which agrees with fp32 ({probe})")
+        return True
 
     def _tower_in(self, way: str) -> TorchTower | OpenVinoTower:
         if way not in self._towers:
@@ -175,14 +229,17 @@ class Encoder:
         rows = normalize(tower(pixels).detach().float(), dim=-1).cpu()
         return rows, time.process_time() - start
 
-    def _label_rows(self) -> "Tensor | None":
+    def label_rows(self) -> "Tensor | None":
         """Rows of the probe's labels; None without a text tower that can be used."""
+        import torch
+
         if not self.identity.has_text:
             return None
         try:
             tokens = self._tokens([f"a photo that evokes {label}" for label in _LABELS])
             model, tokens = without_padding(self._model, tokens.to(self.device))
-            return self._rows(model.encode_text(tokens))
+            with torch.inference_mode():
+                return self._rows(model.encode_text(tokens))
         except EncoderUnavailable:  # without its tokenizer's files images can be embedded all the same
             return None
 
@@ -195,8 +252,7 @@ class Encoder:
         Returns:
             float32 [3, H, W].
         """
-        pixels: Tensor = self._preprocess(image)
-        return pixels
+        return self._preprocess(image)
 
     def encode_images(self, images: "Sequence[Image.Image]", *, normalised: bool = True) -> "Tensor":
         """Embed images as one batch.

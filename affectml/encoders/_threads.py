@@ -2,22 +2,36 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 _LOOK = 0.05  # seconds over which the cores are watched
 
 
-def idle_cores() -> int:
+def idle_cores(meanwhile: Callable[[], object] | None = None) -> int:
     """Cores that this process may use and that are idle now, at least one.
 
     What limits the process counts: its affinity, a control group's quota, OMP_NUM_THREADS. Where the system does not
     tell how busy it is at this moment, the load average of the last minute does.
+
+    meanwhile: what this process has to do anyhow; it is done once, while the cores are watched, and what this process
+    takes of them by then counts as idle.
     """
-    cores = usable_cores()
+    cores, before = usable_cores(), _ticks()
+    start, start_own = time.perf_counter(), time.process_time()
+    if meanwhile is not None:
+        meanwhile()
     if cores == 1:
         return 1
-    busy = _busy_cores()
+    own = time.process_time() - start_own if meanwhile is not None else 0.0
+    if before is None:
+        busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    else:
+        time.sleep(max(0.0, _LOOK - (time.perf_counter() - start)))
+        wall, after = time.perf_counter() - start, _ticks() or before
+        passed, idle = (now - then for now, then in zip(after, before, strict=True))
+        busy = (1 - idle / passed) * (os.cpu_count() or 1) - own / wall if passed else 0.0
     return max(1, min(cores, round((os.cpu_count() or 1) - busy)))
 
 
@@ -32,20 +46,9 @@ def usable_cores() -> int:
     return max(1, min(limits))
 
 
-def _busy_cores() -> float:
-    """Cores in use, by a look at the system's clock ticks before and after a moment."""
-    try:
-        total, idle = _ticks()
-        time.sleep(_LOOK)
-        total_after, idle_after = _ticks()
-    except (OSError, ValueError):
-        return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    passed = total_after - total
-    return (1 - (idle_after - idle) / passed) * (os.cpu_count() or 1) if passed else 0.0
-
-
-def _ticks() -> tuple[int, int]:
-    """All ticks of the system's clock so far, and those in which a core was idle or waited for a disk."""
-    with Path("/proc/stat").open(encoding="utf-8") as handle:
+def _ticks() -> tuple[int, int] | None:
+    """The system's clock ticks so far, and those in which a core was idle or awaited a disk; None if it is silent."""
+    with suppress(OSError, ValueError), Path("/proc/stat").open(encoding="utf-8") as handle:
         ticks = [int(word) for word in handle.readline().split()[1:9]]
-    return sum(ticks), ticks[3] + ticks[4]
+        return sum(ticks), ticks[3] + ticks[4]
+    return None

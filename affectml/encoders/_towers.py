@@ -28,11 +28,11 @@ class TorchTower:
 
         self.precision = precision
         self._model, self._device = model, device
-        self._dtype = open_clip.get_input_dtype(precision) or torch.float32
+        self.pixel_type = open_clip.get_input_dtype(precision) or torch.float32
 
     def __call__(self, pixels: "Tensor") -> "Tensor":
         """Features [N, D] of preprocessed pixels."""
-        features: Tensor = self._model.encode_image(pixels.to(self._device, self._dtype))
+        features: Tensor = self._model.encode_image(pixels.to(self._device, self.pixel_type))
         return features
 
     def converted(self, precision: str) -> "TorchTower":
@@ -77,6 +77,7 @@ class OpenVinoTower:
         self._compiled = openvino.Core().compile_model(graph, "CPU", settings)
         self._local = threading.local()
         arithmetic = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self.pixel_type = torch.float32
         self.precision = {"f32": "fp32", "f16": "fp16"}.get(arithmetic, arithmetic)
 
     def __call__(self, pixels: "Tensor") -> "Tensor":

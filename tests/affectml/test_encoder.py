@@ -387,3 +387,14 @@ def test_importing_the_library_loads_neither_torch_nor_open_clip():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("size", [(224, 224), (360, 288), (31, 500), (33, 32), (5, 7), (1000, 667)])
+def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(tiny_clip, size):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    for spec in ("affect-tiny", f"local-dir:{tiny_clip}"):
+        encoder = load_encoder(spec, threads=1)
+        wanted = open_clip.transform.image_transform_v2(
+            open_clip.transform.PreprocessCfg(**encoder.identity.preprocessing), is_train=False
+        )
+        torch.testing.assert_close(encoder.preprocess(image), wanted(image), atol=0, rtol=0)

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from affectml.data import Dataset, DatasetMeta, write_dataset
-from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings
+from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
 from affectml.encoders import Probe, Ran, load_encoder, read_image
-from affectml.encoders._towers import without_padding
+from affectml.encoders._towers import TorchTower, without_padding
 from affectml.errors import MissingExtra
+from affectml.pictures import Picture
 
 ENCODER = "affectml.encoders._encoder"
 
@@ -125,6 +126,52 @@ def test_auto_stays_with_fp32_where_the_fast_way_disagrees(tmp_path, auto, with_
     assert "embedding in fp32, since pure_bf16 does not agree with it here" in said[0]
     wanted = encoder.encode_images([read_image(dataset.root / "images/3.png")]).half().float().numpy()
     np.testing.assert_array_equal(store.rows(["i3"]), wanted)
+
+
+def rows_of(store):
+    return store.ids.tolist(), store.rows(store.ids)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, tiny_clip, with_bf16, monkeypatch, agrees):
+    """As if the precision had been named: of 40 images in batches of 4, with some that cannot be read."""
+    dataset = make_dataset(tmp_path / "d", 40)
+    for i in (0, 2, 17):
+        (dataset.root / f"images/{i}.png").write_text("no image")
+    wanted = load_encoder(f"local-dir:{tiny_clip}", precision="pure_bf16" if agrees else "fp32", threads=1)
+    wanted = embed_dataset(dataset, wanted, batch_size=4, shard_size=8)
+    shutil.move(wanted.store.folder, tmp_path / "wanted")
+    if not agrees:
+        monkeypatch.setattr("affectml.encoders._ran.COSINE", 1.1)
+    found = embed_dataset(dataset, auto(), batch_size=4, shard_size=8)
+    assert ways(found.store) == [("pure_bf16" if agrees else "fp32", list(range(5)))]
+    assert (found.done, found.unreadable) == (37, wanted.unreadable)
+    (ids, rows), (wanted_ids, wanted_rows) = rows_of(found.store), rows_of(EmbeddingStore.open(tmp_path / "wanted"))
+    assert ids == wanted_ids
+    np.testing.assert_array_equal(rows, wanted_rows)
+
+
+def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16, monkeypatch):
+    class Nothing(TorchTower):
+        def __call__(self, pixels):
+            return super().__call__(pixels) * torch.nan
+
+    monkeypatch.setattr(
+        TorchTower, "converted", lambda tower, precision: Nothing(tower._model, tower.precision, tower._device)
+    )
+    assert ways(embed_dataset(make_dataset(tmp_path / "d"), auto()).store) == [("fp32", [0])]
+
+
+def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf16):
+    encoder = auto()
+
+    def unreadable():
+        yield Picture("not there.png", str(tmp_path / "not there.png"))
+
+    for batch in embedded(encoder, unreadable()):
+        assert (len(batch.items), len(batch.bad)) == (0, 1)
+    assert not encoder.is_settled()
+    assert encoder.ran.way == "fp32"
 
 
 def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monkeypatch):
