@@ -12,7 +12,7 @@ from affectml.answers._said import Received
 from affectml.answers._words import shown
 from affectml.errors import option
 from affectml.evaluation.bias import LEVEL, LabelBias
-from affectml.report.tables import Table, arrow, cell, main_table, number, order, people_table, starred
+from affectml.report.tables import Table, arrow, cell, main_table, number, order, p_value, people_table, starred
 from affectml.run import score_table
 
 LISTED = 5  # of each reason, in words; JSON has all
@@ -155,7 +155,7 @@ class JudgedAnswers:
     def _bias(self) -> Table:
         rows = tuple(
             (b.label, number(b.system), number(b.people), f"{_sign(b.difference)} ±{number((b.high - b.low) / 2)}",
-             _p(b.p_holm), "yes" if b.found else "")
+             p_value(b.p_holm), "yes" if b.found else "")
             for b in self.bias
         )  # fmt: skip
         what = "is named first" if self.first else "is said"
@@ -219,10 +219,6 @@ def received_json(
 def _some(names: list[str]) -> str:
     more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
-
-
-def _p(value: float) -> str:
-    return "<.001" if value < 0.001 else number(value)
 
 
 def _sign(value: float) -> str:

@@ -18,7 +18,7 @@ from affectml.errors import BadInput, NoMapping, option
 from affectml.evaluating import learned_from, scores_of
 from affectml.evaluation import Answers
 from affectml.evaluation.truth import hits_of
-from affectml.report.tables import Table, cell, number, starred
+from affectml.report.tables import Table, arrow, cell, number, p_value, starred
 from affectml.runs import RunFolder
 from affectml.spaces import Choices, Space, find_space, system_in
 from affectml.taxonomies import Mapping
@@ -80,14 +80,16 @@ class Comparison:
         """Who is nearer to people, pair by pair; None where no pair can be compared with them."""
         if not self.gains:
             return None
-        rows = tuple((" / ".join(g.runs), cell(g.score), number(g.p), str(g.images)) for g in self.gains)
+        rows = tuple(
+            (" − ".join(g.runs), cell(g.score), p_value(g.p), p_value(g.p_holm), str(g.images)) for g in self.gains
+        )
         note = (
-            "first run minus second, on the same images: ± is half the width of the 95 % interval; p: how often chance "
-            "alone would set two runs of one quality as far apart"
+            "first run less second, on the same images: ± is half the width of the 95 % interval of each difference by "
+            "itself; p: how often chance alone would set two runs of one quality as far apart; p (Holm): corrected for "
+            "all differences in this table, below .05 beyond chance"
         )
-        return starred(
-            Table("Against people's most chosen label", ("runs", "top_1_accuracy", "p", "images"), rows, note)
-        )
+        columns = ("runs", arrow("top_1_accuracy"), "p", "p (Holm)", "images")
+        return starred(Table("Against people's most chosen label", columns, rows, note))
 
     def images_table(self, count: int = 10) -> Table:
         """The most disputed images."""

@@ -18,7 +18,7 @@ from affectml.plots import fitted, intervals
 from affectml.report import ReportData, Section, Table, read_again, write_page, write_tables
 from affectml.report.pictures import thumbnail
 from affectml.report.section import Card, Cards, drawing
-from affectml.report.tables import arrow, cell, headline, number, order, starred
+from affectml.report.tables import arrow, cell, headline, number, order, p_value, starred
 from affectml.runs import RunFolder
 from affectml_metrics.table import better
 
@@ -169,20 +169,28 @@ def _differences(data: ReportData, names: Sequence[str], gains: Sequence[Gain], 
             drawing(f"Difference in {arrow(metric)}", intervals(scores, f"{metric}: {words}", zero=True, width=380))
         )
     rows = tuple(
-        (" − ".join(g.runs), arrow(g.metric), cell(g.score), _p(g.p), _p(g.p_holm), _verdict(g), str(g.images))
+        (
+            " − ".join(g.runs),
+            arrow(g.metric),
+            cell(g.score),
+            p_value(g.p),
+            p_value(g.p_holm),
+            _verdict(g),
+            str(g.images),
+        )
         for g in gains
     )
     note = (
         "first run less second, on the same images: ± is half the width of the 95 % interval of each difference by "
         "itself; p: how often chance alone would set two runs of one quality as far apart (runs change sides at random "
-        f"on each image or group); Holm: p corrected for all differences in {', '.join(main)} together, and likewise "
+        f"on each image or group); p (Holm): corrected for all differences in {', '.join(main)} together, and likewise "
         "for all in the other metrics. It decides, also where an interval by itself would not reach 0. It is about "
         "these fits: another seed trains another head"
     )
     table = starred(
         Table(
             "Differences on the same test images",
-            ("runs", "metric", "difference", "p", "Holm", "beyond chance", "images"),
+            ("runs", "metric", "difference", "p", "p (Holm)", "beyond chance", "images"),
             rows,
             note,
             name="pairs",
@@ -238,10 +246,6 @@ def _verdict(gain: Gain) -> str:
     return "yes" if gain.found else "no"
 
 
-def _p(value: float) -> str:
-    return "<.001" if value < 0.001 else number(value)
-
-
 def _scores(runs: Sequence[RunFolder], names: Sequence[str]) -> Section:
     """What each run's model scores on its own test images."""
     scores: dict[str, Mapping[str, Score]] = {
@@ -281,21 +285,21 @@ def _seeds(groups: Mapping[str, Sequence[RunFolder]], metrics: Sequence[str]) ->
             )
     table = Table(
         "Differences between ways of training",
-        ("runs like", "metric", "difference", "p", "Holm", "seeds", "how", "beyond the seeds' spread"),
+        ("runs like", "metric", "difference", "p", "p (Holm)", "seeds", "how", "beyond the seeds' spread"),
         tuple(
             (
                 " − ".join(g.names),
                 arrow(g.metric),
                 number(g.value) if g.score is None else cell(g.score),
-                NONE if g.score is None else _p(g.p),
-                NONE if g.score is None else _p(g.p_holm),
+                NONE if g.score is None else p_value(g.p),
+                NONE if g.score is None else p_value(g.p_holm),
                 f"{g.seeds[0]} and {g.seeds[1]}",
                 "seed by seed" if g.paired else "two means",
                 "not known" if g.score is None else "yes" if g.found else "no",
             )
             for g in gaps
         ),
-        "± is half the width of the 95 % interval over seeds (Student's t), p of its test, Holm: corrected "
+        "± is half the width of the 95 % interval over seeds (Student's t), p of its test, p (Holm): corrected "
         "for this table; "
         "a handful of seeds makes them rough, and with a single one no spread is known",
         name="gaps",

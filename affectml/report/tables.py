@@ -228,6 +228,11 @@ def number(value: float | None) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
+def p_value(value: float) -> str:
+    """Three digits after the point, below them `<.001`."""
+    return "<.001" if value < 0.001 else number(value)
+
+
 def percent(share: float) -> str:
     """A share as whole per cent: `66 %`."""
     return f"{100 * share:.0f} %"

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from affectml.answers import holm
 from affectml.cli import main
 from affectml.comparison import compare_runs, write_gallery
 from affectml.comparison._compare import _carried
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
+from affectml.report.tables import p_value
 from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import TrainConfig, train_run
@@ -69,7 +71,11 @@ def test_pairs_are_set_against_people_on_the_same_images(result, runs):
         assert gain.score["value"] == pytest.approx(scores[0] - scores[1])
         assert gain.score["low"] <= gain.score["value"] <= gain.score["high"]
         assert 0 < gain.p <= 1
-    assert "first run minus second" in result.gains_table().note
+    table = result.gains_table()
+    assert table.columns == ("runs", "top_1_accuracy ↑", "p", "p (Holm)", "images")
+    assert [row[2:4] for row in table.rows] == [(p_value(gain.p), p_value(gain.p_holm)) for gain in result.gains]
+    assert [gain.p_holm for gain in result.gains] == holm([gain.p for gain in result.gains]).tolist()
+    assert "first run less second" in table.note
 
 
 def test_a_run_agrees_with_itself(runs):

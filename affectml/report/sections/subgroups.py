@@ -6,7 +6,7 @@ from typing import Any
 from affectml.evaluation.subgroups import AGREEMENT, NO_FLOOR
 from affectml.report.data import ReportData
 from affectml.report.section import Section
-from affectml.report.tables import Table, arrow, cell, number, starred
+from affectml.report.tables import Table, arrow, cell, number, p_value, starred
 from affectml_metrics.table import better, shown
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
@@ -129,11 +129,6 @@ def _people(attribute: str, levels: Mapping[str, Mapping[str, Any]], content: Ma
     )  # fmt: skip
     heads = (f"people's {attribute}", "people", "answers", "model ↑", "other people ↑", "excess ↑")
     return starred(Table(f"Agreement with people by {attribute}", heads, rows, content["rules"]["agreement"]))
-
-
-def p_value(value: float) -> str:
-    """A p value with three digits."""
-    return "<.001" if value < 0.001 else number(value)
 
 
 def _signed(bias: Mapping[str, float]) -> str:
