@@ -107,19 +107,19 @@ class EmbeddingStore:
     def table(self) -> pd.DataFrame:
         """ids.parquet: image_id, shard, row; one row per embedding, in the order of writing.
 
-        What one shard of the work made also has `sha256`, of each image file.
+        What one shard of the work made also has `sha256`, of each image file. While a store is written, and where that
+        was cut short, its last rows are in files of their own, ids-SHARD.parquet, from that shard on.
         """
         path = self.folder / "ids.parquet"
-        try:
-            table = pd.read_parquet(path)
-            table = table[["image_id", "shard", "row", *(name for name in (DIGEST,) if name in table)]]
-            table["image_id"] = table["image_id"].astype(str)
-        except FileNotFoundError:
+        parts = [_read_ids(part) for part in ids_parts(self.folder)]  # first, for a writer may just be joining them
+        table = _read_ids(path)
+        for part in parts:
+            if part is not None and (table is None or part["shard"].min() > table["shard"].max()):
+                table = part if table is None else pd.concat([table, part], ignore_index=True)
+        if table is None:
             return pd.DataFrame(
                 {"image_id": pd.Series([], dtype=object), "shard": pd.Series([], dtype=np.int64)}
             ).assign(row=pd.Series([], dtype=np.int64))
-        except Exception as error:  # pyarrow raises many kinds for a damaged file
-            raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
         for name in ("shard", "row"):
             if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 0).any() or table[name].isna().any():
                 raise BadDataset(f"{path}: column {name}: expected whole numbers from 0 on; {AGAIN}")
@@ -191,7 +191,8 @@ class EmbeddingStore:
     def stamp(self) -> str:
         """Changes when an embedding does: encoder.json, ids.parquet and each shard's size and time."""
         shards = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.folder.glob("shard-*.npy")]
-        digests = [sha256(path) for name in ("encoder.json", "ids.parquet") if (path := self.folder / name).exists()]
+        named = [self.folder / "encoder.json", self.folder / "ids.parquet", *ids_parts(self.folder)]
+        digests = [sha256(path) for path in named if path.exists()]
         return json.dumps([digests, sorted(shards)])
 
     @property
@@ -272,6 +273,24 @@ class EmbeddingStore:
 def shard_path(folder: Path, number: int) -> Path:
     """The file of a shard."""
     return folder / f"shard-{number:05d}.npy"
+
+
+def ids_parts(folder: Path) -> list[Path]:
+    """Files of ids that are not in ids.parquet yet, in the order of their shards."""
+    return sorted(folder.glob("ids-*.parquet"), key=lambda path: (len(path.name), path.name))
+
+
+def _read_ids(path: Path) -> pd.DataFrame | None:
+    """A file of ids, as it is but for other columns; None where there is none."""
+    try:
+        table = pd.read_parquet(path)
+        table = table[["image_id", "shard", "row", *(name for name in (DIGEST,) if name in table)]]
+        table["image_id"] = table["image_id"].astype(str)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
+    return table
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

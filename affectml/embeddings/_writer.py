@@ -22,6 +22,7 @@ from affectml.embeddings._store import (
     SHARDS,
     EmbeddingStore,
     differences,
+    ids_parts,
     save_array,
     shard_path,
 )
@@ -55,6 +56,9 @@ class StoreWriter:
     A shard is written under a temporary name and renamed, then the ids table that names it is. A kill between
     the two leaves a shard that no id names; the next one takes its number. Half-written temporary files of a
     killed run are removed by the next.
+
+    New ids go into small files of their own, which become part of ids.parquet once they are as many as it has, and at
+    the end: so all that is written of them is at most four times what they are.
     """
 
     def __init__(
@@ -94,7 +98,9 @@ class StoreWriter:
                 litter.unlink()
             self._describe()
             self.store = EmbeddingStore.open(self.folder)
-            self._table = self.store.table
+            self._tables = [self.store.table] if len(self.store.table) else []
+            self._joined = 0 if any(ids_parts(self.folder)) else len(self.store.table)
+            self._next = int(self.store.table["shard"].max()) + 1 if len(self.store.table) else 0
             self._ran = self.store.provenance
         except BaseException:
             self._held.close()
@@ -107,7 +113,9 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._held.close()
+        with self._held:
+            if kind is None:
+                self._join()
 
     def _describe(self) -> None:
         """Write encoder.json, or check that the one there says the same; a new spec for it is added."""
@@ -139,9 +147,9 @@ class StoreWriter:
         self.add_all([Rows(image_ids, rows, () if ran is None else (ran,))])
 
     def add_all(self, several: Iterable[Rows]) -> None:
-        """Append a shard for each of these. The ids table, which grows with the store, is written once for all."""
-        number = int(self._table["shard"].max()) + 1 if len(self._table) else 0
-        tables = [self._table] if len(self._table) else []
+        """Append a shard for each of these; their ids are written once for all."""
+        first = number = self._next
+        tables = []
         noted = False
         for one in several:
             count = len(one.image_ids)
@@ -159,10 +167,25 @@ class StoreWriter:
         if noted:
             entries = [{"shards": [shards.start, shards.stop - 1], **each.to_json()} for each, shards in self._ran]
             write_json(self.folder / PROVENANCE, entries)
-        if len(tables) > bool(len(self._table)):
-            table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-            write_parquet(self.folder / "ids.parquet", table)
-            self._table = table
+        if not tables:
+            return
+        self._next = number
+        self._tables += tables
+        if sum(map(len, self._tables)) >= 2 * self._joined:
+            self._join()
+        else:
+            write_parquet(self.folder / f"ids-{first:05d}.parquet", _whole(tables))
+
+    def _join(self) -> None:
+        """Write all ids into ids.parquet, where some are not in it yet; then remove the files that had them."""
+        parts = ids_parts(self.folder)
+        if not parts and sum(map(len, self._tables)) == self._joined:
+            return
+        self._tables = [_whole(self._tables)]
+        write_parquet(self.folder / "ids.parquet", self._tables[0])
+        self._joined = len(self._tables[0])
+        for part in parts:
+            part.unlink()
 
     def _note(self, shard: int, ran: Ran) -> None:
         """One entry for neighbouring shards that the same computed, wholly or in part; it keeps the first's probe."""
@@ -186,6 +209,10 @@ class StoreWriter:
     def unreadable(self) -> list[tuple[str, str, str]]:
         """What unreadable.csv lists."""
         return unreadable_in(self.folder)
+
+
+def _whole(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def unreadable_in(folder: Path) -> list[tuple[str, str, str]]:

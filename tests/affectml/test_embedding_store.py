@@ -1,10 +1,12 @@
 """A store survives whatever happens to the run that fills it, and never says more than it has."""
 
 import errno
+import itertools
 import json
 import os
 import shutil
 import sys
+from functools import partial, partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from affectml._files import write_parquet
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, StoreWriter, embed_dataset
 from affectml.encoders import load_encoder, read_image
@@ -200,6 +203,61 @@ def test_a_kill_between_the_shard_and_its_ids(tmp_path, encoder, monkeypatch):
     assert (folder / "shard-00000.npy").exists()
     assert len(EmbeddingStore.open(folder).ids) == 0
     assert embed_dataset(dataset, encoder, shard_size=3).done == 8
+
+
+def written(root, identity, count=13):
+    """Adds what is not there yet of `count` shards of two rows, one by one."""
+    with StoreWriter(root, identity) as writer:
+        for shard in range(len(writer.store.ids) // 2, count):
+            ids = [f"i{2 * shard}", f"i{2 * shard + 1}"]
+            writer.add(ids, np.full((2, identity.dim), shard, dtype=np.float16))
+    return root / "embeddings" / identity.slug
+
+
+def test_a_store_is_the_same_bytes_wherever_its_writing_was_cut_short(tmp_path, encoder, monkeypatch):
+    """At each write of a file and at each removal of one, in turn."""
+    whole = written(tmp_path / "whole", encoder.identity)
+    wanted = {path.name: path.read_bytes() for path in whole.iterdir()}
+    assert not list(whole.glob("ids-*"))
+    parts, remove = set(), Path.unlink
+    for at in itertools.count():
+        calls = itertools.count()
+
+        def step(do, *given, at=at, calls=calls, **also):
+            if next(calls) == at:
+                raise KeyboardInterrupt
+            return do(*given, **also)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", partial(step, os.fsync))
+            patch.setattr(Path, "unlink", partialmethod(lambda path, **also: step(remove, path, **also)))
+            try:
+                written(tmp_path / str(at), encoder.identity)
+                break
+            except KeyboardInterrupt:
+                folder = tmp_path / str(at) / "embeddings" / encoder.identity.slug
+        if (folder / "encoder.json").exists():
+            store = EmbeddingStore.open(folder)
+            assert store.ids.tolist() == [f"i{i}" for i in range(len(store.ids))]
+            assert store.rows(store.ids)[:, 0].tolist() == [i // 2 for i in range(len(store.ids))]
+            parts |= {len(list(folder.glob("ids-*")))}
+        written(tmp_path / str(at), encoder.identity)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == wanted
+    assert at > 2 * 13
+    assert parts >= {0, 1, 2, 3}
+
+
+def test_ids_are_not_written_anew_with_each_shard(tmp_path, encoder, monkeypatch):
+    """So that the work grows with the rows, not with their square."""
+    rows = []
+
+    def counted(path, table):
+        rows.append(len(table))
+        write_parquet(path, table)
+
+    monkeypatch.setattr("affectml.embeddings._writer.write_parquet", counted)
+    written(tmp_path, encoder.identity, 200)
+    assert 400 < sum(rows) <= 4 * 400
 
 
 def test_two_runs_do_not_write_to_one_store(tmp_path, encoder):
