@@ -26,13 +26,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from section import write
 
 from affectml_metrics import bootstrap, score, unchecked
 from affectml_metrics import functional as F
 
 LABELS = 25
-README = Path(__file__).with_name("README.md")
-START, END = "<!-- metrics: written by metrics.py -->", "<!-- metrics: end -->"
 SLOW = 60.0  # seconds: a call that takes longer is timed once
 GROWTH = (10_000, 100_000, 1_000_000)
 
@@ -462,18 +461,6 @@ def report(rows: int, runs: int, growth: bool) -> str:
     return "\n".join(lines)
 
 
-def write(text: str) -> None:
-    """Put the text between the markers of benchmarks/README.md, in one step."""
-    old = README.read_text(encoding="utf-8") if README.exists() else "# Benchmarks\n"
-    if START not in old:
-        old = f"{old.rstrip()}\n\n## Metrics\n\n`python benchmarks/metrics.py` writes this section.\n\n{START}\n{END}\n"
-    before, rest = old.split(START)
-    after = rest.split(END)[1]
-    new = README.with_suffix(".tmp")
-    new.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
-    new.replace(README)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
@@ -497,7 +484,7 @@ def main() -> None:
     text = report(options.rows, options.runs, not options.no_growth)
     print(text)
     if not options.dry_run:
-        write(text)
+        write("metrics", "Metrics", "metrics.py", text)
 
 
 if __name__ == "__main__":

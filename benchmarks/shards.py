@@ -1,6 +1,6 @@
 """What merging costs: processor time and peak memory, by the number of embeddings (512 values, 16 shards).
 
-    python benchmarks/shards.py [--images 1000000]
+    python benchmarks/shards.py [--images 100000 300000 1000000]
 
 The embeddings are drawn, and there are no image files, so none is compared. Peak memory is the whole process's, which
 has torch and open_clip in it.
@@ -9,6 +9,8 @@ has torch and open_clip in it.
 import argparse
 import dataclasses
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -42,19 +44,28 @@ def sharded(root: Path, images: int) -> Dataset:
     return data
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=1_000_000)
-    images = parser.parse_args().images
+def merged(images: int) -> str:
+    """A line of the table."""
     with tempfile.TemporaryDirectory() as folder:
         data = sharded(Path(folder) / "data", images)
         start, cpu = time.perf_counter(), time.process_time()
-        merged = merge_shards(data, check_images=False, progress=False)
+        made = merge_shards(data, check_images=False, progress=False)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"{merged.done:,} embeddings of {merged.merged} shards: {cpu:.1f} s of CPU, {wall:.1f} s, peak {peak:.2f} GiB"
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return f"| {made.done:,} | {cpu:.1f} | {wall:.1f} | {peak:,.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", nargs="+", type=int, default=[100_000, 300_000, 1_000_000])
+    sizes = parser.parse_args().images
+    if len(sizes) == 1:
+        print(merged(sizes[0]))
+        return
+    print(f"Merging {SHARDS} shards:\n\n| images | processor, s | wall, s | peak, MiB |\n|--:|--:|--:|--:|")
+    for size in sizes:  # each in a process of its own, whose peak is told
+        command = [sys.executable, __file__, "--images", str(size)]
+        print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip(), flush=True)
 
 
 if __name__ == "__main__":
