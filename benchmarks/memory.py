@@ -30,7 +30,7 @@ def draw(folder: Path, count: int) -> None:
 
 
 def peak(*words: object) -> tuple[float, float]:
-    """Seconds and the largest resident set in MB of an `affectml` command."""
+    """Seconds and the largest resident set in MiB of an `affectml` command."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "affectml", *map(str, words)], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -49,7 +49,7 @@ def main() -> None:
         peak("demo-data", folder / "demo", "--images", 200)
         train = ("train", folder / "demo", "--multilabel", "--encoder", "affect-tiny", "--threads", 1)
         peak(*train, "--out", folder / "run")
-        print("\n| images | command | seconds | peak, MB | of the first |\n|--:|---|--:|--:|--:|")
+        print("\n| images | command | seconds | peak, MiB | of the first |\n|--:|---|--:|--:|--:|")
         grown = 0.0
         first: dict[str, float] = {}
         for count in given.images:

@@ -21,7 +21,7 @@ from affectml.plots._canvas import FONT, SMALL, Canvas, room
 
 README = Path(__file__).with_name("README.md")
 SIZES = ("rows", "images")  # what the first column of a table is called where it is drawn
-KINDS = {"seconds": r"\bs$|^seconds$", "MiB": r"\bMi?B$"}  # of the other columns, by their names
+KINDS = {"seconds": r"\bs$|^seconds$", "MiB": r"\bMiB$"}  # of the other columns, by their names
 LOOKS = (("people", "o"), ("model", "D"), ("other", "^"), ("ink", "s"), ("soft", "o"))
 
 Curves = dict[str, list[tuple[float, float]]]
@@ -72,7 +72,7 @@ def curves(header: Sequence[str], rows: Sequence[Sequence[str]], pattern: str) -
     chosen = [at for at, column in enumerate(header) if re.search(pattern, column)]
     for row in rows:
         for at in chosen[:1] if named else chosen:
-            name = row[1] if named else re.sub(r",? ?(s|seconds|Mi?B)$", "", header[at])
+            name = row[1] if named else re.sub(r",? ?(s|seconds|MiB)$", "", header[at])
             size, cost = (float(row[k].replace(",", "")) for k in (0, at))
             found.setdefault(name, []).append((size, cost))
     return found
