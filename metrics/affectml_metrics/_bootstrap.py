@@ -17,7 +17,7 @@ from torch import Tensor
 from affectml_metrics._domains import unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
-from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Debiased, Interval, of_few, of_mean, of_table
+from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Batched, Debiased, Interval, of_few, of_mean, of_table
 from affectml_metrics._options import real_number, whole_number
 
 _AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
@@ -162,6 +162,13 @@ def bootstrap_table(
     debiased = metric.replicate if isinstance(metric, Debiased) else None
 
     def several(function: Callable[[Tensor], Tensor], counts: Tensor) -> Tensor:
+        function = function.metric if isinstance(function, Debiased) else function
+        if isinstance(function, Batched):
+            return (
+                function.many(counts if groups is None else counts[:, index])
+                .to("cpu", torch.float64)
+                .view(len(counts), -1)
+            )
         return torch.stack([function(count[index]).detach().to("cpu", torch.float64).flatten() for count in counts])
 
     with unchecked():

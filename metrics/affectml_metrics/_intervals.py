@@ -27,6 +27,7 @@ FEW = 30
 """A figure that rests on fewer images or groups than this deserves a note beside it."""
 STUDENT_BELOW = 15
 """Units; from there on replicates cover as well, and keep to the range of the metric."""
+_CELLS = 2**18  # weights that a metric takes at once: they stay in the cache
 BLOCKS = 50  # left out one by one for the acceleration
 
 
@@ -62,6 +63,22 @@ class Debiased:
     def __call__(self, weights: Tensor) -> Tensor:
         """The metric itself."""
         return self.metric(weights)
+
+
+@dataclass(frozen=True)
+class Batched:
+    """A metric over the table that takes many rows of weights at once: `of` weights [B, N] is [B], or [B, K]."""
+
+    of: Callable[[Tensor], Tensor]
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """The metric of one row of weights [N]."""
+        return self.of(weights[None])[0]
+
+    def many(self, weights: Tensor) -> Tensor:
+        """The metric of rows of weights [B, N], some at a time."""
+        several = max(1, _CELLS // max(1, weights.shape[1]))
+        return torch.cat([self.of(some) for some in torch.split(weights, several)])
 
 
 def of_mean(value: Tensor, spread: Tensor, units: Tensor, error: Tensor, level: float) -> tuple[Tensor, Tensor]:

@@ -22,8 +22,9 @@ from affectml_metrics._errors import ArgumentError
 from affectml_metrics._inputs import wide
 from affectml_metrics._options import one_of
 from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
+from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import correlation
+from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
 
@@ -44,7 +45,7 @@ def _label_sums(ratio: Ratio) -> Sums:
 
 def _entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
     x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
-    return lambda weights: correlation(x, y, "pearson", weights)
+    return prepared_correlation(x, y, "pearson")
 
 
 def _entropy_products(p: Tensor, t: Tensor) -> Tensor:
@@ -142,9 +143,11 @@ _ROWS = (
     _ranking("human_mass_at_{k}", F.human_mass_at_k, options={"ties": "expected"}, needs=("k", "shares"),
              cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
+             prepared=prepared_mean_average_precision,
              formula="per label Σ (recall step)·precision over rows, mean over labels",
              source="Everingham et al. 2010"),
     _ranking("label_auroc_macro", F.label_auroc, over="table", options={"average": "macro"}, cls="LabelAUROC",
+             prepared=prepared_label_auroc,
              formula="chance that a row with the label has a higher score than one without; the mean over labels",
              source="Hanley & McNeil 1982"),
     _rates("rate_cross_entropy", F.rate_cross_entropy, options=_EXACT, shown=(*_HEADLINE, "people"),

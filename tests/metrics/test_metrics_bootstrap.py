@@ -21,7 +21,9 @@ from affectml_metrics import (
     paired_difference,
     student_interval,
 )
-from affectml_metrics._intervals import student_quantile
+from affectml_metrics import functional as F
+from affectml_metrics._intervals import Debiased, student_quantile
+from affectml_metrics.table import find
 
 
 def gen(seed=0):
@@ -312,3 +314,37 @@ def test_an_interval_of_calibration_holds_the_truth_and_its_own_value(wrong):
         assert found.low <= found.value <= found.high
         hits += bool(found.low <= truth <= found.high)
     assert hits / 60 >= 0.9
+
+
+WAYS = {
+    "mean_average_precision": (F.mean_average_precision, "ranking"),
+    "label_auroc_macro": (F.label_auroc, "ranking"),
+    "squared_calibration_error": (F.squared_calibration_error, "rates"),
+    "entropy_correlation": (F.entropy_correlation, "distribution"),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300])
+@pytest.mark.parametrize(
+    ("name", "unasked"), [*((name, False) for name in WAYS), *((name, True) for name in list(WAYS)[:3])]
+)
+def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
+    """With ties, labels that nobody has, rows that are not drawn, weights between whole numbers, cells not asked."""
+    function, kind = WAYS[name]
+    g = torch.Generator().manual_seed(rows)
+    preds = torch.rand(rows, 5, generator=g, dtype=torch.float64).round(decimals=1) + 0.01 * torch.arange(5)
+    preds = preds / preds.sum(1, keepdim=True)
+    target = torch.rand(rows, 5, generator=g) < 0.3
+    target[:, 0] = False
+    shares = (target + 0.2) / (target + 0.2).sum(1, keepdim=True)
+    target = (target if kind == "ranking" else shares.double()).double()
+    if unasked:
+        target = target.masked_fill(torch.rand(rows, 5, generator=g) < 0.2, -1)
+    drawn = torch.randint(0, 4, (6, rows), generator=g).double()
+    drawn[:, 0] += 1
+    spec = find(name)
+    for weights in (drawn, drawn + 0.25):
+        found = spec.prepared(preds, target)
+        found = (found.metric if isinstance(found, Debiased) else found).many(weights)
+        wanted = torch.stack([function(preds, target, weights=row) for row in weights])
+        torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0, equal_nan=True)

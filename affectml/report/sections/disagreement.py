@@ -12,7 +12,7 @@ from affectml.report.numbers import entropies, means
 from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number
 from affectml_metrics import bootstrap_table
-from affectml_metrics.functional.disagreement import correlation
+from affectml_metrics.functional.disagreement import prepared_correlation
 
 if TYPE_CHECKING:
     from affectml.evaluation import Truth
@@ -35,7 +35,7 @@ def entropy(data: ReportData) -> Section | None:
         return None
     x, y = torch.from_numpy(theirs), torch.from_numpy(its)
     found = bootstrap_table(
-        lambda weights: correlation(y, x, "spearman", weights),
+        prepared_correlation(y, x, "spearman"),
         len(theirs),
         groups=truth.groups,
         replicates=300,

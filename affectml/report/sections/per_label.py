@@ -12,7 +12,7 @@ from affectml_metrics.functional.average_precision import prepared_average_preci
 
 Points = list[Point | None]
 SYSTEMS = ("model", "zero_shot", "prior")
-CELLS = 200_000  # images times labels, up to which average precision gets intervals: some seconds
+CELLS = 1_000_000  # images times labels, up to which average precision gets intervals: some seconds
 
 
 def per_label(data: ReportData) -> Section:

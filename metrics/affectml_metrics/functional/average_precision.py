@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._intervals import Batched
 from affectml_metrics._options import one_of, share
 from affectml_metrics.functional.labels import AVERAGES, Average
 
 __all__ = ["label_auroc", "mean_average_precision"]
+
+_EXACT = 2**24  # up to there float32 holds every whole number
 
 
 def mean_average_precision(
@@ -40,27 +44,23 @@ def mean_average_precision(
     return _over_labels(_average_precision, preds, target, average, no_labels, weights)
 
 
-def prepared_average_precision(preds: Tensor, target: Tensor) -> Callable[[Tensor], Tensor]:
+def prepared_average_precision(preds: Tensor, target: Tensor) -> Batched:
     """`mean_average_precision(preds, target, average="none", weights=...)` for many weights: rows are sorted once.
 
-    preds: scores [N, C]; target: 0/1 [N, C]. Returns a function of row weights, float64 [N], that gives [C]; nan for a
-    label that no row of weight has.
+    preds: scores [N, C]; target: 0/1 [N, C], -1 where nobody was asked. Returns a function of row weights, float64 [N],
+    that gives [C], and of many, [B, N], that gives [B, C]; nan for a label that no row of weight has.
     """
-    rows = len(preds)
-    ordered, index = preds.sort(dim=0, descending=True)
-    hits = target.gather(0, index).double()
-    last = torch.ones_like(target, dtype=torch.bool)
-    last[:-1] = ordered[1:] != ordered[:-1]
-    places = torch.arange(rows)[:, None].expand_as(index)
-    ends = places.masked_fill(~last, rows).flip(0).cummin(0).values.flip(0)  # where each run of equal scores ends
+    return _prepared(preds, target, _Ranked.average_precision)
 
-    def of(weights: Tensor) -> Tensor:
-        w = weights[index]
-        right = hits * w
-        true, seen = right.cumsum(0).gather(0, ends), w.cumsum(0).gather(0, ends)
-        return (right * true / seen.masked_fill(seen == 0, 1.0)).sum(dim=0) / right.sum(dim=0)
 
-    return of
+def prepared_mean_average_precision(preds: Tensor, target: Tensor) -> Batched:
+    """The mean of `prepared_average_precision` over labels, 0-dim or [B]."""
+    return _prepared(preds, target, _Ranked.average_precision, mean=True)
+
+
+def prepared_label_auroc(preds: Tensor, target: Tensor) -> Batched:
+    """`label_auroc(preds, target, weights=...)` for many weights, as `prepared_mean_average_precision`."""
+    return _prepared(preds, target, _Ranked.area, mean=True)
 
 
 def label_auroc(
@@ -84,6 +84,79 @@ def label_auroc(
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
     return _over_labels(_area, preds, target, average, no_labels, weights)
+
+
+def _prepared(
+    preds: Tensor, target: Tensor, metric: Callable[[_Ranked, Tensor], Tensor], mean: bool = False
+) -> Batched:
+    labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
+
+    def of(weights: Tensor) -> Tensor:
+        weights = weights.to(preds.device, wide(preds.device))
+        if bool((weights == weights.round()).all()) and float(weights.sum(dim=1).max()) < _EXACT:
+            weights = weights.to(torch.float32)  # whole numbers, whose sums are exact
+        value = torch.stack([metric(label, weights) for label in labels], dim=1)
+        return value.nanmean(dim=1) if mean else value
+
+    return Batched(of)
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Rows of one label from the highest score down, in runs of equal scores.
+
+    rows: all [n]. right: those that have the label [r]. ends, right_ends: for each of these the last place of its run
+    among all and among right ones; starts, right_starts: how many of all and of right ones come before its run.
+    """
+
+    rows: Tensor
+    right: Tensor
+    ends: Tensor
+    right_ends: Tensor
+    starts: Tensor
+    right_starts: Tensor
+
+    @staticmethod
+    def of(scores: Tensor, target: Tensor) -> _Ranked:
+        asked = (target >= 0).nonzero()[:, 0]
+        ordered, order = scores[asked].sort(descending=True)
+        rows = asked[order]
+        found = target[rows] == 1
+        run = torch.zeros_like(rows)
+        run[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
+        size = run.bincount()
+        right_size = run[found].bincount(minlength=len(size))
+        ends, right_ends = size.cumsum(0), right_size.cumsum(0)
+        mine = run[found]
+        starts, right_starts = (ends - size)[mine], (right_ends - right_size)[mine]
+        return _Ranked(rows, rows[found], ends[mine] - 1, right_ends[mine] - 1, starts, right_starts)
+
+    def _at_ends(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Weights of the right rows [B, r]; sums over rows and over right ones, up to each place; both at the ends."""
+        seen = weights.index_select(1, self.rows).cumsum(1)
+        each = weights.index_select(1, self.right)
+        true = each.cumsum(1)
+        exact = wide(weights.device)
+        at_ends = (seen.index_select(1, self.ends).to(exact), true.index_select(1, self.right_ends).to(exact))
+        return each.to(exact), seen, true, *at_ends
+
+    def average_precision(self, weights: Tensor) -> Tensor:
+        """[B] of weights [B, N]."""
+        each, _, _, seen, true = self._at_ends(weights)
+        every = each.sum(1)
+        return (each * true / seen.masked_fill(seen == 0, 1.0)).sum(1) / every
+
+    def area(self, weights: Tensor) -> Tensor:
+        """[B] of weights [B, N]: for each right row the others below it, and half of those beside it."""
+        each, all_seen, all_true, seen, true = self._at_ends(weights)
+        every = each.sum(1)
+        wrong = all_seen[:, -1:].to(every.dtype).sum(1) - every
+        before, right_before = (
+            sums.index_select(1, (count - 1).clamp(min=0)).masked_fill(count == 0, 0.0).to(every.dtype)
+            for sums, count in ((all_seen, self.starts), (all_true, self.right_starts))
+        )
+        alarms = (seen - true) + (before - right_before)
+        return (each * (wrong[:, None] - alarms / 2)).sum(1) / (every * wrong)
 
 
 def _over_labels(

@@ -13,7 +13,7 @@ from torch import Tensor
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._domains import Domain
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics._intervals import Debiased
+from affectml_metrics._intervals import Batched, Debiased
 from affectml_metrics._options import one_of, whole_number
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
@@ -126,17 +126,24 @@ def debiased_calibration(
     p, t, _, asked = _rates(preds, target, None, None, bins)
     binned, rest, ones = _Binned.of(p, bins, asked), p - t, torch.ones_like(p[:, 0])
 
-    def error(gaps: Tensor, weights: Tensor) -> Tensor:
-        found = binned.squared(gaps, weights.to(gaps.device, gaps.dtype))
-        return _mean(found, asked) if average == "macro" else found
+    def error(gaps: Tensor) -> Batched:
+        ready = binned.ready(gaps)
 
-    value = error(rest, ones)
+        def of(weights: Tensor) -> Tensor:
+            found = torch.stack([label.squared(weights.to(gaps.device, gaps.dtype)) for label in ready], dim=1)
+            return torch.stack([_mean(row, asked) for row in found]) if average == "macro" else found
+
+        return Batched(of)
+
+    plainly = error(rest)
+    value = plainly(ones)
     size, gap, _ = binned.moments(rest, ones)
     plain = (size * gap.square()).sum(1) / size.sum(1)
     plain = _mean(plain, asked) if average == "macro" else plain
     kept = (value.clamp(min=0) / plain.masked_fill(plain == 0, 1.0)).clamp(max=1).sqrt()
     moved = rest - (1 - kept) * gap.flatten()[binned.where]
-    return Debiased(lambda weights: error(rest, weights), lambda weights: error(moved, weights) + value.clamp(max=0))
+    replicate = error(moved)
+    return Debiased(plainly, Batched(lambda weights: replicate.many(weights) + value.clamp(max=0)))
 
 
 @dataclass(frozen=True)
@@ -174,13 +181,44 @@ class _Binned:
         about = added(each * (rest.flatten() - mean[flat]).square())
         return size.view(labels, -1), mean.view(labels, -1), about.view(labels, -1)
 
+    def ready(self, rest: Tensor) -> list[_Label]:
+        """Each label's cells in the order of their bins, for many weights."""
+        found = []
+        for label, (place, gaps) in enumerate(zip(self.where.T, rest.T, strict=True)):
+            order = place.argsort(stable=True)
+            order = order if self.asked is None else order[self.asked[order, label]]
+            sizes = (place[order] - label * self.count).bincount(minlength=self.count).tolist()
+            powers = torch.stack([torch.ones_like(gaps), gaps, gaps.square()], dim=1)[order]
+            found.append(_Label(order, list(torch.split(powers, sizes)), sizes))
+        return found
+
     def squared(self, rest: Tensor, w: Tensor) -> Tensor:
         """The squared error of each label [C]; bins of one row are left out."""
-        size, gap, about = self.moments(rest, w)
-        several = size > 1
-        chance = about / (size * (size - 1)).masked_fill(~several, 1.0)
-        share = size.masked_fill(~several, 0.0)
-        return (share * (gap.square() - chance)).sum(1) / share.sum(1)
+        return _without_chance(*self.moments(rest, w))
+
+
+@dataclass(frozen=True)
+class _Label:
+    """One label's rows in the order of their bins: gaps to the powers 0, 1 and 2, [n, 3] a bin, and each bin's n."""
+
+    order: Tensor
+    powers: list[Tensor]
+    sizes: list[int]
+
+    def squared(self, w: Tensor) -> Tensor:
+        """The squared error [B] with weights [B, N]."""
+        parts = zip(torch.split(w.index_select(1, self.order), self.sizes, dim=1), self.powers, strict=True)
+        size, total, squares = torch.stack([part @ powers for part, powers in parts], dim=1).unbind(2)
+        gap = total / size.masked_fill(size == 0, 1.0)
+        return _without_chance(size, gap, (squares - total * gap).clamp(min=0))
+
+
+def _without_chance(size: Tensor, gap: Tensor, about: Tensor) -> Tensor:
+    """The squared error of each of [B] from rows, mean and squares about the mean of each bin [B, bins]."""
+    several = size > 1
+    chance = about / (size * (size - 1)).masked_fill(~several, 1.0)
+    share = size.masked_fill(~several, 0.0)
+    return (share * (gap.square() - chance)).sum(1) / share.sum(1)
 
 
 def _rates(

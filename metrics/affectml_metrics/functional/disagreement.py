@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._intervals import Batched
 from affectml_metrics._options import one_of
 from affectml_metrics.functional._logs import Unit, distributions, per, row_entropy
 from affectml_metrics.functional._order import descending
@@ -134,25 +135,39 @@ def cosine(x: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
 
 def correlation(x: Tensor, y: Tensor, method: Correlation, weights: Tensor | None = None) -> Tensor:
     """Pearson's or Spearman's coefficient of two [N] vectors, 0-dim; nan where it is not defined."""
+    return prepared_correlation(x, y, method)(torch.ones_like(x) if weights is None else weights)
+
+
+def prepared_correlation(x: Tensor, y: Tensor, method: Correlation) -> Batched:
+    """`correlation` for many weights, [B, N] to [B]: values are sorted once."""
     one_of("method", method, ("pearson", "spearman"))
-    w = torch.ones_like(x) if weights is None else weights.to(x.dtype)
-    if method == "spearman":
-        x, y = _mean_ranks(x, w), _mean_ranks(y, w)
-    (x, x_spread, x_varies), (y, y_spread, y_varies) = _centred(x, w), _centred(y, w)
-    r = (w * x * y).sum() / (x_spread * y_spread).sqrt()
-    return torch.where(x_varies & y_varies, r.clamp(-1, 1), torch.full_like(r, torch.nan))
+    ranked = [_places(values) for values in (x, y)] if method == "spearman" else []
+
+    def of(weights: Tensor) -> Tensor:
+        w = weights.to(x.device, x.dtype)
+        one, two = (_mean_ranks(*places, w) for places in ranked) if ranked else (x[None], y[None])
+        (one, spread, varies), (two, two_spread, two_varies) = _centred(one, w), _centred(two, w)
+        r = (w * one * two).sum(1) / (spread * two_spread).sqrt()
+        return torch.where(varies & two_varies, r.clamp(-1, 1), torch.full_like(r, torch.nan))
+
+    return Batched(of)
 
 
 def _centred(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Values less their mean, the weighted sum of their squares, and whether they vary by more than rounding does."""
-    level = (w * x * x).sum()
-    x = x - (w * x).sum() / w.sum()
-    spread = (w * x * x).sum()
+    level = (w * x * x).sum(1)
+    x = x - ((w * x).sum(1) / w.sum(1))[:, None]
+    spread = (w * x * x).sum(1)
     return x, spread, spread > 1e-26 * level
 
 
-def _mean_ranks(values: Tensor, weights: Tensor) -> Tensor:
+def _places(values: Tensor) -> tuple[Tensor, int]:
+    """Which of how many distinct values each is, from the lowest up."""
     # the same shares in another order have the same entropy but for the last bits: a tie all the same
     distinct, where = torch.unique(values.round(decimals=12), return_inverse=True)
-    size = torch.zeros_like(distinct).index_add_(0, where, weights)
-    return (size.cumsum(0) - (size - 1) / 2)[where]
+    return where, len(distinct)
+
+
+def _mean_ranks(where: Tensor, count: int, weights: Tensor) -> Tensor:
+    size = weights.new_zeros(len(weights), count).index_add_(1, where, weights)
+    return (size.cumsum(1) - (size - 1) / 2).index_select(1, where)
