@@ -21,6 +21,7 @@ from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Batched, Debiased
 from affectml_metrics._options import real_number, whole_number
 
 _AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
+_EXACT = 2**24  # up to there float32 holds every whole number
 _CELLS = 16_384  # counted in one call: fewer calls where units are few, and small enough for the cache where many
 
 
@@ -216,11 +217,14 @@ def bootstrap_sums(
     value = statistic(table.sum(0, keepdim=True))[0]
     table = table.T.contiguous().T
     units = len(table)
+    whole = bool((table == table.round()).all()) and units * float(table.abs().max()) < _EXACT
+    exact = table.to(torch.float32) if whole else table  # in half the time where it holds every sum
     left_out = statistic(_without_one(units) @ table)
     if units < STUDENT_BELOW:
         low, high = of_few(value, left_out, level)
     else:
-        spread = torch.cat([statistic(counts @ table) for counts in _counts(units, replicates, generator)])
+        drawn = _counts(units, replicates, generator, exact.dtype)
+        spread = torch.cat([statistic((counts @ exact).to(torch.float64)) for counts in drawn])
         low, high = of_table(value, spread, left_out, units, level)
     return _whole(value, low, high, n, units)
 
@@ -239,9 +243,11 @@ def _whole(value: Tensor, low: Tensor, high: Tensor, rows: int, units: int) -> I
     return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
 
 
-def _counts(units: int, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _counts(
+    units: int, replicates: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Iterator[Tensor]:
     """How often each unit is drawn, [b, units] for b replicates at a time."""
-    counts = torch.empty(min(_AT_ONCE, replicates), units, dtype=torch.float64)  # one buffer for all replicates
+    counts = torch.empty(min(_AT_ONCE, replicates), units, dtype=dtype)  # one buffer for all replicates
     few = max(1, min(_AT_ONCE, _CELLS // units))
     drawn = torch.empty(few, units, dtype=torch.int32)
     own = units * torch.arange(few, dtype=torch.int32)[:, None]  # each replicate counts in cells of its own
