@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import socket
@@ -18,7 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from affectml.encoders import PRECISIONS, EncoderIdentity, load_encoder, local_weights
+from affectml.encoders import PRECISIONS, EncoderIdentity, _threads, load_encoder, local_weights
 from affectml.encoders._guards import published_as
 from affectml.encoders._spec import find
 from affectml.errors import BadInput, EncoderUnavailable
@@ -398,3 +399,18 @@ def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(tiny_clip, siz
             open_clip.transform.PreprocessCfg(**encoder.identity.preprocessing), is_train=False
         )
         torch.testing.assert_close(encoder.preprocess(image), wanted(image), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(("own", "idle"), [(0.0, 3), (1.0, 4)])
+def test_cores_that_this_process_itself_uses_meanwhile_are_idle(monkeypatch, own, idle):
+    """Of four cores one was busy for the second that the look took: others' work, or what was done meanwhile."""
+    ticks = iter([(1000, 600), (1400, 900)])
+    seconds, spent, done = iter([5.0, 6.0, 6.0]), iter([2.0, 2.0 + own]), []
+    monkeypatch.setattr(_threads, "_ticks", lambda: next(ticks))
+    monkeypatch.setattr(_threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "perf_counter", lambda: next(seconds))
+        patch.setattr(time, "process_time", lambda: next(spent))
+        found = _threads.idle_cores(lambda: done.append(True))
+    assert (found, done) == (idle, [True])
