@@ -75,13 +75,11 @@ class Blocks:
             found = torch.from_numpy(self._source[where])
         else:
             rows_of = self._source
-            found = (
-                rows_of[where].clone() if isinstance(where, slice) else rows_of.index_select(0, torch.from_numpy(where))
-            )
-            found = found.float()
-        if self._standard is not None:
-            found.sub_(self._standard[0]).div_(self._standard[1])
-        return found
+            found = rows_of[where] if isinstance(where, slice) else rows_of.index_select(0, torch.from_numpy(where))
+        if self._standard is None:
+            return found.to(torch.float32, copy=True)
+        mean, deviation = self._standard
+        return torch.sub(found.float(), mean).mul_(1 / deviation)
 
     def parts(self) -> Iterator[tuple[slice, Tensor]]:
         """All rows in their order, some at a time, and which they are."""
@@ -89,11 +87,11 @@ class Blocks:
             here = slice(start, min(start + PART, len(self)))
             yield here, self.read(here)
 
-    def some(self, count: int) -> Tensor:
-        """About `count` rows from evenly spaced runs, or all where there are no more: [n, D]."""
+    def sample(self, count: int) -> NDArray[np.int64]:
+        """The numbers of about `count` rows, in evenly spaced runs, or of all where there are no more."""
         runs = -(-len(self) // RUN)
         step = max(1, runs // max(1, count // RUN))
-        return self.read(_rows_of(np.arange(0, runs, step), len(self)))
+        return _rows_of(np.arange(0, runs, step), len(self))
 
     def epoch(
         self, batch_size: int, generator: torch.Generator, dtype: torch.dtype = torch.float32

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -13,7 +14,7 @@ from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
-from affectml.heads._objective import Objective
+from affectml.heads._objective import Objective, Sums
 
 _LOG_CERTAINTY = (-3.0, 10.0)  # a Dirichlet of .05 to 22,000 imagined people: beyond lies rounding
 
@@ -26,21 +27,22 @@ class DirichletObjective(Objective):
     (Mosimann 1962). Counts may be fractions (votes split among labels).
     """
 
-    @property
+    @cached_property
     def total(self) -> float:
         """The number of rows with votes."""
         return float((self.positive[:, -1] > 0).sum())
 
-    def with_pseudo_row(self) -> Self:
-        """One more row of the usual number of votes, spread evenly."""
+    def pseudo_row(self) -> Self:
+        """A row of the usual number of votes, spread evenly."""
         votes = self.positive[:, -1].sum() / max(self.total, 1.0)
         row = torch.full((1, self.positive.shape[1]), float(votes), dtype=self.positive.dtype)
         row[:, :-1] /= self.positive.shape[1] - 1
-        return dataclasses.replace(self, positive=torch.cat([self.positive, row]))
+        return dataclasses.replace(self, positive=row)
 
     def intercept(self) -> Tensor:
         """Log shares of all votes, and log 5, from which the search for the certainty starts."""
-        shares = self.positive[:, :-1].sum(dim=0) / self.positive[:, -1].sum()
+        votes = self.positive.sum(dim=0) + self.pseudo_row().positive[0]
+        shares = votes[:-1] / votes[-1]
         return torch.cat([shares.log(), torch.tensor([5.0], dtype=shares.dtype).log()])
 
     def loss(self, logits: Tensor) -> Tensor:
@@ -60,6 +62,15 @@ class DirichletObjective(Objective):
         mean = (p * by_alpha).sum(dim=1, keepdim=True)
         inside = (logits[:, -1:] > _LOG_CERTAINTY[0]) & (logits[:, -1:] < _LOG_CERTAINTY[1])
         return -torch.cat([alpha * (by_alpha - mean), total[:, None] * mean * inside], dim=1).to(logits.dtype)
+
+    def sums(self, logits: Tensor) -> Sums:
+        """See Objective.sums; the curvatures are those of a softmax and, of the certainty, its slopes' squares."""
+        slope, p = self.gradient(logits), logits[:, :-1].softmax(dim=1)
+        expected = p * self.positive[:, -1:]
+        bend = logits.new_zeros(logits.shape[1], logits.shape[1])
+        bend[:-1, :-1] = expected.sum(dim=0).diag() - expected.T @ p
+        bend[-1, -1] = slope[:, -1].square().sum()
+        return Sums(self.loss(logits)[None], slope, bend)
 
     def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Label logits that sum to zero; the certainty as it is."""

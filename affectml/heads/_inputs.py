@@ -56,15 +56,17 @@ def as_matrix(values: Features, name: str, dtype: torch.dtype | None = None) -> 
         raise BadArray(f"{name}: expected a matrix with rows and columns, got shape {tuple(tensor.shape)}")
     kept = tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
     tensor = tensor.to(dtype or kept)
-    finite = tensor.isfinite().all(dim=1)
-    if not finite.all():
-        raise BadArray(f"{name}: row {int((~finite).long().argmax())} has a value that is NaN or infinite")
+    if not (torch.stack(tensor.aminmax()) * 0 == 0).all():  # a tenth of the time of asking every value
+        row = int((~tensor.isfinite().all(dim=1)).long().argmax())
+        raise BadArray(f"{name}: row {row} has a value that is NaN or infinite")
     return tensor
 
 
 def _plain(values: Features) -> NDArray[np.generic]:
-    """A copy as an array; objects, as data frames of several types give, become float64 where they are numbers."""
-    found = np.array(values)
+    """An array that torch reads where it lies, or a copy; objects, as of data frames, become float64 where numbers."""
+    found = np.asarray(values)
+    if not found.flags.writeable or min(found.strides, default=0) < 0:
+        found = found.copy()
     if found.dtype != object:
         return found
     text = next((value for value in found.flat if isinstance(value, str | bytes)), None)

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
+from affectml.heads._descent import Curvature
 from affectml.heads._inputs import Features, Rows, as_features, in_parts
 from affectml.heads._kernel_map import KernelMap, KernelName, squared_distances
 from affectml.heads._kinds import ScoreKind, clipped, logits_of, masses, probabilities
-from affectml.heads._linear import Curvature, L2Path, Standardiser, folds
+from affectml.heads._linear import L2Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._ridge import RidgePath
 from affectml.heads._search import Budget, Fold, Walked, climb, folds_of, walk

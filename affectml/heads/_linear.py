@@ -5,27 +5,27 @@ The penalty is l2 / 2 * sum(W^2) beside the MEAN loss, so one grid serves small 
 intercept is not penalised. Scikit-learn's C is 1 / (l2 * N).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeAlias, overload
+from typing import overload
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._rows import BIG
 from affectml.heads._blocks import RUN, Blocks
-from affectml.heads._objective import Objective
+from affectml.heads._descent import SAMPLE, Curvature, Descent, Sweep
+from affectml.heads._objective import Objective, Sums
 
 L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)
 FOLDS = 5
 _CHUNK = 65_536  # rows standardised at a time
-_ROWS = 20_000  # tell well enough how a loss curves
-_MOST_AXES = 2_048
-FTOL32 = 1e-7  # float32 cannot resolve the loss more finely than about this part of itself
-_LEAST_BEND = 0.01  # of labels that hardly anybody chose, and of what a softmax does not see
+FINE = 1e-9  # of the loss, and how far above the least it may be, where features are few
+FINE32 = 1e-7  # the same of float32, which resolves losses not much more finely
+ROUGH = 1e-4  # of some rows' loss, whose least is further than that from all rows'
+COARSE = 1e-5  # what comparing takes
+LAST = 2e-6  # what one last step makes FINE32
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,12 @@ def _moments_in_memory(features: Tensor) -> tuple[Tensor, Tensor]:
 
 def _moments(features: Blocks) -> tuple[Tensor, Tensor]:
     """Mean and summed squares about it, [D], in one pass; about some rows' mean, so that nothing cancels."""
-    about = features.some(RUN).mean(dim=0)
+    about = features.read(features.sample(RUN)).mean(dim=0)
     total = torch.zeros(features.shape[1], dtype=torch.float64)
     square = torch.zeros_like(total)
-    for _, part in features.parts():
-        part.sub_(about)
-        total += part.sum(dim=0, dtype=torch.float64)
-        square += part.square_().sum(dim=0, dtype=torch.float64)
+    for _, part in features.standardised(about, torch.ones_like(about)).parts():
+        total += part.sum(dim=0)
+        square += part.square_().sum(dim=0)
     off = total / len(features)
     return about.double() + off, square - len(features) * off.square()
 
@@ -95,123 +94,9 @@ class LinearFit:
     held_out_loss: float | None
 
 
-@dataclass(frozen=True)
-class Curvature:
-    """Mean squares of features along [D] themselves or, with axes [D, D] in columns, along those directions.
-
-    Times what each label's loss curves by they are about what the mean loss curves by. A search in weights rescaled by
-    that is several times shorter, for the same minimum: the penalty sees no rotation.
-    """
-
-    along: Tensor
-    axes: Tensor | None = None
-
-    @classmethod
-    def of_features(cls, features: Tensor) -> "Curvature":
-        """Along each feature, where features hardly go together but differ much in size, as a kernel's do."""
-        return cls(features.square().mean(dim=0, dtype=torch.float64))
-
-    @classmethod
-    def of_axes(cls, features: Tensor | Blocks) -> "Curvature":
-        """Along the principal axes of the features, as of embeddings, whose features go together.
-
-        Beyond 2,048 features, whose axes would take longer to find than they save, along each feature.
-        """
-        some = features[:: -(-len(features) // _ROWS)] if isinstance(features, Tensor) else features.some(_ROWS)
-        if features.shape[1] > _MOST_AXES:
-            return cls.of_features(some)
-        along, axes = torch.linalg.eigh((some.T @ some).double() / len(some))
-        return cls(along.clamp(min=0.0), axes)
-
-
-@dataclass(frozen=True)
-class _Rescaled:
-    """Parameters as the search sees them: along the axes of features and labels, each by the root of its curvature."""
-
-    axes: Tensor | None
-    mixes: Tensor
-    scale: Tensor
-    bias_scale: Tensor
-
-    @classmethod
-    def of(cls, curvature: Curvature, objective: Objective, l2: float) -> "_Rescaled":
-        """bends: what the loss of a constant prediction curves by along mixes of labels, in the columns of [C, C]."""
-        logits = objective.intercept()
-        if objective.negative is None:
-            q = logits.softmax(dim=0)
-            bends, mixes = torch.linalg.eigh(q.diag() - q[:, None] * q)
-        else:
-            q = logits.sigmoid()
-            mass = (objective.positive + objective.negative).sum(dim=0) / objective.total
-            bends, mixes = mass * q * (1 - q), torch.eye(len(q), dtype=torch.float64)
-        bends = bends.double().clamp(min=_LEAST_BEND)
-        return cls(curvature.axes, mixes.double(), (curvature.along[:, None] * bends + l2).rsqrt(), bends.rsqrt())
-
-    def weight(self, moved: Tensor) -> Tensor:
-        """Weights of features and labels [D, C]."""
-        along = (moved * self.scale) @ self.mixes.T
-        return along if self.axes is None else self.axes @ along
-
-    def slope(self, slope: Tensor) -> Tensor:
-        """Slopes of weights [D, C] as slopes of what is searched."""
-        along = (slope if self.axes is None else self.axes.T @ slope) @ self.mixes
-        return along * self.scale
-
-    def begin(self, weight: Tensor) -> Tensor:
-        """Weights of features and labels as what is searched."""
-        along = (weight if self.axes is None else self.axes.T @ weight) @ self.mixes
-        return along / self.scale
-
-
 def precision(features: Tensor | Blocks) -> torch.dtype:
     """float64 while the features are small enough for it to cost little."""
     return torch.float64 if features.numel() <= BIG else torch.float32
-
-
-Sweep: TypeAlias = Callable[[Tensor, Tensor], tuple[float, Tensor, Tensor]]
-
-
-def solve(
-    sweep: Sweep, objective: Objective, l2: float, start: NDArray[np.float64], curvature: Curvature, ftol: float
-) -> NDArray[np.float64]:
-    """Minimise mean loss + l2 / 2 |W|^2 from `start`; parameters as one vector, W [D, C] then bias [C].
-
-    sweep: from W and bias to the summed loss, of all rows and the pseudo row, and its slopes [D, C] and [C]; float64.
-    """
-    from scipy.optimize import minimize
-
-    whole = objective.with_pseudo_row()
-    total, labels = whole.total, objective.positive.shape[1]
-    cut = len(start) - labels
-    by = _Rescaled.of(curvature, whole, l2)
-
-    def value_and_gradient(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        moved, bias = torch.from_numpy(parameters[:cut]).reshape(-1, labels), torch.from_numpy(parameters[cut:])
-        weight = by.weight(moved)
-        summed, slope, bias_slope = sweep(weight, by.mixes @ (bias * by.bias_scale))
-        gradient = torch.empty(cut + labels, dtype=torch.float64)
-        gradient[:cut] = by.slope(slope / total + l2 * weight).flatten()
-        gradient[cut:] = (bias_slope @ by.mixes) * by.bias_scale / total
-        return summed / total + l2 / 2 * float(weight.square().sum()), gradient.numpy()
-
-    options = {"maxiter": 500, "maxcor": 20, "ftol": ftol, "gtol": 1e-6}
-    begun = torch.from_numpy(start)
-    weight, bias = begun[:cut].reshape(-1, labels), begun[cut:]
-    begun = torch.cat([by.begin(weight).flatten(), (bias @ by.mixes) / by.bias_scale])
-    # The optimiser's own vectors are short: threads that wait for each other made it four times slower.
-    with _blas().limit(limits=torch.get_num_threads(), user_api="blas"):
-        found = minimize(value_and_gradient, begun.numpy(), jac=True, method="L-BFGS-B", options=options)
-    best = torch.from_numpy(found.x)
-    weight, bias = by.weight(best[:cut].reshape(-1, labels)), by.mixes @ (best[cut:] * by.bias_scale)
-    return np.asarray(torch.cat([weight.flatten(), bias]).numpy())
-
-
-@cache
-def _blas() -> Any:
-    """The BLAS libraries of this process, looked for once: each look takes milliseconds."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def fit_linear(
@@ -232,7 +117,7 @@ def fit_linear(
     `val` judges them, where `objective` weighs labels and `val` does not.
     """
     curvature = Curvature.of_axes(features)
-    whole = path_of(features, objective, curvature)
+    whole = L2Path(features, objective, curvature)
     if l2 is not None:
         whole.step(l2)
         return whole.result(l2, None if val is None else whole.loss(*val, correction))
@@ -244,7 +129,7 @@ def fit_linear(
         for kept, left_out in folds(objective.positive, FOLDS, generator):
             if not objective.rows(kept).total > 0:
                 continue  # every row kept weighs nothing
-            paths.append(path_of(features[kept], objective.rows(kept), curvature))
+            paths.append(L2Path(features[kept], objective.rows(kept), curvature))
             held_out.append((features[left_out], objective.rows(left_out)))
     best, best_loss, worse = grid[0], np.inf, 0
     best_state = whole.parameters
@@ -267,46 +152,57 @@ def fit_linear(
 
 
 class L2Path:
-    """One set of rows walked along the L2 grid, each step starting where the last one ended."""
+    """One set of rows walked along the L2 grid, each step starting where the last one ended.
 
-    patience = 2  # grid steps that may be worse than the best before the search stops
+    features: standardised, [N, D]; in blocks the products are float32 and summed in float64.
+    """
 
-    def __init__(self, features: Tensor, objective: Objective, curvature: Curvature | None = None) -> None:
-        self.features, self.curvature = features, curvature
-        self._begin(objective, features.shape[1])
-
-    def _begin(self, objective: Objective, columns: int) -> None:
-        self.objective, self.labels = objective, objective.positive.shape[1]
-        start = objective.with_pseudo_row().intercept()
-        self.parameters = np.concatenate([np.zeros(columns * self.labels), start.double().numpy()])
+    def __init__(self, features: Tensor | Blocks, objective: Objective, curvature: Curvature | None = None) -> None:
+        self.features, self.objective, self.curvature = features, objective, curvature
+        self.large = isinstance(features, Blocks)
+        self.patience = 1 if self.large else 2  # grid steps that may be worse than the best; many rows have one valley
+        self.labels = objective.positive.shape[1]
+        self.parameters = torch.zeros(features.shape[1] + 1, self.labels, dtype=torch.float64)
+        self.parameters[-1] = objective.intercept()
+        self._descent: Descent | None = None
 
     def step(self, l2: float) -> None:
-        self.curvature = self.curvature or Curvature.of_axes(self.features)
-        features, rows = self.features, len(self.features)
-        whole = self.objective.with_pseudo_row().to(features.dtype)
-
-        def sweep(weight: Tensor, bias: Tensor) -> tuple[float, Tensor, Tensor]:
-            at_zero = bias.to(features.dtype)
-            # the few labels as rows, in both products: BLAS is three times faster so
-            logits = torch.cat([(weight.T.to(features.dtype).contiguous() @ features.T).T + at_zero, at_zero[None]])
-            slope = whole.gradient(logits)
-            pull = (slope[:rows].T @ features).T.double()
-            return float(whole.loss(logits)), pull, slope.sum(dim=0, dtype=torch.float64)
-
-        ftol = 1e-9 if features.dtype == torch.float64 else FTOL32
-        self.parameters = solve(sweep, self.objective, l2, self.parameters, self.curvature, ftol)
+        """On to this penalty, as precisely as it goes."""
+        if isinstance(self.features, Blocks):
+            self._minimise(l2, LAST, blind=True)
+        else:
+            self._minimise(l2, FINE if self.features.dtype == torch.float64 else FINE32, blind=False)
 
     def walk(self, l2: float) -> None:
         """A step that is only compared with others."""
-        self.step(l2)
+        if self.large:
+            self._minimise(l2, COARSE, blind=False)
+        else:
+            self.step(l2)
 
-    def settle(self, l2: float, parameters: NDArray[np.float64]) -> None:
-        """Go back to where the walk was best."""
+    def settle(self, l2: float, parameters: Tensor) -> None:
+        """Go back to where the walk was best; what was only compared is made precise."""
         self.parameters = parameters
+        if self.large:
+            assert self._descent is not None
+            self._descent.jump(parameters)
+            self.step(l2)
+
+    def _minimise(self, l2: float, precision: float, blind: bool) -> None:
+        if self._descent is None:
+            self.curvature = self.curvature or Curvature.of_axes(self.features)
+            self._descent = Descent(self.parameters, self.objective.negative is not None, self.curvature)
+            self._sweep = _sweep_of(self.features, self.objective)
+            if isinstance(self.features, Blocks) and len(self.features) >= 4 * SAMPLE:
+                some = self.features.sample(SAMPLE)
+                few = _sweep_of(self.features.read(some), self.objective.rows(torch.from_numpy(some)))
+                self._descent.minimise(few, l2, ROUGH, blind=True)
+        self._descent.minimise(self._sweep, l2, precision, blind=blind)
+        self.parameters = self._descent.parameters
 
     def split(self) -> tuple[Tensor, Tensor]:
-        parameters = torch.from_numpy(self.parameters)
-        return parameters[: -self.labels].reshape(-1, self.labels), parameters[-self.labels :]
+        """Weights [D, C] and biases [C]."""
+        return self.parameters[:-1], self.parameters[-1]
 
     def loss(self, features: Tensor | Blocks, objective: Objective, correction: Tensor) -> float:
         """The mean loss of rows kept out."""
@@ -326,52 +222,28 @@ class L2Path:
         return LinearFit(weight, bias, l2, held_out_loss)
 
 
-class BlockPath(L2Path):
-    """The same for rows in blocks: float32 products, summed in float64. Every pass reads each row once."""
+def _sweep_of(features: Tensor | Blocks, objective: Objective) -> Sweep:
+    """Passes over the rows, and the pseudo row: mean loss, slopes and curvatures."""
+    dtype = torch.float32 if isinstance(features, Blocks) else features.dtype
+    even = objective.pseudo_row().to(dtype)
+    total, masses = objective.total + even.total, objective.to(dtype).by_label()
+    everyone = slice(0, len(features))
 
-    patience = 1  # the loss of many rows has one valley
+    def sweep(parameters: Tensor) -> Sums:
+        weight, bias = parameters[:-1].T.to(dtype).contiguous(), parameters[-1].to(dtype)
+        found = even.sums(bias[None])
+        loss, lean, bend = found.loss.double(), found.slope[0].double(), found.bend.double()
+        pull = torch.zeros(weight.shape, dtype=torch.float64)
+        for here, rows in features.parts() if isinstance(features, Blocks) else [(everyone, features)]:
+            # the few labels as rows, in both products: BLAS is three times faster so
+            found = masses.part(here).sums(torch.addmm(bias[:, None], weight, rows.T).T)
+            pull += found.slope.T @ rows
+            lean += found.slope.sum(dim=0)
+            loss += found.loss
+            bend += found.bend
+        return Sums(loss / total, torch.cat([pull.T, lean[None]]) / total, bend / total)
 
-    def __init__(self, features: Blocks, objective: Objective, curvature: Curvature) -> None:
-        self.blocks, self.curvature = features, curvature
-        self._begin(objective, features.shape[1])
-        self.masses = objective.to(torch.float32).by_label()
-        self.even = objective.with_pseudo_row().part(slice(len(features), None)).to(torch.float32)
-
-    def walk(self, l2: float) -> None:
-        """A step to a hundredth of the precision, which is what comparing takes."""
-        self._step(l2, 100 * FTOL32)
-
-    def settle(self, l2: float, parameters: NDArray[np.float64]) -> None:
-        """The best step of the walk, to full precision."""
-        self.parameters = parameters
-        self.step(l2)
-
-    def step(self, l2: float) -> None:
-        self._step(l2, FTOL32)
-
-    def _step(self, l2: float, ftol: float) -> None:
-        assert self.curvature is not None
-        self.parameters = solve(self._sweep, self.objective, l2, self.parameters, self.curvature, ftol)
-
-    def _sweep(self, weight: Tensor, bias: Tensor) -> tuple[float, Tensor, Tensor]:
-        narrow, at_zero = weight.T.float().contiguous(), bias.float()
-        slopes = torch.zeros(narrow.shape, dtype=torch.float64)
-        loss = float(self.even.loss(at_zero[None]))
-        lean = self.even.gradient(at_zero[None])[0].double()
-        for here, rows in self.blocks.parts():
-            masses = self.masses.part(here)
-            logits = torch.addmm(at_zero[:, None], narrow, rows.T).T  # the few labels as rows here too
-            loss += float(masses.loss(logits))
-            slope = masses.gradient(logits)
-            slopes += slope.T @ rows
-            lean += slope.sum(dim=0)
-        return loss, slopes.T, lean
-
-
-def path_of(features: Tensor | Blocks, objective: Objective, curvature: Curvature) -> L2Path:
-    """The walk of these rows."""
-    kind = BlockPath if isinstance(features, Blocks) else L2Path
-    return kind(features, objective, curvature)  # type: ignore[arg-type]
+    return sweep
 
 
 def folds(positive: Tensor, count: int, generator: torch.Generator) -> Sequence[tuple[Tensor, Tensor]]:

@@ -90,7 +90,7 @@ def _fit_once(
 ) -> MLPFit:
     rows, columns = features.shape
     labels = objective.positive.shape[1]
-    intercept = objective.with_pseudo_row().intercept().float()
+    intercept = objective.intercept().float()
     mean_mass = objective.total / rows
     masses = objective.to(torch.float32)
     val_features, val_objective = val

@@ -9,11 +9,24 @@ Rows' weights, labels' weights and votes are all factors of the masses, so the s
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Over rows: the loss, [C] by label or [1] of a softmax; slopes; how the loss curves by the logits, [C] or [C, C].
+
+    slope: by the logits of each row, [N, C], or by weights and biases, [D + 1, C].
+    """
+
+    loss: Tensor
+    slope: Tensor
+    bend: Tensor
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Objective:
     positive: Tensor
     negative: Tensor | None
 
-    @property
+    @cached_property
     def total(self) -> float:
         """What the summed loss is divided by: the number of rows, when every weight is one."""
         if self.negative is None:
@@ -50,8 +63,8 @@ class Objective:
         negative = None if self.negative is None else self.negative.to(dtype)
         return replace(self, positive=self.positive.to(dtype), negative=negative)
 
-    def with_pseudo_row(self) -> Self:
-        """One more row, of average mass, that favours no label: Jeffreys' half a case for, half against.
+    def pseudo_row(self) -> Self:
+        """A row, of average mass, that favours no label: Jeffreys' half a case for, half against.
 
         Placed at the average image (standardised features of zero) it keeps the intercept of a label that
         nobody chose, or that everybody chose, finite.
@@ -59,16 +72,30 @@ class Objective:
         rows, labels = self.positive.shape
         mass = self.total / rows
         if self.negative is None:
-            even = torch.full((1, labels), mass / labels, dtype=self.positive.dtype)
-            return replace(self, positive=torch.cat([self.positive, even]))
+            return replace(self, positive=torch.full((1, labels), mass / labels, dtype=self.positive.dtype))
         half = torch.full((1, labels), mass / 2, dtype=self.positive.dtype)
-        return replace(self, positive=torch.cat([self.positive, half]), negative=torch.cat([self.negative, half]))
+        return replace(self, positive=half, negative=half)
 
     def loss(self, logits: Tensor) -> Tensor:
         """Summed loss of logits [N, C]; divide by `total` for the mean."""
         if self.negative is None:
             return -(self.positive * logits.log_softmax(dim=1)).sum()
         return (self.positive * softplus(-logits) + self.negative * softplus(logits)).sum()
+
+    def sums(self, logits: Tensor) -> Sums:
+        """Loss, slopes by the logits and curvatures in one go, of logits [N, C]."""
+        if self.negative is None:
+            logs = logits.log_softmax(dim=1)
+            q = logs.exp()
+            expected = q * self.positive.sum(dim=1, keepdim=True)
+            bend = expected.sum(dim=0).diag() - expected.T @ q
+            return Sums(-(logs * self.positive).sum()[None], expected - self.positive, bend)
+        mass = self.positive + self.negative
+        q = logits.sigmoid()
+        slope = (q * mass).sub_(self.positive)
+        loss = softplus(logits).mul_(mass).sub_(logits * self.positive).sum(dim=0)
+        bend = mass.mul_(q).mul_(q.neg_().add_(1)).sum(dim=0)
+        return Sums(loss, slope, bend)
 
     def gradient(self, logits: Tensor) -> Tensor:
         """Derivative of the summed loss by the logits, [N, C]."""
@@ -77,10 +104,12 @@ class Objective:
         return logits.sigmoid() * (self.positive + self.negative) - self.positive
 
     def intercept(self) -> Tensor:
-        """The logits [C] of the best constant prediction; finite after `with_pseudo_row`."""
-        if self.negative is None:
-            return self.positive.sum(dim=0).log()
-        return self.positive.sum(dim=0).log() - self.negative.sum(dim=0).log()
+        """The logits [C] of the best constant prediction; finite, as the pseudo row counts too."""
+        even = self.pseudo_row()
+        positive = self.positive.sum(dim=0) + even.positive[0]
+        if self.negative is None or even.negative is None:
+            return positive.log()
+        return positive.log() - (self.negative.sum(dim=0) + even.negative[0]).log()
 
     def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [D, C] and bias [C] without what the loss cannot see: a softmax's constant, made to sum to zero."""

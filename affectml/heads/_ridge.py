@@ -1,6 +1,5 @@
 """Least squares on shares: the kernel head's loss that needs no iterations."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ class RidgePath(L2Path):
 
     def __init__(self, features: Tensor, objective: Objective, kind: ScoreKind) -> None:
         super().__init__(features, objective)
-        self.kind = kind
+        self.kind, self.table = kind, features
         if objective.negative is None:
             total = objective.positive.sum(dim=1, keepdim=True)
             self.mass = total
@@ -37,11 +36,10 @@ class RidgePath(L2Path):
             weight, bias = self._solve(self.mass[:, column : column + 1], shares, l2)
             weights.append(weight)
             biases.append(bias)
-        parameters = torch.cat([torch.cat(weights, dim=1).flatten(), torch.cat(biases)])
-        self.parameters = np.asarray(parameters.numpy())
+        self.parameters = torch.cat([torch.cat(weights, dim=1), torch.cat(biases)[None]])
 
     def _solve(self, mass: Tensor, shares: Tensor, l2: float) -> tuple[Tensor, Tensor]:
-        features = self.features.double()
+        features = self.table.double()
         part = mass / mass.sum()
         centre, level = (part * features).sum(dim=0), (part * shares).sum(dim=0)
         centred = features - centre

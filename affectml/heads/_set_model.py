@@ -12,12 +12,13 @@ deciding by expected F1 under it, are our extensions.
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from affectml.heads._objective import Objective
+from affectml.heads._objective import Objective, Sums
 
 _CHUNK = 16_384  # rows whose recursion is kept for the gradient
 _NONE = -1e30  # log of nothing, finite so that gradients stay numbers
@@ -102,23 +103,24 @@ class SetObjective(Objective):
         sizes = size_distribution(membership, most)
         return cls(torch.cat([membership, sizes], dim=1) * weights, None, membership.shape[1])
 
-    @property
+    @cached_property
     def total(self) -> float:
         """The rows' summed weight."""
         return float(self.positive[:, self.labels :].sum())
 
-    def with_pseudo_row(self) -> Self:
-        """One more row of average weight at the average image: every size as likely, every label as likely."""
+    def pseudo_row(self) -> Self:
+        """A row of average weight at the average image: every size as likely, every label as likely."""
         most = self.positive.shape[1] - self.labels - 1
         mass = self.total / len(self.positive)
         row = torch.empty(1, self.positive.shape[1], dtype=self.positive.dtype)
         row[:, : self.labels] = mass * most / (2 * self.labels)
         row[:, self.labels :] = mass / (most + 1)
-        return dataclasses.replace(self, positive=torch.cat([self.positive, row]))
+        return dataclasses.replace(self, positive=row)
 
     def intercept(self) -> Tensor:
-        """Logits of the mean membership, after `with_pseudo_row`; no potentials."""
-        mean = self.positive.sum(dim=0) / self.total
+        """Logits of the mean membership, with the pseudo row; no potentials."""
+        even = self.pseudo_row()
+        mean = (self.positive.sum(dim=0) + even.positive[0]) / (self.total + even.total)
         return torch.cat([mean[: self.labels].clamp(1e-6, 1 - 1e-6).logit(), torch.zeros_like(mean[self.labels :])])
 
     def centred(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,6 +145,11 @@ class SetObjective(Objective):
                 into.copy_(torch.autograd.grad(self._loss(target, z), z)[0])
         out[:, self.labels : self.labels + 2] = 0
         return out
+
+    def sums(self, logits: Tensor) -> Sums:
+        """See Objective.sums; slopes' products are the curvatures of a log likelihood in the mean (Fisher)."""
+        slope = self.gradient(logits)
+        return Sums(self.loss(logits)[None], slope, slope.T @ slope)
 
     def _loss(self, positive: Tensor, logits: Tensor) -> Tensor:
         inside, sizes = positive[:, : self.labels], positive[:, self.labels :]

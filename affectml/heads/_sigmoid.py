@@ -102,8 +102,8 @@ class SigmoidHead(
 
     def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
         smoothing = self.config.assumed_negatives or 0.0
-        softened = shares * (1 - smoothing) + smoothing / 2
-        return Objective(softened * weights * label_weights, (1 - softened) * weights)
+        softened = shares * (1 - smoothing) + smoothing / 2 if smoothing else shares
+        return Objective(softened * (weights * label_weights), (1 - softened) * weights)
 
     def _prior_logits(self, prevalence: Tensor) -> Tensor:
         return prevalence.clamp(1e-4, 1 - 1e-4).logit()

@@ -142,7 +142,7 @@ def fit_together(
     """See fit_mlp."""
     rows, columns = features.shape
     labels, count = objective.positive.shape[1], len(options.settings)
-    intercept = objective.with_pseudo_row().intercept().float()
+    intercept = objective.intercept().float()
     mean_mass, masses = objective.total / rows, objective.to(torch.float32)
     judge = (val[0], val[1].to(torch.float32))
     weights = _Weights(

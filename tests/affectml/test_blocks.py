@@ -19,6 +19,7 @@ from affectml.heads import (
     ZeroShotHead,
     _base,
     _blocks,
+    _descent,
     _linear,
     _together,
     load_head,
@@ -57,7 +58,8 @@ def large(monkeypatch):
     """Every X counts as large, and its blocks are small."""
     monkeypatch.setattr(_base, "BIG", 0)
     monkeypatch.setattr(_blocks, "PART", 64)
-    monkeypatch.setattr(_linear, "_ROWS", 128)
+    monkeypatch.setattr(_linear, "SAMPLE", 128)
+    monkeypatch.setattr(_descent, "SAMPLE", 128)
     monkeypatch.setattr(_linear, "RUN", 16)
     monkeypatch.setattr(_blocks, "RUN", 16)
     monkeypatch.setattr(_blocks, "RUNS", 8)
