@@ -200,11 +200,11 @@ class _Comparison:
         if len(walked.logits) < max(1, len(self.parts)):
             return None
         config = KernelConfig(kind=self.kind, kernel=kernel, gamma=gamma, l2=walked.l2)
-        everyone = torch.arange(len(self.features))
         seed = int(torch.randint(2**31, (), generator=self.generator))
 
         def fit() -> Head:
-            return self._fit(KernelHead(config), everyone, own=torch.Generator().manual_seed(seed))
+            own = torch.Generator().manual_seed(seed)
+            return KernelHead(config)._fit_afresh(self.features, self.shares, None, self.mass, own, space=space)
 
         words = f"{kernel} kernel (gamma {gamma:g}, l2 {walked.l2:g})"
         return Candidate(kernel, words, fit, walked.logits, walked.loss)

@@ -98,12 +98,12 @@ def fit_pool(logits: Sequence[Tensor], objective: Objective) -> tuple[Tensor, fl
     """
     from scipy.optimize import minimize
 
-    stack = torch.stack([z.double() for z in logits])
+    stack = torch.stack([z.double().flatten() for z in logits])
 
     def value_and_gradient(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = torch.einsum("m,mnc->nc", torch.from_numpy(weights), stack)
-        gradient = (stack * objective.gradient(z)).sum(dim=(1, 2)) / objective.total
-        return float(objective.loss(z)) / objective.total, gradient.numpy()
+        sums = objective.sums((torch.from_numpy(weights) @ stack).view_as(objective.positive))
+        gradient = stack @ sums.slope.flatten() / objective.total
+        return float(sums.loss.sum()) / objective.total, gradient.numpy()
 
     start = np.full(len(logits), 1 / len(logits))
     bounds = [(0.0, None)] * len(logits)

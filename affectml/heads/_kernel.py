@@ -64,19 +64,25 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
     config_class = KernelConfig
     config: KernelConfig
 
-    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
-        """gamma and L2, unless given, are chosen on `val`, else on five folds (gamma on two of them)."""
+    def _fit(self, rows: Rows, generator: torch.Generator, space: "KernelSpace | None" = None) -> None:
+        """gamma and L2, unless given, are chosen on `val`, else on five folds (gamma on two of them).
+
+        space: of these rows, where somebody has been in it already.
+        """
         c = self.config
         if c.gamma is None or c.l2 is None:
             rows.need(2, "give val, or both gamma and l2")
         standard = Standardiser.of(rows.X)
-        space = KernelSpace(c, standard.apply(rows.X, torch.float32), generator)
+        space = space or KernelSpace(c, standard.apply(rows.X, torch.float32), generator)
         objective = masses(c.kind, rows.targets, rows.weights)
         budget = Budget(c.budget)
         held = None
         if rows.val is not None:
             held = (standard.apply(rows.val[0], torch.float32), masses(c.kind, rows.val[1]))
-        gamma, walked = space.choose(c.kernel, objective, held, budget)
+        if c.gamma is None or c.l2 is None:
+            gamma, walked = space.choose(c.kernel, objective, held, budget)
+        else:
+            gamma, walked = c.gamma, Walked(c.l2, float("nan"), ())
         self._finish(space, standard, objective, gamma, walked.l2)
         self.report_ = {
             "rows": len(rows.X),
@@ -149,12 +155,18 @@ class KernelSpace:
             count = min(config.landmarks, len(rows))
             self.landmarks = rows[torch.randperm(len(rows), generator=generator)[:count].sort().values]
         self._squared: Tensor | None = None
+        self._last: KernelMap | None = None
 
     def map(self, kernel: KernelName, gamma: float) -> KernelMap:
-        """The kernel's feature map on these landmarks."""
+        """The kernel's feature map on these landmarks; the last one is kept."""
+        if self._last is None or (self._last.kernel, self._last.gamma) != (kernel, gamma):
+            self._last = KernelMap.of(kernel, gamma, self.landmarks, self._distances())
+        return self._last
+
+    def _distances(self) -> Tensor:
         if self._squared is None:
             self._squared = squared_distances(self.landmarks, self.landmarks)
-        return KernelMap.of(kernel, gamma, self.landmarks, self._squared)
+        return self._squared
 
     def table(self, kernel_map: KernelMap) -> Tensor:
         """phi of the training rows, float32."""
@@ -180,13 +192,10 @@ class KernelSpace:
         """
         c = self.config
         grid: tuple[float, ...] = KERNEL_L2 if c.l2 is None else (c.l2,)
-        if c.gamma is not None and c.l2 is not None and parts is None:
-            return c.gamma, Walked(c.l2, float("nan"), ())
         if val is None and parts is None:
             parts = folds(objective.positive, 5, self.generator)
 
-        def splits(gamma: float, count: int | None = None) -> list[Fold]:
-            kernel_map = self.map(kernel, gamma)
+        def splits(kernel_map: KernelMap, count: int | None = None) -> list[Fold]:
             table = self.table(kernel_map)
             if val is not None:
                 return [Fold(table, objective, kernel_map.features(val[0]), val[1])]
@@ -198,7 +207,8 @@ class KernelSpace:
         found: dict[float, Walked] = {}
 
         def measure(gamma: float) -> float | None:
-            rows = splits(gamma, SEARCH_FOLDS)
+            rough = KernelMap.of(kernel, gamma, self.landmarks, self._distances(), torch.float32)
+            rows = splits(rough, SEARCH_FOLDS)
             # widths that are neighbours like neighbouring penalties: from one step before the best so far
             near = min(found.values(), key=lambda walked: walked.loss).l2 if found else grid[0]
             begin = max(0, grid.index(near) - 1)
@@ -222,5 +232,5 @@ class KernelSpace:
         if best in found:
             at = grid.index(found[best].l2)
             around = grid[max(0, at - 1) : at + 2]
-        walked = walk(splits(best), around, budget, self.path)
+        walked = walk(splits(self.map(kernel, best)), around, budget, self.path)
         return best, walked if walked is not None else found.get(best, Walked(grid[0], float("nan"), ()))
