@@ -5,11 +5,11 @@ The penalty is l2 / 2 * sum(W^2) beside the MEAN loss, so one grid serves small 
 intercept is not penalised. Scikit-learn's C is 1 / (l2 * N).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import cast, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +24,7 @@ _CHUNK = 65_536  # rows standardised at a time
 FINE = 1e-9  # of the loss, and how far above the least it may be, where features are few
 FINE32 = 1e-7  # the same of float32, which resolves losses not much more finely
 ROUGH = 1e-4  # of some rows' loss, whose least is further than that from all rows'
-COARSE = 1e-5  # what comparing takes
+COARSE = 1e-6  # what comparing takes
 LAST = 2e-6  # what one last step makes FINE32
 
 
@@ -131,24 +131,46 @@ def fit_linear(
                 continue  # every row kept weighs nothing
             paths.append(L2Path(features[kept], objective.rows(kept), curvature))
             held_out.append((features[left_out], objective.rows(left_out)))
-    best, best_loss, worse = grid[0], np.inf, 0
-    best_state = whole.parameters
+    if isinstance(features, Blocks) and len(features) >= 4 * SAMPLE:
+        # more rows want no stronger penalty: some of them tell where to begin, for a step's room
+        few, few_masses = _sample(cast("Blocks", paths[0].features), paths[0].objective)
+        best = _walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid, correction)[0]
+        grid = grid[max(0, grid.index(best) - 1) :]
+    best, best_loss, best_state = _walked(paths, held_out, grid, correction)
+    if val is not None:
+        whole.settle(best, best_state)
+    else:
+        whole.step(best)
+    return whole.result(best, best_loss)
+
+
+def _walked(
+    paths: Sequence["L2Path"],
+    held_out: Sequence[tuple[Tensor | Blocks, Objective]],
+    grid: Sequence[float],
+    correction: Tensor,
+) -> tuple[float, float, Tensor]:
+    """The L2 with the least mean loss on rows kept out, that loss, and where the first path was then."""
+    best, best_loss, worse = grid[0], math.inf, 0
+    best_state = paths[0].parameters
     for candidate in grid:
         loss = 0.0
         for path, (x, y) in zip(paths, held_out, strict=True):
             path.walk(candidate)
             loss += path.loss(x, y, correction) / len(paths)
         if loss < best_loss:
-            best, best_loss, worse, best_state = candidate, loss, 0, whole.parameters
+            best, best_loss, worse, best_state = candidate, loss, 0, paths[0].parameters
         else:
             worse += 1
-        if worse >= whole.patience:
+        if worse >= paths[0].patience:
             break
-    if val is not None:
-        whole.settle(best, best_state)
-    else:
-        whole.step(best)
-    return whole.result(best, best_loss)
+    return best, best_loss, best_state
+
+
+def _sample(features: Blocks, objective: Objective) -> tuple[Tensor, Objective]:
+    """Some of many rows, and their masses."""
+    some = features.sample(SAMPLE)
+    return features.read(some), objective.rows(torch.from_numpy(some))
 
 
 class L2Path:
@@ -194,9 +216,7 @@ class L2Path:
             self._descent = Descent(self.parameters, self.objective.negative is not None, self.curvature)
             self._sweep = _sweep_of(self.features, self.objective)
             if isinstance(self.features, Blocks) and len(self.features) >= 4 * SAMPLE:
-                some = self.features.sample(SAMPLE)
-                few = _sweep_of(self.features.read(some), self.objective.rows(torch.from_numpy(some)))
-                self._descent.minimise(few, l2, ROUGH, blind=True)
+                self._descent.minimise(_sweep_of(*_sample(self.features, self.objective)), l2, ROUGH, blind=True)
         self._descent.minimise(self._sweep, l2, precision, blind=blind)
         self.parameters = self._descent.parameters
 

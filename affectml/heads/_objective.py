@@ -4,6 +4,7 @@ With z the logits of a row, A the mass for each label and B the mass against it:
 
     softmax   - sum_c A_c log softmax(z)_c                           (soft cross-entropy; B is empty)
     sigmoid     sum_c A_c softplus(-z_c) + B_c softplus(z_c)         (binary cross-entropy)
+              = sum_c (A_c + B_c) softplus(z_c) - A_c z_c
 
 Rows' weights, labels' weights and votes are all factors of the masses, so the solvers know none of them.
 """
@@ -80,7 +81,7 @@ class Objective:
         """Summed loss of logits [N, C]; divide by `total` for the mean."""
         if self.negative is None:
             return -(self.positive * logits.log_softmax(dim=1)).sum()
-        return (self.positive * softplus(-logits) + self.negative * softplus(logits)).sum()
+        return ((self.positive + self.negative) * softplus(logits) - self.positive * logits).sum()
 
     def sums(self, logits: Tensor) -> Sums:
         """Loss, slopes by the logits and curvatures in one go, of logits [N, C]."""

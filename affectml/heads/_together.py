@@ -7,10 +7,11 @@ has few. What differs from one head on few rows (`_mlp`):
 - products in bfloat16 where the processor has instructions for it; weights, losses and AdamW's steps in float32;
 - larger batches, and a learning rate that grows with the root of their size (Malladi et al. 2022);
 - what is judged and kept is a running mean of the weights over about half an epoch (Polyak & Juditsky 1992);
-- of several settings the worse half leaves every few epochs (successive halving, Jamieson & Talwalkar 2016).
+- of several settings the worse half leaves, and again (successive halving, Jamieson & Talwalkar 2016); see `staying`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,7 @@ from affectml.heads._blocks import Blocks
 from affectml.heads._mlp import MLPFit, MLPOptions, Setting, he_uniform
 from affectml.heads._objective import Objective
 
-HALVE_EVERY = 2  # epochs after which the worse half of the settings leaves
+DECAYS_FROM, DECAYS_EVERY = 8, 4  # the epochs after which the worse half of the weight decays leaves
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # AdamW's, as torch has them
 _JUDGED = 8192  # rows judged at a time
 _LEVELS = 256  # dropout is decided by one random byte a unit
@@ -167,11 +168,29 @@ def fit_together(
                           losses[place], ())  # fmt: skip
         elif epoch - best.epochs >= options.patience:
             break
-        if len(losses) > 1 and epoch % HALVE_EVERY == 0:
-            ranked = sorted(range(len(losses)), key=losses.__getitem__)
-            heads.keep(sorted(ranked[: math.ceil(len(losses) / 2)]))
+        if len(places := staying(heads.settings, losses, epoch)) < len(losses):
+            heads.keep(places)
     assert best is not None
     return MLPFit(best.layers, best.setting, best.epochs, best.held_out_loss, tuple(curves[best.setting]))
+
+
+def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) -> list[int]:
+    """The places of the settings that stay after an epoch, in order.
+
+    Of learning rates with dropouts, each judged by its best weight decay, the worse half leaves after every epoch. A
+    strong decay pays late: weight decays are judged once rates and dropouts are chosen, after epochs 8, 12, 16 ...
+    """
+    pairs: dict[tuple[float, float], float] = {}
+    for setting, loss in zip(settings, losses, strict=True):
+        pair = (setting.learning_rate, setting.dropout)
+        pairs[pair] = min(loss, pairs.get(pair, math.inf))
+    places = list(range(len(settings)))
+    if len(pairs) > 1:
+        kept = sorted(pairs, key=pairs.__getitem__)[: math.ceil(len(pairs) / 2)]
+        return [place for place in places if (settings[place].learning_rate, settings[place].dropout) in kept]
+    if epoch < DECAYS_FROM or (epoch - DECAYS_FROM) % DECAYS_EVERY:
+        return places
+    return sorted(sorted(places, key=losses.__getitem__)[: math.ceil(len(places) / 2)])
 
 
 def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator: torch.Generator) -> dict[int, Tensor]:
