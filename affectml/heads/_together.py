@@ -22,7 +22,7 @@ from affectml.heads._blocks import Blocks
 from affectml.heads._mlp import MLPFit, MLPOptions, Setting, he_uniform
 from affectml.heads._objective import Objective
 
-DECAYS_FROM, DECAYS_EVERY = 8, 4  # the epochs after which the worse half of the weight decays leaves
+DECAYS_AFTER = 12  # the epoch after which the best weight decay stays alone
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # AdamW's, as torch has them
 _JUDGED = 8192  # rows judged at a time
 _LEVELS = 256  # dropout is decided by one random byte a unit
@@ -178,7 +178,7 @@ def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) ->
     """The places of the settings that stay after an epoch, in order.
 
     Of learning rates with dropouts, each judged by its best weight decay, the worse half leaves after every epoch. A
-    strong decay pays late: weight decays are judged once rates and dropouts are chosen, after epochs 8, 12, 16 ...
+    strong decay pays late: weight decays all stay until epoch 12 has ended, or as long as there are such pairs.
     """
     pairs: dict[tuple[float, float], float] = {}
     for setting, loss in zip(settings, losses, strict=True):
@@ -188,9 +188,7 @@ def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) ->
     if len(pairs) > 1:
         kept = sorted(pairs, key=pairs.__getitem__)[: math.ceil(len(pairs) / 2)]
         return [place for place in places if (settings[place].learning_rate, settings[place].dropout) in kept]
-    if epoch < DECAYS_FROM or (epoch - DECAYS_FROM) % DECAYS_EVERY:
-        return places
-    return sorted(sorted(places, key=losses.__getitem__)[: math.ceil(len(places) / 2)])
+    return places if epoch < DECAYS_AFTER else [min(places, key=losses.__getitem__)]
 
 
 def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator: torch.Generator) -> dict[int, Tensor]:
