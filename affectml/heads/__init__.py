@@ -8,6 +8,7 @@ from affectml.heads._auto import AutoConfig, AutoHead
 from affectml.heads._base import Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
+from affectml.heads._by_person import ByPersonConfig, ByPersonHead, ImageEffects
 from affectml.heads._calibrated import CalibratedConfig, CalibratedHead
 from affectml.heads._config import HeadConfig, Wanted
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
@@ -16,6 +17,7 @@ from affectml.heads._inputs import Rows, as_features
 from affectml.heads._judged import JudgedTargets, judged_targets
 from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import head_class, load_head
+from affectml.heads._mixed_logit import Normals, PersonAnswers
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
 from affectml.heads._promise import Promise
@@ -30,6 +32,8 @@ from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 __all__ = [
     "AutoConfig",
     "AutoHead",
+    "ByPersonConfig",
+    "ByPersonHead",
     "CalibratedConfig",
     "CalibratedHead",
     "ContrastiveConfig",
@@ -40,9 +44,12 @@ __all__ = [
     "EnsembleHead",
     "Head",
     "HeadConfig",
+    "ImageEffects",
     "JudgedTargets",
     "KernelConfig",
     "KernelHead",
+    "Normals",
+    "PersonAnswers",
     "PriorHead",
     "Promise",
     "Rows",

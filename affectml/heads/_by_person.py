@@ -1,0 +1,280 @@
+"""A head that knows who answers: another head's rates, each person's own thresholds and tastes, and all people's mean."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from affectml.errors import BadInput
+from affectml.heads._base import Head
+from affectml.heads._blend import CompositeHead
+from affectml.heads._calibrated import CalibratedConfig
+from affectml.heads._inputs import ArrayLike, Features, Pair, Rows, as_features
+from affectml.heads._mixed_logit import (
+    Fit,
+    Images,
+    Normals,
+    PersonAnswers,
+    Population,
+    fit_mixed_logit,
+    person_rates,
+    posterior,
+)
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+
+FOLDS = 5
+TASTES = 8
+RIDGES = (300.0, 1000.0, 3000.0)
+_SOME = 20_000  # rows tell the principal directions well enough
+_MANY = 2_000_000  # answers x labels from which float32 does
+_EDGE = 1e-6
+_SAVED = ("offset", "scale", "axes", "covariance", "image_variance", "centre", "directions", "own_thresholds")
+
+
+@dataclass(frozen=True)
+class ByPersonConfig(CalibratedConfig):
+    """A head whose people are told apart. head: one that predicts rates; options: its own options.
+
+    tastes: how many ways in which people's answers depend on the image; 0 leaves each a threshold per label. ridge: how
+    strongly tastes are held back. None of either: answers about validation images choose. directions: principal
+    directions of the features that tastes may follow. steps: of EM.
+    """
+
+    tastes: Annotated[int, Field(ge=0)] | None = None
+    ridge: Annotated[float, Field(gt=0)] | None = None
+    directions: Annotated[int, Field(ge=1)] = 128
+    steps: Annotated[int, Field(ge=1)] = 60
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEffects:
+    """What answers say of N images beyond their features: mean and variance [N, C], in log-odds."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class ByPersonHead(CompositeHead, name="by_person"):
+    """A mixed logit over another head's log-odds: who answers has own thresholds and tastes; see `_mixed_logit`.
+
+    `scores` and `predict_rates` are the population's: the integral over people, and not what a mean person would say.
+    `person` is what is believed of somebody after some answers, `person_rates` what they would choose.
+
+    Targets: rates, as the head inside takes them; `fit` wants `answers` beside. Options: ByPersonConfig. Degenerate: a
+    label that nobody or everybody chose gets thresholds near none; somebody without answers is as everybody.
+    """
+
+    says = "tells people apart over another head; add `by_person` to that"
+    config_class = ByPersonConfig
+    config: ByPersonConfig
+    fit_: Fit | None = None  # people and training images as the fit left them; not saved
+
+    def fit(
+        self,
+        X: Features,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+        answers: PersonAnswers | None = None,
+        val_answers: PersonAnswers | None = None,
+        groups: NDArray[Any] | None = None,
+    ) -> Self:
+        """Fit afresh; see Head.fit.
+
+        Args:
+            X: features, [N, D].
+            targets: rates [N, C].
+            val: (X, targets) of other rows.
+            weights: as the head inside takes them.
+            generator: of the head inside and of the folds.
+            answers: who chose what, of rows of X.
+            val_answers: the same of rows of val's X, by the same people: they choose `tastes` and `ridge`, and how a
+                person's set is cut; then the mixed logit is fitted to all answers.
+            groups: [N]; the head inside says of no row what it learned from a row of the same group.
+
+        Raises:
+            BadInput: without answers, and as Head.fit does.
+        """
+        if answers is None:
+            raise BadInput("answers: a by_person head learns who chose what: give answers=PersonAnswers(...)")
+        return self._fit_afresh(X, targets, val, weights, generator, answers=answers, chosen_by=val_answers,
+                                groups=groups)  # fmt: skip
+
+    def _fit(
+        self,
+        rows: Rows,
+        generator: torch.Generator,
+        answers: PersonAnswers | None = None,
+        chosen_by: PersonAnswers | None = None,
+        groups: NDArray[Any] | None = None,
+    ) -> None:
+        """The head inside, its log-odds out of fold, and the mixed logit over them."""
+        assert answers is not None
+        config = self.config
+        member = self._member(rows, generator)
+        dtype = torch.float64 if answers.chosen.numel() <= _MANY else torch.float32
+        f = _out_of_fold(self, rows, groups, generator).to(dtype)
+        self.members_ = (member,)
+        centre, directions = _basis(rows.X, config.directions)
+        self._state = {"centre": centre, "directions": directions}
+        z = self._along(rows.X).to(dtype)
+        tried = []
+        for tastes, ridge in self._candidates(chosen_by is not None):
+            found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
+            loss = np.nan
+            if chosen_by is not None and rows.val is not None:
+                loss = self._loss(found, rows.val[0], chosen_by)
+            tried.append((loss, tastes, ridge, found))
+        loss, tastes, ridge, found = min(tried, key=lambda each: each[0])
+        own = torch.full((f.shape[1],), 0.5, dtype=torch.float64)
+        self._state |= {key: getattr(found.population, key).double() for key in _SAVED[:5]}
+        if chosen_by is not None and rows.val is not None:
+            said = person_rates(
+                self.images(rows.val[0]).take(chosen_by.image), _double(found.people.take(chosen_by.person))
+            )
+            own = choose_thresholds(said, chosen_by.chosen.long()).double()
+            more_f, more_z = self._seen(rows.val[0], dtype)
+            answers = answers.joined(chosen_by, len(f))
+            f, z = torch.cat([f, more_f]), torch.cat([z, more_z])
+            found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
+            self._state |= {key: getattr(found.population, key).double() for key in _SAVED[:5]}
+        self._state["own_thresholds"] = own
+        self.fit_ = found
+        who = torch.bincount(answers.person, minlength=answers.people) > 0
+        self.report_ = {
+            **{key: member.report_[key] for key in ("rows", "prevalence") if key in member.report_},
+            "people": int(who.sum()),
+            "answers": len(answers),
+            "tastes": tastes,
+            "ridge": ridge,
+            "tried": [{"tastes": t, "ridge": r, "loss": None if np.isnan(v) else v} for v, t, r, _ in tried],
+            "threshold_sd": found.population.covariance.diagonal()[: f.shape[1]].sqrt().tolist(),
+            "taste_sd": self._taste_sd(found, z).tolist(),
+            "image_sd": found.population.image_variance.sqrt().tolist(),
+            "members": self._described(),
+        }
+
+    def _candidates(self, choose: bool) -> list[tuple[int, float]]:
+        config = self.config
+        ridges = RIDGES if config.ridge is None and choose else (config.ridge or RIDGES[1],)
+        if config.tastes is not None:
+            return [(config.tastes, ridge) for ridge in (ridges if config.tastes else ridges[:1])]
+        return [*([(0, ridges[0])] if choose else []), *((TASTES, ridge) for ridge in ridges)]
+
+    def _member(self, rows: Rows, generator: torch.Generator) -> Head:
+        return self.config.member().fit(rows.X, rows.targets, val=rows.val, weights=rows.weights, generator=generator)
+
+    def _taste_sd(self, found: Fit, z: Tensor) -> Tensor:
+        """SD over people of what tastes add to each label's log-odds, root mean square over images, [C]."""
+        return found.images.loads.square().sum(-1).mean(0).sqrt()
+
+    def _loss(self, found: Fit, X: Features, answers: PersonAnswers) -> float:
+        """Mean log loss of answers about other images, in nats a label."""
+        images = found.population.images(*self._seen(X, found.people.mean.dtype))
+        said = person_rates(images.take(answers.image), found.people.take(answers.person)).clamp(_EDGE, 1 - _EDGE)
+        chosen = answers.chosen.to(said.dtype)
+        return -float((chosen * said.log() + (1 - chosen) * (1 - said).log()).mean())
+
+    def _along(self, X: Features) -> Tensor:
+        """Features along the principal directions, [N, d]."""
+        return (as_features(X, None, "X").double() - self._state["centre"]) @ self._state["directions"]
+
+    def _seen(self, X: Features, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+        """The head inside's log-odds [N, C] and the directions [N, d]."""
+        return _log_odds(self.members_[0].predict_rates(X)).to(dtype), self._along(X).to(dtype)
+
+    @property
+    def population(self) -> Population:
+        """What holds for everybody."""
+        state = self._fitted()
+        return Population(*(state[key] for key in _SAVED[:5]))
+
+    def images(self, X: Features, effects: ImageEffects | None = None) -> Images:
+        """Images as the mixed logit sees them; effects: what is known of them from answers, of training images say."""
+        seen = self.population.images(*self._seen(X))
+        return (
+            seen
+            if effects is None
+            else dataclasses.replace(seen, effect=effects.mean, effect_variance=effects.variance)
+        )
+
+    def person(self, X: Features, chosen: ArrayLike, effects: ImageEffects | None = None) -> Normals:
+        """What is believed of one person after answers: mean [1, K] and covariance [1, K, K].
+
+        Args:
+            X: features of the images that they answered about, [k, D].
+            chosen: what they chose, 0/1 [k, C].
+            effects: of these images, where they are training images.
+        """
+        table = torch.as_tensor(np.asarray(chosen))
+        answers = PersonAnswers(torch.arange(len(table)), torch.zeros(len(table), dtype=torch.long), table, 1)
+        return posterior(self.population, self.images(X, effects), answers)
+
+    def everybody(self) -> Normals:
+        """What is believed of somebody who has not answered."""
+        return self.population.everybody(1)
+
+    def person_rates(self, X: Features, people: Normals, effects: ImageEffects | None = None) -> Tensor:
+        """The probability that a person chooses each label of each row, [N, C]; people: one, or one a row."""
+        return person_rates(self.images(X, effects), people)
+
+    def person_sets(self, rates: Tensor) -> Tensor:
+        """Sets 0/1 [N, C] of a person's rates, by thresholds chosen on people's own answers about validation images."""
+        return apply_thresholds(rates, self._fitted()["own_thresholds"])
+
+    def scores(self, X: Features) -> Tensor:
+        """The population's rates, [N, C] float64: the integral over people."""
+        return person_rates(self.images(X), self.everybody())
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return _SAVED
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.fit_ = None
+
+    def __repr__(self) -> str:
+        inside = self.members_[0] if self.members_ else self.config.member()
+        return f"ByPersonHead({inside!r})"
+
+
+def _double(people: Normals) -> Normals:
+    return Normals(people.mean.double(), people.covariance.double())
+
+
+def _log_odds(rates: Tensor) -> Tensor:
+    return rates.double().clamp(_EDGE, 1 - _EDGE).logit()
+
+
+def _out_of_fold(head: ByPersonHead, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
+    """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
+    n = len(rows.X)
+    unit = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+    fold = torch.randperm(int(unit.max()) + 1, generator=generator)[torch.from_numpy(unit)] % FOLDS
+    out = torch.empty(rows.targets.shape, dtype=torch.float64)
+    for k in range(FOLDS):
+        kept, left = fold != k, fold == k
+        if not left.any():
+            continue
+        weights = None if rows.weights is None else rows.weights[kept]
+        part = head.config.member().fit(
+            rows.X[kept], rows.targets[kept], val=rows.val, weights=weights, generator=generator
+        )
+        out[left] = _log_odds(part.predict_rates(rows.X[left]))
+    return out
+
+
+def _basis(X: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Mean [D] and principal directions [D, d], so scaled that the first has variance 1."""
+    wide = X[:: -(-len(X) // _SOME)].double()
+    centre = wide.mean(0)
+    variance, directions = torch.linalg.eigh((wide - centre).T @ (wide - centre) / len(wide))
+    keep = min(most, len(wide) - 1, int((variance > 1e-12 * variance[-1]).sum()))
+    return centre, directions.flip(1)[:, : max(keep, 1)] / variance[-1].clamp(min=1e-30).sqrt()
