@@ -102,6 +102,13 @@ def train(
             show_default="the target's own rates",
         ),
     ] = None,
+    by_person: Annotated[
+        bool,
+        typer.Option(
+            "--by-person",
+            help="Tell people apart: each person's own thresholds and tastes, judged on people it never saw.",
+        ),
+    ] = False,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -161,7 +168,8 @@ def train(
 
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements, calibrate=calibrate,
+        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
+        by_person=by_person, calibrate=calibrate,
         promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
         encoder=encoder, tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
         groups=tuple(group or ()), country=country,

@@ -1,4 +1,4 @@
-"""A head that knows who answers: another head's rates, each person's own thresholds and tastes, and all people's mean."""
+"""A head that knows who answers: thresholds and tastes of each person, over another head's rates."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -72,7 +72,12 @@ class ByPersonHead(CompositeHead, name="by_person"):
     says = "tells people apart over another head; add `by_person` to that"
     config_class = ByPersonConfig
     config: ByPersonConfig
-    fit_: Fit | None = None  # people and training images as the fit left them; not saved
+    fit_: Fit | None = None  # people, and training and validation images, as the fit left them; not saved
+
+    @classmethod
+    def over(cls, member: Head, **options: Any) -> Self:
+        """Not fitted, with this head inside; options: its own, see ByPersonConfig."""
+        return cls(ByPersonConfig.around(member, **options))
 
     def fit(
         self,

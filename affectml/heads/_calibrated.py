@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -169,6 +169,14 @@ class CalibratedConfig(BlendConfig):
             )
         self.member().config.check()
 
+    @classmethod
+    def around(cls, member: Head, **own: Any) -> Self:
+        """With this head inside: its name and what is not at its default; own: options beside."""
+        at_default = {f.name: default_of(f) for f in dataclasses.fields(member.config)}
+        given = {name: getattr(member.config, name) for name in at_default if name != "kind"}
+        options = {name: value for name, value in given.items() if value != at_default[name]}
+        return cls(head=member.name, options=options, **own)
+
     def member(self) -> Head:
         """The head, not fitted."""
         head = HEADS[self.head]
@@ -195,10 +203,7 @@ class CalibratedHead(CompositeHead, name="calibrated"):
     @classmethod
     def of(cls, member: Head, maps: BetaMaps) -> "CalibratedHead":
         """A fitted head with these maps."""
-        given = {f.name: getattr(member.config, f.name) for f in dataclasses.fields(member.config)}
-        own = {f.name: default_of(f) for f in dataclasses.fields(member.config)}
-        options = {name: value for name, value in given.items() if name != "kind" and value != own[name]}
-        head = cls(CalibratedConfig(head=member.name, options=options))
+        head = cls(CalibratedConfig.around(member))
         head._take(member, maps)
         return head
 

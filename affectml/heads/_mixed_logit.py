@@ -30,7 +30,7 @@ _TINY = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class PersonAnswers:
-    """A answers: image [A] and person [A], row numbers from 0; chosen [A, C], 0/1. people: how many persons there are."""
+    """A answers: image [A] and person [A], row numbers from 0; chosen [A, C], 0/1. people: how many there are."""
 
     image: Tensor
     person: Tensor
@@ -68,7 +68,7 @@ class Normals:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """N images as the model sees them: base [N, C], loads [N, C, R], and mean and variance [N, C] of what f misses of them."""
+    """N images: base [N, C], loads [N, C, R]; effect, effect_variance: what f misses of them, [N, C]."""
 
     base: Tensor
     loads: Tensor
@@ -216,7 +216,7 @@ def _pass(
     steps: int,
     z: Tensor | None = None,
 ) -> None:
-    """Bring people up to date, in place, and leave the sums that images and the population are brought up to date by."""
+    """Bring people up to date, in place, and leave the sums that images and the population are fitted to."""
     labels, rank = images.loads.shape[1:]
     inverse = torch.linalg.inv(population.covariance)
     for who, image, chosen, there in answers.parts():

@@ -18,16 +18,17 @@ class TrainConfig:
     a hidden layer, worth trying above some 10,000 images; 0 is linear, and 512 for contrastive. k: how many labels a
     topk head answers with; None lets it decide for each image. ensemble: how many heads to average, 0 for one.
     options: more of the head's own, by name, as values or as words (`l2`, `gamma`, ...: see its config). judgements:
-    learn rates from single judgements of the training images, by what is trusted (see `judged_targets`); None takes
-    the target's own. calibrate: correct rates on validation, label by label, where that helps. promise: cut sets so
-    that they keep it, such as "recall=.8", on images kept apart for that (see docs/promises.md); promise_group: a
-    column of images.parquet whose levels get a cut each. prompts, templates: which texts text heads learn from, see
-    `affectml.prompts`. encoder: None takes the data set's only embedding store. tau: the rate from which a label
-    belongs to an image's set; change it when your question is about what most people feel (1/2) or about what anyone
-    might (.2). threads: part of what makes a result repeatable; None is one less than the cores. learning_curve: fit
-    again on shares of the training images and judge each on the same test images; four more fits. groups: the columns
-    of images.parquet and annotators.parquet to judge the model by; none takes all of few levels, see docs/subgroups.md.
-    country: whose electricity the run takes, by three letters (DEU), for its footprint; None is the world's mean.
+    learn rates from single judgements of the training images, by what is trusted (see `judged_targets`); None takes the
+    target's own. by_person: learn each person's own thresholds and tastes beside, see docs/people.md. calibrate:
+    correct rates on validation, label by label, where that helps. promise: cut sets so that they keep it, such as
+    "recall=.8", on images kept apart for that (see docs/promises.md); promise_group: a column of images.parquet whose
+    levels get a cut each. prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder: None
+    takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set; change it
+    when your question is about what most people feel (1/2) or about what anyone might (.2). threads: part of what makes
+    a result repeatable; None is one less than the cores. learning_curve: fit again on shares of the training images and
+    judge each on the same test images; four more fits. groups: the columns of images.parquet and annotators.parquet to
+    judge the model by; none takes all of few levels, see docs/subgroups.md. country: whose electricity the run takes,
+    by three letters (DEU), for its footprint; None is the world's mean.
     log: a folder for TensorBoard to show the run from.
     """
 
@@ -43,6 +44,7 @@ class TrainConfig:
     templates: tuple[str, ...] = ()
     encoder: str | None = None
     judgements: str | None = None
+    by_person: bool = False
     calibrate: bool = False
     promise: str | None = None
     promise_group: str | None = None
@@ -67,6 +69,7 @@ OPTIONS = {
     "ensemble": "--ensemble",
     "options": "--set",
     "judgements": "--judgements",
+    "by_person": "--by-person",
     "calibrate": "--calibrate",
     "promise": "--promise",
     "promise_group": "--promise-group",

@@ -50,7 +50,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         with meter.step("fit"):
             systems: Systems = fit(prepared, say)
         with meter.step("evaluate"):
-            judged = judge(prepared, systems)
+            judged = judge(prepared, systems, say)
         if config.learning_curve:
             with meter.step("learning_curve"):
                 points = learning_curve(prepared, judged.answers["model"], say)

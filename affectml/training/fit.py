@@ -12,6 +12,7 @@ from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
 from affectml.prompts import caption_features, encoded, label_features
+from affectml.training.by_person import fit_by_person, read_judges
 from affectml.training.calibrated import calibrated
 from affectml.training.learned import held_out, learned, uneven
 from affectml.training.prepare import Prepared, text_encoder
@@ -49,7 +50,10 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
     head = unfitted_head(prepared)
-    fit_head(head, prepared, say)
+    if prepared.plan.config.by_person:
+        head = fit_by_person(head, prepared, read_judges(prepared), say)
+    else:
+        fit_head(head, prepared, say)
     if prepared.plan.config.calibrate:
         head = calibrated(head, prepared, say)
     tune_sets(prepared, head)

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from affectml._progress import Say
 from affectml.evaluation import Answers, Result, Systems, evaluate
 from affectml.evaluation.answerers import answerers
 from affectml.evaluation.promised import add_promise, levels_of
 from affectml.evaluation.subgroups import subgroups
+from affectml.heads import ByPersonHead
 from affectml.spaces import by_level
+from affectml.training.crosswise import crosswise
 from affectml.training.prepare import Prepared
 
 
@@ -36,12 +39,13 @@ class Judged:
         return subgroups(self.answers["model"], truth, plan.dataset.images, people, columns=columns, seed=seed)
 
 
-def judge(prepared: Prepared, systems: Systems) -> Judged:
+def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) -> Judged:
     """Score every system on the test images, and at the coarser levels of the labels.
 
     Args:
         prepared: what to judge by.
         systems: what `fit` gave, or systems of one's own.
+        say: called with what a user should know.
 
     Returns:
         The answers and their scores.
@@ -51,6 +55,8 @@ def judge(prepared: Prepared, systems: Systems) -> Judged:
     answers = systems.answers(prepared.store.features(test), levels_of(images, plan.config.promise_group, test))
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
     add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
+    if isinstance(systems.model, ByPersonHead):
+        result.metrics.update(crosswise(prepared, systems.model, say))
     levels = by_level(
         plan.dataset,
         prepared.targets,

@@ -1,0 +1,112 @@
+"""People told apart in a training: checked before any work, then learned over the head from single judgements."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affectml._progress import Say
+from affectml._rows import taken
+from affectml.data import Dataset, Targets
+from affectml.errors import BadInput, option
+from affectml.heads import ByPersonHead, Head, PersonAnswers
+from affectml.heads._build import heads_that
+from affectml.heads._calibrated import can_be_calibrated
+from affectml.runs import TrainConfig
+from affectml.training.learned import held_out, learned, uneven
+from affectml_annotation import UnknownLabel, encode
+
+if TYPE_CHECKING:
+    from affectml.training.prepare import Prepared
+
+PARTS = ("train", "val", "test")
+LEAST = 6  # people: two for each fold of the judging
+
+
+@dataclass(frozen=True, eq=False)
+class Judges:
+    """Who answered what: names [J], and the answers about each part of the images, by rows of that part."""
+
+    names: tuple[str, ...]
+    parts: dict[str, PersonAnswers]
+
+
+def check_by_person(config: TrainConfig, head: type[Head], targets: Targets, dataset: Dataset) -> None:
+    """Raises BadInput where people cannot be told apart with this head, target or data set, with the way out."""
+    if not config.by_person:
+        return
+    given = option("by_person", True)
+    if targets.kind != "rates":
+        raise BadInput(
+            f"{given} learns who chose which labels, and target {targets.name} is of kind {targets.kind}: take a "
+            "target of rates, or leave it out"
+        )
+    if not can_be_calibrated(head):
+        way = heads_that(lambda other: can_be_calibrated(other) and "rates" in other.learns)
+        raise BadInput(f"{given}: {head.described()} has no rates to begin with; take {option('head')} {way}")
+    for other, value in (("calibrate", config.calibrate), ("judgements", config.judgements)):
+        if value:
+            raise BadInput(f"{given} has rates of its own: leave {option(other, value)} out")
+    if dataset.judgements is None:
+        raise BadInput(f"{given}: {dataset.root} has no annotations.parquet, which says who chose what: leave it out")
+    people = dataset.judgements["annotator_id"].nunique()
+    if people < LEAST:
+        raise BadInput(
+            f"{given}: {dataset.root} has answers of {people} people; it takes at least {LEAST} to compare them"
+        )
+
+
+def read_judges(prepared: "Prepared") -> Judges:
+    """Every answer about the images of the split; raises BadInput for judgements in other labels than the target's."""
+    dataset, split = prepared.plan.dataset, prepared.split
+    assert dataset.judgements is not None  # see check_by_person
+    labels = prepared.targets.taxonomy.labels
+    ids = {part: [str(image) for image in split.ids(part)] for part in PARTS}
+    every = [image for part in PARTS for image in ids[part]]
+    here = dataset.judgements[dataset.judgements["image_id"].isin(every)]
+    try:
+        panel = encode(here, labels, every).answers()
+    except UnknownLabel as error:
+        raise BadInput(
+            f"{option('by_person', True)}: the judgements are in other labels than target {prepared.targets.name} "
+            f"({error}); take a target in the judgements' own labels"
+        ) from None
+    image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
+    parts, start = {}, 0
+    for part in PARTS:
+        at = (image >= start) & (image < start + len(ids[part]))
+        parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
+        start += len(ids[part])
+    return Judges(tuple(map(str, panel.annotator_ids)), parts)
+
+
+def fit_by_person(head: Head, prepared: "Prepared", judges: Judges, say: Say) -> ByPersonHead:
+    """The head, not fitted yet, with people told apart over it; validation answers choose how far they are pooled."""
+    store, train, val, dataset = prepared.store, prepared.train, prepared.val, prepared.plan.dataset
+    many = uneven(prepared.targets)
+    what = learned(head, dataset, train, val, by=None, votes=head.counts_votes(many))
+    if what.people is not None and many:
+        say("people per image differ much: votes count as votes of n, not as shares")
+    made = ByPersonHead.over(head).fit(
+        taken(store.features(train.image_id), what.rows),
+        what.values,
+        val=(store.features(val.image_id), held_out(head, prepared.targets.take(val.image_id), val)),
+        weights=what.people,
+        generator=torch.Generator().manual_seed(prepared.plan.config.seed),
+        answers=judges.parts["train"],
+        val_answers=judges.parts["val"],
+        groups=dataset.groups(train.image_id),
+    )
+    report = made.report_
+    learned_words = f"{report['tastes']} tastes" if report["tastes"] else "thresholds alone"
+    say(f"by person: {learned_words} of {report['people']} people, from {report['answers']:,} answers")
+    return made
+
+
+def panel_rates(answers: PersonAnswers, images: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Votes [N, C] and people asked [N] of each image."""
+    votes = torch.zeros(images, answers.chosen.shape[1], dtype=torch.float64)
+    votes.index_add_(0, answers.image, answers.chosen.double())
+    return votes.numpy(), torch.bincount(answers.image, minlength=images).double().numpy()

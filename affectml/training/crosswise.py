@@ -1,0 +1,366 @@
+"""A by-person head judged crosswise: people it has seen and people it has not, about images it has seen and new ones.
+
+People are parted in folds, and each fold's people are unseen by a fit on the answers of the others. What a fit knows of
+an unseen person are k of their answers about training images, the first k of one random order, so that 5 are among 20.
+Beside it stand the head that knows no person, a logistic regression on each person's own share and the image's score,
+and for images it has seen what other people say.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affectml._progress import Say, track
+from affectml.evaluation.scoring import SURE, Score, in_range
+from affectml.heads import ByPersonHead, PersonAnswers, choose_thresholds
+from affectml.heads._mixed_logit import Images, Normals, person_rates, posterior
+from affectml.training.by_person import panel_rates, read_judges
+from affectml_annotation import fit_beta_prior
+from affectml_metrics import functional as F
+from affectml_metrics import two_way_interval
+
+if TYPE_CHECKING:
+    from affectml.training.prepare import Prepared
+
+FOLDS = 3  # of people
+KNOWN = (0, 5, 20)  # answers of an unseen person
+HELD = 10  # one in so many answers about training images is kept from the fit, to be judged on
+METRICS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "rate_cross_entropy": lambda rates, sets, said: F.rate_cross_entropy(rates, said),
+    "rate_brier_score": lambda rates, sets, said: F.rate_brier_score(rates, said),
+    "set_f1": lambda rates, sets, said: F.set_f1(sets, said.long()),
+}
+Scores = dict[str, dict[str, dict[str, Score]]]
+
+
+@dataclass
+class _Cell:
+    """Answers in one cell of the table: who, about what, and each system's metrics row by row."""
+
+    person: list[Tensor] = field(default_factory=list)
+    image: list[Tensor] = field(default_factory=list)
+    systems: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
+    """What metrics.json says of people told apart.
+
+    Args:
+        prepared: what the head was fitted on.
+        head: fitted; how its people are pooled is taken from it, everything else is fitted anew without the people that
+            it is judged on.
+        say: called with what a user should know.
+
+    Returns:
+        by_person: {CELL: {SYSTEM: {METRIC: {value, low, high}}}}; by_person_differences: the same, of the model minus
+        each other system, answer by answer; by_person_sizes: {CELL: {people, images, answers}}. Intervals are for other
+        people and other images, see `two_way_interval`. A cell of fewer than two people or images is absent.
+    """
+    judges = read_judges(prepared)
+    generator = torch.Generator().manual_seed(prepared.plan.config.seed)
+    answered = torch.stack([torch.bincount(a.person, minlength=a.people) for a in judges.parts.values()]).sum(0) > 0
+    fold = torch.full((len(judges.names),), -1)
+    fold[answered] = torch.randperm(int(answered.sum()), generator=generator) % FOLDS
+    cells: dict[str, _Cell] = {}
+    for k in track(range(FOLDS), "judging by person", FOLDS, "folds"):
+        _Fold.of(prepared, head, judges.parts, fold == k, generator).judge(cells)
+    return _scored(cells)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """A fit without some people, and what it is judged on.
+
+    known, new: training and validation images, and test images. own: what the fit knows, by rows of `known`; held:
+    answers of the same people about those images that it does not know; unseen: answers of the others about them, in an
+    order. test: answers about `new`. log_odds_known, log_odds_new: the head inside's, out of fold for training images.
+    """
+
+    head: ByPersonHead
+    known: Images
+    new: Images
+    own: PersonAnswers
+    held: PersonAnswers
+    unseen: PersonAnswers
+    order: Tensor
+    test: PersonAnswers
+    strangers: Tensor
+    rates_known: Tensor
+    rates_new: Tensor
+    log_odds_known: Tensor
+    log_odds_new: Tensor
+    ids_known: Tensor
+    generator: torch.Generator
+
+    @classmethod
+    def of(
+        cls,
+        prepared: "Prepared",
+        head: ByPersonHead,
+        parts: Mapping[str, PersonAnswers],
+        strangers: Tensor,
+        generator: torch.Generator,
+    ) -> "_Fold":
+        store, train, val = prepared.store, parts["train"], parts["val"]
+        seen = ~strangers[train.person]
+        held = seen & (torch.randint(HELD, (len(train),), generator=generator) == 0)
+        own = train.take((seen & ~held).nonzero()[:, 0])
+        own_val = val.take((~strangers[val.person]).nonzero()[:, 0])
+        ids = {part: prepared.split.ids(part) for part in parts}
+        kept, fit_on = _with_answers(own, len(ids["train"]))
+        kept_val, fit_val = _with_answers(own_val, len(ids["val"]))
+        X, X_val = store.features(ids["train"][kept]), store.features(ids["val"][kept_val])
+        votes, people = panel_rates(fit_on, len(kept))
+        votes_val, people_val = panel_rates(fit_val, len(kept_val))
+        counts = head.members_[0].counts_votes(bool(people.std() > 0.3 * people.mean()))
+        pooled = {key: head.report_[key] for key in ("tastes", "ridge")}
+        made = ByPersonHead(replace(head.config, **pooled)).fit(
+            X,
+            votes / people[:, None],
+            val=(X_val, votes_val / people_val[:, None]),
+            weights=people if counts else None,
+            generator=generator,
+            answers=fit_on,
+            val_answers=fit_val,
+            groups=prepared.plan.dataset.groups(ids["train"][kept]),
+        )
+        assert made.fit_ is not None
+        fit, population, member = made.fit_, made.population, made.members_[0]
+        place, place_val = _places(kept, len(ids["train"])), _places(kept_val, len(ids["val"])) + len(kept)
+        rest, rest_val = train.take((held | ~seen).nonzero()[:, 0]), val.take(strangers[val.person].nonzero()[:, 0])
+        others = _moved(rest, place).joined(_moved(rest_val, place_val, len(kept)), 0)
+        strange = strangers[others.person]
+        unseen = others.take(strange.nonzero()[:, 0])
+        X_new = store.features(ids["test"])
+        return cls(
+            head=made,
+            known=_double(fit.images),
+            new=made.images(X_new),
+            own=fit_on.joined(fit_val, len(kept)),
+            held=others.take((~strange).nonzero()[:, 0]),
+            unseen=unseen,
+            order=_rank(unseen, generator),
+            test=parts["test"],
+            strangers=strangers,
+            rates_known=torch.cat([member.predict_rates(X), member.predict_rates(X_val)]).double(),
+            rates_new=member.predict_rates(X_new).double(),
+            log_odds_known=(fit.images.base.double() - population.offset) / population.scale,
+            log_odds_new=member.predict_rates(X_new).double().clamp(SURE, 1 - SURE).logit(),
+            ids_known=torch.cat([torch.from_numpy(kept), torch.from_numpy(kept_val) + len(ids["train"])]),
+            generator=generator,
+        )
+
+    def judge(self, cells: dict[str, _Cell]) -> None:
+        """Add this fold's answers to the cells."""
+        fit = self.head.fit_
+        assert fit is not None
+        people = Normals(fit.people.mean.double(), fit.people.covariance.double())
+        seen = self.test.take((~self.strangers[self.test.person]).nonzero()[:, 0])
+        shares, cut = self._share_model(None)
+        total, asked = _sums(self.own)
+        self._add(cells, "seen_people_new_images", seen, True, people, shares(total, asked), cut)
+        self._add(cells, "seen_people_seen_images", self.held, False, people, shares(total, asked), cut)
+        new = self.test.take(self.strangers[self.test.person].nonzero()[:, 0])
+        later = self.unseen.take((self.order >= max(KNOWN)).nonzero()[:, 0])
+        for k in KNOWN:
+            told = self.unseen.take((self.order < k).nonzero()[:, 0])
+            total, asked = _sums(told)
+            enough = asked >= k
+            people = posterior(self.head.population, self.known, told)
+            shares, cut = self._share_model(k)
+            for name, answers, is_new in (("new", new, True), ("seen", later, False)):
+                kept = answers.take(enough[answers.person].nonzero()[:, 0])
+                cell = f"unseen_people_{name}_images_k{k}"
+                self._add(cells, cell, kept, is_new, people, shares(total, asked), cut)
+
+    def _share_model(self, k: int | None) -> tuple[Callable[[Tensor, Tensor], "_Share"], Tensor]:
+        """A logistic regression of each label on a person's own share and the image's score, at k answers a person.
+
+        k: None takes all of a person's answers but the one that is predicted; 0 takes the image's score alone.
+        """
+        own, total, asked = self.own, *_sums(self.own)
+        mean = (total.sum(0) + 0.5) / (asked.sum() + 1)
+        if k is None:
+            rows, said = own, own.chosen.double()
+            share = _logit_share(total[own.person] - said, asked[own.person] - 1, mean)
+        else:
+            order = _rank(own, self.generator)
+            rows = own.take((order >= k).nonzero()[:, 0])
+            told = own.take((order < k).nonzero()[:, 0])
+            first, count = _sums(told)
+            said, share = rows.chosen.double(), _logit_share(first[rows.person], count[rows.person], mean)
+        fitted = _Logistic.fit(share, self.log_odds_known[rows.image], said, alone=k == 0)
+        cut = choose_thresholds(fitted.rates(share, self.log_odds_known[rows.image]), said.long())
+        return lambda sums, count: _Share(fitted, _logit_share(sums, count, mean)), cut
+
+    def _add(
+        self,
+        cells: dict[str, _Cell],
+        name: str,
+        answers: PersonAnswers,
+        new: bool,
+        people: Normals,
+        share: "_Share",
+        share_cut: Tensor,
+    ) -> None:
+        if not len(answers):
+            return
+        at, who, said = answers.image, answers.person, answers.chosen.double()
+        images = self.new if new else self.known
+        log_odds = self.log_odds_new if new else self.log_odds_known
+        rates = {"model": person_rates(images.take(at), people.take(who))}
+        cuts = {"model": self.head._fitted()["own_thresholds"]}
+        rates["no_person"] = (self.rates_new if new else self.rates_known)[at]
+        cuts["no_person"] = choose_thresholds(self.rates_known[self.own.image], self.own.chosen.long())
+        rates["own_share"], cuts["own_share"] = share.model.rates(share.share[who], log_odds[at]), share_cut
+        if not new:
+            rates["other_people"], cuts["other_people"] = self._others(at)
+        cell = cells.setdefault(name, _Cell())
+        cell.person.append(who)
+        cell.image.append(at if new else self.ids_known[at])
+        for system, found in rates.items():
+            kept = found.clamp(SURE, 1 - SURE)
+            sets = (found >= cuts[system]).long()
+            rows = torch.stack([of(kept, sets, said) for of in METRICS.values()], dim=1)
+            cell.systems.setdefault(system, []).append(rows)
+
+    def _others(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The smoothed share of the people whom the fit knows, of images that it has seen, and its cut."""
+        votes, asked = panel_rates(self.own, len(self.known.base))
+        prior = fit_beta_prior(votes, asked)
+        alpha, beta = torch.from_numpy(prior.alpha), torch.from_numpy(prior.beta)
+        v, n = torch.from_numpy(votes), torch.from_numpy(asked)[:, None]
+        said = self.own.chosen.double()
+        without = (v[self.own.image] - said + alpha) / (n[self.own.image] - 1 + alpha + beta)
+        cut = choose_thresholds(without, said.long())
+        return ((v + alpha) / (n + alpha + beta))[image], cut
+
+
+@dataclass(frozen=True, eq=False)
+class _Logistic:
+    """One regression a label: coefficients [C, 4] of 1, share, score and their product; alone: of 1 and score."""
+
+    coefficients: Tensor
+
+    @classmethod
+    def fit(cls, share: Tensor, score: Tensor, said: Tensor, *, alone: bool) -> "_Logistic":
+        from sklearn.linear_model import LogisticRegression
+
+        out = torch.zeros(said.shape[1], 4, dtype=torch.float64)
+        for c in range(said.shape[1]):
+            y = said[:, c].numpy()
+            if y.min() == y.max():
+                out[c, 0] = float(np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5)))
+                continue
+            columns = [2] if alone else [1, 2, 3]
+            table = _terms(share[:, c], score[:, c])[:, columns].numpy()
+            found = LogisticRegression(max_iter=1000).fit(table, y)
+            out[c, 0], out[c, columns] = float(found.intercept_[0]), torch.from_numpy(found.coef_[0])
+        return cls(out)
+
+    def rates(self, share: Tensor, score: Tensor) -> Tensor:
+        """[N, C]."""
+        return (_terms(share, score) * self.coefficients).sum(-1).sigmoid()
+
+
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """A regression, and the log-odds of each person's own share, [J, C]."""
+
+    model: _Logistic
+    share: Tensor
+
+
+def _terms(share: Tensor, score: Tensor) -> Tensor:
+    return torch.stack([torch.ones_like(share), share, score, share * score], dim=-1)
+
+
+def _logit_share(chosen: Tensor, asked: Tensor, mean: Tensor) -> Tensor:
+    """Log-odds of shares drawn to everybody's as two answers would."""
+    return ((chosen + 2 * mean) / (asked[:, None] + 2)).clamp(SURE, 1 - SURE).logit()
+
+
+def _sums(answers: PersonAnswers) -> tuple[Tensor, Tensor]:
+    """How often each person chose each label [J, C], and of how many answers [J]."""
+    total = torch.zeros(answers.people, answers.chosen.shape[1], dtype=torch.float64)
+    total.index_add_(0, answers.person, answers.chosen.double())
+    return total, torch.bincount(answers.person, minlength=answers.people).double()
+
+
+def _rank(answers: PersonAnswers, generator: torch.Generator) -> Tensor:
+    """The place of each answer in a random order of its person's."""
+    mixed = torch.randperm(len(answers), generator=generator)
+    by_person = mixed[torch.argsort(answers.person[mixed], stable=True)]
+    person = answers.person[by_person]
+    counts = torch.bincount(person, minlength=answers.people)
+    starts = (counts.cumsum(0) - counts)[person]
+    out = torch.empty(len(answers), dtype=torch.long)
+    out[by_person] = torch.arange(len(answers)) - starts
+    return out
+
+
+def _with_answers(answers: PersonAnswers, images: int) -> tuple[Any, PersonAnswers]:
+    """The rows of images that have answers, and the answers by the places of those rows."""
+    kept = np.unique(answers.image.numpy())
+    return kept, _moved(answers, _places(kept, images))
+
+
+def _places(kept: Any, images: int) -> Tensor:
+    out = torch.full((images,), -1)
+    out[torch.from_numpy(kept)] = torch.arange(len(kept))
+    return out
+
+
+def _moved(answers: PersonAnswers, places: Tensor, least: int = 0) -> PersonAnswers:
+    """Answers by other places of their images, without those of images that have none."""
+    moved = places[answers.image]
+    there = (moved >= least).nonzero()[:, 0]
+    return replace(answers.take(there), image=moved[there])
+
+
+def _double(images: Images) -> Images:
+    return Images(*(getattr(images, name).double() for name in ("base", "loads", "effect", "effect_variance")))
+
+
+def _scored(cells: Mapping[str, _Cell]) -> dict[str, Any]:
+    found: Scores = {}
+    differences: Scores = {}
+    sizes: dict[str, dict[str, int]] = {}
+    for name in sorted(cells, key=_order):
+        cell = cells[name]
+        person, image = torch.cat(cell.person), torch.cat(cell.image)
+        counts = {"people": _count(person), "images": _count(image)}
+        if min(counts.values()) < 2:
+            continue
+        sizes[name] = {**counts, "answers": len(person)}
+        rows = {system: torch.cat(parts) for system, parts in cell.systems.items()}
+        found[name] = {system: _intervals(values, person, image) for system, values in rows.items()}
+        differences[name] = {
+            system: _intervals(rows["model"] - values, person, image, apart=True)
+            for system, values in rows.items()
+            if system != "model"
+        }
+    return {"by_person": found, "by_person_differences": differences, "by_person_sizes": sizes}
+
+
+def _count(ids: Tensor) -> int:
+    return len(np.unique(ids.numpy()))
+
+
+def _order(name: str) -> tuple[bool, bool, int]:
+    return name.startswith("unseen"), "seen_images" in name, int(name.rpartition("_k")[2]) if "_k" in name else 0
+
+
+def _intervals(values: Tensor, person: Tensor, image: Tensor, apart: bool = False) -> dict[str, Score]:
+    made = two_way_interval(values, person, image)
+    out = {}
+    for i, metric in enumerate(METRICS):
+        score = {"value": float(made.value[i]), "low": float(made.low[i]), "high": float(made.high[i])}
+        if bool(made.few[i]):
+            score["few"] = int(min(made.people[i], made.images[i]))
+        out[metric] = score if apart else in_range(metric, score)
+    return out
