@@ -104,7 +104,7 @@ def _print_metrics(
 ) -> None:
     from affectml.report.promised import promise_table
     from affectml.report.sections.subgroups import subgroup_lines
-    from affectml.report.tables import levels_table, main_table, notes, people_table, tau_table
+    from affectml.report.tables import by_person_tables, levels_table, main_table, notes, people_table, tau_table
 
     # Results per label and per subgroup are in the report: here the figures have to fit a screen.
     tables = [
@@ -113,6 +113,7 @@ def _print_metrics(
         people_table(metrics),
         levels_table(levels or {}),
         tau_table(by_tau),
+        *by_person_tables(metrics, brief=True),
     ]
     for table in tables:
         if table is not None:

@@ -194,6 +194,35 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     return starred(Table("At coarser levels", ("level", "metric", *shown), tuple(rows), "\n  ".join([note, *lines])))
 
 
+def by_person_tables(metrics: Mapping[str, Any], *, brief: bool = False) -> tuple[Table, ...]:
+    """A table a metric: who answers about what, with how many answers known, down; systems across; none without any.
+
+    brief: the first metric, and of the differences that from the head that knows nobody.
+    """
+    cells, apart = metrics.get("by_person") or {}, metrics.get("by_person_differences") or {}
+    systems = list(dict.fromkeys(system for scores in cells.values() for system in scores))
+    names = list(dict.fromkeys(m for scores in cells.values() for found in scores.values() for m in found))
+    others = ["no_person"] if brief else [system for system in systems if system != "model"]
+    out = []
+    for metric in names[:1] if brief else names:
+        rows = tuple(
+            (
+                cell_name.replace("_", " "),
+                f"{metrics['by_person_sizes'][cell_name]['people']}",
+                *(cell(found.get(system, {}).get(metric)) for system in systems),
+                *(cell(apart[cell_name].get(system, {}).get(metric)) for system in others),
+            )
+            for cell_name, found in cells.items()
+        )
+        columns = ("who, about what", "people", *systems, *(f"model − {system}" for system in others))
+        note = (
+            "± is half the width of the 95 % interval, for other people and other images; k: answers known beforehand"
+        )
+        title = f"By person: {arrow(metric)}"
+        out.append(starred(Table(title, columns, rows, note, name=f"by-person-{metric.replace('_', '-')}")))
+    return tuple(out)
+
+
 def order(systems: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> list[str]:
     """The metrics that any of the systems has, in reading order."""
     found = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))

@@ -5,6 +5,7 @@ hold what it shows. Adding one takes the module and its line in SECTIONS.
 """
 
 from affectml.report.section import Part
+from affectml.report.sections.by_person import by_person
 from affectml.report.sections.disagreement import asked, entropy
 from affectml.report.sections.footprint import footprint
 from affectml.report.sections.galleries import galleries
@@ -26,6 +27,7 @@ SECTIONS: tuple[Part, ...] = (
     overview,
     per_label,
     promise,
+    by_person,
     confusion,
     co_occurrence,
     galleries,
