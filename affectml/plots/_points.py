@@ -22,6 +22,9 @@ def scatter(x: NDArray[Any], y: NDArray[Any], alt: str, *, axis: tuple[str, str]
     return drawn.svg(alt)
 
 
+FEW_SPOTS = 4  # along an axis are named one by one
+
+
 def curves(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     alt: str,
@@ -43,7 +46,7 @@ def curves(
         height=270, left=58, top=28, bottom=38,
         x=(float(np.exp(across[0])), float(np.exp(across[1]))) if log else across, y=around(heights, 0.05), log=log,
     )  # fmt: skip
-    if log:
+    if log or len(spots) <= FEW_SPOTS:
         drawn.named_numbers({x: f"{x:g}" for x in spots})
     else:
         drawn.numbers()

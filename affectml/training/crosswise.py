@@ -170,6 +170,8 @@ class _Fold:
             told = self.unseen.take((self.order < k).nonzero()[:, 0])
             total, asked = _sums(told)
             enough = asked >= k
+            if not enough.any() or not (_sums(self.own)[1] > k).any():
+                continue  # nobody to judge, or nobody to fit the regression to
             people = posterior(self.head.population, self.known, told)
             shares, cut = self._share_model(k)
             for name, answers, is_new in (("new", new, True), ("seen", later, False)):

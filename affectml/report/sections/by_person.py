@@ -36,11 +36,11 @@ def in_words(metrics: Mapping[str, Any]) -> str:
     said = []
     if "seen_people_new_images" in apart:
         found = apart["seen_people_new_images"]["no_person"][METRIC]
-        said.append(f"About new images, knowing a person whose answers it has learned from {_worth(found)}")
+        said.append(f"About new images, what it has learned of a person {_worth(found, 'is')}")
     for cell, differences in apart.items():
         if cell.startswith("unseen_people_new_images_k") and not cell.endswith("_k0"):
             k = cell.rpartition("_k")[2]
-            said.append(f"{k} answers of a person it has never seen: {_worth(differences['no_person'][METRIC])}")
+            said.append(f"{k} answers of a person it has never seen {_worth(differences['no_person'][METRIC], 'are')}")
     if not said:
         return "Too few people or new images have answers to say what knowing the person is worth."
     people = max(size["people"] for size in sizes.values())
@@ -52,13 +52,13 @@ def in_words(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _worth(found: Mapping[str, float]) -> str:
-    interval = f"{number(-found['value'])}, interval {number(-found['high'])} to {number(-found['low'])}"
+def _worth(found: Mapping[str, float], verb: str) -> str:
+    interval = f"interval {number(-found['high'])} to {number(-found['low'])}"
     if found["high"] < 0:
-        return f"is worth {interval}"
+        return f"{verb} worth {number(-found['value'])} ({interval})"
     if found["low"] > 0:
-        return f"makes it worse by {number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
-    return f"is worth nothing beyond chance ({interval})"
+        return f"{verb} worth less than nothing: {number(-found['value'])} ({interval})"
+    return f"{verb} worth nothing beyond chance ({number(-found['value'])}, {interval})"
 
 
 def _beside(found: Mapping[str, float]) -> str:
