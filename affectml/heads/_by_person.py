@@ -245,6 +245,10 @@ class ByPersonHead(CompositeHead, name="by_person"):
         super()._forget()
         self.fit_ = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles, which hold no people: those are kept apart, see affectml.runs.people."""
+        return {**self.__dict__, "fit_": None}
+
     def __repr__(self) -> str:
         inside = self.members_[0] if self.members_ else self.config.member()
         return f"ByPersonHead({inside!r})"

@@ -1,6 +1,7 @@
 """People told apart in a training: checked before any work, then learned over the head from single judgements."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from affectml._progress import Say
 from affectml._rows import taken
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
-from affectml.heads import ByPersonHead, Head, PersonAnswers
+from affectml.heads import ByPersonHead, Head, ImageEffects, PersonAnswers
 from affectml.heads._build import heads_that
 from affectml.heads._calibrated import can_be_calibrated
-from affectml.runs import TrainConfig
+from affectml.runs import RunFolder, TrainConfig
+from affectml.runs.people import write_image_effects, write_people
 from affectml.training.learned import held_out, learned, uneven
 from affectml_annotation import UnknownLabel, encode
 
@@ -103,6 +105,26 @@ def fit_by_person(head: Head, prepared: "Prepared", judges: Judges, say: Say) ->
     learned_words = f"{report['tastes']} tastes" if report["tastes"] else "thresholds alone"
     say(f"by person: {learned_words} of {report['people']} people, from {report['answers']:,} answers")
     return made
+
+
+def write_effects(folder: Path, prepared: "Prepared", head: ByPersonHead) -> None:
+    """Write what answers said of the training and validation images beyond their features into the run's folder."""
+    assert head.fit_ is not None
+    images, ids = head.fit_.images, [prepared.train.image_id, prepared.val.image_id]
+    every = np.concatenate(ids)
+    effects = ImageEffects(images.effect, images.effect_variance)
+    write_image_effects(folder, every, prepared.targets.taxonomy.labels, effects, prepared.store.features(every))
+
+
+def write_judges(run: RunFolder, prepared: "Prepared", head: ByPersonHead) -> Path:
+    """Write what the head learned of each person whose answers it had, beside the run's folder."""
+    assert head.fit_ is not None
+    judges = read_judges(prepared)
+    learned_from = (judges.parts["train"], judges.parts["val"])
+    counts = torch.stack([torch.bincount(part.person, minlength=part.people) for part in learned_from]).sum(0)
+    who = torch.nonzero(counts)[:, 0]
+    names = [judges.names[row] for row in who.tolist()]
+    return write_people(run, names, head.fit_.people.take(who), counts[who])
 
 
 def panel_rates(answers: PersonAnswers, images: int) -> tuple[NDArray[Any], NDArray[Any]]:

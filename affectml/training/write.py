@@ -18,9 +18,12 @@ from affectml.evaluation import Answers
 from affectml.evaluation.promised import levels_of
 from affectml.evaluation.systems import sets_of
 from affectml.footprint import trained_share
+from affectml.heads import ByPersonHead
 from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
 from affectml.runs.config import command
+from affectml.runs.people import people_file
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
+from affectml.training.by_person import write_effects, write_judges
 from affectml.training.calibrated import calibration_info
 from affectml.training.judge import Judged
 from affectml.training.plan import Plan
@@ -29,6 +32,8 @@ from affectml.training.prepare import Prepared
 
 def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any] | None = None) -> RunFolder:
     """Write the run: the head, run.json, predictions of every image, metrics.json, subgroups.json and the report.
+
+    Of a head that tells people apart also what it knows of images, and beside the folder what it knows of people.
 
     Args:
         judged: the training with its scores.
@@ -56,13 +61,19 @@ def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any
         if isinstance(error, OSError):
             raise _saved_elsewhere(error, folder, judged, info) from error
         raise
+    run, model = RunFolder.open(folder), judged.systems.model
+    if isinstance(model, ByPersonHead) and model.fit_ is not None:
+        try:
+            write_judges(run, judged.prepared, model)
+        except OSError as error:
+            failed.append((str(people_file(folder)), error))
     for file, cause in failed:
         kept = f"{', '.join(sorted(path.name for path in folder.iterdir()))} are kept in {folder}"
         if not isinstance(cause, OSError):
             cause.add_note(f"{file} could not be written; {kept}")
             raise cause
         raise OSError(cause.errno, f"{file} could not be written ({cause.strerror}); {kept}") from cause
-    return RunFolder.open(folder)
+    return run
 
 
 def _write_head(folder: Path, judged: Judged, info: RunInfo) -> None:
@@ -81,6 +92,9 @@ def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, 
         "predictions.parquet": lambda: write_parquet(folder / "predictions.parquet", predictions(judged)),
         "report.html": lambda: write_report(ReportData(RunFolder(folder, info), judged)),
     }
+    model = judged.systems.model
+    if isinstance(model, ByPersonHead) and model.fit_ is not None:
+        writers["image_effects.parquet"] = lambda: write_effects(folder, judged.prepared, model)
     failed: list[tuple[str, Exception]] = []
     for file, written in writers.items():
         try:

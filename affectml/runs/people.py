@@ -1,0 +1,321 @@
+"""What a by-person run knows of its people, in a file beside the run folder, and of its images, in a file inside it.
+
+RUN-people.safetensors     personal data, of mode 0600: `mean` [J, K] and `covariance` [J, K, K] of each person's
+                           thresholds and tastes, `answers` [J]; in its metadata schema, run, head, people and dataset
+RUN/image_effects.parquet  image_id, features_sha256, of each label its effect and, as "LABEL variance", its variance
+
+The first lies beside the folder, so that nobody who copies, zips or shares a run gives its people away.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml._files import read_json, replacing, write_parquet
+from affectml.errors import BadInput, BadRun, did_you_mean, option
+from affectml.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from affectml.heads import ImageEffects
+    from affectml.heads._inputs import Features
+    from affectml.heads._mixed_logit import Normals
+
+SCHEMA = "1"
+ENDING = "-people"
+EFFECTS = "image_effects.parquet"
+_KEYS = ("run", "head", "people", "dataset")
+_AGAIN = "remove it, and train again"
+_PART = 4096  # rows of features that are in memory at once
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class People:
+    """A people file's content: what is believed of J people.
+
+    mean: [J, K] of thresholds (a label each), then tastes; covariance: [J, K, K]. answers: [J], how many each gave.
+    run: the run folder's name. head: the sha256 of the head's tensors that they belong to. dataset, fingerprint: of
+    what they answered, see `Dataset.fingerprint`.
+    """
+
+    file: Path
+    ids: tuple[str, ...]
+    mean: Floats
+    covariance: Floats
+    answers: NDArray[np.int64]
+    run: str
+    head: str
+    dataset: str
+    fingerprint: dict[str, str]
+
+    def row(self, who: str) -> int:
+        """The row of a person; raises BadInput where there is nobody of that name, without saying who is there."""
+        if who not in self.ids:
+            raise BadInput(
+                f"{self.file}: nobody called {who!r}{did_you_mean(who, self.ids)} ({len(self.ids):,} people are "
+                f"there); of somebody new, {option('answers')} says what they chose"
+            )
+        return self.ids.index(who)
+
+    def without(self, people: Iterable[str]) -> "People":
+        """The same less these people."""
+        gone = set(people)
+        kept = [row for row, who in enumerate(self.ids) if who not in gone]
+        return People(
+            self.file, tuple(self.ids[row] for row in kept), self.mean[kept], self.covariance[kept], self.answers[kept],
+            self.run, self.head, self.dataset, self.fingerprint,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<People {self.file}: {len(self.ids):,}>"
+
+
+def people_file(folder: Path | str) -> Path:
+    """Where the people of a run are: beside its folder."""
+    place = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would leave the place of a link)
+    beside = place.with_name(f"{place.name}{ENDING}.safetensors")
+    return beside if Path(folder).is_absolute() else Path(os.path.relpath(beside))
+
+
+def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers: Iterable[int]) -> Path:
+    """Write the people of a run beside its folder, which is written already. One that is there is kept.
+
+    Args:
+        run: the run; its head.json says which head they belong to, its run.json which data set they answered about.
+        ids: J annotator ids.
+        people: what is believed of them, in this order.
+        answers: how many answers each gave, in this order.
+
+    Returns:
+        The file.
+    """
+    from affectml_annotation.exchange._files import keep
+
+    made = People(
+        people_file(run.folder),
+        tuple(str(who) for who in ids),
+        np.asarray(people.mean, dtype=np.float64),
+        np.asarray(people.covariance, dtype=np.float64),
+        np.array([int(count) for count in answers], dtype=np.int64),
+        Path(os.path.abspath(run.folder)).name,  # noqa: PTH100
+        head_of(run.folder),
+        run.info.data.name,
+        dict(run.info.data.fingerprint),
+    )
+    if made.file.exists():
+        keep(made.file)
+    save_people(made)
+    return made.file
+
+
+def save_people(people: People) -> None:
+    """Write a people file, atomically, for nobody's eyes but its owner's; where it is a link, what that leads to."""
+    from safetensors.numpy import save
+
+    metadata = {
+        "schema": SCHEMA,
+        "run": people.run,
+        "head": people.head,
+        "people": json.dumps(people.ids, ensure_ascii=False),
+        "dataset": json.dumps({"name": people.dataset, "fingerprint": people.fingerprint}, ensure_ascii=False),
+    }
+    tensors = {"mean": people.mean, "covariance": people.covariance, "answers": people.answers}
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    with replacing(people.file.resolve()) as temporary:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+
+
+def read_people(run: RunFolder) -> People:
+    """The people of a run.
+
+    Raises:
+        BadRun: where the file is not there, is damaged, or belongs to another head.
+    """
+    file = people_file(run.folder)
+    if not file.exists():
+        raise BadRun(
+            f"{file}: no such file. It has the run's people and never goes along with the run: copy it here from where "
+            f"the run was trained, or give a person's answers ({option('answers')})"
+        )
+    found = open_people(file)
+    if found.head != head_of(run.folder):
+        raise BadRun(f"{file}: its people belong to another training's head than {run.folder} has; {_AGAIN}")
+    if found.mean.shape[1] < len(run.taxonomy):
+        raise BadRun(f"{file}: {found.mean.shape[1]} numbers a person for {len(run.taxonomy)} labels; {_AGAIN}")
+    return found
+
+
+def open_people(file: Path) -> People:
+    """A people file by itself, checked; raises BadRun naming it where it cannot be used."""
+    from safetensors import safe_open
+
+    if not file.is_file():
+        raise BadRun(f"{file}: not a file; {_AGAIN}")
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            said = dict(opened.metadata() or {})
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no mapping)
+    except OSError as error:
+        raise BadRun(f"{file}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # safetensors' own, and numpy's of types that it does not know
+        raise BadRun(f"{file}: not a readable safetensors file ({error}); {_AGAIN}") from None
+    schema = said.get("schema")
+    if schema is not None and schema != SCHEMA:
+        raise BadRun(f"{file}: schema {schema}, but this affectml reads {SCHEMA}; use the version that wrote it")
+    for key in ("schema", *_KEYS):
+        if not isinstance(said.get(key), str):
+            raise BadRun(f"{file}: its metadata say no {key}, so it is no people file; {_AGAIN}")
+    ids = _ids(_json(file, "people", said["people"]), file)
+    dataset = _json(file, "dataset", said["dataset"])
+    name, fingerprint = (dataset.get("name"), dataset.get("fingerprint")) if isinstance(dataset, dict) else (None, None)
+    if not isinstance(name, str) or not _texts(fingerprint):
+        raise BadRun(f"{file}: metadata dataset: expected a name and a fingerprint; {_AGAIN}")
+    mean, covariance, answers = _tensors(tensors, len(ids), file)
+    assert isinstance(fingerprint, dict)
+    return People(file, ids, mean, covariance, answers, said["run"], said["head"], name, fingerprint)
+
+
+def _json(file: Path, key: str, text: str) -> Any:
+    try:
+        content = json.loads(text)
+        json.dumps(content, ensure_ascii=False).encode()  # half of a character is no text
+    except (ValueError, RecursionError):
+        raise BadRun(f"{file}: metadata {key}: not valid JSON; {_AGAIN}") from None
+    return content
+
+
+def _texts(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(value, str) for value in content.values())
+
+
+def _ids(content: Any, file: Path) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(who, str) for who in content):
+        raise BadRun(f"{file}: metadata people: expected a list of annotator ids; {_AGAIN}")
+    if len(set(content)) < len(content):
+        raise BadRun(f"{file}: metadata people: somebody is there twice; {_AGAIN}")
+    return tuple(content)
+
+
+def _tensors(tensors: dict[str, Any], people: int, file: Path) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    for name in ("mean", "covariance", "answers"):
+        if name not in tensors:
+            raise BadRun(f"{file}: no tensor {name}; {_AGAIN}")
+    mean, covariance, answers = (tensors[name] for name in ("mean", "covariance", "answers"))
+    width = mean.shape[1] if mean.ndim == 2 else 0
+    shapes = {"mean": (people, width), "covariance": (people, width, width), "answers": (people,)}
+    for name, shape in shapes.items():
+        wanted = np.int64 if name == "answers" else np.float64
+        found = tensors[name]
+        if found.shape != shape or found.dtype != wanted or not width:
+            raise BadRun(f"{file}: {name}: {found.dtype} {list(found.shape)} does not fit {people} people; {_AGAIN}")
+    variances = np.diagonal(covariance, axis1=1, axis2=2)
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all() and (variances >= 0).all()):
+        raise BadRun(f"{file}: a mean or covariance that is none; {_AGAIN}")
+    if (answers < 0).any():
+        raise BadRun(f"{file}: answers: a negative number; {_AGAIN}")
+    return mean, covariance, answers
+
+
+def head_of(folder: Path) -> str:
+    """The sha256 of the head's tensors, as head.json has it."""
+    file = folder / "head.json"
+    try:
+        content = read_json(file, BadRun)
+    except OSError as error:
+        raise BadRun(f"{file}: cannot be read ({error.strerror})") from None
+    found = content.get("tensors_sha256") if isinstance(content, dict) else None
+    if not isinstance(found, str):
+        raise BadRun(f"{file}: no tensors_sha256: the run is damaged, train again")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class KnownImages:
+    """What is known of a run's own images beyond their features: mean and variance [N, C] in log-odds.
+
+    row: of an image, by `features_key` of its features, so that it is known under any name and in any data set.
+    """
+
+    image_id: NDArray[np.object_]
+    row: dict[str, int]
+    mean: Floats
+    variance: Floats
+
+
+def features_key(features: NDArray[Any]) -> str:
+    """By what an image is known again: the start of the sha256 of its features [D] in single precision."""
+    return hashlib.sha256(np.ascontiguousarray(features, dtype="<f4").tobytes()).hexdigest()[:32]
+
+
+def write_image_effects(
+    folder: Path, image_ids: Sequence[str] | NDArray[Any], labels: Sequence[str], effects: "ImageEffects", X: "Features"
+) -> None:
+    """Write what answers said of a run's training and validation images beyond their features.
+
+    Args:
+        folder: the run's.
+        image_ids: N ids.
+        labels: C of them.
+        effects: of these images, [N, C].
+        X: their features [N, D], as the head took them.
+    """
+    mean, variance = (np.asarray(each, dtype=np.float32) for each in (effects.mean, effects.variance))
+    keys: list[str] = []
+    for start in range(0, len(image_ids), _PART):
+        keys += [features_key(row) for row in np.asarray(X[start : start + _PART])]
+    columns: dict[str, Any] = {"image_id": [str(image) for image in image_ids], "features_sha256": keys}
+    for c, (label, beside) in enumerate(_columns(labels)):
+        columns |= {label: mean[:, c], beside: variance[:, c]}
+    write_parquet(folder / EFFECTS, pd.DataFrame(columns))
+
+
+def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
+    """What `write_image_effects` wrote, and nothing of a shared run, which comes without it; BadRun where damaged."""
+    file = folder / EFFECTS
+    if not file.exists():
+        nothing = np.empty((0, len(labels)))
+        return KnownImages(np.empty(0, dtype=object), {}, nothing, nothing)
+    try:
+        table = pd.read_parquet(file)
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise BadRun(f"{file}: cannot be read ({error}): train again with {option('by_person', True)}") from None
+    columns = _columns(labels)
+    for name in ("image_id", "features_sha256", *(name for pair in columns for name in pair)):
+        if name not in table.columns:
+            raise BadRun(f"{file}: no column {name!r}: the run is damaged, train again")
+    try:
+        mean, variance = (table[[pair[at] for pair in columns]].to_numpy(np.float64) for at in (0, 1))
+    except (TypeError, ValueError) as error:
+        raise BadRun(f"{file}: {error}: the run is damaged, train again") from None
+    if not (np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all()):
+        raise BadRun(f"{file}: a mean or variance that is none: the run is damaged, train again")
+    keys = table["features_sha256"].astype(str)
+    return KnownImages(
+        table["image_id"].astype(str).to_numpy(object), {key: row for row, key in enumerate(keys)}, mean, variance
+    )
+
+
+def _columns(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Each label's columns: of its effect, and of the variance; no two have one name."""
+    found, taken = [], {"image_id", "features_sha256", *labels}
+    for label in labels:
+        beside = f"{label} variance"
+        while beside in taken:
+            beside = f"{beside} variance"
+        taken.add(beside)
+        found.append((label, beside))
+    return found
