@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from affectml._progress import Progress, Say
 from affectml.embeddings import EmbeddingStore
@@ -24,6 +25,9 @@ from affectml.run_features import features_of, run_encoder, say_of_precision, st
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 from affectml.training import set_threads
+
+if TYPE_CHECKING:
+    from affectml.person import Person
 
 Array = np.ndarray[Any, Any]
 PART = 1024  # images whose features are in memory at once; a kill loses at most these
@@ -92,6 +96,7 @@ class Predictor:
         encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
         embed: embed what is missing in data sets, and keep it there; else those images are read from their files.
         padded: see `affectml.embeddings.embedded`.
+        person: whose answers they are; None is the population's.
         say: called with what one should know.
 
     Raises:
@@ -107,15 +112,16 @@ class Predictor:
         encoder_factory: Callable[[], Encoder] | None = None,
         embed: bool = True,
         padded: bool = False,
+        person: "Person | None" = None,
         say: Say = lambda line: None,
     ) -> None:
-        self._embed, self._padded = embed, padded
+        self._embed, self._padded, self.person = embed, padded, person
         self.run, self._new, self._say = run, labels is not None, say
         self._asked = None if labels is None else _asked(run, labels)
         if labels is None and run.head.needs_texts and run.head.texts is None:
             self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
         self.labels = (self._asked or run.taxonomy).labels
-        self.predicts_sets = self._asked is None and run.head.predicts_sets
+        self.predicts_sets = person is not None or (self._asked is None and run.head.predicts_sets)
         self._given_threads, self._told = threads, False
         self.way: str | None = None
         self.threads = set_threads(threads)
@@ -167,31 +173,45 @@ class Predictor:
             found: pictures that `prepare` has seen.
             bar: counts each one.
         """
+        images, features, bad = self.features(found, bar)
+        if not images:
+            return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
+        head, sets = self.run.head, None
+        if self.person is not None:
+            scores = self.person.rates(features)
+            sets = self.person.sets(scores)
+        elif self._asked is not None:
+            scores = cast("TextHead", head).scores(features, self._texts)
+        else:
+            scores = head.scores(features)
+            if head.predicts_sets:
+                sets = sets_of(head, features, np.array(self._levels(found, images), dtype=object))
+        votes = head.certainty(features)
+        return Predicted(
+            images,
+            self.labels,
+            scores.double().numpy(),
+            None if sets is None else sets.bool().numpy(),
+            None if votes is None else votes.numpy(),
+            bad,
+        )
+
+    def features(self, found: Sequence[Picture], bar: Progress) -> tuple[list[str], Tensor, Bad]:
+        """Names and features [N, D] of those that can be read, as the run's head takes them, and the others.
+
+        Args:
+            found: pictures that `prepare` has seen.
+            bar: counts each one.
+        """
         images: list[str] = []
         rows: list[Array] = []
-        levels: list[str | None] = []
         bad: Bad = []
         for store, some in groupby(found, self.store):
             part = list(some)
             names, X = self._from_files(part, bad, bar) if store is None else _from_store(store, part, bad, bar)
             images += names
             rows += [X] if names else []
-            levels += self._levels(part, names)
-        if not images:
-            return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
-        features, head = torch.from_numpy(np.concatenate(rows)), self.run.head
-        sets = None
-        if self._asked is not None:
-            scores = cast("TextHead", head).scores(features, self._texts)
-        else:
-            scores = head.scores(features)
-            sets = (
-                sets_of(head, features, np.array(levels, dtype=object)).bool().numpy() if head.predicts_sets else None
-            )
-        votes = head.certainty(features)
-        return Predicted(
-            images, self.labels, scores.double().numpy(), sets, None if votes is None else votes.numpy(), bad
-        )
+        return images, torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, 0), bad
 
     def _levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
         """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
@@ -257,6 +277,7 @@ def predict_images(
     encoder_factory: Callable[[], Encoder] | None = None,
     bad: Bad | None = None,
     at_most: int | None = None,
+    person: "Person | None" = None,
     say: Say = lambda line: None,
 ) -> list[Prediction]:
     """Predictions for images, in their order.
@@ -269,6 +290,7 @@ def predict_images(
         encoder_factory: see `Predictor`.
         bad: takes name and reason of each image that cannot be read; None raises for the first.
         at_most: stop after so many predictions.
+        person: see `Predictor`.
         say: called with what one should know.
 
     Raises:
@@ -277,7 +299,9 @@ def predict_images(
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    predictor = Predictor(opened, labels=labels, threads=threads, encoder_factory=encoder_factory, say=say)
+    predictor = Predictor(
+        opened, labels=labels, threads=threads, encoder_factory=encoder_factory, person=person, say=say
+    )
     listed: Bad = [] if bad is None else bad
     found = pictures(images, bad=bad)
     predictor.prepare(found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,9 @@ from affectml.run_features import unreadable
 from affectml.runs import RunFolder
 from affectml.shards import Shard
 
+if TYPE_CHECKING:
+    from affectml.person import Person
+
 ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
 # in a part's metadata: the images that could not be read, what image files were embedded in (`Ran.way`), and, in a
@@ -43,6 +46,7 @@ OTHER = {  # what manifest.json says was asked for, in words
     "threads": "another number of threads",
     "versions": "another version of affectml or torch",
     "stamps": "images that have changed since",
+    "person": "another person",
 }
 
 
@@ -87,6 +91,7 @@ def predict_to_file(
     shard: Shard | str | None = None,
     threads: int | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
+    person: "Person | None" = None,
     say: Say = print,
 ) -> PredictionFile:
     """Write what a run says of images: image, a score per label in single precision, set, certainty.
@@ -105,6 +110,7 @@ def predict_to_file(
             their files, and no embedding of them is kept.
         threads: torch's; None is one less than the cores, or what the interrupted call had.
         encoder_factory: see `Predictor`.
+        person: whose answers they are, see `affectml.person`; None is the population's. A person has no shards.
         say: called with what one should know.
 
     Raises:
@@ -115,6 +121,8 @@ def predict_to_file(
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     shard = None if shard is None else Shard.parse(shard)
+    if shard is not None and person is not None:
+        raise BadInput(f"{option('shard', str(shard))}: a person is predicted by one process, where their data are")
     parts = Parts(Path(out), shard)
     if shard is None and not parts.finished:
         refuse_existing(parts.file, replace)
@@ -131,6 +139,7 @@ def predict_to_file(
         encoder_factory=encoder_factory,
         embed=shard is None,
         padded=True,
+        person=person,
         say=say,
     )
     check_labels(parts.file, predictor, say)
@@ -411,7 +420,8 @@ def check_labels(file: Path, predictor: Predictor, say: Say) -> None:
 
 def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
     """What parts of one file have in common, for manifest.json; its keys are those of OTHER."""
-    return {**shard_asked(predictor, found, labels), "images": _stamps(predictor, found)}
+    whose = {} if predictor.person is None else {"person": predictor.person.digest}
+    return {**shard_asked(predictor, found, labels), "images": _stamps(predictor, found), **whose}
 
 
 def shard_asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from affectml._html import table
 from affectml._progress import Say
+from affectml.data import Dataset
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
+from affectml.person import Answered, Person, for_person
 from affectml.pictures import Bad, ImageLike, one_by_one
 from affectml.predicting import predict_images
 from affectml.prediction_files import PredictionFile, predict_to_file
@@ -223,6 +225,35 @@ class Run:
             self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
             encoder_factory=lambda: self._encoder,
         )  # fmt: skip
+
+    def for_person(
+        self,
+        answers: "str | Answered | pd.DataFrame | Path | None" = None,
+        *,
+        dataset: str | Path | Dataset | None = None,
+        threads: int | None = None,
+    ) -> Person:
+        """What the run believes of one person: of a run trained by person, see docs/people.md.
+
+        Args:
+            answers: the id of somebody that the run learned from; or what somebody new chose: {image: label or labels},
+                where an empty list says that no label applies, a table with columns image and labels, or a Path to one.
+                Images are paths, or image_ids of the run's data set. None is anybody: the population.
+            dataset: where the image_ids are of another data set, or the run's own has moved.
+            threads: torch's; None is one less than the cores.
+
+        Returns:
+            Their `thresholds`, and what they would say of images: `predict`.
+
+        Raises:
+            BadRun: where the run tells no people apart, or the file of its people is not there or damaged.
+            BadInput: for an id that nobody has, and for an image that is not there or answered twice.
+            UnknownLabel: for a label that the run does not have.
+        """
+        return for_person(self._opened, answers, dataset=dataset, threads=threads, encoder_factory=self._the_encoder)
+
+    def _the_encoder(self) -> Encoder:
+        return self._encoder
 
     @cached_property
     def _encoder(self) -> Encoder:

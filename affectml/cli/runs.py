@@ -223,6 +223,28 @@ def predict(
     replace: Annotated[
         bool, typer.Option("--replace", help="Write over a file that is there; the old one is kept beside it.")
     ] = False,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Predict what this person would choose, one of those that a run by person learned from.",
+            show_default="what people choose",
+        ),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Predict what somebody new would choose who gave these answers: a table of images and labels.",
+            show_default="what people choose",
+        ),
+    ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --answers: the data set whose image_ids the table names.", show_default="the run's own"
+        ),
+    ] = None,
     shard: Shard = None,
     merge: Merge = False,
     check_images: CheckImages = True,
@@ -242,6 +264,13 @@ def predict(
     if labels is not None and taxonomy is not None:
         raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
     part = one_of(shard, merge, engine, address)
+    if person is not None and answers is not None:
+        raise BadInput("--person and --answers both say whose answers to predict: give one of them")
+    whose = "--person" if person is not None else None if answers is None else "--answers"
+    if whose is not None and (part is not None or merge or engine is not None):
+        raise BadInput(f"{whose}: a person is predicted by one process: leave --shard, --merge and --engine out")
+    if dataset is not None and answers is None:
+        raise BadInput("--dataset belongs to --answers")
     belonging = {"--replace": replace, "--shard": part is not None, "--merge": merge, "--engine": engine is not None}
     for name, given in belonging.items():
         if given and out is None:
@@ -256,6 +285,14 @@ def predict(
     from affectml.prediction_files import predict_to_file
     from affectml.prediction_shards import merge_predictions
 
+    somebody = None
+    if whose is not None:
+        from affectml.person import for_person
+        from affectml.runs import RunFolder
+
+        somebody = for_person(
+            RunFolder.open(run), answers if person is None else person, dataset=dataset, threads=threads, say=_say
+        )
     bad: Bad = []
     if out is not None:
         if engine is not None:
@@ -270,14 +307,16 @@ def predict(
             )
         else:
             written = predict_to_file(
-                run, images, out, labels=asked, replace=replace, shard=part, threads=threads, say=_say
+                run, images, out, labels=asked, replace=replace, shard=part, threads=threads, person=somebody, say=_say
             )
         bad = written.bad
         print_written(written, as_json=json)
     else:
         found = pictures(images, bad=bad, once=True, say=_say)
         at_most = None if json or len(found) <= SHOWN else SHOWN
-        shown = predict_images(run, found, labels=asked, threads=threads, bad=bad, at_most=at_most, say=_say)
+        shown = predict_images(
+            run, found, labels=asked, threads=threads, bad=bad, at_most=at_most, person=somebody, say=_say
+        )
         print_predictions(shown, len(found), as_json=json)
         say_unreadable(bad)
     if strict and bad:

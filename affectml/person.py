@@ -1,0 +1,337 @@
+"""What a by-person run says of one person: somebody it learned from, somebody new after some answers, or anybody."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from affectml._progress import Progress, Say
+from affectml.data import Dataset
+from affectml.encoders import Encoder
+from affectml.errors import BadInput, BadRun, option
+from affectml.heads import ByPersonHead, ImageEffects, Normals
+from affectml.importers._cells import MARKS, parse_cells
+from affectml.importers._columns import ANNOTATOR, FILE, LABEL, pick
+from affectml.importers._judgements import words_for_no_label
+from affectml.importers._read import Table, read_table
+from affectml.pictures import Bad, ImageLike, Picture, one_by_one, pictures
+from affectml.predicting import Predictor, predict_images
+from affectml.prediction_files import PredictionFile, predict_to_file
+from affectml.predictions import Predictions
+from affectml.run_features import unreadable
+from affectml.runs import RunFolder
+from affectml.runs.people import KnownImages, features_key, read_image_effects, read_people
+from affectml.taxonomies import Taxonomy
+
+if TYPE_CHECKING:
+    import os
+
+Answered: TypeAlias = Mapping[Any, str | Iterable[str]]  # image -> the label or labels that were chosen
+SAID = "answers"  # what messages call answers that are in no file
+NO_ANSWER = ("unsure", "skip", "flag")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Person:
+    """What a run believes of one person. It is personal data: somebody's thresholds and tastes tell who they are.
+
+    run: the run. believed: mean [1, K] and covariance [1, K, K] of thresholds, then tastes. answers: how many answers
+    that rests on; 0 is anybody, of whom the run knows what people in general are like.
+    """
+
+    run: RunFolder
+    believed: Normals
+    answers: int
+    _encoder: Callable[[], Encoder] | None = field(default=None)
+
+    @property
+    def thresholds(self) -> pd.DataFrame:
+        """By label, in log-odds: `offset`, by how much more readily than others they choose it, and its `sd`.
+
+        The SD says how far the offset is known; before any answer it is how much people differ.
+        """
+        labels = self.run.taxonomy.labels
+        mean, covariance = self.believed.mean[0], self.believed.covariance[0]
+        table = {"offset": mean[: len(labels)], "sd": covariance.diagonal()[: len(labels)].clamp(min=0).sqrt()}
+        return pd.DataFrame(
+            {name: values.numpy() for name, values in table.items()}, index=pd.Index(labels, name="label")
+        )
+
+    def predict(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        errors: Literal["raise", "skip"] = "raise",
+        threads: int | None = None,
+    ) -> Predictions:
+        """What this person would choose: a row per image with the probability of each label, and their set.
+
+        Args:
+            images: as `Run.predict` takes them. Of the run's own images it also uses what others said of them.
+            errors: see `Run.predict`.
+            threads: torch's; None is one less than the cores.
+
+        Returns:
+            As `Run.predict`; sets are cut by thresholds chosen on people's own answers about validation images.
+
+        Raises:
+            BadInput: for the first image that cannot be read, or where none can.
+        """
+        if errors not in ("raise", "skip"):
+            raise BadInput(f'errors: expected "raise" or "skip", got {errors!r}')
+        kept = one_by_one(images)
+        bad: Bad | None = [] if errors == "skip" else None
+        found = predict_images(self.run, kept, threads=threads, encoder_factory=self._encoder, bad=bad, person=self)
+        return Predictions.of(found, self.run.taxonomy.labels, kept, bad or [])
+
+    def predict_to_file(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        out: str | Path,
+        *,
+        replace: bool = False,
+        threads: int | None = None,
+        say: Say = print,
+    ) -> PredictionFile:
+        """Write what this person would choose of any number of images; see `Run.predict_to_file`."""
+        return predict_to_file(
+            self.run, images, out, replace=replace, threads=threads, encoder_factory=self._encoder, person=self, say=say
+        )
+
+    @property
+    def digest(self) -> str:
+        """Changes with what is believed: by it, a file that was not finished knows whose it is."""
+        parts = (self.believed.mean, self.believed.covariance)
+        return hashlib.sha256(b"".join(part.double().contiguous().numpy().tobytes() for part in parts)).hexdigest()
+
+    def rates(self, X: Tensor) -> Tensor:
+        """The probability that they choose each label of images with features X [N, D], [N, C]."""
+        return self._head.person_rates(X, self.believed, known_effects(self._head, self._images, X))
+
+    def sets(self, rates: Tensor) -> Tensor:
+        """Their sets, 0/1 [N, C], of these rates."""
+        return self._head.person_sets(rates)
+
+    @cached_property
+    def _images(self) -> KnownImages:
+        return read_image_effects(self.run.folder, self.run.taxonomy.labels)
+
+    @property
+    def _head(self) -> ByPersonHead:
+        return head_of(self.run)
+
+    def __repr__(self) -> str:
+        return f"<Person of {self.run.folder}, after {self.answers:,} answers>"
+
+
+def head_of(run: RunFolder) -> ByPersonHead:
+    """A run's head; raises BadRun where it tells no people apart."""
+    if not isinstance(run.head, ByPersonHead):
+        way = option("by_person", True)
+        raise BadRun(f"{run.folder}: a {run.head.name} head, which tells no people apart: train again with {way}")
+    return run.head
+
+
+def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEffects:
+    """What is known of images with features X [N, D]: of the run's own what answers said, of others nothing."""
+    prior = head.population.image_variance
+    mean, variance = torch.zeros(len(X), len(prior), dtype=torch.float64), prior.double().repeat(len(X), 1)
+    rows = [images.row.get(features_key(row), -1) if images.row else -1 for row in X.float().numpy()]
+    own = torch.tensor([row >= 0 for row in rows], dtype=torch.bool)
+    at = np.array([row for row in rows if row >= 0], dtype=np.int64)
+    mean[own], variance[own] = torch.from_numpy(images.mean[at]), torch.from_numpy(images.variance[at])
+    return ImageEffects(mean, variance)
+
+
+def for_person(
+    run: RunFolder,
+    answers: "str | Answered | pd.DataFrame | os.PathLike[str] | None",
+    *,
+    dataset: str | Path | Dataset | None = None,
+    threads: int | None = None,
+    encoder_factory: Callable[[], Encoder] | None = None,
+    say: Say = lambda line: None,
+) -> Person:
+    """What a run believes of a person.
+
+    Args:
+        run: a run trained by person.
+        answers: the id of somebody that the run learned from; or somebody's answers: {image: label or labels}, where
+            an empty list says that no label applies, a table with a column of images (image_id, image, file, ...) and
+            one of labels, or a Path to such a table. None or no answers: anybody.
+        dataset: whose image_ids answers may name; None is the run's own. Files may be named in any case.
+        threads: torch's; None is one less than the cores.
+        encoder_factory: see `Predictor`.
+        say: called with what one should know.
+
+    Raises:
+        BadRun: where the run tells no people apart, or its people cannot be read.
+        BadInput: for an id that nobody has, an image that is not there or answered twice, or a damaged table.
+        UnknownLabel: for a label that the run does not have.
+    """
+    head = head_of(run)
+    if isinstance(answers, str):
+        people = read_people(run)
+        if people.mean.shape[1] != len(head.population.covariance):
+            raise BadRun(f"{people.file}: its people do not fit the head of {run.folder}: remove it, and train again")
+        row = people.row(answers)
+        mean, covariance = torch.from_numpy(people.mean[row]), torch.from_numpy(people.covariance[row])
+        return Person(run, Normals(mean[None], covariance[None]), int(people.answers[row]), encoder_factory)
+    said = _said(answers, run.taxonomy)
+    if not said:
+        return Person(run, head.everybody(), 0, encoder_factory)
+    found = _found(run, said, dataset)
+    chosen = np.zeros((len(said), len(run.taxonomy)), dtype=np.int64)
+    for row, (_, _, labels) in enumerate(said):
+        chosen[row, [run.taxonomy.index(label) for label in labels]] = 1
+    predictor = Predictor(run, threads=threads, encoder_factory=encoder_factory, embed=False, say=say)
+    predictor.prepare(found)
+    with Progress("reading answers", len(found), "images") as bar:
+        _, X, bad = predictor.features(found, bar)
+    if bad:
+        raise unreadable(bad[:1])
+    known = known_effects(head, read_image_effects(run.folder, run.taxonomy.labels), X)
+    return Person(run, head.person(X, chosen, known), len(said), encoder_factory)
+
+
+Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer
+
+
+def _said(answers: Any, taxonomy: Taxonomy) -> Said:
+    """Each answer, with the place to name in messages, checked for labels."""
+    if answers is None:
+        return []
+    if isinstance(answers, Path) or hasattr(answers, "__fspath__"):
+        return _from_table(read_table(Path(answers)), taxonomy)
+    if isinstance(answers, pd.DataFrame):
+        if answers.empty:
+            return []
+        frame = answers.rename(columns=str).reset_index(drop=True)
+        return _from_table(Table(Path(SAID), frame, np.arange(1, len(frame) + 1), "row"), taxonomy)
+    if not isinstance(answers, Mapping):
+        raise BadInput(
+            f"{SAID}: expected {{image: labels}}, a table, a Path to one or an id, got {type(answers).__name__}"
+        )
+    found: Said = []
+    for image, given in answers.items():
+        where = f"{SAID}: {image}"
+        if not isinstance(given, Iterable):
+            raise BadInput(f"{where}: expected a label or several, got {type(given).__name__}")
+        labels = [given] if isinstance(given, str) else [str(label) for label in given]
+        taxonomy.check(labels, where)
+        found.append((where, image, labels))
+    return found
+
+
+def _from_table(table: Table, taxonomy: Taxonomy) -> Said:
+    """The answers of a table; rows that say unsure, skip or flag are none."""
+    image = pick(table, None, ("imageid",)) or pick(table, None, FILE)
+    column = pick(table, None, LABEL)
+    for name, what in ((image, "image (or image_id)"), (column, "labels")):
+        if name is None:
+            have = ", ".join(table.frame.columns)
+            raise BadInput(f"{table.path}: no column {what}, which answers of a person need (columns: {have})")
+    assert image is not None
+    assert column is not None
+    who = pick(table, None, ANNOTATOR)
+    people = set() if who is None else set(table.frame[who].dropna())
+    if len(people) > 1:
+        raise BadInput(f"{table.path}: column {who!r}: answers of {len(people):,} people; keep those of one")
+    cells = parse_cells(table, column, _delimiter(table, column, taxonomy), taxonomy.labels)
+    words = words_for_no_label(cells.found(table), set(taxonomy.labels))
+    kinds = table.frame["kind"].tolist() if "kind" in table.frame.columns else None
+    found: Said = []
+    for row, (name, code) in enumerate(zip(table.frame[image], cells.code, strict=True)):
+        where, part = table.where(row), cells.parts[code]
+        kind = None if kinds is None else kinds[row]
+        said = {kind, *(words[label] for label in part or () if label in words)}
+        labels = [label for label in part or () if label not in words]
+        if said.intersection(NO_ANSWER):
+            continue
+        if part is None and kind not in ("none", "labels"):
+            raise BadInput(
+                f"{where}: column {column!r} is empty: write none where no label applies, or take the row out"
+            )
+        if labels and "none" in said:
+            raise BadInput(f"{where}: {', '.join(labels)}: a label and 'none' at once")
+        if not isinstance(name, str) and pd.isna(name):
+            raise BadInput(f"{where}: column {image!r} is empty; name the image or take the row out")
+        taxonomy.check(labels, where)
+        found.append((where, str(name), labels))
+    return found
+
+
+def _delimiter(table: Table, column: str, taxonomy: Taxonomy) -> str | None:
+    """What separates the labels of a cell; None where cells are lists or hold one label each."""
+    texts = [cell.strip() for cell in table.frame[column] if isinstance(cell, str) and cell not in taxonomy.labels]
+    if any(text.startswith("[") for text in texts):
+        return None
+    return next((mark for mark in MARKS if any(mark in text for text in texts)), None)
+
+
+def _found(run: RunFolder, said: Said, dataset: str | Path | Dataset | None) -> list[Picture]:
+    """The picture of each answer; raises BadInput for one that is not there, and for two answers about one."""
+    own = _Own(run, dataset)
+    found: list[Picture] = []
+    first: dict[str, str] = {}
+    for where, image, _ in said:
+        picture = own.picture(where, image)
+        before = first.setdefault(picture.key or f"\0{len(found)}", where)
+        if before != where:
+            raise BadInput(f"{where}: the image is answered already ({before}); keep one of the two answers")
+        found.append(picture)
+    return found
+
+
+class _Own:
+    """Finds images by their path, or in a data set, opened when the first is not a file."""
+
+    def __init__(self, run: RunFolder, dataset: str | Path | Dataset | None) -> None:
+        self._run, self._given = run, dataset
+
+    def picture(self, where: str, image: Any) -> Picture:
+        """The one picture that is meant."""
+        if isinstance(image, str | Path) and not _is_file(image):
+            return self._in_data_set(where, str(image))
+        several = pictures(image)
+        if len(several) != 1:
+            raise BadInput(f"{where}: {len(several)} images; an answer is about one")
+        return several[0]
+
+    def _in_data_set(self, where: str, name: str) -> Picture:
+        data = self._dataset
+        if data is None:
+            place = self._run.info.config.dataset
+            why = f"the run's own data set is not at {place}" if place else "the run does not say where its data set is"
+            raise BadInput(f"{where}: no file {name!r}, and {why}; name the files, or give {option('dataset')}")
+        if name not in self._rows:
+            raise BadInput(f"{where}: neither a file nor an image_id of {data.root}: {name!r}")
+        return self._rows[name]
+
+    @cached_property
+    def _dataset(self) -> Dataset | None:
+        if isinstance(self._given, Dataset):
+            return self._given
+        if self._given is not None:
+            return Dataset.open(self._given)
+        place = self._run.info.config.dataset
+        return Dataset.open(place) if place is not None and Path(place, "dataset.json").is_file() else None
+
+    @cached_property
+    def _rows(self) -> dict[str, Picture]:
+        assert self._dataset is not None
+        return {picture.image_id: picture for picture in pictures(self._dataset)}
+
+
+def _is_file(name: str | Path) -> bool:
+    with suppress(OSError, ValueError):  # a name too long, or with a zero byte
+        return Path(name).is_file()
+    return False
