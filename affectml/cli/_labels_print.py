@@ -1,8 +1,9 @@
 """How `affectml labels` prints: tables for people, JSON for programs."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,9 @@ import pandas as pd
 from affectml.cli._print import print_json, print_table
 from affectml_annotation import Aggregate, Progress
 from affectml_annotation.agreement.report import AgreementReport
+
+if TYPE_CHECKING:
+    from affectml.erasing import ErasedPeople
 
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -127,3 +131,24 @@ def show_checks(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, j
     else:
         print(f"judgements of {where}")
         _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)
+
+
+def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> None:
+    """What left, and what stays until a target is exported and a run trained again."""
+    print(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
+    if done.files:
+        print(f"  changed: {', '.join(done.files)}")
+    print("  targets still count them, without names: export them again with --replace")
+    print("  a task that they have not withdrawn from (`affectml labels withdraw`, or “Your part” on the page)")
+    print("  still has their answers: an export of it would add them again")
+    if not done.learned:
+        print("  no run by person was found that knows them; --runs FOLDER looks in other places")
+        return
+    print(f"thresholds and tastes taken out of {len(done.learned)} people file(s), for good:")
+    for one in done.learned:
+        print(f"  {one.file}: {one.people} of its people")
+    print("  what a run learned of all people together it learned from their answers too, and keeps. For a run without")
+    print("  them export the targets again, remove the run, and train anew; copies of it elsewhere are not known here:")
+    for one in done.learned:
+        gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
+        print(f"    {one.command or f'{one.file}: {gone}'}")

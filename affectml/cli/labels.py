@@ -214,26 +214,32 @@ def export(
 
 
 @app.command()
-def forget(
+def erase(
     dataset: Annotated[Path, typer.Argument(help="Data set folder with the judgements.")],
     people: Annotated[list[str], typer.Argument(metavar="NAME...", help="Who is to be taken out.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Look for runs' people files here too, at any depth; may be given several times.",
+            show_default="beside the data set, here, and in runs/ of both",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Take people who asked for it out of a data set: their judgements and attributes, kept old files included."""
-    from dataclasses import asdict
+    """Take people who asked for it out of a data set, and of what runs by person on it know of them; for good.
 
+    Their judgements and attributes, thresholds and tastes go, kept old files included.
+    """
+    from affectml.cli._labels_print import show_erased
     from affectml.cli._print import print_json
-    from affectml_annotation.exchange.forgetting import forget_people
+    from affectml.erasing import erase_people
 
-    done = forget_people(dataset, people)
+    done = erase_people(dataset, people, runs=runs or ())
     if json:
-        print_json({"dataset": str(dataset), **asdict(done)})
+        print_json({"dataset": str(dataset), **done.to_json()})
         return
-    typer.echo(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
-    typer.echo(f"  changed: {', '.join(done.files)}")
-    typer.echo("  targets still count them, without names: export them again with --replace")
-    typer.echo("  a task that they have not withdrawn from (`affectml labels withdraw`, or “Your part” on the page)")
-    typer.echo("  still has their answers: an export of it would add them again")
+    show_erased(dataset, people, done)
 
 
 People = Annotated[list[str], typer.Argument(metavar="NAME...", help="Who, by the names they label under.")]
@@ -274,9 +280,8 @@ def withdraw(people: People, db: Db = None, json: Json = False) -> None:
         print_json({"db": where, "withdrawn": people})
         return
     typer.echo(f"{', '.join(people)}: withdrawn from {where}; none of their answers is counted or exported")
-    typer.echo(
-        "  a data set that has them already keeps them: `affectml labels forget DATASET NAME ...` takes them out"
-    )
+    typer.echo("  a data set that has them already keeps them, and so do runs by person on it:")
+    typer.echo("  `affectml labels erase DATASET NAME ...` takes them out")
 
 
 @app.command("import")

@@ -946,10 +946,10 @@ def exported(folder: Path, out: Path) -> None:
         export_store(store, Export(folder / "data", None, "labels", "votes", None, "first", True))
 
 
-def forgotten(folder: Path, out: Path) -> None:
-    from affectml_annotation.exchange.forgetting import forget_people
+def erased(folder: Path, out: Path) -> None:
+    from affectml_annotation.exchange.erasing import erase_people
 
-    forget_people(folder / "data", ["ann"])
+    erase_people(folder / "data", ["ann"])
 
 
 def queued(name: str) -> Callable[[Path, Path], None]:
@@ -970,7 +970,7 @@ def queued(name: str) -> Callable[[Path, Path], None]:
 
 READERS["database"] = Reader(database, labelled, works=True)
 READERS["answers added to a data set"] = Reader(part(*TABLES), exported, changes=True)
-READERS["people taken out of a data set"] = Reader(part(*TABLES), forgotten, changes=True)
+READERS["people taken out of a data set"] = Reader(part(*TABLES), erased, changes=True)
 READERS["queue run"] = Reader(part("run"), queued("run"))
 READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), queued("ids.txt"))
 for file in ("q.csv", "q.jsonl", "q.parquet"):

@@ -94,7 +94,7 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
             "import images album photos", "duplicates demo", "ask demo --model m --out asked.jsonl",
             "export demo --hub shared", "labels init demo --overlap 2 --invite ann", "labels status", "labels check",
             "labels agreement demo", "labels aggregate demo", "labels assign", "labels withdraw ann",
-            "labels forget demo a03"]  # fmt: skip
+            "labels erase demo a03"]  # fmt: skip
     refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere demo", "explain nowhere a.png",
                "report nowhere", "compare nowhere nothing", "judge nowhere answers.csv --name me", "embed nowhere",
                "crosseval --train nowhere --test demo", "ablate prompts nowhere", "export nowhere --onnx",

@@ -25,7 +25,7 @@ from affectml_annotation import (
 )
 from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
-from affectml_annotation.exchange.forgetting import forget_people
+from affectml_annotation.exchange.erasing import erase_people
 
 LABELS = ("awe", "fear", "joy")
 IMAGES = [f"i{n}.png" for n in range(20)]
@@ -271,11 +271,11 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     store.withdraw("eve")
     before = content(judged)
-    with pytest.raises(BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels forget"):
+    with pytest.raises(BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
         write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
-    assert "did you mean 'eve'" in run("labels", "forget", judged, "evee", "dea", fails=True)
+    assert "did you mean 'eve'" in run("labels", "erase", judged, "evee", "dea", fails=True)
     assert content(judged) == before
-    assert "1 judgements of eve taken out" in run("labels", "forget", judged, "eve")
+    assert "1 judgements of eve taken out" in run("labels", "erase", judged, "eve")
     for path in [*judged.glob("annot*.parquet")]:
         assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
     assert len(read_judgements(judged)) == 61
@@ -283,8 +283,8 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     assert Dataset.open(judged).target("rates").n[0] == 4
 
 
-def test_forgetting_the_only_person_leaves_no_annotations(judged):
-    forget_people(judged, PEOPLE)
+def test_erasing_the_only_person_leaves_no_annotations(judged):
+    erase_people(judged, PEOPLE)
     assert Dataset.open(judged).judgements is None
 
 
@@ -352,12 +352,12 @@ def test_an_export_says_what_it_does_with_image_files_and_what_the_data_set_hold
     assert "0 new, 1 there already" in out
 
 
-def test_who_is_forgotten_without_having_withdrawn_would_come_again_and_forget_says_so(run, judged, store):
+def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_so(run, judged, store):
     answer(store, "i0.png", "joy")
     write_dataset_folder(judged, Collected.of(store), {})
-    assert "would add them again" in run("labels", "forget", judged, "dea")
+    assert "would add them again" in run("labels", "erase", judged, "dea")
     assert write_dataset_folder(judged, Collected.of(store), {}).new == 1
-    run("labels", "forget", judged, "dea")
+    run("labels", "erase", judged, "dea")
     answer(store, "i1.png", "joy", who="dea")
     store.withdraw("dea")
     with pytest.raises(BadExport, match="no answers yet"):
@@ -395,7 +395,7 @@ def test_a_damaged_file_of_a_data_set_is_named_in_one_line(judged, store, name):
         write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     if name.startswith("annot"):
         with pytest.raises(BadExport, match=f"{name}: nothing was written: not "):
-            forget_people(judged, ["ann"])
+            erase_people(judged, ["ann"])
     assert content(judged) == before
 
 
@@ -424,14 +424,14 @@ def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monke
     assert not list(tmp_path.glob(".new*"))
 
 
-def test_who_is_forgotten_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
+def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     elsewhere = tmp_path / "shared.parquet"
     (judged / "annotations.parquet").rename(elsewhere)
     (judged / "annotations.parquet").symlink_to(elsewhere)
-    forget_people(judged, ["ann"])
+    erase_people(judged, ["ann"])
     assert set(pq.read_table(elsewhere)["annotator_id"].to_pylist()) == {"ben", "cem"}
     assert len(read_judgements(judged)) == 40
-    forget_people(judged, ["ben", "cem"])
+    erase_people(judged, ["ben", "cem"])
     assert not elsewhere.exists()
     assert Dataset.open(judged).judgements is None
 

@@ -237,7 +237,7 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
         if gone:
             names = ", ".join(sorted(set(gone)))
             what = f"holds {len(gone)} judgements of people who withdrew since ({names})"
-            raise BadExport(str(folder), [what], f"`affectml labels forget {folder} NAME ...` takes them out")
+            raise BadExport(str(folder), [what], f"`affectml labels erase {folder} NAME ...` takes them out")
 
 
 def _aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.DataFrame) -> dict[str, Aggregate]:

@@ -1,6 +1,6 @@
 """Taking a person out of a data set, because they asked for it: the one way in which judgements leave."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,19 +14,20 @@ from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS,
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Erased:
     """judgements: how many rows of annotations.parquet left; files: every file from which something did."""
 
     judgements: int
     files: tuple[str, ...]
 
 
-def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
+def erase_people(folder: str | Path, people: Sequence[str], elsewhere: Collection[str] = ()) -> Erased:
     """Take people out of a data set's annotations and annotators, and out of the files kept beside those. For good.
 
     Where a file is a link, what it leads to is changed.
-    Targets are counts without names and stay as they are: an export makes them anew. Raises BadExport, and takes nobody
-    out, where one of them is not in the data set.
+    Targets are counts without names and stay as they are: an export makes them anew. elsewhere: people who are known in
+    other places, so that they need not be in the data set. Raises BadExport, and takes nobody out, where one of them is
+    not in the data set.
     """
     folder = Path(folder)
     if not (folder / META).is_file():
@@ -40,8 +41,8 @@ def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
                 raise BadExport(str(path), ["no column annotator_id"])
         known = {str(who) for table in tables.values() for who in table["annotator_id"].to_pylist()}
         for who in people:
-            if who not in known:
-                near = get_close_matches(who, known, n=1)
+            if who not in known and who not in elsewhere:
+                near = get_close_matches(who, {*known, *elsewhere}, n=1)
                 raise BadExport(str(folder), [f"nobody called {who!r}"], f"did you mean {near[0]!r}?" if near else "")
         gone, left = 0, []
         for path, table in tables.items():
@@ -56,4 +57,4 @@ def forget_people(folder: str | Path, people: Sequence[str]) -> Forgotten:
                 continue
             path.resolve().unlink(missing_ok=True)
             path.unlink(missing_ok=True)  # a link to it
-    return Forgotten(gone, tuple(left))
+    return Erased(gone, tuple(left))

@@ -1,0 +1,125 @@
+"""Erasing a person: out of a data set, and out of every file in which a run keeps what it learned of people."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affectml.data import Dataset
+from affectml.errors import BadRun
+from affectml.runs import RunFolder
+from affectml.runs.people import ENDING, People, head_of, open_people, save_people
+from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
+
+_LITTER = f".*{ENDING}*.safetensors.????????.tmp"  # half written by a command that was killed
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A people file that somebody was erased from, and what its run still has of them.
+
+    people: how many were. run: the run folder, None where it is not beside the file any more. command: what trains the
+    run again, without them once the data set's target is made anew; None where the run does not say.
+    """
+
+    file: Path
+    people: int
+    run: Path | None
+    command: str | None
+
+
+@dataclass(frozen=True)
+class ErasedPeople:
+    """What `erase_people` did: judgements that left the data set, its files that changed, and people files."""
+
+    judgements: int
+    files: tuple[str, ...]
+    learned: tuple[Learned, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        learned = [
+            {"file": str(one.file), "people": one.people, "run": None if one.run is None else str(one.run),
+             "command": one.command}
+            for one in self.learned
+        ]  # fmt: skip
+        return {"judgements": self.judgements, "files": list(self.files), "learned": learned}
+
+
+def erase_people(dataset: str | Path, people: Sequence[str], *, runs: Iterable[str | Path] = ()) -> ErasedPeople:
+    """Take people out of a data set and of what runs on it know of them, files kept of earlier contents included.
+
+    For good. People files are looked for beside the data set, in the working folder, in `runs` of both, and at any
+    depth in the folders given; those are meant whose metadata have the data set's name or fingerprint. Called again
+    after it was killed, it goes on. What a run learned of all people together it keeps until it is trained again.
+
+    Args:
+        dataset: the data set's folder.
+        people: who, by annotator id.
+        runs: further folders to look for people files in, at any depth.
+
+    Returns:
+        What left, and of each people file the command that trains its run again.
+
+    Raises:
+        BadExport: where one of them is neither in the data set nor in a people file; then nobody is taken out.
+        BadRun: for a people file that cannot be read; then nobody is taken out.
+    """
+    opened = Dataset.open(dataset)
+    found = _people_of(opened, [Path(folder) for folder in runs])
+    known = {who for one in found for who in one.ids}
+    done = erase_from_data_set(opened.root, people, known)
+    learned = []
+    for one in found:
+        left = one.without(people)
+        if len(left) < len(one):
+            save_people(left)
+            learned.append(_learned(one, len(one) - len(left)))
+    return ErasedPeople(done.judgements, done.files, tuple(learned))
+
+
+def _people_of(dataset: Dataset, more: list[Path]) -> list[People]:
+    """The people files of runs on a data set; what a killed command left half written of any is removed."""
+    for folder in more:
+        if not folder.is_dir():
+            raise BadRun(f"{folder}: no such folder, so no people files can be looked for in it")
+    near = [Path(), dataset.root.absolute().parent]
+    places = [folder for place in near for folder in (place, place / "runs")]
+    files: dict[Path, Path] = {}
+    for folder, pattern in [*((folder, "{}") for folder in places), *((folder, "**/{}") for folder in more)]:
+        for file in [*folder.glob(pattern.format(f"*{ENDING}.safetensors")),
+                     *folder.glob(pattern.format(f"*{ENDING}.replaced-*.safetensors"))]:  # fmt: skip
+            files.setdefault(file.resolve(), file)
+        for litter in folder.glob(pattern.format(_LITTER)):
+            with suppress(FileNotFoundError):
+                litter.unlink()
+    opened = [open_people(file) for file in sorted(files.values())]
+    return [people for people in opened if _is_of(people, dataset)]
+
+
+def _is_of(people: People, dataset: Dataset) -> bool:
+    """By name, since a target that was exported again has another fingerprint; or by that, where it was renamed."""
+    if people.dataset == dataset.name:
+        return True
+    return any(dataset.has_fingerprint(people.fingerprint, target) for target in dataset.meta.targets)
+
+
+def _learned(people: People, count: int) -> Learned:
+    run = people.file.with_name(people.file.name.partition(f"{ENDING}.")[0])
+    with suppress(BadRun):
+        if head_of(run) == people.head:
+            return Learned(people.file, count, run, _again(RunFolder.open(run).info.command))
+    return Learned(people.file, count, None, None)
+
+
+def _again(command: str | None) -> str | None:
+    """The command of a run without the folder that it wrote, which is there."""
+    if command is None:
+        return None
+    words = shlex.split(command)
+    if "--out" in words:
+        at = words.index("--out")
+        del words[at : at + 2]
+    return shlex.join(words)
