@@ -1,0 +1,621 @@
+"""One person of a by-person run: what is known of them, what they would choose, and that nothing of them goes along."""
+
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import stat
+import zipfile
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+import affectml
+from affectml.cli import main
+from affectml.data import Dataset
+from affectml.demo_set import write_demo
+from affectml.embeddings import EmbeddingStore
+from affectml.erasing import erase_people
+from affectml.errors import BadInput, BadRun, UnknownLabel
+from affectml.heads import ImageEffects, Normals
+from affectml.runs import RunFolder
+from affectml.runs.people import (
+    features_key,
+    open_people,
+    people_file,
+    read_image_effects,
+    read_people,
+    write_image_effects,
+    write_people,
+)
+
+IMAGES = 160
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with the data set mydata and the run runs/mydata-001."""
+    root = tmp_path_factory.mktemp("person")
+    demo = write_demo(root / "mydata", images=IMAGES, seed=5)
+    for name in ("annotations.parquet", "annotators.parquet"):  # names that are found in no digest by chance
+        table = pd.read_parquet(demo.root / name)
+        table.assign(annotator_id="person-" + table["annotator_id"]).to_parquet(demo.root / name)
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        affectml.train(
+            "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1, say=lambda line: None
+        )  # fmt: skip
+    finally:
+        os.chdir(before)
+    assert demo.root.is_dir()
+    return root
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    """A copy of it as the working folder."""
+    shutil.copytree(made, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def run(made, monkeypatch):
+    monkeypatch.chdir(made)
+    return affectml.load_run("runs/mydata-001")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`command(words)`: exit code, standard output and standard error."""
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def known(run):
+    return read_people(RunFolder.open(run.folder))
+
+
+def answers_of(who, count):
+    """Image ids and labels of somebody's first answers."""
+    table = Dataset.open("mydata").judgements
+    mine = table[(table["annotator_id"] == who) & table["kind"].isin(["labels", "none"])].head(count)
+    return {image: list(labels) for image, labels in zip(mine["image_id"], mine["labels"], strict=True)}
+
+
+def parts(run):
+    """image_ids by their part of the split."""
+    table = run.predictions
+    return {part: table["image_id"][table["split"] == part].tolist() for part in ("train", "val", "test")}
+
+
+class TestKnown:
+    """Somebody that the run learned from."""
+
+    def test_a_person_is_who_the_people_file_says(self, run):
+        people = known(run)
+        one = run.for_person(people.ids[3])
+        assert one.answers == people.answers[3] > 0
+        labels = list(run.taxonomy.labels)
+        assert list(one.thresholds.index) == labels
+        np.testing.assert_array_equal(one.thresholds["offset"], people.mean[3][: len(labels)])
+        np.testing.assert_allclose(
+            one.thresholds["sd"] ** 2, np.diagonal(people.covariance[3])[: len(labels)], atol=1e-12
+        )
+
+    def test_what_they_would_choose_is_what_the_head_says_of_them(self, run):
+        people, data = known(run), Dataset.open("mydata")
+        test = parts(run)["test"]
+        X = torch.from_numpy(EmbeddingStore.for_dataset(data).rows(test))
+        believed = Normals(torch.from_numpy(people.mean[:1]), torch.from_numpy(people.covariance[:1]))
+        rates = run.head.person_rates(X, believed)
+        table = run.for_person(people.ids[0]).predict(data).set_index("image").loc[test]
+        labels = list(run.taxonomy.labels)
+        np.testing.assert_allclose(table[labels], rates, atol=1e-12)
+        sets = run.head.person_sets(rates).bool().numpy()
+        assert table["set"].tolist() == [[label for label, on in zip(labels, row, strict=True) if on] for row in sets]
+        population = run.predict(data).set_index("image").loc[test]
+        assert np.abs(population[labels].to_numpy() - table[labels].to_numpy()).max() > 0.01
+
+    def test_a_name_that_nobody_has_is_said_without_saying_who_is_there(self, run):
+        people = known(run)
+        with pytest.raises(BadInput, match=rf"nobody called '{people.ids[0]}x'; did you mean.*{len(people)} people"):
+            run.for_person(people.ids[0] + "x")
+        with pytest.raises(BadInput) as error:
+            run.for_person("zzzzzzzz")
+        assert not any(who in str(error.value).replace(str(people.file), "") for who in people.ids)
+
+    def test_nothing_that_is_printed_says_who_or_how(self, run):
+        people = known(run)
+        one = run.for_person(people.ids[0])
+        for shown in (repr(people), repr(one), str(one), repr(run)):
+            assert people.ids[0] not in shown
+            assert "tensor(" not in shown
+            assert "array(" not in shown
+
+
+class TestNew:
+    """Somebody new, after some answers."""
+
+    def test_without_answers_it_is_the_population(self, run):
+        data, test = Dataset.open("mydata"), parts(run)["test"]
+        labels = list(run.taxonomy.labels)
+        population = run.predict(data).set_index("image").loc[test, labels]
+        for nothing in (None, {}, pd.DataFrame({"image": [], "labels": []})):
+            anybody = run.for_person(nothing)
+            assert anybody.answers == 0
+            np.testing.assert_allclose(
+                anybody.predict(data).set_index("image").loc[test, labels], population, atol=1e-9
+            )
+        assert (anybody.thresholds["offset"] == 0).all()
+        people_differ = run.head.population.covariance.diagonal()[: len(labels)].sqrt()
+        np.testing.assert_allclose(anybody.thresholds["sd"], people_differ)
+
+    def test_answers_in_every_form_say_the_same(self, run, made, tmp_path):
+        mine = answers_of(known(run).ids[1], 12)
+        expected = run.for_person(mine)
+        assert expected.answers == 12
+        images = list(mine)
+        joined = ["|".join(labels) or "none" for labels in mine.values()]
+        pd.DataFrame({"image": images, "labels": joined}).to_csv(tmp_path / "a.csv", index=False)
+        pd.DataFrame({"image_id": images, "labels": list(mine.values())}).to_parquet(tmp_path / "a.parquet")
+        kinds = ["labels" if labels else "none" for labels in mine.values()]
+        judged = pd.DataFrame({"image_id": images, "kind": kinds, "labels": ["|".join(v) for v in mine.values()]})
+        more = pd.DataFrame({"image_id": ["?", "?"], "kind": ["skip", "unsure"], "labels": ["", ""]})
+        forms = [
+            {str(made / "mydata" / "images" / f"{image}.png"): labels for image, labels in mine.items()},
+            {image: np.array(labels, dtype=object) for image, labels in mine.items()},
+            pd.DataFrame({"image": images, "labels": list(mine.values())}),
+            tmp_path / "a.csv",
+            tmp_path / "a.parquet",
+            pd.concat([judged, more]),
+        ]
+        for form in forms:
+            got = run.for_person(form, threads=1)
+            assert got.answers == 12
+            np.testing.assert_allclose(got.believed.mean, expected.believed.mean, atol=1e-3)
+        np.testing.assert_array_equal(run.for_person(tmp_path / "a.csv").believed.mean, expected.believed.mean)
+
+    def test_the_more_somebody_answers_the_better_they_are_known(self, run):
+        who = known(run).ids[2]
+        few, many = (run.for_person(answers_of(who, count)) for count in (3, 60))
+        assert (many.thresholds["sd"] < few.thresholds["sd"]).all()
+        learned = run.for_person(who)
+        apart = [
+            float((one.believed.mean - learned.believed.mean).abs().sum()) for one in (run.for_person(), few, many)
+        ]
+        assert apart[2] < min(apart[:2])
+
+    @pytest.mark.parametrize(
+        ("answers", "kind", "says"),
+        [
+            ({"000003": "joyy"}, UnknownLabel, r"answers: 000003: no label 'joyy' in taxonomy mikels-8"),
+            ({"nowhere.png": "awe"}, BadInput, r"neither a file nor an image_id of mydata: 'nowhere.png'"),
+            ({"x" * 400: []}, BadInput, "neither a file nor an image_id"),
+            ({"000003": "awe", "mydata/images": []}, BadInput, "neither a file nor an image_id"),
+            ({"000003": 5}, BadInput, "expected a label or several, got int"),
+            (7, BadInput, r"expected \{image: labels\}, a table, a Path to one or an id, got int"),
+            (pd.DataFrame({"image": ["000003"] * 2, "labels": ["awe"] * 2}), BadInput, r"row 2: the image is answered"),
+            (pd.DataFrame({"image": ["000003"], "labels": [None]}), BadInput, "row 1: column 'labels' is empty"),
+            (pd.DataFrame({"image": ["000003"], "labels": ["awe|none"]}), BadInput, "a label and 'none' at once"),
+            (pd.DataFrame({"image": [None], "labels": ["awe"]}), BadInput, "column 'image' is empty"),
+            (pd.DataFrame({"picture": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
+            (pd.DataFrame({"image": ["000003"], "said": ["awe"]}), BadInput, "no column labels"),
+            (
+                pd.DataFrame({"image": ["000003", "000004"], "labels": ["awe"] * 2, "annotator_id": ["a", "b"]}),
+                BadInput,
+                "answers of 2 people; keep those of one",
+            ),
+            (Path("nowhere.csv"), BadInput, "nowhere.csv: no such file"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_answer_is_said_in_a_line(self, run, answers, kind, says):
+        with pytest.raises(kind, match=says):
+            run.for_person(answers)
+
+    def test_where_the_data_set_is_gone_ids_need_another(self, here):
+        Path("mydata").rename("elsewhere")
+        run = affectml.load_run("runs/mydata-001")
+        with pytest.raises(BadInput, match=r"no file '000003', and the run's own data set is not at mydata; name the"):
+            run.for_person({"000003": []})
+        assert run.for_person({"000003": []}, dataset="elsewhere").answers == 1
+
+
+class TestImages:
+    """What others said of the run's own images counts, under whatever name they come."""
+
+    def test_an_image_of_the_run_is_known_again_by_its_features_alone(self, here):
+        run = affectml.load_run("runs/mydata-001")
+        part, labels = parts(run), list(run.taxonomy.labels)
+        data = Dataset.open("mydata")
+        anybody, population = run.for_person().predict(data).set_index("image"), run.predict(data).set_index("image")
+        moved = np.abs(anybody[labels] - population[labels]).max(axis=1)
+        assert moved[part["test"]].max() < 1e-9
+        assert (moved[part["train"]] > 1e-6).all()
+        names = {image: f"other-{image}" for image in data.images["image_id"]}
+        shutil.copytree("mydata", "renamed")
+        for file in Path("renamed").rglob("*.parquet"):
+            table = pd.read_parquet(file)
+            if "image_id" in table:
+                table.assign(image_id=table["image_id"].map(names)).to_parquet(file)
+        other = run.for_person().predict("renamed").set_index("image")
+        np.testing.assert_array_equal(other[labels], anybody.rename(names)[labels].loc[other.index])
+
+    def test_effects_are_written_and_read_back_in_single_precision(self, run, tmp_path):
+        draw = np.random.default_rng(0)
+        X = draw.normal(size=(5, 4)).astype(np.float32)
+        effects = ImageEffects(torch.from_numpy(draw.normal(size=(5, 2))), torch.from_numpy(draw.random((5, 2))))
+        write_image_effects(tmp_path, list("abcde"), ["joy", "joy variance"], effects, X)
+        columns = ["image_id", "features_sha256", "joy", "joy variance variance", "joy variance"]
+        assert list(pd.read_parquet(tmp_path / "image_effects.parquet").columns)[:5] == columns
+        found = read_image_effects(tmp_path, ["joy", "joy variance"])
+        np.testing.assert_allclose(found.mean, effects.mean, rtol=1e-6)
+        np.testing.assert_allclose(found.variance, effects.variance, rtol=1e-6)
+        assert found.row[features_key(X[3].astype(np.float64))] == 3
+
+    def test_damaged_effects_are_said(self, here):
+        file = Path("runs/mydata-001/image_effects.parquet")
+        table = pd.read_parquet(file)
+        table.drop(columns="awe").to_parquet(file)
+        run = affectml.load_run("runs/mydata-001")
+        with pytest.raises(BadRun, match=r"image_effects.parquet: no column 'awe': the run is damaged"):
+            run.for_person().predict("mydata")
+        table.assign(awe=np.nan).to_parquet(file)
+        with pytest.raises(BadRun, match="a mean or variance that is none"):
+            run.for_person({"000003": []})
+        file.write_bytes(b"PAR1")
+        with pytest.raises(BadRun, match=r"image_effects.parquet: cannot be read"):
+            run.for_person({"000003": []})
+        file.unlink()  # as in a shared run: nothing is known
+        labels = list(run.taxonomy.labels)
+        anybody = run.for_person().predict("mydata")
+        np.testing.assert_allclose(anybody[labels], run.predict("mydata")[labels], atol=1e-9)
+
+
+class TestCommand:
+    def test_a_person_on_the_screen_as_json_and_in_a_file(self, run, command, tmp_path):
+        who = known(run).ids[4]
+        expected = run.for_person(who).predict("mydata")
+        code, out, _ = command("predict", run.folder, "mydata", "--person", who, "--json", "--threads", 1)
+        assert code == 0
+        found = json.loads(out)
+        assert [row["image"] for row in found] == list(expected["image"])
+        assert [row["labels"] for row in found] == list(expected["set"])
+        assert found[0]["scores"]["awe"] == expected["awe"][0]
+        code, out, _ = command("predict", run.folder, "mydata", "--person", who, "--out", tmp_path / "a.parquet")
+        assert code == 0
+        table = pd.read_parquet(tmp_path / "a.parquet")
+        assert list(table.columns) == list(expected.columns)
+        np.testing.assert_array_equal(table["awe"], expected["awe"].astype(np.float32))
+        code, out, _ = command("predict", run.folder, "mydata/images/000003.png", "--person", who)
+        assert code == 0
+        assert "000003.png" in out
+
+    def test_somebody_new_by_a_file(self, run, command, tmp_path):
+        mine = answers_of(known(run).ids[1], 12)
+        table = pd.DataFrame({"image": list(mine), "labels": ["|".join(labels) or "none" for labels in mine.values()]})
+        table.to_csv(tmp_path / "answers.csv", index=False)
+        code, out, _ = command("predict", run.folder, "mydata", "--answers", tmp_path / "answers.csv", "--json")
+        assert code == 0
+        expected = run.for_person(mine).predict("mydata")
+        assert [row["scores"]["awe"] for row in json.loads(out)] == list(expected["awe"])
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (["--person", "x", "--answers", "y"], "--person and --answers both say"),
+            (["--person", "x", "--out", "a.csv", "--shard", "1/2"], "--person: a person is predicted by one process"),
+            (["--answers", "x", "--out", "a.csv", "--merge"], "--answers: a person is predicted by one process"),
+            (["--dataset", "mydata"], "--dataset belongs to --answers"),
+            (["--person", "zzzz"], "nobody called 'zzzz'"),
+            (["--person", "zzzz", "--labels", "joy"], "nobody called 'zzzz'"),
+        ],
+    )
+    def test_what_does_not_go_together_is_refused(self, run, command, words, says):
+        code, out, err = command("predict", run.folder, "mydata", *words)
+        assert (code, out) == (2, "")
+        assert says in err
+
+    def test_a_file_that_was_begun_for_another_person_is_begun_afresh(self, here, monkeypatch):
+        from affectml.predicting import Predictor
+
+        monkeypatch.setattr("affectml.prediction_files.PART", 64)
+        run = affectml.load_run("runs/mydata-001")
+        ann, ben = (run.for_person(who) for who in known(run).ids[:2])
+        before = Predictor.predict
+        calls = []
+
+        def stopped(self, found, bar):
+            calls.append(self.person)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return before(self, found, bar)
+
+        monkeypatch.setattr(Predictor, "predict", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ann.predict_to_file("mydata", "a.parquet", say=lambda line: None)
+        assert known(run).ids[0] not in Path("a.parquet.parts/manifest.json").read_text()
+        said = []
+        ben.predict_to_file("mydata", "a.parquet", say=said.append)
+        assert any("was begun with another person: starting afresh" in line for line in said)
+        np.testing.assert_array_equal(
+            pd.read_parquet("a.parquet")["awe"], ben.predict("mydata")["awe"].astype(np.float32)
+        )
+        with pytest.raises(BadInput, match="a person is predicted by one process"):
+            affectml.prediction_files.predict_to_file(run.folder, "mydata", "b.csv", shard="1/2", person=ann)
+
+    def test_a_run_without_people_says_how_to_have_them(self, here, command):
+        affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=lambda line: None)
+        code, _, err = command("predict", "runs/plain", "mydata", "--person", "ann")
+        assert code == 2
+        assert "runs/plain: a sigmoid head, which tells no people apart: train again with --by-person" in err
+
+
+class TestFile:
+    """The file of a run's people."""
+
+    def test_it_is_beside_the_run_and_its_owner_alone_reads_it(self, run):
+        file = people_file(run.folder)
+        assert file == Path("runs/mydata-001-people.safetensors")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert people_file(run.folder.absolute()) == file.absolute()
+        assert not any("people" in path.name for path in run.folder.rglob("*"))
+
+    def test_a_missing_one_is_named_with_the_way_out(self, here):
+        people_file(Path("runs/mydata-001")).unlink()
+        run = affectml.load_run("runs/mydata-001")
+        with pytest.raises(BadRun, match=r"mydata-001-people.safetensors: no such file.*copy it here.*\(answers\)"):
+            run.for_person("ann")
+        assert run.for_person({"000003": "awe"}).answers == 1
+
+    def test_people_of_another_head_are_never_read(self, here):
+        shutil.copy(people_file(Path("runs/mydata-001")), people_file(Path("runs/b")))
+        shutil.copytree("runs/mydata-001", "runs/b")
+        assert len(read_people(RunFolder.open("runs/b")))
+        content = json.loads(Path("runs/b/head.json").read_text())
+        Path("runs/b/head.json").write_text(json.dumps(content | {"tensors_sha256": "0" * 64}))
+        with pytest.raises(BadRun, match="belong to another training's head"):
+            read_people(RunFolder.open("runs/b"))
+
+    def test_what_was_there_is_kept_and_erased_with_the_rest(self, here):
+        run = RunFolder.open("runs/mydata-001")
+        people = read_people(run)
+        normals = Normals(torch.from_numpy(people.mean[1:]), torch.from_numpy(people.covariance[1:]))
+        write_people(run, people.ids[1:], normals, people.answers[1:])
+        assert read_people(run).ids == people.ids[1:]
+        [kept] = Path("runs").glob("mydata-001-people.replaced-*.safetensors")
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        done = erase_people("mydata", [people.ids[0]])
+        assert [one.file for one in done.learned] == [kept]
+        assert people.ids[0].encode() not in kept.read_bytes()
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"mean": None}, "no tensor mean"),
+            ({"mean": np.zeros((3, 4), dtype=np.float32)}, r"mean: float32 \[3, 4\] does not fit"),
+            ({"mean": np.full((2, 2), np.nan), "covariance": np.zeros((2, 2, 2))}, "a mean or covariance that is none"),
+            ({"mean": np.zeros((2, 2)), "covariance": np.tile(-np.eye(2), (2, 1, 1))}, "a mean or covariance that is"),
+            ({"answers": np.array([-1, 2])}, "answers: a negative number"),
+            ({"people": '["a", "a"]'}, "somebody is there twice"),
+            ({"people": '"ab"'}, "expected a list of annotator ids"),
+            ({"people": "[" * 99_999}, "metadata people: not valid JSON"),
+            ({"people": '["\\ud800", "b"]'}, "metadata people: not valid JSON"),
+            ({"dataset": "{}"}, "expected a name and a fingerprint"),
+            ({"schema": "2"}, "schema 2, but this affectml reads 1"),
+            ({"head": None}, "its metadata say no head"),
+        ],
+    )
+    def test_each_fault_is_one_line_that_names_the_file(self, tmp_path, change, says):
+        with pytest.raises(BadRun, match=f"^{tmp_path}/x-people.safetensors: .*{says}"):
+            open_people(written(tmp_path, change))
+
+
+def written(folder, change):
+    """A people file of two people with something else in it."""
+    tensors = {"mean": np.zeros((2, 2)), "covariance": np.tile(np.eye(2), (2, 1, 1)), "answers": np.array([1, 2])}
+    dataset = json.dumps({"name": "d", "fingerprint": {"target": "0"}})
+    said = {"schema": "1", "run": "x", "head": "0", "people": '["a", "b"]', "dataset": dataset}
+    tensors = {key: change.get(key, value) for key, value in tensors.items()}
+    said = {key: change.get(key, value) for key, value in said.items()}
+    file = folder / "x-people.safetensors"
+    file.write_bytes(
+        save(
+            {key: value for key, value in tensors.items() if value is not None},
+            {key: value for key, value in said.items() if value is not None},
+        )
+    )
+    return file
+
+
+def test_the_file_that_the_faults_are_made_in_has_none(tmp_path):
+    assert open_people(written(tmp_path, {})).ids == ("a", "b")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cut=st.integers(0, 900),
+    put=st.binary(max_size=8),
+    change=st.dictionaries(
+        st.sampled_from(["schema", "run", "head", "people", "dataset", "mean", "covariance", "answers"]),
+        st.none() | st.text(max_size=20),
+        max_size=2,
+    ),
+    length=st.none() | st.integers(0, 2**64 - 1),
+)
+def test_whatever_is_in_a_people_file_it_is_read_or_one_line_says_why_not(tmp_path_factory, cut, put, change, length):
+    folder = tmp_path_factory.mktemp("fuzz")
+    texts = {key: value for key, value in change.items() if key in ("schema", "run", "head", "people", "dataset")}
+    arrays = {key: None if value is None else np.frombuffer(value.encode(), np.uint8) for key, value in change.items()}
+    file = written(folder, {key: texts.get(key, arrays[key]) for key in change})
+    content = bytearray(file.read_bytes())
+    content[cut : cut + len(put)] = put
+    if length is not None:
+        content[:8] = length.to_bytes(8, "little")
+    file.write_bytes(content)
+    with suppress(BadRun):
+        assert len(open_people(file).ids) == len(open_people(file).mean)
+        return
+    with pytest.raises(BadRun, match=re.escape(str(file))):
+        open_people(file)
+
+
+class TestErase:
+    def test_who_is_erased_leaves_data_set_and_people_files_and_others_stay(self, here, command):
+        people = known(affectml.load_run("runs/mydata-001"))
+        gone, stays = people.ids[:2], people.ids[2:]
+        litter = Path("runs/.mydata-001-people.safetensors.0123abcd.tmp")
+        shutil.copy(people.file, litter)
+        code, out, _ = command("labels", "erase", "mydata", *gone)
+        assert code == 0
+        assert "runs/mydata-001-people.safetensors: 2 of its people" in out
+        assert "affectml train mydata --multilabel --encoder affect-tiny --threads 1 --by-person --seed 0" in out
+        assert "--out" not in out.split("affectml train")[1]
+        left = known(affectml.load_run("runs/mydata-001"))
+        assert left.ids == stays
+        np.testing.assert_array_equal(left.mean, people.mean[2:])
+        np.testing.assert_array_equal(left.answers, people.answers[2:])
+        assert stat.S_IMODE(people.file.stat().st_mode) == 0o600
+        assert not litter.exists()
+        assert not set(Dataset.open("mydata").judgements["annotator_id"]) & set(gone)
+        for file in here.rglob("*"):
+            if file.is_file() and file.suffix != ".png":
+                assert not any(traces(file, who, people) for who in gone), file
+
+    def test_who_is_in_a_people_file_alone_can_be_erased_and_nobody_else(self, here, command):
+        who = known(affectml.load_run("runs/mydata-001")).ids[0]
+        Path("far/deep").mkdir(parents=True)
+        shutil.move("runs/mydata-001-people.safetensors", "far/deep/old-people.safetensors")
+        code, out, _ = command("labels", "erase", "mydata", who)
+        assert code == 0
+        assert "no run by person was found that knows them; --runs FOLDER" in out
+        assert "nobody called" in command("labels", "erase", "mydata", who)[2]
+        done = json.loads(command("labels", "erase", "mydata", who, "--runs", "far", "--json")[1])
+        assert done["judgements"] == 0
+        assert done["learned"] == [
+            {"file": "far/deep/old-people.safetensors", "people": 1, "run": None, "command": None}
+        ]
+        assert "no such folder" in command("labels", "erase", "mydata", who, "--runs", "nowhere")[2]
+
+    def test_runs_on_another_data_set_keep_their_people_of_the_same_name(self, here):
+        people = known(affectml.load_run("runs/mydata-001"))
+        content = Path("mydata/dataset.json").read_text()
+        shutil.copytree("mydata", "other")
+        Path("other/dataset.json").write_text(json.dumps(json.loads(content) | {"name": "other"}))
+        table = pd.read_parquet("other/targets-emotions.parquet")
+        table.iloc[::-1].assign(n=table["n"] + 1).to_parquet("other/targets-emotions.parquet")
+        assert erase_people("other", [people.ids[0]]).learned == ()
+        assert known(affectml.load_run("runs/mydata-001")).ids == people.ids
+
+    def test_a_data_set_that_was_renamed_is_known_by_its_target(self, here):
+        people = known(affectml.load_run("runs/mydata-001"))
+        content = json.loads(Path("mydata/dataset.json").read_text())
+        Path("mydata/dataset.json").write_text(json.dumps(content | {"name": "renamed"}))
+        [one] = erase_people("mydata", [people.ids[0]]).learned
+        assert one.people == 1
+
+    def test_nobody_leaves_where_a_people_file_cannot_be_read_or_a_name_is_wrong(self, here):
+        people = known(affectml.load_run("runs/mydata-001"))
+        with pytest.raises(Exception, match="nobody called 'zzzz'"):
+            erase_people("mydata", [people.ids[0], "zzzz"])
+        Path("runs/b-people.safetensors").write_bytes(b"x")
+        with pytest.raises(BadRun, match=r"b-people.safetensors: not a readable safetensors file"):
+            erase_people("mydata", [people.ids[0]])
+        assert known(affectml.load_run("runs/mydata-001")).ids == people.ids
+        assert people.ids[0] in set(Dataset.open("mydata").judgements["annotator_id"])
+
+    def test_it_goes_on_after_it_was_killed_in_between(self, here, monkeypatch):
+        who = known(affectml.load_run("runs/mydata-001")).ids[0]
+
+        def killed(people):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("affectml.erasing.save_people", killed)
+            erase_people("mydata", [who])
+        assert who in known(affectml.load_run("runs/mydata-001")).ids
+        erase_people("mydata", [who])
+        assert who not in known(affectml.load_run("runs/mydata-001")).ids
+
+    def test_withdrawing_names_it(self, here, command):
+        assert command("labels", "init", "mydata", "--invite", "ann")[0] == 0
+        code, out, _ = command("labels", "withdraw", "ann")
+        assert code == 0
+        assert "so do runs by person on it" in out
+        assert "labels erase DATASET NAME" in out
+
+
+def traces(file, who, people):
+    """Whether a file holds a person's id, or the bytes of what is believed of them."""
+    content = file.read_bytes()
+    row = people.ids.index(who)
+    numbers = [people.mean[row, :2].tobytes(), people.covariance[row, 0, :2].tobytes()]
+    numbers += [people.mean[row, :2].astype(np.float32).tobytes(), repr(float(people.mean[row, 0])).encode()]
+    return any(part in content for part in [who.encode(), *numbers])
+
+
+def test_a_trace_is_found_where_one_is(run):
+    people = known(run)
+    assert all(traces(people.file, who, people) for who in people.ids)
+
+
+class TestNothingGoesAlong:
+    """Every way in which a run leaves the machine."""
+
+    def test_no_export_of_a_run_holds_people(self, here, command):
+        people = known(affectml.load_run("runs/mydata-001"))
+        out = here / "out"
+        out.mkdir()
+        assert command("export", "runs/mydata-001", "--hub", out / "hub")[0] == 0
+        assert command("export", "runs/mydata-001", "--label-studio", out / "tasks.json", "--threads", 1)[0] == 0
+        command("export", "runs/mydata-001", "--onnx", "--out", out / "head.onnx")  # refused or written: no people
+        shutil.make_archive(str(out / "run"), "zip", "runs/mydata-001")
+        shutil.copytree("runs/mydata-001", out / "copy")
+        with zipfile.ZipFile(out / "run.zip") as zipped:
+            zipped.extractall(out / "unzipped")
+        files = [file for file in out.rglob("*") if file.is_file()]
+        assert len(files) > 15
+        for file in files:
+            assert "people" not in file.name
+            assert not any(traces(file, who, people) for who in people.ids), file
+        shared = affectml.load_run(out / "hub")
+        assert shared.for_person({"mydata/images/000003.png": "awe"}).answers == 1
+        with pytest.raises(BadRun, match="never goes along with the run"):
+            shared.for_person(people.ids[0])
+
+    def test_a_pickled_run_or_head_holds_nobody(self, run):
+        people = known(run)
+        one = run.for_person(people.ids[0])  # the run has read its people by now
+        one.predict("mydata/images/000003.png")
+        fitted = run.head
+        fitted.fit_ = object  # what a training leaves there
+        for thing in (run, fitted):
+            content = io.BytesIO()
+            pickle.dump(thing, content)
+            row = people.mean[0, :2].tobytes()
+            assert row not in content.getvalue()
+            assert people.ids[0].encode() not in content.getvalue()
+        assert pickle.loads(pickle.dumps(fitted)).fit_ is None
+
+    def test_what_a_run_says_of_itself_names_nobody(self, run):
+        people = known(run)
+        said = json.dumps(asdict(run.info), default=str)
+        assert not any(who in said for who in people.ids)
