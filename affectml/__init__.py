@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from affectml.api import ask, compare, crosseval, demo, evaluate, explain, fetch, judge, load_run, predict, train
     from affectml.data import Dataset
+    from affectml.person import Person
     from affectml.run import Run
 
 __version__ = "0.2.0.dev0"
 __all__ = [
     "Dataset",
+    "Person",
     "Run",
     "__version__",
     "ask",
@@ -33,7 +35,7 @@ def __getattr__(name: str) -> Any:
         return import_module("affectml.errors")
     if name not in __all__:
         raise AttributeError(f"module 'affectml' has no attribute {name!r}")
-    home = {"Dataset": "affectml.data", "Run": "affectml.run"}.get(name, "affectml.api")
+    home = {"Dataset": "affectml.data", "Person": "affectml.person", "Run": "affectml.run"}.get(name, "affectml.api")
     found = globals()[name] = getattr(import_module(home), name)
     return found
 

@@ -13,6 +13,8 @@ from affectml.runs import RunFolder
 from affectml.runs.people import ENDING, People, head_of, open_people, save_people
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
 
+__all__ = ["ErasedPeople", "Learned", "erase_people"]
+
 _LITTER = f".*{ENDING}*.safetensors.????????.tmp"  # half written by a command that was killed
 
 
@@ -96,14 +98,10 @@ def _people_of(dataset: Dataset, more: list[Path]) -> list[People]:
             with suppress(FileNotFoundError):
                 litter.unlink()
     opened = [open_people(file) for file in sorted(files.values())]
-    return [people for people in opened if _is_of(people, dataset)]
-
-
-def _is_of(people: People, dataset: Dataset) -> bool:
-    """By name, since a target that was exported again has another fingerprint; or by that, where it was renamed."""
-    if people.dataset == dataset.name:
-        return True
-    return any(dataset.has_fingerprint(people.fingerprint, target) for target in dataset.meta.targets)
+    # by name, since a target that was exported again has another fingerprint; or by that, where the set was renamed
+    others = [people for people in opened if people.dataset != dataset.name]
+    own = {dataset.fingerprint(target)["target"] for target in dataset.meta.targets} if others else set()
+    return [one for one in opened if one.dataset == dataset.name or one.fingerprint.get("target") in own]
 
 
 def _learned(people: People, count: int) -> Learned:

@@ -107,16 +107,16 @@ class Person:
         )
 
     @property
-    def digest(self) -> str:
+    def _digest(self) -> str:
         """Changes with what is believed: by it, a file that was not finished knows whose it is."""
         parts = (self.believed.mean, self.believed.covariance)
         return hashlib.sha256(b"".join(part.double().contiguous().numpy().tobytes() for part in parts)).hexdigest()
 
-    def rates(self, X: Tensor) -> Tensor:
+    def _rates(self, X: Tensor) -> Tensor:
         """The probability that they choose each label of images with features X [N, D], [N, C]."""
         return self._head.person_rates(X, self.believed, known_effects(self._head, self._images, X))
 
-    def sets(self, rates: Tensor) -> Tensor:
+    def _sets(self, rates: Tensor) -> Tensor:
         """Their sets, 0/1 [N, C], of these rates."""
         return self._head.person_sets(rates)
 

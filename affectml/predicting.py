@@ -178,8 +178,8 @@ class Predictor:
             return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
         head, sets = self.run.head, None
         if self.person is not None:
-            scores = self.person.rates(features)
-            sets = self.person.sets(scores)
+            scores = self.person._rates(features)
+            sets = self.person._sets(scores)
         elif self._asked is not None:
             scores = cast("TextHead", head).scores(features, self._texts)
         else:

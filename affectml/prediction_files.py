@@ -420,7 +420,7 @@ def check_labels(file: Path, predictor: Predictor, say: Say) -> None:
 
 def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
     """What parts of one file have in common, for manifest.json; its keys are those of OTHER."""
-    whose = {} if predictor.person is None else {"person": predictor.person.digest}
+    whose = {} if predictor.person is None else {"person": predictor.person._digest}
     return {**shard_asked(predictor, found, labels), "images": _stamps(predictor, found), **whose}
 
 

@@ -144,7 +144,7 @@ def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> N
     if not done.learned:
         print("  no run by person was found that knows them; --runs FOLDER looks in other places")
         return
-    print(f"thresholds and tastes taken out of {len(done.learned)} people file(s), for good:")
+    print("thresholds and tastes taken out of what runs know of people, for good:")
     for one in done.learned:
         print(f"  {one.file}: {one.people} of its people")
     print("  what a run learned of all people together it learned from their answers too, and keeps. For a run without")

@@ -53,9 +53,11 @@ def made(tmp_path_factory):
     before = Path.cwd()
     os.chdir(root)
     try:
-        affectml.train(
-            "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1, say=lambda line: None
-        )  # fmt: skip
+        with Path("said.txt").open("w") as said:
+            affectml.train(
+                "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1,
+                say=lambda line: print(line, file=said),
+            )  # fmt: skip
     finally:
         os.chdir(before)
     assert demo.root.is_dir()
@@ -542,6 +544,15 @@ class TestErase:
         assert known(affectml.load_run("runs/mydata-001")).ids == people.ids
         assert people.ids[0] in set(Dataset.open("mydata").judgements["annotator_id"])
 
+    def test_a_people_file_that_is_a_link_is_changed_where_it_leads(self, here):
+        people = known(affectml.load_run("runs/mydata-001"))
+        Path("elsewhere").mkdir()
+        real = people.file.rename("elsewhere/kept.safetensors")
+        people.file.symlink_to(real.absolute())
+        erase_people("mydata", [people.ids[0]])
+        assert people.file.is_symlink()
+        assert open_people(real).ids == people.ids[1:]
+
     def test_it_goes_on_after_it_was_killed_in_between(self, here, monkeypatch):
         who = known(affectml.load_run("runs/mydata-001")).ids[0]
 
@@ -586,7 +597,6 @@ class TestNothingGoesAlong:
         out.mkdir()
         assert command("export", "runs/mydata-001", "--hub", out / "hub")[0] == 0
         assert command("export", "runs/mydata-001", "--label-studio", out / "tasks.json", "--threads", 1)[0] == 0
-        command("export", "runs/mydata-001", "--onnx", "--out", out / "head.onnx")  # refused or written: no people
         shutil.make_archive(str(out / "run"), "zip", "runs/mydata-001")
         shutil.copytree("runs/mydata-001", out / "copy")
         with zipfile.ZipFile(out / "run.zip") as zipped:
@@ -600,6 +610,13 @@ class TestNothingGoesAlong:
         assert shared.for_person({"mydata/images/000003.png": "awe"}).answers == 1
         with pytest.raises(BadRun, match="never goes along with the run"):
             shared.for_person(people.ids[0])
+
+    @pytest.mark.slow
+    def test_a_graph_of_a_run_says_what_people_in_general_choose_and_holds_nobody(self, run, command, tmp_path):
+        code, _, err = command("export", run.folder, "--onnx", "--out", tmp_path / "head.onnx")
+        assert code == 0, err
+        people = known(run)
+        assert not any(traces(tmp_path / "head.onnx", who, people) for who in people.ids)
 
     def test_a_pickled_run_or_head_holds_nobody(self, run):
         people = known(run)
@@ -615,7 +632,8 @@ class TestNothingGoesAlong:
             assert people.ids[0].encode() not in content.getvalue()
         assert pickle.loads(pickle.dumps(fitted)).fit_ is None
 
-    def test_what_a_run_says_of_itself_names_nobody(self, run):
+    def test_what_a_training_and_its_run_say_names_nobody(self, run):
         people = known(run)
-        said = json.dumps(asdict(run.info), default=str)
+        said = Path("said.txt").read_text() + json.dumps(asdict(run.info), default=str)
+        assert "by person: " in said
         assert not any(who in said for who in people.ids)
