@@ -39,6 +39,7 @@ from affectml.data import Dataset
 from affectml.errors import AffectmlError
 from affectml.importers import get_importer
 from affectml.importers.clip_e import import_clip_e
+from affectml.taxonomies import Taxonomy
 from affectml_annotation import AnnotationError, write_judgements
 
 FOLDER = b"a folder in place of the file"
@@ -750,6 +751,45 @@ def fetch(folder: Path, out: Path) -> None:
         fetch_images(folder / "data", progress=False)
 
 
+def known(folder: Path) -> None:
+    """What a run by person knows of two people and of three images."""
+    from affectml.heads import ImageEffects
+    from affectml.runs.people import People, save_people, write_image_effects
+
+    said = {"run": "run", "head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
+    covariance = np.tile(np.eye(4), (2, 1, 1))
+    people = People(
+        folder / "run-people.safetensors", ("ann", "ben"), np.zeros((2, 4)), covariance, np.ones(2, int), **said
+    )
+    save_people(people)
+    effects = ImageEffects(np.zeros((3, 3)), np.ones((3, 3)))
+    write_image_effects(folder, ["1.jpg", "2.jpg", "3.jpg"], LABELS, effects, np.eye(3, 5, dtype=np.float32))
+
+
+def read_known(folder: Path, out: Path) -> None:
+    from affectml.runs.people import open_people, read_image_effects
+
+    open_people(folder / "run-people.safetensors").row("ann")
+    read_image_effects(folder, LABELS)
+
+
+def of_one(file: Path) -> None:
+    """One person's answers, as a table for `predict --answers`."""
+    labels = ["joy|awe", "none", "skip", "fear"]
+    if file.suffix == ".csv":
+        text(file, "image,labels", *(f"{number}.jpg,{cell}" for number, cell in enumerate(labels)))
+        return
+    cells = [cell.split("|") if cell in ("joy|awe", "fear") else [] for cell in labels]
+    kinds = ["labels", "none", "skip", "labels"]
+    pd.DataFrame({"image_id": [f"{n}.jpg" for n in range(4)], "kind": kinds, "labels": cells}).to_parquet(file)
+
+
+def read_of_one(file: Path) -> None:
+    from affectml.person import _said
+
+    _said(file, Taxonomy("three", LABELS))
+
+
 READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
 READERS["embeddings store"] = Reader(
     part("data/images", "data/dataset.json", "data/emb", also=more_of_the_store), read_store
@@ -757,6 +797,11 @@ READERS["embeddings store"] = Reader(
 READERS["run"] = Reader(part("run"), read_run)
 READERS["run that is used"] = Reader(part("run", "data"), use_run)
 READERS["predictions in parts"] = Reader(part("run", "data", also=predicted), resume, works=True)
+READERS["people of a run"] = Reader(known, read_known)
+for file in ("one.csv", "one.parquet"):
+    READERS[f"answers of a person {file}"] = Reader(
+        lambda folder, file=file: of_one(folder / file), lambda folder, out, file=file: read_of_one(folder / file)
+    )
 READERS["downloads"] = Reader(to_fetch, fetch, works=True)
 READERS["table joined to a data set"] = Reader(
     part(*TABLES, also=lambda folder: text(folder / "t.csv", "image,joy,awe,n", "1.jpg,2,1,3", "2.jpg,0,1,2")),
