@@ -148,7 +148,7 @@ def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> N
     for one in done.learned:
         print(f"  {one.file}: {one.people} of its people")
     print("  what a run learned of all people together it learned from their answers too, and keeps. For a run without")
-    print("  them export the targets again, remove the run, and train anew; copies of it elsewhere are not known here:")
+    print("  them export the targets again, remove the run with its people file, and train anew:")
     for one in done.learned:
         gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
         print(f"    {one.command or f'{one.file}: {gone}'}")
