@@ -1,5 +1,6 @@
 """One person of a by-person run: what is known of them, what they would choose, and that nothing of them goes along."""
 
+import errno
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import pickle
 import re
 import shutil
 import stat
+import sys
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict
@@ -387,6 +389,16 @@ class TestFile:
         with pytest.raises(BadRun, match=r"mydata-001-people.safetensors: no such file.*copy it here.*\(answers\)"):
             run.for_person("ann")
         assert run.for_person({"000003": "awe"}).answers == 1
+
+    def test_where_people_cannot_be_written_the_run_is_kept_and_a_line_says_so(self, here, monkeypatch):
+        def full(*given):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("affectml.training.by_person.write_people", full)
+        monkeypatch.setattr(sys.modules["affectml.training.judge"], "crosswise", lambda *given: {})  # it takes longest
+        with pytest.raises(OSError, match=r"runs/again-people.safetensors could not be written \(No space.* kept in"):
+            affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=lambda line: None)
+        assert affectml.load_run("runs/again").for_person({"000003": "awe"}).answers == 1
 
     def test_people_of_another_head_are_never_read(self, here):
         shutil.copy(people_file(Path("runs/mydata-001")), people_file(Path("runs/b")))
