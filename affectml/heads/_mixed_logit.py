@@ -21,8 +21,10 @@ import torch
 from torch import Tensor
 
 NODES = 20  # of Gauss-Hermite; an integral of a logistic over a normal of SD 3 is then exact to 1e-6
-_CELLS = 1_000_000  # of answers x labels x tastes that are in memory at once
+_CELLS = 2_000_000  # numbers of answers x labels x (1 + tastes) that are in memory at once
 _ALONE = 8  # steps without tastes, from which the first tastes are guessed
+_GUESSERS = 4_000  # people who gave most answers, from whom the first tastes are guessed
+_ENOUGH = 1e-6  # nats a label of an answer: EM has converged where its bound gains less
 _START = 0.3  # SD in log-odds that a guessed taste begins with
 _CG_STEPS = 12
 _TINY = 1e-6
@@ -68,7 +70,7 @@ class Normals:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """N images: base [N, C], loads [N, C, R]; effect, effect_variance: what f misses of them, [N, C]."""
+    """N images as the model sees them: base [N, C], loads [N, C, R], mean and variance [N, C] of what f misses."""
 
     base: Tensor
     loads: Tensor
@@ -77,7 +79,7 @@ class Images:
 
     def take(self, rows: Tensor) -> "Images":
         """Some of them."""
-        return Images(self.base[rows], self.loads[rows], self.effect[rows], self.effect_variance[rows])
+        return Images(*(_pick(each, rows) for each in (self.base, self.loads, self.effect, self.effect_variance)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,11 @@ class Population:
         """What is known of people before they answer."""
         mean = torch.zeros(count, len(self.covariance), dtype=self.covariance.dtype)
         return Normals(mean, self.covariance.expand(count, -1, -1))
+
+
+def _pick(table: Tensor, rows: Tensor) -> Tensor:
+    """table[rows] for rows of any shape; several times faster."""
+    return table.index_select(0, rows.flatten()).reshape(*rows.shape, *table.shape[1:])
 
 
 def person_rates(images: Images, people: Normals) -> Tensor:
@@ -147,48 +154,39 @@ def _tilt(centre: Tensor, variance: Tensor) -> Tensor:
     return (c / 2).tanh() / (2 * c)
 
 
-class _Sorted:
-    """Answers in the order of people, those who gave about as many together, in parts that fit in memory."""
+class _Groups:
+    """Answers by a key, a person say, those keys with about as many answers together, in parts that fit in memory."""
 
-    def __init__(self, answers: PersonAnswers, columns: int) -> None:
-        counts = torch.bincount(answers.person, minlength=answers.people)
-        self.people = torch.argsort(counts, descending=True, stable=True)
-        self.people = self.people[counts[self.people] > 0]
-        order = torch.argsort(answers.person, stable=True)
-        self.image, self.chosen = answers.image[order], answers.chosen[order]
-        self.counts, self.starts = counts, counts.cumsum(0) - counts
+    def __init__(self, key: Tensor, columns: int) -> None:
+        self.counts = torch.bincount(key)
+        self.rows = torch.argsort(key, stable=True)
+        self.starts = self.counts.cumsum(0) - self.counts
+        some = torch.argsort(self.counts, descending=True, stable=True)
+        self.keys = some[self.counts[some] > 0]
         self.columns = columns
 
-    def parts(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """People [P], their images [P, n], what they chose [P, n, C], and which of these are answers [P, n]."""
+    def parts(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Keys [P], the rows of their answers [P, n], and which of these are there [P, n, 1]: the rest fill up."""
         at = 0
-        while at < len(self.people):
-            n = int(self.counts[self.people[at]])
-            take = max(1, _CELLS // (n * self.columns))
-            who = self.people[at : at + take]
-            rows = self.starts[who][:, None] + torch.arange(n)
-            there = torch.arange(n) < self.counts[who][:, None]
-            rows = torch.where(there, rows, self.starts[who][:, None])
-            yield who, self.image[rows], self.chosen[rows], there
-            at += take
+        while at < len(self.keys):
+            n = int(self.counts[self.keys[at]])
+            which = self.keys[at : at + max(1, _CELLS // (n * self.columns))]
+            place = torch.arange(n)
+            there = place < self.counts[which][:, None]
+            rows = self.rows[torch.where(there, self.starts[which][:, None] + place, self.starts[which][:, None])]
+            yield which, rows, there[..., None]
+            at += len(which)
 
 
 @dataclass(eq=False)
 class _Sums:
-    """What a pass over all answers leaves for each image and label: sums over its people, [N, C, ...]."""
+    """What all answers say of each image and label under the last bound: sums over its people, [N, C, ...]."""
 
     weight: Tensor
-    pull: Tensor  # of what a level of the image would explain: sum(kappa - weight x (centre + effect))
+    pull: Tensor  # of what the image's level would explain: sum(kappa - weight x E[the person's part])
     square: Tensor  # sum(weight x E[u u'])
     first: Tensor  # sum(weight x E[u])
-    taste: Tensor  # sum of what a change of the loads would explain
-    slopes: Tensor | None = None  # [J, C, d], each person's own
-
-    @classmethod
-    def of(cls, images: Images) -> "_Sums":
-        zero = torch.zeros_like(images.base)
-        square = images.loads.new_zeros(*images.loads.shape, images.loads.shape[2])
-        return cls(zero, zero.clone(), square, torch.zeros_like(images.loads), torch.zeros_like(images.loads))
+    taste: Tensor  # of what its loads would explain at level 0: sum(kappa x E[u] - weight x E[b u])
 
 
 def posterior(population: Population, images: Images, answers: PersonAnswers, *, steps: int = 40) -> Normals:
@@ -196,88 +194,211 @@ def posterior(population: Population, images: Images, answers: PersonAnswers, *,
 
     A fixed point of steps that never diverge, each of them exact under the last one's bound.
     """
-    people = population.everybody(answers.people)
-    people = Normals(people.mean.clone(), people.covariance.clone())
-    _pass(population, images, _Sorted(answers, _columns(images)), people, None, steps)
+    people = _copied(population.everybody(answers.people))
+    inverse = torch.linalg.inv(population.covariance)
+    enough = 1e-8 if people.mean.dtype == torch.float64 else 1e-5
+    for who, rows, there in _Groups(answers.person, _columns(images)).parts():
+        cells = _Cells.of(images, answers, rows, there)
+        for _ in range(steps):
+            before = people.mean[who]
+            people.mean[who], people.covariance[who] = cells.update(inverse, cells.weight(people.take(who)))
+            if float((people.mean[who] - before).abs().max()) < enough:
+                break
     return people
 
 
 def _columns(images: Images) -> int:
     labels, tastes = images.loads.shape[1:]
-    return int(labels * (1 + tastes) * (1 + tastes))
+    return int(labels * (1 + tastes))
 
 
-def _pass(
-    population: Population,
-    images: Images,
-    answers: _Sorted,
-    people: Normals,
-    sums: _Sums | None,
-    steps: int,
-    z: Tensor | None = None,
-) -> None:
-    """Bring people up to date, in place, and leave the sums that images and the population are fitted to."""
-    labels, rank = images.loads.shape[1:]
-    inverse = torch.linalg.inv(population.covariance)
-    for who, image, chosen, there in answers.parts():
-        size = (len(who), image.shape[1])
-        seen = images.take(image.flatten())
-        loads = seen.loads.reshape(*size, labels, rank)
-        level = (seen.base + seen.effect).reshape(*size, labels)
-        spread = seen.effect_variance.reshape(*size, labels)
-        kappa = (chosen.to(level.dtype) - 0.5) * there[..., None]
-        mean, covariance = people.mean[who], people.covariance[who]
-        for _ in range(steps):
-            centre, variance = _cells(level, loads, mean, covariance)
-            weight = _tilt(centre, variance + spread) * there[..., None]
-            weighed = loads * weight[..., None]
-            precision = inverse.repeat(len(who), 1, 1)
-            precision[:, :labels, :labels] += torch.diag_embed(weight.sum(1))
-            cross = weighed.sum(1)
-            precision[:, :labels, labels:] += cross
-            precision[:, labels:, :labels] += cross.mT
-            flat = loads.flatten(1, 2)
-            precision[:, labels:, labels:] += flat.mT @ weighed.flatten(1, 2)
-            left = kappa - weight * level
-            pull = torch.cat([left.sum(1), (flat * left.flatten(1)[..., None]).sum(1)], dim=1)
-            root = torch.linalg.cholesky(precision)
-            covariance = torch.cholesky_inverse(root)
-            before, mean = mean, (covariance @ pull[..., None])[..., 0]
-            if float((mean - before).abs().max()) < 1e-7:
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """P people's n answers each. level, spread, kappa [P, n, C]; loads [P, n, C, R]; there [P, n, 1]."""
+
+    level: Tensor  # the image's log-odds
+    spread: Tensor  # and their variance
+    loads: Tensor
+    kappa: Tensor
+    there: Tensor
+
+    @classmethod
+    def of(cls, images: Images, answers: PersonAnswers, rows: Tensor, there: Tensor) -> "_Cells":
+        seen = images.take(_pick(answers.image, rows))
+        kappa = (_pick(answers.chosen, rows).to(seen.base.dtype) - 0.5) * there
+        return cls(seen.base + seen.effect, seen.effect_variance, seen.loads, kappa, there)
+
+    def moments(self, people: Normals) -> tuple[Tensor, Tensor]:
+        """Mean and variance [P, n, C] of the log-odds, by what is believed of the people and of the images."""
+        labels = self.level.shape[2]
+        flat, mean, covariance = self.loads.flatten(1, 2), people.mean, people.covariance
+        centre = self.level + mean[:, None, :labels] + (flat @ mean[:, labels:, None]).reshape(self.level.shape)
+        spread = (flat @ covariance[:, labels:, labels:]).reshape(self.loads.shape)
+        spread += 2 * covariance[:, None, :labels, labels:]
+        spread *= self.loads
+        own = covariance.diagonal(dim1=1, dim2=2)[:, None, :labels]
+        return centre, (spread.sum(-1) + own).clamp_(min=0) + self.spread
+
+    def weight(self, people: Normals) -> Tensor:
+        """Of each cell in Jaakkola & Jordan's bound at its best, [P, n, C]."""
+        centre, variance = self.moments(people)
+        return _tilt(centre, variance) * self.there
+
+    def update(self, inverse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean [P, K] and covariance [P, K, K] of the people under the bound with these weights."""
+        labels = self.level.shape[2]
+        flat, weighed = self.loads.flatten(1, 2), self.loads * weight[..., None]
+        precision = inverse.repeat(len(weight), 1, 1)
+        precision[:, :labels, :labels] += torch.diag_embed(weight.sum(1))
+        cross = weighed.sum(1)
+        precision[:, :labels, labels:] += cross
+        precision[:, labels:, :labels] += cross.mT
+        precision[:, labels:, labels:] += flat.mT @ weighed.flatten(1, 2)
+        left = self.kappa - weight * self.level
+        pull = torch.cat([left.sum(1), (flat.mT @ left.flatten(1)[..., None])[..., 0]], dim=1)
+        covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+        return (covariance @ pull[..., None])[..., 0], covariance
+
+    def bound(self, centre: Tensor, variance: Tensor) -> float:
+        """What these answers add to the bound, in nats: E log p at its best tilt."""
+        c = (centre.square() + variance).sqrt()
+        held = self.kappa * centre - (c / 2 + torch.nn.functional.softplus(-c)) * self.there
+        return float(held.sum(dtype=torch.float64))
+
+
+class _Fitting:
+    """The state of EM: a population, people, images, and the answers by person and by image."""
+
+    def __init__(self, f: Tensor, z: Tensor, answers: PersonAnswers, rank: int, ridge: float) -> None:
+        labels, d = f.shape[1], z.shape[1]
+        kind: dict[str, Any] = {"dtype": f.dtype}
+        self.f, self.z, self.ridge = f, z, ridge
+        self.answers = answers
+        self.population = Population(
+            torch.zeros(labels, **kind), torch.ones(labels, **kind), torch.zeros(d, labels, 0, **kind),
+            torch.eye(labels, **kind), torch.full((labels,), 0.3, **kind),
+        )  # fmt: skip
+        self.images = self.population.images(f, z)
+        self.images = replace(self.images, effect_variance=self.images.effect_variance.clone())
+        self.people = _copied(self.population.everybody(answers.people))
+        self.by_person = _Groups(answers.person, labels * (1 + rank))
+        self.by_image = _Groups(answers.image, labels * (1 + rank))
+        self.asked = torch.bincount(answers.image, minlength=len(f)) > 0
+        self.answered = torch.bincount(answers.person, minlength=answers.people) > 0
+        self.weight = torch.empty(len(answers), labels, **kind)
+
+    def step(self) -> float:
+        """One step of EM: people, then images, then the population. Returns the bound before it, in nats."""
+        bound = self._people()
+        self._population(self._sums())
+        return bound
+
+    def _people(self) -> float:
+        """Bring people up to date, and keep each answer's weight. Returns the bound before, in nats."""
+        inverse = torch.linalg.inv(self.population.covariance)
+        bound = -self._distance()
+        for who, rows, there in self.by_person.parts():
+            cells, people = _Cells.of(self.images, self.answers, rows, there), self.people.take(who)
+            centre, variance = cells.moments(people)
+            bound += cells.bound(centre, variance)
+            weight = _tilt(centre, variance) * there
+            self.people.mean[who], self.people.covariance[who] = cells.update(inverse, weight)
+            inside = there[..., 0]
+            self.weight[rows[inside]] = weight[inside]
+        return bound
+
+    def _distance(self) -> float:
+        """KL divergence of what is believed of people and images from the population, and the ridge, in nats."""
+        covariance, known = self.population.covariance.double(), self.people.take(self.answered)
+        second = known.covariance.double().sum(0) + known.mean.double().T @ known.mean.double()
+        count = len(known.mean)
+        people = (torch.linalg.inv(covariance) * second).sum() - torch.logdet(known.covariance.double()).sum()
+        people = people + count * (torch.logdet(covariance) - len(covariance))
+        ratio = self.images.effect_variance[self.asked] / self.population.image_variance
+        images = ratio + self.images.effect[self.asked].square() / self.population.image_variance - 1 - ratio.log()
+        ridge = self.ridge * self.population.axes.double().square().sum()
+        return float(people + images.double().sum() + ridge) / 2
+
+    def _sums(self) -> _Sums:
+        """Image by image, so that the order of sums is the same on any number of threads."""
+        labels, rank = self.images.loads.shape[1:]
+        b, u = self.people.mean[:, :labels], self.people.mean[:, labels:]
+        covariance = self.people.covariance
+        rows_, columns_ = torch.tril_indices(rank, rank)
+        second = covariance[:, labels:, labels:] + u[:, :, None] * u[:, None, :]
+        shared = torch.cat([u, second[:, rows_, columns_]], dim=1)
+        own = torch.cat([b[..., None], covariance[:, :labels, labels:] + b[..., None] * u[:, None, :]], dim=2)
+        zero = torch.zeros_like(self.f)
+        first = torch.zeros_like(self.images.loads)
+        sums = _Sums(zero, zero.clone(), first.new_zeros(*first.shape, rank), first, first.clone())
+        for which, rows, there in self.by_image.parts():
+            weight = _pick(self.weight, rows) * there
+            kappa = (_pick(self.answers.chosen, rows).to(weight.dtype) - 0.5) * there
+            who = _pick(self.answers.person, rows)
+            both = weight.mT @ _pick(shared, who)
+            alone = _pick(own, who).mul_(weight[..., None]).sum(1)
+            sums.weight[which] = weight.sum(1)
+            sums.first[which] = both[..., :rank]
+            square = both.new_empty(*both.shape[:2], rank, rank)
+            square[..., rows_, columns_] = square[..., columns_, rows_] = both[..., rank:]
+            sums.square[which] = square
+            sums.pull[which] = kappa.sum(1) - alone[..., 0] - (self.images.loads[which] * both[..., :rank]).sum(-1)
+            sums.taste[which] = kappa.mT @ _pick(u, who) - alone[..., 1:]
+        return sums
+
+    def _population(self, sums: _Sums) -> None:
+        """What f misses of each image, then offset and scale, covariance and axes, each given the others."""
+        population, images, f = self.population, self.images, self.f
+        variance = 1 / (1 / population.image_variance + sums.weight)
+        effect = variance * (sums.pull - sums.weight * images.base)
+        image_variance = (effect.square() + variance)[self.asked].mean(0).clamp(min=_TINY)
+
+        # offset and scale, by weighted least squares on what is left; held at 1 where f does not vary
+        left = sums.pull - sums.weight * effect
+        ones, slope, bend = sums.weight.sum(0), (sums.weight * f).sum(0), (sums.weight * f * f).sum(0)
+        a, b = left.sum(0), (left * f).sum(0)
+        determinant = ones * bend - slope * slope
+        varies = determinant > 1e-9 * ones * bend.clamp(min=_TINY)
+        scale = torch.where(varies, (ones * b - slope * a) / determinant.clamp(min=_TINY), torch.ones_like(a))
+        offset = (a - slope * scale) / ones.clamp(min=_TINY)
+        base = offset + scale * f
+
+        known = self.people.take(self.answered)
+        count = max(len(known.mean), 1)
+        second = (known.mean.T @ known.mean + known.covariance.sum(0)) / count
+        few = len(second) + 1.0  # as many people as there are covariances to a row say that they are none
+        covariance = (count * second + few * second.diagonal().diag()) / (count + few)
+        axes = population.axes
+        if population.rank:
+            taste = sums.taste - (base + effect)[..., None] * sums.first
+            axes = _solve_axes(axes, self.z, sums.square, taste, self.ridge)
+            axes, covariance = _standard(axes, covariance, self.people, f.shape[1])
+        self.population = Population(offset, scale, axes, covariance, image_variance)
+        self.images = Images(base, torch.einsum("nd,dcr->ncr", self.z, axes), effect, variance)
+
+    def add_tastes(self, rank: int) -> None:
+        """Tastes guessed from what thresholds leave: the principal directions of people's slopes along z."""
+        labels, z = self.f.shape[1], self.z
+        slopes = []
+        for who, rows, there in self.by_person.parts():
+            cells = _Cells.of(self.images, self.answers, rows, there)
+            centre, variance = cells.moments(self.people.take(who))
+            rest = cells.kappa - _tilt(centre, variance) * centre * there
+            slopes.append((rest.mT @ _pick(z, _pick(self.answers.image, rows))).flatten(1))
+            if sum(map(len, slopes)) >= _GUESSERS:
                 break
-        people.mean[who], people.covariance[who] = mean, covariance
-        if sums is None:
-            continue
-        centre, variance = _cells(level, loads, mean, covariance)
-        weight = _tilt(centre, variance + spread) * there[..., None]
-        rest = kappa - weight * centre
-        where = image.flatten()
-        sums.weight.index_add_(0, where, weight.flatten(0, 1))
-        sums.pull.index_add_(0, where, rest.flatten(0, 1))
-        if z is not None:
-            part = torch.einsum("pnc,pnd->pcd", rest, z[where].reshape(*size, -1))
-            assert sums.slopes is not None
-            sums.slopes[who] = part
-        if rank:
-            u = mean[:, labels:]
-            second = covariance[:, labels:, labels:] + u[:, :, None] * u[:, None, :]
-            both = covariance[:, :labels, labels:] + mean[:, :labels, None] * u[:, None, :]
-            square = weight[..., None, None] * second[:, None, None]
-            taste = (kappa - weight * level)[..., None] * u[:, None, None] - weight[..., None] * both[:, None]
-            sums.first.index_add_(0, where, (weight[..., None] * u[:, None, None]).flatten(0, 1))
-            sums.square.index_add_(0, where, square.flatten(0, 1))
-            sums.taste.index_add_(0, where, taste.flatten(0, 1))
-
-
-def _cells(level: Tensor, loads: Tensor, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance [P, n, C] of the log-odds of each answer, by what is believed of the P people."""
-    labels = level.shape[2]
-    flat = loads.flatten(1, 2)
-    centre = level + mean[:, None, :labels] + (flat @ mean[:, labels:, None]).reshape(level.shape)
-    own = covariance.diagonal(dim1=1, dim2=2)[:, None, :labels]
-    between = (loads * covariance[:, None, :labels, labels:]).sum(-1)
-    within = ((flat @ covariance[:, labels:, labels:]) * flat).sum(-1).reshape(level.shape)
-    return centre, (own + 2 * between + within).clamp(min=0)
+        _, _, directions = torch.linalg.svd(torch.cat(slopes), full_matrices=False)
+        rank = min(rank, len(directions))
+        axes = directions[:rank].reshape(rank, labels, -1).permute(2, 1, 0)
+        loads = torch.einsum("nd,dcr->ncr", z, axes)
+        scale = _START / loads.square().mean(dim=(0, 1)).sqrt().clamp(min=_TINY)
+        covariance = torch.eye(labels + rank, dtype=z.dtype)
+        covariance[:labels, :labels] = self.population.covariance
+        self.population = replace(self.population, axes=axes * scale, covariance=covariance)
+        self.images = replace(self.images, loads=loads * scale)
+        mean = self.people.mean
+        self.people = _copied(self.population.everybody(len(mean)))
+        self.people.mean[:, :labels] = mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,92 +419,23 @@ def fit_mixed_logit(f: Tensor, z: Tensor, answers: PersonAnswers, *, rank: int, 
         answers: of these images.
         rank: how many tastes; 0 leaves thresholds.
         ridge: the precision of each number in `axes`, beside answers.
-        steps: of EM.
+        steps: of EM, at most: it ends where one gains less than 1e-6 nats a label of an answer.
 
     Returns:
         The fit. Degenerate: a label that nobody or everybody chose gets thresholds near none.
     """
-    labels, d = f.shape[1], z.shape[1]
-    kind: dict[str, Any] = {"dtype": f.dtype}
-    population = Population(
-        torch.zeros(labels, **kind), torch.ones(labels, **kind), torch.zeros(d, labels, 0, **kind),
-        torch.eye(labels, **kind), torch.full((labels,), 0.3, **kind),
-    )  # fmt: skip
-    images = population.images(f, z)
-    state = Fit(population, _copied(population.everybody(answers.people)), images)
-    for step in range(min(_ALONE, steps)):
-        last = rank > 0 and step == min(_ALONE, steps) - 1
-        state, sums = _step(state, f, z, answers, ridge, slopes=last)
-    if rank:
-        assert sums.slopes is not None
-        state = _with_tastes(state, z, sums.slopes, rank)
-    for _ in range(steps - _ALONE):
-        state, _ = _step(state, f, z, answers, ridge)
-    return state
+    fitting, bounds = _Fitting(f, z, answers, rank, ridge), []
+    for step in range(steps):
+        if rank and step == min(_ALONE, steps - 1):
+            fitting.add_tastes(rank)
+        bounds.append(fitting.step())
+        if step > 2 * _ALONE and bounds[-1] - bounds[-2] < _ENOUGH * answers.chosen.numel():
+            break
+    return Fit(fitting.population, fitting.people, fitting.images)
 
 
 def _copied(people: Normals) -> Normals:
     return Normals(people.mean.clone(), people.covariance.clone())
-
-
-def _with_tastes(state: Fit, z: Tensor, slopes: Tensor, rank: int) -> Fit:
-    """Tastes guessed from what thresholds leave: the principal directions of people's slopes [J, C, d]."""
-    population, labels = state.population, slopes.shape[1]
-    _, _, directions = torch.linalg.svd(slopes.flatten(1), full_matrices=False)
-    rank = min(rank, len(directions))
-    axes = directions[:rank].reshape(rank, labels, -1).permute(2, 1, 0)
-    loads = torch.einsum("nd,dcr->ncr", z, axes)
-    axes = axes * _START / loads.square().mean(dim=(0, 1)).sqrt().clamp(min=_TINY)
-    covariance = torch.eye(labels + rank, dtype=z.dtype)
-    covariance[:labels, :labels] = population.covariance
-    population = replace(population, axes=axes, covariance=covariance)
-    people = _copied(population.everybody(len(state.people.mean)))
-    people.mean[:, :labels] = state.people.mean
-    loads = torch.einsum("nd,dcr->ncr", z, axes)
-    return Fit(population, people, replace(state.images, loads=loads))
-
-
-def _step(
-    state: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float, slopes: bool = False
-) -> tuple[Fit, _Sums]:
-    """One step of EM: people, then images, then the population."""
-    population, images, people = state.population, state.images, state.people
-    labels = f.shape[1]
-    sums = _Sums.of(images)
-    if slopes:
-        sums.slopes = torch.zeros(answers.people, labels, z.shape[1], dtype=f.dtype)
-    _pass(population, images, _Sorted(answers, _columns(images)), people, sums, 1, z if slopes else None)
-    seen = torch.bincount(answers.image, minlength=len(f)) > 0
-
-    # what f misses of each image, given everything else; sums.pull was taken at the old one
-    pull = sums.pull + sums.weight * images.effect
-    variance = 1 / (1 / population.image_variance + sums.weight)
-    effect = variance * pull
-    image_variance = (effect.square() + variance)[seen].mean(0).clamp(min=_TINY)
-
-    # offset and scale, by weighted least squares on what is left; held at 1 where f does not vary
-    left = sums.pull + sums.weight * (images.effect - effect + images.base)
-    ones, slope, bend = sums.weight.sum(0), (sums.weight * f).sum(0), (sums.weight * f * f).sum(0)
-    a, b = left.sum(0), (left * f).sum(0)
-    determinant = ones * bend - slope * slope
-    varies = determinant > 1e-9 * ones * bend.clamp(min=_TINY)
-    scale = torch.where(varies, (ones * b - slope * a) / determinant.clamp(min=_TINY), torch.ones_like(a))
-    offset = (a - slope * scale) / ones.clamp(min=_TINY)
-
-    who = torch.bincount(answers.person, minlength=answers.people) > 0
-    mean, spread = people.mean[who], people.covariance[who]
-    second = (mean.T @ mean + spread.sum(0)) / max(int(who.sum()), 1)
-    count = int(who.sum())
-    few = len(second) + 1.0  # as many people as there are covariances to a row say that they are none
-    covariance = (count * second + few * second.diagonal().diag()) / (count + few)
-    axes = population.axes
-    if population.rank:
-        change = offset + scale * f + effect - images.base - images.effect
-        axes = _solve_axes(axes, z, sums.square, sums.taste - change[..., None] * sums.first, ridge)
-        axes, covariance = _standard(axes, covariance, people, labels)
-    population = Population(offset, scale, axes, covariance, image_variance)
-    loads = torch.einsum("nd,dcr->ncr", z, axes)
-    return Fit(population, people, Images(offset + scale * f, loads, effect, variance)), sums
 
 
 def _solve_axes(axes: Tensor, z: Tensor, square: Tensor, taste: Tensor, ridge: float) -> Tensor:
