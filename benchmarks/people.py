@@ -189,7 +189,9 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
             person = torch.arange(trained + unseen).repeat_interleave(given)
             image = torch.cat([old[torch.randperm(len(old), generator=g)[:given]] for _ in range(trained + unseen)])
             rates = people.rates(images.take(image), person)
-            answers = PersonAnswers(image, person, (torch.rand(rates.shape, generator=g) < rates).long(), len(people.mean))
+            answers = PersonAnswers(
+                image, person, (torch.rand(rates.shape, generator=g) < rates).long(), len(people.mean)
+            )
             val = torch.zeros(n, dtype=torch.bool)
             val[old[: len(old) // 8]] = True
             head, rows, place = fit(X, answers.take((person < trained).nonzero()[:, 0]), val, head=args.head)
@@ -213,6 +215,7 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
                     found[k]["truth"].append(float(nats(truth, truth).mean()))
                     found[k]["bayes"].append(float(nats(best, truth).mean()))
                     found[k]["head"].append(float(nats(person_rates(mine, one), truth).mean()))
+
     def of(k: int, name: str) -> np.ndarray:
         return np.asarray(found[k][name]).reshape(-1, unseen).mean(1)
 
@@ -417,7 +420,9 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
                 cells = []
                 for system in ("no person", "other people", "own share", "by person"):
                     values = found.get((c, where, system))
-                    cells.append("–" if not values else mean_se(values) if system == "by person" else f"{np.mean(values):.4f}")
+                    cells.append(
+                        "–" if not values else mean_se(values) if system == "by person" else f"{np.mean(values):.4f}"
+                    )
                 cells.append(mean_se(found[c, where, "gain"]))
                 yield f"| {label} | {where} | {' | '.join(cells)} | {claimed[c, where]} of {seeds} |"
 
@@ -518,7 +523,9 @@ def of_identify(args: argparse.Namespace) -> Iterator[str]:
 # ten million answers
 
 
-def synthetic(count: int, people: int, images: int, labels: int, rank: int, d: int) -> tuple[Tensor, Tensor, PersonAnswers]:
+def synthetic(
+    count: int, people: int, images: int, labels: int, rank: int, d: int
+) -> tuple[Tensor, Tensor, PersonAnswers]:
     """Features [N, d], true population log-odds [N, C], and answers of planted people, chosen as uint8."""
     g = torch.Generator().manual_seed(0)
     X = torch.randn(images, d, generator=g) / torch.arange(1, d + 1).sqrt()

@@ -24,7 +24,7 @@ NODES = 20  # of Gauss-Hermite; an integral of a logistic over a normal of SD 3 
 _CELLS = 2_000_000  # numbers of answers x labels x (1 + tastes) that are in memory at once
 _ALONE = 8  # steps without tastes, from which the first tastes are guessed
 _GUESSERS = 4_000  # people who gave most answers, from whom the first tastes are guessed
-_ENOUGH = 1e-6  # nats a label of an answer: EM has converged where its bound gains less
+_ENOUGH = 1e-3  # log-odds: EM has converged where no number of the population moves farther in a step
 _START = 0.3  # SD in log-odds that a guessed taste begins with
 _CG_STEPS = 12
 _TINY = 1e-6
@@ -259,12 +259,6 @@ class _Cells:
         covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
         return (covariance @ pull[..., None])[..., 0], covariance
 
-    def bound(self, centre: Tensor, variance: Tensor) -> float:
-        """What these answers add to the bound, in nats: E log p at its best tilt."""
-        c = (centre.square() + variance).sqrt()
-        held = self.kappa * centre - (c / 2 + torch.nn.functional.softplus(-c)) * self.there
-        return float(held.sum(dtype=torch.float64))
-
 
 class _Fitting:
     """The state of EM: a population, people, images, and the answers by person and by image."""
@@ -288,36 +282,28 @@ class _Fitting:
         self.weight = torch.empty(len(answers), labels, **kind)
 
     def step(self) -> float:
-        """One step of EM: people, then images, then the population. Returns the bound before it, in nats."""
-        bound = self._people()
+        """One step of EM: people, then images and the population. Returns how far its numbers moved at most."""
+        before = self._numbers()
+        self._people()
         self._population(self._sums())
-        return bound
+        return float((self._numbers() - before).abs().max())
 
-    def _people(self) -> float:
-        """Bring people up to date, and keep each answer's weight. Returns the bound before, in nats."""
+    def _numbers(self) -> Tensor:
+        """The population in log-odds: offset, scale, SD of thresholds, of tastes and of what f misses, [5 C]."""
+        population, labels = self.population, self.f.shape[1]
+        of_people = population.covariance.diagonal()[:labels].sqrt()
+        tastes = self.images.loads.square().sum(-1).mean(0).sqrt()
+        return torch.cat([population.offset, population.scale, of_people, tastes, population.image_variance.sqrt()])
+
+    def _people(self) -> None:
+        """Bring people up to date, and keep each answer's weight."""
         inverse = torch.linalg.inv(self.population.covariance)
-        bound = -self._distance()
         for who, rows, there in self.by_person.parts():
-            cells, people = _Cells.of(self.images, self.answers, rows, there), self.people.take(who)
-            centre, variance = cells.moments(people)
-            bound += cells.bound(centre, variance)
-            weight = _tilt(centre, variance) * there
+            cells = _Cells.of(self.images, self.answers, rows, there)
+            weight = cells.weight(self.people.take(who))
             self.people.mean[who], self.people.covariance[who] = cells.update(inverse, weight)
             inside = there[..., 0]
             self.weight[rows[inside]] = weight[inside]
-        return bound
-
-    def _distance(self) -> float:
-        """KL divergence of what is believed of people and images from the population, and the ridge, in nats."""
-        covariance, known = self.population.covariance.double(), self.people.take(self.answered)
-        second = known.covariance.double().sum(0) + known.mean.double().T @ known.mean.double()
-        count = len(known.mean)
-        people = (torch.linalg.inv(covariance) * second).sum() - torch.logdet(known.covariance.double()).sum()
-        people = people + count * (torch.logdet(covariance) - len(covariance))
-        ratio = self.images.effect_variance[self.asked] / self.population.image_variance
-        images = ratio + self.images.effect[self.asked].square() / self.population.image_variance - 1 - ratio.log()
-        ridge = self.ridge * self.population.axes.double().square().sum()
-        return float(people + images.double().sum() + ridge) / 2
 
     def _sums(self) -> _Sums:
         """Image by image, so that the order of sums is the same on any number of threads."""
@@ -347,24 +333,26 @@ class _Fitting:
         return sums
 
     def _population(self, sums: _Sums) -> None:
-        """What f misses of each image, then offset and scale, covariance and axes, each given the others."""
-        population, images, f = self.population, self.images, self.f
-        variance = 1 / (1 / population.image_variance + sums.weight)
-        effect = variance * (sums.pull - sums.weight * images.base)
-        image_variance = (effect.square() + variance)[self.asked].mean(0).clamp(min=_TINY)
-
-        # offset and scale, by weighted least squares on what is left; held at 1 where f does not vary
-        left = sums.pull - sums.weight * effect
-        ones, slope, bend = sums.weight.sum(0), (sums.weight * f).sum(0), (sums.weight * f * f).sum(0)
-        a, b = left.sum(0), (left * f).sum(0)
+        """Offset and scale with what f misses of each image, then covariance, then axes, each given the others."""
+        population, f = self.population, self.f
+        # offset and scale, by weighted least squares with what f misses integrated out; held at 1 where f does not vary
+        share = 1 / (1 + population.image_variance * sums.weight)
+        weight, pull = sums.weight * share, sums.pull * share
+        ones, slope, bend = weight.sum(0), (weight * f).sum(0), (weight * f * f).sum(0)
+        a, b = pull.sum(0), (pull * f).sum(0)
         determinant = ones * bend - slope * slope
         varies = determinant > 1e-9 * ones * bend.clamp(min=_TINY)
         scale = torch.where(varies, (ones * b - slope * a) / determinant.clamp(min=_TINY), torch.ones_like(a))
         offset = (a - slope * scale) / ones.clamp(min=_TINY)
         base = offset + scale * f
+        variance = population.image_variance * share
+        effect = variance * (sums.pull - sums.weight * base)
+        image_variance = (effect.square() + variance)[self.asked].mean(0).clamp(min=_TINY)
 
         known = self.people.take(self.answered)
         count = max(len(known.mean), 1)
+        middle = known.mean[:, : f.shape[1]].mean(0)  # of thresholds: the offset's, which takes it over below
+        known.mean[:, : f.shape[1]] -= middle
         second = (known.mean.T @ known.mean + known.covariance.sum(0)) / count
         few = len(second) + 1.0  # as many people as there are covariances to a row say that they are none
         covariance = (count * second + few * second.diagonal().diag()) / (count + few)
@@ -373,6 +361,8 @@ class _Fitting:
             taste = sums.taste - (base + effect)[..., None] * sums.first
             axes = _solve_axes(axes, self.z, sums.square, taste, self.ridge)
             axes, covariance = _standard(axes, covariance, self.people, f.shape[1])
+        self.people.mean[:, : f.shape[1]] -= middle
+        offset, base = offset + middle, base + middle
         self.population = Population(offset, scale, axes, covariance, image_variance)
         self.images = Images(base, torch.einsum("nd,dcr->ncr", self.z, axes), effect, variance)
 
@@ -419,17 +409,16 @@ def fit_mixed_logit(f: Tensor, z: Tensor, answers: PersonAnswers, *, rank: int, 
         answers: of these images.
         rank: how many tastes; 0 leaves thresholds.
         ridge: the precision of each number in `axes`, beside answers.
-        steps: of EM, at most: it ends where one gains less than 1e-6 nats a label of an answer.
+        steps: of EM, at most: it ends where no number of the population moves by 0.001.
 
     Returns:
         The fit. Degenerate: a label that nobody or everybody chose gets thresholds near none.
     """
-    fitting, bounds = _Fitting(f, z, answers, rank, ridge), []
+    fitting = _Fitting(f, z, answers, rank, ridge)
     for step in range(steps):
         if rank and step == min(_ALONE, steps - 1):
             fitting.add_tastes(rank)
-        bounds.append(fitting.step())
-        if step > 2 * _ALONE and bounds[-1] - bounds[-2] < _ENOUGH * answers.chosen.numel():
+        if fitting.step() < _ENOUGH and step > _ALONE:
             break
     return Fit(fitting.population, fitting.people, fitting.images)
 
