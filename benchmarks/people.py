@@ -448,7 +448,8 @@ def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace, cho
     known = Images(f, loads, effect, variance)
     simple = OwnShare(f, learned)
     alone = head.members_[0].predict_rates(oasis.X)
-    alone[rows] = f[rows].sigmoid()
+    population = head.population
+    alone[rows] = ((f[rows] - population.offset) / population.scale).sigmoid()
     others, n = shares(learned, len(oasis.X))
     others = (others * n[:, None] + 2 * simple.mean) / (n[:, None] + 2)
     out: Judged = {}

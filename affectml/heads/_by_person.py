@@ -32,6 +32,7 @@ TASTES = 8
 RIDGES = (300.0, 1000.0, 3000.0)
 _SOME = 20_000  # rows tell the principal directions well enough
 _MANY = 2_000_000  # answers x labels from which float32 does
+_CHOOSERS = 1_000_000  # answers, about, that choose tastes and ridge
 _EDGE = 1e-6
 _SAVED = ("offset", "scale", "axes", "covariance", "image_variance", "centre", "directions", "own_thresholds")
 
@@ -130,15 +131,9 @@ class ByPersonHead(CompositeHead, name="by_person"):
         centre, directions = _basis(rows.X, config.directions)
         self._state = {"centre": centre, "directions": directions}
         z = self._along(rows.X).to(dtype)
-        tried = []
-        for tastes, ridge in self._candidates(chosen_by is not None):
-            found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
-            loss = np.nan
-            if chosen_by is not None and rows.val is not None:
-                loss = self._loss(found, rows.val[0], chosen_by)
-            tried.append((loss, tastes, ridge, found))
-        loss, tastes, ridge, found = min(tried, key=lambda each: each[0])
+        tastes, ridge, tried = self._choose(f, z, answers, rows, chosen_by, generator)
         own = torch.full((f.shape[1],), 0.5, dtype=torch.float64)
+        found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
         self._state |= {key: getattr(found.population, key).double() for key in _SAVED[:5]}
         if chosen_by is not None and rows.val is not None:
             said = person_rates(
@@ -159,19 +154,41 @@ class ByPersonHead(CompositeHead, name="by_person"):
             "answers": len(answers),
             "tastes": tastes,
             "ridge": ridge,
-            "tried": [{"tastes": t, "ridge": r, "loss": None if np.isnan(v) else v} for v, t, r, _ in tried],
+            "steps": found.steps,
+            "tried": tried,
             "threshold_sd": found.population.covariance.diagonal()[: f.shape[1]].sqrt().tolist(),
             "taste_sd": self._taste_sd(found, z).tolist(),
             "image_sd": found.population.image_variance.sqrt().tolist(),
             "members": self._described(),
         }
 
-    def _candidates(self, choose: bool) -> list[tuple[int, float]]:
+    def _choose(
+        self, f: Tensor, z: Tensor, answers: PersonAnswers, rows: Rows, chosen_by: PersonAnswers | None,
+        generator: torch.Generator,
+    ) -> tuple[int, float, list[dict[str, Any]]]:  # fmt: skip
+        """How many tastes and which ridge, by answers about validation images, and what was tried.
+
+        Tastes are taken where they gain more than one standard error over people. Of many answers those of some people
+        are asked.
+        """
         config = self.config
-        ridges = RIDGES if config.ridge is None and choose else (config.ridge or RIDGES[1],)
-        if config.tastes is not None:
-            return [(config.tastes, ridge) for ridge in (ridges if config.tastes else ridges[:1])]
-        return [*([(0, ridges[0])] if choose else []), *((TASTES, ridge) for ridge in ridges)]
+        if chosen_by is None or rows.val is None or (config.tastes is not None and config.ridge is not None):
+            return TASTES if config.tastes is None else config.tastes, config.ridge or RIDGES[1], []
+        ridges = RIDGES if config.ridge is None else (config.ridge,)
+        candidates = [(0, ridges[0])] if not config.tastes else []
+        candidates += [(config.tastes or TASTES, ridge) for ridge in ridges] if config.tastes != 0 else []
+        some = torch.randperm(answers.people, generator=generator) < _CHOOSERS * answers.people / len(answers)
+        answers, chosen_by = (each.take(some[each.person].nonzero()[:, 0]) for each in (answers, chosen_by))
+        losses = []
+        for tastes, ridge in candidates:
+            found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
+            losses.append(self._losses(found, rows.val[0], chosen_by))
+        mean = [float(loss.mean()) for loss in losses]
+        best = min(range(len(mean)), key=lambda i: mean[i])
+        if candidates[0][0] == 0 and best:
+            best *= _surely_gained(losses[0] - losses[best], chosen_by.person)
+        tried = [{"tastes": t, "ridge": r, "loss": loss} for (t, r), loss in zip(candidates, mean, strict=True)]
+        return *candidates[best], tried
 
     def _member(self, rows: Rows, generator: torch.Generator) -> Head:
         return self.config.member().fit(rows.X, rows.targets, val=rows.val, weights=rows.weights, generator=generator)
@@ -180,12 +197,12 @@ class ByPersonHead(CompositeHead, name="by_person"):
         """SD over people of what tastes add to each label's log-odds, root mean square over images, [C]."""
         return found.images.loads.square().sum(-1).mean(0).sqrt()
 
-    def _loss(self, found: Fit, X: Features, answers: PersonAnswers) -> float:
-        """Mean log loss of answers about other images, in nats a label."""
+    def _losses(self, found: Fit, X: Features, answers: PersonAnswers) -> Tensor:
+        """Log loss of each answer about other images, in nats a label, [A]."""
         images = found.population.images(*self._seen(X, found.people.mean.dtype))
         said = person_rates(images.take(answers.image), found.people.take(answers.person)).clamp(_EDGE, 1 - _EDGE)
         chosen = answers.chosen.to(said.dtype)
-        return -float((chosen * said.log() + (1 - chosen) * (1 - said).log()).mean())
+        return -(chosen * said.log() + (1 - chosen) * (1 - said).log()).mean(1)
 
     def _along(self, X: Features) -> Tensor:
         """Features along the principal directions, [N, d]."""
@@ -256,6 +273,12 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
 def _double(people: Normals) -> Normals:
     return Normals(people.mean.double(), people.covariance.double())
+
+
+def _surely_gained(gain: Tensor, person: Tensor) -> bool:
+    """Whether the mean of gains [A] is above its standard error over people."""
+    each = torch.bincount(person, (gain - gain.mean()).double())
+    return bool(gain.sum() > each.square().sum().sqrt())
 
 
 def _log_odds(rates: Tensor) -> Tensor:

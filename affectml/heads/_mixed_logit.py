@@ -393,11 +393,12 @@ class _Fitting:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A fitted population, what is believed of its people, and what is known of the images they answered about."""
+    """A fitted population, what is believed of its people and known of its images, and the steps that it took."""
 
     population: Population
     people: Normals
     images: Images
+    steps: int
 
 
 def fit_mixed_logit(f: Tensor, z: Tensor, answers: PersonAnswers, *, rank: int, ridge: float, steps: int = 40) -> Fit:
@@ -415,12 +416,13 @@ def fit_mixed_logit(f: Tensor, z: Tensor, answers: PersonAnswers, *, rank: int, 
         The fit. Degenerate: a label that nobody or everybody chose gets thresholds near none.
     """
     fitting = _Fitting(f, z, answers, rank, ridge)
+    step = 0
     for step in range(steps):
         if rank and step == min(_ALONE, steps - 1):
             fitting.add_tastes(rank)
         if fitting.step() < _ENOUGH and step > _ALONE:
             break
-    return Fit(fitting.population, fitting.people, fitting.images)
+    return Fit(fitting.population, fitting.people, fitting.images, step + 1)
 
 
 def _copied(people: Normals) -> Normals:
