@@ -41,7 +41,6 @@ from affectml.heads._mixed_logit import (
     Normals,
     PersonAnswers,
     Population,
-    fit_mixed_logit,
     person_rates,
     posterior,
 )
