@@ -47,7 +47,7 @@ from affectml.heads._mixed_logit import (
 from affectml_metrics import two_way_interval
 
 EDGE = 1e-9
-DRAWS = 2_000  # of importance sampling, a person
+DRAWS = 1_000  # of importance sampling, a person
 
 
 def nats(p: Tensor, y: Tensor) -> Tensor:
@@ -163,19 +163,21 @@ def demo(folder: Path, images: int) -> tuple[Tensor, Tensor, Tensor]:
     truth = truth.loc[ids]
     X = torch.from_numpy(np.asarray(EmbeddingStore.for_dataset(dataset).rows(ids)))
     feelings = torch.tensor(truth[["valence", "arousal", "dominance"]].to_numpy())
-    labels = list(dataset.target("emotions").labels)
+    labels = list(dataset.target("emotions").taxonomy.labels)
     rates = torch.tensor(truth[labels].to_numpy())
     return X, rates.logit(), (feelings - feelings.mean(0)) / feelings.std(0)
 
 
 def of_planted(args: argparse.Namespace) -> Iterator[str]:
     """The share of the gap that the head and the Bayes-optimal predictor close, at k answers."""
-    ks, rank, trained, unseen, given = (5, 20, 50, 150), 2, args.people, 60, 150
+    ks, rank, trained, unseen, given = (5, 20, 50, 150), 2, args.people, 40, 150
     found: dict[int, dict[str, list[float]]] = {k: defaultdict(list) for k in (0, *ks)}
     angles, chosen_tastes = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.cache) if args.cache else Path(temporary) / "demo"
         X, base, feelings = demo(folder, args.images)
+        if args.features == "latent":
+            X = torch.cat([feelings, *(feelings * feelings[:, [c]] for c in range(3))], dim=1)
         for seed in range(args.seeds or 10):
             g = torch.Generator().manual_seed(seed)
             torch.manual_seed(seed)
@@ -196,8 +198,8 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
             head, rows, place = fit(X, answers.take((person < trained).nonzero()[:, 0]), val, head=args.head)
             assert head.fit_ is not None
             chosen_tastes.append(head.report_["tastes"])
-            known, mine = head.fit_.images, head.images(X[new])
-            new = new[:300]
+            known = head.fit_.images
+            new = new[:150]
             mine = head.images(X[new])
             said = torch.einsum("nd,dcr->ncr", head._along(X[new]), head.population.axes)
             angles.append(correlation(images.loads[new], said))
@@ -221,7 +223,7 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
     gap = of(0, "bayes") - of(0, "truth")
     yield (
         f"{len(gap)} seeds of {trained} people with {given} answers each and {unseen} unseen ones, 8 labels, {rank} tastes; "
-        f"{len(X)} demo paintings, features by affect-tiny, a quarter new; head: {args.head}. Closed: of the gap between the "
+        f"{len(X)} demo paintings, features: {args.features}, a quarter new; head: {args.head}. Closed: of the gap between the "
         f"population's answer and the true person's rates, {mean_se(gap)} nats a label. Tastes chosen: "
         f"{sorted(set(chosen_tastes))}; canonical correlations of planted and fitted loads on new images: "
         f"{', '.join(mean_se([a[r] for a in angles], 3) for r in range(rank))}."
@@ -569,10 +571,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("topic", choices=TOPICS)
     parser.add_argument("--seeds", type=int, help="how many seeds or splits")
-    parser.add_argument("--images", type=int, default=2_000, help="demo paintings of `planted`")
-    parser.add_argument("--people", type=int, default=300, help="people that `planted` learns from")
+    parser.add_argument("--images", type=int, default=1_200, help="demo paintings of `planted`")
+    parser.add_argument("--people", type=int, default=200, help="people that `planted` learns from")
     parser.add_argument("--head", default="kernel", help="the head inside")
     parser.add_argument("--answers", type=int, help="`scale` at this size alone")
+    parser.add_argument("--features", default="affect-tiny", choices=("affect-tiny", "latent"),
+                        help="of `planted`: of the pixels, or valence, arousal, dominance and their products")  # fmt: skip
     parser.add_argument("--cache", help="a folder that keeps the demo set of `planted`")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("AFFECTML_TEST_DATA", "../shared/data")), help="real data"

@@ -29,10 +29,11 @@ from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 
 FOLDS = 5
 TASTES = 8
-RIDGES = (300.0, 1000.0, 3000.0)
+RIDGES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0)  # tried in turn until the loss rises
 _SOME = 20_000  # rows tell the principal directions well enough
 _MANY = 2_000_000  # answers x labels from which float32 does
 _CHOOSERS = 1_000_000  # answers, about, that choose tastes and ridge
+_WORTH = 1e-4  # nats a label: tastes that gain less are none
 _EDGE = 1e-6
 _SAVED = ("offset", "scale", "axes", "covariance", "image_variance", "centre", "directions", "own_thresholds")
 
@@ -129,12 +130,12 @@ class ByPersonHead(CompositeHead, name="by_person"):
         f = _out_of_fold(self, rows, groups, generator).to(dtype)
         self.members_ = (member,)
         centre, directions = _basis(rows.X, config.directions)
-        self._state = {"centre": centre, "directions": directions}
+        self._state = {"centre": centre, "directions": directions.contiguous()}
         z = self._along(rows.X).to(dtype)
         tastes, ridge, tried = self._choose(f, z, answers, rows, chosen_by, generator)
         own = torch.full((f.shape[1],), 0.5, dtype=torch.float64)
         found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
-        self._state |= {key: getattr(found.population, key).double() for key in _SAVED[:5]}
+        self._state |= {key: getattr(found.population, key).double().contiguous() for key in _SAVED[:5]}
         if chosen_by is not None and rows.val is not None:
             said = person_rates(
                 self.images(rows.val[0]).take(chosen_by.image), _double(found.people.take(chosen_by.person))
@@ -144,7 +145,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
             answers = answers.joined(chosen_by, len(f))
             f, z = torch.cat([f, more_f]), torch.cat([z, more_z])
             found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
-            self._state |= {key: getattr(found.population, key).double() for key in _SAVED[:5]}
+            self._state |= {key: getattr(found.population, key).double().contiguous() for key in _SAVED[:5]}
         self._state["own_thresholds"] = own
         self.fit_ = found
         who = torch.bincount(answers.person, minlength=answers.people) > 0
@@ -179,15 +180,18 @@ class ByPersonHead(CompositeHead, name="by_person"):
         candidates += [(config.tastes or TASTES, ridge) for ridge in ridges] if config.tastes != 0 else []
         some = torch.randperm(answers.people, generator=generator) < _CHOOSERS * answers.people / len(answers)
         answers, chosen_by = (each.take(some[each.person].nonzero()[:, 0]) for each in (answers, chosen_by))
-        losses = []
+        losses: list[Tensor] = []
+        mean: list[float] = []
         for tastes, ridge in candidates:
             found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
             losses.append(self._losses(found, rows.val[0], chosen_by))
-        mean = [float(loss.mean()) for loss in losses]
+            mean.append(float(losses[-1].mean()))
+            if mean[-1] > min(mean) + _WORTH and len(mean) > 2:
+                break
         best = min(range(len(mean)), key=lambda i: mean[i])
         if candidates[0][0] == 0 and best:
             best *= _surely_gained(losses[0] - losses[best], chosen_by.person)
-        tried = [{"tastes": t, "ridge": r, "loss": loss} for (t, r), loss in zip(candidates, mean, strict=True)]
+        tried = [{"tastes": t, "ridge": r, "loss": loss} for (t, r), loss in zip(candidates, mean, strict=False)]
         return *candidates[best], tried
 
     def _member(self, rows: Rows, generator: torch.Generator) -> Head:
@@ -276,9 +280,9 @@ def _double(people: Normals) -> Normals:
 
 
 def _surely_gained(gain: Tensor, person: Tensor) -> bool:
-    """Whether the mean of gains [A] is above its standard error over people."""
+    """Whether the mean of gains [A] is above its standard error over people, and worth a number."""
     each = torch.bincount(person, (gain - gain.mean()).double())
-    return bool(gain.sum() > each.square().sum().sqrt())
+    return bool(gain.sum() > each.square().sum().sqrt()) and bool(gain.mean() > _WORTH)
 
 
 def _log_odds(rates: Tensor) -> Tensor:

@@ -1,0 +1,191 @@
+"""A head over another that tells people apart: saved whole, pooled where people say little, the same every time."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from affectml.errors import BadInput
+from affectml.heads import ByPersonHead, PersonAnswers, SigmoidHead, load_head
+from affectml.heads._inputs import traced
+from affectml.heads._mixed_logit import person_rates
+
+INSIDE = {"head": "sigmoid", "options": {"l2": 0.01}}
+
+
+def case(seed=0, people=40, images=120, labels=3, given=40, differ=1.0, taste=1.0):
+    """Features, and answers of people whose thresholds differ, and their liking of the first two features."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(images, 6)).astype(np.float32)
+    log_odds = X @ rng.normal(size=(6, labels)) / 2
+    b, u = differ * rng.normal(size=(people, labels)), taste * rng.normal(size=(people, 2))
+    image = np.concatenate([rng.permutation(images)[:given] for _ in range(people)])
+    person = np.repeat(np.arange(people), given)
+    rates = 1 / (1 + np.exp(-(log_odds[image] + b[person] + (X[image, :2] * u[person]).sum(1, keepdims=True))))
+    chosen = torch.from_numpy((rng.random(rates.shape) < rates).astype(np.int64))
+    return X, PersonAnswers(torch.from_numpy(image), torch.from_numpy(person), chosen, people)
+
+
+def split(X, answers, first):
+    """Arguments of `fit`: the first rows, and the others as validation."""
+    parts = []
+    for mask, less in ((answers.image < first, 0), (answers.image >= first, first)):
+        part = answers.take(mask.nonzero()[:, 0])
+        part = PersonAnswers(part.image - less, part.person, part.chosen, part.people)
+        rows = X[:first] if less == 0 else X[first:]
+        n = torch.bincount(part.image, minlength=len(rows)).double()
+        total = torch.zeros(len(rows), part.chosen.shape[1]).double().index_add_(0, part.image, part.chosen.double())
+        parts.append((rows, (total / n.clamp(min=1)[:, None]).numpy(), part))
+    (rows, shares, own), (held, held_shares, other) = parts
+    return (rows, shares), {"val": (held, held_shares), "answers": own, "val_answers": other}
+
+
+def fitted(X, answers, first=90, **options):
+    positional, named = split(X, answers, first)
+    return ByPersonHead(**(INSIDE | options)).fit(*positional, **named)
+
+
+@pytest.fixture(scope="module")
+def known():
+    X, answers = case()
+    return X, answers, fitted(X, answers)
+
+
+def test_tastes_are_found_where_people_differ_by_the_image_and_not_where_they_do_not(known):
+    _, _, head = known
+    assert head.report_["tastes"] > 0
+    tried = head.report_["tried"]
+    assert tried[0]["tastes"] == 0
+    assert head.report_["ridge"] == min(tried, key=lambda each: each["loss"])["ridge"] < 300
+    X, answers = case(seed=1, taste=0.0)
+    assert fitted(X, answers).report_["tastes"] == 0
+
+
+def test_thresholds_and_tastes_are_as_large_as_people_s(known):
+    _, _, head = known
+    assert head.report_["threshold_sd"] == pytest.approx([1.0] * 3, abs=0.35)
+    assert head.report_["taste_sd"] == pytest.approx([2**0.5] * 3, abs=0.7)
+    X, answers = case(seed=2, differ=0.0, taste=0.0, people=80)
+    alike = fitted(X, answers)
+    assert max(alike.report_["threshold_sd"]) < 0.3
+
+
+def test_a_person_known_from_answers_is_said_better_than_everybody(known):
+    X, answers, head = known
+    images, people = head.images(X).take(answers.image), head.fit_.people
+    y = answers.chosen.double()
+    own, everybody = (
+        -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+        for p in (person_rates(images, people.take(answers.person)), head.predict_rates(X)[answers.image])
+    )
+    assert own < everybody - 0.1
+    mine = (answers.person == 3).nonzero()[:, 0]
+    again = head.person(X[answers.image[mine]], answers.chosen[mine].numpy())
+    assert again.mean.shape == people.mean[3:4].shape
+    assert torch.corrcoef(torch.stack([again.mean[0], people.mean[3]]))[0, 1] > 0.9
+
+
+def test_the_population_s_rates_are_the_integral_over_people(known):
+    X, _, head = known
+    plug_in = head.images(X).base.sigmoid()
+    rates = head.predict_rates(X)
+    assert torch.equal(rates, head.person_rates(X, head.everybody()))
+    assert ((rates - 0.5).abs() < (plug_in - 0.5).abs()).all()
+    assert (head.scores(X) == rates).all()
+
+
+def test_it_is_saved_and_read_back_byte_by_byte_without_people(known, tmp_path):
+    X, answers, head = known
+    head = fitted(X, answers)
+    head.tune_thresholds(X, (head.predict_rates(X) > 0.5).long())
+    head.save(tmp_path)
+    again = load_head(tmp_path)
+    assert isinstance(again, ByPersonHead)
+    assert again.scores(X).numpy().tobytes() == head.scores(X).numpy().tobytes()
+    assert torch.equal(again.predict_sets(X), head.predict_sets(X))
+    few = answers.take(torch.arange(12))
+    rates = [h.person_rates(X, h.person(X[few.image], few.chosen.numpy())) for h in (head, again)]
+    assert torch.equal(*rates)
+    assert torch.equal(head.person_sets(rates[0]), again.person_sets(rates[1]))
+    assert (again.report_, again.fit_) == (head.report_, None)
+    assert repr(again) == "ByPersonHead(SigmoidHead(l2=0.01))"
+    assert all(each.shape[0] != answers.people for each in again._saved().values())
+
+
+def test_the_same_generator_gives_the_same_head_and_a_second_fit_forgets_the_first(known):
+    X, answers, head = known
+    other_X, other = case(seed=4, images=100)
+    positional, named = split(other_X, other, 70)
+    twice = ByPersonHead(**INSIDE).fit(*positional, **named)
+    positional, named = split(X, answers, 90)
+    twice.fit(*positional, **named)
+    assert torch.equal(twice.scores(X), head.scores(X))
+    assert twice.report_ == head.report_
+
+
+def test_the_order_of_answers_changes_no_rate(known):
+    X, answers, head = known
+    mixed = answers.take(torch.randperm(len(answers), generator=torch.Generator().manual_seed(1)))
+    again = fitted(X, mixed)
+    assert torch.allclose(again.scores(X), head.scores(X), atol=1e-8)
+
+
+def test_without_validation_answers_it_takes_its_defaults():
+    X, answers = case(people=10)
+    (rows, shares), named = split(X, answers, 90)
+    head = ByPersonHead(**INSIDE, directions=50).fit(rows, shares, answers=named["answers"])
+    assert (head.report_["tastes"], head.report_["tried"]) == (8, [])
+    assert head.population.axes.shape[0] <= X.shape[1]
+    assert head.person_sets(torch.tensor([[0.6, 0.4, 0.5]], dtype=torch.float64)).tolist() == [[1, 0, 1]]
+
+
+@pytest.mark.parametrize("tastes", [0, 3])
+def test_what_is_said_is_taken_and_one_person_is_enough(tastes):
+    X, answers = case(people=1, given=100)
+    head = fitted(X, answers, tastes=tastes, ridge=100.0)
+    assert head.population.rank == min(tastes, 1)  # one person has one taste
+    assert head.report_["people"] == 1
+    rates = head.predict_rates(X)
+    assert ((rates > 0) & (rates < 1)).all()
+
+
+def test_a_label_nobody_chose_is_unlikely_for_everybody():
+    X, answers = case()
+    answers.chosen[:, 2] = 0
+    head = fitted(X, answers)
+    rates = person_rates(head.images(X).take(answers.image), head.fit_.people.take(answers.person))
+    assert rates.isfinite().all()
+    assert rates[:, 2].max() < 0.05
+
+
+def test_an_estimator_is_copied_and_says_what_it_lacks(known):
+    X, answers, head = known
+    copy = clone(head)
+    assert copy.config == head.config
+    assert not copy._state
+    assert copy.fit_ is None
+    (rows, shares), _ = split(X, answers, 90)
+    with pytest.raises(BadInput, match="give answers=PersonAnswers"):
+        ByPersonHead(**INSIDE).fit(rows, shares)
+    with pytest.raises(BadInput, match="no rates of 'softmax'"):
+        ByPersonHead(head="softmax").fit(rows, shares, answers=answers)
+    with pytest.raises(BadInput, match="has not been fitted"):
+        ByPersonHead(**INSIDE).scores(X)
+    with pytest.raises(BadInput, match="steps"):
+        ByPersonHead(steps=0).fit(rows, shares, answers=answers)
+    over = ByPersonHead.over(SigmoidHead(l2=0.1), tastes=2)
+    assert repr(over) == "ByPersonHead(SigmoidHead(l2=0.1))"
+    assert over.config.tastes == 2
+
+
+def test_a_graph_of_its_rates_says_what_it_says(known):
+    X, _, head = known
+
+    class Rates(torch.nn.Module):
+        def forward(self, rows):
+            with traced():
+                return head.predict_rates(rows)
+
+    rows = torch.from_numpy(X)
+    graph = torch.export.export(Rates(), (rows[:3],), dynamic_shapes=({0: torch.export.Dim("n", min=1, max=1000)},))
+    assert torch.allclose(graph.module()(rows), head.predict_rates(rows), atol=1e-6)
