@@ -55,7 +55,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation bias duplicates embedding emotion6 distributions explanation heads intervals memory metrics \
-	promises relabel scale shards subgroups
+	people promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -83,6 +83,8 @@ bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-
 	$(MEASURE)/$*.py $(ARGS)
 bench-memory:
 	$(PRINTED) memory.py $(ARGS)
+bench-people:
+	for topic in planted null oasis identify scale; do $(PRINTED) people.py $$topic $(ARGS) || exit 1; done
 bench-relabel:
 	$(PRINTED) relabel.py --images 100000 $(ARGS)
 bench-scale:

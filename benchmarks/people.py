@@ -1,6 +1,6 @@
 """People told apart by a mixed logit: planted ones, none, OASIS' raters, and ten million answers.
 
-    python benchmarks/people.py planted     demo paintings with planted people, beside the Bayes-optimal predictor; 10 seeds
+    python benchmarks/people.py planted     demo paintings, planted people, beside the Bayes-optimal predictor; 5 seeds
     python benchmarks/people.py null        400 small sets of people who do not differ: how often a gain is claimed
     python benchmarks/people.py oasis       who finds which photograph beautiful: seen and unseen people, new images
     python benchmarks/people.py identify    how well a person's parameters tell who they are
@@ -16,6 +16,8 @@ import argparse
 import math
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -178,7 +180,7 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
         X, base, feelings = demo(folder, args.images)
         if args.features == "latent":
             X = torch.cat([feelings, *(feelings * feelings[:, [c]] for c in range(3))], dim=1)
-        for seed in range(args.seeds or 10):
+        for seed in range(args.seeds or 5):
             g = torch.Generator().manual_seed(seed)
             torch.manual_seed(seed)
             n, labels = base.shape
@@ -222,14 +224,14 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
 
     gap = of(0, "bayes") - of(0, "truth")
     yield (
-        f"{len(gap)} seeds of {trained} people with {given} answers each and {unseen} unseen ones, 8 labels, {rank} tastes; "
-        f"{len(X)} demo paintings, features: {args.features}, a quarter new; head: {args.head}. Closed: of the gap between the "
-        f"population's answer and the true person's rates, {mean_se(gap)} nats a label. Tastes chosen: "
+        f"{len(gap)} seeds of {trained} people with {given} answers each and {unseen} unseen ones, 8 labels, {rank} "
+        f"tastes; {len(X)} demo paintings, features: {args.features}, a quarter new; head: {args.head}. Closed: of the "
+        f"gap between the population's answer and the true person's rates, {mean_se(gap)} nats a label. Tastes chosen: "
         f"{sorted(set(chosen_tastes))}; canonical correlations of planted and fitted loads on new images: "
         f"{', '.join(mean_se([a[r] for a in angles], 3) for r in range(rank))}."
     )
     yield ""
-    yield "| answers k | Bayes-optimal closes | the head closes, from its own population's | share of Bayes | with its errors about images |"
+    yield "| answers k | Bayes closes | the head closes, of its own gain | share of Bayes | with its errors about images |"
     yield "|--:|--:|--:|--:|--:|"
     for k in ks:
         bayes = (of(0, "bayes") - of(k, "bayes")) / gap
@@ -394,9 +396,9 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
     """Seen and unseen people, new and seen images, beside the simpler systems."""
     oasis, seeds = Oasis(args.data), args.seeds or 5
     yield (
-        f"{seeds} splits: 30 % of the images and of the people of each list are new. Head inside: {args.head}. Log loss in "
-        "nats, mean ± SE over splits. Gain: own share x image, logistic, less the head; claimed: in how many splits the "
-        "paired two-way interval of the gain leaves out 0."
+        f"{seeds} splits: 30 % of the images and of the people of each list are new. Head inside: {args.head}. Log loss "
+        "in nats, mean ± SE over splits. Gain: own share x image, logistic, less the head; claimed: in how many splits "
+        "the paired two-way interval of the gain leaves out 0."
     )
     for grouped in (False, True):
         found: dict[tuple[int, str, str], list[float]] = defaultdict(list)
@@ -412,7 +414,9 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
                         gain = two_way_interval((values[1] - values[0])[:, c], values[2].person, values[2].image)
                         claimed[c, where] += bool(gain.low > 0)
         yield ""
-        yield f"New images {'by theme' if grouped else 'at random'}; tastes/ridge chosen: {', '.join(chosen_)}; {(time.process_time() - start) / seeds:.0f} CPU s a split."
+        took = (time.process_time() - start) / seeds
+        yield f"New images {'by theme' if grouped else 'at random'}; {took:.0f} CPU s a split;"
+        yield f"tastes/ridge chosen: {', '.join(chosen_)}."
         yield ""
         yield "| label | people, images | no person | other people | own share x image | by person | gain | claimed |"
         yield "|---|---|--:|--:|--:|--:|--:|--:|"
@@ -438,7 +442,7 @@ def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace, cho
     fresh, strange = new[answers.image], unseen[answers.person]
     kept = torch.rand(len(answers), generator=g) < 0.9  # a tenth of the seen people's are kept for "seen images"
     learned = answers.take((~fresh & ~strange & kept).nonzero()[:, 0])
-    head, rows, place = fit(oasis.X, learned, val, groups, head=args.head)
+    head, rows, _ = fit(oasis.X, learned, val, groups, head=args.head)
     chosen.append(f"{head.report_['tastes']}/{head.report_['ridge']:g}")
     assert head.fit_ is not None
     images = head.images(oasis.X)
@@ -512,8 +516,8 @@ def of_identify(args: argparse.Namespace) -> Iterator[str]:
             found["top 5"].append(float((better < 5).double().mean()))
     people = np.asarray(found["people"])
     yield (
-        f"OASIS, {seeds} seeds, four lists of {people.min():.0f} to {people.max():.0f} people; half of each person's answers "
-        "(about 75) make the parameters that are known, the other half those that are looked for among them."
+        f"OASIS, {seeds} seeds, four lists of {people.min():.0f} to {people.max():.0f} people; half of each person's "
+        "answers (about 75) make the parameters that are known, the other half those that are looked for among them."
     )
     yield ""
     yield "| | found | chance |"
@@ -549,7 +553,8 @@ def of_scale(args: argparse.Namespace) -> Iterator[str]:
         yield "| answers | people | images | MiB before | at the peak, MiB | steps of EM, s | whole head, CPU s |"
         yield "|--:|--:|--:|--:|--:|--:|--:|"
         for count in (1_000_000, 10_000_000):
-            yield from os.popen(f"{os.sys.executable} {__file__} scale --answers {count}").read().splitlines()
+            command = [sys.executable, __file__, "scale", "--answers", str(count)]
+            yield subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         return
     count = args.answers
     people, images = count // 1000, count // 100
@@ -575,8 +580,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=200, help="people that `planted` learns from")
     parser.add_argument("--head", default="kernel", help="the head inside")
     parser.add_argument("--answers", type=int, help="`scale` at this size alone")
-    parser.add_argument("--features", default="affect-tiny", choices=("affect-tiny", "latent"),
-                        help="of `planted`: of the pixels, or valence, arousal, dominance and their products")  # fmt: skip
+    parser.add_argument("--features", default="latent", choices=("latent", "affect-tiny"),
+                        help="of `planted`: valence, arousal, dominance and products, or of the pixels")  # fmt: skip
     parser.add_argument("--cache", help="a folder that keeps the demo set of `planted`")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("AFFECTML_TEST_DATA", "../shared/data")), help="real data"
