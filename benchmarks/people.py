@@ -231,7 +231,7 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
         f"{', '.join(mean_se([a[r] for a in angles], 3) for r in range(rank))}."
     )
     yield ""
-    yield "| answers k | Bayes closes | the head closes, of its own gain | share of Bayes | with its errors about images |"
+    yield "| answers k | Bayes closes | the head closes, of its own gain | share of Bayes | with errors about images |"
     yield "|--:|--:|--:|--:|--:|"
     for k in ks:
         bayes = (of(0, "bayes") - of(k, "bayes")) / gap
@@ -397,8 +397,8 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
     oasis, seeds = Oasis(args.data), args.seeds or 5
     yield (
         f"{seeds} splits: 30 % of the images and of the people of each list are new. Head inside: {args.head}. Log loss "
-        "in nats, mean ± SE over splits. Gain: own share x image, logistic, less the head; claimed: in how many splits "
-        "the paired two-way interval of the gain leaves out 0."
+        "in nats, mean ± SE over splits. Gain: own share x image, logistic, less the head; claimed: splits in which "
+        "whose paired two-way interval of the gain leaves out 0."
     )
     for grouped in (False, True):
         found: dict[tuple[int, str, str], list[float]] = defaultdict(list)
