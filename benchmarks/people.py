@@ -396,8 +396,8 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
     """Seen and unseen people, new and seen images, beside the simpler systems."""
     oasis, seeds = Oasis(args.data), args.seeds or 5
     yield (
-        f"{seeds} splits: 30 % of the images and of the people of each list are new. Head inside: {args.head}. Log loss "
-        "in nats, mean ± SE over splits. Gain: own share x image, logistic, less the head; claimed: splits in which "
+        f"{seeds} splits: 30 % of the images and of the people of each list are new. Head inside: {args.head}. Log "
+        "loss in nats, mean ± SE over splits. Gain: own share x image, logistic, less the head. Claimed: the splits "
         "whose paired two-way interval of the gain leaves out 0."
     )
     for grouped in (False, True):

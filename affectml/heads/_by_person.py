@@ -107,7 +107,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
             groups: [N]; the head inside says of no row what it learned from a row of the same group.
 
         Raises:
-            BadInput: without answers, and as Head.fit does.
+            BadInput: without answers, for some that name no row, person or label, and as Head.fit does.
         """
         if answers is None:
             raise BadInput("answers: a by_person head learns who chose what: give answers=PersonAnswers(...)")
@@ -124,6 +124,11 @@ class ByPersonHead(CompositeHead, name="by_person"):
     ) -> None:
         """The head inside, its log-odds out of fold, and the mixed logit over them."""
         assert answers is not None
+        _check_answers(answers, len(rows.X), rows.targets.shape[1], "answers")
+        if chosen_by is not None:
+            if rows.val is None:
+                raise BadInput("val_answers: they are about rows of val: give val")
+            _check_answers(chosen_by, len(rows.val[0]), rows.targets.shape[1], "val_answers")
         config = self.config
         member = self._member(rows, generator)
         dtype = torch.float64 if answers.chosen.numel() <= _MANY else torch.float32
@@ -277,6 +282,25 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
 def _double(people: Normals) -> Normals:
     return Normals(people.mean.double(), people.covariance.double())
+
+
+def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) -> None:
+    """Raise BadInput where answers are none, are not of C labels, or name a row or a person that is not there."""
+    if not len(answers):
+        raise BadInput(f"{name}: none; a by_person head learns who chose what")
+    shape, wanted = list(answers.chosen.shape), [len(answers), labels]
+    if shape != wanted or len(answers.person) != len(answers):
+        raise BadInput(
+            f"{name}: expected chosen {wanted} and a person for each, got {shape}, {len(answers.person)} persons"
+        )
+    for what, each, most in (("image", answers.image, rows), ("person", answers.person, answers.people)):
+        wrong = ((each < 0) | (each >= most)).nonzero()
+        if len(wrong):
+            row = int(wrong[0])
+            raise BadInput(f"{name}: row {row}: {what} {int(each[row])}, expected 0 to {most - 1}")
+    odd = ((answers.chosen != 0) & (answers.chosen != 1)).any(dim=1).nonzero()
+    if len(odd):
+        raise BadInput(f"{name}: row {int(odd[0])}: chosen must be 0 or 1 for each label")
 
 
 def _surely_gained(gain: Tensor, person: Tensor) -> bool:

@@ -178,6 +178,23 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
     assert over.config.tastes == 2
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image": torch.tensor([0, 99])}, "answers: row 1: image 99, expected 0 to 9"),
+        ({"person": torch.tensor([-1, 0])}, "answers: row 0: person -1, expected 0 to 3"),
+        ({"chosen": torch.tensor([[0, 1], [2, 0]])}, "answers: row 1: chosen must be 0 or 1"),
+        ({"chosen": torch.zeros(2, 3)}, r"expected chosen \[2, 2\]"),
+        ({"image": torch.zeros(0), "person": torch.zeros(0), "chosen": torch.zeros(0, 2)}, "answers: none"),
+    ],
+)
+def test_answers_that_name_nothing_are_refused(change, words):
+    given = {"image": torch.tensor([0, 1]), "person": torch.tensor([0, 3]), "chosen": torch.tensor([[0, 1], [1, 0]])}
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    with pytest.raises(BadInput, match=words):
+        ByPersonHead(**INSIDE).fit(X, np.full((10, 2), 0.4), answers=PersonAnswers(**(given | change), people=4))
+
+
 def test_a_graph_of_its_rates_says_what_it_says(known):
     X, _, head = known
 
