@@ -550,7 +550,7 @@ def synthetic(
 def of_scale(args: argparse.Namespace) -> Iterator[str]:
     """One size in a process of its own; without --answers, a million and ten."""
     if not args.answers:
-        yield "| answers | people | images | MiB before | at the peak, MiB | steps of EM, s | whole head, CPU s |"
+        yield "| answers | people | images | MiB before | at the peak, MiB | steps of EM | whole head, CPU s |"
         yield "|--:|--:|--:|--:|--:|--:|--:|"
         for count in (1_000_000, 10_000_000):
             command = [sys.executable, __file__, "scale", "--answers", str(count)]
