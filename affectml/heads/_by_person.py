@@ -44,7 +44,7 @@ class ByPersonConfig(CalibratedConfig):
 
     tastes: how many ways in which people's answers depend on the image; 0 leaves each a threshold per label. ridge: how
     strongly tastes are held back. None of either: answers about validation images choose. directions: principal
-    directions of the features that tastes may follow. steps: of EM.
+    directions of the features that tastes may follow. steps: of EM, at most.
     """
 
     tastes: Annotated[int, Field(ge=0)] | None = None
