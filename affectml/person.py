@@ -18,6 +18,7 @@ from affectml.data import Dataset
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
+from affectml.heads._by_person import as_by_person
 from affectml.importers._cells import MARKS, parse_cells
 from affectml.importers._columns import ANNOTATOR, FILE, LABEL, pick
 from affectml.importers._judgements import words_for_no_label
@@ -134,10 +135,11 @@ class Person:
 
 def head_of(run: RunFolder) -> ByPersonHead:
     """A run's head; raises BadRun where it tells no people apart."""
-    if not isinstance(run.head, ByPersonHead):
+    head = as_by_person(run.head)
+    if head is None:
         way = option("by_person", True)
         raise BadRun(f"{run.folder}: a {run.head.name} head, which tells no people apart: train again with {way}")
-    return run.head
+    return head
 
 
 def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEffects:

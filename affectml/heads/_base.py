@@ -61,6 +61,7 @@ class Head(ABC):
     takes: ClassVar[tuple[TrainOption, ...]] = ()
     uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
     needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
+    knows_people: ClassVar[bool] = False  # whether it tells one person from another: see ByPersonHead
     trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
     reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, of which some rows are in memory
     weighs_cells: ClassVar[bool] = True  # whether weights may differ by label, [N, C], where it learns rates

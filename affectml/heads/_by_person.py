@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 import numpy as np
 import torch
@@ -71,6 +71,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
     label that nobody or everybody chose gets thresholds near none; somebody without answers is as everybody.
     """
 
+    knows_people = True
     says = "tells people apart over another head; add `by_person` to that"
     config_class = ByPersonConfig
     config: ByPersonConfig
@@ -278,6 +279,11 @@ class ByPersonHead(CompositeHead, name="by_person"):
     def __repr__(self) -> str:
         inside = self.members_[0] if self.members_ else self.config.member()
         return f"ByPersonHead({inside!r})"
+
+
+def as_by_person(head: Head) -> ByPersonHead | None:
+    """The head where it tells people apart, else None."""
+    return cast("ByPersonHead", head) if head.knows_people else None
 
 
 def _double(people: Normals) -> Normals:

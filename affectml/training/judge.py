@@ -10,7 +10,7 @@ from affectml.evaluation import Answers, Result, Systems, evaluate
 from affectml.evaluation.answerers import answerers
 from affectml.evaluation.promised import add_promise, levels_of
 from affectml.evaluation.subgroups import subgroups
-from affectml.heads import ByPersonHead
+from affectml.heads._by_person import as_by_person
 from affectml.spaces import by_level
 from affectml.training.crosswise import crosswise
 from affectml.training.prepare import Prepared
@@ -55,8 +55,8 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     answers = systems.answers(prepared.store.features(test), levels_of(images, plan.config.promise_group, test))
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
     add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
-    if isinstance(systems.model, ByPersonHead):
-        result.metrics.update(crosswise(prepared, systems.model, say))
+    if (knows_people := as_by_person(systems.model)) is not None:
+        result.metrics.update(crosswise(prepared, knows_people, say))
     levels = by_level(
         plan.dataset,
         prepared.targets,

@@ -18,7 +18,7 @@ from affectml.evaluation import Answers
 from affectml.evaluation.promised import levels_of
 from affectml.evaluation.systems import sets_of
 from affectml.footprint import trained_share
-from affectml.heads import ByPersonHead
+from affectml.heads._by_person import as_by_person
 from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.people import people_file
@@ -61,8 +61,8 @@ def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any
         if isinstance(error, OSError):
             raise _saved_elsewhere(error, folder, judged, info) from error
         raise
-    run, model = RunFolder.open(folder), judged.systems.model
-    if isinstance(model, ByPersonHead) and model.fit_ is not None:
+    run, model = RunFolder.open(folder), as_by_person(judged.systems.model)
+    if model is not None and model.fit_ is not None:
         try:
             write_judges(run, judged.prepared, model)
         except OSError as error:
@@ -92,8 +92,8 @@ def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, 
         "predictions.parquet": lambda: write_parquet(folder / "predictions.parquet", predictions(judged)),
         "report.html": lambda: write_report(ReportData(RunFolder(folder, info), judged)),
     }
-    model = judged.systems.model
-    if isinstance(model, ByPersonHead) and model.fit_ is not None:
+    model = as_by_person(judged.systems.model)
+    if model is not None and model.fit_ is not None:
         writers["image_effects.parquet"] = lambda: write_effects(folder, judged.prepared, model)
     failed: list[tuple[str, Exception]] = []
     for file, written in writers.items():
