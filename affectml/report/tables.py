@@ -197,12 +197,12 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
 def by_person_tables(metrics: Mapping[str, Any], *, brief: bool = False) -> tuple[Table, ...]:
     """A table a metric: who answers about what, with how many answers known, down; systems across; none without any.
 
-    brief: the first metric, and of the differences that from the head that knows nobody.
+    brief: the first metric, and of the differences what knowing the person is worth.
     """
     cells, apart = metrics.get("by_person") or {}, metrics.get("by_person_differences") or {}
     systems = list(dict.fromkeys(system for scores in cells.values() for system in scores))
     names = list(dict.fromkeys(m for scores in cells.values() for found in scores.values() for m in found))
-    others = ["no_person"] if brief else [system for system in systems if system != "model"]
+    others = ["anybody"] if brief else [system for system in systems if system != "model"]
     out = []
     for metric in names[:1] if brief else names:
         rows = tuple(

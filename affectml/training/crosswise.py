@@ -2,7 +2,8 @@
 
 People are parted in folds, and each fold's people are unseen by a fit on the answers of the others. What a fit knows of
 an unseen person are k of their answers about training images, the first k of one random order, so that 5 are among 20.
-Beside it stand the head that knows no person, a logistic regression on each person's own share and the image's score,
+Beside it stand what it says of anybody before it knows something of the person, so that the difference is what knowing
+them is worth; the head that knows no person; a logistic regression on each person's own share and the image's score;
 and for images it has seen what other people say.
 """
 
@@ -39,10 +40,14 @@ Scores = dict[str, dict[str, dict[str, Score]]]
 
 @dataclass
 class _Cell:
-    """Answers in one cell of the table: who, about what, and each system's metrics row by row."""
+    """Answers in one cell of the table: who, about what, and each system's metrics row by row.
+
+    unit: what is drawn anew of images: groups of them where the data set has some, else they themselves.
+    """
 
     person: list[Tensor] = field(default_factory=list)
     image: list[Tensor] = field(default_factory=list)
+    unit: list[Tensor] = field(default_factory=list)
     systems: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
@@ -57,8 +62,9 @@ def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: 
 
     Returns:
         by_person: {CELL: {SYSTEM: {METRIC: {value, low, high}}}}; by_person_differences: the same, of the model minus
-        each other system, answer by answer; by_person_sizes: {CELL: {people, images, answers}}. Intervals are for other
-        people and other images, see `two_way_interval`. A cell of fewer than two people or images is absent.
+        each other system, answer by answer; by_person_sizes: {CELL: {people, images, answers}}, and groups where images
+        have some. Intervals are for other people and other images, or groups of them, see `two_way_interval`. A cell of
+        fewer than two of either is absent. Answers of seen people about new images are judged by several fits each.
     """
     judges = read_judges(prepared)
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
@@ -68,7 +74,7 @@ def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: 
     cells: dict[str, _Cell] = {}
     for k in track(range(FOLDS), "judging by person", FOLDS, "folds"):
         _Fold.of(prepared, head, judges.parts, fold == k, generator).judge(cells)
-    return _scored(cells)
+    return _scored(cells, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,7 @@ class _Fold:
     known, new: training and validation images, and test images. own: what the fit knows, by rows of `known`; held:
     answers of the same people about those images that it does not know; unseen: answers of the others about them, in an
     order. test: answers about `new`. log_odds_known, log_odds_new: the head inside's, out of fold for training images.
+    no_person_cut: chosen on the answers about validation images that cut the head's own sets.
     """
 
     head: ByPersonHead
@@ -93,7 +100,10 @@ class _Fold:
     rates_new: Tensor
     log_odds_known: Tensor
     log_odds_new: Tensor
+    no_person_cut: Tensor
     ids_known: Tensor
+    unit_known: Tensor
+    unit_new: Tensor
     generator: torch.Generator
 
     @classmethod
@@ -136,6 +146,8 @@ class _Fold:
         strange = strangers[others.person]
         unseen = others.take(strange.nonzero()[:, 0])
         X_new = store.features(ids["test"])
+        ids_known = torch.cat([torch.from_numpy(kept), torch.from_numpy(kept_val) + len(ids["train"])])
+        rates_val = member.predict_rates(X_val).double()
         return cls(
             head=made,
             known=_double(fit.images),
@@ -146,11 +158,14 @@ class _Fold:
             order=_rank(unseen, generator),
             test=parts["test"],
             strangers=strangers,
-            rates_known=torch.cat([member.predict_rates(X), member.predict_rates(X_val)]).double(),
+            rates_known=torch.cat([member.predict_rates(X).double(), rates_val]),
             rates_new=member.predict_rates(X_new).double(),
             log_odds_known=(fit.images.base.double() - population.offset) / population.scale,
             log_odds_new=member.predict_rates(X_new).double().clamp(SURE, 1 - SURE).logit(),
-            ids_known=torch.cat([torch.from_numpy(kept), torch.from_numpy(kept_val) + len(ids["train"])]),
+            no_person_cut=choose_thresholds(rates_val[fit_val.image], fit_val.chosen.long()),
+            ids_known=ids_known,
+            unit_known=_units(prepared, "train", "val")[ids_known],
+            unit_new=_units(prepared, "test"),
             generator=generator,
         )
 
@@ -159,11 +174,11 @@ class _Fold:
         fit = self.head.fit_
         assert fit is not None
         people = Normals(fit.people.mean.double(), fit.people.covariance.double())
-        seen = self.test.take((~self.strangers[self.test.person]).nonzero()[:, 0])
         shares, cut = self._share_model(None)
         total, asked = _sums(self.own)
-        self._add(cells, "seen_people_new_images", seen, True, people, shares(total, asked), cut)
-        self._add(cells, "seen_people_seen_images", self.held, False, people, shares(total, asked), cut)
+        for name, answers, is_new in (("new", self.test, True), ("seen", self.held, False)):
+            seen = answers.take((asked > 0)[answers.person].nonzero()[:, 0])
+            self._add(cells, f"seen_people_{name}_images", seen, is_new, people, shares(total, asked), cut)
         new = self.test.take(self.strangers[self.test.person].nonzero()[:, 0])
         later = self.unseen.take((self.order >= max(KNOWN)).nonzero()[:, 0])
         for k in KNOWN:
@@ -216,14 +231,18 @@ class _Fold:
         log_odds = self.log_odds_new if new else self.log_odds_known
         rates = {"model": person_rates(images.take(at), people.take(who))}
         cuts = {"model": self.head._fitted()["own_thresholds"]}
+        if not name.endswith("_k0"):  # there the model knows nothing of them either
+            rates["anybody"] = person_rates(images.take(at), self.head.everybody())
+            cuts["anybody"] = cuts["model"]
         rates["no_person"] = (self.rates_new if new else self.rates_known)[at]
-        cuts["no_person"] = choose_thresholds(self.rates_known[self.own.image], self.own.chosen.long())
+        cuts["no_person"] = self.no_person_cut
         rates["own_share"], cuts["own_share"] = share.model.rates(share.share[who], log_odds[at]), share_cut
         if not new:
             rates["other_people"], cuts["other_people"] = self._others(at)
         cell = cells.setdefault(name, _Cell())
         cell.person.append(who)
         cell.image.append(at if new else self.ids_known[at])
+        cell.unit.append((self.unit_new if new else self.unit_known)[at])
         for system, found in rates.items():
             kept = found.clamp(SURE, 1 - SURE)
             sets = (found >= cuts[system]).long()
@@ -324,25 +343,35 @@ def _moved(answers: PersonAnswers, places: Tensor, least: int = 0) -> PersonAnsw
     return replace(answers.take(there), image=moved[there])
 
 
+def _units(prepared: "Prepared", *parts: str) -> Tensor:
+    """A number for each image of these parts, the same for images of a group."""
+    ids = np.concatenate([prepared.split.ids(part) for part in parts])
+    groups = prepared.plan.dataset.groups(ids)
+    units = ids if groups is None else groups
+    return torch.from_numpy(np.unique(units.astype(str), return_inverse=True)[1])
+
+
 def _double(images: Images) -> Images:
     return Images(*(getattr(images, name).double() for name in ("base", "loads", "effect", "effect_variance")))
 
 
-def _scored(cells: Mapping[str, _Cell]) -> dict[str, Any]:
+def _scored(cells: Mapping[str, _Cell], *, grouped: bool) -> dict[str, Any]:
     found: Scores = {}
     differences: Scores = {}
     sizes: dict[str, dict[str, int]] = {}
     for name in sorted(cells, key=_order):
         cell = cells[name]
-        person, image = torch.cat(cell.person), torch.cat(cell.image)
-        counts = {"people": _count(person), "images": _count(image)}
-        if min(counts.values()) < 2:
+        person, image, unit = torch.cat(cell.person), torch.cat(cell.image), torch.cat(cell.unit)
+        if min(_count(person), _count(unit)) < 2:
             continue
-        sizes[name] = {**counts, "answers": len(person)}
+        answers = _count(person * (int(image.max()) + 1) + image)  # several fits judge one
+        sizes[name] = {"people": _count(person), "images": _count(image), "answers": answers}
+        if grouped:
+            sizes[name]["groups"] = _count(unit)
         rows = {system: torch.cat(parts) for system, parts in cell.systems.items()}
-        found[name] = {system: _intervals(values, person, image) for system, values in rows.items()}
+        found[name] = {system: _intervals(values, person, unit) for system, values in rows.items()}
         differences[name] = {
-            system: _intervals(rows["model"] - values, person, image, apart=True)
+            system: _intervals(rows["model"] - values, person, unit, apart=True)
             for system, values in rows.items()
             if system != "model"
         }
@@ -357,8 +386,8 @@ def _order(name: str) -> tuple[bool, bool, int]:
     return name.startswith("unseen"), "seen_images" in name, int(name.rpartition("_k")[2]) if "_k" in name else 0
 
 
-def _intervals(values: Tensor, person: Tensor, image: Tensor, apart: bool = False) -> dict[str, Score]:
-    made = two_way_interval(values, person, image)
+def _intervals(values: Tensor, person: Tensor, unit: Tensor, apart: bool = False) -> dict[str, Score]:
+    made = two_way_interval(values, person, unit)
     out = {}
     for i, metric in enumerate(METRICS):
         score = {"value": float(made.value[i]), "low": float(made.low[i]), "high": float(made.high[i])}

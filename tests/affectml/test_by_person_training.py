@@ -42,6 +42,7 @@ def test_metrics_hold_every_cell_with_its_systems_and_differences(run):
     assert list(found["by_person"]) == CELLS
     for cell, systems in found["by_person"].items():
         rivals = {"no_person", "own_share", *(("other_people",) if "seen_images" in cell else ())}
+        rivals |= set() if cell.endswith("_k0") else {"anybody"}
         assert set(systems) == {"model", *rivals}
         assert set(found["by_person_differences"][cell]) == rivals
         for scores in systems.values():
@@ -51,6 +52,51 @@ def test_metrics_hold_every_cell_with_its_systems_and_differences(run):
             apart = found["by_person_differences"][cell][rival]["rate_cross_entropy"]["value"]
             mine, theirs = (systems[name]["rate_cross_entropy"]["value"] for name in ("model", rival))
             assert apart == pytest.approx(mine - theirs, abs=1e-12)
+
+
+def test_anybody_is_the_model_that_knows_nothing_of_the_same_people(run):
+    cells = run.metrics["by_person"]
+    for images in ("new", "seen"):
+        before = cells[f"unseen_people_{images}_images_k0"]["model"]["rate_cross_entropy"]
+        for k in (5, 20):
+            anybody = cells[f"unseen_people_{images}_images_k{k}"]["anybody"]["rate_cross_entropy"]
+            assert anybody["value"] == pytest.approx(before["value"], abs=1e-12)
+
+
+def test_an_answer_that_several_fits_judge_counts_once(run, demo):
+    table = pd.read_parquet(demo / "annotations.parquet")
+    sizes = run.metrics["by_person_sizes"]
+    assert sizes["seen_people_new_images"] == sizes["unseen_people_new_images_k0"]
+    predicted = pd.read_parquet(run.folder / "predictions.parquet")
+    test = table[table.image_id.isin(predicted.image_id[predicted.split == "test"])]
+    assert sizes["seen_people_new_images"]["answers"] == test.kind.isin(["labels", "none"]).sum()
+
+
+@pytest.fixture(scope="module")
+def grouped(demo, tmp_path_factory):
+    """Images in groups of eight, and half of the answers each by somebody who gives no other."""
+    folder = tmp_path_factory.mktemp("grouped") / "set"
+    shutil.copytree(demo, folder)
+    images = pd.read_parquet(folder / "images.parquet")
+    images["group"] = [f"g{i // 8}" for i in range(len(images))]
+    images.to_parquet(folder / "images.parquet")
+    table = pd.read_parquet(folder / "annotations.parquet")
+    once = np.random.default_rng(0).random(len(table)) < 0.5
+    table.loc[once, "annotator_id"] = [f"once{i}" for i in range(once.sum())]
+    table.to_parquet(folder / "annotations.parquet")
+    return affectml.train(folder, multilabel=True, by_person=True, out=folder.parent / "run", say=lambda line: None)
+
+
+def test_only_people_whose_answers_the_fit_knows_are_seen(grouped):
+    sizes = grouped.metrics["by_person_sizes"]
+    assert sizes["seen_people_new_images"]["people"] <= 12 < sizes["unseen_people_new_images_k0"]["people"]
+
+
+def test_groups_of_images_are_drawn_anew_as_wholes(grouped):
+    for size in grouped.metrics["by_person_sizes"].values():
+        assert size["groups"] < size["images"] / 3
+    score = grouped.metrics["by_person"]["unseen_people_new_images_k0"]["model"]["rate_cross_entropy"]
+    assert score["few"] == grouped.metrics["by_person_sizes"]["unseen_people_new_images_k0"]["groups"]
 
 
 def test_the_run_s_own_rates_are_the_population_s(run):
@@ -121,7 +167,7 @@ def test_a_set_without_judgements_is_refused(demo, tmp_path):
 def _metrics(apart, people=40):
     cell = {"rate_cross_entropy": apart}
     return {
-        "by_person_differences": {"seen_people_new_images": {"no_person": cell}},
+        "by_person_differences": {"seen_people_new_images": {"anybody": cell}},
         "by_person_sizes": {"seen_people_new_images": {"people": people, "images": 9, "answers": 99}},
     }
 
@@ -136,7 +182,7 @@ def _metrics(apart, people=40):
 )
 def test_a_gain_is_claimed_only_where_the_interval_excludes_nothing(apart, words):
     assert words in in_words(_metrics(apart))
-    assert "40 people answered" in in_words(_metrics(apart))
+    assert "40 people were judged" in in_words(_metrics(apart))
 
 
 def test_the_command_of_a_run_asks_for_people_again():

@@ -11,6 +11,7 @@ from affectml.report.tables import arrow, by_person_tables, number
 METRIC = "rate_cross_entropy"
 SYSTEMS = {
     "model": "model: the person's own thresholds and tastes",
+    "anybody": "anybody: the model knowing nothing of the person; model − anybody is what knowing them is worth",
     "no_person": "no_person: the same head, knowing nobody",
     "own_share": "own_share: a logistic regression on the person's own share of answers and the image's score",
     "other_people": "other_people: the smoothed share of others who answered about that image",
@@ -35,20 +36,27 @@ def in_words(metrics: Mapping[str, Any]) -> str:
     apart, sizes = metrics["by_person_differences"], metrics["by_person_sizes"]
     said = []
     if "seen_people_new_images" in apart:
-        found = apart["seen_people_new_images"]["no_person"][METRIC]
+        found = apart["seen_people_new_images"]["anybody"][METRIC]
         said.append(f"About new images, what it has learned of a person {_worth(found, 'is')}")
     for cell, differences in apart.items():
         if cell.startswith("unseen_people_new_images_k") and not cell.endswith("_k0"):
             k = cell.rpartition("_k")[2]
-            said.append(f"{k} answers of a person it has never seen {_worth(differences['no_person'][METRIC], 'are')}")
+            said.append(f"{k} answers of a person it has never seen {_worth(differences['anybody'][METRIC], 'are')}")
     if not said:
         return "Too few people or new images have answers to say what knowing the person is worth."
     people = max(size["people"] for size in sizes.values())
-    rival = apart.get("seen_people_new_images", {}).get("own_share", {}).get(METRIC)
-    beside = "" if rival is None else f" Beside a regression on each person's own share it {_beside(rival)}."
+    rivals = apart.get("seen_people_new_images", {})
+    beside = "".join(
+        f" Beside {words} the model {_beside(rivals[rival][METRIC])}."
+        for rival, words in (
+            ("own_share", "a regression on each person's own share"),
+            ("no_person", "the head inside, whose rates it also corrects,"),
+        )
+        if rival in rivals
+    )
     return (
         f"{'; '.join(said)}. These are nats of {METRIC} (lower is better), with 95 % intervals for other people and "
-        f"other images; {people} people answered.{beside}"
+        f"other images; {people} people were judged.{beside}"
     )
 
 
