@@ -1,0 +1,13 @@
+"""What in a data set deserves a second look: files, copies, answers, people and labels, each beside what chance gives.
+
+_surprise.py   how odd an outcome is beside what the same chances give without any error
+_expect.py     what is expected of an image's answers: images like it, a head that did not see it, the other people
+_checks.py     the checks
+_audit.py      all of them in one table
+_page.py       the page, and the table as files
+_queue.py      the first ones back to people, beside controls
+"""
+
+from affectml.auditing._audit import CHECKS, LEVEL, Audit, audit_dataset
+
+__all__ = ["CHECKS", "LEVEL", "Audit", "audit_dataset"]

@@ -1,0 +1,268 @@
+"""An audit: all checks of one data set, put in order; nothing in the data set is changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
+
+from affectml._progress import Say
+from affectml.auditing import _checks as checks
+from affectml.auditing._expect import Said, expect
+from affectml.data import Dataset, Targets, was_asked
+from affectml.data._choose import SEVERAL, choose_target
+from affectml.data._groups import joined
+from affectml.duplicates import Duplicates, find_duplicates
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import BadDataset, BadInput, option
+from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
+from affectml.run_features import store_there
+from affectml.runs import RunFolder
+from affectml_annotation import UnknownLabel, encode
+
+LEVEL = 0.05
+# In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
+CHECKS = {
+    "broken file": "Files that cannot be used",
+    "blank file": "Pictures of one colour",
+    "blurred file": "Pictures far less sharp than the others",
+    "split parts copies": "Copies that the split parts",
+    "copies differ": "Copies with differing answers",
+    "person": "People whose answers carry no information",
+    "image": "Images whose answers are unlike those of similar images",
+    "answer": "Answers unlike what is expected of the image",
+    "unused label": "Labels that nobody uses",
+    "labels together": "Labels that always go together",
+    "label for two things": "Labels used for two things",
+    "small group": "Groups that few stand for",
+}
+COLUMNS = ("rank", "check", "listed", "image_id", "other_id", "annotator_id", "label", "group", "figure", "p",
+           "p_adjusted", "evidence")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What deserves a second look, as `affectml.audit` found it. Nobody's answer is called an error.
+
+    table: a row per thing, ranked: rank, check (a key of `CHECKS`), listed (a fact, or beyond chance), image_id,
+    other_id, annotator_id, label and group as far as they apply, figure, p, p_adjusted (nan for facts) and evidence in
+    words. Of answers and images, the `top` most surprising are there, listed or not. frame: who was asked what, and
+    what that cannot show. notes: how it was made. votes: image_id, n and one column of votes per label.
+    """
+
+    dataset: Dataset
+    target: str
+    table: pd.DataFrame
+    frame: tuple[str, ...]
+    notes: tuple[str, ...]
+    votes: pd.DataFrame
+
+    @property
+    def listed(self) -> pd.DataFrame:
+        """The rows that are facts, or beyond what chance explains."""
+        return self.table[self.table["listed"]]
+
+    def summary(self) -> str:
+        """What was found, in a sentence."""
+        counts = self.listed["check"].value_counts(sort=False)
+        if not len(counts):
+            return "No check found anything beyond what chance explains."
+        words = "; ".join(f"{CHECKS[check].lower()}: {counts[check]:,}" for check in CHECKS if check in counts.index)
+        return f"{len(self.listed):,} things deserve a second look: {words}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; None where a column does not apply."""
+        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        return {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary(),
+                "frame": list(self.frame), "notes": list(self.notes), "rows": rows}  # fmt: skip
+
+
+def audit_dataset(
+    dataset: Dataset,
+    run: RunFolder | None = None,
+    *,
+    target: str | None = None,
+    encoder: str | None = None,
+    top: int = 100,
+    seed: int = 0,
+    say: Say = lambda line: None,
+) -> Audit:
+    """Run every check on a data set; see `affectml.audit`."""
+    if top < 1:
+        raise BadInput(f"{option('top', top)}: expected at least 1")
+    if run is not None and (target is not None or encoder is not None):
+        raise BadInput("audit: a run names its target and its encoder: leave out target and encoder, or the run")
+    notes: list[str] = []
+    targets = choose_target(dataset, multilabel=None, name=target if run is None else run.info.data.target)
+    store = _store(dataset, run, encoder, notes)
+    if store is not None:
+        ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
+        if len(ids) < len(targets.image_id):
+            notes.append(
+                f"{len(targets.image_id) - len(ids):,} images have no embedding; their answers are not checked"
+            )
+        targets = targets.take(ids)
+    duplicates = find_duplicates(dataset, near=store is not None, encoder=store.folder.name if store else None)
+    notes += duplicates.notes()
+    said = read_said(dataset, targets)
+    rows = checks.files(dataset)
+    if said is None:
+        notes.append("shares without the number of people asked: answers are not checked")
+        return _ranked(dataset, targets, rows, notes, top, votes=pd.DataFrame({"image_id": targets.image_id}))
+    features = None if store is None else store.rows(said.image_id)
+    rows += _of_answers(said, features, _groups(dataset, said, duplicates), _head(run, targets), seed, notes)
+    rows += checks.copies(duplicates, said) + checks.groups(dataset, said)
+    votes = pd.DataFrame(said.votes, columns=list(said.labels))
+    votes.insert(0, "image_id", said.image_id)
+    votes.insert(1, "n", said.n.max(axis=1))
+    for line in notes:
+        say(line)
+    return _ranked(dataset, targets, rows, notes, top, votes)
+
+
+def _of_answers(
+    said: Said,
+    features: NDArray[Any] | None,
+    groups: NDArray[Any],
+    make: Callable[[], Head],
+    seed: int,
+    notes: list[str],
+) -> list[checks.Row]:
+    """People, answers, images and labels. Whoever is listed does not tell what to expect of the others."""
+    expected = expect(said, features, groups, make, seed)
+    who = _tested(checks.people(said, expected))
+    odd = [row["annotator_id"] for row in who if row["listed"]]
+    if odd:
+        left = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
+        notes.append(
+            f"expectations leave out the answers of {', '.join(odd)}, who are listed as people; their single answers "
+            "are not listed again"
+        )
+        said, expected = left, expect(left, features, groups, make, seed)
+    answers, sharp = checks.answers(said, expected)
+    images, sharp_images = checks.images(said, expected)
+    for what, factor in (("answers", sharp), ("images", sharp_images)):
+        if factor > 1:
+            notes.append(
+                f"{what} spread {factor:.2f} times as far as the expected rates say; scores are divided by that"
+            )
+    if expected.head is None:
+        notes.append("no embeddings, or too few images: answers are compared among people alone")
+    return [*who, *answers, *images, *checks.labels(said, expected)]
+
+
+def read_said(dataset: Dataset, targets: Targets) -> Said | None:
+    """What people said: single answers, else counts, else one agreed answer per image; None for bare shares."""
+    labels, ids = targets.taxonomy.labels, targets.image_id
+    exclusive = targets.kind not in SEVERAL
+    nobody = np.zeros(0, dtype=np.int64)
+    make = partial(Said, labels, ids, exclusive=exclusive)
+    if dataset.judgements is not None and targets.meta.vote_rule != "moments":
+        try:
+            panel = encode(dataset.judgements, labels, list(ids)).answers()
+        except UnknownLabel:
+            panel = None
+        if panel is not None and len(panel.image):
+            keep = panel.chosen.sum(axis=1) == 1 if exclusive else np.ones(len(panel.image), dtype=bool)
+            image, person, chosen = panel.image[keep], panel.annotator[keep], panel.chosen[keep]
+            votes = np.zeros((len(ids), len(labels)), dtype=np.int64)
+            np.add.at(votes, image, chosen.astype(np.int64))
+            n = np.repeat(np.bincount(image, minlength=len(ids))[:, None], len(labels), axis=1)
+            return make(votes, n, image, person, chosen, panel.annotator_ids, known=True)
+    alone = partial(make, image=nobody, person=nobody, chosen=np.zeros((0, len(labels)), bool), people=nobody)
+    if targets.votes is not None:
+        people = np.repeat(targets.votes.sum(axis=1)[:, None], len(labels), axis=1) if exclusive else targets.people
+        return None if people is None else alone(votes=targets.votes, n=people, known=True)
+    if targets.meta.values == "indicator":
+        table = targets.table.astype(np.int64)
+        return alone(votes=table, n=np.ones_like(table), known=False)
+    return None
+
+
+def _store(dataset: Dataset, run: RunFolder | None, encoder: str | None, notes: list[str]) -> EmbeddingStore | None:
+    if run is not None:
+        store = store_there(run, dataset, notes.append)
+        if store is None:
+            raise BadDataset(
+                f"{dataset.root}: no embeddings by the run's encoder: run `affectml embed {dataset.root} --encoder "
+                f"{run.info.encoder.specs[0]}`"
+            )
+        return store
+    if encoder is None and not any((dataset.root / "embeddings").glob("*/encoder.json")):
+        return None
+    return EmbeddingStore.for_dataset(dataset, encoder)
+
+
+def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
+    """The run's kind of head, fitted afresh in each fold, where it learns from features and such targets alone."""
+    several = targets.kind in SEVERAL
+    if run is not None:
+        head = load_head(run.folder)
+        if not head.needs_texts and ("rates" if several else "distribution") in type(head).learns:
+            return lambda: type(head)(head.config)
+    return SigmoidHead if several else SoftmaxHead
+
+
+def _groups(dataset: Dataset, said: Said, duplicates: Duplicates) -> NDArray[Any]:
+    """What folds and neighbours keep together: the data set's groups, and copies."""
+    own = joined(dataset.groups(said.image_id), said.image_id, [group.image_ids for group in duplicates.groups])
+    return np.arange(len(said.image_id)).astype(str) if own is None else own
+
+
+def _tested(rows: list[checks.Row]) -> list[checks.Row]:
+    """Rows of one check with p_adjusted (Benjamini & Hochberg 1995) and listed; facts are listed."""
+    p = np.array([row["p"] for row in rows], dtype=float)
+    adjusted = np.full(len(p), np.nan)
+    if np.isfinite(p).any():
+        adjusted[np.isfinite(p)] = false_discovery_control(p[np.isfinite(p)])
+    return [
+        row | {"p_adjusted": q, "listed": bool(not np.isfinite(q) or q <= LEVEL)}
+        for row, q in zip(rows, adjusted, strict=True)
+    ]
+
+
+def _ranked(
+    dataset: Dataset, targets: Targets, rows: list[checks.Row], notes: list[str], top: int, votes: pd.DataFrame
+) -> Audit:
+    """Listed rows first, check by check in the order of CHECKS; within a check the most surprising first."""
+    kept = []
+    for place, check in enumerate(CHECKS):
+        mine = _tested([row for row in rows if row["check"] == check])
+        mine.sort(key=lambda row: (not row["listed"], np.nan_to_num(row["p"]), -abs(np.nan_to_num(row["figure"]))))
+        kept += [row | {"place": place} for at, row in enumerate(mine) if row["listed"] or at < top]
+    kept.sort(key=lambda row: (not row["listed"], row["place"]))  # stable: the order within a check stays
+    table = pd.DataFrame([{"rank": at + 1, **row} for at, row in enumerate(kept)], columns=list(COLUMNS))
+    table["listed"] = table["listed"].astype(bool)
+    return Audit(dataset, targets.name, table, _frame(dataset, targets, votes), tuple(notes), votes)
+
+
+def _frame(dataset: Dataset, targets: Targets, votes: pd.DataFrame) -> tuple[str, ...]:
+    """Who was asked what, as far as the files say, and what that cannot show."""
+    meta = targets.meta
+    lines = [f"Construct: {meta.construct}."]
+    lines.append(
+        f"People were asked: “{meta.question}”" if was_asked(meta.question)
+        else "The files do not say what people were asked, word for word."
+    )  # fmt: skip
+    lines.append(f"Source: {dataset.meta.source or 'the files do not say'}.")
+    lines += dataset.meta.notes
+    if "n" in votes:
+        n = votes["n"]
+        lines.append(f"{len(n):,} images, {n.min():,} to {n.max():,} answers each ({n.sum():,} in all).")
+    people = dataset.annotators
+    given = [] if people is None else [str(name) for name in people.columns if name != "annotator_id"]
+    if not given:
+        lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
+    for name in given:
+        counts = people[name].astype(str).value_counts()  # type: ignore[index]
+        shown = ", ".join(f"{level} {count}" for level, count in counts.head(8).items())
+        lines.append(f"Of {len(people):,} people, {name}: {shown}{', ...' if len(counts) > 8 else ''}.")  # type: ignore[arg-type]
+    lines.append(
+        "What this cannot show: how people who were not asked would answer, how images that were not collected "
+        "would be seen, and what any one person felt. A group without a column here cannot be checked."
+    )
+    return tuple(lines)

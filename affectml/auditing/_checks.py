@@ -1,0 +1,292 @@
+"""The checks: each returns rows of what deserves a second look, with figure, p-value and evidence in words."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+from scipy.stats import norm
+
+from affectml._progress import track
+from affectml.auditing._expect import Expected, Said, log_loss
+from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
+from affectml.data import Dataset
+from affectml.duplicates import Duplicates
+from affectml.errors import BadInput
+from affectml.evaluation.subgroups import columns_of
+
+Row = dict[str, Any]
+LEAST_ANSWERS = 20  # of a person, to say anything of them
+LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/subgroups.md)
+LEAST_PEOPLE = 5
+LEAST_USES = 10
+TOGETHER = 0.9  # of the answers with either label have both
+AROUND = 12  # images around a place, whose answers are compared
+BLURRED = -4.0  # robust scores of sharpness below which a file is shown
+SHARP_SIDE = 256  # pixels
+
+
+def row(check: str, evidence: str, *, figure: float = np.nan, p: float = np.nan, **where: str) -> Row:
+    """One row of the table; a fact, which no chance explains, has no p."""
+    return {"check": check, **where, "figure": float(figure), "p": float(p), "evidence": evidence}
+
+
+def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
+    """A row per answer, and by how much expectations were too sure: its surprise beside answers without any error."""
+    if not len(said.image):
+        return [], 1.0
+    chance = expected.of_answers(said)
+    if said.exclusive:
+        p = surprise(chance[:, None, :], said.chosen.argmax(axis=1)[:, None])
+    else:
+        p = surprise(np.stack([1 - chance, chance], axis=2), said.chosen.astype(np.int64))
+    p, factor = widened(p)
+    loss = log_loss(chance, said.chosen)
+    label = loss.argmax(axis=1)
+    found = []
+    for at in range(len(p)):
+        names = [name for name, yes in zip(said.labels, said.chosen[at], strict=True) if yes]
+        worst, image = said.labels[label[at]], said.image[at]
+        votes, n = said.votes[image, label[at]] - said.chosen[at, label[at]], said.n[image, label[at]] - 1
+        expects = f"expected with a chance of {chance[at, label[at]]:.0%}"
+        evidence = (
+            f"said {' + '.join(names) or 'none'}; {worst} {'was' if said.chosen[at, label[at]] else 'was not'} chosen, "
+            f"{expects} (others: {votes} of {n}{_beside(expected, image, label[at])})"
+        )
+        found.append(
+            row("answer", evidence, figure=loss[at].sum(), p=p[at], image_id=str(said.image_id[image]),
+                annotator_id=str(said.people[said.person[at]]), label=worst)
+        )  # fmt: skip
+    return found, factor
+
+
+def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
+    """A row per image: all its answers together, beside what images like it and the head give."""
+    rows = np.flatnonzero(said.n.sum(axis=1) > 0)
+    if not len(rows) or expected.near is None:
+        return [], 1.0
+    votes, n, rate = said.votes[rows], said.n[rows], expected.rate[rows]
+    if said.exclusive and (n == 1).all():
+        chances, outcome = rate[:, None, :], votes.argmax(axis=1)[:, None]
+    else:
+        chances, outcome = beta_binomial(n, rate, expected.strength), votes
+    p, factor = widened(surprise(chances, outcome))
+    spread = np.sqrt(rate * (1 - rate) * (expected.strength + n) / (expected.strength + 1) / n)
+    label = np.abs((votes / np.maximum(n, 1) - rate) / spread).argmax(axis=1)
+    found = []
+    for at, image in enumerate(rows):
+        worst = label[at]
+        evidence = (
+            f"{said.labels[worst]}: {votes[at, worst]} of {n[at, worst]}, expected {rate[at, worst]:.0%}"
+            f"{_beside(expected, image, worst)}"
+        )
+        found.append(
+            row("image", evidence, figure=votes[at, worst] / n[at, worst] - rate[at, worst], p=p[at],
+                image_id=str(said.image_id[image]), label=said.labels[worst])
+        )  # fmt: skip
+    return found, factor
+
+
+def _beside(expected: Expected, image: Any, label: Any) -> str:
+    if expected.near is None or expected.head is None:
+        return ""
+    return f"; images like it {expected.near[image, label]:.0%}, head {expected.head[image, label]:.0%}"
+
+
+def people(said: Said, expected: Expected) -> list[Row]:
+    """A row per person with enough answers: how far their answers follow what is expected of the image without them.
+
+    The slope of a person's answers on the expected rates, both less their means over the person's images; its standard
+    deviation is that under all permutations of their answers among their images (Hoeffding 1951). p is the chance to
+    follow so little for somebody who follows half as much as the median person; whoever does better than a permutation
+    (one-sided 5 %) has p = 1.
+    """
+    if not len(said.image):
+        return []
+    rate = expected.of_answers(said, habits=False)
+    who, slope, spread, count = [], [], [], []
+    for person in range(len(said.people)):
+        mine = said.person == person
+        if mine.sum() < LEAST_ANSWERS:
+            continue
+        given = said.chosen[mine] - said.chosen[mine].mean(axis=0)
+        others = rate[mine] - rate[mine].mean(axis=0)
+        size = (others**2).sum()
+        if size < 1e-9:
+            continue
+        varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (mine.sum() - 1))
+        who.append(person)
+        slope.append((given * others).sum() / size)
+        spread.append(varied / size)
+        count.append(int(mine.sum()))
+    if len(who) < 3:
+        return []
+    middle = float(np.median(slope))
+    usual = float(np.median(np.array(spread) * np.sqrt(count)))
+    found = []
+    for person, own, by_chance, n in zip(who, slope, spread, count, strict=True):
+        sd = by_chance if by_chance > 1e-12 else usual / np.sqrt(n)  # one answer to everything cannot be permuted
+        permuted = float(norm.sf(own / sd))
+        p = float(norm.cdf((own - middle / 2) / sd)) if permuted > 0.05 else 1.0
+        evidence = (
+            f"{n} answers follow what others and alike images say {own / middle:.2f} times as closely as the median "
+            f"person's; {permuted:.0%} of permutations of their own answers follow as closely"
+            if by_chance > 1e-12
+            else f"the same answer to all {n} images"
+        )
+        found.append(row("person", evidence, figure=own / middle, p=p, annotator_id=str(said.people[person])))
+    return found
+
+
+def labels(said: Said, expected: Expected) -> list[Row]:
+    """Labels nobody uses, labels that always go together, and labels used in two places with a gap between."""
+    used = said.votes.sum(axis=0)
+    found = [
+        row("unused label", f"none of {int(said.n[:, at].sum()):,} answers has it", figure=0, label=said.labels[at])
+        for at in np.flatnonzero(used == 0)
+    ]
+    single = said.chosen if len(said.image) else said.votes > 0
+    if not said.exclusive:
+        for one, other in itertools.combinations(range(len(said.labels)), 2):
+            both, either = (single[:, one] & single[:, other]).sum(), (single[:, one] | single[:, other]).sum()
+            if either >= LEAST_USES and both >= TOGETHER * either:
+                evidence = f"with {said.labels[other]} in {both} of the {either} answers that have either"
+                found.append(row("labels together", evidence, figure=both / either, label=said.labels[one]))
+    return found + _two_things(said, expected)
+
+
+def _two_things(said: Said, expected: Expected) -> list[Row]:
+    """For each label: is it rarer between two groups of images that carry it than in both of them?
+
+    Images lie where the head puts them by all other labels (the first three principal axes of its log-odds). Those with
+    the label are parted in two (2-means), and the label's share is compared among the images nearest to both middles
+    and nearest to the place between them, where a label of one meaning is most common.
+    """
+    if expected.head is None or len(said.labels) < 4:
+        return []
+    from sklearn.cluster import KMeans
+
+    asked = np.flatnonzero(said.n.sum(axis=1) > 0)
+    share = said.votes[asked] / np.maximum(said.n[asked], 1)
+    found = []
+    for label in range(len(said.labels)):
+        others = np.delete(logit(np.clip(expected.head[asked], 1e-3, 1 - 1e-3)), label, axis=1)
+        centred = others - others.mean(axis=0)
+        place = centred @ np.linalg.svd(centred, full_matrices=False)[2][:3].T
+        carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())
+        if carries.sum() < 2 * AROUND:
+            continue
+        middles = KMeans(2, n_init=5, random_state=0).fit(place[carries]).cluster_centers_
+        there = [np.linalg.norm(place - at, axis=1).argsort(kind="stable")[:AROUND]
+                 for at in (middles[0], middles.mean(axis=0), middles[1])]  # fmt: skip
+        one, between, other = (share[rows, label].mean() for rows in there)
+        lower = there[0] if one <= other else there[2]
+        spread = np.sqrt(sum(share[rows, label].var(ddof=1) for rows in (lower, there[1])) / AROUND)
+        gap = min(one, other) - between
+        evidence = (
+            f"chosen by {one:.0%} and {other:.0%} of people around two groups of images, by {between:.0%} between "
+            f"them (e.g. {_some(said, asked[there[0]])} and {_some(said, asked[there[2]])})"
+        )
+        p = float(norm.sf(gap / max(spread, 1e-9)))
+        found.append(row("label for two things", evidence, figure=gap, p=p, label=said.labels[label]))
+    return found
+
+
+def _some(said: Said, rows: Iterable[int]) -> str:
+    return ", ".join(str(said.image_id[at]) for at in itertools.islice(rows, 2))
+
+
+def copies(found: Duplicates, said: Said) -> list[Row]:
+    """Duplicates that the split parts, and duplicates whose answers differ more than two panels of people would."""
+    rows = []
+    words = {"exact": "the same pixels", "near": "the same picture, changed", "proposed": "alike embeddings"}
+    for pair in found.crossings():
+        evidence = f"{words[pair.kind]} in {pair.part} and in {pair.other_part}: what is learned there is judged here"
+        rows.append(row("split parts copies", evidence, image_id=pair.image_id, other_id=pair.other_id))
+    at = {str(image): number for number, image in enumerate(said.image_id)}
+    kinds = [(group.kind, pair) for group in found.groups for pair in itertools.combinations(group.image_ids, 2)]
+    pairs = [(kind, a, b) for kind, (a, b) in kinds if a in at and b in at]
+    pairs = [(kind, a, b) for kind, a, b in pairs if said.n[at[a]].any() and said.n[at[b]].any()]
+    if not pairs:
+        return rows
+    one, other = (np.array([at[pair[side]] for pair in pairs]) for side in (1, 2))
+    votes = said.votes[one]
+    if said.known:
+        chances = hypergeometric(said.n[one], said.n[other], votes + said.votes[other])
+        p = surprise(chances, votes)
+    else:
+        p = np.full(len(pairs), np.nan)
+    shares = [said.votes[side] / np.maximum(said.n[side], 1) for side in (one, other)]
+    label = np.abs(shares[0] - shares[1]).argmax(axis=1)
+    for number, (kind, a, b) in enumerate(pairs):
+        worst = label[number]
+        if not said.known and not (votes[number] != said.votes[other[number]]).any():
+            continue
+        said_of = [f"{said.votes[at[i], worst]} of {said.n[at[i], worst]}" for i in (a, b)]
+        evidence = f"{words[kind]}; {said.labels[worst]}: {said_of[0]} here, {said_of[1]} there"
+        figure = abs(shares[0][number, worst] - shares[1][number, worst])
+        rows.append(
+            row("copies differ", evidence, figure=figure, p=p[number], image_id=a, other_id=b, label=said.labels[worst])
+        )
+    return rows
+
+
+def groups(dataset: Dataset, said: Said) -> list[Row]:
+    """Levels of the images' and the people's columns that few images, or few people, stand for."""
+    found = []
+    by_image = columns_of(dataset.images.set_index("image_id").reindex(said.image_id))
+    for name, level, count in _counts(by_image):
+        if count < LEAST_IMAGES:
+            evidence = f"{count} images; below {LEAST_IMAGES} a figure of this group says little"
+            found.append(row("small group", evidence, figure=count, group=f"{name}={level}"))
+    if dataset.annotators is not None and len(said.people):
+        shared = dataset.annotators.set_index("annotator_id").reindex(said.people)
+        for name, level, count in _counts(columns_of(shared)):
+            if count < LEAST_PEOPLE:
+                evidence = f"{count} people answered; below {LEAST_PEOPLE} they speak for themselves, not for a group"
+                found.append(row("small group", evidence, figure=count, group=f"{name}={level}"))
+    return found
+
+
+def _counts(columns: Mapping[str, pd.Series]) -> list[tuple[str, str, int]]:
+    return [
+        (name, str(level), int(count))
+        for name, levels in columns.items()
+        for level, count in levels.value_counts(sort=False).items()
+    ]
+
+
+def files(dataset: Dataset) -> list[Row]:
+    """Files that are missing or cannot be read, pictures of one colour, and those far less sharp than the others.
+
+    Sharpness is the variance of the Laplacian of the grey picture at 256 pixels (Pech-Pacheco et al. 2000); its
+    logarithm's distance from the median in robust standard deviations says which are far below.
+    """
+    from affectml.encoders import read_image
+
+    if "file" not in dataset.images.columns:
+        return []
+    named = dataset.images.set_index("image_id")["file"].dropna()
+    found, sharp = [], {}
+    for image, file in track(named.items(), "looking at files", len(named), "images"):
+        try:
+            grey = read_image(dataset.image_path(str(file))).convert("L").resize((SHARP_SIDE, SHARP_SIDE))
+        except BadInput as error:
+            found.append(row("broken file", str(error), image_id=str(image)))
+            continue
+        pixels = np.asarray(grey, dtype=np.float64)
+        edges = pixels[1:-1, :-2] + pixels[1:-1, 2:] + pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 4 * pixels[1:-1, 1:-1]
+        if pixels.std() < 1:
+            found.append(row("blank file", "all of one colour", figure=pixels.std(), image_id=str(image)))
+        else:
+            sharp[str(image)] = float(np.log(edges.var() + 1e-6))
+    values = np.array(list(sharp.values()))
+    middle = np.median(values) if len(values) else 0.0
+    spread = 1.4826 * np.median(np.abs(values - middle)) if len(values) else 0.0
+    for image, value in sharp.items():
+        if spread > 1e-9 and (score := (value - middle) / spread) < BLURRED:
+            evidence = f"sharpness {-score:.1f} robust standard deviations below the median of all images: blurred?"
+            found.append(row("blurred file", evidence, figure=score, image_id=image))
+    return found
