@@ -4,7 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from affectml.api import ask, compare, crosseval, demo, evaluate, explain, fetch, judge, load_run, predict, train
+    from affectml.api import (
+        ask,
+        audit,
+        compare,
+        crosseval,
+        demo,
+        evaluate,
+        explain,
+        fetch,
+        judge,
+        load_run,
+        predict,
+        train,
+    )
     from affectml.data import Dataset
     from affectml.person import Person
     from affectml.run import Run
@@ -16,6 +29,7 @@ __all__ = [
     "Run",
     "__version__",
     "ask",
+    "audit",
     "compare",
     "crosseval",
     "demo",

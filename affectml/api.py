@@ -21,6 +21,7 @@ from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
     from affectml.answers import Asked, JudgedAnswers
+    from affectml.auditing import Audit
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
     from affectml.explanation import Explanation
@@ -306,6 +307,41 @@ def judge(
         options["runs"] = tuple(str(_run(run).folder) for run in options["runs"])
     file = None if out is None else Path(out)
     return judge_answers(str(_folder(dataset)), answers, JudgeConfig(name=name, **options), out=file, say=say)
+
+
+def audit(
+    dataset: str | Path | Dataset,
+    run: str | Path | Run | None = None,
+    *,
+    target: str | None = None,
+    encoder: str | None = None,
+    top: int = 100,
+    seed: int = 0,
+    say: Say = print,
+) -> "Audit":
+    """What in a data set deserves a second look, as `affectml audit` finds it; nothing in it is changed.
+
+    Args:
+        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone.
+        run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
+            head. The head is fitted anew in five folds: no image is judged by a head that saw it.
+        target: which of its targets to look at, where several are there.
+        encoder: whose embeddings, where there are several.
+        top: of images and of answers, keep so many of the most surprising, beyond chance or not.
+        seed: of the folds.
+        say: called with how it was made, a line at a time.
+
+    Returns:
+        A ranked table with the evidence of each row; `affectml.auditing` writes it as a page and queues images.
+
+    Raises:
+        AffectmlError: one of its subclasses, for what can be mended.
+    """
+    from affectml.auditing import audit_dataset
+
+    folder = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    opened = None if run is None else RunFolder.open(_run(run).folder)
+    return audit_dataset(folder, opened, target=target, encoder=encoder, top=top, seed=seed, say=say)
 
 
 def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":

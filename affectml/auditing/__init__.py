@@ -9,5 +9,7 @@ _queue.py      the first ones back to people, beside controls
 """
 
 from affectml.auditing._audit import CHECKS, LEVEL, Audit, audit_dataset
+from affectml.auditing._page import write_audit
+from affectml.auditing._queue import Queued, queue_audit
 
-__all__ = ["CHECKS", "LEVEL", "Audit", "audit_dataset"]
+__all__ = ["CHECKS", "LEVEL", "Audit", "Queued", "audit_dataset", "queue_audit", "write_audit"]

@@ -1,6 +1,6 @@
 """An audit: all checks of one data set, put in order; nothing in the data set is changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,6 +52,7 @@ class Audit:
     other_id, annotator_id, label and group as far as they apply, figure, p, p_adjusted (nan for facts) and evidence in
     words. Of answers and images, the `top` most surprising are there, listed or not. frame: who was asked what, and
     what that cannot show. notes: how it was made. votes: image_id, n and one column of votes per label.
+    tested: how many things each check compared with chance.
     """
 
     dataset: Dataset
@@ -60,6 +61,7 @@ class Audit:
     frame: tuple[str, ...]
     notes: tuple[str, ...]
     votes: pd.DataFrame
+    tested: Mapping[str, int]
 
     @property
     def listed(self) -> pd.DataFrame:
@@ -152,7 +154,7 @@ def _of_answers(
             )
     if expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
-    return [*who, *answers, *images, *checks.labels(said, expected)]
+    return [*who, *answers, *images, *checks.labels(said, features)]
 
 
 def read_said(dataset: Dataset, targets: Targets) -> Said | None:
@@ -229,15 +231,17 @@ def _ranked(
     dataset: Dataset, targets: Targets, rows: list[checks.Row], notes: list[str], top: int, votes: pd.DataFrame
 ) -> Audit:
     """Listed rows first, check by check in the order of CHECKS; within a check the most surprising first."""
-    kept = []
+    kept, tested = [], {}
     for place, check in enumerate(CHECKS):
         mine = _tested([row for row in rows if row["check"] == check])
+        if any(np.isfinite(row["p"]) for row in mine):
+            tested[check] = len(mine)
         mine.sort(key=lambda row: (not row["listed"], np.nan_to_num(row["p"]), -abs(np.nan_to_num(row["figure"]))))
         kept += [row | {"place": place} for at, row in enumerate(mine) if row["listed"] or at < top]
     kept.sort(key=lambda row: (not row["listed"], row["place"]))  # stable: the order within a check stays
     table = pd.DataFrame([{"rank": at + 1, **row} for at, row in enumerate(kept)], columns=list(COLUMNS))
     table["listed"] = table["listed"].astype(bool)
-    return Audit(dataset, targets.name, table, _frame(dataset, targets, votes), tuple(notes), votes)
+    return Audit(dataset, targets.name, table, _frame(dataset, targets, votes), tuple(notes), votes, tested)
 
 
 def _frame(dataset: Dataset, targets: Targets, votes: pd.DataFrame) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from affectml._progress import track
@@ -23,8 +23,8 @@ LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/subgroups.
 LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both
-AROUND = 12  # images around a place, whose answers are compared
-BLURRED = -4.0  # robust scores of sharpness below which a file is shown
+AROUND = 20  # images around a place, whose answers are compared
+BLURRED, TENTH = -4.0, np.log(0.1)  # of sharpness, in robust deviations and beside the median: both mark a file
 SHARP_SIDE = 256  # pixels
 
 
@@ -140,7 +140,7 @@ def people(said: Said, expected: Expected) -> list[Row]:
     return found
 
 
-def labels(said: Said, expected: Expected) -> list[Row]:
+def labels(said: Said, features: NDArray[Any] | None) -> list[Row]:
     """Labels nobody uses, labels that always go together, and labels used in two places with a gap between."""
     used = said.votes.sum(axis=0)
     found = [
@@ -154,27 +154,25 @@ def labels(said: Said, expected: Expected) -> list[Row]:
             if either >= LEAST_USES and both >= TOGETHER * either:
                 evidence = f"with {said.labels[other]} in {both} of the {either} answers that have either"
                 found.append(row("labels together", evidence, figure=both / either, label=said.labels[one]))
-    return found + _two_things(said, expected)
+    return found if features is None else found + _two_things(said, features)
 
 
-def _two_things(said: Said, expected: Expected) -> list[Row]:
+def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
     """For each label: is it rarer between two groups of images that carry it than in both of them?
 
-    Images lie where the head puts them by all other labels (the first three principal axes of its log-odds). Those with
-    the label are parted in two (2-means), and the label's share is compared among the images nearest to both middles
-    and nearest to the place between them, where a label of one meaning is most common.
+    Images lie where the first three principal axes of their embeddings have them. Those with the label are parted in
+    two (2-means), and its share among the images nearest to both middles is compared with that among those nearest to
+    the place between them, where a label of one meaning is most common: for such a label p is rather too high.
     """
-    if expected.head is None or len(said.labels) < 4:
-        return []
     from sklearn.cluster import KMeans
 
     asked = np.flatnonzero(said.n.sum(axis=1) > 0)
     share = said.votes[asked] / np.maximum(said.n[asked], 1)
+    centred = np.asarray(features[asked], dtype=np.float64)
+    centred = centred - centred.mean(axis=0)
+    place = centred @ np.linalg.svd(centred, full_matrices=False)[2][:3].T
     found = []
     for label in range(len(said.labels)):
-        others = np.delete(logit(np.clip(expected.head[asked], 1e-3, 1 - 1e-3)), label, axis=1)
-        centred = others - others.mean(axis=0)
-        place = centred @ np.linalg.svd(centred, full_matrices=False)[2][:3].T
         carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())
         if carries.sum() < 2 * AROUND:
             continue
@@ -286,7 +284,9 @@ def files(dataset: Dataset) -> list[Row]:
     middle = np.median(values) if len(values) else 0.0
     spread = 1.4826 * np.median(np.abs(values - middle)) if len(values) else 0.0
     for image, value in sharp.items():
-        if spread > 1e-9 and (score := (value - middle) / spread) < BLURRED:
-            evidence = f"sharpness {-score:.1f} robust standard deviations below the median of all images: blurred?"
+        if spread > 1e-9 and (score := (value - middle) / spread) < BLURRED and value - middle < TENTH:
+            evidence = (
+                f"{np.exp(middle - value):,.0f} times less sharp than the median image: blurred, or compressed hard?"
+            )
             found.append(row("blurred file", evidence, figure=score, image_id=image))
     return found

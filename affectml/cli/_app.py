@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from affectml import __version__
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.ask import ask
+from affectml.cli.audit import audit
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
 from affectml.cli.duplicates import duplicates
@@ -67,6 +68,7 @@ app.command("demo-data")(demo_data)
 app.command()(embed)
 app.command()(fetch)
 app.command()(duplicates)
+app.command()(audit)
 app.command()(relabel)
 app.command()(crosseval)
 app.command()(compare)

@@ -1,0 +1,98 @@
+"""The audit as a page, and its table as CSV and Parquet."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from affectml._files import replacing, spreadsheet_cell, write_parquet
+from affectml.auditing._audit import CHECKS, LEVEL, Audit
+from affectml.report import Section, Table, write_page
+from affectml.report.pictures import thumbnail
+from affectml.report.section import Card, Cards
+from affectml.report.tables import number
+
+CARDS = 12
+ROWS = 50  # of a table on the page; the files have all
+CAVEAT = (
+    "What is listed deserves a second look; nothing here is called an error. An answer that few share is as good as "
+    "any: what is compared is whether it is odder than answers of people who make no errors would be."
+)
+WHERE = ("image_id", "other_id", "annotator_id", "label", "group")
+
+
+def write_audit(audit: Audit, folder: Path) -> list[Path]:
+    """Write audit.html, audit.csv and audit.parquet into a folder, over an earlier audit's; returns the files."""
+    page, csv, parquet = (folder / f"audit.{ending}" for ending in ("html", "csv", "parquet"))
+    write_page(
+        page,
+        sections(audit),
+        title=f"{audit.dataset.name} – affectml audit",
+        heading=f"{audit.dataset.name}: what deserves a second look",
+        about=(f"target: {audit.target}",),
+        caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
+    )
+    table = audit.table.copy()
+    texts = [name for name in table.columns if table[name].dtype == object or name in (*WHERE, "check", "evidence")]
+    for name in texts:
+        table[name] = [spreadsheet_cell(str(cell)) if pd.notna(cell) else "" for cell in table[name]]
+    with replacing(csv) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_parquet(parquet, audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")))
+    return [page, csv, parquet]
+
+
+def sections(audit: Audit) -> list[Section]:
+    """What was found in a sentence, who was asked what, and a section per check that lists anything."""
+    counts = tuple(
+        (title, str(int((audit.listed["check"] == check).sum())), _tested(audit, check))
+        for check, title in CHECKS.items()
+    )
+    note = (
+        f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: where nothing "
+        "is wrong, a check lists anything in at most one audit in twenty"
+    )
+    overview = Table("Checks", ("check", "listed", "tested"), counts, note)
+    found = [
+        Section("overview", "What deserves a second look", audit.summary(), tables=(overview,), open=True),
+        Section("frame", "Who was asked what", " ".join(audit.frame)),
+    ]
+    named = audit.dataset.images.set_index("image_id")
+    for check, title in CHECKS.items():
+        rows = audit.listed[audit.listed["check"] == check]
+        if not len(rows):
+            continue
+        cards = [
+            Card(str(row["image_id"]), picture, _place(row), said=(("seen", str(row["evidence"])),))
+            for _, row in rows.head(CARDS).iterrows()
+            if pd.notna(row["image_id"]) and (picture := thumbnail(audit.dataset, named, str(row["image_id"])))
+        ]
+        galleries = (Cards("", tuple(cards)),) if cards else ()
+        name = check.replace(" ", "-")
+        found.append(Section(name, title, galleries=galleries, tables=(_table(title, rows),), open=True))
+    return found
+
+
+def _table(title: str, rows: pd.DataFrame) -> Table:
+    """The listed rows of one check, with the columns that they have."""
+    shown = [name for name in (*WHERE, "figure", "p", "p_adjusted") if rows[name].notna().any()]
+    cells = tuple(
+        (str(row["rank"]), *(_cell(row[name]) for name in shown), str(row["evidence"]))
+        for _, row in rows.head(ROWS).iterrows()
+    )
+    more = f"{ROWS} of {len(rows):,}; audit.csv has all" if len(rows) > ROWS else ""
+    return Table(title, ("rank", *shown, "evidence"), cells, more)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.0e}" if 0 < value < 5e-4 else number(value)
+    return "–" if pd.isna(value) else str(value)  # type: ignore[call-overload]
+
+
+def _place(row: "pd.Series") -> str:
+    return " · ".join(str(row[name]) for name in WHERE if pd.notna(row[name]))
+
+
+def _tested(audit: Audit, check: str) -> str:
+    return f"{audit.tested[check]:,}" if check in audit.tested else "–"
