@@ -54,7 +54,7 @@ ARGS ?=
 DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTING.md}
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
-TOPICS := annotation bias duplicates embedding emotion6 distributions explanation heads intervals memory metrics \
+TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation heads intervals memory metrics \
 	people promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
@@ -66,6 +66,8 @@ bench-annotation:
 	$(PRINTED) annotation.py agreement $(ARGS)
 	$(PRINTED) annotation.py aggregation $(ARGS)
 	$(PRINTED) annotation.py store $(ARGS)
+bench-audit:
+	$(PRINTED) audit.py $(ARGS)
 bench-bias:
 	$(PRINTED) label_bias.py $(ARGS)
 bench-distributions:

@@ -41,10 +41,12 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         seed: of the order.
 
     Raises:
-        BadInput: where no image of the task is among the audit's images and answers, or none is left as a control.
+        BadInput: for a count or `more` below 1, and where no image of the task is among the audit's images and answers,
+            or none is left as a control.
     """
-    if count < 1:
-        raise BadInput(f"{option('queue', count)}: expected at least 1")
+    for name, number in (("queue", count), ("more", more)):
+        if number < 1:
+            raise BadInput(f"{option(name, number)}: expected at least 1")
     known = set(store.images()["image_id"].astype(str))
     facts = _facts(audit)
     rows = audit.table[audit.table["check"].isin(ASKED) & audit.table["image_id"].isin(known & set(facts.index))]
