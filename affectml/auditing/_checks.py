@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from affectml._progress import track
-from affectml.auditing._expect import Expected, Said, log_loss
+from affectml.auditing._expect import EDGE, Expected, Said, log_loss
 from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates
@@ -18,6 +18,7 @@ from affectml.errors import BadInput
 from affectml.evaluation.subgroups import columns_of
 
 Row = dict[str, Any]
+NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
 LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/subgroups.md)
 LEAST_PEOPLE = 5
@@ -34,17 +35,25 @@ def row(check: str, evidence: str, *, figure: float = np.nan, p: float = np.nan,
 
 
 def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
-    """A row per answer, and by how much expectations were too sure: its surprise beside answers without any error."""
+    """A row per answer, and by how much expectations were too sure.
+
+    How much likelier is the answer to an image drawn at random than to this one, beside what answers without any error
+    have? That is the most powerful question where answers changed places (`surprise`); figure is its logarithm.
+    """
     if not len(said.image):
         return [], 1.0
     chance = expected.of_answers(said)
+    share = np.clip(said.votes.sum(axis=0) / np.maximum(said.n.sum(axis=0), 1), EDGE, 1 - EDGE)
+    anywhere = np.broadcast_to(share / (share.sum() if said.exclusive else 1.0), chance.shape)
     if said.exclusive:
-        p = surprise(chance[:, None, :], said.chosen.argmax(axis=1)[:, None])
+        outcome = said.chosen.argmax(axis=1)[:, None]
+        p, factor = widened(surprise(chance[:, None, :], outcome, anywhere[:, None, :]))
+        odds = np.where(said.chosen, np.log(anywhere) - np.log(chance), 0.0)
     else:
-        p = surprise(np.stack([1 - chance, chance], axis=2), said.chosen.astype(np.int64))
-    p, factor = widened(p)
-    loss = log_loss(chance, said.chosen)
-    label = loss.argmax(axis=1)
+        two = [np.stack([1 - each, each], axis=2) for each in (chance, anywhere)]
+        p, factor = widened(surprise(two[0], said.chosen.astype(np.int64), two[1]))
+        odds = log_loss(chance, said.chosen) - log_loss(anywhere, said.chosen)
+    label = odds.argmax(axis=1)
     found = []
     for at in range(len(p)):
         names = [name for name, yes in zip(said.labels, said.chosen[at], strict=True) if yes]
@@ -53,10 +62,11 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
         expects = f"expected with a chance of {chance[at, label[at]]:.0%}"
         evidence = (
             f"said {' + '.join(names) or 'none'}; {worst} {'was' if said.chosen[at, label[at]] else 'was not'} chosen, "
-            f"{expects} (others: {votes} of {n}{_beside(expected, image, label[at])})"
+            f"{expects} (others: {votes} of {n}{_beside(expected, image, label[at])}); {_times(odds[at].sum())} as "
+            "an answer to an image drawn at random"
         )
         found.append(
-            row("answer", evidence, figure=loss[at].sum(), p=p[at], image_id=str(said.image_id[image]),
+            row("answer", evidence, figure=odds[at].sum(), p=p[at], image_id=str(said.image_id[image]),
                 annotator_id=str(said.people[said.person[at]]), label=worst)
         )  # fmt: skip
     return found, factor
@@ -89,6 +99,10 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     return found, factor
 
 
+def _times(odds: float) -> str:
+    return f"{np.exp(odds):,.0f} times likelier" if odds > np.log(1.5) else "no likelier"
+
+
 def _beside(expected: Expected, image: Any, label: Any) -> str:
     if expected.near is None or expected.head is None:
         return ""
@@ -100,8 +114,8 @@ def people(said: Said, expected: Expected) -> list[Row]:
 
     The slope of a person's answers on the expected rates, both less their means over the person's images; its standard
     deviation is that under all permutations of their answers among their images (Hoeffding 1951). p is the chance to
-    follow so little for somebody who follows half as much as the median person; whoever does better than a permutation
-    (one-sided 5 %) has p = 1.
+    follow so little for somebody who follows half as much as the median person; whoever does better than 999 of 1,000
+    permutations has p = 1.
     """
     if not len(said.image):
         return []
@@ -129,7 +143,7 @@ def people(said: Said, expected: Expected) -> list[Row]:
     for person, own, by_chance, n in zip(who, slope, spread, count, strict=True):
         sd = by_chance if by_chance > 1e-12 else usual / np.sqrt(n)  # one answer to everything cannot be permuted
         permuted = float(norm.sf(own / sd))
-        p = float(norm.cdf((own - middle / 2) / sd)) if permuted > 0.05 else 1.0
+        p = float(norm.cdf((own - middle / 2) / sd)) if permuted > NO_BETTER else 1.0
         evidence = (
             f"{n} answers follow what others and alike images say {own / middle:.2f} times as closely as the median "
             f"person's; {permuted:.0%} of permutations of their own answers follow as closely"

@@ -13,7 +13,7 @@ CELLS = 4_000_000  # of one block of rows
 UPPER = 0.8  # the quantile of scores by which their spread is compared with chance
 
 
-def surprise(chances: NDArray[Any], outcome: NDArray[Any]) -> Floats:
+def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | None = None) -> Floats:
     """P(loss > observed) + P(loss = observed) / 2 by row [R], the loss being -log of the chance of what happened.
 
     A minority answer is no surprise where minorities are expected: the observed loss is compared with the losses of
@@ -24,6 +24,8 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any]) -> Floats:
     Args:
         chances: [R, V, K], of each of K outcomes of V variables; 0 for outcomes that a row cannot have.
         outcome: [R, V], which happened; its chance must not be 0.
+        rival: [R, V, K], chances if something else were the case; 0 only where `chances` is 0. Then the loss is the log
+            of how much likelier the outcome is under it: the most powerful thing to look at (Neyman & Pearson 1933).
 
     >>> chances = np.array([[[0.9, 0.1]], [[0.9, 0.1]], [[0.5, 0.5]]])
     >>> surprise(chances, np.array([[1], [0], [0]])).round(3).tolist()
@@ -32,14 +34,17 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any]) -> Floats:
     found = np.ones(len(chances))
     block = max(1, CELLS // STEPS)
     for start in range(0, len(chances), block):
-        found[start : start + block] = _block(chances[start : start + block], outcome[start : start + block])
+        here = slice(start, start + block)
+        found[here] = _block(chances[here], outcome[here], None if rival is None else rival[here])
     return found
 
 
-def _block(chances: NDArray[Any], outcome: NDArray[Any]) -> Floats:
+def _block(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | None) -> Floats:
     rows, variables, kinds = chances.shape
     possible = chances > 0
     loss = -np.log(np.where(possible, chances, 1.0))
+    if rival is not None:
+        loss = loss + np.log(np.where(possible, rival, 1.0))
     least = np.where(possible, loss, np.inf).min(axis=2, keepdims=True)
     above = np.where(possible, loss - least, 0.0)  # what is the same for all outcomes changes no comparison
     widest = above.max(axis=2).sum(axis=1)

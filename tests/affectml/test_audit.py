@@ -70,6 +70,11 @@ def test_the_odds_of_a_minority_worked_by_hand():
     assert surprise(chances, np.array([[1, 0], [0, 1]])) == pytest.approx([0.05, 0.55])
 
 
+def test_what_is_as_likely_anywhere_says_nothing_and_what_is_likelier_does():
+    chances, said = np.array([[[0.9, 0.1]]] * 2), np.array([[1], [1]])
+    assert surprise(chances, said, np.array([[[0.9, 0.1]], [[0.5, 0.5]]])) == pytest.approx([0.5, 0.05])
+
+
 def by_enumeration(chances, outcome):
     """Mid-p of the log loss over all outcomes of one row, their losses rounded as sums of floats are."""
     loss = -np.log(chances)
