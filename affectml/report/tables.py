@@ -253,7 +253,7 @@ def number(value: float | None) -> str:
     """Three digits after the point, no leading zero: `.623`, `1.204`."""
     if value is None:
         return "–"
-    text = f"{value:.3f}"
+    text = f"{value:.3f}" if abs(value) >= 0.0005 else "0.000"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 

@@ -48,7 +48,9 @@ def check_by_person(config: TrainConfig, head: type[Head], targets: Targets, dat
     if not can_be_calibrated(head):
         way = heads_that(lambda other: can_be_calibrated(other) and "rates" in other.learns)
         raise BadInput(f"{given}: {head.described()} has no rates to begin with; take {option('head')} {way}")
-    for other, value in (("calibrate", config.calibrate), ("judgements", config.judgements)):
+    for other, value in (
+        ("calibrate", config.calibrate), ("judgements", config.judgements), ("ensemble", config.ensemble)
+    ):  # fmt: skip
         if value:
             raise BadInput(f"{given} has rates of its own: leave {option(other, value)} out")
     if dataset.judgements is None:

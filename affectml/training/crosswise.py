@@ -56,8 +56,7 @@ def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: 
 
     Args:
         prepared: what the head was fitted on.
-        head: fitted; how its people are pooled is taken from it, everything else is fitted anew without the people that
-            it is judged on.
+        head: of it only its options are taken; everything is fitted and chosen anew without the people that are judged.
         say: called with what a user should know.
 
     Returns:
@@ -127,8 +126,7 @@ class _Fold:
         votes, people = panel_rates(fit_on, len(kept))
         votes_val, people_val = panel_rates(fit_val, len(kept_val))
         counts = head.members_[0].counts_votes(bool(people.std() > 0.3 * people.mean()))
-        pooled = {key: head.report_[key] for key in ("tastes", "ridge")}
-        made = ByPersonHead(replace(head.config, **pooled)).fit(
+        made = ByPersonHead(head.config).fit(
             X,
             votes / people[:, None],
             val=(X_val, votes_val / people_val[:, None]),
