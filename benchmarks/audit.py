@@ -146,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--clean", type=int, default=0, help="so many further sets, seeds 100 on, with nothing planted")
     parser.add_argument("--oasis", type=Path, metavar="FOLDER", help="measure on OASIS beauty in this folder instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,12 +174,18 @@ def main() -> None:
     print(f"{args.seeds} demo sets of {args.images} paintings each, `affect-tiny`, a sigmoid head. Planted: 3 % of the")
     print("answers change places, 20 copies across the split, two careless people, one label said for two. Answers:")
     print("precision, which is recall too, among as many as were planted.\n")
+    for seed in range(100, 100 + args.clean):
+        with tempfile.TemporaryDirectory() as temporary:
+            demo = write_demo(Path(temporary) / "demo", images=args.images, seed=seed)
+            ensure_embeddings(demo, "affect-tiny", threads=1, say=lambda line: None)
+            found = audit_dataset(demo, seed=seed).listed["check"]
+            clean.append({check: float((found == check).any()) for check in CHECKS})
     table = pd.DataFrame(planted)
     print("| planted | mean | SE |\n|---|--:|--:|")
     for name in sorted(table):
         values = table[name].dropna()
         print(f"| {name} | {values.mean():.3f} | {values.std(ddof=1) / np.sqrt(len(values)):.3f} |")
-    print(f"\n| nothing planted: {args.seeds} sets | sets in which the check lists anything |\n|---|--:|")
+    print(f"\n| nothing planted: {len(clean)} sets | sets in which the check lists anything |\n|---|--:|")
     for name, share in pd.DataFrame(clean).mean().items():
         print(f"| {name} | {share:.2f} |")
 
