@@ -102,6 +102,7 @@ def test_it_is_what_counting_all_outcomes_gives(rates, data):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 6))
+@pytest.mark.slow
 def test_answers_without_errors_are_as_odd_as_chance_says(seed, labels):
     """The mean mid-p of outcomes drawn from the chances is one half, whatever the chances."""
     draw = np.random.default_rng(seed)
@@ -346,6 +347,7 @@ def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatc
     assert not list(tmp_path.glob("queue-*"))
 
 
+@pytest.mark.slow
 def test_the_command_prints_writes_and_queues(faulty, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runner, where = CliRunner(), str(faulty.root)

@@ -113,6 +113,7 @@ def test_it_is_saved_and_read_back_byte_by_byte_without_people(known, tmp_path):
     assert all(each.shape[0] != answers.people for each in again._saved().values())
 
 
+@pytest.mark.slow
 def test_the_same_generator_gives_the_same_head_and_a_second_fit_forgets_the_first(known):
     X, answers, _ = known
     head = fitted(X, answers, ridge=30.0)

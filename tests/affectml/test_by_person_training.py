@@ -37,6 +37,7 @@ def run(demo):
     return affectml.train(demo, multilabel=True, by_person=True, out=demo.parent / "run", say=lambda line: None)
 
 
+@pytest.mark.slow
 def test_metrics_hold_every_cell_with_its_systems_and_differences(run):
     found = run.metrics
     assert list(found["by_person"]) == CELLS
@@ -54,6 +55,7 @@ def test_metrics_hold_every_cell_with_its_systems_and_differences(run):
             assert apart == pytest.approx(mine - theirs, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_anybody_is_the_model_that_knows_nothing_of_the_same_people(run):
     cells = run.metrics["by_person"]
     for images in ("new", "seen"):
@@ -63,6 +65,7 @@ def test_anybody_is_the_model_that_knows_nothing_of_the_same_people(run):
             assert anybody["value"] == pytest.approx(before["value"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_an_answer_that_several_fits_judge_counts_once(run, demo):
     table = pd.read_parquet(demo / "annotations.parquet")
     sizes = run.metrics["by_person_sizes"]
@@ -87,11 +90,13 @@ def grouped(demo, tmp_path_factory):
     return affectml.train(folder, multilabel=True, by_person=True, out=folder.parent / "run", say=lambda line: None)
 
 
+@pytest.mark.slow
 def test_only_people_whose_answers_the_fit_knows_are_seen(grouped):
     sizes = grouped.metrics["by_person_sizes"]
     assert sizes["seen_people_new_images"]["people"] <= 12 < sizes["unseen_people_new_images_k0"]["people"]
 
 
+@pytest.mark.slow
 def test_groups_of_images_are_drawn_anew_as_wholes(grouped):
     for size in grouped.metrics["by_person_sizes"].values():
         assert size["groups"] < size["images"] / 2
@@ -99,6 +104,7 @@ def test_groups_of_images_are_drawn_anew_as_wholes(grouped):
     assert score["few"] == grouped.metrics["by_person_sizes"]["unseen_people_new_images_k0"]["groups"]
 
 
+@pytest.mark.slow
 def test_the_run_s_own_rates_are_the_population_s(run):
     head = run.head
     assert isinstance(head, ByPersonHead)
@@ -106,6 +112,7 @@ def test_the_run_s_own_rates_are_the_population_s(run):
     torch.testing.assert_close(head.predict_rates(X), head.person_rates(X, head.everybody()))
 
 
+@pytest.mark.slow
 def test_the_report_says_in_words_what_a_person_is_worth(run):
     page = run.report.read_text()
     assert 'id="by-person"' in page

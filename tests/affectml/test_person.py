@@ -390,6 +390,7 @@ class TestFile:
             run.for_person("ann")
         assert run.for_person({"000003": "awe"}).answers == 1
 
+    @pytest.mark.slow
     def test_where_people_cannot_be_written_the_run_is_kept_and_a_line_says_so(self, here, monkeypatch):
         def full(*given):
             raise OSError(errno.ENOSPC, "No space left on device")
