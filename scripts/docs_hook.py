@@ -20,6 +20,7 @@ BROUGHT = {
     "benchmarks/README.md": "benchmarks.md",
     "affectml/encoders/affect_tiny/README.md": "affect-tiny.md",
     **{f"examples/{file.name}": f"examples/{file.name}" for file in (ROOT / "examples").glob("*.ipynb")},
+    **{f"benchmarks/{file.name}": f"benchmarks/{file.name}" for file in (ROOT / "benchmarks").glob("*.svg")},
 }
 LINK = re.compile(r"\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
