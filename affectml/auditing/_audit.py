@@ -238,6 +238,8 @@ def _ranked(
             tested[check] = len(mine)
         mine.sort(key=lambda row: (not row["listed"], np.nan_to_num(row["p"]), -abs(np.nan_to_num(row["figure"]))))
         kept += [row | {"place": place} for at, row in enumerate(mine) if row["listed"] or at < top]
+    for each in kept:
+        each["evidence"] = each["evidence"]() if callable(each["evidence"]) else each["evidence"]
     kept.sort(key=lambda row: (not row["listed"], row["place"]))  # stable: the order within a check stays
     table = pd.DataFrame([{"rank": at + 1, **row} for at, row in enumerate(kept)], columns=list(COLUMNS))
     table["listed"] = table["listed"].astype(bool)

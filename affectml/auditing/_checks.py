@@ -1,7 +1,8 @@
 """The checks: each returns rows of what deserves a second look, with figure, p-value and evidence in words."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ BLURRED, TENTH = -4.0, np.log(0.1)  # of sharpness, in robust deviations and bes
 SHARP_SIDE = 256  # pixels
 
 
-def row(check: str, evidence: str, *, figure: float = np.nan, p: float = np.nan, **where: str) -> Row:
-    """One row of the table; a fact, which no chance explains, has no p."""
+def row(
+    check: str, evidence: str | Callable[[], str], *, figure: float = np.nan, p: float = np.nan, **where: str
+) -> Row:
+    """One row of the table; a fact, which no chance explains, has no p. evidence: or what words it, for rows kept."""
     return {"check": check, **where, "figure": float(figure), "p": float(p), "evidence": evidence}
 
 
@@ -54,21 +57,23 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
         p, factor = widened(surprise(two[0], said.chosen.astype(np.int64), two[1]))
         odds = log_loss(chance, said.chosen) - log_loss(anywhere, said.chosen)
     label = odds.argmax(axis=1)
-    found = []
-    for at in range(len(p)):
+
+    def evidence(at: int) -> str:
         names = [name for name, yes in zip(said.labels, said.chosen[at], strict=True) if yes]
         worst, image = said.labels[label[at]], said.image[at]
         votes, n = said.votes[image, label[at]] - said.chosen[at, label[at]], said.n[image, label[at]] - 1
         expects = f"expected with a chance of {chance[at, label[at]]:.0%}"
-        evidence = (
+        return (
             f"said {' + '.join(names) or 'none'}; {worst} {'was' if said.chosen[at, label[at]] else 'was not'} chosen, "
             f"{expects} (others: {votes} of {n}{_beside(expected, image, label[at])}); {_times(odds[at].sum())} as "
             "an answer to an image drawn at random"
         )
-        found.append(
-            row("answer", evidence, figure=odds[at].sum(), p=p[at], image_id=str(said.image_id[image]),
-                annotator_id=str(said.people[said.person[at]]), label=worst)
-        )  # fmt: skip
+
+    found = [
+        row("answer", partial(evidence, at), figure=odds[at].sum(), p=p[at], label=said.labels[label[at]],
+            image_id=str(said.image_id[said.image[at]]), annotator_id=str(said.people[said.person[at]]))
+        for at in range(len(p))
+    ]  # fmt: skip
     return found, factor
 
 
@@ -85,17 +90,19 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     p, factor = widened(surprise(chances, outcome))
     spread = np.sqrt(rate * (1 - rate) * (expected.strength + n) / (expected.strength + 1) / n)
     label = np.abs((votes / np.maximum(n, 1) - rate) / spread).argmax(axis=1)
-    found = []
-    for at, image in enumerate(rows):
+
+    def evidence(at: int) -> str:
         worst = label[at]
-        evidence = (
+        return (
             f"{said.labels[worst]}: {votes[at, worst]} of {n[at, worst]}, expected {rate[at, worst]:.0%}"
-            f"{_beside(expected, image, worst)}"
+            f"{_beside(expected, rows[at], worst)}"
         )
-        found.append(
-            row("image", evidence, figure=votes[at, worst] / n[at, worst] - rate[at, worst], p=p[at],
-                image_id=str(said.image_id[image]), label=said.labels[worst])
-        )  # fmt: skip
+
+    found = [
+        row("image", partial(evidence, at), figure=votes[at, worst] / n[at, worst] - rate[at, worst], p=p[at],
+            image_id=str(said.image_id[image]), label=said.labels[worst])
+        for at, (image, worst) in enumerate(zip(rows, label, strict=True))
+    ]  # fmt: skip
     return found, factor
 
 
@@ -121,20 +128,21 @@ def people(said: Said, expected: Expected) -> list[Row]:
         return []
     rate = expected.of_answers(said, habits=False)
     who, slope, spread, count = [], [], [], []
-    for person in range(len(said.people)):
-        mine = said.person == person
-        if mine.sum() < LEAST_ANSWERS:
+    order = np.argsort(said.person, kind="stable")
+    counts = np.bincount(said.person, minlength=len(said.people))
+    for person, mine in enumerate(np.split(order, counts.cumsum()[:-1])):
+        if len(mine) < LEAST_ANSWERS:
             continue
         given = said.chosen[mine] - said.chosen[mine].mean(axis=0)
         others = rate[mine] - rate[mine].mean(axis=0)
         size = (others**2).sum()
         if size < 1e-9:
             continue
-        varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (mine.sum() - 1))
+        varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (len(mine) - 1))
         who.append(person)
         slope.append((given * others).sum() / size)
         spread.append(varied / size)
-        count.append(int(mine.sum()))
+        count.append(len(mine))
     if len(who) < 3:
         return []
     middle = float(np.median(slope))

@@ -141,7 +141,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
         tastes, ridge, tried = self._choose(f, z, answers, rows, chosen_by, generator)
         own = torch.full((f.shape[1],), 0.5, dtype=torch.float64)
         found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
-        self._state |= {key: getattr(found.population, key).double().contiguous() for key in _SAVED[:5]}
+        self._keep(found.population)
         if chosen_by is not None and rows.val is not None:
             said = person_rates(
                 self.images(rows.val[0]).take(chosen_by.image), _double(found.people.take(chosen_by.person))
@@ -151,7 +151,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
             answers = answers.joined(chosen_by, len(f))
             f, z = torch.cat([f, more_f]), torch.cat([z, more_z])
             found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
-            self._state |= {key: getattr(found.population, key).double().contiguous() for key in _SAVED[:5]}
+            self._keep(found.population)
         self._state["own_thresholds"] = own
         self.fit_ = found
         who = torch.bincount(answers.person, minlength=answers.people) > 0
@@ -164,10 +164,15 @@ class ByPersonHead(CompositeHead, name="by_person"):
             "steps": found.steps,
             "tried": tried,
             "threshold_sd": found.population.covariance.diagonal()[: f.shape[1]].sqrt().tolist(),
-            "taste_sd": self._taste_sd(found, z).tolist(),
+            # over people, of what tastes add to each label's log-odds: root mean square over images
+            "taste_sd": found.images.loads.square().sum(-1).mean(0).sqrt().tolist(),
             "image_sd": found.population.image_variance.sqrt().tolist(),
             "members": self._described(),
         }
+
+    def _keep(self, population: Population) -> None:
+        """What is saved of it."""
+        self._state |= {key: getattr(population, key).double().contiguous() for key in _SAVED[:5]}
 
     def _choose(
         self, f: Tensor, z: Tensor, answers: PersonAnswers, rows: Rows, chosen_by: PersonAnswers | None,
@@ -202,10 +207,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
     def _member(self, rows: Rows, generator: torch.Generator) -> Head:
         return self.config.member().fit(rows.X, rows.targets, val=rows.val, weights=rows.weights, generator=generator)
-
-    def _taste_sd(self, found: Fit, z: Tensor) -> Tensor:
-        """SD over people of what tastes add to each label's log-odds, root mean square over images, [C]."""
-        return found.images.loads.square().sum(-1).mean(0).sqrt()
 
     def _losses(self, found: Fit, X: Features, answers: PersonAnswers) -> Tensor:
         """Log loss of each answer about other images, in nats a label, [A]."""

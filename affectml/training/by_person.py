@@ -86,9 +86,10 @@ def read_judges(prepared: "Prepared") -> Judges:
     return Judges(tuple(map(str, panel.annotator_ids)), parts)
 
 
-def fit_by_person(head: Head, prepared: "Prepared", judges: Judges, say: Say) -> ByPersonHead:
+def fit_by_person(head: Head, prepared: "Prepared", say: Say) -> ByPersonHead:
     """The head, not fitted yet, with people told apart over it; validation answers choose how far they are pooled."""
     store, train, val, dataset = prepared.store, prepared.train, prepared.val, prepared.plan.dataset
+    judges = prepared.judges
     many = uneven(prepared.targets)
     what = learned(head, dataset, train, val, by=None, votes=head.counts_votes(many))
     if what.people is not None and many:
@@ -121,7 +122,7 @@ def write_effects(folder: Path, prepared: "Prepared", head: ByPersonHead) -> Non
 def write_judges(run: RunFolder, prepared: "Prepared", head: ByPersonHead) -> Path:
     """Write what the head learned of each person whose answers it had, beside the run's folder."""
     assert head.fit_ is not None
-    judges = read_judges(prepared)
+    judges = prepared.judges
     learned_from = (judges.parts["train"], judges.parts["val"])
     counts = torch.stack([torch.bincount(part.person, minlength=part.people) for part in learned_from]).sum(0)
     who = torch.nonzero(counts)[:, 0]

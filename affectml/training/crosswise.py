@@ -9,6 +9,7 @@ and for images it has seen what other people say.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from affectml._progress import Say, track
 from affectml.evaluation.scoring import SURE, Score, in_range
 from affectml.heads import ByPersonHead, PersonAnswers, choose_thresholds
 from affectml.heads._mixed_logit import Images, Normals, person_rates, posterior
-from affectml.training.by_person import panel_rates, read_judges
+from affectml.training.by_person import panel_rates
+from affectml.training.learned import uneven_panels
 from affectml_annotation import fit_beta_prior
 from affectml_metrics import functional as F
 from affectml_metrics import two_way_interval
@@ -65,7 +67,7 @@ def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: 
         have some. Intervals are for other people and other images, or groups of them, see `two_way_interval`. A cell of
         fewer than two of either is absent. Answers of seen people about new images are judged by several fits each.
     """
-    judges = read_judges(prepared)
+    judges = prepared.judges
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
     answered = torch.stack([torch.bincount(a.person, minlength=a.people) for a in judges.parts.values()]).sum(0) > 0
     fold = torch.full((len(judges.names),), -1)
@@ -125,7 +127,7 @@ class _Fold:
         X, X_val = store.features(ids["train"][kept]), store.features(ids["val"][kept_val])
         votes, people = panel_rates(fit_on, len(kept))
         votes_val, people_val = panel_rates(fit_val, len(kept_val))
-        counts = head.members_[0].counts_votes(bool(people.std() > 0.3 * people.mean()))
+        counts = head.members_[0].counts_votes(uneven_panels(people))
         made = ByPersonHead(head.config).fit(
             X,
             votes / people[:, None],
@@ -236,7 +238,7 @@ class _Fold:
         cuts["no_person"] = self.no_person_cut
         rates["own_share"], cuts["own_share"] = share.model.rates(share.share[who], log_odds[at]), share_cut
         if not new:
-            rates["other_people"], cuts["other_people"] = self._others(at)
+            rates["other_people"], cuts["other_people"] = self._others[0][at], self._others[1]
         cell = cells.setdefault(name, _Cell())
         cell.person.append(who)
         cell.image.append(at if new else self.ids_known[at])
@@ -247,16 +249,16 @@ class _Fold:
             rows = torch.stack([of(kept, sets, said) for of in METRICS.values()], dim=1)
             cell.systems.setdefault(system, []).append(rows)
 
-    def _others(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The smoothed share of the people whom the fit knows, of images that it has seen, and its cut."""
+    @cached_property
+    def _others(self) -> tuple[Tensor, Tensor]:
+        """The smoothed share of the people whom the fit knows, of the images that it has seen [N, C], and its cut."""
         votes, asked = panel_rates(self.own, len(self.known.base))
         prior = fit_beta_prior(votes, asked)
         alpha, beta = torch.from_numpy(prior.alpha), torch.from_numpy(prior.beta)
         v, n = torch.from_numpy(votes), torch.from_numpy(asked)[:, None]
         said = self.own.chosen.double()
         without = (v[self.own.image] - said + alpha) / (n[self.own.image] - 1 + alpha + beta)
-        cut = choose_thresholds(without, said.long())
-        return ((v + alpha) / (n + alpha + beta))[image], cut
+        return (v + alpha) / (n + alpha + beta), choose_thresholds(without, said.long())
 
 
 @dataclass(frozen=True, eq=False)

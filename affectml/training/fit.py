@@ -12,7 +12,7 @@ from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
 from affectml.prompts import caption_features, encoded, label_features
-from affectml.training.by_person import fit_by_person, read_judges
+from affectml.training.by_person import fit_by_person
 from affectml.training.calibrated import calibrated
 from affectml.training.learned import held_out, learned, uneven
 from affectml.training.prepare import Prepared, text_encoder
@@ -51,7 +51,7 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
     """
     head = unfitted_head(prepared)
     if prepared.plan.config.by_person:
-        head = fit_by_person(head, prepared, read_judges(prepared), say)
+        head = fit_by_person(head, prepared, say)
     else:
         fit_head(head, prepared, say)
     if prepared.plan.config.calibrate:

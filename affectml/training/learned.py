@@ -29,8 +29,12 @@ class Learned:
 
 def uneven(targets: Targets) -> bool:
     """Whether people per image differ so much that a share of few must count less than a share of many."""
-    n = targets.people
-    return targets.kind == "rates" and n is not None and float(n.std()) > UNEVEN_PANELS * float(n.mean())
+    return targets.kind == "rates" and targets.people is not None and uneven_panels(targets.people)
+
+
+def uneven_panels(people: NDArray[Any]) -> bool:
+    """The same of people asked, [N]."""
+    return float(people.std()) > UNEVEN_PANELS * float(people.mean())
 
 
 def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Dataset) -> None:

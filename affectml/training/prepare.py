@@ -12,6 +12,7 @@ from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.evaluation import Truth, fit_prior, read_truth
 from affectml.prompts import Encode
 from affectml.runs import TrainConfig
+from affectml.training.by_person import Judges, read_judges
 from affectml.training.plan import Plan, plan_for, set_threads
 from affectml.training.promised import check_enough
 from affectml_annotation import BetaPrior
@@ -53,6 +54,11 @@ class Prepared:
     def test(self) -> Truth:
         """What the test images are judged by."""
         return self._truth("test")
+
+    @cached_property
+    def judges(self) -> Judges:
+        """Who answered what about the images of each part; see read_judges."""
+        return read_judges(self)
 
     def under(self, plan: Plan) -> "Prepared":
         """The same data under another plan: another head, other prompts; not another seed, which moves the split."""
