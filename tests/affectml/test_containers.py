@@ -346,6 +346,7 @@ def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch, ca
     assert capsys.readouterr().err.startswith("BadInput: memory://nothing: nothing there; expected")
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     names=st.lists(st.text("ab/.\\\0é", min_size=1, max_size=8), max_size=4),

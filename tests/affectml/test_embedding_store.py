@@ -214,6 +214,7 @@ def written(root, identity, count=13):
     return root / "embeddings" / identity.slug
 
 
+@pytest.mark.slow
 def test_a_store_is_the_same_bytes_wherever_its_writing_was_cut_short(tmp_path, encoder, monkeypatch):
     """At each write of a file and at each removal of one, in turn."""
     whole = written(tmp_path / "whole", encoder.identity)
