@@ -315,6 +315,8 @@ def audit(
     *,
     target: str | None = None,
     encoder: str | None = None,
+    people: int | None = None,
+    queues: str | Path | None = None,
     top: int = 100,
     seed: int = 0,
     say: Say = print,
@@ -327,6 +329,9 @@ def audit(
             head. The head is fitted anew in five folds: no image is judged by a head that saw it.
         target: which of its targets to look at, where several are there.
         encoder: whose embeddings, where there are several.
+        people: shares whose number of people is not known are read as those of so many an image.
+        queues: folder of an earlier audit, whose queue-NNN.csv files are compared with what people said since; the
+            command looks into its own folder.
         top: of images and of answers, keep so many of the most surprising, beyond chance or not.
         seed: of the folds.
         say: called with how it was made, a line at a time.
@@ -341,7 +346,10 @@ def audit(
 
     folder = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     opened = None if run is None else RunFolder.open(_run(run).folder)
-    return audit_dataset(folder, opened, target=target, encoder=encoder, top=top, seed=seed, say=say)
+    return audit_dataset(
+        folder, opened, target=target, encoder=encoder, people=people, queues=None if queues is None else Path(queues),
+        top=top, seed=seed, say=say,
+    )  # fmt: skip
 
 
 def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":

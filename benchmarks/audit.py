@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from affectml.auditing import CHECKS, Audit, audit_dataset
 from affectml.auditing import _checks as checks
 from affectml.auditing._audit import _tested as tested
-from affectml.auditing._audit import read_said
-from affectml.auditing._expect import EDGE, Expected, Said, expect, log_loss
+from affectml.auditing._expect import EDGE, Expected, expect, log_loss
+from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.faults import plant_faults

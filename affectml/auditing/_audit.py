@@ -1,8 +1,8 @@
 """An audit: all checks of one data set, put in order; nothing in the data set is changed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from scipy.stats import false_discovery_control
 
 from affectml._progress import Say
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import Said, expect
+from affectml.auditing._again import Again, asked_again, read_queues
+from affectml.auditing._expect import LEAST, expect, out_of_fold
+from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data._choose import SEVERAL, choose_target
 from affectml.data._groups import joined
@@ -22,7 +24,6 @@ from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
 from affectml.run_features import store_there
 from affectml.runs import RunFolder
-from affectml_annotation import UnknownLabel, encode
 
 LEVEL = 0.05
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
@@ -52,7 +53,7 @@ class Audit:
     other_id, annotator_id, label and group as far as they apply, figure, p, p_adjusted (nan for facts) and evidence in
     words. Of answers and images, the `top` most surprising are there, listed or not. frame: who was asked what, and
     what that cannot show. notes: how it was made. votes: image_id, n and one column of votes per label.
-    tested: how many things each check compared with chance.
+    tested: how many things each check compared with chance. again: what people said of queued images since, if any.
     """
 
     dataset: Dataset
@@ -62,6 +63,7 @@ class Audit:
     notes: tuple[str, ...]
     votes: pd.DataFrame
     tested: Mapping[str, int]
+    again: Again | None = None
 
     @property
     def listed(self) -> pd.DataFrame:
@@ -79,8 +81,10 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """Plain values; None where a column does not apply."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        again = None if self.again is None else {"lines": list(self.again.lines), **self.again.figures}
         return {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary(),
-                "frame": list(self.frame), "notes": list(self.notes), "rows": rows}  # fmt: skip
+                "frame": list(self.frame), "notes": list(self.notes), "rows": rows,
+                "again": again}  # fmt: skip
 
 
 def audit_dataset(
@@ -89,6 +93,8 @@ def audit_dataset(
     *,
     target: str | None = None,
     encoder: str | None = None,
+    people: int | None = None,
+    queues: Path | None = None,
     top: int = 100,
     seed: int = 0,
     say: Say = lambda line: None,
@@ -99,7 +105,13 @@ def audit_dataset(
     if run is not None and (target is not None or encoder is not None):
         raise BadInput("audit: a run names its target and its encoder: leave out target and encoder, or the run")
     notes: list[str] = []
+    queued = {} if queues is None else read_queues(queues)
     targets = choose_target(dataset, multilabel=None, name=target if run is None else run.info.data.target)
+    if people is not None and (people < 1 or targets.meta.values != "shares"):
+        raise BadInput(
+            f"{option('people', people)}: expected at least 1, and a target of shares; {targets.name} has "
+            f"{targets.meta.values}"
+        )
     store = _store(dataset, run, encoder, notes)
     if store is not None:
         ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
@@ -110,20 +122,31 @@ def audit_dataset(
         targets = targets.take(ids)
     duplicates = find_duplicates(dataset, near=store is not None, encoder=store.folder.name if store else None)
     notes += duplicates.notes()
-    said = read_said(dataset, targets)
+    said = read_said(dataset, targets, people)
     rows = checks.files(dataset)
     if said is None:
-        notes.append("shares without the number of people asked: answers are not checked")
+        notes.append(
+            "shares without the number of people asked: answers are not checked; where you know it, "
+            f"{option('people', 15)} reads them as so many people's"
+        )
         return _ranked(dataset, targets, rows, notes, top, votes=pd.DataFrame({"image_id": targets.image_id}))
+    if people is not None:
+        notes.append(f"shares are read as those of {people:,} people an image, who are not known")
     features = None if store is None else store.rows(said.image_id)
-    rows += _of_answers(said, features, _groups(dataset, said, duplicates), _head(run, targets), seed, notes)
+    groups, head = _groups(dataset, said, duplicates), _head(run, targets)
+    rows += _of_answers(said, features, groups, head, seed, notes)
+    fit = None
+    if features is not None and (said.n.sum(axis=1) > 0).sum() >= LEAST:
+        blank = np.full(said.votes.shape, 0.5)
+        fit = lambda these: out_of_fold(these, features, groups, head, seed, blank)  # noqa: E731
+    again = asked_again(dataset, said, queued, groups, fit, seed)
     rows += checks.copies(duplicates, said) + checks.groups(dataset, said)
     votes = pd.DataFrame(said.votes, columns=list(said.labels))
     votes.insert(0, "image_id", said.image_id)
     votes.insert(1, "n", said.n.max(axis=1))
     for line in notes:
         say(line)
-    return _ranked(dataset, targets, rows, notes, top, votes)
+    return replace(_ranked(dataset, targets, rows, notes, top, votes), again=again)
 
 
 def _of_answers(
@@ -155,34 +178,6 @@ def _of_answers(
     if expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
     return [*who, *answers, *images, *checks.labels(said, features)]
-
-
-def read_said(dataset: Dataset, targets: Targets) -> Said | None:
-    """What people said: single answers, else counts, else one agreed answer per image; None for bare shares."""
-    labels, ids = targets.taxonomy.labels, targets.image_id
-    exclusive = targets.kind not in SEVERAL
-    nobody = np.zeros(0, dtype=np.int64)
-    make = partial(Said, labels, ids, exclusive=exclusive)
-    if dataset.judgements is not None and targets.meta.vote_rule != "moments":
-        try:
-            panel = encode(dataset.judgements, labels, list(ids)).answers()
-        except UnknownLabel:
-            panel = None
-        if panel is not None and len(panel.image):
-            keep = panel.chosen.sum(axis=1) == 1 if exclusive else np.ones(len(panel.image), dtype=bool)
-            image, person, chosen = panel.image[keep], panel.annotator[keep], panel.chosen[keep]
-            votes = np.zeros((len(ids), len(labels)), dtype=np.int64)
-            np.add.at(votes, image, chosen.astype(np.int64))
-            n = np.repeat(np.bincount(image, minlength=len(ids))[:, None], len(labels), axis=1)
-            return make(votes, n, image, person, chosen, panel.annotator_ids, known=True)
-    alone = partial(make, image=nobody, person=nobody, chosen=np.zeros((0, len(labels)), bool), people=nobody)
-    if targets.votes is not None:
-        people = np.repeat(targets.votes.sum(axis=1)[:, None], len(labels), axis=1) if exclusive else targets.people
-        return None if people is None else alone(votes=targets.votes, n=people, known=True)
-    if targets.meta.values == "indicator":
-        table = targets.table.astype(np.int64)
-        return alone(votes=table, n=np.ones_like(table), known=False)
-    return None
 
 
 def _store(dataset: Dataset, run: RunFolder | None, encoder: str | None, notes: list[str]) -> EmbeddingStore | None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from affectml._progress import track
-from affectml.auditing._expect import EDGE, Expected, Said, log_loss
+from affectml.auditing._expect import EDGE, Expected, log_loss
+from affectml.auditing._said import Said
 from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates

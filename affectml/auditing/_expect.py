@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit, xlogy
 
+from affectml.auditing._said import Said
 from affectml.auditing._surprise import beta_binomial
 from affectml.heads import Head
 
@@ -21,38 +22,6 @@ EDGE = 0.005  # no expected rate is nearer to 0 or 1
 STRENGTHS = np.geomspace(1, 300, 30)
 HABIT = 0.7  # standard deviation of a person's log-odds for a label, before their answers are seen
 TINY = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Said:
-    """What people said: N images, C labels.
-
-    votes, n [N, C]: how many chose a label, of how many asked. image, person [M], chosen [M, C]: single answers, empty
-    where they are not known. exclusive: whether an answer is one label. known: whether votes are people's, each on
-    their own; of one agreed set or label per image they are not, and n is 1.
-    """
-
-    labels: tuple[str, ...]
-    image_id: NDArray[Any]
-    votes: NDArray[np.int64]
-    n: NDArray[np.int64]
-    image: NDArray[np.int64]
-    person: NDArray[np.int64]
-    chosen: NDArray[np.bool_]
-    people: NDArray[Any]
-    exclusive: bool
-    known: bool
-
-    def without(self, people: NDArray[np.int64]) -> "Said":
-        """The same without the answers of some people."""
-        keep = ~np.isin(self.person, people)
-        gone = np.zeros_like(self.votes)
-        np.add.at(gone, self.image[~keep], self.chosen[~keep].astype(np.int64))
-        fewer = self.n - np.bincount(self.image[~keep], minlength=len(self.n))[:, None]
-        return Said(
-            self.labels, self.image_id, self.votes - gone, fewer, self.image[keep], self.person[keep],
-            self.chosen[keep], self.people, self.exclusive, self.known,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +70,7 @@ def expect(
     near = head = None
     if features is not None and answered.sum() >= LEAST:
         near = _neighbours(said, features, groups, share)
-        head = _out_of_fold(said, features, groups, make, seed, rate)
+        head = out_of_fold(said, features, groups, make, seed, rate)
         rate = _mixed(said, near, head)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
@@ -131,7 +100,7 @@ def _neighbours(said: Said, features: NDArray[Any], groups: NDArray[Any], share:
     return np.asarray((votes + TRUST * share) / (people + TRUST))
 
 
-def _out_of_fold(
+def out_of_fold(
     said: Said, features: NDArray[Any], groups: NDArray[Any], make: Callable[[], Head], seed: int, rate: Floats
 ) -> Floats:
     names, code = np.unique(groups, return_inverse=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from affectml._files import replacing, spreadsheet_cell, write_parquet
+from affectml.auditing._again import PULLED, Again
 from affectml.auditing._audit import CHECKS, LEVEL, Audit
 from affectml.report import Section, Table, write_page
 from affectml.report.pictures import thumbnail
@@ -57,6 +58,8 @@ def sections(audit: Audit) -> list[Section]:
         Section("overview", "What deserves a second look", audit.summary(), tables=(overview,), open=True),
         Section("frame", "Who was asked what", " ".join(audit.frame)),
     ]
+    if audit.again is not None:
+        found.append(_again(audit.again))
     named = audit.dataset.images.set_index("image_id")
     for check, title in CHECKS.items():
         rows = audit.listed[audit.listed["check"] == check]
@@ -71,6 +74,25 @@ def sections(audit: Audit) -> list[Section]:
         name = check.replace(" ", "-")
         found.append(Section(name, title, galleries=galleries, tables=(_table(title, rows),), open=True))
     return found
+
+
+def _again(again: Again) -> Section:
+    """What people said when they were asked again, and a row per queued image."""
+    columns = ("queue", "image_id", "role", "match", "n", "new", "changed", "apart", "by_chance")
+    rows = again.table.sort_values(["queue", "apart"], ascending=[True, False], kind="stable")
+    cells = tuple(
+        (*map(str, row[:6]), "–" if np.isnan(row[6]) else "yes" if row[6] else "no", *map(_cell, row[7:]))
+        for row in rows[list(columns)].itertuples(index=False, name=None)
+    )
+    note = (
+        "n: people before; changed: whether the labels that most chose are others with the new answers; apart: new "
+        "shares from old ones; by_chance: what is to be expected of that where the same answers came in another order"
+    )
+    table = Table("Images asked again", columns, cells, note)
+    return Section(
+        "asked-again", "Asked again", " ".join(again.lines), tables=(table,),
+        notes=(f"{PULLED[0].upper()}{PULLED[1:]}.",),
+    )  # fmt: skip
 
 
 def _table(title: str, rows: pd.DataFrame) -> Table:

@@ -1,6 +1,7 @@
 """The most surprising images back to people, asked blind: mixed with as many that look ordinary."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from affectml.errors import BadInput, option
 from affectml_annotation import LabelStore
 
 ASKED = ("copies differ", "image", "answer")  # the checks that people can say more about
-COLUMNS = ("place", "image_id", "role", "match", "check", "rank", "p", "n", "rarity", "target", "seed")
+COLUMNS = ("place", "image_id", "role", "match", "check", "rank", "p", "n", "rarity", "target", "seed", "at")
 
 
 @dataclass(frozen=True, eq=False)
 class Queued:
     """What was queued. table: place in the queue, image_id, role (listed or control) and match, the image it stands
-    beside; check, rank and p of the listed; n people who had answered, and the mean rarity (nats) of what they said."""
+    beside; check, rank and p of the listed; n people who had answered, and the mean rarity (nats) of what they said;
+    at, when it was made: what is said later is new (`affectml.auditing.audit_dataset` compares it)."""
 
     file: Path
     table: pd.DataFrame
@@ -69,9 +71,10 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
             pool = pool.drop(best)
     order = np.random.default_rng(seed).permutation(len(chosen))
     table = pd.DataFrame(
-        [chosen[at] for at in order], columns=[c for c in COLUMNS if c not in ("place", "n", "rarity")]
+        [chosen[at] for at in order], columns=[c for c in COLUMNS if c not in ("place", "n", "rarity", "at")]
     )
     table = table.join(facts, on="image_id").assign(place=range(1, len(table) + 1), target=audit.target, seed=seed)
+    table["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     file = _next(folder)
     with replacing(file) as temporary:
         table[list(COLUMNS)].to_csv(temporary, index=False, lineterminator="\n")

@@ -24,6 +24,13 @@ def audit(
         str | None,
         typer.Option(help="Encoder whose embeddings are taken.", show_default="the one the data set is embedded with"),
     ] = None,
+    people: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Read shares as those of so many people an image.",
+            show_default="shares without a number of people are not checked",
+        ),
+    ] = None,
     top: Annotated[
         int, typer.Option(min=1, help="Images, and answers, to keep in the table, beyond chance or not.")
     ] = 100,
@@ -62,8 +69,8 @@ def audit(
     if queue is not None:
         open_task(db or str(dataset)).close()  # before minutes of work, not after
     found = audit_dataset(
-        Dataset.open(dataset), None if run is None else RunFolder.open(run), target=target, encoder=encoder, top=top,
-        seed=seed, say=lambda line: typer.echo(line, err=True),
+        Dataset.open(dataset), None if run is None else RunFolder.open(run), target=target, encoder=encoder,
+        people=people, queues=folder, top=top, seed=seed, say=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
     files = write_audit(found, folder)
     queued = None
@@ -81,6 +88,8 @@ def audit(
             shown = rows.head(SHOWN)[["rank", *named, "evidence"]].to_numpy()
             print_table(f"{title} ({len(rows):,})", ("rank", *named, "evidence"), shown, numbers=False)
     print(found.summary())
+    for line in () if found.again is None else found.again.lines:
+        print(f"asked again: {line}")
     print(f"page: {files[0]}")
     if queued is not None:
         print(f"queued, to be shown first: {len(queued.table):,} images; which are controls is in {queued.file}")

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import affectml
 from affectml.auditing import CHECKS, audit_dataset, queue_audit, write_audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._audit import read_said
-from affectml.auditing._expect import EDGE, Expected, Said, nearest
+from affectml.auditing._expect import EDGE, Expected, nearest
+from affectml.auditing._said import Said, read_said
 from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
 from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
