@@ -1,6 +1,7 @@
 """Does `affectml audit` find what was planted in demo sets, and nothing where nothing was?
 
     python benchmarks/audit.py [--seeds 10] [--images 400]
+    python benchmarks/audit.py --second-round       # what it is worth to ask about the audit's first tenth again
     python benchmarks/audit.py --oasis FOLDER       # real people's answers instead: OASIS beauty, see CONTRIBUTING.md
 
 Prints two tables: planted faults (affectml.demo_set.faults) beside other ways of ranking answers, and clean demo sets.
@@ -10,25 +11,33 @@ cleanlab's multilabel filter (where it is installed), and a random order.
 
 import argparse
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from affectml.auditing import CHECKS, Audit, audit_dataset
+from affectml.auditing import CHECKS, Audit, audit_dataset, queue_audit
 from affectml.auditing import _checks as checks
+from affectml.auditing._again import compared, of_queue
 from affectml.auditing._audit import _tested as tested
 from affectml.auditing._expect import EDGE, Expected, expect, log_loss
+from affectml.auditing._queue import ASKED
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.faults import plant_faults
+from affectml.demo_set.annotators import choice_chances
+from affectml.demo_set.faults import _panel, plant_faults
 from affectml.embeddings import ensure_embeddings
 from affectml.heads import SigmoidHead
+from affectml.labelling import make_task
+from affectml_annotation import LabelStore
 
+Truth = tuple[NDArray[Any], NDArray[np.float64]]
 Scores = Mapping[str, NDArray[np.float64]]
 
 
@@ -89,6 +98,155 @@ def judge(audit: Audit, faults: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def excess(X: NDArray[Any], votes: NDArray[Any], n: NDArray[Any], test: Truth, *, by_n: bool) -> float:
+    """Cross-entropy of a linear head above that of the true rates, nats a label, on paintings nobody answered."""
+    weights = n.astype(float) if by_n else None
+    made = torch.Generator().manual_seed(0)
+    head = SigmoidHead().fit(X, votes / np.maximum(n, 1), weights=weights, generator=made)
+    rate = np.clip(head.predict_rates(test[0]).numpy(), 1e-6, 1 - 1e-6)
+    return float((test[1] * np.log(test[1] / rate) + (1 - test[1]) * np.log((1 - test[1]) / (1 - rate))).mean())
+
+
+def truth_of(dataset: Dataset, ids: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64]:
+    """The true rates of images; copies have those of what they show."""
+    assert dataset.truth is not None
+    of: dict[str, str] = {}
+    if (faults := dataset.root / "truth-faults.parquet").is_file():
+        copies = pd.read_parquet(faults).query("fault == 'copy'")
+        of = dict(zip(copies["other_id"], copies["image_id"], strict=True))
+    rows = dataset.truth.set_index("image_id").loc[[of.get(str(image), str(image)) for image in ids]]
+    return rows[list(labels)].to_numpy(dtype=np.float64)
+
+
+class Asked:
+    """A demo set's own people, who answer further images: nobody twice, and nobody who is listed as a person."""
+
+    def __init__(self, dataset: Dataset, said: Said, audit: Audit, more: int, seed: int) -> None:
+        self.said, self.more, self.draw = said, more, np.random.default_rng(seed)
+        panel = _panel(dataset, said.labels)
+        self.chance = choice_chances(truth_of(dataset, said.image_id, said.labels), panel)
+        odd = set(audit.listed["annotator_id"][audit.listed["check"] == "person"])
+        self.careful = np.array([who not in odd for who in panel.ids])
+        self.done = np.zeros((len(said.image_id), len(panel.ids)), dtype=bool)
+        self.done[said.image, pd.Index(panel.ids).get_indexer(pd.Index(said.people[said.person].astype(str)))] = True
+        self.odd = odd
+
+    def __call__(self, images: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Votes [N, C] and people [N, 1] of new answers to these images."""
+        votes, n = np.zeros_like(self.said.votes), np.zeros((len(self.said.n), 1), dtype=np.int64)
+        for at in images:
+            free = np.flatnonzero(self.careful & ~self.done[at])
+            who = self.draw.permutation(free)[: self.more]
+            chosen = self.draw.random((len(who), votes.shape[1])) < self.chance[who, at]
+            votes[at], n[at] = chosen.sum(axis=0), len(who)
+        return votes, n
+
+
+def ways(X: NDArray[Any], asked: Asked, audit: Audit, images: NDArray[Any], test: Truth) -> dict[str, float]:
+    """Excess cross-entropy with new answers to these images, by what becomes of the old ones."""
+    said = asked.said
+    new, m = asked(images)
+    votes, n = said.votes + new, said.n + m
+    fine = said.without(np.flatnonzero(np.isin(said.people.astype(str), list(asked.odd))))
+    replaced, left = votes.copy(), n.copy()
+    replaced[images], left[images] = new[images], m[images]
+    kept, some = votes.copy(), n.copy()
+    first = audit.table[audit.table["check"] == "answer"].drop_duplicates("image_id").set_index("image_id")
+    person = {
+        (image, who): at for at, (image, who) in enumerate(zip(said.image, said.people[said.person], strict=True))
+    }
+    for image in images:
+        if (name := str(said.image_id[image])) in first.index and m[image, 0]:
+            row, label = first.loc[name], said.labels.index(str(first.loc[name, "label"]))
+            chosen = said.chosen[person[image, row["annotator_id"]]]
+            if (2 * new[image, label] > m[image, 0]) != chosen[label]:
+                kept[image], some[image] = kept[image] - chosen, some[image] - 1
+    return {
+        "beside the old ones": excess(X, votes, n, test, by_n=False),
+        "beside the old ones, images count by their answers": excess(X, votes, n, test, by_n=True),
+        "beside the old ones, without listed people's": excess(X, fine.votes + new, fine.n + m, test, by_n=False),
+        "an image's oddest answer set aside where they outvote it": excess(X, kept, some, test, by_n=False),
+        "in place of the old ones": excess(X, replaced, left, test, by_n=False),
+    }
+
+
+def changes(audit: Audit, asked: Asked, dataset: Dataset, folder: Path, seed: int) -> dict[str, float]:
+    """What the audit's page says of listed images beside their controls, as the queue and the comparison have them."""
+    with LabelStore("sqlite://") as store:
+        store.init_task(*make_task(dataset, overlap=5))
+        table = queue_audit(
+            audit, store, folder, count=len(asked.said.image_id) // 10, more=asked.more, seed=seed
+        ).table
+    new, m = asked(pd.Index(asked.said.image_id).get_indexer(pd.Index(table["image_id"])))
+    now = replace(asked.said, votes=asked.said.votes + new, n=asked.said.n + m)
+    figures, _ = compared(of_queue(asked.said, asked.said, now, table), seed)
+    return {f"{what}: {role}": figures[what][role] for what in figures for role in ("listed", "control")}
+
+
+def second_round(seeds: int, images: int, more: int, draws: int) -> None:
+    """As many new answers to the audit's first tenth of images, and to a random tenth: what a head has from either."""
+    rows, pairs = [], []
+    with tempfile.TemporaryDirectory() as temporary:
+        new = write_demo(Path(temporary) / "test", images=1000, seed=777)
+        labels = new.target("emotions").taxonomy.labels
+        ids = new.images["image_id"].to_numpy(dtype=object)
+        quiet = {"threads": 1, "say": lambda line: None}
+        test = (ensure_embeddings(new, "affect-tiny", **quiet).rows(ids), truth_of(new, ids, labels))  # type: ignore[arg-type]
+        for seed in range(seeds):
+            demo = write_demo(Path(temporary) / f"demo{seed}", images=images, seed=seed)
+            faulty = plant_faults(demo, Path(temporary) / f"faulty{seed}", seed=seed, merged=False)
+            for name, dataset in (("faults planted", faulty), ("nothing planted", demo)):
+                store = ensure_embeddings(dataset, "affect-tiny", **quiet)  # type: ignore[arg-type]
+                audit, said = (
+                    audit_dataset(dataset, seed=seed, top=10**6),
+                    read_said(dataset, dataset.target("emotions")),
+                )
+                assert said is not None
+                X, asked = store.rows(said.image_id), Asked(dataset, said, audit, more, seed)
+                told = changes(audit, asked, dataset, Path(temporary) / f"queue-{name}{seed}", seed)
+                pairs.append({"set": name, **told})
+                odd = audit.table[audit.table["check"].isin(ASKED)].sort_values(["p_adjusted", "p"], kind="stable")
+                count = len(said.image_id) // 10
+                first = pd.Index(said.image_id).get_indexer(pd.Index(odd["image_id"].drop_duplicates().head(count)))
+                row = {"set": name, "none": excess(X, said.votes, said.n, test, by_n=False)}
+                for where in ("first", "random"):
+                    found = [
+                        ways(
+                            X, asked, audit, first if where == "first" else asked.draw.permutation(len(X))[:count], test
+                        )
+                        for _ in range(draws)
+                    ]
+                    row |= {f"{way}: {where}": value for way, value in pd.DataFrame(found).mean().items()}
+                rows.append(row)
+    print(
+        f"{seeds} demo sets of {images} paintings, five answers each; 3 % of the answers change places, 20 copies,\n"
+        f"two careless people. A tenth of the images get {more} more answers each, by people of the same panel whom\n"
+        f"the audit does not list: its first tenth, or a random one (mean of {draws} draws). Cross-entropy of a\n"
+        "sigmoid head above that of the true rates, thousandths of a nat a label, on 1,000 other paintings.\n"
+    )
+    for name, part in pd.DataFrame(rows).groupby("set", sort=True):
+        without = f"{1000 * part['none'].mean():.2f} without"
+        print(f"| {name}: new answers ({without}) | random | first tenth | difference ± SE |")
+        print("|---|--:|--:|--:|")
+        for way in dict.fromkeys(c.rsplit(": ", 1)[0] for c in part if ": " in c):
+            one, other = 1000 * part[f"{way}: first"], 1000 * part[f"{way}: random"]
+            print(f"| {way} | {other.mean():.2f} | {one.mean():.2f} | {mean_and_error(one - other)} |")
+        print()
+    print("| images asked again | listed | controls | difference ± SE |\n|---|--:|--:|--:|")
+    for name, part in pd.DataFrame(pairs).groupby("set", sort=True):
+        for what, words in (
+            ("changed", "most chosen labels changed"),
+            ("apart", "shares farther apart than by chance"),
+        ):
+            one, other = part[f"{what}: listed"], part[f"{what}: control"]
+            print(f"| {name}: {words} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
+
+
+def mean_and_error(values: "pd.Series[float]", digits: int = 2) -> str:
+    """Mean and standard error over seeds."""
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=1) / np.sqrt(len(values)):.{digits}f}"
+
+
 def of_oasis(folder: Path) -> None:
     """Who finds which photograph beautiful (5 or more of 7) or ugly (3 or less): as it is, and with planted faults."""
     table = pd.read_csv(folder / "beauty_by_person.csv.gz")
@@ -147,11 +305,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--clean", type=int, default=0, help="so many further sets, seeds 100 on, with nothing planted")
+    parser.add_argument("--second-round", action="store_true", help="measure what asking again is worth instead")
+    parser.add_argument("--more", type=int, default=3, help="with --second-round: new answers per image")
+    parser.add_argument("--draws", type=int, default=3, help="with --second-round: draws per seed")
     parser.add_argument("--oasis", type=Path, metavar="FOLDER", help="measure on OASIS beauty in this folder instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.oasis is not None:
         of_oasis(args.oasis)
+        return
+    if args.second_round:
+        second_round(args.seeds, args.images, args.more, args.draws)
         return
     planted, clean = [], []
     for seed in range(args.seeds):

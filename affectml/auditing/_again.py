@@ -11,20 +11,24 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.auditing._said import Said, single_answers
-from affectml.auditing._surprise import hypergeometric
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml_annotation import Panel
 from affectml_metrics import paired_difference
 
 Floats = NDArray[np.float64]
-Fit = Callable[[Said], Floats]
-NEEDED = ("image_id", "role", "match", "n", "at")
+Fit = Callable[[Said], Floats | None]
+NEEDED = ("image_id", "role", "match", "n", "label", "said", "at")
 EDGE = 1e-6
 ROLES = {"listed": "the listed images", "control": "their controls"}
+PLURAL = {"listed": "listed images", "control": "controls"}
+TOLD = {
+    "otherwise": "of the label that was odd, new people say otherwise {}",
+    "changed": "the labels that most people chose are others now {}",
+}
 PULLED = (
-    "images are listed for what was said of them, and what was odd by chance is less odd the next time: the difference "
-    "is what asking again changes, not how many people erred"
+    "images are listed because what was said of them is odd, so others often say otherwise, whether somebody slipped "
+    "or few feel so; what was said of the controls is about as rare, and less odd for its image"
 )
 
 
@@ -32,9 +36,9 @@ PULLED = (
 class Again:
     """Images that were queued, and what was said of them since.
 
-    table: a row per image and queue: queue, image_id, role, match, n people before, new answers, changed (whether the
-    labels that most chose are others with the new answers), apart (new shares from old ones), by_chance (what is to be
-    expected of that where the same answers came in another order); nan and no new answers where nothing can be said.
+    table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
+    answers, otherwise (the share of them that say otherwise of that label) and changed (whether the labels that most
+    chose are others with them); nan and no new answers where nothing can be said.
     figures: per queue, and "head": value, low, high, p and rows of paired differences. lines: the same in words.
     """
 
@@ -66,7 +70,7 @@ def asked_again(
     said: Said,
     queues: dict[str, pd.DataFrame],
     groups: NDArray[Any],
-    fit: Fit | None,
+    fit: Fit,
     seed: int = 0,
 ) -> Again | None:
     """Compare what was said of queued images since with what was said before; None where nothing was queued.
@@ -79,7 +83,7 @@ def asked_again(
         said: what all people said, new answers included where single answers are known.
         queues: of `read_queues`.
         groups: [N], which images are drawn together.
-        fit: gives rates [N, C] out of fold; None where there are no embeddings.
+        fit: gives rates [N, C] out of fold, or None where there are no embeddings.
         seed: of the intervals.
     """
     if not queues:
@@ -94,8 +98,8 @@ def asked_again(
     for name, rows in table.groupby("queue", sort=True):
         figures[str(name)], words = compared(rows, seed)
         lines += [f"{name}: {words}"]
-    if panel is not None and fit is not None and (table["new"] > 0).any():
-        figures["head"], words = worth(dataset, said, panel, queues, table, groups, fit, seed)
+    if panel is not None and (table["new"] > 0).any():
+        figures["head"], words = worth(dataset, said, panel, queues, groups, fit, seed)
         lines += [words] * bool(words)
     return Again(table, figures, tuple(lines))
 
@@ -117,27 +121,21 @@ def _late(dataset: Dataset, panel: Panel, when: pd.Timestamp) -> NDArray[np.bool
 
 
 def of_queue(said: Said, old: Said, now: Said, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one queue with new, changed, apart and by_chance; see `Again`."""
+    """The rows of one queue with new, left_out, otherwise and changed; see `Again`."""
     rows = pd.Index(said.image_id).get_indexer(pd.Index(table["image_id"]))
     known = rows >= 0
     new = np.where(known, (now.n - old.n).max(axis=1)[rows], 0)
     whole = known & (old.n.max(axis=1)[rows] == table["n"].to_numpy())
-    votes, n = old.votes[rows], np.maximum(old.n[rows], 1)
-    more, m = now.votes[rows] - votes, np.maximum(now.n[rows] - old.n[rows], 1)
-    apart = np.abs(votes / n - more / m)
-    count = np.arange(int(n.max(initial=0)) + 1)
-    by_chance = hypergeometric(n, m, votes + more) * np.abs(
-        count / n[..., None] - (votes[..., None] + more[..., None] - count) / m[..., None]
-    )
-    parts = 2 if said.exclusive else len(said.labels)
-    changed = (_most(old, rows) != _most(now, rows)).any(axis=1)
     told = whole & (new > 0)
-    return table[["image_id", "role", "match", "n"]].assign(
+    label = pd.Index(said.labels).get_indexer(pd.Index(table["label"]))
+    chosen = (now.votes - old.votes)[rows, label] / np.maximum(new, 1)
+    otherwise = np.where(table["said"].astype(str) == "True", 1 - chosen, chosen)
+    changed = (_most(old, rows) != _most(now, rows)).any(axis=1)
+    return table[["image_id", "role", "match", "n", "label", "said"]].assign(
         new=np.where(told, new, 0),
         left_out=known & ~whole,
+        otherwise=np.where(told & (label >= 0), otherwise, np.nan),
         changed=np.where(told, changed, np.nan),
-        apart=np.where(told, apart.sum(axis=1) / parts, np.nan),
-        by_chance=np.where(told, by_chance.sum(axis=(1, 2)) / parts, np.nan),
     )
 
 
@@ -156,7 +154,7 @@ def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
     out = f" {left} images are left out: their earlier answers are not the ones that were queued." if left else ""
     if not any(map(len, answered.values())):
         return {}, f"no new answers in the data set yet; `affectml labels export` brings them in.{out}"
-    there = " and ".join(f"{len(answered[role])} of {len(parts[role])} of {ROLES[role]}" for role in ROLES)
+    there = " and ".join(f"{len(answered[role])} of {len(parts[role])} {PLURAL[role]}" for role in ROLES)
     mean = pd.concat(list(answered.values()))["new"].mean()
     words = f"{there} have new answers, {mean:.1f} on average.{out}"
     listed = answered["listed"]
@@ -165,28 +163,19 @@ def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
         return {}, f"{words} Nothing can be compared before two pairs have some."
     beside = answered["control"].loc[pairs["match"]]
     figures: dict[str, Any] = {}
-    for name, of in (("changed", _changed), ("apart", _excess)):
-        one, other = of(pairs), of(beside)
-        figures[name] = {"listed": float(one.mean()), "control": float(other.mean()), **_paired(one, other, seed)}
-    changed, apart = figures["changed"], figures["apart"]
-    return figures, (
-        f"{words} Of {len(pairs)} pairs, the labels that most people chose are others now for "
-        f"{changed['listed']:.0%} of the listed images and {changed['control']:.0%} of the controls: "
-        f"{_gap(changed, 100, ' points')}. New shares lie {apart['listed']:.3f} farther from the old ones than chance "
-        f"puts them, of the controls {apart['control']:.3f}: {_gap(apart)}."
-    )
-
-
-def _changed(rows: pd.DataFrame) -> Floats:
-    return rows["changed"].to_numpy(dtype=float)
-
-
-def _excess(rows: pd.DataFrame) -> Floats:
-    return (rows["apart"] - rows["by_chance"]).to_numpy(dtype=float)
+    for name in TOLD:
+        one, other = (part[name].to_numpy(dtype=float) for part in (pairs, beside))
+        both = np.isfinite(one) & np.isfinite(other)
+        if both.sum() > 1:
+            figures[name] = {"listed": float(one[both].mean()), "control": float(other[both].mean())}
+            figures[name] |= _paired(one[both], other[both], seed)
+            figures[name] |= {"low": max(figures[name]["low"], -1.0), "high": min(figures[name]["high"], 1.0)}
+    found = "; ".join(TOLD[name].format(_share(figures[name])) for name in figures)
+    return figures, f"{words} Of {len(pairs)} pairs, {found}."
 
 
 def worth(
-    dataset: Dataset, said: Said, panel: Panel, queues: dict[str, pd.DataFrame], table: pd.DataFrame,
+    dataset: Dataset, said: Said, panel: Panel, queues: dict[str, pd.DataFrame],
     groups: NDArray[Any], fit: Fit, seed: int,
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """How far the cross-entropy of images that were never queued falls with the new answers of either role.
@@ -204,9 +193,12 @@ def worth(
         return {}, ""
     base = said.before(panel, late) if len(said.image) else said
     role = first["role"].reindex(said.image_id[panel.image]).to_numpy(dtype=object)
-    loss = {"before": _cross_entropy(fit(base), said)[others]}
-    for name in ROLES:
-        loss[name] = _cross_entropy(fit(base.after(panel, late & (role == name))), said)[others]
+    loss = {}
+    for name in ("before", *ROLES):
+        rate = fit(base.after(panel, late & (role == name)))
+        if rate is None:
+            return {}, ""
+        loss[name] = _cross_entropy(rate, said)[others]
     found: dict[str, Any] = {
         name: {"answers": int((late & (role == name)).sum())}
         | _paired(loss["before"], loss[name], seed, groups[others])
@@ -240,9 +232,12 @@ def _paired(one: Floats, other: Floats, seed: int, groups: NDArray[Any] | None =
     return {name: float(getattr(found, name)) for name in names} | {"rows": int(found.rows)}
 
 
-def _gap(of: dict[str, Any], times: float = 1, unit: str = "") -> str:
+def _share(of: dict[str, Any]) -> str:
     beyond = "" if of["low"] > 0 or of["high"] < 0 else ", nothing beyond chance"
-    return f"{_interval(of, times, 0 if times > 1 else 3)}{unit} more{beyond}"
+    return (
+        f"in {of['listed']:.0%} of the listed and {of['control']:.0%} of the controls, a difference of "
+        f"{_interval(of, 100, 0)} points{beyond}"
+    )
 
 
 def _interval(of: dict[str, Any], times: float, digits: int) -> str:

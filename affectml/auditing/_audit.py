@@ -24,12 +24,15 @@ from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
 from affectml.run_features import store_there
 from affectml.runs import RunFolder
+from affectml.training.learned import uneven_panels
 
 LEVEL = 0.05
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
     "broken file": "Files that cannot be used",
-    "blank file": "Pictures of one colour",
+    "blank file": "Pictures with next to nothing in them",
+    "dark or bright file": "Pictures too dark or too bright to see",
+    "odd shape": "Pictures that are tiny, or far longer than wide",
     "blurred file": "Pictures far less sharp than the others",
     "split parts copies": "Copies that the split parts",
     "copies differ": "Copies with differing answers",
@@ -53,7 +56,9 @@ class Audit:
     other_id, annotator_id, label and group as far as they apply, figure, p, p_adjusted (nan for facts) and evidence in
     words. Of answers and images, the `top` most surprising are there, listed or not. frame: who was asked what, and
     what that cannot show. notes: how it was made. votes: image_id, n and one column of votes per label.
-    tested: how many things each check compared with chance. again: what people said of queued images since, if any.
+    tested: how many things each check compared with chance. suspected: by image_id, the label of whatever is oddest
+    there, listed or not, and said: whether it is that it was chosen, or that it was not. again: what people said of
+    queued images since, if any.
     """
 
     dataset: Dataset
@@ -63,6 +68,7 @@ class Audit:
     notes: tuple[str, ...]
     votes: pd.DataFrame
     tested: Mapping[str, int]
+    suspected: pd.DataFrame
     again: Again | None = None
 
     @property
@@ -129,16 +135,21 @@ def audit_dataset(
             "shares without the number of people asked: answers are not checked; where you know it, "
             f"{option('people', 15)} reads them as so many people's"
         )
+        for line in notes:
+            say(line)
         return _ranked(dataset, targets, rows, notes, top, votes=pd.DataFrame({"image_id": targets.image_id}))
     if people is not None:
         notes.append(f"shares are read as those of {people:,} people an image, who are not known")
     features = None if store is None else store.rows(said.image_id)
     groups, head = _groups(dataset, said, duplicates), _head(run, targets)
     rows += _of_answers(said, features, groups, head, seed, notes)
-    fit = None
-    if features is not None and (said.n.sum(axis=1) > 0).sum() >= LEAST:
-        blank = np.full(said.votes.shape, 0.5)
-        fit = lambda these: out_of_fold(these, features, groups, head, seed, blank)  # noqa: E731
+    alike = not uneven_panels(said.n)  # then images count the same, as in training
+
+    def fit(these: Said) -> NDArray[Any] | None:
+        if features is None or (said.n.sum(axis=1) > 0).sum() < LEAST:
+            return None
+        return out_of_fold(these, features, groups, head, seed, np.full(these.votes.shape, 0.5), alike=alike)
+
     again = asked_again(dataset, said, queued, groups, fit, seed)
     rows += checks.copies(duplicates, said) + checks.groups(dataset, said)
     votes = pd.DataFrame(said.votes, columns=list(said.labels))
@@ -238,7 +249,14 @@ def _ranked(
     kept.sort(key=lambda row: (not row["listed"], row["place"]))  # stable: the order within a check stays
     table = pd.DataFrame([{"rank": at + 1, **row} for at, row in enumerate(kept)], columns=list(COLUMNS))
     table["listed"] = table["listed"].astype(bool)
-    return Audit(dataset, targets.name, table, _frame(dataset, targets, votes), tuple(notes), votes, tested)
+    frame = _frame(dataset, targets, votes)
+    return Audit(dataset, targets.name, table, frame, tuple(notes), votes, tested, _suspected(rows))
+
+
+def _suspected(rows: list[checks.Row]) -> pd.DataFrame:
+    odd = [(r["image_id"], r["p"], r["label"], r["said"]) for r in rows if r["said"] is not None]
+    table = pd.DataFrame(odd, columns=["image_id", "p", "label", "said"])
+    return table.sort_values("p", kind="stable").drop_duplicates("image_id").set_index("image_id")[["label", "said"]]
 
 
 def _frame(dataset: Dataset, targets: Targets, votes: pd.DataFrame) -> tuple[str, ...]:

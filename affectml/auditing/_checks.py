@@ -29,13 +29,26 @@ TOGETHER = 0.9  # of the answers with either label have both
 AROUND = 20  # images around a place, whose answers are compared
 BLURRED, TENTH = -4.0, np.log(0.1)  # of sharpness, in robust deviations and beside the median: both mark a file
 SHARP_SIDE = 256  # pixels
+EMPTY = 1.0  # bits a pixel
+DARK, BRIGHT = 16, 208  # of 255, of 99 % of the pixels; no photograph of OASIS comes near either
+SMALL, LONG = 32, 4  # pixels of the shorter side, and how many times longer the other one may be
 
 
 def row(
-    check: str, evidence: str | Callable[[], str], *, figure: float = np.nan, p: float = np.nan, **where: str
+    check: str,
+    evidence: str | Callable[[], str],
+    *,
+    figure: float = np.nan,
+    p: float = np.nan,
+    said: bool | None = None,
+    **where: str,
 ) -> Row:
-    """One row of the table; a fact, which no chance explains, has no p. evidence: or what words it, for rows kept."""
-    return {"check": check, **where, "figure": float(figure), "p": float(p), "evidence": evidence}
+    """One row of the table; a fact, which no chance explains, has no p.
+
+    evidence: or what words it, for rows kept. said: whether what is odd is that the label was chosen, or that it was
+    not.
+    """
+    return {"check": check, **where, "figure": float(figure), "p": float(p), "said": said, "evidence": evidence}
 
 
 def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
@@ -72,6 +85,7 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     found = [
         row("answer", partial(evidence, at), figure=odds[at].sum(), p=p[at], label=said.labels[label[at]],
+            said=bool(said.chosen[at, label[at]]),
             image_id=str(said.image_id[said.image[at]]), annotator_id=str(said.people[said.person[at]]))
         for at in range(len(p))
     ]  # fmt: skip
@@ -101,7 +115,8 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     found = [
         row("image", partial(evidence, at), figure=votes[at, worst] / n[at, worst] - rate[at, worst], p=p[at],
-            image_id=str(said.image_id[image]), label=said.labels[worst])
+            image_id=str(said.image_id[image]), label=said.labels[worst],
+            said=bool(votes[at, worst] > n[at, worst] * rate[at, worst]))
         for at, (image, worst) in enumerate(zip(rows, label, strict=True))
     ]  # fmt: skip
     return found, factor
@@ -280,10 +295,10 @@ def _counts(columns: Mapping[str, pd.Series]) -> list[tuple[str, str, int]]:
 
 
 def files(dataset: Dataset) -> list[Row]:
-    """Files that are missing or cannot be read, pictures of one colour, and those far less sharp than the others.
+    """Files that are missing or cannot be read, show next to nothing, are tiny or of odd shape, or not sharp.
 
-    Sharpness is the variance of the Laplacian of the grey picture at 256 pixels (Pech-Pacheco et al. 2000); its
-    logarithm's distance from the median in robust standard deviations says which are far below.
+    Looked at as grey pictures of 256 x 256 pixels. Sharpness is the variance of the Laplacian (Pech-Pacheco et al.
+    2000); its logarithm's distance from the median in robust standard deviations says which are far below.
     """
     from affectml.encoders import read_image
 
@@ -293,16 +308,18 @@ def files(dataset: Dataset) -> list[Row]:
     found, sharp = [], {}
     for image, file in track(named.items(), "looking at files", len(named), "images"):
         try:
-            grey = read_image(dataset.image_path(str(file))).convert("L").resize((SHARP_SIDE, SHARP_SIDE))
+            whole = read_image(dataset.image_path(str(file))).convert("L")
         except BadInput as error:
             found.append(row("broken file", str(error), image_id=str(image)))
             continue
-        pixels = np.asarray(grey, dtype=np.float64)
-        edges = pixels[1:-1, :-2] + pixels[1:-1, 2:] + pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 4 * pixels[1:-1, 1:-1]
-        if pixels.std() < 1:
-            found.append(row("blank file", "all of one colour", figure=pixels.std(), image_id=str(image)))
-        else:
+        pixels = np.asarray(whole.resize((SHARP_SIDE, SHARP_SIDE)), dtype=np.float64)
+        odd = _odd_file(pixels, *sorted(whole.size))
+        if odd is None:
+            edges = pixels[1:-1, :-2] + pixels[1:-1, 2:] + pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 4 * pixels[1:-1, 1:-1]
             sharp[str(image)] = float(np.log(edges.var() + 1e-6))
+        else:
+            check, figure, evidence = odd
+            found.append(row(check, evidence, figure=figure, image_id=str(image)))
     values = np.array(list(sharp.values()))
     middle = np.median(values) if len(values) else 0.0
     spread = 1.4826 * np.median(np.abs(values - middle)) if len(values) else 0.0
@@ -313,3 +330,21 @@ def files(dataset: Dataset) -> list[Row]:
             )
             found.append(row("blurred file", evidence, figure=score, image_id=image))
     return found
+
+
+def _odd_file(pixels: NDArray[np.float64], short: int, long: int) -> tuple[str, float, str] | None:
+    """The check, figure and evidence of a grey picture that nobody can say much of; None for any other."""
+    share = np.bincount(pixels.astype(np.int64).ravel(), minlength=256) / pixels.size
+    bits = float(-np.sum(share * np.log2(share, where=share > 0, out=np.zeros(256))))
+    if pixels.std() < 1:
+        return "blank file", float(pixels.std()), "all of one colour"
+    if bits < EMPTY:
+        return "blank file", bits, f"next to nothing in it: {bits:.2f} bits a pixel"
+    dark, bright = np.quantile(pixels, 0.99), np.quantile(pixels, 0.01)
+    if dark < DARK:
+        return "dark or bright file", float(dark), f"99 % of its pixels are darker than {dark + 1:.0f} of 255"
+    if bright > BRIGHT:
+        return "dark or bright file", float(bright), f"99 % of its pixels are brighter than {bright - 1:.0f} of 255"
+    if short < SMALL or long > LONG * short:
+        return "odd shape", long / short, f"{long} x {short} pixels"
+    return None

@@ -101,8 +101,19 @@ def _neighbours(said: Said, features: NDArray[Any], groups: NDArray[Any], share:
 
 
 def out_of_fold(
-    said: Said, features: NDArray[Any], groups: NDArray[Any], make: Callable[[], Head], seed: int, rate: Floats
+    said: Said,
+    features: NDArray[Any],
+    groups: NDArray[Any],
+    make: Callable[[], Head],
+    seed: int,
+    rate: Floats,
+    *,
+    alike: bool = False,
 ) -> Floats:
+    """The head's rates of images that it was not fitted on, five folds; `rate` where nothing can be fitted.
+
+    alike: every image counts the same, as in training on panels of about one size; else as its people are many.
+    """
     names, code = np.unique(groups, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(len(names))[code] % FOLDS
     target = said.votes / np.maximum(said.n, 1)
@@ -112,11 +123,10 @@ def out_of_fold(
         train, held = (fold != number) & answered, fold == number
         if not held.any() or not train.any():
             continue
-        weights = said.n[train].max(axis=1) if said.exclusive else said.n[train]
+        people = said.n[train].max(axis=1) if said.exclusive else said.n[train]
         shares = target[train] / target[train].sum(axis=1, keepdims=True) if said.exclusive else target[train]
-        head = make().fit(
-            features[train], shares, weights=weights.astype(float), generator=torch.Generator().manual_seed(seed)
-        )
+        weights = None if alike else people.astype(float)
+        head = make().fit(features[train], shares, weights=weights, generator=torch.Generator().manual_seed(seed))
         predict = head.predict_distribution if said.exclusive else head.predict_rates
         found[held] = predict(features[held]).numpy()
     return found

@@ -78,15 +78,15 @@ def sections(audit: Audit) -> list[Section]:
 
 def _again(again: Again) -> Section:
     """What people said when they were asked again, and a row per queued image."""
-    columns = ("queue", "image_id", "role", "match", "n", "new", "changed", "apart", "by_chance")
-    rows = again.table.sort_values(["queue", "apart"], ascending=[True, False], kind="stable")
+    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise", "changed")
+    rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
     cells = tuple(
-        (*map(str, row[:6]), "–" if np.isnan(row[6]) else "yes" if row[6] else "no", *map(_cell, row[7:]))
+        (*map(str, row[:8]), _cell(row[8]), "–" if np.isnan(row[9]) else "yes" if row[9] else "no")
         for row in rows[list(columns)].itertuples(index=False, name=None)
     )
     note = (
-        "n: people before; changed: whether the labels that most chose are others with the new answers; apart: new "
-        "shares from old ones; by_chance: what is to be expected of that where the same answers came in another order"
+        "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before; otherwise: "
+        "share of the new answers that say otherwise of it; changed: whether the labels that most chose are others now"
     )
     table = Table("Images asked again", columns, cells, note)
     return Section(

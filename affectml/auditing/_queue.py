@@ -13,14 +13,18 @@ from affectml.errors import BadInput, option
 from affectml_annotation import LabelStore
 
 ASKED = ("copies differ", "image", "answer")  # the checks that people can say more about
-COLUMNS = ("place", "image_id", "role", "match", "check", "rank", "p", "n", "rarity", "target", "seed", "at")
+COLUMNS = ("place", "image_id", "role", "match", "check", "rank", "p", "n", "rarity", "label", "said", "target",
+           "seed", "at")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Queued:
-    """What was queued. table: place in the queue, image_id, role (listed or control) and match, the image it stands
-    beside; check, rank and p of the listed; n people who had answered, and the mean rarity (nats) of what they said;
-    at, when it was made: what is said later is new (`affectml.auditing.audit_dataset` compares it)."""
+    """What was queued.
+
+    table: place in the queue, image_id, role (listed or control) and match, the image it stands beside; check, rank and
+    p of the listed; n people who had answered, and the mean rarity (nats) of what they said; label and said, what was
+    oddest of the image: that the label was chosen (True) or that it was not; at, when it was made.
+    """
 
     file: Path
     table: pd.DataFrame
@@ -70,10 +74,9 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
             chosen.append({"image_id": str(best), "role": "control", "match": image})
             pool = pool.drop(best)
     order = np.random.default_rng(seed).permutation(len(chosen))
-    table = pd.DataFrame(
-        [chosen[at] for at in order], columns=[c for c in COLUMNS if c not in ("place", "n", "rarity", "at")]
-    )
-    table = table.join(facts, on="image_id").assign(place=range(1, len(table) + 1), target=audit.target, seed=seed)
+    table = pd.DataFrame([chosen[at] for at in order], columns=["image_id", "role", "match", "check", "rank", "p"])
+    table = table.join(facts, on="image_id").join(audit.suspected, on="image_id")
+    table = table.assign(place=range(1, len(table) + 1), target=audit.target, seed=seed)
     table["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     file = _next(folder)
     with replacing(file) as temporary:

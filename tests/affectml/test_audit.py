@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import affectml
 from affectml.auditing import CHECKS, audit_dataset, queue_audit, write_audit
 from affectml.auditing import _checks as checks
+from affectml.auditing._again import asked_again, read_queues
 from affectml.auditing._expect import EDGE, Expected, nearest
 from affectml.auditing._said import Said, read_said
 from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
@@ -208,7 +209,7 @@ def test_images_of_a_group_are_not_each_others_neighbours():
     assert there.tolist() == [[0], [0]]
 
 
-def test_files_that_are_missing_cut_short_blank_or_blurred(tmp_path):
+def test_files_that_are_missing_cut_short_blank_blurred_dark_or_odd(tmp_path):
     (tmp_path / "images").mkdir()
     draw = np.random.default_rng(0)
     for at in range(12):
@@ -218,10 +219,19 @@ def test_files_that_are_missing_cut_short_blank_or_blurred(tmp_path):
     sharp.resize((64, 64), Image.Resampling.BICUBIC).save(tmp_path / "images" / "2.png")
     whole = (tmp_path / "images" / "3.png").read_bytes()
     (tmp_path / "images" / "3.png").write_bytes(whole[: len(whole) // 2])
+    dim = draw.integers(0, 12, (64, 64, 3), dtype=np.uint8)
+    nearly = np.full((64, 64, 3), 200, dtype=np.uint8)
+    nearly[:4, :4] = 0
+    for name, pixels in (("4", dim), ("5", dim + 240), ("6", nearly)):
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{name}.png")
+    Image.fromarray(draw.integers(0, 256, (40, 200, 3), dtype=np.uint8)).save(tmp_path / "images" / "7.png")
     images = pd.DataFrame({"image_id": [str(at) for at in range(13)], "file": [f"images/{at}.png" for at in range(13)]})
     made = write_dataset(tmp_path, DatasetMeta("some"), images, {})
     found = {row["image_id"]: row["check"] for row in checks.files(made)}
-    assert found == {"1": "blank file", "2": "blurred file", "3": "broken file", "12": "broken file"}
+    assert found == {
+        "1": "blank file", "2": "blurred file", "3": "broken file", "12": "broken file", "4": "dark or bright file",
+        "5": "dark or bright file", "6": "blank file", "7": "odd shape",
+    }  # fmt: skip
 
 
 # Planted faults
@@ -347,6 +357,144 @@ def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatc
     assert not list(tmp_path.glob("queue-*"))
 
 
+# Asked again
+
+QUEUED = pd.Timestamp("2026-02-01T12:00:00Z")
+
+
+def asked_set(folder, rows):
+    """A data set of the labels negative and positive: (image, person, labels, day of February or None)."""
+    images = pd.DataFrame({"image_id": sorted({row[0] for row in rows} | {"x", "y"})})
+    said = pd.DataFrame(
+        {
+            "image_id": [row[0] for row in rows], "annotator_id": [row[1] for row in rows], "round": 1,
+            "kind": ["labels" if row[2] else "none" for row in rows], "labels": [list(row[2]) for row in rows],
+            "at": pd.to_datetime([f"2026-02-{row[3]:02d}" if row[3] else None for row in rows], utc=True),
+        }
+    )  # fmt: skip
+    meta = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-some.parquet")
+    table = images.assign(n=1, negative=0, positive=1)  # audits count judgements, wherever there are any
+    return write_dataset(folder, DatasetMeta("some", {"some": meta}), images, {"some": table}, said)
+
+
+def queue_of(*rows, at=QUEUED):
+    """(image, role, match, n, label, said) as queue-NNN.csv has them."""
+    return pd.DataFrame(rows, columns=["image_id", "role", "match", "n", "label", "said"]).assign(at=at)
+
+
+OLD = [("a", "p", ["negative"], 0), ("a", "q", ["positive"], 1), ("a", "r", ["positive"], 1),
+       ("b", "p", ["positive"], 1), ("b", "q", ["positive"], 1), ("c", "p", ["positive"], 1),
+       ("d", "p", ["positive"], 1), ("d", "q", ["negative"], 1)]  # fmt: skip
+NEW = [("a", "s", ["positive"], 2), ("a", "t", ["positive"], 3), ("b", "s", ["positive"], 2),
+       ("b", "t", ["negative"], 2), ("d", "s", ["negative"], 2), ("c", "s", ["negative"], 2)]  # fmt: skip
+PAIRS = queue_of(
+    ("a", "listed", "b", 3, "negative", "True"), ("b", "control", "a", 2, "positive", "True"),
+    ("c", "listed", "d", 9, "positive", "True"), ("d", "control", "c", 2, "negative", "False"),
+)  # fmt: skip
+
+
+def test_new_answers_are_set_beside_old_ones_by_hand(tmp_path):
+    made = asked_set(tmp_path, OLD + NEW)
+    said = read_said(made, made.target("some"))
+    groups = np.arange(len(said.image_id)).astype(str)
+    again = asked_again(made, said, {"queue-001.csv": PAIRS}, groups, lambda these: None)
+    table = again.table.set_index("image_id")
+    assert table["new"].to_dict() == {"a": 2, "b": 2, "c": 0, "d": 1}
+    assert table["left_out"].tolist() == [False, False, True, False]  # nine had answered c, the queue says: one is here
+    assert table["otherwise"].tolist()[:2] == [1.0, 0.5]  # nobody repeats a's negative, one of two b's positive
+    assert table.loc["d", "otherwise"] == 1  # the odd thing about d was that negative was not chosen, and it is now
+    assert table["changed"].tolist()[:2] == [0, 0]  # positive still has most of a (4 of 5) and of b (3 of 4)
+    assert table.loc["d", "changed"] == 1  # negative: 2 of 3, and it was 1 of 2; positive: 1 of 3
+    assert again.figures["queue-001.csv"] == {}
+    assert "1 of 2 listed images and 2 of 2 controls have new answers, 1.7 on average" in again.lines[0]
+    assert "1 images are left out" in again.lines[0]
+
+
+def test_pairs_are_compared_and_an_undated_answer_is_no_new_one(tmp_path):
+    more = [("c", "t", ["negative"], 0)]
+    made = asked_set(tmp_path, OLD + NEW + more)
+    said = read_said(made, made.target("some"))
+    queue = PAIRS.assign(n=[3, 2, 2, 2])  # c: p's, and the one without a date
+    again = asked_again(made, said, {"queue-001.csv": queue}, said.image_id, lambda these: None)
+    assert not again.table["left_out"].any()
+    found = again.figures["queue-001.csv"]
+    assert (found["otherwise"]["listed"], found["otherwise"]["control"]) == (1.0, 0.75)
+    assert found["otherwise"]["value"] == pytest.approx(0.25)
+    assert -1 <= found["otherwise"]["low"] <= found["otherwise"]["high"] <= 1
+    assert "new people say otherwise in 100% of the listed and 75% of the controls" in again.lines[0]
+    assert "nothing beyond chance" in again.lines[0]
+
+
+def test_a_head_is_judged_on_images_that_nobody_was_asked_about_again(tmp_path):
+    rest = [(f"e{at}", who, ["positive"], 1) for at in range(6) for who in "pq"]
+    made = asked_set(tmp_path, OLD + NEW + rest)
+    said = read_said(made, made.target("some"))
+    fitted = []
+
+    def fit(these):  # as if every image were like the mean of all
+        fitted.append(dict(zip(these.image_id, these.votes[:, 0], strict=True)))
+        return np.tile(these.votes.sum(axis=0) / these.n.sum(axis=0), (len(these.n), 1))
+
+    again = asked_again(made, said, {"queue-001.csv": PAIRS}, said.image_id, fit)
+    before, listed, controls = ({name: votes[name] for name in "abcd"} for votes in fitted)
+    assert before == {"a": 1, "b": 0, "c": 0, "d": 1}
+    assert listed == before | {"c": 1}
+    assert controls == before | {"b": 1, "d": 2}
+    head = again.figures["head"]
+    assert (head["listed"]["answers"], head["control"]["answers"], head["listed"]["rows"]) == (3, 3, 6)
+    # negative: 2 of 20 before, 3 of 23 with the listed; positive: 18 and 20; all six images say positive alone
+    gain = (np.log(20 / 23) - np.log(18 / 20) + np.log(20 / 23) - np.log(18 / 20)) / 2
+    assert head["listed"]["value"] == pytest.approx(gain)
+    assert again.lines[-1].endswith("nothing that can be told from chance.")
+
+
+def test_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
+    made = asked_set(tmp_path, OLD)
+    said = read_said(made, made.target("some"))
+    again = asked_again(made, said, {"queue-001.csv": PAIRS}, said.image_id, lambda these: None)
+    assert again.lines[0].startswith("queue-001.csv: no new answers in the data set yet; `affectml labels export`")
+    assert asked_again(made, said, {}, said.image_id, lambda these: None) is None
+
+
+def test_a_queue_file_is_read_back_and_another_one_is_refused(audit, task, tmp_path):
+    queued = queue_audit(audit, task, tmp_path, count=3)
+    (read,) = read_queues(tmp_path).values()
+    assert read["image_id"].tolist() == queued.table["image_id"].tolist()
+    assert read["n"].tolist() == queued.table["n"].tolist()
+    assert len(set(read["at"])) == 1
+    assert set(read["label"]) <= {*audit.votes.columns}
+    assert set(read["said"]) <= {"True", "False"}
+    (tmp_path / "queue-002.csv").write_text("image_id,role\na,listed\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"queue-002\.csv: no file that .* wrote \(no column match\)"):
+        read_queues(tmp_path)
+
+
+def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
+    images = pd.DataFrame({"image_id": ["a", "b"]})
+    meta = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-some.parquet")
+    counts = images.assign(n=10, negative=[2, 7], positive=[8, 3])
+    one = pd.DataFrame({"image_id": ["a"], "annotator_id": "p", "round": 1, "kind": "labels",
+                        "labels": [["negative"]], "at": pd.to_datetime(["2026-02-02"], utc=True)})  # fmt: skip
+    made = write_dataset(tmp_path, DatasetMeta("some", {"some": meta}), images, {"some": counts}, one)
+    said = read_said(made, made.target("some"))
+    assert said.votes.tolist() == [[2, 8], [7, 3]]
+    queue = queue_of(("a", "listed", "b", 10, "negative", "True"), ("b", "control", "a", 10, "positive", "True"))
+    again = asked_again(made, said, {"queue-001.csv": queue}, said.image_id, lambda these: None)
+    assert again.table["new"].tolist() == [1, 0]
+
+
+def test_shares_are_read_as_those_of_people_where_somebody_says_how_many(tmp_path):
+    images = pd.DataFrame({"image_id": ["a", "b"]})
+    meta = TargetMeta("distribution", "evoked", "polarity-3", "shares", "targets-some.parquet", vote_rule="unknown")
+    table = images.assign(negative=[1 / 3, 0.5], neutral=[1 / 3, 0.26], positive=[1 / 3, 0.24])
+    made = write_dataset(tmp_path, DatasetMeta("some", {"some": meta}), images, {"some": table})
+    assert read_said(made, made.target("some")) is None
+    said = read_said(made, made.target("some"), people=5)
+    assert said.votes.sum(axis=1).tolist() == [5, 5]
+    assert said.votes[1].tolist() == [3, 1, 1]  # 2.5, 1.3 and 1.2: the largest remainder is rounded up
+    assert audit_dataset(made, people=5).votes["n"].tolist() == [5, 5]
+
+
 @pytest.mark.slow
 def test_the_command_prints_writes_and_queues(faulty, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -358,6 +506,10 @@ def test_the_command_prints_writes_and_queues(faulty, tmp_path, monkeypatch):
     told = json.loads(done.stdout)
     assert told["queue"] == "found/queue-001.csv"
     assert {row["check"] for row in told["rows"]} >= {"person", "answer", "image"}
+    assert told["again"] is None
+    done = runner.invoke(app, ["audit", where, "--out", "found"])
+    assert "asked again: queue-001.csv: no new answers in the data set yet" in done.stdout
+    assert "Asked again" in (tmp_path / "found" / "audit.html").read_text(encoding="utf-8")
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
         "audit.csv", "audit.html", "audit.parquet", "queue-001.csv",
     ]  # fmt: skip
@@ -371,6 +523,7 @@ def test_the_command_prints_writes_and_queues(faulty, tmp_path, monkeypatch):
         (["DATASET", "--encoder", "ViT-B-32"], BadDataset, "no embeddings"),
         (["DATASET", "--queue", "3", "--db", "none.db"], Exception, "none.db"),
         (["DATASET", "--out", "DATASET/dataset.json"], BadInput, "cannot write"),
+        (["DATASET", "--people", "5"], BadInput, "emotions has votes"),
     ],
 )
 def test_what_cannot_be_is_said(demo, tmp_path, monkeypatch, words, kind, match):
