@@ -2,7 +2,6 @@
 
     python benchmarks/audit.py [--seeds 10] [--images 400]
     python benchmarks/audit.py --second-round       # what it is worth to ask about the audit's first tenth again
-    python benchmarks/audit.py --oasis FOLDER       # real people's answers instead: OASIS beauty, see CONTRIBUTING.md
 
 Prints two tables: planted faults (affectml.demo_set.faults) beside other ways of ranking answers, and clean demo sets.
 The other ways have out-of-fold rates of the same head, and are told who is careless: the plain log loss of an answer,
@@ -22,10 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.auditing import CHECKS, Audit, audit_dataset, queue_audit
-from affectml.auditing import _checks as checks
 from affectml.auditing._again import compared, of_queue
-from affectml.auditing._audit import _tested as tested
-from affectml.auditing._expect import EDGE, Expected, expect, log_loss
+from affectml.auditing._expect import EDGE, expect, log_loss
 from affectml.auditing._queue import ASKED
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset
@@ -247,76 +244,17 @@ def mean_and_error(values: "pd.Series[float]", digits: int = 2) -> str:
     return f"{values.mean():.{digits}f} ± {values.std(ddof=1) / np.sqrt(len(values)):.{digits}f}"
 
 
-def of_oasis(folder: Path) -> None:
-    """Who finds which photograph beautiful (5 or more of 7) or ugly (3 or less): as it is, and with planted faults."""
-    table = pd.read_csv(folder / "beauty_by_person.csv.gz")
-    with np.load(folder / "oasis_mobilenet_v2.npz", allow_pickle=False) as made:
-        ids, features = made["image"].astype(str).astype(object), made["embedding"].astype(np.float32)
-    image, (person, people) = pd.Index(ids).get_indexer(pd.Index(table["image"])), pd.factorize(table["person"])
-    themes = np.array([Path(name).stem.rstrip("0123456789 ") for name in ids], dtype=object)
-    chosen = np.stack([table["beauty"].to_numpy() >= 5, table["beauty"].to_numpy() <= 3], axis=1)
-
-    def look(chosen: NDArray[np.bool_]) -> tuple[Said, Expected, list[checks.Row]]:
-        votes = np.zeros((len(ids), 2), dtype=np.int64)
-        np.add.at(votes, image, chosen.astype(np.int64))
-        n = np.repeat(np.bincount(image, minlength=len(ids))[:, None], 2, axis=1)
-        said = Said(("beautiful", "ugly"), ids, votes, n, image, person, chosen, np.asarray(people), False, True)
-        who = tested(checks.people(said, expect(said, features, themes, SigmoidHead, 0)))
-        odd = [row["annotator_id"] for row in who if row["listed"]]
-        said = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
-        return said, expect(said, features, themes, SigmoidHead, 0), [row for row in who if row["listed"]]
-
-    said, expected, known = look(chosen)
-    answers, images = (tested(check(said, expected)[0]) for check in (checks.answers, checks.images))
-    p = np.array([row["p"] for row in answers])
-    listed = [sum(row["listed"] for row in rows) for rows in (answers, images)]
-    often = [round(float((p < at).mean() / at), 2) for at in (0.05, 0.01, 0.001)]
-    print(f"As it is: {len(known)} of {len(people)} people are listed, {listed[0]} of {len(answers):,} answers,")
-    print(f"{listed[1]} of {len(ids)} images; p of answers below .05, .01 and .001: {often}")
-    print("times as often as chance says.\n")
-    draw, faulty = np.random.default_rng(0), chosen.copy()
-    careless = draw.choice(len(people), 20, replace=False)
-    for each in careless:
-        mine = np.flatnonzero(person == each)
-        faulty[mine] = faulty[draw.permutation(mine)]
-    rows = draw.permutation(np.flatnonzero(~np.isin(person, careless)))[: round(0.03 * len(person))]
-    before = faulty.copy()
-    faulty[rows] = faulty[np.roll(rows, 1)]
-    changed = rows[(faulty[rows] != before[rows]).any(axis=1)]
-    planted = set(zip(ids[image[changed]], people[person[changed]], strict=True))
-    said, expected, odd = look(faulty)
-    assert expected.head is not None
-    found = pd.DataFrame(checks.answers(said, expected)[0]).sort_values("p", kind="stable")
-    loss = log_loss(np.clip(expected.head, EDGE, 1 - EDGE)[said.image], said.chosen).sum(axis=1)
-    who = pd.DataFrame({"image_id": said.image_id[said.image], "annotator_id": said.people[said.person]})
-    hits = {row["annotator_id"] for row in odd} & set(people[careless])
-    print(
-        f"20 people's answers in another order, 3 % of the others change places: {len(hits)} of 20 people listed, and"
-    )
-    print(f"{len(odd) - len(hits)} others; of {len(planted):,} answers that changed, precision at that number")
-    print(f"{at_the_planted_number(found, planted):.3f}; by the plain log loss of the out-of-fold head")
-    print(f"{at_the_planted_number(who.iloc[np.argsort(-loss, kind='stable')], planted):.3f}, at random")
-    print(f"{len(planted) / len(who):.3f}.")
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--clean", type=int, default=0, help="so many further sets, seeds 100 on, with nothing planted")
-    parser.add_argument("--second-round", action="store_true", help="measure what asking again is worth instead")
+    parser.add_argument("--second-round", action="store_true", help="measure what asking again is worth, too")
     parser.add_argument("--more", type=int, default=3, help="with --second-round: new answers per image")
     parser.add_argument("--draws", type=int, default=3, help="with --second-round: draws per seed")
-    parser.add_argument("--oasis", type=Path, metavar="FOLDER", help="measure on OASIS beauty in this folder instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.oasis is not None:
-        of_oasis(args.oasis)
-        return
-    if args.second_round:
-        second_round(args.seeds, args.images, args.more, args.draws)
-        return
     planted, clean = [], []
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as temporary:
@@ -352,6 +290,9 @@ def main() -> None:
     print(f"\n| nothing planted: {len(clean)} sets | sets in which the check lists anything |\n|---|--:|")
     for name, share in pd.DataFrame(clean).mean().items():
         print(f"| {name} | {share:.2f} |")
+    if args.second_round:
+        print()
+        second_round(args.seeds, args.images, args.more, args.draws)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,259 @@
+"""What `affectml audit` says of real people and photographs.
+
+    python benchmarks/audit_real.py oasis DATA    # who finds which photograph beautiful: as it is, and with faults
+    python benchmarks/audit_real.py files DATA    # spoiled files among photographs, beside cleanvision if it is there
+    python benchmarks/audit_real.py top DATA      # the first twenty images of OASIS, Emotion6 and FER+
+
+DATA is the folder of real test data, see CONTRIBUTING.md.
+"""
+
+import argparse
+import contextlib
+import io
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from audit import at_the_planted_number
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from affectml.auditing import Audit, audit_dataset
+from affectml.auditing import _checks as checks
+from affectml.auditing._audit import _tested as tested
+from affectml.auditing._expect import EDGE, Expected, expect, log_loss
+from affectml.auditing._said import Said, read_said
+from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.embeddings import EmbeddingStore
+from affectml.heads import SigmoidHead, SoftmaxHead
+from affectml.importers.embeddings import import_embeddings
+from affectml_annotation import count_votes
+
+
+def spoiled(image: Image.Image, how: str, colour: tuple[int, int, int]) -> Image.Image:
+    """One photograph, spoiled."""
+    pixels = np.asarray(image, dtype=np.float64)
+    if how.startswith("blurred"):
+        return image.filter(ImageFilter.GaussianBlur(int(how.split()[1])))
+    if how == "dark":
+        return Image.fromarray((0.06 * pixels).astype(np.uint8))
+    if how == "bright":
+        return Image.fromarray((225 + 0.15 * pixels).clip(0, 255).astype(np.uint8))
+    if how == "a strip":
+        return image.crop((0, 0, image.width, image.height // 12))
+    if how == "tiny":
+        return image.resize((24, 20))
+    blank = Image.new("RGB", image.size, colour)
+    if how == "nearly empty":
+        blank.paste((30, 30, 30), (10, 10, 90, 20))
+    return blank
+
+
+def of_files(folder: Path, each: int = 10) -> None:
+    """Spoil some of the photographs in a folder, and count which of them the audit lists, and cleanvision does."""
+    kinds = ("cut short", "one colour", "nearly empty", "dark", "bright", "a strip", "tiny", "blurred 2", "blurred 4",
+             "blurred 8")  # fmt: skip
+    draw, files = np.random.default_rng(0), sorted((folder / "Images").glob("*.jpg"))
+    order = draw.permutation(len(files))
+    planted = {files[at].name: how for row, how in enumerate(kinds) for at in order[row * each : (row + 1) * each]}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, spoil in (("as they are", False), ("spoiled", True)):
+            root = Path(temporary) / name
+            (root / "images").mkdir(parents=True)
+            for file in files:
+                how, to = planted.get(file.name) if spoil else None, root / "images" / file.name
+                if how is None:
+                    shutil.copy(file, to)
+                elif how == "cut short":
+                    to.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+                else:
+                    red, green, blue = map(int, draw.integers(0, 256, 3))
+                    with Image.open(file) as image:
+                        spoiled(image.convert("RGB"), how, (red, green, blue)).save(to, quality=95)
+            ids = [file.name for file in files]
+            images = pd.DataFrame({"image_id": ids, "file": [f"images/{name}" for name in ids]})
+            start = time.process_time()
+            rows = checks.files(write_dataset(root, DatasetMeta("photographs"), images, {}))
+            ours, seconds = {row["image_id"] for row in rows}, time.process_time() - start
+            theirs, said = cleanvision_lists(root / "images", [n for n, how in planted.items() if how == "cut short"])
+            if not spoil:
+                beside = "" if theirs is None else f", {len(theirs)} by cleanvision"
+                print(f"{len(files)} photographs as they are: {len(ours)} listed{beside}.\n")
+                continue
+            print(f"| {each} of each among them | listed | by cleanvision |\n|---|--:|--:|")
+            for how in (*kinds, "none of these"):
+                names = {n for n in ids if planted.get(n, "none of these") == how}
+                other = "–" if theirs is None else str(len(names & theirs))
+                print(f"| {how} | {len(names & ours)} of {len(names)} | {other if how != 'cut short' else said} |")
+            print(f"\nCPU seconds: {seconds:.1f}.")
+
+
+def cleanvision_lists(folder: Path, cut: Sequence[str]) -> tuple[set[str] | None, str]:
+    """The files with any of cleanvision's issues but grey and double ones, and how it does on those that are cut."""
+    try:
+        from cleanvision import Imagelab
+    except ImportError:
+        return None, "–"
+    said = "listed"
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            lab = Imagelab(data_path=str(folder))
+            lab.find_issues(n_jobs=1)
+        except OSError:
+            said = "stops with an error"
+            for name in cut:
+                (folder / name).unlink()
+            lab = Imagelab(data_path=str(folder))
+            lab.find_issues(n_jobs=1)
+    columns = [c for c in lab.issues if c.startswith("is_") and "duplicates" not in c and "grayscale" not in c]
+    return {Path(file).name for file in lab.issues.index[lab.issues[columns].any(axis=1)]}, said
+
+
+def top_twenty(data: Path) -> None:
+    """Audit OASIS (who finds which photograph beautiful or ugly), Emotion6 (people's shares) and FER+ (votes)."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, make in (("OASIS", oasis_set), ("Emotion6", emotion6_set), ("FER+", ferplus_set)):
+            dataset = make(data, Path(temporary) / name)
+            target = next(iter(dataset.meta.targets)) if len(dataset.meta.targets) == 1 else "distribution"
+            people = 15 if dataset.target(target).meta.values == "shares" else None
+            found = audit_dataset(dataset, target=target, people=people)
+            print(f"\n{name}: {found.summary()}\n")
+            for _, row in found.table[found.table["check"].isin(("image", "blurred file"))].head(20).iterrows():
+                print(f"{'' if row['listed'] else '(not listed) '}{row['image_id']}: {row['evidence']}")
+            if name == "Emotion6":
+                fits = fits_valence(dataset, found)
+                print("\nOf the first 20, the valence that the same people gave fits their shares better than what was")
+                print(f"expected in {fits[:20].sum()}; of all {len(fits)} images in {fits.mean():.0%}.")
+
+
+def fits_valence(dataset: Dataset, found: Audit) -> NDArray[np.bool_]:
+    """Whether people's valence is nearer to what their own shares say of it than to what the expected ones say.
+
+    Valence by a linear regression on shares, each image by a fit without its fold; the oddest image first.
+    """
+    said = read_said(dataset, dataset.target("distribution"), people=15)
+    assert said is not None
+    X = EmbeddingStore.for_dataset(dataset, None).rows(said.image_id)
+    rate = expect(said, X, said.image_id, SoftmaxHead, 0).rate
+    shares = dataset.target("distribution").table
+    felt = dataset.images.set_index("image_id").loc[said.image_id, "valence"].to_numpy(dtype=float)
+    own, other = np.zeros(len(felt)), np.zeros(len(felt))
+    for fold in range(5):
+        held = np.arange(len(felt)) % 5 == fold
+        for table, guess in ((shares, own), (rate, other)):
+            terms = np.column_stack([np.ones(len(felt)), table[:, 1:]])
+            guess[held] = terms[held] @ np.linalg.lstsq(terms[~held], felt[~held], rcond=None)[0]
+    rows = found.table[found.table["check"] == "image"]["image_id"]
+    rest = [image for image in said.image_id if image not in set(rows)]
+    order = pd.Index(said.image_id).get_indexer(pd.Index([*rows, *rest]))
+    return (np.abs(own - felt) < np.abs(other - felt))[order]
+
+
+def oasis_set(data: Path, folder: Path) -> Dataset:
+    """OASIS with single people's ratings of beauty, 5 or more of 7 and 3 or less, and MobileNetV2 features."""
+    table = pd.read_csv(data / "oasis" / "beauty_by_person.csv.gz")
+    shutil.copytree(data / "oasis" / "Images", folder / "Images")
+    ids, labels = sorted(table["image"].unique()), ["beautiful", "ugly"]
+    given = [["beautiful"] if beauty >= 5 else ["ugly"] if beauty <= 3 else [] for beauty in table["beauty"]]
+    said = pd.DataFrame({"image_id": table["image"], "annotator_id": table["person"], "round": 1,
+                         "kind": ["labels" if one else "none" for one in given], "labels": given})  # fmt: skip
+    group = [Path(image).stem.rstrip("0123456789 ") for image in ids]
+    meta = TargetMeta("rates", "evoked", {"name": "beauty", "labels": {each: {} for each in labels}}, "votes",
+                      "targets-beauty.parquet")  # fmt: skip
+    images = pd.DataFrame({"image_id": ids, "file": ids, "group": group})
+    counts = count_votes(said, labels, ids).table()
+    write_dataset(folder, DatasetMeta("OASIS beauty", {"beauty": meta}), images, {"beauty": counts}, said)
+    return import_embeddings(data / "oasis" / "oasis_mobilenet_v2.npz", folder)
+
+
+def emotion6_set(data: Path, folder: Path) -> Dataset:
+    """Emotion6 with CLIP features and people's shares."""
+    return import_embeddings(data / "emotion6" / "emotion6_clip_vit_l_14_people.npz", folder)
+
+
+def ferplus_set(data: Path, folder: Path) -> Dataset:
+    """FER+: ten people's votes on faces that are not here; a row with another's name, or none, has its number."""
+    table = pd.read_csv(data / "ferplus" / "fer2013new.csv")
+    labels = list(table.columns[2:12])
+    names = table["Image name"]
+    ids = names.where(names.notna() & ~names.duplicated(), [f"row {at}" for at in range(len(table))])
+    meta = TargetMeta("distribution", "expressed", {"name": "fer", "labels": {each: {} for each in labels}}, "votes",
+                      "targets-fer.parquet", vote_rule="one_choice")  # fmt: skip
+    folder.mkdir()
+    votes = table[labels].assign(image_id=ids, n=table[labels].sum(axis=1))[["image_id", "n", *labels]]
+    images = pd.DataFrame({"image_id": ids, "usage": table["Usage"]})
+    return write_dataset(folder, DatasetMeta("FER+", {"fer": meta}), images, {"fer": votes})
+
+
+def of_oasis(folder: Path) -> None:
+    """Who finds which photograph beautiful (5 or more of 7) or ugly (3 or less): as it is, and with planted faults."""
+    table = pd.read_csv(folder / "beauty_by_person.csv.gz")
+    with np.load(folder / "oasis_mobilenet_v2.npz", allow_pickle=False) as made:
+        ids, features = made["image"].astype(str).astype(object), made["embedding"].astype(np.float32)
+    image, (person, people) = pd.Index(ids).get_indexer(pd.Index(table["image"])), pd.factorize(table["person"])
+    themes = np.array([Path(name).stem.rstrip("0123456789 ") for name in ids], dtype=object)
+    chosen = np.stack([table["beauty"].to_numpy() >= 5, table["beauty"].to_numpy() <= 3], axis=1)
+
+    def look(chosen: NDArray[np.bool_]) -> tuple[Said, Expected, list[checks.Row]]:
+        votes = np.zeros((len(ids), 2), dtype=np.int64)
+        np.add.at(votes, image, chosen.astype(np.int64))
+        n = np.repeat(np.bincount(image, minlength=len(ids))[:, None], 2, axis=1)
+        said = Said(("beautiful", "ugly"), ids, votes, n, image, person, chosen, np.asarray(people), False, True)
+        who = tested(checks.people(said, expect(said, features, themes, SigmoidHead, 0)))
+        odd = [row["annotator_id"] for row in who if row["listed"]]
+        said = said.without(np.flatnonzero(np.isin(said.people.astype(str), odd)))
+        return said, expect(said, features, themes, SigmoidHead, 0), [row for row in who if row["listed"]]
+
+    said, expected, known = look(chosen)
+    answers, images = (tested(check(said, expected)[0]) for check in (checks.answers, checks.images))
+    p = np.array([row["p"] for row in answers])
+    listed = [sum(row["listed"] for row in rows) for rows in (answers, images)]
+    often = [round(float((p < at).mean() / at), 2) for at in (0.05, 0.01, 0.001)]
+    print(f"As it is: {len(known)} of {len(people)} people are listed, {listed[0]} of {len(answers):,} answers,")
+    print(f"{listed[1]} of {len(ids)} images; p of answers below .05, .01 and .001: {often}")
+    print("times as often as chance says.\n")
+    draw, faulty = np.random.default_rng(0), chosen.copy()
+    careless = draw.choice(len(people), 20, replace=False)
+    for each in careless:
+        mine = np.flatnonzero(person == each)
+        faulty[mine] = faulty[draw.permutation(mine)]
+    rows = draw.permutation(np.flatnonzero(~np.isin(person, careless)))[: round(0.03 * len(person))]
+    before = faulty.copy()
+    faulty[rows] = faulty[np.roll(rows, 1)]
+    changed = rows[(faulty[rows] != before[rows]).any(axis=1)]
+    planted = set(zip(ids[image[changed]], people[person[changed]], strict=True))
+    said, expected, odd = look(faulty)
+    assert expected.head is not None
+    found = pd.DataFrame(checks.answers(said, expected)[0]).sort_values("p", kind="stable")
+    loss = log_loss(np.clip(expected.head, EDGE, 1 - EDGE)[said.image], said.chosen).sum(axis=1)
+    who = pd.DataFrame({"image_id": said.image_id[said.image], "annotator_id": said.people[said.person]})
+    hits = {row["annotator_id"] for row in odd} & set(people[careless])
+    print(
+        f"20 people's answers in another order, 3 % of the others change places: {len(hits)} of 20 people listed, and"
+    )
+    print(f"{len(odd) - len(hits)} others; of {len(planted):,} answers that changed, precision at that number")
+    print(f"{at_the_planted_number(found, planted):.3f}; by the plain log loss of the out-of-fold head")
+    print(f"{at_the_planted_number(who.iloc[np.argsort(-loss, kind='stable')], planted):.3f}, at random")
+    print(f"{len(planted) / len(who):.3f}.")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("topic", choices=("oasis", "files", "top"))
+    parser.add_argument("data", type=Path, metavar="DATA")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.topic == "top":
+        top_twenty(args.data)
+    else:
+        {"oasis": of_oasis, "files": of_files}[args.topic](args.data / "oasis")
+
+
+if __name__ == "__main__":
+    main()
