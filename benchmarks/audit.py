@@ -232,8 +232,8 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
     print("| images asked again | listed | controls | difference ± SE |\n|---|--:|--:|--:|")
     for name, part in pd.DataFrame(pairs).groupby("set", sort=True):
         for what, words in (
-            ("changed", "most chosen labels changed"),
-            ("apart", "shares farther apart than by chance"),
+            ("otherwise", "new answers say otherwise of the odd label"),
+            ("changed", "the labels that most chose are others"),
         ):
             one, other = part[f"{what}: listed"], part[f"{what}: control"]
             print(f"| {name}: {words} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
