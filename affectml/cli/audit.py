@@ -82,7 +82,8 @@ def audit(
         print_json(found.to_json() | told)
         return
     for check, title in CHECKS.items():
-        rows = found.listed[found.listed["check"] == check].fillna("")
+        rows = found.listed[found.listed["check"] == check].astype(object)
+        rows = rows.where(rows.notna(), "")
         named = [n for n in ("image_id", "other_id", "annotator_id", "label", "group") if (rows[n] != "").any()]
         if len(rows):
             shown = rows.head(SHOWN)[["rank", *named, "evidence"]].to_numpy()
