@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import entropy, norm
 
 from affectml._progress import track
 from affectml.auditing._expect import EDGE, Expected, log_loss
@@ -27,10 +27,11 @@ LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both
 AROUND = 20  # images around a place, whose answers are compared
-BLURRED, TENTH = -4.0, np.log(0.1)  # of sharpness, in robust deviations and beside the median: both mark a file
+FAR = -4.0  # robust standard deviations
+TENTH = np.log(0.1)  # of sharpness beside the median
 SHARP_SIDE = 256  # pixels
 EMPTY = 1.0  # bits a pixel
-DARK, BRIGHT = 16, 208  # of 255, of 99 % of the pixels; no photograph of OASIS comes near either
+DARK, BRIGHT = 16, 48  # of 255, how far 99 % of the pixels are from black, and from white, at most
 SMALL, LONG = 32, 4  # pixels of the shorter side, and how many times longer the other one may be
 
 
@@ -295,17 +296,18 @@ def _counts(columns: Mapping[str, pd.Series]) -> list[tuple[str, str, int]]:
 
 
 def files(dataset: Dataset) -> list[Row]:
-    """Files that are missing or cannot be read, show next to nothing, are tiny or of odd shape, or not sharp.
+    """Files that are missing or cannot be read, are nearly empty, tiny, of odd shape, dark, bright or blurred.
 
-    Looked at as grey pictures of 256 x 256 pixels. Sharpness is the variance of the Laplacian (Pech-Pacheco et al.
-    2000); its logarithm's distance from the median in robust standard deviations says which are far below.
+    Looked at as grey pictures of 256 x 256 pixels. Dark and bright are what 99 % of the pixels are, sharpness is the
+    variance of the Laplacian (Pech-Pacheco et al. 2000). Of these three a file is listed if it passes a limit and lies
+    far from the median of all, in robust standard deviations: a set of night scenes has no dark files.
     """
     from affectml.encoders import read_image
 
     if "file" not in dataset.images.columns:
         return []
     named = dataset.images.set_index("image_id")["file"].dropna()
-    found, sharp = [], {}
+    found, light, sharp = [], {}, {}
     for image, file in track(named.items(), "looking at files", len(named), "images"):
         try:
             whole = read_image(dataset.image_path(str(file))).convert("L")
@@ -313,18 +315,28 @@ def files(dataset: Dataset) -> list[Row]:
             found.append(row("broken file", str(error), image_id=str(image)))
             continue
         pixels = np.asarray(whole.resize((SHARP_SIDE, SHARP_SIDE)), dtype=np.float64)
-        odd = _odd_file(pixels, *sorted(whole.size))
-        if odd is None:
-            edges = pixels[1:-1, :-2] + pixels[1:-1, 2:] + pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 4 * pixels[1:-1, 1:-1]
-            sharp[str(image)] = float(np.log(edges.var() + 1e-6))
+        short, long = sorted(whole.size)
+        if (bits := _bits(pixels)) < EMPTY or pixels.std() < 1:
+            evidence = "all of one colour" if pixels.std() < 1 else f"next to nothing in it: {bits:.2f} bits a pixel"
+            found.append(row("blank file", evidence, figure=bits, image_id=str(image)))
+        elif short < SMALL or long > LONG * short:
+            found.append(row("odd shape", f"{long} x {short} pixels", figure=long / short, image_id=str(image)))
         else:
-            check, figure, evidence = odd
-            found.append(row(check, evidence, figure=figure, image_id=str(image)))
-    values = np.array(list(sharp.values()))
-    middle = np.median(values) if len(values) else 0.0
-    spread = 1.4826 * np.median(np.abs(values - middle)) if len(values) else 0.0
-    for image, value in sharp.items():
-        if spread > 1e-9 and (score := (value - middle) / spread) < BLURRED and value - middle < TENTH:
+            edges = pixels[1:-1, :-2] + pixels[1:-1, 2:] + pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 4 * pixels[1:-1, 1:-1]
+            light[str(image)] = np.quantile(pixels, [0.99, 0.01])
+            sharp[str(image)] = float(np.log(edges.var() + 1e-6))
+    dark = {image: float(high) for image, (high, _) in light.items()}
+    bright = {image: 255 - float(low) for image, (_, low) in light.items()}
+    for values, limit, word in ((dark, DARK, "darker"), (bright, BRIGHT, "brighter")):
+        for image, value, score in _far_below(values, least=1.0):
+            if value < limit:
+                level = value if word == "darker" else 255 - value
+                evidence = f"99 % of its pixels are {word} than {level:.0f} of 255, or as {word[:-2]}"
+                found.append(row("dark or bright file", evidence, figure=score, image_id=image))
+                sharp.pop(image, None)
+    middle = float(np.median(list(sharp.values()))) if sharp else 0.0
+    for image, value, score in _far_below(sharp, least=0.1):
+        if value - middle < TENTH:
             evidence = (
                 f"{np.exp(middle - value):,.0f} times less sharp than the median image: blurred, or compressed hard?"
             )
@@ -332,19 +344,16 @@ def files(dataset: Dataset) -> list[Row]:
     return found
 
 
-def _odd_file(pixels: NDArray[np.float64], short: int, long: int) -> tuple[str, float, str] | None:
-    """The check, figure and evidence of a grey picture that nobody can say much of; None for any other."""
+def _bits(pixels: NDArray[np.float64]) -> float:
+    """Entropy of the grey levels, bits a pixel."""
     share = np.bincount(pixels.astype(np.int64).ravel(), minlength=256) / pixels.size
-    bits = float(-np.sum(share * np.log2(share, where=share > 0, out=np.zeros(256))))
-    if pixels.std() < 1:
-        return "blank file", float(pixels.std()), "all of one colour"
-    if bits < EMPTY:
-        return "blank file", bits, f"next to nothing in it: {bits:.2f} bits a pixel"
-    dark, bright = np.quantile(pixels, 0.99), np.quantile(pixels, 0.01)
-    if dark < DARK:
-        return "dark or bright file", float(dark), f"99 % of its pixels are darker than {dark + 1:.0f} of 255"
-    if bright > BRIGHT:
-        return "dark or bright file", float(bright), f"99 % of its pixels are brighter than {bright - 1:.0f} of 255"
-    if short < SMALL or long > LONG * short:
-        return "odd shape", long / short, f"{long} x {short} pixels"
-    return None
+    return float(entropy(share, base=2))
+
+
+def _far_below(values: Mapping[str, float], least: float) -> list[tuple[str, float, float]]:
+    """Image, value and score of those FAR robust standard deviations, `least` at least, below the median."""
+    all_of = np.array(list(values.values()))
+    middle = np.median(all_of) if len(all_of) else 0.0
+    spread = max(1.4826 * np.median(np.abs(all_of - middle)) if len(all_of) else 0.0, least)
+    scored = [(image, value, float((value - middle) / spread)) for image, value in values.items()]
+    return [each for each in scored if each[2] < FAR]

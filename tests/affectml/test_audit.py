@@ -234,6 +234,17 @@ def test_files_that_are_missing_cut_short_blank_blurred_dark_or_odd(tmp_path):
     }  # fmt: skip
 
 
+def test_a_dark_picture_among_dark_ones_is_nothing_to_list(tmp_path):
+    (tmp_path / "images").mkdir()
+    draw = np.random.default_rng(0)
+    for at in range(9):
+        pixels = draw.integers(0, 12 + 12 * at, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{at}.png")
+    names = [f"{at}.png" for at in range(9)]
+    images = pd.DataFrame({"image_id": names, "file": [f"images/{name}" for name in names]})
+    assert checks.files(write_dataset(tmp_path, DatasetMeta("night"), images, {})) == []
+
+
 # Planted faults
 
 
