@@ -67,7 +67,8 @@ bench-annotation:
 	$(PRINTED) annotation.py aggregation $(ARGS)
 	$(PRINTED) annotation.py store $(ARGS)
 bench-audit:
-	$(PRINTED) audit.py $(ARGS)
+	$(PRINTED) audit.py --second-round $(ARGS)
+	for topic in oasis files top; do $(MEASURE)/audit_real.py $$topic "$(DATA)" || exit 1; done
 bench-bias:
 	$(PRINTED) label_bias.py $(ARGS)
 bench-distributions:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from affectml.demo_set.faults import plant_faults
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.labelling import make_task
-from affectml_annotation import LabelStore
+from affectml_annotation import Answer, LabelStore
 
 IMAGES = 240
 
@@ -524,6 +525,26 @@ def test_the_command_prints_writes_and_queues(faulty, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
         "audit.csv", "audit.html", "audit.parquet", "queue-001.csv",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_answers_come_back_through_the_task_and_are_compared(faulty, tmp_path):
+    where, db, runner = tmp_path / "set", str(tmp_path / "task.db"), CliRunner()
+    shutil.copytree(faulty.root, where)
+    assert runner.invoke(app, ["labels", "init", str(where), "--db", db, "--invite", "ann,ben"]).exit_code == 0
+    done = runner.invoke(app, ["audit", str(where), "--queue", "3", "--more", "2", "--db", db])
+    assert done.exit_code == 0, done.output
+    with LabelStore(db, must_exist=True) as store:
+        for who in ("ann", "ben"):
+            store.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in store.claim(who, 6)])
+    words = ["labels", "export", "--db", db, "--to", str(where), "--target", "emotions", "--replace"]
+    assert runner.invoke(app, words).exit_code == 0
+    done = runner.invoke(app, ["audit", str(where), "--json"])
+    assert done.exit_code == 0, done.output
+    again = json.loads(done.stdout)["again"]
+    assert "3 of 3 listed images and 3 of 3 controls have new answers, 2.0 on average. Of 3 pairs" in again["lines"][0]
+    assert again["head"]["listed"]["answers"] == again["head"]["control"]["answers"] == 6
+    assert "Images asked again" in (tmp_path / "set-audit" / "audit.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
