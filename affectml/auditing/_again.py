@@ -208,10 +208,10 @@ def worth(
         f"by {_interval(found[name], 1, 5)} with {found[name]['answers']:,} new answers to {ROLES[name]}"
         for name in ROLES
     )
-    worth_it = found["listed"]["low"] > 0
+    worth_it, unit = found["listed"]["low"] > 0, "an answer" if said.exclusive else "a label"
     return found, (
         f"What it is worth: a head fitted in five folds, judged on the {others.sum():,} images that were not asked "
-        f"again, loses {loss['before'].mean():.4f} nats a label without the new answers; that falls {words}: "
+        f"again, loses {loss['before'].mean():.4f} nats {unit} without the new answers; that falls {words}: "
         f"{'more than chance explains' if worth_it else 'nothing that can be told from chance'}."
     )
 
