@@ -1,5 +1,6 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,6 +73,14 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def read_only(url: str | Path) -> sa.Engine:
+    """An engine that a SQLite file is opened with for reading alone: nothing is made, migrated or written."""
+    if "://" in str(url):
+        return make_engine(url)
+    address = f"{Path(url).resolve().as_uri()}?mode=ro"
+    return sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS))
 
 
 class Database:

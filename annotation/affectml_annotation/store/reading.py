@@ -1,12 +1,15 @@
 """What the store knows, as tables: current judgements, progress, conflicts, one person's history."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from affectml_annotation.errors import StoreError
 from affectml_annotation.store.claims import round_row
+from affectml_annotation.store.engine import read_only
 from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
 
@@ -53,6 +56,30 @@ def judgements(
     if not withdrawn:
         query = query.where(annotator.c.withdrawn_at.is_(None))
     return events_table(connection.execute(query).all(), [column.name for column in query.selected_columns])
+
+
+def read_remarks(database: str | Path) -> pd.DataFrame:
+    """Current flags and notes of a task: image_id, annotator_id, round, kind, note; nothing is written.
+
+    Those of people who withdrew are not there. Raises StoreError for a database that cannot be read.
+    """
+    names = ("image_id", "annotator_id", "round", "kind", "note")
+    query = (
+        sa.select(*(event.c[name] for name in names))
+        .join(answer, answer.c.event_id == event.c.event_id)
+        .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
+        .where(annotator.c.withdrawn_at.is_(None), sa.or_(event.c.kind == "flag", event.c.note.is_not(None)))
+        .order_by(event.c.number)
+    )
+    engine = read_only(database)
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(query).all()
+    except sa.exc.DBAPIError as error:
+        raise StoreError(f"{database}: cannot be read ({error.orig})") from None
+    finally:
+        engine.dispose()
+    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(names))
 
 
 def events_table(rows: Sequence[Any], columns: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,577 @@
+"""A data set opened for exploring: columns, views, search, the map, and one image at a time."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml._progress import Say
+from affectml.data import Dataset, Targets
+from affectml.data._choose import choose_target
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import AffectmlError, BadDataset, BadInput, EncoderUnavailable, did_you_mean, option
+from affectml.exploring import _map
+from affectml.exploring._columns import (
+    Column,
+    between_runs,
+    image_columns,
+    listed_column,
+    people_columns,
+    remark_columns,
+    run_columns,
+)
+from affectml.exploring._detail import Detail, detail_of, look_at
+from affectml.exploring._keep import Selections, as_csv, export, queue
+from affectml.exploring._query import fit, inside, parse_rates
+from affectml.exploring._runs import KnownRun
+from affectml.exploring._search import Searcher
+from affectml.exploring._view import Filter, View
+from affectml.labelling import taxonomy_of
+from affectml.pictures import ImageLike
+from affectml.run_features import run_encoder, store_there
+from affectml.runs import RunFolder
+from affectml.taxonomies import Taxonomy
+from affectml_annotation import AnnotationError
+from affectml_annotation.store.place import default_database
+from affectml_annotation.store.reading import read_remarks
+
+if TYPE_CHECKING:
+    from affectml.encoders import Encoder
+
+Array = NDArray[Any]
+_JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
+
+
+def open_collection(
+    dataset: str | Path | Dataset,
+    runs: Sequence[str | Path] = (),
+    *,
+    target: str | None = None,
+    encoder: str | None = None,
+    db: str | None = None,
+    say: Say = lambda line: None,
+) -> "Collection":
+    """Open a data set for exploring, with what runs say of its images; nothing is embedded, predicted or written.
+
+    Args:
+        dataset: a data set's folder.
+        runs: run folders, trained on it or on one with the same image_ids.
+        target: whose answers are shown; None takes the first run's, else the only one.
+        encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
+        db: the labelling task's database, for flags and notes; None takes DATASET-labels.db where it is there.
+        say: called with what one should know; it stands in `notes` too.
+
+    Raises:
+        BadDataset: for a folder that is none, and where several targets or encoders would do.
+        BadRun: for a folder that is no run, or has no predictions.
+    """
+    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    opened = [RunFolder.open(run) for run in runs]
+    notes: list[str] = []
+
+    def tell(line: str) -> None:
+        notes.append(line)
+        say(line)
+
+    targets = _targets(data, opened, target)
+    store = _store(data, opened, encoder, tell)
+    return Collection(data, targets, store, opened, db, notes, tell)
+
+
+class Collection:
+    """All images of a data set, N of them in the order of images.parquet, and what people and runs say of them.
+
+    dataset; targets: whose answers are people's, None without any. taxonomy: of people's answers, else the first run's.
+    image_id: [N] of str. runs: their names. columns: by name; their values are computed when first asked for. notes:
+    what one should know. searcher: None without embeddings.
+    """
+
+    def __init__(
+        self, dataset: Dataset, targets: Targets | None, store: EmbeddingStore | None, runs: Sequence[RunFolder],
+        db: str | None, notes: list[str], say: Say,
+    ) -> None:  # fmt: skip
+        self.dataset, self.targets, self.store, self.notes, self._say = dataset, targets, store, notes, say
+        self.image_id = dataset.images["image_id"].to_numpy(dtype=object)
+        self.index: pd.Index[Any] = pd.Index(self.image_id, dtype=object)
+        self.known_runs = {name: KnownRun(run, name, self.index) for name, run in zip(_names(runs), runs, strict=True)}
+        self.runs = tuple(self.known_runs)
+        for run in self.known_runs.values():
+            if run.unknown:
+                say(f"{run.name} says nothing of {run.unknown:,} of {len(self.image_id):,} images")
+            if not run.shares:
+                say(f"{run.name}: its scores are no shares of people, so they are not compared with people's")
+        self.taxonomy = self._taxonomy()
+        self.searcher = None if store is None else Searcher(store, self.index)
+        self._db = str(default_database(dataset.root)) if db is None else db
+        self._selections = Selections(dataset)
+        self._lock, self._encoders = RLock(), {}  # type: tuple[RLock, dict[tuple[str, str], Encoder]]
+        self._places: NDArray[np.float32] | None = None
+        self.map_method: _map.Method = "pca"
+        self.columns = {column.name: column for column in self._made()}
+
+    def __repr__(self) -> str:
+        return (
+            f"<Collection {self.dataset.root}: {len(self.image_id):,} images, runs: {', '.join(self.runs) or 'none'}>"
+        )
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+    @property
+    def has_people(self) -> bool:
+        """Whether people's answers are known."""
+        return self.targets is not None
+
+    @property
+    def can_search(self) -> bool:
+        """Whether texts can be searched for: the embeddings' encoder has a text tower, and is known by name."""
+        return self.store is not None and bool(self.store.specs) and self.store.identity.has_text
+
+    def _taxonomy(self) -> Taxonomy:
+        if self.targets is not None:
+            return self.targets.taxonomy
+        for run in self.known_runs.values():
+            return run.folder.taxonomy
+        return taxonomy_of(self.dataset)
+
+    def _made(self) -> list[Column]:
+        """All columns, in the order in which a page lists them."""
+        found, people = [], None
+        if self.targets is not None:
+            at = self.index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
+            people = self.targets, at
+            found += people_columns(self.dataset, self.targets, at, len(self), self._say)
+        for run in self.known_runs.values():
+            found += run_columns(run, people)
+        found += between_runs(list(self.known_runs.values())) + image_columns(self.dataset)
+        if (self.dataset.root / "annotations.parquet").exists() or self._has_db:
+            found += remark_columns(lambda: self._remarks, self.index)
+        if self._listed is not None:
+            found.append(listed_column(self._listed, self.index))
+        return found
+
+    def column(self, name: str) -> Column:
+        """A column by its name; raises BadInput naming the nearest one where there is none."""
+        if name not in self.columns:
+            have = ", ".join(list(self.columns)[:12])
+            raise BadInput(f"no column {name!r}{did_you_mean(name, self.columns)} (there are {have}, ...)")
+        return self.columns[name]
+
+    # What is shown
+
+    def shown(self, view: View) -> NDArray[np.int64]:
+        """The places of the images of a view, in its order.
+
+        What is searched for orders all images of which it is known how well they fit, and `order` those that fit alike.
+        Images of which the column of `order` is unknown come last, and equal ones in the data set's order.
+
+        Raises:
+            BadInput: for a column, level, image, run, selection or label that there is none of, naming the nearest, and
+                for a search or a lasso without embeddings.
+            EncoderUnavailable: for a text without a text tower.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for each in view.filters:
+            keep &= self._passes(each)
+        if view.selection:
+            keep &= self.index.isin(self._selections.read(view.selection))
+        if view.lasso:
+            keep &= inside(np.array(view.lasso), self.map())
+        keys: list[Array] = []
+        fits = self.fits(view)
+        if fits is not None:
+            keep &= np.isfinite(fits)
+            keys.append(-fits)
+        if view.order:
+            values = self.column(view.order).values.astype(np.float64)
+            if self.columns[view.order].kind == "category":
+                values[values < 0] = np.nan
+            keys.append(-values if view.descending else values)
+        rows = np.flatnonzero(keep)
+        if not keys:
+            return rows[::-1] if view.descending else rows
+        return rows[np.lexsort([key[rows] for key in reversed(keys)])]
+
+    def _passes(self, each: Filter) -> NDArray[np.bool_]:
+        column = self.column(each.column)
+        values = column.values
+        if column.kind == "category":
+            if each.low is not None or each.high is not None:
+                raise BadInput(f"filter {column.name}: expected levels ({', '.join(column.levels)}), got a range")
+            for level in each.levels:
+                if level not in column.levels:
+                    near = did_you_mean(level, column.levels)
+                    raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {', '.join(column.levels)})")
+            wanted = [column.levels.index(level) for level in each.levels]
+            return np.isin(values, wanted) if wanted else values >= 0
+        if each.levels:
+            raise BadInput(f"filter {column.name}: expected a range such as 0.2..0.8, got {', '.join(each.levels)}")
+        keep = ~np.isnan(values)
+        if each.low is not None:
+            keep &= values >= np.float32(each.low)
+        if each.high is not None:
+            keep &= values <= np.float32(each.high)
+        return np.asarray(keep)
+
+    def fits(self, view: View) -> NDArray[np.float32] | None:
+        """How well each image fits what a view searches for, [N], nan where that is unknown; None without a search.
+
+        Of a text and of an image it is the cosine, of rates `fit`.
+        """
+        if view.text:
+            return self._searching().kept(f"text:{view.text}", lambda: self.text_vector(view.text))
+        if view.like:
+            at = self.place(view.like)
+            if not self._searching().has(at):
+                raise BadInput(f"like: image {view.like!r} has no embedding; `affectml embed {self.dataset.root}`")
+            return self._searching().kept(f"like:{view.like}", lambda: self.vector(at))
+        return self._rates_fit(view) if view.rates else None
+
+    def _rates_fit(self, view: View) -> NDArray[np.float32]:
+        of = view.of or ("people" if self.has_people else next(iter(self.runs), "people"))
+        if of != "people" and of not in self.known_runs:
+            have = ("people", *self.runs)
+            raise BadInput(f"of: no run {of!r}{did_you_mean(of, have)} (of: {', '.join(have)})")
+        if of == "people" and not self.has_people:
+            raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
+        taxonomy = self.taxonomy if of == "people" else self.known_runs[of].folder.taxonomy
+        both = parse_rates(view.rates, taxonomy)
+        shape = (len(self), -1)
+        wanted, unwanted = (
+            np.stack([self.columns[f"{of}.rate.{label}"].values for label in labels], axis=1)
+            if labels else np.empty((len(self), 0)) for labels in both
+        )  # fmt: skip
+        return fit(wanted.reshape(shape) if len(both[0]) else wanted, unwanted)
+
+    def place(self, image_id: str) -> int:
+        """The place of an image; raises BadInput where there is none of that name."""
+        at = int(self.index.get_indexer(pd.Index([image_id], dtype=object))[0])
+        if at < 0:
+            raise BadInput(f"{self.dataset.root}: no image {image_id!r}{did_you_mean(image_id, self.image_id[:5000])}")
+        return at
+
+    # Embeddings
+
+    def _searching(self) -> Searcher:
+        if self.searcher is None:
+            raise BadInput(f"{self.dataset.root}: no embeddings to search; run `affectml embed {self.dataset.root}`")
+        return self.searcher
+
+    def vector(self, index: int) -> NDArray[np.float32]:
+        """The embedding of an image, [D]."""
+        return self._searching().vector(index)
+
+    @property
+    def encoder(self) -> "Encoder":
+        """The embeddings' encoder, loaded when first needed.
+
+        Raises:
+            EncoderUnavailable: where its weights cannot be had, are others by now, or nobody knows them.
+        """
+        from affectml.embeddings._store import differences
+        from affectml.encoders import load_encoder
+
+        store = self._searching().store
+        if not store.specs:
+            raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
+        with self._lock:
+            key = store.specs[0], store.identity.precision
+            if key not in self._encoders:
+                loaded = load_encoder(key[0], precision=key[1])
+                if not loaded.identity.may_use(store.identity):
+                    raise EncoderUnavailable(
+                        f"{store.folder}: encoder {key[0]!r} is not the one that made these embeddings "
+                        f"({differences(loaded.identity, store.identity)})"
+                    )
+                self._encoders[key] = loaded
+            return self._encoders[key]
+
+    def encoder_of(self, run: KnownRun) -> "Encoder":
+        """A run's encoder; the embeddings' own, where it is the same."""
+        specs, identity = run.info.encoder.specs, run.info.encoder.identity
+        with self._lock:
+            key = (specs[0], str(identity["precision"])) if specs else ("", "")
+            loaded = self._encoders.get(key)
+            if loaded is None or loaded.identity.to_json() != identity:
+                loaded = self._encoders[key] = run_encoder(run.folder, None)
+            return loaded
+
+    def text_vector(self, text: str) -> NDArray[np.float32]:
+        """The embedding of a text as it stands, [D]."""
+        if not self.can_search:
+            raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
+        return np.asarray(self.encoder.encode_texts([text]).numpy()[0])
+
+    def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
+        """Where each image lies on the map: [N, 2] within 0 and 1, nan for an image without an embedding.
+
+        The one by UMAP, where the data set has it and its embeddings are the same; else by PCA, which takes a second.
+        """
+        with self._lock:
+            if self._places is None:
+                store = self._searching().store
+                for method in ("umap", "pca"):
+                    places = _map.kept_map(self.dataset.root, store, method)
+                    if places is not None:
+                        return self._mapped(places, method)
+                self.make_map("pca", say)
+            assert self._places is not None
+            return self._places
+
+    def make_map(self, method: _map.Method = "umap", say: Say = lambda line: None) -> NDArray[np.float32]:
+        """Make the map anew and keep it in the data set; by UMAP that takes minutes for many images.
+
+        Raises:
+            MissingExtra: for umap where it is not installed.
+        """
+        places = _map.make_map(self.dataset.root, self._searching().store, method, say)
+        return self._mapped(places, method)
+
+    def _mapped(self, places: NDArray[np.float32], method: _map.Method) -> NDArray[np.float32]:
+        store = self._searching().store
+        at = self.index.get_indexer(pd.Index(store.ids, dtype=object))
+        out = np.full((len(self), 2), np.nan, dtype=np.float32)
+        out[at[at >= 0]] = places[at >= 0]
+        with self._lock:
+            self._places, self.map_method = out, method
+        return out
+
+    @property
+    def map_words(self) -> str:
+        """How the map was made, and how to get the other one."""
+        words = _map.WORDS[self.map_method]
+        if self.map_method == "umap":
+            return words
+        install = "" if _map.has_umap() else "pip install 'affectml[map]', then "
+        return f"{words}. By UMAP: {install}`affectml explore {self.dataset.root} --map`"
+
+    @property
+    def map_version(self) -> str:
+        """Changes when the map does."""
+        return hashlib.sha256(np.ascontiguousarray(self.map()).tobytes()).hexdigest()[:16]
+
+    # What is kept
+
+    def selections(self) -> dict[str, int]:
+        """The saved selections, and how many images each has."""
+        return {name: len(self._selections.read(name)) for name in self._selections.names()}
+
+    def save_selection(
+        self, name: str, images: Sequence[int] | Array, view: View | None = None, *, replace: bool = False
+    ) -> Path:
+        """Keep images, by their places, under a name in the data set: see docs/explore.md.
+
+        Args:
+            name: letters, digits, spaces and . + - _.
+            images: their places, in the order to keep.
+            view: that showed them; kept beside.
+            replace: write over one of that name; what it was stays beside it.
+
+        Raises:
+            BadInput: for a name that is none or taken, and for no images.
+        """
+        return self._selections.save(name, self.image_id[np.asarray(images, dtype=np.int64)], view, replace=replace)
+
+    def table(self, images: Sequence[int] | Array) -> pd.DataFrame:
+        """Images with all columns: image_id, file and, by their names, what is known; levels as words."""
+        rows = np.asarray(images, dtype=np.int64)
+        found: dict[str, Any] = {"image_id": self.image_id[rows], "file": [self.file(int(at)) or None for at in rows]}
+        for column in self.columns.values():
+            values = column.values[rows]
+            if column.kind == "category":
+                names = np.array([*column.levels, None], dtype=object)
+                values = names[values]  # -1 is the last
+            found[column.name] = values
+        return pd.DataFrame(found)
+
+    def csv(self, images: Sequence[int] | Array) -> str:
+        """The same as CSV that a spreadsheet can open."""
+        return as_csv(self.table(images))
+
+    def export(self, images: Sequence[int] | Array, path: str | Path) -> Path:
+        """Write `table` into a .csv or .parquet file; raises BadInput for one that exists or cannot be written."""
+        return export(self.table(images), Path(path))
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether there is a labelling task that images can be sent to."""
+        return self._has_db
+
+    def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> int:
+        """Put images at the end of the labelling task's queue, in their order; returns how many of them it has.
+
+        Raises:
+            BadInput: for `more` below 1, and where the task has none of them.
+            StoreError: where there is no task.
+        """
+        return queue(self._db, self.image_id[np.asarray(images, dtype=np.int64)], more=more)
+
+    # One image
+
+    def detail(self, index: int, *, names: bool = False) -> Detail:
+        """Everything about one image.
+
+        Args:
+            index: its place.
+            names: whose answers are whose; else people are numbered.
+        """
+        if not 0 <= index < len(self):
+            raise BadInput(f"no image {index}: expected 0 to {len(self) - 1}")
+        return detail_of(self, int(index), names=names)
+
+    def look(self, image: ImageLike) -> Detail:
+        """The same of an image of one's own: a path, a PIL image or an array; it goes nowhere and is not kept.
+
+        Raises:
+            BadInput: for an image that cannot be read.
+        """
+        return look_at(self, image)
+
+    def file(self, index: int) -> str:
+        """Its file as images.parquet names it; "" without one."""
+        return str(self._files[index]) if self._files is not None and pd.notna(self._files[index]) else ""
+
+    def path(self, index: int) -> Path:
+        """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
+        if not self.file(index):
+            raise BadInput(f"image {self.image_id[index]!r} has no file on this machine")
+        return self.dataset.image_path(self.file(index))
+
+    @cached_property
+    def _files(self) -> Array | None:
+        return self.dataset.images["file"].to_numpy(dtype=object) if "file" in self.dataset.images.columns else None
+
+    @cached_property
+    def people_shares(self) -> Array:
+        """People's shares by row of the target, [M, C]."""
+        assert self.targets is not None
+        return self.targets.shares()
+
+    @cached_property
+    def _target_rows(self) -> Array:
+        out = np.full(len(self), -1, dtype=np.int64)
+        if self.targets is not None:
+            out[self.index.get_indexer(pd.Index(self.targets.image_id, dtype=object))] = np.arange(
+                len(self.targets.image_id)
+            )
+        return out
+
+    def target_row(self, index: int) -> int:
+        """The row of the target that an image has, -1 without one."""
+        return int(self._target_rows[index])
+
+    @cached_property
+    def _judgements(self) -> tuple[pd.DataFrame, Array, Array]:
+        """The judgements, their rows sorted by image, and the image of each of those."""
+        table = self.dataset.judgements
+        if table is None or any(name not in table for name in _JUDGED):
+            table = pd.DataFrame({name: pd.Series([], dtype=object) for name in _JUDGED})
+        at = self.index.get_indexer(pd.Index(table["image_id"], dtype=object))
+        order = np.argsort(at, kind="stable")
+        return table, order, at[order]
+
+    def judged(self, index: int) -> pd.DataFrame:
+        """What each person said of an image, a row each."""
+        table, order, image = self._judgements
+        first, last = np.searchsorted(image, [index, index + 1])
+        return table.iloc[order[first:last]]
+
+    @cached_property
+    def _has_db(self) -> bool:
+        return "://" in str(self._db) or Path(self._db).is_file()
+
+    @cached_property
+    def _remarks(self) -> pd.DataFrame:
+        """Flags and notes, of the data set's judgements and of its labelling task: each person's in a round once."""
+        names = ["image_id", "annotator_id", "round", "kind", "note"]
+        parts = []
+        file = self.dataset.root / "annotations.parquet"
+        if file.exists():
+            import pyarrow.parquet as pq
+
+            there = [name for name in names if name in pq.read_schema(file).names]
+            table = pd.read_parquet(file, columns=there).reindex(columns=names)
+            parts.append(table[(table["kind"] == "flag") | table["note"].notna()])
+        if self._has_db:
+            try:
+                parts.append(read_remarks(self._db))
+            except AnnotationError as error:
+                self._say(f"flags and notes of the labelling task are left out: {error}")
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+        table = table.assign(image_id=table["image_id"].astype(str), annotator_id=table["annotator_id"].astype(str))
+        return table.drop_duplicates(["image_id", "annotator_id", "round"], keep="last")
+
+    def remarks_of(self, index: int) -> pd.DataFrame:
+        """Flags and notes of an image."""
+        return self._remarks[self._remarks["image_id"] == self.image_id[index]]
+
+    @cached_property
+    def _listed(self) -> pd.DataFrame | None:
+        """What an audit beside the data set lists; None without one."""
+        root = self.dataset.root.resolve()
+        file = root.with_name(f"{root.name}-audit") / "audit.parquet"
+        if not file.exists():
+            return None
+        try:
+            table = pd.read_parquet(file)
+            return table[table["listed"].astype(bool)][["check", "image_id", "other_id", "evidence"]]
+        except Exception as error:  # pyarrow raises many kinds for a damaged file, pandas for a missing column
+            self._say(f"{file}: not a table of an audit, and left out ({error})")
+            return None
+
+    def listed_in_words(self, image_id: str) -> tuple[str, ...]:
+        """What an audit says of an image."""
+        if self._listed is None:
+            return ()
+        rows = self._listed[(self._listed["image_id"] == image_id) | (self._listed["other_id"] == image_id)]
+        return tuple(f"{check}: {evidence}" for check, evidence in zip(rows["check"], rows["evidence"], strict=True))
+
+
+def _names(runs: Sequence[RunFolder]) -> list[str]:
+    """Each run's folder name; the folder before it, where several are called alike or as what is no run."""
+    names = [run.folder.resolve().name for run in runs]
+    taken = {"people", "runs", "image", "split", "flagged", "notes", "listed"}
+    found: list[str] = []
+    for run, name in zip(runs, names, strict=True):
+        full = f"{run.folder.resolve().parent.name}/{name}" if names.count(name) > 1 or name in taken else name
+        again = sum(other == full or other.startswith(f"{full} (") for other in found)
+        found.append(f"{full} ({again + 1})" if again else full)
+    return found
+
+
+def _targets(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Targets | None:
+    if name is None:
+        name = next((run.info.data.target for run in runs if run.info.data.target in data.meta.targets), None)
+    if name is None and not data.meta.targets:
+        return None
+    if name is None and len(data.meta.targets) > 1:
+        raise BadDataset(
+            f"{data.root}: whose answers? It has {', '.join(data.meta.targets)}: choose with {option('target')}"
+        )
+    return choose_target(data, multilabel=None, name=name)
+
+
+def _store(data: Dataset, runs: Sequence[RunFolder], encoder: str | None, say: Say) -> EmbeddingStore | None:
+    """The embeddings that were asked for, those of the first run that has some, or the only ones."""
+    if encoder is not None:
+        return EmbeddingStore.for_dataset(data, encoder)
+    for run in runs:
+        try:
+            store = store_there(run, data, say)
+        except AffectmlError:
+            continue
+        if store is not None:
+            return store
+    if not any((data.root / "embeddings").glob("*/encoder.json")):
+        say(f"no embeddings, so no map and no search: `affectml embed {data.root}` makes them")
+        return None
+    try:
+        return EmbeddingStore.for_dataset(data)
+    except BadDataset as error:
+        raise BadDataset(f"{error}; choose with {option('encoder')}") from None

@@ -1,0 +1,274 @@
+"""What is known of every image, a column each: computed when first asked for, float32 or int32, of length N."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml._progress import Say
+from affectml.auditing._audit import CHECKS
+from affectml.data import Dataset, Targets
+from affectml.data._choose import SEVERAL
+from affectml.evaluation.subgroups import OURS, as_levels
+from affectml.exploring._runs import KnownRun, in_order
+from affectml.report.numbers import entropies
+from affectml_annotation import AnnotationError
+from affectml_annotation.uncertainty import disagreement
+
+Array = NDArray[Any]
+Make = Callable[[], Array]
+PEOPLE, RUNS, IMAGES = "people", "runs", "images"  # groups; every run is one of its own
+TIED = "several tie"
+UNLISTED = "not listed"
+# Of (rates, distribution): what a run's error is, and how far apart two of people and runs are.
+ERRORS = ("rate_cross_entropy", "cross_entropy")
+DISTANCES = ("rate_manhattan", "total_variation")
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One thing that is known of every image.
+
+    name: unique, as in addresses. title: in words. group: people, runs (between them), a run's name, or images.
+    kind: number or category. levels: of a category. measure: the name under which its formula is documented, "" for
+    what is no measure. values: float32 [N], nan where unknown, or int32 [N], places in levels, -1 where unknown.
+    """
+
+    name: str
+    title: str
+    group: str
+    kind: Literal["number", "category"]
+    make: Make
+    levels: tuple[str, ...] = ()
+    measure: str = ""
+
+    @cached_property
+    def values(self) -> Array:
+        """float32 [N], nan where unknown; of a category int32 [N], -1 where unknown."""
+        return np.asarray(self.make(), dtype=np.float32 if self.kind == "number" else np.int32)
+
+
+def people_columns(dataset: Dataset, targets: Targets, at: Array, count: int, say: Say) -> list[Column]:
+    """What people say: rates, the most chosen label, entropy, how many were asked, how far they are apart.
+
+    at: the image of each row of `targets`. count: N.
+    """
+    shares, labels = targets.shares(), targets.taxonomy.labels
+    several = targets.kind in SEVERAL
+    of = partial(spread, at=at, count=count)
+    found = [
+        Column(f"people.rate.{label}", label, PEOPLE, "number", partial(of, shares[:, c]))
+        for c, label in enumerate(labels)
+    ]
+    found.append(
+        Column("people.mode", "most chosen label", PEOPLE, "category", lambda: of(modes(shares), nothing=-1),
+               (*labels, TIED))
+    )  # fmt: skip
+    if targets.kind not in ("single", "sets"):
+        entropy = partial(entropies, shares, rates=several)
+        found.append(Column("people.entropy", "entropy", PEOPLE, "number", lambda: of(entropy()), measure="entropy"))
+    if targets.n is not None:
+        asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
+        found.append(Column("people.asked", "people asked", PEOPLE, "number", partial(of, asked)))
+    if (dataset.root / "annotations.parquet").exists():
+        found.append(
+            Column(
+                "people.disagreement", "disagreement (mean MASI distance)", PEOPLE, "number",
+                partial(_apart, dataset, labels, count, say), measure="disagreement",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _apart(dataset: Dataset, labels: Sequence[str], count: int, say: Say) -> Array:
+    """Mean MASI distance of every two people's first answers; all unknown where they chose among other labels."""
+    out = np.full(count, np.nan, dtype=np.float32)
+    try:
+        found = disagreement(dataset.judgements, labels)  # type: ignore[arg-type]
+    except AnnotationError as error:
+        say(f"disagreement between people is not known here: {error}")
+        return out
+    at = pd.Index(dataset.images["image_id"]).get_indexer(pd.Index(found.index.astype(str)))
+    out[at[at >= 0]] = found.to_numpy()[at >= 0]
+    return out
+
+
+def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Column]:
+    """What a run says, and how far that is from people; people: the target, and the image of each of its rows."""
+    several = run.kind in SEVERAL
+    found = [
+        Column(f"{run.name}.rate.{label}", label, run.name, "number", partial(run.rates_of, label))
+        for label in run.labels
+    ]
+    found.append(
+        Column(f"{run.name}.mode", "likeliest label", run.name, "category", lambda: modes(run.rates),
+               (*run.labels, TIED))
+    )  # fmt: skip
+    parts = run.parts
+    found.append(Column(f"{run.name}.split", "split of the run", run.name, "category", lambda: run.part, parts))
+    if not run.shares:
+        return found
+    entropy = partial(entropies, rates=several)
+    found.append(
+        Column(f"{run.name}.entropy", "entropy", run.name, "number",
+               lambda: over(run.rates, lambda rows: entropy(run.rates[rows])), measure="entropy")
+    )  # fmt: skip
+    if people is not None and set(people[0].taxonomy.labels) == set(run.labels):
+        targets, at = people
+        columns = [targets.taxonomy.index(label) for label in run.labels]
+        for name, words in ((ERRORS[not several], "error"), (DISTANCES[not several], "distance from people")):
+            made = partial(_beside, name, run, targets, at, columns)
+            found.append(Column(f"{run.name}.{name}", f"{words} ({name})", run.name, "number", made, measure=name))
+    return found
+
+
+def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list[int]) -> Array:
+    """A measure of the run's rates or shares against people's, image by image."""
+    import torch
+
+    from affectml.evaluation.scoring import unsure
+
+    several = run.kind in SEVERAL
+    said = np.full(run.rates.shape, np.nan)
+    said[at] = targets.shares()[:, columns]
+
+    def measured(rows: Array) -> Array:
+        given = torch.from_numpy(run.rates[rows])
+        given = unsure(given, rates=several) if name in ERRORS else _whole(given, several)
+        return _function(name)(given, torch.from_numpy(said[rows])).numpy()
+
+    return over(run.rates + said, measured)
+
+
+def between_runs(runs: Sequence[KnownRun]) -> list[Column]:
+    """The largest distance between any two runs of the same labels and kind; nothing where there are no two."""
+    alike: dict[tuple[frozenset[str], bool], list[KnownRun]] = {}
+    for run in runs:
+        if run.shares:
+            alike.setdefault((frozenset(run.labels), run.kind in SEVERAL), []).append(run)
+    found = []
+    for (_, several), same in alike.items():
+        name = DISTANCES[not several]
+        if len(same) > 1 and all(column.measure != name for column in found):
+            title = f"largest distance between two of {', '.join(run.name for run in same)} ({name})"
+            found.append(
+                Column(f"runs.{name}", title, RUNS, "number", partial(_farthest, name, same, several), measure=name)
+            )
+    return found
+
+
+def _farthest(name: str, runs: Sequence[KnownRun], several: bool) -> Array:
+    import torch
+
+    most = np.full(len(runs[0].rates), np.nan, dtype=np.float32)
+    for one, other in combinations(runs, 2):
+        columns = [other.labels.index(label) for label in one.labels]
+
+        def apart(rows: Array, one: KnownRun = one, other: KnownRun = other, columns: list[int] = columns) -> Array:
+            pair = (torch.from_numpy(rates[rows]) for rates in (one.rates, other.rates[:, columns]))
+            return _function(name)(*(_whole(rates, several) for rates in pair)).numpy()
+
+        most = np.fmax(most, over(one.rates + other.rates[:, columns], apart))
+    return most
+
+
+def image_columns(dataset: Dataset) -> list[Column]:
+    """The split, and the columns of images.parquet that have few levels or are numbers."""
+    found = []
+    for name in map(str, dataset.images.columns):
+        values = dataset.images[name]
+        levels = values if name == "split" else as_levels(values)
+        if levels is not None and levels.notna().any():
+            given = in_order(levels.dropna().unique())
+            codes = partial(_codes, levels, given)
+            column = name if name == "split" else f"image.{name}"
+            found.append(Column(column, name, IMAGES, "category", codes, given))
+        elif name in ("width", "height") or (name not in OURS and _is_number(values)):
+            to_number = partial(pd.Series.to_numpy, values, dtype=np.float32, na_value=np.nan)
+            found.append(Column(f"image.{name}", name, IMAGES, "number", to_number))
+    return found
+
+
+def _codes(levels: "pd.Series[Any]", given: Sequence[str]) -> Array:
+    return pd.Index(given).get_indexer(pd.Index(levels, dtype=object))
+
+
+def _is_number(values: "pd.Series[Any]") -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))
+
+
+def remark_columns(remarks: Callable[[], pd.DataFrame], index: "pd.Index[Any]") -> list[Column]:
+    """Whether anybody flagged the image, and how many notes it has."""
+
+    def count(which: Callable[[pd.DataFrame], "pd.Series[Any]"]) -> Array:
+        table = remarks()
+        at = index.get_indexer(pd.Index(table["image_id"][which(table)]))
+        return np.bincount(at[at >= 0], minlength=len(index))
+
+    return [
+        Column("flagged", "flagged by somebody", IMAGES, "category",
+               lambda: count(lambda table: table["kind"] == "flag") > 0, ("no", "yes")),
+        Column("notes", "notes", IMAGES, "number", lambda: count(lambda table: table["note"].notna())),
+    ]  # fmt: skip
+
+
+def listed_column(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
+    """The first check of an audit that lists the image. table: its listed rows."""
+    levels = tuple(check for check in CHECKS if (table["check"] == check).any())
+
+    def first() -> Array:
+        out = np.full(len(index), len(levels))
+        for place in reversed(range(len(levels))):
+            rows = table[table["check"] == levels[place]]
+            for name in ("image_id", "other_id"):
+                at = index.get_indexer(pd.Index(rows[name].dropna().astype(str)))
+                out[at[at >= 0]] = place
+        return out
+
+    return Column("listed", "listed by the audit", IMAGES, "category", first, (*levels, UNLISTED))
+
+
+def modes(shares: Array) -> Array:
+    """The place of each row's most chosen label, C where several tie, -1 where nobody chose any or nothing is known."""
+    import torch
+
+    from affectml_metrics.functional import modes
+
+    out = np.full(len(shares), -1)
+    known = np.isfinite(shares).all(axis=1)
+    hits = modes(torch.from_numpy(np.ascontiguousarray(shares[known], dtype=np.float32))).numpy()
+    several = hits.sum(axis=1)
+    out[known] = np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
+    return out
+
+
+def spread(values: Array, *, at: Array, count: int, nothing: float = np.nan) -> Array:
+    """Values of some images, at their places among all of them."""
+    out = np.full(count, nothing, dtype=np.float32)
+    out[at] = values
+    return out
+
+
+def over(known: Array, measured: Callable[[Array], Array]) -> Array:
+    """What `measured` makes of the rows of which everything is known; nan for the others."""
+    out = np.full(len(known), np.nan, dtype=np.float32)
+    rows = np.flatnonzero(np.isfinite(known).all(axis=1))
+    if len(rows):
+        out[rows] = measured(rows)
+    return out
+
+
+def _whole(shares: Any, several: bool) -> Any:
+    """float64; shares of a distribution sum to one, of which float32 files lost the last digits."""
+    return shares.double() if several else shares.double() / shares.double().sum(dim=1, keepdim=True)
+
+
+def _function(name: str) -> Any:
+    from affectml_metrics import functional
+
+    return getattr(functional, name)

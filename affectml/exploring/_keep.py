@@ -1,0 +1,140 @@
+"""Selections: named, kept in the data set, exported as a table, sent to a labelling queue."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affectml._files import read_json, replacing, spreadsheet_cell, try_file, write_json, write_parquet
+from affectml.data import Dataset
+from affectml.errors import BadDataset, BadInput, did_you_mean, option
+from affectml.exploring._view import View
+from affectml_annotation import LabelStore
+from affectml_annotation.exchange._files import keep
+
+FOLDER = Path("explore") / "selections"
+SCHEMA = 1
+_NAME = re.compile(r"[^\W_][\w .+-]{0,79}")
+_KEPT = re.compile(r"\.replaced-\d{8}T\d{6}Z(-\d+)?$")
+_TABLES = (".csv", ".parquet")
+
+
+class Selections:
+    """The selections of a data set: DATASET/explore/selections/NAME.json, and those that dataset.json names."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset, self.folder = dataset, dataset.root / FOLDER
+
+    def names(self) -> list[str]:
+        """All names, sorted; earlier contents that were replaced are not among them."""
+        files = [file.stem for file in self.folder.glob("*.json") if not _KEPT.search(file.stem)]
+        return sorted({*files, *self._dataset.meta.selections})
+
+    def read(self, name: str) -> list[str]:
+        """The image_ids of a selection, in the order in which they were saved.
+
+        Raises:
+            BadInput: where there is none of that name, and for a file that is none.
+        """
+        if name in self._dataset.meta.selections:
+            path = self._dataset.image_path(self._dataset.meta.selections[name].file)
+            try:
+                return [str(image) for image in pd.read_parquet(path, columns=["image_id"])["image_id"]]
+            except Exception as error:  # pyarrow raises many kinds for a damaged file
+                raise BadDataset(f"{path}: not a readable table with a column image_id ({error})") from None
+        file = self._file(name)
+        try:
+            content = read_json(file)
+        except (FileNotFoundError, NotADirectoryError):
+            have = ", ".join(self.names()) or "none yet"
+            raise BadInput(f"no selection {name!r}{did_you_mean(name, self.names())} (saved: {have})") from None
+        images = content.get("images") if isinstance(content, dict) and content.get("schema") == SCHEMA else None
+        if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+            raise BadInput(f"{file}: expected a selection, schema {SCHEMA} with a list of images; move it away")
+        return images
+
+    def save(self, name: str, image_ids: Sequence[str], view: View | None = None, *, replace: bool = False) -> Path:
+        """Keep images under a name, and the view that showed them.
+
+        replace: write over one of that name; what it was stays beside it.
+
+        Raises:
+            BadInput: for a name that is none, for one that is taken, and for no images.
+        """
+        file = self._file(name)
+        if name in self._dataset.meta.selections:
+            raise BadInput(f"{name!r}: dataset.json has a selection of that name; choose another")
+        if not len(image_ids):
+            raise BadInput(f"{name!r}: no images to keep; show some first")
+        if file.exists():
+            if not replace:
+                raise BadInput(f"{file} exists; nothing was written: choose another name, or {option('replace', True)}")
+            keep(file)
+        content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "name": name,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "view": {} if view is None else view.to_query(),
+            "images": [str(image) for image in image_ids],
+        }
+        write_json(file, content)
+        return file
+
+    def _file(self, name: str) -> Path:
+        """Where a selection of that name lies; a name leads nowhere else."""
+        if not _NAME.fullmatch(name) or name.endswith((".", " ")) or _KEPT.search(name):
+            raise BadInput(
+                f"selection {name!r}: expected a name of up to 80 letters, digits, spaces and . + - _, that begins with "
+                "a letter or digit"
+            )
+        return self.folder / f"{name}.json"
+
+
+def export(table: pd.DataFrame, path: Path) -> Path:
+    """Write a table as CSV, for spreadsheets, or Parquet.
+
+    Raises:
+        BadInput: for another ending, and for a file that exists or cannot be written.
+    """
+    if path.suffix.lower() not in _TABLES:
+        raise BadInput(f"{path}: expected a file that ends in {' or '.join(_TABLES)}")
+    try_file(path)
+    if path.suffix.lower() == ".parquet":
+        write_parquet(path, table)
+    else:
+        with replacing(path) as temporary:
+            temporary.write_text(as_csv(table), encoding="utf-8", newline="")
+    return path
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """CSV that a spreadsheet can open: texts that would be formulas begin with a '."""
+    table = table.copy()
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            table[name] = ["" if pd.isna(cell) else spreadsheet_cell(str(cell)) for cell in table[name]]
+    table.columns = pd.Index([spreadsheet_cell(str(name)) for name in table.columns])
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def queue(database: str | Path, image_ids: Sequence[str], *, more: int = 1) -> int:
+    """Put images at the end of a labelling task's queue, in their order; `more` people are to answer each.
+
+    Returns how many: images that the task does not have are passed over.
+
+    Raises:
+        BadInput: for `more` below 1, and where the task has none of them.
+        StoreError: where there is no such task.
+    """
+    if more < 1:
+        raise BadInput(f"{option('more', more)}: expected at least 1")
+    with LabelStore(database, must_exist=True) as store:
+        known = set(store.images()["image_id"].astype(str))
+        asked = [str(image) for image in image_ids if str(image) in known]
+        if not asked:
+            raise BadInput(f"{store.database.where}: none of these {len(image_ids):,} images is in this task")
+        store.steer(queue=asked, more=more)
+    return len(asked)

@@ -1,0 +1,127 @@
+"""A run's predictions as arrays over all images of a data set."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.data._choose import SEVERAL
+from affectml.errors import BadRun
+from affectml.evaluation.promised import from_people
+from affectml.heads import Head
+from affectml.heads._base import HEADS
+from affectml.report.sections.promise import in_words
+from affectml.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = NDArray[Any]
+_OFF = 1e-3  # how far a row of shares may be from a sum of one: rounding is far below
+_PARTS = ("train", "calibration", "val", "test", "unused")
+
+
+def in_order(levels: Iterable[Any]) -> tuple[str, ...]:
+    """Levels sorted, but for the parts of a split, which have an order of their own."""
+    place = {part: at for at, part in enumerate(_PARTS)}
+    return tuple(sorted(map(str, levels), key=lambda level: (place.get(level, len(_PARTS)), level)))
+
+
+class KnownRun:
+    """A run, and what it says of N images.
+
+    name: its folder's, made unique. rates: float32 [N, C], nan for an image that it says nothing of. shares: whether
+    they are rates of people, or a distribution, so that they can be compared with people's. unknown: of how many images
+    it says nothing.
+
+    Raises:
+        BadRun: without predictions, which a shared run and imported weights come without, or with damaged ones.
+    """
+
+    def __init__(self, folder: RunFolder, name: str, index: "pd.Index[Any]") -> None:
+        self.folder, self.name, self.info = folder, name, folder.info
+        self.labels, self.kind = folder.taxonomy.labels, folder.info.data.kind
+        table = self._read(["image_id", "split", *self.labels])
+        ids = table.column("image_id").to_pandas().astype(str)
+        if ids.duplicated().any():
+            image = ids[ids.duplicated()].iloc[0]
+            raise BadRun(f"{self._file}: image {image!r} has two rows: train again")
+        at = index.get_indexer(pd.Index(ids))
+        self._row = np.full(len(index), -1, dtype=np.int64)
+        self._row[at[at >= 0]] = np.flatnonzero(at >= 0)
+        self.unknown = int((self._row < 0).sum())
+        part = table.column("split").to_pandas().astype(str)
+        self.parts = in_order(part.unique())
+        self.part = self._spread(pd.Index(self.parts).get_indexer(pd.Index(part)), -1)
+        self.rates: NDArray[np.float32] = np.full((len(index), len(self.labels)), np.nan, dtype=np.float32)
+        for c, label in enumerate(self.labels):
+            self.rates[:, c] = self._spread(table.column(label).to_numpy(), np.nan)
+        self.shares = self._are_shares()
+
+    @property
+    def _file(self) -> str:
+        return str(self.folder.folder / "predictions.parquet")
+
+    def _read(self, columns: list[str]) -> "pa.Table":
+        """Some columns of predictions.parquet; its sets are words, of which 100,000 rows take 50 MB in pandas."""
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(self._file) as file:
+                missing = [name for name in columns if name not in file.schema_arrow.names]
+                if not missing:
+                    return file.read(columns)
+        except FileNotFoundError:
+            raise BadRun(
+                f"{self.folder.folder}: no predictions.parquet, which a shared run and imported weights come without: "
+                "name a run that was trained on the data set"
+            ) from None
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
+            raise BadRun(f"{self._file}: cannot be read ({error})") from None
+        raise BadRun(f"{self._file}: no column {missing[0]}: the run is damaged, train again")
+
+    def _spread(self, values: Any, nothing: float) -> Array:
+        """Values of the file's rows, at their images."""
+        return np.where(self._row >= 0, np.asarray(values)[self._row], nothing) if len(values) else np.full(
+            len(self._row), nothing
+        )  # fmt: skip
+
+    def _are_shares(self) -> bool:
+        """Whether its scores are shares of people: not of a head that says how likely a label is in the set."""
+        head: type[Head] = HEADS.get(self.info.head.name, Head)
+        if self.kind in SEVERAL:
+            return head.uses_thresholds and not head.needs_texts
+        sums = self.rates[self._row >= 0].sum(axis=1)
+        return bool((np.abs(sums - 1) < _OFF).all())
+
+    def rates_of(self, label: str) -> Array:
+        """[N] of one label."""
+        return self.rates[:, self.labels.index(label)]
+
+    @cached_property
+    def _sets(self) -> Any:
+        try:
+            return self._read(["set"]).column("set")
+        except BadRun:  # no sets
+            return None
+
+    def set_of(self, index: int) -> tuple[str, ...] | None:
+        """The set of an image; None where it predicts none, or says nothing of the image."""
+        row = int(self._row[index])
+        return None if self._sets is None or row < 0 else tuple(self._sets[row].as_py() or ())
+
+    @cached_property
+    def promise(self) -> str:
+        """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
+        try:
+            made = self.folder.metrics.get("promise")
+        except BadRun:
+            return ""
+        if made is None:
+            return ""
+        people = from_people(self.kind)
+        came = in_words(made, self.info.config.promise_group, people=people)
+        return f"Promised: {made['words']}. {came}"

@@ -1,0 +1,66 @@
+"""Cosines of all images with one vector, over the embeddings on disk, a block at a time."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectml.embeddings import EmbeddingStore
+
+Floats = NDArray[np.float32]
+KEPT = 8  # searches whose cosines are kept: the same one comes again with every filter
+
+
+class Searcher:
+    """Embeddings of a store, with their places among N images.
+
+    at: [M], the image of each row. Images without an embedding have no cosine.
+    """
+
+    def __init__(self, store: EmbeddingStore, index: "pd.Index[Any]") -> None:
+        self.store, self.count = store, len(index)
+        at = index.get_indexer(pd.Index(store.ids, dtype=object))
+        self.at = at[at >= 0]
+        self.rows = store.on_disk(store.ids[at >= 0])
+        self._row = np.full(len(index), -1, dtype=np.int64)
+        self._row[self.at] = np.arange(len(self.at))
+        self._kept: OrderedDict[str, Floats] = OrderedDict()
+        self._lock = Lock()
+
+    def has(self, index: int) -> bool:
+        """Whether an image has an embedding."""
+        return bool(self._row[index] >= 0)
+
+    def vector(self, index: int) -> Floats:
+        """The embedding of an image, [D]."""
+        return self.rows[self._row[[index]]][0]
+
+    @cached_property
+    def _norms(self) -> Floats:
+        """Of each row; those of imported embeddings need not be 1."""
+        return np.concatenate([np.linalg.norm(part, axis=1) for part in self.rows.parts()])
+
+    def cosines(self, vector: NDArray[Any]) -> Floats:
+        """Of each image with `vector` [D]: float32 [N], nan for an image without an embedding."""
+        unit = np.asarray(vector, dtype=np.float32)
+        unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
+        out = np.full(self.count, np.nan, dtype=np.float32)
+        found = [part @ unit for part in self.rows.parts()]
+        if found:
+            out[self.at] = np.concatenate(found) / np.maximum(self._norms, 1e-12)
+        return out
+
+    def kept(self, key: str, vector: Callable[[], NDArray[Any]]) -> Floats:
+        """`cosines` of a search, kept under its key."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = self.cosines(vector())
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]

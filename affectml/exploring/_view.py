@@ -1,0 +1,138 @@
+"""The view: everything that says which images are shown and in which order. It fits into an address."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from affectml.errors import BadInput
+
+DIGITS = 4  # of a corner, in map units
+MOST_CORNERS = 1000
+_NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+_RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
+_NUMBERS, _LEVELS = "f.", "in."
+_WORDS = ("text", "like", "rates", "of", "selection", "colour", "image")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Images whose `column` lies within low to high, both included, or has one of the levels.
+
+    With neither, images of which it is known. An unknown value lies nowhere.
+    """
+
+    column: str
+    low: float | None = None
+    high: float | None = None
+    levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for end in (self.low, self.high):
+            if end is not None and not math.isfinite(end):
+                raise BadInput(f"filter {self.column}: expected a number, got {end}; leave the end out for no limit")
+        if self.levels and (self.low is not None or self.high is not None):
+            raise BadInput(f"filter {self.column}: expected numbers or levels, got both")
+
+
+@dataclass(frozen=True)
+class View:
+    """Which images, in which order, in which colour.
+
+    filters: all of them hold; one a column. lasso: corners (x, y) of a polygon on the map, rounded to 4 digits.
+    selection: a saved one. text, like (an image_id), rates ("awe without fear") order all images of which it is known
+    how well they fit, best first; one of the three at most. of: whose rates, "people" or a run; "" is people where they
+    were asked, else the first run. order: a column; where the search finds two alike, or without one. colour: a column.
+    image: the image_id that is shown large.
+    """
+
+    filters: tuple[Filter, ...] = ()
+    text: str = ""
+    like: str = ""
+    rates: str = ""
+    of: str = ""
+    lasso: tuple[tuple[float, float], ...] = ()
+    selection: str = ""
+    order: str = ""
+    descending: bool = False
+    colour: str = ""
+    image: str = ""
+
+    def __post_init__(self) -> None:
+        corners = tuple((round(float(x), DIGITS) + 0.0, round(float(y), DIGITS) + 0.0) for x, y in self.lasso)
+        object.__setattr__(self, "lasso", corners)
+        if corners and not 3 <= len(corners) <= MOST_CORNERS:
+            raise BadInput(f"lasso: expected 3 to {MOST_CORNERS:,} corners, got {len(corners):,}")
+        if not all(math.isfinite(end) for corner in corners for end in corner):
+            raise BadInput("lasso: expected numbers as corners, got one that is infinite or none")
+        names = [each.column for each in self.filters]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise BadInput(f"filters: two of {twice[0]!r}; name one range, or all levels, in one filter")
+        asked = [name for name in ("text", "like", "rates") if getattr(self, name)]
+        if len(asked) > 1:
+            raise BadInput(f"{' and '.join(asked)}: each orders the images; leave all but one out")
+
+    def but(self, **changes: object) -> "View":
+        """The same with other parts."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def to_query(self) -> dict[str, str]:
+        """The parameters of an address; nothing of what is at its default."""
+        out = {}
+        for each in self.filters:
+            if each.levels:
+                out[_LEVELS + each.column] = ",".join(map(_quoted, each.levels))
+            else:
+                out[_NUMBERS + each.column] = f"{_said(each.low)}..{_said(each.high)}"
+        out |= {name: getattr(self, name) for name in _WORDS if getattr(self, name)}
+        if self.lasso:
+            out["lasso"] = " ".join(f"{_said(x)},{_said(y)}" for x, y in self.lasso)
+        if self.order or self.descending:
+            sign = "-" if self.descending else "+" if self.order.startswith(("+", "-")) else ""
+            out["order"] = sign + self.order
+        return out
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> "View":
+        """The view that `to_query` wrote; keys of others are passed over.
+
+        Raises:
+            BadInput: for a value that cannot be read, with what was expected there.
+        """
+        filters = []
+        for key, value in query.items():
+            if key.startswith(_LEVELS):
+                levels = tuple(unquote(part) for part in value.split(","))
+                filters.append(Filter(key.removeprefix(_LEVELS), levels=levels))
+            elif key.startswith(_NUMBERS):
+                found = _RANGE.fullmatch(value)
+                if found is None:
+                    raise BadInput(f"{key}={value}: expected a range such as 0.2..0.8, 0.2.. or ..0.8")
+                low, high = (None if end is None else float(end) for end in found.groups())
+                filters.append(Filter(key.removeprefix(_NUMBERS), low, high))
+        lasso = tuple(_corner(pair) for pair in query.get("lasso", "").split())
+        order = query.get("order", "")
+        words = {name: query.get(name, "") for name in _WORDS}
+        named, descending = order[order.startswith(("+", "-")) :], order.startswith("-")
+        return cls(tuple(filters), lasso=lasso, order=named, descending=descending, **words)
+
+
+def _quoted(level: str) -> str:
+    return level.replace("%", "%25").replace(",", "%2C")
+
+
+def _said(end: float | None) -> str:
+    """A number as it is read back, whole ones without a fraction."""
+    if end is None:
+        return ""
+    return str(int(end)) if float(end).is_integer() and abs(end) < 1e15 else repr(float(end))
+
+
+def _corner(pair: str) -> tuple[float, float]:
+    try:
+        x, y = map(float, pair.split(","))
+    except ValueError:
+        raise BadInput(f"lasso: expected corners such as 0.1,0.2 0.3,0.2 0.2,0.4, got {pair!r}") from None
+    return x, y
