@@ -1,7 +1,6 @@
 """A data set opened for exploring: columns, views, search, the map, and one image at a time."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data._choose import choose_target
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import AffectmlError, BadDataset, BadInput, EncoderUnavailable, did_you_mean, option
+from affectml.errors import BadInput, EncoderUnavailable, did_you_mean
 from affectml.exploring import _map
+from affectml.exploring._beside import Beside
 from affectml.exploring._columns import (
     Column,
     between_runs,
@@ -27,6 +26,7 @@ from affectml.exploring._columns import (
     run_columns,
 )
 from affectml.exploring._detail import Detail, detail_of, look_at
+from affectml.exploring._explained import Explained
 from affectml.exploring._keep import Selections, as_csv, export, queue
 from affectml.exploring._query import fit, inside, parse_rates
 from affectml.exploring._runs import KnownRun
@@ -34,54 +34,15 @@ from affectml.exploring._search import Searcher
 from affectml.exploring._view import Filter, View
 from affectml.labelling import taxonomy_of
 from affectml.pictures import ImageLike
-from affectml.run_features import run_encoder, store_there
+from affectml.run_features import run_encoder
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
-from affectml_annotation import AnnotationError
-from affectml_annotation.store.place import default_database
-from affectml_annotation.store.reading import read_remarks
 
 if TYPE_CHECKING:
     from affectml.encoders import Encoder
 
 Array = NDArray[Any]
 _JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
-
-
-def open_collection(
-    dataset: str | Path | Dataset,
-    runs: Sequence[str | Path] = (),
-    *,
-    target: str | None = None,
-    encoder: str | None = None,
-    db: str | None = None,
-    say: Say = lambda line: None,
-) -> "Collection":
-    """Open a data set for exploring, with what runs say of its images; nothing is embedded, predicted or written.
-
-    Args:
-        dataset: a data set's folder.
-        runs: run folders, trained on it or on one with the same image_ids.
-        target: whose answers are shown; None takes the first run's, else the only one.
-        encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
-        db: the labelling task's database, for flags and notes; None takes DATASET-labels.db where it is there.
-        say: called with what one should know; it stands in `notes` too.
-
-    Raises:
-        BadDataset: for a folder that is none, and where several targets or encoders would do.
-        BadRun: for a folder that is no run, or has no predictions.
-    """
-    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    opened = [RunFolder.open(run) for run in runs]
-    notes: list[str] = []
-
-    def tell(line: str) -> None:
-        notes.append(line)
-        say(line)
-
-    targets = _targets(data, opened, target)
-    store = _store(data, opened, encoder, tell)
-    return Collection(data, targets, store, opened, db, notes, tell)
 
 
 class Collection:
@@ -93,13 +54,13 @@ class Collection:
     """
 
     def __init__(
-        self, dataset: Dataset, targets: Targets | None, store: EmbeddingStore | None, runs: Sequence[RunFolder],
+        self, dataset: Dataset, targets: Targets | None, store: EmbeddingStore | None, runs: Mapping[str, RunFolder],
         db: str | None, notes: list[str], say: Say,
     ) -> None:  # fmt: skip
         self.dataset, self.targets, self.store, self.notes, self._say = dataset, targets, store, notes, say
         self.image_id = dataset.images["image_id"].to_numpy(dtype=object)
         self.index: pd.Index[Any] = pd.Index(self.image_id, dtype=object)
-        self.known_runs = {name: KnownRun(run, name, self.index) for name, run in zip(_names(runs), runs, strict=True)}
+        self.known_runs = {name: KnownRun(run, name, self.index) for name, run in runs.items()}
         self.runs = tuple(self.known_runs)
         for run in self.known_runs.values():
             if run.unknown:
@@ -108,11 +69,10 @@ class Collection:
                 say(f"{run.name}: its scores are no shares of people, so they are not compared with people's")
         self.taxonomy = self._taxonomy()
         self.searcher = None if store is None else Searcher(store, self.index)
-        self._db = str(default_database(dataset.root)) if db is None else db
+        self.beside = Beside(dataset, self.index, db, say)
         self._selections = Selections(dataset)
-        self._lock, self._encoders = RLock(), {}  # type: tuple[RLock, dict[tuple[str, str], Encoder]]
-        self._places: NDArray[np.float32] | None = None
-        self.map_method: _map.Method = "pca"
+        self._lock = RLock()
+        self._encoders: dict[tuple[str, str], Encoder] = {}
         self.columns = {column.name: column for column in self._made()}
 
     def __repr__(self) -> str:
@@ -150,10 +110,10 @@ class Collection:
         for run in self.known_runs.values():
             found += run_columns(run, people)
         found += between_runs(list(self.known_runs.values())) + image_columns(self.dataset)
-        if (self.dataset.root / "annotations.parquet").exists() or self._has_db:
-            found += remark_columns(lambda: self._remarks, self.index)
-        if self._listed is not None:
-            found.append(listed_column(self._listed, self.index))
+        if self.beside.has_judgements or self.beside.has_db:
+            found += remark_columns(lambda: self.beside.remarks, self.index)
+        if self.beside.listed is not None:
+            found.append(listed_column(self.beside.listed, self.index))
         return found
 
     def column(self, name: str) -> Column:
@@ -308,53 +268,47 @@ class Collection:
             raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
         return np.asarray(self.encoder.encode_texts([text]).numpy()[0])
 
+    # The map
+
+    @cached_property
+    def _maps(self) -> _map.Maps:
+        store = self._searching().store
+        at = self.index.get_indexer(pd.Index(store.ids, dtype=object))
+        return _map.Maps(self.dataset.root, store, at, len(self))
+
     def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
         """Where each image lies on the map: [N, 2] within 0 and 1, nan for an image without an embedding.
 
         The one by UMAP, where the data set has it and its embeddings are the same; else by PCA, which takes a second.
+
+        Raises:
+            BadInput: without any embeddings.
         """
-        with self._lock:
-            if self._places is None:
-                store = self._searching().store
-                for method in ("umap", "pca"):
-                    places = _map.kept_map(self.dataset.root, store, method)
-                    if places is not None:
-                        return self._mapped(places, method)
-                self.make_map("pca", say)
-            assert self._places is not None
-            return self._places
+        return self._maps.places(say)
 
     def make_map(self, method: _map.Method = "umap", say: Say = lambda line: None) -> NDArray[np.float32]:
         """Make the map anew and keep it in the data set; by UMAP that takes minutes for many images.
 
         Raises:
+            BadInput: without any embeddings.
             MissingExtra: for umap where it is not installed.
         """
-        places = _map.make_map(self.dataset.root, self._searching().store, method, say)
-        return self._mapped(places, method)
+        return self._maps.make(method, say)
 
-    def _mapped(self, places: NDArray[np.float32], method: _map.Method) -> NDArray[np.float32]:
-        store = self._searching().store
-        at = self.index.get_indexer(pd.Index(store.ids, dtype=object))
-        out = np.full((len(self), 2), np.nan, dtype=np.float32)
-        out[at[at >= 0]] = places[at >= 0]
-        with self._lock:
-            self._places, self.map_method = out, method
-        return out
+    @property
+    def map_method(self) -> _map.Method:
+        """How the map was made."""
+        return self._maps.method
 
     @property
     def map_words(self) -> str:
-        """How the map was made, and how to get the other one."""
-        words = _map.WORDS[self.map_method]
-        if self.map_method == "umap":
-            return words
-        install = "" if _map.has_umap() else "pip install 'affectml[map]', then "
-        return f"{words}. By UMAP: {install}`affectml explore {self.dataset.root} --map`"
+        """What the map shows, and how to get the one by UMAP."""
+        return self._maps.words
 
     @property
     def map_version(self) -> str:
         """Changes when the map does."""
-        return hashlib.sha256(np.ascontiguousarray(self.map()).tobytes()).hexdigest()[:16]
+        return self._maps.version
 
     # What is kept
 
@@ -376,7 +330,10 @@ class Collection:
         Raises:
             BadInput: for a name that is none or taken, and for no images.
         """
-        return self._selections.save(name, self.image_id[np.asarray(images, dtype=np.int64)], view, replace=replace)
+        return self._selections.save(name, self._ids(images), view, replace=replace)
+
+    def _ids(self, images: Sequence[int] | Array) -> list[str]:
+        return list(self.image_id[np.asarray(images, dtype=np.int64)])
 
     def table(self, images: Sequence[int] | Array) -> pd.DataFrame:
         """Images with all columns: image_id, file and, by their names, what is known; levels as words."""
@@ -401,7 +358,7 @@ class Collection:
     @property
     def has_queue(self) -> bool:
         """Whether there is a labelling task that images can be sent to."""
-        return self._has_db
+        return self.beside.has_db
 
     def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> int:
         """Put images at the end of the labelling task's queue, in their order; returns how many of them it has.
@@ -410,7 +367,7 @@ class Collection:
             BadInput: for `more` below 1, and where the task has none of them.
             StoreError: where there is no task.
         """
-        return queue(self._db, self.image_id[np.asarray(images, dtype=np.int64)], more=more)
+        return queue(self.beside.db, self._ids(images), more=more)
 
     # One image
 
@@ -433,19 +390,36 @@ class Collection:
         """
         return look_at(self, image)
 
+    def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> Explained:
+        """Which parts of an image speak for a label, as `Run.explain` finds them; takes seconds.
+
+        Args:
+            image: its place, or an image of one's own as `look` takes it.
+            run: a run's name.
+            label: one of the run's; None takes the likeliest.
+
+        Raises:
+            BadInput: for a run that there is none of, and an image that cannot be read.
+            UnknownLabel: for a label that the run does not have.
+            BadRun: for a run on embeddings made elsewhere.
+        """
+        from affectml.explanation import explain_image
+
+        if run not in self.known_runs:
+            raise BadInput(f"no run {run!r}{did_you_mean(run, self.runs)} (runs: {', '.join(self.runs) or 'none'})")
+        asked = self.known_runs[run]
+        given = self.path(image) if isinstance(image, int | np.integer) else image
+        return Explained.of(
+            explain_image(asked.folder, given, label=label, encoder_factory=lambda: self.encoder_of(asked))
+        )
+
     def file(self, index: int) -> str:
         """Its file as images.parquet names it; "" without one."""
-        return str(self._files[index]) if self._files is not None and pd.notna(self._files[index]) else ""
+        return self.beside.file(index)
 
     def path(self, index: int) -> Path:
         """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
-        if not self.file(index):
-            raise BadInput(f"image {self.image_id[index]!r} has no file on this machine")
-        return self.dataset.image_path(self.file(index))
-
-    @cached_property
-    def _files(self) -> Array | None:
-        return self.dataset.images["file"].to_numpy(dtype=object) if "file" in self.dataset.images.columns else None
+        return self.beside.path(index)
 
     @cached_property
     def people_shares(self) -> Array:
@@ -465,113 +439,3 @@ class Collection:
     def target_row(self, index: int) -> int:
         """The row of the target that an image has, -1 without one."""
         return int(self._target_rows[index])
-
-    @cached_property
-    def _judgements(self) -> tuple[pd.DataFrame, Array, Array]:
-        """The judgements, their rows sorted by image, and the image of each of those."""
-        table = self.dataset.judgements
-        if table is None or any(name not in table for name in _JUDGED):
-            table = pd.DataFrame({name: pd.Series([], dtype=object) for name in _JUDGED})
-        at = self.index.get_indexer(pd.Index(table["image_id"], dtype=object))
-        order = np.argsort(at, kind="stable")
-        return table, order, at[order]
-
-    def judged(self, index: int) -> pd.DataFrame:
-        """What each person said of an image, a row each."""
-        table, order, image = self._judgements
-        first, last = np.searchsorted(image, [index, index + 1])
-        return table.iloc[order[first:last]]
-
-    @cached_property
-    def _has_db(self) -> bool:
-        return "://" in str(self._db) or Path(self._db).is_file()
-
-    @cached_property
-    def _remarks(self) -> pd.DataFrame:
-        """Flags and notes, of the data set's judgements and of its labelling task: each person's in a round once."""
-        names = ["image_id", "annotator_id", "round", "kind", "note"]
-        parts = []
-        file = self.dataset.root / "annotations.parquet"
-        if file.exists():
-            import pyarrow.parquet as pq
-
-            there = [name for name in names if name in pq.read_schema(file).names]
-            table = pd.read_parquet(file, columns=there).reindex(columns=names)
-            parts.append(table[(table["kind"] == "flag") | table["note"].notna()])
-        if self._has_db:
-            try:
-                parts.append(read_remarks(self._db))
-            except AnnotationError as error:
-                self._say(f"flags and notes of the labelling task are left out: {error}")
-        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
-        table = table.assign(image_id=table["image_id"].astype(str), annotator_id=table["annotator_id"].astype(str))
-        return table.drop_duplicates(["image_id", "annotator_id", "round"], keep="last")
-
-    def remarks_of(self, index: int) -> pd.DataFrame:
-        """Flags and notes of an image."""
-        return self._remarks[self._remarks["image_id"] == self.image_id[index]]
-
-    @cached_property
-    def _listed(self) -> pd.DataFrame | None:
-        """What an audit beside the data set lists; None without one."""
-        root = self.dataset.root.resolve()
-        file = root.with_name(f"{root.name}-audit") / "audit.parquet"
-        if not file.exists():
-            return None
-        try:
-            table = pd.read_parquet(file)
-            return table[table["listed"].astype(bool)][["check", "image_id", "other_id", "evidence"]]
-        except Exception as error:  # pyarrow raises many kinds for a damaged file, pandas for a missing column
-            self._say(f"{file}: not a table of an audit, and left out ({error})")
-            return None
-
-    def listed_in_words(self, image_id: str) -> tuple[str, ...]:
-        """What an audit says of an image."""
-        if self._listed is None:
-            return ()
-        rows = self._listed[(self._listed["image_id"] == image_id) | (self._listed["other_id"] == image_id)]
-        return tuple(f"{check}: {evidence}" for check, evidence in zip(rows["check"], rows["evidence"], strict=True))
-
-
-def _names(runs: Sequence[RunFolder]) -> list[str]:
-    """Each run's folder name; the folder before it, where several are called alike or as what is no run."""
-    names = [run.folder.resolve().name for run in runs]
-    taken = {"people", "runs", "image", "split", "flagged", "notes", "listed"}
-    found: list[str] = []
-    for run, name in zip(runs, names, strict=True):
-        full = f"{run.folder.resolve().parent.name}/{name}" if names.count(name) > 1 or name in taken else name
-        again = sum(other == full or other.startswith(f"{full} (") for other in found)
-        found.append(f"{full} ({again + 1})" if again else full)
-    return found
-
-
-def _targets(data: Dataset, runs: Sequence[RunFolder], name: str | None) -> Targets | None:
-    if name is None:
-        name = next((run.info.data.target for run in runs if run.info.data.target in data.meta.targets), None)
-    if name is None and not data.meta.targets:
-        return None
-    if name is None and len(data.meta.targets) > 1:
-        raise BadDataset(
-            f"{data.root}: whose answers? It has {', '.join(data.meta.targets)}: choose with {option('target')}"
-        )
-    return choose_target(data, multilabel=None, name=name)
-
-
-def _store(data: Dataset, runs: Sequence[RunFolder], encoder: str | None, say: Say) -> EmbeddingStore | None:
-    """The embeddings that were asked for, those of the first run that has some, or the only ones."""
-    if encoder is not None:
-        return EmbeddingStore.for_dataset(data, encoder)
-    for run in runs:
-        try:
-            store = store_there(run, data, say)
-        except AffectmlError:
-            continue
-        if store is not None:
-            return store
-    if not any((data.root / "embeddings").glob("*/encoder.json")):
-        say(f"no embeddings, so no map and no search: `affectml embed {data.root}` makes them")
-        return None
-    try:
-        return EmbeddingStore.for_dataset(data)
-    except BadDataset as error:
-        raise BadDataset(f"{error}; choose with {option('encoder')}") from None

@@ -140,7 +140,7 @@ def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list
     def measured(rows: Array) -> Array:
         given = torch.from_numpy(run.rates[rows])
         given = unsure(given, rates=several) if name in ERRORS else _whole(given, several)
-        return _function(name)(given, torch.from_numpy(said[rows])).numpy()
+        return np.asarray(_function(name)(given, torch.from_numpy(said[rows])))
 
     return over(run.rates + said, measured)
 
@@ -151,7 +151,7 @@ def between_runs(runs: Sequence[KnownRun]) -> list[Column]:
     for run in runs:
         if run.shares:
             alike.setdefault((frozenset(run.labels), run.kind in SEVERAL), []).append(run)
-    found = []
+    found: list[Column] = []
     for (_, several), same in alike.items():
         name = DISTANCES[not several]
         if len(same) > 1 and all(column.measure != name for column in found):
@@ -171,7 +171,7 @@ def _farthest(name: str, runs: Sequence[KnownRun], several: bool) -> Array:
 
         def apart(rows: Array, one: KnownRun = one, other: KnownRun = other, columns: list[int] = columns) -> Array:
             pair = (torch.from_numpy(rates[rows]) for rates in (one.rates, other.rates[:, columns]))
-            return _function(name)(*(_whole(rates, several) for rates in pair)).numpy()
+            return np.asarray(_function(name)(*(_whole(rates, several) for rates in pair)))
 
         most = np.fmax(most, over(one.rates + other.rates[:, columns], apart))
     return most

@@ -94,7 +94,7 @@ def detail_of(found: "Collection", index: int, *, names: bool = False) -> Detail
         copies, nearest = (() if own is None else _copies(found, own, near)), near
     return Detail(
         index, image_id, found.file(index), _people_said(found, index, names), runs, nearest, copies,
-        found.listed_in_words(image_id), tuple(notes),
+        found.beside.listed_in_words(image_id), tuple(notes),
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _predicted(found: "Collection", run: "KnownRun", picture: "Given") -> RunSai
 
 def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | None:
     targets, row = found.targets, found.target_row(index)
-    judged, remarks = found.judged(index), found.remarks_of(index)
+    judged, remarks = found.beside.judged(index), found.beside.remarks_of(index)
     if row < 0 and not len(judged) and not len(remarks):
         return None
     shares, votes, n = {}, None, None

@@ -87,8 +87,8 @@ class Selections:
         """Where a selection of that name lies; a name leads nowhere else."""
         if not _NAME.fullmatch(name) or name.endswith((".", " ")) or _KEPT.search(name):
             raise BadInput(
-                f"selection {name!r}: expected a name of up to 80 letters, digits, spaces and . + - _, that begins with "
-                "a letter or digit"
+                f"selection {name!r}: expected a name of up to 80 letters, digits, spaces and . + - _, with a letter "
+                "or digit first and no space or point last"
             )
         return self.folder / f"{name}.json"
 

@@ -1,9 +1,12 @@
 """The map: embeddings as places on a plane, made once and kept in the data set."""
 
+import hashlib
 import json
-from contextlib import suppress
+import shlex
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
@@ -16,16 +19,68 @@ from affectml.embeddings import EmbeddingStore
 from affectml.errors import MissingExtra
 
 Method = Literal["umap", "pca"]
+METHODS: tuple[Method, ...] = ("umap", "pca")  # in the order in which they are looked for
 FOLDER = "explore"
 SAMPLE = 20_000  # rows that principal axes are fitted on
 AXES = 50  # that UMAP looks at
+MOST = 200_000  # rows that UMAP is fitted on
+LEAST = 4
 SEED = 0
 WORDS = {
-    "umap": "UMAP (McInnes, Healy & Melville 2018): near images lie near each other; distances between heaps mean little",
-    "pca": "the two main axes of the embeddings (PCA): far images lie far apart; what lies near may differ elsewhere",
+    "umap": "UMAP (McInnes, Healy & Melville 2018): what lies close is alike; how far heaps lie apart means little",
+    "pca": "the two main axes of the embeddings (PCA): what lies far apart differs; what lies close may differ too",
 }
 
 Floats = NDArray[np.float32]
+
+
+class Maps:
+    """The map of a store's embeddings, over N images: the one that is kept, or made when it is first asked for.
+
+    at: [M], the image of each row of the store, -1 for one that the data set does not have. count: N.
+    """
+
+    def __init__(self, root: Path, store: EmbeddingStore, at: NDArray[np.int64], count: int) -> None:
+        self.root, self.store = root, store
+        self.method: Method = "pca"
+        self._at, self._count, self._lock = at, count, RLock()
+        self._places: Floats | None = None
+
+    def places(self, say: Say = lambda line: None) -> Floats:
+        """[N, 2] within 0 and 1, nan without an embedding: by UMAP where that is kept, else by PCA."""
+        with self._lock:
+            if self._places is None:
+                for method in METHODS:
+                    kept = kept_map(self.root, self.store, method)
+                    if kept is not None:
+                        return self._now(kept, method)
+                return self.make("pca", say)
+            return self._places
+
+    def make(self, method: Method, say: Say = lambda line: None) -> Floats:
+        """Make the map anew; from now on it is the one. The lock is not held meanwhile."""
+        return self._now(make_map(self.root, self.store, method, say), method)
+
+    def _now(self, places: Floats, method: Method) -> Floats:
+        out = np.full((self._count, 2), np.nan, dtype=np.float32)
+        out[self._at[self._at >= 0]] = places[self._at >= 0]
+        with self._lock:
+            self._places, self.method = out, method
+        return out
+
+    @property
+    def words(self) -> str:
+        """How it was made, and how to get the other one."""
+        words = WORDS[self.method]
+        if self.method == "umap":
+            return words
+        install = "" if has_umap() else "pip install 'affectml[map]', then "
+        return f"{words}. By UMAP: {install}`affectml explore {shlex.quote(str(self.root))} --map`"
+
+    @property
+    def version(self) -> str:
+        """Changes when the map does."""
+        return hashlib.sha256(self.places().tobytes()).hexdigest()[:16]
 
 
 def has_umap() -> bool:
@@ -35,12 +90,13 @@ def has_umap() -> bool:
 
 def kept_map(root: Path, store: EmbeddingStore, method: Method) -> Floats | None:
     """The map of the store's rows [M, 2] as it was kept; None where there is none, or embeddings have changed since."""
-    with suppress(Exception):  # numpy raises many kinds for a damaged file; the map is made again
+    try:
         with np.load(_file(root, store, method), allow_pickle=False) as found:
-            places = found["places"]
-            if str(found["made_of"]) == _made_of(store, method) and places.shape == (len(store.ids), 2):
-                return np.asarray(places, dtype=np.float32)
-    return None
+            places, made_of = found["places"], str(found["made_of"])
+    except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
+        return None
+    fits = made_of == _made_of(store, method) and places.shape == (len(store.ids), 2)
+    return np.asarray(places, dtype=np.float32) if fits else None
 
 
 def make_map(root: Path, store: EmbeddingStore, method: Method, say: Say = lambda line: None) -> Floats:
@@ -92,7 +148,25 @@ def _axes(rows: RowsOnDisk, count: int) -> Floats:
 
 
 def _umap(axes: Floats, say: Say) -> Floats:
-    raise NotImplementedError
+    """UMAP with its own defaults, of all rows or, beyond `MOST`, of a seeded sample that the others are placed into."""
+    import umap
+
+    if len(axes) <= LEAST:
+        return axes[:, :2]  # too few to have neighbours
+    some = np.arange(len(axes))
+    if len(axes) > MOST:
+        some = np.sort(np.random.default_rng(SEED).choice(len(axes), MOST, replace=False))
+    say(f"UMAP of {len(some):,}: about a minute to begin, and one for every 100,000; more on a busy machine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numba's and of sparse solvers', which nobody can act on
+        fitted = umap.UMAP(n_neighbors=min(15, len(some) - 1), random_state=SEED, n_jobs=1)
+        places = np.empty((len(axes), 2), dtype=np.float32)
+        places[some] = fitted.fit_transform(axes[some])
+        others = np.setdiff1d(np.arange(len(axes)), some)
+        if len(others):
+            say(f"placing {len(others):,} more among them")
+            places[others] = fitted.transform(axes[others])
+    return places
 
 
 def square(places: NDArray[Any]) -> Floats:

@@ -38,7 +38,7 @@ class Searcher:
 
     def vector(self, index: int) -> Floats:
         """The embedding of an image, [D]."""
-        return self.rows[self._row[[index]]][0]
+        return np.asarray(self.rows[self._row[[index]]][0])
 
     @cached_property
     def _norms(self) -> Floats:
