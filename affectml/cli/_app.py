@@ -14,6 +14,7 @@ from affectml.cli.crosseval import crosseval
 from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.explain import explain
+from affectml.cli.explore import explore
 from affectml.cli.export import export
 from affectml.cli.fetch import fetch
 from affectml.cli.import_ import app as import_app
@@ -64,6 +65,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
+app.command()(explore)
 app.command("demo-data")(demo_data)
 app.command()(embed)
 app.command()(fetch)

@@ -1,10 +1,11 @@
 """affectml relabel: the labelling page in a browser, from an installed package."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from affectml.cli._page import Address, AllowHost, Port, start_page
 
 
 def relabel(
@@ -43,30 +44,19 @@ def relabel(
             help="Who may see the lead's pages; may be given several times.", show_default="everybody on this machine"
         ),
     ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="Host name under which others reach this server; may be given several times."),
-    ] = None,
-    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    allow_host: AllowHost = None,
+    address: Address = "127.0.0.1",
+    port: Port = 8501,
 ) -> None:
     """Start the page on which people label images, in the browser."""
-    from streamlit.web.cli import main as streamlit
-
     if folder is not None and dataset not in (None, folder):
         raise typer.BadParameter(f"two data sets, {folder} and {dataset}: name one")
-    dataset = folder or dataset
-    given = {"dataset": dataset, "images": images, "db": db, "model": model, "target": target, "taxonomy": taxonomy}
-    given |= {"check-labels": check_labels}
-    arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    arguments += [f"--lead={name}" for name in lead or ()] + [f"--allow-host={name}" for name in allow_host or ()]
-    options = ["--server.address", address, "--server.port", str(port)]
-    streamlit(["run", str(_entry()), *options, "--", *arguments])
-
-
-def _entry() -> Path:
-    """The script that Streamlit runs, found without importing the pages."""
-    spec = find_spec("affectml_apps")
-    if spec is None or not spec.submodule_search_locations:
-        raise typer.BadParameter("the package affectml_apps is not installed; install affectml again")
-    return Path(spec.submodule_search_locations[0]) / "entry" / "relabel.py"
+    given: dict[str, object] = {
+        "dataset": folder or dataset,
+        "images": images,
+        "db": db,
+        "model": model,
+        "target": target,
+    }
+    given |= {"taxonomy": taxonomy, "check-labels": check_labels, "lead": lead, "allow-host": allow_host}
+    start_page("relabel", given, address=address, port=port)

@@ -147,7 +147,7 @@ class Collection:
         fits = self.fits(view)
         if fits is not None:
             keep &= np.isfinite(fits)
-            keys.append(-fits)
+            keys.append(-fits.round(6))  # what differs in the last digits fits alike
         if view.order:
             values = self.column(view.order).values.astype(np.float64)
             if self.columns[view.order].kind == "category":
@@ -299,6 +299,11 @@ class Collection:
     def map_method(self) -> _map.Method:
         """How the map was made."""
         return self._maps.method
+
+    @property
+    def map_file(self) -> Path:
+        """Where the map is kept."""
+        return self._maps.file
 
     @property
     def map_words(self) -> str:

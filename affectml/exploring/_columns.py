@@ -11,12 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._progress import Say
-from affectml.auditing._audit import CHECKS
 from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
 from affectml.evaluation.subgroups import OURS, as_levels
 from affectml.exploring._runs import KnownRun, in_order
-from affectml.report.numbers import entropies
 from affectml_annotation import AnnotationError
 from affectml_annotation.uncertainty import disagreement
 
@@ -70,7 +68,7 @@ def people_columns(dataset: Dataset, targets: Targets, at: Array, count: int, sa
                (*labels, TIED))
     )  # fmt: skip
     if targets.kind not in ("single", "sets"):
-        entropy = partial(entropies, shares, rates=several)
+        entropy = partial(_entropy, shares, several)
         found.append(Column("people.entropy", "entropy", PEOPLE, "number", lambda: of(entropy()), measure="entropy"))
     if targets.n is not None:
         asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
@@ -113,11 +111,8 @@ def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Col
     found.append(Column(f"{run.name}.split", "split of the run", run.name, "category", lambda: run.part, parts))
     if not run.shares:
         return found
-    entropy = partial(entropies, rates=several)
-    found.append(
-        Column(f"{run.name}.entropy", "entropy", run.name, "number",
-               lambda: over(run.rates, lambda rows: entropy(run.rates[rows])), measure="entropy")
-    )  # fmt: skip
+    entropy = partial(_entropy, run.rates, several)
+    found.append(Column(f"{run.name}.entropy", "entropy", run.name, "number", entropy, measure="entropy"))
     if people is not None and set(people[0].taxonomy.labels) == set(run.labels):
         targets, at = people
         columns = [targets.taxonomy.index(label) for label in run.labels]
@@ -125,6 +120,13 @@ def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Col
             made = partial(_beside, name, run, targets, at, columns)
             found.append(Column(f"{run.name}.{name}", f"{words} ({name})", run.name, "number", made, measure=name))
     return found
+
+
+def _entropy(shares: Array, several: bool) -> Array:
+    """As reports have it: of rates the mean over labels, in bits; else as a share of the largest possible."""
+    from affectml.report.numbers import entropies
+
+    return over(shares, lambda rows: entropies(shares[rows], rates=several))
 
 
 def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list[int]) -> Array:
@@ -219,6 +221,8 @@ def remark_columns(remarks: Callable[[], pd.DataFrame], index: "pd.Index[Any]") 
 
 def listed_column(table: pd.DataFrame, index: "pd.Index[Any]") -> Column:
     """The first check of an audit that lists the image. table: its listed rows."""
+    from affectml.auditing import CHECKS  # the audit loads much that nothing else here needs
+
     levels = tuple(check for check in CHECKS if (table["check"] == check).any())
 
     def first() -> Array:

@@ -13,7 +13,6 @@ from affectml.duplicates._find import PROPOSE
 from affectml.duplicates._pixels import LIKENESS, Picture, digest, likenesses
 from affectml.errors import AffectmlError, BadInput
 from affectml.pictures import ImageLike, one_by_one, pictures
-from affectml.predicting import predict_images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -134,6 +133,8 @@ def _run_said(run: "KnownRun", index: int) -> RunSaid | None:
 
 
 def _predicted(found: "Collection", run: "KnownRun", picture: "Given") -> RunSaid:
+    from affectml.predicting import predict_images
+
     (said,) = predict_images(run.folder, picture, encoder_factory=lambda: found.encoder_of(run))
     rates = dict(said.best)
     labels = None if said.labels is None else tuple(said.labels)

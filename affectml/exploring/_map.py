@@ -69,6 +69,11 @@ class Maps:
         return out
 
     @property
+    def file(self) -> Path:
+        """Where it is kept."""
+        return _file(self.root, self.store, self.method)
+
+    @property
     def words(self) -> str:
         """How it was made, and how to get the other one."""
         words = WORDS[self.method]

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.data._choose import SEVERAL
 from affectml.errors import BadRun
-from affectml.evaluation.promised import from_people
 from affectml.heads._base import HEADS
-from affectml.report.sections.promise import in_words
 from affectml.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -115,6 +113,9 @@ class KnownRun:
     @cached_property
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
+        from affectml.evaluation.promised import from_people
+        from affectml.report.sections.promise import in_words
+
         try:
             made = self.folder.metrics.get("promise")
         except BadRun:

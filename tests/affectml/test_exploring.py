@@ -1,0 +1,606 @@
+"""Exploring a data set: what is shown and in which order, what is kept, and what is never given away."""
+
+import json
+import math
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.decomposition import PCA
+from typer.testing import CliRunner
+
+from affectml._files import write_json, write_parquet
+from affectml.cli import app
+from affectml.data import DatasetMeta, TargetMeta, write_dataset
+from affectml.demo_set import write_demo
+from affectml.embeddings import EmbeddingStore, StoreWriter
+from affectml.encoders import EncoderIdentity
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, UnknownLabel
+from affectml.exploring import Filter, View, _map, open_collection
+from affectml.exploring._query import fit, inside, parse_rates
+from affectml.labelling import make_task
+from affectml.report.numbers import entropies
+from affectml.runs import RunInfo, TrainConfig
+from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
+from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml.training import train_run
+from affectml_annotation import Answer, LabelStore
+from affectml_annotation.uncertainty import disagreement
+
+IDS = list("abcdef")
+LABELS = ("awe", "joy", "fear")
+FEELINGS = Taxonomy("feelings", LABELS, synonyms={"fear": ("sheer terror", "fright"), "joy": ("fear",)})
+#       awe joy fear, of ten people each
+VOTES = [[9, 0, 6], [4, 0, 1], [9, 0, 0], [7, 7, 0], [0, 0, 0], [0, 9, 9]]
+IMPORTED = EncoderIdentity("imported-hand", None, None, {}, "float16", True, 3, False, "0" * 64)
+# of a to e: f has no embedding
+PLACES = np.array([[1, 0, 0], [3, 0.3, 0], [0, 1, 0], [0, 2, 0.2], [0, 0, 0.5]], dtype=np.float16)
+SAID = [("a", "ann", ["awe"]), ("a", "ben", ["awe", "fear"]), ("b", "ann", ["joy"]), ("b", "ben", ["joy"]),
+        ("c", "ann", [])]  # fmt: skip
+
+
+def write_run(folder, ids, rates, **columns):
+    """A run folder with no more than exploring reads."""
+    info = RunInfo(
+        config=TrainConfig("hand"),
+        data=DataInfo(name="hand", construct="evoked", target="rates", kind="rates"),
+        taxonomy=FEELINGS.to_dict(),
+        encoder=EncoderInfo(specs=[], identity=IMPORTED.to_json()),
+        head=HeadInfo(name="sigmoid"),
+    )
+    table = pd.DataFrame({"image_id": ids, "split": ["train", "val", "test", "train", "train", "train"][: len(ids)]})
+    table[list(LABELS)] = np.array(rates, dtype=np.float32)
+    write_json(folder / "run.json", info.to_json())
+    write_parquet(folder / "predictions.parquet", table.assign(**columns))
+    return folder
+
+
+@pytest.fixture
+def hand(tmp_path):
+    """Six images with votes of ten people, some of whose answers are known; two runs, one of which lacks e and f."""
+    judged = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "labels"]).assign(round=1, note=None)
+    judged["kind"] = ["labels" if labels else "none" for labels in judged["labels"]]
+    flag = {"image_id": "d", "annotator_id": "ann", "labels": [], "round": 1, "kind": "flag", "note": "=blurred"}
+    judged = pd.concat([judged, pd.DataFrame([flag])], ignore_index=True)
+    images = pd.DataFrame(
+        {
+            "image_id": IDS,
+            "split": ["train"] * 4 + ["test", None],
+            "file": [None] * 6,
+            "where": ["sea", "sea", "town", "town", "a, b", None],
+            "size": [1.5, 2, 3, 4, 5, np.nan],
+        }
+    )
+    votes = pd.DataFrame(VOTES, columns=list(LABELS)).assign(image_id=IDS, n=10)
+    meta = TargetMeta("rates", "evoked", FEELINGS.to_dict(), "votes", "targets-rates.parquet")
+    data = write_dataset(tmp_path / "hand", DatasetMeta("hand", {"rates": meta}), images, {"rates": votes}, judged)
+    with StoreWriter(data.root, IMPORTED) as store:
+        store.add(IDS[:5], PLACES)
+    rates = np.array(VOTES) / 10
+    write_run(tmp_path / "whole", IDS, rates)
+    write_run(tmp_path / "part", IDS[:4], 1 - rates[:4], set=[["awe"], [], ["awe", "joy"], []])
+    return data
+
+
+@pytest.fixture
+def found(hand):
+    return open_collection(hand, [hand.root.parent / "whole", hand.root.parent / "part"])
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A demo set and a run on it."""
+    folder = tmp_path_factory.mktemp("explored")
+    write_demo(folder / "demo", images=60, seed=3)
+    train_run(TrainConfig(str(folder / "demo"), multilabel=True, threads=1), out=folder / "run", say=lambda line: None)
+    return open_collection(folder / "demo", [folder / "run"])
+
+
+def ids(found, **view):
+    return "".join(found.image_id[found.shown(View(**view))])
+
+
+# Rates as a query
+
+
+def test_a_query_of_rates_orders_by_the_geometric_mean(found):
+    """awe .9, .4, .9, .7 and fear .6, .1, 0, 0: the roots of .36, .36, .9 and .7; a and b fit alike."""
+    assert ids(found, rates="awe without fear") == "cdabef"
+    fits = found.fits(View(rates="awe without fear"))
+    assert fits == pytest.approx([0.6, 0.6, 0.9**0.5, 0.7**0.5, 0, 0])
+    assert ids(found, rates="awe without fear", order="people.rate.fear")[2:4] == "ba"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "unwanted"),
+    [
+        ("awe", "awe", ""),
+        ("Awe and JOY", "awe joy", ""),
+        ("awe, joy; without fear", "awe joy", "fear"),
+        ("joy without fear and awe", "joy", "fear awe"),
+        ("not fear, joy", "joy", "fear"),
+        ("without fear", "", "fear"),
+        ("joy but not sheer terror", "joy", "fear"),
+        ("awe joy awe", "awe joy", ""),
+        ("fear", "fear", ""),  # a label's own name, not joy's synonym
+    ],
+)
+def test_what_a_query_of_rates_says(text, wanted, unwanted):
+    assert parse_rates(text, FEELINGS) == (tuple(wanted.split()), tuple(unwanted.split()))
+
+
+def test_a_label_of_several_words_and_one_with_a_word_of_the_language():
+    taxonomy = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
+    assert parse_rates("awe and wonder without no feeling", taxonomy) == (("awe and wonder",), ("no feeling",))
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("awe wihtout fear", UnknownLabel, "no label 'wihtout'"),
+        ("joyy", UnknownLabel, "did you mean 'joy'"),
+        ("and, ,", BadInput, "expected labels"),
+        ("awe without awe", BadInput, "wanted and not wanted"),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_named(text, error, words):
+    with pytest.raises(error, match=words):
+        parse_rates(text, FEELINGS)
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=5))
+def test_more_of_what_is_wanted_never_fits_less(rows):
+    rates = np.array(rows)
+    more = np.minimum(rates[:, :2] + 0.1, 1)
+    assert (fit(more, rates[:, 2:]) >= fit(rates[:, :2], rates[:, 2:])).all()
+
+
+# The lasso
+
+
+@pytest.mark.parametrize(
+    ("corners", "wanted"),
+    [
+        ([(0, 0), (1, 0), (1, 1), (0, 1)], [True, True, True, True]),
+        ([(0, 0), (1, 0), (1, 0.3), (0.3, 0.3), (0.3, 1), (0, 1)], [True, True, True, False]),  # an L
+        ([(0, 0), (1, 1), (1, 0), (0, 1)], [False, True, False, True]),  # a bow tie: left and right are inside
+    ],
+)
+def test_which_points_a_lasso_holds(corners, wanted):
+    if len(corners) == 4 and corners[1] == (1, 1):
+        points = [(0.5, 0.9), (0.1, 0.5), (0.5, 0.1), (0.9, 0.5)]
+    else:
+        points = [(0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)]
+    assert inside(np.array(corners), np.array([*points, (2, 0.5), (math.nan, 0.5)])).tolist() == [*wanted, False, False]
+
+
+CORNERS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=8)
+
+
+@given(CORNERS, st.integers(0, 7), st.integers(0, 99))
+def test_where_a_lasso_begins_and_which_way_round_changes_nothing(corners, start, seed):
+    points = np.random.default_rng(seed).random((40, 2))
+    turned = np.roll(np.array(corners), start, axis=0)
+    held = inside(np.array(corners), points)
+    assert (inside(turned, points) == held).all()
+    assert (inside(turned[::-1], points) == held).all()
+
+
+def test_a_lasso_of_everything_holds_what_has_an_embedding(found):
+    assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
+
+
+# The view and its address
+
+WORDS = st.text(max_size=8)
+ENDS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+FILTERS = st.builds(Filter, WORDS, ENDS, ENDS) | st.builds(
+    Filter, WORDS, levels=st.lists(WORDS, min_size=1, max_size=3).map(tuple)
+)
+SEARCHES = st.one_of(*(st.fixed_dictionaries({name: WORDS}) for name in ("text", "like", "rates")))
+VIEWS = st.builds(
+    lambda search, filters, **rest: View(filters=filters, **search, **rest),
+    SEARCHES,
+    st.lists(FILTERS, max_size=3, unique_by=lambda each: each.column).map(tuple),
+    of=WORDS, lasso=st.just(()) | CORNERS.map(tuple), selection=WORDS, order=WORDS, descending=st.booleans(),
+    colour=WORDS, image=WORDS,
+)  # fmt: skip
+
+
+@given(VIEWS)
+def test_an_address_gives_its_view_back(view):
+    query = view.to_query()
+    assert View.from_query(query) == view
+    assert View.from_query({**query, "who": "ann"}).to_query() == query
+
+
+def test_an_address_is_short():
+    view = View(filters=(Filter("people.entropy", low=0.5), Filter("split", levels=("test", "a,b"))), order="notes",
+                descending=True, lasso=((0.123456, 0), (1, 0), (1, 1)))  # fmt: skip
+    assert View().to_query() == {}
+    assert view.to_query() == {"f.people.entropy": "0.5..", "in.split": "test,a%2Cb", "order": "-notes",
+                               "lasso": "0.1235,0 1,0 1,1"}  # fmt: skip
+
+
+@pytest.mark.parametrize("query", [{"f.x": "1"}, {"f.x": "1..b"}, {"lasso": "1,2 3"}, {"lasso": "0,0 1,1"},
+                                   {"lasso": "0,0 1,1 nan,0"}, {"text": "a", "rates": "awe"}])  # fmt: skip
+def test_an_address_that_says_nothing_is_refused(query):
+    with pytest.raises(BadInput, match="expected|leave"):
+        View.from_query(query)
+
+
+# Columns and filters
+
+
+def test_what_is_known_of_each_image(found):
+    values = {name: column.values.tolist() for name, column in found.columns.items()}
+    levels = {name: [[*column.levels, None][at] for at in values[name]] for name, column in found.columns.items()
+              if column.kind == "category"}  # fmt: skip
+    assert values["people.rate.awe"] == pytest.approx([0.9, 0.4, 0.9, 0.7, 0, 0])
+    assert levels["people.mode"] == ["awe", "awe", "awe", "several tie", None, "several tie"]
+    assert values["people.asked"] == [10] * 6
+    assert levels["split"] == ["train"] * 4 + ["test", None]
+    assert levels["image.where"] == ["sea", "sea", "town", "town", "a, b", None]
+    assert values["image.size"] == pytest.approx([1.5, 2, 3, 4, 5, math.nan], nan_ok=True)
+    assert (levels["flagged"], values["notes"]) == (["no"] * 3 + ["yes"] + ["no"] * 2, [0, 0, 0, 1, 0, 0])
+    assert levels["whole.split"] == ["train", "val", "test", "train", "train", "train"]
+
+
+def test_one_name_gives_one_figure(found, hand, demo):
+    """Disagreement, entropy and errors are those that labelling, reports and metrics.json have under these names."""
+    apart = disagreement(hand.judgements, LABELS).reindex(IDS).to_numpy()
+    assert found.columns["people.disagreement"].values == pytest.approx(apart, nan_ok=True)
+    assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
+    scores = demo.known_runs["run"].folder.metrics["systems"]["model"]
+    test = View(filters=(Filter("run.split", levels=("test",)),))
+    for name in ("rate_cross_entropy", "rate_manhattan"):
+        mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
+        assert mean == pytest.approx(scores[name]["value"], rel=1e-5)
+
+
+def test_distances_worked_by_hand(found):
+    """`part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3."""
+    column = found.columns["part.rate_manhattan"]
+    assert column.values[1] == pytest.approx(2 * (0.2 + 1 + 0.8) / 3)
+    assert found.columns["whole.rate_manhattan"].values == pytest.approx([0] * 6, abs=1e-6)
+    assert found.columns["runs.rate_manhattan"].values == pytest.approx(column.values, abs=1e-6, nan_ok=True)
+
+
+def test_a_run_that_lacks_images_says_nothing_of_them(found):
+    assert "part says nothing of 2 of 6 images" in found.notes
+    assert np.isnan(found.columns["part.rate.awe"].values[4:]).all()
+    assert ids(found, filters=(Filter("part.rate.awe"),)) == "abcd"
+    assert ids(found, order="part.rate.awe") == "acdbef"
+    assert ids(found, rates="awe", of="part") == "bdac"
+    assert [said.run for said in found.detail(4).runs] == ["whole"]
+    assert "part says nothing of this image" in found.detail(4).notes
+    assert (found.detail(2).runs[1].labels, found.detail(1).runs[1].labels) == (("awe", "joy"), ())
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        ((Filter("people.rate.awe", low=0.7),), "acd"),  # .7 is no float32, and still at least .7
+        ((Filter("people.rate.awe", 0.4, 0.7),), "bd"),
+        ((Filter("image.where", levels=("sea", "a, b")),), "abe"),
+        ((Filter("image.where"),), "abcde"),
+        ((Filter("people.mode", levels=("awe",)), Filter("split", levels=("train",))), "abc"),
+    ],
+)
+def test_what_passes_a_filter(found, filters, wanted):
+    assert ids(found, filters=filters) == wanted
+    assert "".join(found.image_id[found.shown(View.from_query(View(filters=filters).to_query()))]) == wanted
+
+
+def test_unknown_values_come_last_either_way(found):
+    assert ids(found, order="image.size", descending=True) == "edcbaf"
+    assert ids(found, order="split") == "abcdef"
+    assert ids(found, order="split", descending=True) == "eabcdf"
+
+
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [
+        (View(order="people.entrop"), "no column 'people.entrop'; did you mean 'people.entropy'"),
+        (View(filters=(Filter("split", levels=("tset",)),)), "no level 'tset'; did you mean 'test'"),
+        (View(filters=(Filter("split", low=1),)), "expected levels"),
+        (View(filters=(Filter("people.asked", levels=("10",)),)), "expected a range"),
+        (View(rates="awe", of="hwole"), "no run 'hwole'; did you mean 'whole'"),
+        (View(like="zz"), "no image 'zz'"),
+        (View(like="f"), "no embedding"),
+        (View(selection="mine"), "no selection 'mine'"),
+        (View(text="joy"), "no text tower"),
+    ],
+)
+def test_a_view_that_cannot_be_shown_says_why(found, view, words):
+    with pytest.raises(AffectmlError, match=words):
+        found.shown(view)
+
+
+# Search and map
+
+
+def test_like_orders_by_cosine_whatever_the_length(found):
+    """b is three times as long as a and a little off its direction."""
+    assert ids(found, like="a")[:2] == "ab"
+    rows = PLACES.astype(float)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert found.fits(View(like="c"))[:5] == pytest.approx(unit @ unit[2], abs=1e-6)
+    assert np.isnan(found.fits(View(like="c"))[5])
+
+
+def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
+    text = "a photo that evokes awe"
+    store = demo.store
+    cosines = store.rows(demo.image_id) @ demo.encoder.encode_texts([text]).numpy()[0]
+    assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
+
+
+def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
+    places = found.map()
+    axes = PCA(2).fit_transform(PLACES.astype(float))
+    for k in range(2):
+        assert abs(np.corrcoef(places[:5, k], axes[:, k])[0, 1]) == pytest.approx(1, abs=1e-5)
+    assert np.isnan(places[5]).all()
+    assert (places[:5].min() >= 0, places[:5].max() <= 1) == (True, True)
+
+
+def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
+    first = open_collection(hand).map()
+    made = []
+    make = _map.make_map
+    monkeypatch.setattr(_map, "make_map", lambda *given: made.append(given) or make(*given))
+    assert np.array_equal(open_collection(hand).map(), first, equal_nan=True)
+    assert made == []
+    with StoreWriter(hand.root, IMPORTED) as store:
+        store.add(["f"], np.array([[9, 9, 9]], dtype=np.float16))
+    assert np.isfinite(open_collection(hand).map()).all()
+    assert len(made) == 1
+    (file,) = (hand.root / "explore").glob("map-*.npz")
+    file.write_bytes(b"half of a fi")
+    open_collection(hand).map()
+    assert len(made) == 2
+
+
+def test_a_map_by_umap_is_taken_before_one_by_main_axes(found, hand, monkeypatch):
+    found.map()
+    monkeypatch.setattr(_map, "has_umap", lambda: True)
+    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, [1, 0]])
+    found.make_map("umap")
+    again = open_collection(hand)
+    assert np.array_equal(again.map(), found.map(), equal_nan=True)
+    assert (again.map_method, again.map_version) == ("umap", found.map_version)
+
+
+def test_without_umap_the_map_says_how_to_get_it(found, monkeypatch):
+    monkeypatch.setattr(_map, "has_umap", lambda: False)
+    found.map()
+    assert "pip install 'affectml[map]'" in found.map_words
+    with pytest.raises(AffectmlError, match=r"pip install 'affectml\[map\]'"):
+        found.make_map("umap")
+
+
+@pytest.mark.slow
+def test_umap_keeps_heaps_together_and_gives_the_same_map_again(tmp_path):
+    draw = np.random.default_rng(0)
+    heap = np.repeat(np.arange(4), 30)
+    rows = draw.normal(size=(4, 16))[heap] + draw.normal(size=(120, 16)) * 0.05
+    identity = EncoderIdentity("imported-heaps", None, None, {}, "float16", True, 16, False, "0" * 64)
+    with StoreWriter(tmp_path, identity) as writer:
+        writer.add([str(k) for k in range(120)], rows)
+    store = EmbeddingStore.open(writer.folder)
+    places = _map.make_map(tmp_path, store, "umap")
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert (heap[apart.argmin(axis=1)] == heap).all()
+    assert (_map.make_map(tmp_path, store, "umap") == places).all()
+
+
+# What is kept
+
+
+def test_a_selection_is_kept_with_its_view_and_shown_again(found, hand):
+    view = View(rates="awe without fear")
+    file = found.save_selection("calm awe", found.shown(view)[:2], view)
+    assert file == hand.root / "explore" / "selections" / "calm awe.json"
+    content = json.loads(file.read_text())
+    assert (content["images"], View.from_query(content["view"])) == (["c", "d"], view)
+    assert open_collection(hand).selections() == {"calm awe": 2}
+    assert ids(found, selection="calm awe", order="people.rate.awe") == "dc"
+
+
+def test_a_selection_is_never_overwritten(found):
+    file = found.save_selection("mine", [0, 1])
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match="exists; nothing was written"):
+        found.save_selection("mine", [2])
+    assert file.read_bytes() == before
+    found.save_selection("mine", [2], replace=True)
+    (kept,) = set(file.parent.iterdir()) - {file}
+    assert kept.read_bytes() == before
+    assert found.selections() == {"mine": 1}
+
+
+LEADING_OUT = ["", ".", "..", "../mine", "a/b", "a\\b", "/etc/mine", ".mine", "mine.", "mine ", "a\nb", "a" * 81,
+               "C:mine", "x.replaced-20260101T000000Z"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEADING_OUT)
+def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand, name):
+    before = sorted(hand.root.parent.rglob("*"))
+    for use in (lambda: found.save_selection(name, [0]), lambda: found.shown(View(selection=name or "."))):
+        with pytest.raises(BadInput, match="expected a name"):
+            use()
+    assert sorted(hand.root.parent.rglob("*")) == before
+
+
+def test_nothing_is_kept_of_no_images(found):
+    with pytest.raises(BadInput, match="no images"):
+        found.save_selection("none", [])
+
+
+def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
+    images = found.dataset.images
+    images["where"] = ["=1+2", "sea", "sea", "sea", "=1+2", "sea"]
+    again = open_collection(found.dataset, [])
+    lines = again.csv([0, 1]).splitlines()
+    place = lines[0].split(",").index("image.where")
+    assert [line.split(",")[place] for line in lines[1:]] == ["'=1+2", "sea"]
+    file = again.export([0, 1], tmp_path / "out.parquet")
+    assert pd.read_parquet(file)["image.where"].tolist() == ["=1+2", "sea"]
+    with pytest.raises(BadInput, match="exists"):
+        again.export([0], file)
+    with pytest.raises(BadInput, match=r"\.csv or \.parquet"):
+        again.export([0], tmp_path / "out.xlsx")
+
+
+def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(demo, tmp_path):
+    db = tmp_path / "labels.db"
+    with LabelStore(db) as store:
+        settings, images = make_task(demo.dataset, overlap=1)
+        store.init_task(settings, images.iloc[:10])
+        store.invite(["ann", "ben"])
+        flagged = {}
+        for who, note in (("ann", "is this a face?"), ("ben", "not mine to say")):
+            (claim,) = store.claim(who, 1)
+            store.submit([Answer(claim.image_id, who, "flag", note=note)])
+            flagged[who] = claim.image_id
+        store.withdraw("ben")
+    before = db.read_bytes()
+    found = open_collection(demo.dataset, db=str(db))
+    at = found.place(flagged["ann"])
+    assert np.flatnonzero(found.columns["flagged"].values).tolist() == [at]
+    assert [note for _, note in found.detail(at).people.remarks] == ["is this a face?"]
+    assert db.read_bytes() == before
+    known = [found.place(image) for image in images["image_id"].iloc[[7, 3]]]
+    assert found.queue([*known, len(found) - 1], more=2) == 2
+    with LabelStore(db) as store:
+        assert store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist() == [
+            found.image_id[at] for at in known
+        ]
+    with pytest.raises(BadInput, match="none of these 1 images"):
+        found.queue([len(found) - 1])
+
+
+# One image
+
+
+def test_answers_have_names_only_where_they_are_asked_for(found):
+    said = found.detail(0).people
+    assert (said.n, said.votes) == (10, {"awe": 9, "joy": 0, "fear": 6})
+    assert sorted(what for _, _, what in said.answers) == ["awe", "awe, fear"]
+    assert {who for who, _, _ in said.answers} == {"person 1", "person 2"}
+    assert found.detail(0, names=True).people.answers == (("ann", 1, "awe"), ("ben", 1, "awe, fear"))
+    assert found.detail(2).people.answers == (("person 1", 1, "none of these"),)
+    for at in range(6):
+        assert not any(who in repr(found.detail(at)) for who in ("'ann'", "'ben'"))
+    assert found.detail(3, names=True).people.remarks == (("ann", "=blurred"),)
+
+
+def test_the_nearest_images_come_with_their_answers(found):
+    near = found.detail(0).nearest
+    assert near[0].image_id == "b"
+    assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
+    assert len(near) == 4
+    assert found.detail(5).nearest == ()
+
+
+def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
+    own = Image.open(demo.path(7)).convert("RGB")
+    seen, there = demo.look(own), demo.detail(7)
+    assert (seen.index, seen.people, seen.nearest[0].index) == (-1, None, 7)
+    assert [(copy.index, copy.kind) for copy in seen.copies] == [(7, "exact")]
+    assert seen.runs[0].rates == pytest.approx(there.runs[0].rates, abs=1e-3)
+    assert seen.runs[0].labels == there.runs[0].labels
+    small = own.resize((own.width * 3 // 4, own.height * 3 // 4))
+    assert [(copy.index, copy.kind) for copy in demo.look(small).copies] == [(7, "cut")]
+    with pytest.raises(BadInput, match="no such file"):
+        demo.look(tmp_path / "nothing.png")
+
+
+def test_an_explanation_is_a_picture_and_words(demo):
+    found = demo.explain(3, "run", "awe")
+    assert (found.label, found.picture.size) == ("awe", found.seen.size)
+    assert found.verdict in found.sentences[0]
+    with pytest.raises(BadInput, match="no run 'rnu'; did you mean 'run'"):
+        demo.explain(3, "rnu")
+
+
+def test_what_an_audit_lists_is_a_column(hand):
+    folder = hand.root.with_name("hand-audit")
+    rows = [("image", True, "b", None, "odd"), ("blank file", True, "b", None, "one colour"),
+            ("copies differ", True, "c", "d", "said"), ("image", False, "a", None, "not beyond chance")]  # fmt: skip
+    write_parquet(
+        folder / "audit.parquet", pd.DataFrame(rows, columns=["check", "listed", "image_id", "other_id", "evidence"])
+    )
+    found = open_collection(hand)
+    column = found.columns["listed"]
+    assert [column.levels[at] for at in column.values] == ["not listed", "blank file", "copies differ", "copies differ",
+                                                           "not listed", "not listed"]  # fmt: skip
+    assert set(found.detail(1).listed) == {"image: odd", "blank file: one colour"}
+
+
+# Opening
+
+
+def test_opening_and_looking_write_nothing_but_the_map(hand):
+    before = {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
+    found = open_collection(hand, [hand.root.parent / "whole"])
+    found.map(), found.detail(0), found.shown(View(like="a")), found.table(range(6))
+    after = {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
+    assert {file.parent.name for file in after.keys() - before.keys()} == {"explore"}
+    assert before.items() <= after.items()
+
+
+def test_what_cannot_be_opened_says_why(hand, tmp_path):
+    with pytest.raises(BadDataset, match="no such folder"):
+        open_collection(tmp_path / "nowhere")
+    (tmp_path / "whole" / "predictions.parquet").unlink()
+    with pytest.raises(BadRun, match="no predictions.parquet"):
+        open_collection(hand, [tmp_path / "whole"])
+    table = pd.DataFrame({"image_id": IDS, "split": "train", "awe": 0.5})
+    write_parquet(tmp_path / "part" / "predictions.parquet", table)
+    with pytest.raises(BadRun, match="no column joy"):
+        open_collection(hand, [tmp_path / "part"])
+
+
+def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):
+    images = pd.DataFrame({"image_id": ["a", "b"]})
+    data = write_dataset(tmp_path / "bare", DatasetMeta("bare", taxonomy="mikels-8"), images, {})
+    found = open_collection(data)
+    assert (found.has_people, found.can_search, found.searcher, len(found.shown(View()))) == (False, False, None, 2)
+    assert found.detail(0).people is None
+    with pytest.raises(BadInput, match="no embeddings"):
+        found.map()
+
+
+def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch):
+    calls = []
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", types.SimpleNamespace(main=calls.append))
+    runs = [str(hand.root.parent / name) for name in ("whole", "part")]
+    words = ["explore", str(hand.root), "--run", runs[0], "--run", runs[1], "--port", "8600"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    (call,) = calls
+    assert call[1].endswith("entry/explore.py")
+    assert call[2:] == ["--server.address", "127.0.0.1", "--server.port", "8600", "--", str(hand.root),
+                        f"--run={runs[0]}", f"--run={runs[1]}"]  # fmt: skip
+
+
+def test_the_command_makes_the_map_and_ends(hand, monkeypatch):
+    monkeypatch.setattr(_map, "has_umap", lambda: True)
+    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, :2])
+    done = CliRunner().invoke(app, ["explore", str(hand.root), "--map"])
+    assert done.output.splitlines()[-1].startswith("map: ")
+    assert open_collection(hand).map() is not None
+    assert [file.name.endswith("-umap.npz") for file in (hand.root / "explore").iterdir()] == [True]
+
+
+def test_mikels_eight_emotions_are_asked_for_by_their_synonyms():
+    taxonomy = get_taxonomy("mikels-8")
+    label, synonyms = next(iter(taxonomy.synonyms.items()))
+    assert parse_rates(synonyms[0], taxonomy) == ((label,), ())
