@@ -1,21 +1,25 @@
 """What lies in and beside a data set for one image: its file, people's answers, flags and notes, an audit."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset
-from affectml.errors import BadInput
+from affectml.errors import BadDataset, BadInput
 from affectml_annotation import AnnotationError
 from affectml_annotation.store.place import default_database
 from affectml_annotation.store.reading import read_remarks
+from affectml_annotation.uncertainty import disagreement
 
 Array = NDArray[Any]
+PART = 20_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
 _JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
 _REMARKS = ["image_id", "annotator_id", "round", "kind", "note"]
 
@@ -46,20 +50,37 @@ class Beside:
         return self.dataset.images["file"].to_numpy(dtype=object) if "file" in self.dataset.images.columns else None
 
     @cached_property
-    def _judgements(self) -> tuple[pd.DataFrame, Array, Array]:
-        """The judgements, their rows sorted by image, and the image of each of those."""
-        table = self.dataset.judgements
-        if table is None or any(name not in table for name in _JUDGED):
-            table = pd.DataFrame({name: pd.Series([], dtype=object) for name in _JUDGED})
-        at = self.index.get_indexer(pd.Index(table["image_id"], dtype=object))
+    def _judgements(self) -> "tuple[pa.Table, Array, Array]":
+        """The judgements, compact as the file has them, their rows sorted by image, and the image of each of those."""
+        import pyarrow.parquet as pq
+
+        file = self.dataset.root / "annotations.parquet"
+        try:
+            table = pq.read_table(file, columns=_JUDGED) if self.has_judgements else pa.table({n: [] for n in _JUDGED})
+        except Exception as error:  # pyarrow raises many kinds for a damaged file
+            raise BadDataset(f"{file}: not readable judgements ({error})") from None
+        at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))
         order = np.argsort(at, kind="stable")
         return table, order, at[order]
 
-    def judged(self, index: int) -> pd.DataFrame:
-        """What each person said of an image, a row each."""
+    def judged(self, first: int, last: int) -> pd.DataFrame:
+        """What people said of the images from the first place up to before the last, a row each."""
         table, order, image = self._judgements
-        first, last = np.searchsorted(image, [index, index + 1])
-        return table.iloc[order[first:last]]
+        begin, end = np.searchsorted(image, [first, last])
+        found: pd.DataFrame = table.take(order[begin:end]).to_pandas()
+        return found.assign(image_id=found["image_id"].astype(str), annotator_id=found["annotator_id"].astype(str))
+
+    def disagreement(self, labels: Sequence[str]) -> Array:
+        """Mean MASI distance of every two people's first answers, [N]; all nan where they chose among other labels."""
+        out = np.full(len(self.index), np.nan, dtype=np.float32)
+        try:
+            for start in range(0, len(out), PART):
+                found = disagreement(self.judged(start, start + PART), labels)
+                out[self.index.get_indexer(found.index)] = found.to_numpy()
+        except AnnotationError as error:
+            self._say(f"disagreement between people is not known here: {error}")
+            return np.full_like(out, np.nan)
+        return out
 
     @property
     def has_db(self) -> bool:

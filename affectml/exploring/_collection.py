@@ -106,12 +106,12 @@ class Collection:
         if self.targets is not None:
             at = self.index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
             people = self.targets, at
-            found += people_columns(self.dataset, self.targets, at, len(self), self._say)
+            found += people_columns(self.targets, at, self.beside)
         for run in self.known_runs.values():
             found += run_columns(run, people)
         found += between_runs(list(self.known_runs.values())) + image_columns(self.dataset)
         if self.beside.has_judgements or self.beside.has_db:
-            found += remark_columns(lambda: self.beside.remarks, self.index)
+            found += remark_columns(self.beside)
         if self.beside.listed is not None:
             found.append(listed_column(self.beside.listed, self.index))
         return found
@@ -122,6 +122,13 @@ class Collection:
             have = ", ".join(list(self.columns)[:12])
             raise BadInput(f"no column {name!r}{did_you_mean(name, self.columns)} (there are {have}, ...)")
         return self.columns[name]
+
+    def warm(self) -> None:
+        """Compute every column and the map now, so that nobody waits for them later; for a thread of its own."""
+        for column in self.columns.values():
+            _ = column.values
+        if self.searcher is not None:
+            self.map()
 
     # What is shown
 

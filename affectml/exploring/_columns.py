@@ -1,25 +1,24 @@
 """What is known of every image, a column each: computed when first asked for, float32 or int32, of length N."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._progress import Say
+from affectml._rows import PART
 from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
 from affectml.evaluation.subgroups import OURS, as_levels
+from affectml.exploring._beside import Beside
 from affectml.exploring._runs import KnownRun, in_order
-from affectml_annotation import AnnotationError
-from affectml_annotation.uncertainty import disagreement
 
 Array = NDArray[Any]
-Make = Callable[[], Array]
 PEOPLE, RUNS, IMAGES = "people", "runs", "images"  # groups; every run is one of its own
 TIED = "several tie"
 UNLISTED = "not listed"
@@ -41,24 +40,29 @@ class Column:
     title: str
     group: str
     kind: Literal["number", "category"]
-    make: Make
+    make: Callable[[], Array]
     levels: tuple[str, ...] = ()
     measure: str = ""
+    _made: dict[str, Array] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
-    @cached_property
+    @property
     def values(self) -> Array:
         """float32 [N], nan where unknown; of a category int32 [N], -1 where unknown."""
-        return np.asarray(self.make(), dtype=np.float32 if self.kind == "number" else np.int32)
+        with self._lock:  # one a column: cached_property has one for all until Python 3.12
+            if not self._made:
+                self._made["values"] = np.asarray(self.make(), dtype=np.float32 if self.kind == "number" else np.int32)
+            return self._made["values"]
 
 
-def people_columns(dataset: Dataset, targets: Targets, at: Array, count: int, say: Say) -> list[Column]:
+def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
     """What people say: rates, the most chosen label, entropy, how many were asked, how far they are apart.
 
-    at: the image of each row of `targets`. count: N.
+    at: the image of each row of `targets`.
     """
     shares, labels = targets.shares(), targets.taxonomy.labels
     several = targets.kind in SEVERAL
-    of = partial(spread, at=at, count=count)
+    of = partial(spread, at=at, count=len(beside.index))
     found = [
         Column(f"people.rate.{label}", label, PEOPLE, "number", partial(of, shares[:, c]))
         for c, label in enumerate(labels)
@@ -73,27 +77,11 @@ def people_columns(dataset: Dataset, targets: Targets, at: Array, count: int, sa
     if targets.n is not None:
         asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
         found.append(Column("people.asked", "people asked", PEOPLE, "number", partial(of, asked)))
-    if (dataset.root / "annotations.parquet").exists():
-        found.append(
-            Column(
-                "people.disagreement", "disagreement (mean MASI distance)", PEOPLE, "number",
-                partial(_apart, dataset, labels, count, say), measure="disagreement",
-            )
-        )  # fmt: skip
+    if beside.has_judgements:
+        apart = partial(beside.disagreement, labels)
+        title = "disagreement (mean MASI distance)"
+        found.append(Column("people.disagreement", title, PEOPLE, "number", apart, measure="disagreement"))
     return found
-
-
-def _apart(dataset: Dataset, labels: Sequence[str], count: int, say: Say) -> Array:
-    """Mean MASI distance of every two people's first answers; all unknown where they chose among other labels."""
-    out = np.full(count, np.nan, dtype=np.float32)
-    try:
-        found = disagreement(dataset.judgements, labels)  # type: ignore[arg-type]
-    except AnnotationError as error:
-        say(f"disagreement between people is not known here: {error}")
-        return out
-    at = pd.Index(dataset.images["image_id"]).get_indexer(pd.Index(found.index.astype(str)))
-    out[at[at >= 0]] = found.to_numpy()[at >= 0]
-    return out
 
 
 def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Column]:
@@ -204,11 +192,12 @@ def _is_number(values: "pd.Series[Any]") -> bool:
     return bool(pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))
 
 
-def remark_columns(remarks: Callable[[], pd.DataFrame], index: "pd.Index[Any]") -> list[Column]:
+def remark_columns(beside: Beside) -> list[Column]:
     """Whether anybody flagged the image, and how many notes it has."""
+    index = beside.index
 
     def count(which: Callable[[pd.DataFrame], "pd.Series[Any]"]) -> Array:
-        table = remarks()
+        table = beside.remarks
         at = index.get_indexer(pd.Index(table["image_id"][which(table)]))
         return np.bincount(at[at >= 0], minlength=len(index))
 
@@ -262,8 +251,8 @@ def over(known: Array, measured: Callable[[Array], Array]) -> Array:
     """What `measured` makes of the rows of which everything is known; nan for the others."""
     out = np.full(len(known), np.nan, dtype=np.float32)
     rows = np.flatnonzero(np.isfinite(known).all(axis=1))
-    if len(rows):
-        out[rows] = measured(rows)
+    for start in range(0, len(rows), PART):
+        out[rows[start : start + PART]] = measured(rows[start : start + PART])
     return out
 
 

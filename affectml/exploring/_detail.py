@@ -143,7 +143,7 @@ def _predicted(found: "Collection", run: "KnownRun", picture: "Given") -> RunSai
 
 def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | None:
     targets, row = found.targets, found.target_row(index)
-    judged, remarks = found.beside.judged(index), found.beside.remarks_of(index)
+    judged, remarks = found.beside.judged(index, index + 1), found.beside.remarks_of(index)
     if row < 0 and not len(judged) and not len(remarks):
         return None
     shares, votes, n = {}, None, None
@@ -152,16 +152,16 @@ def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | N
         if targets.votes is not None:
             votes = dict(zip(targets.taxonomy.labels, targets.votes[row].tolist(), strict=True))
         n = None if targets.n is None else int(np.max(targets.n[row]))
-    everybody = [*judged["annotator_id"].astype(str), *remarks["annotator_id"].astype(str)]
+    everybody = [*judged["annotator_id"], *remarks["annotator_id"]]
     who = _called(str(found.image_id[index]), everybody, names)
     answers = [
-        (who[str(person)], int(turn), _answer(kind, labels))
+        (who[person], int(turn), _answer(kind, labels))
         for person, turn, kind, labels in zip(
             judged["annotator_id"], judged["round"], judged["kind"], judged["labels"], strict=True
         )
     ]
     said = [
-        (who[str(row["annotator_id"])], str(row["note"]) if pd.notna(row["note"]) else "flagged")
+        (who[row["annotator_id"]], str(row["note"]) if pd.notna(row["note"]) else "flagged")
         for row in remarks.to_dict("records")
     ]
     order = list(dict.fromkeys(who.values()))

@@ -88,11 +88,13 @@ class KnownRun:
 
     def _are_shares(self) -> bool:
         """Whether its scores are shares of people: not of a head that says how likely a label is in the set."""
+        said = self.rates[self._row >= 0]
+        if len(said) and not (said.min() >= 0 and said.max() <= 1):
+            return False
         if self.kind in SEVERAL:
             head = HEADS.get(self.info.head.name)  # of one's own that nobody imported: taken to predict rates
             return head is None or (head.uses_thresholds and not head.needs_texts)
-        sums = self.rates[self._row >= 0].sum(axis=1)
-        return bool((np.abs(sums - 1) < _OFF).all())
+        return bool((np.abs(said.sum(axis=1) - 1) < _OFF).all())
 
     def rates_of(self, label: str) -> Array:
         """[N] of one label."""

@@ -1,0 +1,172 @@
+"""What exploring costs: opening, filters, lassos, searches, one image, and memory.
+
+    python benchmarks/explore.py [--images 100000] [--runs 3] [--again 5] [--map] [--data FOLDER]
+
+The images are synthetic: 512 features in half precision that 25 labels depend on, five people's answers, and runs that
+are their rates with noise; 300 files are shared by all. Texts are embedded by a ViT-B/32 with random weights, so that
+what is found means nothing and what it costs does; the tower's own memory is that of the model. Peaks are of a process of
+its own, once with the pages of files that it has read, which the system can drop, and once without. `--map` makes the map
+by UMAP as well, which takes minutes. `--data` keeps the data set there, or takes the one that is there.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scale import LABELS, PEOPLE, SHARD, Memory, drawn
+
+FILES = 300
+
+
+def write_images(folder: Path, count: int) -> str:
+    """A data set of so many images with embeddings of an encoder with random weights; its spec."""
+    from embedding import ARCHITECTURE, random_weights
+
+    from affectml.data import DatasetMeta, TargetMeta, write_dataset
+    from affectml.embeddings import StoreWriter
+    from affectml.encoders import load_encoder
+    from affectml.taxonomies import get_taxonomy
+
+    folder.mkdir(parents=True)
+    weights = folder.parent / "weights.safetensors"
+    random_weights(weights, seed=0)
+    encoder = load_encoder(f"{ARCHITECTURE}:{weights}")
+    draw, names = np.random.default_rng(0), [f"{number:09d}" for number in range(count)]
+    (folder / "images").mkdir()
+    for number in range(FILES):
+        small = draw.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((640, 480), Image.Resampling.BICUBIC).save(folder / f"images/{number}.jpg")
+    votes = []
+    with StoreWriter(folder, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale) as store:
+        for seed, start in enumerate(range(0, count, SHARD)):
+            X, said = drawn(len(names[start : start + SHARD]), seed)
+            store.add(names[start : start + SHARD], X)
+            votes.append(said)
+    table, labels = np.concatenate(votes), np.array(get_taxonomy("parrott-25").labels, dtype=object)
+    people = draw.random((count, PEOPLE, LABELS)).argsort(axis=1) < table[:, None]
+    judged = pd.DataFrame(
+        {"image_id": np.repeat(names, PEOPLE), "annotator_id": ["ann", "ben", "cem", "dee", "eve"] * count}
+    )
+    judged["labels"] = [labels[row].tolist() for row in people.reshape(-1, LABELS)]
+    judged["kind"] = ["labels" if row else "none" for row in judged["labels"]]
+    judged["round"] = 1
+    images = pd.DataFrame({
+        "image_id": names, "file": [f"images/{number % FILES}.jpg" for number in range(count)],
+        "split": draw.choice(["train", "val", "test"], count, p=[0.7, 0.15, 0.15]),
+        "where": draw.choice(["sea", "town", "wood"], count), "brightness": draw.random(count),
+    })  # fmt: skip
+    said = pd.DataFrame(table, columns=labels).assign(image_id=names, n=PEOPLE)
+    meta = TargetMeta("rates", "evoked", "parrott-25", "votes", "targets-rates.parquet")
+    write_dataset(folder, DatasetMeta("drawn", {"rates": meta}), images, {"rates": said}, judged)
+    return encoder.spec
+
+
+def write_run(folder: Path, data: Path, seed: int) -> None:
+    """A run whose rates are people's with noise: no more of it than exploring reads."""
+    from affectml._files import write_json, write_parquet
+    from affectml.data import Dataset
+    from affectml.embeddings import EmbeddingStore
+    from affectml.runs import RunInfo, TrainConfig
+    from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
+
+    dataset, draw = Dataset.open(data), np.random.default_rng(seed)
+    targets, store = dataset.target("rates"), EmbeddingStore.for_dataset(dataset)
+    rates = (targets.shares() * PEOPLE + draw.gamma(1, 0.5, targets.table.shape)) / (PEOPLE + 3)
+    rates = rates.clip(0, 1)
+    labels = np.array(targets.taxonomy.labels, dtype=object)
+    table = pd.DataFrame(rates.astype(np.float32), columns=labels)
+    table.insert(0, "image_id", targets.image_id)
+    table.insert(1, "split", dataset.images["split"])
+    table["set"] = [list(labels[row]) for row in rates > 0.4]
+    info = RunInfo(
+        config=TrainConfig(str(data)), data=DataInfo(name="drawn", construct="evoked", target="rates", kind="rates"),
+        taxonomy=targets.taxonomy.to_dict(), head=HeadInfo(name="sigmoid"),
+        encoder=EncoderInfo(specs=list(store.specs), identity=store.identity.to_json()),
+    )  # fmt: skip
+    write_json(folder / "run.json", info.to_json())
+    write_parquet(folder / "predictions.parquet", table)
+
+
+def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tuple[str, float, float, float]]:
+    """What is done, median seconds of `again` times, and the process's peaks until then, MiB: see `Memory`."""
+    found: list[tuple[str, float, float, float]] = []
+    with Memory() as memory:
+
+        def timed(name: str, does: Callable[[int], Any], times: int = again) -> Any:
+            seconds, given = [], None
+            for turn in range(times):
+                start = time.perf_counter()
+                given = does(turn)
+                seconds.append(time.perf_counter() - start)
+            found.append((name, statistics.median(seconds), memory.most, memory.own))
+            print(*found[-1], file=sys.stderr, flush=True)
+            return given
+
+        timed("import", lambda _: __import__("affectml.exploring"), 1)
+        from affectml.exploring import Filter, View, open_collection
+
+        opened = timed("open, with the runs", lambda _: open_collection(data, runs), 1)
+        run, other = opened.runs[0], opened.runs[-1]
+        first, second = opened.taxonomy.labels[:2]
+        timed("map by two main axes, made", lambda _: opened.make_map("pca"), 1)
+        for name in ("people.disagreement", "people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):
+            timed(f"column {name}", lambda _, name=name: opened.columns[name].values, 1)  # type: ignore[misc]
+        some = View(order=f"{run}.rate_cross_entropy", filters=(
+            Filter("people.entropy", low=0.1), Filter(f"{other}.rate.{first}", high=0.5), Filter("split", levels=("test",))
+        ))  # fmt: skip
+        timed("three filters, and an order", lambda turn: opened.shown(some.but(descending=turn % 2 == 0)))
+        circle = [(0.5 + 0.3 * np.cos(t), 0.5 + 0.3 * np.sin(t)) for t in np.linspace(0, 6, 100)]
+        timed("lasso of 100 corners", lambda _: opened.shown(View(lasso=tuple(circle))))
+        timed("rates query", lambda _: opened.shown(View(rates=f"{first} without {second}", of=run)))
+        timed("like this image", lambda turn: opened.shown(View(like=opened.image_id[turn])))
+        timed("one image, in detail, the first time", lambda _: opened.detail(99), 1)
+        timed("one image, in detail", lambda turn: opened.detail(turn + 100))
+        timed("text search, with loading the tower", lambda _: opened.shown(View(text="a photo of the sea")), 1)
+        timed("text search", lambda turn: opened.shown(View(text=f"{turn} people by the sea")))
+        if by_umap:
+            timed("map by UMAP, made", lambda _: opened.make_map("umap"), 1)
+    return found
+
+
+def main() -> None:
+    """Make the data set, measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--again", type=int, default=5)
+    parser.add_argument("--map", action="store_true")
+    parser.add_argument("--data", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.data or Path(temporary)
+        data, runs = folder / "drawn", [folder / f"run-{number + 1:03d}" for number in range(given.runs)]
+        if not (data / "dataset.json").exists():
+            write_images(data, given.images)
+        for seed, run in enumerate(runs):
+            if not run.exists():
+                write_run(run, data, seed)
+        asked = json.dumps([str(data), [str(run) for run in runs], given.again, given.map])
+        words = [sys.executable, __file__, "--measure", asked]
+        rows = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    print(f"{given.images:,} images, {given.runs} runs.\n")
+    print("| what | seconds | peak until then, MiB | without pages of files, MiB |\n|---|---|---|---|")
+    for name, seconds, peak, own in rows:
+        print(f"| {name} | {seconds:.3f} | {peak:,.0f} | {own:,.0f} |")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:  # a process of its own: what making the data set took is not counted
+        data, runs, again, by_umap = json.loads(sys.argv[2])
+        print(json.dumps(measure(Path(data), [Path(run) for run in runs], again, by_umap)))
+    else:
+        main()
