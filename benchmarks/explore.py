@@ -4,9 +4,9 @@
 
 The images are synthetic: 512 features in half precision that 25 labels depend on, five people's answers, and runs that
 are their rates with noise; 300 files are shared by all. Texts are embedded by a ViT-B/32 with random weights, so that
-what is found means nothing and what it costs does; the tower's own memory is that of the model. Peaks are of a process of
-its own, once with the pages of files that it has read, which the system can drop, and once without. `--map` makes the map
-by UMAP as well, which takes minutes. `--data` keeps the data set there, or takes the one that is there.
+what is found means nothing, and what it costs does. Peaks are of a process of its own, once with the pages of files
+that it has read, which the system can drop, and once without. `--map` makes the map by UMAP as well, which takes
+minutes. `--data` keeps the data set there, or takes the one that is there.
 """
 
 import argparse
@@ -122,7 +122,8 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
         for name in ("people.disagreement", "people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):
             timed(f"column {name}", lambda _, name=name: opened.columns[name].values, 1)  # type: ignore[misc]
         some = View(order=f"{run}.rate_cross_entropy", filters=(
-            Filter("people.entropy", low=0.1), Filter(f"{other}.rate.{first}", high=0.5), Filter("split", levels=("test",))
+            Filter("people.entropy", low=0.1), Filter(f"{other}.rate.{first}", high=0.5),
+            Filter("split", levels=("test",)),
         ))  # fmt: skip
         timed("three filters, and an order", lambda turn: opened.shown(some.but(descending=turn % 2 == 0)))
         circle = [(0.5 + 0.3 * np.cos(t), 0.5 + 0.3 * np.sin(t)) for t in np.linspace(0, 6, 100)]

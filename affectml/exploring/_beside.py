@@ -106,8 +106,9 @@ class Beside:
 
         file = self.dataset.root / "annotations.parquet"
         there = [name for name in _REMARKS if name in pq.read_schema(file).names]
-        table: pd.DataFrame = pd.read_parquet(file, columns=there).reindex(columns=_REMARKS)
-        return table[(table["kind"] == "flag") | table["note"].notna()]
+        table = pd.read_parquet(file, columns=there).reindex(columns=_REMARKS)
+        noted: pd.DataFrame = table[(table["kind"] == "flag") | table["note"].notna()]
+        return noted
 
     def remarks_of(self, index: int) -> pd.DataFrame:
         """Flags and notes of an image."""

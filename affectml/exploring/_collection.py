@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from affectml.exploring._columns import (
     run_columns,
 )
 from affectml.exploring._detail import Detail, detail_of, look_at
+from affectml.exploring._encoders import Encoders
 from affectml.exploring._explained import Explained
 from affectml.exploring._keep import Selections, as_csv, export, queue
 from affectml.exploring._query import fit, inside, parse_rates
@@ -34,7 +34,6 @@ from affectml.exploring._search import Searcher
 from affectml.exploring._view import Filter, View
 from affectml.labelling import taxonomy_of
 from affectml.pictures import ImageLike
-from affectml.run_features import run_encoder
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from affectml.encoders import Encoder
 
 Array = NDArray[Any]
-_JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
 
 
 class Collection:
@@ -69,10 +67,11 @@ class Collection:
                 say(f"{run.name}: its scores are no shares of people, so they are not compared with people's")
         self.taxonomy = self._taxonomy()
         self.searcher = None if store is None else Searcher(store, self.index)
+        if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
+            say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
         self.beside = Beside(dataset, self.index, db, say)
         self._selections = Selections(dataset)
-        self._lock = RLock()
-        self._encoders: dict[tuple[str, str], Encoder] = {}
+        self._encoders = Encoders()
         self.columns = {column.name: column for column in self._made()}
 
     def __repr__(self) -> str:
@@ -209,12 +208,11 @@ class Collection:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
         taxonomy = self.taxonomy if of == "people" else self.known_runs[of].folder.taxonomy
         both = parse_rates(view.rates, taxonomy)
-        shape = (len(self), -1)
         wanted, unwanted = (
-            np.stack([self.columns[f"{of}.rate.{label}"].values for label in labels], axis=1)
-            if labels else np.empty((len(self), 0)) for labels in both
-        )  # fmt: skip
-        return fit(wanted.reshape(shape) if len(both[0]) else wanted, unwanted)
+            np.array([self.columns[f"{of}.rate.{label}"].values for label in labels]).reshape(len(labels), len(self)).T
+            for labels in both
+        )
+        return fit(wanted, unwanted)
 
     def place(self, image_id: str) -> int:
         """The place of an image; raises BadInput where there is none of that name."""
@@ -236,38 +234,12 @@ class Collection:
 
     @property
     def encoder(self) -> "Encoder":
-        """The embeddings' encoder, loaded when first needed.
-
-        Raises:
-            EncoderUnavailable: where its weights cannot be had, are others by now, or nobody knows them.
-        """
-        from affectml.embeddings._store import differences
-        from affectml.encoders import load_encoder
-
-        store = self._searching().store
-        if not store.specs:
-            raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
-        with self._lock:
-            key = store.specs[0], store.identity.precision
-            if key not in self._encoders:
-                loaded = load_encoder(key[0], precision=key[1])
-                if not loaded.identity.may_use(store.identity):
-                    raise EncoderUnavailable(
-                        f"{store.folder}: encoder {key[0]!r} is not the one that made these embeddings "
-                        f"({differences(loaded.identity, store.identity)})"
-                    )
-                self._encoders[key] = loaded
-            return self._encoders[key]
+        """The embeddings' encoder, loaded when first needed; raises EncoderUnavailable where it cannot be had."""
+        return self._encoders.of_store(self._searching().store)
 
     def encoder_of(self, run: KnownRun) -> "Encoder":
         """A run's encoder; the embeddings' own, where it is the same."""
-        specs, identity = run.info.encoder.specs, run.info.encoder.identity
-        with self._lock:
-            key = (specs[0], str(identity["precision"])) if specs else ("", "")
-            loaded = self._encoders.get(key)
-            if loaded is None or loaded.identity.to_json() != identity:
-                loaded = self._encoders[key] = run_encoder(run.folder, None)
-            return loaded
+        return self._encoders.of_run(run.folder)
 
     def text_vector(self, text: str) -> NDArray[np.float32]:
         """The embedding of a text as it stands, [D]."""

@@ -13,7 +13,7 @@ from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
 from affectml.exploring._view import View
 from affectml_annotation import LabelStore
-from affectml_annotation.exchange._files import keep
+from affectml_annotation.exchange._files import keep, writing_in_turn
 
 FOLDER = Path("explore") / "selections"
 SCHEMA = 1
@@ -69,10 +69,6 @@ class Selections:
             raise BadInput(f"{name!r}: dataset.json has a selection of that name; choose another")
         if not len(image_ids):
             raise BadInput(f"{name!r}: no images to keep; show some first")
-        if file.exists():
-            if not replace:
-                raise BadInput(f"{file} exists; nothing was written: choose another name, or {option('replace', True)}")
-            keep(file)
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "name": name,
@@ -80,7 +76,13 @@ class Selections:
             "view": {} if view is None else view.to_query(),
             "images": [str(image) for image in image_ids],
         }
-        write_json(file, content)
+        with writing_in_turn(self._dataset.root):
+            if file.exists():
+                if not replace:
+                    way = f"choose another name, or {option('replace', True)}"
+                    raise BadInput(f"{file} exists; nothing was written: {way}")
+                keep(file)
+            write_json(file, content)
         return file
 
     def _file(self, name: str) -> Path:

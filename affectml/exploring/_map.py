@@ -21,7 +21,7 @@ from affectml.errors import MissingExtra
 Method = Literal["umap", "pca"]
 METHODS: tuple[Method, ...] = ("umap", "pca")  # in the order in which they are looked for
 FOLDER = "explore"
-SAMPLE = 20_000  # rows that principal axes are fitted on
+SAMPLE = 10_000  # rows that principal axes are fitted on
 AXES = 50  # that UMAP looks at
 MOST = 200_000  # rows that UMAP is fitted on
 LEAST = 4
@@ -137,7 +137,7 @@ def _made_of(store: EmbeddingStore, method: Method) -> str:
 
 
 def _axes(rows: RowsOnDisk, count: int) -> Floats:
-    """Rows on their first principal axes, [M, count]; fitted on a seeded sample of 20,000 where there are more."""
+    """Rows on their first principal axes, [M, count]; fitted on a seeded sample of 10,000 where there are more."""
     some = np.arange(len(rows))
     if len(rows) > SAMPLE:
         some = np.sort(np.random.default_rng(SEED).choice(len(rows), SAMPLE, replace=False))

@@ -58,9 +58,12 @@ class Searcher:
     def kept(self, key: str, vector: Callable[[], NDArray[Any]]) -> Floats:
         """`cosines` of a search, kept under its key."""
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = self.cosines(vector())
+            found = self._kept.get(key)
+        if found is None:
+            found = self.cosines(vector())  # others do not wait meanwhile: an encoder may be loaded for it
+        with self._lock:
+            self._kept[key] = found
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-            return self._kept[key]
+        return found
