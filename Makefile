@@ -54,8 +54,8 @@ ARGS ?=
 DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTING.md}
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
-TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation heads intervals memory metrics \
-	people promises relabel scale shards subgroups
+TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals memory \
+	metrics people promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -82,6 +82,8 @@ bench-emotion6:
 	$(MEASURE)/single_labels.py "$(DATA)/emotion6/emotion6_clip_vit_l_14.npz" $(ARGS)
 bench-explanation:
 	$(MEASURE)/explanation.py --write $(ARGS)
+bench-explore:
+	$(PRINTED) explore.py --map $(ARGS)
 bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-%:
 	$(MEASURE)/$*.py $(ARGS)
 bench-memory:

@@ -107,12 +107,12 @@ class Beside:
         file = self.dataset.root / "annotations.parquet"
         there = [name for name in _REMARKS if name in pq.read_schema(file).names]
         table = pd.read_parquet(file, columns=there).reindex(columns=_REMARKS)
-        noted: pd.DataFrame = table[(table["kind"] == "flag") | table["note"].notna()]
-        return noted
+        return table[(table["kind"] == "flag") | table["note"].notna()]
 
     def remarks_of(self, index: int) -> pd.DataFrame:
         """Flags and notes of an image."""
-        return self.remarks[self.remarks["image_id"] == self.index[index]]
+        found: pd.DataFrame = self.remarks[self.remarks["image_id"] == self.index[index]]
+        return found
 
     @cached_property
     def listed(self) -> pd.DataFrame | None:

@@ -57,19 +57,19 @@ class Collection:
     ) -> None:  # fmt: skip
         self.dataset, self.targets, self.store, self.notes, self._say = dataset, targets, store, notes, say
         self.image_id = dataset.images["image_id"].to_numpy(dtype=object)
-        self.index: pd.Index[Any] = pd.Index(self.image_id, dtype=object)
-        self.known_runs = {name: KnownRun(run, name, self.index) for name, run in runs.items()}
-        self.runs = tuple(self.known_runs)
-        for run in self.known_runs.values():
+        self._index: pd.Index[Any] = pd.Index(self.image_id, dtype=object)
+        self._runs_by_name = {name: KnownRun(run, name, self._index) for name, run in runs.items()}
+        self.runs = tuple(self._runs_by_name)
+        for run in self._runs_by_name.values():
             if run.unknown:
                 say(f"{run.name} says nothing of {run.unknown:,} of {len(self.image_id):,} images")
             if not run.shares:
                 say(f"{run.name}: its scores are no shares of people, so they are not compared with people's")
         self.taxonomy = self._taxonomy()
-        self.searcher = None if store is None else Searcher(store, self.index)
+        self.searcher = None if store is None else Searcher(store, self._index)
         if self.searcher is not None and (without := len(self) - len(self.searcher.at)):
             say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
-        self.beside = Beside(dataset, self.index, db, say)
+        self._beside = Beside(dataset, self._index, db, say)
         self._selections = Selections(dataset)
         self._encoders = Encoders()
         self.columns = {column.name: column for column in self._made()}
@@ -95,7 +95,7 @@ class Collection:
     def _taxonomy(self) -> Taxonomy:
         if self.targets is not None:
             return self.targets.taxonomy
-        for run in self.known_runs.values():
+        for run in self._runs_by_name.values():
             return run.folder.taxonomy
         return taxonomy_of(self.dataset)
 
@@ -103,16 +103,16 @@ class Collection:
         """All columns, in the order in which a page lists them."""
         found, people = [], None
         if self.targets is not None:
-            at = self.index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
+            at = self._index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
             people = self.targets, at
-            found += people_columns(self.targets, at, self.beside)
-        for run in self.known_runs.values():
+            found += people_columns(self.targets, at, self._beside)
+        for run in self._runs_by_name.values():
             found += run_columns(run, people)
-        found += between_runs(list(self.known_runs.values())) + image_columns(self.dataset)
-        if self.beside.has_judgements or self.beside.has_db:
-            found += remark_columns(self.beside)
-        if self.beside.listed is not None:
-            found.append(listed_column(self.beside.listed, self.index))
+        found += between_runs(list(self._runs_by_name.values())) + image_columns(self.dataset)
+        if self._beside.has_judgements or self._beside.has_db:
+            found += remark_columns(self._beside)
+        if self._beside.listed is not None:
+            found.append(listed_column(self._beside.listed, self._index))
         return found
 
     def column(self, name: str) -> Column:
@@ -146,7 +146,7 @@ class Collection:
         for each in view.filters:
             keep &= self._passes(each)
         if view.selection:
-            keep &= self.index.isin(self._selections.read(view.selection))
+            keep &= self._index.isin(self._selections.read(view.selection))
         if view.lasso:
             keep &= inside(np.array(view.lasso), self.map())
         keys: list[Array] = []
@@ -191,22 +191,22 @@ class Collection:
         Of a text and of an image it is the cosine, of rates `fit`.
         """
         if view.text:
-            return self._searching().kept(f"text:{view.text}", lambda: self.text_vector(view.text))
+            return self._searching().kept(f"text:{view.text}", lambda: self._text_vector(view.text))
         if view.like:
             at = self.place(view.like)
             if not self._searching().has(at):
                 raise BadInput(f"like: image {view.like!r} has no embedding; `affectml embed {self.dataset.root}`")
-            return self._searching().kept(f"like:{view.like}", lambda: self.vector(at))
+            return self._searching().kept(f"like:{view.like}", lambda: self._vector(at))
         return self._rates_fit(view) if view.rates else None
 
     def _rates_fit(self, view: View) -> NDArray[np.float32]:
         of = view.of or ("people" if self.has_people else next(iter(self.runs), "people"))
-        if of != "people" and of not in self.known_runs:
+        if of != "people" and of not in self._runs_by_name:
             have = ("people", *self.runs)
             raise BadInput(f"of: no run {of!r}{did_you_mean(of, have)} (of: {', '.join(have)})")
         if of == "people" and not self.has_people:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
-        taxonomy = self.taxonomy if of == "people" else self.known_runs[of].folder.taxonomy
+        taxonomy = self.taxonomy if of == "people" else self._runs_by_name[of].folder.taxonomy
         both = parse_rates(view.rates, taxonomy)
         wanted, unwanted = (
             np.array([self.columns[f"{of}.rate.{label}"].values for label in labels]).reshape(len(labels), len(self)).T
@@ -216,7 +216,7 @@ class Collection:
 
     def place(self, image_id: str) -> int:
         """The place of an image; raises BadInput where there is none of that name."""
-        at = int(self.index.get_indexer(pd.Index([image_id], dtype=object))[0])
+        at = int(self._index.get_indexer(pd.Index([image_id], dtype=object))[0])
         if at < 0:
             raise BadInput(f"{self.dataset.root}: no image {image_id!r}{did_you_mean(image_id, self.image_id[:5000])}")
         return at
@@ -228,31 +228,31 @@ class Collection:
             raise BadInput(f"{self.dataset.root}: no embeddings to search; run `affectml embed {self.dataset.root}`")
         return self.searcher
 
-    def vector(self, index: int) -> NDArray[np.float32]:
+    def _vector(self, index: int) -> NDArray[np.float32]:
         """The embedding of an image, [D]."""
         return self._searching().vector(index)
 
     @property
-    def encoder(self) -> "Encoder":
+    def _encoder(self) -> "Encoder":
         """The embeddings' encoder, loaded when first needed; raises EncoderUnavailable where it cannot be had."""
         return self._encoders.of_store(self._searching().store)
 
-    def encoder_of(self, run: KnownRun) -> "Encoder":
+    def _encoder_of(self, run: KnownRun) -> "Encoder":
         """A run's encoder; the embeddings' own, where it is the same."""
         return self._encoders.of_run(run.folder)
 
-    def text_vector(self, text: str) -> NDArray[np.float32]:
+    def _text_vector(self, text: str) -> NDArray[np.float32]:
         """The embedding of a text as it stands, [D]."""
         if not self.can_search:
             raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
-        return np.asarray(self.encoder.encode_texts([text]).numpy()[0])
+        return np.asarray(self._encoder.encode_texts([text]).numpy()[0])
 
     # The map
 
     @cached_property
     def _maps(self) -> _map.Maps:
         store = self._searching().store
-        at = self.index.get_indexer(pd.Index(store.ids, dtype=object))
+        at = self._index.get_indexer(pd.Index(store.ids, dtype=object))
         return _map.Maps(self.dataset.root, store, at, len(self))
 
     def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
@@ -342,7 +342,7 @@ class Collection:
     @property
     def has_queue(self) -> bool:
         """Whether there is a labelling task that images can be sent to."""
-        return self.beside.has_db
+        return self._beside.has_db
 
     def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> int:
         """Put images at the end of the labelling task's queue, in their order; returns how many of them it has.
@@ -351,7 +351,7 @@ class Collection:
             BadInput: for `more` below 1, and where the task has none of them.
             StoreError: where there is no task.
         """
-        return queue(self.beside.db, self._ids(images), more=more)
+        return queue(self._beside.db, self._ids(images), more=more)
 
     # One image
 
@@ -389,24 +389,24 @@ class Collection:
         """
         from affectml.explanation import explain_image
 
-        if run not in self.known_runs:
+        if run not in self._runs_by_name:
             raise BadInput(f"no run {run!r}{did_you_mean(run, self.runs)} (runs: {', '.join(self.runs) or 'none'})")
-        asked = self.known_runs[run]
+        asked = self._runs_by_name[run]
         given = self.path(image) if isinstance(image, int | np.integer) else image
         return Explained.of(
-            explain_image(asked.folder, given, label=label, encoder_factory=lambda: self.encoder_of(asked))
+            explain_image(asked.folder, given, label=label, encoder_factory=lambda: self._encoder_of(asked))
         )
 
     def file(self, index: int) -> str:
         """Its file as images.parquet names it; "" without one."""
-        return self.beside.file(index)
+        return self._beside.file(index)
 
     def path(self, index: int) -> Path:
         """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
-        return self.beside.path(index)
+        return self._beside.path(index)
 
     @cached_property
-    def people_shares(self) -> Array:
+    def _people_shares(self) -> Array:
         """People's shares by row of the target, [M, C]."""
         assert self.targets is not None
         return self.targets.shares()
@@ -415,11 +415,11 @@ class Collection:
     def _target_rows(self) -> Array:
         out = np.full(len(self), -1, dtype=np.int64)
         if self.targets is not None:
-            out[self.index.get_indexer(pd.Index(self.targets.image_id, dtype=object))] = np.arange(
+            out[self._index.get_indexer(pd.Index(self.targets.image_id, dtype=object))] = np.arange(
                 len(self.targets.image_id)
             )
         return out
 
-    def target_row(self, index: int) -> int:
+    def _target_row(self, index: int) -> int:
         """The row of the target that an image has, -1 without one."""
         return int(self._target_rows[index])

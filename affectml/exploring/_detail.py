@@ -81,19 +81,19 @@ class Detail:
 def detail_of(found: "Collection", index: int, *, names: bool = False) -> Detail:
     """See `Collection.detail`."""
     image_id = str(found.image_id[index])
-    runs = tuple(said for run in found.known_runs.values() if (said := _run_said(run, index)) is not None)
+    runs = tuple(said for run in found._runs_by_name.values() if (said := _run_said(run, index)) is not None)
     notes = [f"{run} says nothing of this image" for run in found.runs if run not in {said.run for said in runs}]
     nearest: tuple[Near, ...] = ()
     copies: tuple[Near, ...] = ()
     if found.searcher is None or not found.searcher.has(index):
         notes.append("no embedding, so no nearest images")
     else:
-        near = _nearest(found, found.searcher.kept(f"like:{image_id}", lambda: found.vector(index)), but=index)
+        near = _nearest(found, found.searcher.kept(f"like:{image_id}", lambda: found._vector(index)), but=index)
         own = _read(found, index)
         copies, nearest = (() if own is None else _copies(found, own, near)), near
     return Detail(
         index, image_id, found.file(index), _people_said(found, index, names), runs, nearest, copies,
-        found.beside.listed_in_words(image_id), tuple(notes),
+        found._beside.listed_in_words(image_id), tuple(notes),
     )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def look_at(found: "Collection", image: ImageLike) -> Detail:
     picture = given[0]
     content = picture.read()
     said, notes = [], []
-    for run in found.known_runs.values():
+    for run in found._runs_by_name.values():
         try:
             said.append(_predicted(found, run, picture))
         except AffectmlError as error:  # a run on embeddings made elsewhere, or weights that are not here
@@ -113,7 +113,7 @@ def look_at(found: "Collection", image: ImageLike) -> Detail:
     nearest: tuple[Near, ...] = ()
     copies: tuple[Near, ...] = ()
     try:
-        vector = found.encoder.encode_images([content])[0].numpy().astype(np.float16)
+        vector = found._encoder.encode_images([content])[0].numpy().astype(np.float16)
     except AffectmlError as error:
         notes.append(f"no nearest images: {error}")
     else:
@@ -135,20 +135,20 @@ def _run_said(run: "KnownRun", index: int) -> RunSaid | None:
 def _predicted(found: "Collection", run: "KnownRun", picture: "Given") -> RunSaid:
     from affectml.predicting import predict_images
 
-    (said,) = predict_images(run.folder, picture, encoder_factory=lambda: found.encoder_of(run))
+    (said,) = predict_images(run.folder, picture, encoder_factory=lambda: found._encoder_of(run))
     rates = dict(said.best)
     labels = None if said.labels is None else tuple(said.labels)
     return RunSaid(run.name, {label: rates[label] for label in run.labels}, labels, "", run.promise)
 
 
 def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | None:
-    targets, row = found.targets, found.target_row(index)
-    judged, remarks = found.beside.judged(index, index + 1), found.beside.remarks_of(index)
+    targets, row = found.targets, found._target_row(index)
+    judged, remarks = found._beside.judged(index, index + 1), found._beside.remarks_of(index)
     if row < 0 and not len(judged) and not len(remarks):
         return None
     shares, votes, n = {}, None, None
     if targets is not None and row >= 0:
-        shares = dict(zip(targets.taxonomy.labels, found.people_shares[row].tolist(), strict=True))
+        shares = dict(zip(targets.taxonomy.labels, found._people_shares[row].tolist(), strict=True))
         if targets.votes is not None:
             votes = dict(zip(targets.taxonomy.labels, targets.votes[row].tolist(), strict=True))
         n = None if targets.n is None else int(np.max(targets.n[row]))
@@ -193,9 +193,9 @@ def _nearest(found: "Collection", cosines: NDArray[np.float32], but: int = -1) -
 
 
 def _near(found: "Collection", index: int, likeness: float, kind: str) -> Near:
-    row = found.target_row(index)
+    row = found._target_row(index)
     labels = () if found.targets is None else found.targets.taxonomy.labels
-    shares = dict(zip(labels, found.people_shares[row].tolist(), strict=True)) if row >= 0 else {}
+    shares = dict(zip(labels, found._people_shares[row].tolist(), strict=True)) if row >= 0 else {}
     return Near(index, str(found.image_id[index]), likeness, kind, shares)
 
 

@@ -161,7 +161,7 @@ def _umap(axes: Floats, say: Say) -> Floats:
     some = np.arange(len(axes))
     if len(axes) > MOST:
         some = np.sort(np.random.default_rng(SEED).choice(len(axes), MOST, replace=False))
-    say(f"UMAP of {len(some):,}: about a minute to begin, and one for every 100,000; more on a busy machine")
+    say(f"UMAP of {len(some):,}: of 100,000 a minute or two; more on a busy machine")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba's and of sparse solvers', which nobody can act on
         fitted = umap.UMAP(n_neighbors=min(15, len(some) - 1), random_state=SEED, n_jobs=1)

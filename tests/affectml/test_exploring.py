@@ -256,7 +256,7 @@ def test_one_name_gives_one_figure(found, hand, demo):
     apart = disagreement(hand.judgements, LABELS).reindex(IDS).to_numpy()
     assert found.columns["people.disagreement"].values == pytest.approx(apart, nan_ok=True)
     assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
-    scores = demo.known_runs["run"].folder.metrics["systems"]["model"]
+    scores = demo._runs_by_name["run"].folder.metrics["systems"]["model"]
     test = View(filters=(Filter("run.split", levels=("test",)),))
     for name in ("rate_cross_entropy", "rate_manhattan"):
         mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
@@ -337,7 +337,7 @@ def test_like_orders_by_cosine_whatever_the_length(found):
 def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
     text = "a photo that evokes awe"
     store = demo.store
-    cosines = store.rows(demo.image_id) @ demo.encoder.encode_texts([text]).numpy()[0]
+    cosines = store.rows(demo.image_id) @ demo._encoder.encode_texts([text]).numpy()[0]
     assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
 
 
