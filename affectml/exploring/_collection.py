@@ -61,10 +61,8 @@ class Collection:
         self._runs_by_name = {name: KnownRun(run, name, self._index) for name, run in runs.items()}
         self.runs = tuple(self._runs_by_name)
         for run in self._runs_by_name.values():
-            if run.unknown:
-                say(f"{run.name} says nothing of {run.unknown:,} of {len(self.image_id):,} images")
-            if not run.shares:
-                say(f"{run.name}: its scores are no shares of people, so they are not compared with people's")
+            for note in run.notes(dataset, targets):
+                say(f"{run.name}: {note}")
         self.taxonomy = self._taxonomy()
         self.searcher = None if store is None else Searcher(store, self._index)
         if self.searcher is not None and (without := len(self) - len(self.searcher.at)):

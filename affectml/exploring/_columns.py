@@ -101,7 +101,7 @@ def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Col
         return found
     entropy = partial(_entropy, run.rates, several)
     found.append(Column(f"{run.name}.entropy", "entropy", run.name, "number", entropy, measure="entropy"))
-    if people is not None and set(people[0].taxonomy.labels) == set(run.labels):
+    if people is not None and run.compares(people[0]):
         targets, at = people
         columns = [targets.taxonomy.index(label) for label in run.labels]
         for name, words in ((ERRORS[not several], "error"), (DISTANCES[not several], "distance from people")):

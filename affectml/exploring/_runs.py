@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
 from affectml.errors import BadRun
 from affectml.heads._base import HEADS
@@ -31,8 +32,7 @@ class KnownRun:
     """A run, and what it says of N images.
 
     name: its folder's, made unique. rates: float32 [N, C], nan for an image that it says nothing of. shares: whether
-    they are rates of people, or a distribution, so that they can be compared with people's. unknown: of how many images
-    it says nothing.
+    they are rates of people, or a distribution. unknown: of how many images it says nothing.
 
     Raises:
         BadRun: without predictions, which a shared run and imported weights come without, or with damaged ones.
@@ -57,6 +57,25 @@ class KnownRun:
         for c, label in enumerate(self.labels):
             self.rates[:, c] = self._spread(table.column(label).to_numpy(), np.nan)
         self.shares = self._are_shares()
+
+    def compares(self, targets: Targets) -> bool:
+        """Whether what it says can be set beside people's answers: shares of the same kind, of the same labels."""
+        same = (self.kind in SEVERAL) == (targets.kind in SEVERAL)
+        return self.shares and same and set(self.labels) == set(targets.taxonomy.labels)
+
+    def notes(self, dataset: Dataset, targets: Targets | None) -> list[str]:
+        """What one should know of it."""
+        found = []
+        if self.info.data.name != dataset.name:
+            found.append(f"trained on {self.info.data.name}; it is taken that images of one image_id are the same")
+        if self.unknown:
+            found.append(f"it says nothing of {self.unknown:,} of {len(self._row):,} images")
+        if targets is not None and not self.compares(targets):
+            why = (
+                "its scores are no shares of people" if not self.shares else f"it predicts {self.kind}, or other labels"
+            )
+            found.append(f"not compared with people's {targets.name}: {why}")
+        return found
 
     @property
     def _file(self) -> str:

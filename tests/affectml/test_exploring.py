@@ -272,7 +272,7 @@ def test_distances_worked_by_hand(found):
 
 
 def test_a_run_that_lacks_images_says_nothing_of_them(found):
-    assert "part says nothing of 2 of 6 images" in found.notes
+    assert "part: it says nothing of 2 of 6 images" in found.notes
     assert np.isnan(found.columns["part.rate.awe"].values[4:]).all()
     assert ids(found, filters=(Filter("part.rate.awe"),)) == "abcd"
     assert ids(found, order="part.rate.awe") == "acdbef"
@@ -280,6 +280,29 @@ def test_a_run_that_lacks_images_says_nothing_of_them(found):
     assert [said.run for said in found.detail(4).runs] == ["whole"]
     assert "part says nothing of this image" in found.detail(4).notes
     assert (found.detail(2).runs[1].labels, found.detail(1).runs[1].labels) == (("awe", "joy"), ())
+
+
+def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
+    """A run of top-k, one of a distribution and one of another data set; only the last one's rates are people's."""
+    changes = {
+        "topk": ("head", "name", "topk"),
+        "soft": ("data", "kind", "distribution"),
+        "other": ("data", "name", "other"),
+    }
+    for name, (part, key, value) in changes.items():
+        folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3))
+        content = json.loads((folder / "run.json").read_text())
+        content[part][key] = value
+        write_json(folder / "run.json", content)
+    found = open_collection(hand, [tmp_path / name for name in changes])
+    assert [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))] == [
+        "other.rate_cross_entropy", "other.rate_manhattan"
+    ]  # fmt: skip
+    assert found.notes[:-1] == [
+        "topk: not compared with people's rates: its scores are no shares of people",
+        "soft: not compared with people's rates: it predicts distribution, or other labels",
+        "other: trained on other; it is taken that images of one image_id are the same",
+    ]
 
 
 @pytest.mark.parametrize(
