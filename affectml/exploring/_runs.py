@@ -71,9 +71,10 @@ class KnownRun:
         if self.unknown:
             found.append(f"it says nothing of {self.unknown:,} of {len(self._row):,} images")
         if targets is not None and not self.compares(targets):
-            why = (
-                "its scores are no shares of people" if not self.shares else f"it predicts {self.kind}, or other labels"
-            )
+            kind = "rates" if self.kind in SEVERAL else "a distribution"
+            why = f"it predicts {kind}" if self.shares else "its scores are no shares of people"
+            if set(self.labels) != set(targets.taxonomy.labels):
+                why = "it has other labels"
             found.append(f"not compared with people's {targets.name}: {why}")
         return found
 

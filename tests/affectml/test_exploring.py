@@ -300,7 +300,7 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     ]  # fmt: skip
     assert found.notes[:-1] == [
         "topk: not compared with people's rates: its scores are no shares of people",
-        "soft: not compared with people's rates: it predicts distribution, or other labels",
+        "soft: not compared with people's rates: it predicts a distribution",
         "other: trained on other; it is taken that images of one image_id are the same",
     ]
 
