@@ -117,7 +117,7 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
 
         opened = timed("open, with the runs", lambda _: open_collection(data, runs), 1)
         run, other = opened.runs[0], opened.runs[-1]
-        first, second = opened.taxonomy.labels[:2]
+        first, second = opened.labels[:2]
         timed("map by two main axes, made", lambda _: opened.make_map("pca"), 1)
         for name in ("people.disagreement", "people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):
             timed(f"column {name}", lambda _, name=name: opened.columns[name].values, 1)  # type: ignore[misc]

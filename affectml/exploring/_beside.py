@@ -75,8 +75,10 @@ class Beside:
         out = np.full(len(self.index), np.nan, dtype=np.float32)
         try:
             for start in range(0, len(out), PART):
-                found = disagreement(self.judged(start, start + PART), labels)
-                out[self.index.get_indexer(found.index)] = found.to_numpy()
+                judged = self.judged(start, start + PART)
+                if len(judged):
+                    found = disagreement(judged, labels)
+                    out[self.index.get_indexer(found.index)] = found.to_numpy()
         except AnnotationError as error:
             self._say(f"disagreement between people is not known here: {error}")
             return np.full_like(out, np.nan)

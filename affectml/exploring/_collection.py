@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import BadInput, EncoderUnavailable, did_you_mean
+from affectml.errors import AffectmlError, BadInput, EncoderUnavailable, did_you_mean
 from affectml.exploring import _map
 from affectml.exploring._beside import Beside
 from affectml.exploring._columns import (
@@ -32,7 +32,6 @@ from affectml.exploring._query import fit, inside, parse_rates
 from affectml.exploring._runs import KnownRun
 from affectml.exploring._search import Searcher
 from affectml.exploring._view import Filter, View
-from affectml.labelling import taxonomy_of
 from affectml.pictures import ImageLike
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
@@ -46,7 +45,8 @@ Array = NDArray[Any]
 class Collection:
     """All images of a data set, N of them in the order of images.parquet, and what people and runs say of them.
 
-    dataset; targets: whose answers are people's, None without any. taxonomy: of people's answers, else the first run's.
+    dataset; targets: whose answers are people's, None without any. taxonomy: theirs, else the first run's or the data
+    set's own, if any.
     image_id: [N] of str. runs: their names. columns: by name; their values are computed when first asked for. notes:
     what one should know. searcher: None without embeddings.
     """
@@ -86,16 +86,21 @@ class Collection:
         return self.targets is not None
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of `taxonomy`; none where nothing says which there are."""
+        return () if self.taxonomy is None else self.taxonomy.labels
+
+    @property
     def can_search(self) -> bool:
         """Whether texts can be searched for: the embeddings' encoder has a text tower, and is known by name."""
         return self.store is not None and bool(self.store.specs) and self.store.identity.has_text
 
-    def _taxonomy(self) -> Taxonomy:
+    def _taxonomy(self) -> Taxonomy | None:
         if self.targets is not None:
             return self.targets.taxonomy
         for run in self._runs_by_name.values():
             return run.folder.taxonomy
-        return taxonomy_of(self.dataset)
+        return self.dataset.meta.resolve_taxonomy()
 
     def _made(self) -> list[Column]:
         """All columns, in the order in which a page lists them."""
@@ -204,7 +209,9 @@ class Collection:
             raise BadInput(f"of: no run {of!r}{did_you_mean(of, have)} (of: {', '.join(have)})")
         if of == "people" and not self.has_people:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
-        taxonomy = self.taxonomy if of == "people" else self._runs_by_name[of].folder.taxonomy
+        of_people = self.targets.taxonomy if self.targets is not None else None
+        taxonomy = of_people if of == "people" else self._runs_by_name[of].folder.taxonomy
+        assert taxonomy is not None
         both = parse_rates(view.rates, taxonomy)
         wanted, unwanted = (
             np.array([self.columns[f"{of}.rate.{label}"].values for label in labels]).reshape(len(labels), len(self)).T
@@ -295,8 +302,15 @@ class Collection:
     # What is kept
 
     def selections(self) -> dict[str, int]:
-        """The saved selections, and how many images each has."""
-        return {name: len(self._selections.read(name)) for name in self._selections.names()}
+        """The saved selections, and how many images each has; of one that cannot be read, `notes` say why."""
+        found = {}
+        for name in self._selections.names():
+            try:
+                found[name] = len(self._selections.read(name))
+            except AffectmlError as error:
+                if str(error) not in self.notes:
+                    self._say(str(error))
+        return found
 
     def save_selection(
         self, name: str, images: Sequence[int] | Array, view: View | None = None, *, replace: bool = False

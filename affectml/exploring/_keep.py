@@ -30,8 +30,8 @@ class Selections:
 
     def names(self) -> list[str]:
         """All names, sorted; earlier contents that were replaced are not among them."""
-        files = [file.stem for file in self.folder.glob("*.json") if not _KEPT.search(file.stem)]
-        return sorted({*files, *self._dataset.meta.selections})
+        files = [file.stem for file in self.folder.glob("*.json")]
+        return sorted({*filter(_is_name, files), *self._dataset.meta.selections})
 
     def read(self, name: str) -> list[str]:
         """The image_ids of a selection, in the order in which they were saved.
@@ -87,12 +87,17 @@ class Selections:
 
     def _file(self, name: str) -> Path:
         """Where a selection of that name lies; a name leads nowhere else."""
-        if not _NAME.fullmatch(name) or name.endswith((".", " ")) or _KEPT.search(name):
+        if not _is_name(name):
             raise BadInput(
                 f"selection {name!r}: expected a name of up to 80 letters, digits, spaces and . + - _, with a letter "
                 "or digit first and no space or point last"
             )
         return self.folder / f"{name}.json"
+
+
+def _is_name(name: str) -> bool:
+    """Whether a selection may be called so: nothing that leads to another folder, or that `keep` calls old ones."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith((".", " ")) and not _KEPT.search(name)
 
 
 def export(table: pd.DataFrame, path: Path) -> Path:

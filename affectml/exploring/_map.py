@@ -24,7 +24,7 @@ FOLDER = "explore"
 SAMPLE = 10_000  # rows that principal axes are fitted on
 AXES = 50  # that UMAP looks at
 MOST = 200_000  # rows that UMAP is fitted on
-LEAST = 4
+LEAST = 20  # and at least: fewer have hardly any neighbours, and keep their axes
 SEED = 0
 WORDS = {
     "umap": "UMAP (McInnes, Healy & Melville 2018): what lies close is alike; how far heaps lie apart means little",
@@ -58,7 +58,7 @@ class Maps:
             return self._places
 
     def make(self, method: Method, say: Say = lambda line: None) -> Floats:
-        """Make the map anew; from now on it is the one. The lock is not held meanwhile."""
+        """Make the map anew; from now on it is the one."""
         return self._now(make_map(self.root, self.store, method, say), method)
 
     def _now(self, places: Floats, method: Method) -> Floats:
@@ -156,15 +156,15 @@ def _umap(axes: Floats, say: Say) -> Floats:
     """UMAP with its own defaults, of all rows or, beyond `MOST`, of a seeded sample that the others are placed into."""
     import umap
 
-    if len(axes) <= LEAST:
-        return axes[:, :2]  # too few to have neighbours
+    if len(axes) < LEAST:
+        return axes[:, :2]
     some = np.arange(len(axes))
     if len(axes) > MOST:
         some = np.sort(np.random.default_rng(SEED).choice(len(axes), MOST, replace=False))
     say(f"UMAP of {len(some):,}: of 100,000 a minute or two; more on a busy machine")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba's and of sparse solvers', which nobody can act on
-        fitted = umap.UMAP(n_neighbors=min(15, len(some) - 1), random_state=SEED, n_jobs=1)
+        fitted = umap.UMAP(random_state=SEED, n_jobs=1)
         places = np.empty((len(axes), 2), dtype=np.float32)
         places[some] = fitted.fit_transform(axes[some])
         others = np.setdiff1d(np.arange(len(axes)), some)

@@ -55,7 +55,10 @@ class KnownRun:
         self.part = self._spread(pd.Index(self.parts).get_indexer(pd.Index(part)), -1)
         self.rates: NDArray[np.float32] = np.full((len(index), len(self.labels)), np.nan, dtype=np.float32)
         for c, label in enumerate(self.labels):
-            self.rates[:, c] = self._spread(table.column(label).to_numpy(), np.nan)
+            try:
+                self.rates[:, c] = self._spread(table.column(label).to_numpy(), np.nan)
+            except (TypeError, ValueError):
+                raise BadRun(f"{self._file}: column {label}: expected numbers: train again") from None
         self.shares = self._are_shares()
 
     def compares(self, targets: Targets) -> bool:

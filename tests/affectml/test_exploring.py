@@ -462,6 +462,16 @@ def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand, name):
     assert sorted(hand.root.parent.rglob("*")) == before
 
 
+def test_a_selection_that_cannot_be_read_hides_no_other(found):
+    folder = found.save_selection("mine", [0]).parent
+    (folder / "broken.json").write_text("{")
+    (folder / ".hidden.json").write_text("{}")
+    assert found.selections() == {"mine": 1}
+    assert [note for note in found.notes if "broken.json: not valid JSON" in note] == found.notes[-1:]
+    with pytest.raises(BadInput, match="not valid JSON"):
+        found.shown(View(selection="broken"))
+
+
 def test_nothing_is_kept_of_no_images(found):
     with pytest.raises(BadInput, match="no images"):
         found.save_selection("none", [])
@@ -590,12 +600,16 @@ def test_what_cannot_be_opened_says_why(hand, tmp_path):
     write_parquet(tmp_path / "part" / "predictions.parquet", table)
     with pytest.raises(BadRun, match="no column joy"):
         open_collection(hand, [tmp_path / "part"])
+    write_parquet(tmp_path / "part" / "predictions.parquet", table.assign(joy="much", fear=0.5))
+    with pytest.raises(BadRun, match="column joy: expected numbers"):
+        open_collection(hand, [tmp_path / "part"])
 
 
 def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):
     images = pd.DataFrame({"image_id": ["a", "b"]})
-    data = write_dataset(tmp_path / "bare", DatasetMeta("bare", taxonomy="mikels-8"), images, {})
+    data = write_dataset(tmp_path / "bare", DatasetMeta("bare"), images, {})
     found = open_collection(data)
+    assert (found.taxonomy, found.labels) == (None, ())
     assert (found.has_people, found.can_search, found.searcher, len(found.shown(View()))) == (False, False, None, 2)
     assert found.detail(0).people is None
     with pytest.raises(BadInput, match="no embeddings"):

@@ -96,8 +96,8 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
             "labels agreement demo", "labels aggregate demo", "labels assign", "labels withdraw ann",
             "labels erase demo a03"]  # fmt: skip
     refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere demo", "explain nowhere a.png",
-               "report nowhere", "compare nowhere nothing", "judge nowhere answers.csv --name me", "embed nowhere",
-               "crosseval --train nowhere --test demo", "ablate prompts nowhere", "export nowhere --onnx",
+               "explore nowhere", "report nowhere", "compare nowhere nothing", "judge nowhere answers.csv --name me",
+               "embed nowhere", "crosseval --train nowhere --test demo", "ablate prompts nowhere", "export nowhere --onnx",
                "fetch nowhere", "duplicates nowhere", "train demo --nope"]  # fmt: skip
     code = f"""{ALL_IN_TURN}
 os.chdir({str(tmp_path)!r})
