@@ -179,13 +179,16 @@ def image_columns(dataset: Dataset) -> list[Column]:
             column = name if name == "split" else f"image.{name}"
             found.append(Column(column, name, IMAGES, "category", codes, given))
         elif name in ("width", "height") or (name not in OURS and _is_number(values)):
-            to_number = partial(pd.Series.to_numpy, values, dtype=np.float32, na_value=np.nan)
-            found.append(Column(f"image.{name}", name, IMAGES, "number", to_number))
+            found.append(Column(f"image.{name}", name, IMAGES, "number", partial(_numbers, values)))
     return found
 
 
 def _codes(levels: "pd.Series[Any]", given: Sequence[str]) -> Array:
     return pd.Index(given).get_indexer(pd.Index(levels, dtype=object))
+
+
+def _numbers(values: "pd.Series[Any]") -> Array:
+    return values.astype("Float64").to_numpy(np.float32, na_value=np.nan)
 
 
 def _is_number(values: "pd.Series[Any]") -> bool:

@@ -154,8 +154,6 @@ def _axes(rows: RowsOnDisk, count: int) -> Floats:
 
 def _umap(axes: Floats, say: Say) -> Floats:
     """UMAP with its own defaults, of all rows or, beyond `MOST`, of a seeded sample that the others are placed into."""
-    import umap
-
     if len(axes) < LEAST:
         return axes[:, :2]
     some = np.arange(len(axes))
@@ -163,7 +161,9 @@ def _umap(axes: Floats, say: Say) -> Floats:
         some = np.sort(np.random.default_rng(SEED).choice(len(axes), MOST, replace=False))
     say(f"UMAP of {len(some):,}: of 100,000 a minute or two; more on a busy machine")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numba's and of sparse solvers', which nobody can act on
+        warnings.simplefilter("ignore")  # that tensorflow is not installed, that a seed allows one thread only
+        import umap
+
         fitted = umap.UMAP(random_state=SEED, n_jobs=1)
         places = np.empty((len(axes), 2), dtype=np.float32)
         places[some] = fitted.fit_transform(axes[some])

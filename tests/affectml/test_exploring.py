@@ -409,6 +409,7 @@ def test_without_umap_the_map_says_how_to_get_it(found, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not _map.has_umap(), reason="no umap-learn; pip install 'affectml[map]'")
 def test_umap_keeps_heaps_together_and_gives_the_same_map_again(tmp_path):
     draw = np.random.default_rng(0)
     heap = np.repeat(np.arange(4), 30)

@@ -97,8 +97,8 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
             "labels erase demo a03"]  # fmt: skip
     refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere demo", "explain nowhere a.png",
                "explore nowhere", "report nowhere", "compare nowhere nothing", "judge nowhere answers.csv --name me",
-               "embed nowhere", "crosseval --train nowhere --test demo", "ablate prompts nowhere", "export nowhere --onnx",
-               "fetch nowhere", "duplicates nowhere", "train demo --nope"]  # fmt: skip
+               "embed nowhere", "crosseval --train nowhere --test demo", "ablate prompts nowhere",
+               "export nowhere --onnx", "fetch nowhere", "duplicates nowhere", "train demo --nope"]  # fmt: skip
     code = f"""{ALL_IN_TURN}
 os.chdir({str(tmp_path)!r})
 for expected, commands in ((0, {done!r}), (2, {refused!r})):
