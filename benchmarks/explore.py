@@ -1,12 +1,13 @@
 """What exploring costs: opening, filters, lassos, searches, one image, and memory.
 
-    python benchmarks/explore.py [--images 100000] [--runs 3] [--again 5] [--map] [--data FOLDER]
+    python benchmarks/explore.py [--images 100000] [--runs 3] [--again 5] [--small] [--map] [--data FOLDER]
 
 The images are synthetic: 512 features in half precision that 25 labels depend on, five people's answers, and runs that
-are their rates with noise; 300 files are shared by all. Texts are embedded by a ViT-B/32 with random weights, so that
-what is found means nothing, and what it costs does. Peaks are of a process of its own, once with the pages of files
-that it has read, which the system can drop, and once without. `--map` makes the map by UMAP as well, which takes
-minutes. `--data` keeps the data set there, or takes the one that is there.
+are their rates with noise; 300 files are shared by all. Texts are embedded by a ViT-B/32 with random weights, or with
+`--small` by towers as small as affect-tiny's, so that what is found means nothing, and what it costs does. Peaks are of
+a process of its own, once with the pages of files that it has read, which the system can drop, and once without.
+`--map` makes the map by UMAP as well, which takes minutes. `--data` keeps the data set there, or takes the one that is
+there.
 """
 
 import argparse
@@ -28,19 +29,38 @@ from scale import LABELS, PEOPLE, SHARD, Memory, drawn
 FILES = 300
 
 
-def write_images(folder: Path, count: int) -> str:
-    """A data set of so many images with embeddings of an encoder with random weights; its spec."""
+def towers(folder: Path, small: bool) -> str:
+    """Weights drawn at random: a ViT-B/32's, or those of towers that have 512 features and little else; their spec."""
+    import open_clip
+    import torch
     from embedding import ARCHITECTURE, random_weights
+    from safetensors.torch import save_file
 
+    if not small:
+        random_weights(folder / "weights.safetensors", seed=0)
+        return f"{ARCHITECTURE}:{folder / 'weights.safetensors'}"
+    layers: dict[str, Any] = {"layers": 4, "width": 192}
+    config = {
+        "embed_dim": 512, "vision_cfg": {"image_size": 64, "patch_size": 8, "head_width": 32, **layers},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "heads": 6, **layers},
+    }  # fmt: skip
+    torch.manual_seed(0)
+    save_file(open_clip.CLIP(**config).state_dict(), folder / "open_clip_model.safetensors")
+    plain = {"size": 64, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"}
+    text = json.dumps({"model_cfg": config, "preprocess_cfg": plain})
+    (folder / "open_clip_config.json").write_text(text, encoding="utf-8")
+    return f"local-dir:{folder}"
+
+
+def write_images(folder: Path, count: int, small: bool = False) -> str:
+    """A data set of so many images with embeddings of an encoder with random weights; its spec."""
     from affectml.data import DatasetMeta, TargetMeta, write_dataset
     from affectml.embeddings import StoreWriter
     from affectml.encoders import load_encoder
     from affectml.taxonomies import get_taxonomy
 
     folder.mkdir(parents=True)
-    weights = folder.parent / "weights.safetensors"
-    random_weights(weights, seed=0)
-    encoder = load_encoder(f"{ARCHITECTURE}:{weights}")
+    encoder = load_encoder(towers(folder.parent, small))
     draw, names = np.random.default_rng(0), [f"{number:09d}" for number in range(count)]
     (folder / "images").mkdir()
     for number in range(FILES):
@@ -145,6 +165,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--again", type=int, default=5)
+    parser.add_argument("--small", action="store_true")
     parser.add_argument("--map", action="store_true")
     parser.add_argument("--data", type=Path)
     given = parser.parse_args()
@@ -152,7 +173,7 @@ def main() -> None:
         folder = given.data or Path(temporary)
         data, runs = folder / "drawn", [folder / f"run-{number + 1:03d}" for number in range(given.runs)]
         if not (data / "dataset.json").exists():
-            write_images(data, given.images)
+            write_images(data, given.images, given.small)
         for seed, run in enumerate(runs):
             if not run.exists():
                 write_run(run, data, seed)

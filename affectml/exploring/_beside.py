@@ -19,7 +19,7 @@ from affectml_annotation.store.reading import read_remarks
 from affectml_annotation.uncertainty import disagreement
 
 Array = NDArray[Any]
-PART = 20_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
+PART = 5_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
 _JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
 _REMARKS = ["image_id", "annotator_id", "round", "kind", "note"]
 

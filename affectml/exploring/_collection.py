@@ -108,7 +108,7 @@ class Collection:
         if self.targets is not None:
             at = self._index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
             people = self.targets, at
-            found += people_columns(self.targets, at, self._beside)
+            found += people_columns(self.targets, self._people_shares, at, self._beside)
         for run in self._runs_by_name.values():
             found += run_columns(run, people)
         found += between_runs(list(self._runs_by_name.values())) + image_columns(self.dataset)

@@ -55,12 +55,12 @@ class Column:
             return self._made["values"]
 
 
-def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
+def people_columns(targets: Targets, shares: Array, at: Array, beside: Beside) -> list[Column]:
     """What people say: rates, the most chosen label, entropy, how many were asked, how far they are apart.
 
-    at: the image of each row of `targets`.
+    shares: people's, [M, C]. at: the image of each row of them.
     """
-    shares, labels = targets.shares(), targets.taxonomy.labels
+    labels = targets.taxonomy.labels
     several = targets.kind in SEVERAL
     of = partial(spread, at=at, count=len(beside.index))
     found = [

@@ -17,6 +17,7 @@ from affectml._progress import Say
 from affectml._rows import RowsOnDisk
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import MissingExtra
+from affectml.exploring._search import BLOCK
 
 Method = Literal["umap", "pca"]
 METHODS: tuple[Method, ...] = ("umap", "pca")  # in the order in which they are looked for
@@ -141,14 +142,19 @@ def _axes(rows: RowsOnDisk, count: int) -> Floats:
     some = np.arange(len(rows))
     if len(rows) > SAMPLE:
         some = np.sort(np.random.default_rng(SEED).choice(len(rows), SAMPLE, replace=False))
-    sample = rows[some].astype(np.float64)
-    mean = sample.mean(axis=0)
-    sample -= mean
-    _, vectors = np.linalg.eigh(sample.T @ sample)
+    sample = rows.take(some)
+    mean = sum((part.sum(axis=0, dtype=np.float64) for part in sample.parts(BLOCK)), np.zeros(rows.shape[1])) / len(
+        some
+    )
+    spread = np.zeros((rows.shape[1], rows.shape[1]))
+    for part in sample.parts(BLOCK):
+        centred = part - mean
+        spread += centred.T @ centred
+    _, vectors = np.linalg.eigh(spread)
     axes = vectors[:, ::-1][:, :count]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # one of two mirror images
     axes = np.pad(axes, ((0, 0), (0, max(2 - axes.shape[1], 0)))).astype(np.float32)
-    parts = [(part - mean.astype(np.float32)) @ axes for part in rows.parts()]
+    parts = [(part - mean.astype(np.float32)) @ axes for part in rows.parts(BLOCK)]
     return np.concatenate(parts) if parts else np.zeros((0, axes.shape[1]), dtype=np.float32)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from affectml.embeddings import EmbeddingStore
 
 Floats = NDArray[np.float32]
+BLOCK = 4096  # rows in memory at a time: 8 MB of 512 features
 KEPT = 8  # searches whose cosines are kept: the same one comes again with every filter
 
 
@@ -43,14 +44,14 @@ class Searcher:
     @cached_property
     def _norms(self) -> Floats:
         """Of each row; those of imported embeddings need not be 1."""
-        return np.concatenate([np.linalg.norm(part, axis=1) for part in self.rows.parts()])
+        return np.concatenate([np.linalg.norm(part, axis=1) for part in self.rows.parts(BLOCK)])
 
     def cosines(self, vector: NDArray[Any]) -> Floats:
         """Of each image with `vector` [D]: float32 [N], nan for an image without an embedding."""
         unit = np.asarray(vector, dtype=np.float32)
         unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
         out = np.full(self.count, np.nan, dtype=np.float32)
-        found = [part @ unit for part in self.rows.parts()]
+        found = [part @ unit for part in self.rows.parts(BLOCK)]
         if found:
             out[self.at] = np.concatenate(found) / np.maximum(self._norms, 1e-12)
         return out
