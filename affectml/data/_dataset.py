@@ -84,7 +84,10 @@ class Dataset:
         entry = self.meta.targets[name]
         path = self.image_path(entry.file)
         targets = read_targets(_read_parquet(path), name, entry, str(path))
-        unknown = ~pd.Index(targets.image_id).isin(self.images["image_id"])
+        known = pd.Index(
+            self.images["image_id"], dtype=object
+        )  # `isin` of Arrow's strings takes half a second for 100,000
+        unknown = known.get_indexer(pd.Index(targets.image_id, dtype=object)) < 0
         if unknown.any():
             raise BadDataset(f"{path}: image {targets.image_id[unknown][0]!r} is not in images.parquet")
         return targets
