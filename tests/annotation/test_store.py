@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
 from affectml_annotation.store import schema
 from affectml_annotation.store.engine import Database
+from affectml_annotation.store.reading import read_remarks
 
 LABELS = ("awe", "fear", "joy")
 TASK = TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
@@ -418,6 +419,28 @@ def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_
     assert len(store.events()) == 1
     assert store.invite(["v", "y"]) == ["v", "y"]  # numbers of people stay apart
     assert {claim.image_id for claim in store.claim("v", 3)} == {claim.image_id for claim in held}
+
+
+def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, database_url):
+    first, second = store.claim("u", 2)
+    (other,) = store.claim("v", 1)
+    (gone,) = store.claim("w", 1)
+    store.submit([Answer(first.image_id, "u", "flag", note="a face"), Answer(second.image_id, "u", "none")])
+    store.submit([Answer(other.image_id, "v", "labels", ("awe",), note="so large")])
+    store.submit([Answer(gone.image_id, "w", "flag")])
+    store.withdraw("w")
+    assert read_remarks(database_url).to_numpy().tolist() == [
+        [first.image_id, "u", 1, "flag", "a face"],
+        [other.image_id, "v", 1, "labels", "so large"],
+    ]
+
+
+def test_a_file_that_is_no_database_has_no_flags_and_stays_as_it_is(tmp_path):
+    file = tmp_path / "labels.db"
+    file.write_text("no database")
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_remarks(file)
+    assert [each.name for each in tmp_path.iterdir()] == ["labels.db"]
 
 
 def test_who_is_withdrawn_together_is_withdrawn_all_or_none(store):
