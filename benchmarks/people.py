@@ -1,6 +1,7 @@
 """People told apart by a mixed logit: planted ones, none, OASIS' raters, and ten million answers.
 
     python benchmarks/people.py planted     demo paintings, planted people, beside the Bayes-optimal predictor; 5 seeds
+                                            [--features affect-tiny: of the pixels, and the optimum given these]
     python benchmarks/people.py null        400 small sets of people who do not differ: how often a gain is claimed
     python benchmarks/people.py oasis       who finds which photograph beautiful: seen and unseen people, new images
     python benchmarks/people.py identify    how well a person's parameters tell who they are
@@ -35,6 +36,7 @@ from torch import Tensor
 
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
+from affectml.demo_set.feelings import AXES, Words, true_rates
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import ByPersonHead
@@ -50,6 +52,7 @@ from affectml_metrics import two_way_interval
 
 EDGE = 1e-9
 DRAWS = 1_000  # of importance sampling, a person
+MANY = 20_000  # paintings that tell what features say of feelings
 
 
 def nats(p: Tensor, y: Tensor) -> Tensor:
@@ -128,10 +131,13 @@ class Planted:
         return person_rates(images, known)
 
 
-def optimal(truth: Population, seen: Images, chosen: Tensor, new: Images, generator: torch.Generator) -> Tensor:
+def optimal(
+    truth: Population, seen: Images, chosen: Tensor, generator: torch.Generator, *new: tuple[Tensor, Tensor]
+) -> list[Tensor]:
     """The rates [N, C] that a person would have in the mean, given their answers and the planted truth.
 
-    Importance sampling from Student's t of 8 degrees around the variational posterior.
+    Importance sampling from Student's t of 8 degrees around the variational posterior. new: log-odds [..., N, C] and
+    loads [..., N, C, R] of new images as they are, or DRAWS of what is believed of them; for each its rates.
     """
     answers = PersonAnswers(torch.arange(len(chosen)), torch.zeros(len(chosen), dtype=torch.long), chosen, 1)
     guess = posterior(truth, seen, answers)
@@ -144,42 +150,96 @@ def optimal(truth: Population, seen: Images, chosen: Tensor, new: Images, genera
     proposal = -(8 + size) / 2 * (away / 8).log1p()
     prior = -0.5 * (drawn @ torch.linalg.inv(truth.covariance) * drawn).sum(1)
 
-    def log_odds(images: Images) -> Tensor:
-        tastes = torch.einsum("ncr,sr->snc", images.loads, drawn[:, labels:])
-        return images.base + drawn[:, None, :labels] + tastes
+    def log_odds(base: Tensor, loads: Tensor) -> Tensor:
+        tastes = torch.einsum("ncr,sr->snc" if loads.ndim == 3 else "sncr,sr->snc", loads, drawn[:, labels:])
+        return base + drawn[:, None, :labels] + tastes
 
     sign = 2.0 * chosen.double() - 1
-    likely = torch.nn.functional.logsigmoid(sign * log_odds(seen)).sum((1, 2))
+    likely = torch.nn.functional.logsigmoid(sign * log_odds(seen.base, seen.loads)).sum((1, 2))
     weight = (likely + prior - proposal).softmax(0)
-    return torch.einsum("s,snc->nc", weight, log_odds(new).sigmoid())
+    return [torch.einsum("s,snc->nc", weight, log_odds(*each).sigmoid()) for each in new]
 
 
-def demo(folder: Path, images: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Features [N, D], log-odds [N, C] of the true rates, and feelings [N, 3] with SD 1, of a demo set."""
+def demo(folder: Path, images: int, seed: int = 17) -> tuple[Tensor, Tensor, Words]:
+    """Features [N, D] and feelings [N, 3] of a demo set, and its words."""
     if not (folder / "dataset.json").exists():
-        write_demo(folder, images=images, seed=17)
+        write_demo(folder, images=images, seed=seed)
     dataset = Dataset.open(folder)
     embed_dataset(dataset, load_encoder("affect-tiny"), progress=False)
     truth = pd.read_parquet(folder / "truth.parquet").set_index("image_id")
     ids = dataset.images["image_id"]
-    truth = truth.loc[ids]
+    words = pd.read_parquet(folder / "truth-words.parquet")
     X = torch.from_numpy(np.asarray(EmbeddingStore.for_dataset(dataset).rows(ids)))
-    feelings = torch.tensor(truth[["valence", "arousal", "dominance"]].to_numpy())
-    labels = list(dataset.target("emotions").taxonomy.labels)
-    rates = torch.tensor(truth[labels].to_numpy())
-    return X, rates.logit(), (feelings - feelings.mean(0)) / feelings.std(0)
+    feelings = torch.tensor(truth.loc[ids, list(AXES)].to_numpy())
+    return X, feelings, Words(tuple(words["label"]), words[list(AXES)].to_numpy(), words["lift"].to_numpy())
+
+
+def log_odds(feelings: Tensor, words: Words) -> Tensor:
+    """Of the true rates, [..., C], for feelings [..., 3]."""
+    rates = torch.from_numpy(true_rates(feelings.reshape(-1, 3).numpy(), words))
+    return rates.logit().reshape(*feelings.shape[:-1], -1)
+
+
+def believed_feelings(X: Tensor, many: Tensor, known: Tensor, epochs: int = 40) -> Tensor:
+    """DRAWS [DRAWS, N, 3] of what features X [N, D] leave open of feelings, learned from many others' [M, D], [M, 3].
+
+    A net says a normal's mean and precision for each painting, by maximum likelihood, so no predictor that has only the
+    features knows much more. The draws are Sobol's points.
+    """
+    torch.manual_seed(0)
+    centre, scale, size = many.mean(0), many.std(0), known.std(0).float()
+    rows, target = (many - centre) / scale, known.float() / size
+    linear = torch.nn.Linear
+    net = torch.nn.Sequential(linear(rows.shape[1], 256), torch.nn.GELU(), linear(256, 256), torch.nn.GELU(),
+                              linear(256, 9))  # fmt: skip
+
+    def normals(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean [N, 3], root of the precision [N, 3, 3], and the logarithm of its determinant [N]."""
+        out = net(rows)
+        root = torch.diag_embed(out[:, 3:6].exp())
+        below, beside = torch.tril_indices(3, 3, -1)
+        root[:, below, beside] = out[:, 6:]
+        return out[:, :3], root, out[:, 3:6].sum(1)
+
+    step = torch.optim.AdamW(net.parameters(), weight_decay=0.05)
+    pace = torch.optim.lr_scheduler.OneCycleLR(step, 2e-3, total_steps=epochs * -(-len(rows) // 256))
+    for _ in range(epochs):
+        for part in torch.randperm(len(rows)).split(256):
+            mean, root, size_ = normals(rows[part])
+            apart = (root @ (target[part] - mean)[..., None])[..., 0]
+            loss = (apart.square().sum(1) / 2 - size_).mean()
+            step.zero_grad()
+            loss.backward()
+            step.step()
+            pace.step()
+    with torch.no_grad():
+        mean, root, _ = (part.double() for part in normals((X - centre) / scale))
+    even = torch.quasirandom.SobolEngine(3, scramble=True, seed=0).draw(DRAWS, dtype=torch.float64)
+    normal = torch.special.ndtri(even.clamp(1e-6, 1 - 1e-6))
+    drawn = mean + torch.einsum("nab,sb->sna", torch.linalg.inv(root), normal)
+    return (drawn * size).clamp(-1, 1)
 
 
 def of_planted(args: argparse.Namespace) -> Iterator[str]:
-    """The share of the gap that the head and the Bayes-optimal predictor close, at k answers."""
+    """The share of the gap that the head and the Bayes-optimal predictor close, at k answers.
+
+    The latter knows the planted prior and each image as it is, or of new images only what the features say.
+    """
     ks, rank, trained, unseen, given = (5, 20, 50, 150), 2, args.people, 40, 150
     found: dict[int, dict[str, list[float]]] = {k: defaultdict(list) for k in (0, *ks)}
     angles, chosen_tastes = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.cache) if args.cache else Path(temporary) / "demo"
-        X, base, feelings = demo(folder, args.images)
+        X, felt, words = demo(folder, args.images)
+        base, middle, spread = log_odds(felt, words), felt.mean(0), felt.std(0)
+        feelings = (felt - middle) / spread
         if args.features == "latent":
             X = torch.cat([feelings, *(feelings * feelings[:, [c]] for c in range(3))], dim=1)
+            drawn = felt[None]
+        else:
+            many, known, _ = demo(Path(f"{folder}-many"), MANY, seed=18)
+            drawn = believed_feelings(X, many, known)
+        drawn_base, drawn = log_odds(drawn, words), (drawn - middle) / spread
         for seed in range(args.seeds or 5):
             g = torch.Generator().manual_seed(seed)
             torch.manual_seed(seed)
@@ -205,6 +265,8 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
             mine = head.images(X[new])
             said = torch.einsum("nd,dcr->ncr", head._along(X[new]), head.population.axes)
             angles.append(correlation(images.loads[new], said))
+            as_they_are = images.base[new], images.loads[new]
+            as_they_look = drawn_base[:, new], torch.einsum("snd,dcr->sncr", drawn[:, new], people.truth.axes)
             for k in (0, *ks):
                 own = torch.cat([torch.arange(j * given, j * given + k) for j in range(trained, trained + unseen)])
                 few = answers.take(own)
@@ -213,10 +275,12 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
                 for j in range(unseen):
                     truth = people.rates(images.take(new), torch.full((len(new),), trained + j))
                     here = few.take((few.person == trained + j).nonzero()[:, 0])
-                    best = optimal(people.truth, images.take(here.image), here.chosen, images.take(new), g)
+                    seen = images.take(here.image)
+                    best, fair = optimal(people.truth, seen, here.chosen, g, as_they_are, as_they_look)
                     one = Normals(believed.mean[j : j + 1], believed.covariance[j : j + 1])
                     found[k]["truth"].append(float(nats(truth, truth).mean()))
                     found[k]["bayes"].append(float(nats(best, truth).mean()))
+                    found[k]["fair"].append(float(nats(fair, truth).mean()))
                     found[k]["head"].append(float(nats(person_rates(mine, one), truth).mean()))
 
     def of(k: int, name: str) -> np.ndarray:
@@ -228,16 +292,20 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
         f"tastes; {len(X)} demo paintings, features: {args.features}, a quarter new; head: {args.head}. Closed: of the "
         f"gap between the population's answer and the true person's rates, {mean_se(gap)} nats a label. Tastes chosen: "
         f"{sorted(set(chosen_tastes))}; canonical correlations of planted and fitted loads on new images: "
-        f"{', '.join(mean_se([a[r] for a in angles], 3) for r in range(rank))}."
+        f"{', '.join(mean_se([a[r] for a in angles], 3) for r in range(rank))}. What is not known of new "
+        f"images costs {mean_se((of(0, 'fair') - of(0, 'bayes')) / gap, 2)} of the gap given the features at best, and "
+        f"the head {mean_se((of(0, 'head') - of(0, 'bayes')) / gap, 2)}."
     )
     yield ""
-    yield "| answers k | Bayes closes | the head closes, of its own gain | share of Bayes | with errors about images |"
-    yield "|--:|--:|--:|--:|--:|"
+    yield (
+        "| answers k | Bayes-optimal closes | given the features of new images | the head closes, from its own "
+        "population's | share of Bayes-optimal | share of that given the features | with errors about images |"
+    )
+    yield "|--:|--:|--:|--:|--:|--:|--:|"
     for k in ks:
-        bayes = (of(0, "bayes") - of(k, "bayes")) / gap
-        head = (of(0, "head") - of(k, "head")) / gap
+        bayes, fair, head = ((of(0, name) - of(k, name)) / gap for name in ("bayes", "fair", "head"))
         strict = (of(0, "bayes") - of(k, "head")) / gap
-        cells = (mean_se(x, 3) for x in (bayes, head, head / bayes, strict))
+        cells = (mean_se(x, 3) for x in (bayes, fair, head, head / bayes, head / fair, strict))
         yield f"| {k} | {' | '.join(cells)} |"
 
 
@@ -582,7 +650,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, help="`scale` at this size alone")
     parser.add_argument("--features", default="latent", choices=("latent", "affect-tiny"),
                         help="of `planted`: valence, arousal, dominance and products, or of the pixels")  # fmt: skip
-    parser.add_argument("--cache", help="a folder that keeps the demo set of `planted`")
+    parser.add_argument("--cache", help="a folder that keeps the demo set of `planted`; FOLDER-many the others")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("AFFECTML_TEST_DATA", "../shared/data")), help="real data"
     )
