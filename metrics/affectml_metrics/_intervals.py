@@ -67,9 +67,13 @@ class Debiased:
 
 @dataclass(frozen=True)
 class Batched:
-    """A metric over the table that takes many rows of weights at once: `of` weights [B, N] is [B], or [B, K]."""
+    """A metric over the table that takes many rows of weights at once: `of` weights [B, N] is [B], or [B, K].
+
+    at_once: how many it takes best; None for as many as stay in the cache.
+    """
 
     of: Callable[[Tensor], Tensor]
+    at_once: int | None = None
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The metric of one row of weights [N]."""
@@ -77,7 +81,7 @@ class Batched:
 
     def many(self, weights: Tensor) -> Tensor:
         """The metric of rows of weights [B, N], some at a time."""
-        several = max(1, _CELLS // max(1, weights.shape[1]))
+        several = self.at_once or max(1, _CELLS // max(1, weights.shape[1]))
         return torch.cat([self.of(some) for some in torch.split(weights, several)])
 
 

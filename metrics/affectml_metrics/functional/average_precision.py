@@ -18,6 +18,7 @@ from affectml_metrics.functional.labels import AVERAGES, Average
 __all__ = ["label_auroc", "mean_average_precision"]
 
 _EXACT = 2**24  # up to there float32 holds every whole number
+_AT_ONCE = 32  # replicates: a row of weights is then two lines of the cache
 
 
 def mean_average_precision(
@@ -95,26 +96,42 @@ def _prepared(
         weights = weights.to(preds.device, wide(preds.device))
         if bool((weights == weights.round()).all()) and float(weights.sum(dim=1).max()) < _EXACT:
             weights = weights.to(torch.float32)  # whole numbers, whose sums are exact
-        value = torch.stack([metric(label, weights) for label in labels], dim=1)
+        table = weights.T.contiguous()  # so that a row of the table is read in one piece for all replicates
+        value = torch.stack([metric(label, table) for label in labels], dim=1)
         return value.nanmean(dim=1) if mean else value
 
-    return Batched(of)
+    return Batched(of, _AT_ONCE)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a table in K runs that follow each other; firsts [K]: where each begins. A run may be empty."""
+
+    rows: Tensor
+    firsts: Tensor
+
+    @staticmethod
+    def of(rows: Tensor, sizes: Tensor) -> _Rows:
+        return _Rows(rows.int(), (sizes.cumsum(0) - sizes).int())
+
+    def sums(self, table: Tensor) -> Tensor:
+        """Of each run, [B, K] of a table [N, B]."""
+        if not len(self.rows):
+            return table.new_zeros(table.shape[1], len(self.firsts))
+        return torch.nn.functional.embedding_bag(self.rows, table, self.firsts, mode="sum").T.contiguous()
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Rows of one label from the highest score down, in runs of equal scores.
+    """Rows of one label from the highest score down, by the K scores that right ones, which have the label, have.
 
-    rows: all [n]. right: those that have the label [r]. ends, right_ends: for each of these the last place of its run
-    among all and among right ones; starts, right_starts: how many of all and of right ones come before its run.
+    seen: all rows in K + 1 runs, each down to the last row of such a score, and the rest. right: the right ones of each
+    score. beside: the wrong ones of each.
     """
 
-    rows: Tensor
-    right: Tensor
-    ends: Tensor
-    right_ends: Tensor
-    starts: Tensor
-    right_starts: Tensor
+    seen: _Rows
+    right: _Rows
+    beside: _Rows
 
     @staticmethod
     def of(scores: Tensor, target: Tensor) -> _Ranked:
@@ -126,37 +143,35 @@ class _Ranked:
         run[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
         size = run.bincount()
         right_size = run[found].bincount(minlength=len(size))
-        ends, right_ends = size.cumsum(0), right_size.cumsum(0)
-        mine = run[found]
-        starts, right_starts = (ends - size)[mine], (right_ends - right_size)[mine]
-        return _Ranked(rows, rows[found], ends[mine] - 1, right_ends[mine] - 1, starts, right_starts)
-
-    def _at_ends(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Weights of the right rows [B, r]; sums over rows and over right ones, up to each place; both at the ends."""
-        seen = weights.index_select(1, self.rows).cumsum(1)
-        each = weights.index_select(1, self.right)
-        true = each.cumsum(1)
-        exact = wide(weights.device)
-        at_ends = (seen.index_select(1, self.ends).to(exact), true.index_select(1, self.right_ends).to(exact))
-        return each.to(exact), seen, true, *at_ends
-
-    def average_precision(self, weights: Tensor) -> Tensor:
-        """[B] of weights [B, N]."""
-        each, _, _, seen, true = self._at_ends(weights)
-        every = each.sum(1)
-        return (each * true / seen.masked_fill(seen == 0, 1.0)).sum(1) / every
-
-    def area(self, weights: Tensor) -> Tensor:
-        """[B] of weights [B, N]: for each right row the others below it, and half of those beside it."""
-        each, all_seen, all_true, seen, true = self._at_ends(weights)
-        every = each.sum(1)
-        wrong = all_seen[:, -1:].to(every.dtype).sum(1) - every
-        before, right_before = (
-            sums.index_select(1, (count - 1).clamp(min=0)).masked_fill(count == 0, 0.0).to(every.dtype)
-            for sums, count in ((all_seen, self.starts), (all_true, self.right_starts))
+        some = right_size > 0
+        ends = torch.cat([size.cumsum(0)[some], rows.new_tensor([len(rows)])])
+        beside = rows[~found & some[run]]
+        return _Ranked(
+            _Rows.of(rows, torch.diff(ends, prepend=ends.new_zeros(1))),
+            _Rows.of(rows[found], right_size[some]),
+            _Rows.of(beside, (size - right_size)[some]),
         )
-        alarms = (seen - true) + (before - right_before)
-        return (each * (wrong[:, None] - alarms / 2)).sum(1) / (every * wrong)
+
+    def _sums(self, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of weights [N, B]: right ones of each score [B, K]; wide, those so far [B, K], and all so far [B, K + 1]."""
+        each, exact = self.right.sums(table), wide(table.device)
+        return each, each.cumsum(1, dtype=exact), self.seen.sums(table).cumsum(1, dtype=exact)
+
+    def average_precision(self, table: Tensor) -> Tensor:
+        """[B] of weights [N, B]."""
+        each, true, seen = self._sums(table)
+        least = torch.finfo(seen.dtype).tiny  # where none is seen yet, none is right either
+        return true.div_(seen[:, :-1].clamp_(min=least)).mul_(each).sum(1) / each.sum(1, dtype=seen.dtype)
+
+    def area(self, table: Tensor) -> Tensor:
+        """[B] of weights [N, B]: for the right ones of each score the others below it, and half of those beside it."""
+        each, true, seen = self._sums(table)
+        every = each.sum(1, dtype=seen.dtype)
+        wrong = seen[:, -1] - every
+        alarms = seen[:, :-1].sub_(true)
+        if len(self.beside.rows):
+            alarms.sub_(self.beside.sums(table), alpha=0.5)
+        return 1 - alarms.mul_(each).sum(1) / (every * wrong)
 
 
 def _over_labels(
