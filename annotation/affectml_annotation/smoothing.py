@@ -177,15 +177,25 @@ def label_sets(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, tau: fl
     >>> label_sets([[1], [2], [1], [0]], [5, 5, 1, 0], prior).ravel().tolist()
     [False, True, True, False]
     """
-    from scipy.special import betainc
-
     if not 0 < tau < 1:
         raise BadCounts(f"tau: expected a rate between 0 and 1, but received {tau}")
     k, asked = _counts(votes, n, len(prior.alpha))
-    below = betainc(k + prior.alpha, asked - k + prior.beta, tau)
+    below = _chance_below(k, asked, prior, tau)
     inside: BoolArray = below <= 0.5 + 1e-9  # a symmetric posterior is exactly half at tau = 1/2
     inside = np.where(asked == 1, k > 0.5, inside)
     return np.asarray(inside & (asked > 0), dtype=bool)
+
+
+def _chance_below(k: FloatArray, n: FloatArray, prior: BetaPrior, tau: float) -> FloatArray:
+    """P(rate < tau | votes k of n), [N, C]; each pair of counts is worked out once where they are fewer than cells."""
+    from scipy.special import betainc
+
+    most, labels = int(n.max(initial=0)) + 1, np.arange(k.shape[1])
+    if most * most >= len(k) or (k != np.floor(k)).any() or (n != np.floor(n)).any():
+        return np.asarray(betainc(k + prior.alpha, n - k + prior.beta, tau))
+    yes, people = np.arange(most)[:, None, None], np.arange(most)[:, None]
+    table = betainc(yes + prior.alpha, np.maximum(people - yes, 0) + prior.beta, tau)
+    return np.asarray(table[k.astype(np.int64), n.astype(np.int64), labels])
 
 
 def label_sets_from_shares(shares: npt.ArrayLike, tau: float = 1 / 3) -> BoolArray:

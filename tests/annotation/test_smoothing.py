@@ -93,6 +93,16 @@ def test_the_set_rule_is_the_posterior_tail(tau):
     assert label_sets(votes, n, given_prior, tau)[:, 0].tolist() == (tail >= 0.5 - 1e-9).tolist()
 
 
+@pytest.mark.parametrize("scale", [1, 0.5])
+def test_an_image_has_its_set_among_however_many_images(scale):
+    """Of many images the posterior of each pair of counts is worked out once, of few for each cell."""
+    rng = np.random.default_rng(0)
+    n = rng.integers(0, 7, size=(300, 2))
+    votes, given_prior = rng.integers(0, n + 1) * scale, prior((0.5, 1.5), (2, 3))
+    alone = [label_sets(votes[[row]], n[[row]], given_prior)[0].tolist() for row in range(300)]
+    assert label_sets(votes, n, given_prior).tolist() == alone
+
+
 def test_one_person_is_their_answer_and_nobody_is_no_set():
     assert label_sets([[1], [0], [0]], [1, 1, 0], prior((50, 1))).ravel().tolist() == [True, False, False]
 
