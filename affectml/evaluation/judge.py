@@ -20,8 +20,10 @@ from affectml.evaluation.scoring import (
     share_metrics,
 )
 from affectml.evaluation.truth import TAUS, Truth
-from affectml_metrics import FEW, STUDENT_BELOW, sampling_floor
+from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
+from affectml_metrics._bootstrap import shared_counts
+from affectml_metrics._floor import sampling_floors
 from affectml_metrics.table import rules_of
 
 SCHEMA = 1
@@ -41,6 +43,7 @@ MADE_HERE = ("human", "half_panel", "consensus", "oracle")
 _ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-out targets
 
 
+@shared_counts()
 def evaluate(
     answers: Mapping[str, Answers],
     truth: Truth,
@@ -140,15 +143,9 @@ def _floor(truth: Truth, seed: int) -> tuple[dict[str, float], dict[str, str]]:
     if (n != n[:, :1]).any():
         return {}, {"sampling_floor": "not available: people asked differ by label"}
     kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
-    floor = {
-        name: float(sampling_floor(stand_in, n[:, 0].copy(), metric, kind=kind, generator=_seeded(seed)))
-        for name, metric in share_metrics(truth).items()
-    }
-    return floor, {"sampling_floor": what}
-
-
-def _seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    floor = sampling_floors(stand_in, n[:, 0].copy(), share_metrics(truth), kind=kind, generator=generator)
+    return {name: float(value) for name, value in floor.items()}, {"sampling_floor": what}
 
 
 def _rules(truth: Truth, notes: Mapping[str, str]) -> dict[str, Any]:

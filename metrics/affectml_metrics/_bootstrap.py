@@ -8,6 +8,8 @@ becomes of the replicates is said in `_intervals`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,22 @@ from affectml_metrics._options import real_number, whole_number
 _AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
 _EXACT = 2**24  # up to there float32 holds every whole number
 _CELLS = 16_384  # counted in one call: fewer calls where units are few, and small enough for the cache where many
+_ROOM = 2**29  # bytes that counts may take which several figures share
+
+_shared: ContextVar[dict[tuple[bytes, int, int], tuple[Tensor, Tensor]] | None] = ContextVar("_shared", default=None)
+
+
+@contextmanager
+def shared_counts() -> Iterator[None]:
+    """Inside, figures whose generators are in the same state draw once; each gets what it would get outside.
+
+    The counts of a state are kept, a byte a unit and replicate, as long as all of them fit into half a gigabyte.
+    """
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
 
 
 def bootstrap(
@@ -70,19 +88,23 @@ def bootstrap(
         )
     else:
         units = len(table)
-    sums = sums.T.contiguous().T  # columns in one piece: the product reads them twice as fast
     whole = groups is None and bool(defined.all())  # then every replicate has N rows
     any_infinite = bool(infinite.any())
 
-    def means(counts: Tensor) -> Tensor:
-        divisor = torch.full((1, 1), float(units), dtype=torch.float64) if whole else counts @ sizes
-        mean = (counts @ sums) / divisor
+    def means(counts: Tensor | None = None) -> Tensor:
+        """Of replicates [b, units], or of every unit once."""
+
+        def total(x: Tensor) -> Tensor:
+            return x.sum(0, keepdim=True) if counts is None else counts @ x
+
+        divisor = torch.full((1, 1), float(units), dtype=torch.float64) if whole else total(sizes)
+        mean = total(sums) / divisor
         if any_infinite:
-            up, down = counts @ plus > 0, counts @ minus > 0
+            up, down = total(plus) > 0, total(minus) > 0
             mean = mean.masked_fill(up, torch.inf).masked_fill(down, -torch.inf).masked_fill(up & down, torch.nan)
         return mean
 
-    value = means(torch.ones(1, units, dtype=torch.float64))[0]
+    value = means()[0]
     drawn = [means(counts) for counts in _counts(units, replicates, generator)] if units else []
     spread = torch.cat(drawn) if drawn else value[None]
     used = (sizes > 0).sum(0)
@@ -205,7 +227,7 @@ def bootstrap_sums(
     >>> float(sums.value)
     0.5
     """
-    table = as_tensor(columns, "columns").detach().to("cpu", torch.float64)
+    table = as_tensor(columns, "columns").detach().to("cpu")
     if table.ndim != 2:
         raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
     n = len(table)
@@ -213,20 +235,35 @@ def bootstrap_sums(
     _check(replicates, level, generator)
     if groups is not None:
         index, units = group_index(groups, n)
-        table = table.new_zeros(units, table.shape[1]).index_add_(0, index, table)
-    value = statistic(table.sum(0, keepdim=True))[0]
-    table = table.T.contiguous().T
+        table = torch.zeros(units, table.shape[1], dtype=torch.float64).index_add_(0, index, table.to(torch.float64))
     units = len(table)
-    whole = bool((table == table.round()).all()) and units * float(table.abs().max()) < _EXACT
-    exact = table.to(torch.float32) if whole else table  # in half the time where it holds every sum
-    left_out = statistic(_without_one(units) @ table)
+    varies = (table != table[:1]).any(0)
+    alike, table = table[0].to(torch.float64), table[:, varies]  # a column of one value needs no product
+    exact = table.to(torch.float32 if _whole_sums(table) else torch.float64)  # half the time where it holds every sum
+
+    def sums(counts: Tensor, size: Tensor | None = None) -> Tensor:
+        size = torch.full((len(counts),), float(units), dtype=torch.float64) if size is None else size
+        out = size[:, None] * alike
+        out[:, varies] = (counts.to(exact.dtype) @ exact).to(torch.float64)
+        return out
+
+    value = statistic(sums(torch.ones(1, units)))[0]
+    less = _without_one(units)
+    left_out = statistic(sums(less, less.sum(1)))
     if units < STUDENT_BELOW:
         low, high = of_few(value, left_out, level)
     else:
         drawn = _counts(units, replicates, generator, exact.dtype)
-        spread = torch.cat([statistic((counts @ exact).to(torch.float64)) for counts in drawn])
+        spread = torch.cat([statistic(sums(counts)) for counts in drawn])
         low, high = of_table(value, spread, left_out, units, level)
     return _whole(value, low, high, n, units)
+
+
+def _whole_sums(table: Tensor) -> bool:
+    """Whether float32 holds the sum of each column of any replicate."""
+    if table.dtype == torch.bool or not table.numel():
+        return len(table) < _EXACT
+    return bool((table == table.round()).all()) and len(table) * float(table.abs().max()) < _EXACT
 
 
 def _without_one(units: int, none: bool = False) -> Tensor:
@@ -248,14 +285,40 @@ def _counts(
 ) -> Iterator[Tensor]:
     """How often each unit is drawn, [b, units] for b replicates at a time."""
     counts = torch.empty(min(_AT_ONCE, replicates), units, dtype=dtype)  # one buffer for all replicates
+    for part in _kept_or_drawn(units, replicates, generator):
+        yield counts[: len(part)].copy_(part)
+
+
+def _kept_or_drawn(units: int, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """The same in bytes: of up to 255 units none is drawn more often, and of more units none with any chance at all."""
+    kept = _shared.get()
+    if kept is not None:
+        key = generator.get_state().numpy().tobytes(), units, replicates
+        if key not in kept and sum(each.numel() for each, _ in kept.values()) + replicates * units <= _ROOM:
+            whole = torch.empty(replicates, units, dtype=torch.uint8)
+            for _ in _drawn(whole, replicates, generator):
+                pass
+            kept[key] = whole, generator.get_state()
+        if key in kept:
+            whole, after = kept[key]
+            generator.set_state(after)
+            yield from torch.split(whole, _AT_ONCE)
+            return
+    yield from _drawn(torch.empty(min(_AT_ONCE, replicates), units, dtype=torch.uint8), replicates, generator)
+
+
+def _drawn(room: Tensor, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Draws into the room [b, units], b at a time and from its start again where all replicates do not fit."""
+    units = room.shape[1]
     few = max(1, min(_AT_ONCE, _CELLS // units))
     drawn = torch.empty(few, units, dtype=torch.int32)
     own = units * torch.arange(few, dtype=torch.int32)[:, None]  # each replicate counts in cells of its own
-    for start in range(0, replicates, _AT_ONCE):
-        part = counts[: min(_AT_ONCE, replicates - start)]
+    ones = torch.ones(few * units, dtype=torch.uint8)
+    for start in range(0, replicates, len(room)):
+        part = room[: replicates - start].zero_()
         for some in torch.split(part, few):
             cells = drawn[: len(some)].random_(0, units, generator=generator).add_(own[: len(some)])
-            some.copy_(cells.flatten().bincount(minlength=some.numel()).reshape(some.shape))
+            some.view(-1).index_add_(0, cells.view(-1), ones[: some.numel()])
         yield part
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,19 @@ def sampling_floor(
     >>> bool(few > 5 * many)
     True
     """
+    return sampling_floors(target, n, {"": metric}, kind=kind, repeats=repeats, generator=generator)[""]
+
+
+def sampling_floors(
+    target: ArrayLike,
+    n: int | ArrayLike,
+    metrics: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
+    *,
+    kind: Literal["distribution", "rates"] = "distribution",
+    repeats: int = 10,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """`sampling_floor` of several metrics, on the same draws."""
     one_of("kind", kind, ("distribution", "rates"))
     whole_number("repeats", repeats, 1)
     truth = matrix(target, "target", kind).detach().to("cpu", torch.float64)
@@ -51,8 +64,12 @@ def sampling_floor(
         raise DomainError(f"n: expected at least 1 person an image, but received {int(people.min())}")
     people = people.expand(len(truth))
     draw = _vote if kind == "distribution" else _answer
-    scores = [metric(truth, draw(truth, people, generator)).double().nanmean() for _ in range(repeats)]
-    return torch.stack(scores).mean()
+    scores: dict[str, list[Tensor]] = {name: [] for name in metrics}
+    for _ in range(repeats):
+        drawn = draw(truth, people, generator)
+        for name, metric in metrics.items():
+            scores[name].append(metric(truth, drawn).double().nanmean())
+    return {name: torch.stack(each).mean() for name, each in scores.items()}
 
 
 def _vote(truth: Tensor, n: Tensor, generator: torch.Generator) -> Tensor:

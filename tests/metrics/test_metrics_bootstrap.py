@@ -12,6 +12,7 @@ from affectml_metrics import (
     ArgumentError,
     Interval,
     ShapeError,
+    _bootstrap,
     bootstrap,
     bootstrap_sums,
     bootstrap_table,
@@ -19,9 +20,12 @@ from affectml_metrics import (
     difference,
     functional,
     paired_difference,
+    sampling_floor,
     student_interval,
 )
 from affectml_metrics import functional as F
+from affectml_metrics._bootstrap import shared_counts
+from affectml_metrics._floor import sampling_floors
 from affectml_metrics._intervals import Debiased, student_quantile
 from affectml_metrics.table import find
 
@@ -53,6 +57,54 @@ def test_replicates_are_the_means_of_drawn_rows():
     ours = bootstrap(rows, replicates=40, level=0.9, generator=gen(5))
     torch.testing.assert_close(ours.low, ordered[1])  # floor(.042 x 39); plain percentiles: floor(.05 x 39)
     torch.testing.assert_close(ours.high, ordered[38])
+
+
+@pytest.mark.parametrize(("units", "replicates"), [(2, 3), (31, 100), (20_001, 33)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_counts_are_those_of_draws_one_after_another(units, replicates, shared):
+    g, h = gen(3), gen(3)
+    drawn = [torch.empty(units, dtype=torch.int32).random_(0, units, generator=h) for _ in range(replicates)]
+    wanted = torch.stack([one.bincount(minlength=units) for one in drawn])
+    with shared_counts():
+        for again in (False, True) if shared else (False,):
+            g = gen(3) if again else g
+            found = torch.cat([part.clone() for part in _bootstrap._counts(units, replicates, g, torch.float32)])
+            assert torch.equal(found, wanted.float())
+            assert torch.equal(g.get_state(), h.get_state())
+
+
+def test_figures_that_share_counts_are_what_they_are_alone_and_draw_once(monkeypatch):
+    rows, drawings = torch.rand(40, 2, generator=gen(), dtype=torch.float64), []
+    draw = _bootstrap._drawn
+    monkeypatch.setattr(_bootstrap, "_drawn", lambda room, *more: drawings.append(room.shape) or draw(room, *more))
+
+    def two(seed):
+        g = gen(seed)
+        means = bootstrap(rows, generator=g)
+        ratio = bootstrap_sums(rows, lambda s: s[:, :1] / s[:, 1:], generator=g)
+        return [*means[:3], *ratio[:3]]
+
+    alone = two(1)
+    assert len(drawings) == 2
+    with shared_counts():
+        for found in (two(1), two(1)):
+            assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
+        assert len(drawings) == 4
+        assert not torch.equal(two(2)[1], alone[1])
+    assert drawings[2:4] == [(1000, 40)] * 2
+    monkeypatch.setattr(_bootstrap, "_ROOM", 1000 * 40)
+    with shared_counts():  # the second state finds no room
+        for found in (two(1), two(1)):
+            assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
+    assert drawings[-3:] == [(1000, 40), (32, 40), (32, 40)]
+
+
+def test_floors_of_several_metrics_are_each_of_them_alone():
+    truth = torch.rand(30, 3, generator=gen())
+    metrics = {"brier": F.rate_brier_score, "manhattan": F.rate_manhattan}
+    found = sampling_floors(truth, 5, metrics, kind="rates", generator=gen(1))
+    alone = {name: sampling_floor(truth, 5, of, kind="rates", generator=gen(1)) for name, of in metrics.items()}
+    assert found == alone
 
 
 def test_its_width_is_that_of_the_standard_error():
