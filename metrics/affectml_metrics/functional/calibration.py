@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -19,6 +21,10 @@ from affectml_metrics._options import one_of, whole_number
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
 _FEW_EDGES = 64  # up to these, comparing a column with each edge is faster than a search for each prediction
+_AT_ONCE = 32  # replicates: a row of weights is then two lines of the cache
+_BLOCK = 2048  # rows whose weights stay in the cache while every label's bins are summed
+_SCALES = tuple(2.0 ** (10 + 11 * part) for part in range(4))
+_EXACT = 2**12  # weight of a run, up to which float32 holds the sums of its pieces
 
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
@@ -130,10 +136,15 @@ def debiased_calibration(
         ready = binned.ready(gaps)
 
         def of(weights: Tensor) -> Tensor:
-            found = torch.stack([label.squared(weights.to(gaps.device, gaps.dtype)) for label in ready], dim=1)
+            weights = weights.to(gaps.device, gaps.dtype)
+            whole = bool((weights == weights.round()).all())
+            table = weights.to(torch.float32 if whole else gaps.dtype).T.contiguous()
+            size, total, squares = _added(block.sums(table) for block in ready).view(3, -1, bins, len(weights))
+            gap = total / size.masked_fill(size == 0, 1.0)
+            found = _without_chance(size, gap, (squares - total * gap).clamp(min=0)).T
             return torch.stack([_mean(row, asked) for row in found]) if average == "macro" else found
 
-        return Batched(of)
+        return Batched(of, _AT_ONCE)
 
     plainly = error(rest)
     value = plainly(ones)
@@ -143,7 +154,7 @@ def debiased_calibration(
     kept = (value.clamp(min=0) / plain.masked_fill(plain == 0, 1.0)).clamp(max=1).sqrt()
     moved = rest - (1 - kept) * gap.flatten()[binned.where]
     replicate = error(moved)
-    return Debiased(plainly, Batched(lambda weights: replicate.many(weights) + value.clamp(max=0)))
+    return Debiased(plainly, Batched(lambda weights: replicate.of(weights) + value.clamp(max=0), _AT_ONCE))
 
 
 @dataclass(frozen=True)
@@ -181,16 +192,22 @@ class _Binned:
         about = added(each * (rest.flatten() - mean[flat]).square())
         return size.view(labels, -1), mean.view(labels, -1), about.view(labels, -1)
 
-    def ready(self, rest: Tensor) -> list[_Label]:
-        """Each label's cells in the order of their bins, for many weights."""
-        found = []
-        for label, (place, gaps) in enumerate(zip(self.where.T, rest.T, strict=True)):
-            order = place.argsort(stable=True)
-            order = order if self.asked is None else order[self.asked[order, label]]
-            sizes = (place[order] - label * self.count).bincount(minlength=self.count).tolist()
-            powers = torch.stack([torch.ones_like(gaps), gaps, gaps.square()], dim=1)[order]
-            found.append(_Label(order, list(torch.split(powers, sizes)), sizes))
-        return found
+    def ready(self, rest: Tensor) -> list[_Block]:
+        """The cells in the order of their bins, for many weights."""
+        bins = rest.shape[1] * self.count
+        blocks = []
+        for start in range(0, max(len(rest), 1), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            where, gaps = self.where[part].T.flatten(), rest[part].T.flatten()
+            rows = torch.arange(len(rest[part]), device=rest.device).repeat(rest.shape[1])
+            if self.asked is not None:
+                kept = self.asked[part].T.flatten()
+                where, gaps, rows = where[kept], gaps[kept], rows[kept]
+            order, size = where.argsort(stable=True), where.bincount(minlength=bins)
+            gaps = gaps[order]
+            firsts = (size.cumsum(0) - size).int()
+            blocks.append(_Block(start, rows[order].int(), firsts, (_pieces(gaps), _pieces(gaps.square()))))
+        return blocks
 
     def squared(self, rest: Tensor, w: Tensor) -> Tensor:
         """The squared error of each label [C]; bins of one row are left out."""
@@ -198,19 +215,51 @@ class _Binned:
 
 
 @dataclass(frozen=True)
-class _Label:
-    """One label's rows in the order of their bins: gaps to the powers 0, 1 and 2, [n, 3] a bin, and each bin's n."""
+class _Block:
+    """Cells of some rows of the table from `start` on, one run for each bin of each label.
 
-    order: Tensor
-    powers: list[Tensor]
-    sizes: list[int]
+    rows: [n], counted from `start`. firsts: where each run begins. powers: `_pieces` of their gaps and of the squares.
+    """
 
-    def squared(self, w: Tensor) -> Tensor:
-        """The squared error [B] with weights [B, N]."""
-        parts = zip(torch.split(w.index_select(1, self.order), self.sizes, dim=1), self.powers, strict=True)
-        size, total, squares = torch.stack([part @ powers for part, powers in parts], dim=1).unbind(2)
-        gap = total / size.masked_fill(size == 0, 1.0)
-        return _without_chance(size, gap, (squares - total * gap).clamp(min=0))
+    start: int
+    rows: Tensor
+    firsts: Tensor
+    powers: tuple[list[Tensor], list[Tensor]]
+
+    def sums(self, table: Tensor) -> Tensor:
+        """Weights, weighted gaps and weighted squares of each run, wide [3, runs, B], of a table of weights [N, B]."""
+        here, dtype = table[self.start : self.start + _BLOCK], wide(table.device)
+        if not len(self.rows):
+            return torch.zeros(3, len(self.firsts), table.shape[1], dtype=dtype, device=table.device)
+
+        def added(table: Tensor, by: Tensor | None = None) -> Tensor:
+            found: Tensor = torch.nn.functional.embedding_bag(
+                self.rows, table, self.firsts, mode="sum", per_sample_weights=by
+            )
+            return found.to(dtype)
+
+        size = added(here)
+        if here.dtype == torch.float32 and float(size.max()) < _EXACT:
+            powers = [_added(added(here, p) / s for p, s in zip(each, _SCALES, strict=True)) for each in self.powers]
+        else:
+            here = here.to(dtype)
+            powers = [added(here, _added(p.to(dtype) / s for p, s in zip(each, _SCALES, strict=True)))
+                      for each in self.powers]  # fmt: skip
+        return torch.stack([size, *powers])
+
+
+def _added(parts: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, parts)
+
+
+def _pieces(x: Tensor) -> list[Tensor]:
+    """Values up to 4 as sums of whole numbers over _SCALES, to 2^-44: of so few bits that float32 adds them exactly."""
+    found = []
+    for scale in _SCALES:
+        whole = (x * scale).round()
+        found.append(whole.to(torch.float32))
+        x = x - whole / scale
+    return found
 
 
 def _without_chance(size: Tensor, gap: Tensor, about: Tensor) -> Tensor:
