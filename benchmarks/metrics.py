@@ -2,6 +2,7 @@
 
     python benchmarks/metrics.py                  100,000 x 25, the least of 5 in turn, and how time and memory grow
     python benchmarks/metrics.py --rows 20000 --no-growth --dry-run
+    python benchmarks/metrics.py --intervals      what 1,000 replicates of everything cost, in passes without any
 
 Writes its table between its markers in benchmarks/README.md. Values are compared before anything is timed, so a fast
 wrong answer cannot win. Needs `pip install -e ".[dev]"`; takes about 8 minutes, most of them in the other libraries.
@@ -28,11 +29,16 @@ from pathlib import Path
 import torch
 from section import write
 
-from affectml_metrics import bootstrap, score, unchecked
+from affectml_metrics import bootstrap, bootstrap_sums, bootstrap_table, unchecked
 from affectml_metrics import functional as F
+from affectml_metrics._bootstrap import shared_counts
+from affectml_metrics._kinds import Figure, Given, figures
+from affectml_metrics._spec import Kind
 
 LABELS = 25
 SLOW = 60.0  # seconds: a call that takes longer is timed once
+OVER_TABLE = ("label_f1_macro", "mean_average_precision", "label_auroc_macro", "soft_f1_macro", "entropy_correlation",
+              "squared_calibration_error")  # fmt: skip
 GROWTH = (10_000, 100_000, 1_000_000)
 
 Call = Callable[[], object]
@@ -349,21 +355,90 @@ def timed(call: Call, runs: int) -> float:
     return statistics.median(seconds)
 
 
-def per_row(t: Tables) -> torch.Tensor:
-    """Every per-row metric of the library, as columns."""
-    from affectml_metrics._kinds import Given, figures
-
-    cases = (
+def _cases(t: Tables) -> tuple[tuple[Kind, torch.Tensor, torch.Tensor], ...]:
+    return (
         ("sets", t.sets.bool(), t.chosen.bool()),
         ("ranking", t.scores, t.chosen.bool()),
         ("distribution", t.preds, t.target),
         ("rates", t.scores, t.target),
     )
+
+
+def per_row(t: Tables) -> torch.Tensor:
+    """Every per-row metric of the library, as columns."""
     columns = []
-    for kind, preds, target in cases:
+    for kind, preds, target in _cases(t):
         chosen = figures(kind, Given(shares=t.target), LABELS)
         columns += [figure.of(preds, target).double() for figure in chosen if figure.spec.over == "rows"]
     return torch.stack(columns, dim=1)
+
+
+def intervals(t: Tables, runs: int) -> list[str]:
+    """What 1,000 replicates cost beside one pass of the same figures without any."""
+    found: dict[str, tuple[float, float]] = {}
+
+    def measured(what: str, plain: Call, replicates: Call) -> None:
+        found[what] = timed(plain, runs), timed(replicates, runs)
+        print(what, *(round(x, 2) for x in found[what]), flush=True)
+
+    table, g = per_row(t), torch.Generator()
+    measured(
+        f"all {table.shape[1]} per-row metrics",
+        lambda: per_row(t),
+        lambda: bootstrap(table, generator=g.manual_seed(0)),
+    )
+    for kind, preds, target in _cases(t):
+        for figure in figures(kind, Given(), LABELS):
+            if figure.name not in OVER_TABLE or (kind == "rates" and "rates" != figure.spec.kinds[0]):
+                continue
+
+            def drawn(figure: Figure = figure, preds: torch.Tensor = preds, target: torch.Tensor = target) -> object:
+                if figure.spec.sums is None:
+                    return bootstrap_table(figure.weighted(preds, target), len(preds), generator=g.manual_seed(0))
+                columns = figure.added(preds, target)
+                return bootstrap_sums(columns, lambda s: figure.of_sums(s)[:, None], generator=g.manual_seed(0))
+
+            measured(f"`{figure.name}`", lambda f=figure, p=preds, q=target: f.of(p, q), drawn)  # type: ignore[misc]
+    measured("scores of prior and model in metrics.json, that pass included", *_evaluation(t))
+    return [
+        "Intervals: 1,000 replicates of the same figures beside one pass without any, CPU seconds.",
+        "",
+        "| what | one pass, s | its replicates, s | passes |",
+        "|---|--:|--:|--:|",
+        *(f"| {what} | {a:.2f} | {b:.2f} | {b / a:.1f} |" for what, (a, b) in found.items()),
+    ]
+
+
+def _evaluation(t: Tables) -> tuple[Call, Call]:
+    """What a run's metrics.json says of two systems against five people's votes: one pass, and all with intervals."""
+    import numpy as np
+
+    from affectml.evaluation import scoring
+    from affectml.evaluation.truth import Truth, cut_sets, hits_of
+    from affectml_annotation import fit_beta_prior
+
+    rng = np.random.default_rng(0)
+    rates = t.scores.numpy() ** 3
+    votes, n = rng.binomial(5, rates), np.full(rates.shape, 5)
+    beta, shares = fit_beta_prior(votes, n), votes / 5
+    labels, ids = tuple(f"label-{c}" for c in range(LABELS)), np.arange(len(votes)).astype(str)
+    hits, rule = hits_of("rates", shares)
+    sets = cut_sets("rates", shares, votes, n, beta, 1 / 3)
+    truth = Truth("rates", labels, ids, shares, hits, rule, sets, "", 1 / 3, None, votes, n, None, None, "none", None,
+                  None, beta)  # fmt: skip
+    prior, model = (torch.from_numpy(x) for x in (np.tile(shares.mean(0), (len(votes), 1)), (rates + 0.1) / 1.2))
+    answers = [scoring.Answers(x, x, (x > 1 / 3).long()) for x in (prior, model)]
+
+    def one_pass() -> object:
+        tables = [f for f in scoring._reported(truth) if f.spec.over == "table"]
+        return [(scoring.row_scores(a, truth), [f.of(*scoring._pair(f, a, truth)) for f in tables]) for a in answers]
+
+    @shared_counts()
+    def drawn() -> object:
+        found = [scoring.score(a, truth, torch.Generator().manual_seed(0)) for a in answers]
+        return found, scoring.per_label(answers[-1], truth, torch.Generator().manual_seed(0))
+
+    return one_pass, drawn
 
 
 def grown(rows: int) -> tuple[float, float, float, float, float]:
@@ -433,22 +508,7 @@ def report(rows: int, runs: int, growth: bool) -> str:
         "",
         *lines_of(found),
     ]
-    table = per_row(t)
-    one_pass = timed(lambda: per_row(t), runs)
-    replicates = timed(lambda: bootstrap(table, generator=torch.Generator().manual_seed(0)), min(runs, 3))
-    lines += [
-        "",
-        f"All {table.shape[1]} per-row metrics in one pass: {one_pass:.2f} s. "
-        f"1,000 bootstrap replicates of all of them: {replicates:.2f} s, {replicates / one_pass:.1f} times one pass "
-        "(bar: under 10).",
-    ]
-    some = Tables.of(min(rows, 10_000))
-    whole = timed(
-        lambda: score(some.scores, some.chosen, "ranking", generator=torch.Generator().manual_seed(0)), min(runs, 3)
-    )
-    lines.append(
-        f'`score(..., "ranking")` on {len(some.scores):,} rows, with 1,000 replicates of everything: {whole:.1f} s.'
-    )
+    lines += ["", *intervals(t, min(runs, 3))]
     if growth:
         lines += [
             "",
@@ -467,6 +527,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="torch threads; times are summed over them")
     parser.add_argument("--only", help="print the lines whose metric matches this regular expression, and no more")
+    parser.add_argument("--intervals", action="store_true", help="print what intervals cost, and no more")
     parser.add_argument("--no-growth", action="store_true")
     parser.add_argument("--dry-run", action="store_true", help="print the section and leave the README as it is")
     parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
@@ -480,6 +541,9 @@ def main() -> None:
         for contest in some:
             race(contest, options.runs)
         print("\n".join(lines_of(some)))
+        return
+    if options.intervals:
+        print("\n".join(intervals(Tables.of(options.rows), min(options.runs, 3))))
         return
     text = report(options.rows, options.runs, not options.no_growth)
     print(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -77,19 +78,19 @@ def bootstrap(
     table = table[:, None] if flat else table
     _check(replicates, level, generator)
 
-    defined = ~table.isnan()
-    infinite = table.isinf()
-    sums, sizes = table.masked_fill(~defined | infinite, 0.0), defined.to(torch.float64)
-    plus, minus = (table == torch.inf).to(torch.float64), (table == -torch.inf).to(torch.float64)
+    defined, infinite = ~table.isnan(), table.isinf()
+    any_infinite = bool(infinite.any())
+    whole = groups is None and bool(defined.all())  # then every replicate has N rows
+    sums = table.masked_fill(~defined | infinite, 0.0)
+    sizes, place = _distinct(defined)  # most metrics are defined on the same rows
+    plus, is_plus = _distinct(infinite & (table > 0))
+    minus, is_minus = _distinct(infinite & (table < 0))
+    units = len(table)
     if groups is not None:
         index, units = group_index(groups, len(table))
         sums, sizes, plus, minus = (
             x.new_zeros(units, x.shape[1]).index_add_(0, index, x) for x in (sums, sizes, plus, minus)
         )
-    else:
-        units = len(table)
-    whole = groups is None and bool(defined.all())  # then every replicate has N rows
-    any_infinite = bool(infinite.any())
 
     def means(counts: Tensor | None = None) -> Tensor:
         """Of replicates [b, units], or of every unit once."""
@@ -97,21 +98,30 @@ def bootstrap(
         def total(x: Tensor) -> Tensor:
             return x.sum(0, keepdim=True) if counts is None else counts @ x
 
-        divisor = torch.full((1, 1), float(units), dtype=torch.float64) if whole else total(sizes)
+        divisor = torch.full((1, 1), float(units), dtype=torch.float64) if whole else total(sizes)[:, place]
         mean = total(sums) / divisor
         if any_infinite:
-            up, down = total(plus) > 0, total(minus) > 0
+            up, down = total(plus)[:, is_plus] > 0, total(minus)[:, is_minus] > 0
             mean = mean.masked_fill(up, torch.inf).masked_fill(down, -torch.inf).masked_fill(up & down, torch.nan)
         return mean
 
     value = means()[0]
     drawn = [means(counts) for counts in _counts(units, replicates, generator)] if units else []
     spread = torch.cat(drawn) if drawn else value[None]
-    used = (sizes > 0).sum(0)
-    low, high = of_mean(value, spread, used, _jackknife_error(sums, sizes, used, value), level)
+    used = (sizes > 0).sum(0)[place]
+    low, high = of_mean(value, spread, used, _jackknife_error(sums, sizes[:, place], used, value), level)
     rows_used = defined.sum(0)
     result = Interval(value, low, high, rows_used, len(table) - rows_used, used)
     return Interval(*(field[0] for field in result)) if flat else result
+
+
+def _distinct(table: Tensor) -> tuple[Tensor, Tensor]:
+    """The different columns of a bool [N, M] as float64, and which of them each column is, [M]."""
+    seen: dict[bytes, int] = {}
+    columns = table.T.contiguous()
+    place = [seen.setdefault(blake2b(column.numpy().tobytes()).digest(), len(seen)) for column in columns]
+    firsts = [place.index(number) for number in range(len(seen))]
+    return columns[firsts].T.to(torch.float64), torch.tensor(place, dtype=torch.int64)
 
 
 def _jackknife_error(sums: Tensor, sizes: Tensor, used: Tensor, value: Tensor) -> Tensor:
