@@ -389,7 +389,7 @@ def intervals(t: Tables, runs: int) -> list[str]:
     )
     for kind, preds, target in _cases(t):
         for figure in figures(kind, Given(), LABELS):
-            if figure.name not in OVER_TABLE or (kind == "rates" and "rates" != figure.spec.kinds[0]):
+            if figure.name not in OVER_TABLE or figure.spec.kinds[0] != kind:
                 continue
 
             def drawn(figure: Figure = figure, preds: torch.Tensor = preds, target: torch.Tensor = target) -> object:
