@@ -17,7 +17,8 @@ from affectml_apps.relabel.messages import MAX_DEPTH, BadMessage, parse
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.people import make_token
 from affectml_apps.relabel.task import open_task, use
-from affectml_apps.relabel.web import Guard, make_routes
+from affectml_apps.relabel.web import make_routes
+from affectml_apps.serving import Guard
 
 HEADER = "x-relabel-token"
 JSON = {"content-type": "application/json"}

@@ -10,8 +10,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from affectml_annotation import Answer
-from affectml_apps.relabel import pictures
-from affectml_apps.relabel.pictures import MAX_PIXELS, BadImage, Kept, for_browser, preview
+from affectml_apps import pictures
+from affectml_apps.pictures import MAX_PIXELS, BadImage, Kept, for_browser, preview
 
 
 def decoded(uri):

@@ -15,7 +15,8 @@ from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.people import make_token, may_lead, read_token
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import open_task, use
-from affectml_apps.relabel.web import Guard, make_routes, only_here
+from affectml_apps.relabel.web import make_routes
+from affectml_apps.serving import Guard, only_here
 
 HEADER = "x-relabel-token"
 
@@ -331,4 +332,4 @@ def test_who_leads():
 )
 def test_only_a_loopback_server_without_further_names_is_for_this_machine_alone(monkeypatch, address, hosts, alone):
     monkeypatch.setattr("streamlit.config.get_option", {"server.address": address}.get)
-    assert only_here(Options(hosts=hosts)) is alone
+    assert only_here(hosts) is alone

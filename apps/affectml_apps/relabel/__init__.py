@@ -9,14 +9,14 @@
     messages.py     what a browser sends: bytes in, plain values out, each answer judged by itself
     sync.py         one exchange with a browser: answers in, receipts and the next images out
     allowance.py    how much one person may send
-    pictures.py     images as they are, converted or as thumbnails, never decoded beyond a limit
     finding.py      names as people type them: without accents, in any case
     suggestions.py  what a model suggests, computed once
     verify.py       "is this label reasonable for this image?" as a task of its own
-    web.py          the routes, and who may call them
+    web.py          the routes
     pages/          what Streamlit draws
     client/         the page's own part in the browser: plain ES modules and a stylesheet
 
 The browser owns the selection, the clock and a queue of images; answers travel by a route beside Streamlit's own,
-because widget state loses keys at typing speed (docs/relabel.md has the measurements).
+because widget state loses keys at typing speed (docs/relabel.md has the measurements). Who may call, and how pictures
+are converted, is the same in every app: `affectml_apps.serving`, `affectml_apps.pictures`.
 """

@@ -10,6 +10,7 @@ from affectml.taxonomies import Taxonomy
 from affectml_apps.relabel.people import make_token
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
+from affectml_apps.serving import client_version, prefixed
 
 CLIENT = Path(__file__).parent / "client"
 # The modules import each other, so they are fetched as files; this loads the first one.
@@ -47,9 +48,9 @@ def start_data(task: LabelTask, who: str, round_number: int, *, base: str) -> di
     preferences = task.preferences
     order = task.store.chip_order(who)
     return {
-        "base": f"/{base.strip('/')}" if base.strip("/") else "",
+        "base": prefixed(base),
         "identity": f"{task.secret[:8]}:{who}",
-        "version": version(),
+        "version": client_version(CLIENT),
         "token": make_token(task.secret, who),
         "round": round_number,
         "labels": chips(order, task.taxonomy, preferences, grouped=not task.verifying),
@@ -68,11 +69,6 @@ def start_data(task: LabelTask, who: str, round_number: int, *, base: str) -> di
             "single": task.verifying,
         },
     }
-
-
-def version() -> str:
-    """Changes whenever a file of the client does, so that no browser runs an old one."""
-    return str(max(path.stat().st_mtime_ns for path in CLIENT.iterdir()))
 
 
 def chips(order: Sequence[str], taxonomy: Taxonomy, preferences: Preferences, *, grouped: bool) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """What the entry scripts hand to `st.App`: the page, the routes, the guard, and the task's opening and closing."""
 
-import ctypes
-import gc
 import getpass
 import sys
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ import pyarrow as pa
 
 from affectml.errors import AffectmlError, MissingExtra
 from affectml_annotation import AnnotationError
+from affectml_apps import serving
 from affectml_apps.relabel import web
 from affectml_apps.relabel.options import parse
 from affectml_apps.relabel.pages.who import sign_in_configured
@@ -38,14 +37,14 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         task = open_task(options, say=lambda line: print(line, flush=True))
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    give_back_memory()
-    task.only_here = web.only_here(options)
+    serving.give_back_memory()
+    task.only_here = serving.only_here(options.hosts)
     if options.images is not None and task.only_here and not sign_in_configured():
         task.begin_as(_own_name())
         print(f"labelling as {task.starter}; under another name: open the page with ?who=NAME", flush=True)
     return PAGE, {
         "routes": web.make_routes(config.get_option("server.baseUrlPath")),
-        "middleware": web.make_middleware(options),
+        "middleware": serving.make_middleware(options.hosts),
         "lifespan": web.make_lifespan(task),
     }
 
@@ -56,11 +55,3 @@ def _own_name() -> str:
         return clean_name(getpass.getuser()) or "me"
     except (OSError, KeyError):  # an account without a name
         return "me"
-
-
-def give_back_memory() -> None:
-    """Hand what reading the tables took back to the system; glibc keeps it otherwise (16 MB for 100,000 images)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

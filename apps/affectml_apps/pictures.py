@@ -85,6 +85,23 @@ def preview(path: Path, side: int = 560) -> str:
     return f"data:image/webp;base64,{b64encode(made).decode()}"
 
 
+def thumbnail(path: Path, side: int) -> bytes:
+    """An image as WebP, at most `side` pixels wide and high, never enlarged. Raises BadImage."""
+    return _kept.get((*_key(path, side), "small"), lambda: _shrunk(path, side, enlarge=False))
+
+
+def decoded(content: bytes, side: int = MAX_SIDE) -> Image.Image:
+    """What somebody handed over, upright RGB of at most `side` pixels wide and high. Raises BadImage."""
+    return _decoded(io.BytesIO(content), side).convert("RGB")
+
+
+def as_webp(picture: Image.Image) -> bytes:
+    """A picture as a file for the browser."""
+    stored = io.BytesIO()
+    picture.save(stored, "WEBP", quality=90)
+    return stored.getvalue()
+
+
 def _key(path: Path, side: int) -> tuple[object, ...]:
     try:
         there = path.stat()
@@ -93,7 +110,7 @@ def _key(path: Path, side: int) -> tuple[object, ...]:
     return str(path), there.st_mtime_ns, there.st_size, side
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path | io.BytesIO) -> Image.Image:
     """The image's head; nothing is decoded yet."""
     Image.init()
     formats = [name for name in (*SHOWN, *CONVERTED) if name in Image.OPEN]  # no EPS: it would start a program
@@ -114,7 +131,16 @@ def _too_large(opened: Image.Image) -> BadImage:
 
 
 def _shrunk(path: Path, side: int, *, enlarge: bool) -> bytes:
-    with _open(path) as opened:
+    picture = _decoded(path, side)
+    times = side // max(picture.size)
+    if enlarge and times > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    return as_webp(picture)
+
+
+def _decoded(source: Path | io.BytesIO, side: int) -> Image.Image:
+    """Upright RGBA, at most `side` pixels wide and high."""
+    with _open(source) as opened:
         if _drafts(opened):
             _draft(opened, side)
         if opened.width * opened.height > MAX_PIXELS:
@@ -125,13 +151,7 @@ def _shrunk(path: Path, side: int, *, enlarge: bool) -> bytes:
             raise BadImage(f"the file is cut off or damaged: {error}") from None
         picture = _eight_bits(opened)
         picture.thumbnail((side, side))
-        picture = ImageOps.exif_transpose(picture).convert("RGBA")
-    times = side // max(picture.size)
-    if enlarge and times > 1:
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    stored = io.BytesIO()
-    picture.save(stored, "WEBP", quality=90)
-    return stored.getvalue()
+        return ImageOps.exif_transpose(picture).convert("RGBA")
 
 
 def _drafts(opened: Image.Image) -> bool:

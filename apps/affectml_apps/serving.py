@@ -1,0 +1,121 @@
+"""What every app of ours serves alike: who may call, which files a browser gets, which memory goes back.
+
+Host is checked on everything, so that no foreign name can be made to point at a server, and Origin, so that no page of
+another site can call it.
+"""
+
+import ctypes
+import gc
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SHARED = Path(__file__).parent / "client"  # modules for the browser that more than one app uses
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# A name or address as a browser writes it, and a port.
+HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::[0-9]{1,5})?")
+HEADERS = {
+    b"x-frame-options": b"DENY",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+}
+# Nothing on a page may come from, or go to, another site: not an icon, not a font, not what somebody typed.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' ws://{host} wss://{host} data: blob:; frame-ancestors 'none'; "
+    "object-src 'none'; base-uri 'self'"
+)
+
+
+class Guard:
+    """Refuses calls under a foreign name or from a foreign page, and adds headers that keep others from framing us."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] = ()) -> None:
+        self.app = app
+        self.hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        wrong = self._wrong(scope["headers"])
+        if wrong is not None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            status, why = wrong
+            await JSONResponse({"error": why}, status)(scope, receive, send)
+            return
+
+        host = next(value for key, value in scope["headers"] if key == b"host").decode("latin-1")
+        ours = {**HEADERS, b"content-security-policy": POLICY.format(host=host).encode()}
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                have = {key.lower() for key, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *((k, v) for k, v in ours.items() if k not in have)]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+    def _wrong(self, headers: Sequence[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+        """Why a call is turned away and with which status, from its Host and Origin; None where it is not."""
+        hosts = [value.decode("latin-1") for key, value in headers if key == b"host"]
+        origins = [value.decode("latin-1") for key, value in headers if key == b"origin"]
+        found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if found is None:
+            return 400, "expected one Host header with a name and perhaps a port"
+        name = (found["name"] or found["six"]).lower()
+        if name not in self.hosts:
+            return 403, f"this server does not answer to the name {name[:100]!r}; --allow-host adds names"
+        if any(origin.partition("://")[2].lower() != hosts[0].lower() for origin in origins):
+            return 403, "a page of another site called; only this app's own page may"
+        return None
+
+
+def make_middleware(hosts: Sequence[str]) -> list[Middleware]:
+    """The guard around everything, Streamlit's pages too. hosts: names of this server beyond its own."""
+    from streamlit import config
+
+    named = (config.get_option("server.address"), config.get_option("browser.serverAddress"), *hosts)
+    return [Middleware(Guard, hosts=[name for name in named if name and name not in ("0.0.0.0", "::")])]
+
+
+def only_here(hosts: Sequence[str]) -> bool:
+    """Whether nobody but this machine reaches the server: it listens on loopback and has no further name."""
+    from streamlit import config
+
+    return config.get_option("server.address") in LOOPBACK and not hosts
+
+
+def prefixed(base: str) -> str:
+    """server.baseUrlPath as what stands before a path: "" or "/base"."""
+    return f"/{base.strip('/')}" if base.strip("/") else ""
+
+
+def client_file(folder: Path, name: str) -> Response:
+    """A file of an app's client, or of the shared one; every name is checked against what is there."""
+    found = {path.name: path for path in (*SHARED.iterdir(), *folder.iterdir())}
+    if name not in found:
+        return PlainTextResponse("no such file", 404)
+    kind = "text/javascript" if name.endswith(".js") else "text/css"
+    return FileResponse(found[name], media_type=kind, headers={"cache-control": "no-cache"})
+
+
+def client_version(folder: Path) -> str:
+    """Changes whenever a file of the client does, so that no browser runs an old one."""
+    return str(max(path.stat().st_mtime_ns for path in (*SHARED.iterdir(), *folder.iterdir())))
+
+
+def give_back_memory() -> None:
+    """Hand what reading the tables took back to the system; glibc keeps it otherwise (16 MB for 100,000 images)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
