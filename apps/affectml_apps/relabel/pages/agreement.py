@@ -4,8 +4,9 @@ import streamlit as st
 
 from affectml_annotation import AnnotationError, krippendorff_alpha, label_agreement
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import estimate, plain, table
+from affectml_apps.relabel.pages.drawing import estimate, table
 from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.text import plain
 
 REPLICATES = 1000
 

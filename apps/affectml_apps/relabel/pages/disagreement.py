@@ -9,9 +9,10 @@ from affectml_annotation import AnnotationError
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
-from affectml_apps.relabel.pages.drawing import done, plain, problem, show_done, table
+from affectml_apps.relabel.pages.drawing import done, problem, show_done, table
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.text import plain
 
 SHOWN = 50
 CHOSEN = "disputed-image"

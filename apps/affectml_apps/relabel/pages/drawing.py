@@ -1,11 +1,12 @@
 """Tables, charts and messages that the pages share. What people typed is drawn as text, never as Markdown."""
 
-import re
 from typing import NoReturn
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+
+from affectml_apps.text import plain
 
 NAMES = {
     "annotator_id": "annotator",
@@ -19,14 +20,6 @@ NAMES = {
 def reading_width() -> None:
     """Keep a page of text and fields narrow enough to read."""
     st.html("<style>.stMainBlockContainer {max-width: 52rem}</style>")
-
-
-def plain(text: object) -> str:
-    """Text that Streamlit's Markdown shows as it is: a name or a note must not load images or hide a link.
-
-    A bare web address still becomes a link to itself.
-    """
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
 
 
 def problem(error: object) -> None:

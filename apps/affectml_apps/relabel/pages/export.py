@@ -5,8 +5,9 @@ import shlex
 import streamlit as st
 
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import plain, reading_width
+from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
+from affectml_apps.text import plain
 
 
 def draw() -> None:

@@ -4,9 +4,10 @@ import streamlit as st
 from streamlit import config
 
 from affectml_apps.relabel import component, queries
-from affectml_apps.relabel.pages.drawing import plain, problem, reading_width
+from affectml_apps.relabel.pages.drawing import problem, reading_width
 from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.text import plain
 
 RECORDED = (
     "This task records your answers, when you gave them and how many seconds you took. Anything else about you is only "

@@ -1,0 +1,12 @@
+"""The explore app: a map, filters and a grid of a data set's images, with what people and runs say of each.
+
+    options.py   what may stand after `streamlit run explore.py --`
+    launch.py    what the entry script hands to `st.App`
+    state.py     the collection that this process serves, what was asked of it last, images of one's own
+    web.py       the routes: bytes for map, grid and colours, JSON for one image
+    page.py      the script that Streamlit runs: filters, search, selections, and the component
+    client/      map, grid and the one large image: plain ES modules and a stylesheet
+
+What is shown is a `View` of `affectml.exploring`, and stands in the address. The script and the browser each change
+parts of it; whatever is as long as the data set goes over the routes, so that a rerun of the script stays small.
+"""

@@ -1,0 +1,344 @@
+// The explore page's own part: mounts once per element; asks the server for what a view shows, and links map, grid and
+// the one large image. What it changes of the view goes to the page's script, which keeps it in the address.
+
+import { make } from "./elements.js";
+import { Grid } from "./grid.js";
+import { PointMap, css } from "./map.js";
+import { One } from "./one.js";
+
+// Okabe & Ito 2008, with two of Tol 2021; the last is for all other levels.
+const LEVELS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b2a100", "#6b4c9a", "#882255", "#8c8c8c"];
+const DARK = { 7: "#a68bd6", 8: "#d6709b" }; // in their place on a dark page
+// Cividis (Nuñez, Anderton & Renslow 2018): from the end that is near the background to the one that is far from it.
+const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", "#233e6c", "#00224e"];
+const OWN = ["colour", "order", "lasso", "image", "like"]; // fields of the view that change here
+const SETTLE_MS = 350; // before an image that was only passed by goes into the address
+const mounted = new WeakMap();
+
+export function mount(component) {
+  const { parentElement, data, setTriggerValue } = component;
+  let explorer = mounted.get(parentElement);
+  if (!explorer) {
+    explorer = new Explorer(parentElement, data);
+    mounted.set(parentElement, explorer);
+  }
+  explorer.wish = (value) => setTriggerValue("wish", value);
+  explorer.receive(data);
+  return () => {
+    explorer.close();
+    if (mounted.get(parentElement) === explorer) mounted.delete(parentElement);
+  };
+}
+
+class Explorer {
+  constructor(parent, data) {
+    this.data = data;
+    this.view = {};
+    this.ids = [];
+    this.turns = {};
+    this.sent = null;
+    this.root = make("div", { class: data.map ? "explorer" : "explorer mapless", "data-state": "busy" });
+    this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
+    parent.querySelector(".mount").replaceChildren(this.root);
+    this.name = make("h1", {}, data.title);
+    this.count = make("p", { class: "count", role: "status" });
+    this.problem = make("p", { class: "problem", role: "alert" });
+    this.says = make("p", { class: "unseen", role: "status" });
+    this.tip = make("div", { class: "tip", hidden: true });
+    this.legend = make("div", { class: "legend", tabindex: "0", role: "group", "aria-label": "Legend" });
+    this.map = new PointMap({
+      lasso: (corners) => this.change({ lasso: corners ? corners.map((corner) => corner.join(",")).join(" ") : null }),
+      open: (index) => this.open(index),
+      hover: (index, x, y) => this.hover(index, x, y),
+      say: (text) => { this.says.textContent = text; },
+    });
+    this.grid = new Grid({
+      on: { open: (index) => this.open(index) },
+      give: {
+        name: (index) => this.ids[index] ?? `image ${index + 1}`,
+        picture: (index) => this.picture({ i: index }, "thumb"),
+        colour: (index) => (this.codes ? css(this.palette[this.codes[index]]) : null),
+      },
+    });
+    this.one = new One({
+      ask: (path, fields, signal) => this.ask(path, fields, signal).then((reply) => reply.json()),
+      picture: (which, size) => this.picture(which, size),
+      on: {
+        step: (by) => this.step(by),
+        open: (index) => this.open(index),
+        like: (index) => { this.one.element.close(); this.change({ like: this.ids[index], image: null, text: null, rates: null, of: null }); },
+        closed: () => this.settle(null),
+      },
+    });
+    this.colour = make("select", { id: "colour", onchange: () => this.change({ colour: this.colour.value }) });
+    this.order = make("select", { id: "order", onchange: () => this.reorder() });
+    this.down = make("input", { type: "checkbox", id: "down", onchange: () => this.reorder() });
+    this.chips = make("div", { class: "chips" });
+    this.root.append(
+      make("header", {}, this.name, this.count, this.chips, this.problem, this.says),
+      make("section", { class: "left", "aria-label": "Map" },
+        make("div", { class: "bar" }, make("label", { for: "colour" }, "Colour"), this.colour, make("span", { class: "how", title: data.map }, data.map)),
+        data.map ? this.map.element : make("p", {}, "No embeddings, so no map, and no search for what images show."), this.tip, this.legend),
+      make("section", { class: "right", "aria-label": "Images shown" },
+        make("div", { class: "bar" }, make("label", { for: "order" }, "Order"), this.order,
+          make("label", { class: "check" }, this.down, "largest first")),
+        this.grid.element),
+      this.one.element);
+    this.theme = setInterval(() => this.matchTheme(), 1000);
+  }
+
+  close() {
+    clearInterval(this.theme);
+    clearTimeout(this.later);
+    this.map.close();
+    this.grid.close();
+  }
+
+  address(path, fields) {
+    const address = new URL(`${this.data.base}/explore/${path}`, location.origin);
+    for (const [name, value] of Object.entries(fields)) address.searchParams.set(name, value);
+    address.searchParams.set("v", this.data.version);
+    return address;
+  }
+
+  picture(which, size) {
+    return this.address("upload" in which ? "upload" : size, which).href;
+  }
+
+  async ask(path, fields, signal) {
+    const reply = await fetch(this.address(path, fields), { signal }).catch((error) => {
+      throw signal?.aborted ? error : new Error("the server does not answer; is it still running?");
+    });
+    if (!reply.ok) throw new Error((await reply.json().catch(() => ({}))).error ?? reply.statusText);
+    return reply;
+  }
+
+  // Fetches for one purpose: a newer one ends the one before. Draws what came, or says what went wrong.
+  async fetch(purpose, path, fields, draw) {
+    this.turns[purpose]?.abort();
+    const turn = (this.turns[purpose] = new AbortController());
+    this.busy(purpose, true);
+    try {
+      const reply = await this.ask(path, fields, turn.signal);
+      const content = await reply.arrayBuffer();
+      if (turn.signal.aborted) return;
+      draw(content);
+      this.problems = { ...this.problems, [purpose]: "" };
+    } catch (error) {
+      if (turn.signal.aborted) return;
+      this.problems = { ...this.problems, [purpose]: error.message };
+    }
+    this.problem.textContent = Object.values(this.problems).filter(Boolean).join(" · ");
+    this.busy(purpose, false);
+  }
+
+  busy(purpose, on) {
+    (this.waiting ??= new Set())[on ? "add" : "delete"](purpose);
+    this.root.dataset.state = this.waiting.size ? "busy" : "ready";
+  }
+
+  // What the page's script says; it comes again with every rerun.
+  receive(data) {
+    const first = this.mapOf === undefined;
+    const again = first || data.version !== this.data.version;
+    this.data = data;
+    this.matchTheme();
+    if (again) {
+      this.mapOf = data.version;
+      this.fetch("map", "map", {}, (content) => this.map.setPoints(new Float32Array(content)));
+      this.fetch("ids", "ids", {}, (content) => {
+        this.ids = JSON.parse(new TextDecoder().decode(content));
+        this.grid.relabel();
+        this.openFromView();
+      });
+      for (const [select, columns] of [[this.colour, data.columns], [this.order, [{ name: "", title: "as in the data set" }, ...data.columns]]]) {
+        select.replaceChildren(...groups(columns));
+      }
+    }
+    if (this.sent !== null && data.seen !== this.sent) return; // an older state: ours is on its way
+    this.sent = null;
+    this.draw(data.view);
+    if (data.upload && data.upload.token !== this.uploaded) {
+      this.uploaded = data.upload.token;
+      this.one.show({ upload: data.upload.token }, data.upload.name, "an image of your own");
+    }
+  }
+
+  // Changes of the view that begin here
+  change(fields) {
+    clearTimeout(this.later);
+    const view = { ...this.view };
+    for (const [name, value] of Object.entries(fields)) {
+      if (value === null || value === "") delete view[name];
+      else view[name] = value;
+    }
+    this.draw(view);
+    this.sent = `${Date.now()}-${Math.random()}`;
+    this.wish({ id: this.sent, ...Object.fromEntries(OWN.map((name) => [name, view[name] ?? null])) });
+  }
+
+  draw(view) {
+    const { colour, image, ...rest } = view;
+    const before = this.view;
+    this.view = view;
+    const shown = JSON.stringify(rest);
+    if (shown !== this.drawn) {
+      this.drawn = shown;
+      this.fetch("shown", "shown", rest, (content) => this.show(new Uint32Array(content)));
+    }
+    if (colour !== before.colour || this.legend.childElementCount === 0) {
+      this.fetch("colours", "colours", { colour: colour ?? "" }, (content) => this.paint(content));
+    }
+    this.colour.value = colour ?? this.data.colour ?? "";
+    this.down.checked = Boolean(view.order?.startsWith("-"));
+    this.order.value = view.order?.replace(/^[-+]/, "") ?? "";
+    this.down.parentElement.hidden = !view.order;
+    this.order.options[0].textContent = view.text || view.rates || view.like ? "best fit first" : "as in the data set";
+    this.map.setLasso(view.lasso ? view.lasso.split(" ").map((corner) => corner.split(",").map(Number)) : null);
+    this.chips.replaceChildren(...[["lasso", "lasso"], ["like", `like ${view.like}`]].filter(([name]) => view[name]).map(([name, text]) =>
+      make("button", { type: "button", title: "Take this away", onclick: () => this.change({ [name]: null }) }, text, make("span", { "aria-hidden": "true" }, " ×"))));
+    this.openFromView();
+  }
+
+  show(order) {
+    const mask = new Uint8Array(this.data.n);
+    for (const index of order) mask[index] = 1;
+    this.map.setShown(mask);
+    this.grid.show(order);
+    this.root.dataset.shown = String(order.length);
+    const all = this.data.n.toLocaleString("en");
+    this.count.textContent = order.length === this.data.n ? `all ${all} images` : `${order.length.toLocaleString("en")} of ${all} images`;
+  }
+
+  // A reply: the length of a JSON legend, the legend, then a code per image
+  paint(content) {
+    const length = new DataView(content).getUint32(0, true);
+    this.told = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, length)));
+    this.codes = new Uint8Array(content, 4 + length);
+    this.recolour();
+    const { levels, low, high, unknown } = this.told;
+    const entries = (levels ?? []).map(([text, count], at) => make("span", {}, swatch(this.palette[at]), text, make("small", {}, count.toLocaleString("en"))));
+    if (!levels && low !== null) {
+      const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
+      ramp.style.background = `linear-gradient(to right, ${[0, 32, 64, 96, 127, 159, 191, 223, 254].map((at) => css(this.palette[at])).join(",")})`;
+      entries.push(make("span", {}, low, ramp, high));
+    }
+    if (unknown) entries.push(make("span", {}, swatch(this.palette[255]), "unknown", make("small", {}, unknown.toLocaleString("en"))));
+    this.legend.replaceChildren(...(entries.length ? entries : [make("span", {}, "nothing known")]));
+    this.grid.relabel();
+  }
+
+  recolour() {
+    this.palette = palette(Boolean(this.told?.levels), this.map.dark);
+    this.map.setColours(this.codes, this.palette);
+  }
+
+  // Streamlit changes its theme's variables in place and tells nobody.
+  matchTheme() {
+    const channels = getComputedStyle(this.root).color.match(/[\d.]+/g) ?? ["0"];
+    const dark = Number(channels[0]) > 128;
+    if (dark === this.map.dark) return;
+    this.map.dark = dark;
+    this.root.classList.toggle("dark", dark);
+    this.recolour();
+    if (this.told) this.paintAgain();
+  }
+
+  paintAgain() {
+    this.fetch("colours", "colours", { colour: this.view.colour ?? "" }, (content) => this.paint(content));
+  }
+
+  hover(index, x, y) {
+    this.tip.hidden = index < 0;
+    this.says.textContent = "";
+    if (index < 0 || index === this.tipOf) return void this.placeTip(x, y);
+    this.tipOf = index;
+    this.tip.replaceChildren(make("img", { src: this.picture({ i: index }, "thumb"), alt: "" }), make("span", {}, this.ids[index] ?? ""));
+    return void this.placeTip(x, y);
+  }
+
+  placeTip(x, y) {
+    if (x === undefined) return;
+    const { offsetLeft, offsetTop, clientWidth } = this.map.element;
+    this.tip.style.insetInlineStart = `${offsetLeft + (x > clientWidth / 2 ? x - 160 : x + 16)}px`;
+    this.tip.style.insetBlockStart = `${offsetTop + Math.max(0, y - 90)}px`;
+  }
+
+  // An address says "-NAME" for the largest first.
+  reorder() {
+    const { value } = this.order;
+    const sign = this.down.checked ? "-" : /^[-+]/.test(value) ? "+" : "";
+    this.change({ order: sign + value });
+  }
+
+  // One image
+
+  place(index) {
+    if (this.positions?.order !== this.grid.order) {
+      this.positions = { order: this.grid.order, of: new Map() };
+      this.grid.order.forEach((each, at) => this.positions.of.set(each, at));
+    }
+    return this.positions.of.get(index) ?? -1;
+  }
+
+  open(index) {
+    this.tip.hidden = true;
+    const place = this.place(index);
+    if (place >= 0) this.grid.go(place);
+    this.map.mark(index);
+    this.one.show({ i: index }, this.ids[index] ?? "", place >= 0 ? `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}` : "not among those shown");
+    if (this.view.image !== this.ids[index]) this.settle(this.ids[index]);
+  }
+
+  step(by) {
+    const place = this.place(this.one.index);
+    const next = Math.max(0, Math.min(this.grid.order.length - 1, place < 0 ? this.grid.at : place + by));
+    if (next !== place && this.grid.order.length) this.open(this.grid.order[next]);
+  }
+
+  // The address follows once somebody stays.
+  settle(image) {
+    clearTimeout(this.later);
+    this.view = { ...this.view, image: image ?? undefined };
+    if (image === null) delete this.view.image;
+    if (image === null) this.map.mark(-1);
+    this.later = setTimeout(() => this.change({ image }), SETTLE_MS);
+  }
+
+  openFromView() {
+    const { image } = this.view;
+    if (!image) {
+      if (this.one.index !== null && this.one.element.open) this.one.element.close();
+      return;
+    }
+    const index = this.ids.indexOf(image);
+    if (index >= 0 && this.one.index !== index) this.open(index);
+  }
+}
+
+const swatch = (colour) => make("i", { class: "dot", style: `background:${css(colour)}` });
+
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
+// Colours of the codes 0 to 255; 255 is unknown
+function palette(levels, dark) {
+  const unknown = dark ? [105, 105, 112] : [190, 190, 196];
+  if (levels) return Array.from({ length: 256 }, (_, code) => (code === 255 ? unknown : rgb((dark && DARK[code]) || LEVELS[Math.min(code, LEVELS.length - 1)])));
+  const stops = (dark ? [...RAMP].reverse() : RAMP).map(rgb);
+  return Array.from({ length: 256 }, (_, code) => {
+    if (code === 255) return unknown;
+    const at = (code / 254) * (stops.length - 1);
+    const low = Math.min(Math.floor(at), stops.length - 2);
+    return stops[low].map((value, channel) => Math.round(value + (stops[low + 1][channel] - value) * (at - low)));
+  });
+}
+
+// Options of a select, by the columns' groups
+function groups(columns) {
+  const made = new Map([["", []]]);
+  for (const { name, title, group } of columns) {
+    if (!made.has(group ?? "")) made.set(group ?? "", []);
+    made.get(group ?? "").push(make("option", { value: name }, group && group !== "images" ? `${group}: ${title}` : title)); // a closed select shows no group
+  }
+  return [...made].flatMap(([group, options]) => (group ? [make("optgroup", { label: group }, ...options)] : options));
+}

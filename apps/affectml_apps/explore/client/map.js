@@ -1,0 +1,439 @@
+// The map: every image a point, drawn by WebGL, or by a plain canvas where a browser has none. Drag moves, Shift or the
+// lasso tool surrounds, wheel, pinch, buttons and keys zoom; what is not shown is faint.
+
+import { button, make } from "./elements.js";
+
+const CELLS = 128; // the points are found by a table of so many cells a side
+const REACH = 12; // px around the pointer
+const FAINT = 0.16;
+const CORNERS = 48; // of a lasso, at most: it stands in the address
+const VERTEX = `
+attribute vec2 at; attribute float code; attribute float shown;
+uniform vec2 centre, zoom; uniform float size, part; varying float vCode, vSize;
+void main() {
+  vCode = code;
+  vSize = size;
+  gl_Position = shown == part ? vec4((at - centre) * zoom, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
+  gl_PointSize = size;
+}`;
+const FRAGMENT = `
+precision mediump float;
+uniform sampler2D palette; uniform float alpha; uniform vec3 faint; varying float vCode, vSize;
+void main() {
+  float edge = length(gl_PointCoord - 0.5) * 2.0;
+  float inside = 1.0 - smoothstep(1.0 - 2.5 / vSize, 1.0, edge);
+  if (inside <= 0.0) discard;
+  vec3 colour = alpha < 1.0 ? faint : texture2D(palette, vec2((vCode + 0.5) / 256.0, 0.5)).rgb;
+  gl_FragColor = vec4(colour, 1.0) * inside * alpha;
+}`;
+
+export class PointMap {
+  // on: lasso(corners or null), open(index), hover(index or -1, x, y), say(text)
+  constructor(on) {
+    this.on = on;
+    this.points = make("canvas", { class: "points", "aria-hidden": "true" });
+    this.over = make("canvas", { class: "over", "aria-hidden": "true" });
+    this.stage = make("div", {
+      class: "stage", tabindex: "0", role: "application",
+      "aria-label": "Map. Arrows move, plus and minus zoom, 0 shows all, r begins a rectangle, Escape lets go",
+    }, this.points, this.over);
+    this.lassoTool = button("Lasso", { "aria-pressed": "false", title: "Surround images by dragging (also: Shift and drag)", onclick: () => this.useLasso(!this.lassoing) });
+    this.letGo = button("Let go", { title: "Show what was outside again (Escape)", onclick: () => this.on.lasso(null) });
+    this.letGo.hidden = true;
+    this.tools = make("div", { class: "tools" }, this.lassoTool, this.letGo,
+      button("+", { "aria-label": "Zoom in", onclick: () => this.zoomAt(1.5) }),
+      button("−", { "aria-label": "Zoom out", onclick: () => this.zoomAt(1 / 1.5) }),
+      button("All", { "aria-label": "Show all of the map", onclick: () => this.reset() }));
+    this.element = make("div", { class: "plane" }, this.stage, this.tools);
+    this.xy = new Float32Array(0);
+    this.codes = this.shown = new Uint8Array(0);
+    this.palette = [];
+    this.lasso = this.rectangle = this.drawn = null;
+    this.marked = this.hovered = -1;
+    this.centre = [0.5, 0.5];
+    this.scale = 1;
+    this.pointers = new Map();
+    this.lassoing = false;
+    this.gl = this.points.getContext("webgl", { antialias: false, alpha: true });
+    if (this.gl) this.prepare();
+    this.points.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    this.points.addEventListener("webglcontextrestored", () => { this.prepare(); this.upload(); });
+    for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "wheel", "keydown"]) {
+      this.stage.addEventListener(type, (event) => this[type](event), { passive: false });
+    }
+    this.resize = new ResizeObserver(() => this.fit());
+    this.resize.observe(this.stage);
+  }
+
+  close() {
+    this.resize.disconnect();
+    this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  // What is drawn
+
+  setPoints(xy) {
+    this.xy = xy;
+    const n = xy.length / 2;
+    if (this.shown.length !== n) this.shown = new Uint8Array(n).fill(1);
+    if (this.codes.length !== n) this.codes = new Uint8Array(n);
+    const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
+    this.starts = new Uint32Array(CELLS * CELLS + 1);
+    const places = new Int32Array(n).fill(-1);
+    for (let i = 0; i < n; i++) {
+      if (Number.isNaN(xy[2 * i])) xy[2 * i] = xy[2 * i + 1] = -9; // no embedding: nowhere
+      else this.starts[(places[i] = cell(xy[2 * i + 1]) * CELLS + cell(xy[2 * i])) + 1] += 1;
+    }
+    for (let at = 0; at < CELLS * CELLS; at++) this.starts[at + 1] += this.starts[at];
+    const next = this.starts.slice();
+    this.members = new Uint32Array(this.starts[CELLS * CELLS]);
+    for (let i = 0; i < n; i++) if (places[i] >= 0) this.members[next[places[i]]++] = i;
+    this.upload();
+  }
+
+  // palette: 256 colours [r, g, b] from 0 to 255, by code
+  setColours(codes, palette) {
+    if (codes) this.codes = codes;
+    this.palette = palette;
+    this.upload();
+  }
+
+  setShown(mask) {
+    this.shown = mask;
+    this.upload();
+  }
+
+  setLasso(corners) {
+    this.lasso = corners?.length ? corners : null;
+    this.letGo.hidden = this.lasso === null;
+    this.draw();
+  }
+
+  mark(index) {
+    this.marked = index;
+    this.draw();
+  }
+
+  prepare() {
+    const { gl } = this;
+    const program = gl.createProgram();
+    for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(program, shader);
+    }
+    gl.linkProgram(program);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) { // a driver of its own mind
+      this.gl = null;
+      const plain = this.points.cloneNode();
+      this.points.replaceWith(plain);
+      this.points = plain;
+      return;
+    }
+    gl.useProgram(program);
+    this.buffers = ["at", "code", "shown"].map((name) => [gl.getAttribLocation(program, name), gl.createBuffer()]);
+    this.uniforms = Object.fromEntries(["centre", "zoom", "size", "part", "alpha", "faint"].map((name) => [name, gl.getUniformLocation(program, name)]));
+    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+  }
+
+  upload() {
+    this.draw();
+    const { gl } = this;
+    if (!gl || !this.xy.length) return;
+    [[this.xy, 2, gl.FLOAT], [this.codes, 1, gl.UNSIGNED_BYTE], [this.shown, 1, gl.UNSIGNED_BYTE]].forEach(([content, size, type], at) => {
+      const [place, buffer] = this.buffers[at];
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.bufferData(gl.ARRAY_BUFFER, content, gl.STATIC_DRAW);
+      gl.enableVertexAttribArray(place);
+      gl.vertexAttribPointer(place, size, type, false, 0, 0);
+    });
+    const colours = new Uint8Array(1024);
+    this.palette.forEach((colour, code) => colours.set([...colour, 255], 4 * code));
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colours);
+  }
+
+  fit() {
+    const ratio = devicePixelRatio || 1;
+    this.width = this.stage.clientWidth;
+    this.height = this.stage.clientHeight;
+    for (const canvas of [this.points, this.over]) {
+      canvas.width = Math.max(1, Math.round(this.width * ratio));
+      canvas.height = Math.max(1, Math.round(this.height * ratio));
+    }
+    this.paint();
+  }
+
+  draw() {
+    this.frame ??= requestAnimationFrame(() => this.paint());
+  }
+
+  // Pixels a map unit takes, and the way between the two
+  get unit() { return Math.max(1, Math.min(this.width, this.height) - 36) * this.scale; }
+  toScreen(x, y) { return [(x - this.centre[0]) * this.unit + this.width / 2, this.height / 2 - (y - this.centre[1]) * this.unit]; }
+  toMap(x, y) { return [(x - this.width / 2) / this.unit + this.centre[0], (this.height / 2 - y) / this.unit + this.centre[1]]; }
+
+  get size() {
+    const each = Math.sqrt((this.width * this.height) / Math.max(1, this.shown.length)) * 0.3;
+    return Math.min(10, Math.max(2.2, each)) * Math.min(2, this.scale ** 0.35);
+  }
+
+  paint() {
+    this.frame = undefined;
+    if (!this.width) return;
+    if (this.gl) this.paintPoints();
+    else this.paintPlainly();
+    this.paintOver();
+  }
+
+  paintPoints() {
+    const { gl, uniforms, points } = this;
+    const ratio = devicePixelRatio || 1;
+    gl.viewport(0, 0, points.width, points.height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.uniform2f(uniforms.centre, ...this.centre);
+    gl.uniform2f(uniforms.zoom, (2 * this.unit) / this.width, (2 * this.unit) / this.height);
+    gl.uniform1f(uniforms.size, this.size * ratio);
+    gl.uniform3f(uniforms.faint, ...(this.dark ? [0.75, 0.75, 0.75] : [0.35, 0.35, 0.35]));
+    for (const part of [0, 1]) {
+      gl.uniform1f(uniforms.part, part);
+      gl.uniform1f(uniforms.alpha, part ? 1 : FAINT);
+      gl.drawArrays(gl.POINTS, 0, this.shown.length);
+    }
+  }
+
+  paintPlainly() {
+    const ratio = devicePixelRatio || 1;
+    const plain = this.points.getContext("2d");
+    const side = this.size;
+    plain.setTransform(ratio, 0, 0, ratio, 0, 0);
+    plain.clearRect(0, 0, this.width, this.height);
+    for (const part of [0, 1]) {
+      plain.globalAlpha = part ? 1 : FAINT;
+      let code = -1;
+      plain.fillStyle = this.dark ? "#bfbfbf" : "#595959";
+      for (let i = 0; i < this.shown.length; i++) {
+        if (this.shown[i] !== part) continue;
+        const [x, y] = this.toScreen(this.xy[2 * i], this.xy[2 * i + 1]);
+        if (x < -side || y < -side || x > this.width + side || y > this.height + side) continue;
+        if (part && this.codes[i] !== code) plain.fillStyle = css(this.palette[(code = this.codes[i])]);
+        plain.fillRect(x - side / 2, y - side / 2, side, side);
+      }
+    }
+  }
+
+  paintOver() {
+    const ratio = devicePixelRatio || 1;
+    const pen = this.over.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, this.width, this.height);
+    pen.strokeStyle = this.dark ? "#ffffff" : "#111111";
+    pen.fillStyle = this.dark ? "rgb(255 255 255 / 7%)" : "rgb(0 0 0 / 5%)";
+    pen.lineWidth = 1.5;
+    for (const [corners, dashed] of [[this.drawn ?? (this.rectangle ? cornersOf(this.rectangle) : this.lasso), !this.drawn]]) {
+      if (!corners) continue;
+      pen.setLineDash(dashed ? [5, 4] : []);
+      pen.beginPath();
+      corners.forEach(([x, y]) => pen.lineTo(...this.toScreen(x, y)));
+      pen.closePath();
+      pen.fill();
+      pen.stroke();
+    }
+    pen.setLineDash([]);
+    for (const [index, radius] of [[this.hovered, 5], [this.marked, 8]]) {
+      if (index < 0 || !(this.xy[2 * index] > -9)) continue;
+      pen.beginPath();
+      pen.arc(...this.toScreen(this.xy[2 * index], this.xy[2 * index + 1]), this.size / 2 + radius, 0, 7);
+      pen.stroke();
+    }
+  }
+
+  // Moving
+
+  reset() {
+    this.centre = [0.5, 0.5];
+    this.scale = 1;
+    this.draw();
+  }
+
+  zoomAt(times, x = this.width / 2, y = this.height / 2) {
+    const before = this.toMap(x, y);
+    this.scale = Math.min(400, Math.max(0.5, this.scale * times));
+    const after = this.toMap(x, y);
+    this.centre = this.centre.map((value, at) => value + before[at] - after[at]);
+    this.draw();
+  }
+
+  move(x, y) {
+    this.centre = [this.centre[0] - x / this.unit, this.centre[1] + y / this.unit].map((value) => Math.min(1.2, Math.max(-0.2, value)));
+    this.draw();
+  }
+
+  // The nearest image shown, within reach of the pointer
+  nearest(x, y) {
+    const [mx, my] = this.toMap(x, y);
+    const reach = (REACH + this.size / 2) / this.unit;
+    let [best, least] = [-1, reach * reach];
+    const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
+    for (let row = cell(my - reach); row <= cell(my + reach); row++) {
+      for (let at = this.starts?.[row * CELLS + cell(mx - reach)]; at < this.starts?.[row * CELLS + cell(mx + reach) + 1]; at++) {
+        const i = this.members[at];
+        const far = (this.xy[2 * i] - mx) ** 2 + (this.xy[2 * i + 1] - my) ** 2;
+        if (this.shown[i] && far < least) [best, least] = [i, far];
+      }
+    }
+    return best;
+  }
+
+  place(event) {
+    const box = this.stage.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  pointerdown(event) {
+    if (event.button > 0) return;
+    this.stage.setPointerCapture(event.pointerId);
+    const at = this.place(event);
+    this.pointers.set(event.pointerId, at);
+    this.began = at;
+    this.far = false;
+    this.drawn = this.pointers.size === 1 && (this.lassoing || event.shiftKey) ? [this.toMap(...at)] : null;
+    this.on.hover(-1);
+  }
+
+  pointermove(event) {
+    const [x, y] = this.place(event);
+    const last = this.pointers.get(event.pointerId);
+    if (!last) {
+      const found = event.pointerType === "touch" ? -1 : this.nearest(x, y);
+      if (found !== this.hovered) this.draw();
+      this.hovered = found;
+      this.on.hover(found, x, y);
+      return;
+    }
+    this.far ||= Math.hypot(x - this.began[0], y - this.began[1]) > 4;
+    if (this.drawn) {
+      if (this.far) this.drawn.push(this.toMap(x, y));
+      this.draw();
+    } else if (this.pointers.size === 2) {
+      const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
+      const apart = (at) => Math.max(1, Math.hypot(at[0] - other[0], at[1] - other[1]));
+      this.zoomAt(apart([x, y]) / apart(last), (x + other[0]) / 2, (y + other[1]) / 2);
+      this.move((x - last[0]) / 2, (y - last[1]) / 2);
+    } else if (this.far) this.move(x - last[0], y - last[1]);
+    this.pointers.set(event.pointerId, [x, y]);
+  }
+
+  pointerup(event) {
+    if (!this.pointers.delete(event.pointerId)) return;
+    const { drawn } = this;
+    this.drawn = null;
+    this.draw();
+    if (drawn && this.far && drawn.length > 2) {
+      this.useLasso(false);
+      this.take(drawn);
+    } else if (!this.far && this.pointers.size === 0) {
+      const found = this.nearest(...this.place(event));
+      if (found >= 0) this.on.open(found);
+    }
+  }
+
+  pointercancel(event) {
+    this.pointers.delete(event.pointerId);
+    this.drawn = null;
+    this.draw();
+  }
+
+  pointerleave() {
+    this.hovered = -1;
+    this.on.hover(-1);
+    this.draw();
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    const lines = event.deltaMode === 1 ? 16 : 1;
+    this.zoomAt(Math.exp(-Math.max(-200, Math.min(200, event.deltaY * lines)) * (event.ctrlKey ? 0.01 : 0.002)), ...this.place(event));
+  }
+
+  useLasso(on) {
+    this.lassoing = on;
+    this.lassoTool.setAttribute("aria-pressed", String(on));
+    this.stage.dataset.lasso = String(on);
+  }
+
+  keydown(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const box = this.rectangle;
+    if (arrow && box) {
+      const step = 0.02 / this.scale;
+      for (const side of event.shiftKey ? [1] : [0, 1]) {
+        box[side][0] += arrow[0] * step;
+        box[side][1] -= arrow[1] * step;
+      }
+      this.on.say(`rectangle around ${this.within(cornersOf(box)).toLocaleString("en")} images`);
+    } else if (arrow) this.move(-arrow[0] * 60, -arrow[1] * 60);
+    else if (event.key === "+" || event.key === "=") this.zoomAt(1.5);
+    else if (event.key === "-") this.zoomAt(1 / 1.5);
+    else if (event.key === "0") this.reset();
+    else if (event.key === "r") {
+      const half = Math.min(this.width, this.height) / 4;
+      this.rectangle = [this.toMap(this.width / 2 - half, this.height / 2 - half), this.toMap(this.width / 2 + half, this.height / 2 + half)];
+      this.on.say("a rectangle: arrows move it, Shift and arrows change its size, Enter takes it, Escape lets it go");
+    } else if (event.key === "Enter" && box) {
+      this.rectangle = null;
+      this.take(cornersOf(box));
+    } else if (event.key === "Escape" && (box || this.drawn)) this.rectangle = this.drawn = null;
+    else if (event.key === "Escape" && this.lasso) this.on.lasso(null);
+    else return;
+    event.preventDefault();
+    this.draw();
+  }
+
+  take(line) {
+    const corners = thinned(line);
+    if (corners.length > 2) this.on.lasso(corners);
+  }
+
+  // How many images shown lie within the two corners of a rectangle
+  within(corners) {
+    const [xs, ys] = [0, 1].map((axis) => corners.map((corner) => corner[axis]));
+    const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+    let count = 0;
+    for (let i = 0; i < this.shown.length; i++) {
+      const [x, y] = [this.xy[2 * i], this.xy[2 * i + 1]];
+      count += this.shown[i] && x >= left && x <= right && y >= low && y <= high ? 1 : 0;
+    }
+    return count;
+  }
+}
+
+export const css = (colour) => `rgb(${colour[0]} ${colour[1]} ${colour[2]})`;
+
+const cornersOf = ([[left, top], [right, bottom]]) => [[left, top], [right, top], [right, bottom], [left, bottom]];
+
+// A line with few corners, each of three places, so that an address can hold it (Douglas & Peucker 1973).
+function thinned(corners) {
+  for (let off = 0.002; ; off *= 1.5) {
+    const found = simplified(corners, off);
+    if (found.length <= CORNERS) return found.map((corner) => corner.map((value) => Number(value.toFixed(3))));
+  }
+}
+
+function simplified(line, off) {
+  if (line.length < 3) return line;
+  const [[x0, y0], [x1, y1]] = [line[0], line[line.length - 1]];
+  const length = Math.hypot(x1 - x0, y1 - y0);
+  let [most, at] = [0, 0];
+  line.forEach(([x, y], place) => {
+    const away = length ? Math.abs((x1 - x0) * (y0 - y) - (x0 - x) * (y1 - y0)) / length : Math.hypot(x - x0, y - y0);
+    if (away > most) [most, at] = [away, place];
+  });
+  if (most <= off) return [line[0], line[line.length - 1]];
+  return [...simplified(line.slice(0, at + 1), off).slice(0, -1), ...simplified(line.slice(at), off)];
+}

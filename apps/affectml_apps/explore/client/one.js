@@ -1,0 +1,133 @@
+// One image, large: what people said, what each run says beside it and why, the nearest images and copies.
+
+import { button, make } from "./elements.js";
+
+export class One {
+  // ask(path, fields) -> JSON; picture(index, size) -> address; on: step(by), open(index), like(index), closed()
+  constructor({ ask, picture, on }) {
+    Object.assign(this, { ask, picture, on, names: false, index: null });
+    this.title = make("h2", { id: "one-title" });
+    this.where = make("span", { class: "where" });
+    this.image = make("img", { alt: "", onload: () => {
+      const times = Math.min(this.frame.clientWidth / this.image.naturalWidth, this.frame.clientHeight / this.image.naturalHeight);
+      this.image.style.imageRendering = times >= 2 ? "pixelated" : "auto";
+    } });
+    this.frame = make("div", { class: "frame" }, this.image);
+    this.facts = make("div", { class: "facts", tabindex: "0", role: "group", "aria-label": "About this image" });
+    const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => on.step(by) });
+    this.turns = make("span", { class: "turns" }, turn("‹", "Previous image", -1), turn("›", "Next image", 1));
+    this.element = make("dialog", { class: "one", "aria-labelledby": "one-title", onkeydown: (event) => this.key(event), onclose: () => this.closed() },
+      make("div", { class: "bar" }, this.title, this.where, this.turns,
+        button("Close", { title: "Escape", onclick: () => this.element.close() })),
+      make("div", { class: "halves" }, this.frame, this.facts));
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=text]")) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by === undefined || this.index === null) return;
+    event.preventDefault();
+    this.on.step(by);
+  }
+
+  closed() {
+    this.asked?.abort();
+    if (this.index !== null) this.on.closed();
+    this.index = null;
+  }
+
+  // which: {i: index} of an image of the set, or {upload: token}; where: "3 of 120"
+  async show(which, name, where) {
+    this.index = which.i ?? null;
+    this.which = which;
+    this.turns.hidden = this.index === null;
+    this.title.textContent = name;
+    this.where.textContent = where;
+    this.image.hidden = false;
+    this.frame.querySelectorAll("p, .over").forEach((each) => each.remove());
+    this.image.onerror = () => { this.image.hidden = true; this.frame.append(make("p", {}, "This image cannot be shown.")); };
+    this.image.alt = name;
+    this.image.src = this.picture(which, "image");
+    if (!this.element.open) this.element.showModal();
+    await this.fill();
+  }
+
+  async fill() {
+    this.asked?.abort();
+    const asked = (this.asked = new AbortController());
+    this.facts.setAttribute("aria-busy", "true");
+    try {
+      const told = await this.ask("detail", { ...this.which, ...(this.names ? { names: 1 } : {}) }, asked.signal);
+      if (!asked.signal.aborted) this.draw(told);
+    } catch (error) {
+      if (!asked.signal.aborted) this.facts.replaceChildren(make("p", { role: "alert" }, error.message));
+    }
+    if (!asked.signal.aborted) this.facts.removeAttribute("aria-busy");
+  }
+
+  draw(told) {
+    this.element.dataset.of = told.id ?? "";
+    const parts = [];
+    if (told.facts.length) parts.push(make("dl", {}, ...told.facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])));
+    if (told.people || told.runs.length) parts.push(this.answers(told));
+    if (told.runs.length && told.labels.length) parts.push(this.explain(told));
+    for (const [name, images] of [["Copies", told.copies], ["Nearest images", told.nearest]]) {
+      if (!images.length) continue;
+      const like = name !== "Copies" && this.index !== null ? button("Show more like this", { onclick: () => this.on.like(this.index) }) : null;
+      parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, name), like), make("div", { class: "near" }, ...images.map((each) => this.neighbour(each)))));
+    }
+    this.facts.replaceChildren(...parts);
+    this.facts.scrollTop = 0;
+  }
+
+  // A row per label; people and each run beside one another
+  answers({ labels, people, runs }) {
+    const columns = [...(people ? [{ name: "people", ...people }] : []), ...runs];
+    const table = make("table", { class: "answers" },
+      make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(({ name }) => make("th", { scope: "col" }, name)))),
+      make("tbody", {}, ...labels.map((label, at) => make("tr", {}, make("th", { scope: "row" }, label), ...columns.map(({ rates, set }) => {
+        const rate = rates?.[at];
+        const known = typeof rate === "number";
+        const bar = make("span", { class: set?.[at] ? "rate in" : "rate" });
+        bar.style.setProperty("--rate", known ? Math.max(0, Math.min(1, rate)) : 0);
+        return make("td", {}, bar, make("span", { class: "number" }, known ? `${set?.[at] ? "✓ " : ""}${Math.round(100 * rate)} %` : "–"));
+      })))));
+    const words = columns.filter((each) => each.words).map((each) => make("p", {}, make("b", {}, `${each.name}: `), each.words));
+    const section = make("section", {}, make("h3", {}, "Answers"), make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Answers, label by label" }, table), ...words);
+    for (const [who, note] of people?.remarks ?? []) section.append(make("p", { class: "remark" }, make("b", {}, `${who}: `), note));
+    if (people?.answers.length) section.append(make("details", {}, make("summary", {}, `Each of the ${people.answers.length} answers`), make("ul", { class: "names" }, ...people.answers.map(([who, said]) => make("li", {}, make("b", {}, who), ` ${said}`)))));
+    if (people?.has_names && (people.answers.length || people.remarks.length)) {
+      const box = make("input", { type: "checkbox", onchange: () => { this.names = box.checked; this.fill(); } });
+      box.checked = this.names;
+      section.append(make("label", { class: "asks" }, box, " who said what"));
+    }
+    return section;
+  }
+
+  explain({ labels, runs, best }) {
+    const run = make("select", { "aria-label": "Run to explain" }, ...runs.map(({ name }) => make("option", {}, name)));
+    const label = make("select", { "aria-label": "Label to explain" }, ...labels.map((each) => make("option", {}, each)));
+    if (best) label.value = best;
+    const says = make("p", { role: "status" });
+    const go = button("Explain", { onclick: async () => {
+      const asked = this.asked;
+      go.disabled = true;
+      says.textContent = "covering the image piece by piece …";
+      try {
+        const told = await this.ask("explain", { ...this.which, run: run.value, label: label.value }, asked.signal);
+        says.textContent = told.words;
+        this.frame.querySelectorAll(".over").forEach((each) => each.remove());
+        if (told.picture) this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${label.value}` }));
+      } catch (error) {
+        if (!asked.signal.aborted) says.textContent = error.message;
+      }
+      go.disabled = false;
+    } });
+    return make("section", {}, make("h3", {}, "Why"), make("div", { class: "bar asks" }, run, label, go), says);
+  }
+
+  neighbour({ index, id, like, words }) {
+    return make("button", { type: "button", title: id, onclick: () => this.on.open(index) },
+      make("img", { src: this.picture({ i: index }, "thumb"), alt: id, loading: "lazy" }), make("b", {}, like), make("span", {}, words));
+  }
+}

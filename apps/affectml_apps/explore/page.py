@@ -1,0 +1,374 @@
+"""The script that Streamlit runs: filters, search and selections beside the component that shows map and images.
+
+The view lies in the session, and in the address once it has changed; every change goes through `change`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit import config
+
+from affectml.errors import AffectmlError, BadInput
+from affectml.exploring import Column, Filter, View
+from affectml_annotation import AnnotationError
+from affectml_apps import serving
+from affectml_apps.explore.state import Explorer, current
+from affectml_apps.pictures import BadImage, decoded
+from affectml_apps.text import plain
+
+CLIENT = Path(__file__).parent / "client"
+MAX_UPLOAD = 60 * 2**20  # bytes
+UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+# The modules import each other, so they are fetched as files; this loads the first one.
+LOADER = """
+export default function (component) {
+  let cleanup = null;
+  let gone = false;
+  const { data } = component;
+  import(new URL(`${data.base}/explore/client/main.js?${data.client}`, location.origin).href).then(({ mount }) => {
+    if (!gone) cleanup = mount(component);
+  });
+  return () => {
+    gone = true;
+    if (cleanup) cleanup();
+  };
+}
+"""
+# Streamlit's header and paddings, as the component's height is reckoned from them; on small screens they give way.
+STYLE = """<style>
+.stMainBlockContainer {--top: 3rem; --bottom: 0.75rem; padding: var(--top) 1.25rem var(--bottom)}
+.stAppHeader {height: 3rem; min-height: 3rem}
+[data-testid=stSidebarHeader] {height: 2.5rem; margin: 0}
+[data-testid=stSidebarUserContent] [data-testid=stVerticalBlock] {gap: 0.6rem}
+@media (max-width: 900px) {.stMainBlockContainer {padding-inline: 0.6rem}}
+</style>"""
+# Drawn here: a ":material/..." icon would be fetched from abroad by every page.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="#2f6fc4"><circle cx="9" cy="10" r="4"/>'
+    '<circle cx="22" cy="8" r="3"/><circle cx="20" cy="21" r="6"/><circle cx="7" cy="24" r="2.5"/></g></svg>'
+)
+
+
+def run() -> None:
+    """Draw the page."""
+    st.set_page_config(page_title="Explore", page_icon=ICON, layout="wide")
+    st.html(STYLE)
+    explorer, view = current(), read_view()
+    with st.sidebar:
+        draw_filters(explorer, view)
+        draw_search(explorer, view)
+        draw_selections(explorer, view)
+        own = draw_upload(explorer)
+    mount(explorer, view, own)
+
+
+# The view
+
+
+def read_view() -> View:
+    """The view of this run: the session's, or the address's where somebody came by it or went back."""
+    state = st.session_state
+    changed = state.pop("changed", False)
+    if "view" not in state or (not changed and dict(st.query_params) != state.view.to_query()):
+        try:
+            state.view = View.from_query(dict(st.query_params))
+        except BadInput as error:
+            state.setdefault("view", View())
+            st.sidebar.error(f"This address cannot be read: {plain(error)}")
+    view: View = state.view
+    return view
+
+
+def change(**parts: object) -> None:
+    """Change the view, and the address with it."""
+    st.session_state["changed"] = True
+    try:
+        view = st.session_state["view"].but(**parts)
+    except BadInput as error:
+        st.session_state["problem"] = str(error)
+        return
+    st.session_state["view"] = view
+    st.query_params.from_dict(view.to_query())
+
+
+def on_wish() -> None:
+    """What the browser changed: colour, order, lasso, the large image, or what images shall be like."""
+    wish = st.session_state["explorer"].get("wish")
+    if not isinstance(wish, dict):
+        return
+    st.session_state["seen"] = wish.get("id")
+    given = {name: value for name, value in wish.items() if isinstance(value, str)}
+    st.session_state["changed"] = True
+    try:
+        asked = View.from_query(given)
+    except BadInput as error:
+        st.session_state["problem"] = str(error)
+        return
+    own = {name: getattr(asked, name) for name in ("colour", "order", "descending", "lasso", "image", "like")}
+    if asked.like:  # one search at a time
+        own |= {"text": "", "rates": "", "of": ""}
+    change(**own)
+
+
+def controlled(key: str, value: object, act: Callable[[Any], None]) -> dict[str, Any]:
+    """Arguments of a widget that shows `value`, whatever it showed before, and calls `act` with what somebody chose."""
+    st.session_state[key] = value
+    return {"key": key, "on_change": lambda: act(st.session_state[key])}
+
+
+# Filters
+
+
+def title_of(column: Column) -> str:
+    """A column's title with its group, as plain text."""
+    return column.title if column.group == "images" else f"{column.group}: {column.title}"
+
+
+def draw_filters(explorer: Explorer, view: View) -> None:
+    """One widget for each filter, and a way to add one."""
+    if problem := st.session_state.pop("problem", None):
+        st.error(plain(problem))
+    st.subheader("Filters")
+    columns = explorer.found.columns
+    used = {each.column for each in view.filters}
+    free = [name for name in columns if name not in used]
+
+    def add(name: str | None) -> None:
+        if name is not None:
+            change(filters=(*view.filters, Filter(name)))
+
+    st.selectbox(
+        "Add a filter",
+        free,
+        format_func=lambda name: title_of(columns[name]),
+        placeholder="Choose what to filter by",
+        **controlled("add", None, add),
+    )
+    for place, each in enumerate(view.filters):
+        column = columns.get(each.column)
+        name = each.column if column is None else title_of(column)
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.text(name)
+            st.button(
+                "Remove",
+                key=f"remove {place}",
+                on_click=put_filter,
+                args=(view, each, None),
+                type="tertiary",
+                width="content",
+            )
+        if column is None:
+            st.error(f"no column {plain(each.column)}")
+        else:
+            (draw_range if column.kind == "number" else draw_levels)(view, each, column)
+
+
+def put_filter(view: View, old: Filter, new: Filter | None) -> None:
+    """Put a filter in the place of another; None takes it away."""
+    kept = [new if each.column == old.column else each for each in view.filters]
+    change(filters=tuple(each for each in kept if each is not None))
+
+
+def draw_range(view: View, each: Filter, column: Column) -> None:
+    """A slider over what is known; both ends at the ends mean: where it is known."""
+    known = column.values[np.isfinite(column.values)]
+    if not len(known) or known.min() == known.max():
+        st.text("the same for all")
+        return
+    low, high = float(known.min()), float(known.max())
+    whole = bool(np.equal(np.mod(known, 1), 0).all())
+    step = 1.0 if whole else 10.0 ** np.floor(np.log10((high - low) / 50))
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    ends = (max(low, low if each.low is None else each.low), min(high, high if each.high is None else each.high))
+
+    def act(chosen: tuple[float, float]) -> None:
+        first, last = (round(float(end), 6) for end in chosen)
+        put_filter(view, each, Filter(each.column, None if first <= low else first, None if last >= high else last))
+
+    st.slider(
+        plain(title_of(column)),
+        float(low),
+        float(high),
+        step=float(step),
+        format="%d" if whole else None,
+        label_visibility="collapsed",
+        **controlled(f"filter {each.column}", (min(ends), max(ends)), act),
+    )
+
+
+def draw_levels(view: View, each: Filter, column: Column) -> None:
+    """A choice of levels; none means: where it is known."""
+    there = [level for level in each.levels if level in column.levels]
+
+    def act(levels: list[str]) -> None:
+        put_filter(view, each, Filter(each.column, levels=tuple(levels)))
+
+    st.multiselect(
+        plain(title_of(column)),
+        column.levels,
+        placeholder="Any that is known",
+        label_visibility="collapsed",
+        **controlled(
+            f"filter {each.column}",
+            there,
+            lambda levels: put_filter(view, each, Filter(each.column, levels=tuple(levels))),
+        ),
+    )
+
+
+# Search
+
+
+def draw_search(explorer: Explorer, view: View) -> None:
+    """Words, and rates as a query; each orders all images, so there is one of them at a time."""
+    st.subheader("Search")
+    if explorer.found.can_search:
+        st.text_input(
+            "What it shows",
+            placeholder="a stormy sea",
+            help="Orders the images by how near the encoder puts them to these words.",
+            **controlled("text", view.text, lambda text: change(text=text.strip(), like="", rates="", of="")),
+        )
+    st.text_input(
+        "How it feels",
+        placeholder="awe without fear",
+        help="Labels, with and, without, not between them. Orders the images by these rates.",
+        **controlled("rates", view.rates, lambda text: change(rates=text.strip(), like="", text="")),
+    )
+    of = [*(["people"] if explorer.found.has_people else []), *explorer.found.runs]
+    if view.rates and len(of) > 1:
+        st.selectbox(
+            "as said by", of, **controlled("of", view.of if view.of in of else of[0], lambda name: change(of=name))
+        )
+
+
+# Selections
+
+
+def draw_selections(explorer: Explorer, view: View) -> None:
+    """Saved selections to go to; and what can be done with what is shown."""
+    st.subheader("Selections")
+    saved = dict(explorer.found.selections())
+    if saved or view.selection:
+        names = list(dict.fromkeys([*saved, *filter(None, [view.selection])]))
+        st.selectbox(
+            "Show a saved selection",
+            names,
+            format_func=lambda name: f"{name} ({saved.get(name, 0):,})",
+            placeholder="All images",
+            **controlled("selection", view.selection or None, lambda name: change(selection=name or "")),
+        )
+    try:
+        shown = explorer.shown(view)
+    except (AffectmlError, AnnotationError) as error:
+        st.error(plain(error))
+        return
+    st.text(f"{len(shown):,} shown")
+    with st.expander("Keep, download or ask people"), st.container():
+        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100)
+        again = name in saved and st.checkbox("replace the one of this name", key="again")
+        if st.button("Save these images", disabled=not name.strip() or (name in saved and not again)):
+            attempt(lambda: save(explorer, shown, view, name.strip(), replace=again))
+        st.download_button(
+            "Download as CSV",
+            lambda: explorer.found.csv(shown),
+            file_name="selection.csv",
+            mime="text/csv",
+            on_click="ignore",
+        )
+        if explorer.found.has_queue:
+            more = st.number_input("More people for each", 1, 100, 1, key="more")
+            if st.button("Send to the labelling queue", disabled=len(shown) == 0):
+                attempt(lambda: queue(explorer, shown, int(more)))
+        else:
+            st.text("No labelling task to send them to; `affectml labels init` makes one.")
+    if said := st.session_state.pop("said", None):
+        st.success(plain(said))
+
+
+def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
+    """Save what is shown; returns what was done."""
+    explorer.found.save_selection(name, shown, view, replace=replace)
+    return f"saved {len(shown):,} images as {name}"
+
+
+def queue(explorer: Explorer, shown: NDArray[np.uint32], more: int) -> str:
+    """Send what is shown to the labelling task; returns what was done."""
+    count = explorer.found.queue(shown, more=more)
+    left = "" if count == len(shown) else f"; the other {len(shown) - count:,} are not in the task"
+    people = "one more person" if more == 1 else f"{more} more people"
+    return f"{count:,} images are at the end of the queue, for {people} each{left}"
+
+
+def attempt(act: Callable[[], str]) -> None:
+    """Do it, and draw the page afresh with what was done; or say why not."""
+    try:
+        st.session_state["said"] = act()
+    except (AffectmlError, AnnotationError) as error:
+        st.error(plain(error))
+        return
+    st.session_state["changed"] = True
+    st.rerun()
+
+
+# An image of one's own
+
+
+def draw_upload(explorer: Explorer) -> dict[str, str] | None:
+    """Take an image that is not in the data set; its token, and its name as text."""
+    st.subheader("An image of your own")
+    given = st.file_uploader(
+        "An image of your own",
+        type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"],
+        label_visibility="collapsed",
+    )
+    if given is None:
+        st.session_state.pop("own", None)
+        return None
+    kept = st.session_state.get("own")
+    if kept is None or kept["file"] != given.file_id:
+        try:
+            if given.size > MAX_UPLOAD:
+                raise BadImage(f"{given.size:,} bytes are too many; the limit is {MAX_UPLOAD:,}")
+            token = explorer.keep(decoded(given.getvalue()))
+        except BadImage as error:
+            st.error(plain(error))
+            return None
+        kept = st.session_state["own"] = {"file": given.file_id, "token": token, "name": given.name}
+    return {"token": kept["token"], "name": kept["name"]}
+
+
+# The component
+
+
+def mount(explorer: Explorer, view: View, own: dict[str, str] | None) -> None:
+    """Show map, grid and the large image."""
+    css = (CLIENT / "explore.css").read_text(encoding="utf-8")
+    component = st.components.v2.component("affectml-explore", html='<div class="mount"></div>', css=css, js=LOADER)
+    found = explorer.found
+    component(
+        key="explorer",
+        data={
+            "base": serving.prefixed(config.get_option("server.baseUrlPath")),
+            "client": serving.client_version(CLIENT),
+            "version": explorer.version,
+            "title": found.dataset.root.resolve().name,
+            "n": len(found),
+            "map": found.map_words if found.searcher is not None else "",
+            "columns": [
+                {"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()
+            ],
+            "colour": explorer.colour,
+            "view": view.to_query(),
+            "seen": st.session_state.get("seen"),
+            "upload": own,
+        },
+        on_wish_change=on_wish,
+    )
+
+
+run()

@@ -1,0 +1,96 @@
+"""The collection that this process serves, and what was asked of it last."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from affectml._progress import Say
+from affectml.errors import BadInput
+from affectml.exploring import Collection, View
+
+KEPT_VIEWS = 16
+KEPT_UPLOADS = 8
+
+
+@dataclass
+class Explorer:
+    """A collection with its map. names: whether who said what may be shown. version: new with every start."""
+
+    found: Collection
+    places: NDArray[np.float32]
+    names: bool = True
+    version: str = field(default_factory=lambda: secrets.token_hex(6))
+
+    def __post_init__(self) -> None:
+        self._shown: OrderedDict[View, NDArray[np.uint32]] = OrderedDict()
+        self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, found: Collection, *, names: bool = True, say: Say = lambda line: None) -> "Explorer":
+        """Make or read the map; without embeddings there is none, and no image has a place."""
+        places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map(say)
+        return cls(found, np.ascontiguousarray(places, dtype="<f4"), names)
+
+    @property
+    def colour(self) -> str:
+        """The column that colours the map where nobody chose one."""
+        names = list(self.found.columns)
+        wanted = ["people.mode", *(f"{run}.mode" for run in self.found.runs), "split", *names]
+        return next((name for name in wanted if name in self.found.columns), "")
+
+    def shown(self, view: View) -> NDArray[np.uint32]:
+        """`Collection.shown`, the last few views kept; one at a time. A saved selection is read afresh."""
+        key = view.but(image="", colour="")
+        with self._lock:
+            if key in self._shown:
+                self._shown.move_to_end(key)
+                return self._shown[key]
+            made = np.asarray(self.found.shown(key), dtype="<u4")
+            if not key.selection:
+                self._shown[key] = made
+            while len(self._shown) > KEPT_VIEWS:
+                self._shown.popitem(last=False)
+            return made
+
+    def check(self, index: int) -> None:
+        """Raises BadInput for an index that no image has."""
+        if not 0 <= index < len(self.found):
+            raise BadInput(f"image {index}: expected 0 to {len(self.found) - 1}")
+
+    def keep(self, picture: Image.Image) -> str:
+        """Hold an image of somebody's own under a name that nobody guesses; the last few are held."""
+        token = secrets.token_urlsafe(12)
+        with self._lock:
+            self._uploads[token] = picture
+            while len(self._uploads) > KEPT_UPLOADS:
+                self._uploads.popitem(last=False)
+        return token
+
+    def upload(self, token: str) -> Image.Image:
+        """An image held. Raises BadInput where it is no more."""
+        with self._lock:
+            if token not in self._uploads:
+                raise BadInput("this image is no longer held here: choose it again")
+            return self._uploads[token]
+
+
+_current: Explorer | None = None
+
+
+def use(explorer: Explorer | None) -> None:
+    """Make this the explorer that the page and the routes of this process serve."""
+    global _current  # Streamlit runs a page as a script: there is no other place to hand it over
+    _current = explorer
+
+
+def current() -> Explorer:
+    """The explorer this process serves."""
+    if _current is None:
+        raise BadInput("nothing is open; start the app with `streamlit run apps/explore.py`")
+    return _current

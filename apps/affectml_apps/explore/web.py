@@ -1,0 +1,258 @@
+"""The routes beside Streamlit's own; all of them only read.
+
+    GET explore/client/FILE        the page's own part in the browser
+    GET explore/map                float32 x, y of every image, nan without an embedding; little endian
+    GET explore/ids                image_ids (JSON)
+    GET explore/shown?VIEW         uint32 places of the images shown, in order
+    GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown)
+    GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one; explore/upload?upload=TOKEN
+    GET explore/detail?i=7         what is known of one image (JSON); names=1: who said what
+    GET explore/explain?i=7&run=RUN&label=LABEL    the map of an explanation and its verdict (JSON)
+
+What cannot be answered is 400 with the reason in words, or 404 and 422 for an image that is not there or not one.
+`affectml_apps.serving` says who may call.
+"""
+
+import json
+import threading
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from affectml.errors import AffectmlError, BadInput
+from affectml.exploring import Column, Detail, Near, View
+from affectml_annotation import AnnotationError
+from affectml_apps import serving
+from affectml_apps.explore.state import Explorer, current, use
+from affectml_apps.pictures import BadImage, as_webp, for_browser, thumbnail
+
+CLIENT = Path(__file__).parent / "client"
+THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
+BINARY = "application/octet-stream"
+COLOURS = 9  # levels with a colour of their own; the others share one
+UNKNOWN = 255
+LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
+Handler = Callable[[Request], Response]
+_one_at_a_time = threading.Lock()  # encoders: two at once take twice the memory and no less time
+
+
+def make_routes(base: str = "") -> list[BaseRoute]:
+    """The app's routes under server.baseUrlPath."""
+    root = f"{serving.prefixed(base)}/explore"
+    found: dict[str, Handler] = {
+        "map": places, "ids": ids, "shown": shown, "colours": colours, "thumb": thumb, "image": image,
+        "upload": upload, "detail": detail, "explain": explain,
+    }  # fmt: skip
+    client = Route(f"{root}/client/{{name}}", client_file, methods=["GET"])
+    return [client, *(Route(f"{root}/{name}", _in_words(act), methods=["GET"]) for name, act in found.items())]
+
+
+def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Serve this explorer while the server runs."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        use(explorer)
+        try:
+            yield
+        finally:
+            use(None)
+
+    return lifespan
+
+
+def _in_words(act: Handler) -> Handler:
+    """Errors of a user's as a status and one line."""
+
+    @wraps(act)
+    def answer(request: Request) -> Response:
+        try:
+            return act(request)
+        except BadImage as error:
+            return JSONResponse({"error": str(error)}, 404 if "not there" in str(error) else 422)
+        except (AffectmlError, AnnotationError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return answer
+
+
+def client_file(request: Request) -> Response:
+    """A file of the client."""
+    return serving.client_file(CLIENT, request.path_params["name"])
+
+
+def places(_request: Request) -> Response:
+    """The map."""
+    return Response(current().places.tobytes(), media_type=BINARY, headers=LASTING)
+
+
+def ids(_request: Request) -> Response:
+    """Every image_id, in the order of all other arrays."""
+    return JSONResponse([str(name) for name in current().found.image_id], headers=LASTING)
+
+
+def shown(request: Request) -> Response:
+    """The images of a view."""
+    view = View.from_query(dict(request.query_params))
+    return Response(current().shown(view).tobytes(), media_type=BINARY, headers={"cache-control": "no-store"})
+
+
+def colours(request: Request) -> Response:
+    """A code per image for one column, with what the codes mean."""
+    explorer = current()
+    name = request.query_params.get("colour") or explorer.colour
+    unknown = np.full(len(explorer.found), UNKNOWN, np.uint8)
+    codes, legend = coded(explorer.found.column(name)) if name else (unknown, {"unknown": len(unknown)})
+    head = json.dumps(legend).encode()
+    return Response(len(head).to_bytes(4, "little") + head + codes.tobytes(), media_type=BINARY, headers=LASTING)
+
+
+def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """uint8 [N], 255 where unknown, and the legend.
+
+    A category: `levels` are [text, images] by code; its 9 most frequent ones have a code each, in the order of the
+    column, and all others the last. A number: 0 to 254 stand for `low` to `high`.
+    """
+    values = column.values
+    if column.kind == "number":
+        known = np.isfinite(values)
+        codes = np.full(len(values), UNKNOWN, np.uint8)
+        if not known.any():
+            return codes, {"low": None, "high": None, "unknown": len(values)}
+        low, high = float(values[known].min()), float(values[known].max())
+        codes[known] = np.round((values[known] - low) * (254 / (high - low) if high > low else 0))
+        return codes, {"low": f"{low:.3g}", "high": f"{high:.3g}", "unknown": int((~known).sum())}
+    counts = np.bincount(values[values >= 0], minlength=len(column.levels))
+    there = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    own = np.sort(there[:COLOURS])
+    table = np.full(len(counts) + 1, COLOURS, np.uint8)
+    table[own] = np.arange(len(own))
+    table[-1] = UNKNOWN  # -1
+    levels = [[column.levels[at], int(counts[at])] for at in own]
+    if rest := there[COLOURS:].tolist():
+        name = column.levels[rest[0]] if len(rest) == 1 else f"{len(rest)} other levels"
+        levels.append([name, int(counts[rest].sum())])
+    return table[values], {"levels": levels, "unknown": int((values < 0).sum())}
+
+
+def _index(request: Request) -> int:
+    text = request.query_params.get("i", "")
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise BadInput(f"i={text[:20]}: expected the place of an image, a whole number from 0")
+    current().check(int(text))
+    return int(text)
+
+
+def _file(request: Request) -> Path:
+    try:
+        return current().found.path(_index(request))
+    except AffectmlError as error:
+        raise BadImage(f"the file is not there: {error}") from None
+
+
+def thumb(request: Request) -> Response:
+    """A small picture."""
+    return Response(thumbnail(_file(request), THUMB), media_type="image/webp", headers=LASTING)
+
+
+def image(request: Request) -> Response:
+    """The image itself, converted where browsers do not show it."""
+    content, kind = for_browser(_file(request))
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=LASTING)
+    return FileResponse(content, media_type=kind, headers=LASTING)
+
+
+def upload(request: Request) -> Response:
+    """An image of somebody's own, as the page shows it."""
+    picture = current().upload(request.query_params.get("upload", ""))
+    return Response(as_webp(picture), media_type="image/webp", headers={"cache-control": "private"})
+
+
+def detail(request: Request) -> Response:
+    """One image, of the data set or of somebody's own."""
+    explorer = current()
+    names = explorer.names and request.query_params.get("names") == "1"
+    with _one_at_a_time:
+        if "upload" in request.query_params:
+            told = explorer.found.look(explorer.upload(request.query_params["upload"]))
+        else:
+            told = explorer.found.detail(_index(request), names=names)
+    return JSONResponse(in_words(explorer, told, names=names), headers={"cache-control": "no-store"})
+
+
+def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
+    """What the browser is told of an image: text and numbers, rates by the place of their label."""
+    labels = list(dict.fromkeys([*explorer.found.taxonomy.labels, *(name for run in told.runs for name in run.rates)]))
+    facts = [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
+             if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
+    people = told.people
+    best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None
+    return {
+        "id": told.image_id if told.index >= 0 else None,
+        "facts": [*facts, *(["audit", line] for line in told.listed), *(["note", line] for line in told.notes)],
+        "labels": labels,
+        "best": best,
+        "people": None if people is None else {
+            "words": "" if people.n is None else f"{people.n:,} asked",
+            "rates": [people.shares.get(label) for label in labels],
+            "has_names": explorer.names,
+            "answers": [[who, said if turn == 1 else f"{said} (round {turn})"] for who, turn, said in people.answers],
+            "remarks": [list(remark) for remark in people.remarks],
+            "names": names,
+        },
+        "runs": [
+            {
+                "name": run.run,
+                "rates": [run.rates.get(label) for label in labels],
+                "set": None if run.labels is None else [label in run.labels for label in labels],
+                "words": ". ".join(filter(None, [_part(run.part), run.promise])),
+            }
+            for run in told.runs
+        ],
+        "nearest": [_near(each) for each in told.nearest if each.index not in {copy.index for copy in told.copies}],
+        "copies": [_near(each) for each in told.copies],
+    }  # fmt: skip
+
+
+def _value(column: Column, index: int) -> str:
+    """A column's value of one image, as text; "" where it is unknown or says nothing."""
+    value = column.values[index]
+    if column.kind == "category":
+        return column.levels[value] if value >= 0 and column.levels[value] not in ("no", "not listed") else ""
+    return "" if np.isnan(value) or (column.name == "notes" and value == 0) else f"{value:.4g}"
+
+
+def _part(part: str) -> str:
+    return {"train": "learned from this image", "test": "never saw this image (test)"}.get(part, part)
+
+
+def _near(other: Near) -> dict[str, Any]:
+    said = sorted(((share, label) for label, share in other.shares.items() if share > 0), key=lambda pair: -pair[0])
+    words = ", ".join(f"{label} {share:.0%}" for share, label in said[:3])
+    kinds = {"exact": "the same pixels", "cut": "the same picture, resized or cut"}
+    return {
+        "index": other.index,
+        "id": other.image_id,
+        "like": kinds.get(other.kind, f"cosine {other.likeness:.2f}"),
+        "words": words or "no answers",
+    }
+
+
+def explain(request: Request) -> Response:
+    """Where a run sees a label, and whether its map is worth more than chance."""
+    explorer, asked = current(), request.query_params
+    which = explorer.upload(asked["upload"]) if "upload" in asked else _index(request)
+    with _one_at_a_time:
+        found = explorer.found.explain(which, asked.get("run", ""), asked.get("label", ""))
+    shown = f"data:image/webp;base64,{b64encode(as_webp(found.picture)).decode()}"
+    return JSONResponse({"picture": shown, "words": " ".join(found.sentences)}, headers={"cache-control": "no-store"})

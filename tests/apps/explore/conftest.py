@@ -1,0 +1,51 @@
+"""A small data set that is embedded, with a run beside it, and the app on it."""
+
+import shutil
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
+from affectml.exploring import open_collection
+from affectml_apps.explore.state import Explorer, use
+from affectml_apps.explore.web import make_routes
+from affectml_apps.serving import Guard
+
+
+@pytest.fixture(scope="session")
+def paintings(tmp_path_factory, write_run):
+    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
+    root = tmp_path_factory.mktemp("paintings")
+    data = write_demo(root / "set", images=60, seed=4)
+    embed_dataset(data, "affect-tiny", progress=False)
+    ids = data.images["image_id"].tolist()
+    labels = next(iter(data.meta.targets))
+    write_run(root / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
+    return root
+
+
+@pytest.fixture
+def own(paintings, tmp_path):
+    """The same, to be changed."""
+    shutil.copytree(paintings / "set", tmp_path / "set")
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def served():
+    """`served(folder, *runs)`: a client of the routes, which serve that data set."""
+
+    def serve(folder, *runs, names=True):
+        explorer = Explorer.open(open_collection(folder, runs), names=names)
+        use(explorer)
+        client = TestClient(
+            Starlette(routes=make_routes(), middleware=[Middleware(Guard)]), base_url="http://localhost"
+        )
+        client.explorer = explorer
+        return client
+
+    yield serve
+    use(None)

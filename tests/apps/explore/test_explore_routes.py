@@ -1,0 +1,210 @@
+"""The explore app's routes without a browser: bytes for map and grid, words for what cannot be, and who may call."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from affectml.exploring import Column, View
+from affectml_apps.explore.options import Options, parse
+from affectml_apps.explore.web import COLOURS, coded
+
+
+@pytest.fixture
+def client(served, paintings):
+    return served(paintings / "set", paintings / "run")
+
+
+def test_the_map_has_a_place_in_the_unit_square_for_each_image(client):
+    places = np.frombuffer(client.get("/explore/map").content, "<f4").reshape(-1, 2)
+    assert places.shape == (60, 2)
+    assert places.min() >= 0
+    assert places.max() <= 1
+    assert client.get("/explore/ids").json() == client.explorer.found.image_id.tolist()
+
+
+def test_a_view_in_the_address_gives_its_images_in_order(client):
+    found = client.explorer.found
+    reply = client.get("/explore/shown", params={"f.people.rate.awe": "0.4..", "order": "-people.rate.awe", "v": "x"})
+    rows = np.frombuffer(reply.content, "<u4")
+    rates = found.columns["people.rate.awe"].values
+    assert sorted(rows) == np.flatnonzero(rates >= np.float32(0.4)).tolist()
+    assert (np.diff(rates[rows]) <= 0).all()
+    assert reply.headers["cache-control"] == "no-store"
+
+
+def test_a_lasso_holds_what_lies_in_it(client):
+    places = client.explorer.places
+    rows = np.frombuffer(client.get("/explore/shown", params={"lasso": "0,0 0.5,0 0.5,1 0,1"}).content, "<u4")
+    assert 0 < len(rows) < 60
+    assert rows.tolist() == np.flatnonzero(places[:, 0] <= 0.5).tolist()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "why"),
+    [
+        ("shown", {"f.people.rate.aw": "0.4.."}, "did you mean 'people.rate.awe'"),
+        ("shown", {"f.people.rate.awe": "much"}, "expected a range"),
+        ("shown", {"in.people.mode": "joyy"}, "no level 'joyy'"),
+        ("shown", {"lasso": "0,0 1"}, "expected corners"),
+        ("shown", {"lasso": "0,0 1,1"}, "3 to 1,000 corners"),
+        ("shown", {"rates": "aw without fear"}, "no label 'aw'"),
+        ("shown", {"selection": "../../etc/passwd"}, "letter"),
+        ("shown", {"like": "nobody"}, "no image 'nobody'"),
+        ("shown", {"text": "a sea", "rates": "awe"}, "leave all but one out"),
+        ("colours", {"colour": "no.such"}, "no column 'no.such'"),
+        ("detail", {"i": "60"}, "expected 0 to 59"),
+        ("detail", {"i": "-1"}, "whole number"),
+        ("detail", {"i": "²"}, "whole number"),
+        ("detail", {"i": "1" * 5000}, "whole number"),
+        ("detail", {"upload": "gone"}, "choose it again"),
+        ("explain", {"i": "1", "run": "none", "label": "awe"}, "no run 'none'"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(client, path, asked, why):
+    reply = client.get(f"/explore/{path}", params=asked)
+    assert reply.status_code == 400
+    assert why in reply.json()["error"]
+
+
+def test_foreign_names_and_foreign_pages_are_refused(client):
+    for path in ("shown", "map", "thumb?i=0", "detail?i=0", "client/main.js"):
+        assert client.get(f"/explore/{path}", headers={"host": "evil.example"}).status_code == 403
+        assert client.get(f"/explore/{path}", headers={"origin": "http://evil.example"}).status_code == 403
+    reply = client.get("/explore/shown")
+    assert "default-src 'self'" in reply.headers["content-security-policy"]
+    assert client.post("/explore/shown").status_code == 405
+
+
+@pytest.mark.parametrize("name", ["..%2Fweb.py", "web.py", "%2e%2e%2f%2e%2e%2fserving.py", "none.js"])
+def test_only_the_client_s_files_are_served(client, name):
+    assert client.get(f"/explore/client/{name}").status_code == 404
+
+
+def test_shared_modules_are_served_beside_the_app_s_own(client):
+    for name in ("elements.js", "main.js", "map.js"):
+        assert client.get(f"/explore/client/{name}").headers["content-type"].startswith("text/javascript")
+
+
+def test_a_number_is_coded_from_its_least_to_its_most_and_unknown_is_255():
+    column = Column("x", "x", "images", "number", lambda: np.array([2.0, np.nan, 4.0, 3.0]))
+    codes, legend = coded(column)
+    assert codes.tolist() == [0, 255, 254, 127]
+    assert legend == {"low": "2", "high": "4", "unknown": 1}
+    codes, legend = coded(Column("x", "x", "images", "number", lambda: np.array([np.nan])))
+    assert (codes.tolist(), legend["low"]) == ([255], None)
+
+
+def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
+    levels = tuple("abcdefghijkl")
+    values = np.array([0, 0, *range(1, 12), 11, -1])
+    codes, legend = coded(Column("x", "x", "images", "category", lambda: values, levels))
+    assert len(legend["levels"]) == COLOURS + 1
+    assert legend["levels"][0] == ["a", 2]
+    assert legend["levels"][-1] == ["3 other levels", 3]
+    assert legend["unknown"] == 1
+    assert codes[-1] == 255
+    assert codes[:2].tolist() == [0, 0]
+    assert (codes[values == 11] == COLOURS - 1).all()
+    assert sum(count for _, count in legend["levels"]) + legend["unknown"] == len(values)
+
+
+def test_colours_come_with_their_legend(client):
+    content = client.get("/explore/colours", params={"colour": "people.mode"}).content
+    size = int.from_bytes(content[:4], "little")
+    legend = json.loads(content[4 : 4 + size])
+    assert len(content) == 4 + size + 60
+    assert sum(count for _, count in legend["levels"]) + legend["unknown"] == 60
+
+
+def test_one_image_has_people_runs_and_neighbours_and_names_only_when_asked(client):
+    told = client.get("/explore/detail", params={"i": 3}).json()
+    assert told["id"] == client.explorer.found.image_id[3]
+    assert told["runs"][0]["name"] == "run"
+    assert told["runs"][0]["set"] == [label == "awe" for label in told["labels"]]
+    assert told["best"] == "awe"
+    assert len(told["people"]["rates"]) == len(told["labels"])
+    assert all(who.startswith("person ") for who, _ in told["people"]["answers"])
+    assert 3 not in [each["index"] for each in told["nearest"]]
+    named = client.get("/explore/detail", params={"i": 3, "names": 1}).json()
+    assert all(who.startswith("a") for who, _ in named["people"]["answers"])
+
+
+def test_where_others_reach_the_server_nobody_is_named(served, paintings):
+    client = served(paintings / "set", names=False)
+    told = client.get("/explore/detail", params={"i": 3, "names": 1}).json()["people"]
+    assert all(who.startswith("person ") for who, _ in told["answers"])
+    assert told["has_names"] is False
+
+
+def test_pictures_are_small_or_whole_and_a_broken_file_says_why(served, own):
+    (own / "images" / "000001.png").write_bytes(b"no image")
+    (own / "images" / "000002.png").unlink()
+    Image.new("RGB", (900, 300), "red").save(own / "images" / "000003.png", "TIFF")
+    client = served(own)
+    small = client.get("/explore/thumb", params={"i": 3})
+    assert small.headers["content-type"] == "image/webp"
+    assert Image.open(io.BytesIO(small.content)).size == (256, 85)
+    assert client.get("/explore/image", params={"i": 3}).headers["content-type"] == "image/webp"
+    assert client.get("/explore/image", params={"i": 0}).content == (own / "images" / "000000.png").read_bytes()
+    for path in ("thumb", "image"):
+        broken, gone = (client.get(f"/explore/{path}", params={"i": at}) for at in (1, 2))
+        assert (broken.status_code, gone.status_code) == (422, 404)
+        assert "no image that can be shown" in broken.json()["error"]
+
+
+@pytest.mark.parametrize("file", ["../outside.png", "/etc/passwd", None])
+def test_no_path_leaves_the_data_set(served, own, file):
+    Image.new("RGB", (4, 4)).save(own.parent / "outside.png")
+    table = pd.read_parquet(own / "images.parquet")
+    table.loc[0, "file"] = file
+    table.to_parquet(own / "images.parquet")
+    client = served(own)
+    assert client.get("/explore/thumb", params={"i": 0}).status_code == 404
+    assert client.get("/explore/image", params={"i": 0}).status_code == 404
+
+
+def test_an_image_of_one_s_own_is_told_the_same_way_and_forgotten_in_time(client):
+    explorer = client.explorer
+    token = explorer.keep(Image.open(explorer.found.path(5)).convert("RGB"))
+    told = client.get("/explore/detail", params={"upload": token}).json()
+    assert told["id"] is None
+    assert told["people"] is None
+    assert [copy["index"] for copy in told["copies"]] == [5]
+    assert client.get("/explore/upload", params={"upload": token}).headers["content-type"] == "image/webp"
+    for _ in range(8):
+        explorer.keep(Image.new("RGB", (4, 4)))
+    assert client.get("/explore/upload", params={"upload": token}).status_code == 400
+
+
+def test_without_embeddings_there_is_no_map_but_all_else(served, tmp_path, demo):
+    shutil.copytree(demo, tmp_path / "set")
+    client = served(tmp_path / "set")
+    assert np.isnan(np.frombuffer(client.get("/explore/map").content, "<f4")).all()
+    assert len(client.get("/explore/shown").content) == 4 * 240
+    assert "no embeddings" in client.get("/explore/shown", params={"lasso": "0,0 1,0 1,1"}).json()["error"]
+
+
+def test_the_last_views_are_kept_whatever_image_is_open(client, monkeypatch):
+    explorer = client.explorer
+    first = explorer.shown(View(order="people.entropy"))
+    monkeypatch.setattr(explorer.found, "shown", lambda view: pytest.fail("asked again"))
+    assert explorer.shown(View(order="people.entropy", image="000003", colour="people.mode")) is first
+
+
+def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
+    assert parse([]) == Options()
+    made = parse(["set", "--run", "a", "--run", "b", "--target", "t", "--allow-host", "h"])
+    assert [str(run) for run in made.runs] == ["a", "b"]
+    assert (str(made.dataset), made.target, made.hosts) == ("set", "t", ("h",))
+    code = "from affectml_apps.explore.launch import app_parts; app_parts(['nowhere'])"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().splitlines()[-1].startswith("BadDataset: nowhere")
+    assert "Traceback" not in ended.stderr
