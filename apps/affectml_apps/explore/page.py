@@ -42,6 +42,7 @@ export default function (component) {
 STYLE = """<style>
 .stMainBlockContainer {--top: 3rem; --bottom: 0.75rem; padding: var(--top) 1.25rem var(--bottom)}
 .stAppHeader {height: 3rem; min-height: 3rem}
+.stSlider * {color: inherit} /* the theme's own blue is too dark for a dark page */
 [data-testid=stSidebarHeader] {height: 2.5rem; margin: 0}
 [data-testid=stSidebarUserContent] [data-testid=stVerticalBlock] {gap: 0.6rem}
 @media (max-width: 900px) {.stMainBlockContainer {padding-inline: 0.6rem}}
@@ -252,16 +253,15 @@ def draw_search(explorer: Explorer, view: View) -> None:
 def draw_selections(explorer: Explorer, view: View) -> None:
     """Saved selections to go to; and what can be done with what is shown."""
     st.subheader("Selections")
-    saved = dict(explorer.found.selections())
-    if saved or view.selection:
-        names = list(dict.fromkeys([*saved, *filter(None, [view.selection])]))
-        st.selectbox(
-            "Show a saved selection",
-            names,
-            format_func=lambda name: f"{name} ({saved.get(name, 0):,})",
-            placeholder="All images",
-            **controlled("selection", view.selection or None, lambda name: change(selection=name or "")),
-        )
+    saved = explorer.found.selections()
+    st.selectbox(
+        "Show a saved selection",
+        list(dict.fromkeys([*saved, *filter(None, [view.selection])])),
+        format_func=lambda name: f"{name} ({saved.get(name, 0):,})",
+        placeholder="All images" if saved else "None saved yet",
+        disabled=not saved and not view.selection,  # not left out: what moves in the page would be drawn afresh
+        **controlled("selection", view.selection or None, lambda name: change(selection=name or "")),
+    )
     try:
         shown = explorer.shown(view)
     except (AffectmlError, AnnotationError) as error:

@@ -5,7 +5,7 @@ import { button, make } from "./elements.js";
 export class One {
   // ask(path, fields) -> JSON; picture(index, size) -> address; on: step(by), open(index), like(index), closed()
   constructor({ ask, picture, on }) {
-    Object.assign(this, { ask, picture, on, names: false, index: null });
+    Object.assign(this, { ask, picture, on, names: false, opened: false, index: null });
     this.title = make("h2", { id: "one-title" });
     this.where = make("span", { class: "where" });
     this.image = make("img", { alt: "", onload: () => {
@@ -95,7 +95,7 @@ export class One {
     const words = columns.filter((each) => each.words).map((each) => make("p", {}, make("b", {}, `${each.name}: `), each.words));
     const section = make("section", {}, make("h3", {}, "Answers"), make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Answers, label by label" }, table), ...words);
     for (const [who, note] of people?.remarks ?? []) section.append(make("p", { class: "remark" }, make("b", {}, `${who}: `), note));
-    if (people?.answers.length) section.append(make("details", {}, make("summary", {}, `Each of the ${people.answers.length} answers`), make("ul", { class: "names" }, ...people.answers.map(([who, said]) => make("li", {}, make("b", {}, who), ` ${said}`)))));
+    if (people?.answers.length) section.append(make("details", { open: this.opened, ontoggle: (event) => { this.opened = event.target.open; } }, make("summary", {}, `Each of the ${people.answers.length} answers`), make("ul", { class: "names" }, ...people.answers.map(([who, said]) => make("li", {}, make("b", {}, who), ` ${said}`)))));
     if (people?.has_names && (people.answers.length || people.remarks.length)) {
       const box = make("input", { type: "checkbox", onchange: () => { this.names = box.checked; this.fill(); } });
       box.checked = this.names;

@@ -1,0 +1,312 @@
+"""The explore page in a browser: linked parts, the address, keys, a phone, both themes, and nothing from elsewhere."""
+
+import csv
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from PIL import Image
+
+from affectml.exploring import View, open_collection
+from affectml.importers import import_table
+from affectml.labelling import make_task
+from affectml_annotation import LabelStore
+
+pytestmark = pytest.mark.slow
+ENTRY = Path(__file__).resolve().parents[3] / "apps" / "explore.py"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def explored(start_shared, paintings, tmp_path_factory):
+    """The app on the paintings with their run, and a labelling task beside them."""
+    db = str(tmp_path_factory.mktemp("task") / "labels.db")
+    found = open_collection(paintings / "set")
+    with LabelStore(db) as store:
+        settings, images = make_task(found.dataset)
+        store.init_task(settings, images[["image_id", "file"]])
+    arguments = (str(paintings / "set"), "--run", str(paintings / "run"), "--db", db)
+    server = start_shared(*arguments, dataset=None, entry=ENTRY)
+    server.db = db
+    server.found = found
+    return server
+
+
+class Explorer:
+    """Somebody in front of the explore page."""
+
+    def __init__(self, page, server):
+        self.page, self.server = page, server
+        self.root = page.locator(".explorer")
+        self.foreign = []
+        page.on("request", self._seen)
+
+    def _seen(self, request):
+        if (
+            request.url[:5] not in ("data:", "blob:")
+            and urlsplit(request.url).netloc != urlsplit(self.server.url).netloc
+        ):
+            self.foreign.append(request.url)
+
+    def open(self, query=""):
+        self.page.goto(f"{self.server.url}/{query}")
+        return self.shows()
+
+    def shows(self, count=None):
+        """Wait until map and grid show so many images."""
+        which = "" if count is None else f"[data-shown='{count}']"
+        self.page.wait_for_selector(f".explorer[data-state=ready]{which}")
+        return self
+
+    def address(self, **parts):
+        """Wait until the address has these parts; None: not that one."""
+        self.page.wait_for_function(
+            """parts => { const at = new URLSearchParams(location.search);
+            return Object.entries(parts).every(([name, value]) => at.get(name) === value); }""",
+            arg=parts,
+        )
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    @property
+    def names(self):
+        """The images of the grid that are in sight, in order."""
+        self.page.wait_for_selector(".cell")
+        return self.page.locator(".cell").evaluate_all(
+            "all => all.sort((a, b) => a.ariaPosInSet - b.ariaPosInSet).map(each => each.ariaLabel)"
+        )
+
+    def lasso(self, corners):
+        """Surround with the pointer; corners as shares of the map's width and height."""
+        box = self.page.locator(".stage").bounding_box()
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+        self.page.get_by_role("button", name="Lasso").click()
+        self.page.mouse.move(*at[0])
+        self.page.mouse.down()
+        for each in [*at[1:], at[0]]:
+            self.page.mouse.move(*each, steps=6)
+        self.page.mouse.up()
+
+
+@pytest.fixture
+def explorer(page, explored):
+    """The page, freshly opened; at the end nothing has been asked of another site."""
+    made = Explorer(page, explored).open()
+    yield made
+    assert made.foreign == []
+
+
+def shown(explorer, **view):
+    found = explorer.server.found
+    return found.image_id[found.shown(View(**view))].tolist()
+
+
+def settled(page):
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function("document.getAnimations().every(each => each.playState !== 'running')")
+
+
+def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(explorer):
+    explorer.shows(60)
+    explorer.lasso([(0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98)])
+    explorer.page.wait_for_selector(".explorer[data-state=ready]:not([data-shown='60'])")
+    explorer.page.wait_for_url(re.compile("lasso="))
+    asked = View.from_query({"lasso": parse_qs(urlsplit(explorer.page.url).query)["lasso"][0]})
+    within = shown(explorer, lasso=asked.lasso)
+    assert 0 < len(within) < 60
+    explorer.shows(len(within))
+    assert explorer.names == within[: len(explorer.names)]
+    explorer.page.go_back()
+    explorer.shows(60).address(lasso=None)
+
+
+def test_the_address_holds_the_view(explorer):
+    query = "?f.people.rate.awe=0.2..&order=-people.entropy&colour=run.rate.awe&image=000007"
+    expected = shown(explorer, **vars(View.from_query(dict(p.split("=") for p in query[1:].split("&")))))
+    explorer.open(query)
+    explorer.shows(len(expected))
+    for _ in range(2):
+        explorer.page.wait_for_selector("dialog[open][data-of='000007']")
+        assert explorer.page.locator("#colour").input_value() == "run.rate.awe"
+        assert explorer.page.locator("#order").input_value() == "people.entropy"
+        assert explorer.page.get_by_role("slider").count() == 2
+        assert explorer.names == expected[: len(explorer.names)]
+        explorer.page.reload()
+        explorer.shows(len(expected))
+
+
+def test_a_filter_is_added_narrowed_and_removed_in_the_sidebar(explorer):
+    page = explorer.page
+    page.get_by_label("Add a filter").click()
+    page.get_by_role("option", name="people: most chosen label").click()
+    explorer.address(**{"f.people.mode": ".."})
+    page.get_by_placeholder("Any that is known").click()
+    page.get_by_role("option", name="awe", exact=True).click()
+    explorer.address(**{"in.people.mode": "awe"})
+    page.keyboard.press("Escape")
+    found = explorer.server.found.columns["people.mode"]
+    explorer.shows(int((found.values == found.levels.index("awe")).sum()))
+    page.get_by_role("button", name="Remove", exact=True).click()
+    explorer.shows(60).address(**{"in.people.mode": None})
+
+
+def test_rates_and_words_are_searched_for_one_at_a_time(explorer):
+    page = explorer.page
+    page.get_by_role("textbox", name="How it feels").fill("awe without fear")
+    page.keyboard.press("Enter")
+    explorer.address(rates="awe without fear")
+    expected = shown(explorer, rates="awe without fear")
+    page.wait_for_selector(f".cell[aria-posinset='1'][aria-label='{expected[0]}']")
+    page.get_by_role("textbox", name="What it shows").fill("joy")
+    page.keyboard.press("Enter")
+    explorer.address(rates=None, text="joy")
+    assert page.get_by_role("textbox", name="How it feels").input_value() == ""
+    page.get_by_role("textbox", name="How it feels").fill("aw")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").filter(has_text="no label 'aw'").first.wait_for()
+
+
+def test_an_image_opens_and_turns_by_keys_and_escape_closes(explorer):
+    page = explorer.page
+    page.get_by_role("listbox", name="Images").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open][data-of='000001']")
+    explorer.address(image="000001")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("dialog[open][data-of='000002']")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("dialog[open][data-of='000000']")
+    assert page.get_by_role("columnheader").all_inner_texts() == ["people", "run"]
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog:not([open])", state="attached")
+    explorer.address(image=None)
+
+
+def test_a_rectangle_is_drawn_by_keys_and_let_go(explorer):
+    page = explorer.page
+    page.locator(".stage").focus()
+    page.keyboard.press("r")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    assert "rectangle around" in page.locator(".unseen").inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("lasso="))
+    page.locator(".stage").focus()
+    page.keyboard.press("Escape")
+    explorer.shows(60).address(lasso=None)
+
+
+def test_who_said_what_stands_there_only_when_asked(explorer):
+    page = explorer.open("?image=000003").page
+    page.wait_for_selector("dialog[open][data-of='000003']")
+    page.locator("dialog summary").click()
+    assert all(name.startswith("person") for name in page.locator(".names b").all_inner_texts())
+    page.get_by_label("who said what").check()
+    page.locator(".names b", has_text=re.compile("^a")).first.wait_for()
+
+
+def test_a_point_opens_its_image_and_more_like_it_are_shown(explorer):
+    page = explorer.page
+    box = page.locator(".stage").bounding_box()
+    x, y = explorer.server.found.map()[12].tolist()
+    unit = min(box["width"], box["height"]) - 2 - 36
+    page.mouse.click(box["x"] + box["width"] / 2 + (x - 0.5) * unit, box["y"] + box["height"] / 2 - (y - 0.5) * unit)
+    page.wait_for_selector("dialog[open][data-of='000012']")
+    page.get_by_role("button", name="Show more like this").click()
+    explorer.address(like="000012")
+    page.wait_for_selector("dialog:not([open])", state="attached")
+    assert explorer.names[0] == "000012"
+
+
+def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):
+    page = explorer.open("?order=-people.rate.awe&f.people.rate.awe=0.4..").page
+    expected = shown(explorer, **vars(View.from_query({"order": "-people.rate.awe", "f.people.rate.awe": "0.4.."})))
+    page.get_by_text("Keep, download or ask people").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").click()
+    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    assert [row["image_id"] for row in rows] == expected
+    page.get_by_role("textbox", name="Name").fill("much awe")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save these images").click()
+    page.get_by_text(f"saved {len(expected)} images as much awe").wait_for()
+    assert explorer.server.found.selections() == {"much awe": len(expected)}
+    page.get_by_role("button", name="Send to the labelling queue").click()
+    page.get_by_text("are at the end of the queue, for one more person each").wait_for()
+    explorer.open("?selection=much+awe").shows(len(expected))
+
+
+def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):
+    name = "<b>mine</b> **x**.png"
+    Image.open(explorer.server.found.path(9)).save(tmp_path / "mine.png")
+    explorer.page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": (tmp_path / "mine.png").read_bytes()}
+    )
+    explorer.page.get_by_role("heading", name=name).wait_for()
+    explorer.page.locator("dialog").get_by_text("the same pixels").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["laptop", "phone"])
+def test_axe_finds_nothing_serious(explored, profile, axe, theme, device):
+    page = profile(color_scheme=theme, **(PHONE if device == "phone" else {})).new_page()
+    made = Explorer(page, explored).open("?f.people.entropy=0.1..&in.people.mode=awe,fear&lasso=0,0+1,0+1,1+0,1")
+    settled(page)
+    assert axe(page) == []
+    made.open("?image=000003")
+    page.wait_for_selector("dialog[open][data-of='000003']")
+    settled(page)
+    assert axe(page) == []
+    assert made.foreign == []
+
+
+def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored, profile):
+    page = profile(**PHONE).new_page()
+    Explorer(page, explored).open()
+    plane, grid = (page.locator(each).bounding_box() for each in (".stage", ".grid"))
+    assert plane["y"] + plane["height"] <= grid["y"]
+    assert grid["y"] + grid["height"] <= 844
+    assert (
+        len(
+            {
+                round(box["x"])
+                for box in page.locator(".cell").evaluate_all("all => all.map(e => e.getBoundingClientRect().toJSON())")
+            }
+        )
+        == 2
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for each in page.locator(".explorer button:visible, .explorer select").all():
+        assert each.bounding_box()["height"] >= 43.5
+    assert page.get_by_label("Add a filter").bounding_box()["x"] < 0
+    page.locator("[data-testid=stExpandSidebarButton]").tap()
+    page.wait_for_function("document.querySelector('[data-testid=stSidebar]').getBoundingClientRect().x === 0")
+    assert page.get_by_label("Add a filter").bounding_box()["x"] > 0
+
+
+def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_path):
+    ids = ["<img src=x onerror=hurt()>.png", "**bold** [x](javascript:hurt()).png", "a&b\"'.png"]
+    (tmp_path / "own").mkdir()
+    labels, wings = ["<script>hurt()</script>", "![x](http://evil.example/x.png)"], ["<b>east</b>", "$x^2$ :red[west]"]
+    with (tmp_path / "own" / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "wing"])
+        for at in range(24):
+            name = f"{at}{ids[at % 3]}"
+            Image.new("RGB", (8, 8), (at * 9, 0, 0)).save(tmp_path / "own" / name)
+            writer.writerow([name, labels[at % 2], wings[at % 2]])
+    import_table(tmp_path / "own" / "labels.csv", tmp_path / "set", construct="evoked", source="x", licence="y")
+    made = Explorer(page, start(str(tmp_path / "set"), dataset=None, entry=ENTRY))
+    made.open("?in.image.wing=<b>east</b>,$x^2$ :red[west]&colour=image.wing").shows(24)
+    assert made.names[0] == f"0{ids[0]}"
+    assert page.locator(".legend").inner_text().count("<b>east</b>") == 1
+    page.locator(".cell").first.click()
+    page.get_by_role("heading", name=f"0{ids[0]}").wait_for()
+    page.get_by_role("rowheader", name=labels[0]).wait_for()
+    assert page.locator("b, script, img[src*=evil], img[src=x]").filter(has_text="east").count() == 0
+    assert page.locator("img[src=x], img[src*=evil]").count() == 0
+    assert made.foreign == []
