@@ -87,7 +87,8 @@ def preview(path: Path, side: int = 560) -> str:
 
 def thumbnail(path: Path, side: int) -> bytes:
     """An image as WebP, at most `side` pixels wide and high, never enlarged. Raises BadImage."""
-    return _kept.get((*_key(path, side), "small"), lambda: _shrunk(path, side, enlarge=False))
+    quick = {"quality": 82, "method": 0}  # a sixth of the time that quality 90 takes by WebP's own way
+    return _kept.get((*_key(path, side), "small"), lambda: as_webp(_decoded(path, side), **quick))
 
 
 def decoded(content: bytes, side: int = MAX_SIDE) -> Image.Image:
@@ -95,10 +96,10 @@ def decoded(content: bytes, side: int = MAX_SIDE) -> Image.Image:
     return _decoded(io.BytesIO(content), side).convert("RGB")
 
 
-def as_webp(picture: Image.Image) -> bytes:
-    """A picture as a file for the browser."""
+def as_webp(picture: Image.Image, **options: int) -> bytes:
+    """A picture as a file for the browser. options: of Pillow's WebP."""
     stored = io.BytesIO()
-    picture.save(stored, "WEBP", quality=90)
+    picture.save(stored, "WEBP", **{"quality": 90, **options})
     return stored.getvalue()
 
 

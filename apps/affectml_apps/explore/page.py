@@ -62,9 +62,11 @@ def run() -> None:
     with st.sidebar:
         draw_filters(explorer, view)
         draw_search(explorer, view)
-        draw_selections(explorer, view)
+        below = st.container()
         own = draw_upload(explorer)
     mount(explorer, view, own)
+    with below:  # last: it waits for what the browser asks for by now
+        draw_selections(explorer, view)
 
 
 # The view

@@ -40,6 +40,8 @@ THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
 COLOURS = 9  # levels with a colour of their own; the others share one
 UNKNOWN = 255
+# Packing what hardly gets smaller takes longer than sending it within one machine.
+AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
 Handler = Callable[[Request], Response]
 _one_at_a_time = threading.Lock()  # encoders: two at once take twice the memory and no less time
@@ -92,18 +94,19 @@ def client_file(request: Request) -> Response:
 
 def places(_request: Request) -> Response:
     """The map."""
-    return Response(current().places.tobytes(), media_type=BINARY, headers=LASTING)
+    return Response(current().places.tobytes(), media_type=BINARY, headers=LASTING | AS_IT_IS)
 
 
 def ids(_request: Request) -> Response:
     """Every image_id, in the order of all other arrays."""
-    return JSONResponse([str(name) for name in current().found.image_id], headers=LASTING)
+    return JSONResponse([str(name) for name in current().found.image_id], headers=LASTING | AS_IT_IS)
 
 
 def shown(request: Request) -> Response:
     """The images of a view."""
     view = View.from_query(dict(request.query_params))
-    return Response(current().shown(view).tobytes(), media_type=BINARY, headers={"cache-control": "no-store"})
+    content = current().shown(view).tobytes()
+    return Response(content, media_type=BINARY, headers={"cache-control": "no-store"} | AS_IT_IS)
 
 
 def colours(request: Request) -> Response:
@@ -113,7 +116,8 @@ def colours(request: Request) -> Response:
     unknown = np.full(len(explorer.found), UNKNOWN, np.uint8)
     codes, legend = coded(explorer.found.column(name)) if name else (unknown, {"unknown": len(unknown)})
     head = json.dumps(legend).encode()
-    return Response(len(head).to_bytes(4, "little") + head + codes.tobytes(), media_type=BINARY, headers=LASTING)
+    content = len(head).to_bytes(4, "little") + head + codes.tobytes()
+    return Response(content, media_type=BINARY, headers=LASTING | AS_IT_IS)
 
 
 def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:

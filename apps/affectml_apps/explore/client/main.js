@@ -206,6 +206,7 @@ class Explorer {
     this.map.setShown(mask);
     this.grid.show(order);
     this.root.dataset.shown = String(order.length);
+    this.root.dataset.turn = String(Number(this.root.dataset.turn ?? 0) + 1);
     const all = this.data.n.toLocaleString("en");
     this.count.textContent = order.length === this.data.n ? `all ${all} images` : `${order.length.toLocaleString("en")} of ${all} images`;
   }

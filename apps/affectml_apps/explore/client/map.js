@@ -100,18 +100,19 @@ export class PointMap {
 
   setShown(mask) {
     this.shown = mask;
+    this.whole = !mask.includes(0);
     this.upload();
   }
 
   setLasso(corners) {
     this.lasso = corners?.length ? corners : null;
     this.letGo.hidden = this.lasso === null;
-    this.draw();
+    this.draw(true);
   }
 
   mark(index) {
     this.marked = index;
-    this.draw();
+    this.draw(true);
   }
 
   prepare() {
@@ -164,10 +165,13 @@ export class PointMap {
       canvas.width = Math.max(1, Math.round(this.width * ratio));
       canvas.height = Math.max(1, Math.round(this.height * ratio));
     }
+    this.points.stale = true;
     this.paint();
   }
 
-  draw() {
+  // over: only what lies over the points, as the pointer moves
+  draw(over = false) {
+    this.points.stale ||= !over;
     this.frame ??= requestAnimationFrame(() => this.paint());
   }
 
@@ -184,8 +188,9 @@ export class PointMap {
   paint() {
     this.frame = undefined;
     if (!this.width) return;
-    if (this.gl) this.paintPoints();
-    else this.paintPlainly();
+    if (this.points.stale && this.gl) this.paintPoints();
+    else if (this.points.stale) this.paintPlainly();
+    this.points.stale = false;
     this.paintOver();
   }
 
@@ -199,7 +204,7 @@ export class PointMap {
     gl.uniform2f(uniforms.zoom, (2 * this.unit) / this.width, (2 * this.unit) / this.height);
     gl.uniform1f(uniforms.size, this.size * ratio);
     gl.uniform3f(uniforms.faint, ...(this.dark ? [0.75, 0.75, 0.75] : [0.35, 0.35, 0.35]));
-    for (const part of [0, 1]) {
+    for (const part of this.whole ? [1] : [0, 1]) {
       gl.uniform1f(uniforms.part, part);
       gl.uniform1f(uniforms.alpha, part ? 1 : FAINT);
       gl.drawArrays(gl.POINTS, 0, this.shown.length);
@@ -310,7 +315,7 @@ export class PointMap {
     const last = this.pointers.get(event.pointerId);
     if (!last) {
       const found = event.pointerType === "touch" ? -1 : this.nearest(x, y);
-      if (found !== this.hovered) this.draw();
+      if (found !== this.hovered) this.draw(true);
       this.hovered = found;
       this.on.hover(found, x, y);
       return;
@@ -318,7 +323,7 @@ export class PointMap {
     this.far ||= Math.hypot(x - this.began[0], y - this.began[1]) > 4;
     if (this.drawn) {
       if (this.far) this.drawn.push(this.toMap(x, y));
-      this.draw();
+      this.draw(true);
     } else if (this.pointers.size === 2) {
       const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
       const apart = (at) => Math.max(1, Math.hypot(at[0] - other[0], at[1] - other[1]));
@@ -332,7 +337,7 @@ export class PointMap {
     if (!this.pointers.delete(event.pointerId)) return;
     const { drawn } = this;
     this.drawn = null;
-    this.draw();
+    this.draw(true);
     if (drawn && this.far && drawn.length > 2) {
       this.useLasso(false);
       this.take(drawn);
@@ -345,13 +350,13 @@ export class PointMap {
   pointercancel(event) {
     this.pointers.delete(event.pointerId);
     this.drawn = null;
-    this.draw();
+    this.draw(true);
   }
 
   pointerleave() {
     this.hovered = -1;
     this.on.hover(-1);
-    this.draw();
+    this.draw(true);
   }
 
   wheel(event) {
@@ -392,7 +397,7 @@ export class PointMap {
     else if (event.key === "Escape" && this.lasso) this.on.lasso(null);
     else return;
     event.preventDefault();
-    this.draw();
+    this.draw(true);
   }
 
   take(line) {
