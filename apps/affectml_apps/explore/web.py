@@ -237,7 +237,8 @@ def _value(column: Column, index: int) -> str:
 
 
 def _part(part: str) -> str:
-    return {"train": "learned from this image", "test": "never saw this image (test)"}.get(part, part)
+    known = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
+    return f"in its {known[part]} part" if part in known else part
 
 
 def _near(other: Near) -> dict[str, Any]:
@@ -259,4 +260,6 @@ def explain(request: Request) -> Response:
     with _one_at_a_time:
         found = explorer.found.explain(which, asked.get("run", ""), asked.get("label", ""))
     shown = f"data:image/webp;base64,{b64encode(as_webp(found.picture)).decode()}"
-    return JSONResponse({"picture": shown, "words": " ".join(found.sentences)}, headers={"cache-control": "no-store"})
+    colours = f"Red speaks for {found.label}, blue against it."
+    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), *found.sentences])
+    return JSONResponse({"picture": shown, "words": words}, headers={"cache-control": "no-store"})

@@ -219,7 +219,7 @@ def test_a_point_opens_its_image_and_more_like_it_are_shown(explorer):
     page.get_by_role("button", name="Show more like this").click()
     explorer.address(like="000012")
     page.wait_for_selector("dialog:not([open])", state="attached")
-    assert explorer.names[0] == "000012"
+    page.wait_for_selector(".cell[aria-posinset='1'][aria-label='000012']")
 
 
 def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):

@@ -9,8 +9,10 @@ import { One } from "./one.js";
 // Okabe & Ito 2008, with two of Tol 2021; the last is for all other levels.
 const LEVELS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b2a100", "#6b4c9a", "#882255", "#8c8c8c"];
 const DARK = { 7: "#a68bd6", 8: "#d6709b" }; // in their place on a dark page
-// Cividis (Nuñez, Anderton & Renslow 2018): from the end that is near the background to the one that is far from it.
+// Cividis (Nuñez, Anderton & Renslow 2018), from the end that is near a light background; on a dark page it begins at
+// the other end, with its darkest blues lightened.
 const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", "#233e6c", "#00224e"];
+const DARK_RAMP = ["#4466a8", "#5c749d", "#74838f", "#8f8f80", "#aa9f72", "#c6b461", "#e2cd4e", "#fee838"];
 const OWN = ["colour", "order", "lasso", "image", "like"]; // fields of the view that change here
 const SETTLE_MS = 350; // before an image that was only passed by goes into the address
 const mounted = new WeakMap();
@@ -325,7 +327,7 @@ const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 function palette(levels, dark) {
   const unknown = dark ? [105, 105, 112] : [190, 190, 196];
   if (levels) return Array.from({ length: 256 }, (_, code) => (code === 255 ? unknown : rgb((dark && DARK[code]) || LEVELS[Math.min(code, LEVELS.length - 1)])));
-  const stops = (dark ? [...RAMP].reverse() : RAMP).map(rgb);
+  const stops = (dark ? DARK_RAMP : RAMP).map(rgb);
   return Array.from({ length: 256 }, (_, code) => {
     if (code === 255) return unknown;
     const at = (code / 254) * (stops.length - 1);

@@ -38,9 +38,7 @@ export class PointMap {
       "aria-label": "Map. Arrows move, plus and minus zoom, 0 shows all, r begins a rectangle, Escape lets go",
     }, this.points, this.over);
     this.lassoTool = button("Lasso", { "aria-pressed": "false", title: "Surround images by dragging (also: Shift and drag)", onclick: () => this.useLasso(!this.lassoing) });
-    this.letGo = button("Let go", { title: "Show what was outside again (Escape)", onclick: () => this.on.lasso(null) });
-    this.letGo.hidden = true;
-    this.tools = make("div", { class: "tools" }, this.lassoTool, this.letGo,
+    this.tools = make("div", { class: "tools" }, this.lassoTool,
       button("+", { "aria-label": "Zoom in", onclick: () => this.zoomAt(1.5) }),
       button("−", { "aria-label": "Zoom out", onclick: () => this.zoomAt(1 / 1.5) }),
       button("All", { "aria-label": "Show all of the map", onclick: () => this.reset() }));
@@ -106,7 +104,6 @@ export class PointMap {
 
   setLasso(corners) {
     this.lasso = corners?.length ? corners : null;
-    this.letGo.hidden = this.lasso === null;
     this.draw(true);
   }
 

@@ -109,6 +109,8 @@ export class One {
     const label = make("select", { "aria-label": "Label to explain" }, ...labels.map((each) => make("option", {}, each)));
     if (best) label.value = best;
     const says = make("p", { role: "status" });
+    const uncover = () => { this.frame.querySelectorAll(".over").forEach((each) => each.remove()); hide.hidden = true; };
+    const hide = button("Hide", { title: "Show the image without the map", hidden: true, onclick: () => uncover() });
     const go = button("Explain", { onclick: async () => {
       const asked = this.asked;
       go.disabled = true;
@@ -116,14 +118,15 @@ export class One {
       try {
         const told = await this.ask("explain", { ...this.which, run: run.value, label: label.value }, asked.signal);
         says.textContent = told.words;
-        this.frame.querySelectorAll(".over").forEach((each) => each.remove());
-        if (told.picture) this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${label.value}` }));
+        uncover();
+        this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${label.value}` }));
+        hide.hidden = false;
       } catch (error) {
         if (!asked.signal.aborted) says.textContent = error.message;
       }
       go.disabled = false;
     } });
-    return make("section", {}, make("h3", {}, "Why"), make("div", { class: "bar asks" }, run, label, go), says);
+    return make("section", {}, make("h3", {}, "Why"), make("div", { class: "bar asks" }, run, label, go, hide), says);
   }
 
   neighbour({ index, id, like, words }) {
