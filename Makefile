@@ -84,6 +84,7 @@ bench-explanation:
 	$(MEASURE)/explanation.py --write $(ARGS)
 bench-explore:
 	$(PRINTED) explore.py --map $(ARGS)
+	$(PRINTED) explore_page.py $(ARGS)
 bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-%:
 	$(MEASURE)/$*.py $(ARGS)
 bench-memory:
