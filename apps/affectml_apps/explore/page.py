@@ -185,7 +185,7 @@ def draw_range(view: View, each: Filter, column: Column) -> None:
     low, high = float(known.min()), float(known.max())
     whole = bool(np.equal(np.mod(known, 1), 0).all())
     step = 1.0 if whole else 10.0 ** np.floor(np.log10((high - low) / 50))
-    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    low, high = (round(float(end), 9) for end in (np.floor(low / step) * step, np.ceil(high / step) * step))
     ends = (max(low, low if each.low is None else each.low), min(high, high if each.high is None else each.high))
 
     def act(chosen: tuple[float, float]) -> None:
@@ -194,8 +194,8 @@ def draw_range(view: View, each: Filter, column: Column) -> None:
 
     st.slider(
         plain(title_of(column)),
-        float(low),
-        float(high),
+        low,
+        high,
         step=float(step),
         format="%d" if whole else None,
         label_visibility="collapsed",

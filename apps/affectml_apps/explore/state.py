@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +28,7 @@ class Explorer:
     version: str = field(default_factory=lambda: secrets.token_hex(6))
 
     def __post_init__(self) -> None:
-        self._shown: OrderedDict[View, NDArray[np.uint32]] = OrderedDict()
+        self._shown: OrderedDict[View, Future[NDArray[np.uint32]]] = OrderedDict()
         self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -45,18 +46,26 @@ class Explorer:
         return next((name for name in wanted if name in self.found.columns), "")
 
     def shown(self, view: View) -> NDArray[np.uint32]:
-        """`Collection.shown`, the last few views kept; one at a time. A saved selection is read afresh."""
+        """`Collection.shown`, the last few views kept. A saved selection is read afresh.
+
+        The script and the browser ask for the same view at once: one of them finds it, and the other waits.
+        """
         key = view.but(image="", colour="")
         with self._lock:
-            if key in self._shown:
-                self._shown.move_to_end(key)
-                return self._shown[key]
-            made = np.asarray(self.found.shown(key), dtype="<u4")
-            if not key.selection:
-                self._shown[key] = made
+            there = None if key.selection else self._shown.get(key)
+            made: Future[NDArray[np.uint32]] = there or Future()
+            self._shown[key] = made
+            self._shown.move_to_end(key)
             while len(self._shown) > KEPT_VIEWS:
                 self._shown.popitem(last=False)
-            return made
+        if there is None:
+            try:
+                made.set_result(np.asarray(self.found.shown(key), dtype="<u4"))
+            except BaseException as error:
+                made.set_exception(error)
+                with self._lock:
+                    self._shown.pop(key, None)
+        return made.result()
 
     def check(self, index: int) -> None:
         """Raises BadInput for an index that no image has."""

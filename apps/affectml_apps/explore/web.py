@@ -196,7 +196,9 @@ def detail(request: Request) -> Response:
 
 def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
     """What the browser is told of an image: text and numbers, rates by the place of their label."""
-    labels = list(dict.fromkeys([*explorer.found.taxonomy.labels, *(name for run in told.runs for name in run.rates)]))
+    taxonomy = explorer.found.taxonomy
+    known = () if taxonomy is None else taxonomy.labels
+    labels = list(dict.fromkeys([*known, *(name for run in told.runs for name in run.rates)]))
     facts = [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
     people = told.people

@@ -1,12 +1,14 @@
 """The explore page in a browser: linked parts, the address, keys, a phone, both themes, and nothing from elsewhere."""
 
 import csv
+import io
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from affectml.exploring import View, open_collection
 from affectml.importers import import_table
@@ -120,6 +122,28 @@ def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(expl
     explorer.shows(60).address(lasso=None)
 
 
+@pytest.mark.parametrize("webgl", [True, False])
+def test_the_map_is_drawn_with_webgl_and_without(explored, profile, webgl):
+    page = profile().new_page()
+    if not webgl:
+        page.add_init_script(
+            "const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = "
+            "function (kind, ...more) { return kind === 'webgl' ? null : get.call(this, kind, ...more); }"
+        )
+    made = Explorer(page, explored).open("?colour=people.mode")
+    settled(page)
+    whole = colours_in(page.locator(".stage"))
+    assert {(0, 114, 178), (230, 159, 0)} & whole  # Okabe & Ito's blue and orange
+    made.open("?colour=people.mode&lasso=0,0 0.001,0 0.001,0.001")
+    settled(page)
+    assert not {(0, 114, 178), (230, 159, 0)} & colours_in(page.locator(".stage"))
+
+
+def colours_in(part):
+    picture = Image.open(io.BytesIO(part.screenshot())).convert("RGB")
+    return {colour for count, colour in picture.getcolors(picture.width * picture.height) if count > 8}
+
+
 def test_the_address_holds_the_view(explorer):
     query = "?f.people.rate.awe=0.2..&order=-people.entropy&colour=run.rate.awe&image=000007"
     expected = shown(explorer, **vars(View.from_query(dict(p.split("=") for p in query[1:].split("&")))))
@@ -160,7 +184,7 @@ def test_rates_and_words_are_searched_for_one_at_a_time(explorer):
     page.get_by_role("textbox", name="What it shows").fill("joy")
     page.keyboard.press("Enter")
     explorer.address(rates=None, text="joy")
-    assert page.get_by_role("textbox", name="How it feels").input_value() == ""
+    expect(page.get_by_role("textbox", name="How it feels")).to_have_value("")
     page.get_by_role("textbox", name="How it feels").fill("aw")
     page.keyboard.press("Enter")
     page.get_by_role("alert").filter(has_text="no label 'aw'").first.wait_for()

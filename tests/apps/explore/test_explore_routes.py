@@ -5,12 +5,15 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from affectml.errors import BadInput
 from affectml.exploring import Column, View
 from affectml_apps.explore.options import Options, parse
 from affectml_apps.explore.web import COLOURS, coded
@@ -196,6 +199,31 @@ def test_the_last_views_are_kept_whatever_image_is_open(client, monkeypatch):
     first = explorer.shown(View(order="people.entropy"))
     monkeypatch.setattr(explorer.found, "shown", lambda view: pytest.fail("asked again"))
     assert explorer.shown(View(order="people.entropy", image="000003", colour="people.mode")) is first
+
+
+def test_what_two_ask_for_at_once_is_found_once_and_an_error_is_not_kept(client, monkeypatch):
+    explorer, asked = client.explorer, []
+    find = explorer.found.shown
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly(view):
+        asked.append(view)
+        begun.set()
+        go.wait(30)
+        return find(view)
+
+    monkeypatch.setattr(explorer.found, "shown", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(explorer.shown, View(order="people.asked"))
+        begun.wait(30)
+        second = pool.submit(explorer.shown, View(order="people.asked"))
+        go.set()
+        assert first.result() is second.result()
+    assert len(asked) == 1
+    for _ in range(2):
+        with pytest.raises(BadInput, match="no column 'x'"):
+            explorer.shown(View(order="x"))
+    assert len(asked) == 3
 
 
 def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):

@@ -5,6 +5,7 @@ import { make } from "./elements.js";
 const GAP = 8;
 const CAPTION = 20; // px under each image
 const WAIT_MS = 60; // before an image is fetched: what is only scrolled past is not
+const MOST_PX = 15_000_000; // the highest that every browser scrolls
 const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
 
 export class Grid {
@@ -56,15 +57,18 @@ export class Grid {
     this.draw();
   }
 
+  // How many images have a place
+  get end() { return Math.min(this.order.length, Math.floor(MOST_PX / (this.row || 1)) * (this.columns || 1)); }
+
   stretch() {
-    this.space.style.blockSize = `${Math.ceil(this.order.length / this.columns) * this.row}px`;
+    this.space.style.blockSize = `${Math.ceil(this.end / this.columns) * this.row}px`;
   }
 
   draw() {
     if (!this.columns) return;
     const { scrollTop, clientHeight } = this.element;
     const first = Math.max(0, Math.floor(scrollTop / this.row) - 1) * this.columns;
-    const end = Math.min(this.order.length, (Math.ceil((scrollTop + clientHeight) / this.row) + 1) * this.columns);
+    const end = Math.min(this.end, (Math.ceil((scrollTop + clientHeight) / this.row) + 1) * this.columns);
     for (const [place, cell] of this.cells) {
       if (place >= first && place < end) continue;
       cell.remove();
@@ -113,7 +117,7 @@ export class Grid {
 
   choose(place) {
     this.cells.get(this.at)?.setAttribute("aria-selected", "false");
-    this.at = Math.max(0, Math.min(this.order.length - 1, place));
+    this.at = Math.max(0, Math.min(this.end - 1, place));
     const cell = this.cells.get(this.at);
     cell?.setAttribute("aria-selected", "true");
     if (cell) this.element.setAttribute("aria-activedescendant", cell.id);
@@ -122,7 +126,7 @@ export class Grid {
 
   // Make this place the chosen one, and bring it into view.
   go(place) {
-    this.at = Math.max(0, Math.min(this.order.length - 1, place));
+    this.at = Math.max(0, Math.min(this.end - 1, place));
     const top = Math.floor(this.at / this.columns) * this.row;
     const { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
@@ -135,7 +139,7 @@ export class Grid {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(this.element.clientHeight / this.row)) * this.columns;
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
-    if (step !== undefined) this.go(Math.min(this.order.length - 1, Math.max(0, this.at + step)));
+    if (step !== undefined) this.go(this.at + step);
     else if ((event.key === "Enter" || event.key === " ") && this.order.length) this.on.open(this.order[this.at]);
     else return;
     event.preventDefault();

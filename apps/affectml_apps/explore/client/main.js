@@ -15,6 +15,7 @@ const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", 
 const DARK_RAMP = ["#4466a8", "#5c749d", "#74838f", "#8f8f80", "#aa9f72", "#c6b461", "#e2cd4e", "#fee838"];
 const OWN = ["colour", "order", "lasso", "image", "like"]; // fields of the view that change here
 const SETTLE_MS = 350; // before an image that was only passed by goes into the address
+const LOST_MS = 5000;
 const mounted = new WeakMap();
 
 export function mount(component) {
@@ -157,7 +158,8 @@ class Explorer {
         select.replaceChildren(...groups(columns));
       }
     }
-    if (this.sent !== null && data.seen !== this.sent) return; // an older state: ours is on its way
+    // An older state, while ours is on its way; it may have got lost with a connection.
+    if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
     this.sent = null;
     this.draw(data.view);
     if (data.upload && data.upload.token !== this.uploaded) {
@@ -175,7 +177,8 @@ class Explorer {
       else view[name] = value;
     }
     this.draw(view);
-    this.sent = `${Date.now()}-${Math.random()}`;
+    this.sentAt = Date.now();
+    this.sent = `${this.sentAt}-${Math.random()}`;
     this.wish({ id: this.sent, ...Object.fromEntries(OWN.map((name) => [name, view[name] ?? null])) });
   }
 
@@ -210,7 +213,8 @@ class Explorer {
     this.root.dataset.shown = String(order.length);
     this.root.dataset.turn = String(Number(this.root.dataset.turn ?? 0) + 1);
     const all = this.data.n.toLocaleString("en");
-    this.count.textContent = order.length === this.data.n ? `all ${all} images` : `${order.length.toLocaleString("en")} of ${all} images`;
+    this.count.textContent = (order.length === this.data.n ? `all ${all} images` : `${order.length.toLocaleString("en")} of ${all} images`)
+      + (this.grid.end < order.length ? `, the first ${this.grid.end.toLocaleString("en")} of them in the grid` : "");
   }
 
   // A reply: the length of a JSON legend, the legend, then a code per image

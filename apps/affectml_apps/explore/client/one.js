@@ -2,6 +2,8 @@
 
 import { button, make } from "./elements.js";
 
+const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
+
 export class One {
   // ask(path, fields) -> JSON; picture(index, size) -> address; on: step(by), open(index), like(index), closed()
   constructor({ ask, picture, on }) {
@@ -56,6 +58,8 @@ export class One {
     this.asked?.abort();
     const asked = (this.asked = new AbortController());
     this.facts.setAttribute("aria-busy", "true");
+    await new Promise((go) => setTimeout(go, PASSING_MS));
+    if (asked.signal.aborted) return;
     try {
       const told = await this.ask("detail", { ...this.which, ...(this.names ? { names: 1 } : {}) }, asked.signal);
       if (!asked.signal.aborted) this.draw(told);
