@@ -236,13 +236,15 @@ def draw_search(explorer: Explorer, view: View) -> None:
             help="Orders the images by how near the encoder puts them to these words.",
             **controlled("text", view.text, lambda text: change(text=text.strip(), like="", rates="", of="")),
         )
+    of = [*(["people"] if explorer.found.has_people else []), *explorer.found.runs]
+    if not of or explorer.found.taxonomy is None:
+        return
     st.text_input(
         "How it feels",
-        placeholder="awe without fear",
+        placeholder=" without ".join(explorer.found.taxonomy.labels[:2]),
         help="Labels, with and, without, not between them. Orders the images by these rates.",
         **controlled("rates", view.rates, lambda text: change(rates=text.strip(), like="", text="")),
     )
-    of = [*(["people"] if explorer.found.has_people else []), *explorer.found.runs]
     if view.rates and len(of) > 1:
         st.selectbox(
             "as said by", of, **controlled("of", view.of if view.of in of else of[0], lambda name: change(of=name))
@@ -324,9 +326,7 @@ def draw_upload(explorer: Explorer) -> dict[str, str] | None:
     """Take an image that is not in the data set; its token, and its name as text."""
     st.subheader("An image of your own")
     given = st.file_uploader(
-        "An image of your own",
-        type=["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"],
-        label_visibility="collapsed",
+        "An image of your own", type=UPLOADS, max_upload_size=MAX_UPLOAD, label_visibility="collapsed"
     )
     if given is None:
         st.session_state.pop("own", None)

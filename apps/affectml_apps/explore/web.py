@@ -40,6 +40,7 @@ THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
 COLOURS = 9  # levels with a colour of their own; the others share one
 UNKNOWN = 255
+TAIL = 1.0  # percent at either end of a number's values that share the colour of the end
 # Packing what hardly gets smaller takes longer than sending it within one machine.
 AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
@@ -124,7 +125,8 @@ def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """uint8 [N], 255 where unknown, and the legend.
 
     A category: `levels` are [text, images] by code; its 9 most frequent ones have a code each, in the order of the
-    column, and all others the last. A number: 0 to 254 stand for `low` to `high`.
+    column, and all others the last. A number: 0 to 254 stand for `low` to `high`, between which all but the outermost
+    percents lie: a few that are far off would leave one colour to all others.
     """
     values = column.values
     if column.kind == "number":
@@ -132,9 +134,13 @@ def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         codes = np.full(len(values), UNKNOWN, np.uint8)
         if not known.any():
             return codes, {"low": None, "high": None, "unknown": len(values)}
-        low, high = float(values[known].min()), float(values[known].max())
-        codes[known] = np.round((values[known] - low) * (254 / (high - low) if high > low else 0))
-        return codes, {"low": f"{low:.3g}", "high": f"{high:.3g}", "unknown": int((~known).sum())}
+        least, low, high, most = map(float, np.percentile(values[known], [0, TAIL, 100 - TAIL, 100]))
+        if low == high:
+            low, high = least, most
+        inside = (values[known].clip(low, high) - low) * (254 / (high - low) if high > low else 0)
+        codes[known] = np.round(inside)
+        ends = ("≤ " if least < low else "") + f"{low:.3g}", ("≥ " if most > high else "") + f"{high:.3g}"
+        return codes, {"low": ends[0], "high": ends[1], "unknown": int((~known).sum())}
     counts = np.bincount(values[values >= 0], minlength=len(column.levels))
     there = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
     own = np.sort(there[:COLOURS])

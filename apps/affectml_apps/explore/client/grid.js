@@ -3,6 +3,7 @@
 import { make } from "./elements.js";
 
 const GAP = 8;
+const EDGE = 4; // px around all: what is chosen has a ring
 const CAPTION = 20; // px under each image
 const WAIT_MS = 60; // before an image is fetched: what is only scrolled past is not
 const MOST_PX = 15_000_000; // the highest that every browser scrolls
@@ -41,8 +42,8 @@ export class Grid {
   }
 
   fit() {
-    const room = this.element.clientWidth;
-    if (!room) return;
+    const room = this.element.clientWidth - 2 * EDGE;
+    if (room <= 0) return;
     const columns = Math.max(2, Math.floor((room + GAP) / (136 + GAP)));
     const side = (room - (columns - 1) * GAP) / columns;
     if (columns !== this.columns || side !== this.side) {

@@ -21,7 +21,7 @@ precision mediump float;
 uniform sampler2D palette; uniform float alpha; uniform vec3 faint; varying float vCode, vSize;
 void main() {
   float edge = length(gl_PointCoord - 0.5) * 2.0;
-  float inside = 1.0 - smoothstep(1.0 - 2.5 / vSize, 1.0, edge);
+  float inside = vSize < 4.0 ? 1.0 : 1.0 - smoothstep(1.0 - 2.5 / vSize, 1.0, edge);
   if (inside <= 0.0) discard;
   vec3 colour = alpha < 1.0 ? faint : texture2D(palette, vec2((vCode + 0.5) / 256.0, 0.5)).rgb;
   gl_FragColor = vec4(colour, 1.0) * inside * alpha;
@@ -44,6 +44,7 @@ export class PointMap {
       button("All", { "aria-label": "Show all of the map", onclick: () => this.reset() }));
     this.element = make("div", { class: "plane" }, this.stage, this.tools);
     this.xy = new Float32Array(0);
+    this.count = 0;
     this.codes = this.shown = new Uint8Array(0);
     this.palette = [];
     this.lasso = this.rectangle = this.drawn = null;
@@ -73,7 +74,7 @@ export class PointMap {
   setPoints(xy) {
     this.xy = xy;
     const n = xy.length / 2;
-    if (this.shown.length !== n) this.shown = new Uint8Array(n).fill(1);
+    if (this.shown.length !== n) this.setShown(new Uint8Array(n).fill(1));
     if (this.codes.length !== n) this.codes = new Uint8Array(n);
     const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
     this.starts = new Uint32Array(CELLS * CELLS + 1);
@@ -98,7 +99,7 @@ export class PointMap {
 
   setShown(mask) {
     this.shown = mask;
-    this.whole = !mask.includes(0);
+    this.count = mask.reduce((sum, each) => sum + each, 0);
     this.upload();
   }
 
@@ -177,10 +178,13 @@ export class PointMap {
   toScreen(x, y) { return [(x - this.centre[0]) * this.unit + this.width / 2, this.height / 2 - (y - this.centre[1]) * this.unit]; }
   toMap(x, y) { return [(x - this.width / 2) / this.unit + this.centre[0], (this.height / 2 - y) / this.unit + this.centre[1]]; }
 
-  get size() {
-    const each = Math.sqrt((this.width * this.height) / Math.max(1, this.shown.length)) * 0.3;
+  // Of a point: the fewer there are the larger, and those shown at most twice as large as the others
+  sizeOf(count) {
+    const each = Math.sqrt((this.width * this.height) / Math.max(1, count)) * 0.3;
     return Math.min(10, Math.max(2.2, each)) * Math.min(2, this.scale ** 0.35);
   }
+
+  get size() { return Math.min(2 * this.sizeOf(this.shown.length), this.sizeOf(this.count)); }
 
   paint() {
     this.frame = undefined;
@@ -199,10 +203,10 @@ export class PointMap {
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.uniform2f(uniforms.centre, ...this.centre);
     gl.uniform2f(uniforms.zoom, (2 * this.unit) / this.width, (2 * this.unit) / this.height);
-    gl.uniform1f(uniforms.size, this.size * ratio);
     gl.uniform3f(uniforms.faint, ...(this.dark ? [0.75, 0.75, 0.75] : [0.35, 0.35, 0.35]));
-    for (const part of this.whole ? [1] : [0, 1]) {
+    for (const part of this.count === this.shown.length ? [1] : [0, 1]) {
       gl.uniform1f(uniforms.part, part);
+      gl.uniform1f(uniforms.size, (part ? this.size : this.sizeOf(this.shown.length)) * ratio);
       gl.uniform1f(uniforms.alpha, part ? 1 : FAINT);
       gl.drawArrays(gl.POINTS, 0, this.shown.length);
     }
@@ -211,11 +215,11 @@ export class PointMap {
   paintPlainly() {
     const ratio = devicePixelRatio || 1;
     const plain = this.points.getContext("2d");
-    const side = this.size;
     plain.setTransform(ratio, 0, 0, ratio, 0, 0);
     plain.clearRect(0, 0, this.width, this.height);
     for (const part of [0, 1]) {
       plain.globalAlpha = part ? 1 : FAINT;
+      const side = part ? this.size : this.sizeOf(this.shown.length);
       let code = -1;
       plain.fillStyle = this.dark ? "#bfbfbf" : "#595959";
       for (let i = 0; i < this.shown.length; i++) {

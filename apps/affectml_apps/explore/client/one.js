@@ -88,8 +88,8 @@ export class One {
   answers({ labels, people, runs }) {
     const columns = [...(people ? [{ name: "people", ...people }] : []), ...runs];
     const table = make("table", { class: "answers" },
-      make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(({ name }) => make("th", { scope: "col" }, name)))),
-      make("tbody", {}, ...labels.map((label, at) => make("tr", {}, make("th", { scope: "row" }, label), ...columns.map(({ rates, set }) => {
+      make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name)))),
+      make("tbody", {}, ...labels.map((label, at) => make("tr", {}, make("th", { scope: "row", title: label }, label), ...columns.map(({ rates, set }) => {
         const rate = rates?.[at];
         const known = typeof rate === "number";
         const bar = make("span", { class: set?.[at] ? "rate in" : "rate" });
