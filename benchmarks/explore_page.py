@@ -12,6 +12,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def measure(page: Page, url: str, process: subprocess.Popen[bytes], again: int) 
             seconds.append(time.perf_counter() - start)
             page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         found.append((name, statistics.median(seconds), peak(process)))
-        print(*found[-1], flush=True)
+        print(*found[-1], file=sys.stderr, flush=True)
 
     timed("open, the first time", lambda _: page.goto(url) and None, 1, fresh=True)
     timed("open", lambda _: page.reload() and None, fresh=True)
