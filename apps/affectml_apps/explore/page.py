@@ -22,6 +22,7 @@ from affectml_apps.text import plain
 
 CLIENT = Path(__file__).parent / "client"
 MAX_UPLOAD = 60  # MB
+UPLOAD_SIDE = 2048  # pixels
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 # The modules import each other, so they are fetched as files; this loads the first one.
 LOADER = """
@@ -322,8 +323,8 @@ def attempt(act: Callable[[], str]) -> None:
 # An image of one's own
 
 
-def draw_upload(explorer: Explorer) -> dict[str, str] | None:
-    """Take an image that is not in the data set; its token, and its name as text."""
+def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
+    """Take an image that is not in the data set; its token, its name as text, and how often it was asked for again."""
     st.subheader("An image of your own")
     given = st.file_uploader(
         "An image of your own", type=UPLOADS, max_upload_size=MAX_UPLOAD, label_visibility="collapsed"
@@ -334,18 +335,20 @@ def draw_upload(explorer: Explorer) -> dict[str, str] | None:
     kept = st.session_state.get("own")
     if kept is None or kept["file"] != given.file_id:
         try:
-            token = explorer.keep(decoded(given.getvalue()))
+            token = explorer.keep(decoded(given.getvalue(), UPLOAD_SIDE))
         except BadImage as error:
             st.error(plain(error))
             return None
-        kept = st.session_state["own"] = {"file": given.file_id, "token": token, "name": given.name}
-    return {"token": kept["token"], "name": kept["name"]}
+        kept = st.session_state["own"] = {"file": given.file_id, "token": token, "name": given.name, "turn": 0}
+    if st.button("Show it again"):
+        kept["turn"] += 1
+    return {key: kept[key] for key in ("token", "name", "turn")}
 
 
 # The component
 
 
-def mount(explorer: Explorer, view: View, own: dict[str, str] | None) -> None:
+def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
     """Show map, grid and the large image."""
     css = (CLIENT / "explore.css").read_text(encoding="utf-8")
     component = st.components.v2.component("affectml-explore", html='<div class="mount"></div>', css=css, js=LOADER)

@@ -15,7 +15,7 @@ from affectml.errors import BadInput
 from affectml.exploring import Collection, View
 
 KEPT_VIEWS = 16
-KEPT_UPLOADS = 8
+KEPT_UPLOADS = 4  # of 12 MB at most
 
 
 @dataclass

@@ -272,6 +272,9 @@ def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):
     )
     explorer.page.get_by_role("heading", name=name).wait_for()
     explorer.page.locator("dialog").get_by_text("the same pixels").wait_for()
+    explorer.page.keyboard.press("Escape")
+    explorer.page.get_by_role("button", name="Show it again").click()
+    explorer.page.get_by_role("heading", name=name).wait_for()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

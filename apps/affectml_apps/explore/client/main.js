@@ -161,9 +161,9 @@ class Explorer {
     // An older state, while ours is on its way; it may have got lost with a connection.
     if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
     this.sent = null;
-    this.draw(data.view);
-    if (data.upload && data.upload.token !== this.uploaded) {
-      this.uploaded = data.upload.token;
+    this.draw(this.settling ? { ...data.view, image: this.view.image } : data.view);
+    if (data.upload && `${data.upload.token} ${data.upload.turn}` !== this.uploaded) {
+      this.uploaded = `${data.upload.token} ${data.upload.turn}`;
       this.one.show({ upload: data.upload.token }, data.upload.name, "an image of your own");
     }
   }
@@ -171,6 +171,7 @@ class Explorer {
   // Changes of the view that begin here
   change(fields) {
     clearTimeout(this.later);
+    this.settling = false;
     const view = { ...this.view };
     for (const [name, value] of Object.entries(fields)) {
       if (value === null || value === "") delete view[name];
@@ -306,6 +307,7 @@ class Explorer {
   // The address follows once somebody stays.
   settle(image) {
     clearTimeout(this.later);
+    this.settling = true;
     this.view = { ...this.view, image: image ?? undefined };
     if (image === null) delete this.view.image;
     if (image === null) this.map.mark(-1);
