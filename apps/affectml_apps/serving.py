@@ -31,6 +31,21 @@ POLICY = (
     "object-src 'none'; base-uri 'self'"
 )
 
+LOADER = """
+export default function (component) {
+  const { parentElement, data } = component;
+  let cleanup = null;
+  let gone = false;
+  import(new URL(`${data.base}/APP/client/main.js?${data.version}`, location.origin).href).then(({ mount }) => {
+    if (!gone) cleanup = mount(parentElement, data, component);
+  });
+  return () => {
+    gone = true;
+    if (cleanup) cleanup();
+  };
+}
+"""
+
 
 class Guard:
     """Refuses calls under a foreign name or from a foreign page, and adds headers that keep others from framing us."""
@@ -111,6 +126,15 @@ def client_file(folder: Path, name: str) -> Response:
 def client_version(folder: Path) -> str:
     """Changes whenever a file of the client does, so that no browser runs an old one."""
     return str(max(path.stat().st_mtime_ns for path in (*SHARED.iterdir(), *folder.iterdir())))
+
+
+def loader(app: str) -> str:
+    """The script of an app's component: it loads main.js and mounts it.
+
+    The modules import each other, so they are fetched as files. data has `base` and `version`, see `prefixed` and
+    `client_version`.
+    """
+    return LOADER.replace("APP", app)
 
 
 def give_back_memory() -> None:

@@ -15,3 +15,9 @@ export function make(tag, attributes = {}, ...children) {
 export function button(text, attributes) {
   return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
 }
+
+// Whether the page is dark: its letters are light.
+export function isDark(element) {
+  const channels = getComputedStyle(element).color.match(/[\d.]+/g) ?? ["0"];
+  return Number(channels[0]) > 128;
+}

@@ -24,21 +24,6 @@ CLIENT = Path(__file__).parent / "client"
 MAX_UPLOAD = 60  # MB
 UPLOAD_SIDE = 2048  # pixels
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
-# The modules import each other, so they are fetched as files; this loads the first one.
-LOADER = """
-export default function (component) {
-  let cleanup = null;
-  let gone = false;
-  const { data } = component;
-  import(new URL(`${data.base}/explore/client/main.js?${data.client}`, location.origin).href).then(({ mount }) => {
-    if (!gone) cleanup = mount(component);
-  });
-  return () => {
-    gone = true;
-    if (cleanup) cleanup();
-  };
-}
-"""
 # Streamlit's header and paddings, as the component's height is reckoned from them; on small screens they give way.
 STYLE = """<style>
 .stMainBlockContainer {--top: 3rem; --bottom: 0.75rem; padding: var(--top) 1.25rem var(--bottom)}
@@ -351,14 +336,16 @@ def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
 def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
     """Show map, grid and the large image."""
     css = (CLIENT / "explore.css").read_text(encoding="utf-8")
-    component = st.components.v2.component("affectml-explore", html='<div class="mount"></div>', css=css, js=LOADER)
+    component = st.components.v2.component(
+        "affectml-explore", html='<div class="mount"></div>', css=css, js=serving.loader("explore")
+    )
     found = explorer.found
     component(
         key="explorer",
         data={
             "base": serving.prefixed(config.get_option("server.baseUrlPath")),
-            "client": serving.client_version(CLIENT),
-            "version": explorer.version,
+            "version": serving.client_version(CLIENT),
+            "opened": explorer.version,
             "title": found.dataset.root.resolve().name,
             "n": len(found),
             "map": found.map_words if found.searcher is not None else "",

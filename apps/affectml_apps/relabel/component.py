@@ -10,24 +10,9 @@ from affectml.taxonomies import Taxonomy
 from affectml_apps.relabel.people import make_token
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
-from affectml_apps.serving import client_version, prefixed
+from affectml_apps.serving import client_version, loader, prefixed
 
 CLIENT = Path(__file__).parent / "client"
-# The modules import each other, so they are fetched as files; this loads the first one.
-LOADER = """
-export default function (component) {
-  const { parentElement, data } = component;
-  let cleanup = null;
-  let gone = false;
-  import(new URL(`${data.base}/relabel/client/main.js?${data.version}`, location.origin).href).then(({ mount }) => {
-    if (!gone) cleanup = mount(parentElement, data);
-  });
-  return () => {
-    gone = true;
-    if (cleanup) cleanup();
-  };
-}
-"""
 
 
 def mount(task: LabelTask, who: str, round_number: int, *, base: str) -> None:
@@ -40,7 +25,9 @@ def mount(task: LabelTask, who: str, round_number: int, *, base: str) -> None:
 
 def _renderer() -> Any:
     css = (CLIENT / "relabel.css").read_text(encoding="utf-8")
-    return st.components.v2.component("affectml-relabel", html='<div class="mount"></div>', css=css, js=LOADER)
+    return st.components.v2.component(
+        "affectml-relabel", html='<div class="mount"></div>', css=css, js=loader("relabel")
+    )
 
 
 def start_data(task: LabelTask, who: str, round_number: int, *, base: str) -> dict[str, Any]:

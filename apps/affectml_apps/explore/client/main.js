@@ -1,7 +1,7 @@
 // The explore page's own part: mounts once per element; asks the server for what a view shows, and links map, grid and
 // the one large image. What it changes of the view goes to the page's script, which keeps it in the address.
 
-import { make } from "./elements.js";
+import { isDark, make } from "./elements.js";
 import { Grid } from "./grid.js";
 import { PointMap, css } from "./map.js";
 import { One } from "./one.js";
@@ -18,18 +18,17 @@ const SETTLE_MS = 350; // before an image that was only passed by goes into the 
 const LOST_MS = 5000;
 const mounted = new WeakMap();
 
-export function mount(component) {
-  const { parentElement, data, setTriggerValue } = component;
-  let explorer = mounted.get(parentElement);
+export function mount(parent, data, { setTriggerValue }) {
+  let explorer = mounted.get(parent);
   if (!explorer) {
-    explorer = new Explorer(parentElement, data);
-    mounted.set(parentElement, explorer);
+    explorer = new Explorer(parent, data);
+    mounted.set(parent, explorer);
   }
   explorer.wish = (value) => setTriggerValue("wish", value);
   explorer.receive(data);
   return () => {
     explorer.close();
-    if (mounted.get(parentElement) === explorer) mounted.delete(parentElement);
+    if (mounted.get(parent) === explorer) mounted.delete(parent);
   };
 }
 
@@ -100,7 +99,7 @@ class Explorer {
   address(path, fields) {
     const address = new URL(`${this.data.base}/explore/${path}`, location.origin);
     for (const [name, value] of Object.entries(fields)) address.searchParams.set(name, value);
-    address.searchParams.set("v", this.data.version);
+    address.searchParams.set("v", this.data.opened);
     return address;
   }
 
@@ -143,11 +142,11 @@ class Explorer {
   // What the page's script says; it comes again with every rerun.
   receive(data) {
     const first = this.mapOf === undefined;
-    const again = first || data.version !== this.data.version;
+    const again = first || data.opened !== this.data.opened;
     this.data = data;
     this.matchTheme();
     if (again) {
-      this.mapOf = data.version;
+      this.mapOf = data.opened;
       this.fetch("map", "map", {}, (content) => this.map.setPoints(new Float32Array(content)));
       this.fetch("ids", "ids", {}, (content) => {
         this.ids = JSON.parse(new TextDecoder().decode(content));
@@ -243,8 +242,7 @@ class Explorer {
 
   // Streamlit changes its theme's variables in place and tells nobody.
   matchTheme() {
-    const channels = getComputedStyle(this.root).color.match(/[\d.]+/g) ?? ["0"];
-    const dark = Number(channels[0]) > 128;
+    const dark = isDark(this.root);
     if (dark === this.map.dark) return;
     this.map.dark = dark;
     this.root.classList.toggle("dark", dark);

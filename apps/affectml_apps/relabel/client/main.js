@@ -1,7 +1,7 @@
 // The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
 
 import { keepDialogAway } from "./dialog.js";
-import { make } from "./elements.js";
+import { isDark, make } from "./elements.js";
 import { LABEL_KEYS, listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./pictures.js";
@@ -90,8 +90,7 @@ class Labeller {
 
   // Streamlit changes its theme's variables in place and tells nobody.
   matchTheme() {
-    const channels = getComputedStyle(this.root).color.match(/[\d.]+/g) ?? ["0"];
-    this.root.classList.toggle("dark", Number(channels[0]) > 128);
+    this.root.classList.toggle("dark", isDark(this.root));
   }
 
   press(meant, time) {
