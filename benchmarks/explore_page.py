@@ -3,8 +3,8 @@
     python benchmarks/explore_page.py [--images 100000] [--runs 3] [--again 5] [--data FOLDER]
 
 The data are those of `explore.py`. Seconds are from the key or the pointer until the grid has its images and the map is
-drawn, in headless Chromium on the same cores, which draws WebGL without a graphics card. The peak is that of the
-server's process, with the pages of files that it has read, which the system can drop.
+drawn, in headless Chromium on the same cores, which draws WebGL without a graphics card. Peaks are of the server's
+process once it answers, with the pages of files that it has read, which the system can drop, and without.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,15 +42,18 @@ for (const start = performance.now(); performance.now() - start < 2000; count +=
 return count; }"""
 
 
-def peak(process: subprocess.Popen[bytes]) -> float:
-    """The most memory that it held, MiB (Linux)."""
-    held = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
-    return int(held["VmHWM"].split()[0]) / 1024
+def watched(process: subprocess.Popen[bytes], most: dict[str, float]) -> None:
+    """Keep the most that it held, MiB: in all, and without pages of files, which can be dropped (Linux)."""
+    while process.poll() is None:
+        held = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        for name in most:
+            most[name] = max(most[name], int(held[name].split()[0]) / 1024)
+        time.sleep(0.02)
 
 
-def measure(page: Page, url: str, process: subprocess.Popen[bytes], again: int) -> list[tuple[str, float, float]]:
-    """What is done, median seconds of `again` times, and the server's peak until then."""
-    found: list[tuple[str, float, float]] = []
+def measure(page: Page, url: str, most: dict[str, float], again: int) -> list[tuple[str, float, float, float]]:
+    """What is done, median seconds of `again` times, and the server's peaks until then."""
+    found: list[tuple[str, float, float, float]] = []
     root = page.locator(".explorer")
 
     def timed(name: str, does: Callable[[int], float | None], times: int = again, *, fresh: bool = False) -> None:
@@ -62,7 +66,7 @@ def measure(page: Page, url: str, process: subprocess.Popen[bytes], again: int) 
             page.wait_for_function(LOADED, arg=before)
             seconds.append(time.perf_counter() - start)
             page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-        found.append((name, statistics.median(seconds), peak(process)))
+        found.append((name, statistics.median(seconds), *most.values()))
         print(*found[-1], file=sys.stderr, flush=True)
 
     timed("open, the first time", lambda _: page.goto(url) and None, 1, fresh=True)
@@ -114,8 +118,8 @@ def measure(page: Page, url: str, process: subprocess.Popen[bytes], again: int) 
         page.keyboard.press("ArrowRight")
         page.wait_for_selector(f"dialog[data-of]:not([data-of='{before}']) .facts:not([aria-busy])")
         seconds.append(time.perf_counter() - start)
-    found.append(("the next image, large", statistics.median(seconds), peak(process)))
-    return [*found, ("a frame of the map while it is zoomed", 2 / frames, peak(process))]
+    found.append(("the next image, large", statistics.median(seconds), *most.values()))
+    return [*found, ("a frame of the map while it is zoomed", 2 / frames, *most.values())]
 
 
 def main() -> None:
@@ -138,16 +142,19 @@ def main() -> None:
         arguments = [str(data), *(word for run in runs for word in ("--run", str(run)))]
         start = time.perf_counter()
         with serving(ROOT / "apps" / "explore.py", arguments, Path(temporary)) as (process, url):
-            rows = [("start the server", time.perf_counter() - start, peak(process))]
+            seconds, most = time.perf_counter() - start, {"VmRSS": 0.0, "RssAnon": 0.0}
+            threading.Thread(target=watched, args=(process, most), daemon=True).start()
+            time.sleep(0.1)
+            rows = [("start the server", seconds, *most.values())]
             browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
             page = browser.new_page(viewport=LAPTOP)
             page.set_default_timeout(120_000)
-            rows += measure(page, url, process, given.again)
+            rows += measure(page, url, most, given.again)
             browser.close()
     print(f"{given.images:,} images, {given.runs} runs; load {os.getloadavg()[0]:.1f}.\n")
-    print("| what | seconds | server's peak until then, MiB |\n|---|---|---|")
-    for name, seconds, most in rows:
-        print(f"| {name} | {seconds:.2f} | {most:,.0f} |")
+    print("| what | seconds | server's peak until then, MiB | without pages of files, MiB |\n|---|---|---|---|")
+    for name, seconds, held, own in rows:
+        print(f"| {name} | {seconds:.2f} | {held:,.0f} | {own:,.0f} |")
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def draw_filters(explorer: Explorer, view: View) -> None:
 
     def add(name: str | None) -> None:
         if name is not None:
-            change(filters=(*view.filters, Filter(name)))
+            change(filters=(*st.session_state["view"].filters, Filter(name)))
 
     st.selectbox(
         "Add a filter",
@@ -146,23 +146,24 @@ def draw_filters(explorer: Explorer, view: View) -> None:
                 "Remove",
                 key=f"remove {place}",
                 on_click=put_filter,
-                args=(view, each, None),
+                args=(each, None),
                 type="tertiary",
                 width="content",
             )
         if column is None:
             st.error(f"no column {plain(each.column)}")
         else:
-            (draw_range if column.kind == "number" else draw_levels)(view, each, column)
+            (draw_range if column.kind == "number" else draw_levels)(each, column)
 
 
-def put_filter(view: View, old: Filter, new: Filter | None) -> None:
+def put_filter(old: Filter, new: Filter | None) -> None:
     """Put a filter in the place of another; None takes it away."""
-    kept = [new if each.column == old.column else each for each in view.filters]
+    # those of the session: another widget may have changed them since this one was drawn
+    kept = [new if each.column == old.column else each for each in st.session_state["view"].filters]
     change(filters=tuple(each for each in kept if each is not None))
 
 
-def draw_range(view: View, each: Filter, column: Column) -> None:
+def draw_range(each: Filter, column: Column) -> None:
     """A slider over what is known; both ends at the ends mean: where it is known."""
     known = column.values[np.isfinite(column.values)]
     if not len(known) or known.min() == known.max():
@@ -176,7 +177,7 @@ def draw_range(view: View, each: Filter, column: Column) -> None:
 
     def act(chosen: tuple[float, float]) -> None:
         first, last = (round(float(end), 6) for end in chosen)
-        put_filter(view, each, Filter(each.column, None if first <= low else first, None if last >= high else last))
+        put_filter(each, Filter(each.column, None if first <= low else first, None if last >= high else last))
 
     st.slider(
         plain(title_of(column)),
@@ -189,23 +190,19 @@ def draw_range(view: View, each: Filter, column: Column) -> None:
     )
 
 
-def draw_levels(view: View, each: Filter, column: Column) -> None:
+def draw_levels(each: Filter, column: Column) -> None:
     """A choice of levels; none means: where it is known."""
     there = [level for level in each.levels if level in column.levels]
 
     def act(levels: list[str]) -> None:
-        put_filter(view, each, Filter(each.column, levels=tuple(levels)))
+        put_filter(each, Filter(each.column, levels=tuple(levels)))
 
     st.multiselect(
         plain(title_of(column)),
         column.levels,
         placeholder="Any that is known",
         label_visibility="collapsed",
-        **controlled(
-            f"filter {each.column}",
-            there,
-            lambda levels: put_filter(view, each, Filter(each.column, levels=tuple(levels))),
-        ),
+        **controlled(f"filter {each.column}", there, act),
     )
 
 
@@ -243,7 +240,7 @@ def draw_search(explorer: Explorer, view: View) -> None:
 def draw_selections(explorer: Explorer, view: View) -> None:
     """Saved selections to go to; and what can be done with what is shown."""
     st.subheader("Selections")
-    saved = explorer.found.selections()
+    saved = explorer.selections()
     st.selectbox(
         "Show a saved selection",
         list(dict.fromkeys([*saved, *filter(None, [view.selection])])),

@@ -30,6 +30,7 @@ class Explorer:
     def __post_init__(self) -> None:
         self._shown: OrderedDict[View, Future[NDArray[np.uint32]]] = OrderedDict()
         self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
+        self._selections: tuple[list[tuple[str, int]] | None, dict[str, int]] = None, {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -66,6 +67,14 @@ class Explorer:
                 with self._lock:
                     self._shown.pop(key, None)
         return made.result()
+
+    def selections(self) -> dict[str, int]:
+        """`Collection.selections`, read again once their folder has changed: each may name every image."""
+        files = sorted((self.found.dataset.root / "explore" / "selections").glob("*.json"))
+        stamp = [(file.name, file.stat().st_mtime_ns) for file in files]
+        if self._selections[0] != stamp:
+            self._selections = stamp, self.found.selections()
+        return self._selections[1]
 
     def check(self, index: int) -> None:
         """Raises BadInput for an index that no image has."""
