@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from affectml._progress import Say
-from affectml.errors import BadInput
+from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Collection, View
+from affectml_apps.serving import give_back_memory
 
 KEPT_VIEWS = 16
 KEPT_UPLOADS = 4  # of 12 MB at most
@@ -38,6 +39,16 @@ class Explorer:
         """Make or read the map; without embeddings there is none, and no image has a place."""
         places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map(say)
         return cls(found, np.ascontiguousarray(places, dtype="<f4"), names)
+
+    def warm(self) -> None:
+        """Compute all columns, the one that is seen first at first; for a thread beside the server's."""
+        try:
+            if self.colour:
+                _ = self.found.columns[self.colour].values
+            self.found.warm()
+        except AffectmlError as error:  # told again where it is asked for
+            print(f"{type(error).__name__}: {error}", flush=True)
+        give_back_memory()
 
     @property
     def colour(self) -> str:

@@ -60,11 +60,12 @@ def make_routes(base: str = "") -> list[BaseRoute]:
 
 
 def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Serve this explorer while the server runs."""
+    """Serve this explorer while the server runs; its columns are computed aside."""
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         use(explorer)
+        threading.Thread(target=explorer.warm, daemon=True).start()
         try:
             yield
         finally:
