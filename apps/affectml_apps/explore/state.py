@@ -41,10 +41,8 @@ class Explorer:
         return cls(found, np.ascontiguousarray(places, dtype="<f4"), names)
 
     def warm(self) -> None:
-        """Compute all columns, the one that is seen first at first; for a thread beside the server's."""
+        """Compute all columns; for a thread beside the server's."""
         try:
-            if self.colour:
-                _ = self.found.columns[self.colour].values
             self.found.warm()
         except AffectmlError as error:  # told again where it is asked for
             print(f"{type(error).__name__}: {error}", flush=True)

@@ -36,6 +36,7 @@ from affectml_apps.explore.state import Explorer, current, use
 from affectml_apps.pictures import BadImage, as_webp, for_browser, thumbnail
 
 CLIENT = Path(__file__).parent / "client"
+WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for: the first page comes first
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
 COLOURS = 9  # levels with a colour of their own; the others share one
@@ -65,10 +66,13 @@ def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         use(explorer)
-        threading.Thread(target=explorer.warm, daemon=True).start()
+        aside = threading.Timer(WARM_SECONDS, explorer.warm)
+        aside.daemon = True
+        aside.start()
         try:
             yield
         finally:
+            aside.cancel()
             use(None)
 
     return lifespan
