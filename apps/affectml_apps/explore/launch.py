@@ -42,7 +42,13 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         found = open_collection(
             data, options.runs, target=options.target, encoder=options.encoder, db=options.db, say=say
         )
-        explorer = Explorer.open(found, names=serving.only_here(options.hosts), say=say)
+        alone = serving.only_here(options.hosts)
+        if not alone:
+            say(
+                "others can reach this page, and it asks nobody to sign in: whoever does sees all images and answers, "
+                "though not who gave them; put a proxy that asks in front of it, or leave it on 127.0.0.1"
+            )
+        explorer = Explorer.open(found, names=alone, say=say)
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     serving.give_back_memory()

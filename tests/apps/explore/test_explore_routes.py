@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+import affectml_apps
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
 from affectml_apps.explore.options import Options, parse
@@ -246,3 +248,25 @@ def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
     assert ended.returncode == 1
     assert ended.stderr.strip().splitlines()[-1].startswith("BadDataset: nowhere")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_page_that_others_can_reach_says_so_and_hides_names(paintings):
+    code = (
+        "import sys; from affectml_apps.explore import launch, web; kept = []; "
+        "web.make_lifespan = kept.append; launch.app_parts([sys.argv[1], *sys.argv[2:]]); print(kept[0].names)"
+    )
+    alone, reached = (
+        subprocess.run(
+            [sys.executable, "-c", code, str(paintings / "set"), *more],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(affectml_apps.__file__).parent / "entry",  # whose settings it starts with
+        ).stdout
+        for more in ([], ["--allow-host", "lab.example"])
+    )
+    assert "sign in" not in alone
+    assert alone.endswith("True\n")
+    assert "asks nobody to sign in" in reached
+    assert reached.endswith("False\n")
