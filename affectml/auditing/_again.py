@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Fit = Callable[[Said], Floats | None]
 NEEDED = ("image_id", "role", "match", "n", "label", "said", "at")
 EDGE = 1e-6
+SOME = 3  # images to name
 ROLES = {"listed": "the listed images", "control": "their controls"}
 PLURAL = {"listed": "listed images", "control": "controls"}
 TOLD = {
@@ -32,13 +33,17 @@ PULLED = (
 )
 
 
+UNTOLD = "What it is worth cannot be told:"
+
+
 @dataclass(frozen=True, eq=False)
 class Again:
     """Images that were queued, and what was said of them since.
 
     table: a row per image and queue: queue, image_id, role, match, n people before, label and said (what was odd), new
     answers, otherwise (the share of them that say otherwise of that label) and changed (whether the labels that most
-    chose are others with them); nan and no new answers where nothing can be said.
+    chose are others with them). nan and no new answers where nothing can be said: left_out (the earlier answers are
+    not those that were queued) and gone (there are none, or there is no embedding) say why.
     figures: per queue, and "head": value, low, high, p and rows of paired differences. lines: the same in words.
     """
 
@@ -48,21 +53,42 @@ class Again:
 
 
 def read_queues(folder: Path) -> dict[str, pd.DataFrame]:
-    """The queue files of an audit's folder, by name. Raises BadInput for one that is none."""
+    """The queue files of an audit's folder, by name. Raises BadInput for one that is none, or was changed."""
     found = {}
     for file in sorted(folder.glob("queue-*.csv")):
         try:
-            table = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8")
-            missing = [name for name in NEEDED if name not in table]
-            if missing:
-                raise ValueError(f"no column {missing[0]}")
-            table = table[list(NEEDED)].assign(n=table["n"].astype(int), at=pd.to_datetime(table["at"], utc=True))
+            found[file.name] = _queue(pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8"))
         except (ValueError, OSError) as error:
             raise BadInput(
-                f"{file}: no file that `affectml audit --queue` wrote ({' '.join(str(error).split())}); move it away"
+                f"{file}: not as `affectml audit --queue` wrote it ({' '.join(str(error).split())}); "
+                "put an unchanged copy there, or move it away"
             ) from None
-        found[file.name] = table.drop_duplicates("image_id")
     return found
+
+
+def _queue(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns that are needed, n and at as numbers and times; ValueError names the first row that cannot be."""
+    missing = [name for name in NEEDED if name not in table]
+    if missing:
+        raise ValueError(f"no column {missing[0]}")
+    if not len(table):
+        raise ValueError("no rows")
+    table = table[list(NEEDED)].fillna("")
+    table["said"] = table["said"].str.capitalize()  # a spreadsheet writes TRUE
+    at = pd.to_datetime(table["at"], utc=True, format="ISO8601", errors="coerce")
+    wrong = {
+        "role": (~table["role"].isin(ROLES), " or ".join(ROLES)),
+        "n": (~table["n"].str.fullmatch("[0-9]{1,9}"), "a whole number"),
+        "said": (~table["said"].isin(("True", "False", "")), "True or False"),
+        "at": (at.isna(), "a time as 2026-01-31T12:00:00+00:00"),
+        "image_id": (table["image_id"].duplicated(), "each image once"),
+        "match": (~table["match"].isin({"", *table["image_id"]}), "an image of the same file: rows are missing?"),
+    }
+    for name, (rows, expected) in wrong.items():
+        if rows.any():
+            first = int(rows.to_numpy().argmax())
+            raise ValueError(f"line {first + 2}: {name} {table[name].iloc[first]!r}, expected {expected}")
+    return table.assign(n=table["n"].astype(int), at=at)
 
 
 def asked_again(
@@ -76,7 +102,7 @@ def asked_again(
     """Compare what was said of queued images since with what was said before; None where nothing was queued.
 
     New is a first look that is dated after the queue was made. An image whose earlier answers are not as many as the
-    queue file says is left out: some were taken out, changed or came without a date.
+    queue file says is left out: some were taken out, changed or came without a date. So is one that is gone.
 
     Args:
         dataset: with its judgements.
@@ -133,7 +159,8 @@ def of_queue(said: Said, old: Said, now: Said, table: pd.DataFrame) -> pd.DataFr
     changed = (_most(old, rows) != _most(now, rows)).any(axis=1)
     return table[["image_id", "role", "match", "n", "label", "said"]].assign(
         new=np.where(told, new, 0),
-        left_out=known & ~whole,
+        left_out=~whole,
+        gone=~known,
         otherwise=np.where(told & (label >= 0), otherwise, np.nan),
         changed=np.where(told, changed, np.nan),
     )
@@ -150,10 +177,17 @@ def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
     by_image = rows.set_index("image_id")
     parts = {role: by_image[by_image["role"] == role] for role in ROLES}
     answered = {role: part[part["new"] > 0] for role, part in parts.items()}
-    left = int(rows["left_out"].sum())
-    out = f" {left} images are left out: their earlier answers are not the ones that were queued." if left else ""
+    gone, changed = rows["gone"], rows["left_out"] & ~rows["gone"]
+    out = ""
+    if changed.any():
+        out += f" {_images(changed)} left out: their earlier answers are not the ones that were queued."
+    if gone.any():
+        some = ", ".join(rows["image_id"][gone].head(SOME))
+        some += f" and {gone.sum() - SOME:,} more" if gone.sum() > SOME else ""
+        out += f" {_images(gone)} left out: the data set has no answers, or no embedding, of {some}."
     if not any(map(len, answered.values())):
-        return {}, f"no new answers in the data set yet; `affectml labels export` brings them in.{out}"
+        none = "no new answers in the data set yet; `affectml labels export` brings them in."
+        return {}, f"{none}{out}" if not rows["left_out"].all() else out.strip()
     there = " and ".join(f"{len(answered[role])} of {len(parts[role])} {PLURAL[role]}" for role in ROLES)
     mean = pd.concat(list(answered.values()))["new"].mean()
     words = f"{there} have new answers, {mean:.1f} on average.{out}"
@@ -174,6 +208,11 @@ def compared(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], str]:
     return figures, f"{words} Of {len(pairs)} pairs, {found}."
 
 
+def _images(which: "pd.Series[bool]") -> str:
+    count = int(which.sum())
+    return f"{count:,} images are" if count != 1 else "1 image is"
+
+
 def worth(
     dataset: Dataset, said: Said, panel: Panel, queues: dict[str, pd.DataFrame],
     groups: NDArray[Any], fit: Fit, seed: int,
@@ -189,15 +228,17 @@ def worth(
     for when, queued in first.groupby("at"):
         late |= _late(dataset, panel, when) & np.isin(said.image_id[panel.image], queued.index)  # type: ignore[arg-type]
     others = ~np.isin(said.image_id, first.index) & (said.n.max(axis=1) > 0)
-    if others.sum() < 2 or not late.any():
+    if not late.any():
         return {}, ""
+    if others.sum() < 2:
+        return {}, f"{UNTOLD} nearly every image that has answers was asked again, so none is left to judge a head on."
     base = said.before(panel, late) if len(said.image) else said
     role = first["role"].reindex(said.image_id[panel.image]).to_numpy(dtype=object)
     loss = {}
     for name in ("before", *ROLES):
         rate = fit(base.after(panel, late & (role == name)))
         if rate is None:
-            return {}, ""
+            return {}, f"{UNTOLD} there are no embeddings, or too few images, to fit a head."
         loss[name] = _cross_entropy(rate, said)[others]
     found: dict[str, Any] = {
         name: {"answers": int((late & (role == name)).sum())}

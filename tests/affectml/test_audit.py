@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -419,7 +420,7 @@ def test_new_answers_are_set_beside_old_ones_by_hand(tmp_path):
     assert table.loc["d", "changed"] == 1  # negative: 2 of 3, and it was 1 of 2; positive: 1 of 3
     assert again.figures["queue-001.csv"] == {}
     assert "1 of 2 listed images and 2 of 2 controls have new answers, 1.7 on average" in again.lines[0]
-    assert "1 images are left out" in again.lines[0]
+    assert "1 image is left out" in again.lines[0]
 
 
 def test_pairs_are_compared_and_an_undated_answer_is_no_new_one(tmp_path):
@@ -477,8 +478,57 @@ def test_a_queue_file_is_read_back_and_another_one_is_refused(audit, task, tmp_p
     assert set(read["label"]) <= {*audit.votes.columns}
     assert set(read["said"]) <= {"True", "False"}
     (tmp_path / "queue-002.csv").write_text("image_id,role\na,listed\n", encoding="utf-8")
-    with pytest.raises(BadInput, match=r"queue-002\.csv: no file that .* wrote \(no column match\)"):
+    with pytest.raises(BadInput, match=r"queue-002\.csv: not as .* wrote it \(no column match\)"):
         read_queues(tmp_path)
+
+
+QUEUE = """image_id,role,match,n,label,said,at
+a,listed,b,5,awe,True,2026-02-01T12:00:00+00:00
+b,control,a,4,joy,False,2026-02-01T12:00:00+00:00
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text[: text.index("a,")], "no rows"),
+        (lambda text: text[: text.index("b,control")], "line 2: match 'b', expected an image of the same file"),
+        (lambda text: text[:-40], "line 3: n '', expected a whole number"),
+        (lambda text: text.replace("listed", "Listed"), "line 2: role 'Listed', expected listed or control"),
+        (lambda text: text.replace("False", "perhaps"), "line 3: said 'Perhaps', expected True or False"),
+        (lambda text: text.replace("2026-02-01T12:00:00+00:00", "1.2.2026 12:00"), "line 2: at '1.2.2026 12:00'"),
+        (lambda text: text + text.splitlines()[1], "line 4: image_id 'a', expected each image once"),
+    ],
+)
+def test_a_queue_file_that_was_edited_or_cut_is_refused_by_its_line(tmp_path, change, reason):
+    (tmp_path / "queue-001.csv").write_text(change(QUEUE), encoding="utf-8")
+    with pytest.raises(BadInput, match=re.escape(reason)):
+        read_queues(tmp_path)
+
+
+def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):
+    (tmp_path / "queue-001.csv").write_text(QUEUE.replace("True", "TRUE").replace("False", "FALSE"), encoding="utf-8")
+    assert read_queues(tmp_path)["queue-001.csv"]["said"].tolist() == ["True", "False"]
+
+
+def test_images_that_are_gone_are_counted_and_named(tmp_path):
+    made = asked_set(tmp_path, OLD + NEW)
+    said = read_said(made, made.target("some"))
+    one, no = (
+        "1 of 2 listed images and 2 of 2 controls have new answers, 1.3 on average.",
+        "the data set has no answers,",
+    )
+    for gone, words in (
+        ({"a": "e"}, f"{one} 1 image is left out: {no} or no embedding, of e."),
+        (
+            {each: 2 * each for each in "abcd"},
+            f"4 images are left out: {no} or no embedding, of aa, bb, cc and 1 more.",
+        ),
+    ):
+        queue = PAIRS.assign(n=[3, 2, 1, 2]).replace({"image_id": gone, "match": gone})
+        again = asked_again(made, said, {"queue-001.csv": queue}, said.image_id, lambda these: None)
+        assert again.lines[0].startswith(f"queue-001.csv: {words}")
+        assert again.table["gone"].sum() == again.table["left_out"].sum() == len(gone)
 
 
 def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
