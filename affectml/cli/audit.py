@@ -93,4 +93,9 @@ def audit(
         print(f"asked again: {line}")
     print(f"page: {files[0]}")
     if queued is not None:
-        print(f"queued, to be shown first: {len(queued.table):,} images; which are controls is in {queued.file}")
+        listed = int((queued.table["role"] == "listed").sum())
+        asked = "" if listed == queue else f" ({queue:,} were asked for)"
+        print(
+            f"queued, to be shown first: the {listed:,} most surprising images{asked} and "
+            f"{len(queued.table) - listed:,} controls; which is which is in {queued.file}"
+        )
