@@ -82,7 +82,8 @@ class Audit:
         if not len(counts):
             return "No check found anything beyond what chance explains."
         words = "; ".join(f"{CHECKS[check].lower()}: {counts[check]:,}" for check in CHECKS if check in counts.index)
-        return f"{len(self.listed):,} things deserve a second look: {words}."
+        things = "1 thing deserves" if len(self.listed) == 1 else f"{len(self.listed):,} things deserve"
+        return f"{things} a second look: {words}."
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; None where a column does not apply."""

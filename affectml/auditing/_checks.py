@@ -236,14 +236,17 @@ def _some(said: Said, rows: Iterable[int]) -> str:
 
 
 def copies(found: Duplicates, said: Said) -> list[Row]:
-    """Duplicates that the split parts, and duplicates whose answers differ more than two panels of people would."""
+    """Duplicates that the split parts, and duplicates whose answers differ more than two panels of people would.
+
+    Of those that pixels confirm: alike embeddings alone may well be two pictures, which people answer differently.
+    """
     rows = []
-    words = {"exact": "the same pixels", "near": "the same picture, changed", "proposed": "alike embeddings"}
-    for pair in found.crossings():
+    words = {"exact": "the same pixels", "near": "the same picture, changed"}
+    for pair in (pair for pair in found.crossings() if pair.kind in words):
         evidence = f"{words[pair.kind]} in {pair.part} and in {pair.other_part}: what is learned there is judged here"
         rows.append(row("split parts copies", evidence, image_id=pair.image_id, other_id=pair.other_id))
     at = {str(image): number for number, image in enumerate(said.image_id)}
-    kinds = [(group.kind, pair) for group in found.groups for pair in itertools.combinations(group.image_ids, 2)]
+    kinds = [(group.kind, pair) for group in found.of(*words) for pair in itertools.combinations(group.image_ids, 2)]
     pairs = [(kind, a, b) for kind, (a, b) in kinds if a in at and b in at]
     pairs = [(kind, a, b) for kind, a, b in pairs if said.n[at[a]].any() and said.n[at[b]].any()]
     if not pairs:
@@ -298,6 +301,8 @@ def _counts(columns: Mapping[str, pd.Series]) -> list[tuple[str, str, int]]:
 def files(dataset: Dataset) -> list[Row]:
     """Files that are missing or cannot be read, are nearly empty, tiny, of odd shape, dark, bright or blurred.
 
+    Where all are missing that is one row.
+
     Looked at as grey pictures of 256 x 256 pixels. Dark and bright are what 99 % of the pixels are, sharpness is the
     variance of the Laplacian (Pech-Pacheco et al. 2000). Of these three a file is listed if it passes a limit and lies
     far from the median of all, in robust standard deviations: a set of night scenes has no dark files.
@@ -307,6 +312,9 @@ def files(dataset: Dataset) -> list[Row]:
     if "file" not in dataset.images.columns:
         return []
     named = dataset.images.set_index("image_id")["file"].dropna()
+    paths = [dataset.image_path(str(file)) for file in named]
+    if len(paths) > 1 and not any(path.exists() for path in paths):
+        return [row("broken file", f"none of the {len(paths):,} files is there ({paths[0]}, ...), so none is checked")]
     found, light, sharp = [], {}, {}
     for image, file in track(named.items(), "looking at files", len(named), "images"):
         try:

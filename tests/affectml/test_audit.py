@@ -25,6 +25,7 @@ from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.faults import plant_faults
+from affectml.duplicates import DuplicateGroup, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.labelling import make_task
@@ -245,6 +246,24 @@ def test_a_dark_picture_among_dark_ones_is_nothing_to_list(tmp_path):
     names = [f"{at}.png" for at in range(9)]
     images = pd.DataFrame({"image_id": names, "file": [f"images/{name}" for name in names]})
     assert checks.files(write_dataset(tmp_path, DatasetMeta("night"), images, {})) == []
+
+
+def test_where_no_file_is_there_that_is_one_row(tmp_path):
+    images = pd.DataFrame({"image_id": ["a", "b"], "file": ["images/a.png", "images/b.png"]})
+    (found,) = checks.files(write_dataset(tmp_path, DatasetMeta("some"), images, {}))
+    assert found["check"] == "broken file"
+    assert found["evidence"].startswith("none of the 2 files is there (")
+
+
+def test_alike_embeddings_that_no_pixels_confirm_are_no_copies(tmp_path):
+    said, _ = panel(np.array([[[1, 0], [0, 1]]] * 6))
+    images = pd.DataFrame({"image_id": said.image_id, "split": ["train", "test"]})
+    made = write_dataset(tmp_path, DatasetMeta("some"), images, {})
+    pair = tuple(map(str, said.image_id))
+    for kind, listed in (("near", ["split parts copies", "copies differ"]), ("proposed", [])):
+        group = DuplicateGroup(kind, pair, 0.99)
+        found = Duplicates(made, (group,), ((kind, *pair),), 1, int(kind == "near"), 0)
+        assert [row["check"] for row in checks.copies(found, said)] == listed
 
 
 # Planted faults
