@@ -278,7 +278,7 @@ def _frame(dataset: Dataset, targets: Targets, votes: pd.DataFrame) -> tuple[str
     if not given:
         lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
     for name in given:
-        counts = people[name].astype(str).value_counts()  # type: ignore[index]
+        counts = people[name].astype(object).fillna("not given").astype(str).value_counts()  # type: ignore[index]
         shown = ", ".join(f"{level} {count}" for level, count in counts.head(8).items())
         lines.append(f"Of {len(people):,} people, {name}: {shown}{', ...' if len(counts) > 8 else ''}.")  # type: ignore[arg-type]
     lines.append(

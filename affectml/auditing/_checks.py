@@ -213,7 +213,7 @@ def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
     found = []
     for label in range(len(said.labels)):
         carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())
-        if carries.sum() < 2 * AROUND:
+        if carries.sum() < 2 * AROUND or (place[carries] == place[carries][0]).all():
             continue
         middles = KMeans(2, n_init=5, random_state=0).fit(place[carries]).cluster_centers_
         there = [np.linalg.norm(place - at, axis=1).argsort(kind="stable")[:AROUND]

@@ -12,6 +12,7 @@ from affectml_metrics.table import better, find, shown
 Name = TypeVar("Name")
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
+LONG = 40  # characters of a cell that is a sentence
 STAR = "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends"
 
 
@@ -59,6 +60,17 @@ class Table:
                 r"\end{tabular}",
                 "",
             ]
+        )
+
+    @property
+    def prose(self) -> frozenset[int]:
+        """Columns, but for the first, that hold sentences: a page breaks their lines.
+
+        >>> sorted(Table("", ("a", "b"), (("1", "said joy; sadness was not chosen, expected 97 %"),)).prose)
+        [1]
+        """
+        return frozenset(
+            at for row in self.rows for at, cell in enumerate(row) if at and len(cell) > LONG and " " in cell
         )
 
     @property

@@ -338,6 +338,23 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     assert {row["image_id"] for row in rows[:3]} == {"000", "001", "002"}
 
 
+def test_the_page_says_of_how_many_people_an_attribute_is_not_known(tmp_path):
+    images = pd.DataFrame({"image_id": ["a"]})
+    meta = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-some.parquet")
+    judged = pd.DataFrame({"image_id": "a", "annotator_id": ["p", "q", "r"], "round": 1, "kind": "labels",
+                           "labels": [["positive"]] * 3})  # fmt: skip
+    people = pd.DataFrame({"annotator_id": ["p", "q", "r"], "left_handed": [True, None, None]})
+    table = {"some": images.assign(n=3, negative=0, positive=3)}
+    made = write_dataset(tmp_path, DatasetMeta("some", {"some": meta}), images, table, judged, people)
+    assert "Of 3 people, left_handed: not given 2, True 1." in audit_dataset(made).frame
+
+
+def test_embeddings_that_are_all_the_same_part_no_label(recwarn):
+    said, _ = panel(np.ones((1, 60, 2)))
+    assert "label for two things" not in [row["check"] for row in checks.labels(said, np.zeros((60, 3)))]
+    assert not recwarn.list
+
+
 def test_shares_without_people_are_not_checked(tmp_path):
     images = pd.DataFrame({"image_id": ["a", "b"]})
     meta = TargetMeta("rates", "evoked", "polarity-2", "shares", "targets-shares.parquet")
@@ -357,6 +374,7 @@ def test_page_and_tables_say_the_same_and_load_nothing(audit, tmp_path):
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     assert pd.read_csv(csv, dtype={"image_id": "str"})["rank"].tolist() == audit.table["rank"].tolist()
     assert pd.read_parquet(parquet)["evidence"].tolist() == audit.table["evidence"].tolist()
+    assert '<th scope="col" class="prose">evidence</th>' in text  # breaks its lines
     write_audit(audit, tmp_path)  # over the earlier one
 
 
