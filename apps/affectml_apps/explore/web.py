@@ -144,7 +144,10 @@ def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
             low, high = least, most
         inside = (values[known].clip(low, high) - low) * (254 / (high - low) if high > low else 0)
         codes[known] = np.round(inside)
-        ends = ("≤ " if least < low else "") + f"{low:.3g}", ("≥ " if most > high else "") + f"{high:.3g}"
+        ends = [
+            "0" if abs(end) < (high - low) / 1000 else f"{beyond}{end:.3g}"  # 5e-06 of rates is none
+            for end, beyond in ((low, "≤ " * (least < low)), (high, "≥ " * (most > high)))
+        ]
         return codes, {"low": ends[0], "high": ends[1], "unknown": int((~known).sum())}
     counts = np.bincount(values[values >= 0], minlength=len(column.levels))
     there = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
