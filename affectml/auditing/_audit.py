@@ -27,6 +27,7 @@ from affectml.runs import RunFolder
 from affectml.training.learned import uneven_panels
 
 LEVEL = 0.05
+MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
     "broken file": "Files that cannot be used",
@@ -114,9 +115,9 @@ def audit_dataset(
     notes: list[str] = []
     queued = {} if queues is None else read_queues(queues)
     targets = choose_target(dataset, multilabel=None, name=target if run is None else run.info.data.target)
-    if people is not None and (people < 1 or targets.meta.values != "shares"):
+    if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
         raise BadInput(
-            f"{option('people', people)}: expected at least 1, and a target of shares; {targets.name} has "
+            f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {targets.name} has "
             f"{targets.meta.values}"
         )
     store = _store(dataset, run, encoder, notes)

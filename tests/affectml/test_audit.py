@@ -592,6 +592,9 @@ def test_shares_are_read_as_those_of_people_where_somebody_says_how_many(tmp_pat
     assert said.votes.sum(axis=1).tolist() == [5, 5]
     assert said.votes[1].tolist() == [3, 1, 1]  # 2.5, 1.3 and 1.2: the largest remainder is rounded up
     assert audit_dataset(made, people=5).votes["n"].tolist() == [5, 5]
+    for people in (0, 10_001, 10**23):
+        with pytest.raises(BadInput, match=rf"{people}: expected 1 to 10,000, and a target of shares"):
+            audit_dataset(made, people=people)
 
 
 @pytest.mark.slow
