@@ -141,6 +141,8 @@ def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> N
     print("  targets still count them, without names: export them again with --replace")
     print("  a task that they have not withdrawn from (`affectml labels withdraw`, or “Your part” on the page)")
     print("  still has their answers: an export of it would add them again")
+    if (audit := dataset.resolve().with_name(f"{dataset.resolve().name}-audit")).is_dir():
+        print(f"  {audit}: an audit may name them; `affectml audit {dataset}` makes it anew without them")
     if not done.learned:
         print("  no run by person was found that knows them; --runs FOLDER looks in other places")
         return

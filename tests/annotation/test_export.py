@@ -275,7 +275,10 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
         write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     assert "did you mean 'eve'" in run("labels", "erase", judged, "evee", "dea", fails=True)
     assert content(judged) == before
-    assert "1 judgements of eve taken out" in run("labels", "erase", judged, "eve")
+    (judged.parent / f"{judged.name}-audit").mkdir()
+    erased = run("labels", "erase", judged, "eve")
+    assert "1 judgements of eve taken out" in erased
+    assert f"{judged.name}-audit: an audit may name them" in erased
     for path in [*judged.glob("annot*.parquet")]:
         assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
     assert len(read_judgements(judged)) == 61
