@@ -1,4 +1,4 @@
-"""The script that Streamlit runs: filters, search and selections beside the component that shows map and images.
+"""The script that Streamlit runs: filters and selections beside the component that shows map and images.
 
 The view lies in the session, and in the address once it has changed; every change goes through `change`.
 """
@@ -47,7 +47,6 @@ def run() -> None:
     explorer, view = current(), read_view()
     with st.sidebar:
         draw_filters(explorer, view)
-        draw_search(explorer, view)
         below = st.container()
         own = draw_upload(explorer)
     mount(explorer, view, own)
@@ -85,7 +84,7 @@ def change(**parts: object) -> None:
 
 
 def on_wish() -> None:
-    """What the browser changed: colour, order, lasso, the large image, or what images shall be like."""
+    """What the browser changed: colour, order, lasso, the large image, or what is searched for."""
     wish = st.session_state["explorer"].get("wish")
     if not isinstance(wish, dict):
         return
@@ -97,10 +96,8 @@ def on_wish() -> None:
     except BadInput as error:
         st.session_state["problem"] = str(error)
         return
-    own = {name: getattr(asked, name) for name in ("colour", "order", "descending", "lasso", "image", "like")}
-    if asked.like:  # one search at a time
-        own |= {"text": "", "rates": "", "of": ""}
-    change(**own)
+    own = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")
+    change(**{name: getattr(asked, name) for name in own})
 
 
 def controlled(key: str, value: object, act: Callable[[Any], None]) -> dict[str, Any]:
@@ -206,34 +203,6 @@ def draw_levels(each: Filter, column: Column) -> None:
     )
 
 
-# Search
-
-
-def draw_search(explorer: Explorer, view: View) -> None:
-    """Words, and rates as a query; each orders all images, so there is one of them at a time."""
-    st.subheader("Search")
-    if explorer.found.can_search:
-        st.text_input(
-            "What it shows",
-            placeholder="a stormy sea",
-            help="Orders the images by how near the encoder puts them to these words.",
-            **controlled("text", view.text, lambda text: change(text=text.strip(), like="", rates="", of="")),
-        )
-    of = [*(["people"] if explorer.found.has_people else []), *explorer.found.runs]
-    if not of or explorer.found.taxonomy is None:
-        return
-    st.text_input(
-        "How it feels",
-        placeholder=" without ".join(explorer.found.taxonomy.labels[:2]),
-        help="Labels, with and, without, not between them. Orders the images by these rates.",
-        **controlled("rates", view.rates, lambda text: change(rates=text.strip(), like="", text="")),
-    )
-    if view.rates and len(of) > 1:
-        st.selectbox(
-            "as said by", of, **controlled("of", view.of if view.of in of else of[0], lambda name: change(of=name))
-        )
-
-
 # Selections
 
 
@@ -330,6 +299,14 @@ def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
 # The component
 
 
+def searches(explorer: Explorer) -> dict[str, Any]:
+    """What can be searched for: words; rates, with an example ("" where there are none), and whose they are."""
+    found = explorer.found
+    of = [*(["people"] if found.has_people else []), *found.runs]
+    labels = found.taxonomy.labels if found.taxonomy is not None and of else ()
+    return {"words": found.can_search, "rates": " without ".join(labels[:2]), "of": of}
+
+
 def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
     """Show map, grid and the large image."""
     css = (CLIENT / "explore.css").read_text(encoding="utf-8")
@@ -349,6 +326,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
             "columns": [
                 {"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()
             ],
+            "search": searches(explorer),
             "colour": explorer.colour,
             "view": view.to_query(),
             "seen": st.session_state.get("seen"),

@@ -187,7 +187,35 @@ def test_rates_and_words_are_searched_for_one_at_a_time(explorer):
     expect(page.get_by_role("textbox", name="How it feels")).to_have_value("")
     page.get_by_role("textbox", name="How it feels").fill("aw")
     page.keyboard.press("Enter")
-    page.get_by_role("alert").filter(has_text="no label 'aw'").first.wait_for()
+    page.locator(".explorer").get_by_role("alert").filter(has_text="no label 'aw'").wait_for()
+    page.get_by_role("textbox", name="How it feels").fill("awe")
+    page.keyboard.press("Enter")
+    explorer.address(rates="awe")
+    expect(page.locator(".problem")).to_be_hidden()
+    page.get_by_label("as said by").select_option("run")
+    explorer.address(rates="awe", of="run")
+    page.go_back()
+    explorer.address(rates="awe", of=None)
+    expect(page.get_by_label("as said by")).to_have_value("people")
+    page.reload()
+    expect(page.get_by_role("textbox", name="How it feels")).to_have_value("awe")
+    page.get_by_role("textbox", name="How it feels").press("Escape")
+    explorer.address(rates=None)
+    page.get_by_role("textbox", name="What it shows").fill("sea")
+    page.keyboard.press("Enter")
+    explorer.address(text="sea")
+    page.get_by_role("button", name="Clear: What it shows").click()
+    explorer.address(text=None)
+    expect(page.get_by_role("textbox", name="What it shows")).to_have_value("")
+
+
+def test_a_text_that_is_being_written_stays_when_the_page_s_script_runs(explorer):
+    page = explorer.page
+    page.get_by_role("textbox", name="What it shows").fill("a stormy")
+    page.get_by_label("Colour").select_option("people.entropy")
+    explorer.address(colour="people.entropy")
+    settled(page)
+    expect(page.get_by_role("textbox", name="What it shows")).to_have_value("a stormy")
 
 
 def test_an_image_opens_and_turns_by_keys_and_escape_closes(explorer):
@@ -281,7 +309,8 @@ def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):
 @pytest.mark.parametrize("device", ["laptop", "phone"])
 def test_axe_finds_nothing_serious(explored, profile, axe, theme, device):
     page = profile(color_scheme=theme, **(PHONE if device == "phone" else {})).new_page()
-    made = Explorer(page, explored).open("?f.people.entropy=0.1..&in.people.mode=awe,fear&lasso=0,0+1,0+1,1+0,1")
+    query = "?f.people.entropy=0.1..&in.people.mode=awe,fear&lasso=0,0+1,0+1,1+0,1&rates=awe"
+    made = Explorer(page, explored).open(query)
     settled(page)
     assert axe(page) == []
     made.open("?image=000003")
@@ -307,8 +336,9 @@ def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored,
         == 2
     )
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for each in page.locator(".explorer button:visible, .explorer select").all():
+    for each in page.locator(".explorer :is(button, select, input[type=text]):visible").all():
         assert each.bounding_box()["height"] >= 43.5
+    assert page.get_by_role("textbox", name="What it shows").bounding_box()["y"] < plane["y"]
     assert page.get_by_label("Add a filter").bounding_box()["x"] < 0
     page.locator("[data-testid=stExpandSidebarButton]").tap()
     page.wait_for_function("document.querySelector('[data-testid=stSidebar]').getBoundingClientRect().x === 0")

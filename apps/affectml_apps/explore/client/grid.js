@@ -33,6 +33,7 @@ export class Grid {
     this.at = 0;
     this.element.scrollTop = 0;
     this.redraw();
+    this.fetch();
   }
 
   redraw() {
@@ -114,6 +115,14 @@ export class Grid {
       picture.onerror = () => picture.replaceWith(make("span", { class: "broken" }, "cannot be shown"));
       picture.src = this.give.picture(this.order[place]);
     }
+  }
+
+  // Once every picture that was asked for is there, or cannot be shown
+  loaded() {
+    const pictures = [...this.cells.values()].map((cell) => cell.firstChild).filter((each) => each.complete === false);
+    return Promise.all(pictures.map((each) => new Promise((resolve) => {
+      for (const type of ["load", "error"]) each.addEventListener(type, resolve, { once: true });
+    })));
   }
 
   choose(place) {

@@ -13,8 +13,9 @@ const DARK = { 7: "#a68bd6", 8: "#d6709b" }; // in their place on a dark page
 // the other end, with its darkest blues lightened.
 const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", "#233e6c", "#00224e"];
 const DARK_RAMP = ["#4466a8", "#5c749d", "#74838f", "#8f8f80", "#aa9f72", "#c6b461", "#e2cd4e", "#fee838"];
-const OWN = ["colour", "order", "lasso", "image", "like"]; // fields of the view that change here
+const OWN = ["colour", "order", "lasso", "image", "text", "like", "rates", "of"]; // fields of the view that change here
 const SETTLE_MS = 350; // before an image that was only passed by goes into the address
+const TELL_MS = 1000; // at most, before the page's script hears of a change: its run and the images' slow each other down
 const LOST_MS = 5000;
 const mounted = new WeakMap();
 
@@ -68,7 +69,7 @@ class Explorer {
       on: {
         step: (by) => this.step(by),
         open: (index) => this.open(index),
-        like: (index) => { this.one.element.close(); this.change({ like: this.ids[index], image: null, text: null, rates: null, of: null }); },
+        like: (index) => { this.one.element.close(); this.search({ like: this.ids[index], image: null }); },
         closed: () => this.settle(null),
       },
     });
@@ -76,8 +77,13 @@ class Explorer {
     this.order = make("select", { id: "order", onchange: () => this.reorder() });
     this.down = make("input", { type: "checkbox", id: "down", onchange: () => this.reorder() });
     this.chips = make("div", { class: "chips" });
+    this.text = this.field("text", "What it shows", "Orders the images by how near the encoder puts them to these words.");
+    this.rates = this.field("rates", "How it feels", "Labels, with and, without, not between them. Orders the images by these rates.");
+    this.of = make("select", { id: "of", onchange: () => this.change({ of: this.of.value }) });
+    this.whose = make("span", { class: "field" }, make("label", { for: "of" }, "as said by"), this.of);
     this.root.append(
-      make("header", {}, this.name, this.count, this.chips, this.problem, this.says),
+      make("header", {}, this.name, this.count, this.chips,
+        make("div", { class: "search", role: "search" }, this.text.form, this.rates.form, this.whose), this.problem, this.says),
       make("section", { class: "left", "aria-label": "Map" },
         make("div", { class: "bar" }, make("label", { for: "colour" }, "Colour"), this.colour, make("span", { class: "how", title: data.map }, data.map)),
         data.map ? this.map.element : make("p", {}, "No embeddings, so no map, and no search for what images show."), this.tip, this.legend),
@@ -137,6 +143,7 @@ class Explorer {
   busy(purpose, on) {
     (this.waiting ??= new Set())[on ? "add" : "delete"](purpose);
     this.root.dataset.state = this.waiting.size ? "busy" : "ready";
+    if (purpose === "shown") this.grid.element.setAttribute("aria-busy", String(on));
   }
 
   // What the page's script says; it comes again with every rerun.
@@ -156,6 +163,12 @@ class Explorer {
       for (const [select, columns] of [[this.colour, data.columns], [this.order, [{ name: "", title: "as in the data set" }, ...data.columns]]]) {
         select.replaceChildren(...groups(columns));
       }
+      const { words, rates, of } = data.search;
+      this.text.form.hidden = !words;
+      this.text.input.placeholder = "a stormy sea";
+      this.rates.form.hidden = !rates;
+      this.rates.input.placeholder = rates;
+      this.of.replaceChildren(...of.map((name) => make("option", { value: name }, name)));
     }
     // An older state, while ours is on its way; it may have got lost with a connection.
     if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
@@ -176,10 +189,40 @@ class Explorer {
       if (value === null || value === "") delete view[name];
       else view[name] = value;
     }
-    this.draw(view);
     this.sentAt = Date.now();
-    this.sent = `${this.sentAt}-${Math.random()}`;
-    this.wish({ id: this.sent, ...Object.fromEntries(OWN.map((name) => [name, view[name] ?? null])) });
+    const id = (this.sent = `${this.sentAt}-${Math.random()}`);
+    this.draw(view);
+    const there = Promise.resolve(this.coming).then(() => this.grid.loaded());
+    Promise.race([there, new Promise((resolve) => setTimeout(resolve, TELL_MS))]).then(() => {
+      if (this.sent !== id) return; // a newer one has all of it
+      this.sentAt = Date.now();
+      this.wish({ id, ...Object.fromEntries(OWN.map((name) => [name, this.view[name] ?? null])) });
+    });
+  }
+
+  // A search by words or rates: Enter asks, Escape and the button take it away.
+  field(name, label, title) {
+    const clear = () => {
+      input.value = "";
+      input.focus();
+      if (this.view[name]) this.search({});
+    };
+    const input = make("input", {
+      type: "text", id: name, title, autocomplete: "off", enterkeyhint: "search",
+      onkeydown: (event) => { if (event.key === "Escape") clear(); },
+    });
+    const form = make("form", { class: "field", onsubmit: (event) => {
+      event.preventDefault();
+      const asked = input.value.trim();
+      if (asked !== (this.view[name] ?? "")) this.search(name === "rates" ? { rates: asked, of: this.view.of ?? null } : { [name]: asked });
+    } }, make("label", { for: name }, label), input,
+      make("button", { type: "button", class: "clear", "aria-label": `Clear: ${label}`, onclick: clear }, "×"));
+    return { form, input };
+  }
+
+  // One search at a time
+  search(fields) {
+    this.change({ text: null, like: null, rates: null, of: null, ...fields });
   }
 
   draw(view) {
@@ -189,11 +232,18 @@ class Explorer {
     const shown = JSON.stringify(rest);
     if (shown !== this.drawn) {
       this.drawn = shown;
-      this.fetch("shown", "shown", rest, (content) => this.show(new Uint32Array(content)));
+      this.coming = this.fetch("shown", "shown", rest, (content) => this.show(new Uint32Array(content)));
     }
     if (colour !== before.colour || this.legend.childElementCount === 0) {
       this.fetch("colours", "colours", { colour: colour ?? "" }, (content) => this.paint(content));
     }
+    for (const name of ["text", "rates"]) {
+      // not what somebody is about to write, unless another search takes its place
+      if (["text", "like", "rates"].some((each) => view[each] !== before[each])) this[name].input.value = view[name] ?? "";
+      this[name].form.classList.toggle("asked", Boolean(view[name]));
+    }
+    this.whose.hidden = !view.rates || this.of.options.length < 2;
+    this.of.value = view.of || this.of.options[0]?.value;
     this.colour.value = colour ?? this.data.colour ?? "";
     this.down.checked = Boolean(view.order?.startsWith("-"));
     this.order.value = view.order?.replace(/^[-+]/, "") ?? "";
@@ -208,8 +258,8 @@ class Explorer {
   show(order) {
     const mask = new Uint8Array(this.data.n);
     for (const index of order) mask[index] = 1;
-    this.map.setShown(mask);
     this.grid.show(order);
+    this.map.setShown(mask);
     this.root.dataset.shown = String(order.length);
     this.root.dataset.turn = String(Number(this.root.dataset.turn ?? 0) + 1);
     const all = this.data.n.toLocaleString("en");

@@ -98,6 +98,7 @@ export class PointMap {
   }
 
   setShown(mask) {
+    if (mask.length === this.shown.length && mask.every((each, at) => each === this.shown[at])) return; // in another order
     this.shown = mask;
     this.count = mask.reduce((sum, each) => sum + each, 0);
     this.upload();
