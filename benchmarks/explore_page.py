@@ -3,8 +3,9 @@
     python benchmarks/explore_page.py [--images 100000] [--runs 3] [--again 5] [--data FOLDER]
 
 The data are those of `explore.py`. Seconds are from the key or the pointer until the grid has its images and the map is
-drawn, in headless Chromium on the same cores, which draws WebGL without a graphics card. Peaks are of the server's
-process once it answers, with the pages of files that it has read, which the system can drop, and without.
+drawn, in headless Chromium on the same cores, which draws WebGL without a graphics card; a second passes between two
+times. Peaks are of the server's process once it answers, with the pages of files that it has read, which the system can
+drop, and without.
 """
 
 import argparse
@@ -46,6 +47,8 @@ def watched(process: subprocess.Popen[bytes], most: dict[str, float]) -> None:
     """Keep the most that it held, MiB: in all, and without pages of files, which can be dropped (Linux)."""
     while process.poll() is None:
         held = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        if not most.keys() <= held.keys():  # it is ending
+            return
         for name in most:
             most[name] = max(most[name], int(held[name].split()[0]) / 1024)
         time.sleep(0.02)
@@ -64,7 +67,9 @@ def measure(page: Page, url: str, most: dict[str, float], again: int) -> list[tu
             start = time.perf_counter()
             start = does(turn) or start
             page.wait_for_function(LOADED, arg=before)
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             seconds.append(time.perf_counter() - start)
+            time.sleep(1)  # nobody asks again at once: the page's script runs after what is asked for is there
             page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         found.append((name, statistics.median(seconds), *most.values()))
         print(*found[-1], file=sys.stderr, flush=True)

@@ -51,7 +51,8 @@ class Searcher:
         unit = np.asarray(vector, dtype=np.float32)
         unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
         out = np.full(self.count, np.nan, dtype=np.float32)
-        found = [part @ unit for part in self.rows.parts(BLOCK)]
+        # not part @ unit: BLAS' threads, woken for every block beside an encoder's, take four times as long
+        found = [np.einsum("ij,j->i", part, unit) for part in self.rows.parts(BLOCK)]
         if found:
             out[self.at] = np.concatenate(found) / np.maximum(self._norms, 1e-12)
         return out
