@@ -216,6 +216,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         format_func=lambda name: f"{name} ({saved.get(name, 0):,})",
         placeholder="All images" if saved else "None saved yet",
         disabled=not saved and not view.selection,  # not left out: what moves in the page would be drawn afresh
+        label_visibility="collapsed",  # the heading says it, and a disabled one's label is too pale to read
         **controlled("selection", view.selection or None, lambda name: change(selection=name or "")),
     )
     try:
