@@ -374,6 +374,7 @@ CELLS = st.recursive(
 COLUMNS = ["labels", "n", "joy", "awe", "annotator", "split", "image_id", "file", "url", "event_id", "round", "vector"]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=5), min_size=1, max_size=4))
 def test_cells_of_any_kind_are_read_or_refused(tmp_path_factory, rows):

@@ -61,6 +61,7 @@ def test_the_loop(run, demo, task, tmp_path):
     assert dataset.meta.targets["labels"].taxonomy == "mikels-8"
 
 
+@pytest.mark.slow
 def test_the_whole_loop_with_a_training_in_it(run, tmp_path):
     """A data set, people's judgements, agreement, a target, a model, and its uncertain images in the queue again."""
     demo = write_demo(tmp_path / "set", images=200, seed=5)

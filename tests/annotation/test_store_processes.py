@@ -69,6 +69,7 @@ def check(spawn, url: str, folder: Path, images: int, overlap: int, people: int,
             assert connection.scalar(counted.select_from(assignment)) == images * overlap
 
 
+@pytest.mark.slow
 def test_several_processes_and_some_killed(database_url, tmp_path, spawn):
     check(spawn, database_url, tmp_path, images=100, overlap=2, people=3, kills=2)
 

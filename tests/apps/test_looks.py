@@ -47,6 +47,7 @@ def show(page, server, path, who="ann"):
     settled(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious(lively, themed, axe, path):
     _, context = themed
@@ -59,6 +60,7 @@ def test_axe_finds_nothing_serious(lively, themed, axe, path):
     page.close()
 
 
+@pytest.mark.slow
 def test_the_door_consent_help_a_pause_and_the_end_are_as_clean(lively, themed, axe):
     theme, context = themed
     page = context.new_page()
@@ -98,6 +100,7 @@ def test_the_labelling_page_fits_a_laptop_without_scrolling(lively, page):
         assert box["x"] + box["width"] <= 1280, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(768, 1024), (1024, 768)])
 def test_a_tablet_labels_by_touch(lively, profile, size):
     who = f"tablet{size[0]}"

@@ -145,6 +145,7 @@ def test_offline_for_ten_seconds_and_back(server, person, context):
     assert [(image, labels) for image, _, labels in ann.stored] == [(image, (ann.labels[2],)) for image in given]
 
 
+@pytest.mark.slow
 def test_answers_kept_in_a_closed_browser_arrive_with_the_next_page(server, person, context):
     ann = person(server, "closed").enter().stocked()
     context.set_offline(True)
@@ -159,6 +160,7 @@ def test_answers_kept_in_a_closed_browser_arrive_with_the_next_page(server, pers
     later.page.close()
 
 
+@pytest.mark.slow
 def test_two_tabs_of_one_person_never_answer_an_image_twice(server, person, context):
     one = person(server, "tabs").enter()
     other = person(server, "tabs", context.new_page())
@@ -180,6 +182,7 @@ def test_two_tabs_of_one_person_never_answer_an_image_twice(server, person, cont
     assert [labels for _, _, labels in stored] == [(one.labels[at - 1],) for at in (1, 4, 5)]
 
 
+@pytest.mark.slow
 def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person, context):
     """Its images may have been answered in the other tab by the time this one has its turn again."""
     one = person(server, "late").enter()
@@ -211,6 +214,7 @@ def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person
     assert no_doubles(one.stored)
 
 
+@pytest.mark.slow
 def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, person, profile):
     """No lock reaches another machine: both answers are kept, and the page says so."""
     one = person(server, "machines").enter()
@@ -226,6 +230,7 @@ def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, perso
     assert events[events["annotator_id"] == "machines"]["status"].tolist() == ["accepted", "conflict"]
 
 
+@pytest.mark.slow
 def test_undo_and_back_over_the_whole_session_and_a_reload(server, person):
     ann = person(server, "undo").enter()
     images = [ann.answer(str(key)) for key in (1, 2, 3)]

@@ -38,6 +38,7 @@ def test_functions_need_torch_alone():
     assert not loaded_by(code) & {"torchmetrics", "pandas", "scipy", "sklearn"}
 
 
+@pytest.mark.slow
 def test_using_everything_loads_nothing_of_ours_and_no_other_library():
     found = loaded_by(
         "import importlib, pkgutil, affectml_metrics as m; [getattr(m, name) for name in m.__all__];"
