@@ -19,10 +19,7 @@ from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
 from affectml.heads._by_person import as_by_person
-from affectml.importers._cells import MARKS, parse_cells
-from affectml.importers._columns import ANNOTATOR, FILE, LABEL, pick
-from affectml.importers._judgements import words_for_no_label
-from affectml.importers._read import Table, read_table
+from affectml.importers._one_person import Said, said_of
 from affectml.pictures import Bad, ImageLike, Picture, one_by_one, pictures
 from affectml.predicting import Predictor, predict_images
 from affectml.prediction_files import PredictionFile, predict_to_file
@@ -30,14 +27,11 @@ from affectml.predictions import Predictions
 from affectml.run_features import unreadable
 from affectml.runs import RunFolder
 from affectml.runs.people import KnownImages, features_key, read_image_effects, read_people
-from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
     import os
 
 Answered: TypeAlias = Mapping[Any, str | Iterable[str]]  # image -> the label or labels that were chosen
-SAID = "answers"  # what messages call answers that are in no file
-NO_ANSWER = ("unsure", "skip", "flag")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -187,7 +181,7 @@ def for_person(
         row = people.row(answers)
         mean, covariance = torch.from_numpy(people.mean[row]), torch.from_numpy(people.covariance[row])
         return Person(run, Normals(mean[None], covariance[None]), int(people.answers[row]), encoder_factory)
-    said = _said(answers, run.taxonomy)
+    said = said_of(answers, run.taxonomy)
     if not said:
         return Person(run, head.everybody(), 0, encoder_factory)
     found = _found(run, said, dataset)
@@ -202,81 +196,6 @@ def for_person(
         raise unreadable(bad[:1])
     known = known_effects(head, read_image_effects(run.folder, run.taxonomy.labels), X)
     return Person(run, head.person(X, chosen, known), len(said), encoder_factory)
-
-
-Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer
-
-
-def _said(answers: Any, taxonomy: Taxonomy) -> Said:
-    """Each answer, with the place to name in messages, checked for labels."""
-    if answers is None:
-        return []
-    if isinstance(answers, Path) or hasattr(answers, "__fspath__"):
-        return _from_table(read_table(Path(answers)), taxonomy)
-    if isinstance(answers, pd.DataFrame):
-        if answers.empty:
-            return []
-        frame = answers.rename(columns=str).reset_index(drop=True)
-        return _from_table(Table(Path(SAID), frame, np.arange(1, len(frame) + 1), "row"), taxonomy)
-    if not isinstance(answers, Mapping):
-        raise BadInput(
-            f"{SAID}: expected {{image: labels}}, a table, a Path to one or an id, got {type(answers).__name__}"
-        )
-    found: Said = []
-    for image, given in answers.items():
-        where = f"{SAID}: {image}"
-        if not isinstance(given, Iterable):
-            raise BadInput(f"{where}: expected a label or several, got {type(given).__name__}")
-        labels = [given] if isinstance(given, str) else [str(label) for label in given]
-        taxonomy.check(labels, where)
-        found.append((where, image, labels))
-    return found
-
-
-def _from_table(table: Table, taxonomy: Taxonomy) -> Said:
-    """The answers of a table; rows that say unsure, skip or flag are none."""
-    image = pick(table, None, ("imageid",)) or pick(table, None, FILE)
-    column = pick(table, None, LABEL)
-    for name, what in ((image, "image (or image_id)"), (column, "labels")):
-        if name is None:
-            have = ", ".join(table.frame.columns)
-            raise BadInput(f"{table.path}: no column {what}, which answers of a person need (columns: {have})")
-    assert image is not None
-    assert column is not None
-    who = pick(table, None, ANNOTATOR)
-    people = set() if who is None else set(table.frame[who].dropna())
-    if len(people) > 1:
-        raise BadInput(f"{table.path}: column {who!r}: answers of {len(people):,} people; keep those of one")
-    cells = parse_cells(table, column, _delimiter(table, column, taxonomy), taxonomy.labels)
-    words = words_for_no_label(cells.found(table), set(taxonomy.labels))
-    kinds = table.frame["kind"].tolist() if "kind" in table.frame.columns else None
-    found: Said = []
-    for row, (name, code) in enumerate(zip(table.frame[image], cells.code, strict=True)):
-        where, part = table.where(row), cells.parts[code]
-        kind = None if kinds is None else kinds[row]
-        said = {kind, *(words[label] for label in part or () if label in words)}
-        labels = [label for label in part or () if label not in words]
-        if said.intersection(NO_ANSWER):
-            continue
-        if part is None and kind not in ("none", "labels"):
-            raise BadInput(
-                f"{where}: column {column!r} is empty: write none where no label applies, or take the row out"
-            )
-        if labels and "none" in said:
-            raise BadInput(f"{where}: {', '.join(labels)}: a label and 'none' at once")
-        if not isinstance(name, str) and pd.isna(name):
-            raise BadInput(f"{where}: column {image!r} is empty; name the image or take the row out")
-        taxonomy.check(labels, where)
-        found.append((where, str(name), labels))
-    return found
-
-
-def _delimiter(table: Table, column: str, taxonomy: Taxonomy) -> str | None:
-    """What separates the labels of a cell; None where cells are lists or hold one label each."""
-    texts = [cell.strip() for cell in table.frame[column] if isinstance(cell, str) and cell not in taxonomy.labels]
-    if any(text.startswith("[") for text in texts):
-        return None
-    return next((mark for mark in MARKS if any(mark in text for text in texts)), None)
 
 
 def _found(run: RunFolder, said: Said, dataset: str | Path | Dataset | None) -> list[Picture]:

@@ -785,9 +785,9 @@ def of_one(file: Path) -> None:
 
 
 def read_of_one(file: Path) -> None:
-    from affectml.person import _said
+    from affectml.importers._one_person import said_of
 
-    _said(file, Taxonomy("three", LABELS))
+    said_of(file, Taxonomy("three", LABELS))
 
 
 READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
