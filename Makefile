@@ -68,6 +68,7 @@ bench-annotation:
 	$(PRINTED) annotation.py store $(ARGS)
 bench-audit:
 	$(PRINTED) audit.py --second-round $(ARGS)
+	$(PRINTED) audit_real.py votes "$(DATA)"
 	for topic in oasis files top; do $(MEASURE)/audit_real.py $$topic "$(DATA)" || exit 1; done
 bench-bias:
 	$(PRINTED) label_bias.py $(ARGS)

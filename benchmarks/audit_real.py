@@ -3,6 +3,7 @@
     python benchmarks/audit_real.py oasis DATA    # who finds which photograph beautiful: as it is, and with faults
     python benchmarks/audit_real.py files DATA    # spoiled files among photographs, beside cleanvision if it is there
     python benchmarks/audit_real.py top DATA      # the first twenty images of OASIS, Emotion6 and FER+
+    python benchmarks/audit_real.py votes DATA [--seeds 10]    # FER+, counts alone: votes that changed, and none
 
 DATA is the folder of real test data, see CONTRIBUTING.md.
 """
@@ -13,20 +14,22 @@ import io
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from audit import at_the_planted_number
+from audit import at_the_planted_number, mean_and_error
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from scipy.stats import entropy
 
 from affectml.auditing import Audit, audit_dataset
 from affectml.auditing import _checks as checks
 from affectml.auditing._audit import _tested as tested
-from affectml.auditing._expect import EDGE, Expected, expect, log_loss
+from affectml.auditing._expect import EDGE, KINDS, Expected, _beside, _folds, _kinds, _odds, expect, log_loss
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore
@@ -250,15 +253,134 @@ def of_oasis(folder: Path) -> None:
     print(f"{len(planted) / len(who):.3f}.")
 
 
+def of_votes(data: Path, seeds: int) -> None:
+    """FER+: what goes with what, on images held out; planted votes, among as many images as have one; and none."""
+    with tempfile.TemporaryDirectory() as temporary:
+        dataset = ferplus_set(data, Path(temporary) / "fer")
+        said = read_said(dataset, dataset.target("fer"))
+    assert said is not None
+    fold = _folds(np.arange(len(said.n)), 0)
+    print(f"{len(said.n):,} images. Log chance of an answer beside the others, on a fifth held out, nats:\n")
+    print("| from | nats |\n|---|--:|")
+    for name, value in held_out(said.votes[fold != 0], said.votes[fold == 0]).items():
+        print(f"| {name} | {value:.3f} |")
+    plants = {
+        "one vote of 3 % goes to a label that nobody chose there, as common as it is": (one_vote, False),
+        "the same, to any of these labels alike": (one_vote, True),
+        "four votes of 3 % change places with those of another image": (four_votes, True),
+    }
+    found, clean = [], []
+    for seed in range(seeds):
+        draw = np.random.default_rng(seed)
+        for name, (plant, alike) in plants.items():
+            votes, planted = plant(said.votes, draw, alike)
+            found.append({"planted": name, **ranked(replace(said, votes=votes), planted, draw)})
+        weight, rate = _kinds(said.votes, KINDS, draw)
+        kinds = draw.choice(len(weight), len(said.n), p=np.exp(weight))
+        clean.append(ranked(replace(said, votes=draw.multinomial(said.n[:, 0], np.exp(rate)[kinds])), None, draw))
+    shown = pd.DataFrame(found).groupby("planted", sort=False)
+    ways, told = list(ranked(said, {0}, draw))[-5:], list(clean[0])
+    print(f"\nPrecision among as many images as have a planted vote, {seeds} seeds, mean ± SE:\n")
+    print(f"| planted | {' | '.join(ways)} |\n|---|{'--:|' * len(ways)}")
+    for name, part in shown:
+        print(f"| {name} | {' | '.join(mean_and_error(part[way], 3) for way in ways)} |")
+    print("\nImages listed, and how many times as often as chance says p is below .05, .01 and .001:\n")
+    print(f"| planted | {' | '.join(told)} |\n|---|{'--:|' * len(told)}")
+    for name, part in (("nothing: votes drawn from the kinds that fit FER+", pd.DataFrame(clean)), *shown):
+        print(f"| {name} | {' | '.join(f'{part[what].mean():.2f}' for what in told)} |")
+
+
+def held_out(train: NDArray[np.int64], held: NDArray[np.int64]) -> dict[str, float]:
+    """Mean log chance of an answer beside the image's other answers, by ways to learn what goes with what."""
+    share = train.sum(axis=0) / train.sum()
+    met = train.T @ train - np.diag(train.sum(axis=0)) + 20 * share
+    met = met / met.sum(axis=1, keepdims=True)
+    one = np.eye(held.shape[1], dtype=np.int64)
+    ways: dict[str, Callable[[NDArray[np.int64]], NDArray[np.float64]]] = {
+        "all answers' shares": lambda others: np.tile(share, (len(others), 1)),
+        "the others' shares, drawn to all answers'": lambda others: drawn_to(others, share, 2),
+        "how often labels meet, averaged over the others": lambda others: shares(others) @ met,
+        "the others' shares, drawn to that": lambda others: drawn_to(others, shares(others) @ met, 4),
+    }
+    found = {}
+    for name, way in ways.items():
+        total = 0.0
+        for label in range(held.shape[1]):
+            rows = held[held[:, label] > 0]
+            total += (rows[:, label] * np.log(way(rows - one[label])[:, label])).sum()
+        found[name] = total / held.sum()
+    for count in (8, 16, 32, 64, 128):
+        chance = _odds(held, *_kinds(train, count, np.random.default_rng(0)))[0]
+        found[f"{count} kinds of images"] = (held * np.log(np.where(held > 0, chance, 1))).sum() / held.sum()
+    return found
+
+
+def shares(votes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Votes that sum to one."""
+    return np.asarray(votes / votes.sum(axis=1, keepdims=True))
+
+
+def drawn_to(votes: NDArray[np.int64], share: NDArray[np.float64], by: float) -> NDArray[np.float64]:
+    """Shares of votes with so many more that are as `share` says."""
+    return np.asarray((votes + by * share) / (votes.sum(axis=1, keepdims=True) + by))
+
+
+def one_vote(votes: NDArray[np.int64], draw: np.random.Generator, alike: bool) -> tuple[NDArray[np.int64], set[int]]:
+    """3 % of the images with one vote moved to a label without any there, by the labels' shares or all alike."""
+    votes, share = votes.copy(), votes.sum(axis=0) / votes.sum()
+    rows = draw.permutation(len(votes))[: round(0.03 * len(votes))]
+    for row in rows:
+        taken = draw.choice(votes.shape[1], p=votes[row] / votes[row].sum())
+        free = np.where(votes[row] == 0, 1.0 if alike else share, 0.0)
+        given = draw.choice(votes.shape[1], p=free / free.sum())
+        votes[row, [taken, given]] += [-1, 1]
+    return votes, set(rows)
+
+
+def four_votes(votes: NDArray[np.int64], draw: np.random.Generator, alike: bool) -> tuple[NDArray[np.int64], set[int]]:
+    """3 % of the images, each with four votes of the next one; planted are those whose votes are others then."""
+    votes = votes.copy()
+    rows = draw.permutation(len(votes))[: round(0.03 * len(votes))]
+    moved = np.array([draw.multivariate_hypergeometric(votes[row], 4) for row in rows])
+    other = np.roll(moved, 1, axis=0)
+    votes[rows] += other - moved
+    return votes, set(rows[(other != moved).any(axis=1)])
+
+
+def ranked(said: Said, planted: set[int] | None, draw: np.random.Generator) -> dict[str, float]:
+    """Precision of each way's first images, if any are planted; how many are listed, and how often p is small."""
+    beside = _beside(said, said.image_id.astype(str), 0)
+    assert beside is not None
+    expected = Expected(np.zeros(0), None, None, np.zeros(0), beside)
+    row: dict[str, float] = {}
+    scores = {"random order": np.zeros(len(said.n)), "entropy": entropy(said.votes, axis=1)}
+    for check, of in (("answer", checks.answers), ("image", checks.images)):
+        rows = tested(of(said, expected)[0])
+        p = np.array([each["p"] for each in rows])
+        scores[f"audit: {check}"] = -p
+        row[f"{check}: listed"] = sum(each["listed"] for each in rows)
+        row |= {f"{check}: {at}": (p < at).mean() / at for at in (0.05, 0.01, 0.001)}
+    if planted is None:
+        return row
+    scores["least chance beside the others"] = -np.where(said.votes > 0, beside.chance, 1.0).min(axis=1)
+    for name, score in scores.items():
+        first = np.lexsort((draw.random(len(score)), -score))[: len(planted)]
+        row[name] = len(planted.intersection(first)) / len(planted)
+    return row
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("topic", choices=("oasis", "files", "top"))
+    parser.add_argument("topic", choices=("oasis", "files", "top", "votes"))
     parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--seeds", type=int, default=10, help="with votes")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.topic == "top":
         top_twenty(args.data)
+    elif args.topic == "votes":
+        of_votes(args.data, args.seeds)
     else:
         {"oasis": of_oasis, "files": of_files}[args.topic](args.data / "oasis")
 

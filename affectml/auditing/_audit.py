@@ -184,11 +184,17 @@ def _of_answers(
     answers, sharp = checks.answers(said, expected)
     images, sharp_images = checks.images(said, expected)
     for what, factor in (("answers", sharp), ("images", sharp_images)):
-        if factor > 1:
+        if factor >= 1.005:
             notes.append(
                 f"{what} spread {factor:.2f} times as far as the expected rates say; scores are divided by that"
             )
-    if expected.head is None:
+    if expected.beside is not None:
+        notes.append(
+            f"no embeddings: votes are judged by the other votes of the same image, as they go together in "
+            f"{expected.beside.kinds} kinds of images; {len(said.n) - len(expected.beside.image):,} images have fewer "
+            "than 3 votes and are left out, and what everybody took for something else cannot be seen"
+        )
+    elif expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
     return [*who, *answers, *images, *checks.labels(said, features)]
 

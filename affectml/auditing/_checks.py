@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import entropy, norm
 
 from affectml._progress import track
-from affectml.auditing._expect import EDGE, Expected, log_loss
+from affectml.auditing._expect import EDGE, Beside, Expected, log_loss
 from affectml.auditing._said import Said
 from affectml.auditing._surprise import beta_binomial, hypergeometric, surprise, widened
 from affectml.data import Dataset
@@ -58,6 +58,8 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
     How much likelier is the answer to an image drawn at random than to this one, beside what answers without any error
     have? That is the most powerful question where answers changed places (`surprise`); figure is its logarithm.
     """
+    if expected.beside is not None:
+        return _by_others("answer", said, expected.beside)
     if not len(said.image):
         return [], 1.0
     chance = expected.of_answers(said)
@@ -95,6 +97,8 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     """A row per image: all its answers together, beside what images like it and the head give."""
+    if expected.beside is not None:
+        return _by_others("image", said, expected.beside)
     rows = np.flatnonzero(said.n.sum(axis=1) > 0)
     if not len(rows) or expected.near is None:
         return [], 1.0
@@ -119,6 +123,31 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
             image_id=str(said.image_id[image]), label=said.labels[worst],
             said=bool(votes[at, worst] > n[at, worst] * rate[at, worst]))
         for at, (image, worst) in enumerate(zip(rows, label, strict=True))
+    ]  # fmt: skip
+    return found, factor
+
+
+def _by_others(check: str, said: Said, beside: Beside) -> tuple[list[Row], float]:
+    """A row per image: of the answers to it the one, or of its labels the one, that goes least with the others."""
+    p, factor = widened(beside.p[check])
+    odds, votes = beside.odds[check], said.votes[beside.image]
+    label = np.where(odds >= odds.max(axis=1, keepdims=True) - 1e-9, votes, votes.max() + 1).argmin(axis=1)
+
+    def evidence(at: int) -> str:
+        worst = label[at]
+        name, times = said.labels[worst], _times(odds[at, worst])
+        order = [other for other in np.argsort(-votes[at], kind="stable") if votes[at, other]]
+        words = f"said {', '.join(f'{votes[at, other]} {said.labels[other]}' for other in order)}; "
+        if check == "answer":
+            chance = f"{name} is expected beside the others with a chance of {beside.chance[at, worst]:.2%}"
+            return f"{words}{chance}; {times} as an answer to an image drawn at random"
+        some = f"{votes[at, worst]} of the {votes[at].sum()} answers, such as those of {name}"
+        return f"{words}{times} if {some}, were given to another image"
+
+    found = [
+        row(check, partial(evidence, at), figure=odds[at, label[at]], p=p[at], label=said.labels[label[at]],
+            said=True, image_id=str(said.image_id[beside.image[at]]))
+        for at in range(len(p))
     ]  # fmt: skip
     return found, factor
 

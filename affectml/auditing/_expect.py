@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, logit, xlogy
+from scipy.special import expit, gammaln, logit, logsumexp, xlogy
 
 from affectml.auditing._said import Said
 from affectml.auditing._surprise import beta_binomial
@@ -22,19 +22,43 @@ EDGE = 0.005  # no expected rate is nearer to 0 or 1
 STRENGTHS = np.geomspace(1, 300, 30)
 HABIT = 0.7  # standard deviation of a person's log-odds for a label, before their answers are seen
 TINY = 1e-12
+OTHERS = 2  # answers beside an answer, at least, to judge it by them
+KINDS = 64  # of images, at most
+WORTH = 0.02  # nats an image that twice as many kinds must gain on images that they were not fitted to
+DRAWS = 20  # images without errors for each image
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Counts of one label each, judged by the other answers to the same image: R images, C labels.
+
+    image [R]: their rows. kinds: how many kinds of images tell what goes together. chance [R, C]: of an answer beside
+    the others. By check, odds [R, C], -inf where nobody chose the label: of an `answer`, the logarithm of how much
+    likelier it is to an image drawn at random than beside the others; of an `image`, of how much likelier its votes are
+    if as many of them as the label has, whichever, were given to another image. By check, p [R]: how often the largest
+    of these is larger (or equal: half) without any error.
+    """
+
+    image: NDArray[np.int64]
+    kinds: int
+    chance: Floats
+    odds: dict[str, Floats]
+    p: dict[str, Floats]
 
 
 @dataclass(frozen=True, eq=False)
 class Expected:
     """Rates [N, C] expected of each image without its own answers; `near`: its neighbours' shares, `head`: the head's.
 
-    strength [C]: how many people's answers that rate is worth beside the image's own.
+    strength [C]: how many people's answers that rate is worth beside the image's own. beside: where there are neither
+    embeddings nor single answers, what an image's votes say of one another.
     """
 
     rate: Floats
     near: Floats | None
     head: Floats | None
     strength: Floats
+    beside: Beside | None = None
 
     def of_answers(self, said: Said, *, habits: bool = True) -> Floats:
         """Each answer's chance to hold each label [M, C], given what the others said of the image, and own habits.
@@ -74,7 +98,8 @@ def expect(
         rate = _mixed(said, near, head)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
-    return Expected(rate, near, head, _strengths(said, rate))
+    counts = near is None and said.exclusive and said.known and not len(said.image)
+    return Expected(rate, near, head, _strengths(said, rate), _beside(said, groups, seed) if counts else None)
 
 
 def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[NDArray[np.int64], Floats]:
@@ -114,8 +139,7 @@ def out_of_fold(
 
     alike: every image counts the same, as in training on panels of about one size; else as its people are many.
     """
-    names, code = np.unique(groups, return_inverse=True)
-    fold = np.random.default_rng(seed).permutation(len(names))[code] % FOLDS
+    fold = _folds(groups, seed)
     target = said.votes / np.maximum(said.n, 1)
     found = rate.copy()
     answered = (said.n.sum(axis=1) > 0) & ((target.sum(axis=1) > 0) | (not said.exclusive))
@@ -130,6 +154,95 @@ def out_of_fold(
         predict = head.predict_distribution if said.exclusive else head.predict_rates
         found[held] = predict(features[held]).numpy()
     return found
+
+
+def _folds(groups: NDArray[Any], seed: int) -> NDArray[np.int64]:
+    """Which of five folds each image is in [N]; groups stay together."""
+    names, code = np.unique(groups, return_inverse=True)
+    return np.asarray(np.random.default_rng(seed).permutation(len(names))[code] % FOLDS)
+
+
+def _beside(said: Said, groups: NDArray[Any], seed: int) -> Beside | None:
+    """Each image's votes beside kinds of images learned in the other four folds; None for fewer than 50 images.
+
+    The number of kinds is doubled as long as images that they were not fitted to become likelier. p compares with
+    DRAWS images of as many answers for each one, drawn from the kinds that it was compared with.
+    """
+    image = np.flatnonzero(said.votes.sum(axis=1) > OTHERS)
+    votes, fold, draw = said.votes[image], _folds(groups, seed)[image], np.random.default_rng(seed)
+    parts = [(votes[fold != number], np.flatnonzero(fold == number)) for number in range(FOLDS)]
+    parts = [(train, held) for train, held in parts if len(train) and len(held)]
+    if len(image) < LEAST or not parts:
+        return None
+    count, best, kinds = 1, -np.inf, list[tuple[Floats, Floats]]()
+    while count <= min(KINDS, *(len(np.unique(train, axis=0)) for train, _ in parts)):
+        made = [_kinds(train, count, draw) for train, _ in parts]
+        value = sum(
+            logsumexp(votes[held] @ rate.T + weight, axis=1).sum()
+            for (_, held), (weight, rate) in zip(parts, made, strict=True)
+        )
+        if value - best < WORTH * len(image):
+            break
+        count, best, kinds = 2 * count, value, made
+    chance, odds = np.zeros(votes.shape), {check: np.zeros(votes.shape) for check in ("answer", "image")}
+    null: dict[str, list[Floats]] = {check: [] for check in odds}
+    for (_, held), (weight, rate) in zip(parts, kinds, strict=True):
+        which = draw.choice(len(weight), DRAWS * len(held), p=np.exp(weight))
+        drawn = draw.multinomial(np.tile(votes[held].sum(axis=1), DRAWS), np.exp(rate)[which])
+        chance[held], *seen = _odds(votes[held], weight, rate)
+        for check, here, without in zip(odds, seen, _odds(drawn, weight, rate)[1:], strict=True):
+            odds[check][held] = here
+            null[check].append(without.max(axis=1))
+    p = {check: _larger(np.concatenate(null[check]), odds[check].max(axis=1)) for check in odds}
+    return Beside(image, len(kinds[0][0]), chance, odds, p)
+
+
+def _larger(null: Floats, seen: Floats) -> Floats:
+    """Share of `null` above each of `seen`, or equal (half); one more counts as equal to all."""
+    null = np.sort(null)
+    above, not_below = (len(null) - np.searchsorted(null, seen, side=side) for side in ("right", "left"))
+    return np.asarray((above + not_below + 1) / 2 / (len(null) + 1))
+
+
+def _kinds(votes: NDArray[Any], count: int, draw: np.random.Generator) -> tuple[Floats, Floats]:
+    """Kinds of images that people answer alike: logarithms of their shares [K] and of their labels' rates [K, C].
+
+    A mixture of multinomials, by expectation and maximization (Dempster, Laird & Rubin 1977), from K different images.
+    """
+    rows, times = np.unique(votes, axis=0, return_counts=True)
+    share = (votes.sum(axis=0) + 0.5) / (votes.sum() + 0.5 * votes.shape[1])
+    rate = rows[draw.choice(len(rows), count, replace=False, p=times / times.sum())] + TRUST * share
+    rate = rate / rate.sum(axis=1, keepdims=True)
+    weight, before = np.full(count, 1 / count), -np.inf
+    for _ in range(200):
+        each = rows @ np.log(rate).T + np.log(weight)
+        whole = logsumexp(each, axis=1)
+        value = times @ whole / times.sum()
+        if value - before < 1e-5:
+            break
+        before, belongs = value, np.exp(each - whole[:, None]) * times[:, None]
+        weight = (belongs.sum(axis=0) + 1) / (times.sum() + count)
+        rate = belongs.T @ rows + TRUST * share
+        rate = rate / rate.sum(axis=1, keepdims=True)
+    return np.log(weight), np.log(rate)
+
+
+def _odds(votes: NDArray[Any], weight: Floats, rate: Floats) -> tuple[Floats, Floats, Floats]:
+    """What `Beside` has of these images: chance [N, C], and both odds [N, C]."""
+    rows, back = np.unique(votes, axis=0, return_inverse=True)
+    each, n = rows @ rate.T + weight, rows.sum(axis=1)
+    whole = logsumexp(each, axis=1)
+    chance, one, apart = np.zeros(rows.shape), np.full(rows.shape, -np.inf), np.full(rows.shape, -np.inf)
+    for label, mine in enumerate(rows.T):
+        there, x = mine > 0, mine[mine > 0]
+        of_label = x[:, None] * rate[:, label]
+        beside = whole[there] - logsumexp(each[there] - rate[:, label], axis=1)
+        chance[there, label] = np.exp(beside)
+        one[there, label] = logsumexp(weight + rate[:, label]) - beside
+        two = logsumexp(weight + of_label, axis=1) + logsumexp(each[there] - of_label, axis=1)
+        which = gammaln(n[there] + 1) - gammaln(x + 1) - gammaln(n[there] - x + 1)
+        apart[there, label] = two - whole[there] - which
+    return chance[back.ravel()], one[back.ravel()], apart[back.ravel()]
 
 
 def _mixed(said: Said, near: Floats, head: Floats) -> Floats:
