@@ -324,7 +324,8 @@ def audit(
     """What in a data set deserves a second look, as `affectml audit` finds it; nothing in it is changed.
 
     Args:
-        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone.
+        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone,
+            and where nobody knows who they are, the votes of an image.
         run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
             head. The head is fitted anew in five folds: no image is judged by a head that saw it.
         target: which of its targets to look at, where several are there.

@@ -126,7 +126,7 @@ def top_twenty(data: Path) -> None:
             dataset = make(data, Path(temporary) / name)
             target = next(iter(dataset.meta.targets)) if len(dataset.meta.targets) == 1 else "distribution"
             people = 15 if dataset.target(target).meta.values == "shares" else None
-            found = audit_dataset(dataset, target=target, people=people)
+            found = audit_dataset(dataset, target=target, people=people, top=10**6 if name == "FER+" else 100)
             print(f"\n{name}: {found.summary()}\n")
             for _, row in found.table[found.table["check"].isin(("image", "blurred file"))].head(20).iterrows():
                 print(f"{'' if row['listed'] else '(not listed) '}{row['image_id']}: {row['evidence']}")
@@ -135,11 +135,34 @@ def top_twenty(data: Path) -> None:
                 first = found.table["image_id"][found.table["check"] == "image"].head(20)
                 print("\nThe valence that the same people gave fits what was expected better than their own shares of")
                 print(f"{', '.join(first[~fits[:20]])}; of all {len(fits)} images in {1 - fits.mean():.0%}.")
+            if name == "FER+":
+                votes_beside(dataset, found)
             if name == "OASIS":
                 rated = pd.read_csv(data / "oasis" / "beauty_by_person.csv.gz")
                 middle = (rated["beauty"] == 4).groupby(rated["image"]).mean().sort_values(ascending=False)
                 print(f"\nIn the middle of the scale are {middle.iloc[0]:.0%} of the ratings of {middle.index[0]},")
                 print(f"{middle.iloc[1]:.0%} of {middle.index[1]}, and {middle.median():.0%} of the median image.")
+
+
+def votes_beside(dataset: Dataset, found: Audit) -> None:
+    """What to set beside the first twenty of FER+: how often labels meet, single votes, halves, and other seeds."""
+    votes, rows = found.votes.set_index("image_id"), found.table.set_index("image_id")
+    pairs = (("fear", "happiness"), ("sadness", "happiness"), ("surprise", "fear"), ("sadness", "neutral"))
+    met = [f"{one} and {other} {((votes[one] > 2) & (votes[other] > 2)).sum():,}" for one, other in pairs]
+    print(f"\nFaces with three votes or more for both: {', '.join(met)}.")
+    print(f"Faces by votes for NF: {votes['NF'].value_counts().sort_index().to_dict()}.")
+    single = rows[rows["check"] == "answer"].head(300)["evidence"].str.split(";").str[0].value_counts().head(4)
+    print(f"Among the first 300 for a single vote: {single.to_dict()}.")
+    for one, other in (("happiness", "anger"), ("sadness", "neutral")):
+        halves = votes.index[(votes[one] == 5) & (votes[other] == 5)]
+        p = rows[rows["check"] == "image"].loc[halves, "p"]
+        print(f"Five for {one} and five for {other}: {len(p)} faces, p {p.min():.1g} to {p.max():.1g}.")
+    tops = [set(rows.index[rows["check"] == "image"][:20])]
+    for seed in range(1, 5):
+        other_table = audit_dataset(dataset, seed=seed).table
+        tops.append(set(other_table[other_table["check"] == "image"]["image_id"].head(20)))
+    shared = [len(tops[0] & each) for each in tops[1:]]
+    print(f"Of its first twenty, {shared} are among those of seeds 1 to 4, {len(set.intersection(*tops))} among all.")
 
 
 def fits_valence(dataset: Dataset, found: Audit) -> NDArray[np.bool_]:
@@ -279,12 +302,16 @@ def of_votes(data: Path, seeds: int) -> None:
         kinds = draw.choice(len(weight), len(said.n), p=np.exp(weight))
         clean.append(ranked(replace(said, votes=draw.multinomial(said.n[:, 0], np.exp(rate)[kinds])), None, draw))
     shown = pd.DataFrame(found).groupby("planted", sort=False)
-    ways, told = list(ranked(said, {0}, draw))[-5:], list(clean[0])
+    told = list(clean[0])
+    ways = [name for name in found[0] if name not in ("planted", *told)]
     print(f"\nPrecision among as many images as have a planted vote, {seeds} seeds, mean ± SE:\n")
     print(f"| planted | {' | '.join(ways)} |\n|---|{'--:|' * len(ways)}")
     for name, part in shown:
         print(f"| {name} | {' | '.join(mean_and_error(part[way], 3) for way in ways)} |")
-    print("\nImages listed, and how many times as often as chance says p is below .05, .01 and .001:\n")
+    print(
+        "\nImages listed, sets that list any, and how many times as often as chance says p is below "
+        ".05, .01 and .001:\n"
+    )
     print(f"| planted | {' | '.join(told)} |\n|---|{'--:|' * len(told)}")
     for name, part in (("nothing: votes drawn from the kinds that fit FER+", pd.DataFrame(clean)), *shown):
         print(f"| {name} | {' | '.join(f'{part[what].mean():.2f}' for what in told)} |")
@@ -359,6 +386,7 @@ def ranked(said: Said, planted: set[int] | None, draw: np.random.Generator) -> d
         p = np.array([each["p"] for each in rows])
         scores[f"audit: {check}"] = -p
         row[f"{check}: listed"] = sum(each["listed"] for each in rows)
+        row[f"{check}: any"] = float(row[f"{check}: listed"] > 0)
         row |= {f"{check}: {at}": (p < at).mean() / at for at in (0.05, 0.01, 0.001)}
     if planted is None:
         return row
