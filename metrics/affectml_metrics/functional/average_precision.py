@@ -13,12 +13,12 @@ from affectml_metrics._asked import pair_asked
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics._intervals import Batched
 from affectml_metrics._options import one_of, share
+from affectml_metrics.functional._rows import run_sums, table_of
 from affectml_metrics.functional.labels import AVERAGES, Average
 
 __all__ = ["label_auroc", "mean_average_precision"]
 
-_EXACT = 2**24  # up to there float32 holds every whole number
-_AT_ONCE = 32  # replicates: a row of weights is then two lines of the cache
+_AT_ONCE = 32  # replicates: what they need of one label stays in the cache
 
 
 def mean_average_precision(
@@ -93,10 +93,7 @@ def _prepared(
     labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
 
     def of(weights: Tensor) -> Tensor:
-        weights = weights.to(preds.device, wide(preds.device))
-        if bool((weights == weights.round()).all()) and float(weights.sum(dim=1).max()) < _EXACT:
-            weights = weights.to(torch.float32)  # whole numbers, whose sums are exact
-        table = weights.T.contiguous()  # so that a row of the table is read in one piece for all replicates
+        table = table_of(weights, preds.device)
         value = torch.stack([metric(label, table) for label in labels], dim=1)
         return value.nanmean(dim=1) if mean else value
 
@@ -115,10 +112,8 @@ class _Rows:
         return _Rows(rows.int(), (sizes.cumsum(0) - sizes).int())
 
     def sums(self, table: Tensor) -> Tensor:
-        """Of each run, [B, K] of a table [N, B]."""
-        if not len(self.rows):
-            return table.new_zeros(table.shape[1], len(self.firsts))
-        return torch.nn.functional.embedding_bag(self.rows, table, self.firsts, mode="sum").T.contiguous()
+        """Of each run, [B, K] of a table [N, B] as `table_of` makes it."""
+        return run_sums(table, self.rows, self.firsts).T.contiguous()
 
 
 @dataclass(frozen=True)
@@ -126,11 +121,12 @@ class _Ranked:
     """Rows of one label from the highest score down, by the K scores that right ones, which have the label, have.
 
     seen: all rows in K + 1 runs, each down to the last row of such a score, and the rest. right: the right ones of each
-    score. beside: the wrong ones of each.
+    score. tied: the scores that wrong ones have as well. beside: the wrong ones of these.
     """
 
     seen: _Rows
     right: _Rows
+    tied: Tensor
     beside: _Rows
 
     @staticmethod
@@ -143,35 +139,32 @@ class _Ranked:
         run[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
         size = run.bincount()
         right_size = run[found].bincount(minlength=len(size))
-        some = right_size > 0
+        some, wrong_size = right_size > 0, size - right_size
+        tied = wrong_size[some].nonzero()[:, 0]
         ends = torch.cat([size.cumsum(0)[some], rows.new_tensor([len(rows)])])
         beside = rows[~found & some[run]]
         return _Ranked(
             _Rows.of(rows, torch.diff(ends, prepend=ends.new_zeros(1))),
             _Rows.of(rows[found], right_size[some]),
-            _Rows.of(beside, (size - right_size)[some]),
+            tied,
+            _Rows.of(beside, wrong_size[some][tied]),
         )
-
-    def _sums(self, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of weights [N, B]: right ones of each score [B, K]; wide, those so far [B, K], and all so far [B, K + 1]."""
-        each, exact = self.right.sums(table), wide(table.device)
-        return each, each.cumsum(1, dtype=exact), self.seen.sums(table).cumsum(1, dtype=exact)
 
     def average_precision(self, table: Tensor) -> Tensor:
         """[B] of weights [N, B]."""
-        each, true, seen = self._sums(table)
-        least = torch.finfo(seen.dtype).tiny  # where none is seen yet, none is right either
-        return true.div_(seen[:, :-1].clamp_(min=least)).mul_(each).sum(1) / each.sum(1, dtype=seen.dtype)
+        each, exact = self.right.sums(table), wide(table.device)
+        true, seen = (x.cumsum(1, dtype=exact) for x in (each, self.seen.sums(table)))
+        least = torch.finfo(exact).tiny  # where none is seen yet, none is right either
+        return true.div_(seen[:, :-1].clamp_(min=least)).mul_(each).sum(1) / each.sum(1, dtype=exact)
 
     def area(self, table: Tensor) -> Tensor:
         """[B] of weights [N, B]: for the right ones of each score the others below it, and half of those beside it."""
-        each, true, seen = self._sums(table)
-        every = each.sum(1, dtype=seen.dtype)
-        wrong = seen[:, -1] - every
-        alarms = seen[:, :-1].sub_(true)
-        if len(self.beside.rows):
-            alarms.sub_(self.beside.sums(table), alpha=0.5)
-        return 1 - alarms.mul_(each).sum(1) / (every * wrong)
+        each, seen, exact = self.right.sums(table), self.seen.sums(table), wide(table.device)
+        every = each.sum(1, dtype=exact)
+        wrong = seen.sum(1, dtype=exact) - every
+        alarms = seen[:, :-1].sub_(each).cumsum(1, dtype=exact).mul_(each).sum(1)
+        beside = (self.beside.sums(table).to(exact) * each[:, self.tied]).sum(1)
+        return 1 - (alarms - 0.5 * beside) / (every * wrong)
 
 
 def _over_labels(

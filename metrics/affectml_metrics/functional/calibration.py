@@ -17,11 +17,12 @@ from affectml_metrics._domains import Domain
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics._intervals import Batched, Debiased
 from affectml_metrics._options import one_of, whole_number
+from affectml_metrics.functional._rows import run_sums, table_of
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
 _FEW_EDGES = 64  # up to these, comparing a column with each edge is faster than a search for each prediction
-_AT_ONCE = 32  # replicates: a row of weights is then two lines of the cache
+_AT_ONCE = 128  # replicates: a row of counts is then two lines of the cache
 _BLOCK = 2048  # rows whose weights stay in the cache while every label's bins are summed
 _SCALES = tuple(2.0 ** (10 + 11 * part) for part in range(4))
 _EXACT = 2**12  # weight of a run, up to which float32 holds the sums of its pieces
@@ -136,9 +137,7 @@ def debiased_calibration(
         ready = binned.ready(gaps)
 
         def of(weights: Tensor) -> Tensor:
-            weights = weights.to(gaps.device, gaps.dtype)
-            whole = bool((weights == weights.round()).all())
-            table = weights.to(torch.float32 if whole else gaps.dtype).T.contiguous()
+            table = table_of(weights, gaps.device)
             size, total, squares = _added(block.sums(table) for block in ready).view(3, -1, bins, len(weights))
             gap = total / size.masked_fill(size == 0, 1.0)
             found = _without_chance(size, gap, (squares - total * gap).clamp(min=0)).T
@@ -229,20 +228,15 @@ class _Block:
     def sums(self, table: Tensor) -> Tensor:
         """Weights, weighted gaps and weighted squares of each run, wide [3, runs, B], of a table of weights [N, B]."""
         here, dtype = table[self.start : self.start + _BLOCK], wide(table.device)
-        if not len(self.rows):
-            return torch.zeros(3, len(self.firsts), table.shape[1], dtype=dtype, device=table.device)
 
         def added(table: Tensor, by: Tensor | None = None) -> Tensor:
-            found: Tensor = torch.nn.functional.embedding_bag(
-                self.rows, table, self.firsts, mode="sum", per_sample_weights=by
-            )
-            return found.to(dtype)
+            return run_sums(table, self.rows, self.firsts, by).to(dtype)
 
         size = added(here)
-        if here.dtype == torch.float32 and float(size.max()) < _EXACT:
+        if here.dtype != dtype and not (size.numel() and float(size.max()) >= _EXACT):
             powers = [_added(added(here, p) / s for p, s in zip(each, _SCALES, strict=True)) for each in self.powers]
         else:
-            here = here.to(dtype)
+            here = here[:, : size.shape[1]].to(dtype)
             powers = [added(here, _added(p.to(dtype) / s for p, s in zip(each, _SCALES, strict=True)))
                       for each in self.powers]  # fmt: skip
         return torch.stack([size, *powers])
