@@ -223,12 +223,9 @@ def per_label(answers: Answers, truth: Truth, generator: torch.Generator) -> dic
         for label, found in zip(truth.labels, as_scores(f1), strict=True):
             out[label]["label_f1"] = clipped(found, 0, 1)
     if answers.shares is not None and truth.kind != "single":
-        observed = torch.from_numpy(truth.shares)
-        columns = {
-            label: F.rate_cross_entropy(answers.shares[:, c : c + 1], observed[:, c : c + 1])
-            for c, label in enumerate(truth.labels)
-        }
-        for label, value in intervals(columns, truth, generator).items():
+        cells = [x.T.reshape(-1, 1) for x in (answers.shares, torch.from_numpy(truth.shares))]  # label by label
+        columns = F.rate_cross_entropy(*cells).view(len(truth.labels), -1)
+        for label, value in intervals(dict(zip(truth.labels, columns, strict=True)), truth, generator).items():
             out[label]["rate_cross_entropy"] = value
     return out
 
