@@ -31,7 +31,7 @@ from section import write
 
 from affectml_metrics import bootstrap, bootstrap_sums, bootstrap_table, unchecked
 from affectml_metrics import functional as F
-from affectml_metrics._bootstrap import shared_counts
+from affectml_metrics._draws import shared_counts
 from affectml_metrics._kinds import Figure, Given, figures
 from affectml_metrics._spec import Kind
 

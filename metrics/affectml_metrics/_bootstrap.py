@@ -1,15 +1,14 @@
 """Bootstrap replicates: of means of rows, all columns at once, and of any metric over the table.
 
 A replicate draws N rows with replacement (or G groups), so it is a vector of counts; for means of rows all replicates
-are one product counts @ rows, exact and without a Poisson approximation. Source: Efron & Tibshirani 1993. What
-becomes of the replicates is said in `_intervals`.
+are one product counts @ rows, exact and without a Poisson approximation. Source: Efron & Tibshirani 1993. How they are
+drawn is said in `_draws`, and what becomes of them in `_intervals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import math
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -18,30 +17,13 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import unchecked
+from affectml_metrics._draws import AT_ONCE, counts_in_bytes, in_pieces, kept_counts, once, sums_of_draws
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Batched, Debiased, Interval, of_few, of_mean, of_table
 from affectml_metrics._options import real_number, whole_number
 
-_AT_ONCE = 32  # replicates in one product: reads the rows once for all of them, and keeps the counts small
 _EXACT = 2**24  # up to there float32 holds every whole number
-_CELLS = 16_384  # counted in one call: fewer calls where units are few, and small enough for the cache where many
-_ROOM = 2**29  # bytes that counts may take which several figures share
-
-_shared: ContextVar[dict[tuple[bytes, int, int], tuple[Tensor, Tensor]] | None] = ContextVar("_shared", default=None)
-
-
-@contextmanager
-def shared_counts() -> Iterator[None]:
-    """Inside, figures whose generators are in the same state draw once; each gets what it would get outside.
-
-    The counts of a state are kept, a byte a unit and replicate, as long as all of them fit into half a gigabyte.
-    """
-    token = _shared.set({})
-    try:
-        yield
-    finally:
-        _shared.reset(token)
 
 
 def bootstrap(
@@ -83,8 +65,9 @@ def bootstrap(
     whole = groups is None and bool(defined.all())  # then every replicate has N rows
     sums = table.masked_fill(~defined | infinite, 0.0)
     sizes, place = _distinct(defined)  # most metrics are defined on the same rows
-    plus, is_plus = _distinct(infinite & (table > 0))
-    minus, is_minus = _distinct(infinite & (table < 0))
+    extreme = table if any_infinite else table[:, :0]
+    plus, is_plus = _distinct(extreme == math.inf)
+    minus, is_minus = _distinct(extreme == -math.inf)
     units = len(table)
     if groups is not None:
         index, units = group_index(groups, len(table))
@@ -92,24 +75,22 @@ def bootstrap(
             x.new_zeros(units, x.shape[1]).index_add_(0, index, x) for x in (sums, sizes, plus, minus)
         )
 
-    def means(counts: Tensor | None = None) -> Tensor:
-        """Of replicates [b, units], or of every unit once."""
+    tables = [sums, *([] if whole else [sizes]), *([plus, minus] if any_infinite else [])]
 
-        def total(x: Tensor) -> Tensor:
-            return x.sum(0, keepdim=True) if counts is None else counts @ x
-
-        divisor = torch.full((1, 1), float(units), dtype=torch.float64) if whole else total(sizes)[:, place]
-        mean = total(sums) / divisor
+    def means(total: Tensor, *more: Tensor) -> Tensor:
+        """Of sums of the tables, [b, M] each."""
+        divisor = torch.full((1, 1), float(units), dtype=torch.float64) if whole else more[0][:, place]
+        mean = total / divisor
         if any_infinite:
-            up, down = total(plus)[:, is_plus] > 0, total(minus)[:, is_minus] > 0
+            up, down = more[-2][:, is_plus] > 0, more[-1][:, is_minus] > 0
             mean = mean.masked_fill(up, torch.inf).masked_fill(down, -torch.inf).masked_fill(up & down, torch.nan)
         return mean
 
-    value = means()[0]
-    drawn = [means(counts) for counts in _counts(units, replicates, generator)] if units else []
+    value = means(*(x.sum(0, keepdim=True) for x in tables))[0]
+    drawn = [means(*each) for each in sums_of_draws(tables, replicates, generator)] if units else []
     spread = torch.cat(drawn) if drawn else value[None]
     used = (sizes > 0).sum(0)[place]
-    low, high = of_mean(value, spread, used, _jackknife_error(sums, sizes[:, place], used, value), level)
+    low, high = of_mean(value, spread, used, _jackknife_error(sums, sizes, place, used, value), level)
     rows_used = defined.sum(0)
     result = Interval(value, low, high, rows_used, len(table) - rows_used, used)
     return Interval(*(field[0] for field in result)) if flat else result
@@ -124,10 +105,11 @@ def _distinct(table: Tensor) -> tuple[Tensor, Tensor]:
     return columns[firsts].T.to(torch.float64), torch.tensor(place, dtype=torch.int64)
 
 
-def _jackknife_error(sums: Tensor, sizes: Tensor, used: Tensor, value: Tensor) -> Tensor:
+def _jackknife_error(sums: Tensor, sizes: Tensor, place: Tensor, used: Tensor, value: Tensor) -> Tensor:
     """Standard error of each mean [M] from leaving out one unit at a time; nan where it is not asked for."""
     if not len(sums) or int(used.min()) >= STUDENT_BELOW:
         return torch.full_like(value, torch.nan)
+    sizes = sizes[:, place]
     moved = (sums.sum(0) - sums) / (sizes.sum(0) - sizes) - value
     squares = moved.square().masked_fill(sizes == 0, 0.0).nan_to_num(nan=0.0).sum(0)
     return (squares * (used - 1) / used).sqrt()
@@ -190,27 +172,27 @@ def bootstrap_table(
     """
     whole_number("n", n, 1)
     _check(replicates, level, generator)
-    index, units = (torch.arange(n), n) if groups is None else group_index(groups, n)
+    index, units = (torch.arange(0), n) if groups is None else group_index(groups, n)
     value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
     debiased = metric.replicate if isinstance(metric, Debiased) else None
 
     def several(function: Callable[[Tensor], Tensor], counts: Tensor) -> Tensor:
+        """Of counts in bytes [b, units], which only functions of many replicates take as they are."""
         function = function.metric if isinstance(function, Debiased) else function
+        counts = counts if groups is None else counts[:, index]
         if isinstance(function, Batched):
-            return (
-                function.many(counts if groups is None else counts[:, index])
-                .to("cpu", torch.float64)
-                .view(len(counts), -1)
-            )
-        return torch.stack([function(count[index]).detach().to("cpu", torch.float64).flatten() for count in counts])
+            return function.many(counts).to("cpu", torch.float64).view(len(counts), -1)
+        each = (function(count.to(torch.float64)) for count in counts)
+        return torch.stack([value.detach().to("cpu", torch.float64).flatten() for value in each])
 
     with unchecked():
-        left_out = several(metric, _without_one(units, debiased is not None))
+        left_out = several(metric, _without_one(units, debiased is not None, torch.uint8))
         if units < STUDENT_BELOW:
             low, high = of_few(value.flatten(), left_out, level)
         else:
             each = metric if debiased is None else debiased
-            spread = torch.cat([several(each, counts) for counts in _counts(units, replicates, generator)])
+            drawn = counts_in_bytes(units, replicates, generator)
+            spread = torch.cat([several(each, counts) for counts in drawn])
             low, high = of_table(value.flatten(), spread, left_out, units, level, unbiased=debiased is not None)
     return _whole(value, low, high, n, units)
 
@@ -247,89 +229,57 @@ def bootstrap_sums(
         index, units = group_index(groups, n)
         table = torch.zeros(units, table.shape[1], dtype=torch.float64).index_add_(0, index, table.to(torch.float64))
     units = len(table)
-    varies = (table != table[:1]).any(0)
-    alike, table = table[0].to(torch.float64), table[:, varies]  # a column of one value needs no product
-    exact = table.to(torch.float32 if _whole_sums(table) else torch.float64)  # half the time where it holds every sum
+    rows = table.T.contiguous()
+    varies = (rows != rows[:, :1]).any(1)
+    alike, rows = table[0].to(torch.float64), rows[varies]  # a column of one value needs no product
+    dtype = torch.float32 if _whole_sums(rows) else torch.float64  # half the time where it holds every sum
+    less, few = _without_one(units, dtype=dtype), units < STUDENT_BELOW
+    alone = few or dtype == torch.float64 or not len(rows)
+    kept = None if alone else kept_counts(units, replicates, generator)
 
-    def sums(counts: Tensor, size: Tensor | None = None) -> Tensor:
-        size = torch.full((len(counts),), float(units), dtype=torch.float64) if size is None else size
-        out = size[:, None] * alike
-        out[:, varies] = (counts.to(exact.dtype) @ exact).to(torch.float64)
-        return out
+    def added(rows: Tensor) -> Tensor:
+        """Sums [1 + J + B, M] of rows [M, units] over every unit, all but each block, and each replicate."""
+        columns = rows.T.to(dtype).contiguous()
+        sums = [torch.ones(1, units, dtype=dtype) @ columns, less @ columns]
+        if kept is not None:
+            sums += [in_pieces(part, [columns])[0] for part in torch.split(kept.counts, AT_ONCE)]
+        elif not few:
+            sums += [part for (part,) in sums_of_draws([columns], replicates, generator)]
+        return torch.cat(sums).to(torch.float64)
 
-    value = statistic(sums(torch.ones(1, units)))[0]
-    less = _without_one(units)
-    left_out = statistic(sums(less, less.sum(1)))
-    if units < STUDENT_BELOW:
+    sums = added(rows) if kept is None else once(rows, added, kept.sums)
+    at = len(less) + 1
+    size = torch.full((len(sums), 1), float(units), dtype=torch.float64)
+    size[1:at] = less.sum(1, keepdim=True)
+    every = size * alike
+    every[:, varies] = sums
+    value, left_out = statistic(every[:1])[0], statistic(every[1:at])
+    if few:
         low, high = of_few(value, left_out, level)
     else:
-        drawn = _counts(units, replicates, generator, exact.dtype)
-        spread = torch.cat([statistic(sums(counts)) for counts in drawn])
-        low, high = of_table(value, spread, left_out, units, level)
+        low, high = of_table(value, statistic(every[at:]), left_out, units, level)
     return _whole(value, low, high, n, units)
 
 
-def _whole_sums(table: Tensor) -> bool:
-    """Whether float32 holds the sum of each column of any replicate."""
-    if table.dtype == torch.bool or not table.numel():
-        return len(table) < _EXACT
-    return bool((table == table.round()).all()) and len(table) * float(table.abs().max()) < _EXACT
+def _whole_sums(rows: Tensor) -> bool:
+    """Whether float32 holds the sum over units of each row [M, units] in any replicate."""
+    if rows.dtype == torch.bool or not rows.numel():
+        return rows.shape[1] < _EXACT
+    return bool((rows == rows.round()).all()) and rows.shape[1] * float(rows.abs().max()) < _EXACT
 
 
-def _without_one(units: int, none: bool = False) -> Tensor:
+def _without_one(units: int, none: bool = False, dtype: torch.dtype = torch.float64) -> Tensor:
     """Counts [J, units] that leave out one unit, or one block of every J-th where there are many."""
     if none and units >= STUDENT_BELOW:
-        return torch.ones(1, units, dtype=torch.float64)
-    blocks = min(units, BLOCKS)
-    return (torch.arange(units) % blocks != torch.arange(blocks)[:, None]).to(torch.float64)
+        return torch.ones(1, units, dtype=dtype)
+    blocks, each = min(units, BLOCKS), torch.arange(units)
+    return torch.ones(blocks, units, dtype=dtype).index_put_((each % blocks, each), torch.zeros((), dtype=dtype))
 
 
 def _whole(value: Tensor, low: Tensor, high: Tensor, rows: int, units: int) -> Interval:
     """The interval of a metric that rests on all rows."""
     counts = (torch.full_like(value, x) for x in (rows, 0, units))
     return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
-
-
-def _counts(
-    units: int, replicates: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
-) -> Iterator[Tensor]:
-    """How often each unit is drawn, [b, units] for b replicates at a time."""
-    counts = torch.empty(min(_AT_ONCE, replicates), units, dtype=dtype)  # one buffer for all replicates
-    for part in _kept_or_drawn(units, replicates, generator):
-        yield counts[: len(part)].copy_(part)
-
-
-def _kept_or_drawn(units: int, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """The same in bytes: of up to 255 units none is drawn more often, and of more units none with any chance at all."""
-    kept = _shared.get()
-    if kept is not None:
-        key = generator.get_state().numpy().tobytes(), units, replicates
-        if key not in kept and sum(each.numel() for each, _ in kept.values()) + replicates * units <= _ROOM:
-            whole = torch.empty(replicates, units, dtype=torch.uint8)
-            for _ in _drawn(whole, replicates, generator):
-                pass
-            kept[key] = whole, generator.get_state()
-        if key in kept:
-            whole, after = kept[key]
-            generator.set_state(after)
-            yield from torch.split(whole, _AT_ONCE)
-            return
-    yield from _drawn(torch.empty(min(_AT_ONCE, replicates), units, dtype=torch.uint8), replicates, generator)
-
-
-def _drawn(room: Tensor, replicates: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Draws into the room [b, units], b at a time and from its start again where all replicates do not fit."""
-    units = room.shape[1]
-    few = max(1, min(_AT_ONCE, _CELLS // units))
-    drawn = torch.empty(few, units, dtype=torch.int32)
-    own = units * torch.arange(few, dtype=torch.int32)[:, None]  # each replicate counts in cells of its own
-    ones = torch.ones(few * units, dtype=torch.uint8)
-    for start in range(0, replicates, len(room)):
-        part = room[: replicates - start].zero_()
-        for some in torch.split(part, few):
-            cells = drawn[: len(some)].random_(0, units, generator=generator).add_(own[: len(some)])
-            some.view(-1).index_add_(0, cells.view(-1), ones[: some.numel()])
-        yield part
 
 
 def sums_by_unit(table: Tensor, groups: ArrayLike | None) -> Tensor:

@@ -13,6 +13,7 @@ from affectml_metrics import (
     Interval,
     ShapeError,
     _bootstrap,
+    _draws,
     bootstrap,
     bootstrap_sums,
     bootstrap_table,
@@ -24,7 +25,7 @@ from affectml_metrics import (
     student_interval,
 )
 from affectml_metrics import functional as F
-from affectml_metrics._bootstrap import shared_counts
+from affectml_metrics._draws import shared_counts
 from affectml_metrics._floor import sampling_floors
 from affectml_metrics._intervals import Debiased, student_quantile
 from affectml_metrics.table import find
@@ -68,15 +69,15 @@ def test_counts_are_those_of_draws_one_after_another(units, replicates, shared):
     with shared_counts():
         for again in (False, True) if shared else (False,):
             g = gen(3) if again else g
-            found = torch.cat([part.clone() for part in _bootstrap._counts(units, replicates, g, torch.float32)])
-            assert torch.equal(found, wanted.float())
+            found = torch.cat([part.clone() for part in _draws.counts_in_bytes(units, replicates, g, 32)])
+            assert torch.equal(found, wanted.to(torch.uint8))
             assert torch.equal(g.get_state(), h.get_state())
 
 
 def test_figures_that_share_counts_are_what_they_are_alone_and_draw_once(monkeypatch):
     rows, drawings = torch.rand(40, 2, generator=gen(), dtype=torch.float64), []
-    draw = _bootstrap._drawn
-    monkeypatch.setattr(_bootstrap, "_drawn", lambda room, *more: drawings.append(room.shape) or draw(room, *more))
+    draw = _draws._drawn
+    monkeypatch.setattr(_draws, "_drawn", lambda room, *more: drawings.append(room.shape) or draw(room, *more))
 
     def two(seed):
         g = gen(seed)
@@ -92,11 +93,100 @@ def test_figures_that_share_counts_are_what_they_are_alone_and_draw_once(monkeyp
         assert len(drawings) == 4
         assert not torch.equal(two(2)[1], alone[1])
     assert drawings[2:4] == [(1000, 40)] * 2
-    monkeypatch.setattr(_bootstrap, "_ROOM", 1000 * 40)
+    monkeypatch.setattr(_draws, "_ROOM", 1000 * 40)
     with shared_counts():  # the second state finds no room
         for found in (two(1), two(1)):
             assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
     assert drawings[-3:] == [(1000, 40), (32, 40), (32, 40)]
+
+
+def drawn_quickly(monkeypatch, units, replicates, short=5.0, at_once=128, seed=0):
+    """Counts [replicates, units] drawn as if these were many units."""
+    monkeypatch.setattr(_draws, "QUICK_FROM", 1)
+    monkeypatch.setattr(_draws, "_SHORT", short)
+    parts = _draws.counts_in_bytes(units, replicates, gen(seed), at_once)
+    return torch.cat([part.clone() for part in parts]).numpy()
+
+
+def test_quick_draws_are_multinomial(monkeypatch):
+    """Every outcome of 4 draws from 4 units, where nearly a fifth of the sums is too large and drawn again."""
+    counts = drawn_quickly(monkeypatch, 4, 8000, short=0.5)
+    outcomes, seen = np.unique(counts, axis=0, return_counts=True)
+    chances = stats.multinomial.pmf(outcomes, 4, [0.25] * 4)
+    assert len(outcomes) == math.comb(7, 3)
+    assert chances.sum() == pytest.approx(1)
+    assert stats.chisquare(seen, 8000 * chances).pvalue > 0.01
+    assert np.corrcoef(counts[:, 0], counts[:, 1])[0, 1] == pytest.approx(-1 / 3, abs=0.03)
+
+
+def test_a_unit_of_many_is_drawn_as_often_as_the_binomial_says(monkeypatch):
+    counts = drawn_quickly(monkeypatch, 50_000, 40)
+    assert (counts.sum(1, dtype=np.int64) == 50_000).all()
+    seen = np.bincount(counts.ravel(), minlength=8)
+    chances = stats.binom.pmf(np.arange(7), 50_000, 1 / 50_000)
+    assert (
+        stats.chisquare([*seen[:7], seen[7:].sum()], counts.size * np.append(chances, 1 - chances.sum())).pvalue > 0.01
+    )
+    assert abs(np.corrcoef(counts[:, :-1].ravel(), counts[:, 1:].ravel())[0, 1]) < 4 / counts.size**0.5
+
+
+@pytest.mark.parametrize("more", [0.0, 0.5, 0.999])
+def test_every_word_of_a_quick_draw_is_the_count_that_its_number_is(more):
+    """The numbers are the word and a part of one; only for some words does the part matter."""
+
+    class Words:
+        bit_generator = property(lambda self: self)
+
+        def random_raw(self, size):
+            return np.arange(2**16, dtype=np.uint16).view(np.uint64)
+
+        def random(self, size):
+            return np.full(size, more)
+
+    beyond, row = 2**16 * _draws._poisson_tails(0.9), np.empty(2**16, dtype=np.uint8)
+    total = _draws._poissons(row, beyond, Words())
+    assert beyond == pytest.approx(2**16 * stats.poisson.sf(np.arange(len(beyond)), 0.9))
+    assert (row == (np.arange(2**16)[:, None] + more < beyond).sum(1)).all()
+    assert total == row.sum(dtype=int)
+
+
+def test_quick_draws_of_one_seed_are_the_same_however_many_at_a_time(monkeypatch):
+    counts = drawn_quickly(monkeypatch, 101, 50)
+    assert (drawn_quickly(monkeypatch, 101, 50, at_once=7) == counts).all()
+    with shared_counts():
+        assert (drawn_quickly(monkeypatch, 101, 50) == counts).all()
+    assert (drawn_quickly(monkeypatch, 101, 50, seed=1) != counts).any()
+
+
+@pytest.mark.parametrize("room", [2**29, 0])
+def test_figures_of_many_rows_are_those_of_the_same_quick_draws(monkeypatch, room):
+    """Means, with a row that is not defined and one that is infinite, and sums of whole and of other numbers."""
+    monkeypatch.setattr(_draws, "_PIECE", 64)
+    monkeypatch.setattr(_draws, "_ROOM", room)
+    counts = torch.from_numpy(drawn_quickly(monkeypatch, 150, 200)).double()
+    rows = torch.rand(150, 3, generator=gen(), dtype=torch.float64)
+    rows[0, 1], rows[1, 2] = math.nan, math.inf
+    whole = torch.cat([rows[:, :2] > 0.4, torch.ones(150, 1, dtype=torch.bool)], dim=1)
+    spreads = []
+    for name, at in (("of_mean", 1), ("of_table", 1)):
+        of = getattr(_bootstrap, name)
+        monkeypatch.setattr(_bootstrap, name, lambda *a, of=of, at=at, **b: spreads.append(a[at]) or of(*a, **b))
+    g = gen()
+    with shared_counts():
+        bootstrap(rows, replicates=200, generator=g)
+        for columns in (whole, whole[:, [2, 1, 1]], whole[:, 2:], rows[:, :1]):
+            bootstrap_sums(columns, lambda sums: sums, replicates=200, generator=g)
+        bootstrap_table(lambda w: w @ rows[:, 0], 150, replicates=200, generator=g)
+    assert torch.equal(g.get_state(), gen().get_state())
+    means, *sums = spreads
+    defined = torch.stack([rows[:, 0], rows[:, 1].nan_to_num(), rows[:, 2].nan_to_num(posinf=0)], dim=1)
+    size = torch.stack([counts.sum(1), counts[:, 1:].sum(1), counts.sum(1)], dim=1)
+    wanted = counts @ defined / size
+    wanted[counts[:, 1] > 0, 2] = math.inf
+    torch.testing.assert_close(means, wanted)
+    x = whole.double()
+    for found, columns in zip(sums, (x, x[:, [2, 1, 1]], x[:, 2:], rows[:, :1], rows[:, :1]), strict=True):
+        torch.testing.assert_close(found, counts @ columns)
 
 
 def test_floors_of_several_metrics_are_each_of_them_alone():
@@ -395,7 +485,7 @@ def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
     drawn = torch.randint(0, 4, (6, rows), generator=g).double()
     drawn[:, 0] += 1
     spec = find(name)
-    for weights in (drawn, drawn + 0.25):
+    for weights in (drawn, drawn + 0.25, drawn.to(torch.uint8)):
         found = spec.prepared(preds, target)
         found = (found.metric if isinstance(found, Debiased) else found).many(weights)
         wanted = torch.stack([function(preds, target, weights=row) for row in weights])
