@@ -490,3 +490,9 @@ def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
         found = (found.metric if isinstance(found, Debiased) else found).many(weights)
         wanted = torch.stack([function(preds, target, weights=row) for row in weights])
         torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0, equal_nan=True)
+
+
+def test_bytes_are_added_up_in_a_build_of_torch_without_the_operator_for_them(monkeypatch):
+    monkeypatch.setattr("affectml_metrics.functional._rows._BYTE_BAGS", None)
+    for name in ("mean_average_precision", "label_auroc_macro", "squared_calibration_error"):
+        test_many_weights_at_once_are_each_of_them_alone(name, 300, False)

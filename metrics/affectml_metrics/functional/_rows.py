@@ -17,6 +17,7 @@ from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_
 
 _BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
 _EXACT = 2**24  # up to there float32 holds every whole number
+_BYTE_BAGS = getattr(torch.ops.quantized, "embedding_bag_byte_rowwise_offsets", None)  # not in every build of torch
 
 Formula = Callable[[Tensor, Tensor], Tensor]
 Soft = Literal["distribution", "rates"]
@@ -70,7 +71,7 @@ def table_of(weights: Tensor, device: torch.device) -> Tensor:
     behind each row of them are then 8 bytes more, the scale 1 and the offset 0 that `run_sums` wants.
     """
     if weights.dtype == torch.uint8:
-        if device.type == "cpu" and weights.shape[1] * int(weights.max()) < _EXACT:
+        if _BYTE_BAGS and device.type == "cpu" and weights.shape[1] * int(weights.max()) < _EXACT:
             end = torch.tensor([1.0, 0.0]).view(torch.uint8)
             return torch.cat([weights.T, end.expand(weights.shape[1], -1)], dim=1)
         weights = weights.to(torch.int32)
@@ -87,10 +88,9 @@ def run_sums(table: Tensor, rows: Tensor, firsts: Tensor, by: Tensor | None = No
     if not len(rows):
         replicates = table.shape[1] - (8 if table.dtype == torch.uint8 else 0)
         return table.new_zeros(len(firsts), replicates, dtype=torch.promote_types(table.dtype, torch.float32))
-    if table.dtype != torch.uint8:
+    if _BYTE_BAGS is None or table.dtype != torch.uint8:
         return torch.nn.functional.embedding_bag(rows, table, firsts, mode="sum", per_sample_weights=by)
-    bags = torch.ops.quantized.embedding_bag_byte_rowwise_offsets
-    found: Tensor = bags(table, rows, firsts, False, 0, False, by)
+    found: Tensor = _BYTE_BAGS(table, rows, firsts, False, 0, False, by)
     return found
 
 
