@@ -8,6 +8,7 @@ import numpy as np
 
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
+from affectml.data._fingerprint import images_digest
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
@@ -98,6 +99,29 @@ def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingSto
         raise BadDataset(f"{store.folder}: embeddings by another encoder than the run's ({run.info.encoder.specs[0]})")
     say_of_precision(run, [ran for ran, _ in store.provenance], say)
     return store
+
+
+def check_images(run: RunFolder, dataset: Dataset, image_ids: Iterable[str]) -> None:
+    """Raise BadRun where what a run predicted is not of a data set's images: equal names do not make equal images.
+
+    A data set that has grown passes. Where one of the run's images has gone, or it recorded no sizes, nothing shows.
+
+    Args:
+        run: the run.
+        dataset: whose images are named as the run's.
+        image_ids: all those of its predictions.
+    """
+    ids = set(map(str, image_ids))
+    way = f"it learned from {run.info.config.dataset or 'the demo set'}: open that with it, or train on {dataset.root}"
+    if ids.isdisjoint(dataset.images["image_id"]):
+        raise BadRun(f"{run.folder}: {dataset.root} has none of its {len(ids):,} images; {way}")
+    recorded = run.info.data.fingerprint.get("images")
+    here = None if recorded is None else images_digest(dataset, ids)
+    if here is not None and here != recorded:
+        raise BadRun(
+            f"{run.folder}: {dataset.root} has other files for some of its {len(ids):,} images: either they are other "
+            f"images of the same names, or they have changed since; {way}"
+        )
 
 
 class FromFiles:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +24,8 @@ def fingerprint(dataset: "Dataset", target: str) -> dict[str, str]:
     ids = [str(targets.image_id[row]) for row in order]
     images = dataset.images.set_index("image_id").reindex(ids)
     found = {"target": _of_target(targets, ids, order), "split": _of_split(images)}
-    sizes = _sizes(dataset, images)
-    return found if sizes is None else {**found, "images": _digest(ids, sizes)}
+    digest = images_digest(dataset, ids)
+    return found if digest is None else {**found, "images": digest}
 
 
 def is_of(recorded: Mapping[str, str], dataset: "Dataset", target: str | None) -> bool:
@@ -38,6 +38,13 @@ def is_of(recorded: Mapping[str, str], dataset: "Dataset", target: str | None) -
     now = fingerprint(dataset, target)
     parts = {"target", "split"} | (set(recorded) & set(now))
     return all(part in recorded and recorded[part] == now[part] for part in parts)
+
+
+def images_digest(dataset: "Dataset", image_ids: Iterable[str]) -> str | None:
+    """What a fingerprint of exactly these images says of their files; None where one of them is not there."""
+    ids = sorted(map(str, image_ids))
+    sizes = _sizes(dataset, dataset.images.set_index("image_id").reindex(ids))
+    return None if sizes is None else _digest(ids, sizes)
 
 
 def _of_target(targets: "Targets", ids: list[str], order: list[int]) -> str:

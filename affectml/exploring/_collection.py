@@ -58,7 +58,7 @@ class Collection:
         self.dataset, self.targets, self.store, self.notes, self._say = dataset, targets, store, notes, say
         self.image_id = dataset.images["image_id"].to_numpy(dtype=object)
         self._index: pd.Index[Any] = pd.Index(self.image_id, dtype=object)
-        self._runs_by_name = {name: KnownRun(run, name, self._index) for name, run in runs.items()}
+        self._runs_by_name = {name: KnownRun(run, name, dataset, self._index) for name, run in runs.items()}
         self.runs = tuple(self._runs_by_name)
         for run in self._runs_by_name.values():
             for note in run.notes(dataset, targets):

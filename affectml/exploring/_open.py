@@ -26,7 +26,7 @@ def open_collection(
 
     Args:
         dataset: a data set's folder.
-        runs: run folders, trained on it or on one with the same image_ids.
+        runs: run folders, trained on it or on one with the same images under the same image_ids.
         target: whose answers are shown; None takes the first run's, else the only one.
         encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
         db: the labelling task's database, for flags and notes; None takes DATASET-labels.db where it is there.
@@ -34,7 +34,7 @@ def open_collection(
 
     Raises:
         BadDataset: for a folder that is none, and where several targets or encoders would do.
-        BadRun: for a folder that is no run, or has no predictions.
+        BadRun: for a folder that is no run, has no predictions, or has those of other images.
     """
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     opened = [RunFolder.open(run) for run in runs]

@@ -12,6 +12,7 @@ from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
 from affectml.errors import BadRun
 from affectml.heads._base import HEADS
+from affectml.run_features import check_images
 from affectml.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class KnownRun:
     """A run, and what it says of N images.
 
     name: its folder's, made unique. rates: float32 [N, C], nan for an image that it says nothing of. shares: whether
-    they are rates of people, or a distribution. unknown: of how many images it says nothing.
+    they are rates of people, or a distribution. unknown: of how many images it says nothing. gone: how many of its
+    own the data set does not have.
 
     Raises:
-        BadRun: without predictions, which a shared run and imported weights come without, or with damaged ones.
+        BadRun: without predictions, which a shared run and imported weights come without, with damaged ones, or on
+            other images than the data set's.
     """
 
-    def __init__(self, folder: RunFolder, name: str, index: "pd.Index[Any]") -> None:
+    def __init__(self, folder: RunFolder, name: str, dataset: Dataset, index: "pd.Index[Any]") -> None:
         self.folder, self.name, self.info = folder, name, folder.info
         self.labels, self.kind = folder.taxonomy.labels, folder.info.data.kind
         table = self._read(["image_id", "split", *self.labels])
@@ -47,6 +50,8 @@ class KnownRun:
             image = ids[ids.duplicated()].iloc[0]
             raise BadRun(f"{self._file}: image {image!r} has two rows: train again")
         at = index.get_indexer(pd.Index(ids))
+        self.gone = int((at < 0).sum())
+        check_images(folder, dataset, ids)
         self._row = np.full(len(index), -1, dtype=np.int64)
         self._row[at[at >= 0]] = np.flatnonzero(at >= 0)
         self.unknown = int((self._row < 0).sum())
@@ -71,6 +76,8 @@ class KnownRun:
         found = []
         if self.info.data.name != dataset.name:
             found.append(f"trained on {self.info.data.name}; it is taken that images of one image_id are the same")
+        if self.gone:
+            found.append(f"{self.gone:,} of its images are not here; it is taken that the others are the same")
         if self.unknown:
             found.append(f"it says nothing of {self.unknown:,} of {len(self._row):,} images")
         if targets is not None and not self.compares(targets):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 import types
 
@@ -303,6 +304,26 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
         "soft: not compared with people's rates: it predicts a distribution",
         "other: trained on other; it is taken that images of one image_id are the same",
     ]
+
+
+def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
+    """Every demo set has a 000000. A data set may grow, and may lose images."""
+    run = demo._runs_by_name["run"].folder.folder
+    other = write_demo(tmp_path / "other", images=70, seed=4)
+    with pytest.raises(BadRun, match=r"other has other files for some of its 60 images.*learned from .*demo"):
+        open_collection(other, [run])
+    images = other.images.assign(image_id=[f"z{each}" for each in other.images["image_id"]])
+    none = write_dataset(tmp_path / "none", DatasetMeta("none"), images.drop(columns="file"), {})
+    with pytest.raises(BadRun, match=r"none has none of its 60 images; it learned from .*demo"):
+        open_collection(none, [run])
+    grown, less = (shutil.copytree(demo.dataset.root, tmp_path / name) for name in ("grown", "less"))
+    table = demo.dataset.images
+    write_parquet(grown / "images.parquet", pd.concat([table, table[:1].assign(image_id="new")]))
+    assert "run: it says nothing of 1 of 61 images" in open_collection(grown, [run]).notes
+    for name in ("images", "targets-emotions"):
+        write_parquet(less / f"{name}.parquet", pd.read_parquet(less / f"{name}.parquet").iloc[1:])
+    gone = "run: 1 of its images are not here; it is taken that the others are the same"
+    assert gone in open_collection(less, [run]).notes
 
 
 @pytest.mark.parametrize(

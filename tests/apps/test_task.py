@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from affectml.data import DatasetMeta, write_dataset
 from affectml.errors import AffectmlError, BadRun
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
@@ -92,20 +93,24 @@ def test_a_database_of_another_task_is_refused(tmp_path, demo):
         open_task(Options(dataset=demo, db=where, check_labels="emotions"))
 
 
+def images_called(folder, *names):
+    return write_dataset(folder, DatasetMeta("few"), pd.DataFrame({"image_id": names}), {})
+
+
 def test_suggestions_are_the_predicted_set_or_the_best_label(tmp_path, write_run):
     run = write_run(tmp_path / "run", MIKELS, ["a", "b", "c"], "anger", [["awe", "fear"], [], ["joy"]])
-    found = read_suggestions(run, MIKELS.labels, ["a", "b"])
+    found = read_suggestions(run, MIKELS.labels, images_called(tmp_path / "two", "a", "b"))
     assert found == {"a": ("awe", "fear"), "b": ("anger",)}
     single = write_run(tmp_path / "single", MIKELS, ["a"], "awe")
-    assert read_suggestions(single, MIKELS.labels, ["a"]) == {"a": ("awe",)}
+    assert read_suggestions(single, MIKELS.labels, images_called(tmp_path / "one", "a")) == {"a": ("awe",)}
 
 
 def test_a_run_of_other_labels_or_other_images_is_refused(tmp_path, write_run):
     run = write_run(tmp_path / "run", MIKELS, ["a"], "awe")
     with pytest.raises(BadRun, match="labels are awe, fear"):
-        read_suggestions(run, ("awe", "fear"), ["a"])
-    with pytest.raises(BadRun, match="none of these images"):
-        read_suggestions(run, MIKELS.labels, ["x"])
+        read_suggestions(run, ("awe", "fear"), images_called(tmp_path / "one", "a"))
+    with pytest.raises(BadRun, match="none of its 1 images"):
+        read_suggestions(run, MIKELS.labels, images_called(tmp_path / "other", "x"))
 
 
 def test_label_checks_ask_of_what_a_third_of_the_people_said(dataset):

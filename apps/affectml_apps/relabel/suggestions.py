@@ -3,23 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from affectml.data import Dataset
 from affectml.errors import BadRun
+from affectml.run_features import check_images
 from affectml.runs import RunFolder
 
 
-def read_suggestions(run: Path, labels: Sequence[str], image_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def read_suggestions(run: Path, labels: Sequence[str], dataset: Dataset) -> dict[str, tuple[str, ...]]:
     """image -> the set the model predicts, or its best label where it predicts no sets or an empty one.
 
-    Only images of the task. Raises BadRun where the run has other labels, or predictions for none of the images.
+    Only images of the data set. Raises BadRun where the run has other labels, or predictions of other images.
     """
     opened = RunFolder.open(run)
     own = opened.taxonomy.labels
     if set(own) != set(labels):
         raise BadRun(f"{run}: predicts {', '.join(own)}, but the task's labels are {', '.join(labels)}")
     table = opened.predictions
-    table = table[table["image_id"].isin(list(image_ids))]
-    if table.empty:
-        raise BadRun(f"{run}: has predictions for none of these images; train it on this data set")
+    check_images(opened, dataset, table["image_id"])
+    table = table[table["image_id"].isin(dataset.images["image_id"].tolist())]
     best = table[list(own)].to_numpy().argmax(axis=1)
     sets = table["set"].tolist() if "set" in table.columns else [()] * len(table)
     return {

@@ -114,7 +114,7 @@ def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
         taxonomy = _taxonomy(dataset, options, there)
         suggestions: Mapping[str, tuple[str, ...]] = {}
         if options.model is not None:
-            suggestions = read_suggestions(options.model, taxonomy.labels, _ids(dataset))
+            suggestions = read_suggestions(options.model, taxonomy.labels, dataset)
         settings = there or _set_up(options, dataset, suggestions, store)
         new = "" if there else "new "
         say(f"{new}labelling task in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
