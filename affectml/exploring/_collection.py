@@ -324,7 +324,7 @@ class Collection:
             replace: write over one of that name; what it was stays beside it.
 
         Raises:
-            BadInput: for a name that is none or taken, and for no images.
+            BadInput: for a name that is none or taken, for no images, and where nothing can be written.
         """
         return self._selections.save(name, self._ids(images), view, replace=replace)
 

@@ -62,7 +62,7 @@ class Selections:
         replace: write over one of that name; what it was stays beside it.
 
         Raises:
-            BadInput: for a name that is none, for one that is taken, and for no images.
+            BadInput: for a name that is none, for one that is taken, for no images, and where nothing can be written.
         """
         file = self._file(name)
         if name in self._dataset.meta.selections:
@@ -76,13 +76,17 @@ class Selections:
             "view": {} if view is None else view.to_query(),
             "images": [str(image) for image in image_ids],
         }
-        with writing_in_turn(self._dataset.root):
-            if file.exists():
-                if not replace:
-                    way = f"choose another name, or {option('replace', True)}"
-                    raise BadInput(f"{file} exists; nothing was written: {way}")
-                keep(file)
-            write_json(file, content)
+        try:
+            with writing_in_turn(self._dataset.root):
+                if file.exists():
+                    if not replace:
+                        way = f"choose another name, or {option('replace', True)}"
+                        raise BadInput(f"{file} exists; nothing was written: {way}")
+                    keep(file)
+                write_json(file, content)
+        except OSError as error:
+            why = error.strerror or error
+            raise BadInput(f"{file}: cannot be written ({why}); nothing was kept: export the table instead") from None
         return file
 
     def _file(self, name: str) -> Path:

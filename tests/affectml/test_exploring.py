@@ -485,6 +485,12 @@ def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand):
     assert sorted(hand.root.parent.rglob("*")) == before
 
 
+def test_a_selection_that_cannot_be_written_says_why(found, hand):
+    (hand.root / "explore").write_text("a file where the folder would be")
+    with pytest.raises(BadInput, match=r"mine.json: cannot be written \(.+\); nothing was kept"):
+        found.save_selection("mine", [0])
+
+
 def test_a_selection_that_cannot_be_read_hides_no_other(found):
     folder = found.save_selection("mine", [0]).parent
     (folder / "broken.json").write_text("{")
