@@ -1,7 +1,7 @@
 """Features of images by a run's encoder: of files, as training saw them, and of data sets that have a store."""
 
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from affectml.data import Dataset
 from affectml.data._fingerprint import images_digest
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
-from affectml.errors import BadDataset, BadInput, BadRun, EncoderUnavailable
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable
 from affectml.pictures import Bad, Picture
 from affectml.runs import RunFolder
 
@@ -104,7 +104,8 @@ def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingSto
 def check_images(run: RunFolder, dataset: Dataset, image_ids: Iterable[str]) -> None:
     """Raise BadRun where what a run predicted is not of a data set's images: equal names do not make equal images.
 
-    A data set that has grown passes. Where one of the run's images has gone, or it recorded no sizes, nothing shows.
+    A data set that has grown passes. Where some of the run's images are not in it, those of both are compared as long
+    as the run's own data set is where it was; nothing shows if not, or if the run recorded no sizes.
 
     Args:
         run: the run.
@@ -112,15 +113,21 @@ def check_images(run: RunFolder, dataset: Dataset, image_ids: Iterable[str]) -> 
         image_ids: all those of its predictions.
     """
     ids = set(map(str, image_ids))
+    common = ids.intersection(dataset.images["image_id"])
     way = f"it learned from {run.info.config.dataset or 'the demo set'}: open that with it, or train on {dataset.root}"
-    if ids.isdisjoint(dataset.images["image_id"]):
+    if not common:
         raise BadRun(f"{run.folder}: {dataset.root} has none of its {len(ids):,} images; {way}")
     recorded = run.info.data.fingerprint.get("images")
-    here = None if recorded is None else images_digest(dataset, ids)
+    if recorded is not None and common != ids:
+        whole, recorded = recorded, None
+        with suppress(AffectmlError):
+            own = Dataset.open(run.info.config.dataset or "")
+            recorded = images_digest(own, common) if images_digest(own, ids) == whole else None
+    here = None if recorded is None else images_digest(dataset, common)
     if here is not None and here != recorded:
         raise BadRun(
-            f"{run.folder}: {dataset.root} has other files for some of its {len(ids):,} images: either they are other "
-            f"images of the same names, or they have changed since; {way}"
+            f"{run.folder}: {dataset.root} has other files for some of the {len(common):,} images that are called as "
+            f"its own: they are others, or have changed since; {way}"
         )
 
 

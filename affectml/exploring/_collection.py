@@ -1,5 +1,6 @@
 """A data set opened for exploring: columns, views, search, the map, and one image at a time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from affectml.exploring._runs import KnownRun
 from affectml.exploring._search import Searcher
 from affectml.exploring._view import Filter, View
 from affectml.pictures import ImageLike
+from affectml.prompts import ALIKE, MADE_UP
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 
@@ -251,6 +253,28 @@ class Collection:
         if not self.can_search:
             raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
         return np.asarray(self._encoder.encode_texts([text]).numpy()[0])
+
+    def unheard(self, text: str) -> tuple[str, ...]:
+        """Words of a text that the encoder takes for made-up ones, in their order; of one or two letters none is named.
+
+        affect-tiny knows 196 words, and any other is the same to it; most encoders spell words from parts and know all.
+
+        Raises:
+            BadInput: without embeddings.
+            EncoderUnavailable: without a text tower.
+        """
+        words = list(dict.fromkeys(re.findall(r"\w{3,}", text)))
+        if not words or self._made_up is None:
+            return ()
+        features = np.stack([self._text_vector(word) for word in words])
+        near = features @ self._made_up / np.linalg.norm(features, axis=1)
+        return tuple(word for word, cosine in zip(words, near, strict=True) if cosine >= ALIKE)
+
+    @cached_property
+    def _made_up(self) -> NDArray[np.float32] | None:
+        """What the encoder makes of every word that it does not know, a unit vector [D]; None where it knows parts."""
+        one, other = (vector / np.linalg.norm(vector) for vector in map(self._text_vector, (MADE_UP, MADE_UP[::-1])))
+        return one if one @ other >= ALIKE else None
 
     # The map
 

@@ -310,8 +310,19 @@ def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     """Every demo set has a 000000. A data set may grow, and may lose images."""
     run = demo._runs_by_name["run"].folder.folder
     other = write_demo(tmp_path / "other", images=70, seed=4)
-    with pytest.raises(BadRun, match=r"other has other files for some of its 60 images.*learned from .*demo"):
+    with pytest.raises(BadRun, match=r"other has other files for some of the 60 images.*learned from .*demo"):
         open_collection(other, [run])
+    fewer = write_demo(tmp_path / "fewer", images=50, seed=4)
+    with pytest.raises(BadRun, match=r"fewer has other files for some of the 50 images"):
+        open_collection(fewer, [run])
+    moved = shutil.copytree(run, tmp_path / "moved")
+    content = json.loads((moved / "run.json").read_text())
+    content["config"]["dataset"] = str(tmp_path / "nowhere")
+    write_json(moved / "run.json", content)
+    assert (
+        "moved: 10 of its images are not here; it is taken that the others are the same"
+        in open_collection(fewer, [moved]).notes
+    )
     images = other.images.assign(image_id=[f"z{each}" for each in other.images["image_id"]])
     none = write_dataset(tmp_path / "none", DatasetMeta("none"), images.drop(columns="file"), {})
     with pytest.raises(BadRun, match=r"none has none of its 60 images; it learned from .*demo"):
@@ -483,6 +494,14 @@ def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand):
         with pytest.raises(BadInput, match="expected a name"):
             found.shown(View(selection=name or "."))
     assert sorted(hand.root.parent.rglob("*")) == before
+
+
+def test_words_that_the_encoder_takes_for_made_up_ones_are_named(demo, hand):
+    """`of` is too short to be told; imported embeddings come without an encoder."""
+    assert demo.unheard("an awe of tractors, Algebra and joy") == ("tractors", "Algebra", "and")
+    assert demo.unheard("awe") == ()
+    with pytest.raises(AffectmlError, match="no text tower"):
+        open_collection(hand).unheard("awe")
 
 
 def test_a_selection_that_cannot_be_written_says_why(found, hand):

@@ -49,6 +49,7 @@ def run() -> None:
         draw_filters(explorer, view)
         below = st.container()
         own = draw_upload(explorer)
+        draw_notes(explorer)
     mount(explorer, view, own)
     with below:  # last: it waits for what the browser asks for by now
         draw_selections(explorer, view)
@@ -227,8 +228,13 @@ def draw_selections(explorer: Explorer, view: View) -> None:
     st.text(f"{len(shown):,} shown")
     with st.expander("Keep, download or ask people"), st.container():
         name = st.text_input("Name", key="name", placeholder="storms", max_chars=100)
-        again = name in saved and st.checkbox("replace the one of this name", key="again")
-        if st.button("Save these images", disabled=not name.strip() or (name in saved and not again)):
+        there = name.strip() in saved
+        # a tick is for one name and one saving
+        again = there and st.checkbox(
+            f"replace the one of this name ({saved[name.strip()]:,} images)",
+            key=f"again {name} {st.session_state.get('kept', 0)}",
+        )
+        if st.button("Save these images", disabled=not name.strip() or (there and not again)):
             attempt(lambda: save(explorer, shown, view, name.strip(), replace=again))
         st.download_button(
             "Download as CSV",
@@ -250,6 +256,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
 def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
     """Save what is shown; returns what was done."""
     explorer.found.save_selection(name, shown, view, replace=replace)
+    st.session_state["kept"] = st.session_state.get("kept", 0) + 1
     return f"saved {len(shown):,} images as {name}"
 
 
@@ -297,7 +304,27 @@ def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
     return {key: kept[key] for key in ("token", "name", "turn")}
 
 
+# What one should know
+
+
+def draw_notes(explorer: Explorer) -> None:
+    """What was said at the start, in the terminal: which run says nothing of which images, and the like."""
+    if notes := list(dict.fromkeys(explorer.found.notes)):
+        with st.expander(f"Notes ({len(notes)})"):
+            for note in notes:
+                st.text(note)
+
+
 # The component
+
+
+def remark(explorer: Explorer, view: View) -> str:
+    """What one should know of what is searched for; "" for nothing."""
+    try:
+        words = explorer.found.unheard(view.text) if view.text else ()
+    except AffectmlError:  # told where it is searched for
+        return ""
+    return f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}." if words else ""
 
 
 def searches(explorer: Explorer) -> dict[str, Any]:
@@ -330,6 +357,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
             "search": searches(explorer),
             "colour": explorer.colour,
             "view": view.to_query(),
+            "remark": remark(explorer, view),
             "seen": st.session_state.get("seen"),
             "upload": own,
         },

@@ -238,6 +238,45 @@ def test_an_image_opens_and_turns_by_keys_and_escape_closes(explorer):
     explorer.address(image=None)
 
 
+def test_an_image_in_the_address_has_its_place_among_those_shown_or_is_missed(explorer):
+    shown_first = explorer.server.found.image_id[3]
+    page = explorer.open(f"?image={shown_first}").page
+    expect(page.locator(".one .where")).to_have_text("4 of 60")
+    explorer.open("?image=nowhere")
+    expect(page.locator(".problem")).to_have_text("there is no image nowhere")
+
+
+def test_words_that_order_nothing_and_the_notes_on_the_data_are_on_the_page(explorer):
+    page = explorer.open("?text=awe+tractors").page
+    expect(page.locator(".problem")).to_have_text(
+        "The encoder takes these for made-up words, so they order nothing: tractors."
+    )
+    page.get_by_text(re.compile(r"Notes \(\d+\)")).click()
+    page.get_by_text("run: trained on").wait_for()
+
+
+def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer):
+    page, save = explorer.page, explorer.page.get_by_role("button", name="Save these images")
+    page.get_by_text("Keep, download or ask people").click()
+
+    def name(text):
+        page.get_by_role("textbox", name="Name").fill(text)
+        page.keyboard.press("Enter")
+
+    for text in ("first", "second"):
+        name(text)
+        save.click()
+        page.get_by_text(f"saved 60 images as {text}").wait_for()
+    page.get_by_text("replace the one of this name (60 images)").click()
+    expect(save).to_be_enabled()
+    name("first")
+    expect(save).to_be_disabled()
+    page.get_by_text("replace the one of this name (60 images)").click()
+    save.click()
+    page.get_by_text("saved 60 images as first").wait_for()
+    expect(save).to_be_disabled()
+
+
 def test_a_rectangle_is_drawn_by_keys_and_let_go(explorer):
     page = explorer.page
     page.locator(".stage").focus()
@@ -286,7 +325,7 @@ def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Save these images").click()
     page.get_by_text(f"saved {len(expected)} images as much awe").wait_for()
-    assert explorer.server.found.selections() == {"much awe": len(expected)}
+    assert explorer.server.found.selections()["much awe"] == len(expected)
     page.get_by_role("button", name="Send to the labelling queue").click()
     page.get_by_text("are at the end of the queue, for one more person each").wait_for()
     explorer.open("?selection=much+awe").shows(len(expected))

@@ -2,17 +2,20 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, ImageColor
+from scipy.spatial.distance import pdist
 
 import affectml_apps
 from affectml.errors import BadInput
@@ -128,6 +131,34 @@ def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
     assert codes[:2].tolist() == [0, 0]
     assert (codes[values == 11] == COLOURS - 1).all()
     assert sum(count for _, count in legend["levels"]) + legend["unknown"] == len(values)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_two_levels_have_nearly_the_same_colour(theme):
+    """By CIE 1976, at least 20 apart, where 2.3 can just be seen."""
+    script = (Path(affectml_apps.__file__).parent / "explore" / "client" / "main.js").read_text(encoding="utf-8")
+    colours = dict(enumerate(re.findall("#[0-9a-f]{6}", re.search("const LEVELS = (.*)", script)[1])))
+    if theme == "dark":
+        colours |= {
+            int(at): colour for at, colour in re.findall(r'(\d): "(#\w+)"', re.search("const DARK = (.*)", script)[1])
+        }
+    assert len(colours) == COLOURS + 1
+    row = Image.new("RGB", (len(colours), 1))
+    for at, colour in colours.items():
+        row.putpixel((at, 0), ImageColor.getrgb(colour))
+    to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    places = np.asarray(ImageCms.applyTransform(row, to_lab), float)[0] * (100 / 255, 1, 1)
+    assert pdist(places).min() > 20
+
+
+def test_what_fails_unforeseen_shows_no_path_and_no_link_abroad():
+    """Streamlit shows a traceback otherwise, with links that hand it to Google and ChatGPT."""
+    apps = Path(affectml_apps.__file__).parent
+    ours, from_source = (folder / ".streamlit" / "config.toml" for folder in (apps / "entry", apps.parent))
+    assert ours.read_text() == from_source.read_text()
+    assert tomllib.loads(ours.read_text())["client"] == {
+        "toolbarMode": "minimal", "showErrorDetails": "type", "showErrorLinks": False
+    }  # fmt: skip
 
 
 def test_colours_come_with_their_legend(client):

@@ -8,7 +8,7 @@ import { One } from "./one.js";
 
 // Okabe & Ito 2008, with two of Tol 2021; the last is for all other levels.
 const LEVELS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b2a100", "#6b4c9a", "#882255", "#8c8c8c"];
-const DARK = { 7: "#a68bd6", 8: "#d6709b" }; // in their place on a dark page
+const DARK = { 7: "#a68bd6", 8: "#f2d0a4" }; // in their place on a dark page
 // Cividis (Nuñez, Anderton & Renslow 2018), from the end that is near a light background; on a dark page it begins at
 // the other end, with its darkest blues lightened.
 const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", "#233e6c", "#00224e"];
@@ -136,8 +136,13 @@ class Explorer {
       if (turn.signal.aborted) return;
       this.problems = { ...this.problems, [purpose]: error.message };
     }
-    this.problem.textContent = Object.values(this.problems).filter(Boolean).join(" · ");
+    this.tell();
     this.busy(purpose, false);
+  }
+
+  tell(more = {}) {
+    this.problems = { ...this.problems, ...more };
+    this.problem.textContent = Object.values(this.problems).filter(Boolean).join(" · ");
   }
 
   busy(purpose, on) {
@@ -173,6 +178,7 @@ class Explorer {
     // An older state, while ours is on its way; it may have got lost with a connection.
     if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
     this.sent = null;
+    this.tell({ remark: data.remark });
     this.draw(this.settling ? { ...data.view, image: this.view.image } : data.view);
     if (data.upload && `${data.upload.token} ${data.upload.turn}` !== this.uploaded) {
       this.uploaded = `${data.upload.token} ${data.upload.turn}`;
@@ -260,6 +266,7 @@ class Explorer {
     for (const index of order) mask[index] = 1;
     this.grid.show(order);
     this.map.setShown(mask);
+    if (this.one.index !== null) this.one.where.textContent = this.whereIs(this.one.index); // it may have been first
     this.root.dataset.shown = String(order.length);
     this.root.dataset.turn = String(Number(this.root.dataset.turn ?? 0) + 1);
     const all = this.data.n.toLocaleString("en");
@@ -275,7 +282,7 @@ class Explorer {
     this.recolour();
     const { levels, low, high, unknown } = this.told;
     const entries = (levels ?? []).map(([text, count], at) => make("span", {}, swatch(this.palette[at]), text, make("small", {}, count.toLocaleString("en"))));
-    if (!levels && low !== null) {
+    if (low != null) {
       const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
       ramp.style.background = `linear-gradient(to right, ${[0, 32, 64, 96, 127, 159, 191, 223, 254].map((at) => css(this.palette[at])).join(",")})`;
       entries.push(make("span", {}, low, ramp, high));
@@ -337,12 +344,17 @@ class Explorer {
     return this.positions.of.get(index) ?? -1;
   }
 
+  whereIs(index) {
+    const place = this.place(index);
+    return place < 0 ? "not among those shown" : `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}`;
+  }
+
   open(index) {
     this.tip.hidden = true;
     const place = this.place(index);
     if (place >= 0) this.grid.go(place);
     this.map.mark(index);
-    this.one.show({ i: index }, this.ids[index] ?? "", place >= 0 ? `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}` : "not among those shown");
+    this.one.show({ i: index }, this.ids[index] ?? "", this.whereIs(index));
     if (this.view.image !== this.ids[index]) this.settle(this.ids[index]);
   }
 
@@ -365,10 +377,12 @@ class Explorer {
   openFromView() {
     const { image } = this.view;
     if (!image) {
+      this.tell({ image: "" });
       if (this.one.index !== null && this.one.element.open) this.one.element.close();
       return;
     }
     const index = this.ids.indexOf(image);
+    if (this.ids.length) this.tell({ image: index < 0 ? `there is no image ${image}` : "" });
     if (index >= 0 && this.one.index !== index) this.open(index);
   }
 }
