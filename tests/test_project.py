@@ -94,6 +94,20 @@ def test_the_site_loads_nothing_from_elsewhere(site):
         assert found is None, f"{file.relative_to(site)}: {found and found[0]}"
 
 
+@pytest.mark.slow
+def test_a_test_that_hangs_is_named_once_and_all_other_files_are_run(tmp_path):
+    """With a worker in the place of the one that ended, the file began again, and hung again, and again."""
+    options = re.search(r"^PYTEST = \S+ -n \S+ (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    for number in range(3):
+        (tmp_path / f"test_{number}.py").write_text("def test_passes():\n    pass\n")
+    (tmp_path / "test_hung.py").write_text("import time\n\n\ndef test_hangs():\n    time.sleep(600)\n")
+    limit = ("-o", "faulthandler_timeout=3", "-o", "faulthandler_exit_on_timeout=true")
+    done = python("-m", "pytest", "-n", "2", *options, *limit, "-p", "no:cacheprovider", tmp_path, timeout=100)
+    assert done.returncode == 1
+    assert len(re.findall("crashed while running '.*test_hung.py::test_hangs'", done.stdout)) == 1
+    assert re.search(r"^=* ?1 failed, 3 passed", done.stdout, re.MULTILINE)
+
+
 def test_the_citation_names_the_paper():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["license"] == "Apache-2.0"
