@@ -344,11 +344,26 @@ class Person:
         return events[events["annotator_id"] == self.who].reset_index(drop=True)
 
 
+AXE = """() => {
+  window.axeFound = null;
+  axe.run({ resultTypes: ["violations"] }).then(
+    (found) => { window.axeFound = { violations: found.violations }; },
+    (error) => { window.axeFound = { failed: String(error) }; });
+}"""
+
+
 def serious_findings(page: Page) -> list[str]:
-    """What axe calls serious or critical, one line each."""
+    """What axe calls serious or critical, one line each.
+
+    Waited for as long as for anything else: an `evaluate` that waits for axe itself has no limit.
+    """
+    page.evaluate(Axe().axe_script)
+    page.evaluate(AXE)
+    found = page.wait_for_function("() => window.axeFound", polling=50).json_value()
+    assert "failed" not in found, found["failed"]
     return [
         f"{each['id']} ({each['impact']}): {node['target']} {node['html'][:120]}"
-        for each in Axe().run(page).response["violations"]
+        for each in found["violations"]
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"]
     ]

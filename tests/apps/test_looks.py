@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.preferences import change_preferences
@@ -90,6 +91,16 @@ def test_the_door_consent_help_a_pause_and_the_end_are_as_clean(lively, themed, 
     settled(page)
     assert axe(page) == []
     page.close()
+
+
+@pytest.mark.slow
+def test_what_axe_finds_is_told_and_waited_for_no_longer_than_anything_else(page, axe):
+    page.set_content("<html lang=en><title>t</title><main><h1>h</h1><img src='data:,'></main></html>")
+    assert [each.split()[0] for each in axe(page)] == ["image-alt"]
+    page.evaluate("Object.defineProperty(window, 'axeFound', { get: () => null, set: () => {} })")
+    page.set_default_timeout(300)
+    with pytest.raises(PlaywrightTimeout, match="300ms"):
+        axe(page)
 
 
 def test_the_labelling_page_fits_a_laptop_without_scrolling(lively, page):
