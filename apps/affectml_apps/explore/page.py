@@ -319,12 +319,18 @@ def draw_notes(explorer: Explorer) -> None:
 
 
 def remark(explorer: Explorer, view: View) -> str:
-    """What one should know of what is searched for; "" for nothing."""
+    """What one should know of what is searched for, or of the selection that is shown; "" for nothing."""
+    found = []
     try:
-        words = explorer.found.unheard(view.text) if view.text else ()
+        if words := explorer.found.unheard(view.text) if view.text else ():
+            found.append(f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}.")
+        if view.selection:
+            kept = explorer.selections().get(view.selection, 0)
+            if gone := kept - len(explorer.shown(View(selection=view.selection))):
+                found.append(f"{gone:,} of the {kept:,} images of this selection are not in the data set.")
     except AffectmlError:  # told where it is searched for
-        return ""
-    return f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}." if words else ""
+        pass
+    return " ".join(found)
 
 
 def searches(explorer: Explorer) -> dict[str, Any]:

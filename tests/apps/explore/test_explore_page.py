@@ -251,6 +251,11 @@ def test_words_that_order_nothing_and_the_notes_on_the_data_are_on_the_page(expl
     expect(page.locator(".problem")).to_have_text(
         "The encoder takes these for made-up words, so they order nothing: tractors."
     )
+    found = explorer.server.found
+    file = found.save_selection("partly gone", [0, 1, 2])
+    file.write_text(file.read_text().replace(f'"{found.image_id[1]}"', '"gone"'))
+    explorer.open("?selection=partly+gone").shows(2)
+    expect(page.locator(".problem")).to_have_text("1 of the 3 images of this selection are not in the data set.")
     page.get_by_text(re.compile(r"Notes \(\d+\)")).click()
     page.get_by_text("run: trained on").wait_for()
 
