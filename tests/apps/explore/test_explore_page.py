@@ -336,6 +336,23 @@ def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):
     explorer.open("?selection=much+awe").shows(len(expected))
 
 
+def test_what_is_saved_at_once_is_what_is_shown(explorer):
+    """The page's script hears of a lasso once the images are there, or somebody turns to what the script draws."""
+    page = explorer.page
+    page.get_by_text("Keep, download or ask people").click()
+    page.get_by_role("textbox", name="Name").fill("left half")
+    page.keyboard.press("Enter")
+    settled(page)
+    page.route("**/explore/thumb?*", lambda route: None)  # never answered
+    explorer.lasso([(0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98)])
+    page.get_by_role("button", name="Save these images").click()
+    page.get_by_text(re.compile("saved .* images as left half")).wait_for()
+    explorer.page.wait_for_selector(".explorer[data-state=ready]:not([data-shown='60'])")
+    kept = explorer.server.found.selections()["left half"]
+    assert 0 < kept < 60
+    assert explorer.root.get_attribute("data-shown") == str(kept)
+
+
 def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):
     name = "<b>mine</b> **x**.png"
     Image.open(explorer.server.found.path(9)).save(tmp_path / "mine.png")

@@ -93,10 +93,15 @@ class Explorer {
         this.grid.element),
       this.one.element);
     this.theme = setInterval(() => this.matchTheme(), 1000);
+    this.leaving = new AbortController();
+    for (const kind of ["pointerdown", "keydown"]) {
+      document.addEventListener(kind, (event) => this.hurry(event), { capture: true, signal: this.leaving.signal });
+    }
   }
 
   close() {
     clearInterval(this.theme);
+    this.leaving.abort();
     clearTimeout(this.later);
     this.map.close();
     this.grid.close();
@@ -198,12 +203,22 @@ class Explorer {
     this.sentAt = Date.now();
     const id = (this.sent = `${this.sentAt}-${Math.random()}`);
     this.draw(view);
-    const there = Promise.resolve(this.coming).then(() => this.grid.loaded());
-    Promise.race([there, new Promise((resolve) => setTimeout(resolve, TELL_MS))]).then(() => {
+    const inform = (this.inform = () => {
+      this.inform = null;
       if (this.sent !== id) return; // a newer one has all of it
       this.sentAt = Date.now();
       this.wish({ id, ...Object.fromEntries(OWN.map((name) => [name, this.view[name] ?? null])) });
     });
+    const there = Promise.resolve(this.coming).then(() => this.grid.loaded());
+    Promise.race([there, new Promise((resolve) => setTimeout(resolve, TELL_MS))]).then(() => {
+      if (this.inform === inform) inform();
+    });
+  }
+
+  // Before something beside map and images is used, such as the button that saves what is shown: the page's script
+  // is to know what that is.
+  hurry(event) {
+    if (!event.composedPath().includes(this.root)) this.inform?.();
   }
 
   // A search by words or rates: Enter asks, Escape and the button take it away.
