@@ -1,11 +1,14 @@
 """The routes without a browser: who may call them, what they take, what they tell."""
 
+import asyncio
 import json
 import shutil
+import socket
 from contextlib import closing
 
 import pandas as pd
 import pytest
+import uvicorn
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -333,3 +336,27 @@ def test_who_leads():
 def test_only_a_loopback_server_without_further_names_is_for_this_machine_alone(monkeypatch, address, hosts, alone):
     monkeypatch.setattr("streamlit.config.get_option", {"server.address": address}.get)
     assert only_here(hosts) is alone
+
+
+def test_a_reply_goes_out_without_waiting_for_its_head_to_be_acknowledged(client):
+    """Over a socket made as Streamlit makes its own, of which asyncio does not say so by itself."""
+
+    async def asked():
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            config = uvicorn.Config(client.app, lifespan="off", log_level="critical")
+            server = uvicorn.Server(config)
+            served = asyncio.create_task(server.serve(sockets=[listening]))
+            while not server.started:
+                await asyncio.sleep(0.01)
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.write(b"GET /relabel/client/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.readline()).endswith(b"200 OK\r\n")
+            (connection,) = server.server_state.connections
+            held = connection.transport.get_extra_info("socket")
+            assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+            server.should_exit = True
+            await served
+
+    asyncio.run(asked())
