@@ -18,12 +18,13 @@ from affectml.runs import RunFolder
 Array = np.ndarray[Any, Any]
 
 
-def run_encoder(run: RunFolder, threads: int | None) -> Encoder:
+def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False) -> Encoder:
     """The encoder that a run was trained with, loaded and compared with what run.json says of it.
 
     Args:
         run: the run.
         threads: torch's; None leaves them as they are, and streams of images take the idle cores.
+        mapped: leave weights in their file, see `load_encoder`.
 
     Raises:
         BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
@@ -36,7 +37,7 @@ def run_encoder(run: RunFolder, threads: int | None) -> Encoder:
             f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
             "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
         )
-    encoder = load_encoder(specs[0], precision=identity.precision, threads=threads)
+    encoder = load_encoder(specs[0], precision=identity.precision, threads=threads, mapped=mapped)
     if not _same_encoder(encoder.identity, identity):
         raise EncoderUnavailable(
             f"{run.folder}: {specs[0]} is not the encoder this run was trained with "

@@ -4,7 +4,10 @@ import copy
 import sys
 import threading
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from affectml.encoders._ran import fast_bfloat16
@@ -103,6 +106,34 @@ def silent_openvino() -> Any:
         if held is not None:
             sys.modules[telemetry] = held
     return openvino
+
+
+def mapped_model(create: "Callable[[str], tuple[Any, Any, int]]", weights: Path) -> "tuple[Any, Any, int] | None":
+    """What `create` makes, a model and what goes with it, with weights that stay in their file until they are needed.
+
+    They are the same numbers, and the system may drop their pages and read them again. None where a model cannot be had
+    so: its weights are no .safetensors, or not one for one what the file holds.
+
+    create: makes it on the device that it is given.
+    """
+    import torch
+
+    if weights.suffix != ".safetensors":
+        return None
+    with suppress(Exception), warnings.catch_warnings():  # whatever it is, loading all of it says so in words
+        warnings.simplefilter("ignore")  # of each weight, that it was not copied
+        from safetensors.torch import load_file
+
+        with torch.device("meta"):  # shapes alone, which open_clip compares with the file's
+            made = create("meta")
+        model, there = made[0], load_file(weights)
+        model.load_state_dict(
+            {name: there[name].to(part.dtype) for name, part in model.state_dict().items()}, assign=True
+        )
+        if [name for name, part in model.named_buffers() if part.is_meta] == ["attn_mask"]:  # CLIP's, which no file has
+            model.attn_mask = torch.full(tuple(model.attn_mask.shape), -torch.inf).triu(1)
+            return made
+    return None
 
 
 def without_padding(model: Any, tokens: "Tensor") -> "tuple[Any, Tensor]":

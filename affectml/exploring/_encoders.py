@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Encoders:
-    """Encoders by spec and precision, loaded when first asked for."""
+    """Encoders by spec and precision, loaded when first used. Weights stay in their files: few use both towers."""
 
     def __init__(self) -> None:
         self._loaded: dict[tuple[str, str], Encoder] = {}
@@ -33,7 +33,7 @@ class Encoders:
         key = store.specs[0], store.identity.precision
         with self._lock:
             if key not in self._loaded:
-                self._loaded[key] = load_encoder(key[0], precision=key[1])
+                self._loaded[key] = load_encoder(key[0], precision=key[1], mapped=True)
             found = self._loaded[key]
         if not found.identity.may_use(store.identity):
             raise EncoderUnavailable(
@@ -49,5 +49,5 @@ class Encoders:
         with self._lock:
             found = self._loaded.get(key)
             if found is None or found.identity.to_json() != identity:
-                found = self._loaded[key] = run_encoder(run, None)
+                found = self._loaded[key] = run_encoder(run, None, mapped=True)
             return found

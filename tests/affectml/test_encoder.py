@@ -106,6 +106,50 @@ def test_each_precision_gives_its_own_identity_and_nearly_the_same_rows(tiny_cli
     assert (encoder.identity.slug == reference.identity.slug) == (precision == "fp32")
 
 
+@pytest.fixture
+def created(monkeypatch):
+    """The devices that open_clip makes models on."""
+    devices, create = [], open_clip.create_model_from_pretrained
+
+    def told(*given, device, **options):
+        devices.append(device)
+        return create(*given, device=device, **options)
+
+    monkeypatch.setattr(open_clip, "create_model_from_pretrained", told)
+    return devices
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "pure_fp16"])
+def test_weights_that_stay_in_their_file_give_the_same_numbers(tiny_clip, images, created, precision):
+    whole, mapped = (load_encoder(f"local-dir:{tiny_clip}", precision=precision, mapped=mapped) for mapped in (0, 1))
+    assert created == ["cpu", "meta"]
+    assert (mapped.identity, mapped.logit_scale) == (whole.identity, whole.logit_scale)
+    assert torch.equal(mapped.encode_texts(["joy", "a sad dog"]), whole.encode_texts(["joy", "a sad dog"]))
+    assert torch.equal(mapped.encode_images(images), whole.encode_images(images))
+
+
+def test_weights_that_cannot_stay_in_their_file_are_loaded(copy, images, created):
+    weights = copy / "open_clip_model.safetensors"
+    whole = load_encoder(f"local-dir:{copy}")
+    content = load_file(weights)
+    torch.save(content, copy / "pytorch_model.bin")
+    weights.rename(copy / "kept")
+    loaded = load_encoder(f"local-dir:{copy}", mapped=True)
+    assert torch.equal(loaded.encode_images(images), whole.encode_images(images))
+    del content["visual.conv1.weight"]
+    save_file(content, weights)
+    with pytest.raises(EncoderUnavailable, match=r"visual\.conv1\.weight"):
+        load_encoder(f"local-dir:{copy}", mapped=True)
+    assert created == ["cpu", "cpu", "meta", "cpu"]
+
+
+def test_texts_without_their_padding_are_the_same_but_for_rounding(tiny_clip):
+    encoder = load_encoder(f"local-dir:{tiny_clip}")
+    for texts in (["joy"], ["", "a dog that looks sad, and a cat", "joy"]):
+        short = encoder.encode_texts(texts, padded=False)
+        torch.testing.assert_close(short, encoder.encode_texts(texts), rtol=0, atol=1e-6)
+
+
 def test_one_thread_count_gives_one_result_and_is_given_back(tiny_clip, images):
     before = torch.get_num_threads()
     encoder = load_encoder(f"local-dir:{tiny_clip}", threads=1)
