@@ -1,5 +1,6 @@
 """Rows that stay on disk: read when they are asked for, so that memory holds some of them at a time."""
 
+import mmap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -85,6 +86,12 @@ class RowsOnDisk:
         """All rows in their order, at most `size` at a time."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+    def let_go(self) -> None:
+        """Take what was read of files out of this process's memory; the system may still have it."""
+        for shard in self._shards.values():
+            if isinstance(shard, np.memmap) and shard.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+                shard._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

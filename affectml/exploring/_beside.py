@@ -21,6 +21,8 @@ from affectml_annotation.uncertainty import disagreement
 Array = NDArray[Any]
 PART = 5_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
 _JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
+# Texts of which there are few, kept once each: of 500,000 answers the others take 40 MB.
+_WORDS = ["image_id", "annotator_id", "labels.list.element", "labels.list.item"]
 _REMARKS = ["image_id", "annotator_id", "round", "kind", "note"]
 
 
@@ -56,7 +58,9 @@ class Beside:
 
         file = self.dataset.root / "annotations.parquet"
         try:
-            table = pq.read_table(file, columns=_JUDGED) if self.has_judgements else pa.table({n: [] for n in _JUDGED})
+            table = pa.table({name: [] for name in _JUDGED})
+            if self.has_judgements:
+                table = pq.read_table(file, columns=_JUDGED, read_dictionary=_WORDS)
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadDataset(f"{file}: not readable judgements ({error})") from None
         at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ class Collection:
         if self.targets is not None:
             at = self._index.get_indexer(pd.Index(self.targets.image_id, dtype=object))
             people = self.targets, at
-            found += people_columns(self.targets, self._people_shares, at, self._beside)
+            found += people_columns(self.targets, at, self._beside)
         for run in self._runs_by_name.values():
             found += run_columns(run, people)
         found += between_runs(list(self._runs_by_name.values())) + image_columns(self.dataset)
@@ -252,7 +253,7 @@ class Collection:
         """The embedding of a text as it stands, [D]."""
         if not self.can_search:
             raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
-        return np.asarray(self._encoder.encode_texts([text]).numpy()[0])
+        return np.asarray(self._encoder.encode_texts([text], padded=False).numpy()[0])
 
     def unheard(self, text: str) -> tuple[str, ...]:
         """Words of a text that the encoder takes for made-up ones, in their order; of one or two letters none is named.
@@ -442,12 +443,6 @@ class Collection:
         return self._beside.path(index)
 
     @cached_property
-    def _people_shares(self) -> Array:
-        """People's shares by row of the target, [M, C]."""
-        assert self.targets is not None
-        return self.targets.shares()
-
-    @cached_property
     def _target_rows(self) -> Array:
         out = np.full(len(self), -1, dtype=np.int64)
         if self.targets is not None:
@@ -456,6 +451,11 @@ class Collection:
             )
         return out
 
-    def _target_row(self, index: int) -> int:
-        """The row of the target that an image has, -1 without one."""
-        return int(self._target_rows[index])
+    def _people(self, index: int) -> Targets | None:
+        """What people say of an image, as a target with one row; None where nobody was asked about it."""
+        row, all_of_them = int(self._target_rows[index]), self.targets
+        if all_of_them is None or row < 0:
+            return None
+        here = slice(row, row + 1)
+        n = None if all_of_them.n is None else all_of_them.n[here]
+        return replace(all_of_them, image_id=all_of_them.image_id[here], table=all_of_them.table[here], n=n)

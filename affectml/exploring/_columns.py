@@ -55,25 +55,27 @@ class Column:
             return self._made["values"]
 
 
-def people_columns(targets: Targets, shares: Array, at: Array, beside: Beside) -> list[Column]:
+def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
     """What people say: rates, the most chosen label, entropy, how many were asked, how far they are apart.
 
-    shares: people's, [M, C]. at: the image of each row of them.
+    at: the image of each row of the target.
     """
     labels = targets.taxonomy.labels
     several = targets.kind in SEVERAL
     of = partial(spread, at=at, count=len(beside.index))
+    shares = of(targets.shares())
     found = [
-        Column(f"people.rate.{label}", label, PEOPLE, "number", partial(of, shares[:, c]))
+        Column(f"people.rate.{label}", label, PEOPLE, "number", partial(np.asarray, shares[:, c]))
         for c, label in enumerate(labels)
     ]
     found.append(
-        Column("people.mode", "most chosen label", PEOPLE, "category", lambda: of(modes(shares), nothing=-1),
-               (*labels, TIED))
+        Column("people.mode", "most chosen label", PEOPLE, "category", lambda: modes(shares), (*labels, TIED))
     )  # fmt: skip
     if targets.kind not in ("single", "sets"):
-        entropy = partial(_entropy, shares, several)
-        found.append(Column("people.entropy", "entropy", PEOPLE, "number", lambda: of(entropy()), measure="entropy"))
+        found.append(
+            Column("people.entropy", "entropy", PEOPLE, "number", lambda: of(_entropy(targets.shares(), several)),
+                   measure="entropy")
+        )  # fmt: skip
     if targets.n is not None:
         asked = targets.n if targets.n.ndim == 1 else targets.n.max(axis=1)
         found.append(Column("people.asked", "people asked", PEOPLE, "number", partial(of, asked)))
@@ -114,7 +116,7 @@ def _entropy(shares: Array, several: bool) -> Array:
     """As reports have it: of rates the mean over labels, in bits; else as a share of the largest possible."""
     from affectml.report.numbers import entropies
 
-    return over(shares, lambda rows: entropies(shares[rows], rates=several))
+    return over(known(shares), lambda rows: entropies(shares[rows], rates=several))
 
 
 def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list[int]) -> Array:
@@ -124,15 +126,15 @@ def _beside(name: str, run: KnownRun, targets: Targets, at: Array, columns: list
     from affectml.evaluation.scoring import unsure
 
     several = run.kind in SEVERAL
-    said = np.full(run.rates.shape, np.nan)
-    said[at] = targets.shares()[:, columns]
+    shares, row = targets.shares(), np.full(len(run.rates), -1)
+    row[at] = np.arange(len(at))
 
     def measured(rows: Array) -> Array:
         given = torch.from_numpy(run.rates[rows])
         given = unsure(given, rates=several) if name in ERRORS else _whole(given, several)
-        return np.asarray(_function(name)(given, torch.from_numpy(said[rows])))
+        return np.asarray(_function(name)(given, torch.from_numpy(shares[row[rows]][:, columns])))
 
-    return over(run.rates + said, measured)
+    return over(known(run.rates) & (row >= 0) & known(shares)[row], measured)
 
 
 def between_runs(runs: Sequence[KnownRun]) -> list[Column]:
@@ -163,7 +165,7 @@ def _farthest(name: str, runs: Sequence[KnownRun], several: bool) -> Array:
             pair = (torch.from_numpy(rates[rows]) for rates in (one.rates, other.rates[:, columns]))
             return np.asarray(_function(name)(*(_whole(rates, several) for rates in pair)))
 
-        most = np.fmax(most, over(one.rates + other.rates[:, columns], apart))
+        most = np.fmax(most, over(known(one.rates) & known(other.rates), apart))
     return most
 
 
@@ -236,24 +238,29 @@ def modes(shares: Array) -> Array:
     from affectml_metrics.functional import modes
 
     out = np.full(len(shares), -1)
-    known = np.isfinite(shares).all(axis=1)
-    hits = modes(torch.from_numpy(np.ascontiguousarray(shares[known], dtype=np.float32))).numpy()
+    rows = known(shares)
+    hits = modes(torch.from_numpy(np.ascontiguousarray(shares[rows], dtype=np.float32))).numpy()
     several = hits.sum(axis=1)
-    out[known] = np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
+    out[rows] = np.where(several > 1, shares.shape[1], np.where(several == 1, hits.argmax(axis=1), -1))
     return out
 
 
-def spread(values: Array, *, at: Array, count: int, nothing: float = np.nan) -> Array:
+def spread(values: Array, *, at: Array, count: int) -> Array:
     """Values of some images, at their places among all of them."""
-    out = np.full(count, nothing, dtype=np.float32)
+    out = np.full((count, *values.shape[1:]), np.nan, dtype=np.float32)
     out[at] = values
     return out
 
 
-def over(known: Array, measured: Callable[[Array], Array]) -> Array:
-    """What `measured` makes of the rows of which everything is known; nan for the others."""
-    out = np.full(len(known), np.nan, dtype=np.float32)
-    rows = np.flatnonzero(np.isfinite(known).all(axis=1))
+def known(values: Array) -> NDArray[np.bool_]:
+    """Of which rows everything is known, [N]."""
+    return np.asarray(np.isfinite(values).all(axis=1))
+
+
+def over(which: NDArray[np.bool_], measured: Callable[[Array], Array]) -> Array:
+    """What `measured` makes of these rows, some at a time; nan for the others."""
+    out = np.full(len(which), np.nan, dtype=np.float32)
+    rows = np.flatnonzero(which)
     for start in range(0, len(rows), PART):
         out[rows[start : start + PART]] = measured(rows[start : start + PART])
     return out

@@ -17,6 +17,7 @@ from affectml.pictures import ImageLike, one_by_one, pictures
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from affectml.data import Targets
     from affectml.exploring._collection import Collection
     from affectml.exploring._runs import KnownRun
     from affectml.pictures import Picture as Given
@@ -142,16 +143,15 @@ def _predicted(found: "Collection", run: "KnownRun", picture: "Given") -> RunSai
 
 
 def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | None:
-    targets, row = found.targets, found._target_row(index)
+    asked = found._people(index)
     judged, remarks = found._beside.judged(index, index + 1), found._beside.remarks_of(index)
-    if row < 0 and not len(judged) and not len(remarks):
+    if asked is None and not len(judged) and not len(remarks):
         return None
-    shares, votes, n = {}, None, None
-    if targets is not None and row >= 0:
-        shares = dict(zip(targets.taxonomy.labels, found._people_shares[row].tolist(), strict=True))
-        if targets.votes is not None:
-            votes = dict(zip(targets.taxonomy.labels, targets.votes[row].tolist(), strict=True))
-        n = None if targets.n is None else int(np.max(targets.n[row]))
+    votes, n = None, None
+    if asked is not None:
+        if asked.votes is not None:
+            votes = dict(zip(asked.taxonomy.labels, asked.votes[0].tolist(), strict=True))
+        n = None if asked.n is None else int(np.max(asked.n))
     everybody = [*judged["annotator_id"], *remarks["annotator_id"]]
     who = _called(str(found.image_id[index]), everybody, names)
     answers = [
@@ -165,9 +165,8 @@ def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | N
         for row in remarks.to_dict("records")
     ]
     order = list(dict.fromkeys(who.values()))
-    return PeopleSaid(
-        n, shares, votes, tuple(sorted(answers, key=lambda one: (order.index(one[0]), one[1]))), tuple(sorted(said))
-    )
+    answers.sort(key=lambda one: (order.index(one[0]), one[1]))
+    return PeopleSaid(n, _shares(asked), votes, tuple(answers), tuple(sorted(said)))
 
 
 def _answer(kind: str, labels: Sequence[str] | None) -> str:
@@ -193,10 +192,12 @@ def _nearest(found: "Collection", cosines: NDArray[np.float32], but: int = -1) -
 
 
 def _near(found: "Collection", index: int, likeness: float, kind: str) -> Near:
-    row = found._target_row(index)
-    labels = () if found.targets is None else found.targets.taxonomy.labels
-    shares = dict(zip(labels, found._people_shares[row].tolist(), strict=True)) if row >= 0 else {}
-    return Near(index, str(found.image_id[index]), likeness, kind, shares)
+    return Near(index, str(found.image_id[index]), likeness, kind, _shares(found._people(index)))
+
+
+def _shares(asked: "Targets | None") -> dict[str, float]:
+    """People's of one image, by label; nothing where nobody was asked."""
+    return {} if asked is None else dict(zip(asked.taxonomy.labels, asked.shares()[0].tolist(), strict=True))
 
 
 def _copies(found: "Collection", own: "Image", nearest: Sequence[Near]) -> tuple[Near, ...]:

@@ -17,7 +17,6 @@ from affectml._progress import Say
 from affectml._rows import RowsOnDisk
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import MissingExtra
-from affectml.exploring._search import BLOCK
 
 Method = Literal["umap", "pca"]
 METHODS: tuple[Method, ...] = ("umap", "pca")  # in the order in which they are looked for
@@ -27,6 +26,7 @@ AXES = 50  # that UMAP looks at
 MOST = 200_000  # rows that UMAP is fitted on
 LEAST = 20  # and at least: fewer have hardly any neighbours, and keep their axes
 SEED = 0
+BLOCK = 4096  # rows in memory at a time: 8 MB of 512 features
 WORDS = {
     "umap": "UMAP (McInnes, Healy & Melville 2018): what lies close is alike; how far heaps lie apart means little",
     "pca": "the two main axes of the embeddings (PCA): what lies far apart differs; what lies close may differ too",

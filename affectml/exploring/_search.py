@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from affectml.embeddings import EmbeddingStore
 
 Floats = NDArray[np.float32]
-BLOCK = 4096  # rows in memory at a time: 8 MB of 512 features
+BLOCK = 256  # rows in memory at a time: .5 MB of 512 features, which stay in a processor's cache
+HELD = 16  # blocks of the files' pages that are held at most
 KEPT = 8  # searches whose cosines are kept: the same one comes again with every filter
 
 
@@ -44,7 +45,17 @@ class Searcher:
     @cached_property
     def _norms(self) -> Floats:
         """Of each row; those of imported embeddings need not be 1."""
-        return np.concatenate([np.linalg.norm(part, axis=1) for part in self.rows.parts(BLOCK)])
+        return self._over(lambda part: np.linalg.norm(part, axis=1))
+
+    def _over(self, measure: Callable[[Floats], Floats]) -> Floats:
+        """What `measure` makes of all rows, [M]."""
+        out = np.empty(len(self.rows), dtype=np.float32)
+        for at, part in enumerate(self.rows.parts(BLOCK)):
+            out[at * BLOCK : at * BLOCK + len(part)] = measure(part)
+            if at % HELD == HELD - 1:
+                self.rows.let_go()
+        self.rows.let_go()
+        return out
 
     def cosines(self, vector: NDArray[Any]) -> Floats:
         """Of each image with `vector` [D]: float32 [N], nan for an image without an embedding."""
@@ -52,9 +63,8 @@ class Searcher:
         unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
         out = np.full(self.count, np.nan, dtype=np.float32)
         # not part @ unit: BLAS' threads, woken for every block beside an encoder's, take four times as long
-        found = [np.einsum("ij,j->i", part, unit) for part in self.rows.parts(BLOCK)]
-        if found:
-            out[self.at] = np.concatenate(found) / np.maximum(self._norms, 1e-12)
+        found = self._over(lambda part: np.einsum("ij,j->i", part, unit))
+        out[self.at] = found / np.maximum(self._norms, 1e-12)
         return out
 
     def kept(self, key: str, vector: Callable[[], NDArray[Any]]) -> Floats:

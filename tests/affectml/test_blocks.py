@@ -93,6 +93,14 @@ def test_rows_on_disk_are_those_of_the_array(store, index):
     np.testing.assert_array_equal(store.rows(store.ids[::-1]), X[::-1])
 
 
+def test_rows_that_were_let_go_are_read_again(store):
+    rows = store.on_disk(store.ids)
+    before = np.asarray(rows)
+    rows.let_go()
+    np.testing.assert_array_equal(np.asarray(rows), before)
+    RowsOnDisk.of(before).let_go()  # in memory: they stay
+
+
 def test_a_value_that_is_no_number_is_named_by_its_image_or_row(tmp_path):
     X, _ = drawn(20)
     X[7, 2] = np.nan

@@ -30,6 +30,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     from streamlit import config
 
     options = parse(arguments)
+    serving.hold_little()
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's own keeps what reading a large table took
 
     def say(line: str) -> None:
