@@ -105,10 +105,12 @@ def measure(page: Page, url: str, most: dict[str, float], again: int) -> list[tu
     ):
         field = page.get_by_role("textbox", name=name)
 
-        def search(turn: int, field: object = field, words: str = words) -> None:
+        def search(turn: int, field: object = field, words: str = words) -> float:
             more = ("rage", "shame", "pride", "relief", "envy", "lust")[turn % 6]
             field.fill(words.format(more))  # type: ignore[attr-defined]
+            began = time.perf_counter()
             page.keyboard.press("Enter")
+            return began
 
         if kind == "text search":
             timed("text search, with loading the tower", lambda _, search=search: search(5), 1)  # type: ignore[misc]

@@ -21,8 +21,7 @@ from affectml_annotation.uncertainty import disagreement
 Array = NDArray[Any]
 PART = 5_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
 _JUDGED = ["image_id", "annotator_id", "round", "kind", "labels"]
-# Texts of which there are few, kept once each: of 500,000 answers the others take 40 MB.
-_WORDS = ["image_id", "annotator_id", "labels.list.element", "labels.list.item"]
+_WORDS = ["labels.list.element", "labels.list.item"]  # kept once each: of 500,000 answers they would take 26 MB
 _REMARKS = ["image_id", "annotator_id", "round", "kind", "note"]
 
 
@@ -64,8 +63,8 @@ class Beside:
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadDataset(f"{file}: not readable judgements ({error})") from None
         at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))
-        order = np.argsort(at, kind="stable")
-        return table, order, at[order]
+        order = np.argsort(at, kind="stable").astype(np.int32)
+        return table, order, at[order].astype(np.int32)
 
     def judged(self, first: int, last: int) -> pd.DataFrame:
         """What people said of the images from the first place up to before the last, a row each."""

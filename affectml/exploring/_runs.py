@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _OFF = 1e-3  # how far a row of shares may be from a sum of one: rounding is far below
+_SETS = ["set.list.element", "set.list.item"]
 _PARTS = ("train", "calibration", "val", "test", "unused")
 
 
@@ -93,14 +94,14 @@ class KnownRun:
         return str(self.folder.folder / "predictions.parquet")
 
     def _read(self, columns: list[str]) -> "pa.Table":
-        """Some columns of predictions.parquet; its sets are words, of which 100,000 rows take 50 MB in pandas."""
+        """Some columns of predictions.parquet; its sets, of which 100,000 rows take 50 MB in pandas, each word once."""
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(self._file) as file:
-                missing = [name for name in columns if name not in file.schema_arrow.names]
-                if not missing:
-                    return file.read(columns)
+            there = pq.read_schema(self._file).names
+            missing = [name for name in columns if name not in there]
+            if not missing:
+                return pq.read_table(self._file, columns=columns, read_dictionary=_SETS)
         except FileNotFoundError:
             raise BadRun(
                 f"{self.folder.folder}: no predictions.parquet, which a shared run and imported weights come without: "
