@@ -394,6 +394,7 @@ def load_encoder(
         mapped: leave weights in their file where that can be (on the CPU, a .safetensors that holds just what the model
             does), so that only what a tower computes with is read, when it does: for one of the two towers, of weights
             that were loaded before. They are not looked through for values that are not finite; what comes of them is.
+            The file must stay as it is for as long.
 
     Raises:
         EncoderUnavailable: an unknown spec, architecture or tag; weights that are absent (the message says what was
