@@ -155,6 +155,7 @@ def _axes(rows: RowsOnDisk, count: int) -> Floats:
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # one of two mirror images
     axes = np.pad(axes, ((0, 0), (0, max(2 - axes.shape[1], 0)))).astype(np.float32)
     parts = [(part - mean.astype(np.float32)) @ axes for part in rows.parts(BLOCK)]
+    rows.let_go()
     return np.concatenate(parts) if parts else np.zeros((0, axes.shape[1]), dtype=np.float32)
 
 
