@@ -14,7 +14,7 @@ from affectml.embeddings import EmbeddingStore
 
 Floats = NDArray[np.float32]
 BLOCK = 256  # rows in memory at a time: .5 MB of 512 features, which stay in a processor's cache
-HELD = 16  # blocks of the files' pages that are held at most
+HELD = 4  # blocks of the files' pages that are held at most
 KEPT = 8  # searches whose cosines are kept: the same one comes again with every filter
 
 

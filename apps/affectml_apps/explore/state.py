@@ -32,6 +32,7 @@ class Explorer:
         self._shown: OrderedDict[View, Future[NDArray[np.uint32]]] = OrderedDict()
         self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
         self._selections: tuple[list[tuple[str, int]] | None, dict[str, int]] = None, {}
+        self._has_searched = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -75,6 +76,9 @@ class Explorer:
                 made.set_exception(error)
                 with self._lock:
                     self._shown.pop(key, None)
+            if key.text and not self._has_searched:  # an encoder was loaded for it
+                self._has_searched = True
+                give_back_memory()
         return made.result()
 
     def selections(self) -> dict[str, int]:
