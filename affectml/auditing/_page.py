@@ -51,7 +51,7 @@ def sections(audit: Audit) -> list[Section]:
     )
     note = (
         f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: where nothing "
-        "is wrong, a check lists anything in at most one audit in twenty"
+        "is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
     )
     overview = Table("Checks", ("check", "listed", "tested"), counts, note)
     found = [
