@@ -22,8 +22,7 @@ from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Batched, Debiased, Interval, of_few, of_mean, of_table
 from affectml_metrics._options import real_number, whole_number
-
-_EXACT = 2**24  # up to there float32 holds every whole number
+from affectml_metrics.functional._rows import EXACT
 
 
 def bootstrap(
@@ -264,8 +263,8 @@ def bootstrap_sums(
 def _whole_sums(rows: Tensor) -> bool:
     """Whether float32 holds the sum over units of each row [M, units] in any replicate."""
     if rows.dtype == torch.bool or not rows.numel():
-        return rows.shape[1] < _EXACT
-    return bool((rows == rows.round()).all()) and rows.shape[1] * float(rows.abs().max()) < _EXACT
+        return rows.shape[1] < EXACT
+    return bool((rows == rows.round()).all()) and rows.shape[1] * float(rows.abs().max()) < EXACT
 
 
 def _without_one(units: int, none: bool = False, dtype: torch.dtype = torch.float64) -> Tensor:

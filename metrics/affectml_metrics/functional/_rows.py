@@ -16,7 +16,7 @@ from affectml_metrics._domains import Domain, watch
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, same, wide
 
 _BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
-_EXACT = 2**24  # up to there float32 holds every whole number
+EXACT = 2**24  # up to there float32 holds every whole number
 _BYTE_BAGS = getattr(torch.ops.quantized, "embedding_bag_byte_rowwise_offsets", None)  # not in every build of torch
 
 Formula = Callable[[Tensor, Tensor], Tensor]
@@ -71,12 +71,12 @@ def table_of(weights: Tensor, device: torch.device) -> Tensor:
     behind each row of them are then 8 bytes more, the scale 1 and the offset 0 that `run_sums` wants.
     """
     if weights.dtype == torch.uint8:
-        if _BYTE_BAGS and device.type == "cpu" and weights.shape[1] * int(weights.max()) < _EXACT:
+        if _BYTE_BAGS and device.type == "cpu" and weights.shape[1] * int(weights.max()) < EXACT:
             end = torch.tensor([1.0, 0.0]).view(torch.uint8)
             return torch.cat([weights.T, end.expand(weights.shape[1], -1)], dim=1)
         weights = weights.to(torch.int32)
     weights = weights.to(device, wide(device))
-    whole = bool((weights == weights.round()).all()) and float(weights.sum(dim=1).max()) < _EXACT
+    whole = bool((weights == weights.round()).all()) and float(weights.sum(dim=1).max()) < EXACT
     return weights.to(torch.float32 if whole else weights.dtype).T.contiguous()
 
 
