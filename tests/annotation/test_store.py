@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
 from affectml_annotation.store import schema
-from affectml_annotation.store.engine import Database
 from affectml_annotation.store.reading import read_remarks
 
 LABELS = ("awe", "fear", "joy")
@@ -374,20 +373,6 @@ def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, op
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
     with pytest.raises(StoreError, match=r"schema 99, newer than the 1.*upgrade"):
         open_store()
-
-
-def test_a_migration_that_fails_leaves_the_old_version(database_url):
-    def breaks(connection):
-        connection.exec_driver_sql("CREATE TABLE half_done (x INTEGER)")
-        raise RuntimeError("power cut")
-
-    database = Database(database_url)
-    with pytest.raises(RuntimeError, match="power cut"):
-        schema.migrate(database.write, (*schema.MIGRATIONS, breaks))
-    assert schema.migrate(database.write) == 1
-    assert not sa.inspect(database.engine).has_table("half_done")
-    assert schema.migrate(database.write, (*schema.MIGRATIONS, lambda _connection: None)) == 2
-    database.close()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.store import claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
+from affectml_annotation.store.migrations import migrate
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
 from affectml_annotation.store.schema import (
     annotator,
@@ -25,7 +26,6 @@ from affectml_annotation.store.schema import (
     decision,
     draft,
     event,
-    migrate,
     now_ms,
     round_,
 )

@@ -1,4 +1,4 @@
-"""The store's tables, and the numbered migrations that make and change them.
+"""The store's tables as the present version has them; `migrations` makes them.
 
 `event` is the truth: append-only, which the database itself enforces. `answer` says which event is current for
 one (image, annotator, round); `slot` counts how many people an image has or is waiting for. Both could be made
@@ -6,8 +6,6 @@ anew from the events and the claims. Times are milliseconds since 1970, UTC.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
 from sqlalchemy import (
@@ -23,8 +21,6 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-
-from affectml_annotation.errors import StoreError
 
 metadata = sa.MetaData()
 JSON = sa.JSON(none_as_null=True)
@@ -174,54 +170,3 @@ imported = Table(
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-def _create_tables(connection: sa.Connection) -> None:
-    metadata.create_all(connection)
-    if connection.dialect.name == "sqlite":
-        for deed in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER event_no_{deed.lower()} BEFORE {deed} ON event "
-                "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
-            )
-    else:
-        connection.exec_driver_sql(
-            "CREATE FUNCTION event_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$"
-        )
-        connection.exec_driver_sql(
-            "CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON event "
-            "FOR EACH ROW EXECUTE FUNCTION event_is_append_only()"
-        )
-
-
-Migration = Callable[[sa.Connection], None]
-# Number n is the n-th entry. A released entry never changes; a change of the tables is a new entry that alters them.
-MIGRATIONS: tuple[Migration, ...] = (_create_tables,)
-
-
-def migrate(
-    begin: Callable[[], AbstractContextManager[sa.Connection]], migrations: Sequence[Migration] = MIGRATIONS
-) -> int:
-    """Bring a database to the newest version, each migration in a transaction of its own; return the version.
-
-    Raises StoreError for a database from a newer version of this package.
-    """
-    while True:
-        with begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # Two programs may open a new database at once.
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235812)")
-            if not sa.inspect(connection).has_table("schema_version"):
-                version = 0
-            else:
-                version = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
-            if version > len(migrations):
-                raise StoreError(
-                    f"this database has schema {version}, newer than the {len(migrations)} that this version "
-                    "of affectml knows; upgrade affectml (nothing was changed)"
-                )
-            if version == len(migrations):
-                return version
-            migrations[version](connection)
-            connection.execute(schema_version.insert().values(version=version + 1, applied_at=now_ms()))

@@ -1,0 +1,140 @@
+"""What the migrations make is what the tables say, on both engines, from a fresh database and from one of 0.1.0."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from affectml_annotation import LabelStore
+from affectml_annotation.store import migrations, schema
+from affectml_annotation.store.engine import Database
+
+RELEASED = Path(__file__).resolve().parents[1] / "golden" / "0.1.0" / "labels" / "labels.db"
+
+
+@pytest.fixture
+def database(database_url):
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+def told(connection) -> dict[str, dict[str, list[str]]]:
+    """Every table of a database: columns with types and defaults, keys, checks, indexes."""
+    inspector = sa.inspect(connection)
+    ask = {
+        "primary key": lambda table: [inspector.get_pk_constraint(table)],
+        "foreign keys": inspector.get_foreign_keys,
+        "unique": inspector.get_unique_constraints,
+        "checks": inspector.get_check_constraints,
+        "indexes": inspector.get_indexes,
+    }
+
+    def plain(value) -> str:  # SQL inside, such as the condition of an index, as text
+        return str({key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value)
+
+    return {
+        table: {"columns": [plain(column) for column in inspector.get_columns(table)]}
+        | {what: sorted(map(plain, get(table))) for what, get in ask.items()}
+        for table in inspector.get_table_names()
+    }
+
+
+def as_defined(database: Database, metadata: sa.MetaData) -> dict[str, dict[str, list[str]]]:
+    """What a database would hold that was made of the tables as they are defined, without a migration."""
+    if database.dialect == "sqlite":
+        database = Database("sqlite://")
+    with database.engine.connect() as connection, connection.begin() as transaction:
+        if database.dialect == "postgresql":
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+        metadata.create_all(connection)
+        found = told(connection)
+        transaction.rollback()
+    return found
+
+
+def triggers(connection) -> dict[str, str]:
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    else:
+        query = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+    return dict(connection.exec_driver_sql(query).all())
+
+
+def test_all_migrations_together_make_the_tables_as_they_are_defined(database):
+    migrations.migrate(database.write)
+    with database.read() as connection:
+        made = told(connection)
+    assert made == as_defined(database, schema.metadata)
+    assert set(made) == set(schema.metadata.tables)
+
+
+def test_events_are_guarded_by_triggers_and_nothing_else_is(database):
+    migrations.migrate(database.write)
+    guards = {"sqlite": {"event_no_update", "event_no_delete"}, "postgresql": {"event_append_only"}}
+    with database.read() as connection:
+        assert set(triggers(connection)) == guards[database.dialect]
+
+
+def test_schema_1_is_what_0_1_0_wrote():
+    made = Database("sqlite://")
+    migrations.migrate(made.write, migrations.MIGRATIONS[:1])
+    with made.read() as connection, sa.create_engine(f"sqlite:///{RELEASED}").connect() as released:
+        assert told(connection) == told(released)
+        assert triggers(connection) == triggers(released)
+
+
+@pytest.fixture
+def with_a_mood(monkeypatch):
+    """The next version, made up: a further column, and the migration that adds it. The tables of that version."""
+    metadata = sa.MetaData()
+    for table in schema.metadata.sorted_tables:
+        table.to_metadata(metadata)
+    metadata.tables["draft"].append_column(sa.Column("mood", sa.String))
+    monkeypatch.setattr(schema, "metadata", metadata)
+    add = "ALTER TABLE draft ADD COLUMN mood VARCHAR"
+    following = (*migrations.MIGRATIONS, lambda connection: connection.exec_driver_sql(add))
+    monkeypatch.setattr(migrations.migrate, "__defaults__", (following,))
+    return metadata
+
+
+def test_the_next_migration_works_on_a_fresh_database(database, with_a_mood):
+    assert migrations.migrate(database.write) == len(migrations.MIGRATIONS) + 1
+    with database.read() as connection:
+        made = told(connection)
+    assert "mood" in str(made["draft"])
+    assert made == as_defined(database, with_a_mood)
+
+
+def test_the_next_migration_works_on_a_database_of_each_version_before(database, with_a_mood):
+    for version in range(1, len(migrations.MIGRATIONS) + 1):
+        assert migrations.migrate(database.write, migrations.MIGRATIONS[:version]) == version
+    assert migrations.migrate(database.write) == len(migrations.MIGRATIONS) + 1
+    with database.read() as connection:
+        assert told(connection) == as_defined(database, with_a_mood)
+
+
+def test_the_next_migration_works_on_a_database_that_0_1_0_wrote_and_keeps_its_answers(tmp_path, with_a_mood):
+    shutil.copy(RELEASED, tmp_path / "labels.db")
+    (before,) = sqlite3.connect(RELEASED).execute("SELECT count(*) FROM event").fetchone()
+    with LabelStore(tmp_path / "labels.db") as store:
+        assert len(store.events()) == before > 0
+        with store.database.read() as connection:
+            assert told(connection) == as_defined(store.database, with_a_mood)
+
+
+def test_a_migration_that_fails_leaves_the_old_version(database):
+    def breaks(connection):
+        connection.exec_driver_sql("CREATE TABLE half_done (x INTEGER)")
+        raise RuntimeError("power cut")
+
+    newest = len(migrations.MIGRATIONS)
+    with pytest.raises(RuntimeError, match="power cut"):
+        migrations.migrate(database.write, (*migrations.MIGRATIONS, breaks))
+    assert migrations.migrate(database.write) == newest
+    assert not sa.inspect(database.engine).has_table("half_done")
+    following = (*migrations.MIGRATIONS, lambda _connection: None)
+    assert migrations.migrate(database.write, following) == newest + 1
