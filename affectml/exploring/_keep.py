@@ -117,7 +117,7 @@ def export(table: pd.DataFrame, path: Path) -> Path:
         write_parquet(path, table)
     else:
         with replacing(path) as temporary:
-            temporary.write_text(as_csv(table), encoding="utf-8", newline="")
+            temporary.write_text(as_csv(table), encoding="utf-8-sig", newline="")  # Excel's mark of UTF-8
     return path
 
 

@@ -200,14 +200,18 @@ def test_labels_of_a_table_may_be_json_lists(tmp_path):
     assert read_judgements(path)["labels"].tolist() == [["joy"], ["joy", "awe"]]
 
 
-@pytest.mark.parametrize("label", ["a|b", '["a"]', " a"])
-def test_what_csv_would_read_otherwise_is_not_written_to_it(tmp_path, label):
-    table = pd.DataFrame({"image_id": ["a"], "annotator_id": "u", "round": 1, "kind": "labels", "labels": [[label]]})
-    with pytest.raises(BadExport, match=r"row 0: CSV cannot hold these labels.*write \.jsonl or \.parquet"):
-        write_judgements(table, tmp_path / "x.csv")
-    assert list(tmp_path.iterdir()) == []
-    write_judgements(table, tmp_path / "x.jsonl")
-    assert read_judgements(tmp_path / "x.jsonl")["labels"].tolist() == [[label]]
+@pytest.mark.parametrize("label", ["a|b", "|", '["a"]', " a", '"', "ö|ü"])
+def test_a_label_that_holds_the_delimiter_comes_back_from_csv(tmp_path, label):
+    said = [[label], ["joy", label], ["joy", "awe"]]
+    table = pd.DataFrame({
+        "image_id": "a", "annotator_id": ["u", "v", "w"], "round": 1, "kind": "labels", "labels": said,
+        "intensities": [[2.0], [1.0, 3.0], None],
+    })  # fmt: skip
+    write_judgements(table, tmp_path / "x.csv")
+    again = read_judgements(tmp_path / "x.csv")
+    assert again["labels"].tolist() == said
+    assert again["intensities"].tolist() == [[2.0], [1.0, 3.0], None]
+    assert "joy|awe" in (tmp_path / "x.csv").read_text()
 
 
 def test_problems_of_a_text_file_count_its_lines(store, tmp_path):

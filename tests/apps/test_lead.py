@@ -1,5 +1,6 @@
 """What the lead's pages compute, by hand-worked tables."""
 
+import codecs
 import csv
 import io
 
@@ -7,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml_annotation import StoreError, UnknownLabel
+from affectml.data import Dataset
+from affectml.exploring import open_collection
+from affectml_annotation import StoreError, UnknownLabel, read_counts, read_judgements
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find, resolve, searchable
 
@@ -83,7 +86,7 @@ def test_people_are_numbered_without_names():
 def test_no_cell_of_a_csv_for_people_is_a_formula(text):
     content = pd.DataFrame({"note": [text, "plain", "a=b"], text: [-0.5, 1e-9, 2.0]})
     content = content.to_csv(index=False, lineterminator="\r\n").encode()
-    rows = list(csv.reader(io.StringIO(lead.for_spreadsheet(content).decode(), newline="")))
+    rows = list(csv.reader(io.StringIO(lead.for_spreadsheet(content).decode("utf-8-sig"), newline="")))
     assert [row[0] for row in rows] == ["note", f"'{text}", "plain", "a=b"]
     assert [row[1] for row in rows] == [f"'{text}", "-0.5", "1e-09", "2.0"]
 
@@ -97,6 +100,24 @@ def test_the_downloads_are_neutral_and_parquet_is_exact():
     assert exact["annotator_id"].tolist() == ["=cmd", "b"]
     assert exact["note"].tolist() == ["@x\ry", "@x\ry"]
     assert b"\r\n'=1," in lead.shares_csv(table(("=1", "a", ["awe"])), LABELS)
+
+
+def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_path, demo):
+    judgements = table(("1", "zoë", ["awe"]), ("1", "b", ["a|b", "joy"]))
+    labels = (*LABELS, "a|b")
+    answers, votes = lead.export_bytes(judgements, "CSV", names=True)[0], lead.shares_csv(judgements, labels)
+    assert answers[:3] == votes[:3] == codecs.BOM_UTF8
+    (tmp_path / "answers.csv").write_bytes(answers)
+    (tmp_path / "votes.csv").write_bytes(votes)
+    for encoding in ("utf-8-sig", "utf-8"):
+        again = read_judgements(tmp_path / "answers.csv", encoding=encoding)
+        assert again["annotator_id"].tolist() == ["zoë", "b"]
+        assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]
+    assert read_counts(tmp_path / "votes.csv", LABELS, n_column="n").image_id.tolist() == ["1"]
+    found = open_collection(Dataset.open(demo), [])
+    file = found.export([0, 1], tmp_path / "shown.csv")
+    assert file.read_bytes()[:3] == codecs.BOM_UTF8
+    assert pd.read_csv(file, dtype="str")["image_id"].tolist() == list(found.image_id[:2])
 
 
 def test_searches_know_neither_accents_nor_case_nor_forms():

@@ -22,8 +22,8 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     """Write judgements by the file's ending: .parquet, .csv or .jsonl. All three hold every column.
 
     CSV: labels and intensities are joined by `|`; labels that would be read otherwise, such as one that holds a `|`,
-    are refused, Parquet and JSONL take them. Every text is written as it is, also one that a spreadsheet would take
-    for a formula. Raises BadExport.
+    stand as a JSON list. Every text is written as it is, also one that a spreadsheet would take for a formula. Raises
+    BadExport.
     """
     path = Path(path)
     table = for_files(judgements)
@@ -36,11 +36,7 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
         rows = ({k: v for k, v in row.items() if v is not None} for row in plain.to_dict("records"))
         write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
     elif path.suffix == ".csv":
-        for row, labels in enumerate(table["labels"]):
-            if _labels(DELIMITER.join(labels), row) != list(labels):
-                what = f"row {row}: CSV cannot hold these labels, joined by {DELIMITER!r}: {labels}"
-                raise BadExport(str(path), [what], "write .jsonl or .parquet")
-        table["labels"] = [DELIMITER.join(labels) for labels in table["labels"]]
+        table["labels"] = [_label_cell(labels) for labels in table["labels"]]
         if "intensities" in table:
             table["intensities"] = [
                 None if values is None else DELIMITER.join("" if v is None else repr(float(v)) for v in values)
@@ -142,6 +138,11 @@ def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) and all(isinstance(each, kinds) for each in found) else None
+
+
+def _label_cell(labels: list[str]) -> str:
+    joined = DELIMITER.join(labels)
+    return joined if _labels(joined, 0) == labels else json.dumps(labels, ensure_ascii=False)
 
 
 def _labels(cell: Any, row: int) -> list[str]:

@@ -238,7 +238,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             attempt(lambda: save(explorer, shown, view, name.strip(), replace=again))
         st.download_button(
             "Download as CSV",
-            lambda: explorer.found.csv(shown),
+            lambda: explorer.found.csv(shown).encode("utf-8-sig"),  # Excel's mark of UTF-8
             file_name="selection.csv",
             mime="text/csv",
             on_click="ignore",

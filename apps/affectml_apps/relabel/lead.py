@@ -132,12 +132,12 @@ def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
 
 
 def for_spreadsheet(content: bytes) -> bytes:
-    """A CSV file in which no cell is a formula; see `spreadsheet_cell`."""
+    """A CSV file in which no cell is a formula (see `spreadsheet_cell`), and that begins as Excel knows UTF-8 by."""
     made = io.StringIO(newline="")
     writer = csv.writer(made, lineterminator="\r\n")  # as RFC 4180 has it; a line end within a cell is quoted
     for row in csv.reader(io.StringIO(content.decode(), newline="")):
         writer.writerow(map(spreadsheet_cell, row))
-    return made.getvalue().encode()
+    return made.getvalue().encode("utf-8-sig")
 
 
 def measure_anchoring(task: LabelTask, *, bootstrap: int = 1000) -> Anchoring | None:
