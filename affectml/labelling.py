@@ -117,6 +117,21 @@ def with_files(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
     return images.loc[images["file"].notna()]
 
 
+def queued_words(images: int, raised: int, more: int | None) -> str:
+    """What became of images that were queued: how many wait for more people than before, and what stays.
+
+    raised: of them, as `LabelStore.enqueue` returns it. more: as it was asked for.
+    """
+    queued = f"{images:,} {'image' if images == 1 else 'images'}"
+    if more is None:
+        return queued
+    people = f"{more:,} more {'person' if more == 1 else 'people'}"
+    if raised == images:
+        return f"{queued}, for {people} each"
+    some = f"{raised:,} of them wait for more people than before, the other {images - raised:,}" if raised else "they"
+    return f"{queued}, for at least {people} each: {some} waited for as many or more already, which stays"
+
+
 def make_task(
     dataset: Dataset,
     *,

@@ -24,10 +24,12 @@ class Queued:
     table: place in the queue, image_id, role (listed or control) and match, the image it stands beside; check, rank and
     p of the listed; n people who had answered, and the mean rarity (nats) of what they said; label and said, what was
     oddest of the image: that the label was chosen (True) or that it was not; at, when it was made.
+    raised: how many of the images wait for more people than before.
     """
 
     file: Path
     table: pd.DataFrame
+    raised: int
 
 
 def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, more: int = 1, seed: int = 0) -> Queued:
@@ -43,7 +45,7 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
         store: the task.
         folder: for the file; the next free number is taken.
         count: how many images; controls come on top.
-        more: how many more people answer each of them.
+        more: at least so many more people answer each of them; see `LabelStore.enqueue`.
         seed: of the order.
 
     Raises:
@@ -82,11 +84,11 @@ def queue_audit(audit: Audit, store: LabelStore, folder: Path, *, count: int, mo
     with replacing(file) as temporary:
         table[list(COLUMNS)].to_csv(temporary, index=False, lineterminator="\n")
     try:
-        store.steer(queue=list(table["image_id"]), more=more)
+        raised = store.enqueue(list(table["image_id"]), more=more)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    return Queued(file, table[list(COLUMNS)])
+    return Queued(file, table[list(COLUMNS)], raised)
 
 
 def _facts(audit: Audit) -> pd.DataFrame:

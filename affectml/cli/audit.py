@@ -44,7 +44,7 @@ def audit(
             min=1, help="Queue so many images for people, with as many controls, in random order.", show_default="none"
         ),
     ] = None,
-    more: Annotated[int, typer.Option(min=1, help="With --queue: how many more people answer each image.")] = 1,
+    more: Annotated[int, typer.Option(min=1, help="With --queue: at least so many more people answer each image.")] = 1,
     db: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +62,7 @@ def audit(
     from affectml.cli._labels_task import open_task
     from affectml.cli._print import print_json, print_table
     from affectml.data import Dataset
+    from affectml.labelling import queued_words
     from affectml.runs import RunFolder
 
     folder = out if out is not None else dataset.resolve().with_name(f"{dataset.resolve().name}-audit")
@@ -99,3 +100,4 @@ def audit(
             f"queued, to be shown first: the {listed:,} most surprising images{asked} and "
             f"{len(queued.table) - listed:,} controls; which is which is in {queued.file}"
         )
+        print(f"  {queued_words(len(queued.table), queued.raised, more)}")

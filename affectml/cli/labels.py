@@ -336,33 +336,45 @@ def assign(
         bool, typer.Option("--disagreement", help="Queue the images that people disagree about most.")
     ] = False,
     more: Annotated[
-        int | None, typer.Option(min=1, help="How many more people answer each queued image.", show_default="none")
+        int | None,
+        typer.Option(min=1, help="At least so many more people answer each queued image.", show_default="none"),
     ] = None,
     overlap: Annotated[
         int | None, typer.Option(min=1, help="How many people answer each image from now on.", show_default="unchanged")
     ] = None,
+    lower: Annotated[
+        bool,
+        typer.Option(
+            "--lower",
+            help="With --more or --overlap: images that were to be answered by more people are not any longer.",
+        ),
+    ] = False,
     strategy: Annotated[str | None, typer.Option(help="Order of images from now on.", show_default="unchanged")] = None,
     release: Annotated[bool, typer.Option("--release", help="Take images back whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
     """Decide who sees what: invite people, queue images, change the overlap or the order."""
     from affectml.cli._labels_task import images_to_queue, open_task
+    from affectml.errors import BadInput
+    from affectml.labelling import queued_words
 
     with open_task(db) as store:
+        if lower and overlap is None and more is None:
+            raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
         changes = {"overlap": overlap, "strategy": strategy}
         people = None if more else overlap or store.settings.overlap
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
-        store.steer(
+        raised = store.steer(
             invite=_names(invite),
             settings={name: value for name, value in changes.items() if value is not None},
             queue=queued,
             more=more,
+            lower=lower,
         )
         if asked:
-            typer.echo(
-                f"queued, to be shown first: {len(queued):,} {'image' if len(queued) == 1 else 'images'}", err=True
-            )
+            said = queued_words(len(queued), raised, None if lower else more)
+            typer.echo(f"queued, to be shown first: {said}", err=True)
         if release:
             store.release_expired()
         _show_status(store, json)

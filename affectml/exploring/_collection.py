@@ -381,8 +381,10 @@ class Collection:
         """Whether there is a labelling task that images can be sent to."""
         return self._beside.has_db
 
-    def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> int:
-        """Put images at the end of the labelling task's queue, in their order; returns how many of them it has.
+    def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> tuple[int, int]:
+        """Put images at the end of the labelling task's queue, in their order, for at least `more` people each.
+
+        Returns how many of them the task has, and how many of those wait for more people than before.
 
         Raises:
             BadInput: for `more` below 1, and where the task has none of them.

@@ -131,10 +131,11 @@ def as_csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def queue(database: str | Path, image_ids: Sequence[str], *, more: int = 1) -> int:
-    """Put images at the end of a labelling task's queue, in their order; `more` people are to answer each.
+def queue(database: str | Path, image_ids: Sequence[str], *, more: int = 1) -> tuple[int, int]:
+    """Put images at the end of a labelling task's queue, in their order; at least `more` people are to answer each.
 
-    Returns how many: images that the task does not have are passed over.
+    Returns how many, images that the task does not have being passed over, and how many of them wait for more people
+    than before.
 
     Raises:
         BadInput: for `more` below 1, and where the task has none of them.
@@ -147,5 +148,4 @@ def queue(database: str | Path, image_ids: Sequence[str], *, more: int = 1) -> i
         asked = [str(image) for image in image_ids if str(image) in known]
         if not asked:
             raise BadInput(f"{store.database.where}: none of these {len(image_ids):,} images is in this task")
-        store.steer(queue=asked, more=more)
-    return len(asked)
+        return len(asked), store.enqueue(asked, more=more)

@@ -559,7 +559,8 @@ def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(d
     assert [note for _, note in found.detail(at).people.remarks] == ["is this a face?"]
     assert db.read_bytes() == before
     known = [found.place(image) for image in images["image_id"].iloc[[7, 3]]]
-    assert found.queue([*known, len(found) - 1], more=2) == 2
+    assert found.queue([*known, len(found) - 1], more=2) == (2, 2)
+    assert found.queue(known, more=1) == (2, 0)
     with LabelStore(db) as store:
         assert store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist() == [
             found.image_id[at] for at in known

@@ -12,6 +12,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
+from affectml.labelling import queued_words
 from affectml_annotation import Answer, LabelStore, TaskSettings, model_uncertainty, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import read_preferences
@@ -203,6 +204,25 @@ def test_the_lead_takes_people_off_the_list(run, demo, task):
         assert f"{answered}: their entry is closed; their answers stay and count" in out
         run("labels", "assign", "--db", task, "--invite", answered)
         assert list(read_preferences(store).closed) == []
+
+
+def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
+    db = tmp_path / "planned.db"
+    run("labels", "init", demo.root, "--db", db, "--overlap", 3)
+    (tmp_path / "ids.txt").write_text("000000\n000001\n")
+    before = json.loads(run("labels", "status", "--db", db, "--json"))["wanted"]
+    queue = ("labels", "assign", "--db", db, "--queue", tmp_path / "ids.txt")
+    run(*queue, "--more", 1)
+    assert json.loads(run("labels", "status", "--db", db, "--json"))["wanted"] == before
+    run(*queue, "--more", 4)
+    assert json.loads(run("labels", "status", "--db", db, "--json"))["wanted"] == before + 2
+    run(*queue, "--more", 1, "--lower")
+    assert json.loads(run("labels", "status", "--db", db, "--json"))["wanted"] == before - 4
+    assert "give one of them too" in run("labels", "assign", "--db", db, "--lower", fails=True)
+    assert queued_words(2, 0, 1) == (
+        "2 images, for at least 1 more person each: they waited for as many or more already, which stays"
+    )
+    assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
 
 
 def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):

@@ -284,6 +284,26 @@ def test_a_run_can_ask_for_more_people_on_images_that_are_complete(open_store):
     assert [c.image_id for c in work(store, "v")] == ["i002", "i001"]
 
 
+def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
+    store = make(open_store(), images=4, people="uv", overlap=3)
+    work(store, "u", 2)
+    names = list(store.images()["image_id"])
+    assert store.enqueue(names, more=1) == 0
+    assert store.progress().wanted == 12
+    assert store.enqueue(names[:2], more=3) == len(set(names[:2]) & set(store.judgements()["image_id"]))
+    store.enqueue(names[:2], more=4)
+    wanted = store.progress().wanted
+    assert wanted > 12
+    store.update_settings(overlap=3, strategy="fill")
+    assert store.progress().wanted == wanted
+    store.update_settings(overlap=2)
+    assert store.progress().wanted == wanted - 2
+    assert store.steer(queue=names, more=1, lower=True) == 0
+    assert store.progress().wanted == 4 + 2
+    store.steer(settings={"overlap": 1}, lower=True)
+    assert store.progress().wanted == 4
+
+
 def test_overlap_can_be_raised_while_people_work(open_store):
     store = make(open_store(), images=4, people="uv", overlap=1)
     work(store, "u")

@@ -106,6 +106,7 @@ class LabelStore:
     def update_settings(self, **changes: Any) -> TaskSettings:
         """Change how images are handed out; labels, construct and seed stay, and so does what people were asked.
 
+        A new overlap holds for the images that had the old one, or less; the others keep the people they were to have.
         The question can change until the first image was given to somebody. Raises StoreError for what cannot.
         """
         with self.database.write() as connection:
@@ -158,18 +159,21 @@ class LabelStore:
         settings: Mapping[str, Any] | None = None,
         queue: Sequence[str] = (),
         more: int | None = None,
-    ) -> None:
-        """Invite people, change settings and queue images, all or nothing.
+        lower: bool = False,
+    ) -> int:
+        """Invite people, change settings and queue images, all or nothing; return what `enqueue` does.
 
         invite, settings, queue and more: as of `invite`, `update_settings` and `enqueue`, and so are the errors.
+        lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`.
         """
         with self.database.write() as connection:
             setup.reopen(connection, invite)
             setup.invite(connection, invite, {})
             if settings:
-                setup.update_settings(connection, settings)
-            setup.enqueue(connection, queue, more, MAIN)
+                setup.update_settings(connection, settings, lower=lower)
+            raised = setup.enqueue(connection, queue, more, MAIN, lower=lower)
         self._proposed.clear()
+        return raised
 
     def add_checks(self, checks: pd.DataFrame) -> None:
         """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
@@ -193,15 +197,14 @@ class LabelStore:
             setup.set_priority(connection, priority)
         self._proposed.clear()
 
-    def enqueue(self, image_ids: Sequence[str], *, more: int | None = None) -> None:
+    def enqueue(self, image_ids: Sequence[str], *, more: int | None = None) -> int:
         """Put images at the end of the queue, which is served before anything else.
 
-        more: how many more people are wanted for each, counting from those who have it now; None leaves the
-        overlap as it is, so that complete images stay out.
+        more: at least so many more people are to answer each, beyond those who have it now; an image that still waits
+        for as many keeps what it waits for. None leaves the overlap as it is, so that complete images stay out.
+        Returns how many images wait for more people than before.
         """
-        with self.database.write() as connection:
-            setup.enqueue(connection, image_ids, more, MAIN)
-        self._proposed.clear()
+        return self.steer(queue=image_ids, more=more)
 
     def open_round(
         self, purpose: str, image_ids: Sequence[str] | None = None, *, of: int = MAIN, overlap: int | None = None

@@ -90,10 +90,11 @@ def new_round(connection: sa.Connection, number: int, purpose: str, of: int | No
     connection.execute(round_.insert().values(number=number, purpose=purpose, of=of, opened_at=now_ms()))
 
 
-def update_settings(connection: sa.Connection, changes: Mapping[str, Any]) -> TaskSettings:
-    """Change what may change; a new overlap holds for all images of the main round but checks.
+def update_settings(connection: sa.Connection, changes: Mapping[str, Any], *, lower: bool = False) -> TaskSettings:
+    """Change what may change; a new overlap holds for the images of the main round but checks.
 
-    The question may change until an image was given to somebody.
+    Images that more people were asked for keep them, unless `lower`. The question may change until an image was given
+    to somebody.
     """
     for name in changes:
         if name == "question" and connection.scalar(sa.select(assignment.c.place).limit(1)) is None:
@@ -103,14 +104,14 @@ def update_settings(connection: sa.Connection, changes: Mapping[str, Any]) -> Ta
                 f"setting {name!r} cannot change in a running task (only {', '.join(CHANGEABLE)}, and the question "
                 "until the first image is given to somebody)"
             )
-    fresh = replace(read_settings(connection), **changes)
+    before = read_settings(connection)
+    fresh = replace(before, **changes)
     connection.execute(setting.update().where(setting.c.key == "task").values(value=fresh.to_dict()))
-    if "overlap" in changes:
-        connection.execute(
-            slot.update()
-            .where(slot.c.round == 1, slot.c.position.not_in(sa.select(check.c.position)))
-            .values(wanted=fresh.overlap)
-        )
+    if "overlap" in changes and (lower or fresh.overlap != before.overlap):
+        follow = [slot.c.round == 1, slot.c.position.not_in(sa.select(check.c.position))]
+        if not lower:
+            follow.append(sa.or_(slot.c.wanted == before.overlap, slot.c.wanted < fresh.overlap))
+        connection.execute(slot.update().where(*follow).values(wanted=fresh.overlap))
     return fresh
 
 
@@ -247,24 +248,34 @@ def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> No
         )
 
 
-def enqueue(connection: sa.Connection, image_ids: Sequence[str], more: int | None, round_number: int) -> None:
-    """Append images to the queue, and ask for more people where said."""
+def enqueue(
+    connection: sa.Connection, image_ids: Sequence[str], more: int | None, round_number: int, *, lower: bool = False
+) -> int:
+    """Append images to the queue, and ask for more people where said; return how many wait for more than before.
+
+    An image that waits for as many or more keeps them, unless `lower`.
+    """
     positions = _positions(connection, image_ids)
     if not positions:
-        return
+        return 0
     last = connection.scalar(sa.select(sa.func.max(image.c.queue_rank)))
     start = 0 if last is None else int(last) + 1
     connection.execute(
         image.update().where(image.c.position == sa.bindparam("at")).values(queue_rank=sa.bindparam("rank")),
         [{"at": at, "rank": start + n} for n, at in enumerate(positions)],
     )
-    if more is not None:
-        connection.execute(
-            slot.update()
-            .where(slot.c.round == round_number, slot.c.position == sa.bindparam("at"))
-            .values(wanted=slot.c.taken + more),
-            [{"at": at} for at in positions],
-        )
+    if more is None:
+        return 0
+    fewer = sa.select(slot.c.position).where(slot.c.round == round_number, slot.c.wanted < slot.c.taken + more)
+    raised = set(connection.scalars(fewer)) & set(positions)
+    keep_more = sa.true() if lower else slot.c.wanted < slot.c.taken + more
+    connection.execute(
+        slot.update()
+        .where(slot.c.round == round_number, slot.c.position == sa.bindparam("at"), keep_more)
+        .values(wanted=slot.c.taken + more),
+        [{"at": at} for at in positions],
+    )
+    return len(raised)
 
 
 def open_round(

@@ -14,6 +14,7 @@ from streamlit import config
 
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Column, Filter, View
+from affectml.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.state import Explorer, current
@@ -262,10 +263,9 @@ def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *
 
 def queue(explorer: Explorer, shown: NDArray[np.uint32], more: int) -> str:
     """Send what is shown to the labelling task; returns what was done."""
-    count = explorer.found.queue(shown, more=more)
+    count, raised = explorer.found.queue(shown, more=more)
     left = "" if count == len(shown) else f"; the other {len(shown) - count:,} are not in the task"
-    people = "one more person" if more == 1 else f"{more} more people"
-    return f"{count:,} images are at the end of the queue, for {people} each{left}"
+    return f"at the end of the queue: {queued_words(count, raised, more)}{left}"
 
 
 def attempt(act: Callable[[], str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from affectml.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
@@ -51,13 +52,13 @@ def _asked(task: LabelTask) -> None:
 
 
 def _try(change: Callable[[], object], message: str, place: str) -> None:
-    """Do it, and say there that it is done or in one line why not."""
+    """Do it, and say there that it is done, `{}` being what came of it, or in one line why not."""
     try:
-        change()
+        came = change()
     except AnnotationError as error:
         problem(error)
         return
-    done(message, place)
+    done(message.format(came), place)
 
 
 def _handing_out(task: LabelTask) -> None:
@@ -171,8 +172,9 @@ def _checks_and_queue(task: LabelTask) -> None:
     st.subheader("Queue")
     with st.form("queue"):
         wanted = st.text_area("Images to be served before anything else, one on each line")
-        more = st.number_input("How many more people for each (0: the overlap decides)", 0, 100, 0)
+        more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
         if st.form_submit_button("Put in the queue"):
             names = resolve(lead.read_names(wanted), images)
-            _try(lambda: task.store.enqueue(names, more=int(more) or None), "Queued.", "queue")
+            _try(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
+                 "Queued: {}.", "queue")  # fmt: skip
         show_done("queue")
