@@ -24,6 +24,11 @@ _FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
+def is_pipe(path: Path) -> bool:
+    """Whether a pipe, socket or device stands there, which no reader may open: it would wait for a writer, for good."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` to write to; it takes `path`'s place when the block ends well."""

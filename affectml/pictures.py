@@ -160,16 +160,16 @@ def _rows(data: Dataset, several: bool) -> Iterator[Picture]:
 def _files(path: Path) -> list[Picture]:
     """A file, the images in a folder, or those that a pattern finds."""
     try:
-        is_file, is_folder = path.is_file(), path.is_dir()
+        is_there, is_folder = path.exists(), path.is_dir()
     except OSError as error:
         raise BadInput(f"{path}: cannot be looked up ({error.strerror})") from None
-    if is_file:
-        return [_file(str(path))]
     if is_folder:
         inside = _images_in(path)
         if not inside:
             raise BadInput(f"{path}: no image file in this folder, at any depth")
         return list(map(_file, inside))
+    if is_there:
+        return [_file(str(path))]
     if not glob.has_magic(str(path)):
         raise BadInput(f"{path}: no such file")
     spelled = bool(path.suffix) and not glob.has_magic(path.suffix)  # *.dat: whoever writes that means these files

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from affectml._files import is_pipe
 from affectml.errors import BadInput
 
 WHITE = (255, 255, 255)
@@ -25,12 +26,14 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
     transparency is laid on white, as browsers show it; 16-bit grey is scaled to 8 bits.
 
     Raises:
-        BadInput: it cannot be read whole: no such file, not an image, cut short, floating-point pixels, or more pixels
+        BadInput: it cannot be read whole: no such file, a pipe, not an image, cut short, floating-point pixels, or more pixels
             than Pillow's `Image.MAX_IMAGE_PIXELS` (89 million unless changed: a small file can hide gigabytes).
     """
     path = Path(path)
     _quiet_about_size()
     try:
+        if is_pipe(path):
+            raise BadInput(f"{path}: a pipe or a device, not an image")
         with Image.open(path) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from affectml._files import is_pipe
 from affectml._progress import track
 from affectml.errors import BadInput, option
 
@@ -24,6 +25,8 @@ def problem_with(path: Path) -> str | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if is_pipe(path):
+            return "a pipe or a device, not an image"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a very large image is still an image
             with Image.open(path, formats=_FORMATS):

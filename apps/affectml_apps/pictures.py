@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from affectml._files import is_pipe
+
 # Decoded, 40 million pixels are 160 MB. Cameras beyond it write JPEG, which is decoded smaller.
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 4096
@@ -116,6 +118,8 @@ def _open(path: Path | io.BytesIO) -> Image.Image:
     Image.init()
     formats = [name for name in (*SHOWN, *CONVERTED) if name in Image.OPEN]  # no EPS: it would start a program
     try:
+        if isinstance(path, Path) and is_pipe(path):
+            raise BadImage("a pipe or a device, not an image")
         return Image.open(path, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage(f"it has more pixels than can be shown; the limit is {MAX_PIXELS:,}") from None
@@ -123,6 +127,8 @@ def _open(path: Path | io.BytesIO) -> Image.Image:
         raise BadImage("no image that can be shown: damaged, or of another format") from None
     except FileNotFoundError:
         raise BadImage("the file is not there") from None
+    except BadImage:
+        raise
     except (OSError, ValueError, SyntaxError) as error:
         raise BadImage(f"the file cannot be read: {error}") from None
 

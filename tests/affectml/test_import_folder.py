@@ -1,5 +1,6 @@
 """A class folder per label."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,13 +77,15 @@ def test_exactly_a_built_in_taxonomy_is_recognised(tmp_path):
 def test_a_file_that_is_no_image_is_left_out_and_named(classes, tmp_path):
     (classes / "joy" / "broken.jpg").write_text("not an image")
     (classes / "joy" / "empty.jpg").touch()
+    os.mkfifo(classes / "joy" / "pipe.jpg")
     summary = import_folder(classes, tmp_path / "out")
     assert summary.images == 3
     assert summary.skipped == {
         "images: not an image": [str(classes / "joy" / "broken.jpg")],
         "images: empty file": [str(classes / "joy" / "empty.jpg")],
+        "images: a pipe or a device, not an image": [str(classes / "joy" / "pipe.jpg")],
     }
-    with pytest.raises(BadInput, match=r"1 of 4|2 of 5.*broken.jpg: not an image"):
+    with pytest.raises(BadInput, match=r"3 of 6.*broken.jpg: not an image"):
         import_folder(classes, tmp_path / "strict", strict=True)
     assert not (tmp_path / "strict").exists()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -198,6 +199,15 @@ def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos
         run.predict(["photos/broken.png", "nowhere.png"], errors="skip")
     with pytest.raises(BadInput, match='expected "raise" or "skip"'):
         run.predict("photos", errors="ignore")
+
+
+def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
+    os.mkfifo("photos/pipe.jpg")
+    table = run.predict("photos", errors="skip")
+    assert list(table["image"]) == EVERY
+    assert table.bad == [("photos/pipe.jpg", "a pipe or a device, not an image")]
+    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe or a device, not an image"):
+        run.predict("photos/pipe.jpg")
 
 
 def test_of_many_images_a_table_shows_the_first_and_names_out(command, demo):

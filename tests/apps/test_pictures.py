@@ -1,6 +1,7 @@
 """Images on their way to a page: what is converted, what is too large or cut off, what is made once."""
 
 import io
+import os
 import zlib
 from base64 import b64decode
 from struct import pack
@@ -113,6 +114,13 @@ def test_what_is_no_image_says_so(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(BadImage):
         for_browser(tmp_path / "a.png")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for show in (for_browser, preview):
+        with pytest.raises(BadImage, match="a pipe or a device"):
+            show(tmp_path / "a.png")
 
 
 def test_a_thumbnail_is_made_once_until_the_file_changes(tmp_path, monkeypatch):

@@ -219,6 +219,20 @@ def test_nobody_labels_before_consent_or_after_withdrawing(client, task):
     assert len(task.store.events()) == 0
 
 
+def test_whose_entry_is_closed_or_who_has_not_agreed_gets_no_image_either(client, task):
+    item = say(client)["items"][0]
+    say(client, answer_to(item))
+    assert client.get("/relabel/image", params={"id": item["image"]}).status_code == 200
+    assert task.store.uninvite(["ann"]) == ["ann"]
+    reply = client.get("/relabel/image", params={"id": item["image"]})
+    assert (reply.status_code, "closed your entry" in reply.json()["error"]) == (403, True)
+    task.store.invite(["ann", "eve"])
+    assert client.get("/relabel/image", params={"id": item["image"]}).status_code == 200
+    client.headers[HEADER] = make_token(task.secret, "eve")
+    reply = client.get("/relabel/image", params={"id": item["image"]})
+    assert (reply.status_code, "agree" in reply.json()["error"]) == (403, True)
+
+
 def test_the_base_path_is_respected(task):
     client = TestClient(Starlette(routes=make_routes("/deep/er/")), base_url="http://localhost")
     assert client.get("/deep/er/relabel/client/main.js").status_code == 200

@@ -37,7 +37,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """
     message, given = answers_of(message)
     with task.one_at_a_time(who):
-        _check_person(task, who)
+        check_person(task, who)
         second = queries.second_round(task.store, 1) if task.preferences.blind_first else None
         receipts = _take(task, who, given, second)
         try:
@@ -68,7 +68,8 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
     return reply
 
 
-def _check_person(task: LabelTask, who: str) -> None:
+def check_person(task: LabelTask, who: str) -> None:
+    """Raises NotAllowed for somebody who may label nothing now."""
     person = queries.person(task.store, who)
     if person is None:
         raise NotAllowed(f"nobody invited {who!r} to this task")

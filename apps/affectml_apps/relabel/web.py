@@ -29,7 +29,7 @@ from affectml_apps.relabel import queries
 from affectml_apps.relabel.allowance import Allowance
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
 from affectml_apps.relabel.people import BadToken, read_token
-from affectml_apps.relabel.sync import NotAllowed, exchange
+from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
 from affectml_apps.relabel.task import LabelTask, current, use
 
 TOKEN_HEADER = "x-relabel-token"
@@ -77,10 +77,13 @@ def image(request: Request) -> Response:
         who = _who(request, task)
     except BadToken as error:
         return JSONResponse({"error": str(error)}, 401)
-    person = queries.person(task.store, who)
+    try:
+        check_person(task, who)
+    except NotAllowed as error:
+        return JSONResponse({"error": str(error)}, 403)
     name = request.query_params.get("id", "")
     file = queries.assigned_file(task.store, who, name) if storable(name) else None
-    if person is None or person.withdrawn or not person.consented or file is None:
+    if file is None:
         return JSONResponse({"error": "this image was not given to you"}, 403)
     try:
         path = task.dataset.image_path(file)
