@@ -48,15 +48,9 @@ def explore(
     if make_map:
         if dataset is None:
             raise typer.BadParameter("--map: of which data set? Name its folder")
-        _make_map(dataset, run or [], target, encoder)
+        from affectml.exploring._open import map_by_umap
+
+        print(f"map: {map_by_umap(dataset, run or [], encoder=encoder, say=lambda line: typer.echo(line, err=True))}")
         return
     given = {"run": run, "target": target, "encoder": encoder, "db": db, "allow-host": allow_host}
     start_page("explore", given, [] if dataset is None else [str(dataset)], address=address, port=port)
-
-
-def _make_map(dataset: Path, runs: list[Path], target: str | None, encoder: str | None) -> None:
-    from affectml.exploring import open_collection
-
-    found = open_collection(dataset, runs, target=target, encoder=encoder)
-    found.make_map("umap", lambda line: typer.echo(line, err=True))
-    print(f"map: {found.map_file}")

@@ -26,8 +26,8 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
     transparency is laid on white, as browsers show it; 16-bit grey is scaled to 8 bits.
 
     Raises:
-        BadInput: it cannot be read whole: no such file, a pipe, not an image, cut short, floating-point pixels, or more pixels
-            than Pillow's `Image.MAX_IMAGE_PIXELS` (89 million unless changed: a small file can hide gigabytes).
+        BadInput: it cannot be read whole: no such file, a pipe, not an image, cut short, floating-point pixels, or more
+            pixels than Pillow's `Image.MAX_IMAGE_PIXELS` (89 million unless changed: a small file can hide gigabytes).
     """
     path = Path(path)
     _quiet_about_size()

@@ -1,6 +1,5 @@
 """A data set opened for exploring: columns, views, search, the map, and one image at a time."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -27,7 +26,7 @@ from affectml.exploring._columns import (
     run_columns,
 )
 from affectml.exploring._detail import Detail, detail_of, look_at
-from affectml.exploring._encoders import Encoders
+from affectml.exploring._encoders import Encoders, Hearing
 from affectml.exploring._explained import Explained
 from affectml.exploring._keep import Selections, as_csv, export, queue
 from affectml.exploring._query import fit, inside, parse_rates
@@ -35,7 +34,6 @@ from affectml.exploring._runs import KnownRun
 from affectml.exploring._search import Searcher
 from affectml.exploring._view import Filter, View
 from affectml.pictures import ImageLike
-from affectml.prompts import ALIKE, MADE_UP
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 
@@ -73,6 +71,7 @@ class Collection:
         self._beside = Beside(dataset, self._index, db, say)
         self._selections = Selections(dataset)
         self._encoders = Encoders()
+        self._hearing = Hearing(self._text_vector)
         self.columns = {column.name: column for column in self._made()}
 
     def __repr__(self) -> str:
@@ -194,10 +193,11 @@ class Collection:
     def fits(self, view: View) -> NDArray[np.float32] | None:
         """How well each image fits what a view searches for, [N], nan where that is unknown; None without a search.
 
-        Of a text and of an image it is the cosine, of rates `fit`.
+        None too for a text of which the encoder knows no word. Of a text and an image it is the cosine, of rates `fit`.
         """
         if view.text:
-            return self._searching().kept(f"text:{view.text}", lambda: self._text_vector(view.text))
+            heard = self._hearing.heard(view.text)
+            return self._searching().kept(f"text:{heard}", lambda: self._text_vector(heard)) if heard else None
         if view.like:
             at = self.place(view.like)
             if not self._searching().has(at):
@@ -258,24 +258,13 @@ class Collection:
     def unheard(self, text: str) -> tuple[str, ...]:
         """Words of a text that the encoder takes for made-up ones, in their order; of one or two letters none is named.
 
-        affect-tiny knows 196 words, and any other is the same to it; most encoders spell words from parts and know all.
+        They order nothing: images come by the other words, and as without a search where there are none.
 
         Raises:
             BadInput: without embeddings.
             EncoderUnavailable: without a text tower.
         """
-        words = list(dict.fromkeys(re.findall(r"\w{3,}", text)))
-        if not words or self._made_up is None:
-            return ()
-        features = np.stack([self._text_vector(word) for word in words])
-        near = features @ self._made_up / np.linalg.norm(features, axis=1)
-        return tuple(word for word, cosine in zip(words, near, strict=True) if cosine >= ALIKE)
-
-    @cached_property
-    def _made_up(self) -> NDArray[np.float32] | None:
-        """What the encoder makes of every word that it does not know, a unit vector [D]; None where it knows parts."""
-        one, other = (vector / np.linalg.norm(vector) for vector in map(self._text_vector, (MADE_UP, MADE_UP[::-1])))
-        return one if one @ other >= ALIKE else None
+        return tuple(word for word in self._hearing.unheard(text) if len(word) > 2)
 
     # The map
 

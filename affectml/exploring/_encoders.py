@@ -1,11 +1,18 @@
-"""Encoders, each loaded once: the embeddings' own, and those of runs."""
+"""Encoders, each loaded once: the embeddings' own, and those of runs; and which words of a text one of them knows."""
 
+import re
+from collections.abc import Callable
+from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from affectml.embeddings import EmbeddingStore
 from affectml.embeddings._store import differences
 from affectml.errors import EncoderUnavailable
+from affectml.prompts import ALIKE, MADE_UP
 from affectml.run_features import run_encoder
 from affectml.runs import RunFolder
 
@@ -51,3 +58,34 @@ class Encoders:
             if found is None or found.identity.to_json() != identity:
                 found = self._loaded[key] = run_encoder(run, None, mapped=True)
             return found
+
+
+class Hearing:
+    """Which words an encoder knows, and which are all the same to it. encode: a text as a vector [D].
+
+    affect-tiny knows 196 words, and any other is the same to it; most encoders spell words from parts and know all.
+    """
+
+    def __init__(self, encode: Callable[[str], NDArray[Any]]) -> None:
+        self._encode = encode
+
+    @cached_property
+    def _made_up(self) -> NDArray[Any] | None:
+        """What it makes of every word that it does not know, a unit vector [D]; None where it knows parts."""
+        one, other = (vector / np.linalg.norm(vector) for vector in map(self._encode, (MADE_UP, MADE_UP[::-1])))
+        return one if one @ other >= ALIKE else None
+
+    def unheard(self, text: str) -> tuple[str, ...]:
+        """Words of a text that it takes for made-up ones, in their order."""
+        words = list(dict.fromkeys(re.findall(r"\w+", text)))
+        if not words or self._made_up is None:
+            return ()
+        features = np.stack([self._encode(word) for word in words])
+        near = features @ self._made_up / np.linalg.norm(features, axis=1)
+        return tuple(word for word, cosine in zip(words, near, strict=True) if cosine >= ALIKE)
+
+    def heard(self, text: str) -> str:
+        """The text without them; "" where no word is left."""
+        gone = self.unheard(text)
+        kept = re.sub(r"\w+", lambda word: "" if word[0] in gone else word[0], text) if gone else text
+        return " ".join(kept.split()) if re.search(r"\w", kept) else ""

@@ -72,7 +72,7 @@ class Maps:
     @property
     def file(self) -> Path:
         """Where it is kept."""
-        return _file(self.root, self.store, self.method)
+        return file_of(self.root, self.store, self.method)
 
     @property
     def words(self) -> str:
@@ -97,7 +97,7 @@ def has_umap() -> bool:
 def kept_map(root: Path, store: EmbeddingStore, method: Method) -> Floats | None:
     """The map of the store's rows [M, 2] as it was kept; None where there is none, or embeddings have changed since."""
     try:
-        with np.load(_file(root, store, method), allow_pickle=False) as found:
+        with np.load(file_of(root, store, method), allow_pickle=False) as found:
             places, made_of = found["places"], str(found["made_of"])
     except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
         return None
@@ -121,14 +121,15 @@ def make_map(root: Path, store: EmbeddingStore, method: Method, say: Say = lambd
     axes = _axes(rows, 2 if method == "pca" else AXES)
     places = square(axes if method == "pca" else _umap(axes, say))
     try:
-        with replacing(_file(root, store, method)) as temporary, temporary.open("wb") as handle:
+        with replacing(file_of(root, store, method)) as temporary, temporary.open("wb") as handle:
             np.savez(handle, places=places, made_of=np.array(made_of))
     except OSError as error:
         say(f"the map is not kept: {error}")
     return places
 
 
-def _file(root: Path, store: EmbeddingStore, method: Method) -> Path:
+def file_of(root: Path, store: EmbeddingStore, method: Method) -> Path:
+    """Where a map is kept."""
     return root / FOLDER / f"map-{store.folder.name}-{method}.npz"
 
 

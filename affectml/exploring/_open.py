@@ -7,7 +7,8 @@ from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data._choose import choose_target
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import AffectmlError, BadDataset, option
+from affectml.errors import AffectmlError, BadDataset, BadInput, option
+from affectml.exploring import _map
 from affectml.exploring._collection import Collection
 from affectml.run_features import store_there
 from affectml.runs import RunFolder
@@ -48,6 +49,24 @@ def open_collection(
     store = _store(data, opened, encoder, tell)
     named = dict(zip(_names(opened), opened, strict=True))
     return Collection(data, targets, store, named, db, notes, tell)
+
+
+def map_by_umap(
+    dataset: str | Path, runs: Sequence[str | Path] = (), *, encoder: str | None = None, say: Say = lambda line: None
+) -> Path:
+    """Make the map by UMAP and keep it in the data set: its file. Whose answers are shown does not matter to it.
+
+    Raises:
+        BadInput: without any embeddings.
+        BadDataset, BadRun: as `open_collection` does.
+        MissingExtra: where UMAP is not installed.
+    """
+    data = Dataset.open(dataset)
+    store = _store(data, [RunFolder.open(run) for run in runs], encoder, say)
+    if store is None:
+        raise BadInput(f"{data.root}: no embeddings to make a map of; run `affectml embed {data.root}`")
+    _map.make_map(data.root, store, "umap", say)
+    return _map.file_of(data.root, store, "umap")
 
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:

@@ -504,6 +504,12 @@ def test_words_that_the_encoder_takes_for_made_up_ones_are_named(demo, hand):
         open_collection(hand).unheard("awe")
 
 
+def test_a_word_that_the_encoder_does_not_know_orders_nothing(demo):
+    assert demo.shown(View(text="of the tractors, awe")).tolist() == demo.shown(View(text=", awe")).tolist()
+    assert demo.fits(View(text="zq tractors!")) is None
+    assert demo.shown(View(text="zq tractors!")).tolist() == list(range(len(demo)))
+
+
 def test_a_selection_that_cannot_be_written_says_why(found, hand):
     (hand.root / "explore").write_text("a file where the folder would be")
     with pytest.raises(BadInput, match=r"mine.json: cannot be written \(.+\); nothing was kept"):
@@ -684,6 +690,22 @@ def test_the_command_makes_the_map_and_ends(hand, monkeypatch):
     assert done.output.splitlines()[-1].startswith("map: ")
     assert open_collection(hand).map() is not None
     assert [file.name.endswith("-umap.npz") for file in (hand.root / "explore").iterdir()] == [True]
+
+
+def test_the_map_needs_embeddings_and_no_target(hand, monkeypatch):
+    monkeypatch.setattr(_map, "has_umap", lambda: True)
+    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, :2])
+    content = json.loads((hand.root / "dataset.json").read_text())
+    content["targets"]["again"] = content["targets"]["rates"]
+    write_json(hand.root / "dataset.json", content)
+    with pytest.raises(BadDataset, match="whose answers"):
+        open_collection(hand.root)
+    done = CliRunner().invoke(app, ["explore", str(hand.root), "--map"])
+    assert (done.exit_code, done.output.splitlines()[-1].startswith("map: ")) == (0, True)
+    assert [file.name.endswith("-umap.npz") for file in (hand.root / "explore").iterdir()] == [True]
+    shutil.rmtree(hand.root / "embeddings")
+    done = CliRunner().invoke(app, ["explore", str(hand.root), "--map"])
+    assert "no embeddings to make a map of" in str(done.exception)
 
 
 def test_mikels_eight_emotions_are_asked_for_by_their_synonyms():
