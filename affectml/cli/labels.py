@@ -268,18 +268,32 @@ def uninvite(people: People, db: Db = None, json: Json = False) -> None:
 
 
 @app.command()
-def withdraw(people: People, db: Db = None, json: Json = False) -> None:
-    """Withdraw people who asked for it from the task: none of their answers is counted or exported. It is final."""
+def withdraw(
+    people: People,
+    db: Db = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take their withdrawal back: their answers count again.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Withdraw people who asked for it from the task: none of their answers is counted or exported.
+
+    It is final after a week; until then --undo takes it back, as for somebody who did not mean it, or did not do it.
+    """
     from affectml.cli._labels_task import open_task
     from affectml.cli._print import print_json
 
     with open_task(db) as store:
-        store.withdraw(*people)
+        (store.undo_withdrawal if undo else store.withdraw)(*people)
         where = store.database.where
     if json:
-        print_json({"db": where, "withdrawn": people})
+        print_json({"db": where, "back" if undo else "withdrawn": people})
+        return
+    if undo:
+        typer.echo(f"{', '.join(people)}: back in {where}; their answers count again")
         return
     typer.echo(f"{', '.join(people)}: withdrawn from {where}; none of their answers is counted or exported")
+    typer.echo("  for a week `affectml labels withdraw --undo NAME ...` takes it back; then it is final")
     typer.echo("  a data set that has them already keeps them, and so do runs by person on it:")
     typer.echo("  `affectml labels erase DATASET NAME ...` takes them out")
 

@@ -235,6 +235,10 @@ def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
     assert len(left) == len(demo.judgements) - theirs
     assert who not in left["annotator_id"].tolist()
     assert "has withdrawn" in run("labels", "withdraw", who, "--db", task, fails=True)
+    assert f"{who}: back in" in run("labels", "withdraw", "--undo", who, "--db", task)
+    with LabelStore(task) as store:
+        assert len(store.judgements()) == len(demo.judgements)
+    assert "has not withdrawn" in run("labels", "withdraw", "--undo", who, "--db", task, fails=True)
 
 
 def test_an_error_of_an_export_speaks_of_the_export(run, task, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
-from affectml_annotation.store import schema
+from affectml_annotation.store import schema, setup
 from affectml_annotation.store.reading import read_remarks
 
 LABELS = ("awe", "fear", "joy")
@@ -236,6 +236,41 @@ def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
     people = store.annotators().set_index("annotator_id")
     assert people["withdrawn"].to_dict() == {"u": True, "v": False}
     assert people["consented"].to_dict() == {"u": True, "v": False}
+
+
+def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_store, monkeypatch):
+    store = make(open_store(), images=4, people="uvw", overlap=1)
+    work(store, "u", 3)
+    said = store.judgements()
+    with pytest.raises(StoreError, match="'u' has not withdrawn"):
+        store.undo_withdrawal("u")
+    for _ in range(2):
+        store.withdraw("u")
+        assert store.progress().complete == 0
+        store.undo_withdrawal("u")
+    pd.testing.assert_frame_equal(store.judgements(), said)
+    assert (store.progress().answered, store.progress().wanted, store.progress().complete) == (3, 4, 3)
+    store.withdraw("u")
+    assert len(work(store, "v")) == 4
+    assert store.undoable_withdrawals() == ["u"]
+    store.undo_withdrawal("u")
+    assert Counter(store.judgements()["annotator_id"]) == {"u": 3, "v": 4}
+    assert (store.progress().answered, store.progress().wanted, store.progress().complete) == (7, 7, 4)
+    assert store.claim("u") == store.claim("w") == []
+    assert len(store.events()) == 7
+    store.withdraw("u")
+    store.withdraw("v", proven=False)
+    later = schema.now_ms() + setup.UNDO_MS
+    monkeypatch.setattr(setup, "now_ms", lambda: later)
+    assert store.undoable_withdrawals() == ["v"]
+    with pytest.raises(StoreError, match="'u' withdrew more than 7 days ago: that is final"):
+        store.undo_withdrawal("v", "u")
+    assert store.judgements().empty
+    store.undo_withdrawal("v")
+    assert set(store.judgements()["annotator_id"]) == {"v"}
+    store.withdraw("v")
+    later += setup.UNDO_MS
+    assert store.undoable_withdrawals() == []
 
 
 def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):

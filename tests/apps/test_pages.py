@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from affectml_annotation import Answer
+from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.pages.who import may_see_lead_pages
@@ -145,7 +146,7 @@ def test_images_and_people_are_found_in_either_spelling(tmp_path, demo):
         app = page_of("setup").run()
         named(app.text_area, "Images to be served before anything else, one on each line").input("caf\u00e9, ZEBRA")
         press(app, "Put in the queue")
-        assert "Queued." in texts(app)
+        assert "Queued: 2 images." in texts(app)
         assert made.store.images()["queue_rank"].notna().all()
         made.store.invite([f"p{n}" for n in range(12)] + ["Jose\u0301"])
         app = page_of("progress").run()
@@ -170,6 +171,24 @@ def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
     assert "You have withdrawn" in texts(app)
     assert set(answered.store.judgements()["annotator_id"]) == {"bob", "eve"}
     assert "you have withdrawn" in texts(page_of("label", "ann").run())
+
+
+@pytest.mark.parametrize("only_here", [True, False])
+def test_who_was_withdrawn_under_their_name_comes_back_by_the_lead(answered, monkeypatch, only_here):
+    answered.only_here = only_here
+    app = page_of("people", "ann").run()
+    assert ("for a week; then it is final" if only_here else "at any time") in texts(app)
+    app.checkbox[0].check().run()
+    press(app, "Withdraw")
+    monkeypatch.setattr(store_setup, "UNDO_MS", 0)
+    assert answered.store.undoable_withdrawals() == ([] if only_here else ["ann"])
+    monkeypatch.undo()
+    app = page_of("setup").run()
+    named(app.multiselect, "Undo a withdrawal").select("ann")
+    press(app, "Undo it")
+    assert "Undone." in texts(app)
+    assert set(answered.store.judgements()["annotator_id"]) == {"ann", "bob", "eve"}
+    assert "Undo a withdrawal" not in [element.label for element in app.multiselect]
 
 
 @pytest.mark.parametrize("module", ["setup", "progress", "agreement", "disagreement", "export"])

@@ -352,15 +352,32 @@ class LabelStore:
             claims.lock_annotator(connection, who)
             connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(consented_at=now_ms()))
 
-    def withdraw(self, *annotator_ids: str) -> None:
-        """Take people out, all or none: no more claims or answers, their answers no longer count. It is final.
+    def withdraw(self, *annotator_ids: str, proven: bool = True) -> None:
+        """Take people out, all or none: no more claims or answers, their answers no longer count.
 
-        Their places are free for others. Raises StoreError for a name that nobody invited, or who has withdrawn.
+        Their places are free for others. For a week `undo_withdrawal` takes it back, then it is final. proven: False
+        where only a name says who wants it, which anybody could give: it is never final then. Raises StoreError for a
+        name that nobody invited, or who has withdrawn.
         """
         with self.database.write() as connection:
             setup.check_invited(connection, annotator_ids)
             for who in dict.fromkeys(annotator_ids):
-                setup.withdraw(connection, who)
+                setup.withdraw(connection, who, proven=proven)
+
+    def undo_withdrawal(self, *annotator_ids: str) -> None:
+        """Take withdrawals back, all or none: their answers count again, beside those that came in their place.
+
+        Raises StoreError for a name that nobody invited, who has not withdrawn, or not in the last week.
+        """
+        with self.database.write() as connection:
+            setup.check_invited(connection, annotator_ids)
+            for who in dict.fromkeys(annotator_ids):
+                setup.undo_withdrawal(connection, who)
+
+    def undoable_withdrawals(self) -> list[str]:
+        """Who has withdrawn and can be taken back."""
+        with self.database.read() as connection:
+            return setup.undoable(connection)
 
     # Reading
 

@@ -118,7 +118,9 @@ def progress(connection: sa.Connection, round_number: int) -> Progress:
     )
     done = (
         sa.select(assignment.c.position, sa.func.count().label("there"))
+        .join(annotator, annotator.c.annotator_id == assignment.c.annotator_id)
         .where(assignment.c.round == round_number, assignment.c.answered_at.is_not(None), assignment.c.holds_slot)
+        .where(annotator.c.withdrawn_at.is_(None))
         .group_by(assignment.c.position)
         .subquery()
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,9 @@ from affectml_annotation.store.settings import TaskSettings
 
 INSERTED_AT_ONCE = 2_000
 PREFERENCES = "relabel"  # what the lead chose for the page; `closed` in it names those whose entry is closed
+DAY_MS = 86_400_000
+UNDO_MS = 7 * DAY_MS  # for so long a withdrawal can be undone
+WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, that say who withdrew or was taken back
 CHANGEABLE = ("overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share")
 
 
@@ -339,20 +343,50 @@ def save_draft(connection: sa.Connection, who: str, image_id: str, round_number:
     )
 
 
-def withdraw(connection: sa.Connection, who: str) -> None:
+def withdraw(connection: sa.Connection, who: str, *, proven: bool) -> None:
     """Mark a person as gone, and free the places of all they held or answered."""
     claims.lock_annotator(connection, who)
-    connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(withdrawn_at=now_ms()))
-    held = connection.execute(
-        sa.select(assignment)
-        .where(assignment.c.annotator_id == who, assignment.c.holds_slot)
-        .order_by(assignment.c.round, assignment.c.position)
-    ).all()
-    for row in held:
-        connection.execute(
-            slot.update()
-            .where(slot.c.round == row.round, slot.c.position == row.position)
-            .values(taken=slot.c.taken - 1)
-        )
-    connection.execute(assignment.update().where(assignment.c.annotator_id == who).values(holds_slot=False))
+    _mark_withdrawn(connection, who, now_ms(), proven=proven)
+    for row in _places(connection, who):
+        connection.execute(_at(row).values(taken=slot.c.taken - 1))
     connection.execute(assignment.delete().where(assignment.c.annotator_id == who, assignment.c.answered_at.is_(None)))
+
+
+def undoable(connection: sa.Connection) -> list[str]:
+    """Who has withdrawn and may come back: for a week, and without end where a name was all that said who it was."""
+    lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(WITHDRAWAL)))
+    unproven = {(line["annotator_id"], line["at"]) for line in lines if not line["proven"]}
+    gone = sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at).where(annotator.c.withdrawn_at.is_not(None))
+    rows = connection.execute(gone.order_by(annotator.c.number))
+    return [who for who, at in rows if at > now_ms() - UNDO_MS or (who, at) in unproven]
+
+
+def undo_withdrawal(connection: sa.Connection, who: str) -> None:
+    """Let a person's answers count again; where others have filled the places meanwhile, both do."""
+    row = connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()).one()
+    if row.withdrawn_at is None:
+        raise StoreError(f"annotator {who!r} has not withdrawn")
+    if who not in undoable(connection):
+        raise StoreError(f"annotator {who!r} withdrew more than {UNDO_MS // DAY_MS} days ago: that is final")
+    _mark_withdrawn(connection, who, None)
+    for place in _places(connection, who):
+        full = slot.c.wanted <= slot.c.taken
+        more = sa.case((full, slot.c.taken + 1), else_=slot.c.wanted)
+        connection.execute(_at(place).values(taken=slot.c.taken + 1, wanted=more))
+
+
+def _mark_withdrawn(connection: sa.Connection, who: str, at: int | None, *, proven: bool = True) -> None:
+    """Note it where it counts, and in a line of its own, which stays."""
+    connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(withdrawn_at=at))
+    line = {"annotator_id": who, "withdrawn": at is not None, "at": at or now_ms(), "proven": proven}
+    connection.execute(setting.insert().values(key=f"{WITHDRAWAL}{uuid4()}", value=line))
+
+
+def _places(connection: sa.Connection, who: str) -> Sequence[Any]:
+    """The places that a person holds or has answered at, in the order in which everybody locks them."""
+    held = sa.select(assignment).where(assignment.c.annotator_id == who, assignment.c.holds_slot)
+    return connection.execute(held.order_by(assignment.c.round, assignment.c.position)).all()
+
+
+def _at(place: Any) -> sa.Update:
+    return slot.update().where(slot.c.round == place.round, slot.c.position == place.position)

@@ -31,6 +31,7 @@ def draw() -> None:
     _handing_out(task)
     _page(task)
     _people(task)
+    _withdrawn(task)
     _checks_and_queue(task)
 
 
@@ -150,6 +151,17 @@ def _people(task: LabelTask) -> None:
                 st.error("Choose people first.")
             else:
                 _try(lambda: task.store.uninvite(chosen), "Taken back.", "uninvite")
+
+
+def _withdrawn(task: LabelTask) -> None:
+    show_done("withdrawn")
+    if not (gone := task.store.undoable_withdrawals()):
+        return
+    with st.form("withdrawn"):
+        back = st.multiselect("Undo a withdrawal", gone, format_func=searchable)
+        st.write("For whoever did not mean it, or did not do it: their answers count again, and they may label on.")
+        if st.form_submit_button("Undo it"):
+            _try(lambda: task.store.undo_withdrawal(*back), "Undone.", "withdrawn")
 
 
 def _checks_and_queue(task: LabelTask) -> None:

@@ -74,6 +74,11 @@ def ask_who() -> None:
         )
 
 
+def is_proven() -> bool:
+    """Whether it is sure who is there: they signed in, or sit at this machine, which alone reaches the page."""
+    return sign_in_configured() or current().only_here
+
+
 def offer_to_leave() -> None:
     """A button for somebody else to take this seat."""
     if sign_in_configured():
