@@ -2,11 +2,13 @@
 # long, which `make test-slow` does. The others are for those who change affectml (CONTRIBUTING.md).
 #
 #   PYTHON       which Python makes the virtual environment (3.11 or newer)
+#   EXTRA        which development tools: dev (light), dev-all (no test skipped for want of a package)
 #   TORCH_INDEX  address of a PyTorch wheel index, for the CPU build of torch:
 #                make demo TORCH_INDEX=<the address that pytorch.org's "Get Started" shows for pip and CPU>
 
 PYTHON ?= python3
 VENV ?= .venv
+EXTRA ?= dev
 TORCH_INDEX ?=
 BIN := $(VENV)/bin
 
@@ -21,28 +23,28 @@ demo: $(VENV)/.installed
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-$(EXTRA)
 	$(PYTEST) -m 'not slow'
 
 # pytest ends with 5 where it finds none
-test-slow: $(VENV)/.installed-dev
+test-slow: $(VENV)/.installed-$(EXTRA)
 	$(PYTEST) -m slow || [ $$? -eq 5 ]
 
-check: $(VENV)/.installed-dev
+check: $(VENV)/.installed-$(EXTRA)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/public_api.py
 
 # after a change of the public interface that is meant: docs/api/public.txt is committed with it
-api: $(VENV)/.installed-dev
+api: $(VENV)/.installed-$(EXTRA)
 	$(BIN)/python scripts/public_api.py --write
 
-format: $(VENV)/.installed-dev
+format: $(VENV)/.installed-$(EXTRA)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-dev
+docs: $(VENV)/.installed-$(EXTRA)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "the site: $(CURDIR)/site/index.html"
 
@@ -61,7 +63,7 @@ BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
 bench: $(BENCHES)
-$(BENCHES) bench-look: $(VENV)/.installed-dev
+$(BENCHES) bench-look: $(VENV)/.installed-$(EXTRA)
 
 bench-annotation:
 	$(PRINTED) annotation.py agreement $(ARGS)
@@ -108,7 +110,7 @@ bench-look:
 	$(BIN)/python benchmarks/subgroups.py --seeds 8 --dry-run
 
 # the built wheel, installed and run from elsewhere: newest versions, lowest declared versions, Python 3.13
-wheel-test: $(VENV)/.installed-dev
+wheel-test: $(VENV)/.installed-$(EXTRA)
 	PYTHON="$(PYTHON)" BIN="$(BIN)" scripts/wheel_test.sh
 
 clean:
@@ -126,7 +128,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.torch
 	$(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.torch
+$(VENV)/.installed-$(EXTRA): pyproject.toml | $(VENV)/.torch
 	@echo "installing affectml with its development tools (a few minutes the first time) ..."
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRA)]'
 	@touch $@ $(VENV)/.installed

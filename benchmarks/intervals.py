@@ -7,7 +7,7 @@
 Beside each coverage stands that of plain percentiles of as many replicates (Efron & Tibshirani 1993): what intervals
 would be if nothing were done about few units, bias and skew. Then how often a paired p value is below .05 where there
 is nothing to find. Writes its table between its markers in docs/metrics.md. Needs
-`pip install -e ".[dev]"`.
+`pip install -e ".[dev-all]"`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
     python benchmarks/people.py scale       seconds and memory at a million answers and at ten
 
 Prints Markdown; docs/people.md says what it means. `oasis` and `identify` read oasis/ in --data. Needs
-`pip install -e ".[dev]"`.
+`pip install -e ".[dev-all]"`.
 """
 
 from __future__ import annotations

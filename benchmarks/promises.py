@@ -6,7 +6,7 @@
 One head is trained on 700 images and given thresholds on 300 others; each draw then takes N calibration images (or
 groups of one to three images) at random from the rest, and all that are left are judged. Where the promise is right the
 mean risk lies between alpha - 2 B / (N + 1) and alpha, B being the largest loss, within two standard errors of draws.
-Writes its part of benchmarks/README.md between its markers. Needs `pip install -e ".[dev]"`.
+Writes its part of benchmarks/README.md between its markers. Needs `pip install -e ".[dev-all]"`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ import json
 import shutil
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -565,6 +564,8 @@ def test_a_page_does_not_call_cuts_of_a_promise_thresholds(run):
 
 @pytest.mark.slow
 def test_a_run_read_back_and_a_graph_keep_the_promise(demo, run, tmp_path):
+    import onnxruntime
+
     assert RunFolder.open(run.folder).head.promise_ == run.head.promise_
     made = export_onnx(run.folder, tmp_path / "head.onnx")  # it compares sets with torch's before it writes
     assert made.outputs == ("scores", "sets")
