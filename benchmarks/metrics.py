@@ -5,7 +5,7 @@
     python benchmarks/metrics.py --intervals      what 1,000 replicates of everything cost, in passes without any
 
 Writes its table between its markers in benchmarks/README.md. Values are compared before anything is timed, so a fast
-wrong answer cannot win. Needs `pip install -e ".[dev-all]"`; takes about 8 minutes, most of them in the other libraries.
+wrong answer cannot win. Needs `pip install -e ".[dev-all]"`; takes about 8 minutes, most in the other libraries.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -106,6 +107,27 @@ def test_a_test_that_hangs_is_named_once_and_all_other_files_are_run(tmp_path):
     assert done.returncode == 1
     assert re.search("crashed while running '.*test_hung.py::test_hangs'", done.stdout)
     assert re.search(r"^=* ?1 failed, 3 passed", done.stdout, re.MULTILINE)
+
+
+def test_what_a_machine_lacks_is_skipped_and_in_ci_a_failure_but_for_data_nobody_promised(tmp_path):
+    folder = tmp_path / "a" / "tests"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "conftest.py", folder)
+    (folder / "test_it.py").write_text(
+        "import pytest\n\n"
+        "def test_data(real_data): ...\n\n"
+        "def test_extra(): import no_such_package\n\n"
+        "def test_other(): pytest.skip('no reason')\n"
+    )
+    given = {name: value for name, value in os.environ.items() if name not in ("AFFECTML_TEST_DATA", "CI")}
+
+    def counts(**more):
+        done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", folder, env=given | more)
+        return done.stdout.splitlines()[-1].split(" in ")[0]
+
+    assert counts() == "3 skipped"
+    assert counts(CI="true") == "2 failed, 1 skipped"
+    assert counts(CI="true", AFFECTML_TEST_DATA=str(tmp_path / "promised")) == "2 failed, 1 error"  # a fixture errs
 
 
 def test_the_citation_names_the_paper():

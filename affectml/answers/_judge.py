@@ -26,7 +26,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import BadInput, option
 from affectml.evaluating import answers_on
 from affectml.evaluation import DEFAULT_TAU, Answers, Truth, evaluate, fit_prior, read_truth
-from affectml.evaluation.bias import LabelBias, firsts, holm, label_bias
+from affectml.evaluation.bias import LabelBias, corrected_for_all, firsts, label_bias
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.people import consensus_rows, people_rows
 from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure
@@ -320,11 +320,12 @@ def _gaps(answers: Mapping[str, Answers], truth: Truth, config: JudgeConfig) -> 
     generator = torch.Generator().manual_seed(config.seed)
     found = paired_difference(one, two, groups=truth.groups, generator=generator)
     gaps = [
-        Gap(other, metric, score, p)
+        Gap(other, metric, score, None if np.isnan(p) else p)
         for (other, metric, *_), score, p in zip(kept, as_scores(found), found.p.tolist(), strict=True)
-        if np.isfinite(score["value"]) and np.isfinite(p)
+        if np.isfinite(score["value"])
     ]
-    return [replace(gap, p_holm=float(p)) for gap, p in zip(gaps, holm([gap.p for gap in gaps]), strict=True)]
+    corrected = corrected_for_all([gap.p for gap in gaps])
+    return [replace(gap, p_holm=p) for gap, p in zip(gaps, corrected, strict=True)]
 
 
 def _as_empty(

@@ -20,13 +20,20 @@ LISTED = 5  # of each reason, in words; JSON has all
 
 @dataclass(frozen=True)
 class Gap:
-    """The system less another one, on the same images. p: of a permutation test; p_holm: corrected for all gaps."""
+    """The system less another one, on the same images. p: of equal means, None below 30 images or groups; p_holm:
+    corrected for all gaps.
+    """
 
     other: str
     metric: str
     score: dict[str, float]
-    p: float
-    p_holm: float = 1.0
+    p: float | None
+    p_holm: float | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it is beyond chance."""
+        return self.p_holm is not None and self.p_holm < LEVEL
 
 
 @dataclass(frozen=True)
@@ -134,10 +141,10 @@ class JudgedAnswers:
         for at, metric in enumerate(names):
             found = by_metric[metric]
             rows.append((arrow(metric), *(_signed(found[o].score) if o in found else "–" for o in others)))
-            best |= {(at, c + 1) for c, o in enumerate(others) if o in found and found[o].p_holm < LEVEL}
+            best |= {(at, c + 1) for c, o in enumerate(others) if o in found and found[o].found}
         note = (
             f"{self.name} minus each other system, on the same images; ± is half the width of the 95 % interval; "
-            f"bold: beyond chance ({LEVEL:.0%}, permutation test, Holm over this table)"
+            f"bold: beyond chance ({LEVEL:.0%}, studentised bootstrap, Holm over this table)"
         )
         if {"human", "consensus"} & set(others):
             note += "; against people: on the leave-one-out targets"

@@ -85,8 +85,8 @@ class Comparison:
         )
         note = (
             "first run less second, on the same images: ± is half the width of the 95 % interval of each difference by "
-            "itself; p: how often chance alone would set two runs of one quality as far apart; p (Holm): corrected for "
-            "all differences in this table, below .05 beyond chance"
+            "itself; p: how often chance alone would set two runs of one quality as far apart, from 30 images on; "
+            "p (Holm): corrected for all differences in this table, below .05 beyond chance"
         )
         columns = ("runs", arrow("top_1_accuracy"), "p", "p (Holm)", "images")
         return starred(Table("Against people's most chosen label", columns, rows, note))

@@ -23,22 +23,22 @@ LEVEL = 0.05
 class Gain:
     """How much better or worse the first of two runs scores than the second, on the same images.
 
-    score: the metric of the first less that of the second, with its interval. p: of a permutation test in which the
-    runs change sides on each image or group. p_holm: corrected for all pairs and all metrics of one family, the main
-    metrics (`headline`) or the others.
+    score: the metric of the first less that of the second, with its interval. p: of equal means, by
+    `paired_difference`; None below 30 images or groups. p_holm: corrected for all pairs and all metrics of one family,
+    the main metrics (`headline`) or the others.
     """
 
     runs: tuple[str, str]
     score: Score
-    p: float
+    p: float | None
     images: int
     metric: str = "top_1_accuracy"
-    p_holm: float = 1.0
+    p_holm: float | None = None
 
     @property
     def found(self) -> bool:
         """Whether it is beyond what chance among these test images would make."""
-        return self.p_holm < LEVEL
+        return self.p_holm is not None and self.p_holm < LEVEL
 
 
 def gains_of(
@@ -51,7 +51,7 @@ def gains_of(
 
     rows: for each run {metric: [N]} of the same images. groups: [N], whom the intervals keep together.
     """
-    from affectml.answers import holm
+    from affectml.evaluation.bias import corrected_for_all
 
     found: list[Gain] = []
     for metric in (name for name in rows[0] if all(name in each for each in rows)):
@@ -60,12 +60,20 @@ def gains_of(
                 rows[a][metric], rows[b][metric], groups=groups, generator=torch.Generator().manual_seed(seed)
             )
             if not bool(one.value.isnan()):
-                found.append(Gain((names[a], names[b]), as_scores(one)[0], float(one.p), int(one.rows), metric))
+                found.append(
+                    Gain(
+                        (names[a], names[b]),
+                        as_scores(one)[0],
+                        None if bool(one.p.isnan()) else float(one.p),
+                        int(one.rows),
+                        metric,
+                    )
+                )
     main = headline({"": {gain.metric: None for gain in found}})
-    corrected: dict[int, float] = {}
+    corrected: dict[int, float | None] = {}
     for family in (True, False):
         at = [i for i, gain in enumerate(found) if (gain.metric in main) == family]
-        corrected |= dict(zip(at, holm([found[i].p for i in at]).tolist(), strict=True))
+        corrected |= dict(zip(at, corrected_for_all([found[i].p for i in at]), strict=True))
     return [replace(gain, p_holm=corrected[i]) for i, gain in enumerate(found)]
 
 

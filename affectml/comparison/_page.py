@@ -235,6 +235,8 @@ def in_words(gains: Sequence[Gain], metrics: Sequence[str], images: int) -> str:
         if beyond
         else ""
     )
+    if pairs and all(gain.p is None for gain in gains):
+        return f"The {of} are too few for a p value of any difference in {named} (below 30): read the intervals."
     if not sure:
         return f"The {of} tell none of these runs apart in {named}: chance alone could make such differences.{below}"
     rest = pairs - len(sure)

@@ -95,6 +95,12 @@ def holm(p: Sequence[float] | Floats) -> Floats:
     return out
 
 
+def corrected_for_all(p: Sequence[float | None]) -> list[float | None]:
+    """The same where some differences have no p value: None stays None, and the others are corrected without it."""
+    found = iter(holm([each for each in p if each is not None]).tolist())
+    return [None if each is None else next(found) for each in p]
+
+
 def firsts(scores: Floats) -> Floats:
     """The first label of each row as 1, shared among those that tie; a row of zeros names none."""
     best = (scores == scores.max(axis=1, keepdims=True)) & (scores > 0)

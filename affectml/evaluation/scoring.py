@@ -19,7 +19,8 @@ from affectml_metrics._spec import Kind, Place
 from affectml_metrics.table import find, specs
 
 Array = NDArray[Any]
-Score = dict[str, float]  # value, low, high; few: how many images or groups it rests on, where fewer than 30
+# value, low, high; few: how many images or groups it rests on (mean average precision: positives), where fewer than 30
+Score = dict[str, float]
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 
 REPLICATES = 1000
@@ -101,8 +102,18 @@ def score(answers: Answers, truth: Truth, generator: torch.Generator) -> dict[st
         pair = _pair(figure, answers, truth)
         if figure.spec.over == "table" and pair is not None:
             found = as_scores(_over_table(figure, pair, truth, generator))[0]
+            if figure.name == "mean_average_precision" and (positives := typical_positives(pair[1])) < FEW:
+                found["few"] = min(found.get("few", FEW), round(positives))
             out[figure.name] = in_range(figure.name, found)
     return {name: given for name, given in out.items() if all(map(math.isfinite, given.values()))}
+
+
+def typical_positives(target: Tensor) -> float:
+    """The harmonic mean of how many rows of 0/1 [N, C] have each label, of labels that any has; the bias of average
+    precision goes with one over it (docs/metrics.md).
+    """
+    counts = target.sum(dim=0).double()
+    return float(1 / (1 / counts[counts > 0]).mean())
 
 
 def row_scores(answers: Answers, truth: Truth) -> dict[str, Tensor]:

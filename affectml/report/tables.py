@@ -13,7 +13,10 @@ Name = TypeVar("Name")
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
 LONG = 40  # characters of a cell that is a sentence
-STAR = "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends"
+STAR = (
+    "* rests on fewer than 30 images or groups (mean average precision: images that have a label, with so few of which "
+    "it reads too high): its interval is rough, and cut where the score's range ends"
+)
 
 
 @dataclass(frozen=True)
@@ -269,9 +272,9 @@ def number(value: float | None) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
-def p_value(value: float) -> str:
-    """Three digits after the point, below them `<.001`."""
-    return "<.001" if value < 0.001 else number(value)
+def p_value(value: float | None) -> str:
+    """Three digits after the point, below them `<.001`; a dash where none is given."""
+    return "<.001" if value is not None and value < 0.001 else number(value)
 
 
 def percent(share: float) -> str:

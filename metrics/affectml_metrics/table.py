@@ -144,7 +144,7 @@ _ROWS = (
              cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
              prepared=prepared_mean_average_precision,
-             formula="per label Σ (recall step)·precision over rows, mean over labels",
+             formula="per label Σ (recall step)·precision over rows, mean over labels; too high of few positives",
              source="Everingham et al. 2010"),
     _ranking("label_auroc_macro", F.label_auroc, over="table", options={"average": "macro"}, cls="LabelAUROC",
              prepared=prepared_label_auroc,

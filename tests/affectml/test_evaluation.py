@@ -12,7 +12,15 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.evaluating import _prior_answers
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import _floor
-from affectml.evaluation.scoring import apart, intervals, mean_over_people, row_scores, share_metrics, unsure
+from affectml.evaluation.scoring import (
+    apart,
+    intervals,
+    mean_over_people,
+    row_scores,
+    share_metrics,
+    typical_positives,
+    unsure,
+)
 from affectml.evaluation.subgroups import subgroups
 from affectml.evaluation.truth import part_of
 from affectml.runs.schema import PriorInfo
@@ -246,6 +254,13 @@ def test_a_score_of_few_images_says_so_in_metrics_and_under_the_table(judged):
     table = main_table(metrics)
     assert STAR in table.note
     assert all(row[1].endswith("*") for row in table.rows)
+
+
+def test_average_precision_rests_on_how_many_images_have_a_label():
+    """Not on how many there are: 200 images of which 8 have one label and 40 the other read as 13.3 each."""
+    target = torch.zeros(200, 3)
+    target[:8, 0], target[:40, 1] = 1, 1
+    assert typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
 
 
 def test_an_interval_of_few_images_ends_where_the_score_does():

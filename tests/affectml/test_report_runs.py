@@ -12,6 +12,7 @@ from affectml.comparison._differences import Gain, SeedGap, _gap, by_seed, gains
 from affectml.comparison._page import in_words, seeds_in_words
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
+from affectml.report.tables import p_value
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
@@ -114,6 +115,17 @@ def test_holm_is_over_all_that_a_sentence_names():
     gains = gains_of(["a", "b", "c"], with_others, None)
     assert gains[1].p_holm == pytest.approx(6 * gains[1].p)
     assert gains[-1].p_holm == pytest.approx(3 * gains[-1].p)  # a family of its own
+
+
+def test_too_few_images_have_no_p_value_and_take_no_part_in_the_correction():
+    apart, few = torch.linspace(0.0, 0.9, 40), torch.full((40,), torch.nan)
+    few[:29] = 1.0
+    rows = [{"set_f1": apart * 0, "top_1_accuracy": few * 0}, {"set_f1": apart, "top_1_accuracy": few}]
+    first, second = gains_of(["a", "b"], rows, None)
+    assert first.p_holm == first.p
+    assert (second.p, second.p_holm, second.found) == (None, None, False)
+    assert p_value(second.p) == "–"
+    assert "too few for a p value" in in_words([second], ["top_1_accuracy"], 29)
 
 
 def test_words_name_the_better_run_whichever_way_a_metric_goes():

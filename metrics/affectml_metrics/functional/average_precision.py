@@ -36,8 +36,9 @@ def mean_average_precision(
     preds: scores [N, C]; target: 0/1 [N, C]; weights: [N], how often each row counts. Returns a 0-dim float64 tensor
     in (0, 1] (average "macro", "weighted" by positives, or "micro": all cells as one ranking), or [C] ("none"). A
     label nobody chose is `no_labels`; nan leaves it out of the mean (scikit-learn counts it as 0). The same as
-    scikit-learn's average_precision_score. Needs all rows at once. Source: Everingham et al. 2010 (area without
-    interpolation). Raises MetricInputError.
+    scikit-learn's average_precision_score. Needs all rows at once. A label that few rows have reads too high, by about
+    .5 / (rows that have it) at the scores of an ordinary model (docs/metrics.md). Source: Everingham et al. 2010 (area
+    without interpolation). Raises MetricInputError.
 
     >>> mean_average_precision([[0.9, 0.2], [0.4, 0.8], [0.6, 0.1]], [[1, 0], [1, 1], [0, 0]])
     tensor(0.9167, dtype=torch.float64)
