@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from affectml.data import Dataset
+from affectml.data._matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers._find import read_lines
 from affectml.labelling import taxonomy_of, with_files
@@ -54,11 +55,13 @@ class Source:
         return {who: values[name] for who, values in self.attributes.items() if values.get(name) is not None}
 
 
-def open_source(source: str | None) -> Source:
-    """A label database (without a name, the only one here), a data set folder with judgements, or a file of them."""
-    source = named_database(None) if source is None else source
-    if is_database(source):
-        with LabelStore(source, must_exist=True) as store:
+def open_source(source: str | None, db: str | None = None, empty: str | None = None) -> Source:
+    """A label database (`db`, without a name the only one here), a data set folder with judgements, or a file of them.
+
+    empty: what a row of a file without labels and without a kind is.
+    """
+    if source is None or is_database(source):
+        with open_task(db if source is None else source) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
             return Source(
                 where=store.database.where,
@@ -71,7 +74,7 @@ def open_source(source: str | None) -> Source:
     path = Path(source)
     if not path.exists():
         raise BadInput(f"{source}: no such file or folder")
-    judgements = read_judgements(path)
+    judgements = read_judgements(path, empty=empty)
     with _said_of(path):
         found = found_labels(judgements)
         validate_judgements(judgements, found)
@@ -141,6 +144,13 @@ def named_database(db: str | None) -> str:
 def open_task(db: str | None) -> LabelStore:
     """The label store that a command means; it must be there."""
     return LabelStore(named_database(db), must_exist=True)
+
+
+def named_image(store: LabelStore, file: Path) -> Callable[[str], str]:
+    """From what a file calls an image to the task's image_id, where it has such an image: `0.jpg` to `0`."""
+    images = store.images()
+    find, ids = image_finder(images, str(file)), images["image_id"].tolist()
+    return lambda name: name if (row := find([name])) < 0 else ids[row]
 
 
 def own_dataset(store: LabelStore) -> Path:

@@ -36,6 +36,14 @@ Source = Annotated[
         show_default=f"the database: {ONLY}",
     ),
 ]
+SourceDb = Annotated[str | None, typer.Option("--db", help=DB_HELP, show_default=ONLY)]
+Empty = Annotated[
+    str | None,
+    typer.Option(
+        help="What a row of a file without labels and without a kind is: none (no label applies) or skip (no answer).",
+        show_default="an error",
+    ),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Write over what is there; the old file is kept beside the new one.")
 ]
@@ -114,12 +122,14 @@ def status(db: Db = None, json: Json = False) -> None:
 @app.command()
 def agreement(
     source: Source = None,
+    db: SourceDb = None,
     rounds: Rounds = "first",
     by: Annotated[
         str | None, typer.Option(help="Attribute of the annotators; groups of it are compared.", show_default="none")
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates for the intervals; 0 for no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the replicates.")] = 0,
+    empty: Empty = None,
     json: Json = False,
 ) -> None:
     """Show how well people agree: on sets, on each label, person by person, group by group."""
@@ -127,7 +137,7 @@ def agreement(
     from affectml.cli._labels_task import open_source
     from affectml_annotation.agreement.report import agreement_report
 
-    given = open_source(source)
+    given = open_source(source, _one_of(source, db), empty)
     report = agreement_report(
         given.judgements, given.labels, rounds=_rounds(rounds), bootstrap=bootstrap, seed=seed,
         checks=given.checks, repeats=given.repeats, attribute=given.attribute(by),
@@ -138,6 +148,7 @@ def agreement(
 @app.command()
 def aggregate(
     source: Source = None,
+    db: SourceDb = None,
     method: Annotated[
         str,
         typer.Option(
@@ -154,6 +165,7 @@ def aggregate(
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the result.", show_default="print a summary only")
     ] = None,
+    empty: Empty = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
@@ -164,7 +176,7 @@ def aggregate(
     from affectml_annotation import aggregate as aggregate_judgements
     from affectml_annotation.exchange.dataset_folder import write_target
 
-    given = open_source(source)
+    given = open_source(source, _one_of(source, db), empty)
     made = aggregate_judgements(
         given.judgements, given.labels, method, tau=tau, share=share, votes=votes, minimum_people=minimum_people,  # type: ignore[arg-type]
         weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
@@ -310,13 +322,15 @@ def import_(
         list[str] | None, typer.Option("--map", metavar="THEIRS=OURS", help="Rename a column; may be repeated.")
     ] = None,
     encoding: Annotated[str, typer.Option(help="Encoding of CSV and JSONL files.")] = "utf-8-sig",
+    delimiter: Annotated[str, typer.Option(help="What joins the labels in a cell of CSV.")] = "|",
+    empty: Empty = None,
     invite: Annotated[
         bool, typer.Option("--invite", help="Invite the people in the file who are not invited yet.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Add a file of judgements to the task: all of it, or nothing, with every bad row named."""
-    from affectml.cli._labels_task import open_task
+    from affectml.cli._labels_task import named_image, open_task
     from affectml.cli._print import print_json
 
     for pair in map_ or []:
@@ -324,7 +338,10 @@ def import_(
             raise typer.BadParameter(f"expected THEIRS=OURS, but received {pair!r}", param_hint="--map")
     rename = dict(pair.split("=", 1) for pair in map_ or [])
     with open_task(db) as store:
-        rows = store.import_file(file, invite=invite, format=format_, rename=rename, encoding=encoding)
+        rows = store.import_file(
+            file, invite=invite, image_of=named_image(store, file), format=format_, rename=rename, encoding=encoding,
+            delimiter=delimiter, empty=empty,
+        )  # fmt: skip
         where = store.database.where
     if json:
         print_json({"rows": rows, "db": where})
@@ -412,13 +429,19 @@ def check(
     with open_task(where) as store:
         if add is not None:
             store.add_checks(read_checks(add))
-    given = open_source(where)
+    given = open_source(None, where)
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
     show_checks(given.where, report, given.checks, json)
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _one_of(source: str | None, db: str | None) -> str | None:
+    if source is not None and db is not None:
+        raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")
+    return db
 
 
 def _rounds(text: str) -> Any:

@@ -10,8 +10,11 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 └── BadExport        an export that has nothing to say, or would replace what is there; nothing was written
 """
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+
+_AT_ROW = re.compile(r"((?:row|line) \d+: |)(.*)", re.DOTALL)
 
 
 class AnnotationError(ValueError):
@@ -50,13 +53,26 @@ class StoreError(AnnotationError):
 
 
 class BadImport(AnnotationError):
-    """A file of judgements that cannot be taken as it is. `problems` has one line per bad row."""
+    """A file of judgements that cannot be taken as it is. `problems` has one line per bad row.
 
-    def __init__(self, where: str, problems: Sequence[str], *, shown: int = 20) -> None:
-        more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
+    The message says those that are equal but for the row once, and how often.
+    """
+
+    def __init__(self, where: str, problems: Sequence[str], way_out: str = "", *, shown: int = 20) -> None:
+        rows: dict[str, list[str]] = {}
+        for problem in problems:
+            row, what = _AT_ROW.fullmatch(problem).groups()  # type: ignore[union-attr]
+            rows.setdefault(what, []).append(row)
+        lines = [
+            f"{at[0]}{what}" if len(at) == 1 else f"{at[0].removesuffix(': ')} and {len(at) - 1} more: {what}"
+            for what, at in rows.items()
+        ]
+        more = f"; and {len(lines) - shown} more" if len(lines) > shown else ""
         count = f"{len(problems)} problems, nothing was imported: " if len(problems) > 1 else ""
-        super().__init__(f"{where}: {count}{'; '.join(problems[:shown])}{more}")
+        then = f"; {way_out}" if way_out else ""
+        super().__init__(f"{where}: {count}{'; '.join(lines[:shown])}{more}{then}")
         self.problems = tuple(problems)
+        self.way_out = way_out
 
 
 class BadExport(AnnotationError):

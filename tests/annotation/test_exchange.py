@@ -150,11 +150,46 @@ def test_any_note_survives_every_format(tmp_path_factory, name, note):
 
 def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
     path = tmp_path / "theirs.csv"
-    path.write_text("picture,who,labels\na.jpg,u,awe|joy\na.jpg,v,\n")
+    path.write_text("picture,who,labels\na.jpg,u,awe|joy\na.jpg,v,[]\n")
     table = read_judgements(path, rename={"picture": "image_id", "who": "annotator_id"})
     assert table["kind"].tolist() == ["labels", "none"]
     assert table["round"].tolist() == [1, 1]
-    with pytest.raises(BadImport, match=r"no column image_id \(columns: picture, who, labels\)"):
+    with pytest.raises(BadImport, match=r"no column image_id \(columns: picture, who, labels\); --map THEIRS=image_id"):
+        read_judgements(path)
+    with pytest.raises(BadImport, match=r"no column 'pic' to take as 'image_id' \(columns: picture, who, labels\)"):
+        read_judgements(path, rename={"pic": "image_id"})
+    with pytest.raises(BadImport, match="two columns are called 'labels'"):
+        read_judgements(path, rename={"picture": "image_id", "who": "labels"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv", "image_id,annotator_id,labels\na,u,joy\na,v,\na,w, \na,x,[]\n"),
+        ("x.csv", "image_id;annotator_id;labels\na;u;joy\na;v;\na;w; \na;x;[]\n"),
+        ("x.tsv", "image_id\tannotator_id\tlabels\na\tu\tjoy\na\tv\t\na\tw\t|\na\tx\t[]\n"),
+        ("x.jsonl", '{"image_id": "a", "annotator_id": "u", "labels": "joy"}\n{"image_id": "a", "annotator_id": "v"}\n'
+                    '{"image_id": "a", "annotator_id": "w", "labels": null}\n'
+                    '{"image_id": "a", "annotator_id": "x", "labels": []}\n'),
+    ],
+)  # fmt: skip
+def test_an_empty_cell_is_no_answer_until_it_is_said_what_it_is(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content)
+    lines = "line 2 and 1 more" if name == "x.jsonl" else "line 3 and 1 more"
+    with pytest.raises(BadImport, match=f"2 problems.*{lines}: labels is empty.*--empty none.*--empty skip") as asked:
+        read_judgements(path)
+    assert asked.value.problems[0].startswith(lines.removesuffix(" and 1 more") + ":")
+    for empty in ("none", "skip"):
+        assert read_judgements(path, empty=empty)["kind"].tolist() == ["labels", empty, empty, "none"]
+    with pytest.raises(BadImport, match="expected none or skip, but received 'nothing'"):
+        read_judgements(path, empty="nothing")
+
+
+def test_a_row_of_more_cells_than_the_header_is_named_and_never_shifted(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("image_id,annotator_id,labels\na,u,joy,awe\n")
+    with pytest.raises(BadImport, match="line 2: 4 cells, but the header has 3; a cell that holds .* needs quotes"):
         read_judgements(path)
 
 

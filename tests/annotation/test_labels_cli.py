@@ -326,7 +326,7 @@ def test_errors_are_one_line_and_leave_nothing(run, demo, task, tmp_path):
     write_judgements(bad, tmp_path / "bad.csv")
     error = run("labels", "import", tmp_path / "bad.csv", "--db", task, fails=True)
     assert error.count("\n") == 1
-    assert "5 problems, nothing was imported: line 2: 'stranger' was not invited" in error
+    assert "5 problems, nothing was imported: line 2 and 2 more: 'stranger' was not invited" in error
     assert "expected one of votes" in run("labels", "aggregate", task, "--method", "vote", fails=True)
     assert "no such file" in run("labels", "agreement", tmp_path / "x.csv", fails=True)
 

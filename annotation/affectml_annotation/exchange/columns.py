@@ -16,6 +16,7 @@ COLUMNS = (
 )  # fmt: skip
 TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "purpose")
 NUMBERS = ("valence", "arousal", "seconds")
+EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
 
 
 def as_list(value: Any) -> list[Any]:
@@ -50,21 +51,34 @@ def for_files(judgements: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def from_files(table: pd.DataFrame, where: str) -> pd.DataFrame:
+def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.DataFrame:
     """A table from a file with proper types; round 1 and the kind are filled in where a file leaves them out.
 
-    A row without a kind is `labels` or, with no labels, `none`. Raises BadImport naming file and row.
+    A row without a kind is `labels` or, with an empty list, `none`. A cell of labels with nothing in it, not even a
+    list, is no answer: `empty` says what it is, `none` or `skip`. Raises BadImport naming file and row.
     """
+    if empty not in (None, "none", "skip"):
+        raise BadImport(where, [f"empty: expected none or skip, but received {empty!r}"])
     for name in ("image_id", "annotator_id", "labels"):
         if name not in table.columns:
-            raise BadImport(where, [f"no column {name} (columns: {', '.join(map(str, table.columns))})"])
+            what = f"no column {name} (columns: {', '.join(map(str, table.columns))})"
+            raise BadImport(where, [what], f"--map THEIRS={name} (rename={{'THEIRS': {name!r}}}) names another")
     table = table[[name for name in COLUMNS if name in table.columns]].reset_index(drop=True)
+    silent = [np.ndim(cell) == 0 and bool(pd.isna(cell)) for cell in table["labels"]]
+    if "kind" in table:
+        silent = [nothing and bool(unsaid) for nothing, unsaid in zip(silent, table["kind"].isna(), strict=True)]
+    if any(silent) and empty is None:
+        what = "labels is empty, and no kind says what that is"
+        raise BadImport(where, [f"row {row}: {what}" for row, nothing in enumerate(silent) if nothing], EMPTY)
     for name, read in (("labels", _labels), ("intensities", as_numbers)):
         if name in table:
             table[name] = _cells(table[name], read, where)
     if "round" not in table:
         table["round"] = 1
-    said = pd.Series(["labels" if labels else "none" for labels in table["labels"]], dtype="str")
+    said = pd.Series(
+        [empty if nothing else "labels" if labels else "none"
+         for labels, nothing in zip(table["labels"], silent, strict=True)], dtype="str",
+    )  # fmt: skip
     table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
     for name in TEXT:
         if name in table:

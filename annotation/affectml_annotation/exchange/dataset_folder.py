@@ -376,12 +376,12 @@ def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) ->
     write_parquet(Path(path), made.table())
 
 
-def read_dataset_judgements(folder: str | Path) -> pd.DataFrame:
-    """The judgements of a data set folder."""
+def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.DataFrame:
+    """The judgements of a data set folder. empty: see `from_files`."""
     path = Path(folder) / ANNOTATIONS
     if not path.is_file():
         what = "no annotations.parquet: this data set holds no judgements; `affectml labels export` adds a task's"
         raise BadImport(str(folder), [what])
     with readable(path):
         table = pd.read_parquet(path)
-    return from_files(table, str(path))
+    return from_files(table, str(path), empty)

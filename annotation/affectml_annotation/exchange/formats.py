@@ -11,7 +11,7 @@ from affectml_annotation.exchange._files import make_way
 from affectml_annotation.exchange.dataset_folder import read_dataset_judgements
 from affectml_annotation.exchange.hugging_face import read_hugging_face, write_hugging_face
 from affectml_annotation.exchange.label_studio import read_label_studio, write_label_studio
-from affectml_annotation.exchange.tables import read_table, write_table
+from affectml_annotation.exchange.tables import DELIMITER, read_table, write_table
 
 Format = Literal["table", "label-studio", "hugging-face", "dataset"]
 FORMATS = ("table", "label-studio", "hugging-face", "dataset")
@@ -20,7 +20,7 @@ FORMATS = ("table", "label-studio", "hugging-face", "dataset")
 def guess_format(path: str | Path) -> Format:
     """By the path: .json is Label Studio's; a folder with a dataset.json ours, another one Hugging Face's."""
     path = Path(path)
-    if path.suffix in (".parquet", ".csv", ".jsonl"):
+    if path.suffix in (".parquet", ".csv", ".tsv", ".jsonl"):
         return "table"
     if path.suffix == ".json":
         return "label-studio"
@@ -46,6 +46,8 @@ def read_judgements(
     *,
     rename: Mapping[str, str] | None = None,
     encoding: str = "utf-8-sig",
+    delimiter: str = DELIMITER,
+    empty: str | None = None,
 ) -> pd.DataFrame:
     """Read judgements as the long table.
 
@@ -54,6 +56,9 @@ def read_judgements(
         format: `table`, `label-studio`, `hugging-face` or `dataset`; without it, by the path.
         rename: for tables, the file's column to ours.
         encoding: of CSV and JSON lines.
+        delimiter: what joins the labels in a cell of CSV.
+        empty: what a row without labels and without a kind is, `none` (no label applies) or `skip` (no answer). An
+            empty list is `none`; of a cell with nothing in it nobody knows, so that it is an error without this.
 
     Returns:
         A judgement table, with the further columns that the file has and we know.
@@ -63,12 +68,12 @@ def read_judgements(
     """
     kind = format or guess_format(path)
     if kind == "table":
-        return read_table(path, rename=rename, encoding=encoding)
+        return read_table(path, rename=rename, encoding=encoding, delimiter=delimiter, empty=empty)
     if kind == "label-studio":
         return read_label_studio(path)[0]
     if kind == "hugging-face":
-        return read_hugging_face(path)
-    return read_dataset_judgements(path)
+        return read_hugging_face(path, empty)
+    return read_dataset_judgements(path, empty)
 
 
 def write_judgements(

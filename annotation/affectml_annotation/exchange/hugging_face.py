@@ -36,8 +36,8 @@ def write_hugging_face(judgements: pd.DataFrame, folder: str | Path, *, name: st
         write_text(fresh / "README.md", CARD.format(name=name, question=question))
 
 
-def read_hugging_face(folder: str | Path) -> pd.DataFrame:
-    """Read the Parquet files under such a folder's data/, in the order of their names."""
+def read_hugging_face(folder: str | Path, empty: str | None = None) -> pd.DataFrame:
+    """Read the Parquet files under such a folder's data/, in the order of their names. empty: see `from_files`."""
     folder = Path(folder)
     files = sorted(folder.glob("data/*.parquet"))
     if not files:
@@ -48,4 +48,4 @@ def read_hugging_face(folder: str | Path) -> pd.DataFrame:
             tables.append(pd.read_parquet(file))
     with readable(folder):
         table = pd.concat(tables, ignore_index=True)
-    return from_files(table, str(folder))
+    return from_files(table, str(folder), empty)

@@ -15,6 +15,7 @@ from affectml_annotation.exchange._files import replacing, write_parquet, write_
 from affectml_annotation.exchange.columns import for_files, from_files, time_text
 
 DELIMITER = "|"
+_CSV = (".csv", ".tsv")
 _ROW = re.compile(r"row (\d+)(?=: )")
 
 
@@ -56,13 +57,19 @@ def _plain(value: Any) -> Any:
 
 
 def read_table(
-    path: str | Path, *, rename: Mapping[str, str] | None = None, encoding: str = "utf-8-sig"
+    path: str | Path,
+    *,
+    rename: Mapping[str, str] | None = None,
+    encoding: str = "utf-8-sig",
+    delimiter: str = DELIMITER,
+    empty: str | None = None,
 ) -> pd.DataFrame:
     """Read what `write_table` writes, or any such table: image_id, annotator_id and labels are enough.
 
-    rename: the file's column to ours. encoding: of CSV and JSONL. In CSV, labels and intensities are joined by `|` or
-    stand as a JSON list. Raises BadImport for a file in another encoding or a cell that cannot be, naming the line of
-    a text file (from 1, the header counted) or the row of a Parquet file (from 0).
+    rename: the file's column to ours. encoding: of CSV and JSONL. In CSV, whose cells are parted by commas, semicolons
+    or tabs, labels and intensities are joined by `delimiter` or stand as a JSON list. empty: see `from_files`. Raises
+    BadImport for a file in another encoding or a cell that cannot be, naming the line of a text file (from 1, the
+    header counted) or the row of a Parquet file (from 0).
     """
     path = Path(path)
     if not path.is_file():
@@ -70,40 +77,47 @@ def read_table(
     try:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
-        elif path.suffix == ".csv":
-            table = pd.read_csv(path, dtype="str", encoding=encoding, keep_default_na=False, na_values=[""])
+        elif path.suffix in _CSV:
+            table = _csv(path, encoding)
         elif path.suffix == ".jsonl":
             table = _json_lines(path, encoding)
         else:
-            raise BadImport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
+            raise BadImport(str(path), ["expected a file ending in .parquet, .csv, .tsv or .jsonl"])
     except UnicodeDecodeError as error:
-        raise BadImport(
-            str(path),
-            [f"not {encoding} text (byte {error.start}: {error.object[error.start]:#04x}); save it as UTF-8, or name "
-             "its encoding"],
-        ) from None  # fmt: skip
+        what = f"not {encoding} text (byte {error.start}: {error.object[error.start]:#04x})"
+        way_out = "save it as UTF-8, or name its encoding: --encoding cp1252 (encoding='cp1252'), say"
+        raise BadImport(str(path), [what], way_out) from None
     except LookupError:
         raise BadImport(str(path), [f"no encoding {encoding!r}; there are utf-8, latin-1, cp1252 and others"]) from None
     except BadImport:
         raise
     except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise BadImport(str(path), [f"not readable ({error})"]) from None
-    table = table.rename(columns=dict(rename or {}))
+    columns, rename = list(map(str, table.columns)), dict(rename or {})
+    for theirs, ours in rename.items():
+        if theirs not in columns:
+            raise BadImport(str(path), [f"no column {theirs!r} to take as {ours!r} (columns: {', '.join(columns)})"])
+    table = table.rename(columns=rename)
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise BadImport(str(path), [f"two columns are called {twice!r}; rename one"])
     try:
         for name, read in (("labels", _labels), ("intensities", _intensities)):
             if name in table:
-                table[name] = pd.Series([read(cell, row) for row, cell in enumerate(table[name])], dtype=object)
-        return from_files(table, str(path))
+                cells = [read(cell, row, delimiter) for row, cell in enumerate(table[name])]
+                table[name] = pd.Series(cells, dtype=object)
+        return from_files(table, str(path), empty)
     except BadImport as error:
-        raise BadImport(str(path), at_lines(error.problems, path, encoding)) from None
+        raise BadImport(str(path), at_lines(error.problems, path, encoding), error.way_out) from None
 
 
 def at_lines(problems: Sequence[str], path: str | Path, encoding: str = "utf-8-sig") -> list[str]:
     """Problems that begin with `row N:`, with the file's line in its place where the file is CSV or JSON lines."""
     path = Path(path)
-    if path.suffix not in (".csv", ".jsonl") or not any(_ROW.match(line) for line in problems):
+    if path.suffix not in (*_CSV, ".jsonl") or not any(_ROW.match(line) for line in problems):
         return list(problems)
-    lines = list(_csv_lines(path, encoding) if path.suffix == ".csv" else _jsonl_lines(path, encoding))
+    csv_lines = [line for line, _ in _csv_rows(path, encoding)[1:]] if path.suffix in _CSV else None
+    lines = list(_jsonl_lines(path, encoding)) if csv_lines is None else csv_lines
 
     def of_line(row: re.Match[str]) -> str:
         number = int(row[1])
@@ -112,16 +126,27 @@ def at_lines(problems: Sequence[str], path: str | Path, encoding: str = "utf-8-s
     return [_ROW.sub(of_line, line, count=1) if _ROW.match(line) else line for line in problems]
 
 
-def _csv_lines(path: Path, encoding: str) -> Iterator[int]:
-    """For each record but the header, the line on which it begins: a cell in quotes may hold line ends."""
+def _csv(path: Path, encoding: str) -> pd.DataFrame:
+    (_, header), *rows = _csv_rows(path, encoding) or [(1, [])]
+    for line, cells in rows:
+        if len(cells) != len(header):
+            what = f"line {line}: {len(cells)} cells, but the header has {len(header)}"
+            raise BadImport(str(path), [what], "a cell that holds what parts the cells needs quotes around it")
+    return pd.DataFrame([[cell or None for cell in cells] for _, cells in rows], columns=header, dtype=object)
+
+
+def _csv_rows(path: Path, encoding: str) -> list[tuple[int, list[str]]]:
+    """Each row but the blank ones, with the line on which it begins: a cell in quotes may hold line ends."""
     with path.open(encoding=encoding, newline="") as file:
-        reader, begin, header = csv.reader(file), 1, True
-        for record in reader:
-            if len(record) > 1 or "".join(record).strip():  # the others are blank lines, which no table has
-                if not header:
-                    yield begin
-                header = False
+        header = next((line for line in file if line.strip()), "")
+        file.seek(0)
+        separator = next((mark for mark in ";\t" if mark in header and "," not in header), ",")
+        reader, begin, rows = csv.reader(file, delimiter=separator), 1, []
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():
+                rows.append((begin, cells))
             begin = reader.line_num + 1
+        return rows
 
 
 def _jsonl_lines(path: Path, encoding: str) -> Iterator[int]:
@@ -142,29 +167,31 @@ def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
 
 def _label_cell(labels: list[str]) -> str:
     joined = DELIMITER.join(labels)
-    return joined if _labels(joined, 0) == labels else json.dumps(labels, ensure_ascii=False)
+    return joined if (_labels(joined, 0) or []) == labels else json.dumps(labels, ensure_ascii=False)
 
 
-def _labels(cell: Any, row: int) -> list[str]:
+def _labels(cell: Any, row: int, delimiter: str = DELIMITER) -> list[str] | None:
+    """The labels of a cell; None where it says nothing."""
     if isinstance(cell, str):
-        listed = _json_list(cell, str)
-        return [label.strip() for label in cell.split(DELIMITER) if label.strip()] if listed is None else listed
+        if (listed := _json_list(cell, str)) is not None:
+            return listed
+        return [label.strip() for label in cell.split(delimiter) if label.strip()] or None
     if isinstance(cell, list | tuple | np.ndarray) and all(isinstance(label, str) for label in cell):
         return list(cell)
     if np.ndim(cell) == 0 and pd.isna(cell):
-        return []
-    raise BadImport("", [f"row {row}: labels {cell!r}: expected a list of names, or names joined by {DELIMITER!r}"])
+        return None
+    raise BadImport("", [f"row {row}: labels {cell!r}: expected a list of names, or names joined by {delimiter!r}"])
 
 
-def _intensities(cell: Any, row: int) -> Any:
+def _intensities(cell: Any, row: int, delimiter: str) -> Any:
     if not isinstance(cell, str):
         return cell
     listed = _json_list(cell, (int, float, type(None)))
     try:
-        parts = cell.split(DELIMITER) if listed is None else listed
+        parts = cell.split(delimiter) if listed is None else listed
         return [None if part in ("", None) else float(part) for part in parts]
     except ValueError:
-        what = f"row {row}: intensities {cell!r} are no numbers joined by {DELIMITER!r}, and no JSON list of numbers"
+        what = f"row {row}: intensities {cell!r} are no numbers joined by {delimiter!r}, and no JSON list of numbers"
         raise BadImport("", [what]) from None
 
 

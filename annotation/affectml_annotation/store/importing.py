@@ -1,6 +1,6 @@
 """Taking a whole file of judgements into the store: all of it or nothing, and never twice."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import BadImport, StoreError
 from affectml_annotation.exchange.checking import import_problems
+from affectml_annotation.exchange.tables import DELIMITER
 from affectml_annotation.store import setup
 from affectml_annotation.store.schema import (
     annotator,
@@ -42,7 +43,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     problems = import_problems(table, settings.labels, images=position, annotators=people)
     problems += _clashes(connection, table)
     if problems:
-        raise BadImport(name, problems)
+        raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
     now = now_ms()
     places = dict.fromkeys(people, 0) | _next_places(connection)
     events, answers, assignments = [], [], []
@@ -83,6 +84,21 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
         )
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
     return len(table)
+
+
+def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str], people: Collection[str]) -> str:
+    """What helps against names that the task has not."""
+    found = []
+    if not {who for who in table["annotator_id"].dropna() if who} <= set(people):
+        found.append("--invite (invite=True) invites the people of the file")
+    if not set(table["image_id"].dropna()) <= set(images):
+        found.append(f"this task's images are called {', '.join(map(repr, list(images)[:3]))} and so on")
+    strangers = {label for chosen in table["labels"] for label in chosen} - set(labels)
+    parts = {mark: {part.strip() for label in strangers for part in label.split(mark)} for mark in ";,/|"}
+    if marks := [mark for mark, named in parts.items() if named & set(labels)]:
+        other = f"--delimiter {marks[0]!r} (delimiter={marks[0]!r})"
+        found.append(f"labels are joined by {DELIMITER!r}, or by another mark with {other}")
+    return "; ".join(found)
 
 
 def _next_places(connection: sa.Connection) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The one door to a labelling task's database."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -408,14 +408,23 @@ class LabelStore:
         with self.database.read() as connection:
             return reading.annotators(connection)
 
-    def import_file(self, path: str | Path, *, invite: bool = False, **reading_options: Any) -> int:
+    def import_file(
+        self,
+        path: str | Path,
+        *,
+        invite: bool = False,
+        image_of: Callable[[str], str] | None = None,
+        **reading_options: Any,
+    ) -> int:
         """Take a file or folder of judgements in, all of it or nothing; returns the rows.
 
-        The same content a second time is refused. invite: let its annotators in. Other options as for
-        `read_judgements`. Raises BadImport with every bad row.
+        The same content a second time is refused. invite: let its annotators in. image_of: the image_id that is meant
+        by what the file calls an image. Other options as for `read_judgements`. Raises BadImport with every bad row.
         """
         path = Path(path)
         table = read_judgements(path, **reading_options)
+        if image_of is not None:
+            table["image_id"] = table["image_id"].map(image_of, na_action="ignore")
         digest = sha256()
         for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
             digest.update(file.read_bytes())
@@ -424,7 +433,7 @@ class LabelStore:
                 return import_judgements(connection, table, name=path.name, sha256=digest.hexdigest(), invite=invite)
         except BadImport as error:
             encoding = reading_options.get("encoding", "utf-8-sig")
-            raise BadImport(path.name, at_lines(error.problems, path, encoding)) from None
+            raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None
 
     # The lead's decisions
 

@@ -1,0 +1,117 @@
+"""`affectml labels import`: what is asked, what is found, what each message names."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from affectml_annotation import LabelStore
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "photographs.md"
+
+
+@pytest.fixture
+def task(run, tmp_path):
+    """A task on six photographs, whose images are called 0 to 5."""
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        Image.new("RGB", (8, 8), (40 * number, 0, 90)).save(tmp_path / "photos" / f"{number}.jpg")
+    run("import", "images", tmp_path / "photos", tmp_path / "set", "--taxonomy", "mikels-8")
+    run("labels", "init", tmp_path / "set", "--overlap", "60")
+    return tmp_path / "set-labels.db"
+
+
+def write(folder: Path, *rows: str, header: str = "image_id,annotator_id,labels") -> Path:
+    (folder / "people.csv").write_text("\n".join([header, *rows, ""]))
+    return folder / "people.csv"
+
+
+def said(db) -> list[tuple[str, str, str, list[str]]]:
+    with LabelStore(db) as store:
+        table = store.judgements()
+    return list(table[["image_id", "annotator_id", "kind", "labels"]].itertuples(index=False, name=None))
+
+
+def test_the_file_that_the_documentation_shows_is_imported(run, task, tmp_path):
+    shown = re.search(r"((?:    [^\n]+\n)+)", PAGE.read_text(encoding="utf-8").split("Save it as `people.csv`")[1])
+    (tmp_path / "people.csv").write_text(re.sub("^    ", "", shown[1], flags=re.M))
+    with LabelStore(task) as store:
+        first = store.images()["image_id"].iloc[0]
+    run("labels", "import", tmp_path / "people.csv", "--db", task, "--invite")
+    assert said(task) == [
+        (first, "ann", "labels", ["awe", "contentment"]),
+        (first, "ben", "none", []),
+        (first.replace("0", "1"), "ann", "labels", ["fear"]),
+        (first.replace("0", "1"), "ben", "skip", []),
+    ]
+
+
+@pytest.mark.parametrize("name", ["0", "0.jpg", "images/0.jpg", "photos\\0.jpg", "/home/ann/photos/0.JPG"])
+def test_a_photograph_is_found_by_what_people_call_it(run, task, tmp_path, name):
+    run("labels", "import", write(tmp_path, f"{name},ann,awe"), "--db", task, "--invite")
+    with LabelStore(task) as store:
+        files = dict(zip(store.images()["image_id"], store.images()["file"], strict=True))
+    ((image, *_),) = said(task)
+    assert files[image] == "images/0.jpg"
+
+
+def test_an_empty_cell_is_asked_about_and_nothing_comes_in(run, task, tmp_path):
+    file = write(tmp_path, "0.jpg,ann,awe", "0.jpg,ben,")
+    error = run("labels", "import", file, "--db", task, "--invite", fails=True)
+    assert "line 3: labels is empty" in error
+    assert "(--empty none" in error
+    assert "(--empty skip" in error
+    assert said(task) == []
+    run("labels", "import", file, "--db", task, "--invite", "--empty", "skip")
+    assert [kind for _, _, kind, _ in said(task)] == ["labels", "skip"]
+    assert "(--empty none" in run("labels", "agreement", file, fails=True)
+    assert "not readable" not in run("labels", "aggregate", file, "--empty", "none")
+
+
+def test_fifty_equal_problems_are_one_line_with_a_count(run, task, tmp_path):
+    file = write(tmp_path, *(f"{n % 6}.jpg,p{n // 6},hapiness" for n in range(50)))
+    error = run("labels", "import", file, "--db", task, "--invite", fails=True)
+    assert "50 problems, nothing was imported: line 2 and 49 more: no label 'hapiness'" in error
+    assert error.count("hapiness") == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "row", "words"),
+    [
+        ("image_id", "0.jpg,ann,awe", "'ann' was not invited; --invite (invite=True) invites"),
+        (
+            "picture",
+            "0.jpg,ann,awe",
+            "(columns: picture, annotator_id, labels); --map THEIRS=image_id",
+        ),
+        ("image_id", "0.jpg,ann,awe;fear", "joined by '|', or by another mark with --delimiter ';'"),
+        ("image_id", "x.jpg,ann,awe", "this task's images are called '0"),
+    ],
+)
+def test_a_message_names_the_option_that_helps(run, task, tmp_path, image, row, words):
+    file = write(tmp_path, row, header=f"{image},annotator_id,labels")
+    error = run("labels", "import", file, "--db", task, fails=True)
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_the_options_that_the_messages_name_help(run, task, tmp_path):
+    file = write(tmp_path, "0.jpg;ann;awe,fear", header="picture;annotator_id;labels")
+    run("labels", "import", file, "--db", task, "--invite", "--map", "picture=image_id", "--delimiter", ",")
+    assert [labels for *_, labels in said(task)] == [["awe", "fear"]]
+
+
+@pytest.mark.parametrize("command", ["agreement", "aggregate"])
+def test_of_several_tasks_one_is_named_by_the_option_that_the_message_names(run, task, tmp_path, monkeypatch, command):
+    run("labels", "import", write(tmp_path, "0.jpg,ann,awe", "0.jpg,ben,awe"), "--db", task, "--invite")
+    other = tmp_path / "other-labels.db"
+    run("labels", "init", tmp_path / "set", "--db", other)
+    monkeypatch.chdir(tmp_path)
+    assert "several labelling tasks here" in (error := run("labels", command, fails=True))
+    assert "name one with --db" in error
+    told = json.loads(run("labels", command, "--db", task, "--json"))
+    assert told["of"] == str(task)
+    assert json.loads(run("labels", command, "--db", tmp_path / "set", "--json"))["of"] == "set-labels.db"
+    assert "give one of them" in run("labels", command, task, "--db", other, fails=True)
