@@ -139,3 +139,25 @@ def test_a_name_with_an_accent_is_found_without_it(lively, page):
     field.click()
     field.fill("Jose")
     page.get_by_role("option", name="José").wait_for()
+
+
+def test_an_image_stays_chosen_while_its_caption_changes(lively, page):
+    """A browser knows a choice by its caption, and deciding changes that."""
+    show(page, lively, "disagreement")
+    chosen = page.get_by_label("images with most disagreement")
+    first = chosen.input_value()
+    page.get_by_label("Decide: a set of labels").fill("awe")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")  # an open list hides the rest of the page from a screen reader
+    page.get_by_role("button", name="Add this decision").click()
+    page.get_by_text("is added.").wait_for()
+    settled(page)
+    assert chosen.input_value() == first.replace(")", ", decided)")
+    page.get_by_role("button", name="Next image").click()
+    page.wait_for_function(
+        "([field, before]) => field.value !== before", arg=[chosen.element_handle(), chosen.input_value()]
+    )
+    settled(page)
+    assert chosen.input_value() != first
+    assert page.locator("[data-testid=stException]").count() == 0
+    page.get_by_role("heading", name="Conflicts: 1 open").wait_for()

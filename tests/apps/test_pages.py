@@ -4,12 +4,13 @@ import random
 import re
 import shutil
 from contextlib import closing
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from affectml_annotation import Answer
+from affectml_annotation import Answer, StoreError
 from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.options import Options
@@ -260,13 +261,106 @@ def test_a_decision_is_added_and_no_answer_changes(answered):
     assert answered.store.judgements().equals(before)
 
 
+def test_that_no_label_applies_is_decided_only_by_saying_so(answered):
+    app = page_of("disagreement", "lead").run()
+    press(app, "Add this decision")
+    assert "one of the two" in texts(app)
+    app.multiselect[0].select("awe")
+    none = named(app.checkbox, "None of these labels applies").check()
+    press(app, "Add this decision")
+    assert "one of the two" in texts(app)
+    assert answered.store.decisions().empty
+    app.multiselect[0].unselect("awe")
+    press(app, "Add this decision")
+    assert none.value
+    assert answered.store.decisions()["labels"].tolist() == [[]]
+    assert "Decided by lead: none of these" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("module", "broken", "below"),
+    [
+        ("setup", "affectml_apps.relabel.lead.write_definitions", ["Invitations", "Attention checks", "Queue"]),
+        ("progress", "affectml_apps.relabel.pages.progress.hours", ["Everybody invited", "Label use (shares)"]),
+        ("progress", "affectml_apps.relabel.pages.progress.annotator_report", ["Drift: how people change"]),
+        ("agreement", "affectml_apps.relabel.pages.agreement.krippendorff_alpha", ["By label", "What suggestions did"]),
+        ("agreement", "affectml_apps.relabel.lead.label_confusion", ["What suggestions did"]),
+        ("disagreement", "affectml_apps.relabel.lead.answers_to", ["Second round", "Conflicts: 0 open"]),
+        ("disagreement", "affectml_apps.relabel.lead.most_disputed", ["Conflicts: 0 open"]),
+        ("export", "affectml_apps.relabel.lead.export_bytes", ["Into the data set"]),
+        ("export", "affectml_apps.relabel.lead.shares_csv", ["Into the data set"]),
+    ],
+)
+def test_a_part_that_fails_says_so_in_its_place_and_hides_nothing_below(answered, monkeypatch, module, broken, below):
+    def fail(error):
+        monkeypatch.setattr(broken, Mock(side_effect=error))
+        app = page_of(module).run()
+        assert [words for words in below if words not in texts(app)] == []
+        return app
+
+    foreseen = fail(StoreError("the *disk* is away"))
+    assert [unescaped(each.value) for each in foreseen.error] == ["the *disk* is away"]
+    assert not foreseen.exception
+    unforeseen = fail(ZeroDivisionError())
+    assert not unforeseen.error
+    assert len(unforeseen.exception) == 1
+
+
+def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, demo):
+    labels = tmp_path / "odd.yaml"
+    labels.write_text("name: odd\nlabels: ['joy|awe', '[\"joy\"]', joy]\n")
+    made = open_task(Options(dataset=demo, db=str(tmp_path / "odd.db"), taxonomy=str(labels)))
+    with closing(made.store):
+        use(made)
+        made.store.invite(["ann"])
+        image = made.store.claim("ann", 1)[0].image_id
+        made.store.submit([Answer(image, "ann", "labels", ("joy|awe", "joy"))])
+        app = page_of("export").run()
+        assert not app.exception
+        assert not app.error
+        assert [button.label for button in app.get("download_button")] == [
+            "Download the answers", "Download votes per image (CSV)"
+        ]  # fmt: skip
+        assert "--target collected" in app.get("code")[0].value
+        use(None)
+
+
+def test_every_setting_that_a_task_can_have_is_shown(task):
+    task.store.update_settings(
+        overlap=2000, check_rate=0.001, repeat_rate=0.99, repeat_gap=20_000, lease_seconds=1e6, control_share=1.0
+    )
+    change_preferences(task.store, min_view_seconds=86_000, break_minutes=86_000)
+    app = page_of("setup").run()
+    assert not app.exception
+    assert named(app.number_input, "Repeats, % of what a person sees").value == 99
+    assert "Queue" in texts(app)
+
+
+def test_whoever_finished_the_first_round_lands_on_the_second(answered):
+    answered.store.consent("ann")
+    judged = answered.store.judgements()
+    mine = judged[judged["annotator_id"] == "ann"]["image_id"].tolist()
+    answered.store.open_round("discussion", mine[:3])
+    assert page_of("label", "ann").run().get("button_group")[0].value == 1
+    while rest := answered.store.claim("ann", 120):
+        answered.store.submit([Answer(claim.image_id, "ann", "labels", ("awe",)) for claim in rest])
+    app = page_of("label", "ann").run()
+    number = int(answered.store.rounds()["round"].max())
+    assert app.get("button_group")[0].options == ["First look", "Second round: 3 left"]
+    assert app.get("button_group")[0].value == number
+    app.get("button_group")[0].set_value(1).run()
+    assert app.run().get("button_group")[0].value == 1
+
+
 def test_the_lead_goes_on_to_the_next_image_and_past_decided_ones(answered):
     app = page_of("disagreement", "lead").run()
     first, second = lead.most_disputed(answered.store.judgements(), answered.settings.labels, 2)["image_id"]
     assert app.selectbox[0].value == first
     press(app, "Next image")
     assert app.selectbox[0].value == second
+    app.multiselect[0].select("awe")
     press(app, "Add this decision")
+    assert app.selectbox[0].value == second
     named(app.checkbox, "Leave out decided images").check().run()
     assert not app.exception
     assert not any(option.startswith(second) for option in app.selectbox[0].options)

@@ -17,6 +17,7 @@ from affectml.exploring import Column, Filter, View
 from affectml.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
+from affectml_apps.choices import controlled
 from affectml_apps.explore.state import Explorer, current
 from affectml_apps.pictures import BadImage, decoded
 from affectml_apps.text import plain
@@ -102,12 +103,6 @@ def on_wish() -> None:
     change(**{name: getattr(asked, name) for name in own})
 
 
-def controlled(key: str, value: object, act: Callable[[Any], None]) -> dict[str, Any]:
-    """Arguments of a widget that shows `value`, whatever it showed before, and calls `act` with what somebody chose."""
-    st.session_state[key] = value
-    return {"key": key, "on_change": lambda: act(st.session_state[key])}
-
-
 # Filters
 
 
@@ -125,16 +120,15 @@ def draw_filters(explorer: Explorer, view: View) -> None:
     used = {each.column for each in view.filters}
     free = [name for name in columns if name not in used]
 
-    def add(name: str | None) -> None:
-        if name is not None:
-            change(filters=(*st.session_state["view"].filters, Filter(name)))
+    def add(name: str) -> None:
+        change(filters=(*st.session_state["view"].filters, Filter(name)))
 
     st.selectbox(
         "Add a filter",
         free,
         format_func=lambda name: title_of(columns[name]),
         placeholder="Choose what to filter by",
-        **controlled("add", None, add),
+        **controlled("add", None, add, free),
     )
     for place, each in enumerate(view.filters):
         column = columns.get(each.column)
@@ -212,14 +206,15 @@ def draw_selections(explorer: Explorer, view: View) -> None:
     """Saved selections to go to; and what can be done with what is shown."""
     st.subheader("Selections")
     saved = explorer.selections()
+    names = list(dict.fromkeys([*saved, *filter(None, [view.selection])]))
     st.selectbox(
         "Show a saved selection",
-        list(dict.fromkeys([*saved, *filter(None, [view.selection])])),
+        names,
         format_func=lambda name: f"{name} ({saved.get(name, 0):,})",
         placeholder="All images" if saved else "None saved yet",
         disabled=not saved and not view.selection,  # not left out: what moves in the page would be drawn afresh
         label_visibility="collapsed",  # the heading says it, and a disabled one's label is too pale to read
-        **controlled("selection", view.selection or None, lambda name: change(selection=name or "")),
+        **controlled("selection", view.selection or None, lambda name: change(selection=name or ""), [None, *names]),
     )
     try:
         shown = explorer.shown(view)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from affectml_annotation import AnnotationError, krippendorff_alpha, label_agreement
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import estimate, table
+from affectml_apps.relabel.pages.drawing import estimate, section, table
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
@@ -20,23 +20,30 @@ def draw() -> None:
     if not answered["image_id"].duplicated().any():
         st.info("No image has two answers yet: agreement needs two people on one image.")
         return
-    with st.spinner("Computing intervals"):
-        masi = krippendorff_alpha(judgements, "masi", labels=labels, bootstrap=REPLICATES)
-        jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, bootstrap=REPLICATES)
-        by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)
-    left, middle, right = st.columns(3)
-    estimate(left, "Krippendorff's alpha, MASI", masi)
-    estimate(middle, "Krippendorff's alpha, Jaccard", jaccard)
-    right.metric("Images with two or more answers", masi.images)
-    st.write(
-        "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
-        "mistakes: low agreement can be the finding."
-    )
-    table(lead.with_intervals(by_label), "By label")
-    st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
-    table(lead.label_confusion(judgements, labels).head(20), "Labels that stand against each other")
-    st.write("Share: of all pairs of answers to one image, one has the first label only, the other the second only.")
-    _anchoring(task)
+    with section():
+        with st.spinner("Computing intervals"):
+            masi = krippendorff_alpha(judgements, "masi", labels=labels, bootstrap=REPLICATES)
+            jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, bootstrap=REPLICATES)
+        left, middle, right = st.columns(3)
+        estimate(left, "Krippendorff's alpha, MASI", masi)
+        estimate(middle, "Krippendorff's alpha, Jaccard", jaccard)
+        right.metric("Images with two or more answers", masi.images)
+        st.write(
+            "1 is agreement, 0 what chance gives; 95 % intervals over images. People who feel differently do not make "
+            "mistakes: low agreement can be the finding."
+        )
+    with section():
+        with st.spinner("Computing intervals"):
+            by_label = label_agreement(judgements, labels, bootstrap=REPLICATES)
+        table(lead.with_intervals(by_label), "By label")
+        st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
+    with section():
+        table(lead.label_confusion(judgements, labels).head(20), "Labels that stand against each other")
+        st.write(
+            "Share: of all pairs of answers to one image, one has the first label only, the other the second only."
+        )
+    with section():
+        _anchoring(task)
 
 
 def _anchoring(task: LabelTask) -> None:

@@ -1,46 +1,58 @@
 """Images people disagree on most, with everyone's answers; decisions, further rounds, conflicts."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError
+from affectml_apps.choices import controlled
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
-from affectml_apps.relabel.pages.drawing import done, problem, show_done, table
+from affectml_apps.relabel.pages.drawing import attempt, section, show_done, table
 from affectml_apps.relabel.pages.who import who_is_there
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
 SHOWN = 50
-CHOSEN = "disputed-image"
+CHOSEN = "disputed"  # the image's id
 
 
 def draw() -> None:
     """Draw it."""
     task = current()
     st.title("Disagreement")
-    judgements = task.store.judgements()
-    answered = judgements[judgements["kind"].isin(["labels", "none"])]
-    disputed = lead.most_disputed(judgements, task.settings.labels, SHOWN) if len(answered) else None
-    if disputed is None or disputed.empty:
-        st.info("No image has two answers yet.")
-    else:
-        decided = set(task.store.decisions()["image_id"])
-        distance = dict(zip(disputed["image_id"], disputed["disagreement"], strict=True))
-        image_id = _choose(distance, decided)
-        if image_id is not None:
-            left, right = st.columns(2)
-            with left:
-                _picture(task, image_id)
-            with right:
-                names = st.checkbox("Show names")
-                table(lead.answers_to(judgements, image_id, names=names), "Everyone's answers")
-                _decide(task, image_id)
-        _second_round(task, list(distance))
-    _conflicts(task)
+    with section():
+        judgements = task.store.judgements()
+        answered = judgements[judgements["kind"].isin(["labels", "none"])]
+        disputed = lead.most_disputed(judgements, task.settings.labels, SHOWN) if len(answered) else answered
+        if disputed.empty:
+            st.info("No image has two answers yet.")
+        else:
+            distance = dict(zip(disputed["image_id"], disputed["disagreement"], strict=True))
+            with section():
+                _one_image(task, judgements, distance)
+            with section():
+                _second_round(task, list(distance))
+    with section():
+        _conflicts(task)
+
+
+def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str, float]) -> None:
+    image_id = _choose(distance, set(task.store.decisions()["image_id"]))
+    if image_id is None:
+        return
+    left, right = st.columns(2)
+    with left, section():
+        _picture(task, image_id)
+    with right:
+        names = st.checkbox("Show names")
+        with section():
+            table(lead.answers_to(judgements, image_id, names=names), "Everyone's answers")
+        with section():
+            _decide(task, image_id)
 
 
 def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | None:
@@ -52,19 +64,24 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | No
         st.info("All of these images are decided.")
         return None
     if st.session_state.get(CHOSEN) not in images:
-        st.session_state.pop(CHOSEN, None)
+        st.session_state[CHOSEN] = images[0]
+    at = images.index(st.session_state[CHOSEN])  # it stays that image while new answers change the order
 
     def text(name: str) -> str:
         return f"{searchable(name)} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
 
-    def go_on() -> None:
-        at = images.index(st.session_state[CHOSEN])
-        st.session_state[CHOSEN] = images[(at + 1) % len(images)]
+    def choose(name: str) -> None:
+        st.session_state[CHOSEN] = name
 
-    title = f"The {len(images)} images with most disagreement"
-    image_id = choice.selectbox(title, images, format_func=text, key=CHOSEN)
-    following.button("Next image", on_click=go_on, disabled=len(images) < 2, width="stretch")
-    return image_id
+    choice.selectbox(
+        f"The {len(images)} images with most disagreement", images, format_func=text,
+        **controlled("disputed-image", images[at], choose, images),
+    )  # fmt: skip
+    following.button(
+        "Next image", on_click=choose, args=(images[(at + 1) % len(images)],), disabled=len(images) < 2,
+        width="stretch",
+    )  # fmt: skip
+    return images[at]
 
 
 def _picture(task: LabelTask, image_id: str) -> None:
@@ -85,33 +102,39 @@ def _decide(task: LabelTask, image_id: str) -> None:
         st.text(f"Decided by {row['decided_by']}: {', '.join(row['labels']) or 'none of these'}")
     with st.form("decide"):
         labels = st.multiselect(
-            "Decide: a set of labels, or none", list(task.settings.labels), format_func=searchable,
+            "Decide: a set of labels", list(task.settings.labels), format_func=searchable,
             key=f"set-{image_id}",
         )  # fmt: skip
+        none = st.checkbox("None of these labels applies", key=f"none-{image_id}")
         note = st.text_input("Why", key=f"why-{image_id}")
         st.write("A decision stands beside people's answers; no answer is changed, and earlier decisions stay.")
         if st.form_submit_button("Add this decision", type="primary"):
-            task.store.decide(image_id, labels, by=who_is_there() or "the lead", note=note or None)
-            done(f"The decision on {plain(image_id)} is added.", "decide")
+            if bool(labels) == none:
+                st.error("Choose labels, or tick that none of them applies: one of the two.")
+            else:
+                attempt(
+                    lambda: task.store.decide(image_id, labels, by=who_is_there() or "the lead", note=note or None),
+                    f"The decision on {plain(image_id)} is added.", "decide",
+                )  # fmt: skip
         show_done("decide")
 
 
 def _second_round(task: LabelTask, images: list[str]) -> None:
     st.subheader("Second round")
     with st.form("round"):
-        chosen = st.multiselect("Images to look at again, by those who answered them", images, format_func=searchable)
-        everything = st.checkbox(f"All {len(images)} images of the list above")
+        chosen = st.multiselect(
+            "Images to look at again, by those who answered them", images, format_func=searchable, key="again"
+        )
+        everything = st.checkbox(f"All {len(images)} images of the list above", key="all-again")
         if st.form_submit_button("Open a second round"):
             wanted = images if everything else chosen
             if not wanted:
                 st.error("Choose the images of the second round first.")
-                return
-            try:
-                number = task.store.open_round("discussion", wanted)
-            except AnnotationError as error:
-                problem(error)
             else:
-                done(f"Round {number} is open with {len(wanted)} images. People find it on their page.", "round")
+                attempt(
+                    lambda: task.store.open_round("discussion", wanted),
+                    f"A second round is open with {len(wanted)} images. People find it on their page.", "round",
+                )  # fmt: skip
         show_done("round")
 
 
@@ -131,5 +154,7 @@ def _conflicts(task: LabelTask) -> None:
             (later, True, f"Take “{plain(said[1])}”"),
         ):
             if column.button(text, key=f"{row['event_id']}-{keep}"):
-                task.store.resolve_conflict(row["event_id"], keep=keep, by=who_is_there() or "the lead")
-                done("The conflict is settled.", "conflicts")
+                attempt(
+                    partial(task.store.resolve_conflict, row["event_id"], keep=keep, by=who_is_there() or "the lead"),
+                    "The conflict is settled.", "conflicts",
+                )  # fmt: skip

@@ -1,11 +1,16 @@
 """Tables, charts and messages that the pages share. What people typed is drawn as text, never as Markdown."""
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from affectml.errors import AffectmlError
+from affectml_annotation import AnnotationError
 from affectml_apps.text import plain
 
 NAMES = {
@@ -25,6 +30,28 @@ def reading_width() -> None:
 def problem(error: object) -> None:
     """An error in one line; it may hold what somebody typed."""
     st.error(plain(error))
+
+
+@contextmanager
+def section() -> Iterator[None]:
+    """A part of a page: what fails in it is told in its place, and the parts below it are drawn all the same."""
+    try:
+        yield
+    except (AffectmlError, AnnotationError) as error:
+        problem(error)
+    except Exception as error:
+        logging.getLogger(__name__).exception("a part of a page was not drawn")
+        st.exception(error)  # of which a browser is told the type alone
+
+
+def attempt(change: Callable[[], object], message: str, place: str) -> None:
+    """Do it, and say there that it is done, `{}` being what came of it, or in one line why not."""
+    try:
+        came = change()
+    except AnnotationError as error:
+        problem(error)
+        return
+    done(message.replace("{}", str(came)), place)
 
 
 def table(content: pd.DataFrame, title: str) -> None:

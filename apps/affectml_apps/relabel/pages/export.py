@@ -2,11 +2,12 @@
 
 import shlex
 
+import pandas as pd
 import streamlit as st
 
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import reading_width
-from affectml_apps.relabel.task import current
+from affectml_apps.relabel.pages.drawing import reading_width, section
+from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import plain
 
 
@@ -15,12 +16,22 @@ def draw() -> None:
     task = current()
     reading_width()
     st.title("Export")
-    where = task.store.database.where
-    st.text(f"Answers are kept in {where}")
+    st.text(f"Answers are kept in {task.store.database.where}")
     judgements = task.store.judgements()
     if judgements.empty:
         st.info("There is nothing to export yet.")
         return
+    with section():
+        _answers(judgements)
+    with section():
+        _votes(judgements, task.settings.labels)
+    with section():
+        _decisions(task)
+    with section():
+        _command(task)
+
+
+def _answers(judgements: pd.DataFrame) -> None:
     st.text(f"{len(judgements)} current answers, of people who did not withdraw")
     names = st.checkbox("With people's names (otherwise a1, a2, ...)")
     kind = st.selectbox("Format", list(lead.SUFFIXES))
@@ -30,20 +41,22 @@ def draw() -> None:
     )
     for line in lost:
         st.warning(plain(line))
-    st.download_button(
-        "Download votes per image (CSV)", lead.shares_csv(judgements, task.settings.labels), "votes.csv",
-        on_click="ignore",
-    )  # fmt: skip
+
+
+def _votes(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    content = lead.shares_csv(judgements, labels)
+    st.download_button("Download votes per image (CSV)", content, "votes.csv", on_click="ignore")
+
+
+def _decisions(task: LabelTask) -> None:
     decisions = task.store.decisions()
-    if len(decisions):
-        st.download_button(
-            "Download the decisions (CSV)",
-            lead.for_spreadsheet(decisions.to_csv(index=False, lineterminator="\r\n").encode()),
-            "decisions.csv",
-            on_click="ignore",
-        )
+    if decisions.empty:
+        return
+    content = lead.for_spreadsheet(decisions.to_csv(index=False, lineterminator="\r\n").encode())
+    st.download_button("Download the decisions (CSV)", content, "decisions.csv", on_click="ignore")
+
+
+def _command(task: LabelTask) -> None:
     st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
-    to = shlex.quote(str(task.dataset.root.resolve()))
-    st.code(
-        f"affectml labels export --db {shlex.quote(where)} --to {to} --target collected", language=None, wrap_lines=True
-    )
+    where, to = (shlex.quote(str(place)) for place in (task.store.database.where, task.dataset.root.resolve()))
+    st.code(f"affectml labels export --db {where} --to {to} --target collected", language=None, wrap_lines=True)

@@ -3,6 +3,7 @@
 import streamlit as st
 from streamlit import config
 
+from affectml_apps.choices import controlled
 from affectml_apps.relabel import component, queries
 from affectml_apps.relabel.pages.drawing import problem, reading_width
 from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
@@ -76,13 +77,21 @@ def _ask_consent(task: LabelTask, who: str) -> None:
 
 
 def _round(task: LabelTask, who: str) -> int:
-    """The round to label: the first, unless a further one has images for this person and they choose it."""
+    """The round to label: the one they chose, else the first, or a further one where only that has images for them."""
     further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
     if not further:
         return 1
     st.html(ABOVE)  # the component is that much lower
     names = {1: "First look"} | {number: f"{purpose}: {left} left" for number, purpose, left in further}
-    chosen = st.segmented_control(
-        "Round", list(names), format_func=names.__getitem__, default=1, key="round", label_visibility="collapsed"
-    )
-    return 1 if chosen is None else int(chosen)
+
+    def choose(number: int) -> None:
+        st.session_state["round"] = number
+
+    number: int = st.session_state.get("round", 0)
+    if number not in names:
+        number = 1 if queries.left_for(task.store, who, 1) else further[0][0]
+    st.segmented_control(
+        "Round", list(names), format_func=names.__getitem__, label_visibility="collapsed",
+        **controlled("rounds", number, choose, names),
+    )  # fmt: skip
+    return number

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from affectml_apps.relabel.pages import agreement, disagreement, export, label, people, progress, setup
+from affectml_apps.relabel.pages.drawing import section
 from affectml_apps.relabel.pages.who import may_see_lead_pages
 
 # The component needs the height; Streamlit leaves six rem free above it. On a phone a wide table scrolls by itself,
@@ -41,4 +42,6 @@ def run() -> None:
     ]
     if may_see_lead_pages():
         pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    with section():
+        page.run()

@@ -1,15 +1,12 @@
 """Task set-up: how images are handed out, what the page shows, who is invited, checks and queue."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from affectml.labelling import queued_words
-from affectml_annotation import AnnotationError
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve, searchable
-from affectml_apps.relabel.pages.drawing import done, problem, reading_width, show_done
+from affectml_apps.relabel.pages.drawing import attempt, reading_width, section, show_done
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, current
 
@@ -27,12 +24,9 @@ def draw() -> None:
     reading_width()
     st.title("Task set-up")
     st.write("Each part has a button of its own: what is typed in one part is not saved by the button of another.")
-    _asked(task)
-    _handing_out(task)
-    _page(task)
-    _people(task)
-    _withdrawn(task)
-    _checks_and_queue(task)
+    for part in (_asked, _handing_out, _page, _invitations, _withdrawn, _checks, _queue):
+        with section():
+            part(task)
 
 
 def _asked(task: LabelTask) -> None:
@@ -46,20 +40,10 @@ def _asked(task: LabelTask) -> None:
             "with other labels, are another task (--db with --taxonomy, or `affectml labels init`)."
         )
         if st.form_submit_button("Save the question"):
-            _try(lambda: task.store.update_settings(question=question.strip()), "The question is saved.", "asked")
+            attempt(lambda: task.store.update_settings(question=question.strip()), "The question is saved.", "asked")
         show_done("asked")
     if left_out := task.left_out:
         st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
-
-
-def _try(change: Callable[[], object], message: str, place: str) -> None:
-    """Do it, and say there that it is done, `{}` being what came of it, or in one line why not."""
-    try:
-        came = change()
-    except AnnotationError as error:
-        problem(error)
-        return
-    done(message.format(came), place)
 
 
 def _handing_out(task: LabelTask) -> None:
@@ -67,16 +51,16 @@ def _handing_out(task: LabelTask) -> None:
     st.subheader("How images are handed out")
     with st.form("handing-out"):
         left, right = st.columns(2)
-        overlap = left.number_input("People per image (overlap)", 1, 1000, now.overlap)
+        overlap = left.number_input("People per image (overlap)", 1, None, now.overlap)
         strategy = right.selectbox("Order", STRATEGIES, STRATEGIES.index(now.strategy), help=STRATEGY_HELP)
-        checks = left.number_input("Attention checks, % of what a person sees", 0, 50, round(now.check_rate * 100))
-        repeats = right.number_input("Repeats, % of what a person sees", 0, 45, round(now.repeat_rate * 100))
-        gap = left.number_input("Images between an image and its repeat", 1, 10_000, now.repeat_gap)
-        minutes = right.number_input("Minutes until an image goes to somebody else", 1, 10_000,
+        checks = left.number_input("Attention checks, % of what a person sees", 0, 99, round(now.check_rate * 100))
+        repeats = right.number_input("Repeats, % of what a person sees", 0, 99, round(now.repeat_rate * 100))
+        gap = left.number_input("Images between an image and its repeat", 1, None, now.repeat_gap)
+        minutes = right.number_input("Minutes until an image goes to somebody else", 1, None,
                                      max(round(now.lease_seconds / 60), 1))  # fmt: skip
         control = left.number_input("Second looks without a suggestion, %", 0, 100, round(now.control_share * 100))
         if st.form_submit_button("Save", type="primary"):
-            _try(
+            attempt(
                 lambda: task.store.update_settings(
                     overlap=int(overlap), strategy=strategy, lease_seconds=float(minutes * 60),
                     check_rate=checks / 100, repeat_rate=repeats / 100, repeat_gap=int(gap),
@@ -106,8 +90,8 @@ def _page(task: LabelTask) -> None:
         blind = right.checkbox("Blind first, then the model's suggestion", now.blind_first,
                                help="The share without a suggestion, above, is the control.")  # fmt: skip
         left, right = st.columns(2)
-        seconds = left.number_input("Seconds an image must be in sight", 0.0, 600.0, now.min_view_seconds, 0.5)
-        minutes = right.number_input("Minutes of work before a break (0: never)", 0.0, 1000.0, now.break_minutes)
+        seconds = left.number_input("Seconds an image must be in sight", 0.0, None, float(now.min_view_seconds), 0.5)
+        minutes = right.number_input("Minutes of work before a break (0: never)", 0.0, None, float(now.break_minutes))
         if st.form_submit_button("Save the page", type="primary"):
 
             def change() -> None:
@@ -120,16 +104,16 @@ def _page(task: LabelTask) -> None:
                     valence_arousal=plane, min_view_seconds=seconds, break_minutes=minutes,
                 )  # fmt: skip
 
-            _try(change, "Saved. People see it when they open the page again.", "page")
+            attempt(change, "Saved. People see it when they open the page again.", "page")
         show_done("page")
 
 
-def _people(task: LabelTask) -> None:
+def _invitations(task: LabelTask) -> None:
     st.subheader("Invitations")
     with st.form("invite"):
         names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
         if st.form_submit_button("Invite"):
-            _try(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
+            attempt(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
         show_done("invite")
     everybody = list(task.store.annotators()["annotator_id"])
     closed = [name for name in everybody if name in task.preferences.closed]
@@ -150,7 +134,7 @@ def _people(task: LabelTask) -> None:
             if not chosen:
                 st.error("Choose people first.")
             else:
-                _try(lambda: task.store.uninvite(chosen), "Taken back.", "uninvite")
+                attempt(lambda: task.store.uninvite(chosen), "Taken back.", "uninvite")
 
 
 def _withdrawn(task: LabelTask) -> None:
@@ -161,11 +145,10 @@ def _withdrawn(task: LabelTask) -> None:
         back = st.multiselect("Undo a withdrawal", gone, format_func=searchable)
         st.write("For whoever did not mean it, or did not do it: their answers count again, and they may label on.")
         if st.form_submit_button("Undo it"):
-            _try(lambda: task.store.undo_withdrawal(*back), "Undone.", "withdrawn")
+            attempt(lambda: task.store.undo_withdrawal(*back), "Undone.", "withdrawn")
 
 
-def _checks_and_queue(task: LabelTask) -> None:
-    images = task.store.images()["image_id"]
+def _checks(task: LabelTask) -> None:
     st.subheader("Attention checks")
     st.write("A feeling has no right answer, so a check only says which labels are accepted and which forbidden.")
     with st.form("checks"):
@@ -175,18 +158,21 @@ def _checks_and_queue(task: LabelTask) -> None:
 
             def add() -> None:
                 checks = lead.read_checks(text)
-                checks["image_id"] = resolve(list(checks["image_id"]), images)
+                checks["image_id"] = resolve(list(checks["image_id"]), task.store.images()["image_id"])
                 task.store.add_checks(checks)
 
-            _try(add, "Added.", "checks")
+            attempt(add, "Added.", "checks")
         show_done("checks")
     st.text(f"{len(task.store.checks())} checks so far")
+
+
+def _queue(task: LabelTask) -> None:
     st.subheader("Queue")
     with st.form("queue"):
         wanted = st.text_area("Images to be served before anything else, one on each line")
         more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
         if st.form_submit_button("Put in the queue"):
-            names = resolve(lead.read_names(wanted), images)
-            _try(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
-                 "Queued: {}.", "queue")  # fmt: skip
+            names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
+            attempt(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
+                    "Queued: {}.", "queue")  # fmt: skip
         show_done("queue")
