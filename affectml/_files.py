@@ -19,7 +19,7 @@ from affectml.errors import AffectmlError, BadInput
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
+KEEP_EVERY = 10  # seconds after which long work is written; what is in hand comes on top of what a kill loses
 _FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 

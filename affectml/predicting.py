@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from affectml.person import Person
 
 Array = np.ndarray[Any, Any]
-PART = 1024  # images whose features are in memory at once; a kill loses at most these
+PART = 1024  # images whose features are in memory at once
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,17 @@ class Predicted:
         """The set of one image."""
         assert self.sets is not None
         return [label for label, inside in zip(self.labels, self.sets[row], strict=True) if inside]
+
+
+@dataclass
+class Features:
+    """Features of image files, as they come. rows: float16 [D] by name. bad: by name why an image cannot be read."""
+
+    rows: dict[str, Array] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, way: str | None) -> None:
+        """Called when some more have come, with what they are embedded in."""
 
 
 class Predictor:
@@ -166,14 +177,15 @@ class Predictor:
             return store
         return None if store.missing([picture.image_id]) else store
 
-    def predict(self, found: Sequence[Picture], bar: Progress) -> Predicted:
+    def predict(self, found: Sequence[Picture], bar: Progress, made: Features | None = None) -> Predicted:
         """What the run says of these.
 
         Args:
             found: pictures that `prepare` has seen.
             bar: counts each one.
+            made: what is known of their files already; it gets the rest.
         """
-        images, features, bad = self.features(found, bar)
+        images, features, bad = self.features(found, bar, made)
         if not images:
             return Predicted([], self.labels, np.empty((0, len(self.labels))), None, None, bad)
         head, sets = self.run.head, None
@@ -196,19 +208,23 @@ class Predictor:
             bad,
         )
 
-    def features(self, found: Sequence[Picture], bar: Progress) -> tuple[list[str], Tensor, Bad]:
+    def features(
+        self, found: Sequence[Picture], bar: Progress, made: Features | None = None
+    ) -> tuple[list[str], Tensor, Bad]:
         """Names and features [N, D] of those that can be read, as the run's head takes them, and the others.
 
         Args:
             found: pictures that `prepare` has seen.
             bar: counts each one.
+            made: as `predict` has it.
         """
+        made = Features() if made is None else made
         images: list[str] = []
         rows: list[Array] = []
         bad: Bad = []
         for store, some in groupby(found, self.store):
             part = list(some)
-            names, X = self._from_files(part, bad, bar) if store is None else _from_store(store, part, bad, bar)
+            names, X = self._from_files(part, bad, bar, made) if store is None else _from_store(store, part, bad, bar)
             images += names
             rows += [X] if names else []
         return images, torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, 0), bad
@@ -235,24 +251,27 @@ class Predictor:
             prompts_of(self.run), self._asked, lambda rows: self.encoder.encode_texts(rows).numpy(), new=self._new
         )
 
-    def _from_files(self, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
+    def _from_files(self, found: Sequence[Picture], bad: Bad, bar: Progress, made: Features) -> tuple[list[str], Array]:
         """Names and features [N, D] of the images that can be read; the others go to `bad`.
 
         Features are rounded to half precision as stores keep them, so that prediction sees what training saw.
         """
-        names: list[str] = []
-        rows: list[Array] = []
-        with closing(features_of(self.run, self.encoder, found, bar, self._say, self.way, self._padded)) as stream:
+        left = [picture for picture in found if picture.name not in made.rows and picture.name not in made.bad]
+        bar.advance(len(found) - len(left))
+        with closing(features_of(self.run, self.encoder, left, bar, self._say, self.way, self._padded)) as stream:
             for batch in stream:
-                names += [picture.name for picture in batch.items]
-                rows.append(batch.rows)
-                bad += [as_bad(picture, why) for picture, why in batch.bad]
-        if names:
-            self.way = self.encoder.ran.way
-        if not self._told:
+                names = [picture.name for picture in batch.items]
+                made.rows |= zip(names, batch.rows.astype(np.float16), strict=True)
+                made.bad |= dict(as_bad(picture, why) for picture, why in batch.bad)
+                if names:
+                    self.way = self.encoder.ran.way
+                made.keep(self.way)
+        if left and not self._told:
             self._told = True
             say_of_precision(self.run, [self.encoder.ran], self._say)
-        return names, np.concatenate(rows).astype(np.float16).astype(np.float32)
+        bad += [(picture.name, made.bad[picture.name]) for picture in found if picture.name in made.bad]
+        names = [picture.name for picture in found if picture.name in made.rows]
+        return names, np.array([made.rows[name] for name in names], dtype=np.float32)
 
 
 def _from_store(store: EmbeddingStore, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:

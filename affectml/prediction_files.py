@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml import __version__
-from affectml._files import replacing, sha256, try_folder, write_json
+from affectml._files import KEEP_EVERY, replacing, sha256, try_folder, write_json
 from affectml._progress import Progress, Say
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
-from affectml.predicting import PART, Predicted, Predictor
+from affectml.predicting import PART, Features, Predicted, Predictor
 from affectml.predictions import score_columns
 from affectml.run_features import unreadable
 from affectml.runs import RunFolder
@@ -96,8 +97,9 @@ def predict_to_file(
 ) -> PredictionFile:
     """Write what a run says of images: image, a score per label in single precision, set, certainty.
 
-    Memory does not grow with the number of images. Killed at any moment, the same call goes on from the last 1,024
-    images: OUT.parts keeps what was done until OUT is whole. An image that is named twice has one row.
+    Memory does not grow with the number of images. Stopped at any moment, the same call goes on: until OUT is whole,
+    OUT.parts keeps what was done, but for the batches in hand and, where it was killed, the last ten seconds. An image
+    that is named twice has one row.
 
     Args:
         run: the run or its folder.
@@ -165,9 +167,12 @@ def predict_to_file(
         with Progress("predicting", sum(len(mine[at - mine.start :][:PART]) for at in left), "images") as bar:
             for start in left:
                 some = found[start : start + PART]
-                made = predictor.predict(some, bar)
+                with parts.making(start // PART) as features:
+                    predictor.way = predictor.way or features.way
+                    made = predictor.predict(some, bar, features)
                 read = None if shard is None else contents(predictor, some, set(made.images))
                 parts.write(start // PART, made, predictor.way, read)
+                features.path.unlink(missing_ok=True)
         if shard is not None:
             return PredictionFile(parts.folder, parts.images, None, bad + parts.bad(), shard)
         kept = parts.join(bad)
@@ -236,8 +241,11 @@ class Parts:
             with FileLock(self.folder / ".lock", timeout=0):
                 try:
                     yield
-                except BaseException:
-                    self._ended = self._ended or not self._paths()
+                except BaseException as error:
+                    self._ended = self._ended or not any(self.folder.glob("part-*"))
+                    with suppress(OSError, pa.ArrowException):  # a damaged part is made again
+                        if done := self.images + sum(_Making(path).count for path in self._paths(".npz")):
+                            error.add_note(f"{done:,} images are done and kept in {self.folder}")
                     raise
                 finally:
                     if self._ended:  # while it is held: another process may begin here as soon as it is not
@@ -258,17 +266,30 @@ class Parts:
             for litter in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
                 litter.unlink()
         done = [path for path in self._paths() if is_whole(path)]
+        for path in done:  # killed between the two
+            path.with_suffix(".npz").unlink(missing_ok=True)
+        making = self._paths(".npz")
         if before == asked:
-            if done:
-                say(f"going on after {min(len(done) * PART, images):,} of {images:,} images, as {self.folder} has them")
+            if there := min(len(done) * PART, images) + sum(_Making(path).count for path in making):
+                say(f"going on after {there:,} of {images:,} images, as {self.folder} has them")
             return
-        if done:
+        if done := done + making:
             other = [words for key, words in OTHER.items() if (before or {}).get(key) != asked.get(key)]
             what = "does not say what it is of" if before is None else f"was begun with {', '.join(other)}"
             say(f"{self.folder} {what}: starting afresh")
         for path in done:
             path.unlink()
         write_json(self.folder / "manifest.json", {"asked": asked})
+
+    @contextmanager
+    def making(self, number: int) -> "Iterator[_Making]":
+        """Features for a part, with those that a stopped call has left; they are kept however the block ends."""
+        features = _Making(self.path(number).with_suffix(".npz"))
+        try:
+            yield features
+        except BaseException:
+            features.write()
+            raise
 
     def write(self, number: int, made: Predicted, way: str | None, read: Mapping[str, str] | None = None) -> None:
         """Keep a part: its table, with what its metadata say; `read` is of `contents`."""
@@ -316,8 +337,8 @@ class Parts:
         self._ended = True
         return made
 
-    def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+    def _paths(self, ending: str = ".parquet") -> list[Path]:
+        return sorted(self.folder.glob(f"part-*{ending}"))
 
     def _tables(self) -> Iterator[pa.Table]:
         """The parts with rows, one in memory at a time."""
@@ -332,6 +353,41 @@ class Parts:
         for path in self._paths():
             found += [(image, reason) for image, reason in json.loads(pq.read_schema(path).metadata[BAD])]
         return found
+
+
+class _Making(Features):
+    """Those of a part that is not whole yet: the disk has them every ten seconds. way: what they are embedded in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self._written = path, time.monotonic()
+        self.way: str | None = None
+        try:
+            with np.load(path, allow_pickle=False) as there:
+                said, rows = json.loads(there["said"].item()), there["rows"]
+            self.rows, self.bad = dict(zip(said["names"], rows, strict=True)), dict(said["bad"])
+            self.way = said["way"]
+        except Exception:  # numpy raises many kinds for a damaged file; its images are embedded again
+            path.unlink(missing_ok=True)
+
+    @property
+    def count(self) -> int:
+        """Images."""
+        return len(self.rows) + len(self.bad)
+
+    def keep(self, way: str | None) -> None:
+        """Write where it is time to."""
+        self.way = way
+        if time.monotonic() - self._written >= KEEP_EVERY:
+            self.write()
+
+    def write(self) -> None:
+        """Write what there is."""
+        if self.count:
+            said = json.dumps({"names": list(self.rows), "bad": self.bad, "way": self.way})
+            with replacing(self.path) as temporary, temporary.open("wb") as handle:
+                np.savez(handle, said=said, rows=np.array(list(self.rows.values())))
+        self._written = time.monotonic()
 
 
 def is_whole(path: Path) -> bool:

@@ -54,8 +54,8 @@ def embed_with_ray(
     """Embed a data set's images on a Ray cluster: the store is that of `embed_dataset` on one of its machines.
 
     Every machine needs affectml, the encoder's weights and the data set at the same path of a disk that all share. An
-    image that cannot be read costs itself, a lost worker the files of 1,024 images that it was at. What shards made is
-    kept where the command is stopped or fails, and the same call goes on.
+    image that cannot be read costs itself, a lost worker the last ten seconds and what it had in hand. What shards made
+    is kept where the command is stopped or fails, and the same call goes on.
 
     encoder, precision, batch_size, decode_threads: see `embed_dataset` and `load_encoder`. threads: of a task, and CPUs
     that it takes; None is one, or those that a GPU has for itself. address: a running cluster's; None takes the

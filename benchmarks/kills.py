@@ -388,6 +388,7 @@ def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str,
     from affectml.training import TrainConfig, train_run
 
     prediction_files.PART = 64
+    prediction_files.KEEP_EVERY = 0  # seconds: every batch of 16 is written
     data, run, out = folder / "data", folder / "run", folder / "to" / "out.csv"
     photos, said = folder / "photos", folder / "said.txt"
 
@@ -422,7 +423,7 @@ def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str,
         expect(not done or new, "an acknowledged file is not there")
         if was_killed:
             found["kills"] += 1
-            found["of these, parts are kept"] += any(out.with_name("out.csv.parts").glob("part-*.parquet"))
+            found["of these, parts are kept"] += any(out.with_name("out.csv.parts").glob("part-*"))
             found["of these, while going on"] += said.exists() and "going on" in said.read_text()
             found["of these, the file was whole"] += new
         if new or found["kills"] == kills or pick.random() < 0.2:  # else the next goes on with what this one left
@@ -478,8 +479,10 @@ def make_embedding(data: Path, encoder: Path) -> None:
 def kill_embeddings(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
     import open_clip  # noqa: F401 - else each fork imports it
 
+    from affectml.embeddings import _writer
     from affectml.encoders import load_encoder
 
+    _writer.KEEP_EVERY = 0  # seconds: every batch of 8 is written
     whole, data, encoder = folder / "whole", folder / "data", folder / "encoder"
 
     def embedding(place: Path = data) -> None:

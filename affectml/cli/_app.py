@@ -25,18 +25,14 @@ from affectml.cli.report import report
 from affectml.cli.runs import demo_data, evaluate, predict, train
 from affectml.cli.taxonomy import app as taxonomy_app
 
-# What is kept when a command is stopped; of the others, what they wrote is whole.
-KEPT = {
+# What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
+THERE = {
     **dict.fromkeys(
-        ("train", "crosseval", "ablate", "evaluate", "compare", "judge", "report"),
-        "no result was written. Images embedded so far are kept: the same command goes on from there",
+        ("train", "crosseval", "ablate", "evaluate", "compare", "judge", "report", "predict", "embed"),
+        "no result was written",
     ),
-    "predict": "with --out, images predicted so far are kept: the same command goes on from there",
-    "embed": "images embedded so far are kept: the same command goes on from there",
-    "fetch": "images downloaded so far are kept: the same command goes on from there",
-    "demo-data": "nothing was written: the same command starts again",
-    "import": "nothing was written: the same command starts again",
-    "ask": "nothing was written: the same command starts again",
+    **dict.fromkeys(("demo-data", "import", "ask"), "nothing was written"),
+    "fetch": "images downloaded so far are kept",
 }
 
 
@@ -47,8 +43,11 @@ class Commands(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo(f"stopped: {KEPT.get(ctx.invoked_subcommand, 'what was written is whole')}", err=True)
+        except KeyboardInterrupt as stop:
+            there, kept = THERE.get(ctx.invoked_subcommand), getattr(stop, "__notes__", [])
+            way = "goes on from there" if kept or ctx.invoked_subcommand == "fetch" else "starts again"
+            words = "; ".join([there or "what was written is whole", *kept])
+            typer.echo(f"stopped: {words}" + (f": the same command {way}" if there else ""), err=True)
             raise typer.Exit(130) from None
 
 

@@ -1,10 +1,8 @@
 """Embedding a data set's images: what the stream of them yields is written by the shard."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +14,13 @@ from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings._store import FOLDER, SHARDS, EmbeddingStore
-from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, Batch, embedded
+from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, embedded
 from affectml.embeddings._writer import UNREADABLE, Rows, StoreWriter
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, option
 from affectml.shards import Shard
 
-SHARD_SIZE = 1024  # a kill loses at most these: 45 s of ViT-B/32 in fp32 on two cores
+SHARD_SIZE = 1024  # images of a file of embeddings
 SHOWN = 3
 
 
@@ -147,9 +145,9 @@ def embed_dataset(
 
     encoder: an Encoder, or a spec for `load_encoder` with precision auto. batch_size, decode_threads: see `embedded`.
     say: called with what a user should know. Rows are stored as float16, L2-normalised, in DATASET/embeddings/SLUG.
-    Killed at any moment it loses at most the shard in hand (`shard_size` images), and the next run goes on in the same
-    precision; the result is then bit for bit that of an uninterrupted run on one machine at one batch size. Images
-    that cannot be read whole are listed and never stop the run.
+    Stopped it keeps all but the batches in hand, killed at any moment it loses ten seconds more at most, and the next
+    run goes on in the same precision; the result is then bit for bit that of an uninterrupted run on one machine at one
+    batch size. Images that cannot be read whole are listed and never stop the run.
 
     With precision auto, a data set that has one store by the same encoder in a precision of its own goes on with that.
     An image file that changes under its image_id keeps its old embedding: remove the store to renew it.
@@ -198,15 +196,15 @@ def embed_dataset(
                 encoder, new, batch_size=size, decode_threads=decode_threads, padded=True,
                 prefer=ran[-1][0].way if ran else None, bar=shown, say=say,
             )  # fmt: skip
-            with closing(stream):
-                for part in _shards(stream, shard_size // size):
-                    ids = [item.image_id for item in part.items]
+            with closing(stream), writer.growing(shard_size // size * size) as add:
+                for batch in stream:
+                    ids = [item.image_id for item in batch.items]
                     for image_id in ids:
                         failed.pop(image_id, None)
-                    failed |= {item.image_id: (item.image_id, item.file, why) for item, why in part.bad}
-                    writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
+                    failed |= {item.image_id: (item.image_id, item.file, why) for item, why in batch.bad}
                     hashes = None if shard is None else [digests.pop(image_id) for image_id in ids]
-                    writer.add_all([Rows(ids, part.rows.astype(np.float16), [encoder.ran], hashes)])
+                    if add(Rows(ids, batch.rows.astype(np.float16), [encoder.ran] if ids else [], hashes)):
+                        writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
                     done += len(ids)
         writer.list_unreadable(sorted(failed.values(), key=lambda row: place[row[0]]))
     store = EmbeddingStore.open(writer.folder)
@@ -277,13 +275,3 @@ def named_in(data: Dataset) -> tuple[list[Named], list[str], list[str]]:
             + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
         )
     return named, no_image, url_only
-
-
-def _shards(stream: Iterator[Batch[_Item]], batches: int) -> Iterator[Batch[_Item]]:
-    """That many batches at a time, as one."""
-    while gathered := list(islice(stream, batches)):
-        yield Batch(
-            [item for batch in gathered for item in batch.items],
-            np.concatenate([batch.rows for batch in gathered]),
-            [pair for batch in gathered for pair in batch.bad],
-        )

@@ -111,8 +111,8 @@ class EmbeddingStore:
         was cut short, its last rows are in files of their own, ids-SHARD.parquet, from that shard on.
         """
         path = self.folder / "ids.parquet"
-        parts = [_read_ids(part) for part in ids_parts(self.folder)]  # first, for a writer may just be joining them
-        table = _read_ids(path)
+        parts = [read_ids(part) for part in ids_parts(self.folder)]  # first, for a writer may just be joining them
+        table = read_ids(path)
         for part in parts:
             if part is not None and (table is None or part["shard"].min() > table["shard"].max()):
                 table = part if table is None else pd.concat([table, part], ignore_index=True)
@@ -275,12 +275,17 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.npy"
 
 
+def ids_part(folder: Path, shard: int) -> Path:
+    """The file of ids that are not in ids.parquet yet, from this shard on."""
+    return folder / f"ids-{shard:05d}.parquet"
+
+
 def ids_parts(folder: Path) -> list[Path]:
     """Files of ids that are not in ids.parquet yet, in the order of their shards."""
     return sorted(folder.glob("ids-*.parquet"), key=lambda path: (len(path.name), path.name))
 
 
-def _read_ids(path: Path) -> pd.DataFrame | None:
+def read_ids(path: Path) -> pd.DataFrame | None:
     """A file of ids, as it is but for other columns; None where there is none."""
     try:
         table = pd.read_parquet(path)

@@ -1,8 +1,9 @@
 """Writing an embedding store so that whatever kills the process, what is on disk is whole."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml import __version__
-from affectml._files import replacing, write_json, write_parquet
+from affectml._files import KEEP_EVERY, replacing, write_json, write_parquet
 from affectml.embeddings._store import (
     DIGEST,
     FOLDER,
@@ -22,7 +23,9 @@ from affectml.embeddings._store import (
     SHARDS,
     EmbeddingStore,
     differences,
+    ids_part,
     ids_parts,
+    read_ids,
     save_array,
     shard_path,
 )
@@ -58,7 +61,8 @@ class StoreWriter:
     killed run are removed by the next.
 
     New ids go into small files of their own, which become part of ids.parquet once they are as many as it has, and at
-    the end: so all that is written of them is at most four times what they are.
+    the end: so all that is written of them is at most four times what they are. So do those of a shard in the making
+    (`growing`), which the next run goes on with: only a run that was stopped leaves such a file of fewer rows.
     """
 
     def __init__(
@@ -96,6 +100,9 @@ class StoreWriter:
         try:
             for litter in self.folder.glob(".*.tmp"):  # of a run that was killed while writing
                 litter.unlink()
+            joined = read_ids(self.folder / "ids.parquet") if any(ids_parts(self.folder)) else None
+            for number in () if joined is None else joined["shard"].unique():  # of one that was killed while joining
+                ids_part(self.folder, number).unlink(missing_ok=True)
             self._describe()
             self.store = EmbeddingStore.open(self.folder)
             self._tables = [self.store.table] if len(self.store.table) else []
@@ -114,8 +121,10 @@ class StoreWriter:
         trace: TracebackType | None,
     ) -> None:
         with self._held:
-            if kind is None:
+            if error is None:
                 self._join()
+            elif kept := len(EmbeddingStore.open(self.folder).ids):
+                error.add_note(f"{kept:,} images are embedded and kept in {self.folder}")
 
     def _describe(self) -> None:
         """Write encoder.json, or check that the one there says the same; a new spec for it is added."""
@@ -146,8 +155,50 @@ class StoreWriter:
         """
         self.add_all([Rows(image_ids, rows, () if ran is None else (ran,))])
 
-    def add_all(self, several: Iterable[Rows]) -> None:
-        """Append a shard for each of these; their ids are written once for all."""
+    @contextmanager
+    def growing(self, full: int) -> Iterator[Callable[[Rows], bool]]:
+        """Append shards of `full` rows as these come, beginning with what a stopped run left in the making.
+
+        Yields what takes more rows and tells whether the disk has them now, as it does every ten seconds, when a shard
+        is full, and when the block ends, however it ends.
+        """
+        rows, first, written = self._left_in_the_making(full), self._next, time.monotonic()
+
+        def write(making: bool) -> None:
+            nonlocal first, written
+            whole = _joined(rows)
+            self.add_all([whole], making=making)
+            rows[:], first, written = [whole] if making else [], self._next, time.monotonic()
+
+        def add(more: Rows) -> bool:
+            rows.append(more)
+            is_full = sum(len(one.image_ids) for one in rows) >= full
+            if due := is_full or time.monotonic() - written >= KEEP_EVERY:
+                write(making=not is_full)
+            return due
+
+        try:
+            yield add
+        except BaseException:
+            if rows and self._next == first:  # else they are a shard already
+                write(making=True)
+            raise
+        if rows:
+            write(making=False)
+
+    def _left_in_the_making(self, full: int) -> list[Rows]:
+        """The last shard, which is then written anew, where a run that was stopped did not come to its end."""
+        last, table = self._next - 1, self.store.table
+        mine = table["shard"] == last
+        if not ids_part(self.folder, last).exists() or mine.sum() >= full:
+            return []
+        self._next, self._tables = last, [table[~mine]]
+        rows = self.store.array(last)[: mine.sum()].copy()
+        digests = table[DIGEST][mine].tolist() if DIGEST in table else None
+        return [Rows(table["image_id"][mine].tolist(), rows, (), digests)]
+
+    def add_all(self, several: Iterable[Rows], *, making: bool = False) -> None:
+        """Append a shard for each of these; their ids are written once for all. making: the next ones replace them."""
         first = number = self._next
         tables = []
         noted = False
@@ -169,12 +220,14 @@ class StoreWriter:
             write_json(self.folder / PROVENANCE, entries)
         if not tables:
             return
-        self._next = number
-        self._tables += tables
-        if sum(map(len, self._tables)) >= 2 * self._joined:
+        if not making:
+            self._tables += tables
+        if not making and sum(map(len, self._tables)) >= 2 * self._joined:
             self._join()
         else:
-            write_parquet(self.folder / f"ids-{first:05d}.parquet", _whole(tables))
+            write_parquet(ids_part(self.folder, first), _whole(tables))
+        if not making:
+            self._next = number  # last: what is stopped before is written anew
 
     def _join(self) -> None:
         """Write all ids into ids.parquet, where some are not in it yet; then remove the files that had them."""
@@ -209,6 +262,13 @@ class StoreWriter:
     def unreadable(self) -> list[tuple[str, str, str]]:
         """What unreadable.csv lists."""
         return unreadable_in(self.folder)
+
+
+def _joined(several: Sequence[Rows]) -> Rows:
+    """As one."""
+    ids, ran = [each for one in several for each in one.image_ids], [each for one in several for each in one.ran]
+    digests = [each for one in several for each in one.digests or ()]
+    return Rows(ids, np.concatenate([one.rows for one in several]), ran, digests or None)
 
 
 def _whole(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

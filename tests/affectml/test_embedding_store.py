@@ -189,6 +189,68 @@ def test_a_killed_run_loses_at_most_the_shard_in_hand(tmp_path, tiny_clip, encod
     np.testing.assert_array_equal(summary.store.rows(ids), reference.rows(ids))
 
 
+def files_of(store: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in store.iterdir() if path.name != ".lock"}
+
+
+@pytest.fixture
+def stopped(tmp_path, encoder, monkeypatch):
+    """`stopped(at, by)`: a data set of 21 images whose embedding, in batches of 2 and shards of 12, ended at a batch.
+
+    A batch takes 4 seconds. `by` is kill, which leaves what the disk has, or Ctrl-C.
+    """
+    whole = make_dataset(tmp_path / "whole", 21)
+    (whole.root / "images/3.png").write_bytes(b"not an image")
+
+    def embed(data: Path | Dataset):
+        clock = itertools.count(step=4)
+        monkeypatch.setattr("affectml.embeddings._writer.time.monotonic", lambda: next(clock))
+        return embed_dataset(data, encoder, batch_size=2, shard_size=12)
+
+    def stop(at: int, by: str) -> Path:
+        calls, left = itertools.count(1), tmp_path / f"left by a {by} at {at}"
+        data = shutil.copytree(whole.root, tmp_path / f"{by} at {at}", ignore=shutil.ignore_patterns("embeddings"))
+
+        def advance(bar, count):
+            if next(calls) == at:
+                shutil.copytree(data, left)
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("affectml._progress.Progress.advance", advance)
+            embed(data)
+        return left if by == "kill" else Path(data)
+
+    return embed, whole, stop
+
+
+@pytest.mark.parametrize(("by", "lost"), [("kill", 3), ("Ctrl-C", 0)])
+def test_a_shard_in_the_making_is_kept_and_ends_as_if_nothing_had_been(stopped, encoder, by, lost):
+    embed, whole, stop = stopped
+    reference = embed(whole).store
+    assert sorted(files_of(reference.folder)) == [
+        "encoder.json", "ids.parquet", "provenance.json", "shard-00000.npy", "shard-00001.npy", "unreadable.csv"
+    ]  # fmt: skip
+    for at in range(2, 11):  # before this batch ends
+        data = stop(at, by)
+        store = EmbeddingStore.open(data / "embeddings" / reference.folder.name)
+        assert 2 * (at - 1 - lost) <= len(store.ids) <= 2 * (at - 1)
+        np.testing.assert_array_equal(store.rows(store.ids), reference.rows(store.ids))
+        summary = embed(data)
+        assert (summary.done, summary.skipped_existing) == (20 - len(store.ids), len(store.ids))
+        assert files_of(summary.store.folder) == files_of(reference.folder)
+
+
+def test_what_was_stopped_goes_on_beside_new_images_and_an_end_stays_an_end(stopped, encoder):
+    embed, whole, stop = stopped
+    embed(whole)
+    data = Dataset.open(stop(4, "Ctrl-C"))
+    for dataset, shards in ((data, {0: 12, 1: 9}), (whole, {0: 12, 1: 8, 2: 1})):
+        shutil.copy(dataset.root / "images/0.png", dataset.root / "images/new.png")
+        store = embed(add_row(dataset, image_id="new", file="images/new.png")).store
+        assert store.table.groupby("shard").size().to_dict() == shards
+
+
 def test_a_kill_between_the_shard_and_its_ids(tmp_path, encoder, monkeypatch):
     dataset = make_dataset(tmp_path / "d", 8)
 

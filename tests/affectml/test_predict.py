@@ -1,8 +1,10 @@
 """Predicting many images: what may be named, what cannot be read, the file that is written, and going on with it."""
 
 import csv
+import itertools
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import affectml
 from affectml.cli import main
 from affectml.data import DatasetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
+from affectml.embeddings import _stream, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun
 from affectml.importers import import_embeddings, import_table
@@ -327,11 +329,11 @@ class TestGoingOn:
         calls = []
         before = Predictor.predict
 
-        def predict(self, found, bar):
+        def predict(self, found, *args):
             if len(calls) == calls_until[0]:
                 raise KeyboardInterrupt
             calls.append(len(found))
-            return before(self, found, bar)
+            return before(self, found, *args)
 
         calls_until = [None]
         monkeypatch.setattr(Predictor, "predict", predict)
@@ -367,6 +369,38 @@ class TestGoingOn:
         assert {path.name for path in tmp_path.iterdir()} == {
             "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
         }  # fmt: skip
+
+    @pytest.mark.parametrize(("by", "lost"), [("kill", 3), ("Ctrl-C", 0)])
+    def test_a_part_in_the_making_is_kept_too(self, run, shots, tmp_path, monkeypatch, by, lost):
+        """Stopped at any batch of 4 images, each of which takes 4 seconds, in parts of 24."""
+        clock = itertools.count(step=4)
+        monkeypatch.setattr("affectml.prediction_files.PART", 24)
+        monkeypatch.setattr("affectml.embeddings._stream.BATCH_SIZE", 4)
+        monkeypatch.setattr("affectml.prediction_files.time.monotonic", lambda: next(clock))
+        whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
+        predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
+        for at in range(2, 13):  # before this batch ends
+            calls, done = itertools.count(1), _stream._done
+            left, parts = tmp_path / f"left {at}", out.with_name("out.parquet.parts")
+
+            def stop(*args, at=at, calls=calls, parts=parts, left=left, done=done):
+                if next(calls) == at:
+                    shutil.copytree(parts, left)
+                    raise KeyboardInterrupt
+                return done(*args)
+
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr("affectml.embeddings._stream._done", stop)
+                predict_to_file(run.folder, shots, out, threads=1, say=quiet)
+            if by == "kill":
+                shutil.rmtree(parts, ignore_errors=True)
+                shutil.move(left, parts)
+            said = []
+            predict_to_file(run.folder, shots, out, threads=1, say=said.append)
+            before = [int(re.search(r"after (\d+) of 45", line)[1]) for line in said] or [0]
+            assert 4 * (at - 1 - lost) <= before[0] <= 4 * (at - 1)
+            assert out.read_bytes() == whole.read_bytes()
+            out.unlink()
 
     def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, encoded, monkeypatch):
         from affectml import run_features

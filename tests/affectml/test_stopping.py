@@ -1,13 +1,21 @@
 """Commands that the disk or the user stops: one line, the right exit code, nothing half written."""
 
 import errno
+import itertools
 import os
+import pkgutil
+import re
+import shutil
 import sys
 
 import pytest
 
+from affectml import train
 from affectml._files import new_folder, replacing
 from affectml.cli import main
+from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
+from affectml.encoders import load_encoder
 
 
 @pytest.fixture
@@ -70,23 +78,101 @@ def test_what_the_disk_refuses_is_said_of_the_file_that_was_asked_for(tmp_path, 
         assert failed.value.filename == str(tmp_path / "other")
 
 
-@pytest.mark.parametrize(
-    ("words", "where", "says"),
-    [
-        (["train", "x"], "affectml.training.train_run", "Images embedded so far are kept: the same command goes on"),
-        (["embed", "x"], "affectml.data.Dataset.open", "the same command goes on from there"),
-        (["demo-data", "x"], "affectml.demo_set.write_demo", "nothing was written: the same command starts again"),
-        (["predict", "x", "y"], "affectml.predicting.predict_images", "the same command goes on from there"),
-    ],
-    ids=lambda words: words[0] if isinstance(words, list) else "",
-)
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(affectml, nothing_is_looked_up, monkeypatch, words, where, says):
-    def stop(*args, **options):
-        raise KeyboardInterrupt
+def stop_at(patch, place, call):
+    """Ctrl-C instead of that call of it."""
+    module, _, name = place.rpartition(".")
+    calls, original = itertools.count(1), getattr(pkgutil.resolve_name(module), name)
 
-    monkeypatch.setattr(where, stop)
-    code, said = affectml(*words)
+    def stop(*args, **options):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(*args, **options)
+
+    patch.setattr(place, stop)
+
+
+def files_in(folder):
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path.relative_to(folder).as_posix() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_clip):
+    """A folder with a run, the data set that it learned from, and two copies of it without embeddings: 60 images."""
+    folder = tmp_path_factory.mktemp("stopping")
+    write_demo(folder / "new", images=60, seed=3)
+    for copy in ("data", "other"):
+        shutil.copytree(folder / "new", folder / copy)
+    encoder = f"local-dir:{tiny_clip}"
+    embed_dataset(folder / "data", load_encoder(encoder, precision="fp32", threads=1))  # not what is fastest here
+    train(folder / "data", encoder=encoder, out=folder / "run", threads=1, say=lambda line: None)
+    return folder
+
+
+@pytest.mark.parametrize("at", [2, 4])
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["embed", "new", "--encoder", "CLIP"], "embedded and kept in new/embeddings/"),
+        (["train", "new", "--multilabel", "--encoder", "CLIP"], "embedded and kept in new/embeddings/"),
+        (
+            ["crosseval", "--train", "new", "--test", "other"],
+            "embedded and kept in new/embeddings/",
+        ),
+        (["evaluate", "run", "new", "--out", "scores.json"], "embedded and kept in new/embeddings/"),
+        (["predict", "run", "new"], "embedded and kept in new/embeddings/"),
+        (["predict", "run", "new/images", "--out", "out.csv"], "done and kept in out.csv.parts"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_a_stopped_command_says_is_kept_is_kept_and_gone_on_with(
+    affectml, trained, tiny_clip, tmp_path, monkeypatch, words, kept, at
+):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    words = [f"local-dir:{tiny_clip}" if word == "CLIP" else word for word in words]
+    before = files_in(tmp_path)
+    with monkeypatch.context() as patch:
+        stop_at(patch, "affectml.embeddings._stream._done", at)
+        code, said = affectml(*words, "--threads", "1")
+    told = re.fullmatch(r"stopped: no result was written; (\d+) images are (.*): the same command goes on from there",
+                        said.splitlines()[-1])  # fmt: skip
     assert code == 130
-    assert said.startswith("stopped: ")
-    assert said.count("\n") == 1
-    assert says in said
+    assert told is not None
+    assert int(told[1]) == 16 * (at - 1)
+    assert told[2].startswith(kept)
+    written = files_in(tmp_path) - before
+    assert written
+    assert all(name.startswith(("new/embeddings/", "out.csv.parts/")) for name in written)
+    counted = []
+    monkeypatch.setattr("affectml._progress.Progress.advance", lambda bar, count=1: counted.append(count))
+    code, said = affectml(*words, "--threads", "1")
+    assert code == 0, said
+    if words[0] == "predict" and "--out" in words:
+        assert f"going on after {told[1]} of 60 images" in said
+        assert counted[0] == int(told[1])
+    else:
+        assert sum(counted[: 4 - (at - 1)]) == 60 - int(told[1])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo-data", "new", "--images", "20"],
+        ["import", "images", "data/images", "new", "--question", "What do you feel?", "--taxonomy", "mikels-8"],
+        ["ask", "data", "--model", "m", "--out", "new.jsonl"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_stopped_command_that_says_nothing_was_written_wrote_nothing(affectml, trained, tmp_path, monkeypatch, words):
+    shutil.copytree(trained / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    before = files_in(tmp_path)
+    stop_at(monkeypatch, "affectml._files.os.fsync", 1)
+    assert affectml(*words) == (130, "stopped: nothing was written: the same command starts again\n")
+    assert files_in(tmp_path) == before
+
+
+def test_other_commands_say_that_what_they_wrote_is_whole(affectml, monkeypatch):
+    stop_at(monkeypatch, "affectml.data.Dataset.open", 1)
+    assert affectml("audit", "nowhere") == (130, "stopped: what was written is whole\n")
