@@ -347,11 +347,11 @@ class TestCommand:
         before = Predictor.predict
         calls = []
 
-        def stopped(self, found, bar):
+        def stopped(self, found, *args):
             calls.append(self.person)
             if len(calls) == 2:
                 raise KeyboardInterrupt
-            return before(self, found, bar)
+            return before(self, found, *args)
 
         monkeypatch.setattr(Predictor, "predict", stopped)
         with pytest.raises(KeyboardInterrupt):

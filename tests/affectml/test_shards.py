@@ -383,11 +383,11 @@ class TestPredictions:
         done = []
         before = Predictor.predict
 
-        def predict(self, found, bar):
+        def predict(self, found, *args):
             if len(done) == 2:
                 raise KeyboardInterrupt
             done.append(found[0].name)
-            return before(self, found, bar)
+            return before(self, found, *args)
 
         monkeypatch.setattr(Predictor, "predict", predict)
         out = tmp_path / "out.csv"
