@@ -3,15 +3,18 @@
 import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affectml._files import sha256
 from affectml.data import Dataset
-from affectml.errors import BadRun
+from affectml.data._dataset import command_for, counts_more
+from affectml.errors import BadDataset, BadInput, BadRun
 from affectml.runs import RunFolder
 from affectml.runs.people import ENDING, People, head_of, open_people, save_people
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
+from affectml_annotation.exchange.erasing import note_export, noted, still_named
 
 __all__ = ["ErasedPeople", "Learned", "erase_people"]
 
@@ -34,11 +37,17 @@ class Learned:
 
 @dataclass(frozen=True)
 class ErasedPeople:
-    """What `erase_people` did: judgements that left the data set, its files that changed, and people files."""
+    """What `erase_people` did: judgements that left the data set, its files that changed, and people files.
+
+    targets: those that count somebody who was erased, by name, with the command that makes each anew; None where
+    nobody's answers are left to make it of. named: exports and audits that still hold a name.
+    """
 
     judgements: int
     files: tuple[str, ...]
     learned: tuple[Learned, ...]
+    targets: dict[str, str | None] = field(default_factory=dict)
+    named: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -47,7 +56,9 @@ class ErasedPeople:
              "command": one.command}
             for one in self.learned
         ]  # fmt: skip
-        return {"judgements": self.judgements, "files": list(self.files), "learned": learned}
+        named = [str(path) for path in self.named]
+        return {"judgements": self.judgements, "files": list(self.files), "learned": learned,
+                "targets": self.targets, "named": named}  # fmt: skip
 
 
 def erase_people(dataset: str | Path, people: Sequence[str], *, runs: Iterable[str | Path] = ()) -> ErasedPeople:
@@ -63,7 +74,8 @@ def erase_people(dataset: str | Path, people: Sequence[str], *, runs: Iterable[s
         runs: further folders to look for people files in, at any depth.
 
     Returns:
-        What left, and of each people file the command that trains its run again.
+        What left; of each target that still counts them, and of each people file, the command that makes it or trains
+        its run again; and where earlier exports and audits hold a name.
 
     Raises:
         BadExport: where one of them is neither in the data set nor in a people file; then nobody is taken out.
@@ -73,13 +85,43 @@ def erase_people(dataset: str | Path, people: Sequence[str], *, runs: Iterable[s
     found = _people_of(opened, [Path(folder) for folder in runs])
     known = {who for one in found for who in one.ids}
     done = erase_from_data_set(opened.root, people, known)
+    targets = _counting(Dataset.open(dataset), fewer=done.judgements > 0)
     learned = []
     for one in found:
         left = one.without(people)
         if len(left) < len(one):
             save_people(left)
             learned.append(_learned(one, len(one) - len(left)))
-    return ErasedPeople(done.judgements, done.files, tuple(learned))
+    return ErasedPeople(done.judgements, done.files, tuple(learned), targets, tuple(still_named(opened.root, people)))
+
+
+def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:
+    """The targets that count more than is left, which is noted, so that they are known until they are made anew."""
+    found = []
+    for name in left.meta.targets:
+        with suppress(BadDataset):  # what cannot be read is not used either
+            if left.outdated(name) or (fewer and counts_more(left, name, left.judgements)):
+                found.append(name)
+    marks = {name: sha256(left.image_path(left.meta.targets[name].file)) for name in found}
+    if marks and marks not in [line.get("outdated") for line in noted(left.root)]:
+        note_export(left.root, outdated=marks)
+    return {name: command_for(left, name) for name in found}
+
+
+def refuse_outdated(source: Dataset | RunFolder) -> None:
+    """Raise BadInput where a data set that is to be shared, or the one that a run learned from, counts erased people.
+
+    Of a run it is the target that it learned, as far as the data set is there.
+    """
+    found: list[str | None] = []
+    if isinstance(source, Dataset):
+        found = [source.outdated(name) for name in source.meta.targets]
+    elif (place := source.info.config.dataset) is not None:
+        with suppress(BadDataset):  # gone, or not to be read: nothing can be said of it
+            dataset, name = Dataset.open(place), source.info.data.target
+            found = [dataset.outdated(name)] if name in dataset.meta.targets else []
+    for why in filter(None, found):
+        raise BadInput(f"{why}; nothing was written")
 
 
 def _people_of(dataset: Dataset, more: list[Path]) -> list[People]:

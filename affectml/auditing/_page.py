@@ -12,6 +12,7 @@ from affectml.report import Section, Table, write_page
 from affectml.report.pictures import thumbnail
 from affectml.report.section import Card, Cards
 from affectml.report.tables import number
+from affectml_annotation.exchange.erasing import note_written
 
 CARDS = 12
 ROWS = 50  # of a table on the page; the files have all
@@ -40,6 +41,7 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
     with replacing(csv) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     write_parquet(parquet, audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")))
+    note_written(audit.dataset.root, folder)
     return [page, csv, parquet]
 
 

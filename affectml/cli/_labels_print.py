@@ -1,5 +1,6 @@
 """How `affectml labels` prints: tables for people, JSON for programs."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 from affectml.cli._print import print_json, print_table
 from affectml_annotation import Aggregate, Progress
 from affectml_annotation.agreement.report import AgreementReport
+from affectml_annotation.store.place import shown
 
 if TYPE_CHECKING:
     from affectml.erasing import ErasedPeople
@@ -134,15 +136,23 @@ def show_checks(where: str, report: pd.DataFrame, checks: pd.DataFrame | None, j
 
 
 def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> None:
-    """What left, and what stays until a target is exported and a run trained again."""
+    """What left, and what stays until a target is made and a run trained again."""
     print(f"{done.judgements} judgements of {', '.join(people)} taken out of {dataset}, for good")
     if done.files:
         print(f"  changed: {', '.join(done.files)}")
-    print("  targets still count them, without names: export them again with --replace")
+    for name, command in done.targets.items():
+        again = f"make it again: {command}" if command else "nobody's answers are left: remove it from dataset.json"
+        print(f"  target {name} still counts them, without names; {again}")
     print("  a task that they have not withdrawn from (`affectml labels withdraw`, or “Your part” on the page)")
     print("  still has their answers: an export of it would add them again")
-    if (audit := dataset.resolve().with_name(f"{dataset.resolve().name}-audit")).is_dir():
-        print(f"  {audit}: an audit may name them; `affectml audit {dataset}` makes it anew without them")
+    for place in done.named:
+        if (place / "dataset.json").is_file():
+            way_out = shlex.join(["affectml", "labels", "erase", shown(place), *people])
+        elif (place / "audit.parquet").is_file():
+            way_out = f"affectml audit {shlex.quote(str(dataset))} makes it anew without them"
+        else:
+            way_out = "yours to delete, or to write again"
+        print(f"  {shown(place)} still names them: {way_out}")
     if not done.learned:
         print("  no run by person was found that knows them; --runs FOLDER looks in other places")
         return
@@ -150,7 +160,7 @@ def show_erased(dataset: Path, people: Sequence[str], done: "ErasedPeople") -> N
     for one in done.learned:
         print(f"  {one.file}: {one.people} of its people")
     print("  what a run learned of all people together it learned from their answers too, and keeps. For a run without")
-    print("  them export the targets again, remove the run with its people file, and train anew:")
+    print("  them make the targets again, remove the run with its people file, and train anew:")
     for one in done.learned:
         gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
         print(f"    {one.command or f'{one.file}: {gone}'}")

@@ -25,6 +25,7 @@ from affectml_annotation import (
 )
 from affectml_annotation.exchange._files import readable
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
@@ -187,12 +188,17 @@ def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
         done = write_dataset_folder(
             asked.to, collected, {asked.target: make}, images_root=asked.images_root, replace=asked.replace
         )
-        return told | {"rows": len(collected.judgements)} | asdict(done)
-    judgements, settings = store.judgements(), store.settings
-    notes = write_judgements(
-        judgements, asked.to, kind, name=settings.name, question=settings.question, replace=asked.replace  # type: ignore[arg-type]
-    )  # fmt: skip
-    return told | {"rows": len(judgements), "notes": notes}
+        told |= {"rows": len(collected.judgements)} | asdict(done)
+    else:
+        judgements, settings = store.judgements(), store.settings
+        notes = write_judgements(
+            judgements, asked.to, kind, name=settings.name, question=settings.question, replace=asked.replace  # type: ignore[arg-type]
+        )  # fmt: skip
+        told |= {"rows": len(judgements), "notes": notes}
+    own = dataset_of(store.database.where)
+    if own is not None and own.resolve() != asked.to.resolve():
+        note_written(own, asked.to)
+    return told
 
 
 def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: int | None) -> list[str]:

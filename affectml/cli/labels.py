@@ -166,25 +166,42 @@ def aggregate(
         Path | None, typer.Option(help="Parquet file for the result.", show_default="print a summary only")
     ] = None,
     empty: Empty = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Make this target of the data set anew, with --replace.", show_default="print a summary only"
+        ),
+    ] = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Make a target of the judgements, and show what it holds."""
+    from functools import partial
+
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
+    from affectml.data import Dataset
     from affectml.errors import BadInput
     from affectml_annotation import aggregate as aggregate_judgements
-    from affectml_annotation.exchange.dataset_folder import write_target
+    from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 
+    if target is not None and not replace:
+        raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
+    if target is not None and (tau, share, votes, minimum_people) != (1 / 3, 0.5, 2, 1):
+        raise BadInput("--target goes by the method's own --tau, --share, --votes and --minimum-people: leave them out")
     given = open_source(source, _one_of(source, db), empty)
-    made = aggregate_judgements(
-        given.judgements, given.labels, method, tau=tau, share=share, votes=votes, minimum_people=minimum_people,  # type: ignore[arg-type]
-        weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
+    labels = given.labels if target is None else Dataset.open(given.where).target(target).taxonomy.labels
+    make = partial(
+        aggregate_judgements, labels=labels, method=method, tau=tau, share=share, votes=votes,  # type: ignore[arg-type]
+        minimum_people=minimum_people, weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
     )  # fmt: skip
+    made = make(given.judgements)
     if not len(made.image_id):
         raise BadInput(f"{given.where}: no answers to aggregate (rounds: {rounds})")
     if out is not None:
         write_target(out, made, replace=replace)
+    if target is not None:
+        make_target_again(given.where, target, make)
     show_aggregate(given.where, made, out, json)
 
 

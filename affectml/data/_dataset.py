@@ -1,5 +1,6 @@
 """The data set folder: opening it with every check, and writing one."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,13 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import try_folder, write_json, write_parquet
+from affectml._files import sha256, try_folder, write_json, write_parquet
 from affectml.data._fingerprint import fingerprint, is_of
 from affectml.data._schema import Asked, DatasetMeta, read_meta
 from affectml.data._targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
 SPLITS = ("train", "val", "test")
+# How `made_by` begins where a target counts the judgements beside it: by the method's name, or in an importer's words.
+_OF_JUDGEMENTS = re.compile(r"(?P<method>[a-z_]+): |votes (of the (judgements|annotators) in|in annotations\.parquet)")
 
 
 class Dataset:
@@ -91,6 +94,25 @@ class Dataset:
         if unknown.any():
             raise BadDataset(f"{path}: image {targets.image_id[unknown][0]!r} is not in images.parquet")
         return targets
+
+    def outdated(self, name: str) -> str | None:
+        """Why a target no longer fits the data set's judgements, in one line with the way out; None where it does.
+
+        It counts answers that are not there: of somebody who was erased, say. Only a target that was made of the
+        judgements here can be told so; of published counts, or shares without a number of people, nothing is known.
+        """
+        from affectml_annotation.exchange.erasing import noted
+
+        entry, what = self.meta.targets[name], "answers that the data set has no longer"
+        marks = [line.get("outdated") for line in noted(self.root)]
+        path = self.image_path(entry.file)
+        if any(isinstance(mark, dict) and name in mark and mark[name] == sha256(path) for mark in marks):
+            what = "somebody who was erased"
+        elif self.judgements is None or not counts_more(self, name, self.judgements):
+            return None
+        command = command_for(self, name)
+        again = f"make it again: `{command}`" if command else "nobody's answers are left: remove it from dataset.json"
+        return f"{self.root}: target {name} counts {what}; {again}"
 
     def need_targets(self) -> None:
         """Raise BadDataset, naming the ways to get one, where the data set has no target yet."""
@@ -175,6 +197,33 @@ class Dataset:
         images.parquet and the target's file are.
         """
         return is_of(recorded, self, target)
+
+
+def counts_more(dataset: Dataset, name: str, judgements: pd.DataFrame | None) -> bool:
+    """Whether a target made of judgements has more people for some image than answered it in these."""
+    targets = dataset.target(name)
+    if targets.n is None or not _OF_JUDGEMENTS.match(targets.meta.made_by):
+        return False
+    there = pd.Series(0, index=targets.image_id)
+    if judgements is not None and "annotator_id" in judgements:
+        answers = judgements
+        if "kind" in judgements:
+            answers = judgements[judgements["kind"].isna() | judgements["kind"].isin(["labels", "none"])]
+        people = answers[["image_id", "annotator_id"]].drop_duplicates()["image_id"].value_counts()
+        there = people.reindex(targets.image_id, fill_value=0)
+    return bool((targets.n.reshape(len(there), -1).max(axis=1) > there.to_numpy()).any())
+
+
+def command_for(dataset: Dataset, name: str) -> str | None:
+    """The command that makes a target anew of the judgements here; None where there are none."""
+    entry = dataset.meta.targets[name]
+    if dataset.judgements is None:
+        return None
+    told = _OF_JUDGEMENTS.match(entry.made_by)
+    method = (told and told["method"]) or entry.vote_rule or entry.values
+    rounds = entry.made_by.partition("; rounds: ")[2]
+    options = ["--method", method, *(["--rounds", rounds] if rounds else []), "--target", name, "--replace"]
+    return shlex.join(["affectml", "labels", "aggregate", str(dataset.root), *options])
 
 
 def check_new(out: Path) -> None:

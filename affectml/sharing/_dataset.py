@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 from affectml._files import new_folder, write_json
 from affectml._progress import Progress
 from affectml.data import Dataset, TargetMeta, check_new
+from affectml.erasing import refuse_outdated
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers._shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_NAMES, UNASSIGNED, columns_of
 from affectml.sharing._dataset_card import SetFacts, licence_id, set_card
+from affectml_annotation.exchange.erasing import note_written
 
 SHARD_BYTES = 400 * 2**20  # of images in one Parquet file
 GROUP_ROWS = 100  # of a row group, which is what a reader has in memory at once
@@ -97,7 +99,8 @@ def share_dataset(
 
     Raises:
         MissingExtra: without the package `datasets`.
-        BadInput: where `folder` is taken, a column is not there, or the licence may forbid sharing.
+        BadInput: where `folder` is taken, a column is not there, the licence may forbid sharing, or a target counts
+            somebody who was erased.
     """
     if find_spec("datasets") is None:
         raise MissingExtra("datasets", "datasets", "writing a data set in Hugging Face's form")
@@ -109,6 +112,7 @@ def share_dataset(
             f"{data.root}: its licence is {data.meta.licence!r}, which may forbid sharing it; ask its makers, and if "
             f"you may, say so: {option('may_share', True)}"
         )
+    refuse_outdated(data)
     plan, facts = _plan(data, images), SetFacts()
     judgements = _judgements(data, keep, annotator_ids, facts)
     with new_folder(out) as temporary:
@@ -121,7 +125,8 @@ def share_dataset(
         card = set_card(data, facts, {name: files for name, (_, files) in plan.splits.items()}, judgements)
         (temporary / "README.md").write_text(card, encoding="utf-8", newline="\n")
     splits = {name: len(rows) for name, (_, rows) in plan.splits.items()}
-    return SharedSet(out, splits, _warnings(data, facts))
+    unnoted = [] if note_written(data.root, out) else [f"no note of this copy can be kept beside {data.root}"]
+    return SharedSet(out, splits, _warnings(data, facts) + unnoted)
 
 
 def _warnings(data: Dataset, facts: SetFacts) -> list[str]:

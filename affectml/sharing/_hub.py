@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from torch import Tensor
 
 from affectml._files import write_json
+from affectml.erasing import refuse_outdated
 from affectml.errors import BadRun
 from affectml.heads import Head
 from affectml.heads._inputs import ArrayLike
@@ -45,6 +46,7 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         return self.head.predict_rates(X) if self.run.info.several else self.head.scores(X)
 
     def _save_pretrained(self, save_directory: Path) -> None:
+        refuse_outdated(self.run)
         info = public_info(self.run)
         self.head.save(save_directory)
         write_json(save_directory / "run.json", info.to_json(without={"at", "hardware"}))

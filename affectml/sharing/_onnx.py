@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from affectml._files import replacing, try_file
+from affectml.erasing import refuse_outdated
 from affectml.errors import BadRun, MissingExtra
 from affectml.evaluation.promised import from_people
 from affectml.heads import Head
@@ -56,6 +57,7 @@ def export_onnx(
         if find_spec(package) is None:
             raise MissingExtra(package, "onnx", "exporting to ONNX")
     opened = RunFolder.open(run)
+    refuse_outdated(opened)
     path = out if out is not None else opened.folder / ("model.onnx" if encoder else "head.onnx")
     try_file(path)
     module, example, name = _module(opened, encoder, threads)

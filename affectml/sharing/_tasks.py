@@ -10,6 +10,7 @@ import pandas as pd
 from affectml._files import replacing, try_file
 from affectml.data import Dataset
 from affectml.data._dataset import SPLITS
+from affectml.erasing import refuse_outdated
 from affectml.errors import BadInput, option
 from affectml.importers._options import check_choice
 from affectml.predicting import predict_images
@@ -61,6 +62,7 @@ def write_tasks(
         BadInput: where a file is there already, or no image can be predicted.
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    refuse_outdated(opened)
     path = Path(out)
     interface = path.with_suffix(".xml")
     for file in (path, interface):

@@ -86,6 +86,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     dataset = open_or_draw(config.dataset, say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
     plan = plan_for(dataset, targets, config, out=out)
+    if why := dataset.outdated(targets.name):
+        say(why)
     if plan.single_positive:
         say(
             "single labels are not negatives: an absent label is unknown. Training as single-positive multi-label "

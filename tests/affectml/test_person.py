@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -40,6 +41,7 @@ from affectml.runs.people import (
     write_image_effects,
     write_people,
 )
+from affectml.training import TrainConfig, plan_run
 
 IMAGES = 160
 
@@ -578,6 +580,21 @@ class TestErase:
         assert who in known(affectml.load_run("runs/mydata-001")).ids
         erase_people("mydata", [who])
         assert who not in known(affectml.load_run("runs/mydata-001")).ids
+
+    def test_training_warns_and_exports_wait_until_the_target_is_made_again(self, here, command):
+        said = []
+        plan_run(TrainConfig(dataset="mydata", multilabel=True, encoder="affect-tiny"), say=said.append)
+        assert said == []
+        targets = erase_people("mydata", [known(affectml.load_run("runs/mydata-001")).ids[0]]).targets
+        plan_run(TrainConfig(dataset="mydata", multilabel=True, encoder="affect-tiny"), say=said.append)
+        assert "mydata: target emotions counts somebody who was erased; make it again: `affectml" in said[0]
+        ways = (["--hub", "hub"], ["--onnx"], ["--label-studio", "tasks.json"])
+        for way in ways:
+            code, _, error = command("export", "runs/mydata-001", *way)
+            assert (code, "counts somebody who was erased" in error) == (2, True), way
+        assert not any(Path(place).exists() for place in ("hub", "runs/mydata-001/head.onnx", "tasks.json"))
+        assert command(*shlex.split(targets["emotions"])[1:])[0] == 0
+        assert command("export", "runs/mydata-001", "--hub", "hub")[0] == 0
 
     def test_withdrawing_names_it(self, here, command):
         assert command("labels", "init", "mydata", "--invite", "ann")[0] == 0

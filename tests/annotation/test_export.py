@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from affectml_annotation import (
 )
 from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
-from affectml_annotation.exchange.erasing import erase_people
+from affectml_annotation.exchange.erasing import erase_people, still_named
 
 LABELS = ("awe", "fear", "joy")
 IMAGES = [f"i{n}.png" for n in range(20)]
@@ -273,17 +274,85 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     before = content(judged)
     with pytest.raises(BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
         write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
-    assert "did you mean 'eve'" in run("labels", "erase", judged, "evee", "dea", fails=True)
+    refused = run("labels", "erase", judged, "evee", "dea", fails=True)
+    assert "nobody called 'evee'" in refused
+    assert "eve'" not in refused.replace("'evee'", "")  # nobody else is offered to be erased
     assert content(judged) == before
     (judged.parent / f"{judged.name}-audit").mkdir()
+    (judged.parent / f"{judged.name}-audit" / "audit.csv").write_text("rank,annotator_id\n1,eve\n")
     erased = run("labels", "erase", judged, "eve")
     assert "1 judgements of eve taken out" in erased
-    assert f"{judged.name}-audit: an audit may name them" in erased
+    assert f"{judged.name}-audit still names them" in erased
     for path in [*judged.glob("annot*.parquet")]:
         assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
     assert len(read_judgements(judged)) == 61
     write_dataset_folder(judged, Collected.of(store), VOTES, replace=True)
     assert Dataset.open(judged).target("rates").n[0] == 4
+
+
+def test_erasing_names_every_target_that_counts_the_person_and_the_command_that_makes_it_again(run, judged):
+    """The two that the import made count three people; `collected` counts one more about two images."""
+
+    def erased(who):
+        targets = json.loads(run("labels", "erase", judged, who, "--json"))["targets"]
+        for name, command in targets.items():
+            assert f"{name} counts somebody who was erased" in Dataset.open(judged).outdated(name)
+            assert "counts somebody who was erased" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
+            run(*shlex.split(command)[1:])
+            assert Dataset.open(judged).outdated(name) is None
+        return list(targets)
+
+    with LabelStore(judged.parent / f"{judged.name}-labels.db") as task:
+        task.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
+        task.invite(["dea"])
+        answer(task, "i0.png", "joy")
+        answer(task, "i1.png")
+    run("labels", "export", "--db", judged, "--target", "collected", "--method", "shares", "--rounds", "last")
+    before = Dataset.open(judged).meta.targets["collected"]
+    assert Dataset.open(judged).target("collected").n.tolist() == [4, 4] + [3] * 18
+    assert erased("dea") == ["collected"]
+    assert Dataset.open(judged).target("collected").n.tolist() == [3] * 20
+    assert sorted(erased("ann")) == ["collected", "distribution", "rates"]
+    opened = Dataset.open(judged)
+    assert [set(opened.target(name).n) for name in opened.meta.targets] == [{2}] * 3
+    assert opened.meta.targets["collected"] == before
+    run("export", judged, "--hub", judged.parent / "hub")
+
+
+def test_a_target_with_more_people_than_judgements_is_told_without_a_note_of_it_and_published_counts_are_not(judged):
+    assert Dataset.open(judged).outdated("rates") is None
+    erase_people(judged, ["ann"])  # as before anything was noted
+    assert "rates counts answers that the data set has no longer" in Dataset.open(judged).outdated("rates")
+    meta = json.loads((judged / "dataset.json").read_text())
+    meta["targets"]["rates"]["made_by"] = "votes in a paper's table"
+    (judged / "dataset.json").write_text(json.dumps(meta))
+    assert Dataset.open(judged).outdated("rates") is None
+
+
+def test_a_target_of_nobody_who_is_left_cannot_be_made_again_and_is_refused(run, judged):
+    told = run("labels", "erase", judged, *PEOPLE)
+    assert "target rates still counts them, without names; nobody's answers are left" in told
+    assert "nobody's answers are left" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "all", "new"])
+def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who_is_erased(run, judged, name):
+    with LabelStore(judged.parent / f"{judged.name}-labels.db") as task:
+        task.init_task(TaskSettings(LABELS, "What do you feel?", name="judge", overlap=5), IMAGES)
+        task.invite(["d\u00e9a"])
+        answer(task, "i0.png", "joy", who="d\u00e9a")
+    export = ("labels", "export", "--db", judged)
+    run(*export, "--target", "collected")
+    form = ["--format", "hugging-face"] if name == "all" else []
+    run(*export, "--to", judged.parent / name, *form)
+    assert "d\u00e9a" not in (judged.parent / f"{judged.name}-exports.jsonl").read_text(encoding="utf-8")
+    told = json.loads(run("labels", "erase", judged, "ann", "--json"))
+    assert told["named"] == []
+    told = json.loads(run("labels", "erase", judged, "d\u00e9a", "--json"))
+    assert [Path(place).name for place in told["named"]] == [name]
+    if name == "new":
+        run("labels", "erase", judged.parent / "new", "d\u00e9a")
+        assert still_named(judged, ["d\u00e9a"]) == []
 
 
 def test_erasing_the_only_person_leaves_no_annotations(judged):

@@ -202,7 +202,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
-        kept += _write_target(folder, meta, name, one, collected.settings)
+        kept += _write_target(folder, meta, name, one, _entry(name, one, collected.settings))
         notes.append(_said(name, one, len(merged.judgements)))
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
 
@@ -285,8 +285,27 @@ def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> lis
     return kept
 
 
+def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[str, ...]:
+    """Make a target anew of the judgements that a data set has now; returns the names of the old files, which are kept.
+
+    What its labels are about, and what people were asked, stays. Raises BadExport where there is no such target, or it
+    would have no image, and BadImport where there are no judgements.
+    """
+    folder = Path(folder)
+    with writing_in_turn(folder):
+        _, meta = _read_meta(folder, judged=True)
+        if name not in meta["targets"]:
+            have = ", ".join(meta["targets"]) or "none"
+            raise BadExport(str(folder), [f"has no target {name!r} to make again (it has: {have})"])
+        made = _aggregates(folder, {name: make}, read_dataset_judgements(folder))[name]
+        kept = [keep(folder / META)]
+        before = {key: value for key, value in meta["targets"][name].items() if key != "vote_rule"}
+        fresh = before | _made(name, made)
+        return tuple(path.name for path in kept + _write_target(folder, meta, name, made, fresh))
+
+
 def _write_target(
-    folder: Path, meta: dict[str, Any], name: str, made: Aggregate, settings: "TaskSettings"
+    folder: Path, meta: dict[str, Any], name: str, made: Aggregate, fresh: Mapping[str, Any]
 ) -> list[Path]:
     """Write one target, and its entry after it. While its file is replaced, the entry names the one that is kept."""
     kept, entry, file = [], meta["targets"].get(name), _file(name)
@@ -298,7 +317,7 @@ def _write_target(
     elif (folder / file).exists():  # what no entry names
         kept.append(keep(folder / file))
     write_parquet(folder / file, made.table())
-    meta["targets"][name] = _entry(name, made, settings)
+    meta["targets"][name] = dict(fresh)
     write_json(folder / META, meta)
     return kept
 
@@ -315,9 +334,16 @@ def _entry(name: str, made: Aggregate, settings: "TaskSettings") -> dict[str, An
         "kind": made.kind,
         "construct": settings.construct,
         "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
+        "question": settings.question,
+        **_made(name, made),
+    }
+
+
+def _made(name: str, made: Aggregate) -> dict[str, Any]:
+    return {
+        "kind": made.kind,
         "values": made.values_are,
         "file": _file(name),
-        "question": settings.question,
         **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
         "made_by": f"{made.method}: {made.made_by}",
     }

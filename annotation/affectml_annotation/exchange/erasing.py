@@ -1,12 +1,23 @@
-"""Taking a person out of a data set, because they asked for it: the one way in which judgements leave."""
+"""Taking a person out of a data set, because they asked for it: the one way in which judgements leave.
 
+DATASET-exports.jsonl, beside the data set, says where exports of it were written, and which targets count somebody who
+was erased; no name is in it.
+"""
+
+import csv
+import json
+import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
+from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange._files import kept_of, write_parquet, writing_in_turn
@@ -42,8 +53,7 @@ def erase_people(folder: str | Path, people: Sequence[str], elsewhere: Collectio
         known = {str(who) for table in tables.values() for who in table["annotator_id"].to_pylist()}
         for who in people:
             if who not in known and who not in elsewhere:
-                near = get_close_matches(who, {*known, *elsewhere}, n=1)
-                raise BadExport(str(folder), [f"nobody called {who!r}"], f"did you mean {near[0]!r}?" if near else "")
+                raise BadExport(str(folder), [f"nobody called {who!r}"])
         gone, left = 0, []
         for path, table in tables.items():
             theirs = pc.is_in(table["annotator_id"].cast(pa.string()), pa.array(list(people), pa.string()))
@@ -58,3 +68,70 @@ def erase_people(folder: str | Path, people: Sequence[str], elsewhere: Collectio
             path.resolve().unlink(missing_ok=True)
             path.unlink(missing_ok=True)  # a link to it
     return Erased(gone, tuple(left))
+
+
+def note_export(folder: str | Path, **what: Any) -> bool:
+    """Add a line to what a data set's exports have written; False where none can be written beside it."""
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **what}
+    try:
+        with _notes_of(folder).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def note_written(folder: str | Path, to: str | Path) -> bool:
+    """Remember that an export of a data set was written to a file or folder; see `note_export`."""
+    place = os.path.relpath(Path(to).resolve(), _notes_of(folder).parent)
+    return any(line.get("wrote") == place for line in noted(folder)) or note_export(folder, wrote=place)
+
+
+def noted(folder: str | Path) -> list[dict[str, Any]]:
+    """The lines that `note_export` added, oldest first; one that a killed command left half is passed over."""
+    found = []
+    with suppress(OSError, UnicodeDecodeError):
+        for text in _notes_of(folder).read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(text))
+    return [line for line in found if isinstance(line, dict)]
+
+
+def still_named(folder: str | Path, people: Collection[str]) -> list[Path]:
+    """Where exports and audits of a data set were written that hold the name of one of these people now."""
+    folder = Path(folder).resolve()
+    places = [folder.with_name(f"{folder.name}-audit")]
+    places += [folder.parent / line["wrote"] for line in noted(folder) if isinstance(line.get("wrote"), str)]
+    found = []
+    for place in dict.fromkeys(path.resolve() for path in places):
+        files = [place] if place.is_file() else sorted(place.rglob("*"))
+        if place != folder and any(_names(file, people) for file in files):
+            found.append(place)
+    return found
+
+
+def _notes_of(folder: str | Path) -> Path:
+    folder = Path(folder).resolve()
+    return folder.with_name(f"{folder.name}-exports.jsonl")
+
+
+def _names(file: Path, people: Collection[str]) -> bool:
+    """Whether a file that an export or an audit wrote names one of these people."""
+    try:
+        if file.suffix == ".parquet":
+            with pq.ParquetFile(file) as opened:
+                texts = [field.name for field in opened.schema_arrow if pa.types.is_string(field.type)
+                         or pa.types.is_large_string(field.type)]  # fmt: skip
+                columns = opened.read(texts).columns
+            wanted = pa.array(list(people), pa.string())
+            return any(pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py() for column in columns)
+        if file.suffix not in (".csv", ".json", ".jsonl", ".html"):
+            return False
+        content = file.read_text(encoding="utf-8-sig")
+        if file.suffix == ".csv":
+            return any(cell in people for row in csv.reader(content.splitlines(keepends=True)) for cell in row)
+        if file.suffix == ".html":
+            return any(escape(who) in content for who in people)
+        return any(json.dumps(who, ensure_ascii=plain) in content for who in people for plain in (True, False))
+    except (OSError, ValueError, csv.Error, pa.ArrowException):
+        return True  # what cannot be read may name them
