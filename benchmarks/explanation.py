@@ -1,16 +1,12 @@
 """Whether maps of what speaks for a label beat maps that know nothing, on demo paintings.
 
     python benchmarks/explanation.py [--images 100] [--write]
-    python benchmarks/explanation.py --legrad
 
 A sigmoid head on affect-tiny learns the demo set; its test images are explained for their likeliest label, as `affectml
 explain` does. Each map is set against the map of the least likely label, a centred blob and the mean of 19 random maps
 on the same image, by the area under the head's curves: deletion should be lower, insertion higher, and so should gain,
 which is insertion less deletion and what verdicts compare. Maps of five heads whose weights were dealt to other
 features are judged on the curves of the trained head, where they should gain nothing.
-
---legrad compares the gradient maps with those of legrad-torch, the authors' own code. It asks for an older open_clip,
-which it does not need: pip install --no-deps legrad-torch einops opencv-python-headless requests
 """
 
 import argparse
@@ -24,12 +20,9 @@ from section import machine, write
 
 import affectml
 from affectml.data import Dataset
-from affectml.encoders import load_encoder
 from affectml.explanation import Curve
 from affectml.explanation._curves import curve, filled, spread
 from affectml.explanation._explain import Explainer
-from affectml.explanation._legrad import legrad
-from affectml.explanation._tower import Tower
 from affectml.heads import Head
 from affectml.pictures import Picture
 from affectml.runs import RunFolder
@@ -37,7 +30,6 @@ from affectml.runs import RunFolder
 STEPS, SHUFFLES = 16, 5
 KINDS = ("deletion", "insertion", "gain")
 CONTROLS = ("random", "other label", "centre")
-METHODS = ("occlusion", "gradient")
 
 
 def shuffled(head: Head, generator: torch.Generator) -> Head:
@@ -48,14 +40,14 @@ def shuffled(head: Head, generator: torch.Generator) -> Head:
     return twin
 
 
-def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.ndarray], dict[str, list[str]]]:
-    """Areas [N] by map, filling and curve of the first test images, and each method's verdicts."""
+def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.ndarray], list[str]]:
+    """Areas [N] by map, filling and curve of the first test images, and the verdicts."""
     data, table = Dataset.open(str(run.info.config.dataset)), run.predictions
     ids = table["image_id"][table["split"] == "test"].tolist()[:images]
     files = data.images.set_index("image_id")["file"]
     explainer, generator = Explainer(run, threads=1), torch.Generator().manual_seed(0)
     rows: list[dict[tuple[str, str, str], float]] = []
-    verdicts: dict[str, list[str]] = {name: [] for name in METHODS}
+    verdicts: list[str] = []
     for seed, image_id in enumerate(ids):
         picture = Picture(image_id, str(data.image_path(files[image_id])))
         found = explainer.explain(picture, steps=STEPS, seed=seed)
@@ -70,11 +62,9 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
             for name, curves in shuffled_curves(explainer, picture, found.label, generator).items():
                 add(one, name, curves)
         row |= {key: float(np.mean([one[key] for one in dealt])) for key in dealt[0]}
-        for filling, fall in found.verdicts["occlusion"].falls.items():
+        for filling, fall in found.judged.falls.items():
             row["fall", filling, ""] = fall
-        for name in METHODS:
-            verdict = found.verdicts[name]
-            verdicts[name].append("better" if verdict.holds else "not better" if verdict.lost else "nothing told")
+        verdicts.append("better" if found.holds else "not better" if found.judged.lost else "nothing told")
         rows.append(row)
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}, verdicts
 
@@ -102,17 +92,12 @@ def shuffled_curves(
     pixels = explainer.encoder.preprocess(picture.read())
     covers = filled(pixels)
     ends = rates(tower.features(torch.stack([pixels, *covers.values()])))[:, column].tolist()
-    cells = {"occlusion": wrong.occlusion(pixels)[column], "gradient": wrong.gradient(pixels, (column,))[0]}
-    return {
-        f"{name}, shuffled head": {
-            filling: curve(
-                tower, rates, pixels, (filling, cover), spread(values, (pixels.shape[1], pixels.shape[2])), column,
-                (ends[0], end), STEPS,
-            )
-            for end, (filling, cover) in zip(ends[1:], covers.items(), strict=True)
-        }
-        for name, values in cells.items()
-    }  # fmt: skip
+    order = spread(wrong.occlusion(pixels)[column], (pixels.shape[1], pixels.shape[2]))
+    made = {
+        filling: curve(tower, rates, pixels, (filling, cover), order, column, (ends[0], end), STEPS)
+        for end, (filling, cover) in zip(ends[1:], covers.items(), strict=True)
+    }
+    return {"occlusion, shuffled head": made}
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
@@ -123,18 +108,18 @@ def difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     return float(apart.mean()), float(t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5)
 
 
-def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: dict[str, list[str]]) -> list[str]:
+def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: list[str]) -> list[str]:
     """The table in Markdown, and the verdicts on single images."""
     falls = {filling: found["fall", filling, ""].mean() for filling in ("blur", "mean")}
     out = [
-        f"{len(verdicts['occlusion'])} test images. Covering the whole image lowers the rate of its likeliest label by "
+        f"{len(verdicts)} test images. Covering the whole image lowers the rate of its likeliest label by "
         f"{falls['blur']:.3f} with the blurred image, by {falls['mean']:.3f} with the mean colour. Area under the "
         "curve, and less that of the control: mean over images ± half the 95 % interval; bold: better than it.",
         "",
         "| map | filling | curve | area | less random | less other label | less centre |",
         "|---|---|---|--:|--:|--:|--:|",
     ]
-    for name in [*METHODS, *(f"{name}, shuffled head" for name in METHODS)]:
+    for name in ("occlusion", "occlusion, shuffled head"):
         for filling in ("blur", "mean"):
             for kind in KINDS:
                 own = found[name, filling, kind]
@@ -149,14 +134,10 @@ def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: dict[str, lis
                     cells.append(f"**{mean:+.4f} ± {half:.4f}**" if won else f"{mean:+.4f} ± {half:.4f}")
                 out.append(f"| {name} | {filling} | {kind} | {own.mean():.3f} | {' | '.join(cells)} |")
     out.append("")
-    for name in METHODS:
-        out.append(f"- {name} map: {in_words(found, name, CONTROLS, 'every control')}")
-        out.append(
-            f"- {name} map of shuffled heads: {in_words(found, f'{name}, shuffled head', ('random',), 'random')}"
-        )
-    for name, said in verdicts.items():
-        counts = ", ".join(f"{said.count(word)} {word}" for word in ("better", "not better", "nothing told"))
-        out.append(f"- verdicts on single images, {name} map: {counts}")
+    out.append(f"- {in_words(found, 'occlusion', CONTROLS, 'every control')}")
+    out.append(f"- of shuffled heads: {in_words(found, 'occlusion, shuffled head', ('random',), 'random')}")
+    counts = ", ".join(f"{verdicts.count(word)} {word}" for word in ("better", "not better", "nothing told"))
+    out.append(f"- verdicts on single images: {counts}")
     return out
 
 
@@ -176,34 +157,12 @@ def in_words(found: dict[tuple[str, str, str], np.ndarray], name: str, controls:
     return f"better than {what} by gain with {said['gain']}, by deletion alone with {said['deletion']}"
 
 
-def beside_legrad_torch() -> float:
-    """The largest difference between our maps and legrad-torch's, scaled to 0..1, on 20 images of noise."""
-    from legrad import LeWrapper
-    from torch.nn.functional import interpolate, normalize
-
-    encoder, generator = load_encoder("affect-tiny", threads=1), torch.Generator().manual_seed(0)
-    tower, theirs = Tower.of(encoder, normalised=True), LeWrapper(copy.deepcopy(encoder.image_tower), layer_index=0)
-    most = 0.0
-    for _ in range(20):
-        pixels = torch.randn(3, 64, 64, generator=generator)
-        direction = normalize(torch.randn(1, 128, generator=generator))
-        own = interpolate(legrad(tower, pixels, direction[0])[None, None], scale_factor=16, mode="bilinear")[0, 0]
-        own = (own - own.min()) / (own.max() - own.min())
-        other = theirs.compute_legrad(direction, pixels[None])[0, 0].detach()
-        most = max(most, float((own - other).abs().max()))
-    return most
-
-
 def main() -> None:
     """Draw, train, explain, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
-    parser.add_argument("--legrad", action="store_true", help="compare with legrad-torch instead")
     options = parser.parse_args()
-    if options.legrad:
-        print(f"largest difference to legrad-torch's maps: {beside_legrad_torch():.1e}")
-        return
     with tempfile.TemporaryDirectory() as folder:
         data = affectml.demo(Path(folder, "demo"), seed=0)
         run = affectml.train(data, encoder="affect-tiny", threads=1, out=Path(folder, "run"), say=lambda line: None)

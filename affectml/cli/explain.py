@@ -23,7 +23,7 @@ def explain(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A .png or .svg file to draw maps and curves in, or a folder.", show_default="no picture"),
+        typer.Option(help="A .png or .svg file to draw map and curves in, or a folder.", show_default="no picture"),
     ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Steps that the image is covered in.")] = 16,
     random: Annotated[int, typer.Option(min=1, help="Random maps to compare with.")] = 19,
@@ -49,7 +49,6 @@ def explain(
     table = found.table()
     print_table(table.title, table.columns, table.rows)
     print(f"  {table.note}\n")
-    for line in found.sentences():
-        print(line)
+    print(found.sentence())
     if drawn is not None:
         print(f"picture: {drawn}")

@@ -1,6 +1,6 @@
-"""One image, one label: its maps, their curves beside those of controls, and the verdict."""
+"""One image, one label: its map, the map's curves beside those of controls, and the verdict."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,6 @@ from affectml._progress import Progress
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.explanation._curves import Curve, centred, curve, filled, spread
-from affectml.explanation._legrad import head_gradient, legrad, why_not
 from affectml.explanation._occlusion import grid_of, occlusion
 from affectml.explanation._picture import draw, picture_path
 from affectml.explanation._tower import Rates, Tower
@@ -30,19 +29,18 @@ from affectml.training import set_threads
 
 Floats = NDArray[np.float64]
 Curves = Mapping[str, Curve]  # by filling
-OCCLUSION, GRADIENT, CENTRE = "occlusion", "gradient", "centre"
+OCCLUSION, CENTRE = "occlusion", "centre"
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Which parts of an image speak for a label, by up to two methods, and whether to believe it.
+    """Which parts of an image speak for a label, and whether to believe it.
 
     image: its name. label, rate: what is explained, and the head's rate of it (of a head of distributions, its share).
     other, other_rate: the label whose map is a control. pixels: what the encoder sees, uint8 [H, W, 3]: for most the
-    square in the middle. maps: "occlusion" and, where the tower is a vision transformer, "gradient", float64 [H, W];
-    occlusion is below 0 where a part speaks against the label. cells: the same as computed, [h, w]. curves: of each
-    map, of the same for the other label ("occlusion of OTHER"), of "centre", by filling; random: of random maps.
-    verdicts: of each map. notes: what one should know, a line each.
+    square in the middle. map: by occlusion, float64 [H, W], below 0 where a part speaks against the label. cells: the
+    same as computed, [h, w]. curves: of the map ("occlusion"), of the same for the other label ("occlusion of OTHER"),
+    of "centre", by filling; random: of random maps. judged: what the curves say of the map.
     """
 
     image: str
@@ -51,32 +49,25 @@ class Explanation:
     other: str
     other_rate: float
     pixels: NDArray[np.uint8]
-    maps: Mapping[str, Floats]
-    cells: Mapping[str, Floats]
+    map: Floats
+    cells: Floats
     curves: Mapping[str, Curves]
     random: Sequence[Curves]
-    verdicts: Mapping[str, Verdict]
-    notes: tuple[str, ...]
-
-    @property
-    def map(self) -> Floats:
-        """The occlusion map, [H, W]: it measured better than the gradient map (docs/explanation.md)."""
-        return self.maps[OCCLUSION]
+    judged: Verdict
 
     @property
     def verdict(self) -> str:
         """What the curves say of `map`, in words."""
-        return self.verdicts[OCCLUSION].words
+        return self.judged.words
 
     @property
     def holds(self) -> bool:
         """Whether `map` is better than all controls, see Verdict."""
-        return self.verdicts[OCCLUSION].holds
+        return self.judged.holds
 
-    def sentences(self) -> list[str]:
-        """The verdict on each map, and the notes."""
-        judged = [f"{name.capitalize()} map of {self.label}: {found.words}." for name, found in self.verdicts.items()]
-        return [*judged, *self.notes]
+    def sentence(self) -> str:
+        """The verdict with what it is about."""
+        return f"Map of {self.label}: {self.verdict}."
 
     def table(self) -> Table:
         """Areas of each map and control, by filling; of random maps mean, least and greatest."""
@@ -97,18 +88,14 @@ class Explanation:
         return Table(title, ("map", *columns), tuple(rows), note)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: maps by cell, curves of all but the random maps, areas of all."""
+        """Plain values: the map by cell, curves of all but the random maps, areas of all."""
         return {
             "image": self.image,
             "label": self.label,
             "rate": self.rate,
             "other": {"label": self.other, "rate": self.other_rate},
-            "verdict": self.verdict,
-            "holds": self.holds,
-            "maps": {
-                name: {"verdict": self.verdicts[name].to_json(), "cells": cells.tolist()}
-                for name, cells in self.cells.items()
-            },
+            "verdict": self.judged.to_json(),
+            "cells": self.cells.tolist(),
             "curves": {
                 name: {
                     filling: {
@@ -123,11 +110,10 @@ class Explanation:
                 {f: {"deletion_area": c.deletion_area, "insertion_area": c.insertion_area} for f, c in by.items()}
                 for by in self.random
             ],
-            "notes": list(self.notes),
         }  # fmt: skip
 
     def save(self, path: str | Path) -> Path:
-        """Draw image, maps and curves into a .png or .svg file, or into a folder under the image's name.
+        """Draw image, map and curves into a .png or .svg file, or into a folder under the image's name.
 
         The same explanation gives the same bytes.
 
@@ -178,7 +164,6 @@ class Explainer:
         self._head = run.head if head is None else head
         self.encoder = run_encoder(run, threads) if encoder_factory is None else encoder_factory()
         self.tower = Tower.of(self.encoder, normalised=bool(run.info.encoder.identity["normalised"]))
-        self.why_not = why_not(self.tower.visual)
 
     @cached_property
     def rates(self) -> Rates:
@@ -197,11 +182,6 @@ class Explainer:
         size = (pixels.shape[1], pixels.shape[2])
         return occlusion(self.tower, self.rates, pixels, filled(pixels), grid_of(self.tower, size))
 
-    def gradient(self, pixels: Tensor, columns: Iterable[int]) -> list[Tensor]:
-        """LeGrad maps of labels, [h, w] each; where `why_not` is None. 0 everywhere where the head has no gradient."""
-        features = self.tower.features(pixels[None])[0]
-        return [legrad(self.tower, pixels, head_gradient(self.rates, features, c)).double() for c in columns]
-
     def explain(
         self,
         picture: Picture,
@@ -218,12 +198,11 @@ class Explainer:
         rates = self.rates(self.tower.features(torch.stack([pixels, *fillings.values()])))
         column, other = self._columns(rates[0], label, against)
         name, other_name = self.taxonomy.labels[column], self.taxonomy.labels[other]
-        cells, other_cells, notes = self._cells(pixels, column, other)
-        generator, grid = torch.Generator().manual_seed(seed), cells[OCCLUSION].shape
+        every = self.occlusion(pixels)
+        generator, grid = torch.Generator().manual_seed(seed), every.shape[1:]
         drawn = [torch.rand(grid, generator=generator, dtype=torch.float64) for _ in range(random)]
-        maps = {method: spread(values, size) for method, values in cells.items()}
-        controls = {f"{method} of {other_name}": spread(values, size) for method, values in other_cells.items()}
-        ordered = [*maps.values(), *controls.values(), centred(size), *(spread(values, size) for values in drawn)]
+        ordered = [spread(every[column], size), spread(every[other], size), centred(size)]
+        ordered += [spread(values, size) for values in drawn]
         ends = dict(zip(fillings, rates[1:, column].tolist(), strict=True))
         results: list[Curves] = []
         with Progress("covering", len(ordered) * len(fillings), "curves") as bar:
@@ -234,15 +213,7 @@ class Explainer:
                     by[filling] = curve(self.tower, self.rates, pixels, (filling, cover), order, column, both, steps)
                     bar.advance()
                 results.append(by)
-        named = dict(zip([*maps, *controls, CENTRE], results, strict=False))
-        chance = results[len(named) :]
-        verdicts = {
-            method: judge(
-                named[method], centre=named[CENTRE], other=named[f"{method} of {other_name}"], random=chance,
-                label=other_name,
-            )
-            for method in maps
-        }  # fmt: skip
+        own, others, centre, *chance = results
         return Explanation(
             image=picture.name,
             label=name,
@@ -250,27 +221,12 @@ class Explainer:
             other=other_name,
             other_rate=float(rates[0, other]),
             pixels=self._seen(pixels),
-            maps={method: values.numpy() for method, values in maps.items()},
-            cells={method: values.numpy() for method, values in cells.items()},
-            curves=named,
+            map=ordered[0].numpy(),
+            cells=every[column].numpy(),
+            curves={OCCLUSION: own, f"{OCCLUSION} of {other_name}": others, CENTRE: centre},
             random=chance,
-            verdicts=verdicts,
-            notes=notes,
+            judged=judge(own, centre=centre, other=others, random=chance, label=other_name),
         )
-
-    def _cells(
-        self, pixels: Tensor, column: int, other: int
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
-        """Maps [h, w] of a label and of another by each method that there is, and why one is not."""
-        every = self.occlusion(pixels)
-        own, others = {OCCLUSION: every[column]}, {OCCLUSION: every[other]}
-        if self.why_not is not None:
-            return own, others, (f"No gradient map: {self.why_not}.",)
-        gradient, other_gradient = self.gradient(pixels, (column, other))
-        if not bool((gradient > 0).any()):
-            said = f"what a {self._head.name} head says of {self.taxonomy.labels[column]}"
-            return own, others, (f"No gradient map: no small change of attention raises {said}.",)
-        return own | {GRADIENT: gradient}, others | {GRADIENT: other_gradient}, ()
 
     def _columns(self, rates: Tensor, label: str | None, against: str | None) -> tuple[int, int]:
         """The label to explain, else the likeliest, and the one to compare with, else the least likely other."""
@@ -305,7 +261,7 @@ def explain_image(
     threads: int | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
 ) -> Explanation:
-    """Which parts of an image speak for a label, and whether the maps of them are better than maps that know nothing.
+    """Which parts of an image speak for a label, and whether the map of them is better than maps that know nothing.
 
     Args:
         run: a run, or its folder.

@@ -1,4 +1,4 @@
-"""An explanation as one picture: what the encoder saw, the maps on it, the curves, and the verdict in words."""
+"""An explanation as one picture: what the encoder saw, the map on it, the curves, and the verdict in words."""
 
 import re
 import textwrap
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from affectml.explanation._explain import Explanation
 
 _ENDINGS = (".png", ".svg")
-_COLOURS = {"occlusion": "#0072b2", "gradient": "#d55e00", "centre": "#009e73"}  # Okabe & Ito 2008
+_COLOURS = {"occlusion": "#0072b2", "centre": "#009e73"}  # Okabe & Ito 2008
 _OTHER, _RANDOM = "#cc79a7", "0.8"
 
 
@@ -49,15 +49,15 @@ def draw(explanation: "Explanation", path: Path) -> None:
         FigureCanvasAgg(figure)
         halves: Any = figure.subfigures(2, 1)
         above, below = halves
-        pictured = np.ravel(above.subplots(1, 1 + len(e.maps)))
+        pictured = above.subplots(1, 2)
         for axes in pictured:
             axes.axis("off")
         pictured[0].imshow(e.pixels)
         pictured[0].set_title("what the encoder sees", parse_math=False)
-        for axes, (name, values) in zip(pictured[1:], e.maps.items(), strict=True):
-            shown = _overlay(axes, e, values)
-            axes.set_title(f"{name} map", parse_math=False)
-            above.colorbar(shown, ax=axes, ticks=[], shrink=0.8).set_label(f"speaks for {e.label} →", parse_math=False)
+        shown = _overlay(pictured[1], e, e.map)
+        pictured[1].set_title("occlusion map", parse_math=False)
+        bar = above.colorbar(shown, ax=pictured[1], ticks=[], shrink=0.8)
+        bar.set_label(f"speaks for {e.label} →", parse_math=False)
         kinds = ("deletion", "insertion")
         drawn = below.subplots(1, 4, sharey=True)
         places = [(filling, kind) for filling in fillings for kind in kinds]
@@ -67,7 +67,7 @@ def draw(explanation: "Explanation", path: Path) -> None:
         handles, labels = drawn[0].get_legend_handles_labels()
         below.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=7)
         title = f"{e.image}: {e.label} {number(e.rate)}"
-        figure.suptitle("\n".join([title, *(_wrapped(line) for line in e.sentences())]), x=0.01, ha="left",
+        figure.suptitle(f"{title}\n{_wrapped(e.sentence())}", x=0.01, ha="left",
                         fontsize=8.5, parse_math=False)  # fmt: skip
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
         with replacing(path) as temporary:
@@ -100,8 +100,7 @@ def _curves(axes: Any, e: "Explanation", filling: str, kind: str) -> None:
     for name, by in e.curves.items():
         other = name.endswith(f" of {e.other}")
         colour = _OTHER if other else _COLOURS[name]
-        dashed = "--" if name.startswith("gradient of") else "-"
-        _line(axes, getattr(by[filling], kind), name, color=colour, linewidth=1.0 if other else 1.8, linestyle=dashed)
+        _line(axes, getattr(by[filling], kind), name, color=colour, linewidth=1.0 if other else 1.8)
     axes.set_title(f"{kind}, {filling}", parse_math=False)
     axes.set_xlabel("covered" if kind == "deletion" else "uncovered")
     axes.set_xlim(0, 1)

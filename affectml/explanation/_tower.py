@@ -44,10 +44,6 @@ class Tower:
         """Rows of norm 1 where the head wants them so."""
         return normalize(features, dim=-1) if self.normalised else features
 
-    def on_device(self, pixels: Tensor) -> Tensor:
-        """Where the tower computes."""
-        return pixels.to(self._device)
-
 
 def log_odds(rates: Tensor) -> Tensor:
     """log(p / (1 - p)) of rates or shares, float64, which must be at least 1e-9 away from 0 and 1 to count."""

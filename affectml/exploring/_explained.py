@@ -18,14 +18,14 @@ _GREY = (0.299, 0.587, 0.114)
 class Explained:
     """Which parts of an image speak for a label. picture: what the encoder sees in grey, red where a part speaks for
     the label and blue where it speaks against it. seen: the same without colours. label, rate: what is explained.
-    verdict: whether to believe it; sentences: that and the notes. holds: whether the map beats all controls."""
+    verdict: whether to believe it; sentence: that with what it is about. holds: whether the map beats all controls."""
 
     picture: Image.Image
     seen: Image.Image
     label: str
     rate: float
     verdict: str
-    sentences: tuple[str, ...]
+    sentence: str
     holds: bool
 
     @classmethod
@@ -33,7 +33,7 @@ class Explained:
         """Drawn from an explanation."""
         picture = Image.fromarray(overlay(found.pixels, found.map))
         seen = Image.fromarray(found.pixels)
-        return cls(picture, seen, found.label, found.rate, found.verdict, tuple(found.sentences()), found.holds)
+        return cls(picture, seen, found.label, found.rate, found.verdict, found.sentence(), found.holds)
 
 
 def overlay(pixels: NDArray[np.uint8], values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -614,7 +614,7 @@ def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
 def test_an_explanation_is_a_picture_and_words(demo):
     found = demo.explain(3, "run", "awe")
     assert (found.label, found.picture.size) == ("awe", found.seen.size)
-    assert found.verdict in found.sentences[0]
+    assert found.verdict in found.sentence
     with pytest.raises(BadInput, match="no run 'rnu'; did you mean 'run'"):
         demo.explain(3, "rnu")
 

@@ -277,5 +277,5 @@ def explain(request: Request) -> Response:
         found = explorer.found.explain(which, asked.get("run", ""), asked.get("label", ""))
     shown = f"data:image/webp;base64,{b64encode(as_webp(found.picture)).decode()}"
     colours = f"Red speaks for {found.label}, blue against it."
-    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), *found.sentences])
+    words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence])
     return JSONResponse({"picture": shown, "words": words}, headers={"cache-control": "no-store"})
