@@ -154,10 +154,6 @@ def train(
             help="Whose electricity it is, for the footprint: three letters such as DEU.", show_default="world's mean"
         ),
     ] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Folder for TensorBoard: configuration, loss by epoch, scores."),
-    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     json: Json = False,
@@ -173,7 +169,6 @@ def train(
         promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
         encoder=encoder, tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
         groups=tuple(group or ()), country=country,
-        log=str(log) if log else None,
     )  # fmt: skip
     there(datasets=[dataset] if dataset else [])
     from affectml.training import train_run

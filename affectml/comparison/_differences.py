@@ -123,7 +123,6 @@ def _recipe(run: RunFolder) -> str:
         learning_curve=False,
         groups=(),
         country=None,
-        log=None,
         options=dict(sorted(info.config.options.items())),
     )
     return repr(

@@ -29,7 +29,6 @@ class TrainConfig:
     judge each on the same test images; four more fits. groups: the columns of images.parquet and annotators.parquet to
     judge the model by; none takes all of few levels, see docs/subgroups.md. country: whose electricity the run takes,
     by three letters (DEU), for its footprint; None is the world's mean.
-    log: a folder for TensorBoard to show the run from.
     """
 
     dataset: str | None = None
@@ -54,7 +53,6 @@ class TrainConfig:
     learning_curve: bool = False
     groups: tuple[str, ...] = ()
     country: str | None = None
-    log: str | None = None
 
 
 # The option of `affectml train` behind each field, in the order in which a command names them.
@@ -79,7 +77,6 @@ OPTIONS = {
     "learning_curve": "--learning-curve",
     "groups": "--group",
     "country": "--country",
-    "log": "--log",
     "seed": "--seed",
 }
 

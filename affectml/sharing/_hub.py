@@ -98,7 +98,7 @@ def public_info(run: RunFolder) -> RunInfo:
         "command": None,
         "seconds": {},
         "energy": None,
-        "config": replace(run.info.config, dataset=None, encoder=None, country=None, log=None),
+        "config": replace(run.info.config, dataset=None, encoder=None, country=None),
         "encoder": replace(run.info.encoder, specs=specs),
     }
     return replace(run.info, **public)

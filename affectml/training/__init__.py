@@ -8,7 +8,6 @@
 `train_run` is all of them.
 """
 
-import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
-from affectml.training.log import write_log
 from affectml.training.plan import DEMO, Plan, open_or_draw, plan_for, plan_run, set_threads
 from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
 from affectml.training.write import write
@@ -60,10 +58,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     finally:
         meter.close()
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
-    run = write(judged, seconds, meter.energy())
-    if config.log is not None:
-        say(f"logged in {write_log(run, Path(config.log))}; to see it: tensorboard --logdir {shlex.quote(config.log)}")
-    return run
+    return write(judged, seconds, meter.energy())
 
 
 __all__ = [

@@ -27,7 +27,6 @@ from affectml.runs import TrainConfig
 from affectml.training.by_person import check_by_person
 from affectml.training.calibrated import check_calibrate
 from affectml.training.learned import check_judgements
-from affectml.training.log import check_log
 from affectml.training.promised import check_promise
 
 DEMO = Path("data/demo")
@@ -133,7 +132,6 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     check_promise(config, head, targets, dataset)
     check_groups(dataset, config.groups)
     carbon_intensity(config.country)
-    check_log(config.log)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(
         config,

@@ -301,3 +301,12 @@ def test_the_public_names():
 
     assert sorted(affectml.heads.__all__) == affectml.heads.__all__
     assert all(hasattr(affectml.heads, name) for name in affectml.heads.__all__)
+
+
+def test_a_head_with_epochs_keeps_the_loss_of_each():
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(60, 4, generator=generator)
+    y = torch.nn.functional.one_hot((X[:, 0] > 0).long(), 2).double()
+    report = SoftmaxHead(hidden=4, max_epochs=7).fit(X, y, generator=generator).report_
+    assert 1 <= report["epochs"] <= len(report["held_out_curve"]) <= 7
+    assert report["held_out_curve"][report["epochs"] - 1] == min(report["held_out_curve"]) == report["held_out_loss"]
