@@ -103,36 +103,61 @@ def _server_programs() -> Path | None:
     return versions[-1].parent if versions else None
 
 
-@pytest.fixture(scope="session")
-def postgres_server(free_port: Callable[[], int]) -> Iterator[str]:
-    """A PostgreSQL server of our own on a socket in a temporary folder; yields the URL of its `postgres` database."""
-    programs = _server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl); Debian: apt-get install postgresql")
-    # The server refuses to run as root; Debian's package brings a user for it.
-    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-    folder = Path(tempfile.mkdtemp(prefix="affectml-pg-"))
-    try:
-        if account:
-            shutil.chown(folder, "postgres", "postgres")
-        port = free_port()
+class Postgres:
+    """A PostgreSQL server of our own on a socket in a temporary folder. FileNotFoundError without its programs."""
 
-        def run(*command: str) -> None:
-            subprocess.run(
-                command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **account
+    def __init__(self, port: int = 5432) -> None:
+        programs = _server_programs()
+        if programs is None:
+            raise FileNotFoundError(
+                "no PostgreSQL server programs (initdb, pg_ctl); Debian: apt-get install postgresql"
             )
+        self.programs, self.folder = programs, Path(tempfile.mkdtemp(prefix="affectml-pg-"))
+        # The server refuses to run as root; Debian's package brings a user for it.
+        self.account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        if self.account:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self.options = f"-k {self.folder} -p {port} -c listen_addresses= -c fsync=off -c max_connections=60"
+        self.url = f"postgresql+psycopg://postgres@/postgres?host={self.folder}&port={port}"
+        self._run("initdb", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
 
-        data = str(folder / "data")
-        run(str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
-        options = f"-k {folder} -p {port} -c listen_addresses= -c fsync=off -c max_connections=60"
-        log = str(folder / "log")
-        run(str(programs / "pg_ctl"), "-D", data, "-w", "-t", str(PATIENCE), "-l", log, "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg://postgres@/postgres?host={folder}&port={port}"
-        finally:
-            run(str(programs / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._run("pg_ctl", "-w", "-t", str(PATIENCE), "-l", str(self.folder / "log"), "-o", self.options, "start")
+
+    def stop(self, mode: str) -> None:
+        """mode: `fast`, as it is shut down, or `immediate`, as it crashes."""
+        self._run("pg_ctl", "-m", mode, "stop")
+
+    def close(self) -> None:
+        """End it, and take its folder away."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # it does not run
+            self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self.programs / program), "-D", str(self.folder / "data"), *arguments],
+            cwd=self.folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **self.account,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def postgres(free_port: Callable[[], int]) -> Iterator[Postgres]:
+    """A PostgreSQL server; whoever stops it starts it again."""
+    try:
+        server = Postgres(free_port())
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with contextlib.closing(server):
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres: Postgres) -> str:
+    """The URL of its `postgres` database."""
+    return postgres.url
 
 
 @pytest.fixture
@@ -141,13 +166,13 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     import sqlalchemy as sa
 
     name = f"test_{uuid4().hex[:12]}"
-    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    # which keeps no connection: a test may stop the server
+    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     yield postgres_server.replace("/postgres?", f"/{name}?")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
 
 
 gc.disable()  # which looks for garbage while thousands of tests are collected, a quarter of that time

@@ -6,6 +6,8 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 ├── BadCounts        votes, numbers of people asked or shares that cannot be
 ├── MissingExtra     an optional dependency that is not installed
 ├── StoreError       the label store cannot do what was asked
+│   └── DatabaseFailed    its database failed, whatever was asked of it
+│       └── DatabaseAway  for now: the same call may be made again
 ├── BadImport        a file of judgements that cannot be taken as it is; each bad row is named
 └── BadExport        an export that has nothing to say, or would replace what is there; nothing was written
 """
@@ -50,6 +52,17 @@ class MissingExtra(AnnotationError):
 
 class StoreError(AnnotationError):
     """The label store cannot do what was asked: wrong settings, unknown image or annotator, newer database."""
+
+
+class DatabaseFailed(StoreError):
+    """The label store's database failed, whatever was asked of it. The message names the place and the user."""
+
+
+class DatabaseAway(DatabaseFailed):
+    """It failed for now: restarting, out of connections, locked by others, out of room.
+
+    What was begun is undone, or was done a moment before: a call that may be made twice may be made again.
+    """
 
 
 class BadImport(AnnotationError):

@@ -130,7 +130,7 @@ def _open(path: Path | io.BytesIO) -> Image.Image:
     except BadImage:
         raise
     except (OSError, ValueError, SyntaxError) as error:
-        raise BadImage(f"the file cannot be read: {error}") from None
+        raise BadImage(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _too_large(opened: Image.Image) -> BadImage:

@@ -1,11 +1,23 @@
-"""What people typed, where Streamlit would read Markdown."""
+"""Text for browsers: what people typed, where Streamlit would read Markdown, and errors that name no place."""
 
 import re
+
+from affectml_annotation import DatabaseAway, DatabaseFailed
+
+
+def in_public(error: Exception) -> str:
+    """An error's message; of a database that failed it names neither a place nor a user, which are the server's."""
+    if isinstance(error, DatabaseAway):
+        return "the database does not answer at the moment; try again soon"
+    if isinstance(error, DatabaseFailed):
+        return "the database cannot be read or written; whoever runs this server has to look at it"
+    return str(error)
 
 
 def plain(text: object) -> str:
     """Text that Streamlit's Markdown shows as it is: a name or a note must not load images or hide a link.
 
-    A bare web address still becomes a link to itself.
+    A bare web address still becomes a link to itself. Of an error, what it says `in_public`.
     """
+    text = in_public(text) if isinstance(text, Exception) else text
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))

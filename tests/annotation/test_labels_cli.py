@@ -375,12 +375,12 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status", "--db", "FOLDER/people.txt"], "cannot be opened (file is not a database)"),
+        (["status", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
         (
             ["init", "DEMO", "--db", "FOLDER/people.txt"],
-            "cannot be opened (file is not a database)",
+            "cannot be read (file is not a database)",
         ),
-        (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be opened"),
+        (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be read"),
         (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),

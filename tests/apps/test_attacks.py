@@ -1,13 +1,15 @@
 """What somebody with a token and bad intentions sends to the routes, and a browser with a bad day."""
 
 import json
+import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
@@ -215,14 +217,44 @@ def test_what_the_database_driver_cannot_take_is_refused_alone(client, task, mon
     assert "OverflowError" in receipts[0]["error"]
 
 
-def test_a_database_that_cannot_write_now_refuses_nothing(client, task, monkeypatch):
+def refused_for_now(reply):
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    return reply.json() == {"error": "the database does not answer at the moment; try again soon"}
+
+
+def test_a_full_disk_refuses_nothing(client, task):
     item = items(client)[0]
 
-    def full(answers):
-        raise OperationalError("insert", {}, Exception("database or disk is full"))
+    def full(connection, *_):
+        connection.execute("PRAGMA max_page_count = 1")  # as many as there are
 
-    monkeypatch.setattr(task.store, "submit", full)
-    assert client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]}).status_code == 503
+    sa.event.listen(task.store.database.engine, "checkout", full)
+    given = [answer_to(item, f"e{at}", note="x" * 2000) for at in range(20)]
+    assert refused_for_now(client.post("/relabel/sync", json={"answers": given}))
+
+
+def test_a_locked_database_refuses_nothing_and_shows_images(client, task):
+    item = items(client)[0]
+    task.store.database.wait_at_most(0.1)
+    with closing(sqlite3.connect(task.store.database.where, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert refused_for_now(client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]}))
+        assert client.get("/relabel/image", params={"id": item["image"]}).status_code == 200
+    reply = client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]})
+    assert [receipt["status"] for receipt in reply.json()["receipts"]] == ["accepted"]
+
+
+def test_a_damaged_database_is_the_server_s_fault_and_its_place_the_server_s_secret(client, task):
+    item = items(client)[0]
+    with task.store.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE annotator RENAME TO gone")
+    for reply in (
+        client.post("/relabel/sync", json={"answers": [answer_to(item, "e1")]}),
+        client.get("/relabel/image", params={"id": item["image"]}),
+    ):
+        assert (reply.status_code, set(reply.json())) == (500, {"error"})
+        assert "labels.db" not in reply.text
+        assert "annotator" not in reply.text
 
 
 class TestHeaders:

@@ -95,6 +95,22 @@ def test_a_server_that_asks_to_wait_is_asked_again_when_it_said_and_nothing_is_l
     assert [image for image, _, _ in ann.stored] == given
 
 
+def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(server, person):
+    """Five images are there without it, and what is answered then is stored as soon as it is back."""
+    ann = person(server, "away").enter().settled().stocked()
+    away = {"status": 503, "headers": {"retry-after": "1"}, "json": {"error": "the database does not answer"}}
+    ann.page.route("**/relabel/*", lambda route: route.fulfill(**away))
+    given = [ann.answer(key) for key in "12345"]
+    given.append(ann.image)
+    ann.press("6", "Enter")
+    ann.page.get_by_text("The server's database is away. The next image comes when it is back.").wait_for()
+    ann.page.get_by_text("The database is away: 6 unsaved, kept in this browser").wait_for()
+    ann.page.unroute("**/relabel/*")
+    ann.ready().settled()
+    assert [image for image, _, _ in ann.stored] == given
+    assert ann.page.locator(".refused p").count() == 0
+
+
 def test_damaged_entries_of_the_browser_s_store_are_shown_once_and_keep_the_page_from_nothing(server, person):
     ann = person(server, "damaged").enter().settled()
     with LabelStore(server.db) as store:

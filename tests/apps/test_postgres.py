@@ -1,6 +1,20 @@
-"""The app on PostgreSQL: two people in browsers, a killed server, and the lead's pages."""
+"""The app on PostgreSQL: two people in browsers, a killed server, the lead's pages, and a database that is away."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from affectml_apps.relabel.options import Options
+from affectml_apps.relabel.people import make_token
+from affectml_apps.relabel.task import open_task, use
+from affectml_apps.relabel.web import make_routes
+
+TRIAL = Path(__file__).parents[2] / "benchmarks" / "outages.py"
 
 
 @pytest.mark.slow
@@ -32,3 +46,67 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
         lead.get_by_text(shown).first.wait_for()
     lead.goto(f"{server.url}/export")
     assert "labels export --db 'postgresql+psycopg://postgres@" in lead.locator("code").inner_text()
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_is(postgres, postgres_url, demo, mode):
+    task = open_task(Options(dataset=demo, db=postgres_url))
+    use(task)
+    task.begin_as("ann")
+    token = {"x-relabel-token": make_token(task.secret, "ann")}
+    with TestClient(Starlette(routes=make_routes()), headers=token) as client:
+        item = client.post("/relabel/sync", json={"want": 1}).json()["items"][0]
+        answer = {name: item[name] for name in ("image", "round", "ticket")} | {"id": "e1", "kind": "none"}
+
+        def calls():
+            return [
+                client.post("/relabel/sync", json={"answers": [answer]}),
+                client.post("/relabel/sync", json={}),
+                client.get("/relabel/image", params={"id": item["image"]}),
+            ]
+
+        postgres.stop(mode)
+        try:
+            for reply in calls():
+                assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+                assert reply.json() == {"error": "the database does not answer at the moment; try again soon"}
+        finally:
+            postgres.start()
+        assert [reply.status_code for reply in calls()] == [200] * 3
+    assert task.store.events()["event_id"].tolist() == ["e1"]
+    use(None)
+    task.store.close()
+
+
+def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself(start, postgres, postgres_url, page):
+    server = start(db=postgres_url)
+    page.goto(f"{server.url}/setup?who=ann")
+    question = page.get_by_label("The question, word for word")
+    question.fill("What do you feel now?")
+    postgres.stop("fast")
+    try:
+        page.get_by_role("button", name="Save the question").click()
+        page.get_by_text("The database does not answer at the moment. This page goes on by itself.").wait_for()
+        assert question.input_value() == "What do you feel now?"
+        said = page.locator("body").inner_text()
+    finally:
+        postgres.start()
+    page.get_by_text("The database was away for a moment.").wait_for()
+    page.get_by_text("This page goes on by itself.").wait_for(state="detached")
+    assert question.input_value() == "What do you feel now?"
+    page.get_by_role("button", name="Save the question").click()
+    page.get_by_text("The question is saved.").wait_for()
+    assert not re.search("postgres|psycopg|Error|Traceback", said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["postgresql-fast-2", "postgresql-immediate-1", "sqlite-locked-4", "sqlite-killed-1"])
+def test_an_outage_costs_nobody_an_answer_and_the_page_goes_on_by_itself(fault):
+    """benchmarks/outages.py ends with an error if an answer is lost, doubled or changed, or a place is named."""
+    run = subprocess.run(
+        [sys.executable, str(TRIAL), fault, "--clients", "3", "--browsers", "1"], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    _, away, typed, stored, *_ = (cell.strip() for cell in run.stdout.splitlines()[-1].strip("|").split("|"))
+    assert int(stored) == int(typed) > 0
+    assert float(away) >= int(fault[-1])

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.pool import StaticPool
 
-from affectml_annotation.errors import MissingExtra, StoreError
+from affectml_annotation.errors import DatabaseAway, DatabaseFailed, MissingExtra, StoreError
 
 try:
     import fcntl
@@ -22,36 +22,51 @@ except ImportError:  # Windows
 T = TypeVar("T")
 BUSY_SECONDS = 60
 TRIES = 5
+# What passes by itself, or once somebody has made room. SQLite's primary codes; PostgreSQL's classes of SQLSTATE:
+# connection, transaction rolled back, out of resources, locked by others, stopping or starting, disk; on a standby.
+PASSING = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}  # fmt: skip
+PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
+ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
 
 
-def make_engine(url: str | Path) -> sa.Engine:
-    """An engine for a path, `sqlite:///FILE`, `sqlite://` (in memory), or `postgresql://USER@HOST/NAME`."""
+def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
+    """An engine for a path, `sqlite:///FILE`, `sqlite://` (in memory), or `postgresql://USER@HOST/NAME`.
+
+    patience: seconds to wait for other writers of a file, or for a server to let us in.
+    """
     text = str(url)
     if "://" not in text:
         path = Path(text)
         if path.is_dir():
             raise StoreError(f"{text} is a folder; name a database file, such as {path / 'labels.db'}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _sqlite(sa.URL.create("sqlite", database=text))  # not as one text, in which `?` would end the path
+        place = sa.URL.create("sqlite", database=text)  # not as one text, in which `?` would end the path
+        return _sqlite(place, patience)
     try:
         parsed = sa.make_url(text)
     except sa.exc.ArgumentError:
         raise StoreError(f"{text!r} is no database URL; give a file's path or postgresql://USER@HOST/NAME") from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(parsed)
+        return _sqlite(parsed, patience)
     if backend == "postgresql":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         try:
-            return sa.create_engine(parsed, pool_pre_ping=True)
+            # A server's machine that is gone answers nothing, and the system alone would wait for it for minutes.
+            soon = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": max(2000, round(patience * 1000))}
+            ours = {name: value for name, value in soon.items() if name not in parsed.query}
+            return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=patience, connect_args=ours)
         except ModuleNotFoundError:
             raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml[postgres]'") from None
     raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
 
 
-def _sqlite(url: sa.URL) -> sa.Engine:
-    arguments: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
+def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
+    arguments: dict[str, Any] = {"connect_args": {"timeout": patience, "check_same_thread": False}}
     if url.database in (None, "", ":memory:"):
         arguments["poolclass"] = StaticPool
     engine = sa.create_engine(url, **arguments)
@@ -83,14 +98,38 @@ def read_only(url: str | Path) -> sa.Engine:
     return sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS))
 
 
+def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
+    """What a driver raised while something was to be `done` ("read"), as ours: DatabaseAway if it passes."""
+    cause = getattr(error, "orig", error)
+    message = f"{where}: the database cannot be {done} ({' '.join(str(cause).split())})"
+    state = getattr(cause, "sqlstate", None)
+    if isinstance(cause, sqlite3.Error):
+        passes = getattr(cause, "sqlite_errorcode", 0) & 0xFF in PASSING
+    elif isinstance(error, DBAPIError) and state is None:  # no server said anything
+        passes = error.connection_invalidated or isinstance(error, OperationalError)
+    else:
+        passes = isinstance(error, OSError | sa.exc.TimeoutError) or str(state).startswith(PASSING_STATES)
+    return DatabaseAway(message) if passes else DatabaseFailed(message)
+
+
 class Database:
-    """Transactions that read and transactions that write."""
+    """Transactions that read and transactions that write; see `make_engine`.
+
+    What a database does not do for want of a connection, a lock, room or its own soundness raises DatabaseFailed.
+    """
 
     def __init__(self, url: str | Path) -> None:
+        self._url, self._patience = url, float(BUSY_SECONDS)
         self.engine = make_engine(url)
         self.dialect = self.engine.dialect.name
         file = self.engine.url.database if self.dialect == "sqlite" else None
         self._queue = Path(f"{file}-queue") if file and file != ":memory:" else None
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Raise DatabaseAway after so many seconds (or twice as many), for people who look at a page meanwhile."""
+        self.close()
+        self._patience = seconds
+        self.engine = make_engine(self._url, seconds)
 
     @property
     def where(self) -> str:
@@ -104,19 +143,24 @@ class Database:
         try:
             with self.engine.connect() as connection, connection.begin():
                 yield connection
-        except (sa.exc.DBAPIError, JSONDecodeError, UnicodeDecodeError) as error:
-            why = " ".join(str(getattr(error, "orig", error)).split())
-            raise StoreError(f"{self.where}: the database cannot be read ({why})") from None
+        except (DBAPIError, sa.exc.TimeoutError, JSONDecodeError, UnicodeDecodeError) as error:
+            raise failure(error, self.where, "read") from error
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that writes: all of it or nothing."""
-        with (
-            self._in_turn(),
-            self.engine.connect().execution_options(affectml_writes=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        """A transaction that writes: all of it or nothing. What cannot be stored raises the driver's own error."""
+        try:
+            with (
+                self._in_turn(),
+                self.engine.connect().execution_options(affectml_writes=True) as connection,
+                connection.begin(),
+            ):
+                yield connection
+        except (DBAPIError, sa.exc.TimeoutError) as error:
+            ours = failure(error, self.where, "written")
+            if isinstance(error, ASKED_FOR) and not isinstance(ours, DatabaseAway):
+                raise
+            raise ours from error
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -127,8 +171,20 @@ class Database:
         if self._queue is None or fcntl is None:
             yield
             return
-        with self._queue.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        last = time.monotonic() + self._patience
+        try:
+            handle = self._queue.open("w")
+        except OSError as error:
+            raise failure(error, self.where, "written") from error
+        with handle:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > last:
+                        raise DatabaseAway(f"{self.where}: another program writes to the database") from None
+                    time.sleep(0.001)
             yield
 
     def retried(self, work: Callable[[sa.Connection], T]) -> T:
@@ -137,8 +193,8 @@ class Database:
             try:
                 with self.write() as connection:
                     return work(connection)
-            except OperationalError as error:
-                deadlock = getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
+            except DatabaseAway as error:
+                deadlock = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) in ("40P01", "40001")
                 if not deadlock or attempt == TRIES - 1:
                     raise
                 time.sleep(0.01 * 2**attempt)

@@ -57,13 +57,9 @@ class LabelStore:
             raise StoreError(f"{url}: no such database; `affectml labels init DATASET --db {url}` makes one")
         self.database = Database(url)
         try:
-            with self.database.engine.connect() as connection, connection.begin():
+            with self.database.read():
                 pass  # before a file to wait in line at is made beside what is no database
             migrate(self.database.write)
-        except (OSError, sa.exc.DatabaseError) as error:
-            self.database.close()
-            why = " ".join(str(getattr(error, "orig", error)).split())
-            raise StoreError(f"{self.database.where}: the database cannot be opened ({why})") from None
         except BaseException:
             self.database.close()
             raise

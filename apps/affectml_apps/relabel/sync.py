@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.exc import DataError, IntegrityError
 
-from affectml_annotation import Answer, Claim, Receipt, StoreError
+from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.items import item_of, past_items
 from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_answer, whole
@@ -43,7 +43,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         try:
             reply = _next(task, who, message, second)
         except (BadMessage, StoreError) as error:
-            if not given:
+            if not given or isinstance(error, DatabaseFailed):  # then the answers come again, and do no harm
                 raise
             reply = {"items": [], "done": queries.answered_count(task.store, who, [1]), "problem": str(error)}
         return {"receipts": receipts, "now": time.time(), **reply}

@@ -23,6 +23,7 @@ from affectml_apps.relabel.preferences import Preferences, read_preferences, rea
 from affectml_apps.relabel.suggestions import read_suggestions
 
 PROGRESS_SECONDS = 5.0
+PATIENCE = 2.0  # seconds that a page waits for the database before it says so
 
 
 @dataclass
@@ -128,12 +129,14 @@ def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
                 f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
             )
         originals = _originals(dataset, options.target)
+        secret = read_secret(store)
+        store.database.wait_at_most(PATIENCE)
         return LabelTask(
             dataset=Dataset.open(dataset.root),  # afresh: tables that were read for the set-up are not kept
             store=store,
             settings=settings,
             taxonomy=taxonomy,
-            secret=read_secret(store),
+            secret=secret,
             suggestions=suggestions,
             originals=originals,
             leads=options.leads,

@@ -8,20 +8,20 @@ The browser names itself by a signed token in a header: no other site can set on
 never agree. `affectml_apps.serving` says who may call anything here.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
 from affectml_annotation.store.submits import storable
 from affectml_apps import serving
 from affectml_apps.pictures import BadImage, for_browser
@@ -31,8 +31,10 @@ from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
 from affectml_apps.relabel.people import BadToken, read_token
 from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
 from affectml_apps.relabel.task import LabelTask, current, use
+from affectml_apps.text import in_public
 
 TOKEN_HEADER = "x-relabel-token"
+AWAY_SECONDS = 1  # until a browser asks again whether the database is back
 CLIENT = Path(__file__).parent / "client"
 
 
@@ -73,22 +75,23 @@ def _who(request: Request, task: LabelTask) -> str:
 def image(request: Request) -> Response:
     """An image, if it was given to the caller."""
     task = current()
+    name = request.query_params.get("id", "")
     try:
         who = _who(request, task)
+        check_person(task, who)
+        file = queries.assigned_file(task.store, who, name) if storable(name) else None
     except BadToken as error:
         return JSONResponse({"error": str(error)}, 401)
-    try:
-        check_person(task, who)
     except NotAllowed as error:
         return JSONResponse({"error": str(error)}, 403)
-    name = request.query_params.get("id", "")
-    file = queries.assigned_file(task.store, who, name) if storable(name) else None
+    except DatabaseFailed as error:
+        return _failed(error)
     if file is None:
         return JSONResponse({"error": "this image was not given to you"}, 403)
     try:
         path = task.dataset.image_path(file)
-    except AffectmlError as error:
-        return JSONResponse({"error": str(error)}, 404)
+    except AffectmlError:
+        return JSONResponse({"error": "this image's file is outside the data set"}, 404)
     try:
         content, kind = for_browser(path)
     except BadImage as error:
@@ -108,7 +111,8 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
     """One exchange; see `affectml_apps.relabel.sync`.
 
     A body that can be read gets 200 with a receipt for each answer, whatever the answers are. 400 and 413 are for a
-    body that cannot be taken as it is; 429 says in Retry-After when to send it again, 503 that the database is busy.
+    body that cannot be taken as it is; 429 and 503, which says that the database is away, say in Retry-After when to
+    send it again.
     """
     task = current()
     try:
@@ -128,11 +132,19 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         return JSONResponse({"error": str(error)}, 401)
     except NotAllowed as error:
         return JSONResponse({"error": str(error)}, 403)
+    except DatabaseFailed as error:
+        return _failed(error)
     except (BadMessage, AnnotationError) as error:
         return JSONResponse({"error": str(error)}, 413 if isinstance(error, TooMuch) else 400)
-    except OperationalError:
-        return JSONResponse({"error": "the database cannot be written to at the moment"}, 503)
     return JSONResponse(reply)
+
+
+def _failed(error: DatabaseFailed) -> JSONResponse:
+    """No answer and no image for want of the database; the place and the reason are for the server's log alone."""
+    logging.getLogger(__name__).warning("%s", error)
+    if isinstance(error, DatabaseAway):
+        return JSONResponse({"error": in_public(error)}, 503, {"retry-after": str(AWAY_SECONDS)})
+    return JSONResponse({"error": in_public(error)}, 500)
 
 
 def _slower(wait: int) -> Response:

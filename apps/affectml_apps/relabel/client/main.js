@@ -236,7 +236,9 @@ async function post(address, headers, message, signal) {
   const body = await reply.json().catch(() => ({}));
   // A server that is starting or overloaded will be back, and may say when; one that says no will say no again.
   const error = new Error(body.error ?? reply.statusText);
-  if (reply.status === 429) error.wait = 1000 * Math.min(Math.max(Number(reply.headers.get("retry-after")) || 1, 1), 600);
+  error.busy = reply.status === 429;
+  error.away = reply.status >= 500 && Boolean(body.error); // our server is there, and its database is not
+  if (error.busy || error.away) error.wait = 1000 * Math.min(Math.max(Number(reply.headers.get("retry-after")) || 1, 1), 600);
   else if (reply.status < 500) error.final = true;
   error.unreadable = [400, 413].includes(reply.status);
   throw error;

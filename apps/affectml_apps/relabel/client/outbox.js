@@ -29,6 +29,7 @@ export class Outbox {
     this.waiting = new Map(); // id -> answer, in the order given
     this.refused = new Map(); // id -> {answer, error}
     this.online = true;
+    this.away = false; // offline, though the server answers: its database does not
     this.stopped = null; // a reason that retrying will not mend (signed out, withdrawn)
     this.busy = false;
     this.again = false;
@@ -168,7 +169,8 @@ export class Outbox {
       this.stopped = error.message;
       return;
     }
-    this.online = Boolean(error.wait);
+    this.away = Boolean(error.away);
+    this.online = Boolean(error.busy);
     const wait = error.wait ?? RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
     if (error.wait) this.notBefore = performance.now() + wait;
     else this.failures += 1;

@@ -169,7 +169,9 @@ export class View {
     if (session.broken) text = part ? "This image is damaged: a part of it is missing. Skip it, or flag it." : "This image cannot be shown. Skip it, or flag it.";
     else if (session.item === null && session.finished) text = this.task.finished;
     else if (session.item === null) {
-      text = session.outbox.online ? "Loading the next image …" : "No connection. The next image comes when the server is back.";
+      text = session.outbox.online ? "Loading the next image …"
+        : session.outbox.away ? "The server's database is away. The next image comes when it is back."
+          : "No connection. The next image comes when the server is back.";
     }
     if (this.waiting.textContent !== text) this.waiting.textContent = text;
     this.waiting.hidden = text === "";
@@ -252,7 +254,7 @@ export class View {
     const unsaved = outbox.waiting.size;
     let text = "All answers saved";
     if (outbox.stopped) text = `${outbox.stopped}${unsaved ? ` (${unsaved} unsaved, kept in this browser)` : ""}`;
-    else if (!outbox.online) text = `Offline: ${unsaved ? `${unsaved} unsaved,` : "answers are"} kept in this browser and sent when the server is back`;
+    else if (!outbox.online) text = `${outbox.away ? "The database is away" : "Offline"}: ${unsaved ? `${unsaved} unsaved,` : "answers are"} kept in this browser and sent when the server is back`;
     else if (unsaved) text = `${unsaved} unsaved`;
     if (this.status.textContent !== text) this.status.textContent = text;
     this.status.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError
+from affectml_annotation import AnnotationError, DatabaseAway
 from affectml_apps.text import plain
 
 NAMES = {
@@ -37,6 +37,8 @@ def section() -> Iterator[None]:
     """A part of a page: what fails in it is told in its place, and the parts below it are drawn all the same."""
     try:
         yield
+    except DatabaseAway:
+        raise  # the whole page waits
     except (AffectmlError, AnnotationError) as error:
         problem(error)
     except Exception as error:

@@ -1,12 +1,19 @@
 """Who is there, and which pages they see."""
 
+import logging
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
 
+from affectml_annotation import DatabaseAway
 from affectml_apps.relabel.pages import agreement, disagreement, export, label, people, progress, setup
 from affectml_apps.relabel.pages.drawing import section
 from affectml_apps.relabel.pages.who import may_see_lead_pages
+from affectml_apps.relabel.task import current
+
+LOOK_SECONDS = 1.0
 
 # The component needs the height; Streamlit leaves six rem free above it. On a phone a wide table scrolls by itself,
 # with cells as wide as what they hold, up to a width that can be read.
@@ -43,5 +50,24 @@ def run() -> None:
     if may_see_lead_pages():
         pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
     page = st.navigation(pages, position="top")
-    with section():
-        page.run()
+    if st.session_state.pop("was away", False):
+        st.toast("The database was away for a moment. If you clicked something then, look whether it was done.")
+    try:
+        with section():
+            page.run()
+    except DatabaseAway as error:
+        _wait(error)
+
+
+def _wait(error: DatabaseAway) -> None:
+    """Leave on the page what stands there, fields and what was typed into them, until the database answers again."""
+    logging.getLogger(__name__).warning("%s", error)
+    place = st.empty()
+    while True:
+        place.info("The database does not answer at the moment. This page goes on by itself.")  # or ends: they left
+        time.sleep(LOOK_SECONDS)
+        with suppress(DatabaseAway):
+            current().refresh()
+            break
+    st.session_state["was away"] = True  # a message before this is one that a rerun drops
+    st.rerun()

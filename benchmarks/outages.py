@@ -1,0 +1,252 @@
+"""The labelling page while its database or its server is away: what was typed, what is stored, when the page goes on.
+
+    python benchmarks/outages.py [FAULT ...] [--clients 20] [--browsers 4] [--pace 1]
+
+FAULT is DATABASE-WHAT-SECONDS: sqlite-locked-30 (another program writes), postgresql-fast-8 and postgresql-immediate-8
+(stopped, and started again), sqlite-killed-3 (the app's server gets SIGKILL, and is started again). Without any: those
+of docs/reliability.md. Prints a Markdown table, and ends with an error if an answer is lost, doubled, refused or other
+than it was typed, or if a browser or client was told a place, a user or a driver's words.
+
+Clients keep the page's protocol without a browser: they send what is unacknowledged until it has its receipt, and wait
+as long as a reply says. Browsers are Chromium pages at which keys are pressed. Everybody answers once in --pace seconds
+for as long as there is an image, before, during and after the outage. A page has gone on when the next image is in
+sight and nothing is unsaved. Needs the extra dev; PostgreSQL's programs and Chromium are found as the tests find them.
+"""
+
+import argparse
+import asyncio
+import random
+import runpy
+import shutil
+import socket
+import sqlite3
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, sync_playwright
+
+from affectml.demo_set import write_demo
+from affectml_annotation import LabelStore
+from affectml_apps.relabel.people import make_token
+from affectml_apps.relabel.preferences import read_secret
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+POSTGRES = runpy.run_path(str(TESTS / "conftest.py"))["Postgres"]
+APPS = runpy.run_path(str(TESTS / "apps" / "conftest.py"))
+FAULTS = (
+    "sqlite-locked-30",
+    *(f"postgresql-{how}-{seconds}" for seconds in (1, 8, 60) for how in ("fast", "immediate")),
+    "sqlite-killed-3",
+    "postgresql-killed-3",
+)
+AROUND = 5.0  # seconds of labelling before the outage, and after everybody has gone on
+IMAGES = 240
+
+
+@dataclass
+class Trial:
+    """What everybody did and was told."""
+
+    server: Any
+    pace: float
+    typed: dict[str, list[tuple[str, tuple[str, ...]]]] = field(default_factory=dict)
+    replies: Counter[int] = field(default_factory=Counter)
+    told: set[str] = field(default_factory=set)
+    went_on: dict[str, float] = field(default_factory=dict)  # who -> seconds after the outage
+    began: float = float("inf")
+    ended: float = float("inf")
+    on: float = float("inf")  # when the last one did
+    over: bool = False
+
+    def goes_on(self, who: str) -> None:
+        if time.monotonic() > self.ended and who not in self.went_on:
+            self.on = time.monotonic()
+            self.went_on[who] = self.on - self.ended
+
+
+async def client(trial: Trial, who: str, token: str, labels: tuple[str, ...]) -> None:
+    """One person without a browser."""
+    pick, headers = random.Random(who), {"x-relabel-token": token}
+    unacknowledged: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
+    typed = trial.typed[who]
+    wait, due, seq = 0.0, 0.0, 0
+    async with httpx.AsyncClient(base_url=trial.server.url, headers=headers, timeout=15) as http:
+        while not trial.over or unacknowledged:
+            await asyncio.sleep(max(0.02, min(wait, due) - time.monotonic()))
+            if time.monotonic() >= due and items and not trial.over:
+                due, seq = time.monotonic() + trial.pace, seq + 1
+                item, label = items.pop(0), pick.choice(labels)
+                typed.append((item["image"], (label,)))
+                unacknowledged.append({
+                    "id": f"{who}-{seq}", "seq": seq, "image": item["image"], "round": item["round"], "kind": "labels",
+                    "labels": [label], "ticket": item["ticket"], "base_revision": item["revision"],
+                })  # fmt: skip
+            if time.monotonic() < wait:
+                continue
+            try:
+                reply = await http.post("/relabel/sync", json={"want": 6, "answers": unacknowledged})
+                picture = await http.get("/relabel/image", params={"id": typed[-1][0]}) if typed else reply
+            except httpx.TransportError:
+                wait = time.monotonic() + 1
+                continue
+            for each in {reply, picture}:
+                trial.replies[each.status_code] += 1
+                if each.status_code != 200:
+                    trial.told.add(each.text)
+            if reply.status_code == 200:
+                refused = [each["error"] for each in reply.json()["receipts"] if each["status"] != "accepted"]
+                trial.told.update(f"not accepted: {error}" for error in refused)
+                unacknowledged.clear()
+                known = {image for image, _ in typed}
+                items = [item for item in reply.json()["items"] if item["image"] not in known]
+                trial.goes_on(who)
+                wait = due
+            else:
+                wait = time.monotonic() + float(reply.headers["retry-after"])
+
+
+async def clients(trial: Trial, tokens: dict[str, str], labels: tuple[str, ...]) -> None:
+    await asyncio.gather(*(client(trial, who, token, labels) for who, token in tokens.items()))
+
+
+STATE = """({ dataset, innerText }) =>
+  [dataset.state, dataset.image, dataset.unsaved, `${innerText} ${document.body.innerText}`]"""
+
+
+def press_keys(trial: Trial, people: list[Any]) -> None:
+    """Everybody in a browser, in turn; ends when all have gone on, and labelled a while more."""
+    due, labels = dict.fromkeys(people, 0.0), {each.who: each.labels for each in people}
+    while time.monotonic() < max(
+        [trial.ended, *(trial.ended + after for after in trial.went_on.values())]
+    ) + AROUND or (len(trial.went_on) < len(trial.typed)):
+        for each in people:
+            state, image, unsaved, text = each.root.evaluate(STATE)
+            trial.told.add(text)
+            if state == "ready" and unsaved == "0":
+                trial.goes_on(each.who)
+            if state == "ready" and time.monotonic() >= due[each]:
+                due[each] = time.monotonic() + trial.pace
+                at = len(trial.typed[each.who]) % 8
+                each.press(str(at + 1), "Enter")
+                trial.typed[each.who].append((image, (labels[each.who][at],)))
+        time.sleep(0.02)
+    for each in people:
+        each.settled()
+
+
+def strike(trial: Trial, what: str, seconds: float, postgres: Any) -> None:
+    """The outage."""
+    time.sleep(AROUND)
+    trial.began = time.monotonic()
+    if what == "locked":
+        with closing(sqlite3.connect(trial.server.db, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(seconds)
+    elif what == "killed":
+        trial.server.kill()
+        time.sleep(seconds)
+        trial.server.start()
+    else:
+        postgres.stop(what)
+        time.sleep(seconds)
+        postgres.start()
+    trial.ended = time.monotonic()
+
+
+def wrong_with(trial: Trial) -> list[str]:
+    """What was lost, doubled or changed, and what nobody should have been told."""
+    events = trial.server.events()
+    wrong = [f"{status} events" for status in set(events["status"]) - {"accepted"}]
+    for who, typed in trial.typed.items():
+        stored = trial.server.stored(who)
+        if sorted((image, labels) for image, _, labels in stored) != sorted(typed):
+            wrong.append(f"{who}: {len(typed)} typed, {len(stored)} stored, or others")
+    places = ("postgres", "psycopg", "labels.db", "sqlite", "localhost:", "127.0.0.1", "Traceback", "not accepted",
+              "Not stored", str(Path(trial.server.db).parent))  # fmt: skip
+    return wrong + [text for text in trial.told if any(place in text for place in places)]
+
+
+def run(fault: str, folder: Path, demo: Path, new_page: Any, given: argparse.Namespace) -> str:
+    database, what, seconds = fault.split("-")
+    with socket.socket() as free, closing(POSTGRES()) as postgres:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        url = None
+        if database == "postgresql":
+            postgres.start()
+            url = postgres.url
+        server = APPS["Server"](folder, demo, port=port, entry=APPS["RELABEL"], db=url).start()
+        trial = Trial(server, given.pace)
+        try:
+            with LabelStore(server.db) as store:
+                store.update_settings(overlap=given.clients + given.browsers)
+                tokens = {f"client{at}": make_token(read_secret(store), f"client{at}") for at in range(given.clients)}
+                labels = store.settings.labels
+                store.invite(tokens)
+                for who in tokens:
+                    store.consent(who)
+            people = [APPS["Person"](new_page(), server, f"browser{at}").enter() for at in range(given.browsers)]
+            trial.typed |= {who: [] for who in (*tokens, *(each.who for each in people))}
+            beside = [
+                threading.Thread(target=strike, args=(trial, what, float(seconds), postgres)),
+                threading.Thread(target=lambda: asyncio.run(clients(trial, tokens, labels))),
+            ]
+            for thread in beside:
+                thread.start()
+            press_keys(trial, people)
+            trial.over = True
+            for thread in beside:
+                thread.join()
+            for each in people:
+                each.page.close()
+            if wrong := wrong_with(trial):
+                raise SystemExit(f"{fault}: " + "\n".join(wrong))
+            typed, stored = sum(map(len, trial.typed.values())), len(server.events())
+        finally:
+            trial.over = True
+            server.stop()
+    slowest = [
+        f"{max((after for who, after in trial.went_on.items() if who.startswith(kind)), default=0):.1f}"
+        for kind in ("browser", "client")
+    ]
+    away = trial.ended - trial.began
+    return f"| {fault} | {away:.1f} | {typed} | {stored} | {trial.replies[503]} | {' | '.join(slowest)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faults", nargs="*", metavar="FAULT", default=FAULTS)
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--browsers", type=int, default=4)
+    parser.add_argument("--pace", type=float, default=1.0, help="seconds from one answer of a person to the next")
+    given = parser.parse_args()
+    print("| fault | away, s | typed | stored | replies 503 | pages go on after, s | clients |")
+    print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        demo = write_demo(Path(name) / "demo", images=IMAGES, seed=1).root
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(APPS["QUIET"]))
+
+        def new_page() -> Page:
+            page = browser.new_page(viewport=APPS["LAPTOP"])
+            page.set_default_timeout(APPS["PATIENCE"] * 1000)
+            return page
+
+        for fault in given.faults:
+            folder = Path(name) / fault
+            folder.mkdir()
+            print(run(fault, folder, demo, new_page, given), flush=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
