@@ -196,8 +196,8 @@ def export_store(store: LabelStore, asked: Export) -> dict[str, Any]:
         )  # fmt: skip
         told |= {"rows": len(judgements), "notes": notes}
     own = dataset_of(store.database.where)
-    if own is not None and own.resolve() != asked.to.resolve():
-        note_written(own, asked.to)
+    if own is not None and own.resolve() != asked.to.resolve() and not note_written(own, asked.to):
+        told["notes"] = [*told["notes"], f"no note of this export can be kept beside {own}"]
     return told
 
 

@@ -183,7 +183,8 @@ def aggregate(
     from affectml.data import Dataset
     from affectml.errors import BadInput
     from affectml_annotation import aggregate as aggregate_judgements
-    from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
+    from affectml_annotation.exchange.dataset_folder import make_target_again
+    from affectml_annotation.exchange.targets import write_target
 
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")

@@ -149,7 +149,7 @@ def _of_dataset(table: pd.DataFrame, image_of: dict[str, str]) -> pd.DataFrame:
 def _plan_judgements(draft: Draft, dataset: Dataset, image_of: dict[str, str], addition: Addition) -> None:
     """Merge judgements as exports do, by event id, else by image, person and round; targets count all of them."""
     from affectml_annotation import AnnotationError
-    from affectml_annotation.exchange.dataset_folder import read_parquet
+    from affectml_annotation.exchange._files import read_parquet
     from affectml_annotation.exchange.merging import merge_judgements
 
     first = next(iter(draft.targets.values()))[0]

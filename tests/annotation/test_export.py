@@ -532,3 +532,13 @@ def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, sto
     assert str(raised.value.filename).startswith(str(tmp_path / "deep"))
     assert ".tmp" not in Path(raised.value.filename).suffix
     assert not (tmp_path / "deep").exists()
+
+
+def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judged):
+    told = judged.parent / f"{judged.name}-exports.jsonl"
+    (judged.parent / "all.csv").write_text("annotator_id\nann\n")
+    lines = [b"\xff\xfe", b"{", b"[1]", b'{"wrote": "a\\u0000b"}', b'{"wrote": 5}', b'{"outdated": 5}']
+    told.write_bytes(b"\n".join([*lines, b'{"wrote": "all.csv"}', b'{"wro']))
+    done = json.loads(run("labels", "erase", judged, "ann", "--json"))
+    assert done["named"] == [str((judged.parent / "all.csv").resolve())]
+    assert list(done["targets"]) == ["rates", "distribution"]

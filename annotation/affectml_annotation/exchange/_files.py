@@ -119,6 +119,16 @@ def keep(path: Path) -> Path:
     raise AssertionError("unreachable: some number is free")
 
 
+def read_parquet(path: Path) -> pa.Table | None:
+    """A table of a data set, None where there is none; BadExport where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return pq.read_table(path)
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise BadExport(str(path), [f"not a readable Parquet file ({error})"]) from None
+
+
 def kept_of(path: Path) -> list[Path]:
     """Earlier contents of a file, as `keep` named them, oldest first."""
     return sorted(path.parent.glob(f"{path.stem}.replaced-*{path.suffix}"))

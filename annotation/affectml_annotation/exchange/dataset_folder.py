@@ -7,7 +7,7 @@ then the old file stays beside the new one, as `annotations.replaced-20260105T09
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as dataclasses_replace
 from pathlib import Path
@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from affectml_annotation.aggregation import Aggregate
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange._files import (
     WAY_OUT,
     keep,
-    make_way,
     new_folder,
+    read_parquet,
     readable,
     write_json,
     write_parquet,
@@ -32,15 +30,27 @@ from affectml_annotation.exchange._files import (
 from affectml_annotation.exchange.columns import from_files
 from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
 from affectml_annotation.exchange.migration import as_schema_2
+from affectml_annotation.exchange.targets import (
+    META,
+    MakeTarget,
+    aggregates,
+    asked_of,
+    entry_of,
+    file_of,
+    made_of,
+    people_of,
+    put_target,
+    said_of,
+    state_of,
+)
 
 if TYPE_CHECKING:  # the store imports the exchange
     from affectml_annotation.store import LabelStore
     from affectml_annotation.store.settings import TaskSettings
 
-MakeTarget = Callable[[pd.DataFrame], Aggregate]
 NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
-ANNOTATIONS, ANNOTATORS, META = "annotations.parquet", "annotators.parquet", "dataset.json"
+ANNOTATIONS, ANNOTATORS = "annotations.parquet", "annotators.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +146,13 @@ def _make(
 ) -> Exported:
     settings = collected.settings
     merged = merge_judgements(None, collected.judgements, str(folder))
-    made = _aggregates(folder, targets, merged.judgements)
+    made = aggregates(folder, targets, merged.judgements)
     meta: dict[str, Any] = {
         "schema": 2,
         "name": settings.name,
         "source": "labelled with affectml",
-        "targets": {name: _entry(name, one, settings) for name, one in made.items()},
-        "judgements": _asked(settings),
+        "targets": {name: entry_of(name, one, settings) for name, one in made.items()},
+        "judgements": asked_of(settings),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
     if "file" in collected.images and images_root is not None:
@@ -160,9 +170,9 @@ def _make(
         if collected.annotators:
             write_parquet(fresh / ANNOTATORS, people_table(merge_people(None, collected.annotators).people))
         for name, one in made.items():
-            write_parquet(fresh / _file(name), one.table())
+            write_parquet(fresh / file_of(name), one.table())
         write_json(fresh / META, meta)
-    notes += [_said(name, one, len(merged.judgements)) for name, one in made.items()]
+    notes += [said_of(name, one, len(merged.judgements)) for name, one in made.items()]
     return Exported(merged.new, 0, notes=tuple(notes))
 
 
@@ -172,19 +182,19 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
     _check(folder, meta, collected, there, merged)
     people = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
-    made = _aggregates(folder, targets, merged.judgements)
+    made = aggregates(folder, targets, merged.judgements)
     entries = {name: meta["targets"].get(name) for name in made}
-    state = {name: _state_of(folder, entries[name], one, collected.settings) for name, one in made.items()}
+    state = {name: state_of(folder, entries[name], one, collected.settings) for name, one in made.items()}
     problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
     problems += [f"annotator in conflict: {line}" for line in people.conflicts]
     problems += [
-        f"target {name} has other content ({_people(made[name])} now), or answers another question"
+        f"target {name} has other content ({people_of(made[name])} now), or answers another question"
         for name in state
         if state[name] == "other"
     ]
     if problems and not replace:
         raise BadExport(str(folder), problems, WAY_OUT)
-    kept, notes, asked = [], [], _asked(collected.settings)
+    kept, notes, asked = [], [], asked_of(collected.settings)
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
     said = meta.get("judgements") == asked and not unsaid
     if not said or "new" in state.values() or "other" in state.values():
@@ -202,8 +212,8 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
-        kept += _write_target(folder, meta, name, one, _entry(name, one, collected.settings))
-        notes.append(_said(name, one, len(merged.judgements)))
+        kept += put_target(folder, meta, name, one, entry_of(name, one, collected.settings))
+        notes.append(said_of(name, one, len(merged.judgements)))
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
 
 
@@ -240,38 +250,6 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
             raise BadExport(str(folder), [what], f"`affectml labels erase {folder} NAME ...` takes them out")
 
 
-def _aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.DataFrame) -> dict[str, Aggregate]:
-    made = {name: make(judgements) for name, make in targets.items()}
-    for name, one in made.items():
-        if not len(one.image_id):
-            why = "; ".join(f"{count} images: {reason}" for reason, count in one.left_out.items())
-            raise BadExport(str(folder), [f"target {name} would have no image ({why or 'nobody gave an answer'})"])
-    return made
-
-
-def _state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, settings: "TaskSettings") -> str:
-    """How a target of that name compares with what was made: new, same or other. An unknown question is no other."""
-    if entry is None:
-        return "new"
-    if (entry["construct"], entry.get("question") or settings.question) != (settings.construct, settings.question):
-        return "other"
-    if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
-        return "other"
-    path = folder / entry["file"]
-    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-        return "other"
-    table = read_parquet(path)
-    assert table is not None
-    old, new = table.to_pandas(), made.table()
-    if set(old.columns) != set(new.columns) or len(old) != len(new):
-        return "other"
-    one, two = (table.assign(image_id=table["image_id"].astype("str")).set_index("image_id") for table in (old, new))
-    if set(one.index) != set(two.index):
-        return "other"
-    one = one.loc[two.index, two.columns]
-    return "same" if (one.to_numpy(dtype=float) == two.to_numpy(dtype=float)).all() else "other"
-
-
 def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> list[Path]:
     kept = []
     if merged.new or merged.conflicts:
@@ -297,69 +275,11 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
         if name not in meta["targets"]:
             have = ", ".join(meta["targets"]) or "none"
             raise BadExport(str(folder), [f"has no target {name!r} to make again (it has: {have})"])
-        made = _aggregates(folder, {name: make}, read_dataset_judgements(folder))[name]
+        made = aggregates(folder, {name: make}, read_dataset_judgements(folder))[name]
         kept = [keep(folder / META)]
         before = {key: value for key, value in meta["targets"][name].items() if key != "vote_rule"}
-        fresh = before | _made(name, made)
-        return tuple(path.name for path in kept + _write_target(folder, meta, name, made, fresh))
-
-
-def _write_target(
-    folder: Path, meta: dict[str, Any], name: str, made: Aggregate, fresh: Mapping[str, Any]
-) -> list[Path]:
-    """Write one target, and its entry after it. While its file is replaced, the entry names the one that is kept."""
-    kept, entry, file = [], meta["targets"].get(name), _file(name)
-    if entry is not None:
-        if (folder / entry["file"]).exists() and entry["file"] == file:
-            kept.append(keep(folder / file))
-            meta["targets"][name] = entry | {"file": kept[-1].name}
-            write_json(folder / META, meta)
-    elif (folder / file).exists():  # what no entry names
-        kept.append(keep(folder / file))
-    write_parquet(folder / file, made.table())
-    meta["targets"][name] = dict(fresh)
-    write_json(folder / META, meta)
-    return kept
-
-
-def _asked(settings: "TaskSettings") -> dict[str, str]:
-    return {"construct": settings.construct, "question": settings.question}
-
-
-def _entry(name: str, made: Aggregate, settings: "TaskSettings") -> dict[str, Any]:
-    taxonomy = settings.taxonomy
-    if taxonomy is None:
-        taxonomy = {"name": settings.name, "labels": {label: {} for label in settings.labels}}
-    return {
-        "kind": made.kind,
-        "construct": settings.construct,
-        "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
-        "question": settings.question,
-        **_made(name, made),
-    }
-
-
-def _made(name: str, made: Aggregate) -> dict[str, Any]:
-    return {
-        "kind": made.kind,
-        "values": made.values_are,
-        "file": _file(name),
-        **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
-        "made_by": f"{made.method}: {made.made_by}",
-    }
-
-
-def _file(name: str) -> str:
-    return f"targets-{name}.parquet"
-
-
-def _people(made: Aggregate) -> str:
-    return f"{len(made.image_id)} images, {made.n.mean():.1f} answers each"
-
-
-def _said(name: str, made: Aggregate, judgements: int) -> str:
-    left_out = "".join(f"; {count} left out: {why}" for why, count in made.left_out.items())
-    return f"target {name}: {_people(made)}, from all {judgements} judgements in the data set{left_out}"
+        fresh = before | made_of(name, made)
+        return tuple(path.name for path in kept + put_target(folder, meta, name, made, fresh))
 
 
 def _read_meta(folder: Path, *, judged: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -381,25 +301,6 @@ def _read_meta(folder: Path, *, judged: bool) -> tuple[dict[str, Any], dict[str,
     if not schema or not whole or not isinstance(meta.get("judgements") or {}, dict):
         raise BadExport(str(folder / META), ["is not a data set's description"], "Dataset.open says what is wrong")
     return stored, meta
-
-
-def read_parquet(path: Path) -> pa.Table | None:
-    """A table of a data set, None where there is none; BadExport where it is damaged."""
-    if not path.is_file():
-        return None
-    try:
-        return pq.read_table(path)
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise BadExport(str(path), [f"not a readable Parquet file ({error})"]) from None
-
-
-def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) -> None:
-    """Write a target as a Parquet file of its own: image_id, n, then one column per label.
-
-    Raises BadExport where a file is there and `replace`, which keeps it beside the new one, was not asked for.
-    """
-    make_way(Path(path), replace=replace)
-    write_parquet(Path(path), made.table())
 
 
 def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.DataFrame:

@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange._files import kept_of, write_parquet, writing_in_turn
-from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS, META, read_parquet
+from affectml_annotation.exchange._files import kept_of, read_parquet, write_parquet, writing_in_turn
+from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS
+from affectml_annotation.exchange.targets import META
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def note_written(folder: str | Path, to: str | Path) -> bool:
 def noted(folder: str | Path) -> list[dict[str, Any]]:
     """The lines that `note_export` added, oldest first; one that a killed command left half is passed over."""
     found = []
-    with suppress(OSError, UnicodeDecodeError):
-        for text in _notes_of(folder).read_text(encoding="utf-8").splitlines():
+    with suppress(OSError):
+        for text in _notes_of(folder).read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError):
                 found.append(json.loads(text))
     return [line for line in found if isinstance(line, dict)]
@@ -103,11 +104,12 @@ def still_named(folder: str | Path, people: Collection[str]) -> list[Path]:
     places = [folder.with_name(f"{folder.name}-audit")]
     places += [folder.parent / line["wrote"] for line in noted(folder) if isinstance(line.get("wrote"), str)]
     found = []
-    for place in dict.fromkeys(path.resolve() for path in places):
-        files = [place] if place.is_file() else sorted(place.rglob("*"))
-        if place != folder and any(_names(file, people) for file in files):
-            found.append(place)
-    return found
+    for place in dict.fromkeys(places):
+        with suppress(OSError, ValueError):  # no path at all, or one that this machine does not let us look at
+            files = [place] if place.is_file() else sorted(place.rglob("*"))
+            if place.resolve() != folder and any(_names(file, people) for file in files):
+                found.append(place.resolve())
+    return list(dict.fromkeys(found))
 
 
 def _notes_of(folder: str | Path) -> Path:
