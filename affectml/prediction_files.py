@@ -24,9 +24,10 @@ from affectml._files import KEEP_EVERY, replacing, sha256, try_folder, write_jso
 from affectml._progress import Progress, Say
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
+from affectml.evaluation.alike import Alike
 from affectml.pictures import Bad, ImageLike, Picture, pictures
 from affectml.predicting import PART, Features, Predicted, Predictor
-from affectml.predictions import score_columns
+from affectml.predictions import COLUMNS, score_columns
 from affectml.run_features import unreadable
 from affectml.runs import RunFolder
 from affectml.shards import Shard
@@ -57,7 +58,8 @@ class PredictionFile:
 
     file: what was written; of a shard the folder of its parts. images: its rows. kept: the file that was there before,
     where one was. bad: name and reason of each image that could not be read; `listed` is the file that has them, None
-    where all could, and of a shard. shard: whose part of the images this is; None for all of them.
+    where all could, and of a shard. shard: whose part of the images this is; None for all of them. alike: that nearly
+    all images got the same answer, or an empty set, and what would help; "" where they did not.
     """
 
     file: Path
@@ -65,6 +67,7 @@ class PredictionFile:
     kept: Path | None = None
     bad: Bad = field(default_factory=list)
     shard: Shard | None = None
+    alike: str = ""
 
     @property
     def listed(self) -> Path | None:
@@ -78,6 +81,7 @@ class PredictionFile:
             "shard": None if self.shard is None else str(self.shard),
             "images": self.images,
             "kept": None if self.kept is None else str(self.kept),
+            "alike": self.alike,
             "unreadable": [{"image": image, "reason": reason} for image, reason in self.bad],
         }
 
@@ -192,7 +196,7 @@ class Parts:
             raise BadInput(f"{file} is a folder; name a file")
         self.file = file
         self.folder = file.with_name(f"{file.name}.parts") if shard is None else shards_of(file) / shard.folder
-        self._ended = False
+        self._ended, self._alike = False, ""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -327,7 +331,7 @@ class Parts:
 
     def finish(self, bad: Bad, kept: Path | None = None) -> PredictionFile:
         """List what could not be read beside the file, which is whole."""
-        made = PredictionFile(self.file, self.images, kept, bad + self.bad())
+        made = PredictionFile(self.file, self.images, kept, bad + self.bad(), alike=self._alike)
         place = _unreadable_file(self.file)
         if made.bad:
             with replacing(place) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
@@ -342,10 +346,16 @@ class Parts:
 
     def _tables(self) -> Iterator[pa.Table]:
         """The parts with rows, one in memory at a time."""
+        answers = None
         for path in self._paths():
             table = pq.read_table(path).replace_schema_metadata()
             if len(table):
+                scores = table.drop_columns([name for name in COLUMNS if name in table.column_names])
+                answers = answers or Alike(scores.column_names)
+                sets = table["set"].to_pylist() if "set" in table.column_names else None
+                answers.add(np.column_stack([column.to_numpy() for column in scores.columns]), sets)
                 yield table
+        self._alike = "" if answers is None else answers.words
 
     def bad(self) -> Bad:
         """Name and reason of each image that could not be read."""

@@ -55,6 +55,16 @@ def print_judged(result: "JudgedAnswers") -> None:
 
 def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:
     """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
+    import numpy as np
+
+    from affectml.evaluation.alike import Alike
+
+    labels = sorted(dict(predictions[0].best))
+    answers = Alike(labels)
+    scores = np.array([[dict(p.best)[label] for label in labels] for p in predictions])
+    answers.add(scores, None if predictions[0].labels is None else [p.labels or () for p in predictions])
+    if answers.words:
+        print(answers.words, file=sys.stderr)
     if as_json:
         print_json([prediction.to_json() for prediction in predictions])
         return
@@ -81,6 +91,8 @@ def print_written(made: "PredictionFile", *, as_json: bool) -> None:
         print_json(made.to_json())
         return
     print(f"{made.images:,} images{f' of shard {made.shard}' if made.shard else ''}: {made.file}")
+    if made.alike:
+        print(f"  {made.alike}")
     if made.kept is not None:
         print(f"  the file that was there is {made.kept}")
     say_unreadable(made.bad, made.listed)

@@ -7,6 +7,7 @@ from typing import Any
 
 from affectml._progress import Say
 from affectml.evaluation import Answers, Result, Systems, evaluate
+from affectml.evaluation.alike import Alike
 from affectml.evaluation.answerers import answerers
 from affectml.evaluation.promised import add_promise, levels_of
 from affectml.evaluation.subgroups import subgroups
@@ -53,6 +54,8 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     plan, split = prepared.plan, prepared.split
     images, test = plan.dataset.images, split.ids("test")
     answers = systems.answers(prepared.store.features(test), levels_of(images, plan.config.promise_group, test))
+    if little := Alike.of(prepared.test.labels, answers["model"]).words:
+        say(f"on the test images {little}")
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
     add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
     if (knows_people := as_by_person(systems.model)) is not None:

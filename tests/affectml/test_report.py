@@ -18,10 +18,13 @@ from affectml.cli import main
 from affectml.comparison import report_runs
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput, BadRun
+from affectml.evaluation.alike import Alike
 from affectml.evaluation.people import against_the_rest
 from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
 from affectml.plots._canvas import SIGNS, Canvas
+from affectml.prediction_files import predict_to_file
 from affectml.report import Table, read_again, report_run, sections
 from affectml.report.section import Section, drawing
 from affectml.report.sections import SECTIONS
@@ -29,6 +32,7 @@ from affectml.report.sections.disagreement import asked
 from affectml.report.sections.learning import _sentence as learning_sentence
 from affectml.report.sections.overview import sentence
 from affectml.report.sections.per_label import _sentence as label_sentence
+from affectml.report.sections.per_label import per_label
 from affectml.report.sections.sets import co_occurrence
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import functional as F
@@ -233,6 +237,62 @@ def test_no_section_fails_where_its_data_are_not(data):
     names = {section.name for part in SECTIONS if (section := part(poor)) is not None}
     assert {"overview", "labels", "reliability", "entropy"} <= names
     assert not {"together", "instead", "people", "thresholds"} & names
+
+
+def test_where_every_set_is_empty_the_first_sentence_says_so(run, data, tmp_path, monkeypatch, capsys):
+    nothing = replace(data.model, sets=torch.zeros_like(data.model.sets))
+    empty = replace(data, judged=replace(data.judged, answers={**data.answers, "model": nothing}))
+    first = (
+        f"The predicted set is empty for {len(nothing.sets)} of {len(nothing.sets)} images; more images and answers "
+    )
+    assert sentence(empty).startswith(first)
+    assert "`affectml train --promise recall=.8`" in sentence(empty)
+    assert not sentence(data).startswith("The predicted set")
+    said = per_label(empty).sentence
+    assert said == "The model does the same at all labels: its F1 is .000."
+    monkeypatch.setattr("affectml.predicting.sets_of", lambda head, X, levels: torch.zeros(len(X), len(data.labels)))
+    made = predict_to_file(run, data.dataset, tmp_path / "all.csv", threads=1, say=lambda line: None)
+    assert made.alike.startswith("the predicted set is empty for 200 of 200 images; ")
+    monkeypatch.setattr("sys.argv", ["affectml", "predict", str(run.folder), str(data.dataset.root)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "the predicted set is empty for 50 of 50 images; " in capsys.readouterr().err
+
+
+def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
+    demo = write_demo(tmp_path / "demo", images=40, seed=1)
+    folder = embed_dataset(demo, "affect-tiny").store.folder
+    rows = np.load(folder / "shard-00000.npy")
+    np.save(folder / "shard-00000.npy", np.repeat(rows[:1], len(rows), axis=0))
+    said = []
+    run = train_run(TrainConfig(str(demo.root), multilabel=True, threads=1), out=tmp_path / "run", say=said.append)
+    words = "the scores are the same for all {} images, as where all have the same features: "
+    count = run.metrics["n"]
+    assert any(line.startswith(f"on the test images {words.format(count)}") for line in said)
+    assert f'<p class="first">T{words.format(count)[1:]}' in (run.folder / "report.html").read_text()
+    made = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
+    assert made.alike.startswith(words.format(40))
+    assert made.to_json()["alike"] == made.alike
+
+
+@pytest.mark.parametrize(
+    ("sets", "says"),
+    [
+        ([("joy",)] * 19 + [()], "the predicted set is joy for 19 of 20 images; "),
+        ([()] * 19 + [("joy",)], "the predicted set is empty for 19 of 20 images; "),
+        ([("joy",)] * 18 + [()] * 2, ""),
+        ([()] * 4, ""),
+        (None, "the first label is joy for 20 of 20 images; "),
+    ],
+)
+def test_only_nearly_all_answers_alike_are_spoken_of(sets, says):
+    answers = Alike(("awe", "joy"))
+    for start in range(0, 20 if sets is None else len(sets), 5):  # part by part
+        some = None if sets is None else sets[start : start + 5]
+        scores = np.arange(10).reshape(5, 2) / 10 + start
+        answers.add(scores[: 5 if some is None else len(some)], some)
+    assert answers.words.startswith(says)
+    assert bool(answers.words) == bool(says)
 
 
 def test_long_labels_leave_room_for_the_picture():

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml.evaluation.alike import Alike
 from affectml.evaluation.people import consensus_rows, has_panels
 from affectml.evaluation.promised import from_people, held
 from affectml.evaluation.scoring import Score, intervals, mean_over_people, row_scores
@@ -100,7 +101,8 @@ def consensus(data: ReportData) -> Score | None:
 
 def sentence(data: ReportData) -> str:
     """What these data say in a sentence or two; nothing of people where nobody was asked."""
-    return f"{_sentence(data)}{_promised(data)}"
+    little = Alike.of(data.labels, data.model).words
+    return f"{little[:1].upper()}{little[1:]}{'. ' * bool(little)}{_sentence(data)}{_promised(data)}"
 
 
 def _promised(data: ReportData) -> str:

@@ -177,6 +177,9 @@ def _sentence(data: ReportData, found: dict[str, dict[str, Points]]) -> str:
     if len(known) < 2:
         return ""
     least, most = (min(known, key=known.__getitem__), max(known, key=known.__getitem__))
+    if known[least] == known[most]:
+        what = "its share is off by" if lower else f"its {measure} is"
+        return f"The model does the same at all labels: {what} {number(known[most])}."
     out = f"The model is best at {most} ({measure} {number(known[most])}) and worst at {least} ({number(known[least])})"
     at = {label: p for label, p in zip(data.labels, points["model"], strict=True) if p is not None}
     out += "; their intervals overlap." if at[least][2] >= at[most][1] and at[least][1] < at[least][2] else "."
