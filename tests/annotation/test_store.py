@@ -85,6 +85,22 @@ def test_each_person_has_an_order_of_their_own(store):
     assert store.chip_order("u") == store.chip_order("u")
 
 
+def test_what_was_claimed_and_not_again_is_given_back_and_comes_again(store):
+    first = store.claim("u", 4)
+    answer(store, "u", first[0])
+    held = store.claim("v", 2)
+    assert store.give_back("u", time.time() - 60) == 0  # claimed again since
+    assert store.give_back("u", time.time()) == 3
+    claimed = store.annotators().set_index("annotator_id")["claimed"]
+    assert (claimed["u"], claimed["v"]) == (0, 2)
+    assert [c.image_id for c in store.claim("u", 3)] == [c.image_id for c in first[1:]]
+    assert [c.image_id for c in store.claim("v", 2)] == [c.image_id for c in held]
+    second = store.open_round("second")
+    look = store.second_look("u", first[0].image_id)
+    store.give_back("u", time.time())
+    assert [c.image_id for c in store.claim("u", 9, round_number=second)] == [look.image_id]
+
+
 def test_an_expired_claim_goes_to_somebody_else(open_store):
     store = make(open_store(), images=2, people="uv", overlap=1, lease_seconds=0.05)
     held = [c.image_id for c in store.claim("u", 2)]

@@ -137,6 +137,15 @@ def test_a_wish_that_no_number_is_is_answered_in_words(client, want):
     assert "Unreadable" not in reply.text
 
 
+@pytest.mark.parametrize("leaving", ["1e300", "-1e300", "1e999", "NaN", "9" * 25, "true", "null", "[]", '"x"'])
+def test_a_page_that_says_oddly_when_it_left_gives_back_its_own_images_or_none(client, task, leaving):
+    items(client, 2)
+    reply = client.post("/relabel/sync", content=f'{{"leaving": {leaving}, "want": 2}}'.encode(), headers=JSON)
+    assert reply.status_code == 200
+    assert task.store.progress().answered == 0
+    assert len(items(client, 2)) == 2
+
+
 @pytest.mark.parametrize("wish", [{"want": 0}, {"want": "x"}, {"round": 99}, {"round": None}, {"round": [[]]}])
 def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(client, task, wish):
     item = items(client)[0]

@@ -141,6 +141,34 @@ def test_a_name_with_an_accent_is_found_without_it(lively, page):
     page.get_by_role("option", name="José").wait_for()
 
 
+def test_whoever_only_looked_holds_no_image(lively, page, person, eventually):
+    def held():
+        with LabelStore(lively.db) as store:
+            return int(store.annotators().set_index("annotator_id")["claimed"]["looker"])
+
+    def leave():
+        page.get_by_role("link", name="Export").click()
+        page.get_by_role("heading", name="Export").wait_for()
+
+    looker = person(lively, "looker").enter().stocked()
+    first = looker.image
+    assert held() == 6
+    leave()
+    eventually(lambda: held() == 0)
+    looker.open()
+    assert looker.image == first
+    page.goto("about:blank")
+    eventually(lambda: held() == 0)
+    looker.open().stocked().press("1")
+    leave()
+    looker.open()
+    assert (looker.image, len(looker.chosen)) == (first, 1)
+    assert held() == 6
+    looker.answer()
+    leave()
+    assert held() == 6
+
+
 def test_an_image_stays_chosen_while_its_caption_changes(lively, page):
     """A browser knows a choice by its caption, and deciding changes that."""
     show(page, lively, "disagreement")

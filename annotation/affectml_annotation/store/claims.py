@@ -259,9 +259,20 @@ def _repeat(
 
 def release_expired(connection: sa.Connection) -> int:
     """Give back claims whose lease ran out; return how many."""
+    return _release(connection, assignment.c.lease_until < now_ms())
+
+
+def release(who: str, until: int, connection: sa.Connection) -> int:
+    """Give back what this person holds no longer than `until`, but for second looks; return how many."""
+    lock_annotator(connection, who)
+    mine = (assignment.c.annotator_id == who, assignment.c.purpose != "second")
+    return _release(connection, *mine, assignment.c.lease_until <= until)
+
+
+def _release(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> int:
     rows = connection.execute(
         sa.select(assignment)
-        .where(assignment.c.answered_at.is_(None), assignment.c.lease_until < now_ms())
+        .where(assignment.c.answered_at.is_(None), *which)
         .order_by(assignment.c.round, assignment.c.position)
         .limit(RELEASE_AT_ONCE)
         .with_for_update(skip_locked=True)

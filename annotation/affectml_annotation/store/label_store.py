@@ -299,6 +299,18 @@ class LabelStore:
                 return 0
         return self.database.retried(claims.release_expired)
 
+    def give_back(self, who: str, asked: float) -> int:
+        """Free the images that this person holds unanswered and did not claim again after `asked`; returns how many.
+
+        asked: seconds since 1970. For a client that was closed before anything was done; the next `claim` gives the
+        same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
+        """
+        until = round((asked + self.settings.lease_seconds) * 1000)
+        freed = self.database.retried(partial(claims.release, who, until))
+        for key in [key for key in self._proposed if key[0] == who]:
+            del self._proposed[key]
+        return freed
+
     def submit(self, answers: Sequence[Answer]) -> list[Receipt]:
         """Store answers, in one transaction; one receipt each. A refused one does not stop the others."""
         labels = self._task_labels()

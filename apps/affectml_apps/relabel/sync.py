@@ -31,7 +31,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """Take a browser's answers and give it receipts, its next images and how far it is.
 
     message: answers (list), want (images to hold, 1 to 12), round, history (whether to send this person's own
-    past answers). The receipts stand in the order of the answers; an answer that cannot be taken is refused in its
+    past answers), leaving (the `now` of the last reply: nothing was done since, and the page goes). The receipts stand in the order of the answers; an answer that cannot be taken is refused in its
     receipt, and the others go on. Raises BadMessage for what is not such a message, NotAllowed for people who may
     not label. Where only the wish for images is wrong, answers are taken all the same: `problem` says what it is.
     """
@@ -51,6 +51,9 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
 
 def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
     """The next images, and how far this person and the team are."""
+    if isinstance(leaving := message.get("leaving"), int | float):
+        task.store.give_back(who, max(0, min(leaving, time.time())))
+        return {"items": []}
     want = whole(message, "want", 1, MAX_QUEUE, missing=6)
     round_number = whole(message, "round", 1, 10_000, missing=1)
     claims = task.store.claim(who, want, round_number=round_number)

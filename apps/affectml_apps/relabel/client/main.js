@@ -55,6 +55,7 @@ class Labeller {
       ask: () => ({ want: QUEUE + 1, round: data.round, history: !this.asked }),
       onReply: (reply) => {
         if (!this.lock.held) return;
+        this.heldSince = reply.now;
         this.asked = true;
         this.session.receive(reply);
       },
@@ -76,6 +77,13 @@ class Labeller {
     });
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
+    // Whoever only looked gives back at once what they hold; a page that goes cannot wait for a reply.
+    this.leave = () => {
+      if (!this.lock.held || !this.heldSince || this.session.begun || this.outbox.waiting.size > 0) return;
+      const body = JSON.stringify({ leaving: this.heldSince });
+      fetch(address("sync"), { method: "POST", keepalive: true, headers: { ...headers, "content-type": "application/json" }, body }).catch(() => {});
+    };
+    addEventListener("pagehide", this.leave);
     this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
     this.letDialogs = keepDialogAway(this.root, () => this.lock.held && this.outbox.kick());
     this.hidden = () => (document.hidden ? this.session.stopClock() : this.woken());
@@ -212,7 +220,9 @@ class Labeller {
   }
 
   close() {
+    this.leave();
     this.closed = true;
+    removeEventListener("pagehide", this.leave);
     this.stopKeys();
     this.letDialogs();
     clearInterval(this.heart);

@@ -282,6 +282,11 @@ export class Session {
     return draft && draft.image === item.image && draft.round === item.round ? draft : null;
   }
 
+  // Whether anything was chosen or saved since the page was opened, or chosen before and not saved yet.
+  get begun() {
+    return this.memory.get("draft") !== null || this.past.some((entry) => entry.event);
+  }
+
   plain() {
     const { labels, kind, note, valence, arousal } = this.selection;
     return {
