@@ -235,7 +235,7 @@ def test_the_question_changes_until_the_first_image_is_given_out(task):
 
 def test_blind_first_needs_a_model(task):
     app = page_of("setup").run()
-    named(app.checkbox, "Blind first, then the model's suggestion").check()
+    named(app.checkbox, "Blind first, then a suggestion").check()
     press(app, "Save the page")
     assert "--model RUN" in texts(app)
     assert not read_preferences(task.store).blind_first

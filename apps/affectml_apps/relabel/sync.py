@@ -31,9 +31,10 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """Take a browser's answers and give it receipts, its next images and how far it is.
 
     message: answers (list), want (images to hold, 1 to 12), round, history (whether to send this person's own
-    past answers), leaving (the `now` of the last reply: nothing was done since, and the page goes). The receipts stand in the order of the answers; an answer that cannot be taken is refused in its
-    receipt, and the others go on. Raises BadMessage for what is not such a message, NotAllowed for people who may
-    not label. Where only the wish for images is wrong, answers are taken all the same: `problem` says what it is.
+    past answers), leaving (the `now` of the last reply: the page goes, and nothing was done on it). The receipts stand
+    in the order of the answers; an answer that cannot be taken is refused in its receipt, and the others go on. Raises
+    BadMessage for what is not such a message, NotAllowed for people who may not label. Where only the wish for images
+    is wrong, answers are taken all the same: `problem` says what it is.
     """
     message, given = answers_of(message)
     with task.one_at_a_time(who):

@@ -149,10 +149,7 @@ def _conflicts(task: LabelTask) -> None:
                 (("against_labels", "against_kind"), ("labels", "kind"))]  # fmt: skip
         st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{said[0]}” stands, later came “{said[1]}”")
         stands, later = st.columns(2)
-        for column, keep, text in (
-            (stands, False, f"Keep “{plain(said[0])}”"),
-            (later, True, f"Take “{plain(said[1])}”"),
-        ):
+        for column, keep, text in ((stands, False, "Keep what stands"), (later, True, "Take the later one")):
             if column.button(text, key=f"{row['event_id']}-{keep}"):
                 attempt(
                     partial(task.store.resolve_conflict, row["event_id"], keep=keep, by=who_is_there() or "the lead"),

@@ -81,12 +81,12 @@ def estimate(column: DeltaGenerator, name: str, value: object) -> None:
 def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -> None:
     """Lines with points, one for each value of `colour`; x counts from 1."""
     # A plain Vega-Lite specification: Altair would cost 26 MB of memory and a third of a second for two charts.
-    line = {"field": colour, "type": "nominal", "title": None}
+    legend = {"orient": "bottom", "columns": 2, "labelLimit": 130}  # at the side it would take a phone's whole width
+    line = {"field": colour, "type": "nominal", "title": None, "legend": legend}
     axis = {"tickMinStep": 1, "format": "d"}
     spec = {
-        "title": title,
         "description": title,
-        "height": 220,
+        "height": 320,
         "usermeta": {"embedOptions": {"actions": False}},  # its menu offers to send the data to another site
         "mark": {"type": "line", "point": True},
         "encoding": {
@@ -96,6 +96,7 @@ def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -
             "strokeDash": line,
         },
     }
+    st.text(title)  # the chart's own title would be cut off
     st.vega_lite_chart(content[[x, y, colour]], spec, width="stretch")
 
 

@@ -22,7 +22,11 @@ SPACE = """<style>
   .stAppHeader {height: 3rem; min-height: 3rem}
 }
 </style>"""
-ABOVE = "<style>.stMainBlockContainer {--above: 3.5rem}</style>"
+# The theme's own blue is too dark for the chosen one's words on a dark page.
+ABOVE = """<style>
+.stMainBlockContainer {--above: 3.5rem}
+.stButtonGroup button[role=radio][aria-checked=true] {color: inherit}
+</style>"""
 
 
 def draw() -> None:

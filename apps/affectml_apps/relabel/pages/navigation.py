@@ -23,6 +23,8 @@ STYLE = """<style>
   .stMainBlockContainer {padding-inline: 0.75rem}
   [data-testid=stTable] table {width: max-content; min-width: 100%}
   [data-testid=stTable] [data-testid=stMarkdownContainer] {max-width: 16rem; width: max-content}
+  [data-testid=stTable] td:first-child [data-testid=stMarkdownContainer] {max-width: 8rem; white-space: normal}
+  [data-testid=stTable] td:first-child :is(p, a) {overflow-wrap: anywhere}
 }
 </style>"""
 # Drawn here: a ":material/..." icon would be fetched from abroad by every page.

@@ -87,8 +87,8 @@ def _page(task: LabelTask) -> None:
         invited = left.checkbox("Only people on the list below may label", now.invited_only)
         intensity = right.checkbox("Ask how strongly (the same key again)", now.intensity)
         plane = right.checkbox("Ask for valence and arousal", now.valence_arousal)
-        blind = right.checkbox("Blind first, then the model's suggestion", now.blind_first,
-                               help="The share without a suggestion, above, is the control.")  # fmt: skip
+        blind = right.checkbox("Blind first, then a suggestion", now.blind_first,
+                               help="The model's. The share without a suggestion, above, is the control.")  # fmt: skip
         left, right = st.columns(2)
         seconds = left.number_input("Seconds an image must be in sight", 0.0, None, float(now.min_view_seconds), 0.5)
         minutes = right.number_input("Minutes of work before a break (0: never)", 0.0, None, float(now.break_minutes))
