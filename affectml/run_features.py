@@ -23,7 +23,7 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False) ->
 
     Args:
         run: the run.
-        threads: torch's; None leaves them as they are, and streams of images take the idle cores.
+        threads: torch's; None leaves them as they are, and streams of images take the cores that there are.
         mapped: leave weights in their file, see `load_encoder`.
 
     Raises:

@@ -20,8 +20,8 @@ def embed(
     precision: Annotated[
         str | None,
         typer.Option(
-            help="auto: the fastest that agrees with fp32 on these images. Or fp32, bf16, fp16, pure_bf16, pure_fp16, "
-            "openvino.",
+            help="auto: bf16 where the machine has it and it agrees with fp32 on these images, else fp32. Or fp32, "
+            "bf16, fp16, pure_bf16, pure_fp16, openvino.",
             show_default="auto; with --merge the one that has shards",
         ),
     ] = None,
@@ -34,7 +34,7 @@ def embed(
         int | None, typer.Option(min=1, help="Images per batch.", show_default="16 on a CPU, 64 elsewhere")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that encode.", show_default="the cores that are idle")
+        int | None, typer.Option(min=1, help="Threads that encode.", show_default="as many as cores")
     ] = None,
     decode_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads that read and resize images.", show_default="as many, at least 2")

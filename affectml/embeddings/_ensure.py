@@ -15,7 +15,7 @@ def ensure_embeddings(
 ) -> EmbeddingStore:
     """The store to use, with every image embedded that can be: what is there is not made again.
 
-    threads: None takes the cores that are idle. Loads no encoder where nothing is left to embed. Where the encoder of
+    threads: None takes the cores that there are. Loads no encoder where nothing is left to embed. Where the encoder of
     a store with embeddings cannot be had, that is said, and what there is is used.
     """
     store = existing_store(dataset, spec, precision)

@@ -25,7 +25,7 @@ BATCH_SIZE = 16  # on a CPU as fast as any, and small enough to share out
 GPU_BATCH_SIZE = 64
 LAST_PARTS = 4  # of the last batch on a CPU, so that no thread waits long for another at the end
 LEAST = 4  # images at once on a CPU, whose last bits are then those of any more: MKL computes 1 to 3 rows another way
-LANES = 16  # batches that are encoded at once, at most; each with torch threads of its own
+LANES = 64  # batches that are encoded at once, at most; each by one thread on a CPU
 PROBED = (3, 64)  # images that a probe compares, at least and at most
 JOB_PER_PROBED = 100  # images of the job for each that a probe compares, so that it takes a small part of the time
 UNKNOWN = 1600  # images to come, where the caller does not know
@@ -76,7 +76,7 @@ def embedded(
     """Embeddings of images, in their order; one that cannot be read stops nothing and changes no other's batch.
 
     `items` is taken from as the work proceeds, and the pixels of a few batches are in memory at once. An encoder of
-    precision auto is settled by the first images (`Encoder.settle`).
+    precision auto is settled by the first images (`Encoder.try_faster`).
 
     Args:
         encoder: what embeds them.
@@ -102,10 +102,8 @@ def embedded(
     waiting, trial = iter(items), None
     if not encoder.is_settled(prefer):
         probed = min(max(PROBED[0], length_hint(items, UNKNOWN) // JOB_PER_PROBED), PROBED[1])
-        if encoder.try_faster(prefer):
+        if encoder.try_faster(prefer, say=say):
             waiting = trial = _Trial(encoder, waiting, probed, say)
-        else:
-            waiting = _settled(encoder, waiting, probed, prefer, say)
     how = (size, decode_threads, normalised, padded, bar)
     try:
         yield from _encoded(encoder, waiting, trial, *how)
@@ -138,7 +136,7 @@ def _encoded(
     try:
         with (
             _pool(decoders, "decode", 1) as decode,
-            _pool(lanes, "encode", threads // lanes if encoder.device == "cpu" else before) as encode,
+            _pool(lanes, "encode", 1 if encoder.device == "cpu" else before) as encode,
         ):
             for batch, pixels, bad, last in _batches(encoder, waiting, size, decode, size + 2 * decoders):
                 if trial is not None:
@@ -311,23 +309,3 @@ def _done(
     if bar is not None:
         bar.advance(len(items) + len(bad))
     return done
-
-
-def _settled(encoder: Encoder, items: Iterator[Item], wanted: int, prefer: str | None, say: Say) -> Iterator[Item]:
-    """All the items, of which the first readable ones have settled what the encoder does."""
-    import torch
-
-    taken: list[Item] = []
-    exact: list[Tensor] = []
-    fast: list[Tensor] = []
-    for item in items:
-        taken.append(item)
-        pair = _pixels(encoder, item, False, torch.float32), _pixels(encoder, item, True, torch.float32)
-        if not isinstance(pair[0], str) and not isinstance(pair[1], str):
-            exact.append(pair[0])
-            fast.append(pair[1])
-        if len(exact) == wanted:
-            break
-    if exact:
-        encoder.settle(torch.stack(exact), torch.stack(fast), prefer=prefer, say=say)
-    return chain(taken, items)

@@ -1,7 +1,6 @@
 """The encoder: images and texts in, L2-normalised float32 rows out."""
 
 import difflib
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,8 +13,8 @@ from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._pixels import Prepare
 from affectml.encoders._ran import Probe, Ran, processor
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.encoders._threads import idle_cores
-from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, is_faster, mapped_model, without_padding
+from affectml.encoders._threads import usable_cores
+from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, mapped_model, without_padding
 from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TEXTS = 256  # texts encoded at a time, so that a data set's captions fit into memory
-# auto: the fastest that agrees with fp32 on the images at hand. The middle ones are open_clip's names. openvino: by
-# that library, in what it takes the processor for.
+# auto: bf16 or fp16 where the machine has instructions for it and it agrees with fp32 on the images at hand, else fp32.
+# The middle ones are open_clip's names. openvino: by that library, in what it takes the processor for.
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "pure_bf16", "pure_fp16", "openvino")
 # What a probe asks a model's text tower for: Mikels' eight emotions.
 _LABELS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
@@ -36,10 +35,10 @@ class Encoder:
 
     identity: what must be equal for embeddings to be mixed. dim: columns. logit_scale: exp of the model's
     temperature, the factor on cosines before a softmax. device, threads: how it runs; they are no part of the
-    identity. threads is None where torch's own setting stands and streams of images take the cores that are idle.
+    identity. threads is None where torch's own setting stands and streams of images take the cores that there are.
 
     With precision auto its texts and its single batches are in fp32. A stream of images settles what images are
-    embedded in: see `settle`.
+    embedded in: see `try_faster`.
     """
 
     def __init__(
@@ -86,10 +85,13 @@ class Encoder:
         height, width = size if isinstance(size, tuple) else (size, size)
         return int(height), int(width)
 
-    @cached_property
+    @property
     def stream_threads(self) -> int:
-        """Threads that a stream of images has: as asked, else as many as cores were idle at its start."""
-        return self.threads if self.threads is not None else idle_cores()
+        """Threads that a stream of images has: as asked, else as many as there are cores, however busy these are.
+
+        Each encodes batches of its own and waits for no other, so that they take of the cores what others leave.
+        """
+        return self.threads if self.threads is not None else usable_cores()
 
     @property
     def ran(self) -> Ran:
@@ -100,7 +102,6 @@ class Encoder:
             backend=self._tower.backend,
             device=self.device if self._tower.backend == "torch" else "cpu",
             processor=self._processor,
-            threads=self.stream_threads,
             reduced_jpeg=self.reduces_jpeg,
             versions={name: version(package) for name, package in packages.items()},
             probe=self._probe,
@@ -130,27 +131,30 @@ class Encoder:
         """What pixels are rounded to before its tower computes with them."""
         return self._tower.pixel_type
 
-    def try_faster(self, prefer: str | None = None) -> bool:
+    def try_faster(self, prefer: str | None = None, *, say: Say = lambda line: None) -> bool:
         """Embed in this machine's fast way on trial, from now until `conclude`; for precision auto.
 
-        prefer: the way that the images before these were embedded in. False, and nothing changed, where there is
-        nothing to try: this machine has no such way, fp32 is preferred, or it is OpenVINO, whose time counts. Then
-        `settle` is what decides.
+        The machine decides, see `faster_way`. False where there is nothing to try: then images are embedded in fp32.
+
+        Args:
+            prefer: the way that the images before these were embedded in, which stays where this machine has it.
+            say: called with what was chosen, and why, where nothing is tried.
         """
-        way = faster_way(self.device)
-        if way is None or way == "openvino" or prefer == "fp32":
-            return False
-        if self.threads is None and "stream_threads" not in self.__dict__:
-            self.stream_threads = idle_cores(lambda: self._tower_in(way))
-        self._tower, self._probe, self.reduces_jpeg, self._settled = self._tower_in(way), None, True, False
-        return True
+        way = faster_way(self.device, prefer)
+        self._probe, self.reduces_jpeg, self._settled = None, way is not None, way is None
+        self._tower = self._fp32 if way is None else self._tower_in(way)
+        if way is None:
+            why = "as the images before" if prefer == "fp32" else "this machine has nothing faster that agrees with it"
+            say(f"{self.spec}: embedding in fp32, {why}")
+        return way is not None
 
     def exact(self, pixels: "Tensor") -> "Tensor":
         """Rows of norm 1 by fp32, whatever is tried; pixels of images decoded in full. Safe to call from threads."""
         import torch
+        from torch.nn.functional import normalize
 
         with torch.inference_mode():
-            return self._timed(self._fp32, pixels)[0]
+            return normalize(self._fp32(pixels).detach().float(), dim=-1).cpu()
 
     def conclude(
         self, rows: "Tensor", exact: "Tensor", labels: "Tensor | None", *, say: Say = lambda line: None
@@ -165,69 +169,26 @@ class Encoder:
         """
         from torch.nn.functional import normalize
 
-        return self._decide(self._tower, Probe.of(normalize(rows, dim=-1), exact, labels), slow=False, say=say)
+        tower, probe = self._tower, Probe.of(normalize(rows, dim=-1), exact, labels)
+        self._settled = True
+        if probe.agrees:
+            self._probe = probe
+            say(f"{self.spec}: embedding in {tower.precision} by {tower.backend}, which agrees with fp32 ({probe})")
+        else:
+            self._tower, self.reduces_jpeg = self._fp32, False
+            way = "openvino" if tower.backend == "openvino" else tower.precision
+            say(f"{self.spec}: embedding in fp32, since {way} does not agree with it here ({probe})")
+        return probe.agrees
 
     def withdraw(self) -> None:
         """End what is on trial without a choice: fp32, and nothing settled."""
         self._tower, self.reduces_jpeg = self._fp32, False
-
-    def settle(
-        self, exact: "Tensor", fast: "Tensor", *, prefer: str | None = None, say: Say = lambda line: None
-    ) -> None:
-        """Choose what images are embedded in, by some of them; for precision auto.
-
-        The fastest way that this machine has is taken where it agrees with fp32: see `Probe`. OpenVINO, whose gain is
-        not known beforehand, must also take at most .8 of fp32's CPU time for these images. Else it is fp32 with every
-        image decoded in full.
-
-        Args:
-            exact: pixels of images decoded in full, [N, 3, H, W].
-            fast: pixels of the same images as `read_image` gives them at a reduced scale.
-            prefer: the way that the images before these were embedded in. It stays where this machine has it and it
-                agrees, however long it takes.
-            say: called with what was chosen, and why.
-        """
-        here = faster_way(self.device)
-        way = "fp32" if prefer == "fp32" else here
-        if way is None or way == "fp32":
-            self._tower, self._probe, self.reduces_jpeg, self._settled = self._fp32, None, False, True
-            why = "as the images before" if way else "this machine has nothing faster that is sure to agree with it"
-            say(f"{self.spec}: embedding in fp32, {why}")
-            return
-        with self._inference():
-            true, fp32_seconds = self._timed(self._fp32, exact)
-            tower = self._tower_in(way)
-            if tower.backend == "openvino":
-                self._timed(tower, fast)  # what the first call alone takes is not counted
-            rows, seconds = self._timed(tower, fast)
-        slow = prefer != way and tower.backend == "openvino" and not is_faster(seconds, fp32_seconds)
-        self._decide(tower, Probe.of(rows, true, self.label_rows()), slow=slow, say=say)
-
-    def _decide(self, tower: TorchTower | OpenVinoTower, probe: Probe, *, slow: bool, say: Say) -> bool:
-        self._settled = True
-        if slow or not probe.agrees:
-            self._tower, self._probe, self.reduces_jpeg = self._fp32, None, False
-            way = "openvino" if tower.backend == "openvino" else tower.precision
-            why = "takes longer" if slow else "does not agree with it"
-            say(f"{self.spec}: embedding in fp32, since {way} {why} here ({probe})")
-            return False
-        self._tower, self._probe, self.reduces_jpeg = tower, probe, True
-        say(f"{self.spec}: embedding in {tower.precision} by {tower.backend}, which agrees with fp32 ({probe})")
-        return True
 
     def _tower_in(self, way: str) -> TorchTower | OpenVinoTower:
         if way not in self._towers:
             made = OpenVinoTower(self._model, self.image_size, self.stream_threads) if way == "openvino" else None
             self._towers[way] = made or self._fp32.converted(way)
         return self._towers[way]
-
-    def _timed(self, tower: TorchTower | OpenVinoTower, pixels: "Tensor") -> "tuple[Tensor, float]":
-        """Rows of norm 1, not checked, and the CPU seconds that they took: other programs do not change those."""
-        from torch.nn.functional import normalize
-
-        start = time.process_time()
-        rows = normalize(tower(pixels).detach().float(), dim=-1).cpu()
-        return rows, time.process_time() - start
 
     def label_rows(self) -> "Tensor | None":
         """Rows of the probe's labels; None without a text tower that can be used."""
@@ -387,10 +348,10 @@ def load_encoder(
     Args:
         spec: `affect-tiny`, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
         precision: one of `PRECISIONS`. With auto, what images are embedded in is chosen by the first images, see
-            `Encoder.settle`; affect-tiny, which gains nothing by it, is in fp32.
+            `Encoder.try_faster`; affect-tiny, which gains nothing by it, is in fp32.
         device: torch's name; None is cuda where there is one, else cpu.
         threads: threads while this encoder computes; None leaves torch's setting, and streams of images take the
-            cores that are idle at their start.
+            cores that there are. Embeddings are the same to the last bit with any number of them.
         mapped: leave weights in their file where that can be (on the CPU, a .safetensors that holds just what the model
             does), so that only what a tower computes with is read, when it does: for one of the two towers, of weights
             that were loaded before. They are not looked through for values that are not finite; what comes of them is.
@@ -417,7 +378,7 @@ def load_encoder(
     source = find(spec)
     if precision == "auto" and source.architecture == TINY_SPEC:
         precision = "fp32"
-    model, preprocess, dim = _load(spec, source, _torch_precision(precision), device, mapped and device == "cpu")
+    model, preprocess, dim = _load(spec, source, _torch_precision(precision), device, mapped)
     identity = EncoderIdentity(
         architecture=source.architecture,
         weights_sha256=source.sha256,
@@ -452,10 +413,11 @@ def _load(spec: str, source: Source, precision: str, device: str, mapped: bool) 
         )
         return model.eval(), preprocess, _dim(model, precision, device)
 
-    if mapped and (found := mapped_model(create, source.weights)) is not None:
+    found = mapped_model(create, source.weights) if device == "cpu" else None
+    if found is not None and mapped:
         return found
     try:
-        model, preprocess, dim = create(device)
+        model, preprocess, dim = found or create(device)
     except pickle.UnpicklingError:
         raise EncoderUnavailable(
             f"{source.weights}: it holds more than tensors, and reading it could run code; "
@@ -473,15 +435,19 @@ def _load(spec: str, source: Source, precision: str, device: str, mapped: bool) 
             f"{source.weights}: images cannot be prepared as the configuration beside it says ({error})"
         ) from None
     for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
+        if found is not None:
+            parameter.data = parameter.data.clone()  # whatever becomes of the file
+        if not torch.stack(parameter.aminmax()).isfinite().all():
             raise EncoderUnavailable(f"{source.weights}: {name} has values that are not finite; fetch it again")
     return model, preprocess, dim
 
 
 def _dim(model: Any, precision: str, device: str) -> int:
-    """How many features an image has."""
+    """How many features an image has: as its tower says, and where it says nothing, those of an image."""
     import torch
 
+    if hasattr(model.visual, "output_dim"):
+        return int(model.visual.output_dim)
     size = model.visual.image_size
     height, width = size if isinstance(size, tuple) else (size, size)
     with torch.inference_mode():

@@ -1,5 +1,6 @@
 """What computed embeddings, on which machine: their provenance, which is no part of an encoder's identity."""
 
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 COSINE, ORDER = 0.999, 0.99  # what a probe must reach
 TIE = 1e-3  # cosines of two labels that are closer than this have no order
+_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # oneDNN's names
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,16 @@ class Ran:
     """What computed an embedding.
 
     precision: one of `PRECISIONS`, or what OpenVINO computes in. backend: torch or openvino. device: torch's name.
-    processor: its name. threads: of the whole job. reduced_jpeg: whether large JPEG files were decoded at a reduced
-    scale, see `read_image`. versions: of the libraries whose arithmetic it is. probe: what chose it; None where a user
-    did, and where there was nothing to choose. parameters: numbers in the image tower; None where not
-    counted.
+    processor: its name. reduced_jpeg: whether large JPEG files were decoded at a reduced scale, see `read_image`.
+    versions: of the libraries whose arithmetic it is. probe: what chose it; None where a user did, and where there was
+    nothing to choose. parameters: numbers in the image tower; None where not counted. Threads are not among these: they
+    change no bit.
     """
 
     precision: str
     backend: str
     device: str
     processor: str
-    threads: int
     reduced_jpeg: bool
     versions: Mapping[str, str]
     probe: Probe | None = None
@@ -77,9 +78,8 @@ class Ran:
         return "openvino" if self.backend == "openvino" else self.precision
 
     def __str__(self) -> str:
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         probe = f" (probe on {self.probe})" if self.probe else ""
-        return f"{self.precision} by {self.backend} on {self.device}, {threads}{probe}"
+        return f"{self.precision} by {self.backend} on {self.device}{probe}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
@@ -87,9 +87,10 @@ class Ran:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Ran":
-        """Read one back; raises KeyError or TypeError where it is none."""
+        """Read one back; raises KeyError or TypeError where it is none. How many threads there were says nothing."""
+        kept = {name: value for name, value in content.items() if name != "threads"}
         probe = content.get("probe")
-        return cls(**{**content, "probe": None if probe is None else Probe(**probe)})
+        return cls(**{**kept, "probe": None if probe is None else Probe(**probe)})
 
 
 def processor() -> str:
@@ -98,8 +99,12 @@ def processor() -> str:
 
 
 def fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32, as far as it tells."""
-    return bool({"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()))
+    """Whether this processor multiplies bfloat16 faster than float32, as far as it tells.
+
+    Instructions that ONEDNN_MAX_CPU_ISA keeps from the library that torch multiplies by count as not there.
+    """
+    left_out = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16
+    return not left_out and bool({"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()))
 
 
 def cpuinfo(key: str) -> str:

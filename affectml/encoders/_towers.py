@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PURE = {"pure_bf16": "bfloat16", "pure_fp16": "float16"}
-FASTER = 0.8  # of fp32's CPU time, what OpenVINO may take at most
 
 
 class TorchTower:
@@ -127,11 +126,10 @@ def mapped_model(create: "Callable[[str], tuple[Any, Any, int]]", weights: Path)
         with torch.device("meta"):  # shapes alone, which open_clip compares with the file's
             made = create("meta")
         model, there = made[0], load_file(weights)
-        model.load_state_dict(
-            {name: there[name].to(part.dtype) for name, part in model.state_dict().items()}, assign=True
-        )
+        kept = {name: part.dtype for name, part in model.state_dict().items()}
+        model.load_state_dict({name: part.to(kept[name]) for name, part in there.items()}, assign=True)
         if [name for name, part in model.named_buffers() if part.is_meta] == ["attn_mask"]:  # CLIP's, which no file has
-            model.attn_mask = torch.full(tuple(model.attn_mask.shape), -torch.inf).triu(1)
+            model.attn_mask = torch.full_like(model.attn_mask, -torch.inf, device="cpu").triu(1)
             return made
     return None
 
@@ -156,19 +154,23 @@ def without_padding(model: Any, tokens: "Tensor") -> "tuple[Any, Tensor]":
     return twin, tokens[:, :length]
 
 
-def faster_way(device: str) -> str | None:
-    """The precision that this machine computes fastest in, as far as can be told beforehand; None where fp32 is."""
+def faster_way(device: str, prefer: str | None = None) -> str | None:
+    """The precision that images are embedded in unless told otherwise; None where it is fp32.
+
+    What the machine is decides, and neither a time nor how busy it is, so that it is the same on any day. OpenVINO's is
+    taken where the images before were embedded so, and where it is installed: what it gains differs from one processor
+    to the next, and converting a model for it takes as long as some hundred images.
+
+    prefer: the way that the images before these were embedded in.
+    """
     import torch
 
+    if prefer == "fp32":
+        return None
     if device.startswith("cuda"):
         return "pure_bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "pure_fp16"
     if device != "cpu":
         return None
-    if fast_bfloat16():
-        return "pure_bf16"
-    return "openvino" if find_spec("openvino") is not None else None
-
-
-def is_faster(seconds: float, fp32: float) -> bool:
-    """Whether OpenVINO's time for the same images is enough below fp32's."""
-    return seconds <= FASTER * fp32
+    if prefer == "openvino" and find_spec("openvino") is not None:
+        return prefer
+    return "pure_bf16" if fast_bfloat16() else None

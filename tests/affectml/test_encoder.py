@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 import socket
@@ -19,7 +18,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from affectml.encoders import PRECISIONS, EncoderIdentity, _threads, load_encoder, local_weights
+from affectml.encoders import PRECISIONS, EncoderIdentity, load_encoder, local_weights
 from affectml.encoders._guards import published_as
 from affectml.encoders._spec import find
 from affectml.errors import BadInput, EncoderUnavailable
@@ -122,7 +121,13 @@ def created(monkeypatch):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "pure_fp16"])
 def test_weights_that_stay_in_their_file_give_the_same_numbers(tiny_clip, images, created, precision):
     whole, mapped = (load_encoder(f"local-dir:{tiny_clip}", precision=precision, mapped=mapped) for mapped in (0, 1))
-    assert created == ["cpu", "meta"]
+    model, _ = open_clip.create_model_from_pretrained(f"local-dir:{tiny_clip}", precision=precision, device="cpu")
+    assert created == ["meta", "meta", "cpu"]
+    for encoder in (whole, mapped):
+        given = dict(encoder.image_tower.named_buffers()) | encoder.image_tower.state_dict()
+        assert given.keys() == (dict(model.named_buffers()) | model.state_dict()).keys()
+        for name, part in (dict(model.named_buffers()) | model.state_dict()).items():
+            torch.testing.assert_close(given[name], part, atol=0, rtol=0)
     assert (mapped.identity, mapped.logit_scale) == (whole.identity, whole.logit_scale)
     assert torch.equal(mapped.encode_texts(["joy", "a sad dog"]), whole.encode_texts(["joy", "a sad dog"]))
     assert torch.equal(mapped.encode_images(images), whole.encode_images(images))
@@ -136,11 +141,24 @@ def test_weights_that_cannot_stay_in_their_file_are_loaded(copy, images, created
     weights.rename(copy / "kept")
     loaded = load_encoder(f"local-dir:{copy}", mapped=True)
     assert torch.equal(loaded.encode_images(images), whole.encode_images(images))
+    save_file(content | {"more": torch.zeros(1)}, weights)
+    with pytest.raises(EncoderUnavailable, match="more"):
+        load_encoder(f"local-dir:{copy}", mapped=True)
     del content["visual.conv1.weight"]
     save_file(content, weights)
     with pytest.raises(EncoderUnavailable, match=r"visual\.conv1\.weight"):
         load_encoder(f"local-dir:{copy}", mapped=True)
-    assert created == ["cpu", "cpu", "meta", "cpu"]
+    assert created == ["meta", "cpu", "meta", "cpu", "meta", "cpu"]
+
+
+def test_loaded_weights_are_not_the_file_s(copy, images):
+    encoder = load_encoder(f"local-dir:{copy}")
+    before = encoder.encode_images(images)
+    weights = copy / "open_clip_model.safetensors"
+    with weights.open("r+b") as handle:
+        handle.seek(weights.stat().st_size // 2)
+        handle.write(b"\0" * (weights.stat().st_size // 2))
+    assert torch.equal(encoder.encode_images(images), before)
 
 
 def test_texts_without_their_padding_are_the_same_but_for_rounding(tiny_clip):
@@ -443,18 +461,3 @@ def test_pixels_are_those_of_open_clips_transform_to_the_last_bit(tiny_clip, siz
             open_clip.transform.PreprocessCfg(**encoder.identity.preprocessing), is_train=False
         )
         torch.testing.assert_close(encoder.preprocess(image), wanted(image), atol=0, rtol=0)
-
-
-@pytest.mark.parametrize(("own", "idle"), [(0.0, 3), (1.0, 4)])
-def test_cores_that_this_process_itself_uses_meanwhile_are_idle(monkeypatch, own, idle):
-    """Of four cores one was busy for the second that the look took: others' work, or what was done meanwhile."""
-    ticks = iter([(1000, 600), (1400, 900)])
-    seconds, spent, done = iter([5.0, 6.0, 6.0]), iter([2.0, 2.0 + own]), []
-    monkeypatch.setattr(_threads, "_ticks", lambda: next(ticks))
-    monkeypatch.setattr(_threads, "usable_cores", lambda: 4)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    with monkeypatch.context() as patch:
-        patch.setattr(time, "perf_counter", lambda: next(seconds))
-        patch.setattr(time, "process_time", lambda: next(spent))
-        found = _threads.idle_cores(lambda: done.append(True))
-    assert (found, done) == (idle, [True])

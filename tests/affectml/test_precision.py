@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import sys
+import time
 from importlib.util import find_spec
 
 import numpy as np
@@ -15,11 +16,13 @@ from PIL import Image
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
 from affectml.encoders import Probe, Ran, load_encoder, read_image
+from affectml.encoders._ran import fast_bfloat16
 from affectml.encoders._towers import TorchTower, without_padding
 from affectml.errors import MissingExtra
 from affectml.pictures import Picture
 
 ENCODER = "affectml.encoders._encoder"
+PROBE = "affectml.encoders._towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
 
 
 def make_dataset(folder, count=6):
@@ -36,13 +39,13 @@ def make_dataset(folder, count=6):
 @pytest.fixture
 def with_bf16(monkeypatch):
     """A machine that has instructions for bf16."""
-    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: "pure_bf16")
+    monkeypatch.setattr(PROBE, lambda: True)
 
 
 @pytest.fixture
 def without_bf16(monkeypatch):
     """A machine that does nothing faster than fp32."""
-    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: None)
+    monkeypatch.setattr(PROBE, lambda: False)
 
 
 @pytest.fixture
@@ -105,6 +108,49 @@ def test_auto_takes_bf16_where_it_agrees_and_says_so(tmp_path, auto, with_bf16):
     assert "embedding in pure_bf16 by torch, which agrees with fp32 (3 images: cosine to fp32 at least .99" in (
         said[0].replace("0.99", ".99")
     )
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny_clip, monkeypatch, spawn, has_bf16):
+    def clock():
+        raise AssertionError("a time was asked for")
+
+    monkeypatch.setattr(PROBE, lambda: has_bf16)
+    monkeypatch.setattr(time, "process_time", clock)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    made = []
+    for threads, busy in [(1, 0), (2, 1), (None, 4)]:
+        beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+        dataset = make_dataset(tmp_path / f"{threads} {busy}", 40)
+        encoder = load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=threads)
+        store = embed_dataset(dataset, encoder, batch_size=4, shard_size=16).store
+        assert ways(store) == [("pure_bf16" if has_bf16 else "fp32", [0, 1, 2])]
+        made.append({file.name: file.read_bytes() for file in store.folder.iterdir() if file.is_file()})
+        for one in beside:
+            one.kill()
+    assert made[0] == made[1] == made[2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "has"),
+    [
+        ("avx2 avx512f avx512_bf16", "", True),
+        ("avx2 amx_bf16", "AVX512_CORE_AMX", True),
+        ("avx2 avx512f avx512_bf16", "avx2", False),
+        ("avx2 avx512f avx512_bf16", "AVX512_CORE_VNNI", False),
+        ("avx2", "", False),
+    ],
+)
+def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags, limit, has):
+    monkeypatch.setattr("affectml.encoders._ran.cpuinfo", lambda key: flags)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert fast_bfloat16() is has
+
+
+def test_provenance_that_names_threads_is_read(tmp_path, auto, with_bf16):
+    """As stores of a while ago have it."""
+    ran = embed_dataset(make_dataset(tmp_path / "d"), auto()).store.provenance[0][0]
+    assert Ran.from_json({**ran.to_json(), "threads": 2}) == ran
 
 
 def test_bf16_by_auto_is_open_clips_pure_bf16(tmp_path, auto, tiny_clip, with_bf16):
@@ -182,23 +228,23 @@ def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monke
         everything.iloc[:count].to_parquet(dataset.root / "images.parquet", index=False)
         return Dataset.open(dataset.root)
 
-    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: None)
+    monkeypatch.setattr(PROBE, lambda: False)
     assert ways(embed_dataset(first(2), auto()).store) == [("fp32", [0])]
-    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: "pure_bf16")
+    monkeypatch.setattr(PROBE, lambda: True)
     assert ways(embed_dataset(first(4), auto()).store) == [("fp32", [0, 1])]
     shutil.rmtree(dataset.root / "embeddings")
     assert ways(embed_dataset(first(2), auto()).store) == [("pure_bf16", [0])]
     assert ways(embed_dataset(first(4), auto()).store) == [("pure_bf16", [0, 1])]
-    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: None)  # a machine without it
+    monkeypatch.setattr(PROBE, lambda: False)  # a machine without it
     store = embed_dataset(first(6), auto()).store
     assert ways(store) == [("pure_bf16", [0, 1]), ("fp32", [2])]
 
 
 def test_what_ran_is_no_part_of_the_identity(tmp_path, auto, monkeypatch):
     folders = []
-    for way in ("pure_bf16", None):
-        monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device, way=way: way)
-        folders.append(embed_dataset(make_dataset(tmp_path / str(way)), auto()).store.folder)
+    for has_bf16 in (True, False):
+        monkeypatch.setattr(PROBE, lambda has_bf16=has_bf16: has_bf16)
+        folders.append(embed_dataset(make_dataset(tmp_path / str(has_bf16)), auto()).store.folder)
     assert folders[0].name == folders[1].name
     assert json.loads((folders[0] / "encoder.json").read_text()) == json.loads(
         (folders[1] / "encoder.json").read_text()
@@ -247,12 +293,16 @@ def test_openvino_where_it_is_not_installed_names_the_extra(tiny_clip, monkeypat
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="no openvino")
-def test_auto_takes_openvino_where_it_wins(tmp_path, auto, monkeypatch):
-    monkeypatch.setattr(f"{ENCODER}.faster_way", lambda device: "openvino")
-    monkeypatch.setattr(f"{ENCODER}.is_faster", lambda seconds, fp32: True)
-    ran = embed_dataset(make_dataset(tmp_path / "d"), auto()).store.provenance[0][0]
+def test_auto_takes_openvino_where_the_images_before_were_embedded_so(tiny_clip, auto):
+    noise = [np.random.default_rng(i).integers(0, 255, (40, 50, 3), dtype=np.uint8) for i in range(5)]
+    images = [Picture(f"{i}.png", pixels=each) for i, each in enumerate(noise)]
+    encoder = auto()
+    (found,) = embedded(encoder, images, prefer="openvino")
+    ran = encoder.ran
     assert (ran.backend, ran.way, "openvino" in ran.versions) == ("openvino", "openvino", True)
     assert ran.probe.agrees
+    (wanted,) = embedded(load_encoder(f"local-dir:{tiny_clip}", precision="openvino", threads=2), images)
+    np.testing.assert_array_equal(found.rows, wanted.rows)  # of one thread and of two
     assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__.endswith("telemetry_stub")  # it sends nothing
 
 
