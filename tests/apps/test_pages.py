@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from affectml_annotation import Answer, StoreError
+from affectml_annotation import Answer, DatabaseFailed, StoreError
 from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.options import Options
@@ -304,6 +304,14 @@ def test_a_part_that_fails_says_so_in_its_place_and_hides_nothing_below(answered
     unforeseen = fail(ZeroDivisionError())
     assert not unforeseen.error
     assert len(unforeseen.exception) == 1
+
+
+def test_a_database_that_fails_at_a_button_is_told_without_its_place(task, monkeypatch):
+    app = page_of("setup").run()
+    monkeypatch.setattr(task.store, "update_settings", Mock(side_effect=DatabaseFailed("meg@db.local: no")))
+    press(app, "Save")
+    assert [unescaped(each.value)[:24] for each in app.error] == ["The database failed at t"]
+    assert "Queue" in texts(app)
 
 
 def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, demo):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from affectml_annotation import AnnotationError, krippendorff_alpha, label_agreement
+from affectml_annotation import AnnotationError, DatabaseFailed, krippendorff_alpha, label_agreement
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import estimate, section, table
 from affectml_apps.relabel.task import LabelTask, current
@@ -50,6 +50,8 @@ def _anchoring(task: LabelTask) -> None:
     st.subheader("What suggestions did")
     try:
         found = lead.measure_anchoring(task, bootstrap=REPLICATES)
+    except DatabaseFailed:
+        raise
     except AnnotationError as error:
         st.info(plain(error))
         return

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError, DatabaseAway
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
 from affectml_apps.text import plain
 
 NAMES = {
@@ -39,6 +39,9 @@ def section() -> Iterator[None]:
         yield
     except DatabaseAway:
         raise  # the whole page waits
+    except DatabaseFailed as error:  # its message names the database's place and user
+        logging.getLogger(__name__).warning("%s", error)
+        problem("The database failed at this; what it said stands in the server's own output.")
     except (AffectmlError, AnnotationError) as error:
         problem(error)
     except Exception as error:
@@ -50,6 +53,8 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
     """Do it, and say there that it is done, `{}` being what came of it, or in one line why not."""
     try:
         came = change()
+    except DatabaseFailed:
+        raise  # `section` tells it without its place
     except AnnotationError as error:
         problem(error)
         return
