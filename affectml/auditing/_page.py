@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affectml._files import replacing, spreadsheet_cell, write_parquet
+from affectml._files import replacing, spreadsheet_cell
 from affectml.auditing._again import PULLED, Again
 from affectml.auditing._audit import CHECKS, LEVEL, Audit
 from affectml.report import Section, Table, write_page
@@ -26,21 +26,21 @@ WHERE = ("image_id", "other_id", "annotator_id", "label", "group")
 def write_audit(audit: Audit, folder: Path) -> list[Path]:
     """Write audit.html, audit.csv and audit.parquet into a folder, over an earlier audit's; returns the files."""
     page, csv, parquet = (folder / f"audit.{ending}" for ending in ("html", "csv", "parquet"))
-    write_page(
-        page,
-        sections(audit),
-        title=f"{audit.dataset.name} – affectml audit",
-        heading=f"{audit.dataset.name}: what deserves a second look",
-        about=(f"target: {audit.target}",),
-        caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
-    )
     table = audit.table.copy()
     texts = [name for name in table.columns if table[name].dtype == object or name in (*WHERE, "check", "evidence")]
     for name in texts:
         table[name] = [spreadsheet_cell(str(cell)) if pd.notna(cell) else "" for cell in table[name]]
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
-    write_parquet(parquet, audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")))
+    with replacing(page) as new_page, replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # all, or none
+        write_page(
+            new_page,
+            sections(audit),
+            title=f"{audit.dataset.name} – affectml audit",
+            heading=f"{audit.dataset.name}: what deserves a second look",
+            about=(f"target: {audit.target}",),
+            caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
+        )
+        table.to_csv(new_csv, index=False, lineterminator="\n")
+        audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")).to_parquet(new_parquet, index=False)
     note_written(audit.dataset.root, folder)
     return [page, csv, parquet]
 

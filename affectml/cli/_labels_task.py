@@ -1,7 +1,7 @@
 """What `affectml labels` needs to turn data sets, runs and files into calls of `affectml_annotation`."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from affectml.labelling import taxonomy_of, with_files
 from affectml_annotation import (
     AnnotationError,
     LabelStore,
+    StoreError,
     aggregate,
     found_labels,
     read_judgements,
@@ -62,7 +63,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
     empty: what a row of a file without labels and without a kind is.
     """
     if source is None or is_database(source):
-        with open_task(db if source is None else source) as store:
+        with open_task(db if source is None else source, to_read=True) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
             return Source(
                 where=store.database.where,
@@ -142,9 +143,16 @@ def named_database(db: str | None) -> str:
     return db
 
 
-def open_task(db: str | None) -> LabelStore:
-    """The label store that a command means; it must be there."""
-    return LabelStore(named_database(db), must_exist=True)
+def open_task(db: str | None, *, to_read: bool = False) -> LabelStore:
+    """The label store that a command means; it must be there. to_read: one that cannot be written is good enough."""
+    where = named_database(db)
+    try:
+        return LabelStore(where, must_exist=True)
+    except StoreError as error:
+        if to_read and Path(where).is_file():
+            with suppress(StoreError):
+                return LabelStore(where, must_exist=True, reads_only=True)
+        raise error from None
 
 
 def named_image(store: LabelStore, file: Path) -> Callable[[str], str]:

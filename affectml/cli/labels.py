@@ -115,7 +115,7 @@ def status(db: Db = None, json: Json = False) -> None:
     """Show how far the task is, how fast it goes, and how long it will take."""
     from affectml.cli._labels_task import open_task
 
-    with open_task(db) as store:
+    with open_task(db, to_read=True) as store:
         _show_status(store, json)
 
 
@@ -237,7 +237,7 @@ def export(
     from affectml.cli._labels_print import show_export
     from affectml.cli._labels_task import Export, export_store, open_task, own_dataset
 
-    with open_task(db) as store:
+    with open_task(db, to_read=True) as store:
         to = own_dataset(store) if to is None else to
         told = export_store(store, Export(to, format_, target, method, images, _rounds(rounds), replace))
     show_export(told, json)
@@ -444,8 +444,8 @@ def check(
     from affectml_annotation import annotator_report
 
     where = named_database(db)
-    with open_task(where) as store:
-        if add is not None:
+    if add is not None:
+        with open_task(where) as store:
             store.add_checks(read_checks(add))
     given = open_source(None, where)
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)

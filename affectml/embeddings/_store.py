@@ -300,7 +300,8 @@ def read_ids(path: Path) -> pd.DataFrame | None:
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write an .npy file atomically."""
-    with replacing(path) as temporary, temporary.open("wb") as handle:
+    # to a file open for reading too numpy writes by its methods, which say why they fail: a full disk
+    with replacing(path) as temporary, temporary.open("w+b") as handle:
         np.save(handle, array, allow_pickle=False)
 
 

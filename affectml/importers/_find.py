@@ -41,8 +41,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LEFT_BEHIND
 
 
-def files_in(folder: Path) -> list[Path]:
-    """Every file in `folder` and below it that is not hidden; raises BadInput for a folder that cannot be read."""
+def files_in(folder: Path, *, any_name: bool = False) -> list[Path]:
+    """Every file in `folder` and below it that is not hidden; raises BadInput for a folder that cannot be read.
+
+    And, unless `any_name`, for a name that is no UTF-8, which no table can hold.
+    """
 
     def stop(error: OSError) -> None:
         raise BadInput(f"{error.filename}: cannot be read ({error.strerror}); allow it, or move the folder away")
@@ -51,6 +54,9 @@ def files_in(folder: Path) -> list[Path]:
     for top, folders, files in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not is_hidden(name)]
         found += [Path(top, name) for name in files if not is_hidden(name)]
+    for path in () if any_name else found:
+        if any("\udc80" <= character <= "\udcff" for character in str(path)):
+            raise BadInput(f"{str(path)!a}: the name is not UTF-8, so that no table can hold it; rename the file")
     return sorted(found)
 
 

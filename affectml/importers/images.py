@@ -106,7 +106,7 @@ def find_images(root: Path) -> Found:
     """
     inside = root.resolve()
     found = Found({}, {}, defaultdict(list))
-    for path in files_in(root):
+    for path in files_in(root, any_name=True):
         name = path.relative_to(root).as_posix()
         suffix = path.suffix.lower()
         if not _is_text(name):

@@ -27,10 +27,19 @@ from affectml_annotation.errors import BadJudgement, UnknownLabel
 KINDS = ("labels", "none", "unsure", "skip", "flag")
 ANSWERS = ("labels", "none")
 REQUIRED = ("image_id", "annotator_id", "round", "kind", "labels")
+UNSTORABLE = "holds a character that no database stores (half of a surrogate pair, or NUL)"
 
 Rounds = Literal["first", "last", "all"] | int
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
+
+
+def storable(text: str) -> bool:
+    """Whether SQLite and PostgreSQL can hold a text: neither takes half of a surrogate pair, PostgreSQL no NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,11 @@
 """What deserves a second look: odd answers, people, copies and labels that were planted, and nothing where none was."""
 
+import errno
 import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -389,6 +391,20 @@ def test_the_queue_mixes_each_image_with_a_control_like_it(audit, task, tmp_path
     given = [claim.image_id for claim in task.claim("ann", 16)]
     assert given == table.index.tolist()
     assert queue_audit(audit, task, tmp_path, count=2).file.name == "queue-002.csv"
+
+
+def test_a_full_disk_leaves_the_earlier_page_and_tables_together(audit, tmp_path, monkeypatch):
+    write_audit(audit, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_given, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    with pytest.raises(OSError, match="No space") as refused:
+        write_audit(replace(audit, notes=("another",)), tmp_path)
+    assert refused.value.filename == str(tmp_path / "audit.parquet")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import resource
 import shutil
 import sys
 from functools import partial, partialmethod
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from affectml._files import write_parquet
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, StoreWriter, embed_dataset
+from affectml.embeddings._store import save_array
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -413,6 +415,19 @@ def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monke
     found = store.text_features(lambda: encoder, ["joy", "fear"])
     np.testing.assert_array_equal(found, encoder.encode_texts(["joy", "fear"]).numpy())
     assert sorted(store.folder.iterdir()) == before
+
+
+def test_a_disk_that_takes_no_more_of_a_shard_says_so(tmp_path):
+    """numpy alone says how many of its numbers were written, and not why no more were."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as refused:
+            save_array(tmp_path / "shard.npy", np.zeros((100, 100)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert (refused.value.errno, refused.value.filename) == (errno.EFBIG, str(tmp_path / "shard.npy"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_store_says_which_file(tmp_path, encoder):

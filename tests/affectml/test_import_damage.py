@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -18,8 +19,10 @@ from scipy.io import savemat
 from affectml.cli import main
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import get_importer, import_coco, import_emotic, import_table
+from affectml.importers import get_importer, import_coco, import_emotic, import_folder, import_table
 from affectml.importers.clip_e import import_clip_e
+from affectml.importers.embeddings import import_embeddings
+from affectml.importers.images import import_images
 
 COCO = {
     "images": [{"id": number, "file_name": f"{number}.jpg", "license": 1} for number in range(3)],
@@ -110,3 +113,24 @@ def test_ctrl_c_says_that_nothing_was_written(tmp_path, monkeypatch, capsys):
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "stopped: nothing was written: the same command starts again\n"
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("affectml.importers._array_files._MOST_UNPACKED", 10**6)
+    np.savez_compressed(tmp_path / "f.npz", embedding=np.zeros((10**3, 10**3)), image=np.arange(10**3).astype(str))
+    monkeypatch.setattr("numpy.lib.npyio.NpzFile.__getitem__", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(BadInput, match=r"f\.npz: 0\.0 MB that unpack to 0\.0 GB"):
+        import_embeddings(tmp_path / "f.npz", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_no_utf_8_is_said(tmp_path):
+    for label in ("joy", "fear"):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        Image.new("RGB", (5, 5)).save(tmp_path / "in" / label / "1.png")
+    shutil.copy(tmp_path / "in" / "joy" / "1.png", os.fsencode(tmp_path / "in" / "joy") + b"/caf\xe9.png")
+    with pytest.raises(BadInput, match=r"caf\\udce9\.png': the name is not UTF-8.*rename the file"):
+        import_folder(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    import_images(tmp_path / "in", tmp_path / "out", taxonomy="mikels-8")
+    assert len(Dataset.open(tmp_path / "out").images) == 2

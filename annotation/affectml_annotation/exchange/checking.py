@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import UnknownLabel
-from affectml_annotation.judgements import KINDS
+from affectml_annotation.judgements import KINDS, UNSTORABLE, storable
 
 FUTURE = pd.Timedelta(minutes=5)
 
@@ -50,6 +50,10 @@ def import_problems(
             strange = ~judgements[name].isin(list(task)).to_numpy() & ~empty
             what = "is no image of this task" if name == "image_id" else "was not invited"
             found += [(int(row), f"{judgements[name].iloc[row]!r} {what}") for row in np.flatnonzero(strange)]
+    for name in ("annotator_id", "event_id", "note", "purpose"):
+        texts = judgements[name].tolist() if name in judgements else []
+        bad = [row for row, text in enumerate(texts) if isinstance(text, str) and not storable(text)]
+        found += [(row, f"{name} {UNSTORABLE}") for row in bad]
     numbers = judgements["round"].to_numpy(dtype=float)
     odd = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)))
     found += [(int(row), f"round {numbers[row]} is no whole number") for row in np.flatnonzero(odd)]

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InternalError,
 from sqlalchemy.pool import StaticPool
 
 from affectml_annotation.errors import DatabaseAway, DatabaseFailed, MissingExtra, StoreError
+from affectml_annotation.store.place import connect_to_read
 
 try:
     import fcntl
@@ -94,8 +95,8 @@ def read_only(url: str | Path) -> sa.Engine:
     """An engine that a SQLite file is opened with for reading alone: nothing is made, migrated or written."""
     if "://" in str(url):
         return make_engine(url)
-    address = f"{Path(url).resolve().as_uri()}?mode=ro"
-    return sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS))
+    place = sa.URL.create("sqlite", database=str(url))
+    return sa.create_engine(place, creator=lambda: connect_to_read(url, BUSY_SECONDS))
 
 
 def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
@@ -118,9 +119,9 @@ class Database:
     What a database does not do for want of a connection, a lock, room or its own soundness raises DatabaseFailed.
     """
 
-    def __init__(self, url: str | Path) -> None:
+    def __init__(self, url: str | Path, *, reads_only: bool = False) -> None:
         self._url, self._patience = url, float(BUSY_SECONDS)
-        self.engine = make_engine(url)
+        self.engine = read_only(url) if reads_only else make_engine(url)
         self.dialect = self.engine.dialect.name
         file = self.engine.url.database if self.dialect == "sqlite" else None
         self._queue = Path(f"{file}-queue") if file and file != ":memory:" else None

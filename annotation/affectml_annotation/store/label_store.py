@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from affectml_annotation.errors import BadImport, StoreError, UnknownLabel
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.exchange.tables import at_lines
+from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.store import claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
-from affectml_annotation.store.migrations import migrate
+from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
+from affectml_annotation.store.place import holds_store
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
 from affectml_annotation.store.schema import (
     annotator,
@@ -39,8 +41,9 @@ class LabelStore:
     """A labelling task in a database: SQLite by a file's path, PostgreSQL by URL. Opens or makes it, and migrates.
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
-    one transaction. must_exist: refuse a file that is not there instead of making it. Raises StoreError for a
-    database that cannot be opened or comes from a newer version.
+    one transaction. must_exist: refuse a file that is not there, or holds no label store, instead of making one.
+    reads_only: change nothing, not even the schema. Raises StoreError for a database that cannot be opened or comes
+    from a newer version.
 
     >>> store = LabelStore("sqlite://")
     >>> store.init_task(TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
@@ -52,19 +55,24 @@ class LabelStore:
     ('accepted', [['awe']])
     """
 
-    def __init__(self, url: str | Path, *, must_exist: bool = False) -> None:
-        if must_exist and "://" not in str(url) and not Path(url).exists():
-            raise StoreError(f"{url}: no such database; `affectml labels init DATASET --db {url}` makes one")
-        self.database = Database(url)
+    def __init__(self, url: str | Path, *, must_exist: bool = False, reads_only: bool = False) -> None:
+        if must_exist and "://" not in str(url):
+            there = Path(url)
+            if not there.exists() or (there.is_file() and not holds_store(there)):
+                what = "holds no label store" if there.exists() else "no such database"
+                raise StoreError(f"{url}: {what}; `affectml labels init DATASET --db {url}` makes one")
+        self._proposed: dict[tuple[str, int], list[int]] = {}
+        self._labels: tuple[str, ...] | None = None
+        self.database = Database(url, reads_only=reads_only)
         try:
-            with self.database.read():
-                pass  # before a file to wait in line at is made beside what is no database
-            migrate(self.database.write)
+            with self.database.read() as connection:  # before a file to wait in line at is made beside what is none
+                if reads_only and version_of(connection) != len(MIGRATIONS):
+                    raise StoreError(f"{url}: has another schema than this version of affectml writes")
+            if not reads_only:
+                migrate(self.database.write)
         except BaseException:
             self.database.close()
             raise
-        self._proposed: dict[tuple[str, int], list[int]] = {}
-        self._labels: tuple[str, ...] | None = None
 
     def close(self) -> None:
         """Close the connections."""
@@ -482,6 +490,8 @@ class LabelStore:
         for label in labels:
             if label not in known:
                 raise UnknownLabel.named(label, known, f"decision on image {image_id!r}")
+        if note is not None and not storable(note):
+            raise StoreError(f"decision on image {image_id!r}: the note {UNSTORABLE}")
         with self.database.write() as connection:
             setup.position_of(connection, image_id)
             connection.execute(

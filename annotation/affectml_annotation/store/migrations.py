@@ -102,6 +102,13 @@ Migration = Callable[[sa.Connection], None]
 MIGRATIONS: tuple[Migration, ...] = (_schema_1,)
 
 
+def version_of(connection: sa.Connection) -> int:
+    """The newest migration that a database has had; 0 for one without a store."""
+    if not sa.inspect(connection).has_table("schema_version"):
+        return 0
+    return connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
+
+
 def migrate(
     begin: Callable[[], AbstractContextManager[sa.Connection]], migrations: Sequence[Migration] = MIGRATIONS
 ) -> int:
@@ -114,10 +121,7 @@ def migrate(
             if connection.dialect.name == "postgresql":
                 # Two programs may open a new database at once.
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235812)")
-            if not sa.inspect(connection).has_table("schema_version"):
-                version = 0
-            else:
-                version = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
+            version = version_of(connection)
             if version > len(migrations):
                 raise StoreError(
                     f"this database has schema {version}, newer than the {len(migrations)} that this version "

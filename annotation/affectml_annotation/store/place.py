@@ -69,14 +69,57 @@ def holds_task(path: Path) -> bool:
     return task_images(path) is not None
 
 
+def connect_to_read(path: str | Path, seconds: float = 5) -> sqlite3.Connection:
+    """A connection that changes nothing, on a disk that is full or read-only too. seconds: to wait for a lock.
+
+    SQLite reads a database with a write-ahead log by files beside it. Where none can be made, nobody has it open, and
+    without a log the file is all there is.
+    """
+
+    def connect(how: str) -> sqlite3.Connection:
+        address = f"{Path(path).resolve().as_uri()}?{how}"
+        connection = sqlite3.connect(address, uri=True, timeout=seconds, check_same_thread=False)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    try:
+        return connect("mode=ro")
+    except sqlite3.OperationalError as error:
+        log = Path(f"{path}-wal")
+        refused = error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_READONLY,
+        )
+        if not refused or (log.exists() and log.stat().st_size):
+            raise
+        return connect("mode=ro&immutable=1")
+
+
+def holds_store(path: Path) -> bool:
+    """Whether a file may be a label store: another program's database and an empty file are none."""
+    try:
+        with closing(connect_to_read(path)) as connection:
+            return "schema_version" in _tables(connection)
+    except sqlite3.DatabaseError:
+        return True  # whoever opens it says why it cannot be
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
 def task_images(path: Path) -> set[str] | None:
     """The images of the task in a SQLite file; None where there is no such file, or none of ours. Changes nothing."""
     if not path.is_file():
         return None
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not {"schema_version", "setting", "image", "event"} <= tables:
+        with closing(connect_to_read(path)) as connection:
+            if not {"schema_version", "setting", "image", "event"} <= _tables(connection):
                 return None
             if connection.execute("SELECT 1 FROM setting WHERE key = 'task'").fetchone() is None:
                 return None

@@ -11,6 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.store import claims
 from affectml_annotation.store.schema import (
     annotator,
@@ -151,6 +152,8 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
     for who in dict.fromkeys(people):
         if not who.strip():
             raise StoreError("an annotator needs a name")
+        if not storable(who):
+            raise StoreError(f"annotator {who!r}: the name {UNSTORABLE}")
         if who in known:
             continue
         order = list(settings.labels)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, UnknownLabel
-from affectml_annotation.judgements import KINDS
+from affectml_annotation.judgements import KINDS, UNSTORABLE, storable
 from affectml_annotation.store.claims import lock_annotator, next_place, round_row
 from affectml_annotation.store.records import Answer, Receipt, Status
 from affectml_annotation.store.schema import answer, assignment, conflict, draft, event, image, now_ms, slot
@@ -24,7 +24,7 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
         return "event_id is empty; the client makes one for each answer"
     for name, text in (("event_id", given.event_id), ("image_id", given.image_id), ("note", given.note or "")):
         if not storable(text):
-            return f"{name}: holds a character that no database stores (half of a surrogate pair, or NUL)"
+            return f"{name}: {UNSTORABLE}"
     if not isinstance(given.base_revision, int) or given.base_revision < 0:
         return f"base_revision: expected a whole number, zero or more, but received {given.base_revision!r:.40}"
     if given.kind not in KINDS:
@@ -50,14 +50,6 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
     if given.at is not None and given.at > now + FUTURE_SECONDS:
         return f"at: {given.at:.0f} lies {given.at - now:.0f} s in the future; set the clock right"
     return None
-
-
-def storable(text: str) -> bool:
-    """Whether SQLite and PostgreSQL can hold a text: neither takes half of a surrogate pair, PostgreSQL no NUL."""
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False
 
 
 # Built once: making a statement costs more than running it, and every answer waits for the ones before it.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from affectml_annotation import Answer
-from affectml_annotation.store.submits import storable
+from affectml_annotation.judgements import storable
 from affectml_apps.relabel.items import ticket
 from affectml_apps.relabel.task import LabelTask
 

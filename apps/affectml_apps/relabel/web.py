@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
-from affectml_annotation.store.submits import storable
+from affectml_annotation.judgements import storable
 from affectml_apps import serving
 from affectml_apps.pictures import BadImage, for_browser
 from affectml_apps.relabel import queries
