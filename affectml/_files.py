@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +45,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends well.
 
-    `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts.
+    `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts. taken:
+    gives another name in the same folder where something has come to be at `path` meanwhile.
     """
     absent = [folder for folder in path.parents if not folder.exists()]
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -56,7 +57,14 @@ def new_folder(path: Path) -> Iterator[Path]:
         with _named(path, temporary):
             temporary.mkdir(parents=True)
             yield temporary
-            temporary.replace(path)
+            while True:
+                try:
+                    temporary.replace(path)
+                    break
+                except OSError:
+                    if taken is None or not path.exists():
+                        raise
+                    path = taken()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         for folder in absent if not path.exists() else ():

@@ -1,6 +1,9 @@
 """Opening a run folder, and finding a free one."""
 
+import itertools
 import re
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -108,22 +111,31 @@ class RunFolder:
 
 
 def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """runs/NAME-NNN with the lowest number above all there are; signs that a shell reads otherwise become a dash."""
+    """runs/NAME-NNN with the lowest number above all there are; signs that a shell reads otherwise become a dash.
+
+    An empty folder has no number: a training that was killed has left it.
+    """
     slug = re.sub(r"[^\w.]+", "-", name).strip("-.") or "run"
     taken = [
         int(match.group(1))
         for entry in (parent.iterdir() if parent.is_dir() else ())
-        if (match := re.fullmatch(rf"{re.escape(slug)}-(\d+)", entry.name))
+        if (match := re.fullmatch(rf"{re.escape(slug)}-(\d+)", entry.name)) and not _is_empty(entry)
     ]
     return parent / f"{slug}-{max(taken, default=0) + 1:03d}"
 
 
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
 def reserve_run_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """The next free runs/NAME-NNN as an empty folder, so that no other training takes the number meanwhile."""
-    while True:
-        folder = next_run_folder(name, parent)
-        try:
+    """The next free runs/NAME-NNN as an empty folder. Deprecated: `train` names a run when it is written."""
+    warnings.warn("reserve_run_folder goes with 0.3: make the folder of next_run_folder", DeprecationWarning, 2)
+    first = next_run_folder(name, parent)
+    slug, _, number = first.name.rpartition("-")
+    for above in itertools.count(int(number)):
+        folder = parent / f"{slug}-{above:03d}"
+        with suppress(FileExistsError):
             folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
+            return folder
+    raise AssertionError("numbers do not end")

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from affectml.evaluation.promised import levels_of
 from affectml.evaluation.systems import sets_of
 from affectml.footprint import trained_share
 from affectml.heads._by_person import as_by_person
-from affectml.runs import RunFolder, RunInfo, reserve_run_folder, surroundings
+from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.people import people_file
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
@@ -48,19 +47,20 @@ def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any
             it; where not even the head could, it is saved in the system's folder for temporary files.
     """
     plan = judged.prepared.plan
-    folder = plan.out if plan.out is not None else reserve_run_folder(_name(plan))
+    folder = plan.out if plan.out is not None else next_run_folder(_name(plan))
     info = describe(judged, seconds, energy)
+
+    def next_name() -> Path:
+        nonlocal folder
+        folder = next_run_folder(_name(plan))
+        return folder
+
     try:
-        with new_folder(folder) as temporary:
+        with new_folder(folder, next_name if plan.out is None else None) as temporary:
             _write_head(temporary, judged, info)
             failed = _write_rest(temporary, judged, info)
-    except BaseException as error:
-        if plan.out is None:
-            with suppress(OSError):
-                folder.rmdir()  # reserved, and empty
-        if isinstance(error, OSError):
-            raise _saved_elsewhere(error, folder, judged, info) from error
-        raise
+    except OSError as error:
+        raise _saved_elsewhere(error, folder, judged, info) from error
     run, model = RunFolder.open(folder), as_by_person(judged.systems.model)
     if model is not None and model.fit_ is not None:
         try:

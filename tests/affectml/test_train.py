@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -205,8 +206,31 @@ def test_a_damaged_run_is_refused_in_one_line(run, tmp_path):
         RunFolder.open(copy)
 
 
-def test_two_trainings_never_share_a_number(tmp_path):
-    assert [reserve_run_folder("x", tmp_path).name for _ in range(3)] == ["x-001", "x-002", "x-003"]
+def test_a_run_has_its_number_when_it_is_whole_and_never_anothers(run, demo, spec, tmp_path, monkeypatch):
+    """One that is killed leaves no number behind; one that comes to be meanwhile keeps its own."""
+    monkeypatch.chdir(tmp_path)
+    Path("runs/data-001").mkdir(parents=True)  # as killed trainings left it
+    shutil.copytree(demo, "data")
+    write_module = sys.modules["affectml.training.write"]
+    seen, whole = [], write_module._write_rest
+
+    def writing(folder, *given):
+        seen.append(sorted(path.name for path in Path("runs").glob("data-*/*")))
+        if len(seen) == 2:
+            shutil.copytree(run.folder, "runs/data-002")
+        return whole(folder, *given)
+
+    monkeypatch.setattr(write_module, "_write_rest", writing)
+    made = [train_run(config(Path("data"), spec), say=lambda line: None).folder for _ in range(2)]
+    assert [folder.name for folder in made] == ["data-001", "data-003"]
+    assert seen[0] == []
+    assert (made[1].with_name("data-002") / "run.json").read_bytes() == (run.folder / "run.json").read_bytes()
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["data-001", "data-002", "data-003"]
+
+
+def test_reserving_a_number_still_works_and_warns(tmp_path):
+    with pytest.warns(DeprecationWarning, match="next_run_folder"):
+        assert [reserve_run_folder("x", tmp_path).name for _ in range(3)] == ["x-001", "x-002", "x-003"]
 
 
 def test_a_run_of_another_version_is_refused(run, tmp_path):
@@ -355,7 +379,8 @@ def test_the_report_loads_nothing_from_elsewhere(run):
 
 def test_runs_are_numbered(tmp_path):
     assert next_run_folder("My set!", tmp_path).name == "My-set-001"
-    (tmp_path / "My-set-007").mkdir()
+    (tmp_path / "My-set-009").mkdir()  # empty, as a killed training left it
+    (tmp_path / "My-set-007" / "x").mkdir(parents=True)
     assert next_run_folder("My set!", tmp_path).name == "My-set-008"
 
 
