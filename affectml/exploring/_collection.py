@@ -29,7 +29,7 @@ from affectml.exploring._detail import Detail, detail_of, look_at
 from affectml.exploring._encoders import Encoders, Hearing
 from affectml.exploring._explained import Explained
 from affectml.exploring._keep import Selections, as_csv, export, queue
-from affectml.exploring._query import fit, inside, parse_rates
+from affectml.exploring._query import fit, folded, having, inside, parse_rates
 from affectml.exploring._runs import KnownRun
 from affectml.exploring._search import Searcher
 from affectml.exploring._view import Filter, View
@@ -150,6 +150,8 @@ class Collection:
         keep = np.ones(len(self), dtype=bool)
         for each in view.filters:
             keep &= self._passes(each)
+        if view.name:
+            keep &= having(view.name, self._called)
         if view.selection:
             keep &= self._index.isin(self._selections.read(view.selection))
         if view.lasso:
@@ -179,16 +181,23 @@ class Collection:
                 if level not in column.levels:
                     near = did_you_mean(level, column.levels)
                     raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {', '.join(column.levels)})")
+            if each.has:
+                return np.append(having(each.has, list(map(folded, column.levels))), False)[values]
             wanted = [column.levels.index(level) for level in each.levels]
             return np.isin(values, wanted) if wanted else values >= 0
-        if each.levels:
-            raise BadInput(f"filter {column.name}: expected a range such as 0.2..0.8, got {', '.join(each.levels)}")
+        if got := each.has or ", ".join(each.levels):
+            raise BadInput(f"filter {column.name}: expected a range such as 0.2..0.8, got {got}")
         keep = ~np.isnan(values)
         if each.low is not None:
             keep &= values >= np.float32(each.low)
         if each.high is not None:
             keep &= values <= np.float32(each.high)
         return np.asarray(keep)
+
+    @cached_property
+    def _called(self) -> list[str]:
+        """Each image's image_id and file, to search in."""
+        return [folded(f"{name}\n{self.file(at)}") for at, name in enumerate(self.image_id)]
 
     def fits(self, view: View) -> NDArray[np.float32] | None:
         """How well each image fits what a view searches for, [N], nan where that is unknown; None without a search.

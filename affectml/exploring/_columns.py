@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from affectml._rows import PART
 from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
-from affectml.evaluation.subgroups import OURS, as_levels
+from affectml.evaluation.subgroups import as_levels, as_text
 from affectml.exploring._beside import Beside
 from affectml.exploring._runs import KnownRun, in_order
 
@@ -170,23 +170,29 @@ def _farthest(name: str, runs: Sequence[KnownRun], several: bool) -> Array:
 
 
 def image_columns(dataset: Dataset) -> list[Column]:
-    """The split, and the columns of images.parquet that have few levels or are numbers."""
+    """The columns of images.parquet of which anything is known, but what an image is searched by: its id and file."""
     found = []
     for name in map(str, dataset.images.columns):
         values = dataset.images[name]
-        levels = values if name == "split" else as_levels(values)
-        if levels is not None and levels.notna().any():
-            given = in_order(levels.dropna().unique())
-            codes = partial(_codes, levels, given)
-            column = name if name == "split" else f"image.{name}"
-            found.append(Column(column, name, IMAGES, "category", codes, given))
-        elif name in ("width", "height") or (name not in OURS and _is_number(values)):
+        if name in ("image_id", "file") or not values.notna().any():
+            continue
+        if name != "split" and _is_number(values) and as_levels(values) is None:
             found.append(Column(f"image.{name}", name, IMAGES, "number", partial(_numbers, values)))
+            continue
+        levels, codes = _levels(values)
+        column = name if name == "split" else f"image.{name}"
+        found.append(Column(column, name, IMAGES, "category", partial(np.asarray, codes), levels))
     return found
 
 
-def _codes(levels: "pd.Series[Any]", given: Sequence[str]) -> Array:
-    return pd.Index(given).get_indexer(pd.Index(levels, dtype=object))
+def _levels(values: "pd.Series[Any]") -> tuple[tuple[str, ...], Array]:
+    """The different values as words, in order, and the place of each image's, -1 where it has none."""
+    if any(isinstance(value, list | dict | np.ndarray) for value in values.dropna().head(1)):
+        values = values.map(lambda value: ", ".join(map(str, value)), na_action="ignore")
+    at, different = pd.factorize(values)
+    words = as_text(pd.Series(different, dtype=object))
+    levels = in_order(words.unique())
+    return levels, np.append(pd.Index(levels, dtype=object).get_indexer(pd.Index(words, dtype=object)), -1)[at]
 
 
 def _numbers(values: "pd.Series[Any]") -> Array:

@@ -1,7 +1,8 @@
-"""Rates as a query: "awe and joy without fear"; and the polygon of a lasso."""
+"""Rates as a query: "awe and joy without fear"; texts with a part; and the polygon of a lasso."""
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,17 @@ def fit(wanted: Array, unwanted: Array) -> Array:
     """
     parts = np.concatenate([wanted, 1 - unwanted], axis=1, dtype=np.float64).clip(0, 1)
     return np.asarray(parts.prod(axis=1) ** (1 / parts.shape[1]), dtype=np.float32)
+
+
+def folded(text: str) -> str:
+    """A text without capitals, its accents composed one way."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def having(part: str, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of these folded texts have a part in them."""
+    wanted = folded(part)
+    return np.fromiter((wanted in text for text in texts), dtype=bool, count=len(texts))
 
 
 def inside(corners: Array, points: Array) -> NDArray[np.bool_]:

@@ -12,28 +12,29 @@ DIGITS = 4  # of a corner, in map units
 MOST_CORNERS = 1000
 _NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
-_NUMBERS, _LEVELS = "f.", "in."
-_WORDS = ("text", "like", "rates", "of", "selection", "colour", "image")
+_NUMBERS, _LEVELS, _HAS = "f.", "in.", "has."
+_WORDS = ("name", "text", "like", "rates", "of", "selection", "colour", "image")
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Images whose `column` lies within low to high, both included, or has one of the levels.
+    """Images whose `column` lies within low to high, both included, has one of the levels, or one with `has` in it.
 
-    With neither, images of which it is known. An unknown value lies nowhere.
+    Capitals do not matter to `has`. With none of these, images of which it is known. An unknown value lies nowhere.
     """
 
     column: str
     low: float | None = None
     high: float | None = None
     levels: tuple[str, ...] = ()
+    has: str = ""
 
     def __post_init__(self) -> None:
         for end in (self.low, self.high):
             if end is not None and not math.isfinite(end):
                 raise BadInput(f"filter {self.column}: expected a number, got {end}; leave the end out for no limit")
-        if self.levels and (self.low is not None or self.high is not None):
-            raise BadInput(f"filter {self.column}: expected numbers or levels, got both")
+        if sum([bool(self.levels), bool(self.has), self.low is not None or self.high is not None]) > 1:
+            raise BadInput(f"filter {self.column}: expected numbers, levels or a part of their text, got two of these")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class View:
     selection: a saved one. text, like (an image_id), rates ("awe without fear") order all images of which it is known
     how well they fit, best first; one of the three at most. of: whose rates, "people" or a run; "" is people where they
     were asked, else the first run. order: a column; where the search finds two alike, or without one. colour: a column.
-    image: the image_id that is shown large.
+    image: the image_id that is shown large. name: a part of the image_ids or files' names, capitals aside.
     """
 
     filters: tuple[Filter, ...] = ()
@@ -58,6 +59,7 @@ class View:
     descending: bool = False
     colour: str = ""
     image: str = ""
+    name: str = ""
 
     def __post_init__(self) -> None:
         corners = tuple((round(float(x), DIGITS) + 0.0, round(float(y), DIGITS) + 0.0) for x, y in self.lasso)
@@ -84,6 +86,8 @@ class View:
         for each in self.filters:
             if each.levels:
                 out[_LEVELS + each.column] = ",".join(map(_quoted, each.levels))
+            elif each.has:
+                out[_HAS + each.column] = each.has
             else:
                 out[_NUMBERS + each.column] = f"{_said(each.low)}..{_said(each.high)}"
         out |= {name: getattr(self, name) for name in _WORDS if getattr(self, name)}
@@ -106,6 +110,8 @@ class View:
             if key.startswith(_LEVELS):
                 levels = tuple(unquote(part) for part in value.split(","))
                 filters.append(Filter(key.removeprefix(_LEVELS), levels=levels))
+            elif key.startswith(_HAS) and value:
+                filters.append(Filter(key.removeprefix(_HAS), has=value))
             elif key.startswith(_NUMBERS):
                 found = _RANGE.fullmatch(value)
                 if found is None:

@@ -200,8 +200,10 @@ def test_a_lasso_of_everything_holds_what_has_an_embedding(found):
 
 WORDS = st.text(max_size=8)
 ENDS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
-FILTERS = st.builds(Filter, WORDS, ENDS, ENDS) | st.builds(
-    Filter, WORDS, levels=st.lists(WORDS, min_size=1, max_size=3).map(tuple)
+FILTERS = st.one_of(
+    st.builds(Filter, WORDS, ENDS, ENDS),
+    st.builds(Filter, WORDS, levels=st.lists(WORDS, min_size=1, max_size=3).map(tuple)),
+    st.builds(Filter, WORDS, has=st.text(min_size=1, max_size=8)),
 )
 SEARCHES = st.one_of(*(st.fixed_dictionaries({name: WORDS}) for name in ("text", "like", "rates")))
 VIEWS = st.builds(
@@ -209,7 +211,7 @@ VIEWS = st.builds(
     SEARCHES,
     st.lists(FILTERS, max_size=3, unique_by=lambda each: each.column).map(tuple),
     of=WORDS, lasso=st.just(()) | CORNERS.map(tuple), selection=WORDS, order=WORDS, descending=st.booleans(),
-    colour=WORDS, image=WORDS,
+    colour=WORDS, image=WORDS, name=WORDS,
 )  # fmt: skip
 
 
@@ -250,6 +252,29 @@ def test_what_is_known_of_each_image(found):
     assert values["image.size"] == pytest.approx([1.5, 2, 3, 4, 5, math.nan], nan_ok=True)
     assert (levels["flagged"], values["notes"]) == (["no"] * 3 + ["yes"] + ["no"] * 2, [0, 0, 0, 1, 0, 0])
     assert levels["whole.split"] == ["train", "val", "test", "train", "train", "train"]
+
+
+def test_every_column_of_the_images_is_one_to_filter_by(hand):
+    """But the id and the file, which are searched in."""
+    images = hand.images.assign(
+        file=["images/Beach 1.jpg", *[None] * 5], group=list("aabbcc"), url=[f"http://x/{k}" for k in range(6)],
+        words=[["Wild", "horses"], ["a", "b"], None, ["a"], ["b"], ["a", "b"]], day=pd.Timestamp("2020-01-01"),
+        caption=["A CAFE\u0301", *["at sea"] * 5], empty=None, many=[1e4, 2, 3, 4, 5, None], same=[True] * 6,
+    )  # fmt: skip
+    data = write_dataset(hand.root.parent / "all", DatasetMeta("all"), images, {})
+    found = open_collection(data)
+    assert [name for name, column in found.columns.items() if column.group == "images"] == [
+        "split", "image.where", "image.size", "image.group", "image.url", "image.words", "image.day", "image.caption",
+        "image.many", "image.same",
+    ]  # fmt: skip
+    assert ids(found, filters=(Filter("image.group", levels=("b", "c")),)) == "cdef"
+    assert ids(found, filters=(Filter("image.url", has="X/3"),)) == "d"
+    assert ids(found, filters=(Filter("image.words", has="wild, h"),)) == "a"
+    assert ids(found, filters=(Filter("image.words", has="a"),)) == "bdf"
+    assert ids(found, filters=(Filter("image.caption", has="caf\u00e9"),)) == "a"
+    assert (ids(found, name="beach"), ids(found, name="B"), ids(found, name="zz")) == ("a", "ab", "")
+    with pytest.raises(BadInput, match=r"image\.size: expected a range such as 0\.2\.\.0\.8, got 4"):
+        found.shown(View(filters=(Filter("image.size", has="4"),)))
 
 
 def test_one_name_gives_one_figure(found, hand, demo):

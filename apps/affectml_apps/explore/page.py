@@ -23,6 +23,8 @@ from affectml_apps.pictures import BadImage, decoded
 from affectml_apps.text import plain
 
 CLIENT = Path(__file__).parent / "client"
+MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
+BARS = 40  # of a histogram, at most
 MAX_UPLOAD = 60  # MB
 UPLOAD_SIDE = 2048  # pixels
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
@@ -31,9 +33,19 @@ STYLE = """<style>
 .stMainBlockContainer {--top: 3rem; --bottom: 0.75rem; padding: var(--top) 1.25rem var(--bottom)}
 .stAppHeader {height: 3rem; min-height: 3rem}
 .stSlider * {color: inherit} /* the theme's own blue is too dark for a dark page */
+.bars {display: flex; align-items: flex-end; gap: 1px; height: 2rem; margin-inline: 6px}
+.bars i {flex: 1 1 0; background: currentColor; opacity: 0.25}
+.bars .in {opacity: 0.8}
 [data-testid=stSidebarHeader] {height: 2.5rem; margin: 0}
+[data-testid=stSidebarCollapseButton] {visibility: visible} /* a finger does not hover over it */
 [data-testid=stSidebarUserContent] [data-testid=stVerticalBlock] {gap: 0.6rem}
 @media (max-width: 900px) {.stMainBlockContainer {padding-inline: 0.6rem}}
+@media (max-width: 760px), (max-height: 500px) { /* the header lies over the page's own */
+.stMainBlockContainer {--top: 0.25rem; --bottom: 0.4rem}
+.stAppHeader {background: none}
+.stAppHeader, .stAppHeader * {pointer-events: none}
+.stAppHeader button, .stAppHeader button * {pointer-events: auto}
+}
 </style>"""
 # Drawn here: a ":material/..." icon would be fetched from abroad by every page.
 ICON = (
@@ -100,7 +112,13 @@ def on_wish() -> None:
         st.session_state["problem"] = str(error)
         return
     own = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")
-    change(**{name: getattr(asked, name) for name in own})
+    filters = {each.column: each for each in st.session_state["view"].filters}
+    for name in wish.get("filtered") or ():  # by the legend: all others may have changed since
+        if name in (chosen := {each.column: each for each in asked.filters}):
+            filters[name] = chosen[name]
+        else:
+            filters.pop(name, None)
+    change(filters=tuple(filters.values()), **{name: getattr(asked, name) for name in own})
 
 
 # Filters
@@ -116,6 +134,12 @@ def draw_filters(explorer: Explorer, view: View) -> None:
     if problem := st.session_state.pop("problem", None):
         st.error(plain(problem))
     st.subheader("Filters")
+    st.text_input(
+        "Id or file",
+        placeholder="A part of it",
+        max_chars=200,
+        **controlled("name of images", view.name, lambda text: change(name=text.strip())),
+    )
     columns = explorer.found.columns
     used = {each.column for each in view.filters}
     free = [name for name in columns if name not in used]
@@ -166,6 +190,7 @@ def draw_range(each: Filter, column: Column) -> None:
     whole = bool(np.equal(np.mod(known, 1), 0).all())
     step = 1.0 if whole else 10.0 ** np.floor(np.log10((high - low) / 50))
     low, high = (round(float(end), 9) for end in (np.floor(low / step) * step, np.ceil(high / step) * step))
+    _draw_bars(known, low, high, each, whole)
     ends = (max(low, low if each.low is None else each.low), min(high, high if each.high is None else each.high))
 
     def act(chosen: tuple[float, float]) -> None:
@@ -183,8 +208,35 @@ def draw_range(each: Filter, column: Column) -> None:
     )
 
 
+def _draw_bars(known: NDArray[np.float32], low: float, high: float, each: Filter, whole: bool) -> None:
+    """A histogram, a whole number a bar where they are few; what the filter lets pass is darker."""
+    bars = min(BARS, round(high - low) + 1) if whole else BARS
+    half = (high - low) / (bars - 1) / 2 if whole else 0.0
+    counts, edges = np.histogram(known, bars, (low - half, high + half))
+    first, last = (low if each.low is None else each.low), (high if each.high is None else each.high)
+    passed = (edges[1:] > first) & (edges[:-1] < last)
+    heights = np.where(counts > 0, np.maximum(100 * counts / counts.max(), 4), 0)
+    drawn = "".join(
+        f'<i class="{"in" if inside else ""}" style="height:{height:.0f}%"></i>'
+        for height, inside in zip(heights, passed, strict=True)
+    )
+    most = int(counts.argmax())
+    peak = f"{counts[most]:,} from {edges[most]:.4g} to {edges[most + 1]:.4g}"
+    st.html(f'<div class="bars" role="img" aria-label="Histogram: at most {peak}">{drawn}</div>')
+
+
 def draw_levels(each: Filter, column: Column) -> None:
-    """A choice of levels; none means: where it is known."""
+    """A choice of levels, or of many a part of their text; none means: where it is known."""
+    if each.has or len(column.levels) > MOST_CHOICES:
+        st.text_input(
+            plain(title_of(column)),
+            placeholder="A part of the text",
+            label_visibility="collapsed",
+            **controlled(
+                f"filter {each.column}", each.has, lambda text: put_filter(each, Filter(each.column, has=text.strip()))
+            ),
+        )
+        return
     there = [level for level in each.levels if level in column.levels]
 
     def act(levels: list[str]) -> None:

@@ -4,7 +4,8 @@
     GET explore/map                float32 x, y of every image, nan without an embedding; little endian
     GET explore/ids                image_ids (JSON)
     GET explore/shown?VIEW         uint32 places of the images shown, in order
-    GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown)
+    GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown);
+                                   of a number then its float32 per image
     GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one; explore/upload?upload=TOKEN
     GET explore/detail?i=7         what is known of one image (JSON); names=1: who said what
     GET explore/explain?i=7&run=RUN&label=LABEL    the map of an explanation and its verdict (JSON)
@@ -120,17 +121,21 @@ def colours(request: Request) -> Response:
     explorer = current()
     name = request.query_params.get("colour") or explorer.colour
     unknown = np.full(len(explorer.found), UNKNOWN, np.uint8)
-    codes, legend = coded(explorer.found.column(name)) if name else (unknown, {"unknown": len(unknown)})
+    column = explorer.found.column(name) if name else None
+    codes, legend = coded(column) if column is not None else (unknown, {"unknown": len(unknown)})
     head = json.dumps(legend).encode()
     content = len(head).to_bytes(4, "little") + head + codes.tobytes()
+    if column is not None and column.kind == "number":
+        content += column.values.astype("<f4").tobytes()
     return Response(content, media_type=BINARY, headers=LASTING | AS_IT_IS)
 
 
 def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """uint8 [N], 255 where unknown, and the legend.
 
-    A category: `levels` are [text, images] by code; its 9 most frequent ones have a code each, in the order of the
-    column, and all others the last. A number: 0 to 254 stand for `low` to `high`, between which all but the outermost
+    A category: `levels` are [text, images] by colour; its 9 most frequent ones have one each, in the order of the
+    column, and all others the last. `names` are the levels by code, which the first 255 have; further ones share the
+    last code, whose name is "". A number: 0 to 254 stand for `low` to `high`, between which all but the outermost
     percents lie: a few that are far off would leave one colour to all others.
     """
     values = column.values
@@ -151,15 +156,18 @@ def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         return codes, {"low": ends[0], "high": ends[1], "unknown": int((~known).sum())}
     counts = np.bincount(values[values >= 0], minlength=len(column.levels))
     there = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-    own = np.sort(there[:COLOURS])
-    table = np.full(len(counts) + 1, COLOURS, np.uint8)
-    table[own] = np.arange(len(own))
+    there[:COLOURS].sort()
+    table = np.full(len(counts) + 1, UNKNOWN - 1, np.uint8)
+    table[there[:UNKNOWN]] = np.arange(min(len(there), UNKNOWN))
     table[-1] = UNKNOWN  # -1
-    levels = [[column.levels[at], int(counts[at])] for at in own]
+    names = [column.levels[at] for at in there[:UNKNOWN]]
+    levels = [[name, int(counts[at])] for name, at in zip(names[:COLOURS], there, strict=False)]
     if rest := there[COLOURS:].tolist():
         name = column.levels[rest[0]] if len(rest) == 1 else f"{len(rest)} other levels"
         levels.append([name, int(counts[rest].sum())])
-    return table[values], {"levels": levels, "unknown": int((values < 0).sum())}
+    if len(there) > UNKNOWN:
+        names[-1] = ""
+    return table[values], {"levels": levels, "names": names, "unknown": int((values < 0).sum())}
 
 
 def _index(request: Request) -> int:
@@ -213,7 +221,8 @@ def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]
     taxonomy = explorer.found.taxonomy
     known = () if taxonomy is None else taxonomy.labels
     labels = list(dict.fromkeys([*known, *(name for run in told.runs for name in run.rates)]))
-    facts = [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
+    facts = [["file", told.file]] if told.file else []
+    facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
     people = told.people
     best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None

@@ -174,6 +174,79 @@ def test_a_filter_is_added_narrowed_and_removed_in_the_sidebar(explorer):
     explorer.shows(60).address(**{"in.people.mode": None})
 
 
+def test_the_legend_filters_and_the_tiles_say_what_the_colours_mean(explorer):
+    page, found = explorer.page, explorer.server.found
+    modes, rates = (found.columns[f"people.{each}"] for each in ("mode", "rate.awe"))
+    legend = page.get_by_role("group", name="Legend")
+    said = [modes.levels[at] if at >= 0 else "unknown" for at in modes.values]
+    expect(page.locator(".cell[aria-posinset='1'] strong")).to_have_text(said[0])
+    count = {level: said.count(level) for level in ("awe", "fear")}
+    legend.get_by_role("button", name="awe").click()
+    explorer.address(**{"in.people.mode": "awe"})
+    explorer.shows(count["awe"])
+    expect(legend.get_by_role("button", name="awe")).to_have_attribute("aria-pressed", "true")
+    legend.get_by_role("button", name="fear").click()
+    explorer.address(**{"in.people.mode": "awe,fear"})
+    explorer.shows(sum(count.values()))
+    settled(page)
+    page.get_by_role("button", name="Remove", exact=True).click()  # the filter stands at the side as well
+    explorer.shows(60).address(**{"in.people.mode": None})
+    expect(legend.get_by_role("button", name="awe")).to_have_attribute("aria-pressed", "false")
+    legend.get_by_role("button", name="awe").click()
+    legend.get_by_role("button", name="awe").click()
+    explorer.shows(60).address(**{"in.people.mode": None})
+    page.get_by_label("Colour").select_option("people.rate.awe")
+    explorer.address(colour="people.rate.awe")
+    first = found.image_id[0]
+    expect(page.locator(f".cell[aria-label='{first}'] strong")).to_have_text(f"{rates.values[0]:.3g}")
+    legend.get_by_role("button").click()
+    explorer.address(**{"f.people.rate.awe": ".."})
+    page.get_by_role("img", name="Histogram").wait_for()
+    expect(page.get_by_role("slider")).to_have_count(2)
+
+
+def test_a_filter_of_the_legend_takes_none_away_that_came_meanwhile(explorer):
+    """The page's script hears of the legend late, and by then has a filter of its own."""
+    page = explorer.page
+    page.get_by_label("Add a filter").click()
+    page.get_by_role("option", name="people: entropy").click()
+    explorer.address(**{"f.people.entropy": ".."})
+    page.get_by_role("group", name="Legend").get_by_role("button", name="awe").click()
+    explorer.address(**{"f.people.entropy": "..", "in.people.mode": "awe"})
+    modes = explorer.server.found.columns["people.mode"]
+    explorer.shows(int((modes.values == modes.levels.index("awe")).sum()))
+
+
+def test_an_image_is_found_by_its_id_and_by_its_file(explorer):
+    page = explorer.page
+    page.get_by_label("Id or file").fill("00001")
+    page.keyboard.press("Enter")
+    explorer.address(name="00001")
+    explorer.shows(11)
+    assert explorer.names == shown(explorer, name="00001")[: len(explorer.names)]
+    page.get_by_label("Id or file").fill("IMAGES/000012.P")
+    page.keyboard.press("Enter")
+    explorer.shows(1)
+    assert explorer.names == ["000012"]
+
+
+def test_of_many_levels_one_is_found_by_typing_and_of_very_many_a_part_is_typed(explorer):
+    page = explorer.page
+    page.get_by_label("Add a filter").fill("caption")
+    page.get_by_role("option", name="caption", exact=True).click()
+    explorer.address(**{"f.image.caption": ".."})
+    captions = explorer.server.found.columns["image.caption"]
+    page.get_by_placeholder("Any that is known").fill(captions.levels[7][:40])
+    page.get_by_role("option", name=captions.levels[7], exact=True).click()
+    explorer.address(**{"in.image.caption": captions.levels[7].replace("%", "%25").replace(",", "%2C")})
+    page.goto(f"{explorer.server.url}/?has.image.caption=ROUND")
+    explorer.shows(int(sum("round" in captions.levels[at] for at in captions.values)))
+    expect(page.get_by_placeholder("A part of the text")).to_have_value("ROUND")
+    page.get_by_placeholder("A part of the text").fill("")
+    page.keyboard.press("Enter")
+    explorer.shows(60).address(**{"f.image.caption": ".."})
+
+
 def test_rates_and_words_are_searched_for_one_at_a_time(explorer):
     page = explorer.page
     page.get_by_role("textbox", name="How it feels").fill("awe without fear")
@@ -324,7 +397,7 @@ def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):
     page.get_by_text("Keep, download or ask people").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as CSV").click()
-    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
     assert [row["image_id"] for row in rows] == expected
     page.get_by_role("textbox", name="Name").fill("much awe")
     page.keyboard.press("Enter")
@@ -332,7 +405,7 @@ def test_what_is_shown_is_saved_downloaded_and_sent_to_people(explorer):
     page.get_by_text(f"saved {len(expected)} images as much awe").wait_for()
     assert explorer.server.found.selections()["much awe"] == len(expected)
     page.get_by_role("button", name="Send to the labelling queue").click()
-    page.get_by_text("are at the end of the queue, for one more person each").wait_for()
+    page.get_by_text("at the end of the queue: ").wait_for()
     explorer.open("?selection=much+awe").shows(len(expected))
 
 
@@ -379,6 +452,32 @@ def test_axe_finds_nothing_serious(explored, profile, axe, theme, device):
     settled(page)
     assert axe(page) == []
     assert made.foreign == []
+
+
+SIDEWAYS = {"width": 640, "height": 360}
+SMALL = {"width": 320, "height": 568}
+
+
+@pytest.mark.parametrize("size", [SMALL, SIDEWAYS])
+def test_on_a_small_screen_the_map_is_larger_than_its_buttons_and_all_is_within_reach(explored, profile, size):
+    page = profile(viewport=size, has_touch=True, is_mobile=True).new_page()
+    Explorer(page, explored).open("?order=-people.entropy&rates=awe")
+    settled(page)
+    boxes = {each: page.locator(each).bounding_box() for each in (".stage", ".tools", ".grid", ".legend")}
+    area = {each: box["width"] * box["height"] for each, box in boxes.items()}
+    assert area[".stage"] > 4 * area[".tools"]
+    assert min(boxes[".grid"]["height"], boxes[".stage"]["height"]) >= 120
+    for each in page.locator(".explorer :is(button, select, input, .grid, .stage):visible").all():
+        if each.evaluate("each => !each.closest('.legend')"):  # which scrolls sideways
+            box = each.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= size["width"]
+            assert box["y"] + box["height"] <= size["height"]
+            middle = [box["x"] + min(box["width"], 60) / 2, box["y"] + box["height"] / 2]
+            assert each.evaluate("(each, [x, y]) => each.contains(each.getRootNode().elementFromPoint(x, y))", middle)
+    page.locator("[data-testid=stExpandSidebarButton]").tap()
+    page.get_by_role("button", name="Collapse sidebar").tap()
+    page.locator("[data-testid=stExpandSidebarButton]").wait_for()
 
 
 def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored, profile):

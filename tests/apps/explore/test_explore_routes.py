@@ -130,13 +130,14 @@ def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
     assert codes[-1] == 255
     assert codes[:2].tolist() == [0, 0]
     assert (codes[values == 11] == COLOURS - 1).all()
+    assert [legend["names"][code] for code in codes[:-1]] == [levels[at] for at in values[:-1]]
     assert sum(count for _, count in legend["levels"]) + legend["unknown"] == len(values)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_two_levels_have_nearly_the_same_colour(theme):
     """By CIE 1976, at least 20 apart, where 2.3 can just be seen."""
-    script = (Path(affectml_apps.__file__).parent / "explore" / "client" / "main.js").read_text(encoding="utf-8")
+    script = (Path(affectml_apps.__file__).parent / "explore" / "client" / "legend.js").read_text(encoding="utf-8")
     colours = dict(enumerate(re.findall("#[0-9a-f]{6}", re.search("const LEVELS = (.*)", script)[1])))
     if theme == "dark":
         colours |= {

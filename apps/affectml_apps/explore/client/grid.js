@@ -4,13 +4,13 @@ import { make } from "./elements.js";
 
 const GAP = 8;
 const EDGE = 4; // px around all: what is chosen has a ring
-const CAPTION = 20; // px under each image
+const CAPTION = 36; // px under each image
 const WAIT_MS = 60; // before an image is fetched: what is only scrolled past is not
 const MOST_PX = 15_000_000; // the highest that every browser scrolls
 const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
 
 export class Grid {
-  // on: open(index); give: name(index), picture(index), colour(index) as CSS or null
+  // on: open(index); give: name(index), says(index), picture(index), colour(index) as CSS or null
   constructor({ on, give }) {
     this.on = on;
     this.give = give;
@@ -86,7 +86,7 @@ export class Grid {
     const cell = make("div", {
       class: "cell", role: "option", id: `image-${place}`, "aria-selected": "false", "aria-posinset": place + 1,
       "aria-setsize": this.order.length, onclick: () => { this.choose(place); this.on.open(this.order[place]); },
-    }, make("img", { alt: "", src: EMPTY, decoding: "async" }), make("span", { class: "caption" }, make("i", { class: "dot" }), make("span", {})));
+    }, make("img", { alt: "", src: EMPTY, decoding: "async" }), make("span", { class: "caption" }, make("i", { class: "dot" }), make("strong", {}), make("span", {})));
     cell.style.cssText = `inline-size:${this.side}px;block-size:${this.side + CAPTION}px;` +
       `transform:translate(${(place % this.columns) * (this.side + GAP)}px,${Math.floor(place / this.columns) * this.row}px)`;
     this.describe(cell, place);
@@ -96,10 +96,12 @@ export class Grid {
 
   // Names and colours may come after the images.
   describe(cell, place) {
-    const [dot, text] = cell.lastChild.children;
+    const [dot, says, text] = cell.lastChild.children;
     const name = this.give.name(this.order[place]);
     cell.setAttribute("aria-label", name);
     text.textContent = name;
+    says.textContent = this.give.says(this.order[place]);
+    cell.title = `${name}: ${says.textContent}`;
     dot.style.background = this.give.colour(this.order[place]) ?? "";
   }
 

@@ -3,17 +3,12 @@
 
 import { isDark, make } from "./elements.js";
 import { Grid } from "./grid.js";
+import { Legend, palette } from "./legend.js";
 import { PointMap, css } from "./map.js";
 import { One } from "./one.js";
 
-// Okabe & Ito 2008, with two of Tol 2021; the last is for all other levels.
-const LEVELS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b2a100", "#6b4c9a", "#882255", "#8c8c8c"];
-const DARK = { 7: "#a68bd6", 8: "#f2d0a4" }; // in their place on a dark page
-// Cividis (Nuñez, Anderton & Renslow 2018), from the end that is near a light background; on a dark page it begins at
-// the other end, with its darkest blues lightened.
-const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", "#233e6c", "#00224e"];
-const DARK_RAMP = ["#4466a8", "#5c749d", "#74838f", "#8f8f80", "#aa9f72", "#c6b461", "#e2cd4e", "#fee838"];
 const OWN = ["colour", "order", "lasso", "image", "text", "like", "rates", "of"]; // fields of the view that change here
+const KINDS = ["in.", "f.", "has."]; // of filters, before the column's name
 const SETTLE_MS = 350; // before an image that was only passed by goes into the address
 const TELL_MS = 1000; // at most, before the page's script hears of a change: its run and the images' slow each other down
 const LOST_MS = 5000;
@@ -48,7 +43,8 @@ class Explorer {
     this.problem = make("p", { class: "problem", role: "alert" });
     this.says = make("p", { class: "unseen", role: "status" });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.legend = make("div", { class: "legend", tabindex: "0", role: "group", "aria-label": "Legend" });
+    this.legend = new Legend({ level: (text) => this.toggle(text), known: () => this.toggle(null) });
+    this.touched = new Set(); // columns whose filter changed here, of which the page's script does not know yet
     this.map = new PointMap({
       lasso: (corners) => this.change({ lasso: corners ? corners.map((corner) => corner.join(",")).join(" ") : null }),
       open: (index) => this.open(index),
@@ -61,6 +57,7 @@ class Explorer {
         name: (index) => this.ids[index] ?? `image ${index + 1}`,
         picture: (index) => this.picture({ i: index }, "thumb"),
         colour: (index) => (this.codes ? css(this.palette[this.codes[index]]) : null),
+        says: (index) => this.saysOf(index),
       },
     });
     this.one = new One({
@@ -86,7 +83,7 @@ class Explorer {
         make("div", { class: "search", role: "search" }, this.text.form, this.rates.form, this.whose), this.problem, this.says),
       make("section", { class: "left", "aria-label": "Map" },
         make("div", { class: "bar" }, make("label", { for: "colour" }, "Colour"), this.colour, make("span", { class: "how", title: data.map }, data.map)),
-        data.map ? this.map.element : make("p", {}, "No embeddings, so no map, and no search for what images show."), this.tip, this.legend),
+        data.map ? this.map.element : make("p", {}, "No embeddings, so no map, and no search for what images show."), this.tip, this.legend.element),
       make("section", { class: "right", "aria-label": "Images shown" },
         make("div", { class: "bar" }, make("label", { for: "order" }, "Order"), this.order,
           make("label", { class: "check" }, this.down, "largest first")),
@@ -183,6 +180,7 @@ class Explorer {
     // An older state, while ours is on its way; it may have got lost with a connection.
     if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
     this.sent = null;
+    this.touched.clear();
     this.tell({ remark: data.remark });
     this.draw(this.settling ? { ...data.view, image: this.view.image } : data.view);
     if (data.upload && `${data.upload.token} ${data.upload.turn}` !== this.uploaded) {
@@ -207,7 +205,9 @@ class Explorer {
       this.inform = null;
       if (this.sent !== id) return; // a newer one has all of it
       this.sentAt = Date.now();
-      this.wish({ id, ...Object.fromEntries(OWN.map((name) => [name, this.view[name] ?? null])) });
+      const filtered = [...this.touched];
+      const names = [...OWN, ...filtered.flatMap((column) => KINDS.map((kind) => kind + column))];
+      this.wish({ id, filtered, ...Object.fromEntries(names.map((name) => [name, this.view[name] ?? null])) });
     });
     const there = Promise.resolve(this.coming).then(() => this.grid.loaded());
     Promise.race([there, new Promise((resolve) => setTimeout(resolve, TELL_MS))]).then(() => {
@@ -246,16 +246,44 @@ class Explorer {
     this.change({ text: null, like: null, rates: null, of: null, ...fields });
   }
 
+  // What the legend is of, and what of it is filtered by: levels, or true for another filter
+  get column() { return this.view.colour || this.data.colour; }
+
+  chosen() {
+    const levels = this.view[`in.${this.column}`];
+    if (levels !== undefined) return levels.split(",").map(decodeURIComponent);
+    return KINDS.some((kind) => this.view[kind + this.column] !== undefined);
+  }
+
+  // Filter by a level more, or by one less; null: by whatever is known, or no more.
+  toggle(level) {
+    const chosen = this.chosen();
+    const levels = (Array.isArray(chosen) ? chosen : []).filter((each) => each !== level);
+    if (level !== null && levels.length === (chosen.length ?? 0)) levels.push(level);
+    const quoted = levels.map((each) => each.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
+    const known = level === null && chosen === false ? ".." : null;
+    this.touched.add(this.column);
+    this.change({ [`in.${this.column}`]: level === null ? null : quoted, [`f.${this.column}`]: known, [`has.${this.column}`]: null });
+  }
+
+  // What the colour says of an image, in words
+  saysOf(index) {
+    if (!this.codes) return "";
+    const code = this.codes[index];
+    if (code === 255) return "unknown";
+    return this.told.names ? this.told.names[code] : String(Number(this.numbers[index].toPrecision(3)));
+  }
+
   draw(view) {
     const { colour, image, ...rest } = view;
     const before = this.view;
     this.view = view;
-    const shown = JSON.stringify(rest);
+    const shown = JSON.stringify(Object.entries(rest).sort()); // the page's script has another order
     if (shown !== this.drawn) {
       this.drawn = shown;
       this.coming = this.fetch("shown", "shown", rest, (content) => this.show(new Uint32Array(content)));
     }
-    if (colour !== before.colour || this.legend.childElementCount === 0) {
+    if (colour !== before.colour || !this.told) {
       this.fetch("colours", "colours", { colour: colour ?? "" }, (content) => this.paint(content));
     }
     for (const name of ["text", "rates"]) {
@@ -270,6 +298,7 @@ class Explorer {
     this.order.value = view.order?.replace(/^[-+]/, "") ?? "";
     this.down.parentElement.hidden = !view.order;
     this.order.options[0].textContent = view.text || view.rates || view.like ? "best fit first" : "as in the data set";
+    this.legend.mark(this.chosen());
     this.map.setLasso(view.lasso ? view.lasso.split(" ").map((corner) => corner.split(",").map(Number)) : null);
     this.chips.replaceChildren(...[["lasso", "lasso"], ["like", `like ${view.like}`]].filter(([name]) => view[name]).map(([name, text]) =>
       make("button", { type: "button", title: "Take this away", onclick: () => this.change({ [name]: null }) }, text, make("span", { "aria-hidden": "true" }, " ×"))));
@@ -293,17 +322,10 @@ class Explorer {
   paint(content) {
     const length = new DataView(content).getUint32(0, true);
     this.told = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, length)));
-    this.codes = new Uint8Array(content, 4 + length);
+    this.codes = new Uint8Array(content, 4 + length, this.data.n);
     this.recolour();
-    const { levels, low, high, unknown } = this.told;
-    const entries = (levels ?? []).map(([text, count], at) => make("span", {}, swatch(this.palette[at]), text, make("small", {}, count.toLocaleString("en"))));
-    if (low != null) {
-      const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
-      ramp.style.background = `linear-gradient(to right, ${[0, 32, 64, 96, 127, 159, 191, 223, 254].map((at) => css(this.palette[at])).join(",")})`;
-      entries.push(make("span", {}, low, ramp, high));
-    }
-    if (unknown) entries.push(make("span", {}, swatch(this.palette[255]), "unknown", make("small", {}, unknown.toLocaleString("en"))));
-    this.legend.replaceChildren(...(entries.length ? entries : [make("span", {}, "nothing known")]));
+    this.numbers = this.told.names ? null : new Float32Array(content.slice(4 + length + this.data.n));
+    this.legend.draw(this.told, this.palette, this.chosen());
     this.grid.relabel();
   }
 
@@ -400,23 +422,6 @@ class Explorer {
     if (this.ids.length) this.tell({ image: index < 0 ? `there is no image ${image}` : "" });
     if (index >= 0 && this.one.index !== index) this.open(index);
   }
-}
-
-const swatch = (colour) => make("i", { class: "dot", style: `background:${css(colour)}` });
-
-const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-
-// Colours of the codes 0 to 255; 255 is unknown
-function palette(levels, dark) {
-  const unknown = dark ? [105, 105, 112] : [190, 190, 196];
-  if (levels) return Array.from({ length: 256 }, (_, code) => (code === 255 ? unknown : rgb((dark && DARK[code]) || LEVELS[Math.min(code, LEVELS.length - 1)])));
-  const stops = (dark ? DARK_RAMP : RAMP).map(rgb);
-  return Array.from({ length: 256 }, (_, code) => {
-    if (code === 255) return unknown;
-    const at = (code / 254) * (stops.length - 1);
-    const low = Math.min(Math.floor(at), stops.length - 2);
-    return stops[low].map((value, channel) => Math.round(value + (stops[low + 1][channel] - value) * (at - low)));
-  });
 }
 
 // Options of a select, by the columns' groups
