@@ -1,0 +1,135 @@
+"""Clicks in random orders on all of the lead's pages and on the explore page: no exception, and nothing vanishes."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from affectml_annotation import Answer, LabelStore
+from affectml_apps.relabel.pages.navigation import LEAD
+
+pytestmark = pytest.mark.slow
+EXPLORE = Path(__file__).resolve().parents[3] / "apps" / "explore.py"
+WIDGETS = ":is({}):not([disabled]):visible".format(
+    ", ".join(
+        f":is([data-testid=stMain], [data-testid=stSidebar]) {each}"
+        for each in (
+            "button", "summary", "[role=combobox]", "[role=slider]", "input[type=checkbox]", "textarea",
+            "input[type=number]", "input[type=text]:not([role=combobox])",
+        )
+    )
+)  # fmt: skip
+TYPED = [
+    "000001",
+    "joy|delight",
+    "<b>*bold*</b> `x` $y$",
+    "=1+2",
+    "000001; joy; awe",
+    "awe: vast",
+    "José\nann",
+    "-3",
+    "",
+]
+NUMBERS = ["0", "1", "2", "7", "45"]
+WHOLE = {  # what stands on a page, whatever was clicked
+    "setup": [
+        "What people are asked",
+        "How images are handed out",
+        "Invitations",
+        "Attention checks",
+        "Put in the queue",
+    ],
+    "progress": ["Images complete", "Everybody invited", "Label use", "Drift"],
+    "agreement": ["Krippendorff", "By label", "Labels that stand against", "What suggestions did"],
+    "disagreement": ["Leave out decided images", "Open a second round", "Conflicts:"],
+    "export": ["Download the answers", "Download votes per image", "--target collected"],
+    "explore": ["Filters", "Selections", "shown", "An image of your own"],
+}
+
+
+class Clicker:
+    """Somebody who clicks, chooses and types at random, and never looks."""
+
+    def __init__(self, page, seed):
+        self.page, self.chance, self.trail = page, random.Random(seed), []
+
+    def settle(self):
+        self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", state="attached")
+        self.page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
+
+    def check(self, path):
+        self.settle()
+        errors = self.page.locator("[data-testid=stException]").all_inner_texts()
+        words = self.page.locator(":is([data-testid=stMain], [data-testid=stSidebar])").all_inner_texts()
+        missing = [each for each in WHOLE[path] if each not in "\n".join(words)]
+        assert (errors, missing) == ([], []), self.trail[-20:]
+
+    def act(self, path):
+        """Use one of the page's widgets, any of them."""
+        found = self.page.locator(WIDGETS)
+        found.first.wait_for()
+        widget = found.nth(self.chance.randrange(found.count()))
+        kind, name = widget.evaluate(
+            "e => [e.role || e.type || e.localName, e.ariaLabel || e.innerText || e.closest('label')?.innerText || '']"
+        )
+        self.trail.append((path, kind, name[:40]))
+        if kind in ("combobox", "slider"):
+            for _ in range(self.chance.randint(1, 5)):
+                widget.press("ArrowDown")
+            widget.press("Enter")
+            widget.press("Escape")
+        elif kind in ("textarea", "text", "number"):
+            widget.fill(self.chance.choice(NUMBERS if kind == "number" else TYPED))
+            widget.press("Tab")
+        else:
+            widget.evaluate("e => e.click()")
+        self.check(path)
+
+
+@pytest.fixture(scope="module")
+def lead(start_shared, paintings, tmp_path_factory):
+    """The labelling app with labels that hold a delimiter, people's answers, a conflict, a decision, a second round."""
+    folder = tmp_path_factory.mktemp("lead")
+    (folder / "odd.yaml").write_text("name: odd\nlabels: [amusement, awe, 'joy|delight', fear, sadness]\n")
+    server = start_shared("--taxonomy", str(folder / "odd.yaml"), dataset=paintings / "set")
+    chance = random.Random(3)
+    with LabelStore(server.db) as store:
+        store.invite(["ann", "bob", "José"])
+        for who in ("ann", "bob", "José"):
+            store.consent(who)
+            for claim in store.claim(who, 60):
+                labels = tuple(label for label in store.settings.labels if chance.random() < 0.3)
+                store.submit([Answer(claim.image_id, who, "labels" if labels else "none", labels, seconds=2.0)])
+        for image in store.images()["image_id"][:2]:
+            store.submit([Answer(image, "ann", "labels", ("awe",))])
+        store.decide(image, ["awe"], by="ann")
+        store.open_round("discussion", list(store.images()["image_id"][:9]))
+    return server
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_seventy_clicks_on_the_lead_s_pages_end_none_and_hide_nothing(lead, page, seed):
+    clicker, path = Clicker(page, seed), "setup"
+    page.goto(f"{lead.url}/{path}?who=ann")
+    page.wait_for_selector("h1")
+    clicker.check(path)
+    for _ in range(70):
+        if path in ("progress", "agreement") or clicker.chance.random() < 0.2:  # two have nothing to click
+            title, path, _draw = clicker.chance.choice(LEAD)
+            clicker.trail.append(("to", path))
+            page.locator(f"a[href$='/{path}']").first.evaluate("e => e.click()")  # whatever list is open above it
+            page.locator("h1", has_text="Task set-up" if path == "setup" else title).wait_for()
+            clicker.check(path)
+        else:
+            clicker.act(path)
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_forty_five_clicks_on_the_explore_page_end_nothing_and_hide_nothing(start, paintings, tmp_path, page, seed):
+    db = str(tmp_path / "labels.db")
+    arguments = (str(paintings / "set"), "--run", str(paintings / "run"), "--db", db)
+    page.goto(start(*arguments, dataset=None, entry=EXPLORE).url)
+    page.wait_for_selector(".explorer[data-state=ready]")
+    clicker = Clicker(page, seed)
+    for _ in range(45):
+        clicker.act("explore")
