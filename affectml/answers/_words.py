@@ -34,6 +34,7 @@ class Words:
             for word in words:
                 synonyms.setdefault(folded(word), set()).add(label)
         self._label_of = {word: labels.pop() for word, labels in synonyms.items() if len(labels) == 1}
+        self._label_of |= {folded(name): label for label, name in taxonomy.displays.items()}
         self._label_of |= {folded(label): label for label in taxonomy.labels}
         for word, label in (mapping or {}).items():
             if label not in taxonomy.labels:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, UnknownLabel, did_you_mean
+from affectml.errors import BadInput, UnknownLabel
 from affectml.taxonomies import Taxonomy
+from affectml.taxonomies._near import nearest
 
 AND, WITHOUT, NOT = ("and", "with", "+", "&"), ("without", "but"), ("not", "no")
 
@@ -45,7 +46,7 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
         word = words[at]
         ever, once = ever or word in WITHOUT, once or word in NOT
         if word not in (*AND, *WITHOUT, *NOT):
-            near = did_you_mean(word, [" ".join(name) for name in names])
+            near = nearest(word, taxonomy.names())
             raise UnknownLabel(
                 f"rates {text!r}: no label {word!r}{near} (labels: {', '.join(taxonomy.labels)}; between them: and, "
                 "without, not)"
@@ -62,10 +63,8 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
 def _names(taxonomy: Taxonomy) -> Mapping[tuple[str, ...], str]:
     """What each label may be called, as words; a label's own name comes before others' synonyms."""
     found: dict[tuple[str, ...], str] = {}
-    for label in taxonomy.labels:
-        for name in taxonomy.synonyms.get(label, ()):
-            found.setdefault(tuple(re.findall(r"[^\s,;]+", name.lower())), label)
-    found |= {tuple(re.findall(r"[^\s,;]+", label.lower())): label for label in taxonomy.labels}
+    for name, label in taxonomy.names().items():
+        found.setdefault(tuple(re.findall(r"[^\s,;]+", name.lower())), label)
     found.pop((), None)
     return found
 

@@ -138,6 +138,7 @@ def _part(taxonomy: Taxonomy, keep: NDArray[np.int64]) -> Taxonomy:
         parents=some(taxonomy.parents),
         synonyms=some(taxonomy.synonyms),
         places=some(taxonomy.places),
+        displays=some(taxonomy.displays),
         wheel=(),
         other_wheels={},
     )

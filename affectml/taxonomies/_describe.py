@@ -19,6 +19,7 @@ def describe(taxonomy: Taxonomy) -> dict[str, Any]:
     for label in taxonomy.labels:
         place = taxonomy.places.get(label)
         labels[label] = {
+            "display": taxonomy.display(label),
             "parent": taxonomy.parents.get(label),
             "polarity": polarity.get(label),
             "synonyms": list(taxonomy.synonyms.get(label, ())),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, did_you_mean
+from affectml.taxonomies._near import nearest
 
 DEFAULT_TEMPLATE = "a photo that evokes {label}"  # Bustos et al. 2023
 
@@ -39,7 +40,8 @@ class Taxonomy:
     `parent` names the taxonomy that the values of `parents` belong to. `places`, `parents` and `synonyms`
     have a key only for the labels for which a source (or we, marked) says something: neutral and
     "something else" have no place. `wheel` is the order around a circle that is used, `other_wheels` are those of
-    sources that disagree, by name.
+    sources that disagree, by name. `displays` are what people read in place of a label that its source misspells;
+    files, commands and prompts have the label, and two taxonomies that differ in nothing else are equal.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Taxonomy:
     wheel: tuple[str, ...] = ()
     wheel_source: str = ""
     other_wheels: Mapping[str, Wheel] = field(default_factory=dict)
+    displays: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -66,6 +69,7 @@ class Taxonomy:
             ("synonyms", self.synonyms),
             ("places", self.places),
             ("wheel", self.wheel),
+            ("displays", self.displays),
         ):
             for label in given:
                 if label not in self.labels:
@@ -75,6 +79,8 @@ class Taxonomy:
                 raise BadInput(f"taxonomy {self.name}: {name} must name each label once, got {list(wheel.order)}")
         for template in self.templates:
             check_template(template, f"taxonomy {self.name}")
+        if clash := sorted(set(self.displays.values()) & set(self.labels)):
+            raise BadInput(f"taxonomy {self.name}: display {clash[0]!r} is another label's name; choose another")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,8 +96,21 @@ class Taxonomy:
         except ValueError:
             shown = ", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else "")
             raise UnknownLabel(
-                f"no label {label!r} in taxonomy {self.name}{did_you_mean(label, self.labels)} (labels: {shown})"
+                f"no label {label!r} in taxonomy {self.name}{nearest(label, self.names())} (labels: {shown})"
             ) from None
+
+    def display(self, label: str) -> str:
+        """What people read for `label`: the label, but for those in `displays`."""
+        return self.displays.get(label, label)
+
+    def names(self) -> dict[str, str]:
+        """What each label may be called -> the label: itself, what people read for it, then its synonyms.
+
+        A label's own name comes before others' synonyms, and an earlier label's synonym before a later one's.
+        """
+        own = {name: label for label in self.labels for name in (label, self.display(label))}
+        also = {name: label for label in reversed(self.labels) for name in self.synonyms.get(label, ())}
+        return own | {name: label for name, label in reversed(also.items()) if name not in own}
 
     def check(self, labels: Iterable[str], where: str = "") -> None:
         """Check that all of `labels` are labels.
@@ -137,6 +156,8 @@ class Taxonomy:
         labels: dict[str, Any] = {}
         for label in self.labels:
             entry: dict[str, Any] = {}
+            if label in self.displays:
+                entry["display"] = self.displays[label]
             if label in self.parents:
                 entry["parent"] = self.parents[label]
             if self.synonyms.get(label):
@@ -208,6 +229,7 @@ class Taxonomy:
             title=str(content.get("title") or ""),
             source=str(content.get("source") or ""),
             parent=parent,
+            displays={k: str(v["display"]) for k, v in entries.items() if v and v.get("display")},
             parents={k: str(v["parent"]) for k, v in entries.items() if v and v.get("parent")},
             synonyms={
                 k: _texts(v["synonyms"], f"{where}: label {k!r}: synonyms")
@@ -227,7 +249,7 @@ class Taxonomy:
 
 
 _KEYS = ("name", "title", "source", "parent", "wheel", "wheel_source", "other_wheels", "templates", "labels")
-_ENTRY_KEYS = ("parent", "synonyms", "place", "note")
+_ENTRY_KEYS = ("display", "parent", "synonyms", "place", "note")
 
 
 def check_template(template: str, where: str) -> None:

@@ -135,6 +135,15 @@ def test_what_a_query_of_rates_says(text, wanted, unwanted):
     assert parse_rates(text, FEELINGS) == (tuple(wanted.split()), tuple(unwanted.split()))
 
 
+def test_a_query_never_proposes_the_opposite_of_what_was_typed():
+    for name, word in (("mikels-8", "happiness"), ("emotic-26", "approval")):
+        with pytest.raises(UnknownLabel, match=f"no label '{word}' \\("):  # nothing is near
+            parse_rates(word, get_taxonomy(name))
+    with pytest.raises(UnknownLabel, match=r"did you mean 'sadness' \(sorrow\)"):
+        parse_rates("sorow", get_taxonomy("mikels-8"))
+    assert parse_rates("irritability", get_taxonomy("parrott-25")) == (("irritabilty",), ())
+
+
 def test_a_label_of_several_words_and_one_with_a_word_of_the_language():
     taxonomy = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
     assert parse_rates("awe and wonder without no feeling", taxonomy) == (("awe and wonder",), ("no feeling",))

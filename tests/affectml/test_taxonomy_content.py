@@ -1,8 +1,12 @@
 """What the built-in taxonomies say: checked against their sources and against each other."""
 
+from dataclasses import replace
+
 import pytest
 
+from affectml.errors import BadInput, UnknownLabel
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+from affectml.taxonomies._near import nearest
 
 SIZES = {
     "artemis-9": 9,
@@ -124,3 +128,33 @@ def test_content_survives_a_round_trip():
 
 def _unplaced(taxonomy):
     return set(taxonomy.labels) - set(taxonomy.places)
+
+
+def test_people_read_the_usual_spelling_and_files_keep_the_source_s():
+    taxonomy = get_taxonomy("parrott-25")
+    shown = {label: taxonomy.display(label) for label in taxonomy.labels if taxonomy.display(label) != label}
+    assert shown == {"cheerfullness": "cheerfulness", "irritabilty": "irritability"}
+    assert Taxonomy.from_dict(taxonomy.to_dict()).displays == shown
+    assert replace(taxonomy, displays={}) == taxonomy  # what was written before there were any reads as the same
+    assert taxonomy.names()["irritability"] == "irritabilty"
+    with pytest.raises(BadInput, match="display 'zest' is another label's name"):
+        replace(taxonomy, displays={"irritabilty": "zest"})
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "said"),
+    [
+        ("mikels-8", "happiness", ""),  # sadness has the synonym unhappiness
+        ("emotic-26", "approval", ""),  # there is disapproval
+        ("parrott-25", "irritability", "; did you mean 'irritabilty' (irritability)?"),
+        ("mikels-8", "unhapiness", "; did you mean 'sadness' (unhappiness)?"),
+        ("mikels-8", "excitment", "; did you mean 'excitement'?"),
+    ],
+)
+def test_did_you_mean_never_names_the_opposite(name, word, said):
+    taxonomy = get_taxonomy(name)
+    assert nearest(word, taxonomy.names()) == said
+    with pytest.raises(UnknownLabel) as error:
+        taxonomy.index(word)
+    assert said in str(error.value)
+    assert ("did you mean" in str(error.value)) == bool(said)

@@ -71,13 +71,18 @@ def chips(order: Sequence[str], taxonomy: Taxonomy, preferences: Preferences, *,
     return [
         {
             "label": label,
+            "name": taxonomy.display(label),
             "group": group_of[label],
             "tone": _tone(taxonomy, label) if preferences.valence_colours else None,
-            "meaning": preferences.definitions.get(label) or ", ".join(taxonomy.synonyms.get(label, ())) or None,
-            "also": list(taxonomy.synonyms.get(label, ())),
+            "meaning": preferences.definitions.get(label) or ", ".join(_synonyms(taxonomy, label)) or None,
+            "also": _synonyms(taxonomy, label),
         }
         for label in shown
     ]
+
+
+def _synonyms(taxonomy: Taxonomy, label: str) -> list[str]:
+    return [name for name in taxonomy.synonyms.get(label, ()) if name != taxonomy.display(label)]
 
 
 def _tone(taxonomy: Taxonomy, label: str) -> str | None:
