@@ -15,6 +15,7 @@ from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.pages.who import may_see_lead_pages
+from affectml_apps.relabel.people import may_lead
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.relabel.task import open_task, use
@@ -89,6 +90,23 @@ def test_what_is_no_name_is_refused(task, name):
     app.button[0].click().run()
     assert "1 to 80 characters" in texts(app)
     assert task.store.annotators().empty
+
+
+def test_a_name_of_another_case_or_width_is_the_person_known(task):
+    task.store.invite(["fast1", "Ann", "ann"])  # two of an older database stay two
+    task.leads = ("fast1",)
+    for typed, who in (("ＦＡＳＴ１", "fast1"), ("FAST1", "fast1"), ("ann", "ann"), ("ANN", "Ann"), ("Fast2", "Fast2")):
+        app = page_of("label").run()
+        app.text_input[0].input(typed)
+        app.button[0].click().run()
+        assert app.session_state["who"] == who
+        address = page_of("label")
+        address.query_params["who"] = typed
+        assert address.run().session_state["who"] == who
+        assert may_lead(typed, task.leads, signed_in=False, only_here=True) == (who == "fast1")
+        assert not may_lead(typed, task.leads, signed_in=True, only_here=True)  # another account's address
+    lead.invite(task, ["Fast1", "Eve", "ＥＶＥ", "ANN"])
+    assert queries.names(task.store) == ["fast1", "Ann", "ann", "Eve"]
 
 
 def test_where_an_invitation_is_needed_others_stay_out(task):

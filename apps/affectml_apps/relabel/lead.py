@@ -15,7 +15,7 @@ from affectml._files import spreadsheet_cell
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.people import clean_name
+from affectml_apps.relabel.people import clean_name, known_as
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask
 
@@ -165,8 +165,10 @@ def invite(task: LabelTask, names: Sequence[str]) -> None:
     for typed, name in zip(names, fresh, strict=True):
         if name is None:
             raise StoreError(f"{typed!r:.90} is no name: expected 1 to 80 characters, without < and >")
-    known = {clean_name(name): name for name in task.store.annotators()["annotator_id"]}
-    task.store.invite([known.get(name, name) for name in fresh if name is not None])  # one form, as at the door
+    known = queries.names(task.store)
+    for name in filter(None, fresh):
+        known.append(known_as(name, known))  # one form, as at the door
+    task.store.invite(list(dict.fromkeys(known[len(known) - len(fresh) :])))
 
 
 def read_names(text: str) -> list[str]:

@@ -5,7 +5,7 @@ import hmac
 import re
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")
 
@@ -21,6 +21,21 @@ def clean_name(text: str) -> str | None:
     """
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     return name if NAME.fullmatch(name) else None
+
+
+def known_as(name: str, people: Iterable[str]) -> str:
+    """A name as whoever is meant is known here: "FAST1", full width or not, is "fast1".
+
+    The very same name comes first, then the first of `people` that differs only in case or width (NFKC, case-folded);
+    a name that nobody has stays as it is.
+    """
+    known = list(people)
+    folded = _folded(name)
+    return name if name in known else next((each for each in known if _folded(each) == folded), name)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def make_token(secret: str, who: str) -> str:
@@ -54,4 +69,6 @@ def may_lead(who: str | None, leads: Collection[str], *, signed_in: bool, only_h
     """
     if not signed_in and not only_here:
         return False
+    if leads and who is not None and not signed_in:
+        who = known_as(who, leads)  # an account's address is compared as it is: another one is another account
     return who in leads if leads else not signed_in

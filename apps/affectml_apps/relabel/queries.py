@@ -26,6 +26,12 @@ def person(store: LabelStore, who: str) -> Person | None:
     return Person(who, consented=row.consented_at is not None, withdrawn=row.withdrawn_at is not None)
 
 
+def names(store: LabelStore) -> list[str]:
+    """Everybody's name, in the order in which they were invited."""
+    with store.database.read() as connection:
+        return list(connection.scalars(sa.select(annotator.c.annotator_id).order_by(annotator.c.number)))
+
+
 def assigned_file(store: LabelStore, who: str, image_id: str) -> str | None:
     """The file of an image that was given to this person in any round; None for every other image."""
     with store.database.read() as connection:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from affectml_apps.relabel import people
+from affectml_apps.relabel import people, queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
 
@@ -31,7 +31,8 @@ def who_is_there() -> str | None:
     """The annotator's id: the e-mail address they signed in with, or the name they gave; None for nobody yet.
 
     An address that the provider calls unverified is not believed; the account's own id stands in for it. A name is
-    kept in the address (?who=), so that a reload or a bookmark finds it again. It proves nothing.
+    kept in the address (?who=), so that a reload or a bookmark finds it again, as whoever is meant is known here
+    (`people.known_as`). It proves nothing.
     """
     if sign_in_configured():
         if not st.user.is_logged_in:
@@ -41,6 +42,7 @@ def who_is_there() -> str | None:
     own = None if st.session_state.get("another") else current().starter
     name = st.session_state.get("who") or people.clean_name(st.query_params.get("who", "")) or own
     if name is not None:
+        name = people.known_as(name, queries.names(current().store))
         st.session_state["who"] = name
         st.query_params["who"] = name
     return name
