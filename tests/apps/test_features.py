@@ -1,12 +1,16 @@
 """What the labelling page offers, in a real browser: each thing asked for is in the database, nothing else is told."""
 
+import io
 import json
+import os
 import re
 import shutil
+import signal
 import time
 from urllib.parse import quote, unquote
 
 import pytest
+from PIL import Image
 
 from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
@@ -107,6 +111,30 @@ def test_how_strongly_and_where_on_the_plane(server, prefer, person):
     assert event["arousal"] == pytest.approx(0.5, abs=0.06)
 
 
+def test_an_axis_that_nobody_touched_shows_no_answer(server, prefer, person):
+    prefer(valence_arousal=True)
+    ann = person(server, "untouched").enter()
+    ends = ann.page.locator(".plane .end").all_inner_texts()
+    assert ends == ["excited", "calm", "unpleasant", "pleasant"]
+    save, spot, sliders = ann.page.locator(".save"), ann.page.locator(".spot"), ann.page.locator(".axis input")
+    colour = tuple(map(int, re.findall(r"\d+", save.evaluate("e => getComputedStyle(e).backgroundColor"))))
+
+    def shown():
+        """Of each axis, whether its slider has a thumb and what it says; and whether there is a spot."""
+        seen = [colour in set(Image.open(io.BytesIO(each.screenshot())).convert("RGB").get_flattened_data())
+                for each in sliders.all()]  # fmt: skip
+        return seen, sliders.evaluate_all("all => all.map(e => e.ariaValueText)"), spot.is_visible()
+
+    assert shown() == ([False, False], ["not given", "not given"], False)
+    sliders.first.focus()
+    ann.press("ArrowRight")
+    ann.page.locator(".stage").focus()
+    assert shown() == ([True, False], ["0.05", "not given"], False)
+    box = ann.page.locator(".plane").bounding_box()
+    ann.page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+    assert shown() == ([True, True], ["-0.5", "0.5"], True)
+
+
 def test_the_other_answers_and_the_clock(server, person):
     began = time.monotonic()
     ann = person(server, "kinds").enter()
@@ -135,6 +163,23 @@ def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
     took = time.monotonic() - began
     ann.settled()
     assert 0.5 <= ann.events["seconds"].tolist()[0] <= took - 1.5
+
+
+def test_the_time_of_a_frozen_tab_is_not_counted_as_looking(server, person, browser):
+    began = time.monotonic()
+    ann = person(server, "freezes").enter()
+    ann.page.wait_for_timeout(500)
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    tabs = [each["id"] for each in found if each["type"] == "renderer"]
+    for signal_, pause in ((signal.SIGSTOP, 6), (signal.SIGCONT, 0)):
+        for tab in tabs:
+            os.kill(tab, signal_)
+        time.sleep(pause)
+    ann.page.wait_for_timeout(500)  # and from here on it is looking again
+    ann.answer("1")
+    took = time.monotonic() - began
+    ann.settled()
+    assert 0.9 <= ann.events["seconds"].iloc[0] <= took - 6
 
 
 def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
@@ -192,6 +237,53 @@ def test_zoom_looks_at_the_middle_and_goes_back_to_fit(server, person):
     assert (left, top) == (pytest.approx(0.5, abs=0.02), pytest.approx(0.5, abs=0.02))
     ann.press(" ")
     assert ann.page.locator(".scale").inner_text() == "96 × 96 pixels, shown at 600 %"
+
+
+@pytest.fixture(scope="module")
+def photographs(start_shared, tmp_path_factory):
+    """A server of photographs and drawings of 360 x 288 and 200 x 160 pixels, one person each: JPEG and PNG."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for kind in ("jpg", "png"):
+        for size in ((360, 288), (200, 160)):
+            Image.new("RGB", size, "teal").save(folder / f"{size[0]}.{kind}")
+    return start_shared("--images", str(folder), "--taxonomy", "mikels-8", dataset=folder.parent / "photographs")
+
+
+def test_photographs_are_enlarged_smoothly_up_to_twice_and_drawings_by_whole_numbers(photographs, person):
+    ann = person(photographs, "looks").enter()
+    seen = {}
+    for _ in range(4):
+        width, height = ann.page.locator(".stage").evaluate("e => [e.clientWidth, e.clientHeight]")
+        drawn = ann.page.locator(".stage img").evaluate("e => [e.clientWidth / e.naturalWidth, e.style.imageRendering]")
+        seen[ann.image] = drawn
+        if len(seen) < 4:
+            ann.answer("1")
+    room = min(width / 360, height / 288)
+    assert 1.5 < room < 2
+    assert seen == {
+        "360.jpg": [pytest.approx(room, abs=0.01), "auto"], "200.jpg": [2, "auto"],
+        "360.png": [1, "auto"], "200.png": [3, "pixelated"],
+    }  # fmt: skip
+
+
+def test_the_end_says_one_thing(photographs, person):
+    with LabelStore(photographs.db) as store:
+        store.enqueue(list(store.images()["image_id"]), more=1)
+    ann = person(photographs, "ends").enter()
+    for at in range(4):
+        image = ann.image
+        ann.press("1", "Enter")
+        if at < 3:
+            ann.ready(after=image)
+    ann.page.wait_for_selector(".labeller[data-over=true]")
+    assert ann.page.locator(".waiting").inner_text() == "Nothing is left for you in this round. Thank you."
+    assert "left for you" not in ann.page.locator(".progress").inner_text()
+    assert ann.page.get_by_role("button", name="Save").is_disabled()
+    assert ann.page.locator(".chip:visible").count() == 0
+    ann.page.get_by_role("button", name="Back").click()  # and one can still go back
+    ann.ready()
+    assert ann.image == image
+    assert ann.page.get_by_role("button", name="Save the correction").is_enabled()
 
 
 def test_a_break_is_suggested_after_the_time_that_was_set(server, prefer, person):
@@ -346,6 +438,33 @@ def test_a_refused_answer_stays_in_sight_until_it_was_read(server, person):
     assert ann.page.get_by_text("Not stored").count() == 0
     ann.open()
     assert ann.page.get_by_text("Not stored").count() == 0
+
+
+def test_a_conflict_s_notice_stands_with_its_image(server, person):
+    ann = person(server, "twice").enter()
+    image = ann.image
+    with LabelStore(server.db) as store:
+        store.submit([Answer(image, ann.who, "labels", ("awe",), seconds=1.0)])
+    ann.press("1", "Enter")
+    ann.ready(after=image)
+    following, label = ann.image, ann.labels[0]
+    said = ann.page.locator(".conflicts p")
+    said.wait_for()
+    ann.page.set_viewport_size({"width": 320, "height": 568})
+    show = ann.page.get_by_role("button", name="Show it")
+    box = show.bounding_box()
+    assert box["y"] + box["height"] <= 568  # on a small screen too
+    assert f"Answered differently elsewhere under your name: image {image}, {label}." in said.inner_text()
+    assert ann.page.locator(".notice").inner_text() == ""  # it is not about the image in sight
+    show.click()
+    ann.ready(after=following)
+    assert ann.image == image
+    assert "This image was answered differently" in ann.page.locator(".notice").inner_text()
+    assert said.count() == 0
+    ann.press("ArrowRight")
+    ann.ready(after=image)
+    assert ann.image == following
+    assert ann.page.locator(".notice").inner_text() == ""
 
 
 def test_who_withdraws_is_shown_nothing_more(server, person):

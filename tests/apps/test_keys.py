@@ -2,6 +2,8 @@
 
 import pytest
 
+from affectml.taxonomies._near import rank
+
 SHIFT = 8
 
 # layout: (key, code, modifiers, what it stands for: a label's key or a command; None: nothing)
@@ -137,6 +139,56 @@ def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(parrott, p
         box = chip.bounding_box()
         assert box["y"] + box["height"] <= 720
     assert axe(ann.page) == []
+
+
+FITS = [
+    ("happiness", "happiness"), ("happ", "great happiness"), ("piness", "happiness"), ("happiness", "unhappiness"),
+    ("unhapp", "unhappiness"), ("approval", "disapproval"), ("hope", "hopelessness"), ("hopel", "hopelessness"),
+    ("interest", "lack of interest"), ("easy", "un-easy feeling"), ("easy", "uneasy, easy"), ("quiet", "disquiet"),
+    ("décèl", "decelement"), ("GRÖSSE", "größe"), ("high spi", "high spirits"), ("spirits", "high spirits"),
+    ("gust", "disgust"), ("ness", "sadness"), ("ness", "unhappiness"), ("x", "joy"), ("", "joy"), ("-", "self-respect"),
+    ("respect", "self-respect"), ("fear", "fearless"), ("less", "fearless"), ("चि", "चिंता"),
+]  # fmt: skip
+
+
+def test_the_page_s_search_and_affectml_s_have_one_rule(parrott, page):
+    page.goto(f"{parrott.url}/relabel/client/search.js")
+    found = page.evaluate("fits => import(location.href).then(({ rank }) => fits.map((pair) => rank(...pair)))", FITS)
+    assert dict(zip(FITS, found, strict=True)) == {pair: rank(*pair) for pair in FITS}
+    assert set(found) == {0, 1, 2, None}
+
+
+def test_search_never_chooses_the_opposite_and_enter_only_what_is_marked(parrott, person):
+    ann = person(parrott, "opposites").enter()
+    marked, said = ann.page.locator(".chip[data-best] .name"), ann.page.locator(".found")
+    ann.press("/")
+    ann.page.keyboard.type("happiness")  # sadness has the synonym unhappiness
+    assert ann.page.locator(".groups .chip:visible").count() == marked.count() == 0
+    assert said.inner_text() == "No label fits."
+    ann.press("Enter")
+    assert ann.chosen == []
+    ann.press("/")
+    ann.page.keyboard.type("sorr")
+    assert marked.all_inner_texts() == ["sadness (sorrow)"]
+    assert said.inner_text() == "Enter: sadness (sorrow)"
+    ann.press("Enter", "/")
+    assert ann.page.locator(".chip[data-best]").count() == 0
+    ann.press("Enter")  # nothing typed, nothing marked
+    assert ann.chosen == ["sadness"]
+
+
+def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(parrott, person):
+    ann = person(parrott, "spells").enter()
+    image = ann.image
+    assert {"irritability", "cheerfulness"} <= set(ann.labels)
+    for typed in ("irritability", "cheerfull"):  # the source's spelling finds it too
+        ann.press("/")
+        ann.page.keyboard.type(typed)
+        ann.press("Enter")
+    assert set(ann.chosen) == {"irritability", "cheerfulness"}
+    ann.press("Enter")
+    ann.ready(after=image).settled()
+    assert [set(labels) for _, _, labels in ann.stored] == [{"irritabilty", "cheerfullness"}]
 
 
 def test_after_enter_on_an_empty_note_one_goes_on_typing_the_note(server, person):

@@ -140,7 +140,7 @@ def test_chips_say_what_they_are_to_a_screen_reader(lively, page):
     assert chip.get_attribute("aria-pressed") == "false"
     page.keyboard.press("2")
     assert chip.get_attribute("aria-pressed") == "true"
-    assert page.locator(".labeller [role=status]").count() == 3  # a notice, keys not counted, what is saved
+    assert page.locator(".labeller [role=status]").count() == 4  # a notice, keys not counted, what is saved, found
     page.locator(".stage").focus()
     page.keyboard.press("Tab")
     outline = page.evaluate(

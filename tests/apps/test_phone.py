@@ -84,6 +84,29 @@ def test_image_and_actions_share_the_screen_and_a_tap_stores_what_was_tapped(tou
     assert sorted(kept[0][2]) == sorted([labels[1], labels[-1]])
 
 
+@pytest.mark.parametrize("size", [(320, 568), (640, 360)])
+@pytest.mark.parametrize("touch", [True, False])
+def test_on_the_smallest_screens_flag_is_reached_and_what_is_chosen_stays_in_sight(touching, profile, size, touch):
+    """A small window with a mouse shows keys on the labels, and has no more room."""
+    page = profile(viewport={"width": size[0], "height": size[1]}, has_touch=touch, is_mobile=touch).new_page()
+    ann = type(touching)(page, touching.server, f"small-{size[0]}-{touch}").enter()
+    chips = ann.page.locator(".groups .chip")
+    chips.first.click()
+    chips.last.click()  # the first is scrolled out of sight now
+    chosen = ann.page.locator(".chosen")
+    assert chosen.inner_text() == f"chosen: {ann.labels[0]}, {ann.labels[-1]}"
+    for each in (chosen, *ann.page.locator(".kinds .chip, .actions button").all()):
+        assert not outside(each.bounding_box(), size), each.inner_text()
+    ann.page.get_by_role("button", name="Flag").click()
+    ann.page.keyboard.type("upside down")
+    assert chosen.inner_text() == "chosen: flag"
+    image = ann.image
+    ann.page.get_by_role("button", name="Save").click()
+    ann.ready(after=image).settled()
+    assert ann.stored == [(image, "flag", ())]
+    page.close()
+
+
 @pytest.fixture
 def right_to_left(touching):
     """The same page in a language that is written from right to left."""

@@ -72,6 +72,7 @@ class Labeller {
         label: (label) => this.session.click({ label }),
         command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
         note: (text) => this.session.setNote(text),
+        conflict: (entry, show) => this.session.meetConflict(entry, show),
         feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
       },
     });
@@ -86,14 +87,17 @@ class Labeller {
     addEventListener("pagehide", this.leave);
     this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
     this.letDialogs = keepDialogAway(this.root, () => this.lock.held && this.outbox.kick());
-    this.hidden = () => (document.hidden ? this.session.stopClock() : this.woken());
+    this.hidden = () => (document.hidden ? this.session.clock.stop() : this.woken());
     document.addEventListener("visibilitychange", this.hidden);
     this.heart = setInterval(() => !document.hidden && this.lock.held && this.outbox.kick(), HEARTBEAT_MS);
     this.resize = new ResizeObserver(() => this.view.fit());
     this.resize.observe(this.view.stage);
     this.takeLock(false);
     this.matchTheme();
-    this.theme = setInterval(() => this.matchTheme(), 1000);
+    this.theme = setInterval(() => {
+      this.matchTheme();
+      this.session.clock.beat();
+    }, 1000);
   }
 
   // Streamlit changes its theme's variables in place and tells nobody.
@@ -166,11 +170,12 @@ class Labeller {
     if (what === "picture") this.turnPage();
     if (what === "look") view.toggleZoom();
     if (what === "help") view.toggleHelp();
-    if (what === "search") view.openSearch();
+    if (what === "search") view.search.open();
     if (what === "item" || what === "selection" || what === "flag") view.drawSelection(session);
     if (what === "flag") view.note.focus();
     if (what === "notice") view.drawNotice(session);
     if (what === "dropped") view.drawDropped(session);
+    if (what === "item" || what === "conflicts") view.drawConflicts(session);
     view.drawState(session, this.lock);
     if (what === "queue" && session.item === null) view.showPicture(session, null);
     if (what === "item" || what === "queue") this.drawProgress();

@@ -7,7 +7,8 @@ export class Pad {
   constructor(feel) {
     this.feel = feel;
     this.spot = make("span", { class: "spot" });
-    this.plane = make("div", { class: "plane", "aria-hidden": "true", onpointerdown: (event) => this.point(event) }, this.spot);
+    this.plane = make("div", { class: "plane", "aria-hidden": "true", onpointerdown: (event) => this.point(event) },
+      ...["excited", "calm", "unpleasant", "pleasant"].map((end) => make("span", { class: `end ${end}` }, end)), this.spot);
     this.valence = this.slider("valence", "unpleasant to pleasant");
     this.arousal = this.slider("arousal", "calm to excited");
     const axis = (low, input, high) => make("label", { class: "axis" }, make("span", {}, low), input, make("span", {}, high));
@@ -38,13 +39,17 @@ export class Pad {
     this.feel("arousal", -part(event.clientY, box.top, box.height));
   }
 
+  // An axis without an answer shows none: no spot, no thumb on its slider.
   draw(valence, arousal) {
-    this.valence.value = valence ?? 0;
-    this.arousal.value = arousal ?? 0;
+    for (const [input, value] of [[this.valence, valence], [this.arousal, arousal]]) {
+      input.value = value ?? 0;
+      input.dataset.set = String(value !== null);
+      input.setAttribute("aria-valuetext", value === null ? "not given" : String(value));
+    }
     const given = valence !== null || arousal !== null;
-    this.element.dataset.set = String(given);
     this.clear.disabled = !given;
     this.clear.textContent = given ? "Take it back" : "Not given";
+    this.spot.hidden = valence === null || arousal === null;
     this.spot.style.insetInlineStart = `${((valence ?? 0) + 1) * 50}%`;
     this.spot.style.insetBlockStart = `${(1 - (arousal ?? 0)) * 50}%`;
   }

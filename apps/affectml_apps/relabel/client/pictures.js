@@ -1,6 +1,7 @@
 // Images fetched ahead (the token travels in a header, so an <img src> would not do) and decoded, ready to be shown.
 
 const RETRY_MS = 2000;
+const LOSSLESS = ["image/png", "image/gif", "image/bmp"]; // drawings; photographs come as JPEG, AVIF or WebP
 
 export const keyOf = (item) => `${item.round}|${item.image}`;
 
@@ -50,6 +51,7 @@ export class Pictures {
       const element = new Image();
       element.alt = "The image to label";
       element.draggable = false;
+      element.dataset.drawing = String(LOSSLESS.includes(file.type));
       element.decoding = "sync"; // in the same frame as the rest of the page
       element.src = entry.address;
       await element.decode();

@@ -4,6 +4,7 @@
 // keys that come too early are dropped up to and including their Enter, so that a set is what was typed or nothing.
 // How many were dropped stays in sight until it was read, or some answers later.
 
+import { Clock } from "./clock.js";
 import { newId } from "./outbox.js";
 import { keyOf } from "./pictures.js";
 
@@ -22,13 +23,13 @@ export class Session {
     Object.assign(this, { pictures, outbox, settings, memory, changed });
     this.queue = [];
     this.past = []; // {item, answer, revision, fixed}, oldest first
+    this.conflicts = []; // those of them that met another answer of this person's, until they have read it
     this.at = null; // place in past while looking back
     this.item = null;
     this.selection = empty();
     this.paintedAt = null;
     this.revealed = true;
-    this.elapsed = 0;
-    this.runsSince = null;
+    this.clock = new Clock();
     this.paused = false;
     this.dropping = false;
     this.droppedAt = 0;
@@ -50,6 +51,7 @@ export class Session {
   reset() {
     this.queue = [];
     this.past = [];
+    this.conflicts = [];
     this.at = null;
     this.show(null);
   }
@@ -89,8 +91,20 @@ export class Session {
       if (this.at !== null && this.at >= this.past.length) this.at = null;
     } else {
       entry.revision = receipt.revision;
-      if (receipt.status === "conflict") this.say("conflict");
+      if (receipt.status === "conflict") {
+        this.conflicts.push(entry);
+        if (entry === this.past[this.at]) this.say("conflict");
+        this.changed("conflicts");
+      }
     }
+  }
+
+  // Somebody has read of a conflict, and may want to look at its image.
+  meetConflict(entry, show) {
+    const at = this.past.indexOf(entry);
+    if (show && at >= 0) this.leaveFor(at);
+    else this.conflicts = this.conflicts.filter((each) => each !== entry);
+    this.changed("conflicts");
   }
 
   pictureReady(item) {
@@ -115,11 +129,11 @@ export class Session {
   }
 
   show(item, answer = null) {
+    if (this.notice === "conflict") this.say(null); // it was about the image before
     this.item = item;
     this.selection = empty();
     this.paintedAt = null;
-    this.elapsed = 0;
-    this.runsSince = null;
+    this.clock.clear();
     this.revealed = !this.settings.blur;
     if (item !== null) {
       const from = answer ?? this.draft(item) ?? item.before ?? null;
@@ -148,20 +162,8 @@ export class Session {
     return this.item !== null && this.pictures.get(this.item)?.state === "broken";
   }
 
-  // The clock: seconds in sight, without the time the page was hidden or paused
-
   startClock() {
-    if (this.ready && !document.hidden) this.runsSince ??= performance.now();
-  }
-
-  stopClock() {
-    if (this.runsSince !== null) this.elapsed += performance.now() - this.runsSince;
-    this.runsSince = null;
-  }
-
-  get seconds() {
-    const running = this.runsSince === null ? 0 : performance.now() - this.runsSince;
-    return (this.elapsed + running) / 1000;
+    if (this.ready && !document.hidden) this.clock.start();
   }
 
   // Keys and clicks. Both come here; `time` is the event's own.
@@ -221,7 +223,7 @@ export class Session {
   }
 
   pause(on) {
-    if (on) this.stopClock();
+    if (on) this.clock.stop();
     this.paused = on;
     if (!on) {
       this.worked = 0;
@@ -319,7 +321,7 @@ export class Session {
       this.say("note");
       return this.changed("flag"); // on to the note: what is typed next belongs there
     }
-    const seconds = this.seconds;
+    const { seconds } = this.clock;
     if (seconds < this.settings.minView && said.kind !== "skip" && said.kind !== "flag") return this.say("look");
     const entry = this.at === null ? { item: this.item, revision: this.item.revision } : this.past[this.at];
     const answer = {
@@ -368,8 +370,12 @@ export class Session {
     let at = (this.at ?? this.past.length) - 1;
     while (at >= 0 && this.past[at].fixed) at -= 1;
     if (at < 0) return this.say(this.past.length ? "fixed" : "first");
+    return this.leaveFor(at);
+  }
+
+  leaveFor(at) {
     if (this.at === null && this.item !== null) this.queue.unshift(this.item);
-    return this.visit(at);
+    this.visit(at);
   }
 
   forward() {
@@ -385,6 +391,9 @@ export class Session {
     this.at = at;
     const there = picture.state === "ready" || picture.state === "broken";
     this.show(there ? entry.item : null, entry.answer);
+    if (!there || !this.conflicts.includes(entry)) return;
+    this.conflicts = this.conflicts.filter((each) => each !== entry);
+    this.say("conflict"); // here it stands with its image
   }
 
   say(notice) {

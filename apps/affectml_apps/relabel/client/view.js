@@ -3,6 +3,7 @@
 import { button, make } from "./elements.js";
 import { COMMANDS } from "./keys.js";
 import { Pad } from "./pad.js";
+import { Search } from "./search.js";
 
 const NOTICES = {
   unseen: "Not counted: the image has to be in view first.",
@@ -22,11 +23,12 @@ const KINDS = [
   ["skip", "Skip", ","],
   ["flag", "Flag", "!"],
 ];
+const KIND_NAMES = new Map(KINDS.map(([kind, text]) => [kind, text.toLowerCase()]));
 const KEY_NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
 const STRENGTHS = ["", "a little", "clearly", "strongly"];
 
 export class View {
-  // labels: [{label, key, group, tone, meaning}], in the order shown; task: question, instructions, settings;
+  // labels: [{label, name, key, group, tone, meaning, also}], in the order shown; task: question, instructions, settings;
   // on: what to do about clicks.
   constructor(root, { labels, task, on }) {
     Object.assign(this, { labels, task, on });
@@ -34,12 +36,9 @@ export class View {
     this.zoom = "fit";
     this.root = root;
     root.classList.toggle("strengths", Boolean(task.intensity));
-    root.classList.toggle("many", this.many);
+    this.search = new Search(labels, this.chips, on.label);
+    root.classList.toggle("many", this.search.many);
     this.build();
-  }
-
-  get many() {
-    return this.labels.length > 12;
   }
 
   build() {
@@ -56,14 +55,6 @@ export class View {
     this.suggestion = make("p", { class: "suggestion" });
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
       this.question, this.ask, this.original, this.suggestion);
-    this.search = make("input", {
-      type: "search", class: "search", placeholder: "Search labels ( / )", "aria-label": "Search labels",
-      autocomplete: "off", spellcheck: "false",
-      oninput: () => this.filter(), onkeydown: (event) => this.searchKey(event),
-    });
-    this.search.hidden = !this.many;
-    this.nothing = make("p", { class: "nothing" }, "No label fits.");
-    this.nothing.hidden = true;
     this.groups = make("div", { class: "groups", role: "group", "aria-labelledby": "question" });
     this.buildChips();
     this.kinds = make("div", { class: "kinds", role: "group", "aria-label": "Other answers" });
@@ -78,6 +69,7 @@ export class View {
       "aria-label": "Note", oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
     });
     this.note.hidden = true;
+    this.chosen = make("p", { class: "chosen" });
     this.pad = task.valenceArousal ? new Pad(on.feel) : null;
     this.saveButton = button("Save", { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
     this.backButton = button("Back", { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
@@ -87,12 +79,13 @@ export class View {
     this.dropped = make("span", { role: "status" });
     this.droppedButton = button("Dismiss", { "data-enter": "own", onclick: () => on.command("dismiss") });
     this.droppedButton.hidden = true;
+    this.conflicts = make("div", { class: "refused conflicts" });
     this.status = make("p", { class: "status", role: "status" });
     this.progress = make("p", { class: "progress" });
     this.bar = make("progress", { max: "1", value: "0", "aria-label": "Progress of the team" });
     this.refused = make("div", { class: "refused" });
     const find = button("Find", { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
-    find.hidden = !this.many;
+    find.hidden = !this.search.many;
     const tools = make("div", { class: "tools" }, find,
       button("Zoom", { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
       button("Pause", { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
@@ -102,10 +95,10 @@ export class View {
       make("div", { class: "left" }, this.frame,
         make("div", { class: "under" },
           make("div", { class: "how" }, this.bar, this.progress, this.scale), tools)),
-      make("div", { class: "right" }, this.asked, this.search,
-        make("div", { class: "choices" }, this.groups, this.nothing, this.pad?.element), this.kinds, this.note, actions,
+      make("div", { class: "right" }, this.asked, this.search.field, this.search.says,
+        make("div", { class: "choices" }, this.groups, this.pad?.element), this.kinds, this.note, this.chosen, actions,
         make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
-          this.status, this.refused)),
+          this.status, make("div", { class: "alerts" }, this.conflicts, this.refused))),
       this.help);
   }
 
@@ -116,7 +109,7 @@ export class View {
       class: "chip", "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, onclick: act,
     });
     const mark = make("span", { class: "mark", "aria-hidden": "true" }, "✓");
-    chip.replaceChildren(...(cap ? [cap] : []), mark, make("span", {}, text), strength);
+    chip.replaceChildren(...(cap ? [cap] : []), mark, make("span", { class: "name" }, text), strength);
     return chip;
   }
 
@@ -129,7 +122,7 @@ export class View {
         if (each.group) place.append(make("span", { class: "heading" }, each.group));
         this.groups.append(place);
       }
-      const chip = this.chip(each.label, each.key, () => this.on.label(each.label), each.meaning);
+      const chip = this.chip(each.name, each.key, () => this.on.label(each.label), each.meaning);
       if (each.tone) chip.dataset.tone = each.tone;
       this.chips.set(`label:${each.label}`, chip);
       place.append(chip);
@@ -140,8 +133,8 @@ export class View {
     const { task } = this;
     const rows = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) =>
       make("tr", {}, make("td", {}, make("kbd", {}, KEY_NAMES[key] ?? key)), make("td", {}, what)));
-    const meanings = this.labels.map(({ label, key, meaning }) =>
-      make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, label),
+    const meanings = this.labels.map(({ name, key, meaning }) =>
+      make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, name),
         make("td", {}, meaning ?? "")));
     return make("dialog", { class: "help", "aria-labelledby": "help-title" },
       make("div", { class: "top" }, make("h2", { id: "help-title" }, "Help"),
@@ -180,7 +173,7 @@ export class View {
 
   drawItem(session) {
     const { item } = session;
-    this.closeSearch();
+    this.search.close();
     const looks = { second: "Second look. ", again: "Another round. " };
     this.ask.textContent = item?.ask ? `“${item.ask}”` : "";
     this.original.textContent = item?.original ? `The collection's own label: ${item.original}` : "";
@@ -204,6 +197,8 @@ export class View {
       const text = on && this.task.intensity && type === "label" ? STRENGTHS[strength] : "";
       if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
     }
+    const names = [...labels.keys()].map((label) => this.called(label));
+    this.chosen.textContent = names.length ? `chosen: ${names.join(", ")}` : kind ? `chosen: ${KIND_NAMES.get(kind)}` : "nothing chosen";
     // What is typed after the note was sent belongs to the next image, and not to a field that is gone.
     if (kind !== "flag" && this.note.matches(":focus")) this.stage.focus({ preventScroll: true });
     this.note.hidden = kind !== "flag";
@@ -211,7 +206,18 @@ export class View {
     this.pad?.draw(valence, arousal);
   }
 
+  // Nothing is asked any more.
+  over(session) {
+    return session.item === null && session.finished;
+  }
+
+  called(label) {
+    return this.labels.find((each) => each.label === label)?.name ?? label;
+  }
+
   drawState(session, lock) {
+    this.root.dataset.over = String(this.over(session));
+    this.saveButton.disabled = this.over(session);
     this.backButton.disabled = session.past.length === 0;
     this.forwardButton.disabled = session.at === null;
     this.saveButton.textContent = session.at === null ? "Save" : "Save the correction";
@@ -248,7 +254,7 @@ export class View {
       parts.push(`${team.answered} of ${team.wanted} by all`);
       // Others may take some of what one could still be given, so one's own time is at most this.
       if (secondsEach === null && team.seconds_left > 0) parts.push(`${duration(team.seconds_left)} left for all`);
-      if (secondsEach !== null && left > 0) parts.push(`at most ${left} left for you: ${duration(left * secondsEach)} at your pace`);
+      if (secondsEach !== null && left > 0 && !this.over(session)) parts.push(`at most ${left} left for you: ${duration(left * secondsEach)} at your pace`);
     }
     this.progress.textContent = parts.join(" · ");
     const unsaved = outbox.waiting.size;
@@ -268,12 +274,27 @@ export class View {
     this.refused.dataset.shown = shown;
     this.refused.replaceChildren(...[...outbox.refused].map(([id, { answer, error }]) =>
       make("p", { role: "alert" },
-        `Not stored: ${inWords(answer)}. ${error} `,
+        `Not stored: ${this.inWords(answer)}. ${error} `,
         make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, "Keep as a file"), " ",
         button("Understood", { "data-enter": "own", onclick: () => outbox.forgetRefused(id) }))));
   }
 
-  // Zoom. Small images are enlarged by a whole number and say so; large ones are shrunk to fit.
+  // What a person answered, of whatever shape it came out of the browser's store.
+  inWords({ image, kind, labels }) {
+    if (image === undefined) return "an answer given in this browser";
+    return `image ${image}, ${Array.isArray(labels) && labels.length ? labels.map((label) => this.called(label)).join(", ") : kind}`;
+  }
+
+  // Answers to earlier images that met others: the notice names its image, and leads there.
+  drawConflicts(session) {
+    this.conflicts.replaceChildren(...session.conflicts.filter((entry) => entry !== session.past[session.at]).map((entry) =>
+      make("p", { role: "alert" }, `Answered differently elsewhere under your name: ${this.inWords({ ...entry.answer, ...entry.item })}. Both answers are kept, and the lead decides. `,
+        ...(entry.fixed ? [] : [button("Show it", { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
+        button("Understood", { "data-enter": "own", onclick: () => this.on.conflict(entry, false) }))));
+  }
+
+  // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
+  // number.
 
   fit() {
     this.asked.tabIndex = this.asked.scrollHeight > this.asked.clientHeight ? 0 : -1; // what scrolls is reached by keys
@@ -281,10 +302,10 @@ export class View {
     this.scale.textContent = "";
     if (!picture) return;
     const room = Math.min(this.stage.clientWidth / picture.naturalWidth, this.stage.clientHeight / picture.naturalHeight);
-    const whole = room >= 2 ? Math.floor(room) : Math.min(room, 1);
-    const scale = this.zoom === "fit" ? whole : Math.max(whole * 2, 1);
+    const fits = room < 1 ? room : picture.dataset.drawing === "true" ? Math.floor(room) : Math.min(room, 2);
+    const scale = this.zoom === "fit" ? fits : Math.max(fits * 2, 1);
     picture.style.inlineSize = `${Math.max(Math.round(picture.naturalWidth * scale), 1)}px`;
-    picture.style.imageRendering = scale >= 2 ? "pixelated" : "auto";
+    picture.style.imageRendering = scale >= 2 && picture.dataset.drawing === "true" ? "pixelated" : "auto";
     this.stage.dataset.zoom = this.zoom;
     this.stage.scrollTo((this.stage.scrollWidth - this.stage.clientWidth) / 2, (this.stage.scrollHeight - this.stage.clientHeight) / 2);
     this.scale.textContent =
@@ -296,36 +317,7 @@ export class View {
     this.fit();
   }
 
-  // Search and note fields
-
-  filter() {
-    const wanted = folded(this.search.value.trim());
-    let shown = 0;
-    for (const { label, group, also } of this.labels) {
-      const fits = [label, group, ...(also ?? [])].some((name) => folded(name).includes(wanted));
-      this.chips.get(`label:${label}`).hidden = !fits;
-      shown += fits;
-    }
-    this.nothing.hidden = shown > 0;
-  }
-
-  searchKey(event) {
-    if ((event.key !== "Enter" && event.key !== "Escape") || event.isComposing) return;
-    event.preventDefault();
-    const shown = this.labels.filter(({ label }) => !this.chips.get(`label:${label}`).hidden);
-    if (event.key === "Enter" && this.search.value.trim() && shown.length) this.on.label(shown[0].label);
-    this.closeSearch();
-  }
-
-  closeSearch() {
-    if (this.search.value) {
-      this.search.value = "";
-      this.filter();
-    }
-    this.search.blur();
-    this.search.hidden = !this.many;
-    delete this.search.dataset.open;
-  }
+  // The note, and help
 
   noteKey(event) {
     if ((event.key !== "Enter" && event.key !== "Escape") || event.isComposing) return;
@@ -335,30 +327,13 @@ export class View {
     else this.stage.focus({ preventScroll: true });
   }
 
-  openSearch() {
-    this.search.hidden = false;
-    this.search.dataset.open = "true";
-    this.search.focus();
-  }
-
   toggleHelp() {
     if (this.help.open) this.help.close();
     else this.help.showModal();
   }
 }
 
-// What a person answered, of whatever shape it came out of the browser's store.
-function inWords({ image, kind, labels }) {
-  if (image === undefined) return "an answer given in this browser";
-  return `image ${image}, ${Array.isArray(labels) && labels.length ? labels.join(", ") : kind}`;
-}
-
 const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;
-
-// As people type a name: without accents, in whatever case, composed or not.
-function folded(text) {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().toUpperCase().toLowerCase(); // ẞ, ß and ss; σ and ς
-}
 
 function duration(seconds) {
   const minutes = Math.round(seconds / 60);
