@@ -21,10 +21,11 @@ import shutil
 import socket
 import sqlite3
 import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Trial:
 
     server: Any
     pace: float
-    typed: dict[str, list[tuple[str, tuple[str, ...]]]] = field(default_factory=dict)
+    typed: dict[str, list[tuple[str, tuple[str, ...]]]]
     replies: Counter[int] = field(default_factory=Counter)
     told: set[str] = field(default_factory=set)
     went_on: dict[str, float] = field(default_factory=dict)  # who -> seconds after the outage
@@ -79,7 +80,7 @@ async def client(trial: Trial, who: str, token: str, labels: tuple[str, ...]) ->
     typed = trial.typed[who]
     wait, due, seq = 0.0, 0.0, 0
     async with httpx.AsyncClient(base_url=trial.server.url, headers=headers, timeout=15) as http:
-        while not trial.over or unacknowledged:
+        while not trial.over or (unacknowledged and time.monotonic() - trial.began < APPS["PATIENCE"]):
             await asyncio.sleep(max(0.02, min(wait, due) - time.monotonic()))
             if time.monotonic() >= due and items and not trial.over:
                 due, seq = time.monotonic() + trial.pace, seq + 1
@@ -121,12 +122,12 @@ STATE = """({ dataset, innerText }) =>
   [dataset.state, dataset.image, dataset.unsaved, `${innerText} ${document.body.innerText}`]"""
 
 
-def press_keys(trial: Trial, people: list[Any]) -> None:
+def press_keys(trial: Trial, people: list[Any], beside: list[Future[None]]) -> None:
     """Everybody in a browser, in turn; ends when all have gone on, and labelled a while more."""
     due, labels = dict.fromkeys(people, 0.0), {each.who: each.labels for each in people}
-    while time.monotonic() < max(
-        [trial.ended, *(trial.ended + after for after in trial.went_on.values())]
-    ) + AROUND or (len(trial.went_on) < len(trial.typed)):
+    while len(trial.went_on) < len(trial.typed) or time.monotonic() < trial.on + AROUND:
+        for done in filter(Future.done, beside):
+            done.result()  # raises what went wrong there
         for each in people:
             state, image, unsaved, text = each.root.evaluate(STATE)
             trial.told.add(text)
@@ -174,52 +175,52 @@ def wrong_with(trial: Trial) -> list[str]:
     return wrong + [text for text in trial.told if any(place in text for place in places)]
 
 
-def run(fault: str, folder: Path, demo: Path, new_page: Any, given: argparse.Namespace) -> str:
+def run(fault: str, folder: Path, demo: Path, new_page: Callable[[], Page], given: argparse.Namespace) -> str:
+    """One outage, and its row of the table."""
     database, what, seconds = fault.split("-")
-    with socket.socket() as free, closing(POSTGRES()) as postgres:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        url = None
-        if database == "postgresql":
+    with ExitStack() as stack:
+        postgres = stack.enter_context(closing(POSTGRES())) if database == "postgresql" else None
+        if postgres is not None:
             postgres.start()
-            url = postgres.url
-        server = APPS["Server"](folder, demo, port=port, entry=APPS["RELABEL"], db=url).start()
-        trial = Trial(server, given.pace)
-        try:
-            with LabelStore(server.db) as store:
-                store.update_settings(overlap=given.clients + given.browsers)
-                tokens = {f"client{at}": make_token(read_secret(store), f"client{at}") for at in range(given.clients)}
-                labels = store.settings.labels
-                store.invite(tokens)
-                for who in tokens:
-                    store.consent(who)
-            people = [APPS["Person"](new_page(), server, f"browser{at}").enter() for at in range(given.browsers)]
-            trial.typed |= {who: [] for who in (*tokens, *(each.who for each in people))}
-            beside = [
-                threading.Thread(target=strike, args=(trial, what, float(seconds), postgres)),
-                threading.Thread(target=lambda: asyncio.run(clients(trial, tokens, labels))),
-            ]
-            for thread in beside:
-                thread.start()
-            press_keys(trial, people)
-            trial.over = True
-            for thread in beside:
-                thread.join()
-            for each in people:
-                each.page.close()
-            if wrong := wrong_with(trial):
-                raise SystemExit(f"{fault}: " + "\n".join(wrong))
-            typed, stored = sum(map(len, trial.typed.values())), len(server.events())
-        finally:
-            trial.over = True
-            server.stop()
+        db = None if postgres is None else postgres.url
+        server = APPS["Server"](folder, demo, port=free_port(), entry=APPS["RELABEL"], db=db).start()
+        stack.callback(server.stop)
+        with LabelStore(server.db) as store:
+            store.update_settings(overlap=given.clients + given.browsers)
+            tokens = {f"client{at}": make_token(read_secret(store), f"client{at}") for at in range(given.clients)}
+            labels = store.settings.labels
+            store.invite(tokens)
+            for who in tokens:
+                store.consent(who)
+        people = [APPS["Person"](new_page(), server, f"browser{at}").enter() for at in range(given.browsers)]
+        trial = Trial(server, given.pace, {who: [] for who in (*tokens, *(each.who for each in people))})
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        stack.callback(setattr, trial, "over", True)
+        beside = [
+            pool.submit(strike, trial, what, float(seconds), postgres),
+            pool.submit(asyncio.run, clients(trial, tokens, labels)),
+        ]
+        press_keys(trial, people, beside)
+        trial.over = True
+        for each in beside:
+            each.result()
+        for each in people:
+            each.page.close()
+        if wrong := wrong_with(trial):
+            raise SystemExit(f"{fault}: " + "\n".join(wrong))
+        stored = len(server.events())
     slowest = [
         f"{max((after for who, after in trial.went_on.items() if who.startswith(kind)), default=0):.1f}"
         for kind in ("browser", "client")
     ]
-    away = trial.ended - trial.began
+    away, typed = trial.ended - trial.began, sum(map(len, trial.typed.values()))
     return f"| {fault} | {away:.1f} | {typed} | {stored} | {trial.replies[503]} | {' | '.join(slowest)} |"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from affectml_apps.relabel.preferences import Preferences, read_preferences, rea
 from affectml_apps.relabel.suggestions import read_suggestions
 
 PROGRESS_SECONDS = 5.0
-PATIENCE = 2.0  # seconds that a page waits for the database before it says so
+PATIENCE = 4.0  # seconds that a page waits for the database before it says so: a slow disk is no outage
 
 
 @dataclass
