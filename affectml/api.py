@@ -22,6 +22,7 @@ from affectml.training import open_or_draw, train_run
 if TYPE_CHECKING:
     from affectml.answers import Asked, JudgedAnswers
     from affectml.auditing import Audit
+    from affectml.checkup import Finding
     from affectml.comparison import Comparison
     from affectml.cross_evaluation import CrossResult
     from affectml.explanation import Explanation
@@ -374,6 +375,22 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
 
     _check("ask", options, [each.name for each in fields(AskConfig) if each.name != "model"])
     return write(str(_folder(dataset)), AskConfig(model=model, **options), Path(out), say=say)
+
+
+def doctor(folder: str | Path = ".", *, encoder: str | None = None, say: Say = lambda line: None) -> "list[Finding]":
+    """What this machine has for affectml, as `affectml doctor` says it.
+
+    Args:
+        folder: whose free space is told.
+        encoder: a spec, whose speed is measured unless it was on this machine: see `affectml.checkup.checkup`.
+        say: called before what takes long.
+
+    Returns:
+        A finding a line: its name, words, and plain value.
+    """
+    from affectml.checkup import checkup
+
+    return checkup(folder, encoder=encoder, say=say)
 
 
 def _several(given: Any, name: str) -> None:

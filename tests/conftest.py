@@ -94,20 +94,13 @@ def free_port() -> Iterator[Callable[[], int]]:
         yield reserve
 
 
-def _server_programs() -> Path | None:
-    """The folder with initdb and pg_ctl: on the PATH, or where Debian puts them."""
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).resolve().parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return versions[-1].parent if versions else None
-
-
 class Postgres:
     """A PostgreSQL server of our own on a socket in a temporary folder. FileNotFoundError without its programs."""
 
     def __init__(self, port: int = 5432) -> None:
-        programs = _server_programs()
+        from affectml.checkup import postgres_programs
+
+        programs = postgres_programs()
         if programs is None:
             raise FileNotFoundError(
                 "no PostgreSQL server programs (initdb, pg_ctl); Debian: apt-get install postgresql"

@@ -11,6 +11,7 @@ from affectml.cli.ask import ask
 from affectml.cli.audit import audit
 from affectml.cli.compare import compare
 from affectml.cli.crosseval import crosseval
+from affectml.cli.doctor import doctor
 from affectml.cli.duplicates import duplicates
 from affectml.cli.embed import embed
 from affectml.cli.explain import explain
@@ -77,6 +78,7 @@ app.command()(report)
 app.command()(ask)
 app.command()(judge)
 app.command()(export)
+app.command()(doctor)
 app.add_typer(ablate_app, name="ablate")
 app.add_typer(import_app, name="import")
 app.add_typer(labels_app, name="labels")

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -175,7 +174,9 @@ def prefer(server: Server) -> Iterator[Callable[..., None]]:
 @pytest.fixture(scope="session")
 def chromium() -> dict[str, object]:
     """How to launch Chromium, without a screen."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    from affectml import checkup
+
+    path = checkup.chromium()
     if path is None:
         pytest.skip("no Chromium on this machine; `apt-get install chromium`")
     return {"executable_path": path, "args": list(QUIET)}
