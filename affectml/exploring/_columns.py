@@ -60,12 +60,12 @@ def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
 
     at: the image of each row of the target.
     """
-    labels = targets.taxonomy.labels
+    labels, show = targets.taxonomy.labels, targets.taxonomy.display
     several = targets.kind in SEVERAL
     of = partial(spread, at=at, count=len(beside.index))
     shares = of(targets.shares())
     found = [
-        Column(f"people.rate.{label}", label, PEOPLE, "number", partial(np.asarray, shares[:, c]))
+        Column(f"people.rate.{label}", show(label), PEOPLE, "number", partial(np.asarray, shares[:, c]))
         for c, label in enumerate(labels)
     ]
     found.append(
@@ -88,9 +88,9 @@ def people_columns(targets: Targets, at: Array, beside: Beside) -> list[Column]:
 
 def run_columns(run: KnownRun, people: tuple[Targets, Array] | None) -> list[Column]:
     """What a run says, and how far that is from people; people: the target, and the image of each of its rows."""
-    several = run.kind in SEVERAL
+    several, show = run.kind in SEVERAL, run.folder.taxonomy.display
     found = [
-        Column(f"{run.name}.rate.{label}", label, run.name, "number", partial(run.rates_of, label))
+        Column(f"{run.name}.rate.{label}", show(label), run.name, "number", partial(run.rates_of, label))
         for label in run.labels
     ]
     found.append(

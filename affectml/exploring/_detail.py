@@ -154,8 +154,9 @@ def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | N
         n = None if asked.n is None else int(np.max(asked.n))
     everybody = [*judged["annotator_id"], *remarks["annotator_id"]]
     who = _called(str(found.image_id[index]), everybody, names)
+    shown = {} if found.taxonomy is None else found.taxonomy.displays
     answers = [
-        (who[person], int(turn), _answer(kind, labels))
+        (who[person], int(turn), _answer(kind, labels, shown))
         for person, turn, kind, labels in zip(
             judged["annotator_id"], judged["round"], judged["kind"], judged["labels"], strict=True
         )
@@ -169,9 +170,9 @@ def _people_said(found: "Collection", index: int, names: bool) -> PeopleSaid | N
     return PeopleSaid(n, _shares(asked), votes, tuple(answers), tuple(sorted(said)))
 
 
-def _answer(kind: str, labels: Sequence[str] | None) -> str:
+def _answer(kind: str, labels: Sequence[str] | None, shown: Mapping[str, str]) -> str:
     if labels is not None and len(labels):
-        return ", ".join(map(str, labels))
+        return ", ".join(shown.get(label, label) for label in map(str, labels))
     return "none of these" if kind == "none" else str(kind)
 
 

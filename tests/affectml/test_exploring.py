@@ -624,6 +624,16 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     assert found.detail(3, names=True).people.remarks == (("ann", "=blurred"),)
 
 
+def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path):
+    data = write_demo(tmp_path / "set", images=24, seed=4, taxonomy="parrott-25")
+    found = open_collection(data.root)
+    assert found.columns["people.rate.irritabilty"].title == "irritability"
+    at = int(np.nanargmax(found.columns["people.rate.irritabilty"].values))
+    said = " ".join(words for _, _, words in found.detail(at).people.answers)
+    assert "irritability" in said
+    assert "irritabilty" not in said
+
+
 def test_the_nearest_images_come_with_their_answers(found):
     near = found.detail(0).nearest
     assert near[0].image_id == "b"

@@ -154,6 +154,26 @@ def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(ta
     assert not app.run().success
 
 
+def test_leads_read_the_usual_spelling_of_a_label_that_its_source_misspells(tmp_path, demo):
+    made = open_task(Options(dataset=demo, db=str(tmp_path / "spelling.db"), taxonomy="parrott-25"))
+    with closing(made.store) as store:
+        use(made)
+        store.invite(["ann", "bob"])
+        for who, labels in (("ann", ("irritabilty",)), ("bob", ("cheerfullness", "irritabilty"))):
+            for claim in store.claim(who, 3):
+                store.submit([Answer(claim.image_id, who, "labels", labels, seconds=1.0)])
+        store.decide(store.images()["image_id"][0], ["irritabilty"], by="ann")
+        for module in ("setup", "progress", "agreement", "disagreement"):
+            app = page_of(module).run()
+            assert not app.exception
+            options = [each for field in app.multiselect for each in field.options]
+            read = " ".join([texts(app), *(each.value.to_string() for each in app.table), *options])
+            assert "irritability" in read, module
+            assert "irritabilty" not in read, module
+            assert "cheerfullness" not in read, module
+        use(None)
+
+
 def test_images_and_people_are_found_in_either_spelling(tmp_path, demo):
     root = tmp_path / "accents"
     shutil.copytree(demo, root)

@@ -242,9 +242,11 @@ def draw_levels(each: Filter, column: Column) -> None:
     def act(levels: list[str]) -> None:
         put_filter(each, Filter(each.column, levels=tuple(levels)))
 
+    taxonomy = current().found.taxonomy
     st.multiselect(
         plain(title_of(column)),
         column.levels,
+        format_func=str if taxonomy is None else taxonomy.display,
         placeholder="Any that is known",
         label_visibility="collapsed",
         **controlled(f"filter {each.column}", there, act),
@@ -408,6 +410,7 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
                 {"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()
             ],
             "search": searches(explorer),
+            "displays": {} if found.taxonomy is None else dict(found.taxonomy.displays),
             "colour": explorer.colour,
             "view": view.to_query(),
             "remark": remark(explorer, view),

@@ -219,12 +219,12 @@ def detail(request: Request) -> Response:
 def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
     """What the browser is told of an image: text and numbers, rates by the place of their label."""
     taxonomy = explorer.found.taxonomy
-    known = () if taxonomy is None else taxonomy.labels
+    known, show = ((), str) if taxonomy is None else (taxonomy.labels, taxonomy.display)
     labels = list(dict.fromkeys([*known, *(name for run in told.runs for name in run.rates)]))
     facts = [["file", told.file]] if told.file else []
     facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
-    people = told.people
+    people, copies = told.people, {copy.index for copy in told.copies}
     best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None
     return {
         "id": told.image_id if told.index >= 0 else None,
@@ -248,8 +248,8 @@ def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]
             }
             for run in told.runs
         ],
-        "nearest": [_near(each) for each in told.nearest if each.index not in {copy.index for copy in told.copies}],
-        "copies": [_near(each) for each in told.copies],
+        "nearest": [_near(each, show) for each in told.nearest if each.index not in copies],
+        "copies": [_near(each, show) for each in told.copies],
     }  # fmt: skip
 
 
@@ -266,9 +266,9 @@ def _part(part: str) -> str:
     return f"in its {known[part]} part" if part in known else part
 
 
-def _near(other: Near) -> dict[str, Any]:
+def _near(other: Near, show: Callable[[str], str]) -> dict[str, Any]:
     said = sorted(((share, label) for label, share in other.shares.items() if share > 0), key=lambda pair: -pair[0])
-    words = ", ".join(f"{label} {share:.0%}" for share, label in said[:3])
+    words = ", ".join(f"{show(label)} {share:.0%}" for share, label in said[:3])
     kinds = {"exact": "the same pixels", "cut": "the same picture, resized or cut"}
     return {
         "index": other.index,

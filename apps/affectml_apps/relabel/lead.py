@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +91,17 @@ def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -
     return disagreement(judgements, labels).head(limit).reset_index()
 
 
-def answers_to(judgements: pd.DataFrame, image_id: str, *, names: bool) -> pd.DataFrame:
+def answers_to(
+    judgements: pd.DataFrame, image_id: str, *, names: bool, said: Callable[[Iterable[str]], str] = ", ".join
+) -> pd.DataFrame:
     """Everyone's answers to an image, one row each; without `names`, people are numbered in an order of no meaning."""
     mine = judgements[judgements["image_id"] == image_id].sort_values(["event_id"], kind="stable")
     numbers = {who: f"person {at}" for at, who in enumerate(dict.fromkeys(mine["annotator_id"]), 1)}
-    said = [", ".join(given) if len(given) else kind for given, kind in zip(mine["labels"], mine["kind"], strict=True)]
+    answers = [said(given) if len(given) else kind for given, kind in zip(mine["labels"], mine["kind"], strict=True)]
     return pd.DataFrame({
         "who": mine["annotator_id"] if names else mine["annotator_id"].map(numbers),
         "round": mine["round"],
-        "answer": said,
+        "answer": answers,
         "note": mine["note"].where(mine["note"].notna(), ""),
     }).reset_index(drop=True)  # fmt: skip
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -56,6 +56,10 @@ class LabelTask:
     def preferences(self) -> Preferences:
         """What the lead chose, as it is now."""
         return read_preferences(self.store)
+
+    def said(self, labels: Iterable[str]) -> str:
+        """Labels as people read them, in one line."""
+        return ", ".join(map(self.taxonomy.display, labels))
 
     @property
     def left_out(self) -> int:

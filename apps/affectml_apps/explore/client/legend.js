@@ -12,7 +12,8 @@ const RAMP = ["#fee838", "#d9c855", "#b4a96c", "#918c76", "#707173", "#4d566d", 
 const DARK_RAMP = ["#4466a8", "#5c749d", "#74838f", "#8f8f80", "#aa9f72", "#c6b461", "#e2cd4e", "#fee838"];
 
 export class Legend {
-  // on: level(text), known(): a level, or all of which the number is known, is to be filtered by, or no more
+  // on: level(text), known(): a level, or all of which the number is known, is to be filtered by, or no more;
+  // called(text): a level as people read it
   constructor(on) {
     this.on = on;
     this.element = make("div", { class: "legend", tabindex: "0", role: "group", "aria-label": "Legend" });
@@ -22,8 +23,8 @@ export class Legend {
   draw({ levels, names, low, high, unknown }, palette, chosen) {
     const count = (images) => make("small", {}, images.toLocaleString("en"));
     const entries = (levels ?? []).map(([text, images], at) => (text === names[at]
-      ? this.filter(text, () => this.on.level(text), swatch(palette[at]), text, count(images))
-      : make("span", {}, swatch(palette[at]), text, count(images))));
+      ? this.filter(text, () => this.on.level(text), swatch(palette[at]), this.on.called(text), count(images))
+      : make("span", {}, swatch(palette[at]), this.on.called(text), count(images))));
     if (low != null) {
       const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
       ramp.style.background = `linear-gradient(to right, ${[0, 32, 64, 96, 127, 159, 191, 223, 254].map((at) => css(palette[at])).join(",")})`;

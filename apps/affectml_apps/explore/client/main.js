@@ -43,7 +43,8 @@ class Explorer {
     this.problem = make("p", { class: "problem", role: "alert" });
     this.says = make("p", { class: "unseen", role: "status" });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.legend = new Legend({ level: (text) => this.toggle(text), known: () => this.toggle(null) });
+    this.called = (label) => this.data.displays[label] ?? label; // as people read it
+    this.legend = new Legend({ called: this.called, level: (text) => this.toggle(text), known: () => this.toggle(null) });
     this.touched = new Set(); // columns whose filter changed here, of which the page's script does not know yet
     this.map = new PointMap({
       lasso: (corners) => this.change({ lasso: corners ? corners.map((corner) => corner.join(",")).join(" ") : null }),
@@ -61,6 +62,7 @@ class Explorer {
       },
     });
     this.one = new One({
+      called: this.called,
       ask: (path, fields, signal) => this.ask(path, fields, signal).then((reply) => reply.json()),
       picture: (which, size) => this.picture(which, size),
       on: {
@@ -271,7 +273,7 @@ class Explorer {
     if (!this.codes) return "";
     const code = this.codes[index];
     if (code === 255) return "unknown";
-    return this.told.names ? this.told.names[code] : String(Number(this.numbers[index].toPrecision(3)));
+    return this.told.names ? this.called(this.told.names[code]) : String(Number(this.numbers[index].toPrecision(3)));
   }
 
   draw(view) {

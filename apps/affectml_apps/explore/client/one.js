@@ -5,9 +5,10 @@ import { button, make } from "./elements.js";
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
 export class One {
-  // ask(path, fields) -> JSON; picture(index, size) -> address; on: step(by), open(index), like(index), closed()
-  constructor({ ask, picture, on }) {
-    Object.assign(this, { ask, picture, on, names: false, opened: false, index: null });
+  // ask(path, fields) -> JSON; picture(index, size) -> address; called(label): as people read it; on: step(by), open(index),
+  // like(index), closed()
+  constructor({ ask, picture, called, on }) {
+    Object.assign(this, { ask, picture, called, on, names: false, opened: false, index: null });
     this.title = make("h2", { id: "one-title" });
     this.where = make("span", { class: "where" });
     this.image = make("img", { alt: "", onload: () => {
@@ -89,7 +90,7 @@ export class One {
     const columns = [...(people ? [{ name: "people", ...people }] : []), ...runs];
     const table = make("table", { class: "answers" },
       make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name)))),
-      make("tbody", {}, ...labels.map((label, at) => make("tr", {}, make("th", { scope: "row", title: label }, label), ...columns.map(({ rates, set }) => {
+      make("tbody", {}, ...labels.map((label, at) => make("tr", {}, make("th", { scope: "row", title: this.called(label) }, this.called(label)), ...columns.map(({ rates, set }) => {
         const rate = rates?.[at];
         const known = typeof rate === "number";
         const bar = make("span", { class: set?.[at] ? "rate in" : "rate" });
@@ -110,7 +111,7 @@ export class One {
 
   explain({ labels, runs, best }) {
     const run = make("select", { "aria-label": "Run to explain" }, ...runs.map(({ name }) => make("option", {}, name)));
-    const label = make("select", { "aria-label": "Label to explain" }, ...labels.map((each) => make("option", {}, each)));
+    const label = make("select", { "aria-label": "Label to explain" }, ...labels.map((each) => make("option", { value: each }, this.called(each))));
     if (best) label.value = best;
     const says = make("p", { role: "status" });
     const uncover = () => { this.frame.querySelectorAll(".over").forEach((each) => each.remove()); hide.hidden = true; };
@@ -123,7 +124,7 @@ export class One {
         const told = await this.ask("explain", { ...this.which, run: run.value, label: label.value }, asked.signal);
         says.textContent = told.words;
         uncover();
-        this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${label.value}` }));
+        this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${this.called(label.value)}` }));
         hide.hidden = false;
       } catch (error) {
         if (!asked.signal.aborted) says.textContent = error.message;

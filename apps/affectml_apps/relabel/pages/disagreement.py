@@ -50,7 +50,7 @@ def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str,
     with right:
         names = st.checkbox("Show names")
         with section():
-            table(lead.answers_to(judgements, image_id, names=names), "Everyone's answers")
+            table(lead.answers_to(judgements, image_id, names=names, said=task.said), "Everyone's answers")
         with section():
             _decide(task, image_id)
 
@@ -99,11 +99,11 @@ def _picture(task: LabelTask, image_id: str) -> None:
 def _decide(task: LabelTask, image_id: str) -> None:
     decisions = task.store.decisions()
     for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
-        st.text(f"Decided by {row['decided_by']}: {', '.join(row['labels']) or 'none of these'}")
+        st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
     with st.form("decide"):
         labels = st.multiselect(
-            "Decide: a set of labels", list(task.settings.labels), format_func=searchable,
-            key=f"set-{image_id}",
+            "Decide: a set of labels", list(task.settings.labels),
+            format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
         )  # fmt: skip
         none = st.checkbox("None of these labels applies", key=f"none-{image_id}")
         note = st.text_input("Why", key=f"why-{image_id}")
@@ -145,7 +145,7 @@ def _conflicts(task: LabelTask) -> None:
     show_done("conflicts")
     st.write("One person's answers that met from two places. Both are kept; choose which is current.")
     for row in conflicts.to_dict("records"):
-        said = [", ".join(row[name]) or row[kind] for name, kind in
+        said = [task.said(row[name]) or row[kind] for name, kind in
                 (("against_labels", "against_kind"), ("labels", "kind"))]  # fmt: skip
         st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{said[0]}” stands, later came “{said[1]}”")
         stands, later = st.columns(2)

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from affectml.errors import AffectmlError
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
+from affectml_apps.relabel.task import current
 from affectml_apps.text import plain
 
 NAMES = {
@@ -20,6 +21,8 @@ NAMES = {
     "ac1": "AC1",
     "seconds": "median seconds",
 }
+
+LABELS = {"label", "instead"}  # columns whose cells are labels
 
 
 def reading_width() -> None:
@@ -62,9 +65,12 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
 
 
 def table(content: pd.DataFrame, title: str) -> None:
-    """A table under its title; times without fractions, numbers with two places, yes and no."""
+    """A table under its title; times without fractions, two places of numbers, yes and no, labels as they are read."""
     st.subheader(title)
-    shown = content.copy()
+    display = current().taxonomy.display
+    shown = content.rename(columns=display)
+    for name in LABELS & set(shown.columns):
+        shown[name] = shown[name].map(display)
     for name in shown.columns:
         if pd.api.types.is_datetime64_any_dtype(shown[name]):
             shown[name] = shown[name].dt.strftime("%Y-%m-%d %H:%M").fillna("")

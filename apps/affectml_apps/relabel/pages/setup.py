@@ -34,7 +34,7 @@ def _asked(task: LabelTask) -> None:
     st.subheader("What people are asked")
     with st.form("asked"):
         question = st.text_area("The question, word for word", now.question, height="content")
-        st.text(f"Labels: {', '.join(now.labels)}. About: what is {now.construct}.")
+        st.text(f"Labels: {task.said(now.labels)}. About: what is {now.construct}.")
         st.write(
             "The question can change until the first image is given out. From then on answers to another question, or "
             "with other labels, are another task (--db with --taxonomy, or `affectml labels init`)."
