@@ -123,8 +123,8 @@ class Collection:
     def column(self, name: str) -> Column:
         """A column by its name; raises BadInput naming the nearest one where there is none."""
         if name not in self.columns:
-            have = ", ".join(list(self.columns)[:12])
-            raise BadInput(f"no column {name!r}{did_you_mean(name, self.columns)} (there are {have}, ...)")
+            have = _some(list(self.columns))
+            raise BadInput(f"no column {name!r}{did_you_mean(name, self.columns)} (there are {have})")
         return self.columns[name]
 
     def warm(self) -> None:
@@ -176,11 +176,11 @@ class Collection:
         values = column.values
         if column.kind == "category":
             if each.low is not None or each.high is not None:
-                raise BadInput(f"filter {column.name}: expected levels ({', '.join(column.levels)}), got a range")
+                raise BadInput(f"filter {column.name}: expected levels ({_some(column.levels)}), got a range")
             for level in each.levels:
                 if level not in column.levels:
                     near = did_you_mean(level, column.levels)
-                    raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {', '.join(column.levels)})")
+                    raise BadInput(f"filter {column.name}: no level {level!r}{near} (of: {_some(column.levels)})")
             if each.has:
                 return np.append(having(each.has, list(map(folded, column.levels))), False)[values]
             wanted = [column.levels.index(level) for level in each.levels]
@@ -459,3 +459,8 @@ class Collection:
         here = slice(row, row + 1)
         n = None if all_of_them.n is None else all_of_them.n[here]
         return replace(all_of_them, image_id=all_of_them.image_id[here], table=all_of_them.table[here], n=n)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, as a message has room for them."""
+    return ", ".join([*names[:12], *(["..."] if len(names) > 12 else [])])

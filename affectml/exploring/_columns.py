@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from affectml._rows import PART
 from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
-from affectml.evaluation.subgroups import as_levels, as_text
+from affectml.evaluation.subgroups import MAX_LEVELS, as_levels, as_text
 from affectml.exploring._beside import Beside
 from affectml.exploring._runs import KnownRun, in_order
 
@@ -190,9 +190,12 @@ def _levels(values: "pd.Series[Any]") -> tuple[tuple[str, ...], Array]:
     if any(isinstance(value, list | dict | np.ndarray) for value in values.dropna().head(1)):
         values = values.map(lambda value: ", ".join(map(str, value)), na_action="ignore")
     at, different = pd.factorize(values)
-    words = as_text(pd.Series(different, dtype=object))
-    levels = in_order(words.unique())
-    return levels, np.append(pd.Index(levels, dtype=object).get_indexer(pd.Index(words, dtype=object)), -1)[at]
+    places, words = pd.factorize(as_text(pd.Series(different, dtype=object)), sort=True)
+    levels = tuple(words.tolist())
+    if len(words) <= MAX_LEVELS:  # the parts of a split have an order of their own
+        levels = in_order(levels)
+        places = pd.Index(levels).get_indexer(words)[places]
+    return levels, np.append(places, -1)[at]
 
 
 def _numbers(values: "pd.Series[Any]") -> Array:

@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -278,6 +279,9 @@ def test_every_column_of_the_images_is_one_to_filter_by(hand):
     ]  # fmt: skip
     assert ids(found, filters=(Filter("image.group", levels=("b", "c")),)) == "cdef"
     assert ids(found, filters=(Filter("image.url", has="X/3"),)) == "d"
+    found.columns["image.url"] = replace(found.columns["image.url"], levels=tuple(f"url {k}" for k in range(500)))
+    with pytest.raises(BadInput, match=r"no level 'url 7777'; did you mean .*\(of: url 0, .*, url 11, \.\.\.\)$"):
+        found.shown(View(filters=(Filter("image.url", levels=("url 7777",)),)))
     assert ids(found, filters=(Filter("image.words", has="wild, h"),)) == "a"
     assert ids(found, filters=(Filter("image.words", has="a"),)) == "bdf"
     assert ids(found, filters=(Filter("image.caption", has="caf\u00e9"),)) == "a"
