@@ -1,12 +1,13 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InternalError, OperationalError, ProgrammingError
@@ -121,6 +122,7 @@ class Database:
 
     def __init__(self, url: str | Path, *, reads_only: bool = False) -> None:
         self._url, self._patience = url, float(BUSY_SECONDS)
+        self._turn = threading.Lock()  # keeps the threads of a process in line
         self.engine = read_only(url) if reads_only else make_engine(url)
         self.dialect = self.engine.dialect.name
         file = self.engine.url.database if self.dialect == "sqlite" else None
@@ -173,20 +175,31 @@ class Database:
             yield
             return
         last = time.monotonic() + self._patience
+        # The system keeps its line at a file in order, but nobody can leave it: who will not wait long looks again.
+        how = fcntl.LOCK_EX | (fcntl.LOCK_NB if self._patience < BUSY_SECONDS else 0)
+        others = DatabaseAway(f"{self.where}: another program writes to the database")
+        if not self._turn.acquire(timeout=self._patience):
+            raise others
         try:
-            handle = self._queue.open("w")
+            with self._open_queue() as handle:
+                while True:
+                    try:
+                        fcntl.flock(handle, how)
+                        break
+                    except BlockingIOError:
+                        if time.monotonic() > last:
+                            raise others from None
+                        time.sleep(0.001)
+                yield
+        finally:
+            self._turn.release()
+
+    def _open_queue(self) -> TextIO:
+        assert self._queue is not None
+        try:
+            return self._queue.open("w")
         except OSError as error:
             raise failure(error, self.where, "written") from error
-        with handle:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > last:
-                        raise DatabaseAway(f"{self.where}: another program writes to the database") from None
-                    time.sleep(0.001)
-            yield
 
     def retried(self, work: Callable[[sa.Connection], T]) -> T:
         """`work` in a writing transaction, again if the database broke it off (PostgreSQL's deadlocks)."""
