@@ -45,6 +45,15 @@ def run() -> None:
     """Draw the page that was asked for."""
     st.set_page_config(page_title="Labelling", page_icon=ICON, layout="wide")
     st.html(STYLE)
+    if st.session_state.pop("was away", False):
+        st.toast("The database was away for a moment. If you clicked something then, look whether it was done.")
+    try:
+        _run()
+    except DatabaseAway as error:
+        _wait(error)
+
+
+def _run() -> None:
     pages = [
         st.Page(label.draw, title="Label", url_path="label", default=True),
         st.Page(people.draw, title="Your part", url_path="you"),
@@ -52,13 +61,8 @@ def run() -> None:
     if may_see_lead_pages():
         pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
     page = st.navigation(pages, position="top")
-    if st.session_state.pop("was away", False):
-        st.toast("The database was away for a moment. If you clicked something then, look whether it was done.")
-    try:
-        with section():
-            page.run()
-    except DatabaseAway as error:
-        _wait(error)
+    with section():
+        page.run()
 
 
 def _wait(error: DatabaseAway) -> None:
