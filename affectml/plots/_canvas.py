@@ -55,7 +55,7 @@ COLOURS = {
 FONT = 11  # pixels of a picture in its own size
 SMALL = 10  # of numbers along an axis
 LETTERS = 28  # of a name beside an axis
-WIDTH = 380  # pixels: a phone shows it in its own size
+WIDTH = 380  # pixels: a phone shows it in its own size; a wider picture scrolls there and is not made smaller
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # between numbers along an axis, times a power of ten
 _OPEN = ("x", "|")  # signs that are strokes
 _STAR = tuple((math.sin(k * math.pi / 5), -math.cos(k * math.pi / 5)) for k in range(10))
@@ -185,7 +185,7 @@ class Canvas:
 
     def numbers(self, *, most: int | None = None, spine: bool = True, lines: bool = True) -> None:
         """Round numbers under the area, with lines upwards; `most` of them at most."""
-        room = most or min(max(int((self.right - self.left) / (3 * SMALL)), 1), 9)
+        room = most or min(max(int((self.right - self.left) / (4 * SMALL)), 1), 9)
         ticks, words = _ticks(*self.x, room)
         self.named_numbers(dict(zip(ticks, words, strict=True)), spine=spine, lines=lines)
 
@@ -237,9 +237,11 @@ class Canvas:
 
     def svg(self, alt: str) -> str:
         """The picture as an <svg> to stand inside a page. alt: what it shows, in words, for whoever does not see it."""
+        width = f"{_n(self.width)}px"
+        least = f"; min-width: {width}" if self.width > WIDTH else ""
         start = (
             f'<svg viewBox="0 0 {_n(self.width)} {_n(self.height)}" role="img" aria-label="{escape(alt)}" '
-            f'style="max-width: {_n(self.width)}px" stroke-linejoin="round">'
+            f'style="max-width: {width}{least}" stroke-linejoin="round">'
         )
         return f"{start}{''.join(self._marks)}</svg>"
 

@@ -74,7 +74,7 @@ def reliability(
 
     panels: the label, and (said, seen, low, high) for each bin.
     """
-    across, size, gap = 3, 92.0, 30.0
+    across, size, gap = 3, 90.0, 30.0
     down = -(-len(panels) // across)
     width, height = across * (size + gap) + 20, down * (size + gap) + 40
     drawn = Canvas(width, height)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.plots._canvas import Canvas, fitted, room, short
+from affectml.plots._canvas import WIDTH, Canvas, fitted, room, short
 
 WRITTEN = 10  # labels up to which a figure stands in every cell
+LEAST = 16.0  # pixels of a cell, so that names beside it stand apart: of many labels the picture grows wider
 
 
 def grid(
@@ -36,8 +37,8 @@ def grid(
     """
     rows, columns = fitted(rows), fitted(columns)
     count = len(columns)
-    left, top, bottom = room(rows), room(columns) * 0.95 + 2, 18 * sum(map(bool, axis)) + 8
-    cell = max(11.0, (380 - left - 8) / count)
+    left, top, bottom = room(rows), room(columns) + 4, 18 * sum(map(bool, axis)) + 8
+    cell = max(LEAST, (WIDTH - left - 8) / count)
     width = left + cell * count + 8
     height = top + min(cell, 30) * len(rows) + bottom
     most = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0

@@ -1,5 +1,6 @@
 """Images as points, curves, and labels on a plane or a circle."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -90,39 +91,45 @@ def plane(
         drawn.text_at((drawn.left + drawn.right) / 2, height - 14, axis[0], "soft", anchor="middle")
         drawn.text_at(13, (drawn.top + drawn.bottom) / 2, axis[1], "soft", anchor="middle", turned=True)
     spots = [(x, y) for _, x, y in places]
-    theirs, its = ([20 * float(np.sqrt(share / most)) for share in shares] for shares in (people, model))
+    largest = 20 * min(1.0, (12 / max(len(places), 1)) ** 0.5)  # pixels: many discs leave room for their names
+    theirs, its = ([largest * float(np.sqrt(share / most)) for share in shares] for shares in (people, model))
     drawn.discs(spots, theirs, "people", 0.45)
     drawn.rings(spots, its, "model")
     names = fitted([label for label, *_ in places])
     at = drawn.at(spots)
     radii = [max(pair) for pair in zip(theirs, its, strict=True)]
-    beside = _beside(names, [(x, -y) for x, y in at], radii)
+    beside = _beside(names, [(x, -y) for x, y in at], radii, (drawn.left, drawn.width))
     for label, (x, y), (dx, dy) in zip(names, at, beside, strict=True):
+        if dx and dy:
+            drawn.line_at([(x, y), (x + dx - math.copysign(3.3 * len(label), dx), y - dy)], "soft", 0.7)
         drawn.text_at(x + dx, y - dy, label, anchor="middle")
     drawn.legend([(them, "people", "o"), ("model", "model", "ring")])
     return drawn.svg(alt)
 
 
 def _beside(
-    labels: Sequence[str], at: Sequence[tuple[float, float]], radii: Sequence[float]
+    labels: Sequence[str], at: Sequence[tuple[float, float]], radii: Sequence[float], within: tuple[float, float]
 ) -> list[tuple[float, float]]:
     """Where each label's middle stands from its disc's, in pixels: where it covers the fewest names and discs.
 
-    Above the disc if it can, else below, left or right of it. at, radii: the discs' middles and sizes, in pixels.
+    Above the disc if it can, else below, left or right of it, or farther off. at, radii: the discs' middles and
+    sizes, in pixels. within: the pixels across that names are kept between.
     """
     taken: list[tuple[float, float, float]] = []  # middles and half widths of names
     found = []
-    for (x, y), radius, label in zip(at, radii, labels, strict=True):
-        half = 3.1 * len(label)
-        spots = [(0.0, radius + 8), (0.0, -radius - 8), (-radius - half - 3, 0.0), (radius + half + 3, 0.0)]
+    for number, ((x, y), radius, label) in enumerate(zip(at, radii, labels, strict=True)):
+        half = 3.3 * len(label)
+        spots = [(0.0, radius + 8), (0.0, -radius - 8)]
+        spots += [(side * (radius + half + 3), dy) for dy in (0, 11, -11, 22, -22) for side in (-1, 1)]
+        spots += [(0.0, radius + 20), (0.0, -radius - 20)]
         covered = []
         for dx, dy in spots:
-            names = sum(abs(x + dx - a) < half + b and abs(y + dy - c) < 13 for a, c, b in taken)
-            discs = sum(
-                max(abs(x + dx - a) - half, 0) ** 2 + max(abs(y + dy - c) - 6, 0) ** 2 < size**2
-                for (a, c), size in zip(at, radii, strict=True)
-            )
-            covered.append(3 * names + discs)
+            names = sum(abs(x + dx - a) < half + b + 4 and abs(y + dy - c) < 13 for a, c, b in taken)
+            gaps = [math.hypot(max(abs(x + dx - a) - half, 0), max(abs(y + dy - c) - 6, 0)) for a, c in at]
+            discs = sum(gap < size for gap, size in zip(gaps, radii, strict=True))
+            discs += sum(gap < gaps[number] for gap in gaps)  # where it would be taken for another's
+            cut = x + dx - half < within[0] or x + dx + half > within[1]
+            covered.append(5 * names + discs + 100 * cut)
         dx, dy = spots[int(np.argmin(covered))]
         taken.append((x + dx, y + dy, half))
         found.append((dx, dy))

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from affectml.report.pictures import thumbnail
 
@@ -68,6 +70,11 @@ class ReportData:
         """The scores of metrics.json, by system and metric."""
         found: dict[str, dict[str, Any]] = self.metrics["systems"]
         return found
+
+    @cached_property
+    def prevalence(self) -> NDArray[np.float64]:
+        """Each label's mean share of people, or of images, [C], of metrics.json: added up again it might round up."""
+        return np.array([self.metrics["per_label"][label]["prevalence"] for label in self.labels])
 
     @property
     def them(self) -> str:

@@ -18,6 +18,11 @@ class Drawing:
     svg: Markup
     note: str = ""
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is wider than a phone, which then scrolls it."""
+        return "; min-width:" in self.svg.partition(">")[0]
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -36,7 +41,7 @@ class Card:
     """An image with what was said of it.
 
     picture: a data URL, None without a file. line: a few words under it. bars: label by label. said: who said what, in
-    words. them: whom the model is compared with: people or labels.
+    words. them: whom the model is compared with: people or labels. rest: what is true of labels without a bar.
     """
 
     image_id: str
@@ -45,6 +50,7 @@ class Card:
     bars: tuple[Bar, ...] = ()
     said: tuple[tuple[str, str], ...] = ()
     them: str = "people"
+    rest: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-SYSTEMS = ("prior", "zero_shot", "model", "human", "half_panel", "oracle")
+SYSTEMS = ("model", "zero_shot", "prior", "human", "half_panel", "oracle")  # the model where a phone shows it
 LONG = 40  # characters of a cell that is a sentence
 STAR = (
     "* rests on fewer than 30 images or groups (mean average precision: images that have a label, with so few of which "
@@ -121,7 +121,7 @@ def people_table(metrics: Mapping[str, Any]) -> Table | None:
     if "human" not in systems:
         return None
     others = [name for name in systems if name.endswith("_loo") and name not in ("prior_loo", "model_loo")]
-    shown = [name for name in ("prior_loo", "model_loo", *others, "human", "consensus") if name in systems]
+    shown = [name for name in ("model_loo", *others, "prior_loo", "human", "consensus") if name in systems]
     names = order({name: systems[name] for name in shown})
     rows = tuple((arrow(m), *(cell(systems[name].get(m)) for name in shown)) for m in names)
     note = "each person in turn is left out; what the others said is the target, for the person and the systems alike"
@@ -162,7 +162,7 @@ def shown_systems(systems: Mapping[str, Any]) -> list[str]:
     """The systems of the tables and plots: the usual ones, then others by the names they were given."""
     others = [name for name in systems if name not in (*SYSTEMS, "consensus") and not name.endswith("_loo")]
     usual = [name for name in SYSTEMS if name in systems]
-    at = usual.index("model") + 1 if "model" in usual else len([name for name in usual if name in SYSTEMS[:2]])
+    at = int("model" in usual)
     return [*usual[:at], *others, *usual[at:]]
 
 
@@ -181,7 +181,7 @@ def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
     """How set F1 moves with the cut that makes label sets; None where no sets are cut."""
     if not by_tau:
         return None
-    systems = list(next(iter(by_tau.values())))
+    systems = shown_systems(next(iter(by_tau.values())))
     rows = tuple((tau, *(number(scores[name]) for name in systems)) for tau, scores in by_tau.items())
     note = "tau: the rate from which a label belongs to an image's set; predicted sets stay as they are"
     return Table("set_f1 by tau", ("tau", *systems), rows, note)

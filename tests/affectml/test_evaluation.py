@@ -39,17 +39,26 @@ SAID = [
     ("c", "v", "labels", ["awe", "fear"]),
     ("c", "w", "unsure", []),
 ]
+VOTES = [("a", 3, 1, 0, 3), ("b", 2, 0, 1, 0), ("c", 2, 1, 2, 0)]  # how many answered, and chose each label
 
 
 @pytest.fixture
 def judged(tmp_path):
-    judgements = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "kind", "labels"]).assign(round=1)
+    return written(tmp_path)
+
+
+def written(folder, times=("",)):
+    """Those images, once for each ending of their names."""
+    judgements = pd.DataFrame(
+        [(f"{image}{t}", *said) for t in times for image, *said in SAID],
+        columns=["image_id", "annotator_id", "kind", "labels"],
+    ).assign(round=1)
     votes = pd.DataFrame(
-        {"image_id": ["a", "b", "c"], "n": [3, 2, 2], "awe": [1, 0, 1], "fear": [0, 1, 2], "joy": [3, 0, 0]}
+        [(f"{image}{t}", *row) for t in times for image, *row in VOTES], columns=["image_id", "n", *LABELS]
     )
     entry = TargetMeta(kind="rates", construct="evoked", taxonomy=TAXONOMY, values="votes", file="targets-t.parquet")
     meta = DatasetMeta(name="judged", targets={"t": entry})
-    return write_dataset(tmp_path, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
+    return write_dataset(folder, meta, votes[["image_id"]], {"t": votes}, annotations=judgements)
 
 
 def truth_of(dataset, tau=0.5):
@@ -89,6 +98,16 @@ def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_th
     # a: u meets {joy} 2/3, 2/3; v meets {awe, joy} 2/3, {joy} 1; w the same; b: 0, 0; c: 2/3, 2/3
     by_hand = np.mean([(2 * (2 / 3) + (2 / 3 + 1) + (2 / 3 + 1)) / 6, 0, 2 / 3])
     assert systems["human"]["set_f1_judgements"]["value"] == pytest.approx(by_hand)
+
+
+def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
+    many = written(tmp_path, range(20))
+    targets = many.target("t")
+    truth = read_truth(many, targets, list(targets.image_id), beta=fit_prior(targets), tau=0.5)
+    said = answers([[0, 0, 1], [1, 1, 0], [1, 0, 0]] * 20)
+    systems = evaluate({"prior": said, "model": said}, truth, split="test", seed=0).metrics["systems"]
+    assert systems["model_loo"]["set_f1_judgements"] == systems["model"]["set_f1_judgements"]
+    assert systems["prior_loo"] == systems["model_loo"]
 
 
 def test_intervals_hold_the_value_and_the_same_seed_gives_the_same_file(judged):

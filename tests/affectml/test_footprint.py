@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -164,6 +165,8 @@ def test_a_run_keeps_its_cost_and_the_report_says_it(tmp_path):
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "Footprint" in page
     assert in_words(run.info, run.info.energy) in page.replace("&#39;", "'")
+    info = replace(run.info, parameters={"trained": 1032, "frozen": 910592, "share": 0.001132})
+    assert "the 910,592 of the encoder's image tower were not trained" in in_words(info, run.info.energy)
 
 
 def test_runs_of_the_first_version_have_no_footprint():

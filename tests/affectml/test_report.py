@@ -32,7 +32,9 @@ from affectml.report.sections.disagreement import asked
 from affectml.report.sections.learning import _sentence as learning_sentence
 from affectml.report.sections.overview import sentence
 from affectml.report.sections.per_label import _sentence as label_sentence
-from affectml.report.sections.per_label import per_label
+from affectml.report.sections.per_label import f1
+from affectml.report.sections.per_label import per_label as per_label_section
+from affectml.report.sections.places import places
 from affectml.report.sections.sets import co_occurrence
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import functional as F
@@ -230,6 +232,29 @@ def test_search_words_are_not_called_people(demo, tmp_path):
         assert "people" not in words.lower().replace("people agree", ""), section.name
 
 
+def test_votes_without_whole_answers_are_not_said_to_be_unknown(data):
+    votes = seen_by(data, chosen=None, asked=None)
+    assert "people" in f1(votes)
+    assert "How far people agree is not known" not in sentence(votes)
+    assert "How far people's whole answers agree is not known" in sentence(votes)
+
+
+def test_a_labels_prevalence_is_one_figure_on_the_whole_page(data):
+    per_label = {label: {**entry, "prevalence": 0.1235} for label, entry in data.metrics["per_label"].items()}
+    result = replace(data.judged.result, metrics={**data.metrics, "per_label": per_label})
+    other = replace(data, judged=replace(data.judged, result=result))
+    for table in per_label_section(other).tables:
+        at = next(i for i, column in enumerate(table.columns) if "prevalence" in column)
+        assert {row[at] for row in table.rows} == {".123"}
+    assert " people .123, " in str(places(other).drawings[0].svg)
+
+
+def test_the_models_columns_come_first(found):
+    for table in (*found["systems"].tables, *found["levels"].tables, found["labels"].tables[0]):
+        names = [name for name in table.columns[1:] if name != "metric"]
+        assert names[0].startswith("model"), table.title
+
+
 def test_no_section_fails_where_its_data_are_not(data):
     poor = seen_by(
         data, chosen=None, asked=None, votes=None, people=None, oracle=None, sets=None, no_sets="none", groups=None
@@ -248,7 +273,7 @@ def test_where_every_set_is_empty_the_first_sentence_says_so(run, data, tmp_path
     assert sentence(empty).startswith(first)
     assert "`affectml train --promise recall=.8`" in sentence(empty)
     assert not sentence(data).startswith("The predicted set")
-    said = per_label(empty).sentence
+    said = per_label_section(empty).sentence
     assert said == "The model does the same at all labels: its F1 is .000."
     monkeypatch.setattr("affectml.predicting.sets_of", lambda head, X, levels: torch.zeros(len(X), len(data.labels)))
     made = predict_to_file(run, data.dataset, tmp_path / "all.csv", threads=1, say=lambda line: None)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from affectml.report import report_run
+from affectml.demo_set import write_demo
+from affectml.report import read_again, report_run
+from affectml.report.sections.galleries import cards, differences
 from affectml.training import TrainConfig, train_run
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
@@ -15,11 +17,19 @@ def report(demo, tmp_path_factory):
     return (train_run(config, out=out).folder / "report.html").as_uri()
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A run with 25 labels."""
+    folder = tmp_path_factory.mktemp("many")
+    demo = write_demo(folder / "demo", images=100, seed=2, taxonomy="parrott-25")
+    return train_run(TrainConfig(dataset=str(demo.root), multilabel=True, threads=1), out=folder / "run")
+
+
 @pytest.fixture
 def shown(report, profile):
     """`shown(viewport, theme)`: the page, with what it asked for and what it complained of."""
 
-    def show(viewport, theme):
+    def show(viewport, theme, report=report):
         page = profile(viewport=viewport, color_scheme=theme).new_page()
         page.said = []
         page.on("console", lambda message: page.said.append(message.text))
@@ -54,6 +64,52 @@ def test_it_fits_a_phone_in_the_dark_and_axe_finds_nothing_serious(shown, axe):
     page = shown(PHONE, "dark")
     looks_whole(page)
     assert axe(page) == []
+
+
+def test_25_labels_can_be_read_on_a_phone(shown, axe, many):
+    page = shown(PHONE, "light", (many.folder / "report.html").as_uri())
+    looks_whole(page)
+    assert axe(page) == []
+    overlaps = page.evaluate(
+        """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
+            const names = [...svg.querySelectorAll('text')].filter(text => !text.getAttribute('transform'))
+                .map(text => [text.textContent, text.getBoundingClientRect()])
+            return names.flatMap(([name, a], at) => names.slice(at + 1).filter(([_, b]) =>
+                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 &&
+                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2).map(([other]) => `${name} / ${other}`))
+        })"""
+    )
+    assert overlaps == []
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('#together svg text')].filter(text =>
+            text.getScreenCTM().a ** 2 + text.getScreenCTM().b ** 2 < .81 || parseFloat(text.style.fontSize) < 10)
+            .map(text => text.textContent)"""
+    )
+    assert small == []
+    right = page.evaluate(
+        """() => [...document.querySelectorAll('#systems table, #levels table')].map(table =>
+            [...table.querySelectorAll('thead th')].find(th => th.textContent.startsWith('model'))
+            .getBoundingClientRect().right)"""
+    )
+    assert len(right) >= 3
+    assert max(right) <= PHONE["width"]
+
+
+def test_bars_of_images_have_a_scale_and_leave_out_small_ones_of_many_labels(shown, many):
+    page = shown(PHONE, "light", (many.folder / "report.html").as_uri())
+    card = page.locator("#images .card").first
+    assert card.locator(".bar:not(.scale)").count() == 12
+    track, bar, middle = (card.locator(each).first for each in (".track", ".track .p", ".scale b:nth-child(2)"))
+    box, half = track.bounding_box(), middle.bounding_box()
+    assert half["x"] + half["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=1.5)
+    share = float(bar.evaluate("bar => parseFloat(bar.style.width)"))
+    assert bar.bounding_box()["width"] == pytest.approx(share / 100 * box["width"], abs=2)
+    data = read_again(many)
+    shares, labels = data.model.shares.numpy(), data.labels
+    for row, made in enumerate(cards(data, range(len(shares)), differences(data))):
+        left = [c for c, label in enumerate(labels) if label not in {bar.label for bar in made.bars}]
+        most = max(shares[row, left].max(), data.truth.shares[row, left].max())
+        assert made.rest == f"13 other labels: at most {100 * most:.0f} %"
 
 
 @pytest.mark.slow

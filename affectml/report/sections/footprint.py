@@ -44,7 +44,7 @@ def in_words(info: RunInfo, energy: dict[str, Any]) -> str:
     share = f"{100 * trained['share']:.2g} %"
     return (
         f"{said} The head keeps {trained['trained']:,} numbers from training, {share} of all that an image passes "
-        f"through; the encoder's {trained['frozen']:,} were not trained."
+        f"through; the {trained['frozen']:,} of the encoder's image tower were not trained."
     )
 
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from affectml.report.data import ReportData
 from affectml.report.numbers import among_themselves
 from affectml.report.section import Bar, Card, Cards, Section
-from affectml.report.tables import number
+from affectml.report.tables import number, percent
 
 SHOWN = 6  # images of a gallery
+BARS = 12  # labels of an image: of more, those with the largest shares
 
 
 def galleries(data: ReportData) -> Section:
@@ -58,17 +59,21 @@ def cards(data: ReportData, rows: Sequence[int] | NDArray[np.intp], distance: ND
     for row in rows:
         n = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         image_id = str(truth.image_id[row])
+        largest = np.maximum(truth.shares[row], shares[row])
+        shown = np.sort(np.argsort(-largest, kind="stable")[:BARS])
         bars = [
             Bar(
-                label,
+                truth.labels[c],
                 round(100 * float(truth.shares[row, c]), 1),
                 round(100 * float(shares[row, c]), 1),
                 None if truth.oracle is None else round(100 * float(truth.oracle[row, c]), 1),
                 bool(truth.sets is not None and truth.sets[row, c]),
                 bool(model.sets is not None and model.sets[row, c]),
             )
-            for c, label in enumerate(truth.labels)
+            for c in map(int, shown)
         ]
+        least = np.delete(largest, shown)
+        rest = f"{len(least)} other labels: at most {percent(float(least.max()))}" if len(least) else ""
         line = f"{image_id} · mean difference {number(float(distance[row]))}{n}"
-        found.append(Card(image_id, data.thumbnail(image_id), line, tuple(bars), them=data.them))
+        found.append(Card(image_id, data.thumbnail(image_id), line, tuple(bars), them=data.them, rest=rest))
     return tuple(found)

@@ -16,6 +16,7 @@ from affectml.plots import intervals as plot
 from affectml.report.data import ReportData
 from affectml.report.section import Card, Cards, Drawing, Section, drawing
 from affectml.report.sections.galleries import differences
+from affectml.report.sections.per_label import by_votes
 from affectml.report.tables import arrow, headline, number, percent, shown_systems
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, paired_difference
@@ -251,7 +252,12 @@ def _figure(data: ReportData, metric: str) -> str:
 def _why_no_people(data: ReportData) -> str:
     """That there is no figure of people to compare with, and why."""
     reason = str(data.metrics["rules"].get("human", "")).removeprefix("not available: ")
-    return "" if has_panels(data.truth) or not reason else f"How far people agree is not known ({reason})."
+    if has_panels(data.truth) or not reason:
+        return ""
+    if by_votes(data):
+        return f"How far people's whole answers agree is not known ({reason}); label by label it is: “Label by label”."
+    who = "people agree" if data.truth.kind in ("single", "sets") else "one person agrees with another"
+    return f"How far {who} is not known ({reason})."
 
 
 def _percent(score: Score) -> str:

@@ -17,7 +17,7 @@ CELLS = 1_000_000  # images times labels, up to which average precision gets int
 
 def per_label(data: ReportData) -> Section:
     """The model beside zero-shot and people on each label, the commonest first."""
-    order = [int(c) for c in np.argsort(-data.truth.shares.mean(axis=0), kind="stable")]
+    order = [int(c) for c in np.argsort(-data.prevalence, kind="stable")]
     labels = [data.labels[c] for c in order]
     found = {"f1": f1(data), "ap": precision(data), "off": distances(data)}
     drawn: list[Drawing] = []
@@ -84,7 +84,7 @@ def f1(data: ReportData) -> dict[str, Points]:
     given = {n: s.numpy().astype(float) for n, s in sets.items() if s is not None and n != "prior"}
     if truth.sets is None or not given:
         return {}
-    if not _by_person(data):
+    if not by_votes(data):
         right = truth.sets.astype(float)
         return {n: f1_by_label(s, right, s * right, truth.groups, data.generator()) for n, s in given.items()}
     assert truth.votes is not None
@@ -99,7 +99,7 @@ def f1(data: ReportData) -> dict[str, Points]:
     return found
 
 
-def _by_person(data: ReportData) -> bool:
+def by_votes(data: ReportData) -> bool:
     """Whether single people's answers are known as votes of at least two people an image."""
     truth = data.truth
     exact = truth.kind == "rates" and truth.votes is not None and truth.people is not None
@@ -142,7 +142,7 @@ def distances(data: ReportData) -> dict[str, Points]:
 def commonness(data: ReportData) -> dict[str, Points]:
     """People's mean shares, how often the model's sets have each label, or else its mean shares, and its thresholds."""
     truth = data.truth
-    found: dict[str, Points] = {"people": [(v, v, v) for v in truth.shares.mean(axis=0).tolist()]}
+    found: dict[str, Points] = {"people": [(v, v, v) for v in data.prevalence.tolist()]}
     if data.model.sets is not None and truth.sets is not None:
         found["model"] = [(v, v, v) for v in data.model.sets.double().mean(dim=0).tolist()]
         cuts = data.judged.systems.model.thresholds_
@@ -154,13 +154,13 @@ def commonness(data: ReportData) -> dict[str, Points]:
 
 
 def _f1_title(data: ReportData) -> str:
-    if _by_person(data):
+    if by_votes(data):
         return "F1 of each label against one person's answer"
     return "F1 of each label" if data.truth.kind in ("single", "sets") else "F1 of each label against the panel's set"
 
 
 def _f1_note(data: ReportData) -> str:
-    if not _by_person(data):
+    if not by_votes(data):
         return "Whiskers: 95 % interval."
     return (
         "All on the same targets: what single people said. People: one person against another of the same image. "
@@ -215,19 +215,16 @@ def _alt(title: str, labels: list[str], series: dict[str, Points]) -> str:
 
 
 def _table(data: ReportData, found: dict[str, dict[str, Points]], common: dict[str, Points]) -> Table:
-    names = {"f1": "F1", "ap": "AP", "off": "difference"}
+    names = {"f1": "F1 with one person" if by_votes(data) else "F1", "ap": "AP", "off": "difference"}
     its = "in sets" if data.model.sets is not None and data.truth.sets is not None else "mean share"
-    columns = [
-        "label",
-        *(f"{who}: {its if who == 'model' else 'prevalence' if who == 'people' else who}" for who in common),
-    ]
-    columns = [c.replace("threshold: threshold", "threshold") for c in columns]
-    columns += [f"{who}: {names[kind]}" for kind, systems in found.items() for who in systems]
-    every = [*common.values(), *(points for systems in found.values() for points in systems.values())]
-    rows = tuple((label, *(_cell(points[c]) for points in every)) for c, label in enumerate(data.labels))
+    heads = {"people": f"{data.them}: prevalence", "model": f"model: {its}"}
+    columns = [(heads.get(who, who), points) for who, points in common.items()]
+    columns += [(f"{who}: {names[kind]}", points) for kind, systems in found.items() for who, points in systems.items()]
+    columns.sort(key=lambda column: not column[0].startswith("model"))  # the model where a phone shows it
+    rows = tuple((label, *(_cell(points[c]) for _, points in columns)) for c, label in enumerate(data.labels))
     return Table(
         "Systems and people by label" if data.them == "people" else "Systems by label",
-        tuple(columns),
+        ("label", *(head for head, _ in columns)),
         rows,
         name="systems",
     )
@@ -241,7 +238,7 @@ def _cell(point: Point | None) -> str:
 
 
 def _notes(data: ReportData) -> tuple[str, ...]:
-    if not _by_person(data):
+    if not by_votes(data):
         return ()
     return (
         "F1 against one person's answer: pairs of a system's set and one person's answer are counted over the images, "

@@ -13,7 +13,7 @@ def places(data: ReportData) -> Section | None:
     if data.truth.single_positive:
         return None  # scores that say which label comes first, not how often
     taxonomy = data.run.taxonomy
-    people = data.truth.shares.mean(axis=0)
+    people = data.prevalence
     model = (data.model.shares if data.model.shares is not None else data.model.scores).double().mean(dim=0).numpy()
     if len(taxonomy.places) >= 3:
         spots = [(label, p.valence, p.arousal) for label, p in taxonomy.places.items()]

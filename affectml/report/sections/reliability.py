@@ -29,7 +29,7 @@ def reliability(data: ReportData) -> Section | None:
     }
     if not found:
         return None
-    common = [data.labels[c] for c in np.argsort(-truth.shares.mean(axis=0), kind="stable") if data.labels[c] in found]
+    common = [data.labels[c] for c in np.argsort(-data.prevalence, kind="stable") if data.labels[c] in found]
     panels = [(label, [(b.said, b.seen, b.low, b.high) for b in found[label]]) for label in common[:SHOWN]]
     its = "rate" if truth.kind in ("rates", "sets") else "share"
     what = {
