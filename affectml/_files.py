@@ -2,19 +2,18 @@
 
 import hashlib
 import json
-import os
 import re
-import shutil
 import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from affectml.errors import AffectmlError, BadInput
+from affectml_annotation.exchange._files import new_folder as new_folder
+from affectml_annotation.exchange._files import replacing as replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,60 +26,6 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 def is_pipe(path: Path) -> bool:
     """Whether a pipe, socket or device stands there, which no reader may open: it would wait for a writer, for good."""
     return path.exists() and not (path.is_file() or path.is_dir())
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; it takes `path`'s place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with _named(path, temporary):
-            yield temporary
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes `path` when the block ends well.
-
-    `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts. taken:
-    gives another name in the same folder where something has come to be at `path` meanwhile.
-    """
-    absent = [folder for folder in path.parents if not folder.exists()]
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with _named(path, temporary):
-            temporary.mkdir(parents=True)
-            yield temporary
-            while True:
-                try:
-                    temporary.replace(path)
-                    break
-                except OSError:
-                    if taken is None or not path.exists():
-                        raise
-                    path = taken()
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for folder in absent if not path.exists() else ():
-            with suppress(OSError):
-                folder.rmdir()
-
-
-@contextmanager
-def _named(path: Path, temporary: Path) -> Iterator[None]:
-    """What the disk refuses is said of `path`, which the user knows, and not of the temporary one."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and (error.filename is None or str(error.filename).startswith(str(temporary))):
-            error.filename = str(path)
-        raise
 
 
 def try_folder(path: Path) -> None:

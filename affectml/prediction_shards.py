@@ -197,6 +197,7 @@ def _say_of_mixtures(shards: dict[Shard, Parts], chosen: list[tuple[Shard, Path]
 def _link(there: Path, path: Path) -> None:
     """The same file in another place; a copy where the disk has no links."""
     with replacing(path) as temporary:
+        temporary.unlink()
         try:
             os.link(there, temporary)
         except OSError:

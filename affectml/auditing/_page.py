@@ -30,17 +30,17 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
     texts = [name for name in table.columns if table[name].dtype == object or name in (*WHERE, "check", "evidence")]
     for name in texts:
         table[name] = [spreadsheet_cell(str(cell)) if pd.notna(cell) else "" for cell in table[name]]
-    with replacing(page) as new_page, replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # all, or none
+    with replacing(csv) as new_csv, replacing(parquet) as new_parquet:  # none takes its place before all are written
+        table.to_csv(new_csv, index=False, lineterminator="\n")
+        audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")).to_parquet(new_parquet, index=False)
         write_page(
-            new_page,
+            page,
             sections(audit),
             title=f"{audit.dataset.name} – affectml audit",
             heading=f"{audit.dataset.name}: what deserves a second look",
             about=(f"target: {audit.target}",),
             caveats=(CAVEAT, *(f"{line[0].upper()}{line[1:]}." for line in audit.notes)),
         )
-        table.to_csv(new_csv, index=False, lineterminator="\n")
-        audit.table.astype(dict.fromkeys((*WHERE, "check", "evidence"), "string")).to_parquet(new_parquet, index=False)
     note_written(audit.dataset.root, folder)
     return [page, csv, parquet]
 

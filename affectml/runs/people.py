@@ -133,10 +133,8 @@ def save_people(people: People) -> None:
     }
     tensors = {"mean": people.mean, "covariance": people.covariance, "answers": people.answers}
     content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
-    with replacing(people.file.resolve()) as temporary:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
+    with replacing(people.file.resolve(), 0o600) as temporary:
+        temporary.write_bytes(content)
 
 
 def read_people(run: RunFolder) -> People:

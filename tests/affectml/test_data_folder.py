@@ -128,6 +128,19 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_command_left_of_a_file_is_taken_away_and_nothing_that_somebody_writes(tmp_path):
+    path = tmp_path / "a[1].json"
+    (tmp_path / ".a[1].json.0123abcd.tmp").write_text("half")
+    (tmp_path / ".a[1].json.4567abcd.tmp").mkdir()
+    (tmp_path / ".b.json.0123abcd.tmp").write_text("half of another")
+    with replacing(path) as slow:
+        slow.write_text("1")
+        write_json(path, 2)
+        assert slow.read_text() == "1"
+    assert path.read_text() == "1"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".b.json.0123abcd.tmp", "a[1].json"]
+
+
 def test_a_folder_with_something_in_it_is_not_written_over(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(BadInput, match="not empty"):

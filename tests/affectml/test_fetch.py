@@ -214,7 +214,7 @@ def test_pictures_are_named_after_their_content_and_everything_else_stays(server
     assert (summary.urls, summary.images, summary.had_file, summary.failures) == (3, 3, 1, [])
     assert summary.size == sum(map(len, contents))
     assert sorted(path.name for path in folder.iterdir()) == [
-        ".export.lock", ".fetch.lock", "dataset.json", "images", "images.parquet"
+        ".fetch.lock", "dataset.json", "images", "images.parquet"
     ]  # fmt: skip
 
     again = affectml.fetch(folder, **QUICK)

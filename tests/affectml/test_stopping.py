@@ -44,7 +44,7 @@ def no_room(monkeypatch):
     def refuse(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("affectml._files.os.fsync", refuse)
+    monkeypatch.setattr("os.fsync", refuse)
 
 
 @pytest.mark.parametrize("place", ["file/new", "/proc/new"])
@@ -168,7 +168,7 @@ def test_a_stopped_command_that_says_nothing_was_written_wrote_nothing(affectml,
     shutil.copytree(trained / "data", tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     before = files_in(tmp_path)
-    stop_at(monkeypatch, "affectml._files.os.fsync", 1)
+    stop_at(monkeypatch, "os.fsync", 1)
     assert affectml(*words) == (130, "stopped: nothing was written: the same command starts again\n")
     assert files_in(tmp_path) == before
 

@@ -3,9 +3,10 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from glob import escape
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml_annotation.errors import AnnotationError, BadExport, BadImport
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 LOCK = ".export.lock"
 WAY_OUT = "--replace (replace=True) writes the new and keeps the old beside it"
@@ -37,31 +43,73 @@ def readable(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well."""
+def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
+    """A temporary file beside `path` to write to; it takes `path`'s place when the block ends well.
+
+    mode: who may read and write it, as far as the user's own umask allows.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         with _no_trace(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            temporary.replace(path)
+            temporary.touch(mode)
+            with _alone(path, temporary):
+                yield temporary
+                with temporary.open("rb") as handle:
+                    os.fsync(handle.fileno())
+                temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes `path` when the block ends well."""
+def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[Path]:
+    """A temporary folder beside `path` that becomes `path` when the block ends well.
+
+    `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts. taken:
+    gives another name in the same folder where something has come to be at `path` meanwhile.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         with _no_trace(path, temporary):
             temporary.mkdir(parents=True)
-            yield temporary
-            temporary.replace(path)
+            with _alone(path, temporary):
+                yield temporary
+                while True:
+                    try:
+                        temporary.replace(path)
+                        break
+                    except OSError:
+                        if taken is None or not path.exists():
+                            raise
+                        path = taken()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _alone(path: Path, temporary: Path) -> Iterator[None]:
+    """Hold a lock on what is being written, and take away what killed commands left of `path`: nobody holds that."""
+    with ExitStack() as held:
+        with suppress(OSError):  # a disk that has no locks
+            held.enter_context(_locked(temporary))
+            for left in path.parent.glob(f".{escape(path.name)}.????????.tmp"):
+                with suppress(OSError), _locked(left):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """A file's or folder's lock, which goes with the process; an OSError for one that is held already."""
+    if fcntl is None:
+        raise OSError("this system locks no file by its name")
+    descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -91,13 +139,35 @@ def writing_in_turn(folder: Path) -> Iterator[None]:
 
     What an export that was killed left half written is taken away first.
     """
-    from filelock import FileLock
-
-    with FileLock(folder / LOCK):
+    with _turn(folder / LOCK):
         for kind in ("json", "parquet"):
             for left in folder.glob(f".*.{kind}.????????.tmp"):
                 left.unlink()
         yield
+
+
+@contextmanager
+def _turn(file: Path) -> Iterator[None]:
+    """Wait for a lock, whose file goes with it."""
+    if fcntl is None:
+        from filelock import FileLock
+
+        with FileLock(file):
+            yield
+        return
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not os.fstat(descriptor).st_nlink:  # whoever had it before took the file away: not the lock any more
+                continue
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+        finally:
+            os.close(descriptor)
 
 
 def keep(path: Path) -> Path:
