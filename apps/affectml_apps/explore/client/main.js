@@ -43,7 +43,7 @@ class Explorer {
     this.problem = make("p", { class: "problem", role: "alert" });
     this.says = make("p", { class: "unseen", role: "status" });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.called = (label) => this.data.displays[label] ?? label; // as people read it
+    this.called = (label) => (Object.hasOwn(this.data.displays, label) ? this.data.displays[label] : label); // as people read it
     this.legend = new Legend({ called: this.called, level: (text) => this.toggle(text), known: () => this.toggle(null) });
     this.touched = new Set(); // columns whose filter changed here, of which the page's script does not know yet
     this.map = new PointMap({
