@@ -13,7 +13,7 @@ WHOLE, BEGINS, WITHIN = 0, 1, 2  # how a word fits a name, best first
 _NEGATED = re.compile(r"(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$)")
 _ALIKE = 0.7  # difflib's ratio of what is taken for a misspelling; of "happiness" and "sadness" it is .63
 _SIGNS = re.compile(r"[\s_\-/,;:.()]+")
-_NEGATING = re.compile(r"\b(?:no|not|non|never|without|lack|loss|absence)\b")
+_NEGATING = re.compile(r"\b(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti)\b")
 
 
 def plain(text: str) -> str:
@@ -32,6 +32,8 @@ def rank(wanted: str, name: str) -> int | None:
     (0, 1, 2)
     >>> rank("happiness", "unhappiness"), rank("unhapp", "unhappiness"), rank("hope", "hopelessness")
     (None, 1, None)
+    >>> rank("happiness", "un-happiness"), rank("stress", "stress-free"), rank("fear", "fear and joy")
+    (None, None, 0)
     """
     wanted, name = plain(wanted), plain(name)
     if not wanted:
@@ -39,8 +41,9 @@ def rank(wanted: str, name: str) -> int | None:
     found = []
     for at in (match.start() for match in re.finditer(f"(?={re.escape(wanted)})", name)):
         first = name.rfind(" ", 0, at) + 1
-        after = name[at + len(wanted) :].partition(" ")[0]
-        if _NEGATING.search(name[:first]) or re.match("less|free", after):
+        rest = name[at + len(wanted) :]
+        after = rest.partition(" ")[0]
+        if _NEGATING.search(name[:first]) or re.match("less|free| (?:less|free)(?: |$)", rest):
             continue
         if at == first:
             found.append(BEGINS if after else WHOLE)

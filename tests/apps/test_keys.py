@@ -148,6 +148,8 @@ FITS = [
     ("décèl", "decelement"), ("GRÖSSE", "größe"), ("high spi", "high spirits"), ("spirits", "high spirits"),
     ("gust", "disgust"), ("ness", "sadness"), ("ness", "unhappiness"), ("x", "joy"), ("", "joy"), ("-", "self-respect"),
     ("respect", "self-respect"), ("fear", "fearless"), ("less", "fearless"), ("चि", "चिंता"),
+    ("happiness", "un-happiness"), ("joy", "anti-joy"), ("fear", "fear-free"), ("fear", "fear less often"),
+    ("free", "fear-free"),
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 import { make } from "./elements.js";
 
 const NEGATED = /^(?:(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$))/;
-const NEGATING = /(?:^| )(?:no|not|non|never|without|lack|loss|absence)(?: |$)/;
+const NEGATING = /(?:^| )(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti)(?: |$)/;
 
 // As people type a name: without accents, in whatever case, composed or not; signs between words are blanks.
 export function folded(text) {
@@ -19,10 +19,10 @@ export function rank(typed, called) {
   let best = null;
   for (let at = wanted ? name.indexOf(wanted) : -1; at >= 0; at = name.indexOf(wanted, at + 1)) {
     const first = name.lastIndexOf(" ", at - 1) + 1;
-    const [after] = name.slice(at + wanted.length).split(" ");
-    if (NEGATING.test(name.slice(0, first)) || /^(?:less|free)/.test(after)) continue;
+    const rest = name.slice(at + wanted.length);
+    if (NEGATING.test(name.slice(0, first)) || /^(?:less|free| (?:less|free)(?: |$))/.test(rest)) continue;
     if (at !== first && NEGATED.test(name.slice(first))) continue;
-    const fit = at !== first ? 2 : Number(after !== "");
+    const fit = at !== first ? 2 : Number(/^[^ ]/.test(rest));
     best = Math.min(best ?? fit, fit);
   }
   return best;
