@@ -58,7 +58,7 @@ DATA = $${AFFECTML_TEST_DATA:?names the folder of real test data, see CONTRIBUTI
 MEASURE = OMP_NUM_THREADS=1 $(BIN)/python benchmarks
 PRINTED = $(MEASURE)/section.py
 TOPICS := annotation audit bias duplicates embedding emotion6 distributions explanation explore heads intervals memory \
-	metrics people promises relabel scale shards subgroups
+	kernel metrics people promises relabel scale shards subgroups
 BENCHES := $(TOPICS:%=bench-%)
 .PHONY: $(BENCHES) bench-look
 
@@ -91,6 +91,8 @@ bench-explore:
 	$(PRINTED) explore_page.py $(ARGS)
 bench-heads bench-intervals bench-metrics bench-promises bench-subgroups: bench-%:
 	$(MEASURE)/$*.py $(ARGS)
+bench-kernel:
+	$(MEASURE)/kernel.py $(ARGS)
 bench-memory:
 	$(PRINTED) memory.py $(ARGS)
 bench-people:

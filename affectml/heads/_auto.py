@@ -83,6 +83,10 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     config_class = AutoConfig
     config: AutoConfig
 
+    def foretold(self, rows: int) -> list[str]:
+        """That the kernel heads among its candidates draw their landmarks, where they do."""
+        return KernelConfig().sampled(rows)
+
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Compare, choose, and fit on all rows what is kept."""
         rows.need(2 * FOLDS, "give val, or take one head")

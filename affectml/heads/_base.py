@@ -136,6 +136,10 @@ class Head(ABC):
             found["k"] = wanted.k
         return found | {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults}
 
+    def foretold(self, rows: int) -> list[str]:
+        """What a user should know before a fit on so many rows, a line each: what is left out, what takes long."""
+        return []
+
     def counts_votes(self, uneven: bool) -> bool:
         """Whether `fit` wants the people asked as weights; uneven: whether people per image differ much."""
         return False

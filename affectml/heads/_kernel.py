@@ -44,9 +44,18 @@ class KernelConfig(HeadConfig):
     gamma: PositiveFloat | None = None
     l2: PositiveFloat | None = None
     loss: Literal["log", "ridge"] = "log"
-    exact_rows: PositiveInt = 10_000
+    exact_rows: PositiveInt = 2_000
     landmarks: PositiveInt = 2_000
     budget: PositiveInt = 100
+
+    def sampled(self, rows: int) -> list[str]:
+        """A line that says how many of so many rows are drawn as landmarks; none where all of them are."""
+        if rows <= self.exact_rows:
+            return []
+        return [
+            f"kernel: {min(self.landmarks, rows):,} of {rows:,} training rows, drawn by the seed, are its landmarks; "
+            "all of them would be a little better and take far longer (docs/heads.md: exact_rows, landmarks)"
+        ]
 
 
 class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets"), takes=("ensemble",)):
@@ -54,7 +63,7 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
 
     Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";
     weights [N] or [N, C]). A saved head holds the standardised landmarks, M x D float32, and a coefficient per
-    landmark and label. Memory of a fit: 8 M^2 bytes twice for M landmarks (10,000: 1.6 GB).
+    landmark and label. Memory of a fit: some 8 M (N + 2 M) bytes for M landmarks of N rows.
 
     Options: KernelConfig. Source: kernel logistic regression (Zhu & Hastie 2005), landmarks by Nystroem (Williams &
     Seeger 2001). Features that say nothing give the label shares. One row needs `gamma` and `l2`, or `val`.
@@ -63,6 +72,10 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
     refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
     config_class = KernelConfig
     config: KernelConfig
+
+    def foretold(self, rows: int) -> list[str]:
+        """That landmarks are drawn, where they are."""
+        return self.config.sampled(rows)
 
     def _fit(self, rows: Rows, generator: torch.Generator, space: "KernelSpace | None" = None) -> None:
         """gamma and L2, unless given, are chosen on `val`, else on five folds (gamma on two of them).

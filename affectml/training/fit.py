@@ -129,6 +129,8 @@ def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
     if what.people is not None and many:
         say("people per image differ much: votes count as votes of n, not as shares")
     held = (held_X, held_out(head, prepared.targets.take(val.image_id), val))
+    for line in head.foretold(len(what.values)):
+        say(line)
     head.fit(taken(X, what.rows), what.values, val=held, weights=what.people, generator=generator)
     for line in head.report_.get("why", []):
         say(line)

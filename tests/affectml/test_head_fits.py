@@ -12,7 +12,9 @@ from sklearn.linear_model import LogisticRegression
 
 from affectml.errors import BadInput
 from affectml.heads import (
+    AutoHead,
     DirichletHead,
+    KernelHead,
     PriorHead,
     SigmoidConfig,
     SigmoidHead,
@@ -25,6 +27,7 @@ from affectml.heads._adamw import AdamW
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._threads import one_thread_if_small
+from affectml_metrics.functional import rate_cross_entropy
 
 
 def planted(rows: int, seed: int = 0, labels: int = 4, columns: int = 10):
@@ -420,3 +423,28 @@ def test_adamw_steps_as_torchs_does():
 
     for ours, theirs in zip(walked(own=True), walked(own=False), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_landmarks_drawn_from_many_rows_are_nearly_as_good_as_all_of_them():
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(800, 6, generator=generator, dtype=torch.float64)
+    rates = torch.sigmoid(2 * X[:, :3] * X[:, 3:])  # nothing that a linear head could learn
+    learn, new = slice(0, 600), slice(600, 800)
+
+    def excess(head):
+        said = head.fit(X[learn], rates[learn], generator=torch.Generator().manual_seed(1)).predict_rates(X[new])
+        return float((rate_cross_entropy(said, rates[new]) - rate_cross_entropy(rates[new], rates[new])).mean())
+
+    how = {"kind": "rates", "kernel": "rbf", "gamma": 0.4, "l2": 1e-5}
+    prior, every = excess(PriorHead()), excess(KernelHead(**how))
+    sample = KernelHead(**how, exact_rows=100, landmarks=300)
+    drawn = excess(sample)
+    assert sample.report_["landmarks"] == 300
+    assert every < 0.5 * prior
+    assert drawn < every + 0.2 * (prior - every)
+
+
+def test_that_landmarks_are_drawn_is_said_before_the_fit():
+    assert KernelHead().foretold(2_000) == []
+    assert KernelHead().foretold(2_001)[0].startswith("kernel: 2,000 of 2,001 training rows, drawn by the seed")
+    assert AutoHead().foretold(2_001) == KernelHead().foretold(2_001)
