@@ -3,18 +3,21 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from html import escape
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Say = Callable[[str], None]  # called with what a user should know, a line at a time
+QUIET: ContextVar[bool] = ContextVar("quiet", default=False)  # whether the command line asked for no word meanwhile
 PAUSE = 0.1  # seconds between two drawings in a notebook
 
 
 class Progress:
     """One bar: `with Progress("embedding", total, "images") as bar: bar.advance(64)`.
 
-    Gone when the work ends. Nothing is drawn where nobody watches (in a log, a pipe, a test) or nothing is to be done.
+    Gone when the work ends. Nothing is drawn where nobody watches (in a log, a pipe, a test, with `--quiet`) or
+    nothing is to be done.
 
     Args:
         what: what is done, before the bar.
@@ -24,7 +27,7 @@ class Progress:
 
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         self._bar: _Bar | None = None
-        if total == 0:
+        if total == 0 or QUIET.get():
             return
         if _in_a_notebook():
             self._bar = _NotebookBar(what, total, unit)

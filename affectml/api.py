@@ -54,7 +54,7 @@ def train(
             and any option of the head (l2, dropout, ...).
 
     Returns:
-        The run: its scores, its predictions, and its answers for new images.
+        A Run: its scores, its predictions, and its answers for new images.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended; then nothing was written.
@@ -80,6 +80,9 @@ def train(
 def load_run(path: str | Path) -> Run:
     """Open a run folder.
 
+    Returns:
+        The Run, as `train` gave it.
+
     Raises:
         BadRun: where it is none, or of another version.
     """
@@ -102,7 +105,7 @@ def predict(
         errors: "raise" for the first image that cannot be read, or "skip", see `Run.predict`.
 
     Returns:
-        A row per image, with a score per label.
+        Predictions: a DataFrame with a row per image, and a score per label.
 
     Raises:
         BadRun: where it is no run.
@@ -134,7 +137,7 @@ def evaluate(
         say: called with what one should know meanwhile.
 
     Returns:
-        A row per system, and per metric columns value, low and high, as `Run.scores`.
+        A DataFrame with a row per system, and per metric columns value, low and high, as `Run.scores`.
 
     Raises:
         BadRun: where it is no run.
@@ -159,7 +162,7 @@ def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None
         options: see `Run.explain`.
 
     Returns:
-        Maps, their curves beside those of controls, and the verdict in words.
+        An Explanation: maps, their curves beside those of controls, and the verdict in words.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
@@ -178,7 +181,7 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
         options: of the drawing (images, seed, taxonomy, look, answers, panel), as in `affectml demo-data`.
 
     Returns:
-        The data set.
+        The Dataset.
 
     Raises:
         BadInput: for an option that there is not, and for a folder that holds something else.
@@ -211,7 +214,7 @@ def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: An
         options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
 
     Returns:
-        What came, and what failed and why.
+        A FetchSummary: what came, and what failed and why.
 
     Raises:
         BadDataset: for no data set, one without urls, or one that another process downloads.
@@ -235,7 +238,7 @@ def crosseval(
         options: of CrossConfig (heads, target, choices, drop, seed, ...).
 
     Returns:
-        A cell for each pair of data sets and each head.
+        A CrossResult: a cell for each pair of data sets and each head.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
@@ -268,7 +271,7 @@ def compare(
         say: called with what one should know meanwhile.
 
     Returns:
-        How alike the runs are, and the images on which they differ most.
+        A Comparison: how alike the runs are, and the images on which they differ most.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
@@ -294,7 +297,7 @@ def judge(
         options: of JudgeConfig (target, runs, shape, k, mapping, split, ...), and `out`, a JSON file to write.
 
     Returns:
-        Scores, differences and biases as DataFrames, and what could not be used.
+        JudgedAnswers: `scores`, `differences` and `label_bias` as DataFrames, and what could not be used.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
@@ -339,7 +342,8 @@ def audit(
         say: called with how it was made, a line at a time.
 
     Returns:
-        A ranked table with the evidence of each row; `affectml.auditing` writes it as a page and queues images.
+        An Audit: a ranked table with the evidence of each row; `affectml.auditing` writes it as a page and queues
+        images.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
@@ -365,7 +369,7 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
         options: of AskConfig (samples, target, split, question, ...).
 
     Returns:
-        The files and what is in them. Nothing was sent.
+        Asked: the files and what is in them. Nothing was sent.
 
     Raises:
         AffectmlError: one of its subclasses, for what can be mended.
@@ -386,7 +390,7 @@ def doctor(folder: str | Path = ".", *, encoder: str | None = None, say: Say = l
         say: called before what takes long.
 
     Returns:
-        A finding a line: its name, words, and plain value.
+        A list of Finding, one a line: its name, words, and plain value.
     """
     from affectml.checkup import checkup
 

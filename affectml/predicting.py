@@ -104,6 +104,7 @@ class Predictor:
         labels: choose among these instead of the run's own, which only text heads can (contrastive, zero_shot): scores
             are then a softmax over them, and there are no sets.
         threads: torch's; None is one less than the cores.
+        device: where image files are encoded, see `load_encoder`.
         encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
         embed: embed what is missing in data sets, and keep it there; else those images are read from their files.
         padded: see `affectml.embeddings.embedded`.
@@ -120,6 +121,7 @@ class Predictor:
         *,
         labels: Sequence[str] | None = None,
         threads: int | None = None,
+        device: str | None = None,
         encoder_factory: Callable[[], Encoder] | None = None,
         embed: bool = True,
         padded: bool = False,
@@ -133,10 +135,10 @@ class Predictor:
             self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
         self.labels = (self._asked or run.taxonomy).labels
         self.predicts_sets = person is not None or (self._asked is None and run.head.predicts_sets)
-        self._given_threads, self._told = threads, False
+        self._given_threads, self._device, self._told = threads, device, False
         self.way: str | None = None
         self.threads = set_threads(threads)
-        self._factory = encoder_factory or (lambda: run_encoder(run, threads))
+        self._factory = encoder_factory or (lambda: run_encoder(run, threads, device=device))
         self._stores: dict[Path, EmbeddingStore | None] = {}
         self._columns: dict[Path, dict[str, str | None]] = {}
 
@@ -164,7 +166,7 @@ class Predictor:
         }.values():
             if data.root not in self._stores:
                 store = (
-                    store_of(self.run, data, self._given_threads, self._say)
+                    store_of(self.run, data, self._given_threads, self._say, self._device)
                     if self._embed
                     else store_there(self.run, data, self._say)
                 )
@@ -293,6 +295,7 @@ def predict_images(
     *,
     labels: Sequence[str] | None = None,
     threads: int | None = None,
+    device: str | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
     bad: Bad | None = None,
     at_most: int | None = None,
@@ -306,6 +309,7 @@ def predict_images(
         images: paths, folders, patterns, data sets, PIL images or arrays; see `pictures`.
         labels: see `Predictor`.
         threads: torch's; None is one less than the cores.
+        device: see `Predictor`.
         encoder_factory: see `Predictor`.
         bad: takes name and reason of each image that cannot be read; None raises for the first.
         at_most: stop after so many predictions.
@@ -319,7 +323,13 @@ def predict_images(
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     predictor = Predictor(
-        opened, labels=labels, threads=threads, encoder_factory=encoder_factory, person=person, say=say
+        opened,
+        labels=labels,
+        threads=threads,
+        device=device,
+        encoder_factory=encoder_factory,
+        person=person,
+        say=say,
     )
     listed: Bad = [] if bad is None else bad
     found = pictures(images, bad=bad)

@@ -95,6 +95,7 @@ def predict_to_file(
     replace: bool = False,
     shard: Shard | str | None = None,
     threads: int | None = None,
+    device: str | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
     person: "Person | None" = None,
     say: Say = print,
@@ -115,6 +116,7 @@ def predict_to_file(
             OUT.shards/3-of-16 for `merge_predictions`. Images of a data set that have no embedding are then read from
             their files, and no embedding of them is kept.
         threads: torch's; None is one less than the cores, or what the interrupted call had.
+        device: see `Predictor`.
         encoder_factory: see `Predictor`.
         person: whose answers they are, see `affectml.person`; None is the population's. A person has no shards.
         say: called with what one should know.
@@ -142,6 +144,7 @@ def predict_to_file(
         opened,
         labels=labels,
         threads=threads,
+        device=device,
         encoder_factory=encoder_factory,
         embed=shard is None,
         padded=True,

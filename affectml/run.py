@@ -2,6 +2,7 @@
 
 import webbrowser
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from affectml._html import table
+from affectml._html import table_of
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.encoders import Encoder
@@ -31,12 +32,16 @@ from affectml.taxonomies import Taxonomy
 class Run:
     """A trained run. `affectml.train` returns one, `affectml.load_run` opens one again.
 
-    folder: where it lies. Nothing but the run's own files is read until something is asked for.
+    folder: where it lies; a run stands for it wherever a path to one is asked for. Nothing but the run's own files is
+    read until something is asked for.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self._opened = folder
         self.folder = folder.folder
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
 
     @property
     def info(self) -> RunInfo:
@@ -107,8 +112,8 @@ class Run:
             threads: torch's; None is one less than the cores.
 
         Returns:
-            A DataFrame with `image` (the path, or the image_id in a data set), a column per label, `set` where the run
-            predicts sets, and `certainty` where the head says how sure it is.
+            Predictions: a DataFrame with `image` (the path, or the image_id in a data set), a column per label, `set`
+            where the run predicts sets, and `certainty` where the head says how sure it is.
 
         Raises:
             BadInput: for the first image that cannot be read, or where none can; for `labels` with another head.
@@ -149,7 +154,7 @@ class Run:
             say: called with what one should know meanwhile.
 
         Returns:
-            The file, how many rows it has, and what could not be read.
+            A PredictionFile: the file, how many rows it has, and what could not be read.
 
         Raises:
             BadInput: where no image can be read, for an `out` that exists or cannot be written, and for `labels` with
@@ -181,7 +186,7 @@ class Run:
             say: called with what one should know meanwhile.
 
         Returns:
-            The file, how many rows it has, and what could not be read.
+            A PredictionFile: the file, how many rows it has, and what could not be read.
 
         Raises:
             BadInput: where images are in no shard (the message names the shards), where a shard is of another run,
@@ -214,7 +219,7 @@ class Run:
             threads: torch's; None is one less than the cores.
 
         Returns:
-            Maps [H, W], their curves beside those of controls, and the verdict in words.
+            An Explanation: maps [H, W], their curves beside those of controls, and the verdict in words.
 
         Raises:
             UnknownLabel: for a label that the run does not have.
@@ -243,7 +248,7 @@ class Run:
             threads: torch's; None is one less than the cores.
 
         Returns:
-            Their `thresholds`, and what they would say of images: `predict`.
+            A Person: their `thresholds`, and what they would say of images: `predict`.
 
         Raises:
             BadRun: where the run tells no people apart, or the file of its people is not there or damaged.
@@ -270,17 +275,9 @@ class Run:
         lines = [f"<p>{title}, head {escape(self.info.head.name)} · <code>{escape(str(self.folder))}</code></p>"]
         if (self.folder / "metrics.json").is_file():
             shown = main_table(self.metrics, brief=True)
-            rows = [
-                [
-                    f"<b>{escape(cell)}</b>" if (row, column) in shown.best else escape(cell)
-                    for column, cell in enumerate(cells)
-                ]
-                for row, cells in enumerate(shown.rows)
-            ]
-            lines.append(table(shown.columns, rows))
             key = "± is half the width of the 95 % interval; bold: the best system, and those that may be as good"
             stars = f"; {STAR}" if STAR in shown.note else ""
-            lines.append(f"<p><small>{escape(shown.title)}; {key}{stars}</small></p>")
+            lines.append(table_of(replace(shown, note=key + stars)))
         return "".join(lines)
 
 

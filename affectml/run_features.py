@@ -18,13 +18,14 @@ from affectml.runs import RunFolder
 Array = np.ndarray[Any, Any]
 
 
-def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False) -> Encoder:
+def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, device: str | None = None) -> Encoder:
     """The encoder that a run was trained with, loaded and compared with what run.json says of it.
 
     Args:
         run: the run.
         threads: torch's; None leaves them as they are, and streams of images take the cores that there are.
         mapped: leave weights in their file, see `load_encoder`.
+        device: see `load_encoder`.
 
     Raises:
         BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
@@ -37,7 +38,7 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False) ->
             f"{run.folder}: trained on embeddings made elsewhere ({identity.architecture}), so no encoder for image "
             "files is known: embed the images the same way, `affectml import embeddings`, then `affectml evaluate`"
         )
-    encoder = load_encoder(specs[0], precision=identity.precision, threads=threads, mapped=mapped)
+    encoder = load_encoder(specs[0], precision=identity.precision, device=device, threads=threads, mapped=mapped)
     if not _same_encoder(encoder.identity, identity):
         raise EncoderUnavailable(
             f"{run.folder}: {specs[0]} is not the encoder this run was trained with "
@@ -64,14 +65,17 @@ def say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:
         )
 
 
-def store_of(run: RunFolder, data: Dataset, threads: int | None, say: Say) -> "EmbeddingStore | FromFiles":
+def store_of(
+    run: RunFolder, data: Dataset, threads: int | None, say: Say, device: str | None = None
+) -> "EmbeddingStore | FromFiles":
     """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
     identity, specs = run.info.encoder.identity, run.info.encoder.specs
     if specs and not identity["normalised"]:
         say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
-        return FromFiles(run, data, run_encoder(run, threads))
+        return FromFiles(run, data, run_encoder(run, threads, device=device))
     if specs:
-        store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=identity["precision"])
+        precision = identity["precision"]
+        store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=precision, device=device)
         return _of_the_run(run, store, say)
     store = EmbeddingStore.for_dataset(data)
     if store.dim != identity["dim"]:

@@ -62,7 +62,9 @@ class Shard:
         return range(start, min(stop, count))
 
 
-def one_of(shard: str | None, merge: bool, engine: str | None = None, address: str | None = None) -> Shard | None:
+def one_of(
+    shard: str | None, merge: bool, engine: str | None = None, address: str | None = None, device: str | None = None
+) -> Shard | None:
     """The shard that a command is asked for; raises BadInput where it is asked for something else, too."""
     named = {"shard": shard, "merge": merge or None, "engine": engine}
     asked = [option(name, value) for name, value in named.items() if value is not None]
@@ -72,6 +74,8 @@ def one_of(shard: str | None, merge: bool, engine: str | None = None, address: s
         raise BadInput(f"{option('engine', engine)}: expected ray")
     if address is not None and engine is None:
         raise BadInput(f"{option('address', address)} belongs to {option('engine', 'ray')}")
+    if device is not None and engine is not None:
+        raise BadInput(f"{option('device', device)}: workers of a cluster take their own; leave it out")
     return None if shard is None else Shard.parse(shard)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._html import table_of
 from affectml.answers._said import Received
 from affectml.answers._words import shown
 from affectml.errors import option
@@ -45,7 +47,7 @@ class AsEmpty:
     systems: dict[str, dict[str, dict[str, float]]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class JudgedAnswers:
     """A system's answers, judged.
 
@@ -99,6 +101,17 @@ class JudgedAnswers:
         found = [each.in_words(self.name, what) for each in sorted(self.bias, key=lambda b: b.p) if each.found]
         none = f"{self.name} {what} no label more or less often than people, beyond chance ({LEVEL:.0%}, Holm)"
         return tuple(found) or (none,)
+
+    def __repr__(self) -> str:
+        answered = f"{self.received['answered']} of {self.received['judged']} images"
+        return f"<JudgedAnswers of {self.name} on {self.dataset}, target {self.target}: {answered}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was read, scores, and differences."""
+        tables = [main_table(self.metrics, brief=True), self._differences()]
+        lines = [f"<p>{escape(self.name)} on {escape(self.dataset)}, target {escape(self.target)}</p>"]
+        lines += [table_of(shown) for shown in tables if shown is not None]
+        return "".join([*lines, *(f"<p>{escape(line)}</p>" for line in self.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from affectml import __version__
+from affectml._progress import QUIET
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.ask import ask
 from affectml.cli.audit import audit
@@ -21,9 +22,10 @@ from affectml.cli.fetch import fetch
 from affectml.cli.import_ import app as import_app
 from affectml.cli.judge import judge
 from affectml.cli.labels import app as labels_app
+from affectml.cli.predict import predict
 from affectml.cli.relabel import relabel
 from affectml.cli.report import report
-from affectml.cli.runs import demo_data, evaluate, predict, train
+from affectml.cli.runs import demo_data, evaluate, runs, train
 from affectml.cli.taxonomy import app as taxonomy_app
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
@@ -39,6 +41,13 @@ THERE = {
 
 class Commands(TyperGroup):
     """The commands. One that Ctrl-C stops says in one line how to go on, and ends with 130."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take --quiet wherever it stands: it belongs to every command."""
+        own = args[: args.index("--")] if "--" in args else args
+        if "--quiet" in own:
+            args = ["--quiet", *(word for word in own if word != "--quiet"), *args[len(own) :]]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -58,12 +67,13 @@ app = typer.Typer(
     help="Predict the emotions that images evoke, where several answers are right: train small heads on frozen CLIP "
     "embeddings, and judge them beside people.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(runs)
 app.command()(explain)
 app.command()(explore)
 app.command("demo-data")(demo_data)
@@ -93,6 +103,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _main(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -104,7 +115,17 @@ def _main(
             help="Import a Python module first, such as one with a head or importer of your own.",
         ),
     ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            help="With any command, before or after its name: say nothing meanwhile and draw no bar; "
+            "results, warnings and errors stay.",
+        ),
+    ] = False,
 ) -> None:
+    before = QUIET.set(quiet)
+    ctx.call_on_close(lambda: QUIET.reset(before))
     for module in modules or ():
         from affectml._own import import_module
 

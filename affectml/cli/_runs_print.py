@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from affectml.answers import JudgedAnswers
+    from affectml.errors import BadRun
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
     from affectml.prediction_files import PredictionFile
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 50  # images of a table; --out has all
 SHOWN_BAD = 10
+FIRST = 3  # scores of a run in a list of them
 
 
 def print_trained(run: "RunFolder", *, as_json: bool) -> None:
@@ -28,6 +30,33 @@ def print_trained(run: "RunFolder", *, as_json: bool) -> None:
     print(f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}")
     _print_metrics(run.metrics, run.info.set_f1_by_tau, run.info.levels, run.subgroups)
     print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
+
+
+def print_runs(runs: "list[RunFolder]", bad: "list[BadRun]", *, as_json: bool) -> None:
+    """A line per run; those that cannot be read on standard error."""
+    from affectml.report.tables import arrow, cell, headline
+
+    lines = []
+    for run in runs:
+        scores = run.metrics["systems"]["model"] if (run.folder / "metrics.json").exists() else {}
+        lines.append((run, {name: scores[name] for name in headline({"model": scores})[:FIRST]}))
+    if as_json:
+        print_json(
+            [
+                {"run": str(run.folder), "data": run.info.data.name, "target": run.info.data.target,
+                 "kind": run.info.data.kind, "head": run.info.head.name, "at": run.info.at, "scores": scores}
+                for run, scores in lines
+            ]
+        )  # fmt: skip
+    else:
+        rows = [
+            (run.folder, f"{run.info.data.name}, {run.info.data.target or 'no target'}", run.info.head.name,
+             "; ".join(f"{arrow(name)} {cell(score)}" for name, score in scores.items()) or "-")
+            for run, scores in lines
+        ]  # fmt: skip
+        print_table("", ("run", "data", "head", "model's first scores"), rows, numbers=False)
+    for error in bad:
+        print(f"cannot be read: {error}", file=sys.stderr)
 
 
 def print_metrics(result: "tuple[dict[str, Any], dict[str, dict[str, float]]]", *, as_json: bool) -> None:

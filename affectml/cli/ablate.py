@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectml.cli._there import there
-from affectml.cli.runs import Encoder, Json, Template, Threads
+from affectml.cli.runs import Encoder, Json, Template, Threads, _say
 
 app = typer.Typer(no_args_is_help=True, help="Measure what a choice is worth, over several seeds.")
 
@@ -49,7 +49,7 @@ def prompts(
         dataset=str(dataset), mixes=tuple(mix) if mix else None, seeds=seeds, target=target, encoder=encoder,
         templates=tuple(template or ()), hidden=hidden, threads=threads,
     )  # fmt: skip
-    result = ablate_prompts(config, say=lambda line: typer.echo(line, err=True))
+    result = ablate_prompts(config, say=_say)
     if out is not None:
         write_ablation(result, out)
     if json:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import Json, Seed
+from affectml.cli.runs import Json, Seed, _say
 
 
 def ask(
@@ -41,7 +41,7 @@ def ask(
         image_urls=image_urls, side=side, json_schema=json_schema, max_requests=max_requests,
         max_megabytes=max_megabytes, seed=seed,
     )  # fmt: skip
-    asked = write(dataset, config, out, say=lambda line: typer.echo(line, err=True))
+    asked = write(dataset, config, out, say=_say)
     if json:
         print_json(asked.to_json())
         return

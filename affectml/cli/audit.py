@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectml.cli._there import there
-from affectml.cli.runs import Json
+from affectml.cli.runs import Json, _say
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 
@@ -71,7 +71,7 @@ def audit(
         open_task(db or str(dataset)).close()  # before minutes of work, not after
     found = audit_dataset(
         Dataset.open(dataset), None if run is None else RunFolder.open(run), target=target, encoder=encoder,
-        people=people, queues=folder, top=top, seed=seed, say=lambda line: typer.echo(line, err=True),
+        people=people, queues=folder, top=top, seed=seed, say=_say,
     )  # fmt: skip
     files = write_audit(found, folder)
     queued = None

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectml.cli._there import there
-from affectml.cli.runs import Json, Threads
+from affectml.cli.runs import Json, Threads, _say
 
 
 def compare(
@@ -32,7 +32,7 @@ def compare(
     page = out if out is not None else runs[0] / "compare.html"
     if gallery:
         try_file(page)
-    result = compare_runs(runs, dataset=dataset, k=k, threads=threads, say=lambda line: typer.echo(line, err=True))
+    result = compare_runs(runs, dataset=dataset, k=k, threads=threads, say=_say)
     if gallery:
         write_gallery(result, page, count=count)
     if json:

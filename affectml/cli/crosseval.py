@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectml.cli._there import there
-from affectml.cli.runs import Encoder, Hidden, Json, Prompts, Seed, Tau, Template, Threads
+from affectml.cli.runs import Encoder, Hidden, Json, Prompts, Seed, Tau, Template, Threads, _say
 
 
 def crosseval(
@@ -73,7 +73,7 @@ def crosseval(
         target=target, choices=parse_mapping(choose or [], option="--choose"), drop=drop_undecided, hidden=hidden,
         prompts=prompts, templates=tuple(template or ()), encoder=encoder, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
-    result = crosseval(config, say=lambda line: typer.echo(line, err=True))
+    result = crosseval(config, say=_say)
     try:
         chosen = main_metric(result, metric)
     except BadInput as error:

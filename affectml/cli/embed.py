@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import Address, CheckImages, Engine, Json, Merge, Shard, _say
+from affectml.cli.runs import Address, CheckImages, Device, Engine, Json, Merge, Shard, _say
 
 
 def embed(
@@ -39,6 +39,7 @@ def embed(
     decode_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads that read and resize images.", show_default="as many, at least 2")
     ] = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Embed a data set's images. What is embedded already is kept, so an interrupted command goes on."""
@@ -48,7 +49,7 @@ def embed(
     from affectml.encoders import DEFAULT_SPEC, load_encoder
     from affectml.shards import one_of
 
-    part = one_of(shard, merge, engine, address)
+    part = one_of(shard, merge, engine, address, device)
     opened = Dataset.open(dataset)
     if merge:
         summary = merge_shards(opened, encoder, precision=precision, check_images=check_images, say=_say)
@@ -60,7 +61,7 @@ def embed(
             decode_threads=decode_threads, address=address, say=_say,
         )  # fmt: skip
     else:
-        loaded = load_encoder(encoder or DEFAULT_SPEC, precision=precision or "auto", threads=threads)
+        loaded = load_encoder(encoder or DEFAULT_SPEC, precision=precision or "auto", device=device, threads=threads)
         summary = embed_dataset(
             opened, loaded, batch_size=batch_size, decode_threads=decode_threads, shard=part, say=_say
         )

@@ -7,6 +7,7 @@ import typer
 
 from affectml.cli._page import Address, AllowHost, Port, start_page
 from affectml.cli._there import there
+from affectml.cli.runs import _say
 
 
 def explore(
@@ -50,7 +51,7 @@ def explore(
             raise typer.BadParameter("--map: of which data set? Name its folder")
         from affectml.exploring._open import map_by_umap
 
-        print(f"map: {map_by_umap(dataset, run or [], encoder=encoder, say=lambda line: typer.echo(line, err=True))}")
+        print(f"map: {map_by_umap(dataset, run or [], encoder=encoder, say=_say)}")
         return
     given = {"run": run, "target": target, "encoder": encoder, "db": db, "allow-host": allow_host}
     start_page("explore", given, [] if dataset is None else [str(dataset)], address=address, port=port)

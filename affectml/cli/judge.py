@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectml.cli._there import there
-from affectml.cli.runs import Json, Seed, Tau, Threads
+from affectml.cli.runs import Json, Seed, Tau, Threads, _say
 
 
 def judge(
@@ -63,5 +63,5 @@ def judge(
         mapping=parse_mapping(map_ or []), split=split, encoder=encoder, image_column=image_column,
         label_column=label_column, empty=empty, tau=tau, seed=seed, threads=threads,
     )  # fmt: skip
-    result = judge_answers(dataset, answers, config, out=out, say=lambda line: typer.echo(line, err=True))
+    result = judge_answers(dataset, answers, config, out=out, say=_say)
     print_json(result.to_json()) if json else print_judged(result)

@@ -42,7 +42,7 @@ def report(
         compared = report_runs(runs, out=out, tables=tables, dataset=dataset, seeds=seeds, say=_say)
         page = compared.page
         for section in compared.sections:
-            for table in section.tables if section.name in ("seeds", "differences") else ():
+            for table in section.tables if section in compared.first else ():
                 print_table(table.title, table.columns, table.rows, numbers=False)
             if section.sentence:
                 print(f"  {section.sentence}\n")

@@ -1,4 +1,4 @@
-"""train, predict, evaluate, demo-data: the commands around a run."""
+"""train, runs, evaluate, demo-data: the commands around a run, and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,24 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads for torch; part of what makes a result repeatable.", show_default="cores - 1"),
 ]
+
+
+def _there_is(device: str | None) -> str | None:
+    """Refuses a device that this machine has not, before anything is read."""
+    if device is not None:
+        from affectml.encoders._threads import usable_device
+
+        usable_device(device)
+    return device
+
+
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the encoder runs: cpu, cuda, cuda:1, mps.", show_default="cuda where there is one, else cpu",
+        callback=_there_is,
+    ),
+]  # fmt: skip
 Shard = Annotated[
     str | None,
     typer.Option(
@@ -156,6 +174,7 @@ def train(
     ] = None,
     seed: Seed = 0,
     threads: Threads = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
@@ -167,7 +186,7 @@ def train(
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
         by_person=by_person, calibrate=calibrate,
         promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
-        encoder=encoder, tau=tau, seed=seed, threads=threads, learning_curve=learning_curve,
+        encoder=encoder, tau=tau, seed=seed, threads=threads, device=device, learning_curve=learning_curve,
         groups=tuple(group or ()), country=country,
     )  # fmt: skip
     there(datasets=[dataset] if dataset else [])
@@ -192,130 +211,15 @@ def _options(words: list[str]) -> dict[str, str]:
     return found
 
 
-def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    images: Annotated[
-        list[Path],
-        typer.Argument(help="Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders."),
-    ],
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.",
-            show_default="the run's own labels",
-        ),
-    ] = None,
-    taxonomy: Annotated[str | None, typer.Option(help="The same with the labels of a taxonomy.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where "
-            "one was stopped.",
-            show_default="a table on the screen",
-        ),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Write over a file that is there; the old one is kept beside it.")
-    ] = False,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Predict what this person would choose, one of those that a run by person learned from.",
-            show_default="what people choose",
-        ),
-    ] = None,
-    answers: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Predict what somebody new would choose who gave these answers: a table of images and labels.",
-            show_default="what people choose",
-        ),
-    ] = None,
-    dataset: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --answers: the data set whose image_ids the table names.", show_default="the run's own"
-        ),
-    ] = None,
-    shard: Shard = None,
-    merge: Merge = False,
-    check_images: CheckImages = True,
-    engine: Engine = None,
-    address: Address = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="End with exit code 1 where any image could not be read.")
-    ] = False,
-    threads: Threads = None,
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder of runs.")] = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
-    from affectml.errors import BadInput
-    from affectml.shards import one_of
-    from affectml.taxonomies import get_taxonomy
+    """List the runs in a folder, each with its data set, its head and its first scores on the test images."""
+    from affectml.cli._runs_print import print_runs
+    from affectml.runs import runs_in
 
-    if labels is not None and taxonomy is not None:
-        raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
-    part = one_of(shard, merge, engine, address)
-    if person is not None and answers is not None:
-        raise BadInput("--person and --answers both say whose answers to predict: give one of them")
-    whose = "--person" if person is not None else None if answers is None else "--answers"
-    if whose is not None and (part is not None or merge or engine is not None):
-        raise BadInput(f"{whose}: a person is predicted by one process: leave --shard, --merge and --engine out")
-    if dataset is not None and answers is None:
-        raise BadInput("--dataset belongs to --answers")
-    belonging = {"--replace": replace, "--shard": part is not None, "--merge": merge, "--engine": engine is not None}
-    for name, given in belonging.items():
-        if given and out is None:
-            raise BadInput(f"{name} belongs to --out")
-    asked = None if labels is None else labels.split(",")
-    if taxonomy is not None:
-        asked = list(get_taxonomy(taxonomy).labels)
-    there(runs=[run])
-    from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
-    from affectml.pictures import Bad, pictures
-    from affectml.predicting import predict_images
-    from affectml.prediction_files import predict_to_file
-    from affectml.prediction_shards import merge_predictions
-
-    somebody = None
-    if whose is not None:
-        from affectml.person import for_person
-        from affectml.runs import RunFolder
-
-        somebody = for_person(
-            RunFolder.open(run), answers if person is None else person, dataset=dataset, threads=threads, say=_say
-        )
-    bad: Bad = []
-    if out is not None:
-        if engine is not None:
-            from affectml.ray_engine import predict_with_ray
-
-            written = predict_with_ray(
-                run, images, out, labels=asked, replace=replace, threads=threads, address=address, say=_say
-            )
-        elif merge:
-            written = merge_predictions(
-                run, images, out, labels=asked, replace=replace, check_images=check_images, say=_say
-            )
-        else:
-            written = predict_to_file(
-                run, images, out, labels=asked, replace=replace, shard=part, threads=threads, person=somebody, say=_say
-            )
-        bad = written.bad
-        print_written(written, as_json=json)
-    else:
-        found = pictures(images, bad=bad, once=True, say=_say)
-        at_most = None if json or len(found) <= SHOWN else SHOWN
-        shown = predict_images(
-            run, found, labels=asked, threads=threads, bad=bad, at_most=at_most, person=somebody, say=_say
-        )
-        print_predictions(shown, len(found), as_json=json)
-        say_unreadable(bad)
-    if strict and bad:
-        raise typer.Exit(1)
+    print_runs(*runs_in(folder), as_json=json)
 
 
 def evaluate(
@@ -381,5 +285,8 @@ def demo_data(
 
 
 def _say(line: str) -> None:
-    """Progress in words, on standard error, so that --json output stays clean."""
-    typer.echo(line, err=True)
+    """Progress in words, on standard error, so that --json output stays clean; none with --quiet."""
+    from affectml._progress import QUIET
+
+    if not QUIET.get():
+        typer.echo(line, err=True)

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from affectml._files import try_file, try_folder, try_page
+from affectml._html import table_of
 from affectml._progress import Say
 from affectml.comparison._compare import Comparison, Reading, compare_runs, names_of
 from affectml.comparison._differences import Gain, SeedGap, by_seed, gains_of, seed_gaps
@@ -29,7 +32,7 @@ NONE = "–"
 SeedPair = tuple[tuple[str, str], tuple[int, int]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunsCompared:
     """The page of several runs, and what stands in it."""
 
@@ -42,9 +45,24 @@ class RunsCompared:
         """Every table of the page."""
         return [table for section in self.sections for table in section.tables]
 
+    @property
+    def first(self) -> list[Section]:
+        """What a terminal and a notebook show of them: the differences, between runs or over seeds."""
+        return [section for section in self.sections if section.name in ("seeds", "differences")]
+
+    def __repr__(self) -> str:
+        return f"<RunsCompared {self.page}: {len(self.gains)} differences>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the differences, and where the page is."""
+        lines = [f"<p>Runs compared · <code>{escape(str(self.page))}</code></p>"]
+        for section in self.first:
+            lines += [*map(table_of, section.tables), f"<p>{escape(section.sentence)}</p>"]
+        return "".join(lines)
+
 
 def report_runs(
-    runs: Sequence[str | Path],
+    runs: Sequence[str | PathLike[str]],
     *,
     out: str | Path | None = None,
     tables: str | Path | None = None,
@@ -55,12 +73,15 @@ def report_runs(
     """Compare runs of one data set in a page, as `affectml report RUN RUN2` does.
 
     Args:
-        runs: at least two runs that learned the same target of the same data set.
+        runs: at least two runs, or their folders, that learned the same target of the same data set.
         out: the file; None is differences.html in the first run's folder.
         tables: a folder that gets every table as CSV and LaTeX.
         dataset: where the data set is now; None is where it was.
         seeds: whether runs that differ only in their seed are one way of training.
         say: called with what a user should know.
+
+    Returns:
+        RunsCompared: the page, and the differences and tables in it.
 
     Raises:
         BadInput: for fewer than two runs, for runs of different data, targets or cuts, without a test image in common,
@@ -92,7 +113,7 @@ def report_runs(
         names = names_of(opened)
         gains = _gains(data, names, ids)
         found += [_differences(data[0], names, gains, len(ids)), _scores(opened, names)]
-        found.append(disputed(compare_runs(runs, dataset=dataset, say=say), SHOWN))
+        found.append(disputed(compare_runs([run.folder for run in opened], dataset=dataset, say=say), SHOWN))
     elif not groups:
         raise BadInput(
             "report: no image is in the test split of every run: train them with the same "

@@ -11,12 +11,18 @@ from affectml.errors import BadDataset, EncoderUnavailable, option
 
 
 def ensure_embeddings(
-    dataset: Dataset, spec: str | None, *, threads: int | None, say: Say, precision: str | None = None
+    dataset: Dataset,
+    spec: str | None,
+    *,
+    threads: int | None,
+    say: Say,
+    precision: str | None = None,
+    device: str | None = None,
 ) -> EmbeddingStore:
     """The store to use, with every image embedded that can be: what is there is not made again.
 
-    threads: None takes the cores that there are. Loads no encoder where nothing is left to embed. Where the encoder of
-    a store with embeddings cannot be had, that is said, and what there is is used.
+    threads: None takes the cores that there are. device: see `load_encoder`. Loads no encoder where nothing is left to
+    embed. Where the encoder of a store with embeddings cannot be had, that is said, and what there is is used.
     """
     store = existing_store(dataset, spec, precision)
     if store is not None:
@@ -26,7 +32,7 @@ def ensure_embeddings(
     if spec is None:
         spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
     try:
-        encoder = load_encoder(spec, precision=precision or "auto", threads=threads)
+        encoder = load_encoder(spec, precision=precision or "auto", device=device, threads=threads)
     except EncoderUnavailable as error:
         if store is None or not len(store.ids):
             raise

@@ -13,7 +13,7 @@ from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._pixels import Prepare
 from affectml.encoders._ran import Probe, Ran, processor
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.encoders._threads import usable_cores
+from affectml.encoders._threads import usable_cores, usable_device
 from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, mapped_model, without_padding
 from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
 
@@ -361,7 +361,7 @@ def load_encoder(
         EncoderUnavailable: an unknown spec, architecture or tag; weights that are absent (the message says what was
             tried and what would do), random, not finite, or not readable without running code; an activation that is
             not the one the weights were trained with.
-        BadInput: an unknown precision, or fewer than one thread.
+        BadInput: an unknown precision, a device that is not there, or fewer than one thread.
         MissingExtra: precision openvino without that library.
     """
     if precision not in PRECISIONS:
@@ -372,7 +372,9 @@ def load_encoder(
         raise BadInput(f"expected at least one thread, got {threads}")
     import torch
 
-    device = device or ("cuda" if torch.cuda.is_available() and precision != "openvino" else "cpu")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() and precision != "openvino" else "cpu"
+    usable_device(device)
     if precision == "openvino" and find_spec("openvino") is None:
         raise MissingExtra("openvino", "openvino", "precision openvino")
     source = find(spec)

@@ -1,8 +1,10 @@
-"""How many cores this process may use, however busy they are."""
+"""What this process may compute on: how many cores, however busy they are, and which devices."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from affectml.errors import BadInput, option
 
 
 def usable_cores() -> int:
@@ -14,3 +16,13 @@ def usable_cores() -> int:
     with suppress(ValueError):
         limits.append(int(os.environ.get("OMP_NUM_THREADS", "")))
     return max(1, min(limits))
+
+
+def usable_device(name: str) -> None:
+    """Raises BadInput where this machine has no device of this name of torch's, naming those that it has."""
+    import torch
+
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    if name not in there and not (name == "cuda" and "cuda:0" in there):
+        raise BadInput(f"{option('device', name)}: there is no such device here; it has {', '.join(there)}")

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
@@ -102,6 +102,32 @@ def fetch_images(
         placeholders=_placeholders(data.root),
         seconds=time.perf_counter() - start,
     )
+
+
+def fetch_pictures(urls: Sequence[str], folder: Path) -> dict[str, Path | Failed]:
+    """Download pictures that no data set lists, with the same limits: the file of each, or why it did not come.
+
+    folder: where they come to lie, each under the sha256 of its content.
+    """
+    found: dict[str, Path | Failed] = {}
+
+    async def one(downloader: Downloader, url: str, advance: Callable[[], None]) -> None:
+        part = folder / f"{_key(url)}.part"
+        try:
+            got, _ = await downloader.get(url, part)
+            found[url] = part.replace(folder / got.sha256)
+        except Failed as failed:
+            part.unlink(missing_ok=True)
+            found[url] = failed
+        advance()
+
+    async def all_of_them() -> None:
+        with Progress("downloading", len(urls), "images") as bar:
+            async with Downloader(FetchConfig()) as downloader:
+                await asyncio.gather(*(one(downloader, url, bar.advance) for url in dict.fromkeys(urls)))
+
+    _run(all_of_them)
+    return found
 
 
 def _ask(failed: Failed, config: FetchConfig) -> bool:

@@ -1,12 +1,14 @@
 """What a head is told: its own options, the tasks it may be given, and what a training run asks of it."""
 
 import dataclasses
+import math
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._kinds import ScoreKind
@@ -19,6 +21,8 @@ MULTILABEL: tuple[Task, ...] = ("rates", "sets", "single-positive")
 # Options of `affectml train` that only some heads take.
 TrainOption: TypeAlias = Literal["hidden", "k", "ensemble"]
 TRAIN_OPTIONS: tuple[TrainOption, ...] = get_args(TrainOption)
+# More would be a slip: on 1,024 features, weights of half a gigabyte, with what their fit keeps of them two.
+MOST = {"hidden": 65_536, "ensemble": 1_000}
 
 
 _TYPED: dict[type, dict[str, tuple[Any, TypeAdapter[Any]]]] = {}
@@ -93,8 +97,13 @@ def typed_fields(cls: type[HeadConfig]) -> dict[str, tuple[Any, TypeAdapter[Any]
     """The type of each option by its name, and pydantic's reading of it, which is made once."""
     if cls not in _TYPED:
         hints = get_type_hints(cls, include_extras=True)
-        _TYPED[cls] = {f.name: (hints[f.name], TypeAdapter(hints[f.name])) for f in dataclasses.fields(cls)}
+        _TYPED[cls] = {f.name: (hints[f.name], reading_of(hints[f.name])) for f in dataclasses.fields(cls)}
     return _TYPED[cls]
+
+
+def reading_of(hint: Any) -> TypeAdapter[Any]:
+    """Pydantic's reading of a type, whose numbers are finite."""
+    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 
 def in_words(hint: Any) -> str:
@@ -123,7 +132,10 @@ def _bounds(hint: Any) -> str:
 
 
 def nearest(value: Any, hint: Any) -> str:
-    """The middle of an error message: the word of this type that was meant, perhaps."""
+    """The end of an error message: the word of this type that was meant, perhaps, or that a number is to be finite."""
+    with suppress(TypeError, ValueError):
+        if not math.isfinite(float(value)):
+            return " (finite)"
     words = list(_words_of(hint))
     given = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
     wrong = [word for word in given if isinstance(word, str) and word not in words]

@@ -19,9 +19,14 @@ SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
 _TINY = 1e-9  # probabilities closer to 0 or 1 than this are taken as this far away
 
 
+def only_shares(shares: Tensor) -> bool:
+    """Whether rates [N, C] are the shares of one choice: every row sums to 1, over several labels in some."""
+    return len(shares) > 1 and is_distribution(shares) and bool(((shares > 0) & (shares < 1)).any())
+
+
 def refuse_distributions(shares: Tensor, name: str) -> None:
     """For heads that need rates or sets: raises BadInput where every row is a distribution with several labels."""
-    if len(shares) > 1 and is_distribution(shares) and bool(((shares > 0) & (shares < 1)).any()):
+    if only_shares(shares):
         raise BadInput(
             f"{name}: every row sums to 1, so these are distributions and say nothing of sets: give rates or sets, "
             'or take SoftmaxHead, KernelHead or AutoHead(kind="distribution")'

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads._base import HEADS, Head
-from affectml.heads._config import in_words, nearest, typed_fields
+from affectml.heads._config import in_words, nearest, reading_of, typed_fields
 
 # Options that follow from others of `train`, and which.
 _FOLLOWS = {"kind": "multilabel", "seed": "seed", "hidden": "hidden", "k": "k"}
@@ -66,7 +66,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
     if isinstance(value, str) and several:
         value = tuple(part.strip() for part in value.split(","))
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return reading_of(hint).validate_python(value)
     except ValidationError:
         wanted = in_words(hint).replace("None", "none")
         near = nearest(value, hint)

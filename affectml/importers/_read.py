@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from affectml.errors import BadInput, option
 
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
+_SHEETS = {b"PK\x03\x04": "an Excel or OpenDocument file, or another zip archive", b"\xd0\xcf\x11\xe0": "an Excel file"}
 _LOOKS_LIKE_DATA = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
 
 
@@ -75,9 +76,12 @@ def read_table(
     if file.is_dir():
         raise BadInput(f"{file} is a folder, not a table; `affectml import folder` takes a folder per label")
     with file.open("rb") as handle:
-        parquet = handle.read(4) == b"PAR1"
-    table = _read_parquet(file) if parquet else _read_text(file, encoding, separator, first, headless, options)
-    return replace(table, options=options)
+        begins = handle.read(4)
+    if begins in _SHEETS:
+        raise BadInput(f"{file}: {_SHEETS[begins]}, not text; save the table as CSV (UTF-8) and name that file")
+    if begins == b"PAR1":
+        return replace(_read_parquet(file), options=options)
+    return replace(_read_text(file, encoding, separator, first, headless, options), options=options)
 
 
 def _read_parquet(file: Path) -> Table:

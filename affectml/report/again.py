@@ -1,6 +1,7 @@
 """A run read back so that its report can be made again."""
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def read_again(
-    run: str | Path | RunFolder, *, dataset: str | Path | None = None, say: Say = lambda line: None
+    run: str | PathLike[str] | RunFolder, *, dataset: str | Path | None = None, say: Say = lambda line: None
 ) -> ReportData:
     """What the report of a run is made from, read back from its folder and its data set.
 
@@ -89,9 +90,9 @@ def _where(run: RunFolder, dataset: str | Path | None) -> Path:
 
 
 def _config(run: RunFolder) -> TrainConfig:
-    """What was asked for; version 0.1 named an ensemble there, and not the head that it averages."""
+    """What was asked for, on any device; version 0.1 named an ensemble there, and not the head that it averages."""
     averaged = getattr(run.head.config, "head", None)
-    return run.info.config if averaged is None else replace(run.info.config, head=averaged)
+    return replace(run.info.config, device=None, head=averaged or run.info.config.head)
 
 
 def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":
@@ -102,7 +103,7 @@ def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":
 
 
 def report_run(
-    run: str | Path | RunFolder,
+    run: str | PathLike[str] | RunFolder,
     *,
     out: str | Path | None = None,
     tables: str | Path | None = None,
@@ -112,14 +113,14 @@ def report_run(
     """Make the report of a run again, as `affectml report` does.
 
     Args:
-        run: the run or its folder.
+        run: the run (`affectml.train` returns one) or its folder.
         out: the file; None writes over report.html in the run's folder.
         tables: a folder that gets every table as CSV and LaTeX.
         dataset: where its data set is now; None is where it was.
         say: called with what a user should know.
 
     Returns:
-        The page.
+        The page's Path.
 
     Raises:
         BadRun: see `read_again`.

@@ -8,7 +8,7 @@ report.html
 """
 
 from affectml.runs.config import TrainConfig
-from affectml.runs.folder import RunFolder, next_run_folder, reserve_run_folder
+from affectml.runs.folder import RunFolder, next_run_folder, reserve_run_folder, runs_in
 from affectml.runs.schema import SCHEMA, RunInfo, surroundings
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "TrainConfig",
     "next_run_folder",
     "reserve_run_folder",
+    "runs_in",
     "surroundings",
 ]

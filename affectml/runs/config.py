@@ -25,7 +25,8 @@ class TrainConfig:
     levels get a cut each. prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder: None
     takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set; change it
     when your question is about what most people feel (1/2) or about what anyone might (.2). threads: part of what makes
-    a result repeatable; None is one less than the cores. learning_curve: fit again on shares of the training images and
+    a result repeatable; None is one less than the cores. device: where the encoder runs, by torch's name; None is cuda
+    where there is one, else cpu. learning_curve: fit again on shares of the training images and
     judge each on the same test images; four more fits. groups: the columns of images.parquet and annotators.parquet to
     judge the model by; none takes all of few levels, see docs/subgroups.md. country: whose electricity the run takes,
     by three letters (DEU), for its footprint; None is the world's mean.
@@ -50,6 +51,7 @@ class TrainConfig:
     tau: float = 1 / 3
     seed: NonNegativeInt = 0
     threads: PositiveInt | None = None
+    device: str | None = None
     learning_curve: bool = False
     groups: tuple[str, ...] = ()
     country: str | None = None
@@ -62,6 +64,7 @@ OPTIONS = {
     "head": "--head",
     "encoder": "--encoder",
     "threads": "--threads",
+    "device": "--device",
     "hidden": "--hidden",
     "k": "--k",
     "ensemble": "--ensemble",

@@ -1,6 +1,7 @@
 """Opening a run folder, and finding a free one."""
 
 import itertools
+import os
 import re
 import warnings
 from contextlib import suppress
@@ -29,8 +30,8 @@ class RunFolder:
     info: RunInfo
 
     @classmethod
-    def open(cls, path: str | Path) -> "RunFolder":
-        """Open a run folder.
+    def open(cls, path: str | os.PathLike[str]) -> "RunFolder":
+        """Open a run folder, or that of a run.
 
         Raises:
             BadRun: if it is not one, is damaged, or is of a version that this affectml does not read.
@@ -108,6 +109,27 @@ class RunFolder:
             image = table["image_id"][twice].iloc[0]
             raise BadRun(f"{self.folder / 'predictions.parquet'}: image {image!r} has two rows: train again")
         return table
+
+
+def runs_in(parent: str | os.PathLike[str]) -> "tuple[list[RunFolder], list[BadRun]]":
+    """The runs in a folder, by name, and what cannot be read; a folder without run.json is none.
+
+    Raises:
+        BadRun: where there is no such folder, or no run in it.
+    """
+    found: list[RunFolder] = []
+    bad: list[BadRun] = []
+    for file in sorted(Path(parent).glob("*/run.json")):
+        try:
+            run = RunFolder.open(file.parent)
+            if (file.parent / "metrics.json").exists():  # a shared run and imported weights have none
+                _ = run.metrics
+            found.append(run)
+        except BadRun as error:
+            bad.append(error)
+    if not found and not bad:
+        raise BadRun(f"{parent}: no run in this folder; `affectml train` writes one")
+    return found, bad
 
 
 def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:

@@ -99,7 +99,7 @@ def unfitted_head(prepared: Prepared) -> Head:
     if not plan.head.needs_texts:
         return build_plain(plan.head, wanted)
     try:
-        texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store))
+        texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store, plan.config.device))
     except EncoderUnavailable as error:
         raise EncoderUnavailable(
             f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
@@ -139,7 +139,7 @@ def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
 def _fit_with_texts(head: TextHead, prepared: Prepared, generator: torch.Generator) -> None:
     """A head that learns from texts: those of the labels, and the images' own where captions are asked for."""
     plan, store, train, val = prepared.plan, prepared.store, prepared.train, prepared.val
-    encode = text_encoder(store)
+    encode = text_encoder(store, plan.config.device)
     captions = None
     if "captions" in plan.prompts.kinds:
         captions = caption_features(plan.dataset.images, train.image_id, encode, str(plan.dataset.root))
@@ -155,9 +155,9 @@ def _fit_with_texts(head: TextHead, prepared: Prepared, generator: torch.Generat
 
 def _zero_shot(prepared: Prepared, say: Say) -> tuple[ZeroShotHead | None, dict[str, str]]:
     """The encoder's text tower as a head, or why there is none."""
-    store = prepared.store
+    plan, store = prepared.plan, prepared.store
     try:
-        texts = label_features(prepared.plan.prompts, prepared.targets.taxonomy, text_encoder(store))
+        texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store, plan.config.device))
     except EncoderUnavailable as error:
         # metrics.json holds no paths, which the error may: it is said instead
         say(f"no zero-shot: {error}")

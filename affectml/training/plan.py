@@ -15,12 +15,14 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
 from affectml.data._choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels
-from affectml.errors import BadInput, option
+from affectml.encoders._threads import usable_device
+from affectml.errors import BadDataset, BadInput, option
 from affectml.evaluation.subgroups import check_groups
 from affectml.footprint import carbon_intensity
 from affectml.heads import Head, Wanted, check_plain, head_class
 from affectml.heads._build import PLAIN
-from affectml.heads._config import in_words
+from affectml.heads._config import MOST, in_words
+from affectml.heads._kinds import only_shares
 from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
@@ -81,6 +83,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
         AffectmlError: one of its subclasses, for what the user can mend.
     """
     check_types(config)
+    if config.device is not None:
+        usable_device(config.device)
     check_new(out) if out is not None else try_folder(RUNS)
     dataset = open_or_draw(config.dataset, say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
@@ -107,6 +111,7 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     Raises:
         AffectmlError: one of its subclasses, for an option that the head or the data set does not allow.
     """
+    check_rates(dataset, targets)
     check_labels(dataset, targets)  # before hours of embedding, not after
     multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
     config = replace(config, multilabel=multilabel)
@@ -122,8 +127,8 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
         assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
     )
     prompts = Prompts.parse(config.prompts, config.templates)
-    check_plain(head, wanted)
     check_numbers(config, targets)
+    check_plain(head, wanted)
     if head.needs_texts:
         prompts.learned(targets.taxonomy)
     check_judgements(config.judgements, head, targets.kind, dataset)
@@ -144,6 +149,16 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out)
 
 
+def check_rates(dataset: Dataset, targets: Targets) -> None:
+    """Raises BadDataset for rates from which nothing of sets can be learned, and which no other head takes."""
+    if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
+        raise BadDataset(
+            f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
+            f"choice and say nothing of sets: import them again with {option('kind', 'distribution')}, and train on "
+            f"that without {option('multilabel', True)}"
+        )
+
+
 def check_types(config: TrainConfig) -> None:
     """Raises BadInput for the first option whose value is of another type than TrainConfig says."""
     for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
@@ -155,7 +170,10 @@ def check_types(config: TrainConfig) -> None:
 
 
 def check_numbers(config: TrainConfig, targets: Targets) -> None:
-    """Raises BadInput for a k or a tau that is out of range."""
+    """Raises BadInput for a number that is out of range."""
+    for name, most in MOST.items():
+        if (number := getattr(config, name)) > most:
+            raise BadInput(f"{option(name, number)}: expected at most {most:,}")
     if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
         labels = f"{len(targets.taxonomy)}, the labels of {targets.taxonomy.name}"
         raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}")

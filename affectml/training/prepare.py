@@ -90,7 +90,8 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
         BadInput: where the calibration part is too small for a promise.
     """
     set_threads(plan.threads)
-    store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=plan.asked.threads, say=say)
+    threads, device = plan.asked.threads, plan.asked.device
+    store = ensure_embeddings(plan.dataset, plan.config.encoder, threads=threads, say=say, device=device)
     targets = with_embeddings(plan.dataset, plan.targets, store, say)
     copies = same_pixels(plan.dataset, targets.image_id, store.features(targets.image_id))
     promises = plan.config.promise is not None
@@ -120,8 +121,8 @@ def prepare_split(
     return Prepared(plan_for(dataset, targets, config), store, targets, split)
 
 
-def text_encoder(store: EmbeddingStore) -> Encode:
+def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:
     """Text features by the store's encoder, cached beside it; raises EncoderUnavailable when called without one."""
     spec = store.specs[0] if store.specs else None
-    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision))
+    factory = None if spec is None else (lambda: load_encoder(spec, precision=store.identity.precision, device=device))
     return lambda texts: store.text_features(factory, texts)

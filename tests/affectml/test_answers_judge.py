@@ -86,6 +86,14 @@ def test_the_true_rates_score_what_the_oracle_scores(judge, truth, parts):
     assert not any(bias.found for bias in result.bias)
 
 
+def test_a_notebook_shows_scores_and_differences_in_short_tables(judge, truth):
+    result = judge(truth, name="<vlm>")
+    shown = result._repr_html_()
+    assert (shown.count("<table>"), "<vlm>" in shown, "&lt;vlm&gt; minus" in shown) == (2, False, True)
+    assert len(shown) < 20_000
+    assert repr(result) == "<JudgedAnswers of <vlm> on demo, target emotions: 31 of 31 images>"
+
+
 def test_thresholds_come_from_validation_where_it_is_answered(judge, truth, parts):
     known = truth[truth["image_id"].isin([*parts["test"], *parts["val"]])]
     result = judge(known)

@@ -1,6 +1,8 @@
 """`import affectml`: light, lazy, and all that a notebook needs."""
 
+import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,12 @@ from PIL import Image
 
 import affectml
 from affectml._progress import track
+from affectml.comparison import report_runs
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.heads import SigmoidHead
+from affectml.report import report_run
+from affectml.runs import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +112,10 @@ def test_named_arguments_are_near_too(demo):
         ({"multilabel": "yes"}, "^multilabel='yes': expected true or false or None$"),
         ({"seed": "x"}, "^seed='x': expected a whole number, at least 0$"),
         ({"seed": -1}, "^seed=-1: expected a whole number, at least 0$"),
+        ({"hidden": 99_999_999}, "^hidden=99999999: expected at most 65,536$"),
+        ({"ensemble": 99_999_999}, "^ensemble=99999999: expected at most 1,000$"),
+        ({"device": "cuda:99"}, "^device='cuda:99': there is no such device here; it has cpu"),
+        ({"l2": float("inf")}, r"^l2='inf': expected a number, at least 0, or none \(finite\)$"),
         ({"hidden": -3}, "^hidden=-3: expected a whole number, at least 0$"),
         ({"threads": 0}, "^threads=0: expected a whole number, at least 1, or None$"),
         ({"tau": "half"}, "^tau='half': expected a number$"),
@@ -123,6 +132,28 @@ def test_one_run_or_data_set_where_several_belong_is_refused(run, demo):
         affectml.compare("runs/a")
     with pytest.raises(BadInput, match=r"^test: expected a list"):
         affectml.crosseval([demo], demo.root)
+
+
+RETURNED = [
+    *(getattr(affectml, name) for name in affectml.__all__ if inspect.isfunction(getattr(affectml, name))),
+    *(affectml.Run.predict, affectml.Run.predict_to_file, affectml.Run.merge_predictions),
+    *(affectml.Run.explain, affectml.Run.for_person),
+    report_run,
+    report_runs,
+]
+
+
+@pytest.mark.parametrize("function", RETURNED, ids=lambda function: function.__qualname__)
+def test_what_a_function_is_said_to_return_is_what_it_returns(function):
+    """By the first words of its section Returns, which name the type of its annotation."""
+    annotated = re.findall(r"\w+", str(inspect.signature(function).return_annotation))[-1]
+    found = re.search(r"Returns:\n +(?P<first>.*?)(?:[:,.]| with )", inspect.getdoc(function), re.DOTALL)
+    assert annotated in found["first"].split()
+
+
+def test_a_run_stands_wherever_its_folder_does(run, tmp_path):
+    assert RunFolder.open(run).folder == run.folder
+    assert report_run(run, out=tmp_path / "page.html") == tmp_path / "page.html"
 
 
 def test_errors_can_be_caught_by_the_name_that_the_door_has(in_a_fresh_process):

@@ -133,6 +133,8 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
     [
         ("sigmoid", {"blance": "1"}, r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a"),
         ("sigmoid", {"l2": "strong"}, "l2='strong': expected a number, at least 0, or none"),
+        ("sigmoid", {"l2": "1e400"}, r"l2='1e400': expected a number, at least 0, or none \(finite\)"),
+        ("sigmoid", {"learning_rate": "0.1,nan"}, "learning_rate='0.1,nan': expected a number, above 0"),
         ("sigmoid", {"batch_size": "2.5"}, "batch_size='2.5': expected a whole number"),
         ("sigmoid", {"l2": "-1"}, "l2='-1': expected a number, at least 0, or none"),
         ("kernel", {"kernel": "linear"}, "expected exponential or rbf"),

@@ -343,6 +343,8 @@ def test_no_name_leaves_the_root(parts):
 BAD = {
     "latin-1": (b"file,label\n0.png,joy\n1.png,caf\xe9\n", {}, r"line 3: byte 0xe9 is not utf-8; .*encoding='cp1252'"),
     "utf-16": ("file,label\n0.png,joy\n".encode("utf-16"), {}, r"UTF-16; say so: encoding='utf-16'"),
+    "excel": (b"PK\x03\x04\x14\0\x06\0", {}, r"an Excel or OpenDocument file, .*; save the table as CSV"),
+    "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", {}, r"an Excel file, not text; save the table as CSV"),
     "empty": (b"", {}, r"empty file"),
     "header only": (b"file,label\n", {}, r"a header and no rows"),
     "no header": (b"http://x/1.jpg,3\nhttp://x/2.jpg,4\n", {}, r"first line holds 'http://x/1.jpg'"),

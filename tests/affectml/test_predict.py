@@ -1,6 +1,7 @@
 """Predicting many images: what may be named, what cannot be read, the file that is written, and going on with it."""
 
 import csv
+import io
 import itertools
 import json
 import os
@@ -17,13 +18,13 @@ from PIL import Image
 
 import affectml
 from affectml.cli import main
-from affectml.data import DatasetMeta, write_dataset
+from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import _stream, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun
 from affectml.importers import import_embeddings, import_table
-from affectml.pictures import pictures
+from affectml.pictures import pictures, unanswered
 from affectml.predicting import predict_images
 from affectml.prediction_files import predict_to_file
 from affectml.predictions import score_columns
@@ -172,6 +173,30 @@ def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_
     )
     with pytest.raises(BadRun, match="trained on embeddings made elsewhere"):
         run.predict(demo.root / "images" / "000000.png")
+
+
+def test_images_that_nobody_answered_are_predicted_and_nothing_else(command, demo, tmp_path):
+    fewer = Dataset.open(shutil.copytree(demo.root, tmp_path / "fewer"))
+    ids = fewer.images["image_id"].tolist()
+    for name in ("targets-emotions.parquet", "annotations.parquet"):
+        table = pd.read_parquet(fewer.root / name)
+        left = ids[:1] if name.startswith("targets") else ids[:2]  # a judgement alone is an answer, too
+        table[~table["image_id"].isin(ids[3:6] + left)].to_parquet(fewer.root / name)
+    assert [each.name for each in unanswered(fewer.root)] == [ids[0], *ids[3:6]]
+    code, out, _ = command("--missing", fewer.root, "--json")
+    assert (code, [each["image"] for each in json.loads(out)]) == (0, [ids[0], *ids[3:6]])
+    assert command("--missing", fewer.root, "--out", tmp_path / "answers.csv")[0] == 0
+    assert pd.read_csv(tmp_path / "answers.csv", dtype={"image": str})["image"].tolist() == [ids[0], *ids[3:6]]
+    assert f"{demo.root}: every image has an answer" in command("--missing", demo.root)[2]
+    assert "which images? Name files" in command()[2]
+
+
+def test_names_come_from_standard_input_a_line_each(command, photos, monkeypatch):
+    for text, wanted in ((b"photos/a.png\n\nphotos/deep\r\n", ["photos/a.png", "photos/deep/c.png"]), (b"", [])):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        code, out, err = command("-", "--json", "--device", "cpu")
+        assert [each["image"] for each in json.loads(out or "[]")][:2] == wanted
+    assert (code, err) == (2, "BadInput: no image to predict for\n")
 
 
 def test_bad_files_are_listed_and_the_rest_is_predicted(command, photos):

@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from html import escape
 
 import pytest
 import torch
@@ -41,6 +42,15 @@ def test_two_runs_are_told_apart_on_the_same_images(runs, tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert page.count("<article") == 12
+
+
+def test_a_notebook_shows_the_differences_in_short_tables(runs, tmp_path):
+    found = report_runs([runs["a0"].folder, runs["b0"].folder], out=tmp_path / "page.html")
+    shown = found._repr_html_()
+    assert shown.count("<table>") == len(found.sections[0].tables)
+    assert escape(found.sections[0].sentence) in shown
+    assert len(shown) < 20_000
+    assert repr(found) == f"<RunsCompared {tmp_path / 'page.html'}: {len(found.gains)} differences>"
 
 
 def test_a_page_of_differences_is_no_gallery_and_needs_a_place(runs, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from affectml.cli import main
 from affectml.data import Dataset
@@ -16,9 +17,10 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.evaluating import evaluate_run
+from affectml.importers import import_table
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder, next_run_folder, reserve_run_folder
-from affectml.training import TrainConfig, train_run
+from affectml.training import TrainConfig, plan_run, train_run
 from affectml_metrics import MetricSpec, register_metric
 
 SCORE = {"value", "low", "high"}
@@ -325,6 +327,36 @@ def test_a_distribution_is_refused_with_multilabel(demo, spec, tmp_path):
         train_run(config(data, spec, target="emotions"), out=tmp_path / "run")
     run = train_run(config(data, spec, multilabel=False), out=tmp_path / "run")
     assert run.metrics["systems"]["model"]["kl_divergence"]["value"] > 0
+
+
+def test_rates_that_are_shares_of_one_choice_are_refused_with_a_way_that_works(spec, tmp_path):
+    for at in range(20):
+        Image.new("RGB", (8, 8), (at, 0, 0)).save(tmp_path / f"{at}.png")
+    lines = [f"{at}.png,{at / 20},{1 - at / 20}" for at in range(20)]
+    (tmp_path / "table.csv").write_text("\n".join(["file,joy,fear", *lines]))
+    import_table(tmp_path / "table.csv", tmp_path / "rates", kind="rates")
+    with pytest.raises(BadDataset, match="every row sums to 1.*import them again with kind='distribution', and train"):
+        plan_run(config(tmp_path / "rates", spec))
+    import_table(tmp_path / "table.csv", tmp_path / "shares", kind="distribution")
+    assert plan_run(config(tmp_path / "shares", spec, multilabel=False)).targets.kind == "distribution"
+
+
+def test_runs_are_listed_with_data_head_and_first_scores(monkeypatch, capsys, run, tmp_path):
+    shutil.copytree(run.folder, tmp_path / "runs" / "shared")
+    (tmp_path / "runs" / "shared" / "metrics.json").unlink()
+    shutil.copytree(run.folder, tmp_path / "runs" / "whole")
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "run.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = affectml(monkeypatch, capsys, "runs")
+    words = " ".join(out.split())
+    score = run.metrics["systems"]["model"]["top_1_accuracy"]["value"]
+    assert f"runs/whole demo, emotions sigmoid top_1_accuracy ↑ {score:.3f}".replace(" 0.", " .") in words
+    assert "runs/shared demo, emotions sigmoid - " in words
+    assert (code, err.startswith("cannot be read: runs/broken/run.json: schema None")) == (0, True)
+    found = json.loads(affectml(monkeypatch, capsys, "runs", "--json")[1])
+    assert [(each["run"], len(each["scores"])) for each in found] == [("runs/shared", 0), ("runs/whole", 3)]
+    assert "no run in this folder" in affectml(monkeypatch, capsys, "runs", tmp_path)[2]
 
 
 def test_an_out_folder_with_something_in_it_is_refused_before_any_work(demo, spec, tmp_path):

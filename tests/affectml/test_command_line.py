@@ -1,0 +1,102 @@
+"""What holds for every command: help, completion, --quiet, devices, and that messages name options that exist."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from affectml.cli import app, main
+from affectml.demo_set import write_demo
+from affectml.errors import command_line, option
+
+ROOT = Path(__file__).parents[2]
+NOT_OURS = {"--server", "--repo-type", "--local-dir"}  # Streamlit's and the Hub's
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("data") / "demo", images=60, seed=1).root
+
+
+def commands(command, words=()):
+    """Every command with the words that call it; an importer's with the options that it is given when it is called."""
+    yield getattr(command, "whole", command), words
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*words, name))
+
+
+EVERY = list(commands(typer.main.get_command(app)))
+
+
+def call(monkeypatch, capsys, *words):
+    """Exit code, standard output and standard error of the command."""
+    monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    return ended.value.code or 0, captured.out, captured.err
+
+
+def test_every_command_answers_to_h():
+    runner = CliRunner(env={"TERM": "dumb"})
+    for _, words in EVERY:
+        found = runner.invoke(app, [*words, "-h"])
+        assert (found.exit_code, "Usage:" in found.output) == (0, True), words
+
+
+def test_a_shell_completes_commands():
+    environment = os.environ | {"_AFFECTML_COMPLETE": "complete_bash", "COMP_WORDS": "affectml rel", "COMP_CWORD": "1"}
+    words = "import sys; sys.argv = ['affectml']; from affectml.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["relabel"]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_quiet_command_prints_its_result_alone(demo, monkeypatch, capsys, at):
+    words = ["doctor", demo, "--encoder=affect-tiny"]
+    monkeypatch.setattr("affectml.checkup.checkup", lambda folder, *, encoder, say: say("measuring") or [])
+    assert call(monkeypatch, capsys, *words) == (0, "", "measuring\n")
+    assert call(monkeypatch, capsys, *words[:at], "--quiet", *words[at:]) == (0, "", "")
+    assert call(monkeypatch, capsys, *words)[2] == "measuring\n"
+
+
+@pytest.mark.parametrize("words", [["train", "nowhere"], ["embed", "nowhere"], ["predict", "nowhere", "image.png"]])
+def test_a_device_that_is_not_there_is_refused_by_name_before_anything_is_read(words, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    code, _, said = call(monkeypatch, capsys, *words, "--device", "cuda:1")
+    assert (code, said) == (2, "BadInput: --device cuda:1: there is no such device here; it has cpu\n")
+
+
+def test_workers_of_a_cluster_take_their_own_device(demo, monkeypatch, capsys):
+    code, _, said = call(monkeypatch, capsys, "embed", demo, "--engine", "ray", "--device", "cpu")
+    assert (code, said) == (2, "BadInput: --device cpu: workers of a cluster take their own; leave it out\n")
+
+
+def options_in_sources():
+    """(file, line, option) of each option that a text or a message in the sources names."""
+    for folder in ("affectml", "annotation/affectml_annotation", "apps/affectml_apps"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and "<style>" not in node.value:
+                    for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", node.value):
+                        yield f"{file}, line {node.lineno}", word
+                elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "option" and node.args:
+                    of_head = any(word.arg == "of_head" for word in node.keywords)
+                    if isinstance(node.args[0], ast.Constant) and not of_head:
+                        with command_line():
+                            yield f"{file}, line {node.lineno}", option(node.args[0].value)
+
+
+def test_messages_name_options_that_exist():
+    known = {word for command, _ in EVERY for each in command.params for word in (*each.opts, *each.secondary_opts)}
+    named = list(options_in_sources())
+    assert len(named) > 300
+    assert [(where, word) for where, word in named if word not in known | NOT_OURS | {"--help"}] == []
