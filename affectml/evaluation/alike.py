@@ -19,6 +19,10 @@ class Alike:
     >>> answers.add(np.linspace(0, .4, 12).reshape(6, 2), [()] * 6)
     >>> answers.words.split(";")[0]
     'the predicted set is empty for 6 of 6 images'
+    >>> answers = Alike(("awe", "joy"))
+    >>> answers.add(np.zeros((6, 2)), [()] * 6)
+    >>> answers.words.partition("; ")[2]
+    'if they do: that the sets learned from hold labels (a lower --tau)'
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -52,12 +56,13 @@ class Alike:
         """What is wrong and what would help; "" where images get different answers, or are fewer than five."""
         if self._images < LEAST:
             return ""
+        said, times = self._said.most_common(1)[0]
         if (self._high - self._low).max() <= SAME:
+            learned = "" if said else "; if they do: that the sets learned from hold labels (a lower --tau)"
             return (
                 f"the scores are the same for all {self._images:,} images, as where all have the same features: see "
-                "that the image files differ and that the encoder fits them"
+                f"that the image files differ and that the encoder fits them{learned}"
             )
-        said, times = self._said.most_common(1)[0]
         if times < NEARLY * self._images:
             return ""
         found = f"the {self._what} is {', '.join(said) or 'empty'} for {times:,} of {self._images:,} images"
