@@ -77,6 +77,13 @@ def test_fifty_equal_problems_are_one_line_with_a_count(run, task, tmp_path):
     assert error.count("hapiness") == 1
 
 
+def test_a_row_without_a_name_is_a_problem_of_its_row(run, task, tmp_path):
+    file = write(tmp_path, "0.jpg,ann,awe", "1.jpg,  ,awe", "2.jpg,,awe")
+    error = run("labels", "import", file, "--db", task, "--invite", fails=True)
+    assert "2 problems, nothing was imported: line 3 and 1 more: annotator_id is empty" in error
+    assert said(task) == []
+
+
 @pytest.mark.parametrize(
     ("image", "row", "words"),
     [

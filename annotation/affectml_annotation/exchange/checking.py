@@ -44,7 +44,7 @@ def import_problems(
         if len(set(chosen)) != len(chosen):
             found.append((row, f"a label stands there twice: {list(chosen)}"))
     for name, task in (("image_id", images), ("annotator_id", annotators)):
-        empty = (judgements[name].isna() | (judgements[name] == "")).to_numpy()
+        empty = (judgements[name].isna() | (judgements[name].astype(str).str.strip() == "")).to_numpy()
         found += [(int(row), f"{name} is empty") for row in np.flatnonzero(empty)]
         if task is not None:
             strange = ~judgements[name].isin(list(task)).to_numpy() & ~empty

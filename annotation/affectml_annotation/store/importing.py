@@ -38,7 +38,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     settings = setup.read_settings(connection)
     position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
     if invite:
-        setup.invite(connection, sorted(set(table["annotator_id"].dropna()) - {""}), {})
+        setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
     people = set(connection.scalars(sa.select(annotator.c.annotator_id)))
     problems = import_problems(table, settings.labels, images=position, annotators=people)
     problems += _clashes(connection, table)
