@@ -201,6 +201,8 @@ def _pictures_of(one: ImageLike, number: int, several: bool, came: dict[str, Pic
         return [picture]
     if isinstance(one, Picture):
         return [one]
+    if isinstance(one, str) and not one:  # an unset variable of a shell, which would stand for the working folder
+        raise BadInput(f"image {number}: an empty name; name a file, or . for this folder")
     if _is_dataset(one):
         return _rows(one if isinstance(one, Dataset) else Dataset.open(cast("str | Path", one)), several)
     if isinstance(one, str | Path):

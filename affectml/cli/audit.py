@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from affectml.cli._there import there
-from affectml.cli.runs import Json, _say
+from affectml.cli.runs import MOST_SEED, Json, _say
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 
@@ -52,7 +52,7 @@ def audit(
             show_default="DATASET-labels.db beside the data set",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the queue's order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the folds and of the queue's order.")] = 0,
     json: Json = False,
 ) -> None:  # fmt: skip
     """List what deserves a second look: copies, odd answers, people, labels, files and small groups."""

@@ -59,13 +59,17 @@ def crosseval(
         write_crosseval,
     )
     from affectml.data import check_new
-    from affectml.errors import BadInput
+    from affectml.errors import BadInput, did_you_mean
     from affectml.importers import parse_mapping
     from affectml.runs import next_run_folder
+    from affectml_metrics.table import find, specs
 
     if measure is not None:  # its name in 0.1
         typer.echo("--measure is now called --metric; the old name goes with version 0.3", err=True)
         metric = metric or measure
+    if metric is not None and find(metric) is None:  # before everything is trained, not after
+        near = did_you_mean(metric, [spec.name for spec in specs()])
+        raise BadInput(f"--metric {metric}: no such metric{near} (docs/metrics.md has all)")
     folder = out if out is not None else next_run_folder("crosseval")
     check_new(folder)
     config = CrossConfig(

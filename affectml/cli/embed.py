@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import Address, CheckImages, Device, Engine, Json, Merge, Shard, _say
+from affectml.cli.runs import MOST_THREADS, Address, CheckImages, Device, Engine, Json, Merge, Shard, _say
 
 
 def embed(
@@ -34,10 +34,16 @@ def embed(
         int | None, typer.Option(min=1, help="Images per batch.", show_default="16 on a CPU, 64 elsewhere")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that encode.", show_default="as many as cores")
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="Threads that encode.", show_default="as many as cores")
     ] = None,
     decode_threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that read and resize images.", show_default="as many, at least 2")
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_THREADS,
+            help="Threads that read and resize images.",
+            show_default="as many, at least 2",
+        ),
     ] = None,
     device: Device = None,
     json: Json = False,

@@ -11,7 +11,7 @@ from affectml.cli.runs import Json, Seed, Threads
 
 def explain(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    image: Annotated[Path, typer.Argument(help="Image file.")],
+    image: Annotated[str, typer.Argument(help="Image file, or its address (https://...).")],
     label: Annotated[
         str | None, typer.Option(help="Which of the run's labels to explain.", show_default="the likeliest")
     ] = None,
@@ -38,7 +38,7 @@ def explain(
     from affectml.explanation._picture import picture_path
 
     if out is not None:
-        picture_path(out, str(image), label or "label")  # said before the work, not after it
+        picture_path(out, image, label or "label")  # said before the work, not after it
     found = explain_image(
         run, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectml.cli.runs import Json
+from affectml.cli.runs import MOST_SEED, Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def init(
     check_rate: Annotated[float, typer.Option(help="Share of attention checks among what a person sees.")] = 0.0,
     repeat_rate: Annotated[float, typer.Option(help="Share of images that a person sees a second time.")] = 0.0,
     invite: Annotated[str, typer.Option(metavar="A,B,...", help="Annotators to invite.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice; same seed, same order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of every random choice; same seed, same order.")] = 0,
     json: Json = False,
 ) -> None:
     """Set up a task in which people label a data set's images."""
@@ -128,7 +128,7 @@ def agreement(
         str | None, typer.Option(help="Attribute of the annotators; groups of it are compared.", show_default="none")
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Replicates for the intervals; 0 for no intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the replicates.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the replicates.")] = 0,
     empty: Empty = None,
     json: Json = False,
 ) -> None:

@@ -7,11 +7,17 @@ import typer
 
 from affectml.cli._there import there
 
-Seed = Annotated[int, typer.Option(help="Seed of every random choice; same seed, same result.", min=0)]
+MOST_SEED, MOST_THREADS = 2**32 - 1, 1_024  # numpy's; with more than it can start torch crashes
+Seed = Annotated[int, typer.Option(help="Seed of every random choice; same seed, same result.", min=0, max=MOST_SEED)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads for torch; part of what makes a result repeatable.", show_default="cores - 1"),
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="Threads for torch; part of what makes a result repeatable.",
+        show_default="cores - 1",
+    ),
 ]
 
 

@@ -42,8 +42,11 @@ def show(
 ) -> None:
     """Show a taxonomy; with --to, what each label becomes in another, why, and what else was possible."""
     from affectml.cli._print import print_json, print_table
+    from affectml.errors import BadInput
     from affectml.taxonomies import describe, get_taxonomy, mapping
 
+    if to is None and (choose or drop):
+        raise BadInput(f"{'--choose' if choose else '--drop'} belongs to --to")
     if to is None:
         taxonomy = get_taxonomy(name)
         content = describe(taxonomy)

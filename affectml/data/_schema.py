@@ -158,8 +158,9 @@ def read_meta(path: Path) -> DatasetMeta:
         meta = _ADAPTER.validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadDataset(f"{path}: {where}: {first['msg']}") from None
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        said = first["msg"] if first["loc"] else f"expected an object, got {type(content).__name__}"
+        raise BadDataset(f"{path}: {where}{said}; mend it, or import the data set again") from None
     for where, given in (
         ("", meta.taxonomy),
         *((f"targets.{name}.", one.taxonomy) for name, one in meta.targets.items()),

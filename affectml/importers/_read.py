@@ -132,6 +132,8 @@ def _read_text(
     if "\0" in text:
         raise BadInput(f"{file}: contains zero bytes; expected a CSV, TSV or Parquet file")
     notes: list[str] = []
+    if separator is not None and (len(separator) != 1 or separator in '\r\n"'):
+        raise BadInput(f"{file}: {option('separator', separator)}: expected one character, such as ; or a tab")
     if separator is None:
         separator = _find_separator(header, file, options)
         if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):

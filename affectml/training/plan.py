@@ -172,7 +172,7 @@ def check_types(config: TrainConfig) -> None:
 def check_numbers(config: TrainConfig, targets: Targets) -> None:
     """Raises BadInput for a number that is out of range."""
     for name, most in MOST.items():
-        if (number := getattr(config, name)) > most:
+        if (number := getattr(config, name) or 0) > most:
             raise BadInput(f"{option(name, number)}: expected at most {most:,}")
     if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
         labels = f"{len(targets.taxonomy)}, the labels of {targets.taxonomy.name}"

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,31 @@ def test_messages_name_options_that_exist():
     named = list(options_in_sources())
     assert len(named) > 300
     assert [(where, word) for where, word in named if word not in known | NOT_OURS | {"--help"}] == []
+
+
+MISTAKES = {
+    "train demo --multilabel --threads 99999999": "'--threads'",  # so many end in a crash of torch's
+    "train demo --multilabel --seed 99999999999": "'--seed'",
+    "audit demo --seed 99999999999": "'--seed'",
+    "labels init demo --seed 99999999999": "'--seed'",
+    "train listed --multilabel": "listed/dataset.json: expected an object, got list; mend it, or import the data",
+    "crosseval --train demo --test demo --metric setf1": "--metric setf1: no such metric; did you mean 'set_f1'?",
+    "taxonomy show mikels-8 --choose joy=awe": "--choose belongs to --to",
+    "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
+    "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",
+    "labels init demo --db a.db --strategy no": "strategy: 'no' cannot be; expected one of random, fill, stratified,",
+    "labels agreement sheet.xlsx": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_answered_in_one_line_with_the_way_out(line, demo, tmp_path, monkeypatch, capsys):
+    (tmp_path / "demo").symlink_to(demo)
+    (tmp_path / "listed").mkdir()
+    (tmp_path / "listed" / "dataset.json").write_text("[]")
+    (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
+    (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.chdir(tmp_path)
+    code, out, said = call(monkeypatch, capsys, *shlex.split(line))
+    assert (code, out, MISTAKES[line] in said) == (2, "", True), said
+    assert said.count("\n") == 1 or said.startswith("Usage:")

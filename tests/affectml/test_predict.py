@@ -189,6 +189,7 @@ def test_images_that_nobody_answered_are_predicted_and_nothing_else(command, dem
     assert pd.read_csv(tmp_path / "answers.csv", dtype={"image": str})["image"].tolist() == [ids[0], *ids[3:6]]
     assert f"{demo.root}: every image has an answer" in command("--missing", demo.root)[2]
     assert "which images? Name files" in command()[2]
+    assert "an empty name; name a file, or . for this folder" in command("")[2]
 
 
 def test_names_come_from_standard_input_a_line_each(command, photos, monkeypatch):

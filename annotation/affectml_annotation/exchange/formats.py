@@ -26,6 +26,8 @@ def guess_format(path: str | Path) -> Format:
         return "label-studio"
     if path.is_dir():
         return "dataset" if (path / "dataset.json").exists() else "hugging-face"
+    if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        raise BadImport(str(path), ["a spreadsheet, not text"], "save the table as CSV (UTF-8) and name that file")
     raise BadImport(str(path), [f"cannot tell the format; name it: {', '.join(FORMATS)}"])
 
 

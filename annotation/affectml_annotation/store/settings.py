@@ -66,7 +66,9 @@ class TaskSettings:
         }
         for name, good in problems.items():
             if not good:
-                raise StoreError(f"task setting {name}: {getattr(self, name)!r} cannot be; see TaskSettings")
+                choices = {"strategy": STRATEGIES, "construct": CONSTRUCTS}.get(name)
+                expected = f"expected one of {', '.join(choices)}" if choices else "see TaskSettings"
+                raise StoreError(f"task setting {name}: {getattr(self, name)!r} cannot be; {expected}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
