@@ -280,7 +280,7 @@ def test_a_softmax_head_takes_no_weight_per_cell():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": -1}, "hidden must be a whole number, at least 0, got -1"),
+        ({"hidden": -1}, "hidden must be a whole number, at least 0 and at most 65536, got -1"),
         ({"hidden": 2.5}, "hidden must be a whole number"),
         ({"l2": -0.1}, "l2 must be a number, at least 0, or None, got -0.1"),
         ({"l2": "0.1"}, "l2 must be a number"),
