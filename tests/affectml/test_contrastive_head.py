@@ -100,7 +100,7 @@ def test_captions_alone_teach_the_labels_too(planted):
 
 def test_bad_input_is_named(planted):
     X, single, _, texts = planted
-    with pytest.raises(BadInput, match="hidden must be a whole number, at least 1, got 0"):
+    with pytest.raises(BadInput, match="hidden must be a whole number, at least 1 and at most 65536, got 0"):
         ContrastiveHead(texts, hidden=0).fit(X, single)
     with pytest.raises(BadInput, match="4 labels, expected 3"):
         ContrastiveHead(texts[:3], QUICK).fit(X, single)
