@@ -191,7 +191,8 @@ def draw_range(each: Filter, column: Column) -> None:
     step = 1.0 if whole else 10.0 ** np.floor(np.log10((high - low) / 50))
     low, high = (round(float(end), 9) for end in (np.floor(low / step) * step, np.ceil(high / step) * step))
     _draw_bars(known, low, high, each, whole)
-    ends = (max(low, low if each.low is None else each.low), min(high, high if each.high is None else each.high))
+    asked = (low if each.low is None else each.low, high if each.high is None else each.high)
+    ends = sorted(min(max(end, low), high) for end in asked)  # an address may hold ends that no value has
 
     def act(chosen: tuple[float, float]) -> None:
         first, last = (round(float(end), 6) for end in chosen)
@@ -204,7 +205,7 @@ def draw_range(each: Filter, column: Column) -> None:
         step=float(step),
         format="%d" if whole else None,
         label_visibility="collapsed",
-        **controlled(f"filter {each.column}", (min(ends), max(ends)), act),
+        **controlled(f"filter {each.column}", (ends[0], ends[1]), act),
     )
 
 

@@ -174,6 +174,15 @@ def test_a_filter_is_added_narrowed_and_removed_in_the_sidebar(explorer):
     explorer.shows(60).address(**{"in.people.mode": None})
 
 
+@pytest.mark.parametrize("asked", ["9..", "9..1", "..-9"])
+def test_a_range_of_the_address_beyond_all_values_shows_none_and_is_removed(explorer, asked):
+    page = explorer.page
+    explorer.open(f"?f.people.entropy={asked}").shows(0)
+    expect(page.get_by_role("slider")).to_have_count(2)
+    page.get_by_role("button", name="Remove", exact=True).click()
+    explorer.shows(60).address(**{"f.people.entropy": None})
+
+
 def test_the_legend_filters_and_the_tiles_say_what_the_colours_mean(explorer):
     page, found = explorer.page, explorer.server.found
     modes, rates = (found.columns[f"people.{each}"] for each in ("mode", "rate.awe"))
