@@ -210,7 +210,9 @@ class Collection:
         if view.like:
             at = self.place(view.like)
             if not self._searching().has(at):
-                raise BadInput(f"like: image {view.like!r} has no embedding; `affectml embed {self.dataset.root}`")
+                raise BadInput(
+                    f"like: image {view.like!r} has no embedding; `affectml embed {self.dataset.root.resolve().name}`"
+                )
             return self._searching().kept(f"like:{view.like}", lambda: self._vector(at))
         return self._rates_fit(view) if view.rates else None
 
@@ -235,14 +237,14 @@ class Collection:
         """The place of an image; raises BadInput where there is none of that name."""
         at = int(self._index.get_indexer(pd.Index([image_id], dtype=object))[0])
         if at < 0:
-            raise BadInput(f"{self.dataset.root}: no image {image_id!r}{did_you_mean(image_id, self.image_id[:5000])}")
+            raise BadInput(f"no image {image_id!r}{did_you_mean(image_id, self.image_id[:5000])}")
         return at
 
     # Embeddings
 
     def _searching(self) -> Searcher:
         if self.searcher is None:
-            raise BadInput(f"{self.dataset.root}: no embeddings to search; run `affectml embed {self.dataset.root}`")
+            raise BadInput(f"no embeddings to search; run `affectml embed {self.dataset.root.resolve().name}`")
         return self.searcher
 
     def _vector(self, index: int) -> NDArray[np.float32]:

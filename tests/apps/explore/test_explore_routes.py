@@ -79,6 +79,7 @@ def test_what_cannot_be_answered_says_why(client, path, asked, why):
     reply = client.get(f"/explore/{path}", params=asked)
     assert reply.status_code == 400
     assert why in reply.json()["error"]
+    assert str(client.explorer.found.dataset.root.parent) not in reply.json()["error"]  # no place of this machine
 
 
 def test_foreign_names_and_foreign_pages_are_refused(client):
