@@ -282,7 +282,11 @@ def _asked(meta: DatasetMeta) -> Asked | None:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
+        for name in ("image_id", "file", "url", "group"):
+            if name in table.columns and pd.api.types.infer_dtype(table[name], skipna=True) == "bytes":
+                table[name] = table[name].map(bytes.decode, na_action="ignore")
+        return table
     except FileNotFoundError:
         raise BadDataset(f"{path}: no such file") from None
     except Exception as error:  # pyarrow raises many kinds for a damaged file

@@ -151,7 +151,10 @@ def _people(table: pd.DataFrame, taxonomy: Taxonomy, meta: "TargetMeta", where: 
     absent = [c for c in wanted if c not in table.columns]
     if absent:
         raise BadDataset(f"{where}: n differs by label, but there is no column {absent[0]!r}")
-    people = table[wanted].to_numpy(dtype=np.float64)
+    try:
+        people = table[wanted].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadDataset(f"{where}: n is not numeric ({error})") from None
     if not np.isfinite(people).all() or (people != np.round(people)).any():
         raise BadDataset(f"{where}: n must be whole numbers without gaps")
     whole = people.astype(np.int64)

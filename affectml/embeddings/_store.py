@@ -51,9 +51,12 @@ class EmbeddingStore:
             raise BadDataset(f"{where}: specs: expected a list of texts, got {specs!r}; {AGAIN}")
         if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int | float)):
             raise BadDataset(f"{where}: logit_scale: expected a number, got {scale!r}; {AGAIN}")
+        made_with = description.get("made_with") or {}
+        if not isinstance(made_with, dict):
+            raise BadDataset(f"{where}: made_with: expected an object, got {made_with!r}; {AGAIN}")
         self.specs: tuple[str, ...] = tuple(specs)
         self.logit_scale: float | None = scale
-        self.made_with: dict[str, str] = dict(description.get("made_with") or {})
+        self.made_with: dict[str, str] = made_with
 
     def __repr__(self) -> str:
         return f"EmbeddingStore({str(self.folder)!r}, {len(self.ids)} x {self.dim})"

@@ -69,6 +69,8 @@ class EncoderIdentity:
         Raises:
             BadInput: a key is absent or unknown; names it.
         """
+        if not isinstance(content, Mapping):
+            raise BadInput(f"{where}: expected an object, got {content!r}; is it an encoder.json of affectml's?")
         names = [f.name for f in fields(cls)]
         for key in content:
             if key not in names:

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.data import Dataset
+from affectml.errors import BadDataset
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
 from affectml.evaluation.scoring import Answers, as_scores, clipped
 from affectml.evaluation.truth import Truth
-from affectml_annotation import UnknownLabel, encode
+from affectml_annotation import BadJudgement, UnknownLabel, encode
 from affectml_metrics import bootstrap
 from affectml_metrics import functional as F
 
@@ -40,6 +41,8 @@ def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
         panel = encode(here, truth.labels, list(truth.image_id))
     except UnknownLabel:
         return None  # the judgements are in other labels than this target
+    except BadJudgement as error:
+        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
     panel = panel.answers()
     attributes = shared.drop_duplicates("annotator_id").set_index("annotator_id").reindex(panel.annotator_ids)
     return Answerers(panel.image, panel.annotator, panel.chosen, attributes)

@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
+from affectml.errors import BadDataset
 from affectml.taxonomies import Taxonomy, wheel_choice
 from affectml_annotation import (
+    BadJudgement,
     BetaPrior,
     UnknownLabel,
     encode,
@@ -205,6 +207,8 @@ def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | 
             chosen, asked = _seated(here, part)
         except UnknownLabel:
             return None, None, "the judgements are in other labels than this target"
+        except BadJudgement as error:
+            raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
         if not asked.any() or int(asked.sum(axis=1).max()) < 2:
             return None, None, "no image with answers of two people"
         return chosen, asked, ""

@@ -134,7 +134,7 @@ def _bounds(hint: Any) -> str:
 
 def nearest(value: Any, hint: Any) -> str:
     """The end of an error message: the word of this type that was meant, perhaps, or that a number is to be finite."""
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, OverflowError):
         if not math.isfinite(float(value)):
             return " (finite)"
     words = list(_words_of(hint))

@@ -75,7 +75,7 @@ def load_head(folder: Path | str) -> Head:
             "import the module that defines it first: on the command line, affectml --import MODULE ...)"
         )
     shares = content["report"].get("prevalence", [])
-    if not isinstance(shares, list) or not all(isinstance(share, int | float) for share in shares):
+    if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
         raise BadRun(f"{folder / 'head.json'}: report.prevalence: expected a list of shares, got {str(shares)[:80]}")
     try:
         return HEADS[name].from_saved(content["config"], content["report"], tensors)

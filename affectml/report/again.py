@@ -12,7 +12,7 @@ from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.data.splits import Split
 from affectml.embeddings import ensure_embeddings
-from affectml.errors import BadRun, option
+from affectml.errors import BadInput, BadRun, EncoderUnavailable, option
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_report, write_tables
 from affectml.runs import RunFolder, TrainConfig
@@ -62,10 +62,14 @@ def read_again(
     targets = data.target(info.data.target)
     table = opened.predictions
     set_threads(info.threads)
-    store = ensure_embeddings(data, info.config.encoder, threads=info.threads, say=say)
     ids = table["image_id"].to_numpy(dtype=object)
     split = Split(ids, table["split"].to_numpy(dtype=object), tuple(info.split.notes))
-    prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, _config(opened))
+    try:
+        store = ensure_embeddings(data, info.config.encoder, threads=info.threads, say=say)
+        prepared = prepare_split(data, targets.take(np.asarray(ids)), store, split, _config(opened))
+    except (BadInput, EncoderUnavailable) as error:  # what the run says was asked for is nothing, or was taken away
+        kind = BadRun if isinstance(error, BadInput) else EncoderUnavailable
+        raise kind(f"{opened.folder / 'run.json'}: {error}") from None
     systems = _systems(opened, prepared, say)
     test = split.ids("test")
     answers = systems.answers(store.features(test), levels_of(data.images, info.config.promise_group, test))

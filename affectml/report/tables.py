@@ -182,7 +182,7 @@ def tau_table(by_tau: Mapping[str, Mapping[str, float]]) -> Table | None:
     if not by_tau:
         return None
     systems = shown_systems(next(iter(by_tau.values())))
-    rows = tuple((tau, *(number(scores[name]) for name in systems)) for tau, scores in by_tau.items())
+    rows = tuple((tau, *(number(scores.get(name)) for name in systems)) for tau, scores in by_tau.items())
     note = "tau: the rate from which a label belongs to an image's set; predicted sets stay as they are"
     return Table("set_f1 by tau", ("tau", *systems), rows, note)
 
@@ -196,7 +196,7 @@ def levels_table(levels: Mapping[str, Mapping[str, Any]]) -> Table | None:
     for name, level in levels.items():
         metrics = [m for m in headline(level["systems"]) if (spec := find(m)) and spec.kinds[0] in ("ranking", "sets")]
         for metric in metrics:
-            cells = (cell(level["systems"][system].get(metric)) for system in shown)
+            cells = (cell(level["systems"].get(system, {}).get(metric)) for system in shown)
             rows.append((f"{name} ({len(level['labels'])})", arrow(metric), *cells))
         inside = level["errors_inside"]
         if inside is not None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from affectml._files import read_json
 from affectml.errors import BadRun
 from affectml.runs.schema import SCHEMA, RunInfo, versions_of
+from affectml.runs.scores import Metrics, Subgroups, of_form, problem
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
@@ -51,16 +52,19 @@ class RunFolder:
         try:
             return cls(folder, RunInfo.from_json(content))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadRun(f"{file}: {where}: {first['msg']}: the run is damaged, train again") from None
+            raise BadRun(f"{file}: {problem(error)}: the run is damaged, train again") from None
 
     @cached_property
     def head(self) -> "Head":
         """The trained head; needs neither data nor encoder weights."""
         from affectml.heads import load_head
 
-        return load_head(self.folder)
+        head = load_head(self.folder)
+        shares, labels = head.report_.get("prevalence", []), self.taxonomy.labels
+        if len(shares) not in (0, len(labels)):
+            where = self.folder / "head.json"
+            raise BadRun(f"{where}: report.prevalence: expected {len(labels)} shares, got {len(shares)}; train again")
+        return head
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -74,12 +78,26 @@ class RunFolder:
         systems = content.get("systems")
         if not isinstance(systems, dict) or not isinstance(systems.get("model"), dict):
             raise BadRun(f"{self.folder / 'metrics.json'}: no scores of the model: the run is damaged, train again")
-        return content
+        checked = self._checked("metrics.json", Metrics, content)
+        for label in self.taxonomy.labels:
+            if not isinstance(checked["per_label"].get(label, {}).get("prevalence"), int | float):
+                where = self.folder / "metrics.json"
+                raise BadRun(f"{where}: per_label: no prevalence of {label!r}: the run is damaged, train again")
+        return checked
 
     @cached_property
     def subgroups(self) -> dict[str, Any] | None:
         """subgroups.json; None where the run has none, as those of 0.1; raises BadRun where it cannot be read."""
-        return self._object("subgroups.json") if (self.folder / "subgroups.json").exists() else None
+        if not (self.folder / "subgroups.json").exists():
+            return None
+        return self._checked("subgroups.json", Subgroups, self._object("subgroups.json"))
+
+    def _checked(self, name: str, form: Any, content: dict[str, Any]) -> dict[str, Any]:
+        try:
+            of_form(form, content)
+        except ValueError as error:
+            raise BadRun(f"{self.folder / name}: {error}: the run is damaged, train again") from None
+        return content
 
     def _object(self, name: str) -> dict[str, Any]:
         """A file of the folder that holds a JSON object."""

@@ -8,14 +8,17 @@ import os
 import platform
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from affectml import __version__
+from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._ran import processor
+from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
+from affectml.runs.scores import Calibrated, Energy, Level, Parameters, Point, like, same_columns
 
 SCHEMA: Final = 1
 PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
@@ -24,12 +27,23 @@ PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torc
 _PASSING = ConfigDict(extra="ignore")
 
 
+def _identity(content: dict[str, Any]) -> dict[str, Any]:
+    """As it is; raises ValueError where it is no EncoderIdentity."""
+    try:
+        EncoderIdentity.from_json(content, "the encoder")
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+    return content
+
+
 @dataclass(frozen=True, kw_only=True, config=_PASSING)
 class DataInfo:
     """The data set that a run learned from."""
 
     name: str = Field(description="The data set's name, from its dataset.json.")
-    construct: str = Field(description="What the labels are about: evoked, expressed, intended or query.")
+    construct: Literal["evoked", "expressed", "intended", "query"] = Field(
+        description="What the labels are about: evoked, expressed, intended or query."
+    )
     question: str = Field(default="", description="What people were asked, word for word.")
     target: str | None = Field(default=None, description="The target learned; null for weights from elsewhere.")
     kind: Literal["single", "sets", "rates", "distribution"] = Field(description="The target's kind.")
@@ -46,7 +60,7 @@ class EncoderInfo:
     """The encoder behind the features."""
 
     specs: list[str] = Field(description="Names to load it by; none for features made elsewhere.")
-    identity: dict[str, Any] = Field(
+    identity: Annotated[dict[str, Any], AfterValidator(_identity)] = Field(
         description="Architecture, weights' sha256, preprocessing, precision: see EncoderIdentity."
     )
     ran: list[dict[str, Any]] = Field(
@@ -60,7 +74,7 @@ class SplitInfo:
     """How the images were parted."""
 
     notes: list[str] = Field(default_factory=list, description="How the split was made, in words.")
-    table: list[dict[str, Any]] = Field(
+    table: Annotated[list[dict[str, Any]], AfterValidator(same_columns)] = Field(
         default_factory=list, description="A row per part: split, images, and each label's mean share."
     )
 
@@ -77,7 +91,7 @@ class HeadInfo:
 class CalibrationInfo:
     """How rates were corrected."""
 
-    labels: dict[str, dict[str, Any]] = Field(
+    labels: dict[str, Annotated[dict[str, Any], like(Calibrated)]] = Field(
         description="{label: corrected; shrink, how many positives the identity was worth; gain and gain_se, nats a "
         "row by which the log loss of held-out validation folds fell; validation and test: before and after, the "
         "squared calibration error less the residual variance within bins, of validation on held-out folds}."
@@ -140,22 +154,22 @@ class RunInfo:
     set_f1_by_tau: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="{tau: {system: set_f1}}: how set scores move with the cut."
     )
-    levels: dict[str, dict[str, Any]] = Field(
+    levels: dict[str, Annotated[dict[str, Any], like(Level)]] = Field(
         default_factory=dict, description="{taxonomy: scores}: the systems at coarser labels."
     )
-    learning_curve: list[dict[str, Any]] = Field(
+    learning_curve: list[Annotated[dict[str, Any], like(Point)]] = Field(
         default_factory=list,
         description="Scores of the head by training images, smallest first: share, images, scores; none unless asked.",
     )
     seconds: dict[str, float] = Field(
         default_factory=dict, description="embed, fit, evaluate, learning_curve where asked for, subgroups, and total."
     )
-    energy: dict[str, Any] | None = Field(
+    energy: Annotated[dict[str, Any], like(Energy)] | None = Field(
         default=None,
         description="kwh and kg_co2e, whole and by step, with how they were had: see affectml.footprint. "
         "Null: not metered.",
     )
-    parameters: dict[str, Any] | None = Field(
+    parameters: Annotated[dict[str, Any], like(Parameters)] | None = Field(
         default=None,
         description="trained: numbers that the head keeps from training; frozen: those of the encoder's image tower, "
         "null where not known; share: the first over both. Null in runs of 0.1.",

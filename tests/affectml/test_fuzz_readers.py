@@ -698,6 +698,20 @@ def use_run(folder: Path, out: Path) -> None:
     affectml.evaluate(folder / "run", folder / "data", threads=1, say=quiet)
 
 
+def report_on(folder: Path, out: Path) -> None:
+    import affectml
+    from affectml.report import report_run
+
+    run = affectml.load_run(folder / "run")
+    assert len(run.scores)
+    assert run._repr_html_()
+    out.parent.mkdir()
+    try:
+        report_run(folder / "run", out=out, dataset=folder / "data")
+    finally:
+        shutil.rmtree(out.parent)
+
+
 def predicted(folder: Path) -> None:
     """A file of predictions that was killed on the way: its parts are there."""
     from affectml.prediction_files import Parts, predict_to_file
@@ -796,6 +810,7 @@ READERS["embeddings store"] = Reader(
 )
 READERS["run"] = Reader(part("run"), read_run)
 READERS["run that is used"] = Reader(part("run", "data"), use_run)
+READERS["run that is reported"] = Reader(part("run", "data"), report_on)
 READERS["predictions in parts"] = Reader(part("run", "data", also=predicted), resume, works=True)
 READERS["people of a run"] = Reader(known, read_known)
 for file in ("one.csv", "one.parquet"):
@@ -1139,6 +1154,16 @@ def test_without_damage_it_is_read(name, tmp_path):
 def test_with_any_damage_it_is_read_or_is_an_error_of_ours(name, draw):
     with tempfile.TemporaryDirectory() as top:
         check(READERS[name], damaged(files_of(name), draw), Path(top))
+
+
+@pytest.mark.slow
+@given(draw=st.randoms(use_true_random=False))
+@settings(max_examples=100)
+def test_a_run_whose_json_says_something_else_is_reported_or_is_an_error_of_ours(draw):
+    files = dict(files_of("run that is reported"))
+    name = draw.choice([name for name in sorted(files) if name.startswith("run/") and name.endswith(".json")])
+    with tempfile.TemporaryDirectory() as top:
+        check(READERS["run that is reported"], files | {name: in_json(files[name], draw)}, Path(top))
 
 
 if "AFFECTML_FUZZ" in os.environ:  # by hand: many seeds, of which one may find what is not mended yet

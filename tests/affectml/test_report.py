@@ -1,6 +1,9 @@
 """The report of a run: what stands in it, that it says nothing untrue, and that it can be made again."""
 
 import csv
+import functools
+import json
+import operator
 import re
 import shutil
 import sys
@@ -36,6 +39,8 @@ from affectml.report.sections.per_label import f1
 from affectml.report.sections.per_label import per_label as per_label_section
 from affectml.report.sections.places import places
 from affectml.report.sections.sets import co_occurrence
+from affectml.report.sections.subgroups import subgroup_lines
+from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics import functional as F
 
@@ -167,6 +172,42 @@ def test_scores_without_the_models_are_damage(run, tmp_path):
     (tmp_path / "run" / "metrics.json").write_text("{}", encoding="utf-8")
     with pytest.raises(BadRun, match=r"metrics\.json: no scores of the model: the run is damaged, train again"):
         report_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value", "says"),
+    [
+        ("metrics.json", ["systems", "model", "set_f1", "high"], None, "systems.model.set_f1.high: Input should be"),
+        (
+            "metrics.json",
+            ["systems", "model", "set_f1"],
+            {"value": 1, "low": 0},
+            "systems.model.set_f1.high: Field required",
+        ),
+        ("metrics.json", ["rules"], [], "rules: Input should be a valid dictionary"),
+        ("subgroups.json", ["gaps", 0, "p"], "x", "gaps.0.p: Input should be a valid number"),
+        ("run.json", ["split", "table", 0, "images"], "many", "split.table: images: Input should be"),
+        (
+            "run.json",
+            ["learning_curve", 0, "scores", "set_f1", "low"],
+            [],
+            "learning_curve.0: scores.set_f1",
+        ),
+        ("run.json", ["energy", "steps", "fit"], {}, "energy: steps.fit.kwh: Field required"),
+        ("head.json", ["report", "prevalence"], [0.5], "report.prevalence: expected 8 shares, got 1"),
+    ],
+)
+def test_a_run_with_another_form_is_refused_by_file_and_place(run, data, tmp_path, file, path, value, says):
+    shutil.copytree(run.folder, tmp_path / "run")
+    content = json.loads((tmp_path / "run" / file).read_text())
+    *before, last = path
+    functools.reduce(operator.getitem, before, content)[last] = value
+    (tmp_path / "run" / file).write_text(json.dumps(content))
+    with pytest.raises(BadRun) as refused:
+        subgroup_lines(RunFolder.open(tmp_path / "run").subgroups)
+        report_run(tmp_path / "run", dataset=data.dataset.root, out=tmp_path / "page.html")
+    assert str(refused.value).startswith(f"{tmp_path / 'run' / file}: {says}")
+    assert "\n" not in str(refused.value)
 
 
 def test_tables_that_have_no_place_leave_no_page(run, tmp_path):

@@ -39,7 +39,7 @@ def in_words(info: RunInfo, energy: dict[str, Any]) -> str:
     trained = info.parameters
     if trained is None:
         return said
-    if trained["frozen"] is None:
+    if trained["frozen"] is None or trained["share"] is None:
         return f"{said} The head keeps {trained['trained']:,} numbers from training; the encoder was not trained."
     share = f"{100 * trained['share']:.2g} %"
     return (

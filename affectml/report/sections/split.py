@@ -9,11 +9,11 @@ from affectml.report.tables import Table, number
 def split(data: ReportData) -> Section | None:
     """The label shares of each part, and how the split was made; None for weights from elsewhere."""
     rows = data.info.split.table
-    if not rows:
-        return None
-    columns = tuple(rows[0])
+    columns = tuple(rows[0]) if rows else ()
     cells = tuple(tuple(number(r[c]) if isinstance(r[c], float) else str(r[c]) for c in columns) for r in rows)
     labels = [label for label in data.labels if label in columns]
+    if not labels:
+        return None
     parts = {str(row["split"]): [(row[label],) * 3 for label in labels] for row in rows}
     title = "Mean share of each label, by part of the split"
     alt = f"{title}: " + "; ".join(

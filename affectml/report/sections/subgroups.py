@@ -36,7 +36,7 @@ def subgroup_lines(content: Mapping[str, Any] | None) -> list[str]:
         found = content["findings"]
         more = [f"{len(found) - SHOWN} more differences beyond chance"] if len(found) > SHOWN else []
         return [*found[:SHOWN], *more]
-    if not content["tests"]:
+    if not content["gaps"]:
         return [f"subgroups by {columns}: too few images or people in each level to compare them"]
     tests = f"{content['tests']} tests, Holm, 5 %"
     return [f"subgroups by {columns}: no difference beyond chance in {_tested(content)} ({tests})"]
@@ -115,7 +115,7 @@ def _bias(column: str, levels: Mapping[str, Mapping[str, Any]], content: Mapping
     """How much more or less often than people the model names each label, level by level."""
     known = {level: entry["bias"] for level, entry in levels.items() if "bias" in entry}
     labels = list(next(iter(known.values())))
-    rows = tuple((label, *(_signed(bias[label]) for bias in known.values())) for label in labels)
+    rows = tuple((label, *(_signed(bias.get(label)) for bias in known.values())) for label in labels)
     note = f"{content['rules']['bias']}; ± is half the width of the 95 % interval"
     return Table(f"Label bias by {column}", ("label", *known), rows, note)
 
@@ -131,6 +131,8 @@ def _people(attribute: str, levels: Mapping[str, Mapping[str, Any]], content: Ma
     return starred(Table(f"Agreement with people by {attribute}", heads, rows, content["rules"]["agreement"]))
 
 
-def _signed(bias: Mapping[str, float]) -> str:
+def _signed(bias: Mapping[str, float] | None) -> str:
+    if bias is None:
+        return "–"
     value = round(bias["difference"], 3) + 0.0
     return f"{'+' if value > 0 else ''}{number(value)} ±{number((bias['high'] - bias['low']) / 2)}"

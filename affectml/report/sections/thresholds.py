@@ -24,10 +24,12 @@ def thresholds(data: ReportData) -> Section | None:
     chosen: dict[str, float] = {}
     for name in ("model", "zero_shot"):
         answers = data.answers.get(name)
-        if answers is None or answers.sets is None:
+        if answers is None or answers.sets is None or metric not in data.systems.get(name, {}):
             continue
         series[name] = (list(CUTS), [_score(data, answers.scores >= cut) for cut in CUTS])
         chosen[name] = data.systems[name][metric]["value"]
+    if "model" not in series:
+        return None
     best = {name: max(zip(ys, xs, strict=True)) for name, (xs, ys) in series.items()}
     against = "one person's answer" if people else "the image's set"
     title = f"Set F1 against {against}, by one threshold for all labels"

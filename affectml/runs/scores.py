@@ -1,0 +1,214 @@
+"""The forms of metrics.json and subgroups.json, and of the scores in run.json: what a reader may count on.
+
+Files are checked against them and kept as they are: key order and digits are their own, and keys that are not named
+here are passed over.
+"""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Text = Annotated[str, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Interval(TypedDict):
+    """A value with its 95 % interval; few: how many units carry it, where they are few."""
+
+    value: Number
+    low: Number
+    high: Number
+    few: NotRequired[Count]
+
+
+Scores = dict[str, Interval]  # by metric
+
+
+class _Inside(TypedDict):
+    share: Number
+    chance: Number
+    errors: Count
+
+
+class Level(TypedDict):
+    """The systems at coarser labels."""
+
+    labels: list[Text]
+    lines: list[Text]
+    systems: dict[str, Scores]
+    errors_inside: _Inside | None
+
+
+class Point(TypedDict):
+    """One point of a learning curve."""
+
+    images: Count
+    scores: Scores
+
+
+class Part(TypedDict):
+    """A part of the split, with each label's mean share beside."""
+
+    split: Text
+    images: Count
+
+
+class Step(TypedDict):
+    """What one step, or all of them, cost."""
+
+    kwh: Number
+    kg_co2e: Number
+
+
+class Energy(Step):
+    """What a training cost, and how that was had."""
+
+    by: Text
+    how: Text
+    grid: Text
+    measured: Flag
+    grams_per_kwh: Number
+    steps: dict[str, Step]
+
+
+class Parameters(TypedDict):
+    """Numbers of the head and of the encoder."""
+
+    trained: Count
+    frozen: Count | None
+    share: Number | None
+
+
+class _BeforeAfter(TypedDict):
+    before: Number | None
+    after: Number | None
+
+
+class Calibrated(TypedDict):
+    """How one label's rates were corrected."""
+
+    corrected: Flag
+    validation: _BeforeAfter
+    test: _BeforeAfter
+
+
+class _Kept(TypedDict):
+    """A promise on some images."""
+
+    units: NotRequired[Count]
+    recall: NotRequired[Interval]
+    extra: NotRequired[Interval]
+    size: NotRequired[Interval]
+
+
+class _Level(_Kept):
+    n: Count
+
+
+class _Promise(_Kept):
+    promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra)=\d*\.?\d+$")]
+    unit: Text
+    words: Text
+    made_on: Text
+    spread: Number | None
+    without_choices: Count
+    by_subgroup: dict[str, dict[str, _Level]]
+
+
+class _Known(TypedDict):
+    people: Count
+
+
+class Metrics(TypedDict):
+    """metrics.json of a run."""
+
+    schema: Literal[1]
+    split: Text
+    n: Count
+    rules: dict[str, Text | Number]
+    systems: Annotated[dict[str, Scores], Field(min_length=1)]
+    sampling_floor: dict[str, Number | None]
+    per_label: dict[str, dict[str, Interval | Number | None]]
+    promise: NotRequired[_Promise]
+    by_person: NotRequired[dict[str, dict[str, Scores]]]
+    by_person_differences: NotRequired[dict[str, dict[str, Scores]]]
+    by_person_sizes: NotRequired[dict[str, _Known]]
+
+
+class _Bias(TypedDict):
+    difference: Number
+    low: Number
+    high: Number
+
+
+class _Images(TypedDict):
+    n: Count
+    scores: NotRequired[Scores]
+    excess: NotRequired[Scores]
+    human: NotRequired[Scores]
+    bias: NotRequired[dict[str, _Bias]]
+
+
+class _People(TypedDict):
+    people: Count
+    answers: Count
+    model: NotRequired[Interval | None]
+    others: NotRequired[Interval | None]
+    excess: NotRequired[Interval | None]
+
+
+class _Gap(Interval):
+    column: Text
+    level: Text
+    against: Text
+    metric: Text | None
+    label: Text | None
+    p: Number
+    p_holm: Number
+    found: Flag
+
+
+class Subgroups(TypedDict):
+    """subgroups.json of a run."""
+
+    schema: Literal[1]
+    rules: dict[str, Text | Number]
+    tests: Count
+    images: dict[str, dict[str, _Images]]
+    people: dict[str, dict[str, _People]]
+    gaps: list[_Gap]
+    findings: list[Text]
+
+
+def problem(error: ValidationError) -> str:
+    """The first problem and where it is, in a line."""
+    first = error.errors()[0]
+    where = [".".join(map(str, first["loc"]))] if first["loc"] else []
+    return ": ".join([*where, first["msg"].removeprefix("Value error, ")])
+
+
+def of_form(kind: Any, content: Any) -> Any:
+    """The content as it is; raises ValueError that says in a line what is not of the form."""
+    try:
+        TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise ValueError(problem(error)) from None
+    return content
+
+
+def like(kind: Any) -> AfterValidator:
+    """For a field's type: the form of what it holds, which is kept as it is."""
+    return AfterValidator(lambda content: of_form(kind, content))
+
+
+def same_columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a split's table; raises ValueError where one has other columns than the first."""
+    for row in rows:
+        if list(row) != list(rows[0]):
+            raise ValueError("expected rows of the same columns")
+        of_form(Part, row)
+        of_form(dict[str, Number], {name: value for name, value in row.items() if name != "split"})
+    return rows
