@@ -59,7 +59,8 @@ def containers(
     near = source.out.absolute()
     while not near.is_dir():
         near = near.parent
-    spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.", suffix=".tmp")
+    # not by the name of what a command writes and a killed one leaves, which the next one takes away
+    spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
     place = None if source.images == "none" else Path(spool.name)
     try:
         asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
