@@ -12,6 +12,7 @@ WHOLE, BEGINS, WITHIN = 0, 1, 2  # how a word fits a name, best first
 # "unhappiness" is no kind of happiness, and neither is "hopelessness" of hope, or "lack of interest" of interest.
 _NEGATED = re.compile(r"(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$)")
 _ALIKE = 0.7  # difflib's ratio of what is taken for a misspelling; of "happiness" and "sadness" it is .63
+_SHORTEST = 3  # letters of a name that a longer word may begin with
 _SIGNS = re.compile(r"[\s_\-/,;:.()]+")
 _NEGATING = re.compile(r"\b(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti)\b")
 
@@ -60,10 +61,15 @@ def nearest(word: str, names: Mapping[str, str]) -> str:
     >>> names = {"sadness": "sadness", "sorrow": "sadness", "unhappiness": "sadness"}
     >>> nearest("happiness", names), nearest("sadnes", names), nearest("sorow", names)
     ('', "; did you mean 'sadness'?", "; did you mean 'sadness' (sorrow)?")
+    >>> nearest("joyfull", {"joy": "joy"}), nearest("joyless", {"joy": "joy"})
+    ("; did you mean 'joy'?", '')
     """
     asked = plain(word)
     ranks = {name: rank(word, name) for name in names}
     found = sorted((name for name in names if ranks[name] in (WHOLE, BEGINS)), key=lambda name: ranks[name] or 0)[:1]
+    if not found:  # what goes on where a name ends
+        begun = [name for name in names if len(plain(name)) >= _SHORTEST and rank(name, word) == BEGINS]
+        found = sorted(begun, key=lambda name: -len(plain(name)))[:1]
     if not found:
         negated = bool(_NEGATED.match(asked))
         alike = {plain(name): name for name in names if bool(_NEGATED.match(plain(name))) == negated}

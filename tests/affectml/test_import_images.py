@@ -19,7 +19,6 @@ from affectml.importers.images import images as importer
 from affectml.labelling import asked_of, make_task, taxonomy_of
 from affectml.taxonomies import Taxonomy
 from affectml.training import TrainConfig, plan_run
-from affectml_annotation.exchange._files import LOCK
 
 
 def picture(path: Path, shade: int = 30, width: int = 5) -> None:
@@ -261,7 +260,7 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     assert str(after["rating"].dtype) == "Int64"
     assert captions(Dataset.open(out)) == {"2021/sea": ["the sea"]}
     assert (out / "images/2021/sea.jpg").samefile(photos / "2021/sea.jpg")
-    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [LOCK]
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     (photos / "broken.jpg").unlink()
     assert add_images(photos, Dataset.open(out)).ids == ()
     pd.testing.assert_frame_equal(Dataset.open(out).images, after)
