@@ -179,7 +179,8 @@ def test_the_time_of_a_frozen_tab_is_not_counted_as_looking(server, person, brow
     ann.answer("1")
     took = time.monotonic() - began
     ann.settled()
-    assert 0.9 <= ann.events["seconds"].iloc[0] <= took - 6
+    # the half second after it, and what it looked before as far as a beat had come
+    assert 0.4 <= ann.events["seconds"].iloc[0] <= took - 6
 
 
 def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
