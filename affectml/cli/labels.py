@@ -103,7 +103,7 @@ def init(
     )  # fmt: skip
     images, said = to_show(opened, images)
     with LabelStore(where) as store:
-        store.init_task(settings, images)
+        store.init_task(settings, images, dataset=opened.root)
         store.invite(_names(invite))
         _show_status(store, json)
     if said:

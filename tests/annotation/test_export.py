@@ -355,6 +355,16 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
         assert still_named(judged, ["d\u00e9a"]) == []
 
 
+def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run, judged, tmp_path):
+    elsewhere = tmp_path / "elsewhere" / "task.db"
+    run("labels", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
+    with LabelStore(elsewhere) as task:
+        assert task.dataset == judged.resolve()
+        answer(task, str(task.images()["image_id"][0]), task.settings.labels[0], who="d\u00e9a")
+    run("labels", "export", "--db", elsewhere, "--to", tmp_path / "names.csv")
+    assert still_named(judged, ["d\u00e9a"]) == [tmp_path / "names.csv"]
+
+
 def test_erasing_the_only_person_leaves_no_annotations(judged):
     erase_people(judged, PEOPLE)
     assert Dataset.open(judged).judgements is None

@@ -18,7 +18,7 @@ from affectml_annotation.store import claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
-from affectml_annotation.store.place import holds_store
+from affectml_annotation.store.place import dataset_of, holds_store
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
 from affectml_annotation.store.schema import (
     annotator,
@@ -86,14 +86,27 @@ class LabelStore:
 
     # The task
 
-    def init_task(self, settings: TaskSettings, images: pd.DataFrame | Sequence[str]) -> None:
-        """Set the task up, once: its settings and its images (columns image_id, and file and stratum if any)."""
+    def init_task(
+        self, settings: TaskSettings, images: pd.DataFrame | Sequence[str], *, dataset: Path | None = None
+    ) -> None:
+        """Set the task up, once: its settings and its images (columns image_id, and file and stratum if any).
+
+        dataset: the folder of the data set that it is about, which `dataset` gives back.
+        """
         with self.database.write() as connection:
             if setup.has_task(connection):
                 raise StoreError(
                     f"{self.database.where} holds a task already; another task needs another database: --db OTHER.db"
                 )
-            setup.init_task(connection, settings, images)
+            setup.init_task(connection, settings, images, dataset)
+
+    @property
+    def dataset(self) -> Path | None:
+        """The folder of the data set whose task this is: as it was set up, else beside the database; None for none."""
+        with self.database.read() as connection:
+            named = setup.read_dataset(connection)
+        there = named is not None and (named / "dataset.json").is_file()
+        return named if there else dataset_of(self.database.where)
 
     @property
     def has_task(self) -> bool:

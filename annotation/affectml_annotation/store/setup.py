@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from affectml_annotation.store.settings import TaskSettings
 
 INSERTED_AT_ONCE = 2_000
 PREFERENCES = "relabel"  # what the lead chose for the page; `closed` in it names those whose entry is closed
+DATASET = "dataset"  # the folder of the data set that the task is about
 DAY_MS = 86_400_000
 UNDO_MS = 7 * DAY_MS  # for so long a withdrawal can be undone
 WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, that say who withdrew or was taken back
@@ -49,7 +51,18 @@ def has_task(connection: sa.Connection) -> bool:
     return connection.scalar(sa.select(setting.c.key).where(setting.c.key == "task")) is not None
 
 
-def init_task(connection: sa.Connection, settings: TaskSettings, images: pd.DataFrame | Sequence[str]) -> None:
+def read_dataset(connection: sa.Connection) -> Path | None:
+    """The folder of the data set that the task was set up for, where one was named."""
+    value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == DATASET))
+    return None if value is None else Path(value)
+
+
+def init_task(
+    connection: sa.Connection,
+    settings: TaskSettings,
+    images: pd.DataFrame | Sequence[str],
+    dataset: Path | None = None,
+) -> None:
     """Store settings and images, and open the main round (and one for repeats, where there are any)."""
     table = images if isinstance(images, pd.DataFrame) else pd.DataFrame({"image_id": list(images)})
     if table.empty:
@@ -58,6 +71,8 @@ def init_task(connection: sa.Connection, settings: TaskSettings, images: pd.Data
     if twice.any():
         raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
     connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
+    if dataset is not None:
+        connection.execute(setting.insert().values(key=DATASET, value=str(dataset.resolve())))
     new_round(connection, 1, "main", None)
     _insert_images(connection, table, 0, settings.overlap)
     new_round(connection, 2, "repeat", 1)

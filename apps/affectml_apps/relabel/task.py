@@ -194,7 +194,7 @@ def _set_up(
             raise BadInput("--check-labels model needs --model RUN")
         images = verify.pairs(images, given)
         settings = verify.settings(settings.construct)
-    store.init_task(settings, images)
+    store.init_task(settings, images, dataset=None if options.check_labels else dataset.root)
     return settings
 
 
