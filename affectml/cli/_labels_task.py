@@ -29,7 +29,7 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.exchange.erasing import note_written
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
-from affectml_annotation.store.place import database_of, find_database, holds_task, shown
+from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 _TABLES: Mapping[str, Callable[[Path], pd.DataFrame]] = {
@@ -164,7 +164,7 @@ def named_image(store: LabelStore, file: Path) -> Callable[[str], str]:
 
 def own_dataset(store: LabelStore) -> Path:
     """The data set whose task a store is; BadInput where its database lies beside none."""
-    folder = store.dataset
+    folder = dataset_of(store.database.where)
     if folder is None:
         raise BadInput(f"{store.database.where} lies beside no data set of its own: say where to write: --to")
     return Path(shown(folder))
