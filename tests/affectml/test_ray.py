@@ -1,6 +1,7 @@
 """Shards on a local Ray cluster: what bad images and lost workers cost, and that the result is one process's."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -65,33 +66,24 @@ def cluster():
 
 @pytest.fixture
 def kill_readers(eventually):
-    """`kill_readers(path, times)`: put a pipe in the file's place, kill whoever reads it, and put the file back.
+    """`kill_readers(path, times)`: kill whoever opens the file, so many times.
 
-    Gives the list of processes that are killed, as they are.
+    A lease on the file makes who opens it wait until the lease is given back. Gives the list of processes that are
+    killed, as they are.
     """
     threads = []
 
     def kill(path: Path, times: int) -> list[int]:
-        kept = path.rename(path.with_name(f"{path.name}.kept"))
-        os.mkfifo(path)
         killed: list[int] = []
 
-        def reader() -> int | None:
-            with contextlib.suppress(OSError):  # nobody reads
-                writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                try:
-                    return eventually(lambda: next((pid for pid in _who_has(path) if pid != os.getpid()), None))
-                finally:
-                    os.close(writer)
-            return None
-
         def wait() -> None:
-            for left in reversed(range(times)):
-                pid = eventually(reader)
-                if not left:
-                    kept.replace(path)
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
+            for _ in range(times):
+                with path.open("r+b") as held:
+                    fcntl.fcntl(held, fcntl.F_SETSIG, signal.SIGURG)  # which tells of an opener, and is passed over
+                    eventually(lambda held=held: _leased(held))
+                    pid = eventually(_who_waits_for_a_lease)
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
 
         threads.append(threading.Thread(target=wait))
         threads[-1].start()
@@ -102,14 +94,20 @@ def kill_readers(eventually):
         thread.join()
 
 
-def _who_has(path: Path) -> list[int]:
-    """Processes that have a file open."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
+def _leased(held) -> bool:
+    with contextlib.suppress(OSError):  # somebody has it open
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        return True
+    return False
+
+
+def _who_waits_for_a_lease() -> int | None:
+    """A process of which a thread waits to open a file that another process holds a lease on."""
+    for task in Path("/proc").glob("[0-9]*/task/*/wchan"):
         with contextlib.suppress(OSError):
-            if os.readlink(link) == str(path):  # noqa: PTH115
-                found.append(int(link.parts[2]))
-    return found
+            if "break_lease" in task.read_text():
+                return int(task.parts[2])
+    return None
 
 
 @pytest.fixture
