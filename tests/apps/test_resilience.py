@@ -224,7 +224,9 @@ def test_two_browsers_of_one_person_are_a_conflict_where_they_meet(server, perso
     one.settled()
     other.answer("2")
     other.settled()
-    assert "answered differently elsewhere" in other.page.locator(".notice").inner_text()
+    said = other.page.locator(".conflicts p")
+    said.wait_for()
+    assert said.inner_text().startswith(f"Answered differently elsewhere under your name: image {image}, ")
     assert one.stored == [(image, "labels", (one.labels[0],)), (image, "labels", (one.labels[1],))]
     events = server.events()
     assert events[events["annotator_id"] == "machines"]["status"].tolist() == ["accepted", "conflict"]
