@@ -272,6 +272,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 
 def test_the_command(runs, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnx")
+
     def affectml(*words):
         monkeypatch.setattr("sys.argv", ["affectml", "export", str(runs / "linear"), *words])
         with pytest.raises(SystemExit) as stop:
