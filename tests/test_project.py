@@ -130,6 +130,13 @@ def test_what_a_machine_lacks_is_skipped_and_in_ci_a_failure_but_for_data_nobody
     assert counts(CI="true", AFFECTML_TEST_DATA=str(tmp_path / "promised")) == "2 failed, 1 error"  # a fixture errs
 
 
+def test_lines_of_code_are_those_without_blanks_comments_and_docstrings(tmp_path):
+    file = tmp_path / "some.py"
+    function = 'def f():\n    """One."""\n    # no\n    return TEXT\n'
+    file.write_text(f'"""A module."""\n\nTEXT = """two\nlines"""  # counted\n\n\n{function}')
+    assert python("scripts/count_lines.py", file).stdout.split()[-1] == "4"
+
+
 def test_the_citation_names_the_paper():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["license"] == "Apache-2.0"

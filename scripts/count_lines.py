@@ -1,0 +1,50 @@
+"""Lines of code of the four packages and of the tests: what there is to read and to keep.
+
+A line counts where a token of Python stands on it, or a part of one that takes several lines. Blank lines, comments and
+docstrings do not count; a bracket on a line of its own does. `python scripts/count_lines.py` counts this repository,
+`python scripts/count_lines.py FILE ...` files or folders of your own.
+"""
+
+import ast
+import io
+import sys
+import tokenize
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("affectml", "annotation", "metrics", "apps")
+NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def code_lines(source: str) -> int:
+    """Lines of Python source that hold code."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            first = node.body[0]
+            lines.difference_update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    return len(lines)
+
+
+def code_lines_in(path: Path) -> int:
+    """Those of a file, or of every Python file below a folder."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    return sum(code_lines(file.read_text(encoding="utf-8")) for file in files)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        for name in sys.argv[1:]:
+            print(f"{name:12} {code_lines_in(Path(name)):7,}")
+    else:
+        counts = {name: code_lines_in(ROOT / name) for name in PACKAGES}
+        for name, count in [
+            *counts.items(),
+            ("together", sum(counts.values())),
+            ("tests", code_lines_in(ROOT / "tests")),
+        ]:
+            print(f"{name:12} {count:7,}")
