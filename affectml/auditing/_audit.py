@@ -27,6 +27,7 @@ from affectml.runs import RunFolder
 from affectml.training.learned import uneven_panels
 
 LEVEL = 0.05
+LONG = 40_000  # images times labels, from which on an audit says beforehand that it is long: 5,000 images, 8 labels
 MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
@@ -128,6 +129,11 @@ def audit_dataset(
                 f"{len(targets.image_id) - len(ids):,} images have no embedding; their answers are not checked"
             )
         targets = targets.take(ids)
+        if targets.table.size >= LONG:
+            say(
+                f"audit: heads are fitted on {len(ids):,} images for {len(targets.taxonomy):,} labels in five folds, "
+                "and each image is compared with every other: half a minute of computing, or several"
+            )
     duplicates = find_duplicates(dataset, near=store is not None, encoder=store.folder.name if store else None)
     notes += duplicates.notes()
     said = read_said(dataset, targets, people)

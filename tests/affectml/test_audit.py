@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from scipy.stats import hypergeom
 from typer.testing import CliRunner
 
 import affectml
-from affectml.auditing import CHECKS, audit_dataset, queue_audit, write_audit
+from affectml.auditing import CHECKS, _audit, audit_dataset, queue_audit, write_audit
 from affectml.auditing import _checks as checks
 from affectml.auditing._again import asked_again, read_queues
 from affectml.auditing._expect import EDGE, Expected, expect, nearest
@@ -308,6 +309,17 @@ def test_listed_things_come_first_and_every_rank_once(audit):
     assert audit.table["rank"].tolist() == list(range(1, len(audit.table) + 1))
     assert audit.table["listed"].is_monotonic_decreasing
     assert not audit.table["evidence"].str.contains("error|wrong", regex=True).any()
+
+
+@pytest.mark.parametrize(("more", "announced"), [(0, True), (1, False)])
+def test_a_long_audit_is_announced_by_its_size_before_it_begins(faulty, monkeypatch, more, announced):
+    targets, said = faulty.target("emotions"), []
+    monkeypatch.setattr(_audit, "LONG", targets.table.size + more)
+    monkeypatch.setattr(_audit, "find_duplicates", Mock(side_effect=InterruptedError))  # the first long work
+    with pytest.raises(InterruptedError):
+        audit_dataset(faulty, say=said.append)
+    line = f"audit: heads are fitted on {len(targets.image_id):,} images for {len(targets.taxonomy)} labels"
+    assert [each.startswith(line) for each in said] == [True] * announced
 
 
 def test_without_embeddings_people_are_compared_among_themselves(demo):
