@@ -1,7 +1,7 @@
-"""Promises on demo sets: what comes out over many calibration draws, and what calibration does to rates.
+"""Promises on demo sets: what comes out over many calibration draws.
 
     python benchmarks/promises.py      200 draws a line; it draws 16,000 paintings first, 8 minutes in all
-    python benchmarks/promises.py --images 3000 --draws 20 --sizes 200 1000 --repeats 2 --dry-run
+    python benchmarks/promises.py --images 3000 --draws 20 --sizes 200 1000 --dry-run
 
 One head is trained on 700 images and given thresholds on 300 others; each draw then takes N calibration images (or
 groups of one to three images) at random from the rest, and all that are left are judged. Where the promise is right the
@@ -25,9 +25,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import SigmoidHead
-from affectml.heads._calibrated import beta_map, fit_beta_maps
 from affectml.heads._promise import OF_RISK, Asked, family_scores, find_cut, losses, unit_means
-from affectml_metrics.functional import rate_cross_entropy, squared_calibration_error
 
 README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- promises: written by promises.py -->", "<!-- promises: end -->"
@@ -124,46 +122,11 @@ def of_families(X: torch.Tensor, votes: np.ndarray, shares: np.ndarray) -> Itera
             yield f"| {text} | {name} | {sets.sum(axis=1).mean():.3f} | {held:.3f} | {extra:.3f} |"
 
 
-def of_calibration(repeats: int, X: torch.Tensor, shares: np.ndarray) -> Iterator[str]:
-    """Paired over draws of train, validation and test: rates as they are, and with half of the labels distorted."""
-
-    def planted(rates: torch.Tensor) -> torch.Tensor:
-        out = rates.clone()
-        out[:, ::2] = (2 * rates[:, ::2].clamp(1e-9, 1 - 1e-9).logit() + 0.8).sigmoid()
-        return out
-
-    yield "| rates | labels corrected of 8 | calibration error before | change ± SE | log loss before | change ± SE |"
-    yield "|---|--:|--:|--:|--:|--:|"
-    said = torch.from_numpy(shares)
-    for name, change in (("of a sigmoid head", None), ("with four labels distorted", planted)):
-        found = []
-        for seed in range(repeats):
-            order = np.random.default_rng(seed).permutation(len(X))
-            train, val, test = order[:TRAIN], order[TRAIN : TRAIN + VAL], order[TRAIN + VAL :]
-            head = SigmoidHead().fit(X[train], shares[train], val=(X[val], shares[val]))
-            seen, new = head.predict_rates(X[val]), head.predict_rates(X[test])
-            if change is not None:
-                seen, new = change(seen), change(new)
-            maps = fit_beta_maps(seen, shares[val], generator=torch.Generator().manual_seed(seed))
-            after = beta_map(new, torch.from_numpy(maps.parameters))
-            errors = [float(squared_calibration_error(p, said[test])) for p in (new, after)]
-            losses_ = [float(rate_cross_entropy(p, said[test]).mean()) for p in (new, after)]
-            found.append([sum(s is not None for s in maps.shrink), *errors, *losses_])
-        table = np.array(found)
-        cells = []
-        for before, after_ in ((1, 2), (3, 4)):
-            moved = table[:, after_] - table[:, before]
-            error = moved.std(ddof=1) / math.sqrt(repeats)
-            cells += [f"{table[:, before].mean():.5f}", f"{moved.mean():+.5f} ± {error:.5f}"]
-        yield f"| {name} | {table[:, 0].mean():.1f} | {' | '.join(cells)} |"
-
-
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=16_000)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 1000, 5000])
-    parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--data", type=Path, help="where the demo set is, or is drawn; a temporary folder")
     parser.add_argument("--dry-run", action="store_true", help="print the tables only")
     args = parser.parse_args(words)
@@ -179,11 +142,6 @@ def main(words: Sequence[str] | None = None) -> None:
         "Which sets keep a promise with fewest labels; half of the rest calibrates, the other half is judged:",
         "",
         *of_families(X, votes, shares),
-        "",
-        f"Calibration on {VAL} validation images, {args.repeats} draws, judged on the rest; squared calibration error, "
-        "less what the residuals within bins make of it by chance:",
-        "",
-        *of_calibration(args.repeats, X, shares),
     ]
     print("\n".join(lines))
     if not args.dry_run:

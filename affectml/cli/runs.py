@@ -133,13 +133,6 @@ def train(
             help="Tell people apart: each person's own thresholds and tastes, judged on people it never saw.",
         ),
     ] = False,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate/--no-calibrate",
-            help="Correct the rates of each label on validation, where held-out folds say that it helps.",
-        ),
-    ] = False,
     promise: Annotated[
         str | None,
         typer.Option(
@@ -190,9 +183,9 @@ def train(
     config = TrainConfig(
         dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
         k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
-        by_person=by_person, calibrate=calibrate,
-        promise=promise, promise_group=promise_group, prompts=prompts, templates=tuple(template or ()),
-        encoder=encoder, tau=tau, seed=seed, threads=threads, device=device, learning_curve=learning_curve,
+        by_person=by_person, promise=promise, promise_group=promise_group, prompts=prompts,
+        templates=tuple(template or ()), encoder=encoder, tau=tau,
+        seed=seed, threads=threads, device=device, learning_curve=learning_curve,
         groups=tuple(group or ()), country=country,
     )  # fmt: skip
     there(datasets=[dataset] if dataset else [])

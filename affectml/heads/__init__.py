@@ -9,7 +9,6 @@ from affectml.heads._base import Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
 from affectml.heads._by_person import ByPersonConfig, ByPersonHead, ImageEffects
-from affectml.heads._calibrated import CalibratedConfig, CalibratedHead
 from affectml.heads._config import HeadConfig, Wanted
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
@@ -34,8 +33,6 @@ __all__ = [
     "AutoHead",
     "ByPersonConfig",
     "ByPersonHead",
-    "CalibratedConfig",
-    "CalibratedHead",
     "ContrastiveConfig",
     "ContrastiveHead",
     "DirichletConfig",

@@ -236,10 +236,6 @@ class Head(ABC):
         """How many people's votes each prediction is worth, [N]; None for a head that does not know."""
         return None
 
-    def before_calibration(self, X: Features) -> Tensor | None:
-        """Rates [N, C] as they were before a calibration corrected them; None for a head whose rates are its own."""
-        return None
-
     def tune_thresholds(self, X: Features, sets: ArrayLike) -> Self:
         """Choose `thresholds_`, by which `predict_sets` cuts; see choose_thresholds.
 

@@ -11,10 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
-from affectml.heads._blend import CompositeHead
-from affectml.heads._calibrated import CalibratedConfig
+from affectml.heads._base import HEADS, Head
+from affectml.heads._blend import BlendConfig, CompositeHead
+from affectml.heads._config import default_of
 from affectml.heads._inputs import ArrayLike, Features, Pair, Rows, as_features
+from affectml.heads._kinds import ScoreKind
 from affectml.heads._mixed_logit import (
     Fit,
     Images,
@@ -39,7 +40,7 @@ _SAVED = ("offset", "scale", "axes", "covariance", "image_variance", "centre", "
 
 
 @dataclass(frozen=True)
-class ByPersonConfig(CalibratedConfig):
+class ByPersonConfig(BlendConfig):
     """A head whose people are told apart. head: one that predicts rates; options: its own options.
 
     tastes: how many ways in which people's answers depend on the image; 0 leaves each a threshold per label. ridge: how
@@ -47,10 +48,41 @@ class ByPersonConfig(CalibratedConfig):
     directions of the features that tastes may follow. steps: of EM, at most.
     """
 
+    kind: ScoreKind = "rates"
+    head: str = "sigmoid"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     tastes: Annotated[int, Field(ge=0)] | None = None
     ridge: Annotated[float, Field(gt=0)] | None = None
     directions: Annotated[int, Field(ge=1)] = 128
     steps: Annotated[int, Field(ge=1)] = 60
+
+    def check(self) -> None:
+        """HeadConfig.check, and that there is such a head, which takes these options and predicts rates."""
+        super().check()
+        fitting = sorted(name for name, head in HEADS.items() if cuts_rates(head) and head.learns)
+        if self.kind != "rates" or self.head not in fitting:
+            raise BadInput(
+                f"ByPersonConfig: no rates of {self.head!r} to begin with as {self.kind} (heads: {', '.join(fitting)})"
+            )
+        self.member().config.check()
+
+    @classmethod
+    def around(cls, member: Head, **own: Any) -> Self:
+        """With this head inside: its name and what is not at its default; own: options beside."""
+        at_default = {f.name: default_of(f) for f in dataclasses.fields(member.config)}
+        given = {name: getattr(member.config, name) for name in at_default if name != "kind"}
+        options = {name: value for name, value in given.items() if value != at_default[name]}
+        return cls(head=member.name, options=options, **own)
+
+    def member(self) -> Head:
+        """The head, not fitted."""
+        head = HEADS[self.head]
+        return head(**(self.options | ({"kind": "rates"} if len(head.kinds()) > 1 else {})))
+
+
+def cuts_rates(head: type[Head]) -> bool:
+    """Whether it predicts people's rates and cuts its sets from them."""
+    return head.uses_thresholds and not head.needs_texts and "rates" in head.kinds()
 
 
 @dataclass(frozen=True, eq=False)

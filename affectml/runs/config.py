@@ -19,10 +19,10 @@ class TrainConfig:
     topk head answers with; None lets it decide for each image. ensemble: how many heads to average, 0 for one.
     options: more of the head's own, by name, as values or as words (`l2`, `gamma`, ...: see its config). judgements:
     learn rates from single judgements of the training images, by what is trusted (see `judged_targets`); None takes the
-    target's own. by_person: learn each person's own thresholds and tastes beside, see docs/people.md. calibrate:
-    correct rates on validation, label by label, where that helps. promise: cut sets so that they keep it, such as
-    "recall=.8", on images kept apart for that (see docs/promises.md); promise_group: a column of images.parquet whose
-    levels get a cut each. prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder: None
+    target's own. by_person: learn each person's own thresholds and tastes beside, see docs/people.md. promise: cut
+    sets so that they keep it, such as "recall=.8", on images kept apart for that (see docs/promises.md);
+    promise_group: a column of images.parquet whose levels get a cut each.
+    prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder: None
     takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set; change it
     when your question is about what most people feel (1/2) or about what anyone might (.2). threads: part of what makes
     a result repeatable; None is one less than the cores. device: where the encoder runs, by torch's name; None is cuda
@@ -45,7 +45,6 @@ class TrainConfig:
     encoder: str | None = None
     judgements: str | None = None
     by_person: bool = False
-    calibrate: bool = False
     promise: str | None = None
     promise_group: str | None = None
     tau: float = 1 / 3
@@ -71,7 +70,6 @@ OPTIONS = {
     "options": "--set",
     "judgements": "--judgements",
     "by_person": "--by-person",
-    "calibrate": "--calibrate",
     "promise": "--promise",
     "promise_group": "--promise-group",
     "prompts": "--prompts",

@@ -18,7 +18,7 @@ from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._ran import processor
 from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
-from affectml.runs.scores import Calibrated, Energy, Level, Parameters, Point, like, same_columns
+from affectml.runs.scores import Energy, Level, Parameters, Point, like, same_columns
 
 SCHEMA: Final = 1
 PACKAGES = ("numpy", "open_clip_torch", "pandas", "scikit-learn", "torch", "torchmetrics")
@@ -88,17 +88,6 @@ class HeadInfo:
 
 
 @dataclass(frozen=True, kw_only=True, config=_PASSING)
-class CalibrationInfo:
-    """How rates were corrected."""
-
-    labels: dict[str, Annotated[dict[str, Any], like(Calibrated)]] = Field(
-        description="{label: corrected; shrink, how many positives the identity was worth; gain and gain_se, nats a "
-        "row by which the log loss of held-out validation folds fell; validation and test: before and after, the "
-        "squared calibration error less the residual variance within bins, of validation on held-out folds}."
-    )
-
-
-@dataclass(frozen=True, kw_only=True, config=_PASSING)
 class PromptsInfo:
     """The texts of heads that compare images with texts."""
 
@@ -147,7 +136,6 @@ class RunInfo:
     encoder: EncoderInfo = Field(description="The encoder behind the features.")
     split: SplitInfo = Field(default_factory=SplitInfo, description="How the images were parted.")
     head: HeadInfo = Field(description="What was trained.")
-    calibration: CalibrationInfo | None = Field(default=None, description="How rates were corrected; null: not.")
     prompts: PromptsInfo = Field(default_factory=PromptsInfo, description="The texts of heads that use texts.")
     prior: PriorInfo | None = Field(default=None, description="The prior's answer; null for weights from elsewhere.")
     beta_prior: BetaInfo | None = Field(default=None, description="The prior of rates by votes; null without counts.")

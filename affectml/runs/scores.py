@@ -82,19 +82,6 @@ class Parameters(TypedDict):
     share: Number | None
 
 
-class _BeforeAfter(TypedDict):
-    before: Number | None
-    after: Number | None
-
-
-class Calibrated(TypedDict):
-    """How one label's rates were corrected."""
-
-    corrected: Flag
-    validation: _BeforeAfter
-    test: _BeforeAfter
-
-
 class _Kept(TypedDict):
     """A promise on some images."""
 

@@ -14,7 +14,7 @@ from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects, PersonAnswers
 from affectml.heads._build import heads_that
-from affectml.heads._calibrated import can_be_calibrated
+from affectml.heads._by_person import cuts_rates
 from affectml.runs import RunFolder, TrainConfig
 from affectml.runs.people import write_image_effects, write_people
 from affectml.training.learned import held_out, learned, uneven
@@ -45,12 +45,10 @@ def check_by_person(config: TrainConfig, head: type[Head], targets: Targets, dat
             f"{given} learns who chose which labels, and target {targets.name} is of kind {targets.kind}: take a "
             "target of rates, or leave it out"
         )
-    if not can_be_calibrated(head):
-        way = heads_that(lambda other: can_be_calibrated(other) and "rates" in other.learns)
+    if not cuts_rates(head):
+        way = heads_that(lambda other: cuts_rates(other) and "rates" in other.learns)
         raise BadInput(f"{given}: {head.described()} has no rates to begin with; take {option('head')} {way}")
-    for other, value in (
-        ("calibrate", config.calibrate), ("judgements", config.judgements), ("ensemble", config.ensemble)
-    ):  # fmt: skip
+    for other, value in (("judgements", config.judgements), ("ensemble", config.ensemble)):
         if value:
             raise BadInput(f"{given} has rates of its own: leave {option(other, value)} out")
     if dataset.judgements is None:

@@ -13,7 +13,6 @@ from affectml.evaluation import Systems
 from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
 from affectml.prompts import caption_features, encoded, label_features
 from affectml.training.by_person import fit_by_person
-from affectml.training.calibrated import calibrated
 from affectml.training.learned import held_out, learned, uneven
 from affectml.training.prepare import Prepared, text_encoder
 from affectml.training.promised import keep
@@ -39,7 +38,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
 
 
 def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
-    """The head alone as the plan asks for it: fitted, its rates corrected, its sets cut by thresholds or a promise.
+    """The head alone as the plan asks for it: fitted, its sets cut by thresholds or a promise.
 
     Args:
         prepared: what to fit on.
@@ -54,8 +53,6 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         head = fit_by_person(head, prepared, say)
     else:
         fit_head(head, prepared, say)
-    if prepared.plan.config.calibrate:
-        head = calibrated(head, prepared, say)
     tune_sets(prepared, head)
     if prepared.plan.config.promise is not None:
         keep(head, prepared, say)

@@ -27,7 +27,6 @@ from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import check_by_person
-from affectml.training.calibrated import check_calibrate
 from affectml.training.learned import check_judgements
 from affectml.training.promised import check_promise
 
@@ -133,7 +132,6 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
         prompts.learned(targets.taxonomy)
     check_judgements(config.judgements, head, targets.kind, dataset)
     check_by_person(config, head, targets, dataset)
-    check_calibrate(config, head, targets)
     check_promise(config, head, targets, dataset)
     check_groups(dataset, config.groups)
     carbon_intensity(config.country)

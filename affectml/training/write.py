@@ -23,7 +23,6 @@ from affectml.runs.config import command
 from affectml.runs.people import people_file
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
 from affectml.training.by_person import write_effects, write_judges
-from affectml.training.calibrated import calibration_info
 from affectml.training.judge import Judged
 from affectml.training.plan import Plan
 from affectml.training.prepare import Prepared
@@ -147,7 +146,6 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
         ),
         split=_split(prepared),
         head=HeadInfo(name=head.name, report=head.report_),
-        calibration=calibration_info(head, store.features(prepared.test.image_id), prepared.test),
         prompts=PromptsInfo(**plan.prompts.to_dict()),
         prior=_prior(judged.answers["prior"]),
         beta_prior=None if beta is None else BetaInfo(alpha=beta.alpha.tolist(), beta=beta.beta.tolist()),

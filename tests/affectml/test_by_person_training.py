@@ -153,7 +153,6 @@ def test_nested_answers_come_in_one_order_a_person():
     ("options", "words"),
     [
         ({"head": "topk"}, "no rates to begin with"),
-        ({"calibrate": True}, "leave calibrate=True out"),
         ({"ensemble": 2}, "leave ensemble=2 out"),
         ({"judgements": "weighted"}, "leave judgements='weighted' out"),
     ],

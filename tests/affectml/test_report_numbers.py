@@ -17,6 +17,7 @@ from affectml.report.numbers import (
     together,
 )
 from affectml.report.sections.disagreement import groups_of
+from affectml.report.sections.reliability import _sentence
 from affectml.report.sections.sets import _instead_sentence
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_average_precision
@@ -110,11 +111,14 @@ def test_rates_that_are_true_are_seldom_called_wrong():
     assert off <= 0.06 * every
 
 
-def test_rates_that_are_wrong_are_called_wrong():
+def test_rates_that_are_wrong_are_called_wrong_in_a_sentence():
     drawn = np.random.default_rng(0)
     rate = drawn.beta(0.4, 1.6, 400)
-    found = bins(np.sqrt(rate), drawn.binomial(5, rate) / 5, np.full(400, 5))
-    assert sum(not b.low <= b.said <= b.high for b in found) >= 6
+    wrong = bins(np.sqrt(rate), drawn.binomial(5, rate) / 5, np.full(400, 5))
+    assert sum(not b.low <= b.said <= b.high for b in wrong) >= 6
+    right = bins(rate, rate, np.full(400, 5))
+    assert "The farthest off is joy, by " in _sentence({"joy": wrong, "fear": right})
+    assert _sentence({"fear": right}).startswith(f"All {len(right)} bands reach the line")
 
 
 def test_f1_against_one_persons_answer():

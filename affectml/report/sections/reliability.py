@@ -8,7 +8,6 @@ from affectml.report.data import ReportData
 from affectml.report.numbers import Bin, bins
 from affectml.report.section import Section, drawing
 from affectml.report.tables import Table, number
-from affectml.runs.schema import CalibrationInfo
 
 SHOWN = 12  # labels of the picture; the table has all
 
@@ -58,42 +57,7 @@ def reliability(data: ReportData) -> Section | None:
         "what the model said inside the bin, which for shares of votes scatter less than 0/1 outcomes would; where "
         f"the number of votes is known it is at least what drawing their votes would make.{grouped}",
     )
-    tables = tuple(filter(None, (table, calibration_table(data.info.calibration))))
-    words = f"{_sentence(found)}{_calibrated(data)}"
-    return Section("reliability", "Do rates mean what they say?", words, (picture,), (), tables, notes)
-
-
-def _calibrated(data: ReportData) -> str:
-    """What `--calibrate` did; nothing where it was not asked for."""
-    if not data.info.config.calibrate:
-        return ""
-    if data.info.calibration is None:
-        return " Calibration changed nothing: corrected rates predict held-out folds of validation better for no label."
-    labels = data.info.calibration.labels
-    on = [label for label, entry in labels.items() if entry["corrected"]]
-    rest = "" if len(on) == len(labels) else " alone"
-    return f" These are rates after calibration, which corrected those of {', '.join(on)}{rest}."
-
-
-def calibration_table(info: CalibrationInfo | None) -> Table | None:
-    """The error of each label's rates before and after calibration, on validation and on test; None without one."""
-    if info is None:
-        return None
-    rows = tuple(
-        (label, "yes" if entry["corrected"] else "",
-         *(_error(entry[part][when]) for part in ("validation", "test") for when in ("before", "after")))
-        for label, entry in info.labels.items()
-    )  # fmt: skip
-    heads = ("label", "corrected", "validation, before", "after", "test, before", "after")
-    note = (
-        "squared calibration error, less what residuals within bins make of it by chance: around 0, half of the time "
-        "below, where rates mean what they say; validation is of held-out folds"
-    )
-    return Table("Calibration, before and after", heads, rows, note, name="calibration")
-
-
-def _error(value: float | None) -> str:
-    return "–" if value is None else f"{value:.5f}".replace("0.", ".", 1)
+    return Section("reliability", "Do rates mean what they say?", _sentence(found), (picture,), (), (table,), notes)
 
 
 def _people(data: ReportData) -> NDArray[np.float64] | None:
