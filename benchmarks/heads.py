@@ -175,7 +175,7 @@ def noise(d: Demo) -> dict[str, Scores]:
     for column in ("labels", "kind"):  # their answers, dealt out to the wrong images
         given = spoilt.loc[careless, column].to_numpy()
         spoilt.loc[careless, column] = given[np.random.default_rng(int(d.train[0])).permutation(len(given))]
-    out: dict[str, Scores] = {by: {} for by in ("votes", "weighted", "model", "both")}
+    out: dict[str, Scores] = {by: {} for by in ("votes", "weighted")}
     ways = {"excess cross-entropy": d.judgements, "excess cross-entropy, careless people": spoilt}
     for metric, judgements in ways.items():
         for by in out:

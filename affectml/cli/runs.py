@@ -121,8 +121,8 @@ def train(
     judgements: Annotated[
         str | None,
         typer.Option(
-            help="Learn rates from the single judgements: votes (all people alike), weighted (by their agreement with "
-            "others), model (a model of annotators and their errors) or both (the mean of votes and model).",
+            help="Learn rates from the single judgements: votes (all people alike) or weighted (by their "
+            "agreement with others).",
             show_default="the target's own rates",
         ),
     ] = None,

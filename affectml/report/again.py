@@ -94,9 +94,10 @@ def _where(run: RunFolder, dataset: str | Path | None) -> Path:
 
 
 def _config(run: RunFolder) -> TrainConfig:
-    """What was asked for, on any device; version 0.1 named an ensemble there, and not the head that it averages."""
+    """What was asked for, on any device, of a head that is there; version 0.1 named an ensemble there, and not the head
+    that it averages, and learned from judgements in ways that are refused now."""
     averaged = getattr(run.head.config, "head", None)
-    return replace(run.info.config, device=None, head=averaged or run.info.config.head)
+    return replace(run.info.config, device=None, judgements=None, head=averaged or run.info.config.head)
 
 
 def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":

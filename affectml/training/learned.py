@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.errors import BadInput, did_you_mean, option
+from affectml.errors import BadInput, option
 from affectml.evaluation import Truth
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import Head, judged_targets
 from affectml.heads._build import heads_that
-from affectml.heads._judged import BYS, By, check_annotators
+from affectml.heads._judged import By, check_annotators, check_by
 
 # Standard deviation over mean of people per image from which votes are counted instead of shares.
 UNEVEN_PANELS = 0.3
@@ -41,8 +41,7 @@ def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Datas
     """Raises BadInput where `judgements` asks for what this head or data set cannot give, with the way out."""
     if by is None:
         return
-    if by not in BYS:
-        raise BadInput(f"{option('judgements')}: no {by!r}{did_you_mean(by, BYS)} (choices: {', '.join(BYS)})")
+    check_by(by, "judgements")
     if kind != "rates" or not _learns_rates(head):
         asked, way = option("judgements", by), f"{option('multilabel', True)} with {option('head')}"
         raise BadInput(
@@ -54,7 +53,7 @@ def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Datas
             f"{option('judgements', by)}: {dataset.root} has no annotations.parquet, which says who chose what; leave "
             "it out to learn from the target's own rates"
         )
-    check_annotators(dataset.judgements, by)
+    check_annotators(dataset.judgements, cast(By, by))
 
 
 def _learns_rates(head: type[Head]) -> bool:

@@ -41,20 +41,7 @@ def test_weighted_by_hand(table):
     np.testing.assert_allclose(found.values[:, 0], [8 / 9, 8 / 9, 1 / 9, 1 / 9])
 
 
-def test_the_model_believes_those_who_agree(table):
-    found = judged_targets(table, ["awe"], by="model")
-    np.testing.assert_allclose(found.values[:, 0], [1, 1, 0, 0], atol=0.01)
-
-
-@pytest.mark.parametrize("mix", [0, 0.25, 1])
-def test_both_lie_between_the_votes_and_the_model(table, mix):
-    found = judged_targets(table, ["awe"], by="both", mix=mix)
-    expected = mix * np.array([1, 1, 0, 0]) + (1 - mix) * np.array([2, 2, 1, 1]) / 3
-    np.testing.assert_allclose(found.values[:, 0], expected, atol=0.01)
-    assert found.people.tolist() == [3, 3, 3, 3]
-
-
-@pytest.mark.parametrize("by", ["votes", "weighted", "model", "both"])
+@pytest.mark.parametrize("by", ["votes", "weighted"])
 def test_other_images_move_nothing(table, by):
     """Elsewhere it is u who stands alone."""
     more = [judgement(f"x{i}", p, says=(i % 2 == 0) != (p == "u")) for i in range(20) for p in ("u", "v", "w")]
@@ -70,8 +57,8 @@ def test_other_images_move_nothing(table, by):
 def test_what_cannot_be_weighed_says_the_way_out(table):
     with pytest.raises(BadInput, match=r"by: no 'weigthed'.*'weighted'"):
         judged_targets(table, ["awe"], by="weigthed")
-    with pytest.raises(BadInput, match="mix: expected a share"):
-        judged_targets(table, ["awe"], by="both", mix=2)
+    with pytest.raises(BadInput, match="by='model' is no longer learned from.*take by='weighted'"):
+        judged_targets(table, ["awe"], by="model")
     nameless = table.drop(columns="annotator_id"), table.assign(annotator_id=None), table[table["annotator_id"] == "u"]
     for spoilt in nameless:
         with pytest.raises(BadInput, match=r"'weighted' weighs people.*annotator_id.*learn from plain rates"):

@@ -211,8 +211,8 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
     bare = without(demo, tmp_path / "bare")
     with pytest.raises(BadInput, match=r"no annotations\.parquet.*leave it out"):
         train_run(config(bare, spec, judgements="weighted"), out=tmp_path / "run")
-    with pytest.raises(BadInput, match="no 'modle'.*did you mean 'model'"):
-        train_run(config(demo, spec, judgements="modle"), out=tmp_path / "run")
+    with pytest.raises(BadInput, match="no 'weigthed'.*did you mean 'weighted'"):
+        train_run(config(demo, spec, judgements="weigthed"), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -227,7 +227,9 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
         ("demo", ["--multilabel", "--set", "ballance=1"], "no option 'ballance'; did you mean 'balance'"),
         ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
         ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "l2 is set twice"),
-        ("demo", ["--multilabel", "--judgements", "nobody"], "choices: votes, weighted, model, both"),
+        ("demo", ["--multilabel", "--judgements", "nobody"], "choices: votes, weighted"),
+        ("demo", ["--multilabel", "--judgements", "model"], ".0445, weighted .0193"),
+        ("demo", ["--multilabel", "--judgements", "both"], "take --judgements weighted"),
         ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
         ("one_answer", ["--head", "topk"], "take --head softmax"),
@@ -235,7 +237,7 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
         ("single", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
         ("single", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
         ("single", ["--head", "dirichlet"], "take --head softmax"),
-        ("bare", ["--multilabel", "--judgements", "model"], "no annotations.parquet"),
+        ("bare", ["--multilabel", "--judgements", "votes"], "no annotations.parquet"),
         ("nameless", ["--multilabel", "--judgements", "weighted"], "learn from plain rates"),
     ],
 )

@@ -74,11 +74,11 @@ def test_every_field_of_the_configuration_has_an_option_and_is_in_the_command():
     asked = TrainConfig(
         dataset="my data", multilabel=True, target="t", head="topk", hidden=8, k=2, ensemble=3,
         options={"l2": 0.1, "gamma": None}, prompts="synonyms", templates=("a {label}", "{label}"), encoder="e",
-        judgements="both", tau=0.5, seed=4, threads=1,
+        judgements="votes", tau=0.5, seed=4, threads=1,
     )  # fmt: skip
     assert command(asked, Path("o")) == (
         "affectml train 'my data' --multilabel --target t --head topk --encoder e --threads 1 --hidden 8 --k 2 "
-        "--ensemble 3 --set l2=0.1 --set gamma=none --judgements both --prompts synonyms --template 'a {label}' "
+        "--ensemble 3 --set l2=0.1 --set gamma=none --judgements votes --prompts synonyms --template 'a {label}' "
         "--template '{label}' --tau 0.5 --seed 4 --out o"
     )
     assert command(TrainConfig()) == "affectml train --seed 0"
