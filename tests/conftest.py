@@ -94,6 +94,23 @@ def free_port() -> Iterator[Callable[[], int]]:
         yield reserve
 
 
+@pytest.fixture(scope="session")
+def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """`demo_set(name="demo", **options of write_demo)`: a demo set in a folder of its own, drawn once for all files."""
+    drawn: dict[str, Path] = {}
+
+    def demo_set(name: str = "demo", **options: Any) -> Any:
+        from affectml.data import Dataset
+        from affectml.demo_set import write_demo
+
+        asked = repr(sorted(options.items()))
+        if asked not in drawn:
+            drawn[asked] = write_demo(tmp_path_factory.mktemp("drawn") / "demo", **options).root
+        return Dataset.open(shutil.copytree(drawn[asked], tmp_path_factory.mktemp("demo") / name))
+
+    return demo_set
+
+
 class Postgres:
     """A PostgreSQL server of our own on a socket in a temporary folder. FileNotFoundError without its programs."""
 

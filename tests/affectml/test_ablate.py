@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow  # trains several runs
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("ablate") / "demo", images=200, seed=21, panel="textbook")
+def demo(demo_set):
+    return demo_set(images=200, seed=21, panel="textbook")
 
 
 @pytest.fixture(scope="module")

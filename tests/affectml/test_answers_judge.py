@@ -30,8 +30,8 @@ def few_replicates(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("judged") / "demo", images=200, seed=31)
+def demo(demo_set):
+    return demo_set(images=200, seed=31)
 
 
 @pytest.fixture(scope="module")

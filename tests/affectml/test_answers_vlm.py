@@ -14,7 +14,6 @@ import torch
 
 import affectml
 from affectml.answers import REASONS, label_bias
-from affectml.demo_set import write_demo
 from affectml_metrics import functional as F
 
 SYNONYMS = {"fear": "dread", "sadness": "sorrow", "anger": "outrage", "awe": "wonder"}
@@ -122,8 +121,8 @@ def few_replicates():
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("vlm") / "demo", images=240, seed=11)
+def demo(demo_set):
+    return demo_set(images=240, seed=11)
 
 
 @pytest.fixture(scope="module")

@@ -39,8 +39,8 @@ IMAGES = 240
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("audit") / "demo", images=IMAGES, seed=11)
+def demo(demo_set):
+    return demo_set(images=IMAGES, seed=11)
 
 
 @pytest.fixture(scope="module")

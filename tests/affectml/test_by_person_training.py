@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import affectml
-from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 from affectml.heads import ByPersonHead, PersonAnswers
 from affectml.report.sections.by_person import in_words
@@ -26,10 +25,8 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("by_person") / "demo"
-    write_demo(folder, images=160, seed=0)
-    return folder
+def demo(demo_set):
+    return demo_set(images=160, seed=0).root
 
 
 @pytest.fixture(scope="module")

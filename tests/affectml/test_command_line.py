@@ -14,7 +14,6 @@ import typer
 from typer.testing import CliRunner
 
 from affectml.cli import app, main
-from affectml.demo_set import write_demo
 from affectml.errors import command_line, option
 
 ROOT = Path(__file__).parents[2]
@@ -22,8 +21,8 @@ NOT_OURS = {"--server", "--repo-type", "--local-dir"}  # Streamlit's and the Hub
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("data") / "demo", images=60, seed=1).root
+def demo(demo_set):
+    return demo_set(images=60, seed=1).root
 
 
 def commands(command, words=()):

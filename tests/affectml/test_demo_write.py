@@ -13,8 +13,8 @@ IMAGES = 60
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Dataset:
-    return write_demo(tmp_path_factory.mktemp("demo") / "set", images=IMAGES, seed=5)
+def demo(demo_set) -> Dataset:
+    return demo_set(images=IMAGES, seed=5)
 
 
 def test_it_is_an_ordinary_data_set(demo):

@@ -16,7 +16,6 @@ from PIL import Image
 import affectml
 from affectml._progress import track
 from affectml.comparison import report_runs
-from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.heads import SigmoidHead
 from affectml.report import report_run
@@ -24,8 +23,8 @@ from affectml.runs import RunFolder
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("door") / "mydata", images=200, seed=3)
+def demo(demo_set):
+    return demo_set("mydata", images=200, seed=3)
 
 
 @pytest.fixture(scope="module")

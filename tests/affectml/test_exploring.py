@@ -95,12 +95,12 @@ def found(hand):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(demo_set):
     """A demo set and a run on it."""
-    folder = tmp_path_factory.mktemp("explored")
-    write_demo(folder / "demo", images=60, seed=3)
-    train_run(TrainConfig(str(folder / "demo"), multilabel=True, threads=1), out=folder / "run", say=lambda line: None)
-    return open_collection(folder / "demo", [folder / "run"])
+    data = demo_set(images=60, seed=3).root
+    run = data.with_name("run")
+    train_run(TrainConfig(str(data), multilabel=True, threads=1), out=run, say=lambda line: None)
+    return open_collection(data, [run])
 
 
 def ids(found, **view):

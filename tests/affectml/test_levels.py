@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.demo_set import write_demo
 from affectml.evaluation import Answers
 from affectml.report.tables import levels_table
 from affectml.spaces import by_level
@@ -12,8 +11,8 @@ from affectml.training import TrainConfig, train_run
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("levels") / "demo", images=250, seed=51, taxonomy="parrott-25")
+def demo(demo_set):
+    return demo_set(images=250, seed=51, taxonomy="parrott-25")
 
 
 def judged(demo, scores, **more):

@@ -19,7 +19,6 @@ from PIL import Image
 import affectml
 from affectml.cli import main
 from affectml.data import Dataset, DatasetMeta, write_dataset
-from affectml.demo_set import write_demo
 from affectml.embeddings import _stream, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun
@@ -31,8 +30,8 @@ from affectml.predictions import score_columns
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("predict") / "mydata", images=200, seed=3)
+def demo(demo_set):
+    return demo_set("mydata", images=200, seed=3)
 
 
 @pytest.fixture(scope="module")

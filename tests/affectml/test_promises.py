@@ -212,9 +212,9 @@ def test_on_a_demo_set_the_mean_risk_over_200_draws_is_what_was_promised(large_d
 
 
 @pytest.fixture(scope="module")
-def large_demo(tmp_path_factory):
+def large_demo(demo_set):
     """Scores and votes of 2,400 paintings by a head that learned from 600 others."""
-    data = write_demo(tmp_path_factory.mktemp("large") / "demo", images=3000, seed=8)
+    data = demo_set(images=3000, seed=8)
     embed_dataset(data, load_encoder("affect-tiny"), progress=False)
     target = data.target("emotions")
     X = EmbeddingStore.for_dataset(data).rows(target.image_id)
@@ -344,8 +344,8 @@ def test_a_softmax_head_promises_the_label_and_a_topk_head_nothing():
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    data = write_demo(tmp_path_factory.mktemp("promises") / "demo", images=300, seed=5)
+def demo(demo_set):
+    data = demo_set(images=300, seed=5)
     embed_dataset(data, load_encoder("affect-tiny"), progress=False)
     images = pd.read_parquet(data.root / "images.parquet")
     images["half"] = ["ab"[i % 2] for i in range(len(images))]

@@ -48,8 +48,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("report") / "demo", images=200, seed=7).root
+def demo(demo_set):
+    return demo_set(images=200, seed=7).root
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from PIL import Image
 import affectml
 from affectml.cli import main
 from affectml.data import Dataset, DatasetMeta, write_dataset
-from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset, merge_shards
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, command_line
@@ -284,8 +283,8 @@ def test_a_shard_that_reads_nothing_is_named_when_merging(data, encoder):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("shards") / "mydata", images=120, seed=3)
+def demo(demo_set):
+    return demo_set("mydata", images=120, seed=3)
 
 
 @pytest.fixture(scope="module")

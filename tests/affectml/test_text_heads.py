@@ -7,7 +7,6 @@ from dataclasses import asdict
 import pytest
 
 from affectml.cli import main
-from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.predicting import predict_images
@@ -18,8 +17,8 @@ pytestmark = pytest.mark.slow  # trains several runs
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("texts") / "demo", images=240, seed=61)
+def demo(demo_set):
+    return demo_set(images=240, seed=61)
 
 
 def config(demo, **more):

@@ -27,8 +27,8 @@ SCORE = {"value", "low", "high"}
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("demo") / "small", images=300, seed=5).root
+def demo(demo_set):
+    return demo_set(images=300, seed=5).root
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import pytest
 from affectml.cli import main
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
-from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
 from affectml.heads._base import HEADS
@@ -40,15 +39,15 @@ def with_split(root):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    root = write_demo(tmp_path_factory.mktemp("demo") / "sets", images=200, seed=5).root
+def demo(demo_set):
+    root = demo_set(images=200, seed=5).root
     with_split(root)
     return root
 
 
 @pytest.fixture(scope="module")
-def one_answer(tmp_path_factory):
-    root = write_demo(tmp_path_factory.mktemp("demo") / "one", images=200, seed=5, answers="one").root
+def one_answer(demo_set):
+    root = demo_set(images=200, seed=5, answers="one").root
     with_split(root)
     return root
 

@@ -20,9 +20,9 @@ from affectml_apps.relabel.task import open_task
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(demo_set):
     """A small demo set; its simulated people's judgements stand in for people at work."""
-    return write_demo(tmp_path_factory.mktemp("demo") / "set", images=40, seed=3)
+    return demo_set(images=40, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.options import Options
@@ -103,9 +102,9 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(demo_set: Callable[..., Any]) -> Path:
     """A demo set of 240 paintings, shared and never written to."""
-    return write_demo(tmp_path_factory.mktemp("demo") / "demo", images=240, seed=5).root
+    return demo_set(images=240, seed=5).root
 
 
 @contextlib.contextmanager
