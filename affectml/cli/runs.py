@@ -165,12 +165,6 @@ def train(
         ),
     ] = False,
     group: Group = None,
-    country: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose electricity it is, for the footprint: three letters such as DEU.", show_default="world's mean"
-        ),
-    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     device: Device = None,
@@ -186,7 +180,7 @@ def train(
         by_person=by_person, promise=promise, promise_group=promise_group, prompts=prompts,
         templates=tuple(template or ()), encoder=encoder, tau=tau,
         seed=seed, threads=threads, device=device, learning_curve=learning_curve,
-        groups=tuple(group or ()), country=country,
+        groups=tuple(group or ()),
     )  # fmt: skip
     there(datasets=[dataset] if dataset else [])
     from affectml.training import train_run

@@ -122,7 +122,6 @@ def _recipe(run: RunFolder) -> str:
         threads=None,
         learning_curve=False,
         groups=(),
-        country=None,
         options=dict(sorted(info.config.options.items())),
     )
     return repr(

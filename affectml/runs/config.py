@@ -28,8 +28,7 @@ class TrainConfig:
     a result repeatable; None is one less than the cores. device: where the encoder runs, by torch's name; None is cuda
     where there is one, else cpu. learning_curve: fit again on shares of the training images and
     judge each on the same test images; four more fits. groups: the columns of images.parquet and annotators.parquet to
-    judge the model by; none takes all of few levels, see docs/subgroups.md. country: whose electricity the run takes,
-    by three letters (DEU), for its footprint; None is the world's mean.
+    judge the model by; none takes all of few levels, see docs/subgroups.md.
     """
 
     dataset: str | None = None
@@ -53,7 +52,6 @@ class TrainConfig:
     device: str | None = None
     learning_curve: bool = False
     groups: tuple[str, ...] = ()
-    country: str | None = None
 
 
 # The option of `affectml train` behind each field, in the order in which a command names them.
@@ -77,7 +75,6 @@ OPTIONS = {
     "tau": "--tau",
     "learning_curve": "--learning-curve",
     "groups": "--group",
-    "country": "--country",
     "seed": "--seed",
 }
 

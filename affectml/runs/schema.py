@@ -154,8 +154,7 @@ class RunInfo:
     )
     energy: Annotated[dict[str, Any], like(Energy)] | None = Field(
         default=None,
-        description="kwh and kg_co2e, whole and by step, with how they were had: see affectml.footprint. "
-        "Null: not metered.",
+        description="kwh, with how they were had: see affectml.footprint. Null: not metered.",
     )
     parameters: Annotated[dict[str, Any], like(Parameters)] | None = Field(
         default=None,

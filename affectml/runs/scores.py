@@ -56,22 +56,13 @@ class Part(TypedDict):
     images: Count
 
 
-class Step(TypedDict):
-    """What one step, or all of them, cost."""
-
-    kwh: Number
-    kg_co2e: Number
-
-
-class Energy(Step):
+class Energy(TypedDict):
     """What a training cost, and how that was had."""
 
     by: Text
     how: Text
-    grid: Text
     measured: Flag
-    grams_per_kwh: Number
-    steps: dict[str, Step]
+    kwh: Number
 
 
 class Parameters(TypedDict):

@@ -92,13 +92,13 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
 
 
 def public_info(run: RunFolder) -> RunInfo:
-    """run.json without what tells of its maker: paths, times, the machine, the country."""
+    """run.json without what tells of its maker: paths, times, the machine."""
     specs = [spec for spec in run.info.encoder.specs if not _is_path(spec)]
     public: dict[str, Any] = {
         "command": None,
         "seconds": {},
         "energy": None,
-        "config": replace(run.info.config, dataset=None, encoder=None, country=None),
+        "config": replace(run.info.config, dataset=None, encoder=None),
         "encoder": replace(run.info.encoder, specs=specs),
     }
     return replace(run.info, **public)

@@ -9,6 +9,7 @@
 """
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +42,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
     """
     started = time.perf_counter()
     plan = plan_run(config, out=out, say=say)
-    meter = Footprint(plan.config.country)
-    try:
+    with closing(Footprint()) as meter:
         with meter.step("embed"):
             prepared = prepare(plan, say)
         with meter.step("fit"):
@@ -55,8 +55,6 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
             judged = replace(judged, curve=tuple(points))
         with meter.step("subgroups"):
             _ = judged.subgroups
-    finally:
-        meter.close()
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
     return write(judged, seconds, meter.energy())
 

@@ -18,7 +18,6 @@ from affectml.data.splits import check_labels
 from affectml.encoders._threads import usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.evaluation.subgroups import check_groups
-from affectml.footprint import carbon_intensity
 from affectml.heads import Head, Wanted, check_plain, head_class
 from affectml.heads._build import PLAIN
 from affectml.heads._config import MOST, in_words
@@ -134,7 +133,6 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     check_by_person(config, head, targets, dataset)
     check_promise(config, head, targets, dataset)
     check_groups(dataset, config.groups)
-    carbon_intensity(config.country)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(
         config,

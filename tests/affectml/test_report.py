@@ -193,7 +193,7 @@ def test_scores_without_the_models_are_damage(run, tmp_path):
             [],
             "learning_curve.0: scores.set_f1",
         ),
-        ("run.json", ["energy", "steps", "fit"], {}, "energy: steps.fit.kwh: Field required"),
+        ("run.json", ["energy", "kwh"], "much", "energy: kwh: Input should be"),
         ("head.json", ["report", "prevalence"], [0.5], "report.prevalence: expected 8 shares, got 1"),
     ],
 )

@@ -170,19 +170,8 @@ def test_the_folder_tells_nothing_of_its_maker(runs, tmp_path):
     for path in (tmp_path / "shared").glob("*.*"):
         assert str(runs).encode() not in path.read_bytes()
     info = json.loads((tmp_path / "shared" / "run.json").read_text())
-    assert (info["command"], info["config"]["dataset"]) == (None, None)
+    assert (info["command"], info["config"]["dataset"], info["energy"]) == (None, None, None)
     assert "hardware" not in info
-
-
-def test_whose_electricity_a_run_took_is_not_told(runs, tmp_path):
-    shutil.copytree(runs / "linear", tmp_path / "run")
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
-    info["config"] |= {"country": "DEU"}
-    assert info["energy"] is not None
-    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
-    AffectModel(RunFolder.open(tmp_path / "run")).save_pretrained(tmp_path / "shared")
-    shared = json.loads((tmp_path / "shared" / "run.json").read_text())
-    assert (shared["config"]["country"], shared["energy"]) == (None, None)
 
 
 def test_an_encoder_known_by_a_path_is_not_told(runs, tmp_path):

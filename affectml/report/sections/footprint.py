@@ -1,6 +1,4 @@
-"""What the training cost: seconds, energy and CO2e by step, and how much of the model it trained."""
-
-from typing import Any
+"""What the training cost: seconds by step, electricity, and how much of the model it trained."""
 
 from affectml.report.data import ReportData
 from affectml.report.section import Section
@@ -22,33 +20,31 @@ def footprint(data: ReportData) -> Section | None:
     if energy is None:
         return None
     seconds = data.info.seconds
-    rows = tuple(
-        (_STEPS.get(name, name), f"{seconds.get(name, 0):.1f}", amount(step["kwh"], "Wh"), amount(step["kg_co2e"], "g"))
-        for name, step in energy["steps"].items()
+    rows = tuple((said, f"{seconds[name]:.1f}") for name, said in _STEPS.items() if name in seconds)
+    table = Table("By step", ("step", "seconds"), rows)
+    return Section(
+        "footprint", "Footprint", in_words(data.info), tables=(table,), notes=(f"{energy['how']} (by {energy['by']})",)
     )
-    table = Table("By step", ("step", "seconds", "electricity", "CO2e"), rows)
-    how = (f"{energy['how']} (by {energy['by']})", f"CO2e: {energy['grams_per_kwh']:g} g a kWh, {energy['grid']}")
-    return Section("footprint", "Footprint", in_words(data.info, energy), tables=(table,), notes=how)
 
 
-def in_words(info: RunInfo, energy: dict[str, Any]) -> str:
+def in_words(info: RunInfo) -> str:
     """What it took, and whether that was measured; what was trained."""
-    about = "" if energy["measured"] else "an estimated "
-    cost = f"{amount(energy['kwh'], 'Wh')} of electricity and {amount(energy['kg_co2e'], 'g')} of CO2e"
-    said = f"Training and judging took {about}{cost}; writing this report is not counted."
+    assert info.energy is not None
+    about = "" if info.energy["measured"] else "an estimated "
+    said = f"Training and judging took {about}{watt_hours(info.energy['kwh'])}; writing this report is not counted."
     trained = info.parameters
     if trained is None:
         return said
-    if trained["frozen"] is None or trained["share"] is None:
-        return f"{said} The head keeps {trained['trained']:,} numbers from training; the encoder was not trained."
-    share = f"{100 * trained['share']:.2g} %"
+    said += f" The head keeps {trained['trained']:,} numbers from training"
+    if trained["share"] is None:
+        return f"{said}; the encoder was not trained."
     return (
-        f"{said} The head keeps {trained['trained']:,} numbers from training, {share} of all that an image passes "
-        f"through; the {trained['frozen']:,} of the encoder's image tower were not trained."
+        f"{said}, {100 * trained['share']:.2g} % of all that an image passes through; the {trained['frozen']:,} of the "
+        "encoder's image tower were not trained."
     )
 
 
-def amount(thousands: float, unit: str) -> str:
-    """kWh as Wh, or kg as g, with two digits that say something: `0.011 Wh`, `1,200 g`."""
-    value = thousands * 1000
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{float(f'{value:.2g}'):g} {unit}"
+def watt_hours(kwh: float) -> str:
+    """With two digits that say something: `0.011 Wh`, `1,200 Wh`."""
+    value = kwh * 1000
+    return f"{value:,.0f} Wh" if value >= 100 else f"{float(f'{value:.2g}'):g} Wh"
