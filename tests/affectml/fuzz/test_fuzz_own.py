@@ -1,0 +1,263 @@
+"""What affectml wrote itself, damaged: data sets with embeddings, runs, predictions in parts, downloads, encoders."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from affectml.data import Dataset
+from affectml.importers import get_importer
+from affectml.taxonomies import Taxonomy
+
+from .damage import in_json
+from .reading import (  # noqa: F401
+    LABELS,
+    TABLES,
+    Reader,
+    check,
+    files_of,
+    part,
+    picture,
+    quiet,
+    test_with_any_damage_it_is_read_or_is_an_error_of_ours,
+    test_without_damage_it_is_read,
+    text,
+    whole,
+)
+
+READERS: dict[str, Reader] = {}
+
+
+def read_store(folder: Path, out: Path) -> None:
+    from affectml.embeddings import EmbeddingStore
+
+    store = EmbeddingStore.for_dataset(Dataset.open(folder / "data"))
+    store.rows(store.ids)
+    assert isinstance(store.provenance, list)
+    assert isinstance(store.unreadable, dict)
+    store.text_features(None, ["joy", "awe"])
+
+
+def more_of_the_store(folder: Path) -> None:
+    from affectml.encoders._ran import Probe, Ran
+
+    store = next((folder / "data" / "embeddings").iterdir())
+    text(store / "unreadable.csv", "image_id,reason", "x.jpg,not an image")
+    ran = Ran("fp32", "torch", "cpu", "a processor", False, {"torch": "2"}, Probe(3, 0.99, None)).to_json()
+    text(store / "provenance.json", json.dumps([{**ran, "shards": [0, 0]}]))
+    key = hashlib.sha256(json.dumps(["joy", "awe"], ensure_ascii=False).encode()).hexdigest()[:16]
+    np.save(store / f"texts-{key}.npy", np.zeros((2, 4), dtype=np.float32))
+
+
+def read_run(folder: Path, out: Path) -> None:
+    from affectml.runs import RunFolder
+    from affectml.sharing import AffectModel
+
+    run = RunFolder.open(folder / "run")
+    assert run.taxonomy.labels
+    run.head.scores(np.zeros((1, 4), dtype=np.float32))
+    assert isinstance(run.metrics, dict)
+    assert len(run.predictions.columns)
+    assert AffectModel.from_pretrained(folder / "run").labels
+
+
+def use_run(folder: Path, out: Path) -> None:
+    import affectml
+
+    affectml.load_run(folder / "run").predict(folder / "data")
+    affectml.evaluate(folder / "run", folder / "data", threads=1, say=quiet)
+
+
+def report_on(folder: Path, out: Path) -> None:
+    import affectml
+    from affectml.report import report_run
+
+    run = affectml.load_run(folder / "run")
+    assert len(run.scores)
+    assert run._repr_html_()
+    out.parent.mkdir()
+    try:
+        report_run(folder / "run", out=out, dataset=folder / "data")
+    finally:
+        shutil.rmtree(out.parent)
+
+
+def predicted(folder: Path) -> None:
+    """A file of predictions that was killed on the way: its parts are there."""
+    from affectml.prediction_files import Parts, predict_to_file
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("affectml.prediction_files.PART", 10)
+        patch.setattr(Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with suppress(KeyboardInterrupt):
+            predict_to_file(folder / "run", folder / "data", folder / "p.csv", threads=1, say=quiet)
+    (folder / "p.csv.parts" / ".lock").unlink(missing_ok=True)
+
+
+def resume(folder: Path, out: Path) -> None:
+    from affectml.prediction_files import predict_to_file
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("affectml.prediction_files.PART", 10)
+        predict_to_file(folder / "run", folder / "data", folder / "p.csv", say=quiet)
+
+
+def to_fetch(folder: Path) -> None:
+    """Three urls; a journal and a list of failures that say what became of two."""
+    from affectml.fetching._fetch import _key
+
+    urls = [f"http://photos.example/{name}" for name in "abc"]
+    text(folder / "t.csv", "url,label", *(f"{url},{label}" for url, label in zip(urls, LABELS, strict=True)))
+    get_importer("table")(folder / "t.csv", folder / "data", images="none")
+    (folder / "t.csv").unlink()
+    failed = {"url": _key(urls[0]), "reason": "404", "why": "no", "retry": "never", "tries": 1, "when": ""}
+    picture(folder / "data" / "images" / "x.jpg")
+    size = (folder / "data" / "images" / "x.jpg").stat().st_size
+    got = {"url": _key(urls[1]), "file": "images/x.jpg", "sha256": "0" * 64, "size": size}
+    text(folder / "data" / ".fetching" / "journal.jsonl", json.dumps(failed), json.dumps(got))
+    text(
+        folder / "data" / "fetch-failures.csv",
+        "image_id,url,reason,why,tries,when,again",
+        f"{urls[2]},{urls[2]},x,y,2,2026-01-01T00:00:00Z,yes",
+    )
+
+
+def fetch(folder: Path, out: Path) -> None:
+    from affectml.fetching import fetch_images
+    from affectml.fetching._download import Downloader
+    from affectml.fetching._guard import Failed
+
+    async def unreachable(self: Any, url: str, part: Path) -> Any:
+        raise Failed("no network", "this is a test", "later")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Downloader, "get", unreachable)
+        fetch_images(folder / "data", progress=False)
+
+
+def known(folder: Path) -> None:
+    """What a run by person knows of two people and of three images."""
+    from affectml.heads import ImageEffects
+    from affectml.runs.people import People, save_people, write_image_effects
+
+    said = {"run": "run", "head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
+    covariance = np.tile(np.eye(4), (2, 1, 1))
+    people = People(
+        folder / "run-people.safetensors", ("ann", "ben"), np.zeros((2, 4)), covariance, np.ones(2, int), **said
+    )
+    save_people(people)
+    effects = ImageEffects(np.zeros((3, 3)), np.ones((3, 3)))
+    write_image_effects(folder, ["1.jpg", "2.jpg", "3.jpg"], LABELS, effects, np.eye(3, 5, dtype=np.float32))
+
+
+def read_known(folder: Path, out: Path) -> None:
+    from affectml.runs.people import open_people, read_image_effects
+
+    open_people(folder / "run-people.safetensors").row("ann")
+    read_image_effects(folder, LABELS)
+
+
+def of_one(file: Path) -> None:
+    """One person's answers, as a table for `predict --answers`."""
+    labels = ["joy|awe", "none", "skip", "fear"]
+    if file.suffix == ".csv":
+        text(file, "image,labels", *(f"{number}.jpg,{cell}" for number, cell in enumerate(labels)))
+        return
+    cells = [cell.split("|") if cell in ("joy|awe", "fear") else [] for cell in labels]
+    kinds = ["labels", "none", "skip", "labels"]
+    pd.DataFrame({"image_id": [f"{n}.jpg" for n in range(4)], "kind": kinds, "labels": cells}).to_parquet(file)
+
+
+def read_of_one(file: Path) -> None:
+    from affectml.importers._one_person import said_of
+
+    said_of(file, Taxonomy("three", LABELS))
+
+
+READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
+READERS["embeddings store"] = Reader(
+    part("data/images", "data/dataset.json", "data/emb", also=more_of_the_store), read_store
+)
+READERS["run"] = Reader(part("run"), read_run)
+READERS["run that is used"] = Reader(part("run", "data"), use_run)
+READERS["run that is reported"] = Reader(part("run", "data"), report_on)
+READERS["predictions in parts"] = Reader(part("run", "data", also=predicted), resume, works=True)
+READERS["people of a run"] = Reader(known, read_known)
+for file in ("one.csv", "one.parquet"):
+    READERS[f"answers of a person {file}"] = Reader(
+        lambda folder, file=file: of_one(folder / file), lambda folder, out, file=file: read_of_one(folder / file)
+    )
+READERS["downloads"] = Reader(to_fetch, fetch, works=True)
+READERS["table joined to a data set"] = Reader(
+    part(*TABLES, also=lambda folder: text(folder / "t.csv", "image,joy,awe,n", "1.jpg,2,1,3", "2.jpg,0,1,2")),
+    lambda folder, out: get_importer("table")(folder / "t.csv", folder / "data", target="more") and None,
+    changes=True,
+)
+
+
+def vectors(folder: Path) -> None:
+    np.savez(
+        folder / "e.npz", image=np.array([f"{n}.jpg" for n in range(24)]), embedding=np.ones((24, 3), dtype=np.float32)
+    )
+
+
+READERS["embeddings joined to a data set"] = Reader(
+    part("data", also=vectors),
+    lambda folder, out: get_importer("embeddings")(folder / "e.npz", folder / "data", name="more") and None,
+    True,
+)
+
+
+# Encoders.
+
+
+def encoder(folder: Path) -> None:
+    """A CLIP of 8 pixels and 4 values."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    config = {
+        "embed_dim": 4,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 8, "layers": 1, "width": 8, "patch_size": 8, "head_width": 8},
+        "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 1, "heads": 1, "layers": 1},
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**config)
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    preprocess = {"size": 8, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"}
+    text(folder / "open_clip_config.json", json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+
+
+def load(folder: Path, out: Path) -> None:
+    from affectml.encoders import load_encoder
+
+    made = load_encoder(f"local-dir:{folder}", precision="fp32", threads=1)
+    made.encode_images([Image.new("RGB", (9, 7))])
+
+
+READERS["encoder"] = Reader(encoder, load)
+
+
+@pytest.mark.slow
+@given(draw=st.randoms(use_true_random=False))
+@settings(max_examples=100)
+def test_a_run_whose_json_says_something_else_is_reported_or_is_an_error_of_ours(draw):
+    reader = READERS["run that is reported"]
+    files = files_of(reader)
+    name = draw.choice([name for name in sorted(files) if name.startswith("run/") and name.endswith(".json")])
+    with tempfile.TemporaryDirectory() as top:
+        check(reader, files | {name: in_json(files[name], draw)}, Path(top))

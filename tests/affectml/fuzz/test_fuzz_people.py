@@ -1,0 +1,240 @@
+"""What people and other systems said, damaged: answers, judgements, counts, label databases, queues, taxonomies."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from affectml.answers._names import custom_id
+from affectml.taxonomies import Taxonomy
+from affectml_annotation import write_judgements
+
+from .reading import (  # noqa: F401
+    LABELS,
+    TABLES,
+    Reader,
+    files_of,
+    parquet,
+    part,
+    put,
+    test_with_any_damage_it_is_read_or_is_an_error_of_ours,
+    test_without_damage_it_is_read,
+    text,
+    written,
+)
+
+READERS: dict[str, Reader] = {}
+TAXONOMY = """name: own
+source: somebody (2020)
+parent: coarse.yaml
+wheel: [joy, fear]
+other_wheels: {back: {order: [fear, joy], source: nobody}}
+templates: ["a photo that evokes {label}"]
+labels:
+  joy:
+    parent: good
+    synonyms: [happiness]
+    place: {valence: 0.8, arousal: 0.2, source: somebody}
+  fear: {parent: bad}
+"""
+READERS["taxonomy"] = Reader(
+    written(("own.yaml", TAXONOMY), ("coarse.yaml", "name: coarse", "labels:", "  good: {}", "  bad: {}")),
+    lambda folder, out: taxonomy(folder / "own.yaml"),
+)
+
+
+def taxonomy(path: Path) -> None:
+    from affectml.taxonomies import get_taxonomy
+
+    found = get_taxonomy(path)
+    assert found.to_dict()
+
+
+# Answers of other systems.
+
+ANSWERS: dict[str, Callable[[Path], object]] = {
+    "a.csv": written(("a.csv", "image,labels", "1.jpg,joy|awe", "2.jpg,none", "3.jpg,")),
+    "r.csv": written(("r.csv", "image,joy,awe,fear", "1.jpg,.1,.5,.9", "2.jpg,0,0,1")),
+    "a.jsonl": written(
+        (
+            "a.jsonl",
+            json.dumps({"image_id": "1.jpg", "labels": ["joy"]}),
+            json.dumps({"image": "2.jpg", "rates": {"joy": 0.5, "awe": 0.2}}),
+            json.dumps({"image": "3.jpg", "reply": 'It is {"labels": ["awe"]}.'}),
+            json.dumps({"image": "4.jpg", "ranking": ["awe", "joy"]}),
+        )
+    ),
+    "b.jsonl": lambda folder: text(
+        folder / "b.jsonl",
+        *(
+            json.dumps({
+                "custom_id": custom_id(f"{image}.jpg", 1),
+                "response": {"status_code": 200, "body": {"choices": [
+                    {"message": {"content": '{"labels": ["joy"]}'}, "finish_reason": "stop"}]}},
+                "error": None,
+            })
+            for image in (1, 2)
+        ),
+    ),
+}  # fmt: skip
+
+
+def read_answers(path: Path) -> None:
+    from affectml.answers import JudgeConfig
+    from affectml.answers._judge import _read as read
+
+    images = pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]})
+    case = SimpleNamespace(
+        config=JudgeConfig(name="x"),
+        targets=SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates"),
+        dataset=SimpleNamespace(images=images),
+    )
+    read(case, path)
+
+
+for file, write in ANSWERS.items():
+    READERS[f"answers {file}"] = Reader(write, lambda folder, out, file=file: read_answers(folder / file))
+
+
+JUDGED = pd.DataFrame({
+    "event_id": ["e1", "e2", "e3"], "image_id": ["1.jpg", "2.jpg", "1.jpg"], "annotator_id": ["ann", "ann", "bob"],
+    "round": 1, "kind": ["labels", "none", "labels"], "labels": [["joy"], [], ["joy", "awe"]],
+    "intensities": [[0.5], None, [1.0, 2.0]], "seconds": [1.5, None, 2.0], "note": [None, "a|b", None],
+    "at": pd.to_datetime(["2026-01-01T00:00:00Z"] * 3),
+})  # fmt: skip
+
+
+def judged(name: str, kind: Any = None) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        columns = ["intensities"] if name.endswith(".json") else []
+        write_judgements(JUDGED.drop(columns=columns), folder / name, kind)
+
+    return write
+
+
+def read_judged(name: str) -> Callable[[Path, Path], None]:
+    def read(folder: Path, out: Path) -> None:
+        from affectml.cli._labels_task import open_source
+        from affectml_annotation import aggregate
+
+        given = open_source(str(folder / name))
+        if len(given.judgements) and given.labels:
+            aggregate(given.judgements, given.labels, "votes")
+
+    return read
+
+
+for file in ("j.csv", "j.jsonl", "j.json", "j.parquet"):
+    READERS[f"judgements {file}"] = Reader(judged(file), read_judged(file))
+READERS["judgements Hugging Face"] = Reader(judged("hf", "hugging-face"), read_judged("hf"))
+READERS["judgements of a data set"] = Reader(
+    part(*TABLES, also=lambda folder: parquet("data/annotators.parquet", annotator_id=["ann"], age=["30"])(folder)),
+    read_judged("data"),
+)
+READERS["counts"] = Reader(
+    written(("n.csv", "image_id,joy,awe,n", "1.jpg,1,2,3", "2.jpg,0,1,1")),
+    lambda folder, out: counted(folder / "n.csv"),
+)
+READERS["counts in Parquet"] = Reader(
+    parquet("n.parquet", image_id=["1.jpg", "2.jpg"], joy=[1, 0], awe=[2, 1], n=[3, 1]),
+    lambda folder, out: counted(folder / "n.parquet"),
+)
+
+
+def counted(path: Path) -> None:
+    from affectml_annotation.exchange.counts import read_counts
+
+    read_counts(path, ["joy", "awe"], n_column="n")
+
+
+def database(folder: Path) -> None:
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.settings import TaskSettings
+
+    judged("j.parquet")(folder)
+    with LabelStore(folder / "t.db") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?", overlap=2), [f"{image}.jpg" for image in range(4)])
+        store.import_file(folder / "j.parquet", invite=True)
+        store.claim("ann", 1)
+    (folder / "j.parquet").unlink()
+    with sqlite3.connect(folder / "t.db") as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    (folder / "t.db-queue").unlink(missing_ok=True)
+
+
+def labelled(folder: Path, out: Path) -> None:
+    from affectml.cli._labels_task import Export, export_store, open_source, open_task
+    from affectml_annotation.store.place import task_images
+
+    task_images(folder / "t.db")
+    with open_task(str(folder / "t.db")) as store:
+        store.progress()
+        store.history("ann")
+        store.conflicts()
+        store.decisions()
+        export_store(store, Export(out, None, "labels", "votes", None, "first", True))
+    open_source(str(folder / "t.db"))
+
+
+def exported(folder: Path, out: Path) -> None:
+    """Answers are added to a data set that has some."""
+    from affectml.cli._labels_task import Export, export_store
+    from affectml_annotation import LabelStore
+    from affectml_annotation.store.settings import TaskSettings
+
+    with LabelStore("sqlite://") as store:
+        store.init_task(TaskSettings(LABELS, "What do you feel?", taxonomy=None), ["1.jpg", "2.jpg"])
+        put({"j.parquet": files_of(READERS["judgements j.parquet"])["j.parquet"]}, out.parent)
+        store.import_file(out.parent / "j.parquet", invite=True)
+        shutil.rmtree(out.parent)
+        export_store(store, Export(folder / "data", None, "labels", "votes", None, "first", True))
+
+
+def erased(folder: Path, out: Path) -> None:
+    from affectml_annotation.exchange.erasing import erase_people
+
+    erase_people(folder / "data", ["ann"])
+
+
+def queued(name: str) -> Callable[[Path, Path], None]:
+    def read(folder: Path, out: Path) -> None:
+        from affectml.cli._labels_task import images_to_queue, read_checks
+        from affectml_annotation import LabelStore
+        from affectml_annotation.store.settings import TaskSettings
+
+        with LabelStore("sqlite://") as store:
+            store.init_task(TaskSettings(LABELS, "What?"), [f"{image}.jpg" for image in range(24)])
+            if name == "checks.csv":
+                read_checks(folder / name)
+            else:
+                store.enqueue(images_to_queue(store, folder / name, 3, people=None))
+
+    return read
+
+
+READERS["database"] = Reader(database, labelled, works=True)
+READERS["answers added to a data set"] = Reader(part(*TABLES), exported, changes=True)
+READERS["people taken out of a data set"] = Reader(part(*TABLES), erased, changes=True)
+READERS["queue run"] = Reader(part("run"), queued("run"))
+READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), queued("ids.txt"))
+for file in ("q.csv", "q.jsonl", "q.parquet"):
+    READERS[f"queue {file}"] = Reader(lambda folder, file=file: as_predicted(folder / file), queued(file))
+READERS["checks"] = Reader(
+    written(("checks.csv", "image_id,accepted,forbidden", "1.jpg,joy|awe,fear", "2.jpg,joy,")), queued("checks.csv")
+)
+
+
+def as_predicted(file: Path) -> None:
+    table = pd.DataFrame({"image": ["1.jpg", "2.jpg"], "joy": [0.5, 0.1], "awe": [0.2, 0.3], "fear": [0.0, 0.9]})
+    if file.suffix == ".csv":
+        table.to_csv(file, index=False)
+    elif file.suffix == ".jsonl":
+        table.to_json(file, orient="records", lines=True)
+    else:
+        table.to_parquet(file, index=False)
