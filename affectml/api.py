@@ -1,13 +1,14 @@
 """The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
-from inspect import signature
+from dataclasses import fields, replace
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 def train(
     dataset: str | Path | Dataset | None = None,
     *,
-    multilabel: bool | None = None,
-    target: str | None = None,
-    head: str | None = None,
     out: str | Path | None = None,
     say: Say = print,
     **options: Any,
@@ -43,15 +41,11 @@ def train(
 
     Args:
         dataset: a data set or its folder; None is the demo set in data/demo, drawn where it is not there.
-        multilabel: whether to predict rates and sets of labels instead of one answer. None takes what the only target
-            that fits says: rates and sets are learned as several labels, single labels and distributions as one.
-        target: which target of the data set to learn, where several fit.
-        head: softmax, sigmoid, topk, auto, ... (docs/heads.md has all), or "package.module:Class" for your own. None
-            is sigmoid for several labels, else softmax.
         out: the folder to write; None takes the next free runs/NAME-NNN.
         say: called with what one should know meanwhile, a line at a time.
-        options: any other option of `affectml train`, by its name in TrainConfig (k, hidden, seed, encoder, tau, ...),
-            and any option of the head (l2, dropout, ...).
+        options: those of TrainConfig, as `affectml train` has them (head, hidden, seed, tau, ...), and of the head (l2,
+            dropout, ...). Without `multilabel` the only target that fits decides: rates and sets are learned as several
+            labels, single labels and distributions as one.
 
     Returns:
         A Run: its scores, its predictions, and its answers for new images.
@@ -59,22 +53,33 @@ def train(
     Raises:
         AffectmlError: one of its subclasses, for what can be mended; then nothing was written.
     """
-    known = {each.name for each in fields(TrainConfig)} - {"dataset", "multilabel", "target", "head", "options"}
+    known = signature(train).parameters.keys() - {"options"}
     of_head = {name: value for name, value in options.items() if name not in known}
+    head = options.get("head")
     if head is not None and not isinstance(head, str):
         raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
     unknown = set() if ":" in (head or "") else of_head.keys() - options_of_heads()
     for name in unknown:  # a slip in an option of train; of all others the head says which there are
-        if near := did_you_mean(name, {*known, *signature(train).parameters} - {"options"}):
+        if near := did_you_mean(name, known):
             raise BadInput(f"train: no option {name!r}{near}")
-    given = {name: value for name, value in options.items() if name in known}
+    given = {"multilabel": None} | {name: value for name, value in options.items() if name not in of_head}
     for name in ("templates", "groups"):
         if isinstance(given.get(name), list | str):
             given[name] = (given[name],) if isinstance(given[name], str) else (*given[name],)
-    config = TrainConfig(
-        dataset=_folder(dataset), multilabel=multilabel, target=target, head=head, options=of_head, **given
-    )
+    config = TrainConfig(dataset=_folder(dataset), options=of_head, **given)
     return Run(train_run(config, out=None if out is None else Path(out), say=say))
+
+
+def _with_options(plain: Signature) -> Signature:
+    """A signature that shows every option of a training."""
+    named = {each.name: each for each in options_of(TrainConfig) if each.name not in plain.parameters}
+    named["multilabel"] = replace(named["multilabel"], default=None)  # the target decides
+    shown = [Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default) for each in named.values()]
+    dataset, *others, rest = plain.parameters.values()
+    return plain.replace(parameters=[dataset, *shown, *others, rest])
+
+
+train.__signature__ = _with_options(signature(train))  # type: ignore[attr-defined]
 
 
 def load_run(path: str | Path) -> Run:

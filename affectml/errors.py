@@ -115,7 +115,7 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
         return name if value is _ABSENT else f"{name}={value!r}"
     if of_head:
         return f"--set {name}" if value is _ABSENT else f"--set {shlex.quote(f'{name}={value}')}"
-    words = f"--{_SPELLED.get(name, name).replace('_', '-')}"
+    words = spelled(name)
     if value is _ABSENT or value is True:
         return words
     if isinstance(value, Mapping):
@@ -123,3 +123,8 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
     elif isinstance(value, list | tuple):
         value = ",".join(map(str, value))
     return f"{words} {shlex.quote(str(value))}"
+
+
+def spelled(name: str) -> str:
+    """How the command line spells an option that Python calls `name`: `--promise-group` of promise_group."""
+    return f"--{_SPELLED.get(name, name).replace('_', '-')}"

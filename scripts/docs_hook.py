@@ -47,14 +47,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 class Descriptions(griffe.Extension):
-    """What `Field(description=...)` says of a key of a file is shown beside it."""
+    """What `Field(description=...)` or `Help(...)` says of a key of a file, or of an option, is shown beside it."""
 
     def on_attribute(self, *, attr: griffe.Attribute, **kwargs: Any) -> None:
         """Take the description for the attribute's docstring."""
-        given = attr.value.arguments if isinstance(attr.value, griffe.ExprCall) else []
-        for argument in given:
-            if isinstance(argument, griffe.ExprKeyword) and argument.name == "description" and not attr.docstring:
-                attr.docstring = griffe.Docstring(str(ast.literal_eval(str(argument.value))), parent=attr)
+        called = [attr.value, *getattr(getattr(attr.annotation, "slice", None), "elements", [])]
+        for call in called:
+            for argument in call.arguments if isinstance(call, griffe.ExprCall) else []:
+                said = argument.value if isinstance(argument, griffe.ExprKeyword) else argument
+                described = getattr(argument, "name", None) == "description" or str(call.function) == "Help"
+                if described and not attr.docstring:
+                    attr.docstring = griffe.Docstring(str(ast.literal_eval(str(said))), parent=attr)
 
 
 class Examples(griffe.Extension):

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from affectml._options import MOST_SEED
 from affectml.cli._there import there
-from affectml.cli.runs import MOST_SEED, Json, _say
+from affectml.cli.runs import Json, _say
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from affectml.cli.runs import MOST_THREADS, Address, CheckImages, Device, Engine, Json, Merge, Shard, _say
+from affectml._options import MOST_THREADS
+from affectml.cli.runs import Address, CheckImages, Device, Engine, Json, Merge, Shard, _say
 
 
 def embed(

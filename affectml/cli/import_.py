@@ -4,15 +4,15 @@ Each importer (affectml/importers) is a command, made of its options when it is 
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from affectml.importers import Importer, get_importer, names, parse_list, parse_mapping
-from affectml.importers._options import Help, Option
+from affectml._options import Help, Option
+from affectml.cli._options import parameter_of, sign, value_of
+from affectml.importers import Importer, get_importer, names, parse_list
 from affectml.importers._registry import OWN
 
 STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
@@ -82,7 +82,7 @@ def command_of(importer: Importer) -> Any:
     options.append(JSON)
 
     def run(path: Any, out: Path, **given: Any) -> None:
-        values = {option.name: _value(option, given[option.name]) for option in options[:-1]}
+        values = {option.name: value_of(option, given[option.name]) for option in options[:-1]}
         _show(importer(path, out, **values), given["json"])
 
     out_help = "Data set folder to write; must not exist yet."
@@ -94,46 +94,12 @@ def command_of(importer: Importer) -> Any:
     parameters = [
         inspect.Parameter(name, positional, annotation=Annotated[kinds[name], typer.Argument(help=text)])
         for name, text in places.items()
-    ] + [*map(_parameter, options)]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    ] + [*map(parameter_of, options)]
+    sign(run, parameters)
     alone = typer.Typer(add_completion=False)
     paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
-
-
-def _kinds(option: Option) -> set[Any]:
-    """The types an option may have, such as {Mapping, NoneType}."""
-    parts = get_args(option.type) if get_origin(option.type) not in (None, Mapping, Sequence) else (option.type,)
-    return {get_origin(part) or part for part in parts}
-
-
-def _parameter(option: Option) -> inspect.Parameter:
-    kinds, said = _kinds(option), option.help
-    names = [said.flag or "--" + option.name.replace("_", "-")] if bool in kinds or said.flag else []
-    settings: dict[str, Any] = {"help": said.text, "show_default": said.default or True}
-    kind: Any = str | None
-    if Mapping in kinds:
-        kind, settings["metavar"] = list[str] | None, "FROM=TO"
-    elif Sequence in kinds:
-        settings["metavar"] = "A,B,..."
-    elif bool in kinds or int in kinds:
-        kind = option.type
-        settings.update({} if said.least is None else {"min": said.least})
-    elif Path in kinds:
-        kind = Path | None
-    elif option.default is not None:
-        kind = str
-    annotation = Annotated[kind, typer.Option(*names, **settings)]
-    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation)
-
-
-def _value(option: Option, given: Any) -> Any:
-    kinds = _kinds(option)
-    if Mapping in kinds:
-        return parse_mapping(given or [])
-    return parse_list(given) if Sequence in kinds else given
 
 
 def _show(summary: Any, as_json: bool) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectml.cli.runs import MOST_SEED, Json
+from affectml._options import MOST_SEED
+from affectml.cli.runs import Json
 
 if TYPE_CHECKING:
     import pandas as pd

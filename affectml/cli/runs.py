@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from affectml._options import MOST_SEED, MOST_THREADS
+from affectml.cli._options import taking
 from affectml.cli._there import there
+from affectml.runs import TrainConfig
 
-MOST_SEED, MOST_THREADS = 2**32 - 1, 1_024  # numpy's; with more than it can start torch crashes
 Seed = Annotated[int, typer.Option(help="Seed of every random choice; same seed, same result.", min=0, max=MOST_SEED)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
 Threads = Annotated[
@@ -88,120 +90,20 @@ Template = Annotated[
 ]
 
 
+@taking(TrainConfig, argument="dataset")
 def train(
-    dataset: Annotated[
-        Path | None, typer.Argument(help="Data set folder.", show_default="the demo set, drawn in data/demo")
-    ] = None,
-    multilabel: Annotated[
-        bool, typer.Option("--multilabel", help="Predict rates and sets of labels instead of one answer.")
-    ] = False,
-    target: Annotated[str | None, typer.Option(help="Target of the data set to learn.")] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            help="softmax, sigmoid, topk, auto, ... (docs/heads.md has all), or package.module:Class for your own.",
-            show_default="sigmoid with --multilabel, else softmax",
-        ),
-    ] = None,
-    hidden: Hidden = 0,
-    k: Annotated[
-        int | None,
-        typer.Option("--k", help="How many labels a topk head predicts.", show_default="decided for each image"),
-    ] = None,
-    ensemble: Annotated[int, typer.Option(min=0, help="How many heads to train and average; 0 for one.")] = 0,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="OPTION=VALUE",
-            help="Any option of the head, e.g. l2=0.1; may be given several times.",
-            show_default="the head's own",
-        ),
-    ] = None,
-    judgements: Annotated[
-        str | None,
-        typer.Option(
-            help="Learn rates from the single judgements: votes (all people alike) or weighted (by their "
-            "agreement with others).",
-            show_default="the target's own rates",
-        ),
-    ] = None,
-    by_person: Annotated[
-        bool,
-        typer.Option(
-            "--by-person",
-            help="Tell people apart: each person's own thresholds and tastes, judged on people it never saw.",
-        ),
-    ] = False,
-    promise: Annotated[
-        str | None,
-        typer.Option(
-            metavar="recall=X|extra=X",
-            help="Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at "
-            "most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.",
-            show_default="none",
-        ),
-    ] = None,
-    promise_group: Annotated[
-        str | None,
-        typer.Option(help="Column of images.parquet: keep the promise within each of its levels.", show_default="none"),
-    ] = None,
-    prompts: Prompts = "sentiment",
-    template: Template = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/encoders.md has all).",
-            show_default="the one the data set is embedded with; else affect-tiny for the demo set "
-            "and ViT-B-32-quickgelu:openai for yours",
-        ),
-    ] = None,
+    config: TrainConfig,
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", show_default="runs/NAME-NNN")] = None,
-    tau: Tau = 1 / 3,
-    learning_curve: Annotated[
-        bool,
-        typer.Option(
-            "--learning-curve", help="Fit on 10, 20, 40 and 70 % of the training images as well, for a curve."
-        ),
-    ] = False,
-    group: Group = None,
-    seed: Seed = 0,
-    threads: Threads = None,
-    device: Device = None,
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
     from affectml.cli._runs_print import print_trained
-    from affectml.runs import TrainConfig
 
-    config = TrainConfig(
-        dataset=str(dataset) if dataset else None, multilabel=multilabel, target=target, head=head, hidden=hidden,
-        k=k, ensemble=ensemble, options=_options(set_ or []), judgements=judgements,
-        by_person=by_person, promise=promise, promise_group=promise_group, prompts=prompts,
-        templates=tuple(template or ()), encoder=encoder, tau=tau,
-        seed=seed, threads=threads, device=device, learning_curve=learning_curve,
-        groups=tuple(group or ()),
-    )  # fmt: skip
-    there(datasets=[dataset] if dataset else [])
+    _there_is(config.device)
+    there(datasets=[Path(config.dataset)] if config.dataset else [])
     from affectml.training import train_run
 
     print_trained(train_run(config, out=out, say=_say), as_json=json)
-
-
-def _options(words: list[str]) -> dict[str, str]:
-    """OPTION=VALUE, each option once."""
-    from affectml.errors import BadInput
-
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        name = name.strip().replace("-", "_")
-        if not (name and equals):
-            raise BadInput(f"--set {word}: expected OPTION=VALUE, e.g. --set l2=0.1")
-        if name in found:
-            raise BadInput(f"--set {word}: {name} is set twice; leave one out")
-        found[name] = value.strip()
-    return found
 
 
 def runs(

@@ -21,9 +21,7 @@ MULTILABEL: tuple[Task, ...] = ("rates", "sets", "single-positive")
 # Options of `affectml train` that only some heads take.
 TrainOption: TypeAlias = Literal["hidden", "k", "ensemble"]
 TRAIN_OPTIONS: tuple[TrainOption, ...] = get_args(TrainOption)
-# More would be a slip. hidden: on 1,024 features half a gigabyte of weights and their gradients; seed: numpy's most;
-# threads: torch crashes where it cannot start them.
-MOST = {"hidden": 65_536, "ensemble": 1_000, "seed": 2**32 - 1, "threads": 1_024}
+MOST_HIDDEN = 65_536  # on 1,024 features half a gigabyte of weights and their gradients; more would be a slip
 
 
 _TYPED: dict[type, dict[str, tuple[Any, TypeAdapter[Any]]]] = {}

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from affectml.errors import BadInput
 from affectml.heads._adamw import AdamW
 from affectml.heads._blocks import Blocks
-from affectml.heads._config import MOST, TASKS, HeadConfig
+from affectml.heads._config import MOST_HIDDEN, TASKS, HeadConfig
 from affectml.heads._inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
@@ -38,7 +38,7 @@ class ContrastiveConfig(HeadConfig):
     The rest is AdamW's and early stopping's.
     """
 
-    hidden: Annotated[int, Field(ge=1, le=MOST["hidden"])] = 512
+    hidden: Annotated[int, Field(ge=1, le=MOST_HIDDEN)] = 512
     temperature: PositiveFloat = 0.075
     positives: PositiveInt = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from affectml.errors import BadInput
 from affectml.heads._base import Head
 from affectml.heads._blocks import Blocks
-from affectml.heads._config import MOST, HeadConfig
+from affectml.heads._config import MOST_HIDDEN, HeadConfig
 from affectml.heads._inputs import Features, Rows, alike, feature_parts
 from affectml.heads._linear import Standardiser, fit_linear, folds, precision
 from affectml.heads._mlp import WEIGHT_DECAY_GRID, MLPOptions, Setting, fit_mlp, forward
@@ -41,7 +41,7 @@ class NeuralConfig(HeadConfig):
     the root of batch_size / 256 where X is large. batch_size: None is 256, 2048 where X is large (docs/scale.md).
     """
 
-    hidden: Annotated[int, Field(ge=0, le=MOST["hidden"])] = 0
+    hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0
     l2: NonNegativeFloat | None = None
     balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     logit_adjustment: NonNegativeFloat = 0.0

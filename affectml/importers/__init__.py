@@ -7,7 +7,7 @@ for. `importer` registers one of your own.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from affectml.importers._options import Help, parse_list, parse_mapping
+from affectml._options import Help, parse_list, parse_mapping
 from affectml.importers._registry import OWN, PUBLISHED, Importer, get_importer, importer, names
 from affectml.importers._summary import ImportSummary
 

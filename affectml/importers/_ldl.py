@@ -7,12 +7,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from affectml._options import Help
 from affectml.data._targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers._columns import WHOLE
 from affectml.importers._find import find, locate, read_lines, relative_names, repeated
 from affectml.importers._labels import MIKELS_WORDS, label_of
-from affectml.importers._options import Help
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table, vote_table
 from affectml.taxonomies import get_taxonomy
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from affectml import _own
+from affectml._options import Option, option_of, options_of
 from affectml.errors import BadInput, did_you_mean
-from affectml.importers._options import Help, Option
 
 if TYPE_CHECKING:
     from affectml.importers._summary import ImportSummary
@@ -87,7 +87,7 @@ class Importer:
     def path_help(self) -> str:
         """What the command line says of PATH: the help of `read`'s first parameter."""
         first = next(iter(inspect.signature(self.read).parameters))
-        said = _option(first, get_type_hints(self.read, include_extras=True)[first], None).help.text
+        said = option_of(first, get_type_hints(self.read, include_extras=True)[first], None).help.text
         return said or "The set's folder, as it is published."
 
     def options(self) -> list[Option]:
@@ -98,7 +98,7 @@ class Importer:
     def _described(self) -> list[Option]:
         """What the user says of data of their own: the fields of `About`, but the name, with their defaults here."""
         found = []
-        for option in _fields(type(self.about)):
+        for option in options_of(type(self.about)):
             if option.name != "name":
                 default = getattr(self.about, option.name)
                 said = option.help if default is None else dataclasses.replace(option.help, default="")
@@ -244,17 +244,6 @@ def _options(read: Callable[..., Any]) -> Iterator[tuple[str, type | None, Optio
     for parameter in list(inspect.signature(read).parameters.values())[1:]:
         hint = hints[parameter.name]
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            yield from ((parameter.name, hint, option) for option in _fields(hint))
+            yield from ((parameter.name, hint, option) for option in options_of(hint))
         else:
-            yield parameter.name, None, _option(parameter.name, hint, parameter.default)
-
-
-def _fields(holder: type) -> list[Option]:
-    hints = get_type_hints(holder, include_extras=True)
-    fields: Any = dataclasses.fields(holder)
-    return [_option(f.name, hints[f.name], f.default) for f in fields if hasattr(hints[f.name], "__metadata__")]
-
-
-def _option(name: str, hint: Any, default: Any) -> Option:
-    said = next((part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Help)), Help(""))
-    return Option(name, getattr(hint, "__origin__", hint), default, said)
+            yield parameter.name, None, option_of(parameter.name, hint, parameter.default)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, get_args
 
+from affectml._options import Help, check_choice
 from affectml.data._schema import Kind, VoteRule
-from affectml.importers._options import Help, check_choice
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 SomeTaxonomy = Annotated[
     str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="inferred from the labels")
 ]
-Renaming = Annotated[Mapping[str, str] | None, Help("Rename a label; may be given several times.", flag="--map")]
+Renaming = Annotated[Mapping[str, str] | None, Help("Rename a label; may be given several times.")]
 Partial = Annotated[bool, Help("Take what there is where a part of the set is missing.")]
 ImagesRoot = Annotated[str | Path | None, Help("Folder that holds the images.", default="the set's folder")]
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._columns import ANNOTATOR, LABEL, SPLIT_OF, pick, plain, tidy
 from affectml.importers._container import Container, open_container
 from affectml.importers._container_rows import VECTORS, Gathered, gather, is_vector
 from affectml.importers._images import file_in_dataset
-from affectml.importers._options import Help
 from affectml.importers._read import Table
 from affectml.importers._registry import importer
 from affectml.importers._shared_set import NAME as SHARED

@@ -9,9 +9,11 @@ from typing import Annotated, Any, get_args
 
 import numpy as np
 import pandas as pd
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from affectml._files import sha256
+from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.data._schema import Construct, VoteRule
 from affectml.data.splits import VAL_SHARE, pick
@@ -21,7 +23,6 @@ from affectml.importers._answers import Naming, people_said
 from affectml.importers._arrays import Arrays, read_arrays
 from affectml.importers._columns import SPLIT_OF
 from affectml.importers._labels import LabelPlan, emotion_words
-from affectml.importers._options import Help, check_choice
 from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
@@ -45,7 +46,7 @@ def embeddings(
     ] = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
-    seed: Annotated[int, Help("Seed for a validation split cut from train.", least=0)] = 0,
+    seed: Annotated[int, Ge(0), Help("Seed for a validation split cut from train.")] = 0,
 ) -> Draft:
     """A file with the embedding of each image and, where known, its labels, people's answers and split.
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean
 from affectml.importers._find import find, locate, need, relative_names
-from affectml.importers._options import Help
 from affectml.importers._registry import importer
 from affectml.importers.draft import About, Draft, Source, draft, label_table
 from affectml.taxonomies import Taxonomy, get_taxonomy

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml._files import replacing
+from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml.importers._columns import FILE, file_by_content, pick
 from affectml.importers._find import files_in, fold, is_hidden, relative_names
 from affectml.importers._images import SUFFIXES, place_images
-from affectml.importers._options import Help, check_choice
 from affectml.importers._read import read_table
 from affectml.importers._registry import importer
 from affectml.importers.draft import About, Draft, Source, draft

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml._options import Help
 from affectml.errors import BadInput, option
 from affectml.importers._columns import SPLIT_OF, Columns, find_columns, tidy
 from affectml.importers._find import images_folder, is_url
 from affectml.importers._images import file_in_dataset, inside_name, is_usual
-from affectml.importers._options import Help
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements, from_label_column, from_label_columns

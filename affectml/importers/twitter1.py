@@ -8,10 +8,10 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
+from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._columns import numbers
 from affectml.importers._find import find, locate, read_lines, relative_names, repeated
-from affectml.importers._options import Help
 from affectml.importers._read import Table, read_table
 from affectml.importers._registry import importer
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot

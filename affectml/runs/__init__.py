@@ -7,9 +7,14 @@ metrics.json          what the systems score on test: no times and no paths, so 
 report.html
 """
 
+from typing import TYPE_CHECKING
+
+from affectml._lazy import lazily
 from affectml.runs.config import TrainConfig
-from affectml.runs.folder import RunFolder, next_run_folder, reserve_run_folder, runs_in
-from affectml.runs.schema import SCHEMA, RunInfo, surroundings
+
+if TYPE_CHECKING:
+    from affectml.runs.folder import RunFolder, next_run_folder, reserve_run_folder, runs_in
+    from affectml.runs.schema import SCHEMA, RunInfo, surroundings
 
 __all__ = [
     "SCHEMA",
@@ -21,3 +26,10 @@ __all__ = [
     "runs_in",
     "surroundings",
 ]
+__getattr__ = lazily(
+    __name__,
+    {
+        "affectml.runs.folder": ("RunFolder", "next_run_folder", "reserve_run_folder", "runs_in"),
+        "affectml.runs.schema": ("SCHEMA", "RunInfo", "surroundings"),
+    },
+)

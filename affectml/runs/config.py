@@ -4,79 +4,107 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import NonNegativeInt, PositiveInt
+from annotated_types import Ge
+
+from affectml._options import MOST_SEED, MOST_THREADS, Help, options_of, parse_settings
+from affectml.errors import spelled
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What `affectml train` was asked for; saved with the run. None means: decide from the data.
 
-    dataset: a folder; None is the demo set. multilabel: whether to predict rates and sets of labels instead of one
-    answer. target: None takes the only one that fits. head: sigmoid with `multilabel`, else softmax. hidden: units of
-    a hidden layer, worth trying above some 10,000 images; 0 is linear, and 512 for contrastive. k: how many labels a
-    topk head answers with; None lets it decide for each image. ensemble: how many heads to average, 0 for one.
-    options: more of the head's own, by name, as values or as words (`l2`, `gamma`, ...: see its config). judgements:
-    learn rates from single judgements of the training images, by what is trusted (see `judged_targets`); None takes the
-    target's own. by_person: learn each person's own thresholds and tastes beside, see docs/people.md. promise: cut
-    sets so that they keep it, such as "recall=.8", on images kept apart for that (see docs/promises.md);
-    promise_group: a column of images.parquet whose levels get a cut each.
-    prompts, templates: which texts text heads learn from, see `affectml.prompts`. encoder: None
-    takes the data set's only embedding store. tau: the rate from which a label belongs to an image's set; change it
-    when your question is about what most people feel (1/2) or about what anyone might (.2). threads: part of what makes
-    a result repeatable; None is one less than the cores. device: where the encoder runs, by torch's name; None is cuda
-    where there is one, else cpu. learning_curve: fit again on shares of the training images and
-    judge each on the same test images; four more fits. groups: the columns of images.parquet and annotators.parquet to
-    judge the model by; none takes all of few levels, see docs/subgroups.md.
+    The command, `affectml.train` and a run's own command line are made of these fields; docs/people.md, promises.md and
+    subgroups.md say more of by_person, promise and groups, `affectml.prompts` of prompts and templates. A hidden layer
+    is worth trying above some 10,000 images (512 units for contrastive). options are values, or words as `--set` takes
+    them. Change tau when your question is about what most people feel (1/2) or about what anyone might (.2).
     """
 
-    dataset: str | None = None
-    multilabel: bool | None = False
-    target: str | None = None
-    head: str | None = None
-    hidden: NonNegativeInt = 0
-    k: int | None = None
-    ensemble: NonNegativeInt = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
-    prompts: str = "sentiment"
-    templates: tuple[str, ...] = ()
-    encoder: str | None = None
-    judgements: str | None = None
-    by_person: bool = False
-    promise: str | None = None
-    promise_group: str | None = None
-    tau: float = 1 / 3
-    seed: NonNegativeInt = 0
-    threads: PositiveInt | None = None
-    device: str | None = None
-    learning_curve: bool = False
-    groups: tuple[str, ...] = ()
-
-
-# The option of `affectml train` behind each field, in the order in which a command names them.
-OPTIONS = {
-    "multilabel": "--multilabel",
-    "target": "--target",
-    "head": "--head",
-    "encoder": "--encoder",
-    "threads": "--threads",
-    "device": "--device",
-    "hidden": "--hidden",
-    "k": "--k",
-    "ensemble": "--ensemble",
-    "options": "--set",
-    "judgements": "--judgements",
-    "by_person": "--by-person",
-    "promise": "--promise",
-    "promise_group": "--promise-group",
-    "prompts": "--prompts",
-    "templates": "--template",
-    "tau": "--tau",
-    "learning_curve": "--learning-curve",
-    "groups": "--group",
-    "seed": "--seed",
-}
+    dataset: Annotated[str | None, Help("Data set folder.", default="the demo set, drawn in data/demo")] = None
+    multilabel: Annotated[bool | None, Help("Predict rates and sets of labels instead of one answer.")] = False
+    target: Annotated[str | None, Help("Target of the data set to learn.")] = None
+    head: Annotated[
+        str | None,
+        Help(
+            "softmax, sigmoid, topk, auto, ... (docs/heads.md has all), or package.module:Class for your own.",
+            default="sigmoid with --multilabel, else softmax",
+        ),
+    ] = None
+    hidden: Annotated[int, Ge(0), Help("Units of the hidden layer; 0 for a linear head.", most=65_536)] = 0
+    k: Annotated[int | None, Help("How many labels a topk head predicts.", default="decided for each image")] = None
+    ensemble: Annotated[int, Ge(0), Help("How many heads to train and average; 0 for one.", most=1_000)] = 0
+    options: Annotated[
+        Mapping[str, Any],
+        Help(
+            "Any option of the head, e.g. l2=0.1; may be given several times.",
+            default="the head's own",
+            metavar="OPTION=VALUE",
+            read=parse_settings,
+        ),
+    ] = field(default_factory=dict)
+    judgements: Annotated[
+        str | None,
+        Help(
+            "Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement with "
+            "others).",
+            default="the target's own rates",
+        ),
+    ] = None
+    by_person: Annotated[
+        bool, Help("Tell people apart: each person's own thresholds and tastes, judged on people it never saw.")
+    ] = False
+    promise: Annotated[
+        str | None,
+        Help(
+            "Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at most X "
+            "labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.",
+            default="none",
+            metavar="recall=X|extra=X",
+        ),
+    ] = None
+    promise_group: Annotated[
+        str | None, Help("Column of images.parquet: keep the promise within each of its levels.", default="none")
+    ] = None
+    prompts: Annotated[
+        str, Help("Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.")
+    ] = "sentiment"
+    templates: Annotated[
+        tuple[str, ...],
+        Help(
+            'Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
+            default="the taxonomy's first",
+        ),
+    ] = ()
+    encoder: Annotated[
+        str | None,
+        Help(
+            "Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/encoders.md has all).",
+            default="the one the data set is embedded with; else affect-tiny for the demo set "
+            "and ViT-B-32-quickgelu:openai for yours",
+        ),
+    ] = None
+    tau: Annotated[float, Help("Lowest rate at which a label belongs to an image's set.", default="1/3")] = 1 / 3
+    learning_curve: Annotated[bool, Help("Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.")] = (
+        False
+    )
+    groups: Annotated[
+        tuple[str, ...],
+        Help(
+            "Column of images.parquet, or of annotators.parquet, to judge the model by; may be given several times.",
+            default="all columns of 2 to 12 levels",
+        ),
+    ] = ()
+    seed: Annotated[int, Ge(0), Help("Seed of every random choice; same seed, same result.", most=MOST_SEED)] = 0
+    threads: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Help("Threads for torch; part of what makes a result repeatable.", default="cores - 1", most=MOST_THREADS),
+    ] = None
+    device: Annotated[
+        str | None,
+        Help("Where the encoder runs: cpu, cuda, cuda:1, mps.", default="cuda where there is one, else cpu"),
+    ] = None
 
 
 def command(config: TrainConfig, out: Path | None = None) -> str:
@@ -85,12 +113,11 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
     >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
     'affectml train mydata --head topk --k 2 --set l2=0.1 --seed 0'
     """
-    defaults = TrainConfig()
     words = ["affectml", "train", *([config.dataset] if config.dataset else [])]
-    for name, option in OPTIONS.items():
-        value = getattr(config, name)
-        if name == "seed" or value != getattr(defaults, name):
-            words += _words(option, value)
+    for option in options_of(TrainConfig)[1:]:
+        value = getattr(config, option.name)
+        if option.name == "seed" or value != option.default:
+            words += _words(spelled(option.name), value)
     return shlex.join([*words, *(["--out", str(out)] if out else [])])
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from threadpoolctl import threadpool_limits
 
 from affectml._files import try_folder
+from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
 from affectml.data._choose import SEVERAL, choose_target
@@ -20,7 +21,7 @@ from affectml.errors import BadDataset, BadInput, option
 from affectml.evaluation.subgroups import check_groups
 from affectml.heads import Head, Wanted, check_plain, head_class
 from affectml.heads._build import PLAIN
-from affectml.heads._config import MOST, in_words
+from affectml.heads._config import in_words
 from affectml.heads._kinds import only_shares
 from affectml.heads._options import typed_options
 from affectml.prompts import Prompts
@@ -167,9 +168,9 @@ def check_types(config: TrainConfig) -> None:
 
 def check_numbers(config: TrainConfig, targets: Targets) -> None:
     """Raises BadInput for a number that is out of range."""
-    for name, most in MOST.items():
-        if (number := getattr(config, name) or 0) > most:
-            raise BadInput(f"{option(name, number)}: expected at most {most:,}")
+    for each in options_of(TrainConfig):
+        if each.help.most is not None and (number := getattr(config, each.name) or 0) > each.help.most:
+            raise BadInput(f"{option(each.name, number)}: expected at most {each.help.most:,}")
     if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
         labels = f"{len(targets.taxonomy)}, the labels of {targets.taxonomy.name}"
         raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}")

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import inspect
 import json
 import os
 import re
@@ -13,17 +14,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.main import get_command
 
+import affectml
 from affectml._files import try_folder, write_json
+from affectml._options import options_of
+from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
-from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option
+from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option, spelled
 from affectml.evaluating import evaluate_run
 from affectml.evaluation import Answers, evaluate
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.subgroups import subgroups
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig
-from affectml.runs.config import OPTIONS, command
+from affectml.runs.config import command
 from affectml.training import choose_target, fit, judge, plan_run, prepare, train_run, write
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
@@ -69,17 +74,25 @@ def test_the_steps_give_what_train_gives(prepared, tmp_path):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
-def test_every_field_of_the_configuration_has_an_option_and_is_in_the_command():
-    assert set(OPTIONS) | {"dataset"} == {each.name for each in fields(TrainConfig)}
+def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
+    of_command = {each.name: each.opts for each in get_command(app).commands["train"].params}
+    for each in fields(TrainConfig):
+        assert of_command[each.name] == ([each.name] if each.name == "dataset" else [spelled(each.name)])
+        assert each.name in inspect.signature(affectml.train).parameters
+    assert all(each.help.text for each in options_of(TrainConfig))
+    assert len(options_of(TrainConfig)) == len(fields(TrainConfig))
+
+
+def test_the_command_asks_for_what_is_not_at_its_default():
     asked = TrainConfig(
         dataset="my data", multilabel=True, target="t", head="topk", hidden=8, k=2, ensemble=3,
         options={"l2": 0.1, "gamma": None}, prompts="synonyms", templates=("a {label}", "{label}"), encoder="e",
-        judgements="votes", tau=0.5, seed=4, threads=1,
+        judgements="weighted", tau=0.5, seed=4, threads=1,
     )  # fmt: skip
     assert command(asked, Path("o")) == (
-        "affectml train 'my data' --multilabel --target t --head topk --encoder e --threads 1 --hidden 8 --k 2 "
-        "--ensemble 3 --set l2=0.1 --set gamma=none --judgements votes --prompts synonyms --template 'a {label}' "
-        "--template '{label}' --tau 0.5 --seed 4 --out o"
+        "affectml train 'my data' --multilabel --target t --head topk --hidden 8 --k 2 --ensemble 3 --set l2=0.1 "
+        "--set gamma=none --judgements weighted --prompts synonyms --template 'a {label}' --template '{label}' "
+        "--encoder e --tau 0.5 --seed 4 --threads 1 --out o"
     )
     assert command(TrainConfig()) == "affectml train --seed 0"
 
