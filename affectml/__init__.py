@@ -1,7 +1,10 @@
 """affectml: several emotions per image, from several people; trained, judged and compared as such."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from affectml._lazy import Moved
 
 if TYPE_CHECKING:
     from affectml.api import (
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
         train,
     )
     from affectml.data import Dataset
-    from affectml.person import Person
+    from affectml.predicting import Person
     from affectml.run import Run
 
 __version__ = "0.2.0.dev0"
@@ -44,6 +47,8 @@ __all__ = [
     "train",
 ]
 
+sys.meta_path.append(Moved())
+
 
 def __getattr__(name: str) -> Any:
     """What `__all__` names, and `affectml.errors` to catch, imported when it is first asked for."""
@@ -51,7 +56,9 @@ def __getattr__(name: str) -> Any:
         return import_module("affectml.errors")
     if name not in __all__:
         raise AttributeError(f"module 'affectml' has no attribute {name!r}")
-    home = {"Dataset": "affectml.data", "Person": "affectml.person", "Run": "affectml.run"}.get(name, "affectml.api")
+    home = {"Dataset": "affectml.data", "Person": "affectml.predicting", "Run": "affectml.run"}.get(
+        name, "affectml.api"
+    )
     found = globals()[name] = getattr(import_module(home), name)
     return found
 

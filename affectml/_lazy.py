@@ -1,9 +1,20 @@
-"""Packages whose names are imported when they are first asked for, so that nothing loads torch for its neighbour."""
+"""Names that are found when they are asked for: a package's own, so that nothing loads torch for its neighbour, and
+modules that have moved, by their earlier names.
+"""
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
+
+# A module's earlier name, and the one that it has now. The earlier ones go with 0.3.
+MOVED = {
+    "affectml.person": "affectml.predicting.person",
+}
 
 
 def lazily(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
@@ -21,3 +32,17 @@ def lazily(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], 
         return found
 
     return asked
+
+
+class Moved(MetaPathFinder, Loader):
+    """Imports a module of `MOVED` by its earlier name, with a DeprecationWarning that says the one to use."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        """Where the import system asks, after all that it finds by itself."""
+        return ModuleSpec(name, self) if name in MOVED else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Both names are one module."""
+        now = MOVED[module.__name__]
+        warnings.warn(f"{module.__name__} is now {now}; the earlier name goes with 0.3", DeprecationWarning, 2)
+        sys.modules[module.__name__] = import_module(now)

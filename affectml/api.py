@@ -15,7 +15,7 @@ from affectml.errors import BadInput, did_you_mean
 from affectml.evaluating import evaluate_run
 from affectml.heads._options import options_of_heads
 from affectml.pictures import ImageLike
-from affectml.predictions import Predictions
+from affectml.predicting.predictions import Predictions
 from affectml.run import Run, score_table
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training import open_or_draw, train_run

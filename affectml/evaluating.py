@@ -22,9 +22,9 @@ from affectml.evaluation.scoring import unsure
 from affectml.evaluation.subgroups import check_groups, subgroups
 from affectml.evaluation.systems import answers_of
 from affectml.heads import TextHead
-from affectml.predicting import Array, prompts_of
+from affectml.predicting.features import FromFiles, run_encoder, store_of
+from affectml.predicting.predictor import Array, prompts_of
 from affectml.prompts import label_features
-from affectml.run_features import FromFiles, run_encoder, store_of
 from affectml.runs import RunFolder
 from affectml.runs.schema import BetaInfo, PriorInfo
 from affectml.training import set_threads

@@ -19,8 +19,9 @@ from affectml.embeddings._store import SHARDS
 from affectml.encoders import DEFAULT_SPEC, Encoder, load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, option
 from affectml.pictures import Picture, pictures
-from affectml.prediction_files import Parts, PredictionFile, in_parts, predict_to_file, refuse_existing, shards_of
-from affectml.prediction_shards import merge_predictions
+from affectml.predicting.files import in_parts, predict_to_file, refuse_existing
+from affectml.predicting.parts import Parts, PredictionFile, shards_of
+from affectml.predicting.shards import merge_predictions
 from affectml.shards import Shard, numbers
 
 RETRIES = 5  # how often a shard is begun again after its worker was lost

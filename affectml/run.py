@@ -17,14 +17,15 @@ from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun
 from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
-from affectml.person import Answered, Person, for_person
 from affectml.pictures import Bad, ImageLike, one_by_one
 from affectml.predicting import predict_images
-from affectml.prediction_files import PredictionFile, predict_to_file
-from affectml.prediction_shards import merge_predictions
-from affectml.predictions import Predictions
+from affectml.predicting.features import run_encoder
+from affectml.predicting.files import predict_to_file
+from affectml.predicting.parts import PredictionFile
+from affectml.predicting.person import Answered, Person, for_person
+from affectml.predicting.predictions import Predictions
+from affectml.predicting.shards import merge_predictions
 from affectml.report.tables import STAR, main_table
-from affectml.run_features import run_encoder
 from affectml.runs import RunFolder, RunInfo
 from affectml.taxonomies import Taxonomy
 

@@ -383,12 +383,12 @@ def check_export(template: Path, data: Path) -> str:
 def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str, int]:
     import open_clip  # noqa: F401 - else each fork imports it
 
-    from affectml import prediction_files
     from affectml.demo_set import write_demo
+    from affectml.predicting import files, parts
     from affectml.training import TrainConfig, train_run
 
-    prediction_files.PART = 64
-    prediction_files.KEEP_EVERY = 0  # seconds: every batch of 16 is written
+    files.PART = 64
+    parts.KEEP_EVERY = 0  # seconds: every batch of 16 is written
     data, run, out = folder / "data", folder / "run", folder / "to" / "out.csv"
     photos, said = folder / "photos", folder / "said.txt"
 
@@ -403,7 +403,7 @@ def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str,
         def say(line: str) -> None:
             said.write_text(line)
 
-        prediction_files.predict_to_file(run, photos, file, replace=True, threads=1, say=say)
+        files.predict_to_file(run, photos, file, replace=True, threads=1, say=say)
 
     def prepare() -> None:
         shutil.rmtree(out.parent, ignore_errors=True)

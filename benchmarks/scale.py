@@ -110,7 +110,7 @@ class Memory:
 
 def stages(data: Path, out: Path, threads: int, hidden: int) -> dict[str, tuple[float, float, float]]:
     """Seconds, peak and peak without file pages of each stage, in this process."""
-    from affectml.prediction_files import predict_to_file
+    from affectml.predicting.files import predict_to_file
     from affectml.runs import TrainConfig
     from affectml.training import fit, judge, plan_run, prepare, write
 

@@ -22,7 +22,7 @@ from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
-from affectml.run_features import store_there
+from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
 from affectml.training.learned import uneven_panels
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from affectml.errors import BadRun
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
-    from affectml.prediction_files import PredictionFile
+    from affectml.predicting.parts import PredictionFile
     from affectml.report.tables import Table
     from affectml.runs import RunFolder
 

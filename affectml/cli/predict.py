@@ -108,15 +108,15 @@ def predict(
     from affectml.cli._runs_print import SHOWN, print_predictions, print_written, say_unreadable
     from affectml.pictures import Bad, ImageLike, pictures, unanswered
     from affectml.predicting import predict_images
-    from affectml.prediction_files import predict_to_file
-    from affectml.prediction_shards import merge_predictions
+    from affectml.predicting.files import predict_to_file
+    from affectml.predicting.shards import merge_predictions
 
     named = _named(images or [])
     given: list[ImageLike] = [*named, *([] if missing is None else unanswered(missing))]
     somebody = None
     if whose is not None:
-        from affectml.person import for_person
-        from affectml.run_features import run_encoder
+        from affectml.predicting.features import run_encoder
+        from affectml.predicting.person import for_person
         from affectml.runs import RunFolder
 
         opened = RunFolder.open(run)

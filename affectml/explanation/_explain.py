@@ -21,9 +21,9 @@ from affectml.explanation._tower import Rates, Tower
 from affectml.explanation._verdict import Verdict, judge
 from affectml.heads import Head, TextHead
 from affectml.pictures import ImageLike, Picture, one_by_one, pictures
+from affectml.predicting.features import run_encoder
 from affectml.prompts import Prompts, label_features
 from affectml.report.tables import Table, number
-from affectml.run_features import run_encoder
 from affectml.runs import RunFolder
 from affectml.training import set_threads
 

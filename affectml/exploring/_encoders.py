@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from affectml.embeddings import EmbeddingStore
 from affectml.embeddings._store import differences
 from affectml.errors import EncoderUnavailable
+from affectml.predicting.features import run_encoder
 from affectml.prompts import ALIKE, MADE_UP
-from affectml.run_features import run_encoder
 from affectml.runs import RunFolder
 
 if TYPE_CHECKING:

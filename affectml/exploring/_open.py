@@ -10,7 +10,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.errors import AffectmlError, BadDataset, BadInput, option
 from affectml.exploring import _map
 from affectml.exploring._collection import Collection
-from affectml.run_features import store_there
+from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
 
 

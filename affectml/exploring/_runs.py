@@ -12,7 +12,7 @@ from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
 from affectml.errors import BadRun
 from affectml.heads._base import HEADS
-from affectml.run_features import check_images
+from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 
 if TYPE_CHECKING:

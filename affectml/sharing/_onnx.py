@@ -115,7 +115,7 @@ def _module(run: RunFolder, encoder: bool, threads: int | None) -> tuple[HeadMod
     if not encoder:
         features = torch.randn(3, int(run.info.encoder.identity["dim"]), generator=generator)
         return head, torch.nn.functional.normalize(features), "features"
-    from affectml.run_features import run_encoder
+    from affectml.predicting.features import run_encoder
 
     loaded = run_encoder(run, threads)
     whole = WholeModule(loaded, head, normalised=bool(run.info.encoder.identity["normalised"])).eval()

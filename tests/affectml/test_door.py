@@ -1,5 +1,6 @@
 """`import affectml`: light, lazy, and all that a notebook needs."""
 
+import importlib
 import inspect
 import json
 import re
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 import affectml
+from affectml._lazy import MOVED
 from affectml._progress import track
 from affectml.comparison import report_runs
 from affectml.errors import BadInput, BadRun
@@ -35,6 +37,13 @@ def run(demo, tiny_clip, tmp_path_factory):
     run = affectml.train(demo, head="topk", k=2, encoder=encoder, threads=1, out=out, say=said.append)
     assert said
     return run
+
+
+@pytest.mark.parametrize(("earlier", "now"), MOVED.items())
+def test_a_module_that_moved_is_found_by_its_earlier_name_with_a_warning(earlier, now, monkeypatch):
+    monkeypatch.delitem(sys.modules, earlier, raising=False)
+    with pytest.warns(DeprecationWarning, match=re.escape(f"{earlier} is now {now}")):
+        assert importlib.import_module(earlier) is importlib.import_module(now)
 
 
 AT_THE_DOOR = """
@@ -67,7 +76,10 @@ def in_a_fresh_process():
 
 def test_the_door_loads_the_standard_library_and_itself_alone(in_a_fresh_process):
     found = in_a_fresh_process["loaded"]
-    assert [name for name in found if name.split(".")[0] not in sys.stdlib_module_names] == ["affectml"]
+    assert {name for name in found if name.split(".")[0] not in sys.stdlib_module_names} == {
+        "affectml",
+        "affectml._lazy",
+    }
 
 
 def test_importing_heads_does_not_import_scikit_learn(in_a_fresh_process):

@@ -341,9 +341,9 @@ class TestCommand:
         assert says in err
 
     def test_a_file_that_was_begun_for_another_person_is_begun_afresh(self, here, monkeypatch):
-        from affectml.predicting import Predictor
+        from affectml.predicting.predictor import Predictor
 
-        monkeypatch.setattr("affectml.prediction_files.PART", 64)
+        monkeypatch.setattr("affectml.predicting.files.PART", 64)
         run = affectml.load_run("runs/mydata-001")
         ann, ben = (run.for_person(who) for who in known(run).ids[:2])
         before = Predictor.predict
@@ -366,7 +366,7 @@ class TestCommand:
             pd.read_parquet("a.parquet")["awe"], ben.predict("mydata")["awe"].astype(np.float32)
         )
         with pytest.raises(BadInput, match="a person is predicted by one process"):
-            affectml.prediction_files.predict_to_file(run.folder, "mydata", "b.csv", shard="1/2", person=ann)
+            affectml.predicting.files.predict_to_file(run.folder, "mydata", "b.csv", shard="1/2", person=ann)
 
     def test_a_run_without_people_says_how_to_have_them(self, here, command):
         affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=lambda line: None)

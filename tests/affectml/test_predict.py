@@ -25,8 +25,8 @@ from affectml.errors import BadInput, BadRun
 from affectml.importers import import_embeddings, import_table
 from affectml.pictures import pictures, unanswered
 from affectml.predicting import predict_images
-from affectml.prediction_files import predict_to_file
-from affectml.predictions import score_columns
+from affectml.predicting.files import predict_to_file
+from affectml.predicting.predictions import score_columns
 
 
 @pytest.fixture(scope="module")
@@ -344,12 +344,12 @@ class TestGoingOn:
 
     @pytest.fixture(autouse=True)
     def small_parts(self, monkeypatch):
-        monkeypatch.setattr("affectml.prediction_files.PART", 16)
+        monkeypatch.setattr("affectml.predicting.files.PART", 16)
 
     @pytest.fixture
     def encoded(self, run, monkeypatch):
         """calls: how many images were predicted, part by part. until: the part at which the user presses Ctrl-C."""
-        from affectml.predicting import Predictor
+        from affectml.predicting.predictor import Predictor
 
         calls = []
         before = Predictor.predict
@@ -399,9 +399,9 @@ class TestGoingOn:
     def test_a_part_in_the_making_is_kept_too(self, run, shots, tmp_path, monkeypatch, by, lost):
         """Stopped at any batch of 4 images, each of which takes 4 seconds, in parts of 24."""
         clock = itertools.count(step=4)
-        monkeypatch.setattr("affectml.prediction_files.PART", 24)
+        monkeypatch.setattr("affectml.predicting.files.PART", 24)
         monkeypatch.setattr("affectml.embeddings._stream.BATCH_SIZE", 4)
-        monkeypatch.setattr("affectml.prediction_files.time.monotonic", lambda: next(clock))
+        monkeypatch.setattr("affectml.predicting.parts.time.monotonic", lambda: next(clock))
         whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
         predict_to_file(run.folder, shots, whole, threads=1, say=quiet)
         for at in range(2, 13):  # before this batch ends
@@ -428,12 +428,12 @@ class TestGoingOn:
             out.unlink()
 
     def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, encoded, monkeypatch):
-        from affectml import run_features
+        from affectml.predicting import features
 
         asked = []
-        before = run_features.embedded
+        before = features.embedded
         monkeypatch.setattr(
-            run_features,
+            features,
             "embedded",
             lambda *args, **options: (asked.append(options["prefer"]), before(*args, **options))[1],
         )
@@ -478,8 +478,8 @@ class TestGoingOn:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr("affectml.prediction_files.Parts.finish", die)
-            patched.setattr("affectml.prediction_files.shutil.rmtree", die)
+            patched.setattr("affectml.predicting.parts.Parts.finish", die)
+            patched.setattr("affectml.predicting.parts.shutil.rmtree", die)
             with pytest.raises(KeyboardInterrupt):
                 predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
         content, calls = out.read_bytes(), list(encoded["calls"])
@@ -501,7 +501,7 @@ class TestGoingOn:
             removed.append(folder)
 
         removed = []
-        monkeypatch.setattr("affectml.prediction_files.shutil.rmtree", remove)
+        monkeypatch.setattr("affectml.predicting.parts.shutil.rmtree", remove)
         predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
         assert removed == [tmp_path / "out.csv.parts"]
 

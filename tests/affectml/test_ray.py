@@ -22,7 +22,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
-from affectml.prediction_files import predict_to_file
+from affectml.predicting.files import predict_to_file
 from affectml.ray_engine import embed_with_ray
 
 

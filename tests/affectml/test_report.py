@@ -27,7 +27,7 @@ from affectml.evaluation.alike import Alike
 from affectml.evaluation.people import against_the_rest
 from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
 from affectml.plots._canvas import SIGNS, Canvas
-from affectml.prediction_files import predict_to_file
+from affectml.predicting.files import predict_to_file
 from affectml.report import Table, read_again, report_run, sections
 from affectml.report.section import Section, drawing
 from affectml.report.sections import SECTIONS
@@ -316,7 +316,9 @@ def test_where_every_set_is_empty_the_first_sentence_says_so(run, data, tmp_path
     assert not sentence(data).startswith("The predicted set")
     said = per_label_section(empty).sentence
     assert said == "The model does the same at all labels: its F1 is .000."
-    monkeypatch.setattr("affectml.predicting.sets_of", lambda head, X, levels: torch.zeros(len(X), len(data.labels)))
+    monkeypatch.setattr(
+        "affectml.predicting.predictor.sets_of", lambda head, X, levels: torch.zeros(len(X), len(data.labels))
+    )
     made = predict_to_file(run, data.dataset, tmp_path / "all.csv", threads=1, say=lambda line: None)
     assert made.alike.startswith("the predicted set is empty for 200 of 200 images; ")
     monkeypatch.setattr("sys.argv", ["affectml", "predict", str(run.folder), str(data.dataset.root)])

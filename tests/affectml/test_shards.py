@@ -18,9 +18,9 @@ from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, merge_shards
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, command_line
-from affectml.predicting import Predictor
-from affectml.prediction_files import predict_to_file
-from affectml.prediction_shards import merge_predictions
+from affectml.predicting.files import predict_to_file
+from affectml.predicting.predictor import Predictor
+from affectml.predicting.shards import merge_predictions
 from affectml.shards import Shard
 
 
@@ -299,7 +299,7 @@ class TestPredictions:
 
     @pytest.fixture(autouse=True)
     def small_parts(self, monkeypatch):
-        monkeypatch.setattr("affectml.prediction_files.PART", 16)
+        monkeypatch.setattr("affectml.predicting.files.PART", 16)
 
     @pytest.fixture
     def photos(self, demo, tmp_path):
@@ -445,7 +445,7 @@ class TestPredictions:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(f"affectml.prediction_files.{place}", killed)
+            patch.setattr(f"affectml.predicting.parts.{place}", killed)
             with pytest.raises(KeyboardInterrupt):
                 merge_predictions(run, photos, out, say=quiet)
         merge_predictions(run, photos, out, say=quiet)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from affectml.data import Dataset
 from affectml.errors import BadRun
-from affectml.run_features import check_images
+from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 
 

@@ -94,10 +94,11 @@ def report_on(folder: Path, out: Path) -> None:
 
 def predicted(folder: Path) -> None:
     """A file of predictions that was killed on the way: its parts are there."""
-    from affectml.prediction_files import Parts, predict_to_file
+    from affectml.predicting.files import predict_to_file
+    from affectml.predicting.parts import Parts
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.prediction_files.PART", 10)
+        patch.setattr("affectml.predicting.files.PART", 10)
         patch.setattr(Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with suppress(KeyboardInterrupt):
             predict_to_file(folder / "run", folder / "data", folder / "p.csv", threads=1, say=quiet)
@@ -105,10 +106,10 @@ def predicted(folder: Path) -> None:
 
 
 def resume(folder: Path, out: Path) -> None:
-    from affectml.prediction_files import predict_to_file
+    from affectml.predicting.files import predict_to_file
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectml.prediction_files.PART", 10)
+        patch.setattr("affectml.predicting.files.PART", 10)
         predict_to_file(folder / "run", folder / "data", folder / "p.csv", say=quiet)
 
 

@@ -21,10 +21,11 @@ from affectml.heads import ByPersonHead, ImageEffects, Normals
 from affectml.heads._by_person import as_by_person
 from affectml.importers._one_person import Said, said_of
 from affectml.pictures import Bad, ImageLike, Picture, one_by_one, pictures
-from affectml.predicting import Predictor, predict_images
-from affectml.prediction_files import PredictionFile, predict_to_file
-from affectml.predictions import Predictions
-from affectml.run_features import unreadable
+from affectml.predicting.features import unreadable
+from affectml.predicting.files import predict_to_file
+from affectml.predicting.parts import PredictionFile
+from affectml.predicting.predictions import Predictions
+from affectml.predicting.predictor import Predictor, predict_images
 from affectml.runs import RunFolder
 from affectml.runs.people import KnownImages, features_key, read_image_effects, read_people
 

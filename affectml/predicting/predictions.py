@@ -11,7 +11,7 @@ from PIL import Image
 
 from affectml._html import bar, data_uri, picture, table, thumbnail
 from affectml.pictures import Bad
-from affectml.predicting import Prediction
+from affectml.predicting.predictor import Prediction
 
 SHOWN = 10  # rows with pictures
 LABELS = 4  # the first labels of each

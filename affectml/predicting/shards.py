@@ -13,23 +13,10 @@ from affectml._files import replacing, try_folder
 from affectml._progress import Progress, Say
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
-from affectml.predicting import Predictor
-from affectml.prediction_files import (
-    CONTENTS,
-    OTHER,
-    WAY,
-    Parts,
-    PredictionFile,
-    check_labels,
-    contents,
-    in_parts,
-    is_whole,
-    refuse_existing,
-    rows_of,
-    shard_asked,
-    shards_of,
-)
-from affectml.run_features import unreadable
+from affectml.predicting.features import unreadable
+from affectml.predicting.files import check_labels, contents, in_parts, refuse_existing, rows_of, shard_asked
+from affectml.predicting.parts import CONTENTS, OTHER, WAY, Parts, PredictionFile, is_whole, shards_of
+from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder
 from affectml.shards import Shard, numbers
 

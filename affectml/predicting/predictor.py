@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -20,14 +20,11 @@ from affectml.evaluation.promised import levels_of
 from affectml.evaluation.systems import sets_of
 from affectml.heads import TextHead
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
+from affectml.predicting.features import features_of, run_encoder, say_of_precision, store_of, store_there, unreadable
 from affectml.prompts import Prompts, asked_labels, label_features
-from affectml.run_features import features_of, run_encoder, say_of_precision, store_of, store_there, unreadable
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
 from affectml.training import set_threads
-
-if TYPE_CHECKING:
-    from affectml.person import Person
 
 Array = np.ndarray[Any, Any]
 PART = 1024  # images whose features are in memory at once
@@ -93,6 +90,17 @@ class Features:
         """Called when some more have come, with what they are embedded in."""
 
 
+class Somebody(Protocol):
+    """Whose answers a `Predictor` gives in place of the population's."""
+
+    @property
+    def _digest(self) -> str: ...
+
+    def _rates(self, X: Tensor) -> Tensor: ...
+
+    def _sets(self, rates: Tensor) -> Tensor: ...
+
+
 class Predictor:
     """A run that is asked about images, some at a time.
 
@@ -125,7 +133,7 @@ class Predictor:
         encoder_factory: Callable[[], Encoder] | None = None,
         embed: bool = True,
         padded: bool = False,
-        person: "Person | None" = None,
+        person: Somebody | None = None,
         say: Say = lambda line: None,
     ) -> None:
         self._embed, self._padded, self.person = embed, padded, person
@@ -299,7 +307,7 @@ def predict_images(
     encoder_factory: Callable[[], Encoder] | None = None,
     bad: Bad | None = None,
     at_most: int | None = None,
-    person: "Person | None" = None,
+    person: Somebody | None = None,
     say: Say = lambda line: None,
 ) -> list[Prediction]:
     """Predictions for images, in their order.

@@ -1,0 +1,44 @@
+"""What a run says of images: an answer each, a table, a file of any size; and what one person would say.
+
+predictor.py    a run that is asked about images, some at a time
+features.py     features of images by a run's encoder
+predictions.py  the answers as a table
+files.py        the answers in a file, and parts.py: what is done of one that is not whole
+shards.py       one file of what several processes made
+person.py       whose answers they are, where it is not the population
+"""
+
+from typing import TYPE_CHECKING
+
+from affectml._lazy import lazily
+
+if TYPE_CHECKING:
+    from affectml.predicting.files import predict_to_file
+    from affectml.predicting.parts import PredictionFile
+    from affectml.predicting.person import Person, for_person
+    from affectml.predicting.predictions import Predictions
+    from affectml.predicting.predictor import Prediction, predict_images
+    from affectml.predicting.shards import merge_predictions
+
+__all__ = [
+    "Person",
+    "Prediction",
+    "PredictionFile",
+    "Predictions",
+    "for_person",
+    "merge_predictions",
+    "predict_images",
+    "predict_to_file",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "affectml.predicting.files": ("predict_to_file",),
+        "affectml.predicting.parts": ("PredictionFile",),
+        "affectml.predicting.person": ("Person", "for_person"),
+        "affectml.predicting.predictions": ("Predictions",),
+        "affectml.predicting.predictor": ("Prediction", "predict_images"),
+        "affectml.predicting.shards": ("merge_predictions",),
+    },
+)
