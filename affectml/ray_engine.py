@@ -71,15 +71,20 @@ def embed_with_ray(
     root, job = data.root.absolute(), uuid.uuid4().hex
     count = len(named_in(data)[0])
     before = [path.name for path in (root / "embeddings").glob(f"*/{SHARDS}/*") if path.is_dir()]
-    with _cluster(address) as cluster:
-        per = cluster.task(threads)
+    with _cluster(address) as ray:
+        per = _task(ray, threads)
         of = shards or _of(before) or max(1, min(count, max(PER_WORKER * per.workers, -(-count // IMAGES))))
-        options = {"precision": precision, "threads": per.threads}
-        done = cluster.run(
-            _embed, per, of, count, "embedding", progress, say,
-            job=job, root=str(root), encoder=encoder, options=options, batch_size=batch_size,
-            decode_threads=decode_threads or max(2, per.threads),
-        )  # fmt: skip
+
+        def embed(shard: str) -> Done:
+            says: list[str] = []
+            made = embed_dataset(
+                _dataset(job, str(root)), _encoder(encoder, precision, per.threads), batch_size=batch_size,
+                decode_threads=decode_threads or max(2, per.threads), shard=shard, progress=False, say=says.append,
+            )  # fmt: skip
+            images = made.done + made.skipped_existing + len(made.unreadable)
+            return Done(images, str(made.store.folder), tuple(says))
+
+        done = _run(ray, embed, per, of, Progress("embedding", count if progress else 0, "images"), say)
     folder = Path(done[0].folder)
     if not folder.is_dir():
         raise BadDataset(f"{folder}: written on another machine; the data set must be on a disk that all of them share")
@@ -108,20 +113,26 @@ def predict_with_ray(
     as with `embed_with_ray`, and with `predict_to_file`.
     """
     given = [str(one) for one in ([images] if isinstance(images, str | Path) else images)]
-    parts, job = Parts(Path(out)), uuid.uuid4().hex
+    parts, job, here = Parts(Path(out)), uuid.uuid4().hex, Path.cwd()
     if not parts.finished:
         refuse_existing(parts.file, replace)
     found = _pictures(job, tuple(given))
     count = len(in_parts(found))
-    with _cluster(address) as cluster:
-        per = cluster.task(threads)
+    with _cluster(address) as ray:
+        per = _task(ray, threads)
         before = [path.name for path in shards_of(parts.file).glob("*") if path.is_dir()]
         of = shards or _of(before) or max(1, min(count, PER_WORKER * per.workers))
-        done = cluster.run(
-            _predict, per, of, len(found), "predicting", True, say,
-            job=job, folder=str(Path.cwd()), run=str(run), given=tuple(given), out=str(out),
-            labels=None if labels is None else list(labels), threads=per.threads,
-        )  # fmt: skip
+
+        def predict(shard: str) -> Done:
+            says: list[str] = []
+            with chdir(here):  # names of images are as they were given
+                made = predict_to_file(
+                    run, _pictures(job, tuple(given)), out, labels=labels, shard=shard, threads=per.threads,
+                    say=says.append,
+                )  # fmt: skip
+                return Done(made.images + len(made.bad), str(made.file.absolute()), tuple(says))
+
+        done = _run(ray, predict, per, of, Progress("predicting", len(found), "images"), say)
     if not any(Path(one.folder).is_dir() for one in done):
         raise BadInput(f"{done[0].folder}: written on another machine; name a place on a disk that all of them share")
     return merge_predictions(run, given, out, labels=labels, replace=replace, check_images=False, say=say)
@@ -136,76 +147,62 @@ class _Task:
     workers: int
 
 
-class _Cluster:
-    """A Ray cluster that this process is connected to."""
+def _task(ray: Any, threads: int | None) -> _Task:
+    """A GPU with the CPUs that its machine has for it, where there are GPUs; else CPUs alone."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    with_gpus = [(int(node["GPU"]), int(node.get("CPU", 0))) for node in nodes if node.get("GPU", 0) >= 1]
+    if with_gpus:
+        threads = threads or max(1, min(cpus // gpus for gpus, cpus in with_gpus))
+        return _Task(threads, 1, sum(gpus for gpus, _ in with_gpus))
+    workers = sum(int(node.get("CPU", 0)) // (threads or 1) for node in nodes)
+    if not workers:
+        raise BadInput(f"no machine of the Ray cluster has {threads or 1} CPUs for {option('threads')}")
+    return _Task(threads or 1, 0, workers)
 
-    def __init__(self, ray: Any) -> None:
-        self._ray = ray
 
-    def task(self, threads: int | None) -> _Task:
-        """A GPU with the CPUs that its machine has for it, where there are GPUs; else CPUs alone."""
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        with_gpus = [(int(node["GPU"]), int(node.get("CPU", 0))) for node in nodes if node.get("GPU", 0) >= 1]
-        if with_gpus:
-            threads = threads or max(1, min(cpus // gpus for gpus, cpus in with_gpus))
-            return _Task(threads, 1, sum(gpus for gpus, _ in with_gpus))
-        workers = sum(int(node.get("CPU", 0)) // (threads or 1) for node in nodes)
-        if not workers:
-            raise BadInput(f"no machine of the Ray cluster has {threads or 1} CPUs for {option('threads')}")
-        return _Task(threads or 1, 0, workers)
+def _run(ray: Any, work: Callable[[str], Done], per: _Task, of: int, bar: Progress, say: Say) -> list[Done]:
+    """What each shard tells, in the order of their ends; raises BadDataset naming those that failed."""
+    task = ray.remote(num_cpus=per.threads, num_gpus=per.gpus, max_retries=RETRIES, retry_exceptions=[OSError])(work)
+    left = {task.remote(str(shard)): shard for shard in (Shard(number, of) for number in range(1, of + 1))}
+    done: list[Done] = []
+    failed: dict[Shard, str] = {}
+    said: set[str] = set()
+    with bar:
+        while left:
+            (ended,), _ = ray.wait(list(left), num_returns=1)
+            shard = left.pop(ended)
+            try:
+                done.append(ray.get(ended))
+            except ray.exceptions.RayError as error:
+                failed[shard] = _words(getattr(error, "cause", None) or error)
+                continue
+            bar.advance(done[-1].images)
+            for line in done[-1].says:
+                if line not in said:
+                    said.add(line)
+                    say(line)
+    if failed:
+        raise BadDataset(
+            f"{numbers(failed)} failed ({next(iter(failed.values()))}); what is done is kept, and the same command "
+            "goes on from there"
+        )
+    return done
 
-    def run(
-        self,
-        work: Callable[..., Done],
-        per: _Task,
-        of: int,
-        count: int,
-        what: str,
-        progress: bool,
-        say: Say,
-        **options: Any,
-    ) -> list[Done]:
-        """What each shard tells, in the order of their ends; raises BadDataset naming those that failed."""
-        task = self._ray.remote(
-            num_cpus=per.threads, num_gpus=per.gpus, max_retries=RETRIES, retry_exceptions=[OSError]
-        )(work)
-        left = {task.remote(shard=str(Shard(number, of)), **options): Shard(number, of) for number in range(1, of + 1)}
-        done: list[Done] = []
-        failed: dict[Shard, str] = {}
-        said: set[str] = set()
-        with Progress(what, count if progress else 0, "images") as bar:
-            while left:
-                (ended,), _ = self._ray.wait(list(left), num_returns=1)
-                shard = left.pop(ended)
-                try:
-                    done.append(self._ray.get(ended))
-                except self._ray.exceptions.RayError as error:
-                    cause = getattr(error, "cause", None) or error
-                    failed[shard] = " ".join(str(cause).split())[:300]
-                    continue
-                bar.advance(done[-1].images)
-                for line in done[-1].says:
-                    if line not in said:
-                        said.add(line)
-                        say(line)
-        if failed:
-            raise BadDataset(
-                f"{numbers(failed)} failed ({next(iter(failed.values()))}); what is done is kept, and the same command "
-                "goes on from there"
-            )
-        return done
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 @contextmanager
-def _cluster(address: str | None) -> Iterator[_Cluster]:
-    """The cluster at an address; without one, a cluster on this machine that ends with the block."""
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Ray, connected to the cluster at an address; without one, to a cluster here that ends with the block."""
     try:
         import ray
         import ray.exceptions
     except ImportError:
         raise MissingExtra("ray", "ray", option("engine", "ray")) from None
     if ray.is_initialized():  # the caller's own
-        yield _Cluster(ray)
+        yield ray
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     more: dict[str, Any] = {}
@@ -216,10 +213,9 @@ def _cluster(address: str | None) -> Iterator[_Cluster]:
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **more)
     except Exception as error:  # ConnectionError, RuntimeError, ValueError: each way in which a cluster is not there
-        reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"{option('address', address)}: no Ray cluster is to be had there ({reason})") from None
+        raise BadInput(f"{option('address', address)}: no Ray cluster is to be had there ({_words(error)})") from None
     try:
-        yield _Cluster(ray)
+        yield ray
     finally:
         ray.shutdown()
 
@@ -241,49 +237,9 @@ def _of(folders: Sequence[str]) -> int | None:
     return max(found, key=found.count, default=None)
 
 
-def _embed(
-    *,
-    shard: str,
-    job: str,
-    root: str,
-    encoder: str,
-    options: dict[str, Any],
-    batch_size: int | None,
-    decode_threads: int,
-) -> Done:
-    """Embed one shard; a task."""
-    says: list[str] = []
-    summary = embed_dataset(
-        _dataset(job, root), _encoder(encoder, **options), batch_size=batch_size, decode_threads=decode_threads,
-        shard=shard, progress=False, say=says.append,
-    )  # fmt: skip
-    images = summary.done + summary.skipped_existing + len(summary.unreadable)
-    return Done(images, str(summary.store.folder), tuple(says))
-
-
-def _predict(
-    *,
-    shard: str,
-    job: str,
-    folder: str,
-    run: str,
-    given: tuple[str, ...],
-    out: str,
-    labels: list[str] | None,
-    threads: int,
-) -> Done:
-    """Predict one shard; a task."""
-    says: list[str] = []
-    with chdir(folder):  # names of images are as they were given
-        made = predict_to_file(
-            run, _pictures(job, given), out, labels=labels, shard=shard, threads=threads, say=says.append
-        )
-        return Done(made.images + len(made.bad), str(made.file.absolute()), tuple(says))
-
-
 # What a worker keeps between the shards of one job.
 @lru_cache(1)
-def _encoder(spec: str, *, precision: str, threads: int) -> Encoder:
+def _encoder(spec: str, precision: str, threads: int) -> Encoder:
     return load_encoder(spec, precision=precision, threads=threads)
 
 

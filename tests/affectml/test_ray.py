@@ -41,12 +41,12 @@ def test_a_gpu_gets_the_processors_of_its_machine():
         def nodes(self):
             return [{"Alive": True, "Resources": node} for node in self._nodes]
 
-    task = ray_engine._Cluster(Ray({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0})).task(None)
+    task = ray_engine._task(Ray({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0}), None)
     assert (task.threads, task.gpus, task.workers) == (6, 1, 6)
-    task = ray_engine._Cluster(Ray({"CPU": 8.0}, {"CPU": 3.0})).task(2)
+    task = ray_engine._task(Ray({"CPU": 8.0}, {"CPU": 3.0}), 2)
     assert (task.threads, task.gpus, task.workers) == (2, 0, 5)
     with pytest.raises(BadInput, match="no machine of the Ray cluster has 9 CPUs"):
-        ray_engine._Cluster(Ray({"CPU": 8.0})).task(9)
+        ray_engine._task(Ray({"CPU": 8.0}), 9)
 
 
 @pytest.fixture(scope="module")
