@@ -193,6 +193,14 @@ def pytest_collection_finish():
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What asks for a fixture that its file names in SLOW is slow."""
+    for item in items:
+        if getattr(item.module, "SLOW", set()) & set(item.fixturenames):
+            item.add_marker("slow")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Skip what needs a package that is not installed. With CI set, a skip is a failure: no check has passed unrun.

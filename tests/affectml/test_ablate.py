@@ -11,7 +11,7 @@ from affectml.cli import main
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 
-pytestmark = pytest.mark.slow  # trains several runs
+SLOW = {"result"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,7 @@ def test_students_t_by_hand():
     assert AblateRow("h", "p", {"m": [1.0, float("nan")]}).score("m") is None
 
 
+@pytest.mark.slow
 def test_the_demos_captions_are_a_kind_of_prompt_in_every_mix(tmp_path):
     captioned = write_demo(tmp_path / "captioned", images=200, seed=21)
     images = pd.read_parquet(captioned.root / "images.parquet")
@@ -76,6 +77,7 @@ def test_bad_input_is_named(demo):
         ablate_prompts(AblateConfig(dataset=str(demo.root), mixes=("sentimet",), seeds=2, threads=1))
 
 
+@pytest.mark.slow
 def test_the_command_writes_json_and_a_table(demo, tmp_path, monkeypatch, capsys):
     out = tmp_path / "a.json"
     words = ["ablate", "prompts", str(demo.root), "--mix", "sentiment", "--seeds", "2", "--threads", "1"]

@@ -17,7 +17,7 @@ from affectml.spaces import Choices, find_space
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import TrainConfig, train_run
 
-pytestmark = pytest.mark.slow  # trains several runs
+SLOW = {"runs"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from affectml.heads import (
 )
 from affectml.runs import RunFolder
 
-pytestmark = pytest.mark.slow  # many of these train
+SLOW = {"trained"}  # fixtures, and so all that asks for them
 
 
 class Patches(torch.nn.Module):
@@ -378,6 +378,7 @@ def test_text_heads_and_distributions_are_explained_as_predict_scores_them(train
     assert torch.allclose(without.rates(features), words.head.scores(features).double(), atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:this encoder cannot tell")  # its weights are random
 def test_a_tower_that_is_no_vision_transformer_is_explained_too(tmp_path):
     import open_clip

@@ -40,7 +40,7 @@ from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
 from affectml.training.fit import fit_model
 
-pytestmark = pytest.mark.slow  # many of these train
+SLOW = {"demo", "large_demo"}  # fixtures, and so all that asks for them
 
 RECALL = Asked.parse("recall=.5")
 
@@ -222,6 +222,7 @@ def large_demo(demo_set):
     return head.scores(X[600:]), target.table[600:]
 
 
+@pytest.mark.slow
 def test_on_sets_it_agrees_with_mapie():
     """MAPIE's CRC chooses among 100 cuts .01 apart: ours lies within one step above its choice."""
     from mapie.risk_control import MultiLabelClassificationController
@@ -332,6 +333,7 @@ def test_a_head_keeps_its_promise_after_saving_and_a_new_fit_or_new_thresholds_f
     assert head.fit(X, shares).promise_ is None
 
 
+@pytest.mark.slow
 def test_a_softmax_head_promises_the_label_and_a_topk_head_nothing():
     X, shares = some_rows()
     labels = np.eye(3)[shares.argmax(axis=1)]
@@ -463,6 +465,7 @@ def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):
     assert "over groups of images like these that somebody chooses a label for" in made["words"]
 
 
+@pytest.mark.slow
 def test_one_answer_per_person_is_promised_in_shares(tmp_path):
     data = write_demo(tmp_path / "one", images=120, seed=5, answers="one")
     asked = TrainConfig(str(data.root), multilabel=False, threads=1, encoder="affect-tiny", promise="recall=.7")

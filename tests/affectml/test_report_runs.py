@@ -17,7 +17,7 @@ from affectml.report.tables import p_value
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 
-pytestmark = pytest.mark.slow  # many of these train
+SLOW = {"runs"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")

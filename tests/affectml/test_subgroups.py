@@ -24,8 +24,6 @@ from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
 from affectml_annotation import fit_beta_prior
 
-pytestmark = pytest.mark.slow  # many of these train
-
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 MEANS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
 LABELS = tuple("abcdef")
@@ -219,6 +217,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_subgroups_and_evaluate_gives_the_same(data, tmp_path):
     config = TrainConfig(dataset=str(data), multilabel=True, target="emotions", groups=("film", "country"), threads=1)
     run = train_run(config, out=tmp_path / "run")

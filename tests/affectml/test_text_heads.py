@@ -13,7 +13,7 @@ from affectml.predicting import predict_images
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
-pytestmark = pytest.mark.slow  # trains several runs
+SLOW = {"run"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_the_runs_own_labels_asked_for_by_name_rank_as_its_own(run, demo):
     assert dict(asked.best) == pytest.approx(dict(plain.best), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_zero_shot_is_a_head_too_and_templates_are_averaged(demo, tmp_path):
     templates = ("a painting that evokes {label}", "{label}")
     run = train_run(config(demo, head="zero-shot", templates=templates), out=tmp_path / "run")
@@ -92,6 +93,7 @@ def test_text_features_are_cached_so_that_a_second_run_loads_no_model(run, demo,
     assert (again.folder / "metrics.json").read_bytes() == (run.folder / "metrics.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_head_without_texts_says_which_heads_have_them(demo, tmp_path):
     run = train_run(config(demo), out=tmp_path / "run")
     with pytest.raises(BadInput, match=r"a sigmoid head knows only its own labels.*head='contrastive'"):

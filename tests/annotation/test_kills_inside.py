@@ -5,6 +5,8 @@ import multiprocessing
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,7 @@ from affectml.demo_set import write_demo
 from affectml.labelling import make_task
 from affectml_annotation import LabelStore, write_judgements
 
-pytestmark = pytest.mark.slow
+SLOW = {"killed"}  # fixtures, and so all that asks for them
 FILES = ("os.rename", "os.link", "os.remove")
 CHANGES = ("INSERT", "UPDATE", "DELETE", "COMMIT")
 
@@ -108,6 +110,14 @@ def world(tmp_path_factory):
 
 def litter(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".*") if path.name.endswith((".tmp", ".lock"))]
+
+
+@pytest.mark.parametrize(("step", "there", "code"), [(1, False, -signal.SIGKILL), (2, True, 0)])
+def test_a_deed_is_killed_before_the_step_and_not_where_it_has_fewer(tmp_path, step, there, code):
+    deed = "from pathlib import Path; Path(HERE, 'x').touch()"
+    made = f"{CHANGES=}; {FILES=}\n{inspect.getsource(dies_at)}\ndies_at({step}, {str(tmp_path)!r}, {deed!r})"
+    assert subprocess.run([sys.executable, "-c", made]).returncode == code
+    assert (tmp_path / "x").exists() == there
 
 
 def test_an_export_to_csv_is_the_old_file_or_the_new_one(world, killed):

@@ -4,12 +4,11 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-
-pytestmark = pytest.mark.slow
 
 IMAGES = 100_000
 
@@ -46,6 +45,15 @@ def cpu_seconds(server):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def test_what_a_process_uses_is_read_from_the_system():
+    this = SimpleNamespace(process=SimpleNamespace(pid=os.getpid()))
+    assert cpu_seconds(this) == pytest.approx(sum(os.times()[:2]), abs=0.1)
+    before, block = own_mb(this), bytearray(b"x") * (64 << 20)
+    assert own_mb(this) - before == pytest.approx(64, abs=4)
+    del block
+
+
+@pytest.mark.slow
 def test_a_hundred_thousand_images(start, person, large, tmp_path):
     title = tmp_path / "title.py"
     title.write_text("import streamlit as st\nst.title('nothing else')\n")

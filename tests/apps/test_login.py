@@ -18,8 +18,6 @@ from starlette.routing import Route
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.pages import who
 
-pytestmark = pytest.mark.slow
-
 SECRETS = """
 [auth]
 redirect_uri = "SERVER/oauth2callback"
@@ -82,6 +80,7 @@ class Provider:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
 
+@pytest.mark.slow
 def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(start, person, page, axe, free_port):
     with Provider(free_port()) as provider:
         server = start("--lead", "lead@example.org", secrets=SECRETS.format(provider=provider.url))
@@ -119,6 +118,7 @@ def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(sta
             assert set(store.annotators()["annotator_id"]) == {"ann@example.org", "mallory's id"}
 
 
+@pytest.mark.slow
 def test_sign_in_without_authlib_ends_the_start_with_one_line(tmp_path, demo):
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "secrets.toml").write_text(SECRETS.format(provider="http://localhost:1"))

@@ -7,7 +7,7 @@ from itertools import combinations, islice
 import pytest
 from playwright.async_api import async_playwright
 
-pytestmark = pytest.mark.slow
+SLOW = {"server"}  # fixtures, and so all that asks for them
 
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 50))  # 50 different ones
 GAPS = [0, 20, 50, 100, 200]
@@ -21,6 +21,12 @@ def keys_of(number):
 def number_of(labels, order):
     """The number whose set this is."""
     return SETS.index(tuple(sorted(order.index(label) for label in labels)))
+
+
+def test_the_sets_that_are_typed_are_fifty_different_ones_told_apart_by_their_keys():
+    order = list("abcdefgh")
+    typed = [[order[int(key) - 1] for key in keys_of(number)] for number in range(50)]
+    assert [number_of(labels, order) for labels in typed] == list(range(50))
 
 
 async def type_sets(browser, server, who, gap, waiting):

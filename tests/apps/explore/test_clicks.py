@@ -11,7 +11,6 @@ from playwright.sync_api import TimeoutError as PageTimeout
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.pages.navigation import LEAD
 
-pytestmark = pytest.mark.slow
 EXPLORE = Path(__file__).resolve().parents[3] / "apps" / "explore.py"
 WIDGETS = ":is({}):not([disabled]):visible".format(
     ", ".join(
@@ -53,6 +52,10 @@ ALL_THERE = """whole => {
         .map(each => each.innerText).join("\\n");
     return whole.every(each => words.includes(each)) || document.querySelector("[data-testid=stException]");
 }"""
+
+
+def test_every_page_is_clicked_on():
+    assert list(WHOLE) == [*(path for _, path, _ in LEAD), "explore"]
 
 
 class Clicker:
@@ -118,6 +121,7 @@ def lead(start_shared, paintings, tmp_path_factory):
     return server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_seventy_clicks_on_the_lead_s_pages_end_none_and_hide_nothing(lead, page, seed):
     clicker, path = Clicker(page, seed), "setup"
@@ -136,6 +140,7 @@ def test_seventy_clicks_on_the_lead_s_pages_end_none_and_hide_nothing(lead, page
             clicker.act(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [4, 5])
 def test_forty_five_clicks_on_the_explore_page_end_nothing_and_hide_nothing(start, paintings, tmp_path, page, seed):
     db = str(tmp_path / "labels.db")
