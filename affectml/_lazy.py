@@ -13,6 +13,10 @@ from typing import Any
 
 # A module's earlier name, and the one that it has now. The earlier ones go with 0.3.
 MOVED = {
+    "affectml.ablate": "affectml.cross_evaluation.ablate",
+    "affectml.erasing": "affectml.people.erasing",
+    "affectml.evaluating": "affectml.evaluation.run",
+    "affectml.labelling": "affectml.people.labelling",
     "affectml.person": "affectml.predicting.person",
 }
 

@@ -12,7 +12,7 @@ from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
-from affectml.evaluating import evaluate_run
+from affectml.evaluation.run import evaluate_run
 from affectml.heads._options import options_of_heads
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions

@@ -31,7 +31,7 @@ from affectml.demo_set.annotators import choice_chances
 from affectml.demo_set.faults import _panel, plant_faults
 from affectml.embeddings import ensure_embeddings
 from affectml.heads import SigmoidHead
-from affectml.labelling import make_task
+from affectml.people.labelling import make_task
 from affectml_annotation import LabelStore
 
 Truth = tuple[NDArray[Any], NDArray[np.float64]]

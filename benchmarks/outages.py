@@ -35,7 +35,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from affectml.demo_set import write_demo
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.people import make_token
+from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import read_secret
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"

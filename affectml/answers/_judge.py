@@ -23,17 +23,17 @@ from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
+from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option
-from affectml.evaluating import answers_on
 from affectml.evaluation import DEFAULT_TAU, Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.bias import LabelBias, corrected_for_all, firsts, label_bias
+from affectml.evaluation.human_reference import consensus_rows, people_rows
 from affectml.evaluation.judge import KNOWN
-from affectml.evaluation.people import consensus_rows, people_rows
+from affectml.evaluation.run import answers_on
 from affectml.evaluation.scoring import as_scores, intervals, row_scores, unsure
 from affectml.evaluation.truth import part_of
 from affectml.heads import apply_thresholds, choose_thresholds
 from affectml.runs import RunFolder
-from affectml.training import set_threads
 from affectml_metrics import paired_difference
 from affectml_metrics.table import find
 

@@ -15,7 +15,7 @@ from affectml_annotation.agreement.report import AgreementReport
 from affectml_annotation.store.place import shown
 
 if TYPE_CHECKING:
-    from affectml.erasing import ErasedPeople
+    from affectml.people.erasing import ErasedPeople
 
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -13,7 +13,7 @@ from affectml.data import Dataset
 from affectml.data._matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers._find import read_lines
-from affectml.labelling import taxonomy_of, with_files
+from affectml.people.labelling import taxonomy_of, with_files
 from affectml_annotation import (
     AnnotationError,
     LabelStore,

@@ -86,7 +86,7 @@ def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: 
     """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
     import numpy as np
 
-    from affectml.evaluation.alike import Alike
+    from affectml.predicting.alike import Alike
 
     labels = sorted(dict(predictions[0].best))
     answers = Alike(labels)
@@ -143,7 +143,7 @@ def _print_metrics(
     levels: dict[str, Any] | None = None,
     subgroups: dict[str, Any] | None = None,
 ) -> None:
-    from affectml.report.promised import promise_table
+    from affectml.report.promise_table import promise_table
     from affectml.report.sections.subgroups import subgroup_lines
     from affectml.report.tables import by_person_tables, levels_table, main_table, notes, people_table, tau_table
 

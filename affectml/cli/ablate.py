@@ -40,8 +40,8 @@ def prompts(
     """Train contrastive heads on each kind of prompt, and score them beside zero-shot with the same prompts."""
     there(datasets=[dataset])
     from affectml._files import try_file
-    from affectml.ablate import AblateConfig, ablate_prompts, write_ablation
     from affectml.cli._print import print_json, print_table
+    from affectml.cross_evaluation.ablate import AblateConfig, ablate_prompts, write_ablation
 
     if out is not None:
         try_file(out)

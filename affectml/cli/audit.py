@@ -63,7 +63,7 @@ def audit(
     from affectml.cli._labels_task import open_task
     from affectml.cli._print import print_json, print_table
     from affectml.data import Dataset
-    from affectml.labelling import queued_words
+    from affectml.people.labelling import queued_words
     from affectml.runs import RunFolder
 
     folder = out if out is not None else dataset.resolve().with_name(f"{dataset.resolve().name}-audit")

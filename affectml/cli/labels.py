@@ -92,7 +92,7 @@ def init(
     """Set up a task in which people label a data set's images."""
     from affectml.cli._labels_task import new_database, to_show
     from affectml.data import Dataset
-    from affectml.labelling import make_task
+    from affectml.people.labelling import make_task
     from affectml_annotation import LabelStore
 
     opened = Dataset.open(dataset)
@@ -264,7 +264,7 @@ def erase(
     """
     from affectml.cli._labels_print import show_erased
     from affectml.cli._print import print_json
-    from affectml.erasing import erase_people
+    from affectml.people.erasing import erase_people
 
     done = erase_people(dataset, people, runs=runs or ())
     if json:
@@ -406,7 +406,7 @@ def assign(
     """Decide who sees what: invite people, queue images, change the overlap or the order."""
     from affectml.cli._labels_task import images_to_queue, open_task
     from affectml.errors import BadInput
-    from affectml.labelling import queued_words
+    from affectml.people.labelling import queued_words
 
     with open_task(db) as store:
         if lower and overlap is None and more is None:

@@ -26,7 +26,7 @@ Threads = Annotated[
 def _there_is(device: str | None) -> str | None:
     """Refuses a device that this machine has not, before anything is read."""
     if device is not None:
-        from affectml.encoders._threads import usable_device
+        from affectml.encoders.threads import usable_device
 
         usable_device(device)
     return device
@@ -129,7 +129,7 @@ def evaluate(
     """Judge a trained run on a data set: its test split, or all of it where it has none."""
     there(runs=[run], datasets=[dataset])
     from affectml.cli._runs_print import print_metrics
-    from affectml.evaluating import evaluate_run
+    from affectml.evaluation.run import evaluate_run
 
     judged = evaluate_run(run, dataset, target=target, groups=group or (), out=out, threads=threads, say=_say)
     print_metrics(judged, as_json=json)

@@ -15,8 +15,8 @@ from affectml._progress import Say
 from affectml.comparison._differences import Gain, gains_of
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, NoMapping, option
-from affectml.evaluating import learned_from, scores_of
 from affectml.evaluation import Answers
+from affectml.evaluation.run import learned_from, scores_of
 from affectml.evaluation.truth import hits_of
 from affectml.report.tables import Table, arrow, cell, number, p_value, starred
 from affectml.runs import RunFolder

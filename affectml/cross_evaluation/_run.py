@@ -16,6 +16,7 @@ from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.duplicates._alike import copies_among
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
+from affectml.encoders.threads import set_threads
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option
 from affectml.evaluation import Answers
 from affectml.evaluation.scoring import Score, apart, unsure
@@ -25,7 +26,7 @@ from affectml.heads._build import PLAIN
 from affectml.heads._load import offered
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
-from affectml.training import Prepared, TrainConfig, fit, plan_for, set_threads, text_encoder
+from affectml.training import Prepared, TrainConfig, fit, plan_for, text_encoder
 
 Ids = NDArray[np.object_]
 MULTILABEL = ("rates", "sets")

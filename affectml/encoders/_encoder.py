@@ -13,8 +13,8 @@ from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._pixels import Prepare
 from affectml.encoders._ran import Probe, Ran, processor
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.encoders._threads import usable_cores, usable_device
 from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, mapped_model, without_padding
+from affectml.encoders.threads import usable_cores, usable_device
 from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
 
 if TYPE_CHECKING:

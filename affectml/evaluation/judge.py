@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from affectml.errors import BadInput
-from affectml.evaluation.people import consensus_rows, people
+from affectml.evaluation.human_reference import consensus_rows, people
 from affectml.evaluation.scoring import (
     REPLICATES,
     SURE,

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.data import Dataset
+from affectml.data.levels import as_text
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.answerers import Answerers, agreement
 from affectml.evaluation.bias import LEVEL, firsts, holm, label_bias
 from affectml.evaluation.contrasts import LEAST, Contrasts, contrasts
-from affectml.evaluation.people import has_panels
+from affectml.evaluation.human_reference import has_panels
 from affectml.evaluation.scoring import Answers, in_range, intervals, row_scores
 from affectml.evaluation.truth import Truth, part_of
 from affectml_metrics import functional as F
@@ -183,20 +184,6 @@ def as_levels(values: pd.Series, asked: Iterable[str] = ()) -> pd.Series | None:
         return None
     levels = as_text(values)
     return levels if 2 <= levels.nunique() <= MAX_LEVELS else None
-
-
-def as_text(values: pd.Series) -> pd.Series:
-    """Values as words, missing where they are; a whole number without a fraction, whatever it is kept as.
-
-    A column of whole numbers is kept as floats as soon as one is missing: 1 and 1.0 are one level.
-    """
-    return values.astype(object).map(_word, na_action="ignore")
-
-
-def _word(value: object) -> str:
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _counts(column: pd.Series) -> bool:

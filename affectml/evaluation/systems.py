@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from affectml.evaluation.scoring import Answers, Array, unsure
-from affectml.heads import Head, PriorHead, ZeroShotHead
+from affectml.heads import Head, PriorHead, ZeroShotHead, sets_of
 from affectml.heads._inputs import Features
 
 
@@ -37,9 +37,3 @@ def answers_of(head: Head, X: Features, kind: str, levels: Array | None = None) 
     if shares is not None:
         shares = unsure(shares, rates=kind in ("rates", "sets"))
     return Answers(head.scores(X).double(), shares, sets)
-
-
-def sets_of(head: Head, X: Features, levels: Array | None) -> Tensor:
-    """The sets of a head that has some; levels count where it promises something for each level of a column."""
-    by_levels = head.promise_ is not None and bool(head.promise_.levels)
-    return head.predict_sets(X, levels=levels) if by_levels else head.predict_sets(X)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from affectml._progress import Progress
 from affectml.encoders import Encoder
+from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, BadRun, option
 from affectml.explanation._curves import Curve, centred, curve, filled, spread
 from affectml.explanation._occlusion import grid_of, occlusion
@@ -25,7 +26,6 @@ from affectml.predicting.features import run_encoder
 from affectml.prompts import Prompts, label_features
 from affectml.report.tables import Table, number
 from affectml.runs import RunFolder
-from affectml.training import set_threads
 
 Floats = NDArray[np.float64]
 Curves = Mapping[str, Curve]  # by filling

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from affectml._rows import PART
 from affectml.data import Dataset, Targets
 from affectml.data._choose import SEVERAL
-from affectml.evaluation.subgroups import MAX_LEVELS, as_levels, as_text
+from affectml.data.levels import as_text
+from affectml.evaluation.subgroups import MAX_LEVELS, as_levels
 from affectml.exploring._beside import Beside
 from affectml.exploring._runs import KnownRun, in_order
 

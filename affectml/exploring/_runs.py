@@ -146,7 +146,7 @@ class KnownRun:
     @cached_property
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
-        from affectml.evaluation.promised import from_people
+        from affectml.evaluation.kept_promise import from_people
         from affectml.report.sections.promise import in_words
 
         try:

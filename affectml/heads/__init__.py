@@ -5,7 +5,7 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 """
 
 from affectml.heads._auto import AutoConfig, AutoHead
-from affectml.heads._base import Head
+from affectml.heads._base import Head, sets_of
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._build import build_plain, check_plain
 from affectml.heads._by_person import ByPersonConfig, ByPersonHead, ImageEffects
@@ -70,6 +70,7 @@ __all__ = [
     "head_class",
     "judged_targets",
     "load_head",
+    "sets_of",
     "vote_correlation",
     "vote_weights",
 ]

@@ -462,3 +462,9 @@ class Head(ABC):
 
     def _forget(self) -> None:
         self.report_, self.thresholds_, self._state = {}, None, {}
+
+
+def sets_of(head: Head, X: Features, levels: Array | None) -> Tensor:
+    """The sets of a head that has some; levels count where it promises something for each level of a column."""
+    by_levels = head.promise_ is not None and bool(head.promise_.levels)
+    return head.predict_sets(X, levels=levels) if by_levels else head.predict_sets(X)

@@ -306,7 +306,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
         self.fit_ = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickles, which hold no people: those are kept apart, see affectml.runs.people."""
+        """For pickles, which hold no people: those are kept apart, see affectml.people.known."""
         return {**self.__dict__, "fit_": None}
 
     def __repr__(self) -> str:

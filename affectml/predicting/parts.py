@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from affectml._files import KEEP_EVERY, replacing, sha256, write_json
 from affectml._progress import Say
 from affectml.errors import BadInput
-from affectml.evaluation.alike import Alike
 from affectml.pictures import Bad
+from affectml.predicting.alike import Alike
 from affectml.predicting.features import unreadable
 from affectml.predicting.predictions import COLUMNS, score_columns
 from affectml.predicting.predictor import Features, Predicted

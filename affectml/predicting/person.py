@@ -19,7 +19,8 @@ from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
 from affectml.heads._by_person import as_by_person
-from affectml.importers._one_person import Said, said_of
+from affectml.importers.one_person import Said, said_of
+from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
 from affectml.pictures import Bad, ImageLike, Picture, one_by_one, pictures
 from affectml.predicting.features import unreadable
 from affectml.predicting.files import predict_to_file
@@ -27,7 +28,6 @@ from affectml.predicting.parts import PredictionFile
 from affectml.predicting.predictions import Predictions
 from affectml.predicting.predictor import Predictor, predict_images
 from affectml.runs import RunFolder
-from affectml.runs.people import KnownImages, features_key, read_image_effects, read_people
 
 if TYPE_CHECKING:
     import os

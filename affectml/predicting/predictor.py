@@ -13,18 +13,17 @@ import torch
 from torch import Tensor
 
 from affectml._progress import Progress, Say
+from affectml.data.levels import levels_of
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Encoder
+from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option
-from affectml.evaluation.promised import levels_of
-from affectml.evaluation.systems import sets_of
-from affectml.heads import TextHead
+from affectml.heads import TextHead, sets_of
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
 from affectml.predicting.features import features_of, run_encoder, say_of_precision, store_of, store_there, unreadable
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
-from affectml.training import set_threads
 
 Array = np.ndarray[Any, Any]
 PART = 1024  # images whose features are in memory at once

@@ -39,9 +39,10 @@ def read_again(
         BadRun: for a run without scores or predictions (a shared one, imported weights), and where the data set is not
             the one that it learned from, or has changed since.
     """
+    from affectml.data.levels import levels_of
+    from affectml.encoders.threads import set_threads
     from affectml.evaluation.judge import Result
-    from affectml.evaluation.promised import levels_of
-    from affectml.training import Judged, prepare_split, set_threads
+    from affectml.training import Judged, prepare_split
 
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     info = opened.info

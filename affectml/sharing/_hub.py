@@ -9,10 +9,10 @@ from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from torch import Tensor
 
 from affectml._files import write_json
-from affectml.erasing import refuse_outdated
 from affectml.errors import BadRun
 from affectml.heads import Head
 from affectml.heads._inputs import ArrayLike
+from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._card import card_data, card_text
 

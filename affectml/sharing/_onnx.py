@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from affectml._files import replacing, try_file
-from affectml.erasing import refuse_outdated
 from affectml.errors import BadRun, MissingExtra
-from affectml.evaluation.promised import from_people
+from affectml.evaluation.kept_promise import from_people
 from affectml.heads import Head
+from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
 from affectml.sharing._module import HeadModule, WholeModule

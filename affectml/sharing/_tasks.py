@@ -11,8 +11,8 @@ from affectml._files import replacing, try_file
 from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.data._dataset import SPLITS
-from affectml.erasing import refuse_outdated
 from affectml.errors import BadInput, option
+from affectml.people.erasing import refuse_outdated
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio

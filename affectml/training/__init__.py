@@ -15,13 +15,14 @@ from pathlib import Path
 
 from affectml._progress import Say
 from affectml.data._choose import choose_target
+from affectml.encoders.threads import set_threads
 from affectml.evaluation import Systems
 from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
-from affectml.training.plan import DEMO, Plan, open_or_draw, plan_for, plan_run, set_threads
+from affectml.training.plan import DEMO, Plan, open_or_draw, plan_for, plan_run
 from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
 from affectml.training.write import write
 

@@ -15,8 +15,8 @@ from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects, PersonAnswers
 from affectml.heads._build import heads_that
 from affectml.heads._by_person import cuts_rates
+from affectml.people.known import write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
-from affectml.runs.people import write_image_effects, write_people
 from affectml.training.learned import held_out, learned, uneven
 from affectml_annotation import UnknownLabel, encode
 

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from affectml._progress import Say
+from affectml.data.levels import levels_of
 from affectml.data.splits import Split
 from affectml.errors import AffectmlError
 from affectml.evaluation import Answers
-from affectml.evaluation.promised import levels_of
 from affectml.evaluation.scoring import intervals, row_scores
 from affectml.evaluation.systems import answers_of
 from affectml.training.fit import fit_model

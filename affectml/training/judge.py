@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from affectml._progress import Say
+from affectml.data.levels import levels_of
 from affectml.evaluation import Answers, Result, Systems, evaluate
-from affectml.evaluation.alike import Alike
 from affectml.evaluation.answerers import answerers
-from affectml.evaluation.promised import add_promise, levels_of
+from affectml.evaluation.kept_promise import add_promise
 from affectml.evaluation.subgroups import subgroups
 from affectml.heads._by_person import as_by_person
+from affectml.predicting.alike import Alike
 from affectml.spaces import by_level
 from affectml.training.crosswise import crosswise
 from affectml.training.prepare import Prepared
@@ -54,7 +55,7 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     plan, split = prepared.plan, prepared.split
     images, test = plan.dataset.images, split.ids("test")
     answers = systems.answers(prepared.store.features(test), levels_of(images, plan.config.promise_group, test))
-    if little := Alike.of(prepared.test.labels, answers["model"]).words:
+    if little := Alike.of(prepared.test.labels, answers["model"].scores, answers["model"].sets).words:
         say(f"on the test images {little}")
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
     add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)

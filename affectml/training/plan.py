@@ -1,6 +1,5 @@
 """The first step of a training: every choice made and checked, before anything is embedded."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
@@ -8,7 +7,6 @@ from typing import get_type_hints
 import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
-from threadpoolctl import threadpool_limits
 
 from affectml._files import try_folder
 from affectml._options import options_of
@@ -16,7 +14,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
 from affectml.data._choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels
-from affectml.encoders._threads import usable_device
+from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.evaluation.subgroups import check_groups
 from affectml.heads import Head, Wanted, check_plain, head_class
@@ -190,17 +188,3 @@ def open_or_draw(path: str | Path | None, say: Say) -> Dataset:
     say(f"no data set named: drawing the demo set in {DEMO} (simulated people judging paintings drawn by code)")
     with Progress("painting", 2000, "images") as bar:
         return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)
-
-
-def spare_threads() -> int:
-    """One less than the cores, so that a busy neighbour does not stall torch."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1)
-
-
-def set_threads(threads: int | None) -> int:
-    """Set torch's threads: as asked, or `spare_threads`."""
-    number = threads if threads is not None else spare_threads()
-    torch.set_num_threads(number)
-    threadpool_limits(limits=number)  # BLAS keeps threads of its own
-    return number

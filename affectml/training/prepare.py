@@ -9,11 +9,12 @@ from affectml.data.splits import CALIBRATION, Split, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC, load_encoder
+from affectml.encoders.threads import set_threads
 from affectml.evaluation import Truth, fit_prior, read_truth
 from affectml.prompts import Encode
 from affectml.runs import TrainConfig
 from affectml.training.by_person import Judges, read_judges
-from affectml.training.plan import Plan, plan_for, set_threads
+from affectml.training.plan import Plan, plan_for
 from affectml.training.promised import check_enough
 from affectml_annotation import BetaPrior
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
+from affectml.data.levels import levels_in, levels_of
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.evaluation.promised import from_people, levels_in, levels_of
+from affectml.evaluation.kept_promise import from_people
 from affectml.evaluation.subgroups import MAX_LEVELS, OURS
 from affectml.heads import Head
 from affectml.heads._build import heads_that

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder, write_json, write_parquet
+from affectml.data.levels import levels_of
 from affectml.data.splits import split_table
 from affectml.evaluation import Answers
-from affectml.evaluation.promised import levels_of
-from affectml.evaluation.systems import sets_of
 from affectml.footprint import trained_share
+from affectml.heads import sets_of
 from affectml.heads._by_person import as_by_person
+from affectml.people.known import people_file
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
-from affectml.runs.people import people_file
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
 from affectml.training.by_person import write_effects, write_judges
 from affectml.training.judge import Judged

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.ablate import AblateConfig, AblateRow, _mixes, ablate_prompts, t_interval
 from affectml.cli import main
+from affectml.cross_evaluation.ablate import AblateConfig, AblateRow, _mixes, ablate_prompts, t_interval
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
 

@@ -32,7 +32,7 @@ from affectml.duplicates import DuplicateGroup, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import SoftmaxHead
-from affectml.labelling import make_task
+from affectml.people.labelling import make_task
 from affectml_annotation import Answer, LabelStore
 
 IMAGES = 240

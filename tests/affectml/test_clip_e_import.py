@@ -13,7 +13,7 @@ from PIL import Image
 from affectml.cli import main
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput
-from affectml.evaluating import evaluate_run
+from affectml.evaluation.run import evaluate_run
 from affectml.heads import load_head
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images

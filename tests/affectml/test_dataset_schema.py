@@ -13,9 +13,9 @@ from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.data._schema import read_meta
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
-from affectml.evaluating import evaluate_run
+from affectml.evaluation.run import evaluate_run
 from affectml.importers import import_folder
-from affectml.labelling import make_task
+from affectml.people.labelling import make_task
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder

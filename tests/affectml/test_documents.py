@@ -25,7 +25,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.importers import _registry
-from affectml.labelling import taxonomy_of
+from affectml.people.labelling import taxonomy_of
 from affectml.training import TrainConfig, train_run
 
 ROOT = Path(__file__).resolve().parents[2]

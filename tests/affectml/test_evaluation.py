@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.evaluating import _prior_answers
 from affectml.evaluation import Answers, Truth, evaluate, fit_prior, read_truth
 from affectml.evaluation.judge import _floor
+from affectml.evaluation.run import _prior_answers
 from affectml.evaluation.scoring import (
     apart,
     intervals,

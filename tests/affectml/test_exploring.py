@@ -25,7 +25,7 @@ from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, UnknownLabel
 from affectml.exploring import Filter, View, _map, open_collection
 from affectml.exploring._query import fit, inside, parse_rates
-from affectml.labelling import make_task
+from affectml.people.labelling import make_task
 from affectml.report.numbers import entropies
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo

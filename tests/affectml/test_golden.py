@@ -15,7 +15,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
-from affectml.evaluating import evaluate_run
+from affectml.evaluation.run import evaluate_run
 from affectml.heads import load_head
 from affectml.heads._load import HEADS
 from affectml.runs import RunFolder

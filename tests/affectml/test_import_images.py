@@ -16,7 +16,7 @@ from affectml.errors import BadDataset, BadInput
 from affectml.importers import import_embeddings, import_images, import_table
 from affectml.importers.images import add_images, name_images
 from affectml.importers.images import images as importer
-from affectml.labelling import asked_of, make_task, taxonomy_of
+from affectml.people.labelling import asked_of, make_task, taxonomy_of
 from affectml.taxonomies import Taxonomy
 from affectml.training import TrainConfig, plan_run
 

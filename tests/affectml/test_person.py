@@ -28,11 +28,10 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
-from affectml.erasing import erase_people
 from affectml.errors import BadInput, BadRun, UnknownLabel
 from affectml.heads import ImageEffects, Normals
-from affectml.runs import RunFolder
-from affectml.runs.people import (
+from affectml.people.erasing import erase_people
+from affectml.people.known import (
     features_key,
     open_people,
     people_file,
@@ -41,6 +40,7 @@ from affectml.runs.people import (
     write_image_effects,
     write_people,
 )
+from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
 IMAGES = 160
@@ -575,7 +575,7 @@ class TestErase:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("affectml.erasing.save_people", killed)
+            patch.setattr("affectml.people.erasing.save_people", killed)
             erase_people("mydata", [who])
         assert who in known(affectml.load_run("runs/mydata-001")).ids
         erase_people("mydata", [who])

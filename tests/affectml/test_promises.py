@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from affectml.answers import JudgeConfig, judge_answers
 from affectml.data import Dataset
+from affectml.data.levels import levels_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
-from affectml.evaluating import evaluate_run
-from affectml.evaluation.promised import levels_of
+from affectml.evaluation.run import evaluate_run
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads._promise import (
     Asked,
@@ -32,7 +32,7 @@ from affectml.heads._promise import (
 from affectml.predicting import predict_images
 from affectml.report import report_run, sections
 from affectml.report.again import read_again
-from affectml.report.promised import promise_table
+from affectml.report.promise_table import promise_table
 from affectml.report.sections.promise import in_words
 from affectml.runs import RunFolder
 from affectml.sharing import export_onnx

@@ -23,10 +23,10 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.errors import BadInput, BadRun
-from affectml.evaluation.alike import Alike
-from affectml.evaluation.people import against_the_rest
+from affectml.evaluation.human_reference import against_the_rest
 from affectml.plots import curves, dots, grid, intervals, plane, reliability, scatter
 from affectml.plots._canvas import SIGNS, Canvas
+from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
 from affectml.report import Table, read_again, report_run, sections
 from affectml.report.section import Section, drawing

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from affectml.cli import app
 from affectml.errors import BadInput, BadRun
-from affectml.evaluating import evaluate_run
 from affectml.evaluation import Answers, Truth
 from affectml.evaluation.answerers import Answerers, agreement
 from affectml.evaluation.contrasts import contrasts
+from affectml.evaluation.run import evaluate_run
 from affectml.evaluation.subgroups import subgroups
 from affectml.evaluation.truth import cut_sets, part_of
 from affectml.report.sections.subgroups import subgroup_lines, subgroup_tables

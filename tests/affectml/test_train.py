@@ -16,7 +16,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
-from affectml.evaluating import evaluate_run
+from affectml.evaluation.run import evaluate_run
 from affectml.importers import import_table
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder, next_run_folder, reserve_run_folder

@@ -22,9 +22,9 @@ from affectml._options import options_of
 from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, command_line, option, spelled
-from affectml.evaluating import evaluate_run
 from affectml.evaluation import Answers, evaluate
 from affectml.evaluation.judge import KNOWN
+from affectml.evaluation.run import evaluate_run
 from affectml.evaluation.subgroups import subgroups
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig

@@ -15,7 +15,7 @@ import pytest
 from affectml.auditing import audit_dataset
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.labelling import make_task
+from affectml.people.labelling import make_task
 from affectml_annotation import LabelStore, write_judgements
 
 SLOW = {"killed"}  # fixtures, and so all that asks for them
@@ -72,7 +72,12 @@ main()
 def killed(tmp_path_factory):
     """`killed(template, deed)`: for each step a copy of the template in which it was killed there, and `again`."""
     context = multiprocessing.get_context("forkserver")
-    modules = ("affectml.auditing", "affectml.cli._labels_task", "affectml.cli._labels_print", "affectml.erasing")
+    modules = (
+        "affectml.auditing",
+        "affectml.cli._labels_task",
+        "affectml.cli._labels_print",
+        "affectml.people.erasing",
+    )
     context.set_forkserver_preload(list(modules))
 
     def run(step: int, folder: Path, deed: str) -> int | None:

@@ -12,7 +12,7 @@ from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
-from affectml.labelling import queued_words
+from affectml.people.labelling import queued_words
 from affectml_annotation import Answer, LabelStore, TaskSettings, model_uncertainty, read_judgements, write_judgements
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.preferences import read_preferences

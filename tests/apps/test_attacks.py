@@ -15,9 +15,9 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from affectml_apps.relabel.allowance import Allowance
+from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.messages import MAX_DEPTH, BadMessage, parse
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.people import make_token
 from affectml_apps.relabel.task import open_task, use
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard

@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 from affectml_annotation import Answer, DatabaseFailed, StoreError
 from affectml_annotation.store import setup as store_setup
 from affectml_apps.relabel import lead, queries
+from affectml_apps.relabel.identity import may_lead
 from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.pages.who import may_see_lead_pages
-from affectml_apps.relabel.people import may_lead
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.relabel.task import open_task, use

@@ -137,7 +137,9 @@ def test_who_started_it_labels_at_once_and_others_come_through_the_door(photos):
     other = AppTest.from_string("from affectml_apps.relabel.pages import label\nlabel.draw()\n", default_timeout=300)
     other.query_params["who"] = "cem"
     assert other.run().title[0].value == "Before the first image"
-    mine = AppTest.from_string("from affectml_apps.relabel.pages import people\npeople.draw()\n", default_timeout=300)
+    mine = AppTest.from_string(
+        "from affectml_apps.relabel.pages import own_part\nown_part.draw()\n", default_timeout=300
+    )
     assert mine.run().title[0].value == "Your part"
     next(button for button in mine.button if button.label == "Another name").click().run()
     assert mine.title[0].value == "Who is labelling?"

@@ -9,8 +9,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.people import make_token
 from affectml_apps.relabel.task import open_task, use
 from affectml_apps.relabel.web import make_routes
 

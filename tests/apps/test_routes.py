@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from affectml_apps.relabel.identity import make_token, may_lead, read_token
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.people import make_token, may_lead, read_token
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import open_task, use
 from affectml_apps.relabel.web import make_routes

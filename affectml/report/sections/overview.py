@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affectml.evaluation.alike import Alike
-from affectml.evaluation.people import consensus_rows, has_panels
-from affectml.evaluation.promised import from_people, held
+from affectml.evaluation.human_reference import consensus_rows, has_panels
+from affectml.evaluation.kept_promise import from_people, held
 from affectml.evaluation.scoring import Score, intervals, mean_over_people, row_scores
 from affectml.plots import intervals as plot
+from affectml.predicting.alike import Alike
 from affectml.report.data import ReportData
 from affectml.report.section import Card, Cards, Drawing, Section, drawing
 from affectml.report.sections.galleries import differences
@@ -102,7 +102,7 @@ def consensus(data: ReportData) -> Score | None:
 
 def sentence(data: ReportData) -> str:
     """What these data say in a sentence or two; nothing of people where nobody was asked."""
-    little = Alike.of(data.labels, data.model).words
+    little = Alike.of(data.labels, data.model.scores, data.model.sets).words
     return f"{little[:1].upper()}{little[1:]}{'. ' * bool(little)}{_sentence(data)}{_promised(data)}"
 
 

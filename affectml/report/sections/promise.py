@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from affectml.evaluation.promised import from_people, held
+from affectml.evaluation.kept_promise import from_people, held
 from affectml.report.data import ReportData
-from affectml.report.promised import promise_table
+from affectml.report.promise_table import promise_table
 from affectml.report.section import Section
 from affectml.report.tables import number
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
+from affectml_annotation.agreement.by_person import annotator_report, group_agreement, pairwise_agreement
 from affectml_annotation.agreement.nominal import label_agreement
-from affectml_annotation.agreement.people import annotator_report, group_agreement, pairwise_agreement
 from affectml_annotation.judgements import Rounds
 
 

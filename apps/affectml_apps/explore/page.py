@@ -14,7 +14,7 @@ from streamlit import config
 
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Column, Filter, View
-from affectml.labelling import queued_words
+from affectml.people.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.choices import controlled

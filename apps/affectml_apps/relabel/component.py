@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from affectml.taxonomies import Taxonomy
-from affectml_apps.relabel.people import make_token
+from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.serving import client_version, loader, prefixed

@@ -13,9 +13,9 @@ from affectml.errors import AffectmlError, MissingExtra
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.relabel import web
+from affectml_apps.relabel.identity import clean_name
 from affectml_apps.relabel.options import parse
 from affectml_apps.relabel.pages.who import sign_in_configured
-from affectml_apps.relabel.people import clean_name
 from affectml_apps.relabel.task import open_task
 
 PAGE = Path(__file__).parent / "pages" / "main.py"

@@ -15,7 +15,7 @@ from affectml._files import spreadsheet_cell
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.people import clean_name, known_as
+from affectml_apps.relabel.identity import clean_name, known_as
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.labelling import make_task, open_photographs, taxonomy_of, with_files
+from affectml.people.labelling import make_task, open_photographs, taxonomy_of, with_files
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Progress, StoreError, TaskSettings
 from affectml_annotation.store.place import database_of

@@ -27,8 +27,8 @@ from affectml_apps import serving
 from affectml_apps.pictures import BadImage, for_browser
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.allowance import Allowance
+from affectml_apps.relabel.identity import BadToken, read_token
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
-from affectml_apps.relabel.people import BadToken, read_token
 from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
 from affectml_apps.relabel.task import LabelTask, current, use
 from affectml_apps.text import in_public

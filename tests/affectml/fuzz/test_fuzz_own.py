@@ -149,7 +149,7 @@ def fetch(folder: Path, out: Path) -> None:
 def known(folder: Path) -> None:
     """What a run by person knows of two people and of three images."""
     from affectml.heads import ImageEffects
-    from affectml.runs.people import People, save_people, write_image_effects
+    from affectml.people.known import People, save_people, write_image_effects
 
     said = {"run": "run", "head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
     covariance = np.tile(np.eye(4), (2, 1, 1))
@@ -162,7 +162,7 @@ def known(folder: Path) -> None:
 
 
 def read_known(folder: Path, out: Path) -> None:
-    from affectml.runs.people import open_people, read_image_effects
+    from affectml.people.known import open_people, read_image_effects
 
     open_people(folder / "run-people.safetensors").row("ann")
     read_image_effects(folder, LABELS)
@@ -180,7 +180,7 @@ def of_one(file: Path) -> None:
 
 
 def read_of_one(file: Path) -> None:
-    from affectml.importers._one_person import said_of
+    from affectml.importers.one_person import said_of
 
     said_of(file, Taxonomy("three", LABELS))
 

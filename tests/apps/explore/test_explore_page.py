@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from affectml.exploring import View, open_collection
 from affectml.importers import import_table
-from affectml.labelling import make_task
+from affectml.people.labelling import make_task
 from affectml_annotation import LabelStore
 
 pytestmark = pytest.mark.slow

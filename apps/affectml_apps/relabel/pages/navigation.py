@@ -8,7 +8,7 @@ from contextlib import suppress
 import streamlit as st
 
 from affectml_annotation import DatabaseAway
-from affectml_apps.relabel.pages import agreement, disagreement, export, label, people, progress, setup
+from affectml_apps.relabel.pages import agreement, disagreement, export, label, own_part, progress, setup
 from affectml_apps.relabel.pages.drawing import section
 from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.task import current
@@ -56,7 +56,7 @@ def run() -> None:
 def _run() -> None:
     pages = [
         st.Page(label.draw, title="Label", url_path="label", default=True),
-        st.Page(people.draw, title="Your part", url_path="you"),
+        st.Page(own_part.draw, title="Your part", url_path="you"),
     ]
     if may_see_lead_pages():
         pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from affectml.labelling import queued_words
+from affectml.people.labelling import queued_words
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve, searchable

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from affectml_apps.relabel import people, queries
+from affectml_apps.relabel import identity, queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.task import current
 
@@ -32,7 +32,7 @@ def who_is_there() -> str | None:
 
     An address that the provider calls unverified is not believed; the account's own id stands in for it. A name is
     kept in the address (?who=), so that a reload or a bookmark finds it again, as whoever is meant is known here
-    (`people.known_as`). It proves nothing.
+    (`identity.known_as`). It proves nothing.
     """
     if sign_in_configured():
         if not st.user.is_logged_in:
@@ -40,9 +40,9 @@ def who_is_there() -> str | None:
         email = st.user.get("email") if st.user.get("email_verified") is not False else None
         return str(email or st.user["sub"])
     own = None if st.session_state.get("another") else current().starter
-    name = st.session_state.get("who") or people.clean_name(st.query_params.get("who", "")) or own
+    name = st.session_state.get("who") or identity.clean_name(st.query_params.get("who", "")) or own
     if name is not None:
-        name = people.known_as(name, queries.names(current().store))
+        name = identity.known_as(name, queries.names(current().store))
         st.session_state["who"] = name
         st.query_params["who"] = name
     return name
@@ -61,7 +61,7 @@ def ask_who() -> None:
     with st.form("door"):
         typed = st.text_input("Your name in this task", max_chars=80)
         if st.form_submit_button("Continue", type="primary"):
-            name = people.clean_name(typed)
+            name = identity.clean_name(typed)
             if name is None:
                 st.error("A name needs 1 to 80 characters, without < and >.")
             else:
@@ -95,4 +95,4 @@ def offer_to_leave() -> None:
 def may_see_lead_pages() -> bool:
     """Whether this person is shown the lead's pages."""
     task = current()
-    return people.may_lead(who_is_there(), task.leads, signed_in=sign_in_configured(), only_here=task.only_here)
+    return identity.may_lead(who_is_there(), task.leads, signed_in=sign_in_configured(), only_here=task.only_here)

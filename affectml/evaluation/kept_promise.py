@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.evaluation.scoring import REPLICATES, Answers, Score, as_scores, clipped
-from affectml.evaluation.subgroups import MIN_IMAGES, as_text, columns_of
+from affectml.evaluation.subgroups import MIN_IMAGES, columns_of
 from affectml.evaluation.truth import Truth
 from affectml.heads import Head, Promise
 from affectml.heads._promise import losses, unit_means
@@ -29,26 +28,6 @@ def held(risk: str, *, people: bool) -> str:
     if risk == "recall":
         return "of the choices" if people else "of the images' labels"
     return "labels that nobody chose" if people else "labels that the image does not have"
-
-
-def levels_of(images: pd.DataFrame, column: str | None, image_ids: Array) -> Array | None:
-    """The level of each image in a column of images.parquet as text, None where it has none; None without the column.
-
-    Args:
-        images: the data set's images.
-        column: its name, or None.
-        image_ids: [N].
-    """
-    if column is None or column not in images.columns:
-        return None
-    found = as_text(images.set_index("image_id")[column]).reindex(pd.Index(image_ids))
-    return np.array([None if pd.isna(value) else value for value in found], dtype=object)
-
-
-def levels_in(images: pd.DataFrame, column: str | None, image_ids: Array) -> list[str]:
-    """The levels that these images have in a column, sorted."""
-    levels = levels_of(images, column, image_ids)
-    return [] if levels is None else sorted({level for level in levels if level is not None})
 
 
 def add_promise(

@@ -12,12 +12,14 @@ from affectml._files import try_file, write_json
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data._dataset import SPLITS
+from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION
 from affectml.embeddings import EmbeddingStore
+from affectml.encoders.threads import set_threads
 from affectml.errors import BadDataset, BadRun, option
 from affectml.evaluation import Answers, Result, evaluate, read_truth
 from affectml.evaluation.answerers import answerers
-from affectml.evaluation.promised import add_promise, levels_of
+from affectml.evaluation.kept_promise import add_promise
 from affectml.evaluation.scoring import unsure
 from affectml.evaluation.subgroups import check_groups, subgroups
 from affectml.evaluation.systems import answers_of
@@ -27,7 +29,6 @@ from affectml.predicting.predictor import Array, prompts_of
 from affectml.prompts import label_features
 from affectml.runs import RunFolder
 from affectml.runs.schema import BetaInfo, PriorInfo
-from affectml.training import set_threads
 from affectml_annotation import BetaPrior
 
 # Scores of an image that are closer than this are those of the same image: embedded in one precision, or in any that

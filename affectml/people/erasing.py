@@ -11,8 +11,8 @@ from affectml._files import sha256
 from affectml.data import Dataset
 from affectml.data._dataset import command_for, counts_more
 from affectml.errors import BadDataset, BadInput, BadRun
+from affectml.people.known import ENDING, People, head_of, open_people, save_people
 from affectml.runs import RunFolder
-from affectml.runs.people import ENDING, People, head_of, open_people, save_people
 from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
 from affectml_annotation.exchange.erasing import note_export, noted, still_named
 

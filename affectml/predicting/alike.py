@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-
-from affectml.evaluation.scoring import Answers, Array
+from numpy.typing import NDArray
+from torch import Tensor
 
 LEAST = 5  # images of which something is said
 NEARLY = 0.95  # share of the images that is nearly all
@@ -33,15 +34,15 @@ class Alike:
         self._what = "first label"
 
     @classmethod
-    def of(cls, labels: Sequence[str], answers: Answers) -> "Alike":
+    def of(cls, labels: Sequence[str], scores: Tensor, sets: Tensor | None) -> "Alike":
         """Of answers that are there already."""
         made = cls(labels)
-        sets = None if answers.sets is None else answers.sets.bool().numpy()
-        chosen = None if sets is None else [tuple(np.asarray(labels, dtype=object)[row]) for row in sets]
-        made.add(answers.scores.numpy(), chosen)
+        rows = None if sets is None else sets.bool().numpy()
+        chosen = None if rows is None else [tuple(np.asarray(labels, dtype=object)[row]) for row in rows]
+        made.add(scores.numpy(), chosen)
         return made
 
-    def add(self, scores: Array, sets: Sequence[Sequence[str]] | None) -> None:
+    def add(self, scores: NDArray[Any], sets: Sequence[Sequence[str]] | None) -> None:
         """Some more images: scores [N, C], and the labels of each one's set; None where there are no sets."""
         if not len(scores):
             return

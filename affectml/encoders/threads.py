@@ -26,3 +26,20 @@ def usable_device(name: str) -> None:
     there += ["mps"] if torch.backends.mps.is_available() else []
     if name not in there and not (name == "cuda" and "cuda:0" in there):
         raise BadInput(f"{option('device', name)}: there is no such device here; it has {', '.join(there)}")
+
+
+def spare_threads() -> int:
+    """One less than the cores, so that a busy neighbour does not stall torch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
+
+
+def set_threads(threads: int | None) -> int:
+    """Set torch's threads: as asked, or `spare_threads`."""
+    number = threads if threads is not None else spare_threads()
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(number)
+    threadpool_limits(limits=number)  # BLAS keeps threads of its own
+    return number
