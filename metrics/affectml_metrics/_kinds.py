@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike, wide
-from affectml_metrics._spec import Kind, MetricSpec, Place
+from affectml_metrics._spec import EXAMPLES, Kind, MetricSpec, Place
 from affectml_metrics.functional.transport import Ground
 from affectml_metrics.table import specs
 
@@ -105,6 +106,17 @@ def figures(kind: Kind, given: Given, labels: int, place: Place = "score") -> li
         for k in [k for k in dict.fromkeys(given.k) if k <= labels] if by_k else [None]:
             out += [Figure(spec.named(k), spec, kind, given, _options(spec, given, k)) for spec in some]
     return out
+
+
+def on_example(spec: MetricSpec) -> Tensor:
+    """A metric's figure on the example of its first kind: the mean over the rows on which it is defined."""
+    kind = spec.kinds[0]
+    example = EXAMPLES[kind]
+    tables = {name: torch.tensor(rows) for name, rows in example.given.items() if name in ("shares", "votes", "n")}
+    given = Given(**{**example.given, **tables})  # type: ignore[arg-type]
+    k = given.k[0] if "k" in spec.needs else None
+    figure = Figure(spec.named(k), spec, kind, given, _options(spec, given, k))
+    return figure.of(*(torch.tensor(rows, dtype=torch.float64) for rows in (example.preds, example.target))).nanmean()
 
 
 def _options(spec: MetricSpec, given: Given, k: int | None) -> dict[str, object]:

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -86,144 +85,183 @@ _ONE = ("distribution", "single")  # a single label is a distribution with all i
 # The order is the one that people read in: the first tables of a report follow it.
 _ROWS = (
     _top("top_{k}_accuracy", F.top_k_accuracy, shown=(*_HEADLINE, "people"), right="modes", cls="TopKAccuracy",
-         formula="1 if the top k meets Y"),
+         formula="1 if the top k meets Y", worked="(1 + 1/2 + 1) / 3"),
     _top("top_{k}_chance", F.top_k_chance, better="", options={}, of_target=True, cls="TopKChance",
-         formula="what `top_{k}_accuracy` gives a random ranking: 1 − C(C−|Y|, k)/C(C, k)", source="hypergeometric"),
+         formula="what `top_{k}_accuracy` gives a random ranking: 1 − C(C−|Y|, k)/C(C, k)", source="hypergeometric",
+         worked="(5/6 + 3/6 + 1) / 3"),
     _top("top_{k}_accuracy_all", F.top_k_accuracy, options={"match": "all", "ties": "expected"}, cls="TopKAccuracy",
-         formula="1 if the top k holds min(k, |Y|) of Y"),
-    _top("top_{k}_recall", F.top_k_recall, cls="TopKRecall", formula="|top k ∩ Y| / |Y|"),
-    _top("top_{k}_precision", F.top_k_precision, cls="TopKPrecision", formula="|top k ∩ Y| / k"),
+         formula="1 if the top k holds min(k, |Y|) of Y", worked="(0 + 1/2 + 1) / 3"),
+    _top("top_{k}_recall", F.top_k_recall, cls="TopKRecall", formula="|top k ∩ Y| / |Y|",
+         worked="(1/2 + 1/2 + 2/3) / 3"),
+    _top("top_{k}_precision", F.top_k_precision, cls="TopKPrecision", formula="|top k ∩ Y| / k",
+         worked="(1/2 + 1/4 + 1) / 3"),
     _sets("set_f1_judgements", F.set_f1, needs=("judgements",), shown=(*_HEADLINE[1:], "people"), cls="SetF1",
           formula="`set_f1` against each person's own set, the mean over the people of an image",
-          source="Godbole & Sarawagi 2004"),
+          source="Godbole & Sarawagi 2004", worked="(4/5 + 2/4 + 2/4 + 1 + 0) / 5"),
     _sets("set_f1", F.set_f1, shown=(*_HEADLINE, "people"), cls="SetF1", formula="2·|P∩Y| / (|P|+|Y|), a row",
-          source="Godbole & Sarawagi 2004"),
+          source="Godbole & Sarawagi 2004", worked="(4/5 + 2/4 + 2/4 + 1 + 0) / 5"),
     _sets("set_precision", F.set_precision, shown=(*_REPORT, "people"), cls="SetPrecision", formula="|P∩Y| / |P|",
-          source="Godbole & Sarawagi 2004"),
+          source="Godbole & Sarawagi 2004", worked="(2/2 + 1/2 + 1/3 + 1 + 0) / 5"),
     _sets("set_recall", F.set_recall, shown=(*_REPORT, "people"), cls="SetRecall", formula="|P∩Y| / |Y|",
-          source="Godbole & Sarawagi 2004"),
+          source="Godbole & Sarawagi 2004", worked="(2/3 + 1/2 + 1/1 + 1 + 0) / 5"),
     _sets("set_jaccard", F.set_jaccard, cls="SetJaccard", formula="|P∩Y| / |P∪Y|; F1 = 2J/(1+J)",
-          source="Jaccard 1912"),
+          source="Jaccard 1912", worked="(2/3 + 1/3 + 1/3 + 1 + 0) / 5"),
     _sets("exact_match", F.exact_match, options={}, cls="ExactMatch", formula="1 if P = Y", range="0 or 1",
-          source="Zhang & Zhou 2014"),
+          source="Zhang & Zhou 2014", worked="(0 + 0 + 0 + 1 + 0) / 5"),
     _sets("hamming_loss", F.hamming_loss, better="lower", options={}, cls="HammingLoss",
-          formula="share of the C labels on which P and Y differ", source="Schapire & Singer 2000"),
+          formula="share of the C labels on which P and Y differ", source="Schapire & Singer 2000",
+          worked="(1/3 + 2/3 + 2/3 + 0 + 1/3) / 5"),
     _sets("semantic_set_f1", F.semantic_set_f1, needs=("similarity",), shown=_SCORE, cls="SemanticSetF1",
           formula="harmonic mean of precision (mean similarity of each predicted label to the nearest right one) and "
-          "recall (the other way)", source="Chochlakis et al. 2025"),
+          "recall (the other way)", source="Chochlakis et al. 2025",
+          worked="(2*1*2.2 / (3*1 + 2.2) + 2*.75*.75 / (.75 + .75) + 2*.5*1 / (.5 + 1) + 1 + 0) / 5"),
     _label_f1("label_f1_macro", options={"average": "macro"}, shown=_HEADLINE, targets=("sets", "rates", "single"),
               formula="2·TP / (2·TP+FP+FN) a label, over the table; the mean of the labels' F1",
-              source="Opitz & Burst 2019 on the two macro F1"),
-    _label_f1("label_f1_micro", options={"average": "micro"}, formula="the same with TP, FP and FN summed over labels"),
+              source="Opitz & Burst 2019 on the two macro F1", worked="(4/5 + 2/5 + 2/4) / 3"),
+    _label_f1("label_f1_micro", options={"average": "micro"}, formula="the same with TP, FP and FN summed over labels",
+              worked="2*4 / (7 + 7)"),
     _label_f1("label_f1_weighted", options={"average": "weighted"},
-              formula="the labels' F1, weighted by how often each is right"),
+              formula="the labels' F1, weighted by how often each is right",
+              worked="(2 * 4/5 + 3 * 2/5 + 2 * 2/4) / 7"),
     _label("label_precision_macro", F.label_precision, sums=_label_sums(precision), cls="LabelPrecision",
-           formula="TP / (TP+FP) a label, over the table; the mean over labels"),
+           formula="TP / (TP+FP) a label, over the table; the mean over labels", worked="(2/3 + 1/2 + 1/2) / 3"),
     _label("label_recall_macro", F.label_recall, sums=_label_sums(recall), cls="LabelRecall",
-           formula="TP / (TP+FN) a label; the mean over labels"),
+           formula="TP / (TP+FN) a label; the mean over labels", worked="(2/2 + 1/3 + 1/2) / 3"),
     _label("label_specificity_macro", F.label_specificity, sums=_label_sums(specificity), cls="LabelSpecificity",
-           formula="TN / (TN+FP) a label; the mean over labels"),
+           formula="TN / (TN+FP) a label; the mean over labels", worked="(2/3 + 1/2 + 2/3) / 3"),
     _label("label_mcc_macro", F.label_mcc, sums=_label_sums(mcc), cls="LabelMCC", range="−1..1",
-           formula="correlation of predicted and right, a label; the mean over labels", source="Matthews 1975"),
-    _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C"),
+           formula="correlation of predicted and right, a label; the mean over labels", source="Matthews 1975",
+           worked="((5*2 - 3*2) / sqrt(3*2 * 2*3) + (5*1 - 2*3) / sqrt(2*3 * 3*2) + (5*1 - 2*2) / sqrt(2*3 * 2*3)) / "
+           "3"),
+    _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C",
+             worked="(2 + 1 + 3 + 0) / 4"),
     _ranking("label_ranking_average_precision", F.label_ranking_average_precision, options={"ties": "expected"},
              shown=(*_BRIEF, "people"), cls="LabelRankingAveragePrecision",
-             formula="mean over c in Y of |{y in Y: rank(y) ≤ rank(c)}| / rank(c)", source="Schapire & Singer 2000"),
+             formula="mean over c in Y of |{y in Y: rank(y) ≤ rank(c)}| / rank(c)", source="Schapire & Singer 2000",
+             worked="((1/2 + 2/4) / 2 + (1/2 + 1/3) / 2 + (1/1 + 2/2 + 3/3) / 3) / 3"),
     _ranking("coverage_error", F.coverage_error, better="lower", shown=_BRIEF, targets=("single_positive",),
              cls="CoverageError", formula="the largest rank of a right label, ties counted; at best |Y|", range="1..C",
-             source="Tsoumakas et al. 2010"),
+             source="Tsoumakas et al. 2010", worked="(4 + 3 + 3) / 3"),
     _ranking("ranking_loss", F.ranking_loss, better="lower", options={"tie_cost": 0.5}, shown=_BRIEF,
              targets=("single_positive",), cls="RankingLoss",
              formula="share of (right, wrong) pairs in the wrong order; nan if Y is empty or full",
-             source="Zhang & Zhou 2014"),
+             source="Zhang & Zhou 2014", worked="(3/4 + (1 + .5) / 3 + 0/3) / 3"),
     _ranking("one_error", F.one_error, better="lower", options={"ties": "expected"}, cls="OneError",
-             formula="1 if the first label is not in Y", source="Schapire & Singer 2000"),
+             formula="1 if the first label is not in Y", source="Schapire & Singer 2000", worked="(1 + 1 + 0) / 3"),
     _ranking("ndcg", F.ndcg, options={"ties": "expected"}, needs=("shares?",), cls="NDCG",
-             formula="Σ gain/log₂(place+1) over the ideal; target soft", source="Järvelin & Kekäläinen 2002"),
+             formula="Σ gain/log₂(place+1) over the ideal; target soft", source="Järvelin & Kekäläinen 2002",
+             worked="((1 + 5/log2(3) + 1/2 + 3/log2(5)) / (5 + 3/log2(3) + 1/2 + 1/log2(5)) + (1 + 2/log2(3) + 2/2) "
+             "/ (3 + 1/log2(3) + 1/2) + 1) / 3"),
     _ranking("human_mass_at_{k}", F.human_mass_at_k, options={"ties": "expected"}, needs=("k", "shares"),
-             cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C"),
+             cls="HumanMassAtK", formula="people's share on the top k; target soft", range="0..1, 1 at k = C",
+             worked="((1 + 5) / 10 + (1 + (1 + 3) / 2) / 5 + (3 + 5) / 10) / 3"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
              prepared=prepared_mean_average_precision,
              formula="per label Σ (recall step)·precision over rows, mean over labels; too high of few positives",
-             source="Everingham et al. 2010"),
+             source="Everingham et al. 2010",
+             worked="(1/2 * 1/2 + 1/2 * 2/4 + 1/2 * 1/1 + 1/2 * 2/3 + 1/2 * 1/1 + 1/2 * 2/4) / 3"),
     _ranking("label_auroc_macro", F.label_auroc, over="table", options={"average": "macro"}, cls="LabelAUROC",
              prepared=prepared_label_auroc,
              formula="chance that a row with the label has a higher score than one without; the mean over labels",
-             source="Hanley & McNeil 1982"),
+             source="Hanley & McNeil 1982", worked="((1 + .5 + .5 + 0) / 4 + (1 + .5 + 2) / 4 + (0 + 2) / 4) / 3"),
     _rates("rate_cross_entropy", F.rate_cross_entropy, options=_EXACT, shown=(*_HEADLINE, "people"),
-           cls="RateCrossEntropy", formula="mean of −p·log q − (1−p)·log(1−q)", range="0..∞", source="Good 1952"),
+           cls="RateCrossEntropy", formula="mean of −p·log q − (1−p)·log(1−q)", range="0..∞", source="Good 1952",
+           worked="-(.25*log(.2) + 1.75*log(.8) + 1.5*log(.6) + .5*log(.4) + 2*log(.5) + 1.75*log(.9) + .25*log(.1)) "
+           "/ 8"),
     _rates("rate_brier_score", F.rate_brier_score, shown=(*_REPORT, "people"), cls="RateBrierScore",
-           formula="mean of (p−q)²", range="0..1", source="Brier 1950"),
+           formula="mean of (p−q)²", range="0..1", source="Brier 1950",
+           worked="(.05**2 + .2**2 + .1**2 + .4**2 + 0 + .1**2 + .25**2 + .15**2) / 8"),
     _rates("rate_manhattan", F.rate_manhattan, shown=(*_REPORT, "people"), cls="RateManhattan",
            formula="mean of 2·|p−q|, the distance of the (yes, no) pairs", range="0..2",
-           source="Leonardelli et al. 2025"),
+           source="Leonardelli et al. 2025", worked="2 * (.05 + .2 + .1 + .4 + 0 + .1 + .25 + .15) / 8"),
     _rates("rate_js_divergence", F.rate_js_divergence, shown=_SCORE, cls="RateJSDivergence",
-           formula="mean JSD of the (yes, no) pairs", range="0..log 2", source="Lin 1991"),
+           formula="mean JSD of the (yes, no) pairs", range="0..log 2", source="Lin 1991",
+           worked="(J(.2, .25) + J(.2, 0) + J(.6, .5) + J(.6, 1) + J(.5, .5) + J(.9, 1) + J(.5, .25) + J(.9, .75)) / "
+           "8"),
     _rates("rate_po_jsd", F.rate_po_jsd, better="higher", shown=_SCORE, cls="RatePOJSD",
-           formula="1 − mean JSD of the (yes, no) pairs, in bits", range="0..1", source="Kurniawan et al. 2025"),
+           formula="1 − mean JSD of the (yes, no) pairs, in bits", range="0..1", source="Kurniawan et al. 2025",
+           worked="1 - (J(.2, .25) + J(.2, 0) + J(.6, .5) + J(.6, 1) + J(.9, 1) + J(.5, .25) + J(.9, .75)) / 8 / "
+           "log(2)"),
     _rates("binomial_log_likelihood", F.binomial_log_likelihood, better="higher", options=_EXACT, needs=("votes",),
-           shown=_SCORE, cls="BinomialLogLikelihood", formula="mean of log Binomial(votes; n, q)", range="−∞..0"),
+           shown=_SCORE, cls="BinomialLogLikelihood", formula="mean of log Binomial(votes; n, q)", range="−∞..0",
+           worked="log(4*.2*.8**3 * .8**4 * 6*.6**2*.4**2 * .6**4 * 6*.5**4 * .9**4 * 4*.5**4 * 4*.9**3*.1) / 8"),
     _rates("soft_f1_micro", F.soft_f1, better="higher", over="table", options={"average": "micro"}, shown=_SCORE,
            sums=_SOFT_F1, cls="SoftF1", formula="2·Σmin(p, q) / Σ(p+q) over the table (soft micro F1)", range="0..1",
-           source="Harju & Mesaros 2023; Kurniawan et al. 2025"),
+           source="Harju & Mesaros 2023; Kurniawan et al. 2025", worked="2 * (1.3 + 2.4) / (1.6 + 1.75 + 2.8 + 2.5)"),
     _rates("soft_f1_macro", F.soft_f1, better="higher", over="table", options={"average": "macro"}, shown=_SCORE,
            sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
-           source="Harju & Mesaros 2023"),
+           source="Harju & Mesaros 2023", worked="(2*1.3 / (1.6 + 1.75) + 2*2.4 / (2.8 + 2.5)) / 2"),
     _shares("kl_divergence", F.kl_divergence, options=_EXACT, shown=_HEADLINE, cls="KLDivergence",
-            formula="KL(p‖q) = Σ p·log(p/q)", range="0..∞", source="Kullback & Leibler 1951"),
+            formula="KL(p‖q) = Σ p·log(p/q)", range="0..∞", source="Kullback & Leibler 1951",
+            worked="(.25*log(.25/.5) + .75*log(.75/.25) + .2*log(.2/.1) + .2*log(.2/.3) + log(.5/.25)) / 3"),
     _shares("cross_entropy", F.cross_entropy, options=_EXACT, shown=_HEADLINE, targets=_ONE, cls="CrossEntropy",
-            formula="−Σ p·log q = H(p) + KL", range="H(p)..∞", source="Good 1952"),
+            formula="−Σ p·log q = H(p) + KL", range="H(p)..∞", source="Good 1952",
+            worked="-(.25*log(.5) + .75*log(.25) + .2*log(.1) + .2*log(.2) + .2*log(.3) + .4*log(.4) + log(.25)) / 3"),
     _shares("total_variation", F.total_variation, shown=_BRIEF, cls="TotalVariation", formula="½·Σ|p−q| (DistCE)",
-            range="0..1", source="Baan et al. 2022"),
+            range="0..1", source="Baan et al. 2022",
+            worked="(1/2 * (.25 + .5 + .25) + 1/2 * (.1 + .1) + 1/2 * 4*.25) / 3"),
     _shares("js_divergence", F.js_divergence, shown=_REPORT, cls="JSDivergence",
-            formula="H((p+q)/2) − (H(p)+H(q))/2", range="0..log 2", source="Lin 1991"),
+            formula="H((p+q)/2) − (H(p)+H(q))/2", range="0..log 2", source="Lin 1991",
+            worked="(H(3/8, 1/2, 1/8) + H(.15, .2, .25, .4) + H(3/8, 3/8, 1/8, 1/8) - (sum(x) + sum(y)) / 2) / 3"),
     _shares("po_jsd", F.po_jsd, better="higher", cls="POJSD", formula="1 − JSD in bits", range="0..1",
-            source="Kurniawan et al. 2025"),
+            source="Kurniawan et al. 2025",
+            worked="1 - (H(3/8, 1/2, 1/8) + H(.15, .2, .25, .4) + H(3/8, 3/8, 1/8, 1/8) - (sum(x) + sum(y)) / 2) / 3 "
+            "/ log(2)"),
     _shares("manhattan_distance", F.manhattan_distance, cls="ManhattanDistance", formula="Σ|p−q| = 2·TV",
-            range="0..2", source="Leonardelli et al. 2025"),
+            range="0..2", source="Leonardelli et al. 2025", worked="(.25 + .5 + .25 + .1 + .1 + 4*.25) / 3"),
     _shares("brier_score", F.brier_score, shown=_REPORT, targets=_ONE, cls="BrierScore",
-            formula="Σ(p−q)²; neither halved nor averaged", range="0..2", source="Brier 1950"),
+            formula="Σ(p−q)²; neither halved nor averaged", range="0..2", source="Brier 1950",
+            worked="(.25**2 + .5**2 + .25**2 + .1**2 + .1**2 + 4*.25**2) / 3"),
     _shares("entropy_error", F.entropy_error, shown=_REPORT, cls="EntropyError",
-            formula="|H(q) − H(p)|; with its sign it is EntCE", range="0..log C", source="Baan et al. 2022"),
+            formula="|H(q) − H(p)|; with its sign it is EntCE", range="0..log C", source="Baan et al. 2022",
+            worked="(abs(x[0] - y[0]) + abs(x[1] - y[1]) + abs(x[2] - y[2])) / 3"),
     _shares("earth_movers_distance", F.earth_movers_distance, needs=("ground",), shown=_BRIEF,
             cls="EarthMoversDistance", formula="least Σ share·distance that turns q into p",
-            range="unit of the distance", source="Rubner et al. 2000"),
+            range="unit of the distance", source="Rubner et al. 2000",
+            worked="(.25 + .25 + 0 + .1 + .1 + 0 + .25 + .5 + .25) / 3"),
     _shares("chebyshev_distance", F.chebyshev_distance, cls="ChebyshevDistance", formula="max|p−q|", range="0..1",
-            source="Geng 2016"),
+            source="Geng 2016", worked="(.5 + .1 + .25) / 3"),
     _shares("chi_squared_distance", F.chi_squared_distance, shown=_REPORT, cls="ChiSquaredDistance",
-            formula="Σ(p−q)²/(p+q), 0/0 = 0", range="0..2", source="Puzicha et al. 1997"),
+            formula="Σ(p−q)²/(p+q), 0/0 = 0", range="0..2", source="Puzicha et al. 1997",
+            worked="(.25**2/.75 + .5**2/1 + .25**2/.25 + .1**2/.3 + .1**2/.5 + 2 * .25**2/.75 + 2 * .25**2/.25) / 3"),
     _shares("clark_distance", F.clark_distance, cls="ClarkDistance", formula="√Σ((p−q)/(p+q))², 0/0 = 0",
-            range="0..√C", source="Geng 2016"),
+            range="0..√C", source="Geng 2016", worked="(sqrt(1/9 + 1/4 + 1) + sqrt(1/9 + 1/25) + sqrt(2/9 + 2)) / 3"),
     _shares("canberra_distance", F.canberra_distance, cls="CanberraDistance", formula="Σ|p−q|/(p+q), 0/0 = 0",
-            range="0..C", source="Lance & Williams 1967"),
+            range="0..C", source="Lance & Williams 1967", worked="(1/3 + 1/2 + 1 + 1/3 + 1/5 + 2/3 + 2) / 3"),
     _shares("cosine_similarity", F.cosine_similarity, better="higher", cls="CosineSimilarity",
-            formula="p·q / (‖p‖‖q‖)", range="0..1", source="Geng 2016"),
+            formula="p·q / (‖p‖‖q‖)", range="0..1", source="Geng 2016",
+            worked="((1/8 + 3/16) / sqrt(3/8 * 10/16) + .28 / sqrt(.3 * .28) + (1/4) / sqrt(1/4 * 1/2)) / 3"),
     _shares("intersection", F.intersection, better="higher", cls="Intersection", formula="Σ min(p, q) = 1 − TV",
-            range="0..1", source="Swain & Ballard 1991"),
+            range="0..1", source="Swain & Ballard 1991", worked="(.25 + .25 + .1 + .2 + .2 + .4 + .25 + .25) / 3"),
     _shares("hellinger_distance", F.hellinger_distance, cls="HellingerDistance", formula="√(½·Σ(√p−√q)²)",
-            range="0..1", source="Hellinger 1909"),
+            range="0..1", source="Hellinger 1909",
+            worked="(sqrt(1 - sqrt(1/8) - sqrt(3/16)) + sqrt(1 - sqrt(.02) - .2 - sqrt(.06) - .4) + sqrt(1 - "
+            "2*sqrt(1/8))) / 3"),
     _shares("rank_cs", F.rank_cs, better="higher", options={"ties": "free"}, cls="RankCS",
             formula="1 if q orders all labels as p does; people's ties are free", range="0 or 1",
-            source="Baan et al. 2022"),
+            source="Baan et al. 2022", worked="(0 + 1 + 0) / 3"),
     _shares("entropy_correlation", F.entropy_correlation, better="higher", over="table",
             options={"method": "pearson"}, prepared=_entropies, cls="EntropyCorrelation",
-            formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021"),
+            formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021",
+            worked="correlation(x, y)"),
     _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=_SIMILARITY,
             cls="EntropySimilarity", formula="cosine of the entropies over rows", range="0..1",
-            source="Uma et al. 2021"),
+            source="Uma et al. 2021", worked="(x[0]*y[0] + x[1]*y[1] + x[2]*y[2]) / (hypot(*x) * hypot(*y))"),
     _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",
             shown=(), cls="LabelCalibrationError",  # biased upwards, so no interval is honest
             formula="per label, over bins of equal numbers of rows: Σ (rows in bin / N)·|mean q − mean p|; the mean "
-            "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019"),
+            "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019",
+            worked="((.5*.075 + .5*.15) + (.5*.125 + .5*.025)) / 2"),
     _shares("squared_calibration_error", F.squared_calibration_error, kinds=("rates", "distribution"), over="table",
             prepared=debiased_calibration, cls="SquaredCalibrationError",
             formula="in the same bins: Σ (rows in bin / N)·((mean q − mean p)² − variance of q − p in the bin / its "
-            "rows); the mean over labels", range="−1..1", source="Bröcker 2012; Kumar, Liang & Ma 2019"),
+            "rows); the mean over labels", range="−1..1", source="Bröcker 2012; Kumar, Liang & Ma 2019",
+            worked="(.075**2 - .125**2 + .15**2 - .25**2 + .125**2 - .125**2 + .025**2 - .125**2) / 4"),
     _people("error_rate", F.error_rate, cls="ErrorRate", range="0..1", source="Leonardelli et al. 2025",
-            formula="share of the people asked whose answer was not predicted"),
+            formula="share of the people asked whose answer was not predicted", worked="(2/3 + 1/2) / 2"),
     _people("normalised_absolute_distance", F.normalised_absolute_distance, needs=("scale",),
             cls="NormalisedAbsoluteDistance", formula="mean of |p−q| / scale over the people asked", range="0..∞",
-            source="Leonardelli et al. 2025"),
+            source="Leonardelli et al. 2025", worked="((0 + 1 + 2) / 3 / 3 + (2 + 0) / 2 / 3) / 2"),
 )  # fmt: skip
 
 _table: dict[str, MetricSpec] = {spec.name: spec for spec in _ROWS}
@@ -319,35 +357,7 @@ def register_metric(spec: MetricSpec) -> Registration:
     return Registration(spec)
 
 
-def markdown(kind: Kind) -> str:
-    """The rows of a kind as a Markdown table, for the page; a metric of two kinds is with the first."""
-    lines = ["| Name | Function, class | Formula | Conventions | Range | Source | In reports |", "|" + "---|" * 7]
-    for spec in specs(kind):
-        if spec.kinds[0] != kind:
-            continue
-        arrow = {"higher": " ↑", "lower": " ↓", "": ""}[spec.better]
-        options = ", ".join(f"`{name}={value!r}`" for name, value in spec.options.items())
-        where = "yes, brief" if "brief" in spec.shown else "yes" if "report" in spec.shown else ""
-        cells = (spec.formula, options, spec.range, spec.source, where)
-        code = ", ".join(f"`{name}`" for name in (spec.function.__name__, spec.cls) if name)
-        lines.append(f"| `{spec.name}`{arrow} | {code} | " + " | ".join(x.replace("|", r"\|") for x in cells) + " |")
-    return "\n".join(lines)
-
-
-def page(text: str) -> str:
-    """The text of docs/metrics.md with the table of each kind between its markers."""
-    for kind in KINDS:
-        start, end = f"<!-- table: {kind} -->", "<!-- end -->"
-        before, found, rest = text.partition(start)
-        if not found or end not in rest:
-            raise ArgumentError(f"page: expected {start} and then {end}, but they are not there")
-        text = f"{before}{start}\n{markdown(kind)}\n{rest[rest.index(end) :]}"
-    return text
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        path = Path(sys.argv[1])
-        path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print("\n\n".join(map(markdown, KINDS)))
+    from affectml_metrics._page import write  # here, because it needs the table
+
+    write(sys.argv[1:])

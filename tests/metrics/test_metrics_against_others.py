@@ -82,24 +82,6 @@ def test_average_precision_against_scikit_learn(table, average):
     agree(ours, sk.average_precision_score(table.chosen, table.scores, average=average))
 
 
-def test_weights_are_repeated_rows(table):
-    s, t, p = table.scores, table.chosen, table.sets
-    times = torch.arange(len(s)) % 4
-    repeated = torch.arange(len(s)).repeat_interleave(times)
-    for ours in (
-        lambda r, w: F.mean_average_precision(s[r], t[r], weights=w),
-        lambda r, w: F.mean_average_precision(s[r], t[r], weights=w, average="micro"),
-        lambda r, w: F.label_f1(p[r], t[r], weights=w),
-        lambda r, w: F.soft_f1(table.rates[r], table.shares[r], weights=w, average="macro"),
-        lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w),
-        lambda r, w: F.entropy_similarity(table.preds[r], table.target[r], weights=w),
-        lambda r, w: F.entropy_correlation(table.preds[r], table.target[r], weights=w, method="spearman"),
-        lambda r, w: F.label_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
-        lambda r, w: F.squared_calibration_error(table.rates[r], table.shares[r], weights=w, bins=1),
-    ):
-        agree(ours(torch.arange(len(s)), times), ours(repeated, None))
-
-
 @pytest.mark.parametrize("k", [None, 1, 3])
 def test_ndcg_against_scikit_learn_with_and_without_ties(table, k):
     agree(F.ndcg(table.scores, table.target, k, ties="expected").mean(), sk.ndcg_score(table.target, table.scores, k=k))

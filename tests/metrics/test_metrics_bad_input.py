@@ -10,90 +10,12 @@ import torch
 import affectml_metrics as am
 from affectml_metrics import functional as F
 
-SETS = (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard, F.exact_match, F.hamming_loss, F.label_f1, F.label_mcc)
-RANKINGS = (
-    F.top_k_accuracy,
-    F.top_k_recall,
-    F.top_k_precision,
-    F.label_ranking_average_precision,
-    F.coverage_error,
-    F.ranking_loss,
-    F.one_error,
-    F.mean_average_precision,
-    F.label_auroc,
-)
-DISTRIBUTIONS = (
-    F.kl_divergence,
-    F.cross_entropy,
-    F.js_divergence,
-    F.total_variation,
-    F.chebyshev_distance,
-    F.clark_distance,
-    F.canberra_distance,
-    F.cosine_similarity,
-    F.intersection,
-    F.hellinger_distance,
-    F.brier_score,
-    F.entropy_error,
-    F.rank_cs,
-    F.entropy_correlation,
-    F.entropy_similarity,
-    F.manhattan_distance,
-    F.po_jsd,
-)
-RATES = (
-    F.rate_cross_entropy,
-    F.rate_brier_score,
-    F.rate_manhattan,
-    F.rate_js_divergence,
-    F.soft_f1,
-    F.label_calibration_error,
-    F.rate_po_jsd,
-    F.squared_calibration_error,
-)
-GOOD, NAN = [[0.5, 0.5], [1.0, 0.0]], [[0.5, 0.5], [1.0, math.nan]]
+GOOD = [[0.5, 0.5], [1.0, 0.0]]
 
 
 def refused(metric, preds, target, says, error=am.DomainError, **options):
     with pytest.raises(error, match=says):
         metric(preds, target, **options)
-
-
-@pytest.mark.parametrize("metric", SETS + RANKINGS, ids=lambda f: f.__name__)
-def test_soft_targets_are_refused_where_sets_are_due(metric):
-    refused(metric, [[1, 0]], [[0.4, 0.6]], r"target: expected 0 or 1 .* received 0.4 in row 0, label 0; turn shares")
-
-
-@pytest.mark.parametrize("metric", SETS, ids=lambda f: f.__name__)
-def test_scores_are_refused_where_sets_are_due(metric):
-    refused(metric, [[0, 0], [0, 0.7]], [[1, 0], [1, 0]], "preds: expected 0 or 1 .* received 0.7 in row 1, label 1")
-
-
-@pytest.mark.parametrize("metric", SETS + RANKINGS + DISTRIBUTIONS + RATES + (F.ndcg,), ids=lambda f: f.__name__)
-def test_nan_is_refused_on_either_side(metric):
-    target = [[1, 0], [0, 1]] if metric in SETS + RANKINGS else GOOD
-    refused(metric, NAN, target, r"preds: .*(row 1, label 1|row 0)")
-    refused(metric, target, NAN, r"target: .*(row 1, label 1|row 0)")
-
-
-@pytest.mark.parametrize("metric", DISTRIBUTIONS, ids=lambda f: f.__name__)
-def test_what_does_not_sum_to_one_is_no_distribution(metric):
-    refused(metric, GOOD, [[0.5, 0.5], [0, 0]], "target: expected rows that sum to 1, but row 1 sums to 0; divide")
-    refused(metric, [[0.5, 0.6], [1, 0]], GOOD, "preds: expected rows that sum to 1, but row 0 sums to 1.1")
-    refused(metric, [[0.5, 0.5], [-0.2, 1.2]], GOOD, "preds: expected a share in .* -0.2 in row 1, label 0")
-
-
-@pytest.mark.parametrize("metric", RATES, ids=lambda f: f.__name__)
-def test_raw_outputs_are_no_rates_unless_said(metric):
-    refused(metric, [[2.5, -1.0]], [[1, 0]], "preds: expected a rate .* 2.5 in row 0, label 0; .* from_logits=True")
-    assert metric([[2.5, -1.0]] * 2, [[1, 0]] * 2, from_logits=True).isfinite().all()
-
-
-@pytest.mark.parametrize("metric", SETS + RANKINGS + DISTRIBUTIONS + RATES, ids=lambda f: f.__name__)
-def test_shapes_must_match(metric):
-    refused(metric, [[1, 0]], [[1, 0, 0]], r"expected one shape \[N, C\].*\[1, 2\] and \[1, 3\]", am.ShapeError)
-    refused(metric, [1, 0], [1, 0], r"preds: expected \[N, C\].*shape \[2\]; one row is", am.ShapeError)
-    refused(metric, np.zeros((2, 0)), np.zeros((2, 0)), "at least one label", am.ShapeError)
 
 
 def test_words_are_refused():
@@ -112,18 +34,9 @@ def test_k_is_a_number_of_labels(k):
     ("metric", "options", "match"),
     [
         (F.top_k_accuracy, {"match": "some"}, "match: expected one of 'any', 'all', but received 'some'"),
-        (F.top_k_accuracy, {"ties": "last"}, "ties: expected one of 'first', 'expected'"),
-        (F.kl_divergence, {"unit": "bit"}, "unit: expected one of 'nats', 'bits'"),
         (F.kl_divergence, {"eps": 0.0}, "eps: expected a number between 0 and 1"),
-        (F.rate_cross_entropy, {"eps": 2}, "eps: expected a number between 0 and 1"),
-        (F.label_f1, {"average": "samples"}, "average: expected one of 'micro'"),
-        (F.soft_f1, {"average": "weighted"}, "average: expected one of 'micro'"),
         (F.mean_average_precision, {"average": None}, "average: expected one of 'micro'"),
-        (F.ndcg, {"gain": "square"}, "gain: expected one of 'linear'"),
-        (F.rank_cs, {"ties": "expected"}, "ties: expected one of 'free'"),
-        (F.entropy_correlation, {"method": "kendall"}, "method: expected one of 'pearson'"),
         (F.earth_movers_distance, {"ground": "wheel"}, "ground: expected one of 'line', 'circle'"),
-        (F.label_calibration_error, {"norm": "l3"}, "norm: expected one of 'l1'"),
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_choices(metric, options, match):
@@ -239,16 +152,6 @@ def test_ragged_rows_are_refused():
     refused(F.set_f1, [[1, 0], [1]], [[1, 0], [1, 0]], says, am.ShapeError)
 
 
-@pytest.mark.parametrize(
-    "metric", [m for m in DISTRIBUTIONS if m is not F.entropy_correlation], ids=lambda f: f.__name__
-)
-def test_logits_that_a_softmax_cannot_take_are_refused(metric):
-    for wrong in ([[0.0, 0.0], [math.inf, 0.0]], [[0.0, 0.0], [-math.inf, -math.inf]]):
-        refused(metric, wrong, GOOD, "preds: expected a number below infinity.* row 1, label 0", from_logits=True)
-    if metric is not F.entropy_similarity:  # it has no value where nobody is unsure
-        assert not metric([[0.0, -math.inf]], [[1.0, 0.0]], from_logits=True).isnan().any()
-
-
 def test_a_streaming_cross_entropy_drops_no_row_of_infinite_logits():
     metric = am.CrossEntropy(from_logits=True)
     with pytest.raises(am.DomainError, match="row 0, label 0"):
@@ -286,13 +189,3 @@ def test_any_whole_number_is_a_k(k):
         assert metric(scores, target, k=k).item() == metric(scores, target, k=2).item()
     assert F.top_k_chance(target, k).item() == pytest.approx(2 / 3)
     assert F.label_calibration_error(scores, target, bins=k).isfinite()
-
-
-def test_inputs_are_left_as_they_were():
-    p, t = torch.tensor([[0.5, 0.5], [0.1, 0.9]]), torch.tensor([[1.0, 0.0], [0.5, 0.5]])
-    kept = p.clone(), t.clone()
-    for metric in DISTRIBUTIONS + RATES:
-        metric(p, t)
-    F.earth_movers_distance(p, t, [[0, 1], [2, 0]])
-    assert torch.equal(p, kept[0])
-    assert torch.equal(t, kept[1])

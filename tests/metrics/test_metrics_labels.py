@@ -144,15 +144,6 @@ def test_what_holds_for_every_table(data):
     torch.testing.assert_close(F.label_auroc(p, t, average="none"), balanced, equal_nan=True)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_narrow_floats_give_the_value_of_their_numbers(table, dtype):
-    s, p, t = table.rates.to(dtype), table.sets, table.chosen
-    for average in AVERAGES:
-        agree(F.label_auroc(s, t.to(dtype), average=average), F.label_auroc(s.double(), t, average=average))
-        for metric in COUNTED:
-            agree(metric(p.to(dtype), t.to(dtype), average=average), metric(p, t, average=average))
-
-
 def test_infinite_scores_keep_their_ties():
     scores = [[math.inf], [math.inf], [-math.inf], [-math.inf]]
     assert float(F.label_auroc(scores, [[1], [0], [1], [0]])) == 0.5

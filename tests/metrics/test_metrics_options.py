@@ -2,37 +2,16 @@
 
 import math
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 import sklearn.metrics as sk
 import torch
 import torchmetrics.functional.classification as tm
-from hypothesis import given
-from hypothesis.extra.numpy import arrays
 
 import affectml_metrics as am
 from affectml_metrics import functional as F
 
-SETS = (F.set_f1, F.set_precision, F.set_recall, F.set_jaccard, F.exact_match, F.hamming_loss)
-RANKINGS = (
-    F.top_k_accuracy,
-    F.top_k_recall,
-    F.top_k_precision,
-    F.label_ranking_average_precision,
-    F.coverage_error,
-    F.ranking_loss,
-    F.one_error,
-    F.ndcg,
-    F.human_mass_at_k,
-)
-RATES = (F.rate_cross_entropy, F.rate_brier_score, F.rate_manhattan, F.rate_js_divergence, F.rate_po_jsd)
-TABLE = (F.label_f1, F.label_precision, F.label_recall, F.label_specificity, F.label_mcc)
 AVERAGES = ("micro", "macro", "weighted", "none")
-
-
-def named(function):
-    return function.__name__
 
 
 def same(a, b, atol=1e-12):
@@ -59,17 +38,6 @@ def on_asked(metric, preds, target, asked):
         for p, t, there in zip(preds, target, asked, strict=True)
     ]
     return torch.stack(rows)
-
-
-@pytest.mark.parametrize("metric", SETS + RANKINGS + RATES, ids=named)
-def test_a_row_is_scored_on_the_labels_that_were_asked(table, asked, metric):
-    some = slice(0, 60)
-    preds = table.sets if metric in SETS else table.scores if metric in RANKINGS else table.rates
-    target = table.shares if metric in RATES else table.chosen
-    p, t, there = preds[some], target[some], asked[some]
-    same(metric(p, masked(t, there)), on_asked(metric, p, t, there))
-    with am.unchecked():
-        same(metric(p, masked(t, there)), on_asked(metric, p, t, there))
 
 
 def test_by_hand():
@@ -135,30 +103,6 @@ def test_cells_that_were_not_asked_against_torchmetrics_and_scikit_learn(table, 
         same(F.label_mcc(p, t, average="none"), torch.tensor(expected, dtype=torch.float64), 1e-9)
 
 
-def test_calibration_and_soft_f1_by_label_take_the_rows_that_were_asked(table, asked):
-    target = masked(table.shares, asked)
-    for metric in (F.label_calibration_error, F.squared_calibration_error, F.soft_f1):
-        expected = torch.stack(
-            [
-                metric(table.rates[asked[:, c], c : c + 1], table.shares[asked[:, c], c : c + 1], average="none")[0]
-                for c in range(target.shape[1])
-            ]
-        )
-        same(metric(table.rates, target, average="none"), expected)
-
-
-@given(st.data())
-def test_what_is_predicted_where_nobody_was_asked_changes_nothing(data):
-    rows, labels = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
-    there, t, p, q = (torch.from_numpy(data.draw(arrays("bool", (rows, labels)))) for _ in range(4))
-    target, other = masked(t, there), torch.where(there, p, q)
-    for metric in (F.set_f1, F.hamming_loss, F.ranking_loss, F.label_ranking_average_precision, F.rate_brier_score):
-        same(metric(p.double(), target), metric(other.double(), target))
-        assert (metric(p.double(), target).isnan() >= ~there.any(-1)).all()
-    for metric in (*TABLE, F.soft_f1, F.label_auroc, F.mean_average_precision):
-        same(metric(p.double(), target, average="none"), metric(other.double(), target, average="none"))
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_narrow_floats_keep_the_mask(table, asked, dtype):
     p, t = table.rates.to(dtype), masked(table.shares, asked).to(dtype)
@@ -167,12 +111,6 @@ def test_narrow_floats_keep_the_mask(table, asked, dtype):
     same(F.soft_f1(p, t), F.soft_f1(p.double(), t.double()), 1e-9)
     chosen = masked(table.chosen, asked).to(dtype)
     same(F.set_f1(table.sets.to(dtype), chosen), F.set_f1(table.sets, chosen.int()))
-
-
-def test_a_distribution_has_no_label_that_was_not_asked():
-    for metric in (F.kl_divergence, F.total_variation, F.entropy_correlation, F.po_jsd):
-        with pytest.raises(am.DomainError, match="received -1 in row 0, label 1; the shares of a distribution answer"):
-            metric([[0.5, 0.5]], [[1.0, -1.0]])
 
 
 def test_errors_beside_a_mask_name_the_row_of_the_table():
@@ -185,20 +123,6 @@ def test_errors_beside_a_mask_name_the_row_of_the_table():
         F.rate_brier_score([[0.5, 0.5]], [[-0.5, -1]])
     with pytest.raises(am.ArgumentError, match="k: expected a whole number, 1 to 3, but received 4"):
         F.top_k_recall([[1, 0, 1]] * 3, target, 4)
-
-
-INDEXED = (*SETS, *RANKINGS, *TABLE, F.kl_divergence, F.brier_score, F.entropy_error, F.po_jsd, F.label_auroc)
-
-
-@pytest.mark.parametrize("metric", INDEXED, ids=named)
-def test_indices_of_single_labels_are_the_sets_of_one_label(table, metric):
-    index = torch.arange(len(table.sets)) % table.sets.shape[1]
-    one = torch.nn.functional.one_hot(index, table.sets.shape[1])
-    preds = (
-        table.sets if metric in SETS + TABLE else table.scores if metric in (*RANKINGS, F.label_auroc) else table.preds
-    )
-    same(metric(preds, index), metric(preds, one))
-    same(metric(preds, index.to(torch.int8).numpy()), metric(preds, one))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int32, np.int64])
@@ -240,18 +164,6 @@ def test_indices_that_are_none_are_refused():
         F.rate_brier_score([[1, 0], [0, 1]], [0, 1])  # a single label says nothing of the rates of the others
 
 
-@pytest.mark.parametrize("metric", [*SETS, *TABLE], ids=named)
-def test_a_threshold_makes_sets_of_rates(table, metric):
-    same(metric(table.rates, table.chosen, threshold=0.3), metric(table.rates >= 0.3, table.chosen))
-    with pytest.raises(am.DomainError, match="preds: expected 0 or 1 .*threshold="):
-        metric(table.rates, table.chosen)
-    for wrong in (1.5, "half", True, math.nan):
-        with pytest.raises(am.ArgumentError, match="threshold: expected a number from 0 to 1"):
-            metric(table.rates, table.chosen, threshold=wrong)
-    with pytest.raises(am.DomainError, match="preds: expected a rate"):
-        metric(table.rates * 2, table.chosen, threshold=0.3)
-
-
 def test_thresholds_against_torchmetrics(table):
     labels = table.sets.shape[1]
     for threshold in (0.2, 0.5):
@@ -267,52 +179,6 @@ def test_thresholds_against_torchmetrics(table):
         am.LabelF1(3, threshold=2)
     with pytest.raises(am.ArgumentError, match="threshold"):
         am.SetF1(threshold=2)
-
-
-MADE = (
-    lambda labels: am.SetF1(),
-    lambda labels: am.LabelF1(labels),
-    lambda labels: am.LabelMCC(labels, average="none"),
-    lambda labels: am.RankingLoss(),
-    lambda labels: am.TopKChance(2),
-    lambda labels: am.MeanAveragePrecision(),
-    lambda labels: am.LabelAUROC(),
-    lambda labels: am.KLDivergence(),
-    lambda labels: am.EntropyCorrelation(),
-    lambda labels: am.RateBrierScore(),
-    lambda labels: am.SoftF1(labels),
-    lambda labels: am.LabelCalibrationError(bins=1),  # edges are of the rows, not of the weights
-    lambda labels: am.ErrorRate(),
-)
-
-
-@pytest.mark.parametrize("make", MADE, ids=lambda make: type(make(3)).__name__)
-def test_a_row_of_weight_two_counts_as_two_rows(table, make):
-    labels = table.sets.shape[1]
-    metric, again = make(labels), make(labels)
-    name = type(metric).__name__
-    soft = name.startswith(("KL", "Entropy"))
-    rates = name.startswith(("Rate", "Soft", "LabelCal"))
-    preds = (
-        table.preds
-        if soft
-        else table.rates
-        if rates
-        else table.sets
-        if name.startswith(("Set", "LabelF", "LabelM", "Err"))
-        else table.scores
-    )
-    target = table.target if soft else table.shares if rates else table.chosen
-    w = torch.arange(len(preds)) % 4
-    rows = torch.repeat_interleave(torch.arange(len(preds)), w)
-    for part in (slice(0, 100), slice(100, None)):
-        metric.update(preds[part], target[part], weights=w[part])
-    again.update(preds[rows], target[rows])
-    same(metric.compute(), again.compute(), 1e-9)
-    with pytest.raises(am.ShapeError, match="weights: expected"):
-        metric.update(preds, target, weights=w[:5])
-    with pytest.raises(am.DomainError, match="weights: expected finite numbers of 0 or more"):
-        metric.update(preds, target, weights=w - 1)
 
 
 def test_weighted_means_against_numpy(table):

@@ -15,7 +15,7 @@ import pytest
 
 import affectml_metrics
 from affectml_metrics import functional, streaming
-from affectml_metrics.table import page
+from affectml_metrics._page import page
 
 PACKAGE = Path(affectml_metrics.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]

@@ -100,13 +100,6 @@ def test_a_k_given_twice_comes_once():
     assert once["metric"].tolist() == twice["metric"].tolist()
 
 
-def test_directions():
-    better = pd.concat([table(kind)["better"] for kind in CALLS])
-    for name, way in {"set_f1": "higher", "one_error": "lower", "kl_divergence": "lower", "rank_cs": "higher"}.items():
-        assert better[name] == way
-    assert better["top_1_chance"] == better["set_size"] == ""
-
-
 def test_groups_widen_the_intervals():
     twice = [torch.cat([x, x]) for x in (SETS, CHOSEN)]
     groups = torch.arange(N).repeat(2)

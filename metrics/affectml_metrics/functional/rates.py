@@ -212,7 +212,8 @@ def soft_f1_from_counts(
     undefined = share("zero_division", zero_division)
     if average == "micro":
         shared, mass, rows = (x.sum(-1) for x in (shared, mass, rows))
-    f1 = (2 * shared / mass).masked_fill(mass == 0, undefined).masked_fill(rows == 0, torch.nan)
+    nothing = mass == 0
+    f1 = (2 * shared / mass.masked_fill(nothing, 1.0)).masked_fill(nothing, undefined).masked_fill(rows == 0, torch.nan)
     return f1.nanmean(-1) if average == "macro" else f1
 
 

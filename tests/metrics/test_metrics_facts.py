@@ -1,0 +1,288 @@
+"""What holds for every metric of the table: `row` is each of them, `case` each with each option (conftest.py)."""
+
+import math
+from dataclasses import replace
+from statistics import correlation
+
+import pytest
+import torch
+
+import affectml_metrics as am
+from affectml_metrics import functional
+from affectml_metrics._kinds import on_example
+from affectml_metrics._spec import EXAMPLES
+from affectml_metrics.table import specs
+
+
+def same(a, b, atol=1e-9):
+    torch.testing.assert_close(a, b, rtol=0, atol=atol, equal_nan=True, check_dtype=False)
+
+
+def entropy(*shares):
+    return -sum(p * math.log(p) for p in shares if p)
+
+
+def js_of_pairs(p, q):
+    return entropy((p + q) / 2, 1 - (p + q) / 2) - (entropy(p, 1 - p) + entropy(q, 1 - q)) / 2
+
+
+@pytest.mark.parametrize("spec", list(specs()), ids=lambda spec: spec.name)
+def test_its_value_is_the_one_worked_by_hand(spec):
+    soft = EXAMPLES["distribution"]
+    x, y = ([entropy(*shares) for shares in rows] for rows in (soft.preds, soft.target))
+    names = {**vars(math), "correlation": correlation, "H": entropy, "J": js_of_pairs, "x": x, "y": y}
+    assert float(on_example(spec)) == pytest.approx(eval(spec.worked, names), abs=1e-12)
+
+
+def test_every_function_is_in_the_table():
+    of_target_alone = {"modes", "entropy"}  # no scores
+    assert {spec.function.__name__ for spec in specs()} == set(functional.__all__) - of_target_alone
+
+
+def better_or_equal(spec, a, b):
+    return a >= b - 1e-12 if spec.better == "higher" else a <= b + 1e-12
+
+
+def test_right_predictions_are_the_best_and_the_fewer_of_them_the_worse(row):
+    """Which way is better is what the table says, and what does not look at predictions is neither."""
+    preds, target, *more = row.tables
+    right = target / more[0][:, None] if "votes" in row.spec.needs else target
+    if row.spec.of_target:
+        assert row.spec.better == ""
+        same(row.value(right, target, *more), row.value())
+        return
+    if row.spec.over == "rows":
+        at_best, found = row.function(right, target, *more), row.function(*row.tables)
+        defined = ~found.isnan()
+        assert better_or_equal(row.spec, at_best, found)[defined].all()
+    part = torch.arange(len(preds))[:, None]
+    some, few = (torch.where(part < rows, right, preds.to(right.dtype)) for rows in (60, 30))
+    values = [float(row.value(p.to(preds.dtype), target, *more)) for p in (right, some, few, preds)]
+    assert values == sorted(values, reverse=row.spec.better == "higher")
+    assert len(set(values)) == 4
+
+
+def test_values_lie_in_the_range_of_the_table(case):
+    low, high = case.spec.bounds()
+    if "signed" in case.config or case.config.get("unit") == "bits":
+        return
+    values = case.function(*case.tables)
+    values = values[~values.isnan()]
+    assert low is None or values.min() >= low - 1e-9
+    assert high is None or values.max() <= high + 1e-9
+
+
+def test_the_order_of_rows_says_nothing(case):
+    order = torch.randperm(len(case.tables[0]), generator=torch.Generator().manual_seed(1))
+    found, again = case.function(*case.tables), case.function(*(table[order] for table in case.tables))
+    same(again, found[order] if case.spec.over == "rows" else found)
+
+
+def test_the_order_of_labels_says_nothing_but_where_it_breaks_ties(case):
+    if case.config.get("ties") == "first" or case.config.get("ground") in ("line", "circle"):
+        return
+    order = torch.randperm(case.tables[0].shape[1], generator=torch.Generator().manual_seed(1))
+    tables = [table[:, order] if table.ndim == 2 else table for table in case.tables]
+    config = {k: v[order][:, order] if isinstance(v, torch.Tensor) else v for k, v in case.config.items()}
+    found, again = case.function(*case.tables), replace(case, config=config).function(*tables)
+    same(again, found[order] if case.config.get("average") == "none" else found)
+
+
+def unasked(case):
+    """The tables with the cells that nobody was asked about at -1, and which were asked: a few patterns, and none."""
+    patterns = torch.rand(5, case.tables[1].shape[1], generator=torch.Generator().manual_seed(2)) < 0.6
+    patterns[0], patterns[1] = True, False
+    asked = patterns[torch.arange(len(case.tables[1])) % 5]
+    preds, target, *more = case.tables
+    return (preds, target.double().masked_fill(~asked, -1), *more), asked
+
+
+def test_a_distribution_has_no_label_that_was_not_asked(of_distributions):
+    with pytest.raises(am.DomainError, match="-1 in row 1, label 0"):
+        of_distributions.function(*unasked(of_distributions)[0])
+
+
+def test_a_row_is_scored_on_the_labels_that_were_asked(row_of_asked):
+    case = row_of_asked
+    tables, asked = unasked(case)
+    rows = []
+    for row, there in enumerate(asked):
+        config = {k: v[there][:, there] if isinstance(v, torch.Tensor) else v for k, v in case.config.items()}
+        if "k" in config:
+            config["k"] = min(config["k"], max(int(there.sum()), 1))
+        alone = [table[row : row + 1][:, there] if table.ndim == 2 else table[row : row + 1] for table in case.tables]
+        rows.append(replace(case, config=config).function(*alone)[0] if there.any() else torch.tensor(torch.nan))
+    expected = torch.stack([value.double() for value in rows])
+    same(case.function(*tables), expected)
+    with am.unchecked():
+        same(case.function(*tables), expected)
+
+
+def test_over_the_table_a_cell_that_was_not_asked_does_not_count(table_of_asked):
+    case = table_of_asked
+    (preds, target), asked = unasked(case)
+    found = case.function(preds, target)
+    other = torch.where(asked, preds, preds.flip(0))
+    same(case.function(other, target), found)
+    by_label = replace(case, config={**case.config, "average": "none"})
+    each = torch.stack([
+        by_label.function(preds[there, i : i + 1], case.tables[1][there, i : i + 1])[0]
+        for i, there in enumerate(asked.T)
+    ])  # fmt: skip
+    same(by_label.function(preds, target), each)
+    average = case.config.get("average", "macro")
+    if average == "macro":
+        same(found, each.nanmean())
+    if average == "micro":
+        same(found, case.function(preds[asked][:, None], case.tables[1][asked][:, None]))
+    if average == "weighted":
+        right = target.clamp(min=0).sum(0)
+        same(found, (each * right).sum() / right.sum())
+
+
+def test_what_stands_in_the_cells_of_people_who_were_not_asked_is_not_looked_at(of_people):
+    preds, target, asked = of_people.tables
+    found = of_people.function(preds.masked_fill(~asked, torch.nan), target.masked_fill(~asked, torch.nan), asked)
+    same(found, of_people.function(*of_people.tables))
+    assert found[2].isnan()  # nobody was
+
+
+def test_a_row_of_weight_two_counts_as_two_rows(case):
+    if case.spec.takes("bins"):  # edges are of the rows, not of the weights
+        case = replace(case, config={**case.config, "bins": 1})
+    times = torch.arange(len(case.tables[0])) % 4
+    twice = torch.arange(len(times)).repeat_interleave(times)
+    repeated = [table[twice] for table in case.tables]
+    if case.spec.over == "table":
+        same(case.function(*case.tables, weights=times), case.function(*repeated))
+    metric = case.metric()
+    for part in (slice(0, 40), slice(40, None)):
+        metric.update(*(table[part] for table in case.tables), weights=times[part])
+    same(metric.compute(), case.value(*repeated))
+    with pytest.raises(am.ShapeError, match="weights: expected"):
+        metric.update(*case.tables, weights=times[:5])
+    with pytest.raises(am.DomainError, match="weights: expected finite numbers of 0 or more"):
+        metric.update(*case.tables, weights=times - 1)
+
+
+def test_the_quicker_ways_to_many_replicates_give_the_figure_of_each(row):
+    preds, target, *_ = row.tables
+    weights = torch.randint(0, 4, (5, len(preds)), generator=torch.Generator().manual_seed(0)).double()
+    masked = [] if row.kind == "distribution" else [unasked(row)[0][1]]
+    for said in (target, *masked):
+        if row.spec.over == "table":
+            expected = torch.stack([row.function(preds, said, weights=w) for w in weights])
+        if row.spec.sums is not None:
+            same(
+                row.spec.sums.statistic(weights @ row.spec.sums.columns(preds, said).double(), **row.spec.options),
+                expected,
+            )
+        if row.spec.prepared is not None:
+            found = row.spec.prepared(preds, said)
+            same((found.metric if isinstance(found, am.Debiased) else found).many(weights), expected)
+
+
+def test_indices_of_single_labels_are_the_sets_of_one_label(of_one_question):
+    row = of_one_question
+    preds = row.tables[0]
+    index = torch.arange(len(preds)) % preds.shape[1]
+    one = torch.nn.functional.one_hot(index, preds.shape[1])
+    same(row.fed((preds, index)).compute(), row.value(preds, one))
+
+
+def test_inputs_are_left_as_they_were(case):
+    kept = [table.clone() for table in case.tables]
+    case.function(*case.tables)
+    assert all(torch.equal(a, b) for a, b in zip(case.tables, kept, strict=True))
+
+
+def wrong(case, table, value):
+    tables = list(case.tables)
+    tables[table] = tables[table].double().clone()
+    tables[table][1, 1] = value
+    return tables
+
+
+@pytest.mark.parametrize("table", [0, 1], ids=["preds", "target"])
+def test_nan_is_refused_on_either_side(row, table):
+    if not (row.spec.of_target and table == 0):
+        with pytest.raises(am.DomainError, match=r"row 1, (label|person) 1|row 1 sums to nan"):
+            row.function(*wrong(row, table, math.nan))
+
+
+NOT_OF_ITS_KIND = {
+    "sets": (0.7, "{}: expected 0 or 1 .* 0.7 in row 1, label 1"),
+    "ranking": (0.7, "{}: expected 0 or 1 .* 0.7 in row 1, label 1; turn shares"),
+    "distribution": (-0.5, "{}: expected a share .* -0.5 in row 1, label 1"),
+    "rates": (-0.5, "{}: expected a rate .* -0.5 in row 1, label 1"),
+}
+
+
+@pytest.mark.parametrize("table", [0, 1], ids=["preds", "target"])
+def test_what_is_not_of_its_kind_is_refused(row, table):
+    soft = {"shares", "shares?", "votes"} & set(row.spec.needs)
+    kind = row.spec.kinds[0]
+    if kind == "perspectives" or (kind == "ranking" and (soft or not table)) or (soft and table):
+        assert row.function(*wrong(row, table, 3.0)).any()  # any number will do
+        return
+    value, says = NOT_OF_ITS_KIND[kind]
+    with pytest.raises(am.DomainError, match=says.format(("preds", "target")[table])):
+        row.function(*wrong(row, table, value))
+
+
+def test_what_does_not_sum_to_one_is_no_distribution(of_distributions):
+    preds, target = of_distributions.tables
+    with pytest.raises(am.DomainError, match="target: expected rows that sum to 1, but row 2 sums to 0; divide"):
+        of_distributions.function(preds, torch.cat([target[:2], torch.zeros(1, 6), target[3:]]))
+    with pytest.raises(am.DomainError, match="preds: expected rows that sum to 1, but row 0 sums to 1.1"):
+        of_distributions.function(preds * 1.1, target)
+
+
+def test_logits_that_a_softmax_cannot_take_are_refused(of_distributions):
+    for wrong in (torch.inf, -torch.inf):
+        logits = of_distributions.tables[0].log()
+        logits[1] = wrong
+        with pytest.raises(am.DomainError, match="preds: expected a number below infinity.* row 1, label 0"):
+            of_distributions.function(logits, of_distributions.tables[1], from_logits=True)
+
+
+def test_shapes_must_match(row):
+    preds, target, *more = row.tables
+    with pytest.raises(am.ShapeError, match=r"expected (one shape )?\[N, "):
+        row.function(preds[0], target[0], *more)
+    if row.spec.of_target:
+        return
+    with pytest.raises(am.ShapeError, match=r"expected one shape"):
+        row.function(preds, torch.cat([target, torch.zeros_like(target)], dim=1), *more)
+    with pytest.raises(am.ShapeError, match="at least one label|people|but received"):
+        row.function(preds[:, :0], target[:, :0], *more)
+
+
+def test_raw_outputs_are_taken_where_said(of_shares):
+    row = of_shares
+    preds, *rest = row.tables
+    with pytest.raises(am.DomainError, match="preds: expected .*from_logits=True"):
+        row.function(preds * 3, *rest)
+    softly = {"activation": "softmax"} if row.spec.takes("activation") and row.kind == "distribution" else {}
+    inside = preds if row.kind == "distribution" else preds.clamp(0.01, 0.99)
+    logits = preds.log() if row.kind == "distribution" else inside.logit()
+    same(row.function(logits, *rest, from_logits=True, **softly), row.function(inside, *rest))
+
+
+def test_a_wrong_option_is_refused_by_the_function_and_at_once_by_the_class(row):
+    for name, (*_, wrong) in row.options().items():
+        with pytest.raises(am.ArgumentError, match=f"{name}: expected .*{wrong!r}"):
+            row.metric(**{name: wrong})
+        if wrong != "no":  # functions take what is true for True
+            with pytest.raises(am.ArgumentError, match=f"{name}: expected .*{wrong!r}"):
+                row.function(*row.tables, **{name: wrong})
+
+
+def test_a_threshold_makes_sets_of_rates(of_sets):
+    row = of_sets
+    rates = torch.rand(row.tables[0].shape, generator=torch.Generator().manual_seed(1))
+    same(row.value(rates, row.tables[1], threshold=0.3), row.value(rates >= 0.3, row.tables[1]))
+    with pytest.raises(am.DomainError, match="preds: expected 0 or 1 .*threshold="):
+        row.function(rates, row.tables[1])
+    with pytest.raises(am.DomainError, match="preds: expected a rate"):
+        row.function(rates * 2, row.tables[1], threshold=0.3)
