@@ -46,7 +46,7 @@ def test_where_nobody_says_anything_all_labels_are_alike():
     assert torch.allclose(head.scores(X), torch.tensor(1 / 3, dtype=torch.float64), atol=0.01)
 
 
-@pytest.mark.parametrize("budget", [5, 30, 70, 250])
+@pytest.mark.parametrize("budget", [5, 70, 250])
 def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
     """Every walk along L2 goes through L2Path.step: count what is really fitted while comparing."""
     from affectml.heads._linear import L2Path
@@ -54,7 +54,7 @@ def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
     counted = []
     step = L2Path.step
     monkeypatch.setattr(L2Path, "step", lambda self, l2: (counted.append(l2), step(self, l2))[1])
-    X, P = curved(80)
+    X, P = curved(40)
     families = ("linear", "exponential", "rbf")
     head = AutoHead(AutoConfig(budget=budget, families=families)).fit(X, P)
     fitted_in_the_end = len([m for m in head.members_ if m.name != "prior"])
@@ -70,11 +70,11 @@ def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
 def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
     import time
 
-    X, P = curved(80)
-    first = AutoHead(kind="distribution", seed=3, budget=60).fit(X, P)
+    X, P = curved(40)
+    first = AutoHead(kind="distribution", seed=3, budget=30).fit(X, P)
     for clock in ("time", "perf_counter", "process_time", "monotonic"):
         monkeypatch.setattr(time, clock, lambda: pytest.fail("auto looked at the clock"))
-    again = AutoHead(kind="distribution", seed=3, budget=60).fit(X, P)
+    again = AutoHead(kind="distribution", seed=3, budget=30).fit(X, P)
     assert first.report_ == again.report_
     assert torch.equal(first.scores(X), again.scores(X))
 

@@ -65,7 +65,7 @@ class Maker:
 
 
 def small_auto(kind):
-    return AutoHead(AutoConfig(kind=kind, budget=60, families=("linear", "exponential")))
+    return AutoHead(AutoConfig(kind=kind, budget=30, families=("linear", "exponential")))
 
 
 def ensemble(kind, head, **options):
@@ -74,15 +74,15 @@ def ensemble(kind, head, **options):
 
 HEADS: dict[str, Maker] = {
     "prior": Maker("both", PriorHead),
-    "softmax": Maker("distribution", lambda: SoftmaxHead(SoftmaxConfig())),
+    "softmax": Maker("distribution", lambda: SoftmaxHead(SoftmaxConfig(l2=0.1))),
     "softmax hidden": Maker("distribution", lambda: SoftmaxHead(quick(SoftmaxConfig))),
-    "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig())),
+    "sigmoid": Maker("rates", lambda: SigmoidHead(SigmoidConfig(l2=0.1))),
     "sigmoid hidden": Maker("rates", lambda: SigmoidHead(quick(SigmoidConfig))),
     "sigmoid adjusted": Maker("rates", lambda: SigmoidHead(SigmoidConfig(logit_adjustment=1.0, l2=0.01))),
     "topk": Maker("rates", lambda: TopKHead(l2=0.1)),
     "dirichlet": Maker("distribution", lambda: DirichletHead(DirichletConfig(l2=0.1))),
     "kernel softmax": Maker("distribution", lambda: KernelHead(KernelConfig(l2=0.01))),
-    "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2))),
+    "kernel sigmoid": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", kernel="rbf", gamma=0.2, l2=0.01))),
     "kernel ridge": Maker("distribution", lambda: KernelHead(KernelConfig(loss="ridge"))),
     "kernel ridge rates": Maker("rates", lambda: KernelHead(KernelConfig(kind="rates", loss="ridge"))),
     "kernel sampled": Maker("distribution", lambda: KernelHead(KernelConfig(exact_rows=9, landmarks=9, gamma=1, l2=1))),

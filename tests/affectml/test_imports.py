@@ -69,14 +69,14 @@ def run(*words):
 """
 
 
-def test_the_help_of_no_command_loads_torch():
+def test_every_command_answers_to_h_without_torch():
     code = f"""{ALL_IN_TURN}
 from typer.main import get_command
 asked = [((), get_command(app))]
 assert run("--version")[0] == 0
 for words, command in asked:
-    code, said = run(*words, "--help")
-    assert code == 0, said
+    code, said = run(*words, "-h")
+    assert (code, "Usage:" in said) == (0, True), said
     if hasattr(command, "list_commands"):
         asked += [((*words, name), command.get_command(None, name)) for name in command.list_commands(None)]
 assert len(asked) > 50"""
