@@ -35,7 +35,7 @@ def explain(
     there(runs=[run])
     from affectml.cli._print import print_json, print_table
     from affectml.explanation import explain_image
-    from affectml.explanation._picture import picture_path
+    from affectml.explanation.explanation import picture_path
 
     if out is not None:
         picture_path(out, image, label or "label")  # said before the work, not after it

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import sha256, try_folder, write_json, write_parquet
-from affectml.data._fingerprint import fingerprint, is_of
+from affectml.data._fingerprint import fingerprint, images_digest, is_of
 from affectml.data._schema import Asked, DatasetMeta, read_meta
 from affectml.data._targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
@@ -188,7 +188,7 @@ class Dataset:
         image file in bytes, absent where a file is missing. Each part is of the target's images in the order of their
         image_id. The order of rows and columns, other columns, other targets and what dataset.json says change nothing.
         """
-        return fingerprint(self, target)
+        return fingerprint(self.target(target), self.images, self.root)
 
     def has_fingerprint(self, recorded: Mapping[str, str], target: str | None) -> bool:
         """Whether `recorded` is a fingerprint of this target.
@@ -196,7 +196,17 @@ class Dataset:
         `images` counts only where both have it. Runs of 0.1 recorded the sha256 of each file: theirs is the same where
         images.parquet and the target's file are.
         """
-        return is_of(recorded, self, target)
+        if target is None or target not in self.meta.targets:
+            return False
+        if "images.parquet" in recorded:
+            files = {name: self.root / name for name in ("images.parquet", self.meta.targets[target].file)}
+            return all(path.is_file() and recorded.get(name) == sha256(path) for name, path in files.items())
+        return is_of(recorded, self.fingerprint(target))
+
+    def images_digest(self, image_ids: Iterable[str]) -> str | None:
+        """What `fingerprint` says under `images` of exactly these; None where the file of one is missing."""
+        ids = sorted(map(str, image_ids))
+        return images_digest(self.images.set_index("image_id").reindex(ids), self.root)
 
 
 def counts_more(dataset: Dataset, name: str, judgements: pd.DataFrame | None) -> bool:

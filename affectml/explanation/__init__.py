@@ -5,7 +5,8 @@ explanation.map; explanation.verdict; explanation.save("holiday.png")
 """
 
 from affectml.explanation._curves import Curve
-from affectml.explanation._explain import Explanation, explain_image
+from affectml.explanation._explain import explain_image
 from affectml.explanation._verdict import Verdict
+from affectml.explanation.explanation import Explanation
 
 __all__ = ["Curve", "Explanation", "Verdict", "explain_image"]

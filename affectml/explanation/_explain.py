@@ -1,10 +1,9 @@
 """One image, one label: its map, the map's curves beside those of controls, and the verdict."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,119 +16,16 @@ from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, BadRun, option
 from affectml.explanation._curves import Curve, centred, curve, filled, spread
 from affectml.explanation._occlusion import grid_of, occlusion
-from affectml.explanation._picture import draw, picture_path
 from affectml.explanation._tower import Rates, Tower
-from affectml.explanation._verdict import Verdict, judge
+from affectml.explanation._verdict import judge
+from affectml.explanation.explanation import Curves, Explanation
 from affectml.heads import Head, TextHead
 from affectml.pictures import ImageLike, Picture, one_by_one, pictures
 from affectml.predicting.features import run_encoder
 from affectml.prompts import Prompts, label_features
-from affectml.report.tables import Table, number
 from affectml.runs import RunFolder
 
-Floats = NDArray[np.float64]
-Curves = Mapping[str, Curve]  # by filling
 OCCLUSION, CENTRE = "occlusion", "centre"
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Which parts of an image speak for a label, and whether to believe it.
-
-    image: its name. label, rate: what is explained, and the head's rate of it (of a head of distributions, its share).
-    other, other_rate: the label whose map is a control. pixels: what the encoder sees, uint8 [H, W, 3]: for most the
-    square in the middle. map: by occlusion, float64 [H, W], below 0 where a part speaks against the label. cells: the
-    same as computed, [h, w]. curves: of the map ("occlusion"), of the same for the other label ("occlusion of OTHER"),
-    of "centre", by filling; random: of random maps. judged: what the curves say of the map.
-    """
-
-    image: str
-    label: str
-    rate: float
-    other: str
-    other_rate: float
-    pixels: NDArray[np.uint8]
-    map: Floats
-    cells: Floats
-    curves: Mapping[str, Curves]
-    random: Sequence[Curves]
-    judged: Verdict
-
-    @property
-    def verdict(self) -> str:
-        """What the curves say of `map`, in words."""
-        return self.judged.words
-
-    @property
-    def holds(self) -> bool:
-        """Whether `map` is better than all controls, see Verdict."""
-        return self.judged.holds
-
-    def sentence(self) -> str:
-        """The verdict with what it is about."""
-        return f"Map of {self.label}: {self.verdict}."
-
-    def table(self) -> Table:
-        """Areas of each map and control, by filling; of random maps mean, least and greatest."""
-        fillings = list(self.random[0])
-        columns = [f"{kind}, {filling} {mark}" for filling in fillings for kind, mark in
-                   (("deletion", "↓"), ("insertion", "↑"))]  # fmt: skip
-        rows = [(name, *(number(a) for f in fillings for a in _areas(by[f]))) for name, by in self.curves.items()]
-        drawn = []
-        for filling in fillings:
-            kinds = zip(*(_areas(by[filling]) for by in self.random), strict=True)
-            drawn += [f"{number(float(np.mean(a)))} ({number(min(a))} to {number(max(a))})" for a in kinds]
-        rows.append((f"{len(self.random)} random maps", *drawn))
-        note = (
-            "area under the rate as the image is covered (deletion) or uncovered (insertion) from the map's highest "
-            "place on; blur, mean: what it is covered with"
-        )
-        title = f"{self.image}: {self.label} {number(self.rate)}"
-        return Table(title, ("map", *columns), tuple(rows), note)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values: the map by cell, curves of all but the random maps, areas of all."""
-        return {
-            "image": self.image,
-            "label": self.label,
-            "rate": self.rate,
-            "other": {"label": self.other, "rate": self.other_rate},
-            "verdict": self.judged.to_json(),
-            "cells": self.cells.tolist(),
-            "curves": {
-                name: {
-                    filling: {
-                        "deletion": found.deletion.tolist(), "deletion_area": found.deletion_area,
-                        "insertion": found.insertion.tolist(), "insertion_area": found.insertion_area,
-                    }
-                    for filling, found in by.items()
-                }
-                for name, by in self.curves.items()
-            },
-            "random": [
-                {f: {"deletion_area": c.deletion_area, "insertion_area": c.insertion_area} for f, c in by.items()}
-                for by in self.random
-            ],
-        }  # fmt: skip
-
-    def save(self, path: str | Path) -> Path:
-        """Draw image, map and curves into a .png or .svg file, or into a folder under the image's name.
-
-        The same explanation gives the same bytes.
-
-        Returns:
-            The file.
-
-        Raises:
-            BadInput: for another ending, and for a file that exists or cannot be written.
-        """
-        file = picture_path(Path(path), self.image, self.label)
-        draw(self, file)
-        return file
-
-
-def _areas(found: Curve) -> tuple[float, float]:
-    return found.deletion_area, found.insertion_area
 
 
 class Explainer:

@@ -1,7 +1,6 @@
 """A data set opened for exploring: columns, views, search, the map, and one image at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from affectml.exploring._columns import (
     remark_columns,
     run_columns,
 )
-from affectml.exploring._detail import Detail, detail_of, look_at
+from affectml.exploring._detail import Detail, Details
 from affectml.exploring._encoders import Encoders, Hearing
 from affectml.exploring._explained import Explained
 from affectml.exploring._keep import Selections, as_csv, export, queue
@@ -72,6 +71,10 @@ class Collection:
         self._selections = Selections(dataset)
         self._encoders = Encoders()
         self._hearing = Hearing(self._text_vector)
+        self._details = Details(
+            self.image_id, self._index, targets, self.taxonomy, self._runs_by_name, self.searcher, self._beside,
+            self._encoders, self._encoder,
+        )  # fmt: skip
         self.columns = {column.name: column for column in self._made()}
 
     def __repr__(self) -> str:
@@ -213,7 +216,7 @@ class Collection:
                 raise BadInput(
                     f"like: image {view.like!r} has no embedding; `affectml embed {self.dataset.root.resolve().name}`"
                 )
-            return self._searching().kept(f"like:{view.like}", lambda: self._vector(at))
+            return self._searching().kept(f"like:{view.like}", lambda: self._searching().vector(at))
         return self._rates_fit(view) if view.rates else None
 
     def _rates_fit(self, view: View) -> NDArray[np.float32]:
@@ -247,24 +250,15 @@ class Collection:
             raise BadInput(f"no embeddings to search; run `affectml embed {self.dataset.root.resolve().name}`")
         return self.searcher
 
-    def _vector(self, index: int) -> NDArray[np.float32]:
-        """The embedding of an image, [D]."""
-        return self._searching().vector(index)
-
-    @property
     def _encoder(self) -> "Encoder":
         """The embeddings' encoder, loaded when first needed; raises EncoderUnavailable where it cannot be had."""
         return self._encoders.of_store(self._searching().store)
-
-    def _encoder_of(self, run: KnownRun) -> "Encoder":
-        """A run's encoder; the embeddings' own, where it is the same."""
-        return self._encoders.of_run(run.folder)
 
     def _text_vector(self, text: str) -> NDArray[np.float32]:
         """The embedding of a text as it stands, [D]."""
         if not self.can_search:
             raise EncoderUnavailable(f"{self._searching().store.folder}: no text tower to search with")
-        return np.asarray(self._encoder.encode_texts([text], padded=False).numpy()[0])
+        return np.asarray(self._encoder().encode_texts([text], padded=False).numpy()[0])
 
     def unheard(self, text: str) -> tuple[str, ...]:
         """Words of a text that the encoder takes for made-up ones, in their order; of one or two letters none is named.
@@ -403,7 +397,7 @@ class Collection:
         """
         if not 0 <= index < len(self):
             raise BadInput(f"no image {index}: expected 0 to {len(self) - 1}")
-        return detail_of(self, int(index), names=names)
+        return self._details.of(int(index), names=names)
 
     def look(self, image: ImageLike) -> Detail:
         """The same of an image of one's own: a path, a PIL image or an array; it goes nowhere and is not kept.
@@ -411,7 +405,7 @@ class Collection:
         Raises:
             BadInput: for an image that cannot be read.
         """
-        return look_at(self, image)
+        return self._details.of_own(image)
 
     def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> Explained:
         """Which parts of an image speak for a label, as `Run.explain` finds them; takes seconds.
@@ -433,7 +427,7 @@ class Collection:
         asked = self._runs_by_name[run]
         given = self.path(image) if isinstance(image, int | np.integer) else image
         return Explained.of(
-            explain_image(asked.folder, given, label=label, encoder_factory=lambda: self._encoder_of(asked))
+            explain_image(asked.folder, given, label=label, encoder_factory=lambda: self._encoders.of_run(asked.folder))
         )
 
     def file(self, index: int) -> str:
@@ -443,24 +437,6 @@ class Collection:
     def path(self, index: int) -> Path:
         """Its file; raises BadInput where it has none, BadDataset where that leaves the data set."""
         return self._beside.path(index)
-
-    @cached_property
-    def _target_rows(self) -> Array:
-        out = np.full(len(self), -1, dtype=np.int64)
-        if self.targets is not None:
-            out[self._index.get_indexer(pd.Index(self.targets.image_id, dtype=object))] = np.arange(
-                len(self.targets.image_id)
-            )
-        return out
-
-    def _people(self, index: int) -> Targets | None:
-        """What people say of an image, as a target with one row; None where nobody was asked about it."""
-        row, all_of_them = int(self._target_rows[index]), self.targets
-        if all_of_them is None or row < 0:
-            return None
-        here = slice(row, row + 1)
-        n = None if all_of_them.n is None else all_of_them.n[here]
-        return replace(all_of_them, image_id=all_of_them.image_id[here], table=all_of_them.table[here], n=n)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -146,7 +146,9 @@ class Importer:
         images = images or next(iter(self.placements), "none")
         about = dataclasses.replace(about, name=name or about.name)
         try:
-            source = open_source(self, path, Path(out), about, images)
+            source = open_source(
+                path, Path(out), about, images, placements=self.placements, folder=self.folder, joins=self.joins
+            )
             draft = self.read(source, **arguments)
             with draft.spool or nullcontext():
                 if self.published:

@@ -2,9 +2,10 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,26 +20,28 @@ from affectml.importers._labels import taxonomy_entry
 from affectml.importers._summary import ImportSummary
 from affectml.importers.draft import About, Draft, Embedded, Source
 
-if TYPE_CHECKING:
-    from affectml.importers._registry import Importer
-
 NO_FILE = "images: a url and no file"
 SHARD_ROWS = 65536
 
 
-def open_source(importer: "Importer", address: str | Path, out: Path, about: About, images: str) -> Source:
-    """What the importer reads, once the request is known to be a possible one; raises BadInput."""
+def open_source(
+    address: str | Path, out: Path, about: About, images: str, *, placements: Sequence[str], folder: bool, joins: bool
+) -> Source:
+    """What an importer reads, once the request is known to be a possible one; raises BadInput.
+
+    placements, folder, joins: as `importer` takes them.
+    """
     path = Path(address)
     if about.construct is not None:
         check_choice("construct", about.construct, get_args(Construct))
-    if importer.placements and images not in importer.placements:
-        raise BadInput(f"images: expected {' or '.join(importer.placements)}, but received {images!r}")
-    onto = Dataset.open(out) if importer.joins and (out / "dataset.json").is_file() else None
+    if placements and images not in placements:
+        raise BadInput(f"images: expected {' or '.join(placements)}, but received {images!r}")
+    onto = Dataset.open(out) if joins and (out / "dataset.json").is_file() else None
     if onto is None:
         check_new(out)
-    if importer.folder and not path.is_dir():
+    if folder and not path.is_dir():
         raise BadInput(f"{path}: {'is a file, not a folder; name the folder' if path.exists() else 'no such folder'}")
-    if importer.folder and out.resolve().is_relative_to(path.resolve()):
+    if folder and out.resolve().is_relative_to(path.resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
     whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
     named = about.name or (path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem)

@@ -8,7 +8,6 @@ import numpy as np
 
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.data._fingerprint import images_digest
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
 from affectml.encoders import Encoder, EncoderIdentity, Ran, load_encoder
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable
@@ -127,8 +126,8 @@ def check_images(run: RunFolder, dataset: Dataset, image_ids: Iterable[str]) -> 
         whole, recorded = recorded, None
         with suppress(AffectmlError):
             own = Dataset.open(run.info.config.dataset or "")
-            recorded = images_digest(own, common) if images_digest(own, ids) == whole else None
-    here = None if recorded is None else images_digest(dataset, common)
+            recorded = own.images_digest(common) if own.images_digest(ids) == whole else None
+    here = None if recorded is None else dataset.images_digest(common)
     if here is not None and here != recorded:
         raise BadRun(
             f"{run.folder}: {dataset.root} has other files for some of the {len(common):,} images that are called as "

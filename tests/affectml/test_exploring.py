@@ -430,7 +430,7 @@ def test_like_orders_by_cosine_whatever_the_length(found):
 def test_a_text_finds_what_its_embedding_is_nearest_to(demo):
     text = "a photo that evokes awe"
     store = demo.store
-    cosines = store.rows(demo.image_id) @ demo._encoder.encode_texts([text]).numpy()[0]
+    cosines = store.rows(demo.image_id) @ demo._encoder().encode_texts([text]).numpy()[0]
     assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
 
 
