@@ -16,6 +16,7 @@ from affectml.evaluation.run import evaluate_run
 from affectml.heads._options import options_of_heads
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
+from affectml.report import WRITERS
 from affectml.run import Run, score_table
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training import open_or_draw, train_run
@@ -67,7 +68,7 @@ def train(
         if isinstance(given.get(name), list | str):
             given[name] = (given[name],) if isinstance(given[name], str) else (*given[name],)
     config = TrainConfig(dataset=_folder(dataset), options=of_head, **given)
-    return Run(train_run(config, out=None if out is None else Path(out), say=say))
+    return Run(train_run(config, out=None if out is None else Path(out), say=say, writers=WRITERS))
 
 
 def _with_options(plain: Signature) -> Signature:

@@ -101,9 +101,10 @@ def train(
 
     _there_is(config.device)
     there(datasets=[Path(config.dataset)] if config.dataset else [])
+    from affectml.report import WRITERS
     from affectml.training import train_run
 
-    print_trained(train_run(config, out=out, say=_say), as_json=json)
+    print_trained(train_run(config, out=out, say=_say, writers=WRITERS), as_json=json)
 
 
 def runs(

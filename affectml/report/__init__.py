@@ -8,13 +8,14 @@ again.py      a run read back, to make its report again
 tables.py     tables as plain cells: the terminal and the page print the same ones
 """
 
-from affectml.report.again import read_again, report_run
+from affectml.report.again import WRITERS, read_again, report_run
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_page, write_report, write_tables
 from affectml.report.section import Section
 from affectml.report.tables import Table, main_table, people_table, per_label_table, tau_table
 
 __all__ = [
+    "WRITERS",
     "ReportData",
     "Section",
     "Table",

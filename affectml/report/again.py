@@ -3,23 +3,26 @@
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from affectml._files import try_folder, try_page
 from affectml._progress import Say
 from affectml.data import Dataset
+from affectml.data.levels import levels_of
 from affectml.data.splits import Split
 from affectml.embeddings import ensure_embeddings
+from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, BadRun, EncoderUnavailable, option
+from affectml.evaluation.judge import Result
 from affectml.report.data import ReportData
 from affectml.report.page import sections, write_report, write_tables
 from affectml.runs import RunFolder, TrainConfig
+from affectml.training import DEMO, Judged, Writers, prepare_split
+from affectml.training.fit import fit_beside
 
-if TYPE_CHECKING:
-    from affectml.evaluation import Systems
-    from affectml.training import Prepared
+# What a training writes beside its figures.
+WRITERS: Writers = {"report.html": lambda run, judged: write_report(ReportData(run, judged))}
 
 
 def read_again(
@@ -39,11 +42,6 @@ def read_again(
         BadRun: for a run without scores or predictions (a shared one, imported weights), and where the data set is not
             the one that it learned from, or has changed since.
     """
-    from affectml.data.levels import levels_of
-    from affectml.encoders.threads import set_threads
-    from affectml.evaluation.judge import Result
-    from affectml.training import Judged, prepare_split
-
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     info = opened.info
     data = Dataset.open(_where(opened, dataset))
@@ -71,7 +69,7 @@ def read_again(
     except (BadInput, EncoderUnavailable) as error:  # what the run says was asked for is nothing, or was taken away
         kind = BadRun if isinstance(error, BadInput) else EncoderUnavailable
         raise kind(f"{opened.folder / 'run.json'}: {error}") from None
-    systems = _systems(opened, prepared, say)
+    systems = fit_beside(opened.head, prepared, say)  # the prior and zero-shot are no part of a run's folder
     test = split.ids("test")
     answers = systems.answers(store.features(test), levels_of(data.images, info.config.promise_group, test))
     result = Result(opened.metrics, info.set_f1_by_tau)
@@ -79,8 +77,6 @@ def read_again(
 
 
 def _where(run: RunFolder, dataset: str | Path | None) -> Path:
-    from affectml.training import DEMO
-
     if dataset is not None:
         return Path(dataset)
     named = run.info.config.dataset
@@ -99,13 +95,6 @@ def _config(run: RunFolder) -> TrainConfig:
     that it averages, and learned from judgements in ways that are refused now."""
     averaged = getattr(run.head.config, "head", None)
     return replace(run.info.config, device=None, judgements=None, head=averaged or run.info.config.head)
-
-
-def _systems(run: RunFolder, prepared: "Prepared", say: Say) -> "Systems":
-    """The run's head beside the prior and zero-shot, which are no part of a run's folder."""
-    from affectml.training.fit import fit_beside
-
-    return fit_beside(run.head, prepared, say)
 
 
 def report_run(

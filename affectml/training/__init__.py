@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from affectml._progress import Say
 from affectml.data._choose import choose_target
@@ -24,16 +25,23 @@ from affectml.training.fit import fit
 from affectml.training.judge import Judged, judge
 from affectml.training.plan import DEMO, Plan, open_or_draw, plan_for, plan_run
 from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
-from affectml.training.write import write
+from affectml.training.write import Writers, write
 
 
-def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> RunFolder:
+def train_run(
+    config: TrainConfig,
+    *,
+    out: Path | None = None,
+    say: Say = lambda line: None,
+    writers: Writers = MappingProxyType({}),
+) -> RunFolder:
     """Train, judge on the test split and write the run folder.
 
     Args:
         config: what to train; see TrainConfig.
         out: the folder to write; it must not exist yet, or be empty. None takes the next free runs/NAME-NNN.
         say: called with what a user should know, a line at a time.
+        writers: see `write`; `affectml.train` and the command hand the report's.
 
     Returns:
         The run folder, opened.
@@ -57,7 +65,7 @@ def train_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda
         with meter.step("subgroups"):
             _ = judged.subgroups
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
-    return write(judged, seconds, meter.energy())
+    return write(judged, seconds, meter.energy(), writers)
 
 
 __all__ = [
@@ -66,6 +74,7 @@ __all__ = [
     "Plan",
     "Prepared",
     "TrainConfig",
+    "Writers",
     "choose_target",
     "fit",
     "judge",

@@ -14,7 +14,7 @@ from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects, PersonAnswers
 from affectml.heads._build import heads_that
-from affectml.heads._by_person import cuts_rates
+from affectml.heads._by_person import as_by_person, cuts_rates
 from affectml.people.known import write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.learned import held_out, learned, uneven
@@ -108,24 +108,28 @@ def fit_by_person(head: Head, prepared: "Prepared", say: Say) -> ByPersonHead:
     return made
 
 
-def write_effects(folder: Path, prepared: "Prepared", head: ByPersonHead) -> None:
+def write_effects(folder: Path, prepared: "Prepared", head: Head) -> None:
     """Write what answers said of the training and validation images beyond their features into the run's folder."""
-    assert head.fit_ is not None
-    images, ids = head.fit_.images, [prepared.train.image_id, prepared.val.image_id]
+    model = as_by_person(head)
+    if model is None or model.fit_ is None:
+        return
+    images, ids = model.fit_.images, [prepared.train.image_id, prepared.val.image_id]
     every = np.concatenate(ids)
     effects = ImageEffects(images.effect, images.effect_variance)
     write_image_effects(folder, every, prepared.targets.taxonomy.labels, effects, prepared.store.features(every))
 
 
-def write_judges(run: RunFolder, prepared: "Prepared", head: ByPersonHead) -> Path:
+def write_judges(run: RunFolder, prepared: "Prepared", head: Head) -> None:
     """Write what the head learned of each person whose answers it had, beside the run's folder."""
-    assert head.fit_ is not None
+    model = as_by_person(head)
+    if model is None or model.fit_ is None:
+        return
     judges = prepared.judges
     learned_from = (judges.parts["train"], judges.parts["val"])
     counts = torch.stack([torch.bincount(part.person, minlength=part.people) for part in learned_from]).sum(0)
     who = torch.nonzero(counts)[:, 0]
     names = [judges.names[row] for row in who.tolist()]
-    return write_people(run, names, head.fit_.people.take(who), counts[who])
+    write_people(run, names, model.fit_.people.take(who), counts[who])
 
 
 def panel_rates(answers: PersonAnswers, images: int) -> tuple[NDArray[Any], NDArray[Any]]:

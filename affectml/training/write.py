@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from affectml.data.splits import split_table
 from affectml.evaluation import Answers
 from affectml.footprint import trained_share
 from affectml.heads import sets_of
-from affectml.heads._by_person import as_by_person
 from affectml.people.known import people_file
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
@@ -27,9 +27,16 @@ from affectml.training.judge import Judged
 from affectml.training.plan import Plan
 from affectml.training.prepare import Prepared
 
+Writers: TypeAlias = Mapping[str, Callable[[RunFolder, Judged], object]]
 
-def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any] | None = None) -> RunFolder:
-    """Write the run: the head, run.json, predictions of every image, metrics.json, subgroups.json and the report.
+
+def write(
+    judged: Judged,
+    seconds: Mapping[str, float],
+    energy: Mapping[str, Any] | None = None,
+    writers: Writers = MappingProxyType({}),
+) -> RunFolder:
+    """Write the run: the head, run.json, predictions of every image, metrics.json and subgroups.json.
 
     Of a head that tells people apart also what it knows of images, and beside the folder what it knows of people.
 
@@ -37,6 +44,7 @@ def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any
         judged: the training with its scores.
         seconds: what each step took, for run.json.
         energy: what it cost, see `affectml.footprint.Footprint.energy`; None where that was not metered.
+        writers: what else to write, by its file: `affectml.report.WRITERS` for the report.
 
     Returns:
         The run folder, opened.
@@ -57,15 +65,14 @@ def write(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any
     try:
         with new_folder(folder, next_name if plan.out is None else None) as temporary:
             _write_head(temporary, judged, info)
-            failed = _write_rest(temporary, judged, info)
+            failed = _write_rest(RunFolder(temporary, info), judged, writers)
     except OSError as error:
         raise _saved_elsewhere(error, folder, judged, info) from error
-    run, model = RunFolder.open(folder), as_by_person(judged.systems.model)
-    if model is not None and model.fit_ is not None:
-        try:
-            write_judges(run, judged.prepared, model)
-        except OSError as error:
-            failed.append((str(people_file(folder)), error))
+    run = RunFolder.open(folder)
+    try:
+        write_judges(run, judged.prepared, judged.systems.model)
+    except OSError as error:
+        failed.append((str(people_file(folder)), error))
     for file, cause in failed:
         kept = f"{', '.join(sorted(path.name for path in folder.iterdir()))} are kept in {folder}"
         if not isinstance(cause, OSError):
@@ -81,23 +88,12 @@ def _write_head(folder: Path, judged: Judged, info: RunInfo) -> None:
     write_json(folder / "run.json", info.to_json())
 
 
-def _write_rest(folder: Path, judged: Judged, info: RunInfo) -> list[tuple[str, Exception]]:
+def _write_rest(run: RunFolder, judged: Judged, writers: Writers) -> list[tuple[str, Exception]]:
     """Everything else, and what could not be written."""
-    from affectml.report import ReportData, write_report
-
-    writers: dict[str, Callable[[], object]] = {
-        "metrics.json": lambda: write_json(folder / "metrics.json", judged.result.metrics),
-        "subgroups.json": lambda: write_json(folder / "subgroups.json", judged.subgroups),
-        "predictions.parquet": lambda: write_parquet(folder / "predictions.parquet", predictions(judged)),
-        "report.html": lambda: write_report(ReportData(RunFolder(folder, info), judged)),
-    }
-    model = as_by_person(judged.systems.model)
-    if model is not None and model.fit_ is not None:
-        writers["image_effects.parquet"] = lambda: write_effects(folder, judged.prepared, model)
     failed: list[tuple[str, Exception]] = []
-    for file, written in writers.items():
+    for file, written in {**_OURS, **writers}.items():
         try:
-            written()
+            written(run, judged)
         except Exception as error:  # whatever it is: the head is worth more than the report
             failed.append((file, error))
     return failed
@@ -172,6 +168,14 @@ def predictions(judged: Judged) -> pd.DataFrame:
         levels = levels_of(prepared.plan.dataset.images, prepared.plan.config.promise_group, targets.image_id)
         table["set"] = [list(labels[row]) for row in sets_of(head, X, levels).bool().numpy()]
     return table
+
+
+_OURS: Writers = {
+    "metrics.json": lambda run, judged: write_json(run.folder / "metrics.json", judged.result.metrics),
+    "subgroups.json": lambda run, judged: write_json(run.folder / "subgroups.json", judged.subgroups),
+    "predictions.parquet": lambda run, judged: write_parquet(run.folder / "predictions.parquet", predictions(judged)),
+    "image_effects.parquet": lambda run, judged: write_effects(run.folder, judged.prepared, judged.systems.model),
+}
 
 
 def _parameters(judged: Judged) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from affectml.errors import BadDataset
 from affectml.evaluation.run import evaluate_run
 from affectml.importers import import_folder
 from affectml.people.labelling import make_task
+from affectml.report import WRITERS
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
@@ -154,7 +155,7 @@ def test_a_report_says_of_its_own_target_what_the_labels_are_about(found_and_jud
         config = TrainConfig(
             str(found_and_judged.root), multilabel=target == "people", target=target, encoder="affect-tiny", threads=1
         )
-        run = train_run(config, out=tmp_path / target)
+        run = train_run(config, out=tmp_path / target, writers=WRITERS)
         report = (run.folder / "report.html").read_text(encoding="utf-8")
         assert own in report
         assert other not in report

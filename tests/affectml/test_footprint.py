@@ -15,6 +15,7 @@ import torch
 
 from affectml import footprint
 from affectml.footprint import Footprint, trained_share
+from affectml.report import WRITERS
 from affectml.report.sections.footprint import in_words, watt_hours
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
@@ -138,7 +139,7 @@ def test_what_is_trained_is_what_the_head_keeps():
 def test_a_run_keeps_its_cost_and_the_report_says_it(tmp_path):
     shutil.copytree(GOLDEN / "data", tmp_path / "data")
     config = TrainConfig(dataset=str(tmp_path / "data"), multilabel=True, target="emotions", threads=1)
-    run = train_run(config, out=tmp_path / "run")
+    run = train_run(config, out=tmp_path / "run", writers=WRITERS)
     content = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
     assert set(content["seconds"]) == {"embed", "fit", "evaluate", "subgroups", "total"}
     assert content["energy"]["kwh"] > 0

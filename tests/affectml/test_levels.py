@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from affectml.evaluation import Answers
+from affectml.report import WRITERS
 from affectml.report.tables import levels_table
 from affectml.spaces import by_level
 from affectml.training import TrainConfig, train_run
@@ -58,7 +59,8 @@ def test_errors_inside_the_parent_are_told_apart_from_wild_ones(demo):
 
 
 def test_a_run_says_it_in_run_json_and_in_the_report(demo, tmp_path):
-    run = train_run(TrainConfig(dataset=str(demo.root), multilabel=True, threads=1), out=tmp_path / "run")
+    asked = TrainConfig(dataset=str(demo.root), multilabel=True, threads=1)
+    run = train_run(asked, out=tmp_path / "run", writers=WRITERS)
     levels = run.info.levels
     assert set(levels["parrott-2"]["systems"]) == {"prior", "zero_shot", "model"}
     model, prior = (levels["parrott-2"]["systems"][name]["top_1_accuracy"]["value"] for name in ("model", "prior"))

@@ -30,7 +30,7 @@ from affectml.heads._promise import (
     unit_means,
 )
 from affectml.predicting import predict_images
-from affectml.report import report_run, sections
+from affectml.report import WRITERS, report_run, sections
 from affectml.report.again import read_again
 from affectml.report.promise_table import promise_table
 from affectml.report.sections.promise import in_words
@@ -362,7 +362,7 @@ def config(demo, **more):
 
 @pytest.fixture(scope="module")
 def run(demo, tmp_path_factory):
-    return train_run(config(demo), out=tmp_path_factory.mktemp("runs") / "run")
+    return train_run(config(demo), out=tmp_path_factory.mktemp("runs") / "run", writers=WRITERS)
 
 
 def test_a_run_says_what_it_promised_and_what_came_out(run):
@@ -478,7 +478,7 @@ def test_one_answer_per_person_is_promised_in_shares(tmp_path):
 
 
 def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, run, tmp_path):
-    own = train_run(config(demo, promise_group="half"), out=tmp_path / "run")
+    own = train_run(config(demo, promise_group="half"), out=tmp_path / "run", writers=WRITERS)
     promise = own.head.promise_
     assert set(promise.levels) == {"a", "b"}
     assert promise.cut.value == min(cut.value for cut in promise.levels.values())

@@ -28,7 +28,7 @@ from affectml.plots import curves, dots, grid, intervals, plane, reliability, sc
 from affectml.plots._canvas import SIGNS, Canvas
 from affectml.predicting.alike import Alike
 from affectml.predicting.files import predict_to_file
-from affectml.report import Table, read_again, report_run, sections
+from affectml.report import WRITERS, Table, read_again, report_run, sections
 from affectml.report.section import Section, drawing
 from affectml.report.sections import SECTIONS
 from affectml.report.sections.disagreement import asked
@@ -55,7 +55,8 @@ def demo(demo_set):
 @pytest.fixture(scope="module")
 def run(demo, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
-    return train_run(TrainConfig(dataset=str(demo), multilabel=True, threads=1, learning_curve=True), out=out)
+    asked = TrainConfig(dataset=str(demo), multilabel=True, threads=1, learning_curve=True)
+    return train_run(asked, out=out, writers=WRITERS)
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +334,8 @@ def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
     rows = np.load(folder / "shard-00000.npy")
     np.save(folder / "shard-00000.npy", np.repeat(rows[:1], len(rows), axis=0))
     said = []
-    run = train_run(TrainConfig(str(demo.root), multilabel=True, threads=1), out=tmp_path / "run", say=said.append)
+    asked = TrainConfig(str(demo.root), multilabel=True, threads=1)
+    run = train_run(asked, out=tmp_path / "run", say=said.append, writers=WRITERS)
     words = "the scores are the same for all {} images, as where all have the same features: "
     count = run.metrics["n"]
     assert any(line.startswith(f"on the test images {words.format(count)}") for line in said)

@@ -19,6 +19,7 @@ from affectml.evaluation.contrasts import contrasts
 from affectml.evaluation.run import evaluate_run
 from affectml.evaluation.subgroups import subgroups
 from affectml.evaluation.truth import cut_sets, part_of
+from affectml.report import WRITERS
 from affectml.report.sections.subgroups import subgroup_lines, subgroup_tables
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training import train_run
@@ -220,7 +221,7 @@ def data(tmp_path_factory):
 @pytest.mark.slow
 def test_a_run_keeps_its_subgroups_and_evaluate_gives_the_same(data, tmp_path):
     config = TrainConfig(dataset=str(data), multilabel=True, target="emotions", groups=("film", "country"), threads=1)
-    run = train_run(config, out=tmp_path / "run")
+    run = train_run(config, out=tmp_path / "run", writers=WRITERS)
     kept = json.loads((run.folder / "subgroups.json").read_text(encoding="utf-8"))
     assert list(kept["images"]) == ["film"]
     assert list(kept["people"]) == ["country"]

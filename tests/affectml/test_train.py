@@ -19,6 +19,7 @@ from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.evaluation.run import evaluate_run
 from affectml.importers import import_table
 from affectml.predicting import predict_images
+from affectml.report import WRITERS
 from affectml.runs import RunFolder, next_run_folder, reserve_run_folder
 from affectml.training import TrainConfig, plan_run, train_run
 from affectml_metrics import MetricSpec, register_metric
@@ -44,7 +45,7 @@ def config(demo, spec, **more):
 
 @pytest.fixture(scope="session")
 def run(demo, spec, tmp_path_factory):
-    return train_run(config(demo, spec), out=tmp_path_factory.mktemp("runs") / "one")
+    return train_run(config(demo, spec), out=tmp_path_factory.mktemp("runs") / "one", writers=WRITERS)
 
 
 def affectml(monkeypatch, capsys, *words):
@@ -396,7 +397,7 @@ def test_user_text_is_escaped_in_the_report(demo, spec, tmp_path):
     shutil.copytree(demo, data)
     content = json.loads((data / "dataset.json").read_text())
     (data / "dataset.json").write_text(json.dumps({**content, "name": "<script>alert(1)</script>"}))
-    run = train_run(config(data, spec), out=tmp_path / "run")
+    run = train_run(config(data, spec), out=tmp_path / "run", writers=WRITERS)
     page = (run.folder / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

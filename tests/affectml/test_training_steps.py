@@ -26,6 +26,7 @@ from affectml.evaluation import Answers, evaluate
 from affectml.evaluation.judge import KNOWN
 from affectml.evaluation.run import evaluate_run
 from affectml.evaluation.subgroups import subgroups
+from affectml.report import WRITERS
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command
@@ -249,7 +250,7 @@ def test_a_trained_head_survives_a_disk_without_room_for_the_rest(prepared, tmp_
     with pytest.raises(
         OSError, match=r"predictions\.parquet could not be written \(No space left on device\); head.json"
     ):
-        write(judged, seconds={})
+        write(judged, seconds={}, writers=WRITERS)
     kept = RunFolder.open(tmp_path / "run")
     X = prepared.store.rows(prepared.test.image_id)
     assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
@@ -263,9 +264,9 @@ def test_a_report_that_fails_costs_neither_the_head_nor_the_reason(prepared, tmp
         raise ZeroDivisionError("a bug")
 
     one = replace(prepared, plan=replace(prepared.plan, out=tmp_path / "run"))
-    monkeypatch.setattr("affectml.report.write_report", broken)
+    monkeypatch.setattr("affectml.report.again.write_report", broken)
     with pytest.raises(ZeroDivisionError, match="a bug") as failed:
-        write(judge(one, fit(one)), seconds={})
+        write(judge(one, fit(one)), seconds={}, writers=WRITERS)
     assert "report.html could not be written; head.json, head.safetensors" in failed.value.__notes__[0]
     assert RunFolder.open(tmp_path / "run").head.name == "sigmoid"
 
@@ -366,7 +367,7 @@ def test_bold_are_the_best_system_and_those_whose_interval_overlaps():
 def test_the_report_speaks_of_people_and_sets_only_where_it_has_them(tmp_path):
     data = tmp_path / "imported"
     shutil.copytree(GOLDEN / "imported", data)
-    run = train_run(TrainConfig(dataset=str(data), threads=1), out=tmp_path / "run")
+    run = train_run(TrainConfig(dataset=str(data), threads=1), out=tmp_path / "run", writers=WRITERS)
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     page = re.sub("<style>.*</style>|<li>[^<]*not available[^<]*</li>", "", page, flags=re.DOTALL)
     for word in ("human", "half_panel", "people's set", "model's set", "oracle", "true rate", "bootstrap interval"):

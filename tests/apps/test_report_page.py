@@ -3,7 +3,7 @@
 import pytest
 
 from affectml.demo_set import write_demo
-from affectml.report import read_again, report_run
+from affectml.report import WRITERS, read_again, report_run
 from affectml.report.sections.galleries import cards, differences
 from affectml.training import TrainConfig, train_run
 
@@ -14,7 +14,7 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 def report(demo, tmp_path_factory):
     out = tmp_path_factory.mktemp("report") / "run"
     config = TrainConfig(dataset=str(demo), multilabel=True, threads=1, learning_curve=True)
-    return (train_run(config, out=out).folder / "report.html").as_uri()
+    return (train_run(config, out=out, writers=WRITERS).folder / "report.html").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,8 @@ def many(tmp_path_factory):
     """A run with 25 labels."""
     folder = tmp_path_factory.mktemp("many")
     demo = write_demo(folder / "demo", images=100, seed=2, taxonomy="parrott-25")
-    return train_run(TrainConfig(dataset=str(demo.root), multilabel=True, threads=1), out=folder / "run")
+    config = TrainConfig(dataset=str(demo.root), multilabel=True, threads=1)
+    return train_run(config, out=folder / "run", writers=WRITERS)
 
 
 @pytest.fixture
