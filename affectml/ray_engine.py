@@ -103,7 +103,6 @@ def predict_with_ray(
     replace: bool = False,
     threads: int | None = None,
     address: str | None = None,
-    shards: int | None = None,
     say: Say = print,
 ) -> PredictionFile:
     """Write what a run says of images, predicted on a Ray cluster: the file is that of `predict_to_file`.
@@ -121,7 +120,7 @@ def predict_with_ray(
     with _cluster(address) as ray:
         per = _task(ray, threads)
         before = [path.name for path in shards_of(parts.file).glob("*") if path.is_dir()]
-        of = shards or _of(before) or max(1, min(count, PER_WORKER * per.workers))
+        of = _of(before) or max(1, min(count, PER_WORKER * per.workers))
 
         def predict(shard: str) -> Done:
             says: list[str] = []

@@ -83,13 +83,13 @@ def widened(p: Floats) -> tuple[Floats, float]:
     return np.asarray(norm.sf(score / factor)), factor
 
 
-def beta_binomial(n: NDArray[Any], rate: Floats, strength: Floats, width: int | None = None) -> Floats:
-    """Chances of 0..width votes of n people [..., width + 1]; 0 above n. Beta(strength rate, strength (1 - rate)).
+def beta_binomial(n: NDArray[Any], rate: Floats, strength: Floats) -> Floats:
+    """Chances of 0..max(n) votes of n people [..., max(n) + 1]; 0 above n. Beta(strength rate, strength (1 - rate)).
 
     Source: Skellam 1948. n, rate and strength broadcast; a large strength is the binomial.
     """
     n, rate, strength = np.broadcast_arrays(n, rate, strength)
-    k = np.arange((int(n.max(initial=0)) if width is None else width) + 1)
+    k = np.arange(int(n.max(initial=0)) + 1)
     n, a, b = (each[..., None] for each in (n, strength * rate, strength * (1 - rate)))
     left = np.maximum(n - k, 0)
     log = gammaln(n + 1) - gammaln(k + 1) - gammaln(left + 1) + betaln(k + a, left + b) - betaln(a, b)

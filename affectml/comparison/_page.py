@@ -112,7 +112,7 @@ def report_runs(
     if len(ids) and not (groups and any(len(each.truth.image_id) > len(ids) for each in data)):
         names = names_of(opened)
         gains = _gains(data, names, ids)
-        found += [_differences(data[0], names, gains, len(ids)), _scores(opened, names)]
+        found += [_differences(gains, len(ids)), _scores(opened, names)]
         found.append(disputed(compare_runs([run.folder for run in opened], dataset=dataset, say=say), SHOWN))
     elif not groups:
         raise BadInput(
@@ -179,7 +179,7 @@ def _gains(
     return gains_of(names, ordered, truth.groups, data[0].info.config.seed)
 
 
-def _differences(data: ReportData, names: Sequence[str], gains: Sequence[Gain], images: int) -> Section:
+def _differences(gains: Sequence[Gain], images: int) -> Section:
     """Each pair on the main metrics as a picture, and on all metrics as a table."""
     main = headline({"": {gain.metric: None for gain in gains}})
     drawn = []

@@ -102,7 +102,7 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
     bad(~np.isfinite(values).all(axis=1), "a label's value is missing or not finite")
     bad((values < 0).any(axis=1), "a label's value is negative")
 
-    n = _people(table, taxonomy, meta, where)
+    n = _people(table, taxonomy, where)
     if n is not None:
         bad(_any(n < 0), "n is negative")
     if meta.values == "votes":
@@ -142,7 +142,7 @@ def _first_sum(values: NDArray[Any], wanted: int) -> int:
     return int(sums[(sums != wanted).argmax()])
 
 
-def _people(table: pd.DataFrame, taxonomy: Taxonomy, meta: "TargetMeta", where: str) -> NDArray[Any] | None:
+def _people(table: pd.DataFrame, taxonomy: Taxonomy, where: str) -> NDArray[Any] | None:
     """The n of a table: [N], [N, C] where columns n:LABEL are there, None where there is neither."""
     per_label = [c for c in table.columns if c.startswith("n:")]
     if not per_label and "n" not in table.columns:

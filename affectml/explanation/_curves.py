@@ -16,7 +16,6 @@ from torch.nn.functional import interpolate
 from affectml.explanation._tower import BATCH, Rates, Tower
 
 Floats = NDArray[np.float64]
-FILLINGS = ("blur", "mean")
 
 
 @dataclass(frozen=True, eq=False)

@@ -165,7 +165,7 @@ class Downloader:
                     return told["location"]
                 if response.status not in (200, 203):
                     raise self._refusal(response.status, told.get("retry-after", ""), host)
-                await self._save(response, told, into)
+                await self._save(response, into)
                 return "content-length" in told or "transfer-encoding" in told
         except TimeoutError:
             host.missed()
@@ -182,7 +182,7 @@ class Downloader:
         finally:
             effort.left -= loop.time() - start
 
-    async def _save(self, response: httpcore.Response, told: httpx.Headers, into: Path) -> None:
+    async def _save(self, response: httpcore.Response, into: Path) -> None:
         limit, size = self._config.max_bytes, 0
         with into.open("wb") as handle:
             async for chunk in response.aiter_stream():

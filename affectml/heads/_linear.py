@@ -107,7 +107,6 @@ def fit_linear(
     val: tuple[Tensor | Blocks, Objective] | None,
     correction: Tensor,
     generator: torch.Generator,
-    grid: Sequence[float] = L2_GRID,
 ) -> LinearFit:
     """Fit on standardised features [N, D]; with l2 None, the grid is walked from strong to weak.
 
@@ -131,6 +130,7 @@ def fit_linear(
                 continue  # every row kept weighs nothing
             paths.append(L2Path(features[kept], objective.rows(kept), curvature))
             held_out.append((features[left_out], objective.rows(left_out)))
+    grid: Sequence[float] = L2_GRID
     if isinstance(features, Blocks) and len(features) >= 4 * SAMPLE:
         # more rows want no stronger penalty: some of them tell where to begin, for a step's room
         few, few_masses = _sample(cast("Blocks", paths[0].features), paths[0].objective)

@@ -146,12 +146,12 @@ class Canvas:
         )
         self._marks.append(f'<g style="fill: {_ink(colour)}; fill-opacity: {opacity:g}">{found}</g>')
 
-    def rings(self, spots: Iterable[Spot], radii: Iterable[float], colour: str, width: float = 1.8) -> None:
+    def rings(self, spots: Iterable[Spot], radii: Iterable[float], colour: str) -> None:
         """Circles of these many pixels."""
         found = "".join(
             f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"/>' for (x, y), r in zip(self.at(spots), radii, strict=True)
         )
-        self._marks.append(f'<g style="fill: none; stroke: {_ink(colour)}; stroke-width: {width:g}">{found}</g>')
+        self._marks.append(f'<g style="fill: none; stroke: {_ink(colour)}; stroke-width: 1.8">{found}</g>')
 
     def signs(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
         """One of SIGNS at each of these values, `size` pixels wide."""

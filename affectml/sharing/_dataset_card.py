@@ -160,7 +160,7 @@ def _judgements(data: Dataset, judgements: pd.DataFrame, facts: SetFacts) -> str
         "and `flag` are not.",
         *([f"People asked: {_asked(data)}"] if _asked(data) else []),
         *(["People were numbered anew for this copy."] if facts.renumbered and not nameless else []),
-        *_agreement(data, judgements),
+        *_agreement(judgements),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -170,7 +170,7 @@ def _asked(data: Dataset) -> str:
     return f"“{plain(asked.question)}”" if asked is not None and was_asked(asked.question) else ""
 
 
-def _agreement(data: Dataset, judgements: pd.DataFrame) -> list[str]:
+def _agreement(judgements: pd.DataFrame) -> list[str]:
     """Krippendorff's alpha on sets, where there are labels to compute it on."""
     from affectml_annotation import AnnotationError
     from affectml_annotation.agreement.alpha import krippendorff_alpha

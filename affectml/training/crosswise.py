@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml._progress import Say, track
+from affectml._progress import track
 from affectml.evaluation.scoring import SURE, Score, in_range
 from affectml.heads import ByPersonHead, PersonAnswers, choose_thresholds
 from affectml.heads._mixed_logit import Images, Normals, person_rates, posterior
@@ -53,13 +53,12 @@ class _Cell:
     systems: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
-def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
+def crosswise(prepared: "Prepared", head: ByPersonHead) -> dict[str, Any]:
     """What metrics.json says of people told apart.
 
     Args:
         prepared: what the head was fitted on.
         head: of it only its options are taken; everything is fitted and chosen anew without the people that are judged.
-        say: called with what a user should know.
 
     Returns:
         by_person: {CELL: {SYSTEM: {METRIC: {value, low, high}}}}; by_person_differences: the same, of the model minus

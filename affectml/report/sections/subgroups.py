@@ -56,7 +56,7 @@ def subgroup_tables(content: Mapping[str, Any] | None) -> list[Table]:
         return []
     tables = [_gaps(content)] if content["gaps"] else []
     for column, levels in content["images"].items():
-        tables.append(_levels(column, levels, content))
+        tables.append(_levels(column, levels))
         tables += [_bias(column, levels, content)] if any("bias" in entry for entry in levels.values()) else []
     return tables + [_people(name, levels, content) for name, levels in content["people"].items()]
 
@@ -78,7 +78,7 @@ def _gaps(content: Mapping[str, Any]) -> Table:
     return Table(title, columns, rows, note)
 
 
-def _levels(column: str, levels: Mapping[str, Mapping[str, Any]], content: Mapping[str, Any]) -> Table:
+def _levels(column: str, levels: Mapping[str, Mapping[str, Any]]) -> Table:
     """The model on each level of one of the user's columns: scores, and the excess over the level's own floor."""
     metrics = shown([m for entry in levels.values() for m in entry.get("scores", {})], "report")
     over, human = (

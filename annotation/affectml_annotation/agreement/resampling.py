@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
+_CHUNK = 50  # replicates at once
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -55,8 +57,6 @@ def image_weights(
     replicates: int,
     generator: np.random.Generator,
     groups: npt.NDArray[np.int64] | None = None,
-    *,
-    chunk: int = 50,
 ) -> Iterator[FloatArray]:
     """How often each image is drawn in each replicate, as chunks [b, images] that add up to `replicates` rows.
 
@@ -64,8 +64,8 @@ def image_weights(
     together.
     """
     units = images if groups is None else (int(groups.max()) + 1 if images else 0)
-    for start in range(0, replicates, chunk):
-        rows = min(chunk, replicates - start)
+    for start in range(0, replicates, _CHUNK):
+        rows = min(_CHUNK, replicates - start)
         drawn = generator.integers(units, size=(rows, units), dtype=np.int64) if units else np.zeros((rows, 0))
         counts = np.stack([np.bincount(row.astype(np.int64), minlength=units) for row in drawn])
         weights = counts.astype(np.float64)

@@ -14,6 +14,8 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_PAIRS = 2_000_000  # at once
+
 
 @dataclass(frozen=True, eq=False)
 class Values:
@@ -111,14 +113,14 @@ def _intensities(answers: Panel, judgements: pd.DataFrame, label: str) -> FloatA
     return numbers
 
 
-def image_pairs(image: IntArray, *, chunk: int = 2_000_000) -> Iterator[tuple[IntArray, IntArray]]:
+def image_pairs(image: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Every unordered pair of answers to one image, as positions (i [P], j [P]) with i before j, in chunks."""
     order = np.argsort(image, kind="stable")
     _, start, size = np.unique(image[order], return_index=True, return_counts=True)
     for many in np.unique(size[size >= 2]):
         a, b = np.triu_indices(int(many), k=1)
         at = start[size == many]
-        step = max(1, chunk // len(a))
+        step = max(1, _PAIRS // len(a))
         for begin in range(0, len(at), step):
             some = at[begin : begin + step, None]
             yield order[(some + a).ravel()], order[(some + b).ravel()]

@@ -46,9 +46,9 @@ def database_of(dataset: str | Path, image_ids: Callable[[], Iterable[str]]) -> 
     return default
 
 
-def find_database(folder: str | Path = ".") -> Path:
-    """The database of the only task in a folder or one below; StoreError for none, or naming them where several are."""
-    folder = Path(folder)
+def find_database() -> Path:
+    """The database of the only task here or one folder below; StoreError for none, or naming them where several are."""
+    folder = Path()
     patterns = ("*-labels.db", OLD_NAME, "*/*-labels.db", f"*/{OLD_NAME}")
     found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
     if (folder / "dataset.json").is_file():

@@ -77,9 +77,7 @@ _CONFLICTS = (
 _INSERT_EVENT, _INSERT_ANSWER, _INSERT_CONFLICT = event.insert(), answer.insert(), conflict.insert()
 
 
-def submit_one(
-    connection: sa.Connection, given: Answer, labels: Sequence[str], *, source: str | None = None
-) -> Receipt:
+def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) -> Receipt:
     """Store one answer within a transaction. What cannot be is refused in the receipt, and stores nothing."""
     now = now_ms()
     wrong = problem(given, labels, now / 1000)
@@ -123,7 +121,7 @@ def submit_one(
     visible = given.suggestions_visible
     if visible is None:
         visible = bool(assigned.suggestions_visible) if assigned is not None else False
-    row = _event(given, now, visible, status, revision, source)
+    row = _event(given, now, visible, status, revision)
     connection.execute(_INSERT_EVENT, row)
     if status == "conflict" and current is not None:
         connection.execute(_INSERT_CONFLICT, {"event_id": given.event_id, "against": current.event_id})
@@ -137,7 +135,7 @@ def submit_one(
     return Receipt(given.event_id, status, revision)
 
 
-def _event(given: Answer, now: int, visible: bool, status: Status, revision: int, source: str | None) -> dict[str, Any]:
+def _event(given: Answer, now: int, visible: bool, status: Status, revision: int) -> dict[str, Any]:
     return {
         "event_id": given.event_id,
         "image_id": given.image_id,
@@ -157,7 +155,7 @@ def _event(given: Answer, now: int, visible: bool, status: Status, revision: int
         "status": status,
         "revision": revision,
         "context": given.context,
-        "source": source,
+        "source": None,
     }
 
 
