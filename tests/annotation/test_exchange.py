@@ -148,6 +148,13 @@ def test_any_note_survives_every_format(tmp_path_factory, name, note):
     assert again["image_id"].tolist() == ["a", "b"]
 
 
+def test_rows_of_parquet_keep_their_labels_whatever_index_pandas_kept_with_them(tmp_path):
+    said = pd.DataFrame({"image_id": ["a", "b", "c"], "annotator_id": "u", "labels": [["awe"], ["fear"], ["joy"]]})
+    said.sort_values("image_id", ascending=False).to_parquet(tmp_path / "j.parquet")
+    read = read_judgements(tmp_path / "j.parquet")
+    assert dict(zip(read["image_id"], read["labels"], strict=True)) == {"a": ["awe"], "b": ["fear"], "c": ["joy"]}
+
+
 def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("picture,who,labels\na.jpg,u,awe|joy\na.jpg,v,[]\n")

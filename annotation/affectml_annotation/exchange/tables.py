@@ -76,7 +76,7 @@ def read_table(
         raise BadImport(str(path), ["no such file"])
     try:
         if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+            table = pd.read_parquet(path).reset_index(drop=True)
         elif path.suffix in _CSV:
             table = _csv(path, encoding)
         elif path.suffix == ".jsonl":
