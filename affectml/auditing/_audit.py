@@ -224,7 +224,7 @@ def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
     several = targets.kind in SEVERAL
     if run is not None:
         head = load_head(run.folder)
-        if not head.needs_texts and ("rates" if several else "distribution") in type(head).learns:
+        if head.scores_of != "texts" and ("rates" if several else "distribution") in type(head).learns:
             return lambda: type(head)(head.config)
     return SigmoidHead if several else SoftmaxHead
 

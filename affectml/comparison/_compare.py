@@ -269,7 +269,7 @@ def _gains(
 
 def _rates(run: RunFolder) -> bool:
     """Whether the run's scores are rates, each label on its own, and not a distribution."""
-    return run.info.several and not run.head.needs_texts
+    return run.info.several and run.head.scores_of != "texts"
 
 
 def _carried(scores: Floats, to: Mapping, space: Space, *, rates: bool) -> Floats:

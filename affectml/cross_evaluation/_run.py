@@ -255,7 +255,7 @@ def _fit(side: Side, head: str, config: CrossConfig, say: Say) -> tuple[str, Sys
         say(f"training {name} on {side.name}")
         systems = fit(Prepared(plan, side.store, side.targets, side.split))
     except EncoderUnavailable as error:
-        if not cls.needs_texts:
+        if cls.scores_of != "texts":
             raise
         return name, None, str(error)
     except BadInput as error:  # a head that cannot learn these targets, though others' it may
@@ -287,7 +287,7 @@ def _cell(
     def judged(side: Side, said: People, name: str) -> dict[str, Score]:
         system = systems.model if name == "model" else systems.prior
         answers = answers_of(system, side.store.rows(said.truth.image_id), systems.kind)
-        as_rates = rates and not (name == "model" and system.needs_texts)
+        as_rates = rates and not (name == "model" and system.scores_of == "texts")
         return said.score(system_in(answers, space.of_model, space, rates=as_rates, kind=said.truth.kind), config.seed)
 
     return Cell(

@@ -139,7 +139,7 @@ def scores_of(
     if not len(ids):
         raise BadDataset(f"{data.root}: no image has features that {run.folder} can read")
     head, X = run.head, store.features(ids)
-    if head.needs_texts and head.texts is None:
+    if head.lacks_texts:
         encoder = run_encoder(run, count)
         texts = label_features(prompts_of(run), run.taxonomy, lambda rows: encoder.encode_texts(rows).numpy())
         return ids, cast("TextHead", head).scores(X, texts).double().numpy()
@@ -235,7 +235,7 @@ def _learned_from(run: RunFolder, store: "EmbeddingStore | FromFiles", image_ids
     """Those of `image_ids` that the run learned from, see `learned_from`; none for a head that has no texts."""
     absent = set(store.missing(image_ids))
     ids = [i for i in image_ids if i not in absent]
-    if not ids or (run.head.needs_texts and run.head.texts is None):
+    if not ids or run.head.lacks_texts:
         return set()
     scores = run.head.scores(store.features(ids)).double().numpy()
     return learned_from(run, pd.DataFrame(scores, index=ids, columns=list(run.taxonomy.labels)))

@@ -31,7 +31,7 @@ def answers_of(head: Head, X: Features, kind: str, levels: Array | None = None) 
     levels: the level of each row in the column of a promise, where its sets are cut by levels.
     """
     shares: Tensor | None = head.predict_rates(X) if kind in ("rates", "sets") else head.scores(X)
-    if kind == "rates" and not head.uses_thresholds:
+    if kind == "rates" and head.scores_of == "sets":
         shares = None  # it says how likely a label is in the image's set, not how many people would choose it
     sets = sets_of(head, X, levels) if head.predicts_sets else None
     if shares is not None:

@@ -65,7 +65,7 @@ class Explainer:
     def rates(self) -> Rates:
         """Features [N, D] -> what the head says of each label, [N, C] float64: rates, or shares of a distribution."""
         head = self._head
-        if head.needs_texts and head.texts is None:  # weights that came without texts: the encoder is asked
+        if head.lacks_texts:  # weights that came without texts: the encoder is asked
             asked = self.run.info.prompts
             prompts = Prompts(tuple(asked.kinds), tuple(asked.templates))
             texts = label_features(prompts, self.taxonomy, lambda rows: self.encoder.encode_texts(rows).numpy())

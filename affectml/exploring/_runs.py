@@ -124,7 +124,7 @@ class KnownRun:
             return False
         if self.kind in SEVERAL:
             head = HEADS.get(self.info.head.name)  # of one's own that nobody imported: taken to predict rates
-            return head is None or (head.uses_thresholds and not head.needs_texts)
+            return head is None or head.scores_of == "people"
         return bool((np.abs(said.sum(axis=1) - 1) < _OFF).all())
 
     def rates_of(self, label: str) -> Array:

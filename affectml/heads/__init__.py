@@ -16,6 +16,7 @@ from affectml.heads._inputs import Rows, as_features
 from affectml.heads._judged import JudgedTargets, judged_targets
 from affectml.heads._kernel import KernelConfig, KernelHead
 from affectml.heads._load import head_class, load_head
+from affectml.heads._material import Material
 from affectml.heads._mixed_logit import Normals, PersonAnswers
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
@@ -24,7 +25,7 @@ from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
 from affectml.heads._texts import TextHead
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds, expected_f1_thresholds
-from affectml.heads._topk import TopKConfig, TopKHead
+from affectml.heads._topk import SetHead, TopKConfig, TopKHead
 from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 
@@ -45,11 +46,13 @@ __all__ = [
     "JudgedTargets",
     "KernelConfig",
     "KernelHead",
+    "Material",
     "Normals",
     "PersonAnswers",
     "PriorHead",
     "Promise",
     "Rows",
+    "SetHead",
     "SigmoidConfig",
     "SigmoidHead",
     "SoftmaxConfig",

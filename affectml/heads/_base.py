@@ -6,13 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml._progress import Say
 from affectml._rows import BIG
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._blocks import Blocks
@@ -29,11 +30,21 @@ from affectml.heads._inputs import (
     is_distribution,
 )
 from affectml.heads._kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
+from affectml.heads._material import Material
 from affectml.heads._promise import Array, Asked, Family, Promise, family_scores, make_promise
 from affectml.heads._saving import write_head
 from affectml.heads._threads import one_thread_if_small
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 
+# What classes said of themselves once, and what says it now.
+GONE = {
+    "uses_thresholds": "a head that decides its sets itself extends affectml.heads.SetHead",
+    "needs_texts": "a head that compares images with texts extends affectml.heads.TextHead",
+    "counts_votes": "a head that counts votes takes material.votes as weights in from_material",
+    "weighs_cells": "a head of one weight per row returns False from _per_cell",
+    "trained": "a head that is only calibrated says what it learns in learn",
+    "knows_people": "a head that tells people apart extends affectml.heads.ByPersonHead",
+}
 HEADS: dict[str, type["Head"]] = {}  # every head that has been imported, by name
 
 
@@ -52,20 +63,17 @@ class Head(ABC):
     --k and --ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
 
     A subclass writes `_fit`, `scores`, `_state_keys`, and whichever of `predict_rates` and `predict_distribution` it
-    has an answer for. `fit` does the rest: it checks options and arrays, and turns them into tensors.
+    has an answer for. `fit` does the rest: it checks options and arrays, and turns them into tensors. A head that
+    learns from more than shares says so in `from_material`.
     """
 
     __signature__: ClassVar[inspect.Signature]
     name: ClassVar[str]  # in head.json and on the command line
     learns: ClassVar[tuple[Task, ...]] = ()
     takes: ClassVar[tuple[TrainOption, ...]] = ()
-    uses_thresholds: ClassVar[bool] = True  # whether sets are what thresholds cut from the scores
-    needs_texts: ClassVar[bool] = False  # Head(texts, config): scores are distributions over texts, whatever it learned
-    knows_people: ClassVar[bool] = False  # whether it tells one person from another: see ByPersonHead
-    trained: ClassVar[bool] = True  # False: only calibrated, on validation rows
+    # shares of people who would choose a label; a label's chance to be in the image's set; a distribution over texts
+    scores_of: ClassVar[Literal["people", "sets", "texts"]] = "people"
     reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, of which some rows are in memory
-    weighs_cells: ClassVar[bool] = True  # whether weights may differ by label, [N, C], where it learns rates
-    texts: Tensor | None = None  # of a head that needs texts: one row per label; None where they came without
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
     refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
@@ -81,6 +89,9 @@ class Head(ABC):
         """Register a class that has a name; see Head. Raises BadInput for a name that another class has."""
         super().__init_subclass__(**more)
         cls.__signature__ = cls._signature()
+        for gone, instead in GONE.items():
+            if gone in vars(cls):
+                raise BadInput(f"{cls.__name__}: {gone} is not asked any more: {instead}")
         if name is None:
             return
         for given, known, what in ((learns, TASKS, "task"), (takes, TRAIN_OPTIONS, "option of train")):
@@ -140,9 +151,9 @@ class Head(ABC):
         """What a user should know before a fit on so many rows, a line each: what is left out, what takes long."""
         return []
 
-    def counts_votes(self, uneven: bool) -> bool:
-        """Whether `fit` wants the people asked as weights; uneven: whether people per image differ much."""
-        return False
+    def told(self) -> list[str]:
+        """What a user should know after a fit, a line each."""
+        return list(self.report_.get("why", []))
 
     def __init__(self, config: HeadConfig | None = None, **options: Any) -> None:
         """config: all options in one, or each by its name: SigmoidHead(hidden=64, l2=0.1); `fit` checks the values."""
@@ -154,6 +165,32 @@ class Head(ABC):
         self.report_: dict[str, Any] = {}
         self.thresholds_: Tensor | None = None
         self._state: dict[str, Tensor] = {}
+
+    def learn(self, material: Material, say: Say = lambda line: None) -> Self:
+        """Fit afresh on what a training has, and choose thresholds where there are sets and the head cuts its own.
+
+        Args:
+            material: of which the head takes what it learns from, see `from_material`.
+            say: called with what a user should know.
+
+        Raises:
+            BadInput: as `fit` does, and where the material lacks what the head learns from.
+        """
+        given = self.from_material(material)
+        if material.uneven and given.get("weights") is not None:
+            say("people per image differ much: votes count as votes of n, not as shares")
+        for line in self.foretold(len(material.shares)):
+            say(line)
+        self.fit(**given)
+        for line in self.told():
+            say(line)
+        if material.val_sets is not None and not self.predicts_sets:
+            self.tune_thresholds(material.val[0], material.val_sets)
+        return self
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """What `fit` is given of it, by name: shares, and what else a head learns from that extends this."""
+        return {"X": material.X, "targets": material.shares, "val": material.val, "generator": material.generator}
 
     def fit(
         self,
@@ -282,13 +319,16 @@ class Head(ABC):
         Raises:
             BadInput: for a promise that cannot be made, for too few rows, and for a head that makes sets otherwise.
         """
-        if not self.uses_thresholds:
-            raise BadInput(f"{self.described()} decides its sets otherwise: promises are kept by heads that cut rates")
         asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
         scores = self._set_scores(X)
         made = make_promise(asked, scores, choices, family=family, groups=groups, column=column, levels=levels)
         self.report_["promise"] = made.to_json()
         return self
+
+    @property
+    def lacks_texts(self) -> bool:
+        """Whether it can be asked only by `scores(X, texts)`, as weights can that came without texts."""
+        return False
 
     @property
     def promise_(self) -> Promise | None:
@@ -389,14 +429,14 @@ class Head(ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `predict` has an answer."""
-        return bool(self._state) or not self.trained
+        return bool(self._state)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks of estimators: here, one that takes a row of targets per row of X."""
         from sklearn.utils import Tags, TargetTags
 
         targets = TargetTags(required=True, two_d_labels=True, multi_output=True, single_output=False)
-        return Tags(estimator_type=None, target_tags=targets, requires_fit=self.trained)
+        return Tags(estimator_type=None, target_tags=targets, requires_fit=True)
 
     def _arguments(self) -> dict[str, Any]:
         """What `__init__` takes beside the options, as it was given."""
@@ -430,7 +470,7 @@ class Head(ABC):
 
     def _per_cell(self) -> bool:
         """Whether `fit` takes weights [N, C]."""
-        return self.weighs_cells and self._kind() != "distribution"
+        return self._kind() != "distribution"
 
     @abstractmethod
     def _state_keys(self) -> tuple[str, ...]:

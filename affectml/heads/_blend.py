@@ -15,6 +15,7 @@ from affectml.heads._base import HEADS, Head
 from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import ArrayLike, Features, Rows, as_shares
 from affectml.heads._kinds import ScoreKind, logits_of, probabilities
+from affectml.heads._material import Material
 from affectml.heads._objective import Objective
 
 
@@ -153,9 +154,9 @@ class EnsembleHead(CompositeHead, name="ensemble"):
     config_class = EnsembleConfig
     config: EnsembleConfig
 
-    def counts_votes(self, uneven: bool) -> bool:
-        """Where people per image differ much, or a member's `rho` asks for them."""
-        return uneven or self.config.options.get("rho") is not None
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Votes where people per image differ much, or a member's `rho` asks for them."""
+        return super().from_material(material) | material.counted(self.config.options.get("rho") is not None)
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Every member with a seed of its own."""

@@ -10,6 +10,7 @@ from affectml.heads._config import MULTILABEL, TrainOption, Wanted
 from affectml.heads._inputs import ArrayLike
 from affectml.heads._load import head_class, offered
 from affectml.heads._options import typed_options
+from affectml.heads._texts import TextHead
 
 PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named
 
@@ -63,7 +64,7 @@ def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None 
     if wanted.ensemble:
         kind = wanted.kind
         return EnsembleHead(EnsembleConfig(kind=kind, head=cls.name, count=wanted.ensemble, options=options))
-    return cls(texts, **options) if cls.needs_texts else cls(**options)  # type: ignore[arg-type]
+    return cls(texts, **options) if issubclass(cls, TextHead) else cls(**options)
 
 
 def _options(cls: type[Head], wanted: Wanted) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from affectml.heads._blend import BlendConfig, CompositeHead
 from affectml.heads._config import default_of
 from affectml.heads._inputs import ArrayLike, Features, Pair, Rows, as_features
 from affectml.heads._kinds import ScoreKind
+from affectml.heads._material import Material
 from affectml.heads._mixed_logit import (
     Fit,
     Images,
@@ -59,7 +60,7 @@ class ByPersonConfig(BlendConfig):
     def check(self) -> None:
         """HeadConfig.check, and that there is such a head, which takes these options and predicts rates."""
         super().check()
-        fitting = sorted(name for name, head in HEADS.items() if cuts_rates(head) and head.learns)
+        fitting = sorted(name for name, head in HEADS.items() if cuts_rates(head))
         if self.kind != "rates" or self.head not in fitting:
             raise BadInput(
                 f"ByPersonConfig: no rates of {self.head!r} to begin with as {self.kind} (heads: {', '.join(fitting)})"
@@ -82,7 +83,7 @@ class ByPersonConfig(BlendConfig):
 
 def cuts_rates(head: type[Head]) -> bool:
     """Whether it predicts people's rates and cuts its sets from them."""
-    return head.uses_thresholds and not head.needs_texts and "rates" in head.kinds()
+    return "rates" in head.learns and head.scores_of == "people"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
     label that nobody or everybody chose gets thresholds near none; somebody without answers is as everybody.
     """
 
-    knows_people = True
     says = "tells people apart over another head; add `by_person` to that"
     config_class = ByPersonConfig
     config: ByPersonConfig
@@ -113,6 +113,15 @@ class ByPersonHead(CompositeHead, name="by_person"):
     def over(cls, member: Head, **options: Any) -> Self:
         """Not fitted, with this head inside; options: its own, see ByPersonConfig."""
         return cls(ByPersonConfig.around(member, **options))
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """What the head inside takes, and who answered what."""
+        return {**self.config.member().from_material(material), **material.people()}
+
+    def told(self) -> list[str]:
+        """See Head.told."""
+        tastes = f"{self.report_['tastes']} tastes" if self.report_["tastes"] else "thresholds alone"
+        return [f"by person: {tastes} of {self.report_['people']} people, from {self.report_['answers']:,} answers"]
 
     def fit(
         self,
@@ -316,7 +325,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
 def as_by_person(head: Head) -> ByPersonHead | None:
     """The head where it tells people apart, else None."""
-    return cast("ByPersonHead", head) if head.knows_people else None
+    return head if isinstance(head, ByPersonHead) else None
 
 
 def _double(people: Normals) -> Normals:

@@ -61,7 +61,6 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     image has a label with a text or a caption, `fit` says so. One row needs `val`.
     """
 
-    weighs_cells = False
     reads_blocks = True
     config_class = ContrastiveConfig
     config: ContrastiveConfig
@@ -116,6 +115,9 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         if self.texts is None:
             raise BadInput("this contrastive head has no label texts to learn from: ContrastiveHead(texts)")
         return super()._checked(targets, rows, columns, name)
+
+    def _per_cell(self) -> bool:
+        return False
 
     def _bank(self, prompts: Sequence[ArrayLike] | None) -> PromptBank:
         """The texts to learn from: those given, else the labels' own."""

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -14,6 +14,7 @@ from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._material import Material
 from affectml.heads._objective import Objective, Sums
 
 _LOG_CERTAINTY = (-3.0, 10.0)  # a Dirichlet of .05 to 22,000 imagined people: beyond lies rounding
@@ -107,13 +108,12 @@ class DirichletHead(Head, name="dirichlet", learns=("distribution",)):
     """
 
     says = "learns from several people's one choice each, a distribution"
-    weighs_cells = False
     config_class = DirichletConfig
     config: DirichletConfig
 
-    def counts_votes(self, uneven: bool) -> bool:
-        """Always: votes are what it learns from."""
-        return True
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Votes, which are what it learns from."""
+        return super().from_material(material) | material.counted(True)
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """L2 is chosen on `val`, whose rows count `config.votes` people each, else by cross-validation."""

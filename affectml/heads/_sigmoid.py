@@ -12,6 +12,7 @@ from affectml.errors import BadInput
 from affectml.heads._config import Wanted
 from affectml.heads._inputs import Features, Rows
 from affectml.heads._linear import FOLDS, L2Path, Standardiser, folds, precision
+from affectml.heads._material import Material
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
 from affectml.heads._votes import vote_correlation, vote_weights
@@ -62,9 +63,9 @@ class SigmoidHead(
         rho = "fit" if wanted.count_votes else None
         return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives, "rho": rho}
 
-    def counts_votes(self, uneven: bool) -> bool:
-        """Where `config.rho` says how, or people per image differ much."""
-        return uneven or self.config.rho is not None
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Votes where `config.rho` says how they count, or people per image differ much."""
+        return super().from_material(material) | material.counted(self.config.rho is not None)
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """See NeuralHead._fit; with `config.rho`, weights are numbers of people asked."""

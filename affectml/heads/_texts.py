@@ -10,16 +10,18 @@ from torch import Tensor
 from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import ArrayLike, Features, Pair, as_matrix
+from affectml.heads._material import Material
 
 
 class TextHead(Head):
     """A head that can be asked for labels it has never seen.
 
     texts: [C, T], one row per label (mean of its prompts' features, say), for `scores` without texts of its own; rows
-    need not have length one. None: only `scores(X, texts)` works, as for weights that come without texts.
+    need not have length one. None: only `scores(X, texts)` works, as for weights that come without texts. Scores are
+    distributions over texts, whatever the head learned.
     """
 
-    needs_texts = True
+    scores_of = "texts"
 
     def __init__(self, texts: ArrayLike | None, config: HeadConfig | None = None, **options: Any) -> None:
         super().__init__(config, **options)
@@ -54,6 +56,15 @@ class TextHead(Head):
         """
         more = {key: value for key, value in (("prompts", prompts), ("captions", captions)) if value is not None}
         return self._fit_afresh(X, targets, val, weights, generator, **more)
+
+    @property
+    def lacks_texts(self) -> bool:
+        """See Head.lacks_texts."""
+        return self.texts is None
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Texts beside shares."""
+        return {**super().from_material(material), **material.texts()}
 
     @abstractmethod
     def scores(self, X: Features, texts: ArrayLike | None = None) -> Tensor:

@@ -13,6 +13,7 @@ from affectml.heads._base import Head
 from affectml.heads._config import HeadConfig, Task
 from affectml.heads._inputs import ArrayLike, Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
+from affectml.heads._material import Material
 from affectml.heads._promise import Array
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
@@ -32,7 +33,36 @@ class TopKConfig(HeadConfig):
     l2: NonNegativeFloat | None = None
 
 
-class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
+class SetHead(Head):
+    """A head that learns label sets, one weight per row, and decides its sets itself: no thresholds cut its scores."""
+
+    scores_of = "sets"
+
+    @property
+    def predicts_sets(self) -> bool:
+        """True once fitted."""
+        return bool(self._state)
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Sets in place of shares."""
+        sets, val_sets = material.sets()
+        return super().from_material(material) | {"targets": sets, "val": (material.val[0], val_sets)}
+
+    def tune_thresholds(self, X: Features, sets: ArrayLike) -> Self:
+        """Raises BadInput: this head decides its sets itself."""
+        raise BadInput(
+            f"{self.described()} decides its sets itself and has no thresholds: call predict_sets(X) right away"
+        )
+
+    def keep_promise(self, *args: Any, **options: Any) -> Self:
+        """Raises BadInput: there is no cut by which a promise could be kept."""
+        raise BadInput(f"{self.described()} decides its sets otherwise: promises are kept by heads that cut rates")
+
+    def _per_cell(self) -> bool:
+        return False
+
+
+class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
     """A linear model of label sets: how many labels (sizes), then which (logits), fitted together.
 
     Targets: sets as 0/1 [N, C], or each label's chance to be in the set (P(rate >= tau | votes), say); weights: [N].
@@ -48,8 +78,6 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
     refusals: ClassVar[Mapping[Task, str]] = {
         "single-positive": "learns how many labels an image has, which single labels do not tell"
     }
-    uses_thresholds = False
-    weighs_cells = False
     config_class = TopKConfig
     config: TopKConfig
 
@@ -94,11 +122,6 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
         loss = config.get("loss", "cardinality")
         return super().from_saved(config, report | ({} if loss == "cardinality" else {"loss": loss}), tensors)
 
-    @property
-    def predicts_sets(self) -> bool:
-        """True once fitted: sets need no thresholds here."""
-        return bool(self._state)
-
     def scores(self, X: Features) -> Tensor:
         """Each label's chance to be in the image's set, [N, C] float64."""
         return joint(*self._logits(X)).sum(dim=2).clamp(0, 1)
@@ -122,10 +145,6 @@ class TopKHead(Head, name="topk", learns=("rates", "sets"), takes=("k",)):
             raise BadInput(f"k: expected 1 to {logits.shape[1]} labels, got {k}")
         order = together.sum(dim=2).argsort(dim=1, descending=True, stable=True)[:, :k]
         return torch.zeros(logits.shape, dtype=torch.int64).scatter_(1, order, 1)
-
-    def tune_thresholds(self, X: Features, sets: ArrayLike) -> Self:
-        """Raises BadInput: this head knows how many labels an image has and uses no thresholds."""
-        raise BadInput("a topk head decides by expected F1 and has no thresholds: call predict_sets(X) right away")
 
     def _logits(self, X: Features) -> tuple[Tensor, Tensor]:
         state = self._fitted()

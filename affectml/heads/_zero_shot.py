@@ -10,9 +10,11 @@ from pydantic import PositiveFloat
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from affectml._progress import Say
 from affectml.errors import BadInput
 from affectml.heads._config import TASKS, HeadConfig, Wanted
 from affectml.heads._inputs import ArrayLike, Features, Rows, alike, as_matrix, feature_parts
+from affectml.heads._material import Material
 from affectml.heads._texts import TextHead
 
 _CHUNK = 65_536  # rows per matrix product
@@ -36,7 +38,6 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     everybody chose stay inside 0 and 1. One row is enough.
     """
 
-    trained = False
     reads_blocks = True
     config_class = ZeroShotConfig
     config: ZeroShotConfig
@@ -46,6 +47,15 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
         """The encoder's own scale."""
         return {"logit_scale": wanted.logit_scale or ZeroShotConfig.logit_scale}
+
+    def learn(self, material: Material, say: Say = lambda line: None) -> Self:
+        """See Head.learn; only rates have something to be calibrated by."""
+        return super().learn(material, say) if material.kind in ("rates", "sets") else self
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Validation images alone, whose texts are there."""
+        X, shares = material.val
+        return {"X": X, "targets": shares}
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Calibrate rates on `val`, else on the rows themselves: pass validation rows then."""
@@ -77,6 +87,12 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
         if tensors:
             raise BadInput(f"unknown tensor {next(iter(tensors))!r}")
         return head
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        return dataclasses.replace(super().__sklearn_tags__(), requires_fit=False)
 
     def _logits(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
         rows = self.texts if texts is None else as_matrix(texts, "texts", torch.float64)

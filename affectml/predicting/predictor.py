@@ -138,7 +138,7 @@ class Predictor:
         self._embed, self._padded, self.person = embed, padded, person
         self.run, self._new, self._say = run, labels is not None, say
         self._asked = None if labels is None else _asked(run, labels)
-        if labels is None and run.head.needs_texts and run.head.texts is None:
+        if labels is None and run.head.lacks_texts:
             self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
         self.labels = (self._asked or run.taxonomy).labels
         self.predicts_sets = person is not None or (self._asked is None and run.head.predicts_sets)
@@ -359,7 +359,7 @@ def predict_images(
 
 def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
     """The labels asked for as a taxonomy; refused for a head that has no texts."""
-    if not run.head.needs_texts:
+    if run.head.scores_of != "texts":
         raise BadInput(
             f"{run.folder}: a {run.head.name} head knows only its own labels ({', '.join(run.taxonomy.labels)}); "
             f"for labels of your own train with {option('head', 'contrastive')} or {option('head', 'zero_shot')}"

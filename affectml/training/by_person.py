@@ -8,16 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affectml._progress import Say
-from affectml._rows import taken
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
-from affectml.heads import ByPersonHead, Head, ImageEffects, PersonAnswers
+from affectml.heads import Head, ImageEffects, PersonAnswers
 from affectml.heads._build import heads_that
 from affectml.heads._by_person import as_by_person, cuts_rates
 from affectml.people.known import write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
-from affectml.training.learned import held_out, learned, uneven
 from affectml_annotation import UnknownLabel, encode
 
 if TYPE_CHECKING:
@@ -46,8 +43,8 @@ def check_by_person(config: TrainConfig, head: type[Head], targets: Targets, dat
             "target of rates, or leave it out"
         )
     if not cuts_rates(head):
-        way = heads_that(lambda other: cuts_rates(other) and "rates" in other.learns)
-        raise BadInput(f"{given}: {head.described()} has no rates to begin with; take {option('head')} {way}")
+        way = option("head")
+        raise BadInput(f"{given}: {head.described()} has no rates to begin with; take {way} {heads_that(cuts_rates)}")
     for other, value in (("judgements", config.judgements), ("ensemble", config.ensemble)):
         if value:
             raise BadInput(f"{given} has rates of its own: leave {option(other, value)} out")
@@ -82,30 +79,6 @@ def read_judges(prepared: "Prepared") -> Judges:
         parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
         start += len(ids[part])
     return Judges(tuple(map(str, panel.annotator_ids)), parts)
-
-
-def fit_by_person(head: Head, prepared: "Prepared", say: Say) -> ByPersonHead:
-    """The head, not fitted yet, with people told apart over it; validation answers choose how far they are pooled."""
-    store, train, val, dataset = prepared.store, prepared.train, prepared.val, prepared.plan.dataset
-    judges = prepared.judges
-    many = uneven(prepared.targets)
-    what = learned(head, dataset, train, val, by=None, votes=head.counts_votes(many))
-    if what.people is not None and many:
-        say("people per image differ much: votes count as votes of n, not as shares")
-    made = ByPersonHead.over(head).fit(
-        taken(store.features(train.image_id), what.rows),
-        what.values,
-        val=(store.features(val.image_id), held_out(head, prepared.targets.take(val.image_id), val)),
-        weights=what.people,
-        generator=torch.Generator().manual_seed(prepared.plan.config.seed),
-        answers=judges.parts["train"],
-        val_answers=judges.parts["val"],
-        groups=dataset.groups(train.image_id),
-    )
-    report = made.report_
-    learned_words = f"{report['tastes']} tastes" if report["tastes"] else "thresholds alone"
-    say(f"by person: {learned_words} of {report['people']} people, from {report['answers']:,} answers")
-    return made
 
 
 def write_effects(folder: Path, prepared: "Prepared", head: Head) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from affectml._progress import track
 from affectml.evaluation.scoring import SURE, Score, in_range
-from affectml.heads import ByPersonHead, PersonAnswers, choose_thresholds
+from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads._mixed_logit import Images, Normals, person_rates, posterior
 from affectml.training.by_person import panel_rates
 from affectml.training.learned import uneven_panels
@@ -126,17 +126,18 @@ class _Fold:
         X, X_val = store.features(ids["train"][kept]), store.features(ids["val"][kept_val])
         votes, people = panel_rates(fit_on, len(kept))
         votes_val, people_val = panel_rates(fit_val, len(kept_val))
-        counts = head.members_[0].counts_votes(uneven_panels(people))
-        made = ByPersonHead(head.config).fit(
+        groups = prepared.plan.dataset.groups(ids["train"][kept])
+        material = Material(
+            "rates",
             X,
             votes / people[:, None],
-            val=(X_val, votes_val / people_val[:, None]),
-            weights=people if counts else None,
+            (X_val, votes_val / people_val[:, None]),
+            votes=people,
+            uneven=uneven_panels(people),
             generator=generator,
-            answers=fit_on,
-            val_answers=fit_val,
-            groups=prepared.plan.dataset.groups(ids["train"][kept]),
+            people=lambda: {"answers": fit_on, "val_answers": fit_val, "groups": groups},
         )
+        made = ByPersonHead(head.config).learn(material)
         assert made.fit_ is not None
         fit, population, member = made.fit_, made.population, made.members_[0]
         place, place_val = _places(kept, len(ids["train"])), _places(kept_val, len(ids["val"])) + len(kept)

@@ -1,19 +1,28 @@
 """The third step: the head, the prior and zero-shot fitted on train and validation, with thresholds for sets."""
 
 from dataclasses import replace
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml._rows import taken
 from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
-from affectml.heads import Head, PriorHead, TextHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.evaluation.truth import cut_sets
+from affectml.heads import (
+    ByPersonHead,
+    Head,
+    Material,
+    PriorHead,
+    ZeroShotConfig,
+    ZeroShotHead,
+    build_plain,
+)
 from affectml.prompts import caption_features, encoded, label_features
-from affectml.training.by_person import fit_by_person
-from affectml.training.learned import held_out, learned, uneven
+from affectml.training.learned import learned, uneven
 from affectml.training.prepare import Prepared, text_encoder
 from affectml.training.promised import keep
 
@@ -48,21 +57,13 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    head = unfitted_head(prepared)
-    if prepared.plan.config.by_person:
-        head = fit_by_person(head, prepared, say)
-    else:
-        fit_head(head, prepared, say)
-    tune_sets(prepared, head)
-    if prepared.plan.config.promise is not None:
+    config, head = prepared.plan.config, unfitted_head(prepared)
+    if config.by_person:
+        head = ByPersonHead.over(head)
+    head.learn(material_of(prepared, config.judgements), say)
+    if config.promise is not None:
         keep(head, prepared, say)
     return head
-
-
-def tune_sets(prepared: Prepared, head: Head) -> None:
-    """Choose a head's thresholds on validation, where sets are cut by them."""
-    if prepared.val.sets is not None and head.uses_thresholds:
-        head.tune_thresholds(prepared.store.features(prepared.val.image_id), prepared.val.sets.astype(np.int64))
 
 
 def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
@@ -73,16 +74,11 @@ def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
         prepared: what to fit on.
         say: called with what a user should know.
     """
-    X, X_val = prepared.store.features(prepared.train.image_id), prepared.store.features(prepared.val.image_id)
-    prior = PriorHead().fit(X, prepared.train.shares())
+    material = material_of(prepared)
     zero_shot, why = _zero_shot(prepared, say)
-    if zero_shot is not None and prepared.plan.rates:
-        zero_shot.fit(X_val, prepared.val.shares)
-    systems = Systems(head, prior, zero_shot, kind=prepared.targets.kind, why_not=why)
-    for system in (prior, zero_shot):
-        if system is not None:
-            tune_sets(prepared, system)
-    return systems
+    if zero_shot is not None:
+        zero_shot.learn(material)
+    return Systems(head, PriorHead().learn(material), zero_shot, kind=prepared.targets.kind, why_not=why)
 
 
 def unfitted_head(prepared: Prepared) -> Head:
@@ -93,7 +89,7 @@ def unfitted_head(prepared: Prepared) -> Head:
     """
     plan, store = prepared.plan, prepared.store
     wanted = replace(plan.wanted, logit_scale=store.logit_scale, count_votes=uneven(prepared.targets))
-    if not plan.head.needs_texts:
+    if plan.head.scores_of != "texts":
         return build_plain(plan.head, wanted)
     try:
         texts = label_features(plan.prompts, prepared.targets.taxonomy, text_encoder(store, plan.config.device))
@@ -105,48 +101,47 @@ def unfitted_head(prepared: Prepared) -> Head:
     return build_plain(plan.head, wanted, texts)
 
 
-def fit_head(head: Head, prepared: Prepared, say: Say) -> None:
-    """Fit one head on train, with validation for its choices; raises BadInput where it learns sets and none are."""
-    store, train, val = prepared.store, prepared.train, prepared.val
-    X, held_X = store.features(train.image_id), store.features(val.image_id)
-    generator = torch.Generator().manual_seed(prepared.plan.config.seed)
-    if head.needs_texts and head.trained:
-        _fit_with_texts(cast("TextHead", head), prepared, generator)
-        return
-    if not head.trained:
-        if prepared.plan.rates:
-            head.fit(X, train.shares(), val=(held_X, val.shares), generator=generator)
-        return
-    if not head.uses_thresholds and val.sets is None:
-        way = option("head", "sigmoid")
-        raise BadInput(f"{head.described()} learns sets, and here are none ({val.no_sets}): take {way}")
-    many = uneven(prepared.targets)
-    by = prepared.plan.config.judgements
-    what = learned(head, prepared.plan.dataset, train, val, by=by, votes=head.counts_votes(many))
-    if what.people is not None and many:
-        say("people per image differ much: votes count as votes of n, not as shares")
-    held = (held_X, held_out(head, prepared.targets.take(val.image_id), val))
-    for line in head.foretold(len(what.values)):
-        say(line)
-    head.fit(taken(X, what.rows), what.values, val=held, weights=what.people, generator=generator)
-    for line in head.report_.get("why", []):
-        say(line)
+def material_of(prepared: Prepared, judgements: str | None = None) -> Material:
+    """What there is for a head to learn from.
 
-
-def _fit_with_texts(head: TextHead, prepared: Prepared, generator: torch.Generator) -> None:
-    """A head that learns from texts: those of the labels, and the images' own where captions are asked for."""
+    Args:
+        prepared: what to fit on.
+        judgements: see TrainConfig.judgements; they make the training images' shares, and never validation's.
+    """
     plan, store, train, val = prepared.plan, prepared.store, prepared.train, prepared.val
-    encode = text_encoder(store, plan.config.device)
-    captions = None
-    if "captions" in plan.prompts.kinds:
-        captions = caption_features(plan.dataset.images, train.image_id, encode, str(plan.dataset.root))
-    head.fit(
-        store.features(train.image_id),
-        train.shares(),
-        val=(store.features(val.image_id), val.shares),
-        generator=generator,
-        prompts=encoded(plan.prompts.learned(prepared.targets.taxonomy), encode),
-        captions=captions,
+    X = store.features(train.image_id)
+
+    def sets() -> tuple[NDArray[Any], NDArray[Any]]:
+        if val.sets is None:
+            way = option("head", "sigmoid")
+            raise BadInput(f"{plan.head.described()} learns sets, and here are none ({val.no_sets}): take {way}")
+        made = cut_sets(train.kind, train.shares(), train.votes, train.people, val.beta, val.tau)
+        return made.astype(np.float64), val.sets.astype(np.float64)
+
+    def texts() -> dict[str, Any]:
+        encode = text_encoder(store, plan.config.device)
+        captions = None
+        if "captions" in plan.prompts.kinds:
+            captions = caption_features(plan.dataset.images, train.image_id, encode, str(plan.dataset.root))
+        return {"prompts": encoded(plan.prompts.learned(prepared.targets.taxonomy), encode), "captions": captions}
+
+    def people() -> dict[str, Any]:
+        answers, groups = prepared.judges.parts, plan.dataset.groups(train.image_id)
+        return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
+
+    rows, shares, votes = learned(plan.dataset, train, judgements)
+    return Material(
+        train.kind,
+        X if rows is None else taken(X, rows),
+        shares,
+        (store.features(val.image_id), val.shares),
+        val_sets=None if val.sets is None else val.sets.astype(np.int64),
+        votes=votes,
+        uneven=uneven(prepared.targets),
+        generator=torch.Generator().manual_seed(plan.config.seed),
+        sets=sets,
+        texts=texts,
+        people=people,
     )
 
 

@@ -78,4 +78,4 @@ def _with_rates(prepared: Prepared, systems: Systems) -> list[str]:
     """The systems whose scores are rates, each label on its own; those of text heads are always distributions."""
     if not prepared.plan.rates:
         return []
-    return ["prior"] if systems.model.needs_texts else ["prior", "model"]
+    return ["prior"] if systems.model.scores_of == "texts" else ["prior", "model"]

@@ -126,7 +126,7 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     prompts = Prompts.parse(config.prompts, config.templates)
     check_numbers(config, targets)
     check_plain(head, wanted)
-    if head.needs_texts:
+    if head.scores_of == "texts":
         prompts.learned(targets.taxonomy)
     check_judgements(config.judgements, head, targets.kind, dataset)
     check_by_person(config, head, targets, dataset)

@@ -27,8 +27,8 @@ def check_promise(config: TrainConfig, head: type[Head], targets: Targets, datas
             raise BadInput(f"{option('promise_group')} belongs to a promise: add {option('promise', 'recall=.8')}")
         return
     asked, given = Asked.parse(config.promise), option("promise", config.promise)
-    if not head.uses_thresholds:
-        way = heads_that(lambda other: other.uses_thresholds and targets.kind in other.learns)
+    if head.scores_of == "sets":
+        way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
         raise BadInput(f"{given}: {head.described()} decides its sets otherwise; take {option('head')} {way}")
     if targets.meta.vote_rule == "moments":
         raise BadInput(

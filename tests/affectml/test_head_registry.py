@@ -192,7 +192,7 @@ def test_modules_of_heads_import_each_other_in_no_circle():
     assert set(imports["_base"]).isdisjoint(name for name in imports if "_base" in imports[name])
 
 
-CLASSES = {"Head", "TextHead", *(cls.__name__ for cls in HEADS.values())}
+CLASSES = {"Head", "SetHead", "TextHead", *(cls.__name__ for cls in HEADS.values())}
 # prior and zero_shot name systems of a report too, kernel the matrix of a Keras layer, and auto a precision
 NAMES = set(HEADS) - {"prior", "zero_shot", "kernel"}
 

@@ -24,6 +24,7 @@ from affectml.heads import (
     KernelConfig,
     KernelHead,
     PriorHead,
+    SetHead,
     SigmoidConfig,
     SigmoidHead,
     SoftmaxConfig,
@@ -115,7 +116,7 @@ def predictions(head: Head, X) -> list[torch.Tensor]:
 
 
 def with_sets(head: Head, X, sets) -> Head:
-    return head.tune_thresholds(X, sets) if head.uses_thresholds else head
+    return head.tune_thresholds(X, sets) if not isinstance(head, SetHead) else head
 
 
 def test_scores_are_probabilities_as_detached_cpu_tensors(make):
@@ -208,7 +209,7 @@ def test_rows_are_predicted_independently(make):
 def test_sets_need_thresholds(make):
     X, P = make.case()
     head = copy.deepcopy(fitted(make))
-    if head.uses_thresholds:
+    if not isinstance(head, SetHead):
         assert not head.predicts_sets
         with pytest.raises(BadInput, match="tune_thresholds"):
             head.predict_sets(X)

@@ -16,7 +16,7 @@ CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 def thresholds(data: ReportData) -> Section | None:
     """None where the model's sets are not what thresholds cut from its scores."""
     truth = data.truth
-    if truth.sets is None or data.model.sets is None or not data.judged.systems.model.uses_thresholds:
+    if truth.sets is None or data.model.sets is None or data.judged.systems.model.thresholds_ is None:
         return None
     people = truth.chosen is not None
     metric = "set_f1_judgements" if people else "set_f1"
