@@ -13,13 +13,20 @@ from sklearn.linear_model import LogisticRegression
 from affectml.errors import BadInput
 from affectml.heads import (
     AutoHead,
+    ByPersonHead,
+    ContrastiveHead,
     DirichletHead,
+    EnsembleConfig,
+    EnsembleHead,
+    KernelConfig,
     KernelHead,
+    Material,
     PriorHead,
     SigmoidConfig,
     SigmoidHead,
     SoftmaxConfig,
     SoftmaxHead,
+    TopKHead,
     ZeroShotConfig,
     ZeroShotHead,
 )
@@ -448,3 +455,79 @@ def test_that_landmarks_are_drawn_is_said_before_the_fit():
     assert KernelHead().foretold(2_000) == []
     assert KernelHead().foretold(2_001)[0].startswith("kernel: 2,000 of 2,001 training rows, drawn by the seed")
     assert AutoHead().foretold(2_001) == KernelHead().foretold(2_001)
+
+
+def material(kind="rates", **more):
+    """What a training of 60 images has, 40 of them to fit on, and 3 to 30 people behind each."""
+    X, logits = planted(60)
+    if kind == "distribution":
+        shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    else:
+        shares = 1 / (1 + np.exp(-logits))
+    sets = (shares > 0.5).astype(float)
+    votes = np.random.default_rng(2).integers(3, 30, 40).astype(float)
+    more = {"votes": votes, "sets": lambda: (sets[:40], sets[40:]), **more}
+    return Material(kind, X[:40], shares[:40], (X[40:], shares[40:]), val_sets=sets[40:].astype(int), **more)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "uneven", "weighs"),
+    [
+        (SigmoidHead(), "rates", False, False),
+        (SigmoidHead(), "rates", True, True),
+        (SigmoidHead(rho=0.1), "rates", False, True),
+        (EnsembleHead(EnsembleConfig(kind="rates", head="sigmoid", options={"rho": 0.1})), "rates", False, True),
+        (KernelHead(KernelConfig(kind="rates")), "rates", True, False),
+        (DirichletHead(), "distribution", False, True),
+    ],
+    ids=repr,
+)
+def test_a_head_takes_votes_where_it_counts_them(head, kind, uneven, weighs):
+    some = material(kind, uneven=uneven)
+    given = head.from_material(some)
+    assert given.get("weights") is (some.votes if weighs else None)
+    assert given["targets"] is some.shares
+
+
+def test_to_learn_is_to_fit_and_to_choose_thresholds():
+    some = material(uneven=True)
+    said: list[str] = []
+    learned = SigmoidHead().learn(some, said.append)
+    fitted = SigmoidHead().fit(some.X, some.shares, val=some.val, weights=some.votes)
+    fitted.tune_thresholds(some.val[0], some.val_sets)
+    assert torch.equal(learned.scores(some.X), fitted.scores(some.X))
+    assert torch.equal(learned.predict_sets(some.X), fitted.predict_sets(some.X))
+    assert said == ["people per image differ much: votes count as votes of n, not as shares"]
+
+
+def test_a_head_of_sets_learns_sets_and_chooses_no_thresholds():
+    some = material()
+    sets, val_sets = some.sets()
+    head = TopKHead(l2=0.1).learn(some)
+    assert head.thresholds_ is None
+    assert torch.equal(
+        head.scores(some.X), TopKHead(l2=0.1).fit(some.X, sets, val=(some.val[0], val_sets)).scores(some.X)
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "lacks"),
+    [
+        (TopKHead(), "label sets"),
+        (ContrastiveHead(np.eye(4)), "texts"),
+        (ByPersonHead(), "answers of single people"),
+    ],
+    ids=repr,
+)
+def test_material_without_what_a_head_learns_from_is_refused(head, lacks):
+    X, logits = planted(20)
+    shares = 1 / (1 + np.exp(-logits))
+    with pytest.raises(BadInput, match=f"^material: no {lacks}, which this head learns from$"):
+        head.learn(Material("rates", X, shares, (X, shares)))
+
+
+def test_nothing_of_one_answer_each_calibrates_a_zero_shot_head():
+    head = ZeroShotHead(np.eye(4, 10))
+    assert head.learn(material("distribution")) is head
+    assert not head._state
+    assert head.learn(material("rates")).predict_rates(material().X).shape == (40, 4)

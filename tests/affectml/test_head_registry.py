@@ -13,14 +13,15 @@ import pytest
 from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
 from affectml.heads._base import HEADS
-from affectml.heads._build import PLAIN
+from affectml.heads._build import heads_that
 from affectml.heads._load import offered
 from affectml.heads._options import free_options, option_words, typed_options
 
 
 @pytest.mark.parametrize("build", [build_plain, check_plain])
 def test_a_mistyped_name_is_never_another_head(build):
-    with pytest.raises(BadInput, match=r"no head 'sigmiod'; did you mean 'sigmoid'\? \(heads: auto, contrastive"):
+    known = rf"no head 'sigmiod'; did you mean 'sigmoid'\? \(heads: {', '.join(offered())}; or"
+    with pytest.raises(BadInput, match=known):
         build("sigmiod", Wanted())
 
 
@@ -34,6 +35,11 @@ def test_a_class_with_a_name_is_known_by_it(heads_as_before):
 
 def test_heads_that_learn_nothing_are_not_offered_for_training():
     assert {"prior", "ensemble"}.isdisjoint(offered())
+
+
+def test_a_class_that_says_of_itself_what_is_not_asked_any_more_is_told_what_is():
+    with pytest.raises(BadInput, match=r"^Mine: uses_thresholds is not asked .* extends affectml\.heads\.SetHead$"):
+        type(Head)("Mine", (SoftmaxHead,), {"uses_thresholds": False})
 
 
 def test_a_subclass_without_a_name_takes_nobodys_place():
@@ -57,7 +63,7 @@ def test_a_class_says_only_what_train_understands(heads_as_before, word, says):
         type(Head)("Other", (SoftmaxHead,), {}, name="other", **{word: ("rate",)})
 
 
-@pytest.mark.parametrize("head", ["softmax", "sigmoid", "topk", "dirichlet", "kernel", "auto", "contrastive"])
+@pytest.mark.parametrize("head", offered())
 @pytest.mark.parametrize(
     ("target", "multilabel"),
     [("single", False), ("distribution", False), ("rates", True), ("sets", True), ("single", True)],
@@ -72,13 +78,17 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
             check_plain(head, wanted)
 
 
+def takes_ensemble(head):
+    return "ensemble" in head.takes
+
+
 @pytest.mark.parametrize(
     ("head", "wanted", "says"),
     [
         ("topk", {"hidden": 64}, "no hidden layer of your choice: leave out hidden"),
         ("zero_shot", {"hidden": 64}, "no hidden layer of your choice: leave out hidden"),
         ("sigmoid", {"k": 2}, "add head='topk', or leave it out of a sigmoid run"),
-        ("topk", {"ensemble": 3}, "no ensembles of topk heads: take head sigmoid, softmax or kernel"),
+        ("topk", {"ensemble": 3}, f"no ensembles of topk heads: take head {heads_that(takes_ensemble)}"),
         ("sigmoid", {"ensemble": 1}, "expected at least 2 heads"),
     ],
 )
@@ -162,13 +172,13 @@ def test_the_page_has_every_option_of_every_head():
         pytest.skip("tests run away from the repository, without its docs")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([a-z_, ]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     told = {(head, name) for names, heads in rows for name in re.findall(r"\w+", names) for head in heads.split(", ")}
-    assert {*PLAIN.values(), "auto", "contrastive", "dirichlet", "kernel", "topk", "zero_shot"} <= {h for h, _ in told}
+    assert {head for head in offered() if free_options(HEADS[head])} <= {head for head, _ in told}
     assert told == {(head, name) for head, _ in told for name in free_options(HEADS[head])}
 
 
 @pytest.mark.parametrize("head", ["prior", "ensemble"])
 def test_a_head_that_is_not_trained_says_what_it_is(head):
-    with pytest.raises(BadInput, match=f"^head='{head}': an? {head} head .*; take one of auto, contrastive"):
+    with pytest.raises(BadInput, match=f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"):
         head_class(head)
 
 

@@ -16,6 +16,8 @@ from affectml.data.splits import split_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
 from affectml.heads._base import HEADS
+from affectml.heads._build import heads_that
+from affectml.heads._by_person import cuts_rates
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, choose_target, train_run
@@ -222,7 +224,7 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
         ("demo", ["--multilabel", "--head", "sigmoid", "--k", "2"], "add --head topk"),
         ("demo", ["--head", "auto"], "learned with --multilabel"),
         ("demo", ["--multilabel", "--head", "dirichlet"], "take --head sigmoid"),
-        ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], "--head sigmoid, auto or kernel"),
+        ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], f"--head {heads_that(cuts_rates)}"),
         ("demo", ["--multilabel", "--set", "ballance=1"], "no option 'ballance'; did you mean 'balance'"),
         ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
         ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "l2 is set twice"),
