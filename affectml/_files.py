@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,20 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from affectml.errors import AffectmlError, BadInput
-from affectml_annotation.exchange._files import new_folder as new_folder
-from affectml_annotation.exchange._files import replacing as replacing
+from affectml_annotation.exchange.files import new_folder as new_folder
+from affectml_annotation.exchange.files import replacing as replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KEEP_EVERY = 10  # seconds after which long work is written; what is in hand comes on top of what a kill loses
-_FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
-
-
-def is_pipe(path: Path) -> bool:
-    """Whether a pipe, socket or device stands there, which no reader may open: it would wait for a writer, for good."""
-    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def try_folder(path: Path) -> None:
@@ -94,17 +86,6 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table without its index, atomically."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
-
-
-def spreadsheet_cell(text: str) -> str:
-    """A text for CSV that people open in a spreadsheet, which runs formulas whoever typed them (CWE-1236).
-
-    One that begins with = + - @, a tab or a line end gets a ' before it; numbers stay numbers.
-
-    >>> spreadsheet_cell("=1+2"), spreadsheet_cell("-1.5"), spreadsheet_cell("a=b")
-    ("'=1+2", '-1.5', 'a=b')
-    """
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def with_column(table: "pa.Table", name: str, values: Sequence[str | None]) -> "pa.Table":

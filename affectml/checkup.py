@@ -16,9 +16,9 @@ from affectml import __version__
 from affectml._files import read_json, write_json
 from affectml._progress import Say
 from affectml.encoders import TINY_SPEC, load_encoder
-from affectml.encoders._ran import cpuinfo, fast_bfloat16, processor
-from affectml.encoders._towers import faster_way
+from affectml.encoders.ran import cpuinfo, fast_bfloat16, processor
 from affectml.encoders.threads import usable_cores
+from affectml.encoders.towers import faster_way
 from affectml.errors import AffectmlError, BadInput
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.encoders import read_image
-from affectml.encoders._images import _rgb
+from affectml.encoders.images import rgb_of
 from affectml.errors import BadDataset, BadInput
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -47,7 +47,7 @@ class Picture:
     def read(self, at_least: int = 0) -> Image.Image:
         """The image as upright RGB; raises BadInput where it cannot be read whole. at_least: see `read_image`."""
         if isinstance(self.pixels, Image.Image):
-            return _rgb(ImageOps.exif_transpose(self.pixels))
+            return rgb_of(ImageOps.exif_transpose(self.pixels))
         if self.pixels is not None:
             return Image.fromarray(self.pixels)
         if not self.file:
@@ -167,7 +167,7 @@ def _downloaded(addresses: list[str]) -> dict[str, Picture | BadInput]:
     """By address what came from it, in a folder that goes with this process, or why nothing did."""
     if not addresses:
         return {}
-    from affectml.fetching._fetch import fetch_pictures
+    from affectml.fetching.fetch import fetch_pictures
 
     came: dict[str, Picture | BadInput] = {}
     for url, file in fetch_pictures(addresses, Path(_downloads().name)).items():
@@ -186,7 +186,7 @@ def _downloads() -> TemporaryDirectory[str]:
 def _shown(name: str | Path) -> str:
     """What was given, for a table: of an address without the password that it may hold."""
     if isinstance(name, str) and _ADDRESS.match(name):
-        from affectml.fetching._fetch import shown
+        from affectml.fetching.fetch import shown
 
         return shown(name)
     return str(name)

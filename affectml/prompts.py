@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.taxonomies import Taxonomy
-from affectml.taxonomies._taxonomy import check_template
+from affectml.taxonomies.taxonomy import check_template
 
 KINDS = ("sentiment", "synonyms", "captions")
 CAPTION = "caption"  # the column of images.parquet

@@ -14,8 +14,8 @@ from typing import Any
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.embeddings import EmbedSummary, embed_dataset, merge_shards
-from affectml.embeddings._embed import named_in
-from affectml.embeddings._store import SHARDS
+from affectml.embeddings.embed import named_in
+from affectml.embeddings.store import SHARDS
 from affectml.encoders import DEFAULT_SPEC, Encoder, load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, option
 from affectml.pictures import Picture, pictures

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from section import machine, write
 
-from affectml.duplicates._find import PROPOSE
-from affectml.duplicates._pixels import LIKENESS, Picture, likenesses
+from affectml.duplicates.find import PROPOSE
+from affectml.duplicates.pixels import LIKENESS, Picture, likenesses
 from affectml.encoders import Encoder, load_encoder, read_image
 
 Edit = Callable[[Image.Image], Image.Image]

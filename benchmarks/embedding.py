@@ -43,7 +43,7 @@ from torch.nn.functional import normalize
 
 from affectml.embeddings import embed_dataset
 from affectml.encoders import Encoder, load_encoder
-from affectml.encoders._towers import faster_way
+from affectml.encoders.towers import faster_way
 from affectml.importers.images import import_images
 
 Turn = Callable[[], Any]

@@ -24,8 +24,8 @@ import pandas as pd
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import StoreWriter, embed_dataset, merge_shards
-from affectml.embeddings._embed import SHARD_SIZE, named_in, shard_of
 from affectml.embeddings._writer import Rows
+from affectml.embeddings.embed import SHARD_SIZE, named_in, shard_of
 from affectml.encoders import load_encoder
 from affectml.ray_engine import embed_with_ray
 from affectml.shards import Shard

@@ -6,7 +6,7 @@ import numpy as np
 
 from affectml.answers._parts import Parts
 from affectml.data import Targets
-from affectml.data._choose import SEVERAL
+from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import EncoderUnavailable, option
 from affectml.evaluation import Answers, Truth

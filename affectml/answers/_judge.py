@@ -21,7 +21,7 @@ from affectml.answers._rows import Reading, read_rows
 from affectml.answers._said import Said, gather
 from affectml.answers._words import Words
 from affectml.data import Dataset, Targets
-from affectml.data._choose import SEVERAL
+from affectml.data.choose import SEVERAL
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from affectml.data._matching import image_finder
+from affectml.data.matching import image_finder
 from affectml.errors import BadInput
 
 LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
@@ -36,7 +36,7 @@ def custom_id(image_id: str, sample: int) -> str:
 
 
 class Names:
-    """Finds a data set's image by what a file calls it, as joining does; see `affectml.data._matching.match_images`."""
+    """Finds a data set's image by what a file calls it, as joining does; see `affectml.data.matching.match_images`."""
 
     def __init__(self, images: pd.DataFrame) -> None:
         self._ids = [str(image) for image in images["image_id"]]

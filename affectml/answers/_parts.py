@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.data._choose import choose_target
+from affectml.data.choose import choose_target
 from affectml.data.splits import split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import EmbeddingStore

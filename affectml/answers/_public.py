@@ -1,7 +1,7 @@
 """Whether a data set is one that everybody can have, so that a model may have been trained on it."""
 
 from affectml.importers import get_importer
-from affectml.importers._registry import PUBLISHED
+from affectml.importers.registry import PUBLISHED
 
 
 def published_source(source: str) -> str | None:

@@ -28,9 +28,9 @@ from affectml.answers._reply import (
 )
 from affectml.answers._words import Words, folded, shown
 from affectml.errors import BadInput, option
-from affectml.importers._columns import FILE, LABEL, URL, pick, plain
-from affectml.importers._labels import emotion_words
-from affectml.importers._read import Table, read_table
+from affectml.importers.columns import FILE, LABEL, URL, pick, plain
+from affectml.importers.labels import emotion_words
+from affectml.importers.read import Table, read_table
 
 IMAGE_KEYS = ("image_id", "image", "file", "filename", "path", "url", "id")
 NUMBER_KEYS = ("rates", "shares", "probabilities", "distribution", "scores")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from affectml.answers._reply import NO_MASS, NO_RATE, OUTSIDE, REASONS, UNKNOWN_ONLY
 from affectml.answers._rows import Row, Rows
 from affectml.answers._words import Words, shown
-from affectml.data._targets import SUM_TOLERANCE
+from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.evaluation.bias import firsts
 

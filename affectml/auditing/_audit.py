@@ -16,8 +16,8 @@ from affectml.auditing._again import Again, asked_again, read_queues
 from affectml.auditing._expect import LEAST, expect, out_of_fold
 from affectml.auditing._said import Said, read_said
 from affectml.data import Dataset, Targets, was_asked
-from affectml.data._choose import SEVERAL, choose_target
-from affectml.data._groups import joined
+from affectml.data.choose import SEVERAL, choose_target
+from affectml.data.groups import joined
 from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadDataset, BadInput, option

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affectml._files import replacing, spreadsheet_cell
+from affectml._files import replacing
 from affectml.auditing._again import PULLED, Again
 from affectml.auditing._audit import CHECKS, LEVEL, Audit
 from affectml.report import Section, Table, write_page
@@ -13,6 +13,7 @@ from affectml.report.pictures import thumbnail
 from affectml.report.section import Card, Cards
 from affectml.report.tables import number
 from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.files import spreadsheet_cell
 
 CARDS = 12
 ROWS = 50  # of a table on the page; the files have all

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.data._choose import SEVERAL
+from affectml.data.choose import SEVERAL
 from affectml_annotation import Panel, UnknownLabel, encode
 
 

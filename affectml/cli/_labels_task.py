@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from affectml.data import Dataset
-from affectml.data._matching import image_finder
+from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
-from affectml.importers._find import read_lines
+from affectml.importers.find import read_lines
 from affectml.people.labelling import taxonomy_of, with_files
 from affectml_annotation import (
     AnnotationError,
@@ -24,9 +24,9 @@ from affectml_annotation import (
     validate_judgements,
     write_judgements,
 )
-from affectml_annotation.exchange._files import readable
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.files import readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import database_of, dataset_of, find_database, holds_task, shown

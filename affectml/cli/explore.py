@@ -49,7 +49,7 @@ def explore(
     if make_map:
         if dataset is None:
             raise typer.BadParameter("--map: of which data set? Name its folder")
-        from affectml.exploring._open import map_by_umap
+        from affectml.exploring.opening import map_by_umap
 
         print(f"map: {map_by_umap(dataset, run or [], encoder=encoder, say=_say)}")
         return

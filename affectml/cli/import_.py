@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from affectml._options import Help, Option
 from affectml.cli._options import parameter_of, sign, value_of
 from affectml.importers import Importer, get_importer, names, parse_list
-from affectml.importers._registry import OWN
+from affectml.importers.registry import OWN
 
 STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
 TARGET = Option("target", str | None, None, Help("Name of the new target.", default="its kind"))

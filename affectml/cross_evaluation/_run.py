@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data._dataset import SPLITS
+from affectml.data.dataset import SPLITS
 from affectml.data.splits import Split, split_dataset
 from affectml.duplicates import same_pixels
-from affectml.duplicates._alike import copies_among
+from affectml.duplicates.alike import copies_among
 from affectml.embeddings import EmbeddingStore, ensure_embeddings, with_embeddings
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable, NoMapping, did_you_mean, option

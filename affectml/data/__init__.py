@@ -1,8 +1,8 @@
 """Data set folders: what lies in them, how they are read, checked and written, and how they are split."""
 
-from affectml.data._dataset import Dataset, check_new, write_dataset
-from affectml.data._schema import Asked, DatasetMeta, TargetMeta, was_asked
-from affectml.data._targets import Targets
+from affectml.data.dataset import Dataset, check_new, write_dataset
+from affectml.data.schema import Asked, DatasetMeta, TargetMeta, was_asked
+from affectml.data.targets import Targets
 
 __all__ = [
     "Asked",

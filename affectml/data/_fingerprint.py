@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affectml.data._targets import Targets
+from affectml.data.targets import Targets
 
 DIGITS = 9  # of a share; the last bits of a sum differ between machines
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data._dataset import SPLITS, Dataset
-from affectml.data._groups import Copies, crossing_copies, joined
-from affectml.data._targets import Targets
+from affectml.data.dataset import SPLITS, Dataset
+from affectml.data.groups import Copies, crossing_copies, joined
+from affectml.data.targets import Targets
 from affectml.errors import BadDataset
 
 STRATA_RULE = "labels at or above 1/3 of the people, or the most chosen one where none is"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, check_new, write_dataset
-from affectml.data._dataset import SPLITS
+from affectml.data.dataset import SPLITS
 from affectml.demo_set.annotators import Annotators, judge
 from affectml.demo_set.feelings import FloatArray
 from affectml.demo_set.streams import Purpose, demo_stream

@@ -4,8 +4,8 @@ import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.embeddings._embed import embed_dataset
-from affectml.embeddings._store import EmbeddingStore
+from affectml.embeddings.embed import embed_dataset
+from affectml.embeddings.store import EmbeddingStore
 from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, load_encoder
 from affectml.errors import BadDataset, EncoderUnavailable, option
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings._embed import SHARD_SIZE, EmbedSummary, Named, named_in, shard_of
-from affectml.embeddings._store import DIGEST, FOLDER, SHARDS, EmbeddingStore, differences, matcher
 from affectml.embeddings._writer import Rows, StoreWriter, unreadable_in
+from affectml.embeddings.embed import SHARD_SIZE, EmbedSummary, Named, named_in, shard_of
+from affectml.embeddings.store import DIGEST, FOLDER, SHARDS, EmbeddingStore, differences, matcher
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput, option
 from affectml.shards import Shard, numbers

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from affectml import __version__
 from affectml._files import KEEP_EVERY, replacing, write_json, write_parquet
-from affectml.embeddings._store import (
+from affectml.embeddings.store import (
     DIGEST,
     FOLDER,
     PROVENANCE,

@@ -5,10 +5,10 @@ Importing this package loads neither torch nor open_clip; `load_encoder` does.
 """
 
 from affectml.encoders._encoder import PRECISIONS, Encoder, load_encoder
-from affectml.encoders._identity import EncoderIdentity
-from affectml.encoders._images import read_image
-from affectml.encoders._ran import Probe, Ran
 from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, local_weights
+from affectml.encoders.identity import EncoderIdentity
+from affectml.encoders.images import read_image
+from affectml.encoders.ran import Probe, Ran
 
 __all__ = [
     "DEFAULT_SPEC",

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from affectml._progress import Say
-from affectml.encoders._identity import EncoderIdentity
 from affectml.encoders._pixels import Prepare
-from affectml.encoders._ran import Probe, Ran, processor
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.encoders._towers import OpenVinoTower, TorchTower, faster_way, mapped_model, without_padding
+from affectml.encoders.identity import EncoderIdentity
+from affectml.encoders.ran import Probe, Ran, processor
 from affectml.encoders.threads import usable_cores, usable_device
+from affectml.encoders.towers import OpenVinoTower, TorchTower, faster_way, mapped_model, without_padding
 from affectml.errors import BadInput, EncoderUnavailable, MissingExtra
 
 if TYPE_CHECKING:

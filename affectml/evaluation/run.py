@@ -11,7 +11,7 @@ import torch
 from affectml._files import try_file, write_json
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data._dataset import SPLITS
+from affectml.data.dataset import SPLITS
 from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION
 from affectml.embeddings import EmbeddingStore

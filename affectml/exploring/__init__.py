@@ -9,8 +9,8 @@ from affectml.exploring._collection import Collection
 from affectml.exploring._columns import Column
 from affectml.exploring._detail import Detail, Near, PeopleSaid, RunSaid
 from affectml.exploring._explained import Explained
-from affectml.exploring._open import open_collection
 from affectml.exploring._view import Filter, View
+from affectml.exploring.opening import open_collection
 
 __all__ = [
     "Collection",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from affectml._rows import PART
 from affectml.data import Dataset, Targets
-from affectml.data._choose import SEVERAL
+from affectml.data.choose import SEVERAL
 from affectml.data.levels import as_text
 from affectml.evaluation.subgroups import MAX_LEVELS, as_levels
 from affectml.exploring._beside import Beside

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data import Targets
-from affectml.duplicates._find import PROPOSE
-from affectml.duplicates._pixels import LIKENESS, Picture, digest, likenesses
+from affectml.duplicates.find import PROPOSE
+from affectml.duplicates.pixels import LIKENESS, Picture, digest, likenesses
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring._beside import Beside
 from affectml.exploring._encoders import Encoders

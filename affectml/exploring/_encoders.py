@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.embeddings import EmbeddingStore
-from affectml.embeddings._store import differences
+from affectml.embeddings.store import differences
 from affectml.errors import EncoderUnavailable
 from affectml.predicting.features import run_encoder
 from affectml.prompts import ALIKE, MADE_UP

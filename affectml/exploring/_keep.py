@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from affectml._files import read_json, replacing, spreadsheet_cell, try_file, write_json, write_parquet
+from affectml._files import read_json, replacing, try_file, write_json, write_parquet
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, did_you_mean, option
 from affectml.exploring._view import View
 from affectml_annotation import LabelStore
-from affectml_annotation.exchange._files import keep, writing_in_turn
+from affectml_annotation.exchange.files import keep, spreadsheet_cell, writing_in_turn
 
 FOLDER = Path("explore") / "selections"
 SCHEMA = 1

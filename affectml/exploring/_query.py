@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, UnknownLabel
 from affectml.taxonomies import Taxonomy
-from affectml.taxonomies._near import nearest
+from affectml.taxonomies.near import nearest
 
 AND, WITHOUT, NOT = ("and", "with", "+", "&"), ("without", "but"), ("not", "no")
 

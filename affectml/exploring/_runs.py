@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
-from affectml.data._choose import SEVERAL
+from affectml.data.choose import SEVERAL
 from affectml.errors import BadRun
 from affectml.heads._base import HEADS
 from affectml.predicting.features import check_images

@@ -1,7 +1,7 @@
 """Downloading the images of data sets that are lists of urls: slowly enough for their hosts, and safely for you."""
 
 from affectml.fetching._config import FetchConfig
-from affectml.fetching._fetch import fetch_images
 from affectml.fetching._summary import Failure, FetchSummary
+from affectml.fetching.fetch import fetch_images
 
 __all__ = ["Failure", "FetchConfig", "FetchSummary", "fetch_images"]

@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from affectml._files import sha256
 from affectml.encoders import read_image
-from affectml.encoders._images import _quiet_about_size
+from affectml.encoders.images import quiet_about_size
 from affectml.errors import BadInput
 from affectml.fetching._config import FetchConfig
 from affectml.fetching._guard import Failed, Retry
@@ -41,7 +41,7 @@ def check(path: Path, config: FetchConfig, whole: bool) -> Got:
     """
     retry: Retry = "never" if whole else "now"
     _inflate(path, config.max_bytes)
-    _quiet_about_size()
+    quiet_about_size()
     Image.init()
     try:
         with Image.open(path, formats=[name for name in SUFFIXES if name in Image.OPEN]) as image:

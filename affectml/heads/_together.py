@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from affectml.encoders._ran import fast_bfloat16
+from affectml.encoders.ran import fast_bfloat16
 from affectml.heads._blocks import Blocks
 from affectml.heads._mlp import MLPFit, MLPOptions, Setting, he_uniform
 from affectml.heads._objective import Objective

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from affectml._options import Help, parse_list, parse_mapping
-from affectml.importers._registry import OWN, PUBLISHED, Importer, get_importer, importer, names
 from affectml.importers._summary import ImportSummary
+from affectml.importers.registry import OWN, PUBLISHED, Importer, get_importer, importer, names
 
 if TYPE_CHECKING:
     from affectml.importers._spec import TableSpec

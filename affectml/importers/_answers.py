@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from affectml.data._schema import Construct, Kind, VoteRule
+from affectml.data.schema import Construct, Kind, VoteRule
 from affectml.errors import BadInput, option
 from affectml.importers._arrays import Answers, Arrays
-from affectml.importers._labels import LabelPlan, plan_labels
 from affectml.importers._spec import SomeTaxonomy
 from affectml.importers._values import measure, people_columns
 from affectml.importers.draft import Labels
+from affectml.importers.labels import LabelPlan, plan_labels
 from affectml.taxonomies import Taxonomy
 
 # The kind of target that each array makes; votes show by themselves which. What says most comes first.

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, MissingExtra, option
-from affectml.importers._read import Table, read_table
+from affectml.importers.read import Table, read_table
 
 _TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _NUMPY_HAS = ("torch.float16", "torch.float32", "torch.float64")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._array_files import Content, read_content
-from affectml.importers._columns import FILE, LABEL, plain, tidy
-from affectml.importers._read import Table
+from affectml.importers.columns import FILE, LABEL, plain, tidy
+from affectml.importers.read import Table
 
 ANSWERS = ("shares", "rates", "sets", "votes")
 WANTED = (

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, option
-from affectml.importers._read import Table
+from affectml.importers.read import Table
 
 MARKS = ("|", ";", ",")
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from affectml.errors import BadInput, option
-from affectml.importers._find import files_in, is_hidden
 from affectml.importers._images import SUFFIXES
-from affectml.importers._labels import label_of
 from affectml.importers.draft import Draft, Source, draft, image_table, one_hot
+from affectml.importers.find import files_in, is_hidden
+from affectml.importers.labels import label_of
 from affectml.taxonomies import get_taxonomy
 
 

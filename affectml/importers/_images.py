@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from affectml._files import is_pipe
 from affectml._progress import track
 from affectml.errors import BadInput, option
+from affectml_annotation.exchange.files import is_pipe
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")

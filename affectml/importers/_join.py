@@ -13,8 +13,8 @@ import pandas as pd
 
 from affectml._files import write_json, write_parquet
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta
-from affectml.data._matching import match_images
-from affectml.data._targets import read_targets
+from affectml.data.matching import match_images
+from affectml.data.targets import read_targets
 from affectml.errors import BadInput, option
 from affectml.importers._judgements import apart, count
 from affectml.importers._summary import ImportSummary
@@ -66,7 +66,7 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
     judgements or embeddings came in, for those. Raises BadInput, and then nothing was written: no image in common,
     names that could mean two images, a target, a store or judgements in the way.
     """
-    from affectml_annotation.exchange._files import writing_in_turn
+    from affectml_annotation.exchange.files import writing_in_turn
 
     with writing_in_turn(dataset.root):
         for left in dataset.root.glob(f"{_TEMPORARY}*"):  # of a join that was killed
@@ -149,7 +149,7 @@ def _of_dataset(table: pd.DataFrame, image_of: dict[str, str]) -> pd.DataFrame:
 def _plan_judgements(draft: Draft, dataset: Dataset, image_of: dict[str, str], addition: Addition) -> None:
     """Merge judgements as exports do, by event id, else by image, person and round; targets count all of them."""
     from affectml_annotation import AnnotationError
-    from affectml_annotation.exchange._files import read_parquet
+    from affectml_annotation.exchange.files import read_parquet
     from affectml_annotation.exchange.merging import merge_judgements
 
     first = next(iter(draft.targets.values()))[0]
@@ -240,7 +240,7 @@ def _plan_store(
 
 def _write(addition: Addition, draft: Draft, dataset: Dataset) -> None:
     """Write what was planned: all that takes long first, under names that nothing reads, dataset.json last."""
-    from affectml_annotation.exchange._files import keep
+    from affectml_annotation.exchange.files import keep
 
     root, described = dataset.root, _described(dataset)
     with _scratch(root) as scratch:
@@ -277,8 +277,8 @@ def _place(store: Path | None, root: Path) -> None:
 
 def _write_judgements(addition: Addition, asked: Asked, root: Path, described: dict[str, Any]) -> None:
     """Say in dataset.json what was asked, then write the judgements: what is written of them is never missing."""
-    from affectml_annotation.exchange._files import keep
-    from affectml_annotation.exchange._files import write_parquet as write_arrow
+    from affectml_annotation.exchange.files import keep
+    from affectml_annotation.exchange.files import write_parquet as write_arrow
 
     said = {"construct": asked.construct, "question": asked.question}
     if described.get("judgements") != said:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, option
 from affectml.importers._cells import Cells
-from affectml.importers._columns import Columns, numbers, pick, tidy
-from affectml.importers._labels import LabelPlan
-from affectml.importers._read import Table
 from affectml.importers._spec import TableSpec
+from affectml.importers.columns import Columns, numbers, pick, tidy
+from affectml.importers.labels import LabelPlan
+from affectml.importers.read import Table
 
 _TAKEN = frozenset({"event_id", "image_id", "annotator_id", "round", "kind", "labels"})
 _WORDS = ("none", "unsure", "skip", "flag")

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml._options import Help
-from affectml.data._targets import SUM_TOLERANCE
+from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers._columns import WHOLE
-from affectml.importers._find import find, locate, read_lines, relative_names, repeated
-from affectml.importers._labels import MIKELS_WORDS, label_of
+from affectml.importers.columns import WHOLE
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table, vote_table
+from affectml.importers.find import find, locate, read_lines, relative_names, repeated
+from affectml.importers.labels import MIKELS_WORDS, label_of
 from affectml.taxonomies import get_taxonomy
 
 Order = Annotated[Sequence[str] | None, Help("The eight emotions in the files' order.", default="the header's")]

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data._schema import Kind
+from affectml.data.schema import Kind
 from affectml.errors import BadInput, option
 from affectml.importers._cells import Cells, parse_cells
-from affectml.importers._columns import Columns
 from affectml.importers._judgements import judge, words_for_no_label
-from affectml.importers._labels import LabelPlan, plan_labels
-from affectml.importers._read import Table
 from affectml.importers._spec import TableSpec
 from affectml.importers._values import measure
+from affectml.importers.columns import Columns
 from affectml.importers.draft import Labels, label_table
+from affectml.importers.labels import LabelPlan, plan_labels
+from affectml.importers.read import Table
 from affectml.taxonomies import Taxonomy
 
 Rows = NDArray[np.int64]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 from affectml._options import Help, check_choice
-from affectml.data._schema import Kind, VoteRule
+from affectml.data.schema import Kind, VoteRule
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 SomeTaxonomy = Annotated[

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data._schema import Kind, Values, VoteRule
-from affectml.data._targets import SUM_TOLERANCE
+from affectml.data.schema import Kind, Values, VoteRule
+from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers._columns import numbers
-from affectml.importers._labels import LabelPlan
-from affectml.importers._read import Table
+from affectml.importers.columns import numbers
+from affectml.importers.labels import LabelPlan
+from affectml.importers.read import Table
 
 Floats = NDArray[np.float64]
 _WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes

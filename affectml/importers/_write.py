@@ -13,12 +13,12 @@ import pandas as pd
 from affectml._files import new_folder
 from affectml._options import check_choice
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.data._schema import Construct
+from affectml.data.schema import Construct
 from affectml.errors import BadInput, option
 from affectml.importers._images import place_images
-from affectml.importers._labels import taxonomy_entry
 from affectml.importers._summary import ImportSummary
 from affectml.importers.draft import About, Draft, Embedded, Source
+from affectml.importers.labels import taxonomy_entry
 
 NO_FILE = "images: a url and no file"
 SHARD_ROWS = 65536

@@ -3,12 +3,12 @@
 import numpy as np
 
 from affectml.errors import BadInput
-from affectml.importers._columns import numbers
-from affectml.importers._find import find, locate, need, relative_names, repeated
-from affectml.importers._labels import MIKELS_WORDS, label_of
-from affectml.importers._read import read_table
-from affectml.importers._registry import importer
+from affectml.importers.columns import numbers
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, vote_table
+from affectml.importers.find import find, locate, need, relative_names, repeated
+from affectml.importers.labels import MIKELS_WORDS, label_of
+from affectml.importers.read import read_table
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 ABOUT = About(

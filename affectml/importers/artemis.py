@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput, option
-from affectml.importers._columns import SPLIT_OF, Columns, tidy
-from affectml.importers._find import find, fold, images_folder, relative_names
 from affectml.importers._images import SUFFIXES
-from affectml.importers._read import Table, read_table
-from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements
 from affectml.importers._spec import ImagesRoot, TableSpec
+from affectml.importers.columns import SPLIT_OF, Columns, tidy
 from affectml.importers.draft import About, Draft, Source, draft, image_table
+from affectml.importers.find import find, fold, images_folder, relative_names
+from affectml.importers.read import Table, read_table
+from affectml.importers.registry import importer
 
 _FILES = ("artemis_dataset_release_v0.csv", "artemis_preprocessed.csv")
 _COLUMNS = ("art_style", "painting", "emotion")

@@ -1,12 +1,12 @@
 """ArtPhoto (Machajdik & Hanbury 2010): photographs by artists, the emotion in the file's name."""
 
 from affectml.errors import BadInput, option
-from affectml.importers._find import find, images_in
 from affectml.importers._images import SUFFIXES
-from affectml.importers._labels import MIKELS_WORDS, label_of
-from affectml.importers._registry import importer
 from affectml.importers._spec import Partial
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.find import find, images_in
+from affectml.importers.labels import MIKELS_WORDS, label_of
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 ABOUT = About(

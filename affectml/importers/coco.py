@@ -10,11 +10,11 @@ import numpy as np
 from affectml._files import read_json
 from affectml._options import Help, check_choice
 from affectml.errors import BadInput, option
-from affectml.importers._find import images_folder, locate, relative_names, repeated
-from affectml.importers._labels import plan_labels
-from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
+from affectml.importers.find import images_folder, locate, relative_names, repeated
+from affectml.importers.labels import plan_labels
+from affectml.importers.registry import importer
 
 
 @importer("coco", About(construct="evoked"), folder=False)

@@ -12,16 +12,16 @@ import yaml
 
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._columns import ANNOTATOR, LABEL, SPLIT_OF, pick, plain, tidy
 from affectml.importers._container import Container, open_container
 from affectml.importers._container_rows import VECTORS, Gathered, gather, is_vector
 from affectml.importers._images import file_in_dataset
-from affectml.importers._read import Table
-from affectml.importers._registry import importer
-from affectml.importers._shared_set import NAME as SHARED
-from affectml.importers._shared_set import shared_draft
 from affectml.importers._spec import TableSpec
+from affectml.importers.columns import ANNOTATOR, LABEL, SPLIT_OF, pick, plain, tidy
 from affectml.importers.draft import About, Draft, Source
+from affectml.importers.read import Table
+from affectml.importers.registry import importer
+from affectml.importers.shared_set import NAME as SHARED
+from affectml.importers.shared_set import shared_draft
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
 

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from affectml._options import Help
-from affectml.data._schema import Asked, Construct
+from affectml.data.schema import Asked, Construct
 from affectml.importers._images import Box, file_in_dataset
-from affectml.importers._labels import taxonomy_entry
+from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from affectml._files import sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
-from affectml.data._schema import Construct, VoteRule
+from affectml.data.schema import Construct, VoteRule
 from affectml.data.splits import VAL_SHARE, pick
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadInput
 from affectml.importers._answers import Naming, people_said
 from affectml.importers._arrays import Arrays, read_arrays
-from affectml.importers._columns import SPLIT_OF
-from affectml.importers._labels import LabelPlan, emotion_words
-from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
+from affectml.importers.columns import SPLIT_OF
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
+from affectml.importers.labels import LabelPlan, emotion_words
+from affectml.importers.registry import importer
 
 # Norms of unit rows after rounding to float16 stay well inside this.
 NORM_TOLERANCE = 2e-3

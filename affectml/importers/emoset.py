@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from affectml._files import read_json
 from affectml._progress import track
 from affectml.errors import BadInput, option
-from affectml.importers._columns import WHOLE
-from affectml.importers._find import find, locate, relative_names, repeated
-from affectml.importers._labels import label_of
-from affectml.importers._registry import importer
 from affectml.importers._spec import Partial
+from affectml.importers.columns import WHOLE
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.find import find, locate, relative_names, repeated
+from affectml.importers.labels import label_of
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 _SPLITS = ("train", "val", "test")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean
-from affectml.importers._find import find, locate, need, relative_names
-from affectml.importers._registry import importer
 from affectml.importers.draft import About, Draft, Source, draft, label_table
+from affectml.importers.find import find, locate, need, relative_names
+from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Choice = tuple[str | None, list[str]]  # an annotator, where the file names one, and the labels they chose

@@ -1,12 +1,12 @@
 """Emotion6 (Peng et al. 2015, Cornell): photographs with the shares of people's answers, valence and arousal."""
 
-from affectml.data._targets import SUM_TOLERANCE
+from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput
-from affectml.importers._columns import numbers
-from affectml.importers._find import find, locate, need, relative_names, repeated
-from affectml.importers._read import read_table
-from affectml.importers._registry import importer
+from affectml.importers.columns import numbers
 from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
+from affectml.importers.find import find, locate, need, relative_names, repeated
+from affectml.importers.read import read_table
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 ABOUT = About(

@@ -1,9 +1,9 @@
 """FI (You et al. 2016): photographs from Flickr and Instagram, one folder per emotion of Mikels' eight."""
 
 from affectml.importers._class_folders import read_class_folders
-from affectml.importers._registry import importer
 from affectml.importers._spec import Partial
 from affectml.importers.draft import About, Draft, Source
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 ABOUT = About(

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from affectml._files import read_json
 from affectml.errors import BadInput, option
-from affectml.importers._columns import Columns, numbers
-from affectml.importers._find import Located, find, images_folder, is_url, locate, relative_names
-from affectml.importers._read import Table, read_table
-from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements
 from affectml.importers._spec import ImagesRoot, TableSpec
 from affectml.importers._write import of_images
+from affectml.importers.columns import Columns, numbers
 from affectml.importers.draft import About, Draft, Source, draft, image_table
+from affectml.importers.find import Located, find, images_folder, is_url, locate, relative_names
+from affectml.importers.read import Table, read_table
+from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy
 
 _TABLES = ("annotations_single.ann", "annotations.csv", "annotations_single.csv")

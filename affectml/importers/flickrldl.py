@@ -1,8 +1,8 @@
 """FlickrLDL (Yang, Sun & Sun 2017): images from Flickr with the votes of several people each."""
 
 from affectml.importers._ldl import Order, about_ldl, read_ldl
-from affectml.importers._registry import importer
 from affectml.importers.draft import Draft, Source
+from affectml.importers.registry import importer
 
 
 @importer("flickrldl", about_ldl("FlickrLDL"))

@@ -6,13 +6,13 @@ from typing import Annotated, NamedTuple
 
 from affectml._options import Help
 from affectml.errors import BadInput
-from affectml.importers._columns import SPLIT_OF
-from affectml.importers._find import files_in, is_hidden
 from affectml.importers._images import SUFFIXES
-from affectml.importers._labels import plan_labels
-from affectml.importers._registry import importer
 from affectml.importers._spec import Renaming, SomeTaxonomy
+from affectml.importers.columns import SPLIT_OF
 from affectml.importers.draft import About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.find import files_in, is_hidden
+from affectml.importers.labels import plan_labels
+from affectml.importers.registry import importer
 
 
 class Labelled(NamedTuple):

@@ -19,12 +19,12 @@ from affectml._files import replacing
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
-from affectml.importers._columns import FILE, file_by_content, pick
-from affectml.importers._find import files_in, fold, is_hidden, relative_names
 from affectml.importers._images import SUFFIXES, place_images
-from affectml.importers._read import read_table
-from affectml.importers._registry import importer
+from affectml.importers.columns import FILE, file_by_content, pick
 from affectml.importers.draft import About, Draft, Source, draft
+from affectml.importers.find import files_in, fold, is_hidden, relative_names
+from affectml.importers.read import read_table
+from affectml.importers.registry import importer
 from affectml.prompts import CAPTION
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
@@ -301,7 +301,7 @@ def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Ad
     root = Path(folder)
     if not root.is_dir():
         raise BadInput(f"{root}: {'is a file, not a folder; name the folder' if root.exists() else 'no such folder'}")
-    from affectml_annotation.exchange._files import writing_in_turn
+    from affectml_annotation.exchange.files import writing_in_turn
 
     try:
         with writing_in_turn(dataset.root):

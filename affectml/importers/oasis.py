@@ -7,12 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
-from affectml.importers._columns import numbers
 from affectml.importers._images import SUFFIXES
 from affectml.importers._maxent import maximum_entropy_shares
-from affectml.importers._read import Table, read_table
-from affectml.importers._registry import importer
+from affectml.importers.columns import numbers
 from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
+from affectml.importers.read import Table, read_table
+from affectml.importers.registry import importer
 from affectml.taxonomies import Place, Taxonomy, get_taxonomy
 
 POINTS = 7

@@ -9,9 +9,9 @@ import pandas as pd
 
 from affectml.errors import BadInput
 from affectml.importers._cells import MARKS, parse_cells
-from affectml.importers._columns import ANNOTATOR, FILE, LABEL, pick
 from affectml.importers._judgements import words_for_no_label
-from affectml.importers._read import Table, read_table
+from affectml.importers.columns import ANNOTATOR, FILE, LABEL, pick
+from affectml.importers.read import Table, read_table
 from affectml.taxonomies import Taxonomy
 
 SAID = "answers"  # what messages call answers that are in no file

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from affectml._options import Help
 from affectml.errors import BadInput, option
-from affectml.importers._columns import SPLIT_OF, Columns, find_columns, tidy
-from affectml.importers._find import images_folder, is_url
 from affectml.importers._images import file_in_dataset, inside_name, is_usual
-from affectml.importers._read import Table, read_table
-from affectml.importers._registry import importer
 from affectml.importers._shapes import Shape, Shaped, from_judgements, from_label_column, from_label_columns
 from affectml.importers._spec import TableSpec
+from affectml.importers.columns import SPLIT_OF, Columns, find_columns, tidy
 from affectml.importers.draft import About, Draft, Source
+from affectml.importers.find import images_folder, is_url
+from affectml.importers.read import Table, read_table
+from affectml.importers.registry import importer
 
 _RESERVED = ("image_id", "file", "url", "split", "group")
 

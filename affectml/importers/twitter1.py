@@ -10,11 +10,11 @@ import pandas as pd
 
 from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._columns import numbers
-from affectml.importers._find import find, locate, read_lines, relative_names, repeated
-from affectml.importers._read import Table, read_table
-from affectml.importers._registry import importer
+from affectml.importers.columns import numbers
 from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, one_hot
+from affectml.importers.find import find, locate, read_lines, relative_names, repeated
+from affectml.importers.read import Table, read_table
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 _AGREE = {3: "three_agree.txt", 4: "four_agree.txt", 5: "five_agree.txt"}

@@ -1,8 +1,8 @@
 """TwitterLDL (Yang, Sun & Sun 2017): images from Twitter with the votes of several people each."""
 
 from affectml.importers._ldl import Order, about_ldl, read_ldl
-from affectml.importers._registry import importer
 from affectml.importers.draft import Draft, Source
+from affectml.importers.registry import importer
 
 
 @importer("twitterldl", about_ldl("TwitterLDL"))

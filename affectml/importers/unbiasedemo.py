@@ -1,9 +1,9 @@
 """UnBiasedEmo and Emotion-6 (Panda et al. 2018): one folder per emotion, with folders inside."""
 
 from affectml.importers._class_folders import read_class_folders
-from affectml.importers._registry import importer
 from affectml.importers._spec import Partial
 from affectml.importers.draft import NOT_STATED, About, Draft, Source
+from affectml.importers.registry import importer
 from affectml.taxonomies import get_taxonomy
 
 ABOUT = About(

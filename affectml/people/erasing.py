@@ -9,7 +9,7 @@ from typing import Any
 
 from affectml._files import sha256
 from affectml.data import Dataset
-from affectml.data._dataset import command_for, counts_more
+from affectml.data.dataset import command_for, counts_more
 from affectml.errors import BadDataset, BadInput, BadRun
 from affectml.people.known import ENDING, People, head_of, open_people, save_people
 from affectml.runs import RunFolder

@@ -101,7 +101,7 @@ def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers:
     Returns:
         The file.
     """
-    from affectml_annotation.exchange._files import keep
+    from affectml_annotation.exchange.files import keep
 
     made = People(
         people_file(run.folder),

@@ -209,7 +209,7 @@ class Parts:
 
     def join(self, bad: Bad) -> Path | None:
         """Write the file from the parts; returns what the file that was there before is called now."""
-        from affectml_annotation.exchange._files import keep, kept_of
+        from affectml_annotation.exchange.files import keep, kept_of
 
         if not self.images:
             self._ended = True

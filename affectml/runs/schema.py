@@ -14,8 +14,8 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from affectml import __version__
-from affectml.encoders._identity import EncoderIdentity
-from affectml.encoders._ran import processor
+from affectml.encoders.identity import EncoderIdentity
+from affectml.encoders.ran import processor
 from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
 from affectml.runs.scores import Energy, Level, Parameters, Point, like, same_columns

@@ -17,7 +17,7 @@ from affectml._files import new_folder, write_json
 from affectml._progress import Progress
 from affectml.data import Dataset, TargetMeta, check_new
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
-from affectml.importers._shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_NAMES, UNASSIGNED, columns_of
+from affectml.importers.shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_NAMES, UNASSIGNED, columns_of
 from affectml.people.erasing import refuse_outdated
 from affectml.sharing._dataset_card import SetFacts, licence_id, set_card
 from affectml_annotation.exchange.erasing import note_written

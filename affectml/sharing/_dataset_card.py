@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from affectml.data import Dataset, TargetMeta, was_asked
-from affectml.data._targets import Targets
+from affectml.data.targets import Targets
 from affectml.importers.draft import NOT_STATED
 from affectml.sharing._card import CONSTRUCTS, plain
 

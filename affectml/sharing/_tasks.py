@@ -10,7 +10,7 @@ import pandas as pd
 from affectml._files import replacing, try_file
 from affectml._options import check_choice
 from affectml.data import Dataset
-from affectml.data._dataset import SPLITS
+from affectml.data.dataset import SPLITS
 from affectml.errors import BadInput, option
 from affectml.people.erasing import refuse_outdated
 from affectml.predicting import predict_images

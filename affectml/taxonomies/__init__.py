@@ -8,7 +8,7 @@ from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._describe import describe
 from affectml.taxonomies._mapping import Choice, Mapping, wheel_choice
 from affectml.taxonomies._route import ancestors, polarity_of
-from affectml.taxonomies._taxonomy import Place, Taxonomy, Wheel
+from affectml.taxonomies.taxonomy import Place, Taxonomy, Wheel
 
 __all__ = [
     "Choice",

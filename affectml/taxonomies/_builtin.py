@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from affectml.errors import BadInput, UnknownTaxonomy, did_you_mean
-from affectml.taxonomies._taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy
 
 
 def own_yaml(text: str) -> Any:

@@ -10,7 +10,7 @@ from affectml.errors import NoMapping, UnknownLabel, did_you_mean
 from affectml.taxonomies._builtin import get_taxonomy
 from affectml.taxonomies._mapping import DROP, Choice, Floats, Mapping
 from affectml.taxonomies._route import Hop, find_hop, find_route
-from affectml.taxonomies._taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy
 
 
 @dataclass

@@ -6,7 +6,7 @@ from affectml.errors import NoMapping
 from affectml.taxonomies._builtin import builtin_names
 from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._route import polarity_of
-from affectml.taxonomies._taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy
 
 
 def describe(taxonomy: Taxonomy) -> dict[str, Any]:

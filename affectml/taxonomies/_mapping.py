@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectml.errors import NoMapping
-from affectml.taxonomies._taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import Literal
 from affectml.errors import UnknownLabel, UnknownTaxonomy, did_you_mean
 from affectml.taxonomies._builtin import builtin_names, get_taxonomy
 from affectml.taxonomies._tables import Decision, Table, tables
-from affectml.taxonomies._taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy
 
 _MOST_HOPS = 4
 _POLES = frozenset({"negative", "neutral", "positive"})

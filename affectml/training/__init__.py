@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from affectml._progress import Say
-from affectml.data._choose import choose_target
+from affectml.data.choose import choose_target
 from affectml.encoders.threads import set_threads
 from affectml.evaluation import Systems
 from affectml.footprint import Footprint

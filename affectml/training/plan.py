@@ -12,7 +12,7 @@ from affectml._files import try_folder
 from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset, Targets, check_new
-from affectml.data._choose import SEVERAL, choose_target
+from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels
 from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option

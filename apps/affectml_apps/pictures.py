@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from affectml._files import is_pipe
+from affectml_annotation.exchange.files import is_pipe
 
 # Decoded, 40 million pixels are 160 MB. Cameras beyond it write JPEG, which is decoded smaller.
 MAX_PIXELS = 40_000_000

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from affectml._rows import RowsOnDisk
-from affectml.embeddings import EmbeddingStore, StoreWriter, _store
+from affectml.embeddings import EmbeddingStore, StoreWriter
+from affectml.embeddings import store as stores
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadArray, BadDataset, BadInput
 from affectml.heads import (
@@ -73,7 +74,7 @@ def mapped(X, folder):
 def test_few_rows_are_an_array_for_heads_that_know_nothing_else(store, monkeypatch):
     few = store.features(store.ids)
     assert isinstance(few, np.ndarray)
-    monkeypatch.setattr(_store, "BIG", ROWS * COLUMNS - 1)
+    monkeypatch.setattr(stores, "BIG", ROWS * COLUMNS - 1)
     many = store.features(store.ids)
     assert isinstance(many, RowsOnDisk)
     np.testing.assert_array_equal(few, np.asarray(many))

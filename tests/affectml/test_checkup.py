@@ -30,7 +30,7 @@ def told(**options):
 
 @pytest.mark.parametrize(("has_bf16", "way"), [(True, "pure_bf16"), (False, "fp32")])
 def test_the_processor_says_what_images_are_embedded_in(monkeypatch, has_bf16, way):
-    monkeypatch.setattr("affectml.encoders._towers.fast_bfloat16", lambda: has_bf16)
+    monkeypatch.setattr("affectml.encoders.towers.fast_bfloat16", lambda: has_bf16)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     found = told()
     assert list(found) == NAMES
@@ -67,7 +67,7 @@ def test_speed_is_measured_once_on_a_machine(tiny_clip, monkeypatch):
 
 def test_figures_that_were_kept_decide_nothing(tmp_path, tiny_clip, monkeypatch):
     """Of a disturbed measurement, say: fp32 in no time at all, everything else in hours."""
-    monkeypatch.setattr("affectml.encoders._towers.fast_bfloat16", lambda: True)
+    monkeypatch.setattr("affectml.encoders.towers.fast_bfloat16", lambda: True)
     monkeypatch.setattr(checkup, "_measured", lambda encoder: {
         "cpu_seconds_an_image": {"fp32": 0.0, "pure_bf16": 9999.0}, "cpu_seconds_converting": None,
     })  # fmt: skip

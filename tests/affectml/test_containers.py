@@ -23,7 +23,7 @@ from PIL import Image
 
 from affectml.cli import main
 from affectml.data import Dataset, write_dataset
-from affectml.data._schema import Asked, DatasetMeta, TargetMeta
+from affectml.data.schema import Asked, DatasetMeta, TargetMeta
 from affectml.demo_set import write_demo
 from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer

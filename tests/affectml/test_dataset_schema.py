@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.data._schema import read_meta
+from affectml.data.schema import read_meta
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml.evaluation.run import evaluate_run

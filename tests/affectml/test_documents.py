@@ -24,7 +24,7 @@ import pytest
 from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.importers import _registry
+from affectml.importers import registry
 from affectml.people.labelling import taxonomy_of
 from affectml.training import TrainConfig, train_run
 
@@ -259,7 +259,7 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before):
     yield Session(tmp_path, capsys, monkeypatch)
     for module in ("my_heads", "my_importers"):  # CONTRIBUTING.md's own
         sys.modules.pop(module, None)
-    _registry._REGISTERED.pop("boxes", None)
+    registry._REGISTERED.pop("boxes", None)
 
 
 LONG = {"crosseval.md", "explanation.md", "footprint.md", "promises.md", "subgroups.md"}  # each trains several times

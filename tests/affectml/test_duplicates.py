@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 from affectml._files import write_parquet
 from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
-from affectml.data._groups import crossing_copies, joined, stars
+from affectml.data.groups import crossing_copies, joined, stars
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import Crossing, find_duplicates, same_pixels
-from affectml.duplicates._alike import copies_among, twins
-from affectml.duplicates._pixels import LIKENESS, Picture, digest, likenesses
+from affectml.duplicates.alike import copies_among, twins
+from affectml.duplicates.pixels import LIKENESS, Picture, digest, likenesses
 from affectml.encoders import read_image
 from affectml.errors import BadDataset, BadInput
 from affectml.importers.embeddings import import_embeddings
@@ -418,7 +418,7 @@ def test_what_cannot_be_looked_for_is_refused(copies):
 
 
 def test_so_many_proposals_that_the_cosine_is_too_low_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("affectml.duplicates._alike.MOST_PROPOSALS", 5)
+    monkeypatch.setattr("affectml.duplicates.alike.MOST_PROPOSALS", 5)
     data = embedded(tmp_path / "set", {f"{k}.png": scene(k) for k in range(4)}, alike(4))
     with pytest.raises(BadInput, match=r"cosine=0\.9: more than 5 pairs of 4 images are as alike; name a higher one"):
         find_duplicates(data, near=True)

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from affectml._files import write_parquet
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, StoreWriter, embed_dataset
-from affectml.embeddings._store import save_array
+from affectml.embeddings.store import save_array
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -405,7 +405,7 @@ def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monke
     def refuse(*args):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("affectml.embeddings._store.write_json", refuse)
+    monkeypatch.setattr("affectml.embeddings.store.write_json", refuse)
     found = store.text_features(lambda: encoder, ["joy", "fear"])
     np.testing.assert_array_equal(found, encoder.encode_texts(["joy", "fear"]).numpy())
     assert sorted(store.folder.iterdir()) == before

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from affectml.encoders import read_image
-from affectml.encoders._images import _quiet_about_size
+from affectml.encoders.images import quiet_about_size
 from affectml.errors import BadInput
 
 
@@ -111,7 +111,7 @@ def test_a_decompression_bomb_is_not_unpacked(tmp_path, monkeypatch):
 def test_an_image_of_too_many_pixels_is_refused_without_a_warning(tmp_path, monkeypatch, limit):
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    _quiet_about_size.cache_clear()
+    quiet_about_size.cache_clear()
     with warnings.catch_warnings(record=True) as seen:
         warnings.resetwarnings()
         with pytest.raises(BadInput, match=f"more than the safe {limit} pixels"):

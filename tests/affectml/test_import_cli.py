@@ -26,6 +26,7 @@ from affectml.importers import (
     names,
     parse_list,
     parse_mapping,
+    registry,
 )
 
 
@@ -99,7 +100,6 @@ def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
     """The working folder with CONTRIBUTING.md's own importer, which nobody has imported yet; and its data."""
-    from affectml.importers import _registry
 
     page = Path(__file__).parents[2] / "CONTRIBUTING.md"
     if not page.is_file():
@@ -108,7 +108,7 @@ def outside(tmp_path, monkeypatch):
     assert found
     (tmp_path / "my_importers.py").write_text(found[1])
     get_importer("coco")  # registered for good, before what follows is forgotten again
-    monkeypatch.setattr(_registry, "_REGISTERED", dict(_registry._REGISTERED))
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     monkeypatch.chdir(tmp_path)
     for module in ("my_importers", "my_coco"):
         monkeypatch.delitem(sys.modules, module, raising=False)

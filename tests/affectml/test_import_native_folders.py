@@ -11,7 +11,7 @@ from affectml.cli.import_ import app
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.importers import get_importer, import_artphoto, import_emoset, import_fi, import_unbiasedemo
-from affectml.importers._registry import PUBLISHED
+from affectml.importers.registry import PUBLISHED
 
 MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 PARROTT = ("anger", "fear", "joy", "love", "sadness", "surprise")

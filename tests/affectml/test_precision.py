@@ -16,13 +16,13 @@ from PIL import Image
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
 from affectml.encoders import Probe, Ran, load_encoder, read_image
-from affectml.encoders._ran import fast_bfloat16
-from affectml.encoders._towers import TorchTower, without_padding
+from affectml.encoders.ran import fast_bfloat16
+from affectml.encoders.towers import TorchTower, without_padding
 from affectml.errors import MissingExtra
 from affectml.pictures import Picture
 
 ENCODER = "affectml.encoders._encoder"
-PROBE = "affectml.encoders._towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
+PROBE = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
 
 
 def make_dataset(folder, count=6):
@@ -142,7 +142,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, tiny
     ],
 )
 def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags, limit, has):
-    monkeypatch.setattr("affectml.encoders._ran.cpuinfo", lambda key: flags)
+    monkeypatch.setattr("affectml.encoders.ran.cpuinfo", lambda key: flags)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     assert fast_bfloat16() is has
 
@@ -163,7 +163,7 @@ def test_bf16_by_auto_is_open_clips_pure_bf16(tmp_path, auto, tiny_clip, with_bf
 
 
 def test_auto_stays_with_fp32_where_the_fast_way_disagrees(tmp_path, auto, with_bf16, monkeypatch):
-    monkeypatch.setattr("affectml.encoders._ran.COSINE", 1.1)
+    monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
     said = []
     dataset = make_dataset(tmp_path / "d")
     encoder = auto()
@@ -188,7 +188,7 @@ def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, tiny_clip, with_bf1
     wanted = embed_dataset(dataset, wanted, batch_size=4, shard_size=8)
     shutil.move(wanted.store.folder, tmp_path / "wanted")
     if not agrees:
-        monkeypatch.setattr("affectml.encoders._ran.COSINE", 1.1)
+        monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
     found = embed_dataset(dataset, auto(), batch_size=4, shard_size=8)
     assert ways(found.store) == [("pure_bf16" if agrees else "fp32", list(range(5)))]
     assert (found.done, found.unreadable) == (37, wanted.unreadable)

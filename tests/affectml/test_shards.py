@@ -217,7 +217,7 @@ def test_shards_of_another_precision_are_not_mixed_in(data, encoder, tiny_clip):
 
 def test_a_mixture_of_ways_is_named_and_kept_in_provenance(data, encoder, tiny_clip, monkeypatch):
     for shard, way in (("1/2", "fp32"), ("2/2", "pure_bf16")):
-        monkeypatch.setattr("affectml.encoders._towers.fast_bfloat16", lambda way=way: way == "pure_bf16")
+        monkeypatch.setattr("affectml.encoders.towers.fast_bfloat16", lambda way=way: way == "pure_bf16")
         made = load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=1)
         embed_dataset(data, made, shard=shard, shard_size=32)
     said = []

@@ -6,7 +6,7 @@ import pytest
 
 from affectml.errors import BadInput, UnknownLabel
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml.taxonomies._near import nearest
+from affectml.taxonomies.near import nearest
 
 SIZES = {
     "artemis-9": 9,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from affectml.taxonomies._near import rank
+from affectml.taxonomies.near import rank
 
 SHIFT = 8
 

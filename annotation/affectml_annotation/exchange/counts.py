@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import BadCounts
-from affectml_annotation.exchange._files import readable
+from affectml_annotation.exchange.files import readable
 from affectml_annotation.judgements import Votes
 
 

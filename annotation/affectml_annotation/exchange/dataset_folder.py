@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange._files import (
+from affectml_annotation.exchange.columns import from_files
+from affectml_annotation.exchange.files import (
     WAY_OUT,
     keep,
     new_folder,
@@ -27,7 +28,6 @@ from affectml_annotation.exchange._files import (
     write_parquet,
     writing_in_turn,
 )
-from affectml_annotation.exchange.columns import from_files
 from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
 from affectml_annotation.exchange.migration import as_schema_2
 from affectml_annotation.exchange.targets import (

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange._files import kept_of, read_parquet, write_parquet, writing_in_turn
 from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS
+from affectml_annotation.exchange.files import kept_of, read_parquet, write_parquet, writing_in_turn
 from affectml_annotation.exchange.targets import META
 
 

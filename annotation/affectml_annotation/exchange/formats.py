@@ -7,8 +7,8 @@ from typing import Literal
 import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange._files import make_way
 from affectml_annotation.exchange.dataset_folder import read_dataset_judgements
+from affectml_annotation.exchange.files import make_way
 from affectml_annotation.exchange.hugging_face import read_hugging_face, write_hugging_face
 from affectml_annotation.exchange.label_studio import read_label_studio, write_label_studio
 from affectml_annotation.exchange.tables import DELIMITER, read_table, write_table

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange._files import new_folder, readable, write_parquet, write_text
 from affectml_annotation.exchange.columns import for_files, from_files
+from affectml_annotation.exchange.files import new_folder, readable, write_parquet, write_text
 
 CARD = """---
 pretty_name: {name}

@@ -14,8 +14,8 @@ from xml.sax.saxutils import quoteattr
 import pandas as pd
 
 from affectml_annotation.errors import BadImport
-from affectml_annotation.exchange._files import write_json
 from affectml_annotation.exchange.columns import for_files, from_files, time_text
+from affectml_annotation.exchange.files import write_json
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
 PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")

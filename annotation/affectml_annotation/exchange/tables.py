@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange._files import replacing, write_parquet, write_text
 from affectml_annotation.exchange.columns import for_files, from_files, time_text
+from affectml_annotation.exchange.files import replacing, write_parquet, write_text
 
 DELIMITER = "|"
 _CSV = (".csv", ".tsv")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from affectml_annotation.aggregation import Aggregate
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange._files import keep, make_way, read_parquet, write_json, write_parquet
+from affectml_annotation.exchange.files import keep, make_way, read_parquet, write_json, write_parquet
 
 if TYPE_CHECKING:  # the store imports the exchange
     from affectml_annotation.store.settings import TaskSettings

@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from affectml._progress import Say
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Collection, View
 from affectml_apps.serving import give_back_memory
@@ -36,7 +36,9 @@ class Explorer:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, found: Collection, *, names: bool = True, say: Say = lambda line: None) -> "Explorer":
+    def open(
+        cls, found: Collection, *, names: bool = True, say: Callable[[str], None] = lambda line: None
+    ) -> "Explorer":
         """Make or read the map; without embeddings there is none, and no image has a place."""
         places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map(say)
         return cls(found, np.ascontiguousarray(places, dtype="<f4"), names)

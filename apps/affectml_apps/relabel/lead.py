@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml._files import spreadsheet_cell
 from affectml_annotation import Anchoring, StoreError, UnknownLabel, aggregate, anchoring, encode, write_judgements
+from affectml_annotation.exchange.files import spreadsheet_cell
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as

@@ -3,14 +3,13 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import pandas as pd
 import pyarrow.parquet as pq
 
-from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.people.labelling import make_task, open_photographs, taxonomy_of, with_files
@@ -101,7 +100,7 @@ class LabelTask:
         return known
 
 
-def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
+def open_task(options: Options, say: Callable[[str], None] = lambda line: None) -> LabelTask:
     """Open the data set and the store; draw the demo set and set the task up where they are not there yet.
 
     Raises AffectmlError or AnnotationError, one line each, for anything the user can mend.
@@ -151,7 +150,7 @@ def open_task(options: Options, say: Say = lambda line: None) -> LabelTask:
         raise
 
 
-def _open_dataset(options: Options, say: Say) -> Dataset:
+def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
     if options.images is not None and options.check_labels:
         raise BadInput("--check-labels asks of labels that somebody gave, and --images has none: leave one of them out")
     if options.images is not None:

@@ -49,7 +49,7 @@ def read_store(folder: Path, out: Path) -> None:
 
 
 def more_of_the_store(folder: Path) -> None:
-    from affectml.encoders._ran import Probe, Ran
+    from affectml.encoders.ran import Probe, Ran
 
     store = next((folder / "data" / "embeddings").iterdir())
     text(store / "unreadable.csv", "image_id,reason", "x.jpg,not an image")
@@ -115,7 +115,7 @@ def resume(folder: Path, out: Path) -> None:
 
 def to_fetch(folder: Path) -> None:
     """Three urls; a journal and a list of failures that say what became of two."""
-    from affectml.fetching._fetch import _key
+    from affectml.fetching.fetch import _key
 
     urls = [f"http://photos.example/{name}" for name in "abc"]
     text(folder / "t.csv", "url,label", *(f"{url},{label}" for url, label in zip(urls, LABELS, strict=True)))

@@ -1,7 +1,7 @@
 """Which of a data set's targets is meant."""
 
-from affectml.data._dataset import Dataset
-from affectml.data._targets import Targets
+from affectml.data.dataset import Dataset
+from affectml.data.targets import Targets
 from affectml.errors import BadDataset, option
 
 SEVERAL = ("rates", "sets")  # the kinds of target by which several labels of an image may hold

@@ -20,7 +20,7 @@ import httpx
 import pandas as pd
 import pyarrow.parquet as pq
 
-from affectml._files import replacing, spreadsheet_cell, with_column
+from affectml._files import replacing, with_column
 from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
@@ -29,6 +29,7 @@ from affectml.fetching._config import FetchConfig
 from affectml.fetching._download import Downloader
 from affectml.fetching._guard import NO_PORT, NOT_PUBLIC, Failed, checked_url
 from affectml.fetching._summary import FAILURES, Failure, FetchSummary
+from affectml_annotation.exchange.files import spreadsheet_cell
 
 WORK = ".fetching"  # half-written files and the journal; gone when all is in images.parquet
 LOCK = ".fetch.lock"
@@ -238,7 +239,7 @@ async def _download(
 
 def _write_images(root: Path, plan: _Plan) -> int:
     """Name what came in images.parquet, as it is now; the number of rows that got a file."""
-    from affectml_annotation.exchange._files import writing_in_turn
+    from affectml_annotation.exchange.files import writing_in_turn
 
     path = root / "images.parquet"
     with writing_in_turn(root):

@@ -20,9 +20,9 @@ from affectml._files import replacing, with_column
 from affectml._progress import track
 from affectml._rows import RowsOnDisk
 from affectml.data import Dataset
-from affectml.data._groups import names_of, stars
-from affectml.duplicates._alike import proposals, twins
-from affectml.duplicates._pixels import LIKENESS, Picture, digest, likenesses
+from affectml.data.groups import names_of, stars
+from affectml.duplicates.alike import proposals, twins
+from affectml.duplicates.pixels import LIKENESS, Picture, digest, likenesses
 from affectml.errors import BadInput, option
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Duplicates:
         Groups that were there stay, and become one where duplicates join them. The old file stays beside the new.
         Returns its path, or None where nothing had to be written.
         """
-        from affectml_annotation.exchange._files import keep, writing_in_turn
+        from affectml_annotation.exchange.files import keep, writing_in_turn
 
         path = self.dataset.root / "images.parquet"
         with writing_in_turn(self.dataset.root):

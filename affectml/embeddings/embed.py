@@ -13,9 +13,9 @@ from PIL import Image
 from affectml._files import sha256
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
-from affectml.embeddings._store import FOLDER, SHARDS, EmbeddingStore
 from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, embedded
 from affectml.embeddings._writer import UNREADABLE, Rows, StoreWriter
+from affectml.embeddings.store import FOLDER, SHARDS, EmbeddingStore
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, option
 from affectml.shards import Shard

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from affectml._files import is_pipe
 from affectml.errors import BadInput
+from affectml_annotation.exchange.files import is_pipe
 
 WHITE = (255, 255, 255)
 
@@ -30,7 +30,7 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
             pixels than Pillow's `Image.MAX_IMAGE_PIXELS` (89 million unless changed: a small file can hide gigabytes).
     """
     path = Path(path)
-    _quiet_about_size()
+    quiet_about_size()
     try:
         if is_pipe(path):
             raise BadInput(f"{path}: a pipe or a device, not an image")
@@ -43,7 +43,7 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
                 image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
             image.seek(0)
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            return rgb_of(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -59,7 +59,7 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
 
 
 @cache
-def _quiet_about_size() -> None:
+def quiet_about_size() -> None:
     """Pillow's warning of many pixels says no more than the BadInput that follows; filters of the user's come first.
 
     A filter for good, as `warnings.catch_warnings` is not for threads, in which images are decoded.
@@ -67,7 +67,7 @@ def _quiet_about_size() -> None:
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb_of(image: Image.Image) -> Image.Image:
     """8-bit RGB of any mode Pillow decodes."""
     if image.mode.startswith("I"):  # I;16 and kin, or I: Pillow clips them at 255, which makes them white
         deep = np.asarray(image).astype(np.int64)

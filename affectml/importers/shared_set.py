@@ -15,10 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
-from affectml.importers._columns import tidy
 from affectml.importers._container import Container, open_container, quiet
 from affectml.importers._container_rows import Gathered, gather
 from affectml.importers._images import file_in_dataset
+from affectml.importers.columns import tidy
 from affectml.importers.draft import Draft, Source, label_table
 from affectml.taxonomies import Taxonomy
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, did_you_mean
-from affectml.taxonomies._near import nearest
+from affectml.taxonomies.near import nearest
 
 DEFAULT_TEMPLATE = "a photo that evokes {label}"  # Bustos et al. 2023
 

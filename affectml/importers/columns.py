@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._labels import emotion_words
-from affectml.importers._read import Table
 from affectml.importers._spec import TableSpec
+from affectml.importers.labels import emotion_words
+from affectml.importers.read import Table
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 
 FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
@@ -150,6 +150,7 @@ def tidy(cells: pd.Series) -> pd.Series:
 
 
 def file_by_content(table: Table) -> str:
+    """The one column whose cells name image files; raises BadInput where none does, or several do."""
     found = []
     for column in table.frame.columns:
         cells = [cell for cell in table.frame[column].head(1000) if isinstance(cell, str) and cell]

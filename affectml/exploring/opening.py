@@ -5,7 +5,7 @@ from pathlib import Path
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data._choose import choose_target
+from affectml.data.choose import choose_target
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import AffectmlError, BadDataset, BadInput, option
 from affectml.exploring import _map

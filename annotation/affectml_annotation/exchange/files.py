@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +26,8 @@ except ImportError:  # Windows
 
 LOCK = ".export.lock"
 WAY_OUT = "--replace (replace=True) writes the new and keeps the old beside it"
+_FORMULA = re.compile("[=+@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}-]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 @contextmanager
@@ -231,3 +234,19 @@ def write_parquet(path: Path, table: pd.DataFrame | pa.Table) -> None:
             pq.write_table(table, temporary)
         else:
             table.to_parquet(temporary, index=False)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a pipe, socket or device stands there, which no reader may open: it would wait for a writer, for good."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def spreadsheet_cell(text: str) -> str:
+    """A text for CSV that people open in a spreadsheet, which runs formulas whoever typed them (CWE-1236).
+
+    One that begins with = + - @, a tab or a line end gets a ' before it; numbers stay numbers.
+
+    >>> spreadsheet_cell("=1+2"), spreadsheet_cell("-1.5"), spreadsheet_cell("a=b")
+    ("'=1+2", '-1.5', 'a=b')
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from affectml.encoders._ran import fast_bfloat16
+from affectml.encoders.ran import fast_bfloat16
 from affectml.errors import MissingExtra
 
 if TYPE_CHECKING:

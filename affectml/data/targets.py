@@ -12,7 +12,7 @@ from affectml.errors import AffectmlError, BadDataset
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
-    from affectml.data._schema import TargetMeta
+    from affectml.data.schema import TargetMeta
 
 SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
 

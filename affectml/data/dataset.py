@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from affectml._files import sha256, try_folder, write_json, write_parquet
 from affectml.data._fingerprint import fingerprint, images_digest, is_of
-from affectml.data._schema import Asked, DatasetMeta, read_meta
-from affectml.data._targets import Targets, read_targets
+from affectml.data.schema import Asked, DatasetMeta, read_meta
+from affectml.data.targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
 SPLITS = ("train", "val", "test")
