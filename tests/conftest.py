@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes says more of what else the machine does than of the code. A failure is everybody's, and the
 # examples are the same each time, so that more of them say little more.
 settings.register_profile(
-    "affectml", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+    "affectml", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("affectml")
 

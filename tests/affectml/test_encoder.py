@@ -210,10 +210,7 @@ def test_a_misspelt_precision_is_not_fp32():
 
 @pytest.mark.parametrize(
     ("spec", "repository"),
-    [
-        ("ViT-B-32-quickgelu:openai", "timm/vit_base_patch32_clip_224.openai"),
-        ("hf-hub:some/model", "some/model"),
-    ],
+    [("ViT-B-32-quickgelu:openai", "timm/vit_base_patch32_clip_224.openai"), ("hf-hub:some/model", "some/model")],
 )
 def test_weights_that_cannot_be_had_say_what_was_tried_and_what_would_do(spec, repository):
     with pytest.raises(EncoderUnavailable) as caught:

@@ -20,9 +20,7 @@ from affectml.explanation._explain import Explainer
 from affectml.explanation._occlusion import cells, grid_of, occlusion
 from affectml.explanation._tower import Tower
 from affectml.explanation._verdict import judge
-from affectml.heads import (
-    PriorHead,
-)
+from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
 SLOW = {"trained"}  # fixtures, and so all that asks for them

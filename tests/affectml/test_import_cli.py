@@ -174,10 +174,7 @@ def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
     assert "Did you mean 'emoset'" in " ".join(CliRunner().invoke(app, ["emosets", "a", "b"]).output.split())
     with pytest.raises(BadInput, match=r"no importer 'emosets'; did you mean 'emoset'\?"):
         get_importer("emosets")
-    for name, says in (
-        ("no_such_module:read", "cannot import 'no_such_module'"),
-        ("json:loads", "json:loads: exp"),
-    ):
+    for name, says in (("no_such_module:read", "cannot import 'no_such_module'"), ("json:loads", "json:loads: exp")):
         with pytest.raises(BadInput, match=says):
             get_importer(name)
 

@@ -102,11 +102,7 @@ def test_nothing_but_broken_files_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (
-            {"taxonomy": "mikels-8"},
-            UnknownLabel,
-            r"folder joy: no label 'joy' in .*mapping={'joy': 'LABEL'}",
-        ),
+        ({"taxonomy": "mikels-8"}, UnknownLabel, r"folder joy: no label 'joy' in .*mapping={'joy': 'LABEL'}"),
         ({"mapping": {"jooy": "joy"}}, BadInput, r"mapping={'jooy': 'joy'}: no label 'jooy' there; did you mean 'joy'"),
         ({"construct": "felt"}, BadInput, r"construct: no 'felt'"),
         ({"images": "link"}, BadInput, r"images: expected copy or hardlink"),

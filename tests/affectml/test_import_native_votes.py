@@ -8,13 +8,7 @@ from PIL import Image
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import (
-    import_abstract,
-    import_emotion6,
-    import_flickrldl,
-    import_twitter1,
-    import_twitterldl,
-)
+from affectml.importers import import_abstract, import_emotion6, import_flickrldl, import_twitter1, import_twitterldl
 
 MIKELS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 

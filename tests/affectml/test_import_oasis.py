@@ -37,11 +37,7 @@ def oasis_folder(root: Path, rows: list[str], images: list[str], end: str = "\n"
     return root
 
 
-ROWS = [
-    "Dog 1,Animal,x,4,2,100,4,2,101",
-    "Dog 2,Animal,x,6.5,0.8,104,5,2.5,99",
-    "Fence 1 ,Object,x,2,1.0,104,3,1.5,99",
-]
+ROWS = ["Dog 1,Animal,x,4,2,100,4,2,101", "Dog 2,Animal,x,6.5,0.8,104,5,2.5,99", "Fence 1 ,Object,x,2,1.0,104,3,1.5,99"]
 
 
 def test_flat_is_flat_and_wide_is_u_shaped():

@@ -188,12 +188,7 @@ def test_scores_without_the_models_are_damage(run, tmp_path):
         ("metrics.json", ["rules"], [], "rules: Input should be a valid dictionary"),
         ("subgroups.json", ["gaps", 0, "p"], "x", "gaps.0.p: Input should be a valid number"),
         ("run.json", ["split", "table", 0, "images"], "many", "split.table: images: Input should be"),
-        (
-            "run.json",
-            ["learning_curve", 0, "scores", "set_f1", "low"],
-            [],
-            "learning_curve.0: scores.set_f1",
-        ),
+        ("run.json", ["learning_curve", 0, "scores", "set_f1", "low"], [], "learning_curve.0: scores.set_f1"),
         ("run.json", ["energy", "kwh"], "much", "energy: kwh: Input should be"),
         ("head.json", ["report", "prevalence"], [0.5], "report.prevalence: expected 8 shares, got 1"),
     ],

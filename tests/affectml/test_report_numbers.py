@@ -38,12 +38,7 @@ def test_what_was_said_instead_of_what():
     model = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 0, 1]])
     # image 1: a on the diagonal, c instead of b; 2: a missed, half b and half c; 3: c missed, nothing said;
     # 4: b on the diagonal, a added to a whole set; 5: c added to the empty set
-    assert instead(people, model).tolist() == [
-        [1, 0.5, 0.5, 0],
-        [0, 1, 1, 0],
-        [0, 0, 0, 1],
-        [1, 0, 1, 0],
-    ]
+    assert instead(people, model).tolist() == [[1, 0.5, 0.5, 0], [0, 1, 1, 0], [0, 0, 0, 1], [1, 0, 1, 0]]
     assert instead(people, model)[:3].sum(axis=1).tolist() == people.sum(axis=0).tolist()
 
 

@@ -245,10 +245,7 @@ def test_nothing_to_merge_and_a_shard_in_work(data, encoder):
     ):
         merge_shards(data)
     (done,) = embed_shards(data, encoder, "1/1")
-    with (
-        FileLock(done.store.folder / ".lock"),
-        pytest.raises(BadDataset, match="shard 1/1 is being embedded; wait"),
-    ):
+    with FileLock(done.store.folder / ".lock"), pytest.raises(BadDataset, match="shard 1/1 is being embedded; wait"):
         merge_shards(data)
 
 

@@ -109,19 +109,16 @@ def trained(tmp_path_factory, tiny_clip):
     return folder
 
 
-@pytest.mark.parametrize("at", [2, 4])
 @pytest.mark.parametrize(
-    ("words", "kept"),
+    ("words", "kept", "at"),
     [
-        (["embed", "new", "--encoder", "CLIP"], "embedded and kept in new/embeddings/"),
-        (["train", "new", "--multilabel", "--encoder", "CLIP"], "embedded and kept in new/embeddings/"),
-        (
-            ["crosseval", "--train", "new", "--test", "other"],
-            "embedded and kept in new/embeddings/",
-        ),
-        (["evaluate", "run", "new", "--out", "scores.json"], "embedded and kept in new/embeddings/"),
-        (["predict", "run", "new"], "embedded and kept in new/embeddings/"),
-        (["predict", "run", "new/images", "--out", "out.csv"], "done and kept in out.csv.parts"),
+        (["embed", "new", "--encoder", "CLIP"], "embedded and kept in new/embeddings/", 2),
+        (["train", "new", "--multilabel", "--encoder", "CLIP"], "embedded and kept in new/embeddings/", 4),
+        (["crosseval", "--train", "new", "--test", "other"], "embedded and kept in new/embeddings/", 4),
+        (["evaluate", "run", "new", "--out", "scores.json"], "embedded and kept in new/embeddings/", 2),
+        (["predict", "run", "new"], "embedded and kept in new/embeddings/", 4),
+        (["predict", "run", "new/images", "--out", "out.csv"], "done and kept in out.csv.parts", 2),
+        (["predict", "run", "new/images", "--out", "out.csv"], "done and kept in out.csv.parts", 4),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

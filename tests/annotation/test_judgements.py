@@ -50,13 +50,7 @@ def test_none_of_these_is_not_the_same_as_unasked():
 
 @pytest.mark.parametrize(
     ("rounds", "votes", "n"),
-    [
-        ("first", [1, 0, 1], 2),
-        ("last", [0, 1, 0], 2),
-        (2, [0, 1, 0], 1),
-        ("all", [1, 1, 1], 3),
-        (3, [0, 0, 0], 0),
-    ],
+    [("first", [1, 0, 1], 2), ("last", [0, 1, 0], 2), (2, [0, 1, 0], 1), ("all", [1, 1, 1], 3), (3, [0, 0, 0], 0)],
 )
 def test_a_second_look_counts_only_where_it_is_asked_for(rounds, votes, n):
     counted = count_votes(SMALL, LABELS, ["a"], rounds=rounds)

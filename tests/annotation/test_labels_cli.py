@@ -376,10 +376,7 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path, monkeypatch,
     ("arguments", "words"),
     [
         (["status", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
-        (
-            ["init", "DEMO", "--db", "FOLDER/people.txt"],
-            "cannot be read (file is not a database)",
-        ),
+        (["init", "DEMO", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
         (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be read"),
         (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
         (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),

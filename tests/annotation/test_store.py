@@ -447,8 +447,7 @@ def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, op
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
-    [("mysql://x/y", "not supported"), ("://", "no database URL"), (".", "is a folder")],
+    ("url", "words"), [("mysql://x/y", "not supported"), ("://", "no database URL"), (".", "is a folder")]
 )
 def test_other_databases_are_refused(url, words):
     with pytest.raises(StoreError, match=words):

@@ -54,11 +54,13 @@ def answered(task):
     """Three people's answers to thirty images, drawn at random."""
     chance = random.Random(4)
     task.store.invite(["ann", "bob", "eve"])
+
+    def said(image, who):
+        labels = tuple(label for label in task.settings.labels if chance.random() < 0.25)
+        return Answer(image, who, "labels" if labels else "none", labels, seconds=chance.uniform(1, 4))
+
     for who in ("ann", "bob", "eve"):
-        for claim in task.store.claim(who, 30):
-            labels = tuple(label for label in task.settings.labels if chance.random() < 0.25)
-            kind = "labels" if labels else "none"
-            task.store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
+        task.store.submit([said(claim.image_id, who) for claim in task.store.claim(who, 30)])
     return task
 
 

@@ -189,8 +189,7 @@ def test_a_reply_that_comes_after_the_turn_was_lost_shows_nothing(server, person
     one.settled()
     held, holding = [], [True]
     one.page.route(
-        "**/relabel/sync",
-        lambda route: held.append((route, route.fetch())) if holding else route.continue_(),
+        "**/relabel/sync", lambda route: held.append((route, route.fetch())) if holding else route.continue_()
     )
     first = one.answer("1")  # its reply is on its way for as long as we like
     while not held:
