@@ -11,8 +11,9 @@ VENV ?= .venv
 EXTRA ?= dev
 TORCH_INDEX ?=
 BIN := $(VENV)/bin
+PROJECTS := pyproject.toml metrics/pyproject.toml annotation/pyproject.toml
 
-.PHONY: demo test test-slow check api format docs bench wheel-test clean
+.PHONY: demo test test-slow check api format docs bench wheel-test alone-test clean
 
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
@@ -111,9 +112,10 @@ bench-look:
 	$(BIN)/python benchmarks/heads.py --seeds 2 --images 400 --only topk --cache build/heads-cache --dry-run
 	$(BIN)/python benchmarks/subgroups.py --seeds 8 --dry-run
 
-# the built wheel, installed and run from elsewhere: newest versions, lowest declared versions, Python 3.13
-wheel-test: $(VENV)/.installed-$(EXTRA)
-	PYTHON="$(PYTHON)" BIN="$(BIN)" scripts/wheel_test.sh
+# the built wheels, installed and run from elsewhere: newest versions, lowest declared versions, Python 3.13; and the
+# tests of affectml-annotation and affectml-metrics, each with its own dependencies alone, which `make alone-test` runs
+wheel-test alone-test: $(VENV)/.installed-$(EXTRA)
+	PYTHON="$(PYTHON)" BIN="$(BIN)" scripts/wheel_test.sh $(if $(filter alone-test,$@),alone)
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -125,12 +127,12 @@ $(VENV)/.torch:
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet torch torchvision --index-url "$(TORCH_INDEX)")
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/.torch
+$(VENV)/.installed: $(PROJECTS) | $(VENV)/.torch
 	@echo "installing affectml and what it stands on (a few minutes the first time) ..."
 	$(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
-$(VENV)/.installed-$(EXTRA): pyproject.toml | $(VENV)/.torch
+$(VENV)/.installed-$(EXTRA): $(PROJECTS) | $(VENV)/.torch
 	@echo "installing affectml with its development tools (a few minutes the first time) ..."
 	$(BIN)/python -m pip install --quiet -e '.[$(EXTRA)]'
 	@touch $@ $(VENV)/.installed

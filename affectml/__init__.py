@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from affectml._lazy import Moved
@@ -48,6 +49,13 @@ __all__ = [
 ]
 
 sys.meta_path.append(Moved())
+
+# 0.1.0 was one wheel. pip removes it after it has installed the two that were parted from it, and their files with it.
+if not all(getattr(find_spec(part), "origin", None) for part in ("affectml_annotation", "affectml_metrics")):
+    raise ImportError(
+        "affectml needs affectml-annotation and affectml-metrics, of which pip's upgrade from 0.1.0 took files: "
+        f"pip install --force-reinstall --no-deps affectml-annotation=={__version__} affectml-metrics=={__version__}"
+    )
 
 
 def __getattr__(name: str) -> Any:

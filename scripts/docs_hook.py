@@ -18,6 +18,8 @@ BROUGHT = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
+    "metrics/README.md": "affectml-metrics.md",
+    "annotation/README.md": "affectml-annotation.md",
     "affectml/encoders/affect_tiny/README.md": "affect-tiny.md",
     **{f"examples/{file.name}": f"examples/{file.name}" for file in (ROOT / "examples").glob("*.ipynb")},
     **{f"benchmarks/{file.name}": f"benchmarks/{file.name}" for file in (ROOT / "benchmarks").glob("*.svg")},

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The wheel that is released, installed in new environments and run from an empty folder: `make wheel-test`.
-#   newest       the newest versions of everything, on the Python of $PYTHON
+# The wheels that are released, installed in new environments and run from an empty folder: `make wheel-test`.
+#   alone        affectml-annotation, then affectml-metrics, each with its tests and nothing but its own dependencies
+#   newest       all three, with the newest versions of everything, on the Python of $PYTHON
 #   lowest       the lowest versions that pyproject.toml declares, on the lowest Python it declares
 #   python3.13   the newest versions on the newest Python supported
 # One argument or more names which; without one, all. A Python that the machine lacks is skipped, and that is said.
@@ -12,6 +13,7 @@ PYTHON=${PYTHON:-python3}
 elsewhere=$(mktemp -d)
 trap 'rm -rf "$elsewhere"' EXIT
 unset PYTHONPATH
+root=$PWD
 export UV_CACHE_DIR=${UV_CACHE_DIR:-$elsewhere/cache} UV_PYTHON_DOWNLOADS=never
 
 works() { # works ENVIRONMENT: what a user does first
@@ -29,9 +31,32 @@ works() { # works ENVIRONMENT: what a user does first
     )
 }
 
-newest() {
-    "$PYTHON" -m venv "$elsewhere/newest"
+prepared() { # the environment of `alone`, in which `newest` goes on
+    [ -d "$elsewhere/newest" ] || "$PYTHON" -m venv "$elsewhere/newest"
     "$elsewhere/newest/bin/python" -m pip install --quiet --upgrade pip
+}
+
+alone() {
+    prepared
+    local part
+    for part in annotation metrics; do # in this order: the first comes without torch
+        "$elsewhere/newest/bin/python" -m pip install --quiet "$elsewhere"/dist/affectml_$part-*.whl \
+            --group "$part/pyproject.toml:test"
+        # its tests that ask affectml or PostgreSQL are skipped here, which CI else takes for failures
+        (
+            cd "$elsewhere"
+            env -u CI "$elsewhere/newest/bin/pytest" -c "$root/pyproject.toml" --rootdir "$root" -p no:cacheprovider \
+                -q -r fE -n auto -m 'not slow' "$root/tests/$part"
+        )
+        if [ $part = annotation ] && "$elsewhere/newest/bin/python" -c 'import torch' 2>"$elsewhere/no-torch.log"; then
+            echo "affectml-annotation brought torch along" >&2
+            exit 1
+        fi
+    done
+}
+
+newest() {
+    prepared
     "$elsewhere/newest/bin/python" -m pip install --quiet "$elsewhere"/dist/*.whl
     works "$elsewhere/newest"
 }
@@ -44,7 +69,8 @@ with_uv() { # with_uv PYTHON-VERSION OPTION-OF-uv-pip-compile...
         return
     fi
     "$BIN/uv" venv --quiet --clear --python "$version" "$environment"
-    "$BIN/uv" pip compile --quiet --python "$environment/bin/python" "$@" pyproject.toml -o "$versions" >/dev/null
+    "$BIN/uv" pip compile --quiet --python "$environment/bin/python" "$@" {.,metrics,annotation}/pyproject.toml \
+        --no-emit-package affectml-metrics --no-emit-package affectml-annotation -o "$versions" >/dev/null
     "$BIN/uv" pip install --quiet --python "$environment/bin/python" -r "$versions" "$elsewhere"/dist/*.whl
     grep -E "^(numpy|pandas|torch|torchvision|typer|streamlit)==" "$versions" | tr '\n' ' '
     echo
@@ -53,15 +79,18 @@ with_uv() { # with_uv PYTHON-VERSION OPTION-OF-uv-pip-compile...
 }
 
 # sdist first, and the wheel from it, as a release is built
-"$BIN/python" -m build --outdir "$elsewhere/dist" . >"$elsewhere/build.log" 2>&1 || { cat "$elsewhere/build.log"; exit 1; }
+for folder in metrics annotation .; do
+    "$BIN/python" -m build --no-isolation --outdir "$elsewhere/dist" $folder >"$elsewhere/build.log" 2>&1 ||
+        { cat "$elsewhere/build.log"; exit 1; }
+done
 ls -l "$elsewhere/dist"
-[ $# -gt 0 ] || set -- newest lowest python3.13
+[ $# -gt 0 ] || set -- alone newest lowest python3.13
 for kind in "$@"; do
     echo "-- $kind"
     case $kind in
-    newest) newest ;;
+    alone | newest) $kind ;;
     lowest) with_uv 3.11 --resolution lowest-direct ;;
     python3.13) with_uv 3.13 ;;
-    *) echo "no such kind: $kind (newest, lowest, python3.13)" >&2; exit 2 ;;
+    *) echo "no such kind: $kind (alone, newest, lowest, python3.13)" >&2; exit 2 ;;
     esac
 done

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import re
 import shutil
 import signal
 import socket
@@ -221,6 +222,7 @@ def pytest_runtest_makereport(item, call):
 
 def _missing_package(error: BaseException) -> str | None:
     """What an error says that asks for a package which is not there; None for any other."""
-    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("affectml"):
+    broken = re.match(r"affectml(_\w+)?\.", getattr(error, "name", None) or "")
+    if isinstance(error, ModuleNotFoundError) and error.name and not broken:
         return f"no {error.name}"
     return str(error).splitlines()[0] if type(error).__name__ == "MissingExtra" else None

@@ -32,17 +32,18 @@ def test_examples_in_docstrings_run():
 
 
 def documents():
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    parts = [ROOT / "metrics" / "README.md", ROOT / "annotation" / "README.md"]
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *parts, *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", documents(), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (path.parent / target).exists(), f"{path.name} links to {target}, which is not there"
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", documents(), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_commands_in_documents_exist_with_their_options(path):
     import typer
 

@@ -54,7 +54,7 @@ def fit_crowd_model(panel: Panel, model: CrowdModel = "dawid_skene", *, seed: in
     try:
         from crowdkit.aggregation import MACE, DawidSkene
     except ImportError:
-        raise MissingExtra(f"{model} needs crowd-kit: pip install 'affectml[crowd]'") from None
+        raise MissingExtra(f"{model} needs crowd-kit: pip install 'affectml-annotation[crowd]'") from None
     answers = panel.answers()
     if not len(answers.image):
         raise BadJudgement(f"{model}: the table holds no answer (kind labels or none)")

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from affectml.demo_set.annotators import Annotators, choice_chances, judge
 from affectml_annotation import (
     BadCounts,
     BadJudgement,
@@ -214,6 +213,8 @@ def test_what_people_said_and_what_a_model_believes_never_mix():
 
 def people(images=400, judges=5, labels=4, seed=0, spread=0.0):
     """Simulated people of the demo set, with the true rates."""
+    from affectml.demo_set.annotators import Annotators, judge
+
     random = np.random.default_rng(seed)
     names = tuple("abcd"[:labels])
     rates = random.beta(0.7, 1.5, size=(images, labels)).clip(0.02, 0.98)
@@ -241,6 +242,8 @@ def test_shares_converge_to_the_true_rates():
 
 def test_weights_rank_the_annotators_rightly():
     """Decisive people are nearer to the others' shares than noisy ones; the panel's order is known."""
+    from affectml.demo_set.annotators import choice_chances
+
     table, rates, names, panel = people(images=1500, spread=1.2)
     chances = choice_chances(rates, panel)
     true_error = ((chances - rates) ** 2 + chances * (1 - chances)).mean(axis=(1, 2))

@@ -60,9 +60,10 @@ def test_people_disagree_most_where_their_sets_are_disjoint():
     assert disagreement(table, ["awe", "joy"]).to_dict() == {"a": 1.0, "b": 0.0}
 
 
-def test_the_examples_in_the_documentation_run():
-    page = Path(__file__).parents[2] / "docs" / "annotation.md"
-    found = doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+@pytest.mark.parametrize("page", ["docs/annotation.md", "annotation/README.md"])
+def test_the_examples_in_the_documentation_run(page):
+    path = Path(__file__).parents[2] / page
+    found = doctest.testfile(str(path), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert found.attempted >= 6
     assert found.failed == 0
 

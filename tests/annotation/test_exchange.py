@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from affectml.data import Dataset
 from affectml_annotation import (
     BadExport,
     BadImport,
@@ -336,6 +335,8 @@ def counted(method: str = "votes"):
 
 
 def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
+    from affectml.data import Dataset
+
     images = pd.DataFrame({"image_id": ["a", "b", "c"], "file": ["x/a.png", "b.png", "c.png"]})
     for file in images["file"]:
         (tmp_path / "pictures" / file).parent.mkdir(parents=True, exist_ok=True)
@@ -356,7 +357,7 @@ def test_an_existing_data_set_gains_targets_and_keeps_the_rest(tmp_path):
     write_dataset_folder(tmp_path / "out", collected(full()), {"old": counted()})
     again = write_dataset_folder(tmp_path / "out", collected(full()), {"new": counted("smoothed")})
     assert (again.new, again.same, again.replaced, again.kept) == (0, 5, 0, ())
-    assert set(Dataset.open(tmp_path / "out").meta.targets) == {"old", "new"}
+    assert set(json.loads((tmp_path / "out" / "dataset.json").read_text())["targets"]) == {"old", "new"}
     other = TaskSettings(labels=LABELS, question="What does the person show?", construct="expressed")
     with pytest.raises(BadExport, match="holds judgements of what is evoked, the task asked for what is expressed"):
         write_dataset_folder(tmp_path / "out", collected(full(), task=other), {"old": counted()})

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from affectml_annotation import LabelStore
 
@@ -15,6 +14,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "photographs.md"
 @pytest.fixture
 def task(run, tmp_path):
     """A task on six photographs, whose images are called 0 to 5."""
+    from PIL import Image
+
     (tmp_path / "photos").mkdir()
     for number in range(6):
         Image.new("RGB", (8, 8), (40 * number, 0, 90)).save(tmp_path / "photos" / f"{number}.jpg")

@@ -63,7 +63,7 @@ def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
             ours = {name: value for name, value in soon.items() if name not in parsed.query}
             return sa.create_engine(parsed, pool_pre_ping=True, pool_timeout=patience, connect_args=ours)
         except ModuleNotFoundError:
-            raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml[postgres]'") from None
+            raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml-annotation[postgres]'") from None
     raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
 
 
