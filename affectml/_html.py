@@ -5,12 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
-
-if TYPE_CHECKING:
-    from affectml.report.tables import Table
 
 THUMBNAIL = 192  # pixels, longer side
 
@@ -55,13 +51,3 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def table_of(shown: "Table") -> str:
-    """A table of plain cells, the best of them bold, with its title and its note below."""
-    rows = [
-        [f"<b>{escape(cell)}</b>" if (at, column) in shown.best else escape(cell) for column, cell in enumerate(row)]
-        for at, row in enumerate(shown.rows)
-    ]
-    below = "; ".join(escape(line) for line in (shown.title, shown.note) if line)
-    return f"{table(shown.columns, rows)}<p><small>{below}</small></p>"

@@ -17,8 +17,9 @@ from affectml.heads._options import options_of_heads
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.report import WRITERS
-from affectml.run import Run, score_table
+from affectml.run import Run
 from affectml.runs import RunFolder, TrainConfig
+from affectml.runs.scores import score_table
 from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:

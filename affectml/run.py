@@ -1,7 +1,7 @@
 """A run as one holds it in Python: its scores, its predictions, and its answers for new images."""
 
 import webbrowser
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from affectml._html import table_of
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.encoders import Encoder
@@ -25,8 +24,9 @@ from affectml.predicting.parts import PredictionFile
 from affectml.predicting.person import Answered, Person, for_person
 from affectml.predicting.predictions import Predictions
 from affectml.predicting.shards import merge_predictions
-from affectml.report.tables import STAR, main_table
+from affectml.report.tables import STAR, as_html, main_table
 from affectml.runs import RunFolder, RunInfo
+from affectml.runs.scores import score_table
 from affectml.taxonomies import Taxonomy
 
 
@@ -278,16 +278,5 @@ class Run:
             shown = main_table(self.metrics, brief=True)
             key = "± is half the width of the 95 % interval; bold: the best system, and those that may be as good"
             stars = f"; {STAR}" if STAR in shown.note else ""
-            lines.append(table_of(replace(shown, note=key + stars)))
+            lines.append(as_html(replace(shown, note=key + stars)))
         return "".join(lines)
-
-
-def score_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Systems down; (metric, value | low | high) across."""
-    systems = metrics["systems"]
-    names = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))
-    columns = pd.MultiIndex.from_product([names, ["value", "low", "high"]], names=["metric", None])
-    rows = {
-        system: [scores.get(metric, {}).get(part) for metric, part in columns] for system, scores in systems.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")

@@ -9,13 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._html import table_of
 from affectml.answers._said import Received
 from affectml.answers._words import shown
 from affectml.errors import option
 from affectml.evaluation.bias import LEVEL, LabelBias
-from affectml.report.tables import Table, arrow, cell, main_table, number, order, p_value, people_table, starred
-from affectml.run import score_table
+from affectml.report.tables import (
+    Table,
+    arrow,
+    as_html,
+    cell,
+    main_table,
+    number,
+    order,
+    p_value,
+    people_table,
+    starred,
+)
+from affectml.runs.scores import score_table
 
 LISTED = 5  # of each reason, in words; JSON has all
 
@@ -110,7 +120,7 @@ class JudgedAnswers:
         """For notebooks: what was read, scores, and differences."""
         tables = [main_table(self.metrics, brief=True), self._differences()]
         lines = [f"<p>{escape(self.name)} on {escape(self.dataset)}, target {escape(self.target)}</p>"]
-        lines += [table_of(shown) for shown in tables if shown is not None]
+        lines += [as_html(shown) for shown in tables if shown is not None]
         return "".join([*lines, *(f"<p>{escape(line)}</p>" for line in self.findings)])
 
     def to_json(self) -> dict[str, Any]:

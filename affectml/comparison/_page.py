@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from affectml._files import try_file, try_folder, try_page
-from affectml._html import table_of
 from affectml._progress import Say
 from affectml.comparison._compare import Comparison, Reading, compare_runs, names_of
 from affectml.comparison._differences import Gain, SeedGap, by_seed, gains_of, seed_gaps
@@ -21,7 +20,7 @@ from affectml.plots import fitted, intervals
 from affectml.report import ReportData, Section, Table, read_again, write_page, write_tables
 from affectml.report.pictures import thumbnail
 from affectml.report.section import Card, Cards, drawing
-from affectml.report.tables import arrow, cell, headline, number, order, p_value, starred
+from affectml.report.tables import arrow, as_html, cell, headline, number, order, p_value, starred
 from affectml.runs import RunFolder
 from affectml_metrics.table import better
 
@@ -57,7 +56,7 @@ class RunsCompared:
         """For notebooks: the differences, and where the page is."""
         lines = [f"<p>Runs compared · <code>{escape(str(self.page))}</code></p>"]
         for section in self.first:
-            lines += [*map(table_of, section.tables), f"<p>{escape(section.sentence)}</p>"]
+            lines += [*map(as_html, section.tables), f"<p>{escape(section.sentence)}</p>"]
         return "".join(lines)
 
 

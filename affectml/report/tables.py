@@ -5,8 +5,10 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, TypeVar
 
+from affectml._html import table
 from affectml_metrics.table import better, find, shown
 
 Name = TypeVar("Name")
@@ -310,3 +312,13 @@ _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", 
 def escape_tex(text: str) -> str:
     """Text that LaTeX prints as it is."""
     return "".join(_TEX.get(letter, letter) for letter in text)
+
+
+def as_html(shown: Table) -> str:
+    """A table of plain cells, the best of them bold, with its title and its note below."""
+    rows = [
+        [f"<b>{escape(cell)}</b>" if (at, column) in shown.best else escape(cell) for column, cell in enumerate(row)]
+        for at, row in enumerate(shown.rows)
+    ]
+    below = "; ".join(escape(line) for line in (shown.title, shown.note) if line)
+    return f"{table(shown.columns, rows)}<p><small>{below}</small></p>"

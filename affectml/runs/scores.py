@@ -4,8 +4,10 @@ Files are checked against them and kept as they are: key order and digits are th
 here are passed over.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
+import pandas as pd
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -190,3 +192,14 @@ def same_columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         of_form(Part, row)
         of_form(dict[str, Number], {name: value for name, value in row.items() if name != "split"})
     return rows
+
+
+def score_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Systems down; (metric, value | low | high) across."""
+    systems = metrics["systems"]
+    names = list(dict.fromkeys(metric for scores in systems.values() for metric in scores))
+    columns = pd.MultiIndex.from_product([names, ["value", "low", "high"]], names=["metric", None])
+    rows = {
+        system: [scores.get(metric, {}).get(part) for metric, part in columns] for system, scores in systems.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
