@@ -183,21 +183,20 @@ class Canvas:
         how = f"font-size: {size:g}px; fill: {_ink(colour)}" + (f"; text-anchor: {anchor}" if anchor != "start" else "")
         self._marks.append(f'<text {place} dy=".35em" style="{how}">{escape(words, quote=False)}</text>')
 
-    def numbers(self, *, most: int | None = None, spine: bool = True, lines: bool = True) -> None:
+    def numbers(self, *, most: int | None = None, lines: bool = True) -> None:
         """Round numbers under the area, with lines upwards; `most` of them at most."""
         room = most or min(max(int((self.right - self.left) / (4 * SMALL)), 1), 9)
         ticks, words = _ticks(*self.x, room)
-        self.named_numbers(dict(zip(ticks, words, strict=True)), spine=spine, lines=lines)
+        self.named_numbers(dict(zip(ticks, words, strict=True)), lines=lines)
 
-    def named_numbers(self, ticks: dict[float, str], *, spine: bool = True, lines: bool = True) -> None:
+    def named_numbers(self, ticks: dict[float, str], *, lines: bool = True) -> None:
         """These values under the area, by what is written there."""
         if lines:
             low, high = self.y
             self.lines((((x, low), (x, high)) for x in ticks), "line", 0.7)
         for x, words in ticks.items():
             self.text_at(self.across(x), self.bottom + 8, words, "soft", size=SMALL, anchor="middle")
-        if spine:
-            self.line_at([(self.left, self.bottom), (self.right, self.bottom)], "line", 1.0)
+        self.line_at([(self.left, self.bottom), (self.right, self.bottom)], "line", 1.0)
 
     def heights(self, *, lines: bool = True) -> None:
         """Round numbers left of the area, with lines across."""

@@ -36,13 +36,12 @@ def dots(
     alt: str,
     *,
     axis: str = "",
-    at_most: float | None = None,
     named: Mapping[str, str] | None = None,
 ) -> str:
     """Several systems on several rows (labels, groups): one sign each, with a whisker where low and high differ.
 
-    series: by system, a value, low and high per row, None where there is none. at_most: where the axis ends; it starts
-    at 0 unless something is below. named: what a system is called under the picture, where not by its name.
+    series: by system, a value, low and high per row, None where there is none. The axis starts at 0 unless
+    something is below. named: what a system is called under the picture, where not by its name.
     """
     rows = fitted(rows)
     count = len(series)
@@ -50,7 +49,7 @@ def dots(
     known = [point for points in series.values() for point in points if point is not None]
     high = around([end for point in known for end in point], 0.05)[1]
     least = min([0.0, *(point[1] for point in known)])
-    across = (least, max(high, least + 1e-9) if at_most is None else at_most)
+    across = (least, max(high, least + 1e-9))
     drawn = Canvas(
         height=step * len(rows) + 60, left=room(rows), right=12, top=24, bottom=36, x=across, y=(len(rows) - 0.5, -0.5)
     )

@@ -21,9 +21,8 @@ def grid(
     hue: str = "model",
     axis: tuple[str, str] = ("", ""),
     whole: bool = False,
-    outlined: bool = True,
 ) -> str:
-    """A square for each value [R, C], deeper the larger it is; nan stays empty.
+    """A square for each value [R, C], deeper the larger it is, the diagonal framed; nan stays empty.
 
     Args:
         values: at least 0.
@@ -33,7 +32,6 @@ def grid(
         hue: the colour of INKS.
         axis: what stands down and across, in words.
         whole: whether figures are counts, and not shares.
-        outlined: whether the diagonal has a frame.
     """
     rows, columns = fitted(rows), fitted(columns)
     count = len(columns)
@@ -54,7 +52,7 @@ def grid(
             text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0") if whole else short(value, 2)
             if float(text) != 0:
                 drawn.text_at(drawn.across(x), drawn.up(y), text, size=9, anchor="middle")
-    for at in range(min(len(rows), count) if outlined else 0):
+    for at in range(min(len(rows), count)):
         drawn.box((at - 0.5, at + 0.5), (at - 0.5, at + 0.5), "soft", frame=0.8)
     for x, name in enumerate(columns):
         if count > 3:

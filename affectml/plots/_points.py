@@ -73,7 +73,6 @@ def plane(
     model: Sequence[float],
     alt: str,
     *,
-    axis: tuple[str, str] = ("valence: unpleasant to pleasant", "arousal: calm to excited"),
     framed: bool = True,
     them: str = "people",
 ) -> str:
@@ -88,8 +87,9 @@ def plane(
     if framed:
         drawn.line([(-1.25, 0), (1.25, 0)], "line", 0.8)
         drawn.line([(0, -1.15), (0, 1.3)], "line", 0.8)
-        drawn.text_at((drawn.left + drawn.right) / 2, height - 14, axis[0], "soft", anchor="middle")
-        drawn.text_at(13, (drawn.top + drawn.bottom) / 2, axis[1], "soft", anchor="middle", turned=True)
+        across, up = (drawn.left + drawn.right) / 2, (drawn.top + drawn.bottom) / 2
+        drawn.text_at(across, height - 14, "valence: unpleasant to pleasant", "soft", anchor="middle")
+        drawn.text_at(13, up, "arousal: calm to excited", "soft", anchor="middle", turned=True)
     spots = [(x, y) for _, x, y in places]
     largest = 20 * min(1.0, (12 / max(len(places), 1)) ** 0.5)  # pixels: many discs leave room for their names
     theirs, its = ([largest * float(np.sqrt(share / most)) for share in shares] for shares in (people, model))

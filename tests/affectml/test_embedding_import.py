@@ -471,23 +471,3 @@ def test_without_datasets_the_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "saved" / "dataset_info.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "datasets", None)
     refused(tmp_path / "saved", MissingExtra, r"needs datasets: pip install 'affectml\[datasets\]'")
-
-
-def as_npz(folder: Path, table: pa.Table) -> Path:
-    shares = np.array([list(cell.values()) for cell in table["shares"].to_pylist()])
-    names = {name: np.array(table[name].to_pylist()) for name in ("image", "embedding", "label")}
-    np.savez(folder / "t.npz", shares=shares, labels=np.array(["joy", "fear"]), **names)
-    return folder / "t.npz"
-
-
-def as_safetensors(folder: Path, table: pa.Table) -> Path:
-    header = {name: json.dumps(table[name].to_pylist()) for name in ("image", "label")}
-    tensor = torch.tensor(table["embedding"].to_pylist())
-    save_file({"embedding": tensor}, folder / "t.safetensors", metadata=header)
-    return folder / "t.safetensors"
-
-
-def as_saved_by_datasets(folder: Path, table: pa.Table) -> Path:
-    datasets = pytest.importorskip("datasets")
-    datasets.Dataset(table).save_to_disk(str(folder / "saved"))
-    return folder / "saved"

@@ -43,12 +43,6 @@ def with_bf16(monkeypatch):
 
 
 @pytest.fixture
-def without_bf16(monkeypatch):
-    """A machine that does nothing faster than fp32."""
-    monkeypatch.setattr(PROBE, lambda: False)
-
-
-@pytest.fixture
 def auto(tiny_clip):
     return lambda: load_encoder(f"local-dir:{tiny_clip}", precision="auto", threads=1)
 
