@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from affectml._options import Help, Option
 from affectml.cli._options import parameter_of, sign, value_of
 from affectml.importers import Importer, get_importer, names, parse_list
-from affectml.importers.registry import OWN
+from affectml.importers.registry import OWN, PUBLISHED
 
 STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
 TARGET = Option("target", str | None, None, Help("Name of the new target.", default="its kind"))
@@ -34,25 +34,28 @@ class ImportCommand(TyperCommand):
 
 
 class ImportGroup(TyperGroup):
-    """The commands of all importers, those registered from outside this package too, and `package.module:NAME`."""
+    """The commands of all importers: ours, installed packages', those of modules that were imported, and
+    `package.module:NAME`."""
 
     def __init__(self, *, commands: Any = None, **settings: Any) -> None:
         super().__init__(**settings)
-        own = {name: self._stand_in(name) for name in OWN}
-        self.commands = {
-            **own,
-            **(commands or {}),
-            **{name: self._stand_in(name) for name in names() if name not in own},
-        }
+        own, published = ({name: self._stand_in(name, line, panel) for name, line in table.items()}
+                          for table, panel in ((OWN, None), (PUBLISHED, "Published sets")))  # fmt: skip
+        self.commands = {**own, **(commands or {}), **published}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every importer, those of installed packages and imported modules last."""
+        return list(dict.fromkeys([*self.commands, *names()]))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of an importer; None where there is none."""
         known = self.commands.get(cmd_name)
-        return known or (self._stand_in(cmd_name) if ":" in cmd_name or cmd_name in names() else None)
+        if known or not (":" in cmd_name or cmd_name in names()):
+            return known
+        return self._stand_in(cmd_name, names().get(cmd_name), "From elsewhere")
 
-    def _stand_in(self, name: str) -> ImportCommand:
-        panel = None if name in OWN else "Published sets"
-        return ImportCommand(name, help=names().get(name), rich_help_panel=panel)
+    def _stand_in(self, name: str, line: str | None, panel: str | None) -> ImportCommand:
+        return ImportCommand(name, help=line, rich_help_panel=panel)
 
 
 app = typer.Typer(cls=ImportGroup, no_args_is_help=True)

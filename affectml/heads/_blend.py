@@ -15,6 +15,7 @@ from affectml.heads._base import HEADS, Head
 from affectml.heads._config import HeadConfig
 from affectml.heads._inputs import ArrayLike, Features, Rows, as_shares
 from affectml.heads._kinds import ScoreKind, logits_of, probabilities
+from affectml.heads._load import find_head
 from affectml.heads._material import Material
 from affectml.heads._objective import Objective
 
@@ -75,9 +76,10 @@ class CompositeHead(Head):
         for number, described in enumerate(report.get("members", [])):
             prefix = f"{number}."
             own = {key.removeprefix(prefix): tensors.pop(key) for key in list(tensors) if key.startswith(prefix)}
-            if described["head"] not in HEADS:
+            member = find_head(described["head"])
+            if member is None:
                 raise BadInput(f"member {number}: no head {described['head']!r}")
-            members.append(HEADS[described["head"]].from_saved(described["config"], described["report"], own))
+            members.append(member.from_saved(described["config"], described["report"], own))
         head = super().from_saved(config, report, tensors)
         head.members_ = tuple(members)
         return head

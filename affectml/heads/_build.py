@@ -8,7 +8,7 @@ from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._config import MULTILABEL, TrainOption, Wanted
 from affectml.heads._inputs import ArrayLike
-from affectml.heads._load import head_class, offered
+from affectml.heads._load import head_class
 from affectml.heads._options import typed_options
 from affectml.heads._texts import TextHead
 
@@ -90,7 +90,7 @@ def _way_out(cls: type[Head], wanted: Wanted) -> str:
 
 def heads_that(fit: Callable[[type[Head]], bool]) -> str:
     """The heads that `train` offers and that fit, the plain ones first: "sigmoid, kernel or softmax"."""
-    fitting = [name for name in offered() if fit(HEADS[name])]
+    fitting = [name for name, head in HEADS.items() if head.learns and fit(head)]
     names = sorted(fitting, key=lambda name: (name not in PLAIN.values(), name))
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 

@@ -2,25 +2,38 @@
 
 from pathlib import Path
 
-from affectml._own import import_module
+from affectml._own import import_module, plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
 from affectml.heads._base import HEADS, Head
 from affectml.heads._saving import read_head
 
 OWN = "package.module:Class"
+GROUP = "affectml.heads"  # of entry points
 
 
 def offered() -> tuple[str, ...]:
-    """The heads that `train` offers, by name: those imported that learn anything."""
-    return tuple(sorted(name for name, head in HEADS.items() if head.learns))
+    """The heads that `train` offers, by name: those that learn anything, and those that installed packages bring."""
+    return tuple(sorted({*(name for name, head in HEADS.items() if head.learns), *plugin_names(GROUP)}))
+
+
+def find_head(name: str) -> type[Head] | None:
+    """The head of a name, from an installed package where nobody has imported one; raises BadInput as `plugin` does."""
+    if name not in HEADS:
+        _import_plugin(name)
+    return HEADS.get(name)
+
+
+def _import_plugin(name: str) -> None:
+    ours = name in HEADS and HEADS[name].__module__.startswith("affectml.")
+    plugin(GROUP, name, lambda found: HEADS.get(name) is found, f"a head named {name!r}", ours=ours)
 
 
 def head_class(name: str) -> type[Head]:
     """The class of a head.
 
     Args:
-        name: of one that `train` offers, or `package.module:Class`, which is imported; modules in the working folder
-            are found too.
+        name: of one that `train` offers, installed packages' too, or `package.module:Class`, which is imported; modules
+            in the working folder are found too.
 
     Raises:
         BadInput: for a name that no imported head has, a module that cannot be imported, or a class that is no head or
@@ -29,13 +42,14 @@ def head_class(name: str) -> type[Head]:
     if ":" in name:
         return _imported(name)
     name = name.replace("-", "_")
-    if name in HEADS and name not in offered():
-        cls = HEADS[name]
-        raise BadInput(f"{option('head', name)}: {cls.described()} {cls.says}; take one of {', '.join(offered())}")
-    if name not in offered():
+    _import_plugin(name)
+    cls = HEADS.get(name)
+    if cls is None:
         near = did_you_mean(name, offered())
         raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; or {OWN} for your own)")
-    return HEADS[name]
+    if not cls.learns:
+        raise BadInput(f"{option('head', name)}: {cls.described()} {cls.says}; take one of {', '.join(offered())}")
+    return cls
 
 
 def _imported(place: str) -> type[Head]:
@@ -59,8 +73,8 @@ def _imported(place: str) -> type[Head]:
 def load_head(folder: Path | str) -> Head:
     """The head that `save` wrote into `folder` (a run folder, say), ready to predict.
 
-    Needs neither the data nor the encoder it was trained with, and imports no code: a head of your own is known
-    once its module is imported.
+    Needs neither the data nor the encoder it was trained with, and imports no code but an installed package's that
+    brings a head of this name: a head of your own is known once its module is imported.
 
     Raises:
         BadRun: for files that are missing, of a newer version, of an unknown head or option, or that do not belong
@@ -69,7 +83,11 @@ def load_head(folder: Path | str) -> Head:
     folder = Path(folder)
     content, tensors = read_head(folder)
     name = content["head"]
-    if name not in HEADS:
+    try:
+        cls = find_head(name)
+    except BadInput as error:
+        raise BadRun(f"{folder / 'head.json'}: {error}") from error
+    if cls is None:
         raise BadRun(
             f"{folder / 'head.json'}: no head {name!r}{did_you_mean(name, HEADS)} (if it is a head of your own, "
             "import the module that defines it first: on the command line, affectml --import MODULE ...)"
@@ -78,7 +96,7 @@ def load_head(folder: Path | str) -> Head:
     if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
         raise BadRun(f"{folder / 'head.json'}: report.prevalence: expected a list of shares, got {str(shares)[:80]}")
     try:
-        return HEADS[name].from_saved(content["config"], content["report"], tensors)
+        return cls.from_saved(content["config"], content["report"], tensors)
     except KeyError as error:
         raise BadRun(f"{folder / 'head.safetensors'}: no tensor {error}, which a {name} head needs") from None
     except (AffectmlError, TypeError, ValueError, RuntimeError) as error:  # torch's, of tensors that do not fit

@@ -49,6 +49,7 @@ PUBLISHED = {
 
 _MODULES = {"datasets": "containers"}  # where it is not called as the importer is
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
+GROUP = "affectml.importers"  # of entry points
 PLACEMENTS = ("copy", "hardlink", "none")
 _REGISTERED: dict[str, "Importer"] = {}
 
@@ -215,7 +216,8 @@ def importer(
 
 def names() -> dict[str, str]:
     """Every importer's name and its line, without loading one."""
-    return {**OWN, **PUBLISHED, **{name: _REGISTERED[name].summary for name in _REGISTERED}}
+    brought = {name: f"Of the installed package {of}." for name, of in _own.plugin_names(GROUP).items()}
+    return {**brought, **OWN, **PUBLISHED, **{name: _REGISTERED[name].summary for name in _REGISTERED}}
 
 
 def get_importer(name: str) -> Importer:
@@ -233,7 +235,10 @@ def get_importer(name: str) -> Importer:
         if not isinstance(found, Importer):
             raise BadInput(f"{name}: expected a function decorated with affectml.importers.importer")
         return found
-    if name not in _REGISTERED and name in {**OWN, **PUBLISHED}:
+    ours = name in {**OWN, **PUBLISHED}
+    wanted = f"an importer named {name!r}"
+    _own.plugin(GROUP, name, lambda made: _REGISTERED.get(name) is made, wanted, ours=ours)
+    if name not in _REGISTERED and ours:
         import_module(f"affectml.importers.{_MODULES.get(name, name)}")
     if name not in _REGISTERED:
         raise BadInput(f"no importer {name!r}{did_you_mean(name, names())} (there are: {', '.join(names())})")

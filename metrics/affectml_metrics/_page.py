@@ -8,12 +8,12 @@ from pathlib import Path
 from affectml_metrics._errors import ArgumentError
 from affectml_metrics._kinds import on_example
 from affectml_metrics._spec import EXAMPLES, KINDS, Kind
-from affectml_metrics.table import specs
+from affectml_metrics.table import ROWS
 
 
 def markdown(kind: Kind) -> str:
     """The rows of a kind as Markdown tables, with the values worked by hand; one of two kinds is with the first."""
-    rows = [spec for spec in specs(kind) if spec.kinds[0] == kind]
+    rows = [spec for spec in ROWS if spec.kinds[0] == kind]
     lines = ["| Name | Function, class | Formula | Conventions | Range | Source | In reports |", "|" + "---|" * 7]
     for spec in rows:
         arrow = {"higher": " ↑", "lower": " ↓", "": ""}[spec.better]

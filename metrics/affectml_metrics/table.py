@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import TracebackType
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from affectml_metrics import functional as F
 from affectml_metrics._asked import pair_asked
-from affectml_metrics._errors import ArgumentError
+from affectml_metrics._errors import ArgumentError, MetricInputError
 from affectml_metrics._inputs import wide
 from affectml_metrics._options import one_of
 from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
@@ -26,6 +27,9 @@ from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
+from affectml_metrics.plugins import load_plugin, plugins
+
+GROUP = "affectml.metrics"  # of entry points
 
 
 def _shared(p: Tensor, t: Tensor) -> Tensor:
@@ -83,7 +87,7 @@ _people = partial(MetricSpec, kinds=("perspectives",), better="lower", shown=_SC
 _ONE = ("distribution", "single")  # a single label is a distribution with all its mass in one place
 
 # The order is the one that people read in: the first tables of a report follow it.
-_ROWS = (
+ROWS = (
     _top("top_{k}_accuracy", F.top_k_accuracy, shown=(*_HEADLINE, "people"), right="modes", cls="TopKAccuracy",
          formula="1 if the top k meets Y", worked="(1 + 1/2 + 1) / 3"),
     _top("top_{k}_chance", F.top_k_chance, better="", options={}, of_target=True, cls="TopKChance",
@@ -264,21 +268,41 @@ _ROWS = (
             source="Leonardelli et al. 2025", worked="((0 + 1 + 2) / 3 / 3 + (2 + 0) / 2 / 3) / 2"),
 )  # fmt: skip
 
-_table: dict[str, MetricSpec] = {spec.name: spec for spec in _ROWS}
+_table: dict[str, MetricSpec] = {spec.name: spec for spec in ROWS}
+
+
+_unread = [GROUP]
+
+
+def _known() -> dict[str, MetricSpec]:
+    """The table, with what installed packages bring, which is read once; what cannot be used is a warning."""
+    while _unread:
+        for name in plugins(group := _unread.pop()):
+            wanted, ours = f"a MetricSpec named {name!r}", find(name.replace("{k}", "1")) is not None
+            try:
+                register_metric(load_plugin(group, name, partial(_is_spec, name), wanted, ours=ours))
+            except MetricInputError as error:
+                warnings.warn(f"{error}; it is left out", stacklevel=3)
+    return _table
+
+
+def _is_spec(name: str, found: object) -> bool:
+    return isinstance(found, MetricSpec) and found.name == name
 
 
 def specs(kind: Kind | None = None, place: Place | None = None) -> Iterator[MetricSpec]:
     """The rows of the table in reading order: of one kind, shown in one place, or all."""
-    for spec in tuple(_table.values()):
+    for spec in tuple(_known().values()):
         if (kind is None or kind in spec.kinds) and (place is None or place in spec.shown):
             yield spec
 
 
 def find(name: str) -> MetricSpec | None:
     """The row behind a name as reports have it ("top_3_accuracy"), None where there is none."""
-    if name in _table:
-        return _table[name]
-    for spec in _table.values():
+    table = _known()
+    if name in table:
+        return table[name]
+    for spec in table.values():
         pattern = re.escape(spec.name).replace(re.escape("{k}"), r"[1-9]\d*")
         if "k" in spec.needs and re.fullmatch(pattern, name):
             return spec
@@ -300,7 +324,7 @@ def rules_of(names: Iterable[str]) -> dict[str, str]:
 def shown(names: Iterable[str], place: Place) -> list[str]:
     """Those of the names that a place shows, each once, in reading order; headlines have the smallest k only."""
     found = {name: spec for name in names if (spec := find(name)) is not None and place in spec.shown}
-    order = list(_table)
+    order = list(_known())
     ranked = sorted(found, key=lambda name: (order.index(found[name].name), len(name), name))
     if place != "headline":
         return ranked

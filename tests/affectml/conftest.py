@@ -1,5 +1,6 @@
 """A CLIP small enough to build in a test: 32 px, 32 values, random but saved weights."""
 
+import importlib
 import json
 import re
 import sys
@@ -82,6 +83,29 @@ def heads_as_before() -> Iterator[None]:
     yield
     HEADS.clear()
     HEADS.update(before)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Installs a package of modules in the test's folder: `installed("my-heads", heads={"knn": "my_heads:Knn"})`."""
+    from affectml_metrics.plugins import plugins
+
+    def lay(name: str, **groups: dict[str, str]) -> None:
+        folder = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [
+            line
+            for group, entries in groups.items()
+            for line in (f"[affectml.{group}]", *(f"{key} = {value}" for key, value in entries.items()))
+        ]
+        (folder / "entry_points.txt").write_text("\n".join(lines))
+        importlib.invalidate_caches()
+        plugins.cache_clear()
+
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lay
+    plugins.cache_clear()
 
 
 @pytest.fixture

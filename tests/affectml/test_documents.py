@@ -55,6 +55,7 @@ NOT_RUN = {
     "emotion6.md": ["other people's data, on which benchmarks/distributions.py and tests/affectml measure"],
     "encoders.md": ["it downloads the encoder's weights"],
     "explore.md": ["servers, which the tests of the page start"],
+    "extending.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
     "shards.md": ["it needs a cluster with Slurm", "it starts a Ray cluster; tests/affectml/test_ray.py does the same"],
     "relabel.md": ["servers, which the tests of the page start"],
 }

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import sys
 from graphlib import TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,37 @@ def test_heads_that_learn_nothing_are_not_offered_for_training():
 def test_a_class_that_says_of_itself_what_is_not_asked_any_more_is_told_what_is():
     with pytest.raises(BadInput, match=r"^Mine: uses_thresholds is not asked .* extends affectml\.heads\.SetHead$"):
         type(Head)("Mine", (SoftmaxHead,), {"uses_thresholds": False})
+
+
+def test_a_head_of_an_installed_package_is_known_by_its_name(neighbours, installed):
+    installed("affectml-knn", heads={"knn": "my_heads:NeighbourHead"})
+    assert "knn" in offered()
+    assert "my_heads" not in sys.modules, "its name was enough"
+    head_class("knn")(neighbours=1).fit(np.eye(4), np.eye(4)[:, :2]).save(neighbours / "head")
+    del HEADS["knn"], sys.modules["my_heads"]
+    assert load_head(neighbours / "head").config.neighbours == 1
+
+
+@pytest.mark.parametrize(
+    ("packages", "name", "says"),
+    [
+        (
+            ["affectml-a"],
+            "broken",
+            r"package affectml-a 1\.0 fails \(ModuleNotFoundError: .*\); mend, ",
+        ),
+        (["affectml-a"], "path", "package affectml-a 1\\.0 names os:path, expected a head named 'path'; mend"),
+        (["affectml-a"], "softmax", r"affectml and affectml-a 1\.0 have one of this name; uninstall the package$"),
+        (["affectml-a", "affectml-b"], "path", r"affectml-[ab] 1\.0 and affectml-[ab] 1\.0 have .* all but one$"),
+    ],
+)
+def test_a_package_whose_head_cannot_be_taken_is_named_in_one_line(installed, packages, name, says):
+    points = {"broken": "nowhere:Head", "path": "os:path", "softmax": "affectml.heads:SoftmaxHead"}
+    for package in packages:
+        installed(package, heads=points)
+    with pytest.raises(BadInput, match=f"^head '{name}': {says}"):
+        head_class(name)
+    assert head_class("sigmoid").name == "sigmoid", "it stands in nobody's way"
 
 
 def test_a_subclass_without_a_name_takes_nobodys_place():

@@ -132,11 +132,17 @@ def sets_in(folder):
     return dict(zip(target.image_id, target.table.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("called", ["boxes", "my_importers:boxes"])
-def test_an_importer_from_outside_the_package_is_a_command(outside, called):
-    if ":" not in called:  # as `affectml --import my_importers import boxes` does
+@pytest.mark.parametrize(
+    ("called", "by"), [("boxes", "module"), ("boxes", "package"), ("my_importers:boxes", "its place")]
+)
+def test_an_importer_from_outside_the_package_is_a_command(outside, installed, called, by):
+    if by == "module":  # as `affectml --import my_importers import boxes` does
         import_module("my_importers")
         assert "Boxes around people" in run("--help").stdout
+    elif by == "package":
+        installed("affectml-boxes", importers={"boxes": "my_importers:boxes"})
+        assert "Of the installed package affectml-boxes 1.0." in " ".join(run("--help").stdout.split())
+        assert "my_importers" not in sys.modules
     assert "--crowds" in run(called, "--help").stdout
     said = run(called, outside / "people.json", outside / "out", "--crowds", "--name", "mine", "--licence", "CC0")
     assert "expressed" in said.stdout
@@ -151,6 +157,15 @@ def test_an_importer_from_outside_the_package_is_a_function(outside, monkeypatch
     assert boxes(outside / "people.json", outside / "out").targets == {"sets": "sets"}
     assert sets_in(outside / "out") == {"1.jpg": [1, 1]}
     assert get_importer("my_importers:boxes") is get_importer("boxes") is boxes
+
+
+def test_a_package_whose_importer_fails_is_named_in_one_line(outside, installed):
+    (outside / "broken.py").write_text("raise RuntimeError('two\\nlines')")
+    installed("affectml-boxes", importers={"boxes": "broken:boxes", "coco": "broken:coco"})
+    with pytest.raises(BadInput, match=r"^importer 'boxes': package affectml-boxes 1\.0 fails \(.*: two lines\)"):
+        run("boxes", outside / "people.json", outside / "out")
+    with pytest.raises(BadInput, match=r"^importer 'coco': affectml and affectml-boxes 1\.0 have one of this name"):
+        run("coco", outside / "people.json", outside / "out")
 
 
 def test_no_importer_writes_outside_its_folder(outside):

@@ -11,6 +11,7 @@ import affectml_metrics as am
 from affectml.evaluation import Answers, Truth, evaluate
 from affectml.evaluation.scoring import row_scores, score
 from affectml.report import main_table
+from affectml_metrics import table
 from affectml_metrics._kinds import Given, figures
 from affectml_metrics._spec import KINDS
 from affectml_metrics.table import better, find, specs
@@ -214,6 +215,20 @@ def test_a_metric_from_outside_is_scored_evaluated_and_reported_until_it_is_remo
     assert find("worst_share") is None
     assert "worst_share" not in am.score(*PAIRS["rates"], "rates", generator=generator(), replicates=1).to_string()
     assert [row[0] for row in main_table(metrics).rows if row[0].startswith("worst")] == ["worst_share"]
+
+
+def test_a_metric_of_an_installed_package_is_in_the_table_and_one_that_fails_is_left_out(installed, monkeypatch):
+    monkeypatch.setattr(table, "_table", dict(table._table))
+    monkeypatch.setattr(table, "_unread", [table.GROUP])
+    ours = f"{__name__}:OURS"
+    installed("affectml-worst", metrics={"worst_share": ours, "set_f1": ours, "no": "nowhere:x"})
+    with pytest.warns(UserWarning, match="it is left out$") as warned:
+        assert find("worst_share") is OURS
+    assert sorted(str(each.message).partition(";")[0] for each in warned) == [
+        "metric 'no': package affectml-worst 1.0 fails (ModuleNotFoundError: No module named 'nowhere')",
+        "metric 'set_f1': affectml and affectml-worst 1.0 have one of this name",
+    ]
+    assert find("set_f1") is not OURS
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from torchmetrics.utilities import dim_zero_cat
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, wide
 from affectml_metrics._options import one_of, whole_number
-from affectml_metrics.table import specs
+from affectml_metrics.table import ROWS
 
 
 class MetricOptions(TypedDict, total=False):
@@ -52,7 +52,7 @@ class AffectMetric(Metric):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        spec = next((spec for spec in specs() if spec.cls == cls.__name__), None)
+        spec = next((spec for spec in ROWS if spec.cls == cls.__name__), None)
         if spec is not None and cls.__module__.startswith(__package__):
             cls.higher_is_better = {"higher": True, "lower": False, "": None}[spec.better]
             cls.plot_lower_bound, cls.plot_upper_bound = spec.bounds()
