@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from affectml._lazy import Moved
+from affectml._version import __version__
 
 if TYPE_CHECKING:
     from affectml.api import (
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from affectml.predicting import Person
     from affectml.run import Run
 
-__version__ = "0.2.0.dev0"
 __all__ = [
     "Dataset",
     "Person",

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectml import __version__
 from affectml._files import read_json, write_json
 from affectml._progress import Say
+from affectml._version import __version__
 from affectml.encoders import TINY_SPEC, load_encoder
 from affectml.encoders.ran import cpuinfo, fast_bfloat16, processor
 from affectml.encoders.threads import usable_cores

@@ -132,7 +132,7 @@ def test_what_wheels_share_is_said_alike():
         shared = dict(each.split(">=") for each in part["project"]["dependencies"] if each.split(">=")[0] in floors)
         assert shared.items() <= floors.items()
         assert part["project"].get("optional-dependencies", {}).items() <= extras
-        assert part["tool"]["hatch"]["version"] == {"path": "../affectml/__init__.py"}
+        assert part["tool"]["hatch"]["version"] == {"path": "../affectml/_version.py"}
         for key in ("license", "license-files", "requires-python", "authors", "classifiers"):
             assert part["project"][key] == said[0]["project"][key]
     for folder, _ in HOMES.values():

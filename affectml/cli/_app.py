@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from affectml import __version__
 from affectml._progress import QUIET
+from affectml._version import __version__
 from affectml.cli.ablate import app as ablate_app
 from affectml.cli.ask import ask
 from affectml.cli.audit import audit

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml import __version__
 from affectml._files import KEEP_EVERY, replacing, write_json, write_parquet
+from affectml._version import __version__
 from affectml.embeddings.store import (
     DIGEST,
     FOLDER,

@@ -19,7 +19,7 @@ import httpcore
 import httpx
 import stamina
 
-from affectml import __version__
+from affectml._version import __version__
 from affectml.errors import BadInput
 from affectml.fetching._check import Got, check
 from affectml.fetching._config import FetchConfig

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from affectml import __version__
 from affectml._files import sha256, try_folder
 from affectml._progress import Progress, Say
+from affectml._version import __version__
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures

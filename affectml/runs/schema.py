@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from affectml import __version__
+from affectml._version import __version__
 from affectml.encoders.identity import EncoderIdentity
 from affectml.encoders.ran import processor
 from affectml.errors import BadInput

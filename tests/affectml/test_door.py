@@ -79,6 +79,7 @@ def test_the_door_loads_the_standard_library_and_itself_alone(in_a_fresh_process
     assert {name for name in found if name.split(".")[0] not in sys.stdlib_module_names} == {
         "affectml",
         "affectml._lazy",
+        "affectml._version",
     }
 
 
