@@ -157,6 +157,7 @@ NAMED = {
     "row_of_asked": _some(CASES, "sets", "ranking", "rates", over="rows"),  # -1 in the target: nobody was asked
     "table_of_asked": _some(CASES, "sets", "ranking", "rates", over="table"),
     "of_sets": _some(ROW_CASES, "sets"),
+    "of_rankings": _some(CASES, "ranking"),
     "of_one_question": _some(ROW_CASES, "sets", "ranking", "distribution"),  # a single label is a target
     "of_distributions": _some(ROW_CASES, "distribution"),
     "of_shares": [case for case in _some(CASES, "distribution", "rates") if not case.config.get("from_logits")],

@@ -123,14 +123,6 @@ def test_chance_and_set_size():
     near(F.top_k_chance(target, 2, match="all"), 1 / 2, 1 / 6, NAN)
 
 
-def test_ranking_metrics_of_one_row():
-    scores, target = row(0.9, 0.6, 0.3, 0.1), row(0, 1, 0, 1)
-    near(F.label_ranking_average_precision(scores, target), (1 / 2 + 2 / 4) / 2)
-    near(F.coverage_error(scores, target), 4)
-    near(F.ranking_loss(scores, target), 3 / 4)
-    near(F.one_error(scores, target), 1)
-
-
 def test_all_scores_tied():
     scores, target = row(0.5, 0.5, 0.5, 0.5), row(1, 0, 0, 1)
     near(F.ranking_loss(scores, target), 1 / 2)
@@ -159,12 +151,6 @@ def test_rows_without_right_labels_are_not_scored():
 
 def test_logits_rank_like_any_other_scores():
     near(F.label_ranking_average_precision(row(20, 30, 40, -5), row(1, 1, 1, 0)), 1.0)
-
-
-def test_average_precision_with_a_tied_threshold():
-    scores = torch.tensor([[0.9], [0.5], [0.5], [0.1]])
-    target = torch.tensor([[1], [0], [1], [1]])
-    near(F.mean_average_precision(scores, target)[None], 1 / 3 * 1 + 1 / 3 * 2 / 3 + 1 / 3 * 3 / 4)
 
 
 def test_a_label_nobody_chose_is_left_out_of_map():
@@ -246,13 +232,6 @@ def test_soft_f1_by_shared_mass():
     near(F.soft_f1(p, t)[None], 2 * 0.7 / 1.8)
     near(F.soft_f1(p, t, average="none"), 1, 0.5)
     near(F.soft_f1(p, t, average="macro")[None], 0.75)
-
-
-def test_rates_are_means_over_labels():
-    p, t = row(0.5, 1.0), row(0.0, 1.0)
-    near(F.rate_brier_score(p, t), 0.125)
-    near(F.rate_manhattan(p, t), 0.5)
-    near(F.rate_cross_entropy(p, t, unit="bits"), 0.5)
 
 
 def test_binomial_likelihood_counts_what_was_asked():

@@ -88,6 +88,11 @@ def test_the_order_of_labels_says_nothing_but_where_it_breaks_ties(case):
     same(again, found[order] if case.config.get("average") == "none" else found)
 
 
+def test_an_increasing_map_of_scores_changes_no_ranking(of_rankings):
+    scores, target = of_rankings.tables
+    same(of_rankings.function(scores.sigmoid() * 3 - 8, target), of_rankings.function(scores, target))
+
+
 def unasked(case):
     """The tables with the cells that nobody was asked about at -1, and which were asked: a few patterns, and none."""
     patterns = torch.rand(5, case.tables[1].shape[1], generator=torch.Generator().manual_seed(2)) < 0.6
@@ -244,6 +249,17 @@ def test_logits_that_a_softmax_cannot_take_are_refused(of_distributions):
         logits[1] = wrong
         with pytest.raises(am.DomainError, match="preds: expected a number below infinity.* row 1, label 0"):
             of_distributions.function(logits, of_distributions.tables[1], from_logits=True)
+
+
+def test_values_are_the_same_where_gradients_are_asked_for(with_a_slope):
+    preds, *rest = with_a_slope.tables
+    same(with_a_slope.function(preds.clone().requires_grad_(), *rest).detach(), with_a_slope.function(preds, *rest))
+
+
+def test_what_is_normalised_is_1_where_nothing_is_shared(of_distributions):
+    if of_distributions.spec.takes("normalised"):
+        apart = [[0.5, 0.5, 0.0], [0.25, 0.0, 0.75]], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+        same(of_distributions.function(*map(torch.tensor, apart), normalised=True), torch.ones(2))
 
 
 def test_shapes_must_match(row):

@@ -133,36 +133,6 @@ def test_ranking_metrics_stay_in_their_range(case):
     assert (last == 1).all()
 
 
-@given(rankings(), st.randoms(use_true_random=False))
-def test_expected_ties_do_not_see_the_order_of_labels(case, random):
-    scores, target, _ = case
-    order = list(range(scores.shape[1]))
-    random.shuffle(order)
-    for k in range(1, len(order) + 1):
-        for metric in (
-            lambda p, t, k=k: F.top_k_accuracy(p, t, k, ties="expected"),
-            lambda p, t, k=k: F.top_k_accuracy(p, t, k, match="all", ties="expected"),
-            lambda p, t, k=k: F.top_k_recall(p, t, k, ties="expected"),
-            lambda p, t, k=k: F.ndcg(p, t, k, ties="expected"),
-            F.label_ranking_average_precision,
-            F.ranking_loss,
-        ):
-            equal(metric(scores, target), metric(scores[:, order], target[:, order]))
-
-
-@given(rankings())
-def test_an_increasing_map_of_scores_changes_no_ranking(case):
-    scores, target, _ = case
-    for metric in (
-        F.top_k_accuracy,
-        F.label_ranking_average_precision,
-        F.coverage_error,
-        F.ranking_loss,
-        F.ndcg,
-    ):
-        equal(metric(scores, target), metric(scores.sigmoid() * 3 - 8, target))
-
-
 @given(distributions())
 def test_human_mass_grows_to_one(pair):
     scores, people = pair

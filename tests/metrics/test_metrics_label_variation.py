@@ -116,20 +116,6 @@ def test_sets_of_people_are_the_mean_over_labels(answers):
     assert float(F.error_rate(preds, said, asked).mean()) == pytest.approx(expected, abs=1e-9)
 
 
-def test_by_hand():
-    # of three people the second is wrong, of two the first; the third of row 1 was not asked, nobody was in row 2
-    preds, said = [[1, 0, 1], [1, 1, 0], [0, 0, 0]], [[1, 1, 1], [0, 1, 1], [1, 1, 1]]
-    asked = [[1, 1, 1], [1, 1, 0], [0, 0, 0]]
-    rates = F.error_rate(preds, said, asked)
-    assert rates[:2].tolist() == pytest.approx([1 / 3, 1 / 2])
-    assert math.isnan(rates[2])
-    # (|5 - 3| + |-5 - -4|) / 2 / 10
-    assert float(F.normalised_absolute_distance([[5, -5]], [[3, -4]], scale=10)) == pytest.approx(0.15)
-    # JSD of (1, 0) and (1/2, 1/2) is (log2(4/3) + (1/2) log2(2/3) + (1/2) log2 2) / 2 = .3113 bits
-    assert float(F.po_jsd([[1.0, 0.0]], [[0.5, 0.5]])) == pytest.approx(1 - 0.31127812, abs=1e-8)
-    assert float(F.manhattan_distance([[0.5, 0.5]], [[0.8, 0.2]])) == pytest.approx(0.6)
-
-
 @given(st.data())
 def test_error_rate_is_the_hamming_loss_of_the_people_asked(data):
     rows, people = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
