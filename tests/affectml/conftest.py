@@ -38,6 +38,20 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`command(*words)`: exit code, standard output and standard error of `affectml WORDS`, run in this process."""
+    from affectml.cli import main
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
 def emotion6_loss(real_data: Path) -> Callable[[Callable[[], Any]], float]:
     """KL of a new head to people's shares on Emotion6: 1,980 images with features made by hand."""
     from scipy.io import loadmat

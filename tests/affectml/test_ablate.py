@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.cli import main
 from affectml.cross_evaluation.ablate import AblateConfig, AblateRow, _mixes, ablate_prompts, t_interval
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput
@@ -78,12 +77,10 @@ def test_bad_input_is_named(demo):
 
 
 @pytest.mark.slow
-def test_the_command_writes_json_and_a_table(demo, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_json_and_a_table(command, demo, tmp_path):
     out = tmp_path / "a.json"
     words = ["ablate", "prompts", str(demo.root), "--mix", "sentiment", "--seeds", "2", "--threads", "1"]
-    monkeypatch.setattr("sys.argv", ["affectml", *words, "--out", str(out)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    assert "contrastive, sentiment" in capsys.readouterr().out
+    code, printed, _ = command(*words, "--out", out)
+    assert code == 0
+    assert "contrastive, sentiment" in printed
     assert len(json.loads(out.read_text())["rows"]) == 2

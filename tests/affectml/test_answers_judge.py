@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import affectml
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput
@@ -334,23 +333,16 @@ def test_options_that_cannot_be_used_are_named(judge, truth, options, says):
         judge(truth, **options)
 
 
-def test_the_command_prints_tables_and_writes_everything(demo, truth, run, tmp_path, monkeypatch, capsys):
+def test_the_command_prints_tables_and_writes_everything(command, demo, truth, run, tmp_path):
     truth.assign(awe=1.0).to_csv(tmp_path / "answers.csv", index=False)
     words = ["judge", str(demo.root), str(tmp_path / "answers.csv"), "--name", "vlm", "--threads", "1"]
-    monkeypatch.setattr(
-        "sys.argv", ["affectml", *words, "--runs", str(run.folder), "--out", str(tmp_path / "all.json")]
-    )
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    printed = capsys.readouterr().out
+    code, printed, _ = command(*words, "--runs", run.folder, "--out", tmp_path / "all.json")
+    assert code == 0
     assert "vlm says awe more often than people: on 100.0% of the images" in printed
     assert "vlm minus ..." in printed
     written = json.loads((tmp_path / "all.json").read_text())
     assert {bias["label"] for bias in written["bias"]["labels"] if bias["found"]} == {"awe"}
     assert list(written["systems"])[:2] == ["prior", "zero_shot"]
-    monkeypatch.setattr("sys.argv", ["affectml", *words, "--out", str(tmp_path / "all.json")])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
-    assert "exists" in capsys.readouterr().err
+    code, _, said = command(*words, "--out", tmp_path / "all.json")
+    assert code == 2
+    assert "exists" in said

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from affectml.cli import main
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadInput
 from affectml.evaluation.run import evaluate_run
@@ -190,10 +189,8 @@ def test_other_files_are_named(tmp_path):
         import_clip_e(WEIGHTS / "clip-e_contrastive.hdf5", tmp_path / "run", encoder="affect-tiny")
 
 
-def test_the_command(tmp_path, monkeypatch, capsys):
+def test_the_command(command, tmp_path):
     words = ["import", "clip-e", str(WEIGHTS / "clip-e_6cat.hdf5"), str(tmp_path / "run"), "--json"]
-    monkeypatch.setattr("sys.argv", ["affectml", *words])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    assert json.loads(capsys.readouterr().out)["head"] == "softmax"
+    code, printed, _ = command(*words)
+    assert code == 0
+    assert json.loads(printed)["head"] == "softmax"

@@ -12,7 +12,7 @@ import pytest
 import torch
 import typer
 
-from affectml.cli import app, main
+from affectml.cli import app
 from affectml.errors import command_line, option
 
 ROOT = Path(__file__).parents[2]
@@ -34,15 +34,6 @@ def commands(command, words=()):
 EVERY = list(commands(typer.main.get_command(app)))
 
 
-def call(monkeypatch, capsys, *words):
-    """Exit code, standard output and standard error of the command."""
-    monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    captured = capsys.readouterr()
-    return ended.value.code or 0, captured.out, captured.err
-
-
 def test_a_shell_completes_commands():
     environment = os.environ | {"_AFFECTML_COMPLETE": "complete_bash", "COMP_WORDS": "affectml rel", "COMP_CWORD": "1"}
     words = "import sys; sys.argv = ['affectml']; from affectml.cli import main; main()"
@@ -51,24 +42,24 @@ def test_a_shell_completes_commands():
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
-def test_a_quiet_command_prints_its_result_alone(demo, monkeypatch, capsys, at):
+def test_a_quiet_command_prints_its_result_alone(command, demo, monkeypatch, at):
     words = ["doctor", demo, "--encoder=affect-tiny"]
     monkeypatch.setattr("affectml.checkup.checkup", lambda folder, *, encoder, say: say("measuring") or [])
-    assert call(monkeypatch, capsys, *words) == (0, "", "measuring\n")
-    assert call(monkeypatch, capsys, *words[:at], "--quiet", *words[at:]) == (0, "", "")
-    assert call(monkeypatch, capsys, *words)[2] == "measuring\n"
+    assert command(*words) == (0, "", "measuring\n")
+    assert command(*words[:at], "--quiet", *words[at:]) == (0, "", "")
+    assert command(*words)[2] == "measuring\n"
 
 
 @pytest.mark.parametrize("words", [["train", "nowhere"], ["embed", "nowhere"], ["predict", "nowhere", "image.png"]])
-def test_a_device_that_is_not_there_is_refused_by_name_before_anything_is_read(words, monkeypatch, capsys):
+def test_a_device_that_is_not_there_is_refused_by_name_before_anything_is_read(command, words, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    code, _, said = call(monkeypatch, capsys, *words, "--device", "cuda:1")
+    code, _, said = command(*words, "--device", "cuda:1")
     assert (code, said) == (2, "BadInput: --device cuda:1: there is no such device here; it has cpu\n")
 
 
-def test_workers_of_a_cluster_take_their_own_device(demo, monkeypatch, capsys):
-    code, _, said = call(monkeypatch, capsys, "embed", demo, "--engine", "ray", "--device", "cpu")
+def test_workers_of_a_cluster_take_their_own_device(command, demo):
+    code, _, said = command("embed", demo, "--engine", "ray", "--device", "cpu")
     assert (code, said) == (2, "BadInput: --device cpu: workers of a cluster take their own; leave it out\n")
 
 
@@ -110,13 +101,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("line", MISTAKES)
-def test_a_mistake_is_answered_in_one_line_with_the_way_out(line, demo, tmp_path, monkeypatch, capsys):
+def test_a_mistake_is_answered_in_one_line_with_the_way_out(command, line, demo, tmp_path, monkeypatch):
     (tmp_path / "demo").symlink_to(demo)
     (tmp_path / "listed").mkdir()
     (tmp_path / "listed" / "dataset.json").write_text("[]")
     (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
     (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04")
     monkeypatch.chdir(tmp_path)
-    code, out, said = call(monkeypatch, capsys, *shlex.split(line))
+    code, out, said = command(*shlex.split(line))
     assert (code, out, MISTAKES[line] in said) == (2, "", True), said
     assert said.count("\n") == 1 or said.startswith("Usage:")

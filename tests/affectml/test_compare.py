@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from affectml.answers import holm
-from affectml.cli import main
 from affectml.comparison import compare_runs, write_gallery
 from affectml.comparison._compare import _carried
 from affectml.demo_set import write_demo
@@ -132,12 +131,10 @@ def test_bad_input_is_named(runs, tmp_path):
         compare_runs([runs / "rates", tmp_path])
 
 
-def test_the_command(runs, tmp_path, monkeypatch, capsys):
+def test_the_command(command, runs, tmp_path):
     out = tmp_path / "g.html"
     words = ["compare", str(runs / "rates"), str(runs / "words"), "--gallery", "--out", str(out), "--threads", "1"]
-    monkeypatch.setattr("sys.argv", ["affectml", *words, "--json"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    assert json.loads(capsys.readouterr().out)["runs"] == ["rates", "words"]
+    code, printed, _ = command(*words, "--json")
+    assert code == 0
+    assert json.loads(printed)["runs"] == ["rates", "words"]
     assert out.is_file()

@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from affectml.cli import main
 from affectml.data import Dataset, write_dataset
 from affectml.data.schema import Asked, DatasetMeta, TargetMeta
 from affectml.demo_set import write_demo
@@ -317,7 +316,7 @@ def test_addresses_are_of_a_container_or_lie_outside():
     assert {path: hub.contains(path) for path in inside} == inside
 
 
-def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_had_is_said_in_one_line(command, bring, tmp_path, monkeypatch):
     import huggingface_hub
 
     def unreachable(*args, **options):
@@ -340,10 +339,8 @@ def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch, ca
     (tmp_path / "words.tar").write_bytes(b"no tar")
     with pytest.raises(BadInput, match="not a whole tar file"):
         bring(tmp_path / "words.tar")
-    monkeypatch.setattr("sys.argv", ["affectml", "import", "datasets", "memory://nothing", str(tmp_path / "out")])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().err.startswith("BadInput: memory://nothing: nothing there; expected")
+    _, _, said = command("import", "datasets", "memory://nothing", tmp_path / "out")
+    assert said.startswith("BadInput: memory://nothing: nothing there; expected")
 
 
 @pytest.mark.slow
@@ -453,14 +450,11 @@ def test_a_shared_data_set_comes_back_to_the_bit(shared, bring):
     assert summary.people == 12
 
 
-def test_the_command_reads_a_shared_data_set_back_as_the_function_does(shared, tmp_path, monkeypatch):
+def test_the_command_reads_a_shared_data_set_back_as_the_function_does(command, shared, tmp_path):
     """Images without a label, votes and judgements too; the command line gives no option as an empty one."""
     data, copy, _ = shared
-    monkeypatch.setattr("sys.argv", ["affectml", "import", "datasets", str(copy.path), str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as ended:
-        main()
+    assert command("import", "datasets", copy.path, tmp_path / "out")[0] == 0
     back = Dataset.open(tmp_path / "out")
-    assert ended.value.code == 0
     assert back.meta.targets.keys() == data.meta.targets.keys()
     assert (len(back.images), len(back.judgements)) == (len(data.images), len(data.judgements))
 

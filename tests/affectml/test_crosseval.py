@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from affectml.cli import main
 from affectml.cross_evaluation import (
     Cell,
     CrossConfig,
@@ -219,37 +218,25 @@ def test_bad_input_is_named(folders, tmp_path, result):
         main_metric(crosseval(CrossConfig(train=(folders["e"],), test=(folders["p"],), heads=("plain",), threads=1)))
 
 
-def test_a_metric_that_these_data_have_not_loses_no_work(folders, tmp_path, monkeypatch, capsys):
+def test_a_metric_that_these_data_have_not_loses_no_work(command, folders, tmp_path):
     words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    monkeypatch.setattr(
-        "sys.argv", ["affectml", "crosseval", *words, "--metric", "kl_divergence", "--out", str(tmp_path / "out")]
-    )
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
-    assert "has the matrix of top_1_accuracy" in capsys.readouterr().err
+    code, _, said = command("crosseval", *words, "--metric", "kl_divergence", "--out", tmp_path / "out")
+    assert code == 2
+    assert "has the matrix of top_1_accuracy" in said
     assert (tmp_path / "out" / "matrix.csv").is_file()
 
 
-def test_the_former_name_of_the_metric_option_is_taken_and_said(folders, tmp_path, monkeypatch, capsys):
+def test_the_former_name_of_the_metric_option_is_taken_and_said(command, folders, tmp_path):
     words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    monkeypatch.setattr(
-        "sys.argv", ["affectml", "crosseval", *words, "--measure", "set_f1", "--out", str(tmp_path / "out")]
-    )
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    printed = capsys.readouterr()
-    assert "set_f1 ↑ across data sets" in printed.out
-    assert "--measure is now called --metric" in printed.err
+    code, out, err = command("crosseval", *words, "--measure", "set_f1", "--out", tmp_path / "out")
+    assert code == 0
+    assert "set_f1 ↑ across data sets" in out
+    assert "--measure is now called --metric" in err
 
 
-def test_the_command_writes_and_prints(folders, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_and_prints(command, folders, tmp_path):
     words = ["--train", folders["p"], "--test", folders["p"], "--head", "zero-shot", "--threads", "1"]
-    monkeypatch.setattr("sys.argv", ["affectml", "crosseval", *words, "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    printed = capsys.readouterr().out
+    code, printed, _ = command("crosseval", *words, "--out", tmp_path / "out")
+    assert code == 0
     assert "zero_shot, demo polarity-2 dark" in printed
     assert (tmp_path / "out" / "heatmap.svg").is_file()

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 import affectml
-from affectml.cli import main
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun, UnknownLabel
@@ -283,32 +282,18 @@ def test_a_map_of_nothing_is_drawn_and_says_so(trained, image, tmp_path):
     assert found.save(tmp_path / "flat.png").is_file()
 
 
-def command(capsys, *words):
-    main_words = ["affectml", "explain", *map(str, words)]
-    import sys
-
-    before, sys.argv = sys.argv, main_words
-    try:
-        main()
-    except SystemExit as error:
-        return error.code or 0, *capsys.readouterr()
-    finally:
-        sys.argv = before
-    return 0, *capsys.readouterr()
-
-
 FEW = ("--steps", 3, "--random", 2, "--threads", 1)
 
 
-def test_the_command_prints_a_table_and_the_verdict(trained, image, capsys, tmp_path):
-    code, printed, _ = command(capsys, trained.folder, image, *FEW, "--label", "awe", "--out", tmp_path / "x.svg")
+def test_the_command_prints_a_table_and_the_verdict(trained, image, command, tmp_path):
+    code, printed, _ = command("explain", trained.folder, image, *FEW, "--label", "awe", "--out", tmp_path / "x.svg")
     assert code == 0
     assert "awe ." in printed.splitlines()[0]
     assert "2 random maps" in printed
     assert "Map of awe: " in printed
     assert f"picture: {tmp_path / 'x.svg'}" in printed
     assert (tmp_path / "x.svg").read_text().startswith("<?xml")
-    code, printed, _ = command(capsys, trained.folder, image, *FEW, "--json")
+    code, printed, _ = command("explain", trained.folder, image, *FEW, "--json")
     found = json.loads(printed)
     assert code == 0
     assert set(found) == {"image", "label", "rate", "other", "verdict", "cells", "curves", "random"}
@@ -321,8 +306,8 @@ def test_the_command_prints_a_table_and_the_verdict(trained, image, capsys, tmp_
     (("--label", "awe", "--against", "awe"), "BadInput: --against awe: that is the label to explain; name another"),
     (("--out", "x.gif"), "BadInput: x.gif: expected a .png or .svg file, or a folder"),
 ])  # fmt: skip
-def test_the_command_says_in_one_line_what_is_wrong(trained, image, capsys, words, said):
-    code, printed, error = command(capsys, trained.folder, image, *FEW, *words)
+def test_the_command_says_in_one_line_what_is_wrong(trained, image, command, words, said):
+    code, printed, error = command("explain", trained.folder, image, *FEW, *words)
     assert (code, printed) == (2, "")
     assert error.startswith(said)
     assert error.count("\n") == 1

@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 import affectml
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
@@ -78,20 +77,6 @@ def here(made, tmp_path, monkeypatch):
 def run(made, monkeypatch):
     monkeypatch.chdir(made)
     return affectml.load_run("runs/mydata-001")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """`command(words)`: exit code, standard output and standard error."""
-
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 def known(run):

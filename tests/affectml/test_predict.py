@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import affectml
-from affectml.cli import main
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import _stream, embed_dataset
 from affectml.encoders import load_encoder
@@ -59,17 +58,9 @@ def photos(demo, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(run, monkeypatch, capsys):
-    """`command(words)`: exit code, standard output and standard error of `affectml predict RUN`."""
-
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["affectml", "predict", str(run.folder), *map(str, words), "--threads", "1"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return call
+def predict(run, command):
+    """`predict(words)`: exit code, standard output and standard error of `affectml predict RUN`."""
+    return lambda *words: command("predict", run.folder, *words, "--threads", 1)
 
 
 def names(*several, **options):
@@ -174,7 +165,7 @@ def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_
         run.predict(demo.root / "images" / "000000.png")
 
 
-def test_images_that_nobody_answered_are_predicted_and_nothing_else(command, demo, tmp_path):
+def test_images_that_nobody_answered_are_predicted_and_nothing_else(predict, demo, tmp_path):
     fewer = Dataset.open(shutil.copytree(demo.root, tmp_path / "fewer"))
     ids = fewer.images["image_id"].tolist()
     for name in ("targets-emotions.parquet", "annotations.parquet"):
@@ -182,36 +173,36 @@ def test_images_that_nobody_answered_are_predicted_and_nothing_else(command, dem
         left = ids[:1] if name.startswith("targets") else ids[:2]  # a judgement alone is an answer, too
         table[~table["image_id"].isin(ids[3:6] + left)].to_parquet(fewer.root / name)
     assert [each.name for each in unanswered(fewer.root)] == [ids[0], *ids[3:6]]
-    code, out, _ = command("--missing", fewer.root, "--json")
+    code, out, _ = predict("--missing", fewer.root, "--json")
     assert (code, [each["image"] for each in json.loads(out)]) == (0, [ids[0], *ids[3:6]])
-    assert command("--missing", fewer.root, "--out", tmp_path / "answers.csv")[0] == 0
+    assert predict("--missing", fewer.root, "--out", tmp_path / "answers.csv")[0] == 0
     assert pd.read_csv(tmp_path / "answers.csv", dtype={"image": str})["image"].tolist() == [ids[0], *ids[3:6]]
-    assert f"{demo.root}: every image has an answer" in command("--missing", demo.root)[2]
-    assert "which images? Name files" in command()[2]
-    assert "an empty name; name a file, or . for this folder" in command("")[2]
+    assert f"{demo.root}: every image has an answer" in predict("--missing", demo.root)[2]
+    assert "which images? Name files" in predict()[2]
+    assert "an empty name; name a file, or . for this folder" in predict("")[2]
 
 
-def test_names_come_from_standard_input_a_line_each(command, photos, monkeypatch):
+def test_names_come_from_standard_input_a_line_each(predict, photos, monkeypatch):
     for text, wanted in ((b"photos/a.png\n\nphotos/deep\r\n", ["photos/a.png", "photos/deep/c.png"]), (b"", [])):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
-        code, out, err = command("-", "--json", "--device", "cpu")
+        code, out, err = predict("-", "--json", "--device", "cpu")
         assert [each["image"] for each in json.loads(out or "[]")][:2] == wanted
     assert (code, err) == (2, "BadInput: no image to predict for\n")
 
 
-def test_bad_files_are_listed_and_the_rest_is_predicted(command, photos):
+def test_bad_files_are_listed_and_the_rest_is_predicted(predict, photos):
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:200])
-    code, out, err = command("photos", "nowhere.png", "--json")
+    code, out, err = predict("photos", "nowhere.png", "--json")
     assert code == 0
     assert [row["image"] for row in json.loads(out)] == EVERY
     assert err.splitlines()[0] == "cannot be read: nowhere.png: no such file"
     assert err.splitlines()[1].startswith("cannot be read: photos/broken.png: cannot be read whole")
-    assert command("photos", "--strict")[0] == 1
-    assert command("photos/a.png", "--strict")[0] == 0
-    code, out, err = command("photos/broken.png", "nowhere.png")
+    assert predict("photos", "--strict")[0] == 1
+    assert predict("photos/a.png", "--strict")[0] == 0
+    code, out, err = predict("photos/broken.png", "nowhere.png")
     assert (code, out) == (2, "")
     assert err.startswith("BadInput: none of 2 images could be predicted: nowhere.png: no such file; photos/broken.png")
-    assert command("nowhere.png")[2] == "BadInput: nowhere.png: no such file\n"
+    assert predict("nowhere.png")[2] == "BadInput: nowhere.png: no such file\n"
 
 
 def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos):
@@ -237,12 +228,12 @@ def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
         run.predict("photos/pipe.jpg")
 
 
-def test_of_many_images_a_table_shows_the_first_and_names_out(command, demo):
-    code, out, _ = command(demo.root / "images")
+def test_of_many_images_a_table_shows_the_first_and_names_out(predict, demo):
+    code, out, _ = predict(demo.root / "images")
     assert code == 0
     assert sum(".png" in line for line in out.splitlines()) == 50
     assert f"50 of {len(demo.images)} images; --out answers.csv predicts and writes them all" in out
-    assert len(json.loads(command(demo.root / "images", "--json")[1])) == len(demo.images)
+    assert len(json.loads(predict(demo.root / "images", "--json")[1])) == len(demo.images)
 
 
 def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch):
@@ -253,12 +244,12 @@ def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch
     assert sum(counted) == 50
 
 
-def test_the_three_formats_hold_the_same_and_what_predict_says(run, command, photos):
+def test_the_three_formats_hold_the_same_and_what_predict_says(run, predict, photos):
     (photos / "bad, very.png").write_text("x")
     labels = list(run.taxonomy.labels)
     expected = predict_images(run.folder, EVERY, threads=1)
     for ending in ("csv", "parquet", "jsonl"):
-        code, out, err = command("photos", "--out", f"answers.{ending}")
+        code, out, err = predict("photos", "--out", f"answers.{ending}")
         assert code == 0
         assert out == f"4 images: answers.{ending}\n"
         assert err.endswith(f"could not be read: 1, listed in answers.{ending}.unreadable.csv\n")
@@ -280,35 +271,35 @@ def test_the_three_formats_hold_the_same_and_what_predict_says(run, command, pho
         np.testing.assert_array_equal(frame[labels].to_numpy(np.float32), scores)
 
 
-def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(command, photos):
-    assert command("photos/a.png", "--out", "answers.csv")[0] == 0
+def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(predict, photos):
+    assert predict("photos/a.png", "--out", "answers.csv")[0] == 0
     first = (photos.parent / "answers.csv").read_bytes()
-    code, _, err = command("photos", "--out", "answers.csv")
+    code, _, err = predict("photos", "--out", "answers.csv")
     assert code == 2
     assert "answers.csv exists; name another file, or write over it with --replace" in err
     assert (photos.parent / "answers.csv").read_bytes() == first
-    assert command("photos", "--out", "answers.csv", "--replace")[0] == 0
+    assert predict("photos", "--out", "answers.csv", "--replace")[0] == 0
     [kept] = photos.parent.glob("answers.replaced-*.csv")
     assert kept.read_bytes() == first
     assert len(pd.read_csv("answers.csv")) == 4
-    assert "--replace belongs to --out" in command("photos", "--replace")[2]
+    assert "--replace belongs to --out" in predict("photos", "--replace")[2]
 
 
 @pytest.mark.parametrize(
     ("out", "says"),
     [("answers.xlsx", "expected a file ending in .csv, .parquet or .jsonl"), ("photos/a.png/x.csv", "cannot write")],
 )
-def test_a_place_that_cannot_be_written_is_refused_before_any_work(command, photos, out, says):
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(predict, photos, out, says):
     before = sorted(photos.parent.rglob("*"))
-    code, _, err = command("photos", "--out", out)
+    code, _, err = predict("photos", "--out", out)
     assert code == 2
     assert says in err
     assert sorted(photos.parent.rglob("*")) == before
 
 
-def test_where_no_image_can_be_read_nothing_is_left(command, photos):
+def test_where_no_image_can_be_read_nothing_is_left(predict, photos):
     (photos / "broken.png").write_text("x")
-    code, _, err = command("photos/broken.png", "--out", "new/folder/answers.csv")
+    code, _, err = predict("photos/broken.png", "--out", "new/folder/answers.csv")
     assert code == 2
     assert "photos/broken.png: not an image" in err
     assert [path.name for path in photos.parent.iterdir()] == ["photos"]

@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 import torch
 
-from affectml.cli import main
 from affectml.comparison import report_runs
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
@@ -129,13 +128,11 @@ def test_the_first_sentence_has_the_figures_of_metrics_json(data):
     assert "consensus of the rest" in said
 
 
-def test_the_report_is_made_again_to_the_byte(run, tmp_path, monkeypatch, capsys):
+def test_the_report_is_made_again_to_the_byte(command, run, tmp_path):
     first = (run.folder / "report.html").read_bytes()
-    monkeypatch.setattr("sys.argv", ["affectml", "report", str(run.folder), "--tables", str(tmp_path / "tables")])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    assert capsys.readouterr().out == f"report: {run.folder / 'report.html'}\n"
+    code, printed, _ = command("report", run.folder, "--tables", tmp_path / "tables")
+    assert code == 0
+    assert printed == f"report: {run.folder / 'report.html'}\n"
     assert (run.folder / "report.html").read_bytes() == first
     tables = sorted(path.name for path in (tmp_path / "tables").iterdir())
     assert len(tables) == len(set(tables))
@@ -301,7 +298,7 @@ def test_no_section_fails_where_its_data_are_not(data):
     assert not {"together", "instead", "people", "thresholds"} & names
 
 
-def test_where_every_set_is_empty_the_first_sentence_says_so(run, data, tmp_path, monkeypatch, capsys):
+def test_where_every_set_is_empty_the_first_sentence_says_so(command, run, data, tmp_path, monkeypatch):
     nothing = replace(data.model, sets=torch.zeros_like(data.model.sets))
     empty = replace(data, judged=replace(data.judged, answers={**data.answers, "model": nothing}))
     first = (
@@ -317,10 +314,8 @@ def test_where_every_set_is_empty_the_first_sentence_says_so(run, data, tmp_path
     )
     made = predict_to_file(run, data.dataset, tmp_path / "all.csv", threads=1, say=lambda line: None)
     assert made.alike.startswith("the predicted set is empty for 200 of 200 images; ")
-    monkeypatch.setattr("sys.argv", ["affectml", "predict", str(run.folder), str(data.dataset.root)])
-    with pytest.raises(SystemExit):
-        main()
-    assert "the predicted set is empty for 50 of 50 images; " in capsys.readouterr().err
+    _, _, said = command("predict", run.folder, data.dataset.root)
+    assert "the predicted set is empty for 50 of 50 images; " in said
 
 
 def test_features_that_are_the_same_for_all_images_are_said(tmp_path):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import affectml
-from affectml.cli import main
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, merge_shards
 from affectml.encoders import load_encoder
@@ -450,22 +449,16 @@ class TestPredictions:
         assert not list(tmp_path.glob("out.*.parts")) + list(tmp_path.glob("out.*.shards"))
 
 
-def test_the_commands(tmp_path, monkeypatch, capsys, data, encoder):
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, *capsys.readouterr()
-
+def test_the_commands(command, data, encoder):
     embed = ["embed", data, "--encoder", encoder.spec, "--precision", "fp32", "--threads", "1"]
-    assert call(*embed, "--shard", "1/2", "--json")[0] == 0
-    code, _, said = call("embed", data, "--merge")
+    assert command(*embed, "--shard", "1/2", "--json")[0] == 0
+    code, _, said = command("embed", data, "--merge")
     assert code == 2
     assert said.count("\n") == 1
     assert "embed as before with --shard 2/2, and so on, and merge again" in said
-    code, shown, _ = call(*embed, "--shard", "2/2", "--json")
+    code, shown, _ = command(*embed, "--shard", "2/2", "--json")
     assert (code, json.loads(shown)["shard"]) == (0, "2/2")
-    code, shown, _ = call("embed", data, "--merge", "--json")
+    code, shown, _ = command("embed", data, "--merge", "--json")
     assert (code, json.loads(shown)["merged"], json.loads(shown)["done"]) == (0, 2, 198)
     for words, says in (
         ([*embed, "--shard", "0/3"], "BadInput: --shard 0/3: shards are 1/3 to 3/3\n"),
@@ -475,6 +468,6 @@ def test_the_commands(tmp_path, monkeypatch, capsys, data, encoder):
         ([*embed, "--engine", "dask"], "BadInput: --engine dask: expected ray\n"),
         ([*embed, "--address", "auto"], "BadInput: --address auto belongs to --engine ray\n"),
     ):
-        code, _, said = call(*words)
+        code, _, said = command(*words)
         assert code == 2
         assert said.endswith(says)

@@ -201,7 +201,7 @@ def test_the_card_says_what_it_is_and_what_it_is_not(runs, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(tmp_path, capsys, monkeypatch):
+def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(command, tmp_path):
     pytest.importorskip("onnx")
     demo = write_demo(tmp_path / "demo", images=240, seed=4)
     config = TrainConfig(str(demo.root), multilabel=True, threads=1, promise="recall=.7", promise_group="shapes")
@@ -215,10 +215,8 @@ def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(tmp_path, capsys
     assert "gets the most cautious cut of all: its sets are larger" in card
     assert "keep its promise (recall=0.7)" in card
     words = ["export", str(run.folder), "--onnx", "--out", str(tmp_path / "head.onnx")]
-    monkeypatch.setattr("sys.argv", ["affectml", *words])
-    with pytest.raises(SystemExit):
-        main()
-    assert "gets the most cautious cut of all: its sets are larger" in capsys.readouterr().out
+    _, printed, _ = command(*words)
+    assert "gets the most cautious cut of all: its sets are larger" in printed
     session = graph(tmp_path / "head.onnx")
     said = session.get_modelmeta().custom_metadata_map["promise"]
     assert said.startswith("promise recall=0.7: within each level of shapes")

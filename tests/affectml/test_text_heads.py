@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 import pytest
 
-from affectml.cli import main
 from affectml.errors import BadInput
 from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.predicting import predict_images
@@ -53,17 +52,13 @@ def test_any_labels_can_be_asked_for(run, demo):
     assert sum(p.best[0][0] == "sorrow" for p in sad) > len(sad) / 2
 
 
-def test_any_taxonomy_can_be_asked_for(run, demo, monkeypatch, capsys):
+def test_any_taxonomy_can_be_asked_for(command, run, demo):
     words = [str(run.folder), str(demo.root / "images" / "000000.png"), "--threads", "1", "--json"]
-    monkeypatch.setattr("sys.argv", ["affectml", "predict", *words, "--taxonomy", "parrott-6"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    assert set(get_taxonomy("parrott-6").labels) <= set(json.loads(capsys.readouterr().out)[0]["scores"])
-    monkeypatch.setattr("sys.argv", ["affectml", "predict", *words, "--taxonomy", "parrott-6", "--labels", "a,b"])
-    with pytest.raises(SystemExit):
-        main()
-    assert "give one of them" in capsys.readouterr().err
+    code, printed, _ = command("predict", *words, "--taxonomy", "parrott-6")
+    assert code == 0
+    assert set(get_taxonomy("parrott-6").labels) <= set(json.loads(printed)[0]["scores"])
+    _, _, said = command("predict", *words, "--taxonomy", "parrott-6", "--labels", "a,b")
+    assert "give one of them" in said
 
 
 def test_the_runs_own_labels_asked_for_by_name_rank_as_its_own(run, demo):

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
@@ -46,18 +45,6 @@ def config(demo, spec, **more):
 @pytest.fixture(scope="session")
 def run(demo, spec, tmp_path_factory):
     return train_run(config(demo, spec), out=tmp_path_factory.mktemp("runs") / "one", writers=WRITERS)
-
-
-def affectml(monkeypatch, capsys, *words):
-    """Exit code, standard output and standard error of the command."""
-    monkeypatch.setattr("sys.argv", ["affectml", *map(str, words)])
-    try:
-        main()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code or 0
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
@@ -342,22 +329,22 @@ def test_rates_that_are_shares_of_one_choice_are_refused_with_a_way_that_works(s
     assert plan_run(config(tmp_path / "shares", spec, multilabel=False)).targets.kind == "distribution"
 
 
-def test_runs_are_listed_with_data_head_and_first_scores(monkeypatch, capsys, run, tmp_path):
+def test_runs_are_listed_with_data_head_and_first_scores(command, monkeypatch, run, tmp_path):
     shutil.copytree(run.folder, tmp_path / "runs" / "shared")
     (tmp_path / "runs" / "shared" / "metrics.json").unlink()
     shutil.copytree(run.folder, tmp_path / "runs" / "whole")
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "run.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    code, out, err = affectml(monkeypatch, capsys, "runs")
+    code, out, err = command("runs")
     words = " ".join(out.split())
     score = run.metrics["systems"]["model"]["top_1_accuracy"]["value"]
     assert f"runs/whole demo, emotions sigmoid top_1_accuracy ↑ {score:.3f}".replace(" 0.", " .") in words
     assert "runs/shared demo, emotions sigmoid - " in words
     assert (code, err.startswith("cannot be read: runs/broken/run.json: schema None")) == (0, True)
-    found = json.loads(affectml(monkeypatch, capsys, "runs", "--json")[1])
+    found = json.loads(command("runs", "--json")[1])
     assert [(each["run"], len(each["scores"])) for each in found] == [("runs/shared", 0), ("runs/whole", 3)]
-    assert "no run in this folder" in affectml(monkeypatch, capsys, "runs", tmp_path)[2]
+    assert "no run in this folder" in command("runs", tmp_path)[2]
 
 
 def test_an_out_folder_with_something_in_it_is_refused_before_any_work(demo, spec, tmp_path):
@@ -428,51 +415,51 @@ def test_runs_are_numbered(tmp_path):
         (["embed", "nowhere"], "no such folder"),
     ],
 )
-def test_bad_input_is_exit_code_2(monkeypatch, capsys, tmp_path, words, says):
+def test_bad_input_is_exit_code_2(command, monkeypatch, tmp_path, words, says):
     monkeypatch.chdir(tmp_path)
-    code, out, err = affectml(monkeypatch, capsys, *words)
+    code, out, err = command(*words)
     assert code == 2
     assert says in err
     assert out == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
-    code, _, err = affectml(monkeypatch, capsys, "train", tmp_path / "nowhere")
+def test_an_error_is_one_line(command, tmp_path):
+    code, _, err = command("train", tmp_path / "nowhere")
     assert code == 2
     assert len(err.strip().splitlines()) == 1
 
 
-def test_predict_refuses_what_is_not_an_image(monkeypatch, capsys, run, tmp_path):
+def test_predict_refuses_what_is_not_an_image(command, run, tmp_path):
     text = tmp_path / "notes.png"
     text.write_text("not an image")
-    code, _, err = affectml(monkeypatch, capsys, "predict", run.folder, text)
+    code, _, err = command("predict", run.folder, text)
     assert code == 2
     assert "notes.png" in err
 
 
-def test_train_prints_a_table_and_json(monkeypatch, capsys, demo, spec, tmp_path):
+def test_train_prints_a_table_and_json(command, demo, spec, tmp_path):
     words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", 1]
-    code, out, _ = affectml(monkeypatch, capsys, *words, "--out", tmp_path / "a")
+    code, out, _ = command(*words, "--out", tmp_path / "a")
     assert code == 0
     for word in ("prior", "zero_shot", "model", "human", "oracle", "sampling_floor", "report.html"):
         assert word in out
-    code, out, _ = affectml(monkeypatch, capsys, *words, "--out", tmp_path / "b", "--json")
+    code, out, _ = command(*words, "--out", tmp_path / "b", "--json")
     assert code == 0
     assert json.loads(out)["systems"]["model"]["set_f1"].keys() == SCORE
 
 
-def test_demo_data_writes_a_data_set(monkeypatch, capsys, tmp_path):
-    code, out, _ = affectml(monkeypatch, capsys, "demo-data", tmp_path / "d", "--images", 20, "--seed", 1)
+def test_demo_data_writes_a_data_set(command, tmp_path):
+    code, out, _ = command("demo-data", tmp_path / "d", "--images", 20, "--seed", 1)
     assert (code, out) == (0, f"20 paintings, 100 judgements: {tmp_path / 'd'}\n")
-    code, out, _ = affectml(monkeypatch, capsys, "demo-data", tmp_path / "e", "--images", 20, "--json")
+    code, out, _ = command("demo-data", tmp_path / "e", "--images", 20, "--json")
     assert json.loads(out)["judgements"] == 100
 
 
-def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(monkeypatch, capsys, tmp_path):
+def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     write_demo(Path("data/demo"), images=200, seed=0)
-    code, out, err = affectml(monkeypatch, capsys, "train", "--multilabel", "--threads", 1)
+    code, out, err = command("train", "--multilabel", "--threads", 1)
     assert code == 0
     assert "no data set named" in err
     assert "affect-tiny" in err
