@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from affectml._progress import Watch
+
 WATTS_PER_CORE = 12.0  # of a processor that is not known, in use
 WATTS_PER_GB = 0.3725  # of memory
 # codecarbon's ways to know a processor's energy, and not to guess it
@@ -24,9 +26,10 @@ _NOT_LEARNED = ("texts", "features", "labels")  # of a head's arrays
 
 
 class Footprint:
-    """Meters one job from here to `close`, whose steps come one after the other."""
+    """Meters one job from here to `close`, whose steps come one after the other; `watch` is told of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch | None = None) -> None:
+        self._watch = watch or Watch()
         self.seconds: dict[str, float] = {}
         self._tracker = _tracker()
         self._processor = 0.0
@@ -40,6 +43,7 @@ class Footprint:
         finally:
             self.seconds[name] = time.perf_counter() - wall
             self._processor += time.process_time() - processor
+            self._watch.cost(name, self.seconds[name])
 
     def close(self) -> None:
         """Stop codecarbon and its threads."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml._progress import Progress, Say
+from affectml._progress import Counted, Say
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, EncoderUnavailable
 
@@ -70,7 +70,7 @@ def embedded(
     normalised: bool = True,
     padded: bool = False,
     prefer: str | None = None,
-    bar: Progress | None = None,
+    bar: Counted | None = None,
     say: Say = lambda line: None,
 ) -> Generator[Batch[Item], None, None]:
     """Embeddings of images, in their order; one that cannot be read stops nothing and changes no other's batch.
@@ -122,7 +122,7 @@ def _encoded(
     decode_threads: int | None,
     normalised: bool,
     padded: bool,
-    bar: Progress | None,
+    bar: Counted | None,
 ) -> Generator[Batch[Item], None, None]:
     """As `embedded`, by what the encoder is set to. Raises _NotKept, before it yields, where a trial ends so."""
     import torch
@@ -302,7 +302,7 @@ def _done(
     items: list[Item],
     bad: list[tuple[Item, str]],
     rows: list[Future[NDArray[np.float32]]],
-    bar: Progress | None,
+    bar: Counted | None,
 ) -> Batch[Item]:
     none = np.empty((0, encoder.dim), dtype=np.float32)
     done = Batch(items, np.concatenate([none, *(part.result() for part in rows)]), bad)

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from affectml._files import sha256
-from affectml._progress import Progress, Say
+from affectml._progress import Say, Watch
 from affectml.data import Dataset
 from affectml.embeddings._stream import BATCH_SIZE, GPU_BATCH_SIZE, embedded
 from affectml.embeddings._writer import UNREADABLE, Rows, StoreWriter
@@ -190,7 +190,7 @@ def embed_dataset(
         wanted = {item.image_id for item in new}
         failed = {row[0]: row for row in writer.unreadable() if row[0] in wanted}
         size = min(batch_size or (BATCH_SIZE if encoder.device == "cpu" else GPU_BATCH_SIZE), shard_size)
-        bar = Progress("embedding", len(new), "images") if progress else nullcontext()
+        bar = Watch.of(say).bar("embedding", len(new), "images") if progress else nullcontext()
         with bar as shown:
             stream = embedded(
                 encoder, new, batch_size=size, decode_threads=decode_threads, padded=True,

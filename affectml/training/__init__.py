@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from affectml._progress import Say
+from affectml._progress import Say, Watch
 from affectml.data.choose import choose_target
 from affectml.encoders.threads import set_threads
 from affectml.evaluation import Systems
@@ -40,7 +40,7 @@ def train_run(
     Args:
         config: what to train; see TrainConfig.
         out: the folder to write; it must not exist yet, or be empty. None takes the next free runs/NAME-NNN.
-        say: called with what a user should know, a line at a time.
+        say: called with what a user should know, a line at a time; a `Watch` hears how far it is and what it cost, too.
         writers: see `write`; `affectml.train` and the command hand the report's.
 
     Returns:
@@ -51,7 +51,7 @@ def train_run(
     """
     started = time.perf_counter()
     plan = plan_run(config, out=out, say=say)
-    with closing(Footprint()) as meter:
+    with closing(Footprint(Watch.of(say))) as meter:
         with meter.step("embed"):
             prepared = prepare(plan, say)
         with meter.step("fit"):
@@ -74,6 +74,7 @@ __all__ = [
     "Plan",
     "Prepared",
     "TrainConfig",
+    "Watch",
     "Writers",
     "choose_target",
     "fit",

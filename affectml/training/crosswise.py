@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml._progress import track
+from affectml._progress import Say, Watch
 from affectml.evaluation.scoring import SURE, Score, in_range
 from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads._mixed_logit import Images, Normals, person_rates, posterior
@@ -53,12 +53,13 @@ class _Cell:
     systems: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
-def crosswise(prepared: "Prepared", head: ByPersonHead) -> dict[str, Any]:
+def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
     """What metrics.json says of people told apart.
 
     Args:
         prepared: what the head was fitted on.
         head: of it only its options are taken; everything is fitted and chosen anew without the people that are judged.
+        say: a `Watch` is told how far it is.
 
     Returns:
         by_person: {CELL: {SYSTEM: {METRIC: {value, low, high}}}}; by_person_differences: the same, of the model minus
@@ -72,8 +73,10 @@ def crosswise(prepared: "Prepared", head: ByPersonHead) -> dict[str, Any]:
     fold = torch.full((len(judges.names),), -1)
     fold[answered] = torch.randperm(int(answered.sum()), generator=generator) % FOLDS
     cells: dict[str, _Cell] = {}
-    for k in track(range(FOLDS), "judging by person", FOLDS, "folds"):
-        _Fold.of(prepared, head, judges.parts, fold == k, generator).judge(cells)
+    with Watch.of(say).bar("judging by person", FOLDS, "folds") as bar:
+        for k in range(FOLDS):
+            _Fold.of(prepared, head, judges.parts, fold == k, generator).judge(cells)
+            bar.advance()
     return _scored(cells, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
 
 

@@ -60,7 +60,7 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
     add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
     if (knows_people := as_by_person(systems.model)) is not None:
-        result.metrics.update(crosswise(prepared, knows_people))
+        result.metrics.update(crosswise(prepared, knows_people, say))
     levels = by_level(
         plan.dataset,
         prepared.targets,

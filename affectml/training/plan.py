@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from affectml._files import try_folder
 from affectml._options import options_of
-from affectml._progress import Progress, Say
+from affectml._progress import Say, Watch
 from affectml.data import Dataset, Targets, check_new
 from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels
@@ -186,5 +186,5 @@ def open_or_draw(path: str | Path | None, say: Say) -> Dataset:
     from affectml.demo_set import write_demo
 
     say(f"no data set named: drawing the demo set in {DEMO} (simulated people judging paintings drawn by code)")
-    with Progress("painting", 2000, "images") as bar:
+    with Watch.of(say).bar("painting", 2000, "images") as bar:
         return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)

@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from affectml.importers import import_table
 from affectml.predicting import predict_images
 from affectml.report import WRITERS
 from affectml.runs import RunFolder, next_run_folder, reserve_run_folder
-from affectml.training import TrainConfig, plan_run, train_run
+from affectml.training import TrainConfig, Watch, plan_run, train_run
 from affectml_metrics import MetricSpec, register_metric
 
 SCORE = {"value", "low", "high"}
@@ -377,6 +379,39 @@ def test_an_image_that_cannot_be_read_is_said_and_left_out(demo, spec, tmp_path)
     assert any(file.name in line for line in said)
     assert any(line.startswith("1 of ") for line in said)
     assert victim not in set(run.predictions["image_id"])
+
+
+class Watching(Watch):
+    """Somebody who keeps all that there is to hear of a training."""
+
+    def __init__(self):
+        self.lines, self.bars, self.steps = [], {}, {}
+        super().__init__(self.lines.append)
+
+    @contextmanager
+    def bar(self, what, total, unit):
+        seen = self.bars[what] = [total, unit, 0]
+
+        def advance(count=1):
+            seen[2] += count
+
+        yield SimpleNamespace(advance=advance)
+
+    def cost(self, step, seconds):
+        self.steps[step] = seconds
+
+
+def test_who_watches_a_training_is_told_what_is_said_how_far_it_is_and_what_it_cost(demo, spec, tmp_path):
+    data = tmp_path / "d"
+    shutil.copytree(demo, data)
+    shutil.rmtree(data / "embeddings", ignore_errors=True)
+    images = len(pd.read_parquet(data / "images.parquet"))
+    watch = Watching()
+    run = train_run(config(data, spec), out=tmp_path / "run", say=watch)
+    assert any(line.startswith(f"embedded {images} images") for line in watch.lines)
+    assert watch.bars == {"embedding": [images, "images", images]}
+    assert list(watch.steps) == ["embed", "fit", "evaluate", "subgroups"]
+    assert watch.steps == pytest.approx({step: run.info.seconds[step] for step in watch.steps}, abs=0.006)
 
 
 def test_user_text_is_escaped_in_the_report(demo, spec, tmp_path):
