@@ -16,7 +16,7 @@ from affectml.cli import app
 from affectml.errors import command_line, option
 
 ROOT = Path(__file__).parents[2]
-NOT_OURS = {"--server", "--repo-type", "--local-dir"}  # Streamlit's and the Hub's
+NOT_OURS = {"--server", "--repo-type", "--local-dir", "--force-reinstall", "--no-deps"}  # Streamlit's, the Hub's, pip's
 
 
 @pytest.fixture(scope="module")
