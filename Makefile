@@ -13,7 +13,7 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml metrics/pyproject.toml annotation/pyproject.toml
 
-.PHONY: demo test test-slow check api format docs bench wheel-test alone-test clean
+.PHONY: demo test test-slow check api format docs pictures bench wheel-test alone-test clean
 
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
@@ -48,6 +48,10 @@ format: $(VENV)/.installed-$(EXTRA)
 docs: $(VENV)/.installed-$(EXTRA)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "the site: $(CURDIR)/site/index.html"
+
+# those in README.md and docs/, taken of the demo in Chromium; after a change of how a page looks
+pictures: $(VENV)/.installed-$(EXTRA)
+	PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(BIN)/python scripts/pictures.py
 
 # Benchmarks. `make bench-TOPIC` measures one and writes its part of benchmarks/README.md, with the machine and the
 # versions; `make bench` measures all of them in turn, which takes most of a day. On a machine that nothing else uses.

@@ -24,7 +24,7 @@ BROUGHT = {
     **{f"examples/{file.name}": f"examples/{file.name}" for file in (ROOT / "examples").glob("*.ipynb")},
     **{f"benchmarks/{file.name}": f"benchmarks/{file.name}" for file in (ROOT / "benchmarks").glob("*.svg")},
 }
-LINK = re.compile(r"\]\(([^)#\s:]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"""(\]\(|\bsrc(?:set)?=")([^)"#\s:]+)(?=[)"#])""")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -40,10 +40,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     here = posixpath.dirname(home.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
 
     def site(match: re.Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join(here, match[1]))
+        path = posixpath.normpath(posixpath.join(here, match[2]))
         target = BROUGHT.get(path, path.removeprefix("docs/"))
-        relative = posixpath.relpath(target, posixpath.dirname(page.file.src_uri) or ".")
-        return f"]({relative}{match[2] or ''})"
+        shown = page.url if match[1].endswith('"') else page.file.src_uri  # mkdocs leaves what HTML names as it is
+        return match[1] + posixpath.relpath(target, posixpath.dirname(shown) or ".")
 
     return LINK.sub(site, markdown)
 

@@ -77,6 +77,17 @@ def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
 
 
 @pytest.mark.slow
+def test_every_picture_that_the_site_names_is_on_it(site):
+    named = [
+        page.parent / name
+        for page in site.rglob("*.html")
+        for name in re.findall(r'\bsrc(?:set)?="([^"]+\.webp)"', page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) >= 2 * 3
+    assert [name for name in named if not name.is_file()] == []
+
+
+@pytest.mark.slow
 def test_every_key_of_run_json_is_on_the_site_with_what_it_says(site):
     page = (site / "api" / "affectml" / "index.html").read_text(encoding="utf-8")
     words = " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from affectml.cli import main
 from affectml.data import Dataset
@@ -36,6 +37,9 @@ PART = re.compile(
     r"|(?<=\n\n)(?P<table>(?:\|[^\n]*\n)+)"
     r"|(?<=\n\n)(?P<indented>(?:    [^\n]*\n|\n(?=    ))+)",
     flags=re.MULTILINE | re.DOTALL,
+)
+PICTURE = re.compile(
+    r'<picture>\s*<source media="[^"]*dark[^"]*" srcset="([^"]+)">\s*<img src="([^"]+)"[^>]* alt="([^"]+)">'
 )
 COMMAND = re.compile(r"(?:affectml|make|streamlit|python|pip|for) ")
 NEW = ("OUT", "FOLDER")  # stand for a new folder each time
@@ -58,7 +62,9 @@ NOT_RUN = {
     "extending.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
     "shards.md": ["it needs a cluster with Slurm", "it starts a Ray cluster; tests/affectml/test_ray.py does the same"],
     "relabel.md": ["servers, which the tests of the page start"],
+    "reliability.md": ["it takes an hour; tests/annotation/test_kills.py does it in short"],
 }
+JOBS = ("Bring data", "Label", "Train", "Trust", "Share")
 
 
 def parts(page):
@@ -301,3 +307,64 @@ def test_what_the_readme_reads_in_its_table_stands_there():
 def test_no_other_block_is_left_out():
     left_out = {page.name: [said["not run"] for _, _, said in blocks(page) if "not run" in said] for page in PAGES}
     assert {name: reasons for name, reasons in left_out.items() if reasons} == NOT_RUN
+
+
+def jobs_of_the_site():
+    """The parts of mkdocs.yml's nav that are jobs: the names of their pages, in order."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    nav = yaml.safe_load(text[text.index("\nnav:") :])["nav"]
+    return {
+        job: [path for page in pages for path in page.values()]
+        for each in nav
+        for job, pages in each.items()
+        if job in JOBS
+    }
+
+
+def test_the_readme_ends_with_the_pages_of_the_site_job_by_job():
+    more = (ROOT / "README.md").read_text(encoding="utf-8").split("## More")[1]
+    listed = {
+        job: re.findall(r"\]\((\S+)\)", links) for job, links in re.findall(r"- \*\*(.+)\*\*: ((?:.|\n  )+)", more)
+    }
+    brought = {"affectml/encoders/affect_tiny/README.md": "affect-tiny.md"}
+    listed = {job: [brought.get(path, path.removeprefix("docs/")) for path in paths] for job, paths in listed.items()}
+    assert listed == jobs_of_the_site()
+
+
+@pytest.mark.parametrize(
+    "page", [page for pages in jobs_of_the_site().values() for page in pages if page != "affect-tiny.md"]
+)
+def test_a_page_begins_with_what_one_gets_and_a_command(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    opening, block = re.split(
+        r"^(?:```|    )", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), maxsplit=1, flags=re.M
+    )
+    title, *said = [line for line in opening.splitlines() if line]
+    assert title.startswith("# ")
+    assert 1 <= len(said) <= 6
+    assert not any(line.startswith(("#", "|", "-", "<")) for line in said)
+    assert re.match(r"(?:\w*\n)?(?:affectml|streamlit|python|>>>) ", block)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "<picture>" in page.read_text(encoding="utf-8")], ids=lambda page: page.name
+)
+def test_a_picture_is_there_light_and_dark_small_and_described(page):
+    text = page.read_text(encoding="utf-8")
+    for dark, light, said in PICTURE.findall(text):
+        assert dark == light.replace(".webp", "-dark.webp")
+        assert len(said) > 50
+        for each in (light, dark):
+            assert (page.parent / each).stat().st_size <= 120_000
+    assert len(PICTURE.findall(text)) == text.count("<picture>")
+
+
+def test_every_picture_is_shown_and_three_of_them_in_the_readme():
+    shown = {
+        page.name: {
+            Path(name).name for names in PICTURE.findall(page.read_text(encoding="utf-8")) for name in names[:2]
+        }
+        for page in PAGES
+    }
+    assert set.union(*shown.values()) == {file.name for file in (ROOT / "docs" / "pictures").iterdir()}
+    assert len(shown["README.md"]) == 6
