@@ -13,7 +13,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
 from affectml.evaluation.run import evaluate_run
-from affectml.heads._options import options_of_heads
+from affectml.heads.option_words import options_of_heads
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.report import WRITERS

@@ -37,7 +37,7 @@ from affectml.heads import (
     expected_f1_thresholds,
     judged_targets,
 )
-from affectml.heads._judged import By
+from affectml.heads.judged import By
 from affectml_annotation import count_votes, fit_beta_prior, label_sets
 from affectml_metrics import functional as F
 

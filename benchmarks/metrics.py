@@ -31,9 +31,9 @@ from section import write
 
 from affectml_metrics import bootstrap, bootstrap_sums, bootstrap_table, unchecked
 from affectml_metrics import functional as F
-from affectml_metrics._draws import shared_counts
-from affectml_metrics._kinds import Figure, Given, figures
-from affectml_metrics._spec import Kind
+from affectml_metrics.draws import shared_counts
+from affectml_metrics.kinds import Figure, Given, figures
+from affectml_metrics.spec import Kind
 
 LABELS = 25
 SLOW = 60.0  # seconds: a call that takes longer is timed once

@@ -40,7 +40,7 @@ from affectml.demo_set.feelings import AXES, Words, true_rates
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import ByPersonHead
-from affectml.heads._mixed_logit import (
+from affectml.heads.mixed_logit import (
     Images,
     Normals,
     PersonAnswers,

@@ -22,8 +22,8 @@ from affectml.evaluation import Answers
 from affectml.evaluation.scoring import Score, apart, unsure
 from affectml.evaluation.systems import Systems, answers_of
 from affectml.heads import ZeroShotConfig, ZeroShotHead, head_class
-from affectml.heads._build import PLAIN
-from affectml.heads._load import offered
+from affectml.heads.build import PLAIN
+from affectml.heads.load import offered
 from affectml.prompts import Prompts, label_features
 from affectml.spaces import Choices, People, Space, find_space, people_in, system_in
 from affectml.training import Prepared, TrainConfig, fit, plan_for, text_encoder

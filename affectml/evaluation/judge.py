@@ -22,8 +22,8 @@ from affectml.evaluation.scoring import (
 from affectml.evaluation.truth import TAUS, Truth
 from affectml_metrics import FEW, STUDENT_BELOW
 from affectml_metrics import functional as F
-from affectml_metrics._draws import shared_counts
-from affectml_metrics._floor import sampling_floors
+from affectml_metrics.draws import shared_counts
+from affectml_metrics.floor import sampling_floors
 from affectml_metrics.table import rules_of
 
 SCHEMA = 1

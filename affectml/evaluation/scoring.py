@@ -14,8 +14,8 @@ from torch import Tensor
 from affectml.evaluation.truth import Truth
 from affectml_metrics import FEW, Difference, Interval, bootstrap, bootstrap_sums, bootstrap_table, difference
 from affectml_metrics import functional as F
-from affectml_metrics._kinds import Figure, Given, figures
-from affectml_metrics._spec import Kind, Place
+from affectml_metrics.kinds import Figure, Given, figures
+from affectml_metrics.spec import Kind, Place
 from affectml_metrics.table import find, specs
 
 Array = NDArray[Any]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from affectml.evaluation.scoring import Answers, Array, unsure
 from affectml.heads import Head, PriorHead, ZeroShotHead, sets_of
-from affectml.heads._inputs import Features
+from affectml.heads.inputs import Features
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.errors import BadRun
-from affectml.heads._base import HEADS
+from affectml.heads.base import HEADS
 from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 

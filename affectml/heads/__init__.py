@@ -5,22 +5,13 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 """
 
 from affectml.heads._auto import AutoConfig, AutoHead
-from affectml.heads._base import Head, sets_of
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
-from affectml.heads._build import build_plain, check_plain
-from affectml.heads._by_person import ByPersonConfig, ByPersonHead, ImageEffects
-from affectml.heads._config import HeadConfig, Wanted
 from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
 from affectml.heads._dirichlet import DirichletConfig, DirichletHead
-from affectml.heads._inputs import Rows, as_features
-from affectml.heads._judged import JudgedTargets, judged_targets
 from affectml.heads._kernel import KernelConfig, KernelHead
-from affectml.heads._load import head_class, load_head
 from affectml.heads._material import Material
-from affectml.heads._mixed_logit import Normals, PersonAnswers
 from affectml.heads._pairs import contrastive_loss
 from affectml.heads._prior import PriorHead
-from affectml.heads._promise import Promise
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
 from affectml.heads._texts import TextHead
@@ -28,6 +19,15 @@ from affectml.heads._thresholds import apply_thresholds, choose_thresholds, expe
 from affectml.heads._topk import SetHead, TopKConfig, TopKHead
 from affectml.heads._votes import vote_correlation, vote_weights
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
+from affectml.heads.base import Head, sets_of
+from affectml.heads.build import build_plain, check_plain
+from affectml.heads.by_person import ByPersonConfig, ByPersonHead, ImageEffects
+from affectml.heads.config import HeadConfig, Wanted
+from affectml.heads.inputs import Rows, as_features
+from affectml.heads.judged import JudgedTargets, judged_targets
+from affectml.heads.load import head_class, load_head
+from affectml.heads.mixed_logit import Normals, PersonAnswers
+from affectml.heads.promise import Promise
 
 __all__ = [
     "AutoConfig",

@@ -9,19 +9,19 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
 from affectml.heads._blend import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead, fit_pool
-from affectml.heads._config import Task
-from affectml.heads._inputs import Rows
 from affectml.heads._kernel import KernelConfig, KernelHead, KernelSpace
 from affectml.heads._kernel_map import KernelName
-from affectml.heads._kinds import logits_of, masses
 from affectml.heads._linear import L2_GRID, Standardiser, folds, precision
 from affectml.heads._objective import Objective
 from affectml.heads._prior import PriorHead
 from affectml.heads._search import Budget, Fold, folds_of, mean_loss, walk
 from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
 from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
+from affectml.heads.base import Head
+from affectml.heads.config import Task
+from affectml.heads.inputs import Rows
+from affectml.heads.kinds import logits_of, masses
 
 Family: TypeAlias = Literal["linear", "exponential", "rbf", "hidden"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

@@ -11,13 +11,13 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import HEADS, Head
-from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Features, Rows, as_shares
-from affectml.heads._kinds import ScoreKind, logits_of, probabilities
-from affectml.heads._load import find_head
 from affectml.heads._material import Material
 from affectml.heads._objective import Objective
+from affectml.heads.base import HEADS, Head
+from affectml.heads.config import HeadConfig
+from affectml.heads.inputs import ArrayLike, Features, Rows, as_shares
+from affectml.heads.kinds import ScoreKind, logits_of, probabilities
+from affectml.heads.load import find_head
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._rows import RowsOnDisk, taken
-from affectml.heads._inputs import Features, as_features, check_columns, on_disk
+from affectml.heads.inputs import Features, as_features, check_columns, on_disk
 
 PART = 2048  # rows of one matrix product: with 512 features 4 MB, which a cache holds
 RUN = 256  # neighbouring rows that stay together when an epoch's order is drawn: one piece of the file

@@ -17,13 +17,13 @@ from torch.nn.functional import normalize
 from affectml.errors import BadInput
 from affectml.heads._adamw import AdamW
 from affectml.heads._blocks import Blocks
-from affectml.heads._config import MOST_HIDDEN, TASKS, HeadConfig
-from affectml.heads._inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 from affectml.heads._linear import Standardiser, folds
 from affectml.heads._mlp import forward
 from affectml.heads._pairs import Pairs, PromptBank, contrastive_loss
 from affectml.heads._texts import TextHead
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
+from affectml.heads.config import MOST_HIDDEN, TASKS, HeadConfig
+from affectml.heads.inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 
 _LAYERS = ("weight1", "bias1", "weight2", "bias2")
 _CHUNK = 65_536

@@ -10,12 +10,12 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
-from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._material import Material
 from affectml.heads._objective import Objective, Sums
+from affectml.heads.base import Head
+from affectml.heads.config import HeadConfig
+from affectml.heads.inputs import Features, Rows, alike, as_features
 
 _LOG_CERTAINTY = (-3.0, 10.0)  # a Dirichlet of .05 to 22,000 imagined people: beyond lies rounding
 

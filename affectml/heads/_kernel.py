@@ -8,16 +8,16 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from affectml.heads._base import Head
-from affectml.heads._config import HeadConfig, Task
 from affectml.heads._descent import Curvature
-from affectml.heads._inputs import Features, Rows, as_features, in_parts
 from affectml.heads._kernel_map import KernelMap, KernelName, squared_distances
-from affectml.heads._kinds import ScoreKind, clipped, logits_of, masses, probabilities
 from affectml.heads._linear import L2Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._ridge import RidgePath
 from affectml.heads._search import Budget, Fold, Walked, climb, folds_of, walk
+from affectml.heads.base import Head
+from affectml.heads.config import HeadConfig, Task
+from affectml.heads.inputs import Features, Rows, as_features, in_parts
+from affectml.heads.kinds import ScoreKind, clipped, logits_of, masses, probabilities
 
 GAMMAS: dict[KernelName, tuple[float, ...]] = {
     "rbf": (0.05, 0.1, 0.2, 0.4, 0.8, 1.6),

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from affectml.heads._inputs import in_parts
+from affectml.heads.inputs import in_parts
 
 KernelName: TypeAlias = Literal["exponential", "rbf"]
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from affectml.errors import BadInput
-from affectml.heads._inputs import ArrayLike, Features, Pair
+from affectml.heads.inputs import ArrayLike, Features, Pair
 
 
 def _lacking(what: str) -> Callable[[], Any]:

@@ -11,14 +11,14 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
 from affectml.heads._blocks import Blocks
-from affectml.heads._config import MOST_HIDDEN, HeadConfig
-from affectml.heads._inputs import Features, Rows, alike, feature_parts
 from affectml.heads._linear import Standardiser, fit_linear, folds, precision
 from affectml.heads._mlp import WEIGHT_DECAY_GRID, MLPOptions, Setting, fit_mlp, forward
 from affectml.heads._objective import Objective
 from affectml.heads._together import fit_together
+from affectml.heads.base import Head
+from affectml.heads.config import MOST_HIDDEN, HeadConfig
+from affectml.heads.inputs import Features, Rows, alike, feature_parts
 
 _CHUNK = 65_536  # rows per matrix product when predicting
 SMALL_BATCH, LARGE_BATCH = 256, 2048

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._inputs import ArrayLike, as_matrix
+from affectml.heads.inputs import ArrayLike, as_matrix
 
 
 def contrastive_loss(

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from affectml.heads._base import Head
-from affectml.heads._inputs import Features, Rows, as_features, is_distribution, on_disk
+from affectml.heads.base import Head
+from affectml.heads.inputs import Features, Rows, as_features, is_distribution, on_disk
 
 
 class PriorHead(Head, name="prior"):

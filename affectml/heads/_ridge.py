@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from affectml.heads._kinds import ScoreKind, clipped, logits_of
 from affectml.heads._linear import L2Path
 from affectml.heads._objective import Objective
+from affectml.heads.kinds import ScoreKind, clipped, logits_of
 
 
 class RidgePath(L2Path):

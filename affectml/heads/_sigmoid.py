@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._config import Wanted
-from affectml.heads._inputs import Features, Rows
 from affectml.heads._linear import FOLDS, L2Path, Standardiser, folds, precision
 from affectml.heads._material import Material
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
 from affectml.heads._votes import vote_correlation, vote_weights
+from affectml.heads.config import Wanted
+from affectml.heads.inputs import Features, Rows
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from affectml.heads._inputs import Features
 from affectml.heads._neural import NeuralConfig, NeuralHead
 from affectml.heads._objective import Objective
+from affectml.heads.inputs import Features
 
 
 @dataclasses.dataclass(frozen=True)

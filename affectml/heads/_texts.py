@@ -7,10 +7,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from affectml.heads._base import Head
-from affectml.heads._config import HeadConfig
-from affectml.heads._inputs import ArrayLike, Features, Pair, as_matrix
 from affectml.heads._material import Material
+from affectml.heads.base import Head
+from affectml.heads.config import HeadConfig
+from affectml.heads.inputs import ArrayLike, Features, Pair, as_matrix
 
 
 class TextHead(Head):

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._inputs import ArrayLike, as_matrix
+from affectml.heads.inputs import ArrayLike, as_matrix
 
 Floats = NDArray[np.float64]
 

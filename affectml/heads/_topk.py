@@ -9,13 +9,13 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import Head
-from affectml.heads._config import HeadConfig, Task
-from affectml.heads._inputs import ArrayLike, Features, Rows, alike, as_features
 from affectml.heads._linear import Standardiser, fit_linear, precision
 from affectml.heads._material import Material
-from affectml.heads._promise import Array
 from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
+from affectml.heads.base import Head
+from affectml.heads.config import HeadConfig, Task
+from affectml.heads.inputs import ArrayLike, Features, Rows, alike, as_features
+from affectml.heads.promise import Array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._inputs import ArrayLike, as_matrix
+from affectml.heads.inputs import ArrayLike, as_matrix
 
 
 def vote_weights(people: ArrayLike, rho: float) -> Tensor:

@@ -12,10 +12,10 @@ from torch.nn.functional import normalize
 
 from affectml._progress import Say
 from affectml.errors import BadInput
-from affectml.heads._config import TASKS, HeadConfig, Wanted
-from affectml.heads._inputs import ArrayLike, Features, Rows, alike, as_matrix, feature_parts
 from affectml.heads._material import Material
 from affectml.heads._texts import TextHead
+from affectml.heads.config import TASKS, HeadConfig, Wanted
+from affectml.heads.inputs import ArrayLike, Features, Rows, alike, as_matrix, feature_parts
 
 _CHUNK = 65_536  # rows per matrix product
 

@@ -25,8 +25,8 @@ from affectml.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from affectml.heads import ImageEffects
-    from affectml.heads._inputs import Features
-    from affectml.heads._mixed_logit import Normals
+    from affectml.heads.inputs import Features
+    from affectml.heads.mixed_logit import Normals
 
 SCHEMA = "1"
 ENDING = "-people"

@@ -13,7 +13,7 @@ from affectml.report.data import ReportData
 from affectml.report.section import Section
 from affectml.report.sections import SECTIONS
 from affectml.report.tables import Table
-from affectml_metrics._draws import shared_counts
+from affectml_metrics.draws import shared_counts
 
 if TYPE_CHECKING:
     from affectml.data import Dataset

@@ -123,7 +123,7 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
 
 def _words(option: str, value: Any) -> list[str]:
     """One option with its value: a switch, one that is given several times, or one with one value."""
-    from affectml.heads._options import option_words
+    from affectml.heads.option_words import option_words
 
     if isinstance(value, bool):
         return [option]

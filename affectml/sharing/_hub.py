@@ -11,7 +11,7 @@ from torch import Tensor
 from affectml._files import write_json
 from affectml.errors import BadRun
 from affectml.heads import Head
-from affectml.heads._inputs import ArrayLike
+from affectml.heads.inputs import ArrayLike
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._card import card_data, card_text

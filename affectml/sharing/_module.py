@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 from affectml.encoders import Encoder
 from affectml.errors import BadRun
 from affectml.heads import Head
-from affectml.heads._inputs import traced
+from affectml.heads.inputs import traced
 
 
 class HeadModule(torch.nn.Module):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
 from affectml.heads import Head, ImageEffects, PersonAnswers
-from affectml.heads._build import heads_that
-from affectml.heads._by_person import as_by_person, cuts_rates
+from affectml.heads.build import heads_that
+from affectml.heads.by_person import as_by_person, cuts_rates
 from affectml.people.known import write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
 from affectml_annotation import UnknownLabel, encode

@@ -19,7 +19,7 @@ from torch import Tensor
 from affectml._progress import Say, Watch
 from affectml.evaluation.scoring import SURE, Score, in_range
 from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
-from affectml.heads._mixed_logit import Images, Normals, person_rates, posterior
+from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
 from affectml.training.by_person import panel_rates
 from affectml.training.learned import uneven_panels
 from affectml_annotation import fit_beta_prior

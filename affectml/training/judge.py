@@ -11,7 +11,7 @@ from affectml.evaluation import Answers, Result, Systems, evaluate
 from affectml.evaluation.answerers import answerers
 from affectml.evaluation.kept_promise import add_promise
 from affectml.evaluation.subgroups import subgroups
-from affectml.heads._by_person import as_by_person
+from affectml.heads.by_person import as_by_person
 from affectml.predicting.alike import Alike
 from affectml.spaces import by_level
 from affectml.training.crosswise import crosswise

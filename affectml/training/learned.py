@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
 from affectml.heads import Head, judged_targets
-from affectml.heads._build import heads_that
-from affectml.heads._by_person import cuts_rates
-from affectml.heads._judged import By, check_annotators, check_by
+from affectml.heads.build import heads_that
+from affectml.heads.by_person import cuts_rates
+from affectml.heads.judged import By, check_annotators, check_by
 
 # Standard deviation over mean of people per image from which votes are counted instead of shares.
 UNEVEN_PANELS = 0.3

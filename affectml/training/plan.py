@@ -18,10 +18,10 @@ from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.evaluation.subgroups import check_groups
 from affectml.heads import Head, Wanted, check_plain, head_class
-from affectml.heads._build import PLAIN
-from affectml.heads._config import in_words
-from affectml.heads._kinds import only_shares
-from affectml.heads._options import typed_options
+from affectml.heads.build import PLAIN
+from affectml.heads.config import in_words
+from affectml.heads.kinds import only_shares
+from affectml.heads.option_words import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import check_by_person

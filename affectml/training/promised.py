@@ -11,8 +11,8 @@ from affectml.errors import BadInput, did_you_mean, option
 from affectml.evaluation.kept_promise import from_people
 from affectml.evaluation.subgroups import MAX_LEVELS, OURS
 from affectml.heads import Head
-from affectml.heads._build import heads_that
-from affectml.heads._promise import Asked
+from affectml.heads.build import heads_that
+from affectml.heads.promise import Asked
 from affectml.runs import TrainConfig
 
 if TYPE_CHECKING:

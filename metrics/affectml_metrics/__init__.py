@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._domains import unchecked
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
-    from affectml_metrics._floor import sampling_floor
     from affectml_metrics._intervals import FEW, STUDENT_BELOW, Debiased, Interval, difference
     from affectml_metrics._panel import judgements_from_counts
     from affectml_metrics._reference import HumanReference, human_reference
     from affectml_metrics._score import score
-    from affectml_metrics._spec import MetricSpec, Sums
     from affectml_metrics._two_way import TwoWayInterval, two_way_interval
+    from affectml_metrics.floor import sampling_floor
     from affectml_metrics.functional.calibration import debiased_calibration
+    from affectml_metrics.spec import MetricSpec, Sums
     from affectml_metrics.streaming import (
         NDCG,
         POJSD,
@@ -89,11 +89,11 @@ _HOME = {
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
     "_domains": ("unchecked",),
     "_intervals": ("FEW", "STUDENT_BELOW", "Debiased", "Interval", "difference"),
-    "_floor": ("sampling_floor",),
+    "floor": ("sampling_floor",),
     "_panel": ("judgements_from_counts",),
     "_reference": ("HumanReference", "human_reference"),
     "_score": ("score",),
-    "_spec": ("MetricSpec", "Sums"),
+    "spec": ("MetricSpec", "Sums"),
     "_two_way": ("TwoWayInterval", "two_way_interval"),
     "table": ("Registration", "register_metric"),
     "functional.calibration": ("debiased_calibration",),

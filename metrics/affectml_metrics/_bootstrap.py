@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import real_number, whole_number
 from affectml_metrics._domains import unchecked
-from affectml_metrics._draws import AT_ONCE, counts_in_bytes, in_pieces, kept_counts, once, sums_of_draws
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Batched, Debiased, Interval, of_few, of_mean, of_table
-from affectml_metrics._options import real_number, whole_number
-from affectml_metrics.functional._rows import EXACT
+from affectml_metrics.draws import AT_ONCE, counts_in_bytes, in_pieces, kept_counts, once, sums_of_draws
+from affectml_metrics.functional.rows import EXACT
 
 
 def bootstrap(

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._bootstrap import bootstrap, sums_by_unit
-from affectml_metrics._draws import sums_of_draws
 from affectml_metrics._errors import ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics._intervals import FEW
+from affectml_metrics.draws import sums_of_draws
 
 
 class Difference(NamedTuple):

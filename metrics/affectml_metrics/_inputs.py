@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import real_number
 from affectml_metrics._domains import Domain, labels, trusted, watch
 from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._options import real_number
 
 ArrayLike: TypeAlias = "Tensor | np.ndarray[Any, Any] | Sequence[Any]"
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""

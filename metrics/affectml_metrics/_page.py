@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from affectml_metrics._errors import ArgumentError
-from affectml_metrics._kinds import on_example
-from affectml_metrics._spec import EXAMPLES, KINDS, Kind
+from affectml_metrics.kinds import on_example
+from affectml_metrics.spec import EXAMPLES, KINDS, Kind
 from affectml_metrics.table import ROWS
 
 

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import real_number
 from affectml_metrics._errors import ArgumentError, DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, matrix
-from affectml_metrics._options import real_number
 
 TargetRule: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """`(votes [M, C], n [M]) -> target [M, C]`: how the answers of n people become a target."""

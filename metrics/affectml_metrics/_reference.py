@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike
-from affectml_metrics._options import one_of, whole_number
 from affectml_metrics._panel import Against, Panel
 
 RowMetric: TypeAlias = Callable[[Tensor, Tensor], Tensor]

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
 from affectml_metrics._bootstrap import bootstrap, bootstrap_sums, bootstrap_table
 from affectml_metrics._domains import Domain, unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, matrix, same
 from affectml_metrics._intervals import Interval, recentred
-from affectml_metrics._kinds import Figure, Given, figures
-from affectml_metrics._options import one_of, whole_number
 from affectml_metrics._panel import Panel, TargetRule
-from affectml_metrics._spec import KINDS, Kind
 from affectml_metrics.functional.transport import Ground
+from affectml_metrics.kinds import Figure, Given, figures
+from affectml_metrics.spec import KINDS, Kind
 from affectml_metrics.table import better
 
 if TYPE_CHECKING:

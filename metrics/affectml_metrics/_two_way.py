@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import real_number
 from affectml_metrics._bootstrap import group_index
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor
 from affectml_metrics._intervals import FEW, student_quantile
-from affectml_metrics._options import real_number
 
 
 class TwoWayInterval(NamedTuple):

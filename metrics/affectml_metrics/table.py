@@ -17,17 +17,17 @@ import torch
 from torch import Tensor
 
 from affectml_metrics import functional as F
+from affectml_metrics._arguments import one_of
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._errors import ArgumentError, MetricInputError
 from affectml_metrics._inputs import wide
-from affectml_metrics._options import one_of
-from affectml_metrics._spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
 from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
 from affectml_metrics.functional.rates import soft_f1_from_counts
 from affectml_metrics.plugins import load_plugin, plugins
+from affectml_metrics.spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
 
 GROUP = "affectml.metrics"  # of entry points
 

@@ -91,7 +91,7 @@ def five_folds(X: Any, shares: Any) -> Callable[[Callable[[], Any]], float]:
 @pytest.fixture
 def heads_as_before() -> Iterator[None]:
     """Heads that a test registers are gone after it."""
-    from affectml.heads._base import HEADS
+    from affectml.heads.base import HEADS
 
     before = dict(HEADS)
     yield

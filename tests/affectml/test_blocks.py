@@ -18,18 +18,18 @@ from affectml.heads import (
     SigmoidHead,
     SoftmaxHead,
     ZeroShotHead,
-    _base,
     _blocks,
     _descent,
     _linear,
     _together,
+    base,
     load_head,
 )
 from affectml.heads._blocks import Blocks
 from affectml.heads._linear import Standardiser
 from affectml.heads._mlp import Setting
 from affectml.heads._objective import Objective
-from affectml.heads._options import typed_options
+from affectml.heads.option_words import typed_options
 
 ROWS, COLUMNS, LABELS = 900, 12, 4
 
@@ -57,7 +57,7 @@ def store(tmp_path_factory):
 @pytest.fixture
 def large(monkeypatch):
     """Every X counts as large, and its blocks are small."""
-    monkeypatch.setattr(_base, "BIG", 0)
+    monkeypatch.setattr(base, "BIG", 0)
     monkeypatch.setattr(_blocks, "PART", 64)
     monkeypatch.setattr(_linear, "SAMPLE", 128)
     monkeypatch.setattr(_descent, "SAMPLE", 128)
@@ -164,7 +164,7 @@ def test_linear_heads_in_blocks_predict_as_those_in_memory(monkeypatch, name, mo
     Xv, Yv = drawn(600, seed=1)
     head = HEADS[name]()
     usual = head.fit(X, targets_of(head, Y), val=(Xv, targets_of(head, Yv))).scores(Xv)
-    monkeypatch.setattr(_base, "BIG", 0)
+    monkeypatch.setattr(base, "BIG", 0)
     blocks = HEADS[name]().fit(X, targets_of(head, Y), val=(Xv, targets_of(head, Yv))).scores(Xv)
     assert 0 < float((usual - blocks).abs().max()) < most
 
@@ -173,8 +173,8 @@ def test_a_hidden_layer_in_blocks_learns_what_it_does_in_memory(monkeypatch):
     X, Y = drawn(3000)
     Xv, Yv = drawn(600, seed=1)
     losses = []
-    for cells in (_base.BIG, 0):
-        monkeypatch.setattr(_base, "BIG", cells)
+    for cells in (base.BIG, 0):
+        monkeypatch.setattr(base, "BIG", cells)
         head = SigmoidHead(hidden=32, batch_size=128, max_epochs=60, weight_decay=0.01, learning_rate=0.003)
         losses.append(head.fit(X, Y, val=(Xv, Yv)).report_["held_out_loss"])
     prior = -PriorHead().fit(X, Y).score(Xv, Yv)
@@ -292,7 +292,7 @@ def test_dropout_leaves_out_the_share_that_was_asked_for():
 
 @pytest.mark.parametrize("cells", [0, 20_000_000])
 def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_path, cells):
-    monkeypatch.setattr(_base, "BIG", cells)
+    monkeypatch.setattr(base, "BIG", cells)
     X, Y = drawn(600)
     head = SigmoidHead(hidden=8, batch_size=64, max_epochs=6, learning_rate=(1e-6, 0.01), dropout=(0.9, 0.0))
     head.fit(X, Y, val=drawn(200, seed=1))

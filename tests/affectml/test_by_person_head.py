@@ -7,8 +7,8 @@ from sklearn.base import clone
 
 from affectml.errors import BadInput
 from affectml.heads import ByPersonHead, PersonAnswers, SigmoidHead, load_head
-from affectml.heads._inputs import traced
-from affectml.heads._mixed_logit import person_rates
+from affectml.heads.inputs import traced
+from affectml.heads.mixed_logit import person_rates
 
 INSIDE = {"head": "sigmoid", "options": {"l2": 0.01}}
 SAID = {"tastes": 2, "ridge": 30.0}  # where what is chosen is not the question

@@ -17,7 +17,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.evaluation.run import evaluate_run
 from affectml.heads import load_head
-from affectml.heads._load import HEADS
+from affectml.heads.load import HEADS
 from affectml.runs import RunFolder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

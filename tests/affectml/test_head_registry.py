@@ -13,10 +13,10 @@ import pytest
 
 from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
-from affectml.heads._base import HEADS
-from affectml.heads._build import heads_that
-from affectml.heads._load import offered
-from affectml.heads._options import free_options, option_words, typed_options
+from affectml.heads.base import HEADS
+from affectml.heads.build import heads_that
+from affectml.heads.load import offered
+from affectml.heads.option_words import free_options, option_words, typed_options
 
 
 @pytest.mark.parametrize("build", [build_plain, check_plain])
@@ -231,7 +231,7 @@ def test_modules_of_heads_import_each_other_in_no_circle():
     }
     order = list(TopologicalSorter(imports).static_order())
     assert order[-1] == "__init__"
-    assert set(imports["_base"]).isdisjoint(name for name in imports if "_base" in imports[name])
+    assert set(imports["base"]).isdisjoint(name for name in imports if "base" in imports[name])
 
 
 CLASSES = {"Head", "SetHead", "TextHead", *(cls.__name__ for cls in HEADS.values())}

@@ -1,7 +1,9 @@
 """Imports go one way, and light paths stay light: asked of fresh processes."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -33,6 +35,47 @@ for name in package.__all__:
     getattr(package, name)
 """
     assert not modules_after(everything) & {"affectml", "torch", *HEAVY}
+
+
+def private_modules(file: Path, root: Path):
+    """(module that imports, private module of ours that it imports) of every import in a file."""
+    importer = ".".join(file.relative_to(root).with_suffix("").parts)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        named = []
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            named = [alias.name for alias in node.names]
+        for name in named:
+            parts = name.split(".")
+            at = next((at for at, part in enumerate(parts) if part.startswith("_")), 0)
+            if at and parts[0] in ROOTS:
+                private = parts[: at + 1]
+                path = ROOTS[parts[0]].joinpath(*private)
+                if path.is_dir() or path.with_suffix(".py").exists():  # else it is a name in a module
+                    yield importer, ".".join(private)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOTS = {
+    "affectml": ROOT,
+    "affectml_annotation": ROOT / "annotation",
+    "affectml_apps": ROOT / "apps",
+    "affectml_metrics": ROOT / "metrics",
+}
+
+
+def test_no_import_crosses_packages_into_a_private_module():
+    """What a package shares has a name without an underscore; benchmarks and tests may look inside."""
+    inside, crossing = 0, []
+    for package, root in ROOTS.items():
+        for file in (root / package).rglob("*.py"):
+            for importer, private in private_modules(file, root):
+                own = importer.startswith(private.rpartition(".")[0] + ".")
+                inside += own
+                crossing += [] if own else [f"{importer} -> {private}"]
+    assert crossing == []
+    assert inside > 500
 
 
 def test_importing_affectml_loads_neither_torch_nor_pandas():

@@ -12,8 +12,8 @@ from affectml.evaluation import Answers, Truth, evaluate
 from affectml.evaluation.scoring import row_scores, score
 from affectml.report import main_table
 from affectml_metrics import table
-from affectml_metrics._kinds import Given, figures
-from affectml_metrics._spec import KINDS
+from affectml_metrics.kinds import Given, figures
+from affectml_metrics.spec import KINDS
 from affectml_metrics.table import better, find, specs
 
 N, C = 40, 5

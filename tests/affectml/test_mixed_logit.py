@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from affectml.heads import _mixed_logit as mixed
-from affectml.heads._mixed_logit import (
+from affectml.heads import mixed_logit as mixed
+from affectml.heads.mixed_logit import (
     Images,
     Normals,
     PersonAnswers,

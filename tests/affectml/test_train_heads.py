@@ -15,9 +15,9 @@ from affectml.data import Dataset
 from affectml.data.splits import split_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.heads import DirichletHead, load_head
-from affectml.heads._base import HEADS
-from affectml.heads._build import heads_that
-from affectml.heads._by_person import cuts_rates
+from affectml.heads.base import HEADS
+from affectml.heads.build import heads_that
+from affectml.heads.by_person import cuts_rates
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, choose_target, train_run

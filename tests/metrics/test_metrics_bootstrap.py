@@ -13,21 +13,21 @@ from affectml_metrics import (
     Interval,
     ShapeError,
     _bootstrap,
-    _draws,
     bootstrap,
     bootstrap_sums,
     bootstrap_table,
     debiased_calibration,
     difference,
+    draws,
     functional,
     paired_difference,
     sampling_floor,
     student_interval,
 )
 from affectml_metrics import functional as F
-from affectml_metrics._draws import shared_counts
-from affectml_metrics._floor import sampling_floors
 from affectml_metrics._intervals import Debiased, student_quantile
+from affectml_metrics.draws import shared_counts
+from affectml_metrics.floor import sampling_floors
 from affectml_metrics.table import find
 
 
@@ -69,15 +69,15 @@ def test_counts_are_those_of_draws_one_after_another(units, replicates, shared):
     with shared_counts():
         for again in (False, True) if shared else (False,):
             g = gen(3) if again else g
-            found = torch.cat([part.clone() for part in _draws.counts_in_bytes(units, replicates, g, 32)])
+            found = torch.cat([part.clone() for part in draws.counts_in_bytes(units, replicates, g, 32)])
             assert torch.equal(found, wanted.to(torch.uint8))
             assert torch.equal(g.get_state(), h.get_state())
 
 
 def test_figures_that_share_counts_are_what_they_are_alone_and_draw_once(monkeypatch):
     rows, drawings = torch.rand(40, 2, generator=gen(), dtype=torch.float64), []
-    draw = _draws._drawn
-    monkeypatch.setattr(_draws, "_drawn", lambda room, *more: drawings.append(room.shape) or draw(room, *more))
+    draw = draws._drawn
+    monkeypatch.setattr(draws, "_drawn", lambda room, *more: drawings.append(room.shape) or draw(room, *more))
 
     def two(seed):
         g = gen(seed)
@@ -93,7 +93,7 @@ def test_figures_that_share_counts_are_what_they_are_alone_and_draw_once(monkeyp
         assert len(drawings) == 4
         assert not torch.equal(two(2)[1], alone[1])
     assert drawings[2:4] == [(1000, 40)] * 2
-    monkeypatch.setattr(_draws, "_ROOM", 1000 * 40)
+    monkeypatch.setattr(draws, "_ROOM", 1000 * 40)
     with shared_counts():  # the second state finds no room
         for found in (two(1), two(1)):
             assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
@@ -102,9 +102,9 @@ def test_figures_that_share_counts_are_what_they_are_alone_and_draw_once(monkeyp
 
 def drawn_quickly(monkeypatch, units, replicates, short=5.0, at_once=128, seed=0):
     """Counts [replicates, units] drawn as if these were many units."""
-    monkeypatch.setattr(_draws, "QUICK_FROM", 1)
-    monkeypatch.setattr(_draws, "_SHORT", short)
-    parts = _draws.counts_in_bytes(units, replicates, gen(seed), at_once)
+    monkeypatch.setattr(draws, "QUICK_FROM", 1)
+    monkeypatch.setattr(draws, "_SHORT", short)
+    parts = draws.counts_in_bytes(units, replicates, gen(seed), at_once)
     return torch.cat([part.clone() for part in parts]).numpy()
 
 
@@ -143,8 +143,8 @@ def test_every_word_of_a_quick_draw_is_the_count_that_its_number_is(more):
         def random(self, size):
             return np.full(size, more)
 
-    beyond, row = 2**16 * _draws._poisson_tails(0.9), np.empty(2**16, dtype=np.uint8)
-    total = _draws._poissons(row, beyond, Words())
+    beyond, row = 2**16 * draws._poisson_tails(0.9), np.empty(2**16, dtype=np.uint8)
+    total = draws._poissons(row, beyond, Words())
     assert beyond == pytest.approx(2**16 * stats.poisson.sf(np.arange(len(beyond)), 0.9))
     assert (row == (np.arange(2**16)[:, None] + more < beyond).sum(1)).all()
     assert total == row.sum(dtype=int)
@@ -161,8 +161,8 @@ def test_quick_draws_of_one_seed_are_the_same_however_many_at_a_time(monkeypatch
 @pytest.mark.parametrize("room", [2**29, 0])
 def test_figures_of_many_rows_are_those_of_the_same_quick_draws(monkeypatch, room):
     """Means, with a row that is not defined and one that is infinite, and sums of whole and of other numbers."""
-    monkeypatch.setattr(_draws, "_PIECE", 64)
-    monkeypatch.setattr(_draws, "_ROOM", room)
+    monkeypatch.setattr(draws, "_PIECE", 64)
+    monkeypatch.setattr(draws, "_ROOM", room)
     counts = torch.from_numpy(drawn_quickly(monkeypatch, 150, 200)).double()
     rows = torch.rand(150, 3, generator=gen(), dtype=torch.float64)
     rows[0, 1], rows[1, 2] = math.nan, math.inf
@@ -522,6 +522,6 @@ def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
 
 
 def test_bytes_are_added_up_in_a_build_of_torch_without_the_operator_for_them(monkeypatch):
-    monkeypatch.setattr("affectml_metrics.functional._rows._BYTE_BAGS", None)
+    monkeypatch.setattr("affectml_metrics.functional.rows._BYTE_BAGS", None)
     for name in ("mean_average_precision", "label_auroc_macro", "squared_calibration_error"):
         test_many_weights_at_once_are_each_of_them_alone(name, 300, False)

@@ -9,8 +9,8 @@ import torch
 
 import affectml_metrics as am
 from affectml_metrics import functional
-from affectml_metrics._kinds import on_example
-from affectml_metrics._spec import EXAMPLES
+from affectml_metrics.kinds import on_example
+from affectml_metrics.spec import EXAMPLES
 from affectml_metrics.table import specs
 
 

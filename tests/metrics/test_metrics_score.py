@@ -9,7 +9,7 @@ import torch
 
 from affectml_metrics import ArgumentError, Debiased, DomainError, ShapeError, human_reference, score
 from affectml_metrics import functional as F
-from affectml_metrics._kinds import Given, figures
+from affectml_metrics.kinds import Given, figures
 
 
 def gen(seed=0):

@@ -6,26 +6,26 @@ direction: `_error`, `_loss`, `_distance` and `_divergence` shrink as prediction
 """
 
 from affectml_metrics.functional import (
-    _logs,
     average_precision,
     calibration,
     disagreement,
     distribution,
     label_variation,
     labels,
+    logs,
     ranking,
     rates,
     sets,
     soft_ranking,
     transport,
 )
-from affectml_metrics.functional._logs import *
 from affectml_metrics.functional.average_precision import *
 from affectml_metrics.functional.calibration import *
 from affectml_metrics.functional.disagreement import *
 from affectml_metrics.functional.distribution import *
 from affectml_metrics.functional.label_variation import *
 from affectml_metrics.functional.labels import *
+from affectml_metrics.functional.logs import *
 from affectml_metrics.functional.ranking import *
 from affectml_metrics.functional.rates import *
 from affectml_metrics.functional.sets import *
@@ -33,7 +33,7 @@ from affectml_metrics.functional.soft_ranking import *
 from affectml_metrics.functional.transport import *
 
 __all__: list[str] = []
-__all__ += _logs.__all__
+__all__ += logs.__all__
 __all__ += average_precision.__all__
 __all__ += calibration.__all__
 __all__ += disagreement.__all__

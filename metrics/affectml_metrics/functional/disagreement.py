@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
 from affectml_metrics._intervals import Batched
-from affectml_metrics._options import one_of
-from affectml_metrics.functional._logs import Unit, distributions, per, row_entropy
-from affectml_metrics.functional._order import descending
-from affectml_metrics.functional._rows import soft_rows
+from affectml_metrics.functional.logs import Unit, distributions, per, row_entropy
+from affectml_metrics.functional.order import descending
+from affectml_metrics.functional.rows import soft_rows
 
 __all__ = ["entropy_correlation", "entropy_error", "entropy_similarity", "rank_cs"]
 

@@ -4,7 +4,7 @@ preds and target are [N, C] with rows that sum to 1; `from_logits=True` takes ra
 (never guessed from their range; +inf is refused, -inf is a share of 0). A row metric is computed in float64 and
 returns [N] in the wider float dtype of the two inputs. Logarithms are natural unless unit="bits". Rows without votes
 have no distribution and are refused. Gradients are right at shares of 0 too; where the slope there is infinite, see
-`affectml_metrics.functional._logs`.
+`affectml_metrics.functional.logs`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike
-from affectml_metrics.functional._logs import (
+from affectml_metrics.functional.logs import (
     Unit,
     check_eps,
     expected_log,
@@ -24,7 +24,7 @@ from affectml_metrics.functional._logs import (
     row_entropy,
     silenced,
 )
-from affectml_metrics.functional._rows import row_sum, soft_rows
+from affectml_metrics.functional.rows import row_sum, soft_rows
 
 __all__ = [
     "brier_score",

@@ -10,14 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import real_number
 from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, same, wide
-from affectml_metrics._options import real_number
-from affectml_metrics.functional._logs import js_terms, per
-from affectml_metrics.functional._rows import row_sum, soft_rows
 from affectml_metrics.functional.distribution import total_variation
+from affectml_metrics.functional.logs import js_terms, per
 from affectml_metrics.functional.rates import js_pairs, row_mean
+from affectml_metrics.functional.rows import row_sum, soft_rows
 
 __all__ = ["error_rate", "manhattan_distance", "normalised_absolute_distance", "po_jsd", "rate_po_jsd"]
 

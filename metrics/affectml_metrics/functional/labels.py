@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, real_number
 from affectml_metrics._asked import pair_asked
 from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics._options import one_of, real_number
 
 __all__ = ["label_f1", "label_mcc", "label_precision", "label_recall", "label_specificity"]
 

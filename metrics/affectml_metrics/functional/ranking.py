@@ -16,10 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, real_number, share, whole_number
 from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._inputs import ArrayLike, matrix, pair, wide
-from affectml_metrics._options import one_of, real_number, share, whole_number
-from affectml_metrics.functional._order import (
+from affectml_metrics.functional.order import (
     Ties,
     chance_of_hits,
     count,
@@ -28,7 +28,7 @@ from affectml_metrics.functional._order import (
     sum_by_row,
     top_k,
 )
-from affectml_metrics.functional._rows import by_rows
+from affectml_metrics.functional.rows import by_rows
 
 __all__ = [
     "coverage_error",

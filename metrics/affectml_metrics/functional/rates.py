@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, share
 from affectml_metrics._asked import on_asked_labels, pair_asked
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, row_weights, same, wide
-from affectml_metrics._options import one_of, share
-from affectml_metrics.functional._logs import Unit, check_eps, impossible, js_terms, per, root, silenced, weighed_log
-from affectml_metrics.functional._rows import row_sum, soft_rows
+from affectml_metrics.functional.logs import Unit, check_eps, impossible, js_terms, per, root, silenced, weighed_log
+from affectml_metrics.functional.rows import row_sum, soft_rows
 
 __all__ = [
     "binomial_log_likelihood",

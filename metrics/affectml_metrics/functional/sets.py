@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import share
 from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import DomainError
 from affectml_metrics._inputs import ArrayLike, pair, square, wide
-from affectml_metrics._options import share
 
 __all__ = [
     "exact_match",

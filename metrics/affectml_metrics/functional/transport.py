@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of
 from affectml_metrics._errors import DomainError
 from affectml_metrics._inputs import ArrayLike, as_tensor, square, wide
-from affectml_metrics._options import one_of
-from affectml_metrics.functional._logs import distributions
-from affectml_metrics.functional._order import chunks
-from affectml_metrics.functional._rows import float_of
+from affectml_metrics.functional.logs import distributions
+from affectml_metrics.functional.order import chunks
+from affectml_metrics.functional.rows import float_of
 
 __all__ = ["earth_movers_distance"]
 

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, wide
-from affectml_metrics._options import one_of, whole_number
 from affectml_metrics.table import ROWS
 
 

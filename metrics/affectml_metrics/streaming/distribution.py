@@ -10,8 +10,8 @@ from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike, as_tensor, row_weights, wide
 from affectml_metrics.functional import disagreement
-from affectml_metrics.functional._logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.disagreement import Correlation, RankTies
+from affectml_metrics.functional.logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.transport import Ground
 from affectml_metrics.streaming._base import AffectMetric, MetricOptions, RowMetric, try_options
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from affectml_metrics._asked import marked, pair_asked
 from affectml_metrics._inputs import ArrayLike
-from affectml_metrics.functional._order import Ties
 from affectml_metrics.functional.labels import Average
+from affectml_metrics.functional.order import Ties
 from affectml_metrics.functional.ranking import Match, PlaceTies
 from affectml_metrics.functional.soft_ranking import Gain
 from affectml_metrics.streaming._base import MetricOptions, PairMetric, RowMetric

@@ -10,8 +10,8 @@ from affectml_metrics._asked import marked, pair_asked
 from affectml_metrics._domains import Domain
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import rates as F
-from affectml_metrics.functional._logs import Unit
 from affectml_metrics.functional.calibration import Activation, Norm
+from affectml_metrics.functional.logs import Unit
 from affectml_metrics.streaming._base import (
     AffectMetric,
     MetricOptions,

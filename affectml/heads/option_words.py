@@ -6,8 +6,8 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads._base import HEADS, Head
-from affectml.heads._config import in_words, nearest, reading_of, typed_fields
+from affectml.heads.base import HEADS, Head
+from affectml.heads.config import in_words, nearest, reading_of, typed_fields
 
 # Options that follow from others of `train`, and which.
 _FOLLOWS = {"kind": "multilabel", "seed": "seed", "hidden": "hidden", "k": "k"}

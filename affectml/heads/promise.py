@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads._inputs import ArrayLike, as_matrix
+from affectml.heads.inputs import ArrayLike, as_matrix
 
 Risk: TypeAlias = Literal["recall", "extra"]
 Family: TypeAlias = Literal["rates", "shares"]

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from affectml.errors import BadInput, option
-from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import EnsembleConfig, EnsembleHead
-from affectml.heads._config import MULTILABEL, TrainOption, Wanted
-from affectml.heads._inputs import ArrayLike
-from affectml.heads._load import head_class
-from affectml.heads._options import typed_options
 from affectml.heads._texts import TextHead
+from affectml.heads.base import HEADS, Head
+from affectml.heads.config import MULTILABEL, TrainOption, Wanted
+from affectml.heads.inputs import ArrayLike
+from affectml.heads.load import head_class
+from affectml.heads.option_words import typed_options
 
 PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike, wide
-from affectml_metrics._spec import EXAMPLES, Kind, MetricSpec, Place
 from affectml_metrics.functional.transport import Ground
+from affectml_metrics.spec import EXAMPLES, Kind, MetricSpec, Place
 from affectml_metrics.table import specs
 
 

@@ -17,8 +17,12 @@ from affectml._progress import Say
 from affectml._rows import BIG
 from affectml.errors import BadInput, did_you_mean
 from affectml.heads._blocks import Blocks
-from affectml.heads._config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, default_of
-from affectml.heads._inputs import (
+from affectml.heads._material import Material
+from affectml.heads._saving import write_head
+from affectml.heads._threads import one_thread_if_small
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+from affectml.heads.config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, default_of
+from affectml.heads.inputs import (
     ArrayLike,
     Features,
     Pair,
@@ -29,12 +33,8 @@ from affectml.heads._inputs import (
     as_weights,
     is_distribution,
 )
-from affectml.heads._kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
-from affectml.heads._material import Material
-from affectml.heads._promise import Array, Asked, Family, Promise, family_scores, make_promise
-from affectml.heads._saving import write_head
-from affectml.heads._threads import one_thread_if_small
-from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+from affectml.heads.kinds import SCORE_KINDS, ScoreKind, logits_of, masses, refuse_distributions
+from affectml.heads.promise import Array, Asked, Family, Promise, family_scores, make_promise
 
 # What classes said of themselves once, and what says it now.
 GONE = {

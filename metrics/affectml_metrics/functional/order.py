@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._inputs import wide
-from affectml_metrics._options import one_of, whole_number
 
 Ties = Literal["first", "expected"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._inputs import is_distribution
 from affectml.heads._objective import Objective
+from affectml.heads.inputs import is_distribution
 
 ScoreKind: TypeAlias = Literal["distribution", "rates"]
 SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._errors import DomainError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, matrix
-from affectml_metrics._options import one_of, whole_number
 
 
 def sampling_floor(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from affectml._own import import_module, plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
-from affectml.heads._base import HEADS, Head
 from affectml.heads._saving import read_head
+from affectml.heads.base import HEADS, Head
 
 OWN = "package.module:Class"
 GROUP = "affectml.heads"  # of entry points

@@ -11,13 +11,14 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._base import HEADS, Head
 from affectml.heads._blend import BlendConfig, CompositeHead
-from affectml.heads._config import default_of
-from affectml.heads._inputs import ArrayLike, Features, Pair, Rows, as_features
-from affectml.heads._kinds import ScoreKind
 from affectml.heads._material import Material
-from affectml.heads._mixed_logit import (
+from affectml.heads._thresholds import apply_thresholds, choose_thresholds
+from affectml.heads.base import HEADS, Head
+from affectml.heads.config import default_of
+from affectml.heads.inputs import ArrayLike, Features, Pair, Rows, as_features
+from affectml.heads.kinds import ScoreKind
+from affectml.heads.mixed_logit import (
     Fit,
     Images,
     Normals,
@@ -27,7 +28,6 @@ from affectml.heads._mixed_logit import (
     person_rates,
     posterior,
 )
-from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 
 FOLDS = 5
 TASTES = 8
