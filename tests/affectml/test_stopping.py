@@ -6,29 +6,20 @@ import os
 import pkgutil
 import re
 import shutil
-import sys
 
 import pytest
 
 from affectml import train
 from affectml._files import new_folder, replacing
-from affectml.cli import main
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 
 
 @pytest.fixture
-def affectml(monkeypatch, capsys):
+def affectml(command):
     """`affectml(words)`: the command's exit code and what it wrote to standard error."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["affectml", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, capsys.readouterr().err
-
-    return run
+    return lambda *words: command(*words)[::2]
 
 
 @pytest.fixture

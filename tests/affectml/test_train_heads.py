@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.data.splits import split_dataset
 from affectml.errors import BadInput, BadRun
@@ -119,33 +118,23 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     assert RunFolder.open(weighted.folder).info.config.judgements == "weighted"
 
 
-def main_with(monkeypatch, *words):
-    monkeypatch.setattr("sys.argv", list(map(str, words)))
-    main()
-
-
-def command(monkeypatch, *words):
-    """Runs the command, which must end well."""
-    with pytest.raises(SystemExit) as stop:
-        main_with(monkeypatch, *words)
-    assert not stop.value.code
-
-
-def test_options_that_are_set_reach_the_head_and_are_kept(demo, spec, tmp_path, monkeypatch):
-    words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1"]
-    command(monkeypatch, *words, "--set", "l2=0.1", "--set", "balance=0.5", "--out", tmp_path / "run")
+def test_options_that_are_set_reach_the_head_and_are_kept(command, demo, spec, tmp_path):
+    words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1"]
+    assert command(*words, "--set", "l2=0.1", "--set", "balance=0.5", "--out", tmp_path / "run")[0] == 0
     run = RunFolder.open(tmp_path / "run")
     assert (run.head.config.l2, run.head.config.balance) == (0.1, 0.5)
     assert run.info.config.options == {"l2": 0.1, "balance": 0.5}
     assert "--set l2=0.1 --set balance=0.5" in run.info.command
-    command(monkeypatch, *shlex.split(run.info.command)[:-1], tmp_path / "again")
+    assert command(*shlex.split(run.info.command)[1:-1], tmp_path / "again")[0] == 0
     for file in ("head.json", "head.safetensors"):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
-def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(demo, spec, neighbours, monkeypatch):
-    words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
-    command(monkeypatch, *words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")
+def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(
+    command, demo, spec, neighbours, monkeypatch
+):
+    words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
+    assert command(*words, "--head", "my_heads:NeighbourHead", "--set", "neighbours=10")[0] == 0
     run = RunFolder.open(neighbours / "run")
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
@@ -163,26 +152,24 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(demo
 
 
 @pytest.fixture
-def own_run(demo, spec, neighbours, monkeypatch):
+def own_run(command, demo, spec, neighbours):
     """A run of a head that is not the package's, in a process that does not know the head."""
-    words = ["affectml", "train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
-    command(monkeypatch, *words, "--head", "my_heads:NeighbourHead")
+    words = ["train", demo, "--multilabel", "--encoder", spec, "--threads", "1", "--out", "run"]
+    assert command(*words, "--head", "my_heads:NeighbourHead")[0] == 0
     del HEADS["knn"]
     del sys.modules["my_heads"]
     return neighbours / "run"
 
 
-def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module(own_run, demo, monkeypatch, capsys):
+def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module(command, own_run, demo):
     image = demo / "images" / "000003.png"
     read = [["predict", own_run, image], ["evaluate", own_run, demo]]
     for words in read:
-        with pytest.raises(SystemExit) as stop:
-            main_with(monkeypatch, "affectml", *words, "--threads", "1")
-        assert stop.value.code == 2
-        assert "no head 'knn' (if it is a head of your own, import" in capsys.readouterr().err
+        code, _, said = command(*words, "--threads", "1")
+        assert code == 2
+        assert "no head 'knn' (if it is a head of your own, import" in said
     for words in read:
-        command(monkeypatch, "affectml", "--import", "my_heads", *words, "--threads", "1", "--json")
-        said = json.loads(capsys.readouterr().out)
+        said = json.loads(command("--import", "my_heads", *words, "--threads", "1", "--json")[1])
         if words[0] == "predict":
             assert len(said[0]["labels"]) <= len(said[0]["scores"]) == 8
         else:
@@ -190,11 +177,10 @@ def test_a_run_of_ones_own_head_is_read_by_every_command_that_is_told_its_module
     assert "<html" in (own_run / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_module_that_is_not_there_is_named(monkeypatch, capsys, tmp_path):
-    with pytest.raises(SystemExit) as stop:
-        main_with(monkeypatch, "affectml", "--import", "my_haeds", "predict", tmp_path, tmp_path)
-    assert stop.value.code == 2
-    assert "cannot import 'my_haeds'" in capsys.readouterr().err
+def test_a_module_that_is_not_there_is_named(command, tmp_path):
+    code, _, said = command("--import", "my_haeds", "predict", tmp_path, tmp_path)
+    assert code == 2
+    assert "cannot import 'my_haeds'" in said
 
 
 def without(data, out, *, column=None):
@@ -242,9 +228,7 @@ def test_judgements_that_are_not_there_or_nobodys_are_refused(demo, spec, tmp_pa
         ("nameless", ["--multilabel", "--judgements", "weighted"], "learn from plain rates"),
     ],
 )
-def test_on_the_command_line_the_way_out_is_one_line(
-    monkeypatch, capsys, request, spec, demo, tmp_path, data, words, says
-):
+def test_on_the_command_line_the_way_out_is_one_line(command, request, spec, demo, tmp_path, data, words, says):
     if data in ("bare", "nameless"):
         column = None if data == "bare" else "annotator_id"
         folder = without(demo, tmp_path / data, column=column)
@@ -252,12 +236,10 @@ def test_on_the_command_line_the_way_out_is_one_line(
         folder = single(request.getfixturevalue("one_answer"), tmp_path / data)
     else:
         folder = request.getfixturevalue(data)
-    command = ["affectml", "train", str(folder), "--encoder", spec, "--out", str(tmp_path / "run"), *words]
-    monkeypatch.setattr("sys.argv", [*command, "--threads", "1"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
-    [*_, line] = capsys.readouterr().err.splitlines()
+    asked = ["train", folder, "--encoder", spec, "--out", tmp_path / "run", *words]
+    code, _, said = command(*asked, "--threads", "1")
+    assert code == 2
+    [*_, line] = said.splitlines()
     assert says in line
     assert not (tmp_path / "run").exists()
 
