@@ -102,6 +102,12 @@ def test_degenerate_labels():
         )
 
 
+def test_what_the_rounding_of_weights_leaves_of_no_row_is_none():
+    weights = torch.rand(1000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    always, some = torch.ones(1000, 1), torch.arange(1000)[:, None] % 2
+    assert float(F.label_specificity(some, always, weights=weights, zero_division=0.5)) == 0.5
+
+
 def test_torchmetrics_gives_a_label_that_is_never_predicted_a_correlation():
     preds, target = torch.zeros(6, 1, dtype=torch.int), torch.tensor([[1], [0], [0], [0], [0], [0]])
     assert float(tm.binary_matthews_corrcoef(preds[:, 0], target[:, 0])) > 0.5
