@@ -199,7 +199,7 @@ def people(said: Said, expected: Expected) -> list[Row]:
         permuted = float(norm.sf(own / sd))
         p = float(norm.cdf((own - middle / 2) / sd)) if permuted > NO_BETTER else 1.0
         evidence = (
-            f"{n} answers follow what others and alike images say {own / middle:.2f} times as closely as the median "
+            f"{n} answers follow what others and alike images say {own / middle:z.2f} times as closely as the median "
             f"person's; {permuted:.0%} of permutations of their own answers follow as closely"
             if by_chance > 1e-12
             else f"the same answer to all {n} images"
