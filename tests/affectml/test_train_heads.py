@@ -74,7 +74,7 @@ def scrambled(data, out):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", [{"head": "auto"}, {"head": "topk"}, {"judgements": "both"}])
+@pytest.mark.parametrize("head", [{"head": "auto"}, {"head": "topk"}, {"judgements": "weighted"}])
 def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path, head):
     clean = train_run(config(demo, spec, **head), out=tmp_path / "clean")
     spoilt = train_run(config(scrambled(demo, tmp_path / "data"), spec, **head), out=tmp_path / "spoilt")
