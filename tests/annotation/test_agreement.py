@@ -64,6 +64,17 @@ def test_krippendorffs_own_examples(raters, distance, published):
     assert krippendorff_alpha(one_choice(raters), distance).value == pytest.approx(published, abs=5e-5)
 
 
+def test_a_shift_of_all_numbers_costs_interval_alpha_no_digit():
+    far = [[value if value is _ else value + 100_000_000 for value in rater] for rater in C]
+    near = krippendorff_alpha(one_choice(C), "interval").value
+    assert krippendorff_alpha(one_choice(far), "interval").value == pytest.approx(near, abs=1e-9)
+
+
+def test_the_prevalence_of_a_label_is_over_every_image_with_an_answer():
+    found = label_agreement(sets(("a", "u", {"joy"}), ("a", "v", {"joy"}), ("b", "u", {"fear"})), ["joy", "fear"])
+    assert found["prevalence"].tolist() == [0.5, 0.5]
+
+
 def test_the_docstring_example_of_the_krippendorff_package():
     raters = [
         [_, _, _, _, _, 3, 4, 1, 2, 1, 1, 3, 3, _, 3],
