@@ -119,7 +119,7 @@ def test_where_an_invitation_is_needed_others_stay_out(task):
 
 
 def test_a_name_that_everybody_can_put_into_an_address_creates_nobody(task):
-    for module in ("label", "people", "progress", "setup"):
+    for module in ("label", "own_part", "progress", "setup"):
         app = page_of(module)
         app.query_params["who"] = "x"
         assert not app.run().exception
@@ -205,7 +205,7 @@ def test_one_name_in_two_unicode_forms_is_one_person(task):
 
 
 def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
-    app = page_of("people", "ann").run()
+    app = page_of("own_part", "ann").run()
     assert named(app.button, "Withdraw").disabled
     app.checkbox[0].check().run()
     press(app, "Withdraw")
@@ -217,7 +217,7 @@ def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
 @pytest.mark.parametrize("only_here", [True, False])
 def test_who_was_withdrawn_under_their_name_comes_back_by_the_lead(answered, monkeypatch, only_here):
     answered.only_here = only_here
-    app = page_of("people", "ann").run()
+    app = page_of("own_part", "ann").run()
     assert ("for a week; then it is final" if only_here else "at any time") in texts(app)
     app.checkbox[0].check().run()
     press(app, "Withdraw")
