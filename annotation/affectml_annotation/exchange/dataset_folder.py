@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as dataclasses_replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -44,13 +44,27 @@ from affectml_annotation.exchange.targets import (
     state_of,
 )
 
-if TYPE_CHECKING:  # the store imports the exchange
-    from affectml_annotation.store import LabelStore
+if TYPE_CHECKING:
     from affectml_annotation.store.settings import TaskSettings
 
 NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
 ANNOTATIONS, ANNOTATORS = "annotations.parquet", "annotators.parquet"
+
+
+class _Store(Protocol):
+    """What is taken of a store: `LabelStore`, which reads files by this package, has all of it."""
+
+    @property
+    def settings(self) -> "TaskSettings": ...
+
+    def images(self) -> pd.DataFrame: ...
+
+    def judgements(self) -> pd.DataFrame: ...
+
+    def annotators(self) -> pd.DataFrame: ...
+
+    def events(self) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +81,7 @@ class Collected:
     withdrawn: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: "LabelStore") -> "Collected":
+    def of(cls, store: _Store) -> "Collected":
         """The current answers in a store, of people who did not withdraw."""
         people, judgements = store.annotators(), store.judgements()
         answered = people[people["annotator_id"].isin(judgements["annotator_id"])]
