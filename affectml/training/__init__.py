@@ -22,10 +22,11 @@ from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.curve import learning_curve
 from affectml.training.fit import fit
-from affectml.training.judge import Judged, judge
-from affectml.training.plan import DEMO, Plan, open_or_draw, plan_for, plan_run
-from affectml.training.prepare import Prepared, prepare, prepare_split, text_encoder
-from affectml.training.write import Writers, write
+from affectml.training.judge import judge
+from affectml.training.plan import DEMO, open_or_draw, plan_for, plan_run
+from affectml.training.prepare import prepare, prepare_split, text_encoder
+from affectml.training.steps import Judged, Plan, Prepared, Step, Writers
+from affectml.training.write import write
 
 
 def train_run(
@@ -73,6 +74,7 @@ __all__ = [
     "Judged",
     "Plan",
     "Prepared",
+    "Step",
     "TrainConfig",
     "Watch",
     "Writers",

@@ -10,24 +10,22 @@ and for images it has seen what other people say.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._progress import Say, Watch
 from affectml.evaluation.scoring import SURE, Score, in_range
 from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
-from affectml.training.by_person import panel_rates
 from affectml.training.learned import uneven_panels
+from affectml.training.steps import Prepared
 from affectml_annotation import fit_beta_prior
 from affectml_metrics import functional as F
 from affectml_metrics import two_way_interval
-
-if TYPE_CHECKING:
-    from affectml.training.prepare import Prepared
 
 FOLDS = 3  # of people
 KNOWN = (0, 5, 20)  # answers of an unseen person
@@ -53,7 +51,7 @@ class _Cell:
     systems: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
-def crosswise(prepared: "Prepared", head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
+def crosswise(prepared: Prepared, head: ByPersonHead, say: Say = lambda line: None) -> dict[str, Any]:
     """What metrics.json says of people told apart.
 
     Args:
@@ -112,7 +110,7 @@ class _Fold:
     @classmethod
     def of(
         cls,
-        prepared: "Prepared",
+        prepared: Prepared,
         head: ByPersonHead,
         parts: Mapping[str, PersonAnswers],
         strangers: Tensor,
@@ -127,8 +125,8 @@ class _Fold:
         kept, fit_on = _with_answers(own, len(ids["train"]))
         kept_val, fit_val = _with_answers(own_val, len(ids["val"]))
         X, X_val = store.features(ids["train"][kept]), store.features(ids["val"][kept_val])
-        votes, people = panel_rates(fit_on, len(kept))
-        votes_val, people_val = panel_rates(fit_val, len(kept_val))
+        votes, people = _panel_rates(fit_on, len(kept))
+        votes_val, people_val = _panel_rates(fit_val, len(kept_val))
         groups = prepared.plan.dataset.groups(ids["train"][kept])
         material = Material(
             "rates",
@@ -255,7 +253,7 @@ class _Fold:
     @cached_property
     def _others(self) -> tuple[Tensor, Tensor]:
         """The smoothed share of the people whom the fit knows, of the images that it has seen [N, C], and its cut."""
-        votes, asked = panel_rates(self.own, len(self.known.base))
+        votes, asked = _panel_rates(self.own, len(self.known.base))
         prior = fit_beta_prior(votes, asked)
         alpha, beta = torch.from_numpy(prior.alpha), torch.from_numpy(prior.beta)
         v, n = torch.from_numpy(votes), torch.from_numpy(asked)[:, None]
@@ -346,7 +344,14 @@ def _moved(answers: PersonAnswers, places: Tensor, least: int = 0) -> PersonAnsw
     return replace(answers.take(there), image=moved[there])
 
 
-def _units(prepared: "Prepared", *parts: str) -> Tensor:
+def _panel_rates(answers: PersonAnswers, images: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Votes [N, C] and people asked [N] of each image."""
+    votes = torch.zeros(images, answers.chosen.shape[1], dtype=torch.float64)
+    votes.index_add_(0, answers.image, answers.chosen.double())
+    return votes.numpy(), torch.bincount(answers.image, minlength=images).double().numpy()
+
+
+def _units(prepared: Prepared, *parts: str) -> Tensor:
     """A number for each image of these parts, the same for images of a group."""
     ids = np.concatenate([prepared.split.ids(part) for part in parts])
     groups = prepared.plan.dataset.groups(ids)

@@ -15,7 +15,7 @@ from affectml.evaluation import Answers
 from affectml.evaluation.scoring import intervals, row_scores
 from affectml.evaluation.systems import answers_of
 from affectml.training.fit import fit_model
-from affectml.training.prepare import Prepared
+from affectml.training.steps import Prepared
 
 SHARES = (0.1, 0.2, 0.4, 0.7)
 

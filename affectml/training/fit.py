@@ -13,7 +13,6 @@ from affectml.errors import BadInput, EncoderUnavailable, option
 from affectml.evaluation import Systems
 from affectml.evaluation.truth import cut_sets
 from affectml.heads import (
-    ByPersonHead,
     Head,
     Material,
     PriorHead,
@@ -23,8 +22,8 @@ from affectml.heads import (
 )
 from affectml.prompts import caption_features, encoded, label_features
 from affectml.training.learned import learned, uneven
-from affectml.training.prepare import Prepared, text_encoder
-from affectml.training.promised import keep
+from affectml.training.prepare import text_encoder
+from affectml.training.steps import Prepared
 
 
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
@@ -57,12 +56,12 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    config, head = prepared.plan.config, unfitted_head(prepared)
-    if config.by_person:
-        head = ByPersonHead.over(head)
-    head.learn(material_of(prepared, config.judgements), say)
-    if config.promise is not None:
-        keep(head, prepared, say)
+    plan, head = prepared.plan, unfitted_head(prepared)
+    for step in plan.steps:
+        head = step.unfitted(head)
+    head.learn(material_of(prepared, plan.config.judgements), say)
+    for step in plan.steps:
+        step.fitted(head, prepared, say)
     return head
 
 

@@ -1,44 +1,11 @@
 """The fourth step: what the fitted systems score on the test images, beside people."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
 from affectml._progress import Say
 from affectml.data.levels import levels_of
-from affectml.evaluation import Answers, Result, Systems, evaluate
-from affectml.evaluation.answerers import answerers
-from affectml.evaluation.kept_promise import add_promise
-from affectml.evaluation.subgroups import subgroups
-from affectml.heads.by_person import as_by_person
+from affectml.evaluation import Systems, evaluate
 from affectml.predicting.alike import Alike
 from affectml.spaces import by_level
-from affectml.training.crosswise import crosswise
-from affectml.training.prepare import Prepared
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """A training with its scores.
-
-    answers: of the test images. levels: scores at coarser labels, see `by_level`. curve: see `learning_curve`.
-    """
-
-    prepared: Prepared
-    systems: Systems
-    answers: Mapping[str, Answers]
-    result: Result
-    levels: dict[str, dict[str, Any]]
-    curve: tuple[dict[str, Any], ...] = ()
-
-    @cached_property
-    def subgroups(self) -> dict[str, Any]:
-        """For whom the model fails, see `affectml.evaluation.subgroups`; subgroups.json's content."""
-        plan, truth = self.prepared.plan, self.prepared.test
-        people = answerers(plan.dataset, truth)
-        columns, seed = plan.config.groups, plan.config.seed
-        return subgroups(self.answers["model"], truth, plan.dataset.images, people, columns=columns, seed=seed)
+from affectml.training.steps import Judged, Prepared
 
 
 def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) -> Judged:
@@ -58,9 +25,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     if little := Alike.of(prepared.test.labels, answers["model"].scores, answers["model"].sets).words:
         say(f"on the test images {little}")
     result = evaluate(answers, prepared.test, split="test", seed=plan.config.seed, why_not=systems.why_not)
-    add_promise(result.metrics, systems.model, answers["model"], prepared.test, images, plan.config.seed, own=True)
-    if (knows_people := as_by_person(systems.model)) is not None:
-        result.metrics.update(crosswise(prepared, knows_people, say))
     levels = by_level(
         plan.dataset,
         prepared.targets,
@@ -71,7 +35,10 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         tau=plan.config.tau,
         seed=plan.config.seed,
     )
-    return Judged(prepared, systems, answers, result, levels)
+    judged = Judged(prepared, systems, answers, result, levels)
+    for step in plan.steps:
+        step.judge(judged, say)
+    return judged
 
 
 def _with_rates(prepared: Prepared, systems: Systems) -> list[str]:

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from affectml.data import Dataset, Targets
 from affectml.errors import BadInput, option
-from affectml.heads import Head, judged_targets
+from affectml.heads import judged_targets
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
 from affectml.heads.judged import By, check_annotators, check_by
+from affectml.runs import TrainConfig
+from affectml.training.steps import Plan, Step
 
 # Standard deviation over mean of people per image from which votes are counted instead of shares.
 UNEVEN_PANELS = 0.3
@@ -26,23 +28,29 @@ def uneven_panels(people: NDArray[Any]) -> bool:
     return float(people.std()) > UNEVEN_PANELS * float(people.mean())
 
 
-def check_judgements(by: str | None, head: type[Head], kind: str, dataset: Dataset) -> None:
-    """Raises BadInput where `judgements` asks for what this head or data set cannot give, with the way out."""
-    if by is None:
-        return
-    check_by(by, "judgements")
-    if kind != "rates" or not cuts_rates(head):
-        asked, way = option("judgements", by), f"{option('multilabel', True)} with {option('head')}"
-        raise BadInput(
-            f"{asked} makes rates to learn from, and {head.described()} on {kind} learns none: leave it out, or take "
-            f"{way} {heads_that(cuts_rates)} on a target of rates"
-        )
-    if dataset.judgements is None:
-        raise BadInput(
-            f"{option('judgements', by)}: {dataset.root} has no annotations.parquet, which says who chose what; leave "
-            "it out to learn from the target's own rates"
-        )
-    check_annotators(dataset.judgements, cast(By, by))
+class Judgements(Step):
+    """Rates learned from single judgements: `learned` makes them, by whom one trusts."""
+
+    def asked(self, config: TrainConfig) -> bool:
+        """With `judgements`."""
+        return config.judgements is not None
+
+    def check(self, plan: Plan) -> None:
+        """Raise BadInput where it asks for what this head or data set cannot give, with the way out."""
+        by, head, kind, dataset = str(plan.config.judgements), plan.head, plan.targets.kind, plan.dataset
+        check_by(by, "judgements")
+        if kind != "rates" or not cuts_rates(head):
+            asked, way = option("judgements", by), f"{option('multilabel', True)} with {option('head')}"
+            raise BadInput(
+                f"{asked} makes rates to learn from, and {head.described()} on {kind} learns none: leave it out, or "
+                f"take {way} {heads_that(cuts_rates)} on a target of rates"
+            )
+        if dataset.judgements is None:
+            raise BadInput(
+                f"{option('judgements', by)}: {dataset.root} has no annotations.parquet, which says who chose what; "
+                "leave it out to learn from the target's own rates"
+            )
+        check_annotators(dataset.judgements, cast(By, by))
 
 
 def learned(
@@ -56,7 +64,7 @@ def learned(
     people = _people(train)
     if by is None:
         return None, train.shares(), people
-    assert dataset.judgements is not None  # see check_judgements
+    assert dataset.judgements is not None  # see Judgements.check
     images = [str(image) for image in train.image_id]
     found = judged_targets(dataset.judgements, train.taxonomy.labels, images, by=cast(By, by))
     place = {image: row for row, image in enumerate(images)}

@@ -1,6 +1,7 @@
 """The first step of a training: every choice made and checked, before anything is embedded."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -17,52 +18,23 @@ from affectml.data.splits import check_labels
 from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.evaluation.subgroups import check_groups
-from affectml.heads import Head, Wanted, check_plain, head_class
+from affectml.heads import Wanted, check_plain, head_class
 from affectml.heads.build import PLAIN
 from affectml.heads.config import in_words
 from affectml.heads.kinds import only_shares
 from affectml.heads.option_words import typed_options
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
-from affectml.training.by_person import check_by_person
-from affectml.training.learned import check_judgements
-from affectml.training.promised import check_promise
+from affectml.training.by_person import ByPerson
+from affectml.training.learned import Judgements
+from affectml.training.promised import Promise
+from affectml.training.steps import Plan, Step
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What a training will do.
-
-    asked: the configuration as it was given, which the run's command repeats. config: the same with every choice made
-    but the encoder's, which is the store's where None. head, wanted: the class of the head and what it is told;
-    thresholds, texts and votes follow from the data. out: the folder to write; None takes runs/NAME-NNN, NAME being
-    the data set's folder.
-    """
-
-    asked: TrainConfig
-    config: TrainConfig
-    dataset: Dataset
-    targets: Targets
-    head: type[Head]
-    wanted: Wanted
-    prompts: Prompts
-    threads: int
-    out: Path | None = None
-
-    @property
-    def single_positive(self) -> bool:
-        """Whether the labels are single ones, of which the absent are unknown and not wrong."""
-        return self.targets.kind == "single" and bool(self.config.multilabel)
-
-    @property
-    def rates(self) -> bool:
-        """Whether each label has a rate of its own: the target is of rates or of sets."""
-        return self.targets.kind in SEVERAL
+STEPS: tuple[Step, ...] = (Judgements(), Promise(), ByPerson())
 
 
 def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Plan:
@@ -108,8 +80,14 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
     Raises:
         AffectmlError: one of its subclasses, for an option that the head or the data set does not allow.
     """
-    check_rates(dataset, targets)
-    check_labels(dataset, targets)  # before hours of embedding, not after
+    plan = planned(dataset, targets, config, out=out)
+    for check in (*CHECKS, *(step.check for step in plan.steps)):
+        check(plan)
+    return plan
+
+
+def planned(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Path | None = None) -> Plan:
+    """The same of what was checked before, as a run's configuration was."""
     multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
     config = replace(config, multilabel=multilabel)
     head = head_class(config.head or PLAIN[multilabel])
@@ -124,14 +102,6 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
         assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
     )
     prompts = Prompts.parse(config.prompts, config.templates)
-    check_numbers(config, targets)
-    check_plain(head, wanted)
-    if head.scores_of == "texts":
-        prompts.learned(targets.taxonomy)
-    check_judgements(config.judgements, head, targets.kind, dataset)
-    check_by_person(config, head, targets, dataset)
-    check_promise(config, head, targets, dataset)
-    check_groups(dataset, config.groups)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(
         config,
@@ -141,11 +111,13 @@ def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Pa
         options=typed_options(head, config.options),
         threads=threads,
     )
-    return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out)
+    steps = tuple(step for step in STEPS if step.asked(config))
+    return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out, steps)
 
 
-def check_rates(dataset: Dataset, targets: Targets) -> None:
+def check_rates(plan: Plan) -> None:
     """Raises BadDataset for rates from which nothing of sets can be learned, and which no other head takes."""
+    dataset, targets = plan.dataset, plan.targets
     if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
         raise BadDataset(
             f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
@@ -164,8 +136,9 @@ def check_types(config: TrainConfig) -> None:
             raise BadInput(f"{option(name, value)}: expected {in_words(hint)}") from None
 
 
-def check_numbers(config: TrainConfig, targets: Targets) -> None:
+def check_numbers(plan: Plan) -> None:
     """Raises BadInput for a number that is out of range."""
+    config, targets = plan.config, plan.targets
     for each in options_of(TrainConfig):
         if each.help.most is not None and (number := getattr(config, each.name) or 0) > each.help.most:
             raise BadInput(f"{option(each.name, number)}: expected at most {each.help.most:,}")
@@ -174,6 +147,23 @@ def check_numbers(config: TrainConfig, targets: Targets) -> None:
         raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}")
     if not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
+
+
+def check_head(plan: Plan) -> None:
+    """Raises BadInput where the head does not learn this, or has no texts to learn from."""
+    check_plain(plan.head, plan.wanted)
+    if plan.head.scores_of == "texts":
+        plan.prompts.learned(plan.targets.taxonomy)
+
+
+# Before hours of embedding, not after.
+CHECKS: tuple[Callable[[Plan], object], ...] = (
+    check_rates,
+    lambda plan: check_labels(plan.dataset, plan.targets),
+    check_numbers,
+    check_head,
+    lambda plan: check_groups(plan.dataset, plan.config.groups),
+)
 
 
 def open_or_draw(path: str | Path | None, say: Say) -> Dataset:

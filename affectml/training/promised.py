@@ -1,49 +1,88 @@
 """A promise in a training: checked before any work, then kept on the calibration part, which nothing else touches."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.levels import levels_in, levels_of
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.evaluation.kept_promise import from_people
+from affectml.evaluation.kept_promise import add_promise, from_people
 from affectml.evaluation.subgroups import MAX_LEVELS, OURS
 from affectml.heads import Head
 from affectml.heads.build import heads_that
 from affectml.heads.promise import Asked
 from affectml.runs import TrainConfig
-
-if TYPE_CHECKING:
-    from affectml.training.plan import Plan
-    from affectml.training.prepare import Prepared
+from affectml.training.steps import Judged, Plan, Prepared, Step
 
 
-def check_promise(config: TrainConfig, head: type[Head], targets: Targets, dataset: Dataset) -> None:
-    """Raises BadInput for a promise that this head or data set does not allow, with the way out."""
-    if config.promise is None:
-        if config.promise_group is not None:
+class Promise(Step):
+    """A promise, kept by cuts that are made on the calibration part, and what came of it on the test images."""
+
+    def asked(self, config: TrainConfig) -> bool:
+        """With `promise`."""
+        return config.promise is not None or config.promise_group is not None
+
+    def check(self, plan: Plan) -> None:
+        """Raise BadInput for a promise that this head or data set does not allow, with the way out."""
+        config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
+        if config.promise is None:
             raise BadInput(f"{option('promise_group')} belongs to a promise: add {option('promise', 'recall=.8')}")
-        return
-    asked, given = Asked.parse(config.promise), option("promise", config.promise)
-    if head.scores_of == "sets":
-        way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
-        raise BadInput(f"{given}: {head.described()} decides its sets otherwise; take {option('head')} {way}")
-    if targets.meta.vote_rule == "moments":
-        raise BadInput(
-            f"{given}: target {targets.name} has rates made from means and SDs, which nobody chose; take a target "
-            " of votes, sets or single labels"
+        asked, given = Asked.parse(config.promise), option("promise", config.promise)
+        if head.scores_of == "sets":
+            way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
+            raise BadInput(f"{given}: {head.described()} decides its sets otherwise; take {option('head')} {way}")
+        if targets.meta.vote_rule == "moments":
+            raise BadInput(
+                f"{given}: target {targets.name} has rates made from means and SDs, which nobody chose; take a target "
+                " of votes, sets or single labels"
+            )
+        if asked.risk == "extra" and targets.kind == "single":
+            raise BadInput(
+                f"{given}: target {targets.name} has one label per image, and a label that is absent is not one "
+                f"that nobody would choose; take {option('promise', 'recall=.8')}"
+            )
+        if asked.risk == "extra" and asked.level >= len(targets.taxonomy):
+            raise BadInput(f"{given}: there are only {len(targets.taxonomy)} labels, so that promises nothing")
+        if config.promise_group is not None:
+            _check_column(config.promise_group, dataset, targets)
+
+    def check_parts(self, prepared: Prepared) -> None:
+        """Raise BadInput where the calibration part is too small for the promise."""
+        plan, part = prepared.plan, prepared.calibration
+        asked, images, column = Asked.parse(str(plan.config.promise)), plan.dataset.images, plan.config.promise_group
+        groups = plan.dataset.groups(part.image_id)
+        unit, what = (part.image_id, "images") if groups is None else (groups, "groups")
+        counts = part.table.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(unit), dtype=bool)
+        asked.check_units(len(set(unit[counts])), len(part.taxonomy), what)
+        levels = levels_of(images, column, part.image_id)
+        if levels is not None:
+            for level in levels_in(images, column, plan.targets.image_id):
+                here = set(unit[counts & (levels == level)])
+                asked.check_units(len(here), len(part.taxonomy), what, f" with {column} {level!r}")
+
+    def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
+        """Cut its sets on the calibration part, and say what they promise."""
+        config, part, dataset = prepared.plan.config, prepared.calibration, prepared.plan.dataset
+        asked = Asked.parse(str(config.promise))
+        head.keep_promise(
+            asked,
+            prepared.store.features(part.image_id),
+            part.table,
+            groups=dataset.groups(part.image_id),
+            column=config.promise_group,
+            levels=levels_of(dataset.images, config.promise_group, part.image_id),
         )
-    if asked.risk == "extra" and targets.kind == "single":
-        raise BadInput(
-            f"{given}: target {targets.name} has one label per image, and a label that is absent is not one "
-            f"that nobody would choose; take {option('promise', 'recall=.8')}"
-        )
-    if asked.risk == "extra" and asked.level >= len(targets.taxonomy):
-        raise BadInput(f"{given}: there are only {len(targets.taxonomy)} labels, so that promises nothing")
-    if config.promise_group is not None:
-        _check_column(config.promise_group, dataset, targets)
+        promise = head.promise_
+        assert promise is not None
+        say(f"promise {asked}: {promise.words(people=from_people(part.kind))}")
+        if promise.left_out:
+            say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")
+
+    def judge(self, judged: Judged, say: Say) -> None:
+        """See `add_promise`."""
+        plan, model, truth = judged.prepared.plan, judged.systems.model, judged.prepared.test
+        images, seed = plan.dataset.images, plan.config.seed
+        add_promise(judged.result.metrics, model, judged.answers["model"], truth, images, seed, own=True)
 
 
 def _check_column(column: str, dataset: Dataset, targets: Targets) -> None:
@@ -56,36 +95,3 @@ def _check_column(column: str, dataset: Dataset, targets: Targets) -> None:
     count = len(levels_in(dataset.images, column, targets.image_id))
     if not 2 <= count <= MAX_LEVELS:
         raise BadInput(f"{given}: {count} levels; expected 2 to {MAX_LEVELS}, each with calibration images of its own")
-
-
-def check_enough(plan: "Plan", part: Targets) -> None:
-    """Raises BadInput where the calibration part is too small for the promise, before anything is fitted."""
-    asked, images, column = Asked.parse(str(plan.config.promise)), plan.dataset.images, plan.config.promise_group
-    groups = plan.dataset.groups(part.image_id)
-    unit, what = (part.image_id, "images") if groups is None else (groups, "groups")
-    counts = part.table.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(unit), dtype=bool)
-    asked.check_units(len(set(unit[counts])), len(part.taxonomy), what)
-    levels = levels_of(images, column, part.image_id)
-    if levels is not None:
-        for level in levels_in(images, column, plan.targets.image_id):
-            here = set(unit[counts & (levels == level)])
-            asked.check_units(len(here), len(part.taxonomy), what, f" with {column} {level!r}")
-
-
-def keep(head: Head, prepared: "Prepared", say: Say) -> None:
-    """Cut the head's sets on the calibration part, and say what they promise."""
-    config, part, dataset = prepared.plan.config, prepared.calibration, prepared.plan.dataset
-    asked = Asked.parse(str(config.promise))
-    head.keep_promise(
-        asked,
-        prepared.store.features(part.image_id),
-        part.table,
-        groups=dataset.groups(part.image_id),
-        column=config.promise_group,
-        levels=levels_of(dataset.images, config.promise_group, part.image_id),
-    )
-    promise = head.promise_
-    assert promise is not None
-    say(f"promise {asked}: {promise.words(people=from_people(part.kind))}")
-    if promise.left_out:
-        say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")

@@ -2,12 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,10 @@ from affectml.data.splits import split_table
 from affectml.evaluation import Answers
 from affectml.footprint import trained_share
 from affectml.heads import sets_of
-from affectml.people.known import people_file
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
-from affectml.training.by_person import write_effects, write_judges
-from affectml.training.judge import Judged
-from affectml.training.plan import Plan
-from affectml.training.prepare import Prepared
-
-Writers: TypeAlias = Mapping[str, Callable[[RunFolder, Judged], object]]
+from affectml.training.steps import Judged, Plan, Prepared, Writers
 
 
 def write(
@@ -65,14 +59,13 @@ def write(
     try:
         with new_folder(folder, next_name if plan.out is None else None) as temporary:
             _write_head(temporary, judged, info)
-            failed = _write_rest(RunFolder(temporary, info), judged, writers)
+            ours = {file: written for step in plan.steps for file, written in step.files().items()}
+            failed = _written(RunFolder(temporary, info), judged, {**_OURS, **ours, **writers})
     except OSError as error:
         raise _saved_elsewhere(error, folder, judged, info) from error
     run = RunFolder.open(folder)
-    try:
-        write_judges(run, judged.prepared, judged.systems.model)
-    except OSError as error:
-        failed.append((str(people_file(folder)), error))
+    for step in plan.steps:
+        failed += _written(run, judged, step.files_beside(folder))
     for file, cause in failed:
         kept = f"{', '.join(sorted(path.name for path in folder.iterdir()))} are kept in {folder}"
         if not isinstance(cause, OSError):
@@ -88,10 +81,10 @@ def _write_head(folder: Path, judged: Judged, info: RunInfo) -> None:
     write_json(folder / "run.json", info.to_json())
 
 
-def _write_rest(run: RunFolder, judged: Judged, writers: Writers) -> list[tuple[str, Exception]]:
-    """Everything else, and what could not be written."""
+def _written(run: RunFolder, judged: Judged, writers: Writers) -> list[tuple[str, Exception]]:
+    """Write everything else; returns what could not be written."""
     failed: list[tuple[str, Exception]] = []
-    for file, written in {**_OURS, **writers}.items():
+    for file, written in writers.items():
         try:
             written(run, judged)
         except Exception as error:  # whatever it is: the head is worth more than the report
@@ -174,7 +167,6 @@ _OURS: Writers = {
     "metrics.json": lambda run, judged: write_json(run.folder / "metrics.json", judged.result.metrics),
     "subgroups.json": lambda run, judged: write_json(run.folder / "subgroups.json", judged.subgroups),
     "predictions.parquet": lambda run, judged: write_parquet(run.folder / "predictions.parquet", predictions(judged)),
-    "image_effects.parquet": lambda run, judged: write_effects(run.folder, judged.prepared, judged.systems.model),
 }
 
 

@@ -381,7 +381,9 @@ class TestFile:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr("affectml.training.by_person.write_people", full)
-        monkeypatch.setattr(sys.modules["affectml.training.judge"], "crosswise", lambda *given: {})  # it takes longest
+        monkeypatch.setattr(
+            sys.modules["affectml.training.by_person"], "crosswise", lambda *given: {}
+        )  # it takes longest
         with pytest.raises(OSError, match=r"runs/again-people.safetensors could not be written \(No space.* kept in"):
             affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=lambda line: None)
         assert affectml.load_run("runs/again").for_person({"000003": "awe"}).answers == 1

@@ -30,7 +30,8 @@ from affectml.report import WRITERS
 from affectml.report.tables import best_cells
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command
-from affectml.training import choose_target, fit, judge, plan_run, prepare, train_run, write
+from affectml.training import choose_target, fit, judge, plan_for, plan_run, prepare, prepare_split, train_run, write
+from affectml.training.plan import planned
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1)
@@ -73,6 +74,28 @@ def test_the_steps_give_what_train_gives(prepared, tmp_path):
     steps = write(judge(one, fit(one)), seconds={})
     for file in ("metrics.json", "head.safetensors", "head.json", "predictions.parquet"):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
+
+
+def test_a_training_has_the_steps_that_its_options_ask_for(prepared):
+    def names(**asked):
+        made = planned(prepared.plan.dataset, prepared.plan.targets, replace(CONFIG, **asked))
+        return [type(step).__name__ for step in made.steps]
+
+    assert names() == []
+    assert names(judgements="votes", promise="recall=.7") == ["Judgements", "Promise"]
+    assert names(by_person=True) == ["ByPerson"]
+
+
+def test_a_run_that_is_read_back_repeats_no_check(prepared, monkeypatch):
+    def refuse(plan):
+        raise BadInput("checked again")
+
+    plan = prepared.plan
+    monkeypatch.setattr(importlib.import_module("affectml.training.plan"), "CHECKS", (refuse,))
+    with pytest.raises(BadInput, match="checked again"):
+        plan_for(plan.dataset, plan.targets, plan.config)
+    again = prepare_split(plan.dataset, prepared.targets, prepared.store, prepared.split, plan.config)
+    assert again.plan.config == plan.config
 
 
 def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():

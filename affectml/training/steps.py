@@ -1,0 +1,206 @@
+"""What a training hands from one step to the next, and what an option may add on the way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from affectml._progress import Say
+from affectml.data import Dataset, Targets
+from affectml.data.choose import SEVERAL
+from affectml.data.splits import CALIBRATION, Split
+from affectml.embeddings import EmbeddingStore
+from affectml.errors import BadInput, option
+from affectml.evaluation import Answers, Result, Systems, Truth, fit_prior, read_truth
+from affectml.evaluation.answerers import answerers
+from affectml.evaluation.subgroups import subgroups
+from affectml.heads import Head, PersonAnswers, Wanted
+from affectml.prompts import Prompts
+from affectml.runs import RunFolder, TrainConfig
+from affectml_annotation import BetaPrior, UnknownLabel, encode
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a training will do.
+
+    asked: the configuration as it was given, which the run's command repeats. config: the same with every choice made
+    but the encoder's, which is the store's where None. head, wanted: the class of the head and what it is told;
+    thresholds, texts and votes follow from the data. out: the folder to write; None takes runs/NAME-NNN, NAME being
+    the data set's folder. steps: those that `asked` asks for.
+    """
+
+    asked: TrainConfig
+    config: TrainConfig
+    dataset: Dataset
+    targets: Targets
+    head: type[Head]
+    wanted: Wanted
+    prompts: Prompts
+    threads: int
+    out: Path | None = None
+    steps: tuple["Step", ...] = ()
+
+    @property
+    def single_positive(self) -> bool:
+        """Whether the labels are single ones, of which the absent are unknown and not wrong."""
+        return self.targets.kind == "single" and bool(self.config.multilabel)
+
+    @property
+    def rates(self) -> bool:
+        """Whether each label has a rate of its own: the target is of rates or of sets."""
+        return self.targets.kind in SEVERAL
+
+
+@dataclass(frozen=True, eq=False)
+class Judges:
+    """Who answered what: names [J], and the answers about each part of the images, by rows of that part."""
+
+    names: tuple[str, ...]
+    parts: dict[str, PersonAnswers]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plan with all that a head is fitted on and judged by: embeddings, the images that have one, and their split.
+
+    targets: the plan's, of those images only.
+    """
+
+    plan: Plan
+    store: EmbeddingStore
+    targets: Targets
+    split: Split
+
+    @cached_property
+    def train(self) -> Targets:
+        """What people said of the training images."""
+        return self.targets.take(self.split.ids("train"))
+
+    @cached_property
+    def calibration(self) -> Targets:
+        """What people said of the images that a promise is made on; none without a promise."""
+        return self.targets.take(self.split.ids(CALIBRATION))
+
+    @cached_property
+    def beta(self) -> BetaPrior | None:
+        """The prior of rates, by which votes become sets, fitted on the training images."""
+        return fit_prior(self.train)
+
+    @cached_property
+    def val(self) -> Truth:
+        """What the validation images are judged by."""
+        return self._truth("val")
+
+    @cached_property
+    def test(self) -> Truth:
+        """What the test images are judged by."""
+        return self._truth("test")
+
+    @cached_property
+    def judges(self) -> Judges:
+        """Who answered what about the images of each part."""
+        return _read_judges(self)
+
+    def under(self, plan: Plan) -> "Prepared":
+        """The same data under another plan: another head, other prompts; not another seed, which moves the split."""
+        return replace(self, plan=plan)
+
+    def _truth(self, part: str) -> Truth:
+        return read_truth(
+            self.plan.dataset,
+            self.targets,
+            self.split.ids(part),
+            beta=self.beta,
+            tau=self.plan.config.tau,
+            single_positive=self.plan.single_positive,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A training with its scores.
+
+    answers: of the test images. levels: scores at coarser labels, see `by_level`. curve: see `learning_curve`.
+    """
+
+    prepared: Prepared
+    systems: Systems
+    answers: Mapping[str, Answers]
+    result: Result
+    levels: dict[str, dict[str, Any]]
+    curve: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def subgroups(self) -> dict[str, Any]:
+        """For whom the model fails, see `affectml.evaluation.subgroups`; subgroups.json's content."""
+        plan, truth = self.prepared.plan, self.prepared.test
+        people = answerers(plan.dataset, truth)
+        columns, seed = plan.config.groups, plan.config.seed
+        return subgroups(self.answers["model"], truth, plan.dataset.images, people, columns=columns, seed=seed)
+
+
+# What is written, by its file: into a run that has its head and run.json.
+Writers: TypeAlias = Mapping[str, Callable[[RunFolder, Judged], object]]
+
+
+class Step:
+    """What an option adds to a training; each of these does nothing unless the option's own step says otherwise."""
+
+    def asked(self, config: TrainConfig) -> bool:
+        """Whether this training has the step."""
+        return False
+
+    def check(self, plan: Plan) -> None:
+        """Raise BadInput, before any work, where the head, the target or the data set does not allow it."""
+
+    def check_parts(self, prepared: Prepared) -> None:
+        """Raise BadInput, before anything is fitted, where a part of the images does not allow it."""
+
+    def unfitted(self, head: Head) -> Head:
+        """The head to fit in place of the plan's."""
+        return head
+
+    def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
+        """Add to a head that is fitted."""
+
+    def judge(self, judged: Judged, say: Say) -> None:
+        """Add to the metrics."""
+
+    def files(self) -> Writers:
+        """What it writes into the run's folder."""
+        return {}
+
+    def files_beside(self, folder: Path) -> Writers:
+        """What it writes beside the run's folder, once that is there."""
+        return {}
+
+
+def _read_judges(prepared: Prepared) -> Judges:
+    """Every answer about the images of the split; raises BadInput for judgements in other labels than the target's."""
+    dataset, split = prepared.plan.dataset, prepared.split
+    assert dataset.judgements is not None  # see ByPerson.check
+    labels = prepared.targets.taxonomy.labels
+    ids = {part: [str(image) for image in split.ids(part)] for part in PARTS}
+    every = [image for part in PARTS for image in ids[part]]
+    here = dataset.judgements[dataset.judgements["image_id"].isin(every)]
+    try:
+        panel = encode(here, labels, every).answers()
+    except UnknownLabel as error:
+        raise BadInput(
+            f"{option('by_person', True)}: the judgements are in other labels than target {prepared.targets.name} "
+            f"({error}); take a target in the judgements' own labels"
+        ) from None
+    image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
+    parts, start = {}, 0
+    for part in PARTS:
+        at = (image >= start) & (image < start + len(ids[part]))
+        parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
+        start += len(ids[part])
+    return Judges(tuple(map(str, panel.annotator_ids)), parts)
