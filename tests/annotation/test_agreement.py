@@ -75,6 +75,11 @@ def test_the_prevalence_of_a_label_is_over_every_image_with_an_answer():
     assert found["prevalence"].tolist() == [0.5, 0.5]
 
 
+def test_one_person_alone_agrees_with_nobody():
+    found = nominal_agreement(sets(("a", "u", {"joy"}), ("b", "u", {"fear"})))
+    assert np.isnan([found.percent, found.conger_kappa]).all()
+
+
 def test_the_docstring_example_of_the_krippendorff_package():
     raters = [
         [_, _, _, _, _, 3, 4, 1, 2, 1, 1, 3, 3, _, 3],

@@ -223,6 +223,7 @@ def test_rank_cs_lets_people_tie():
     tied = row(0.4, 0.4, 0.2)
     near(F.rank_cs(row(0.3, 0.6, 0.1), tied), 1)
     near(F.rank_cs(row(0.3, 0.6, 0.1), tied, ties="first"), 0)
+    near(F.rank_cs(row(0.6, 0.3, 0.1), tied, ties="first"), 1)
     near(F.rank_cs(row(0.4, 0.2, 0.4), tied), 0)
 
 
