@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,17 +202,15 @@ def test_a_run_has_its_number_when_it_is_whole_and_never_anothers(run, demo, spe
     monkeypatch.chdir(tmp_path)
     Path("runs/data-001").mkdir(parents=True)  # as killed trainings left it
     shutil.copytree(demo, "data")
-    write_module = sys.modules["affectml.training.write"]
-    seen, whole = [], write_module._write_rest
+    seen = []
 
-    def writing(folder, *given):
+    def written(run_there, judged):
         seen.append(sorted(path.name for path in Path("runs").glob("data-*/*")))
         if len(seen) == 2:
             shutil.copytree(run.folder, "runs/data-002")
-        return whole(folder, *given)
 
-    monkeypatch.setattr(write_module, "_write_rest", writing)
-    made = [train_run(config(Path("data"), spec), say=lambda line: None).folder for _ in range(2)]
+    plain = config(Path("data"), spec)
+    made = [train_run(plain, say=lambda line: None, writers={"seen": written}).folder for _ in range(2)]
     assert [folder.name for folder in made] == ["data-001", "data-003"]
     assert seen[0] == []
     assert (made[1].with_name("data-002") / "run.json").read_bytes() == (run.folder / "run.json").read_bytes()
