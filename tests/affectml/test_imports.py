@@ -124,6 +124,7 @@ assert len(asked) > 50"""
     modules_after(code)
 
 
+@pytest.mark.slow
 def test_no_command_loads_torch_before_it_needs_it(tmp_path):
     """Data sets, labels and cards need none; and a mistyped name is said before anything heavy is loaded."""
     pd.DataFrame({"image": ["a.png", "b.png"], "label": ["awe", "joy"]}).to_csv(tmp_path / "labels.csv", index=False)

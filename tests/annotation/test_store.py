@@ -289,6 +289,7 @@ def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_
     assert store.undoable_withdrawals() == []
 
 
+@pytest.mark.slow
 def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
     store = make(open_store(), images=150, people="u", overlap=1, check_rate=0.1, repeat_rate=0.1, repeat_gap=5)
     checks = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(30)]})

@@ -149,6 +149,7 @@ def test_the_other_answers_and_the_clock(server, person):
     assert mine["seconds"].sum() <= time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
     began = time.monotonic()
     ann = person(server, "pauses").enter()
@@ -165,6 +166,7 @@ def test_a_pause_stops_the_clock_and_hides_the_image(server, person):
     assert 0.5 <= ann.events["seconds"].tolist()[0] <= took - 1.5
 
 
+@pytest.mark.slow
 def test_the_time_of_a_frozen_tab_is_not_counted_as_looking(server, person, browser):
     began = time.monotonic()
     ann = person(server, "freezes").enter()
@@ -183,6 +185,7 @@ def test_the_time_of_a_frozen_tab_is_not_counted_as_looking(server, person, brow
     assert 0.4 <= ann.events["seconds"].iloc[0] <= took - 6
 
 
+@pytest.mark.slow
 def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
     prefer(min_view_seconds=600)
     ann = person(server, "hasty").enter()
@@ -250,6 +253,7 @@ def photographs(start_shared, tmp_path_factory):
     return start_shared("--images", str(folder), "--taxonomy", "mikels-8", dataset=folder.parent / "photographs")
 
 
+@pytest.mark.slow
 def test_photographs_are_enlarged_smoothly_up_to_twice_and_drawings_by_whole_numbers(photographs, person):
     ann = person(photographs, "looks").enter()
     seen = {}
@@ -267,6 +271,7 @@ def test_photographs_are_enlarged_smoothly_up_to_twice_and_drawings_by_whole_num
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_end_says_one_thing(photographs, person):
     with LabelStore(photographs.db) as store:
         store.enqueue(list(store.images()["image_id"]), more=1)
@@ -297,6 +302,7 @@ def test_a_break_is_suggested_after_the_time_that_was_set(server, prefer, person
     assert ann.page.locator(".notice").inner_text() == ""
 
 
+@pytest.mark.slow
 def test_an_image_that_could_not_be_fetched_is_asked_for_again_after_a_while(server, person):
     ann = person(server, "unlucky")
     asked = []
@@ -389,6 +395,7 @@ def test_the_time_left_is_that_of_one_s_own_work(foreign, person):
     assert 237 <= int(said.search(ann.page.locator(".progress").inner_text())[1]) <= 240
 
 
+@pytest.mark.slow
 def test_checking_labels_is_a_task_of_its_own_here_under_a_base_path(start, person, axe):
     server = start("--check-labels", "emotions", streamlit=("--server.baseUrlPath", "deep/er"))
     server.url += "/deep/er"

@@ -113,6 +113,7 @@ def test_a_key_right_after_the_help_was_closed_counts(at_work):
     assert effect(at_work) is None
 
 
+@pytest.mark.slow
 def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(parrott, person, axe):
     ann = person(parrott, "searches").enter()
     assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}

@@ -100,6 +100,7 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(lively, phone, path
     page.close()
 
 
+@pytest.mark.slow
 def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page):
     show(page, lively, "setup")
     overlap = page.get_by_label("People per image (overlap)")
@@ -141,6 +142,7 @@ def test_a_name_with_an_accent_is_found_without_it(lively, page):
     page.get_by_role("option", name="José").wait_for()
 
 
+@pytest.mark.slow
 def test_whoever_only_looked_holds_no_image(lively, page, person, eventually):
     def held():
         with LabelStore(lively.db) as store:

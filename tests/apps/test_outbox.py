@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.preferences import read_secret
 
@@ -53,6 +55,7 @@ def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, 
     page.close()
 
 
+@pytest.mark.slow
 def test_an_answer_in_a_body_that_the_server_cannot_read_is_found_by_halves(server, person, context):
     ann = person(server, "halves").enter().settled()
     given = answer_offline(ann, context, 5)
@@ -75,6 +78,7 @@ def test_an_answer_in_a_body_that_the_server_cannot_read_is_found_by_halves(serv
     assert len(bodies) < 12
 
 
+@pytest.mark.slow
 def test_a_server_that_asks_to_wait_is_asked_again_when_it_said_and_nothing_is_lost(server, person):
     ann = person(server, "waits").enter().settled()
     asked = []
@@ -111,6 +115,7 @@ def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(serv
     assert ann.page.locator(".refused p").count() == 0
 
 
+@pytest.mark.slow
 def test_damaged_entries_of_the_browser_s_store_are_shown_once_and_keep_the_page_from_nothing(server, person):
     ann = person(server, "damaged").enter().settled()
     with LabelStore(server.db) as store:

@@ -94,6 +94,7 @@ def test_what_is_no_name_is_refused(task, name):
     assert task.store.annotators().empty
 
 
+@pytest.mark.slow
 def test_a_name_of_another_case_or_width_is_the_person_known(task):
     task.store.invite(["fast1", "Ann", "ann"])  # two of an older database stay two
     task.leads = ("fast1",)
@@ -118,6 +119,7 @@ def test_where_an_invitation_is_needed_others_stay_out(task):
     assert task.store.annotators().empty
 
 
+@pytest.mark.slow
 def test_a_name_that_everybody_can_put_into_an_address_creates_nobody(task):
     for module in ("label", "own_part", "progress", "setup"):
         app = page_of(module)
@@ -156,6 +158,7 @@ def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(ta
     assert not app.run().success
 
 
+@pytest.mark.slow
 def test_leads_read_the_usual_spelling_of_a_label_that_its_source_misspells(tmp_path, demo):
     made = open_task(Options(dataset=demo, db=str(tmp_path / "spelling.db"), taxonomy="parrott-25"))
     with closing(made.store) as store:

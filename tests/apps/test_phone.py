@@ -84,6 +84,7 @@ def test_image_and_actions_share_the_screen_and_a_tap_stores_what_was_tapped(tou
     assert sorted(kept[0][2]) == sorted([labels[1], labels[-1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(320, 568), (640, 360)])
 @pytest.mark.parametrize("touch", [True, False])
 def test_on_the_smallest_screens_flag_is_reached_and_what_is_chosen_stays_in_sight(touching, profile, size, touch):

@@ -78,6 +78,7 @@ def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_i
     task.store.close()
 
 
+@pytest.mark.slow
 def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself(start, postgres, postgres_url, page):
     server = start(db=postgres_url)
     page.goto(f"{server.url}/setup?who=ann")

@@ -271,6 +271,7 @@ def test_what_two_ask_for_at_once_is_found_once_and_an_error_is_not_kept(client,
     assert len(asked) == 3
 
 
+@pytest.mark.slow
 def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
     assert parse([]) == Options()
     made = parse(["set", "--run", "a", "--run", "b", "--target", "t", "--allow-host", "h"])
