@@ -51,10 +51,13 @@ __all__ = [
 sys.meta_path.append(Moved())
 
 # 0.1.0 was one wheel. pip removes it after it has installed the two that were parted from it, and their files with it.
-if not all(getattr(find_spec(part), "origin", None) for part in ("affectml_annotation", "affectml_metrics")):
+_parts = [find_spec(part) for part in ("affectml_annotation", "affectml_metrics")]
+if not all(part and part.origin for part in _parts):
+    _why = ", of which pip's upgrade from 0.1.0 took files" if all(_parts) else ""
     raise ImportError(
-        "affectml needs affectml-annotation and affectml-metrics, of which pip's upgrade from 0.1.0 took files: "
-        f"pip install --force-reinstall --no-deps affectml-annotation=={__version__} affectml-metrics=={__version__}"
+        f"affectml needs affectml-annotation and affectml-metrics{_why}: pip install "
+        f"{'--force-reinstall --no-deps ' if _why else ''}"
+        f"affectml-annotation=={__version__} affectml-metrics=={__version__}"
     )
 
 

@@ -45,8 +45,16 @@ class Moved(MetaPathFinder, Loader):
         """Where the import system asks, after all that it finds by itself."""
         return ModuleSpec(name, self) if name in MOVED else None
 
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Both names are one module; it is whole before another thread can find it by the earlier one."""
+        module = import_module(MOVED[spec.name])
+        spec.loader_state = module.__spec__
+        return module
+
     def exec_module(self, module: ModuleType) -> None:
-        """Both names are one module."""
-        now = MOVED[module.__name__]
-        warnings.warn(f"{module.__name__} is now {now}; the earlier name goes with 0.3", DeprecationWarning, 2)
-        sys.modules[module.__name__] = import_module(now)
+        """Warn; the import system has put this import's spec in the place of the module's own."""
+        earlier = module.__spec__
+        if earlier is not None:
+            module.__spec__ = earlier.loader_state
+            now = f"{earlier.name} is now {module.__name__}; the earlier name goes with 0.3"
+            warnings.warn(now, DeprecationWarning, 2)

@@ -111,6 +111,7 @@ class Memory:
 def stages(data: Path, out: Path, threads: int, hidden: int) -> dict[str, tuple[float, float, float]]:
     """Seconds, peak and peak without file pages of each stage, in this process."""
     from affectml.predicting.files import predict_to_file
+    from affectml.report import WRITERS
     from affectml.runs import TrainConfig
     from affectml.training import fit, judge, plan_run, prepare, write
 
@@ -132,7 +133,7 @@ def stages(data: Path, out: Path, threads: int, hidden: int) -> dict[str, tuple[
     with stage("judge, with intervals"):
         judged = judge(prepared, systems)
     with stage("write the run and its report"):
-        write(judged, {})
+        write(judged, {}, writers=WRITERS)
     with stage("predict all into a file"):
         predict_to_file(out, str(data), out.with_suffix(".parquet"), threads=threads, say=lambda line: None)
     return found

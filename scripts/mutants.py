@@ -28,8 +28,8 @@ from typing import TypeGuard
 ROOT = Path(__file__).resolve().parents[1]
 METRICS, AGREEMENT = "metrics/affectml_metrics/functional", "annotation/affectml_annotation/agreement"
 OF_METRICS = {  # by module: what selects its cases among the facts of all metrics, and the other files that test it
-    "_logs": ("distribution or rates", "by_hand against_others precision"),
-    "_order": ("ranking", "by_hand against_others invariants"),
+    "logs": ("distribution or rates", "by_hand against_others precision"),
+    "order": ("ranking", "by_hand against_others invariants"),
     "average_precision": ("average_precision or auroc", "labels against_others by_hand"),
     "calibration": ("calibration", "by_hand against_others"),
     "disagreement": ("entropy or rank_cs", "by_hand against_others"),
@@ -61,7 +61,7 @@ FAMILIES: dict[str, tuple[str, list[list[str]]]] = {
 """By module its file, and the runs of tests that see its mutants."""
 EQUAL = {
     "labels: _without: rest <= 1e-12 * rows -> rest < 1e-12 * rows": "they differ at 0 rows, whose rest is 0",
-    "_logs: js_terms: 1.0 -> 2.0": "0 over any number is 0, and that cell is set to 1 after it",
+    "logs: js_terms: 1.0 -> 2.0": "0 over any number is 0, and that cell is set to 1 after it",
     "alpha: _by_table: v <= EXACT_VALUES -> v < EXACT_VALUES": "two ways to one value, of which one is quicker",
     "nominal: label_agreement: 1 -> 2": "the first of two equal replicates is taken",
     "disagreement: prepared_correlation: x * x -> x / x": "of two ways to one value the safer is taken more often",
@@ -212,6 +212,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name them, and run nothing")
     given = parser.parse_args()
     chosen = given.families or list(FAMILIES)
+    if unknown := sorted(set(chosen) - set(FAMILIES)):
+        parser.error(f"no family {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     every = [(family, number) for family in chosen for number in range(possible(family))]
     drawn = [mutant(*one) for one in sorted(random.Random(given.seed).sample(every, min(given.count, len(every))))]
     print(f"{len(drawn)} of {len(every)} possible mutants")

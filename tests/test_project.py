@@ -148,6 +148,11 @@ def test_lines_of_code_are_those_without_blanks_comments_and_docstrings(tmp_path
     assert python("scripts/count_lines.py", file).stdout.split()[-1] == "4"
 
 
+def test_every_family_of_mutants_can_be_listed_and_another_is_refused_with_their_names():
+    assert python("scripts/mutants.py", "--list", "--count", "3").stdout.count("\n") >= 3
+    assert "there are logs, order" in python("scripts/mutants.py", "_logs", check=False).stderr
+
+
 def test_the_citation_names_the_paper():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["license"] == "Apache-2.0"

@@ -95,7 +95,7 @@ class ImageEffects:
 
 
 class ByPersonHead(CompositeHead, name="by_person"):
-    """A mixed logit over another head's log-odds: who answers has own thresholds and tastes; see `_mixed_logit`.
+    """A mixed logit over another head's log-odds: who answers has own thresholds and tastes; see `mixed_logit`.
 
     `scores` and `predict_rates` are the population's: the integral over people, and not what a mean person would say.
     `person` is what is believed of somebody after some answers, `person_rates` what they would choose.

@@ -41,7 +41,7 @@ def head_class(name: str) -> type[Head]:
     """
     if ":" in name:
         return _imported(name)
-    name = name.replace("-", "_")
+    name = name if name in offered() else name.replace("-", "_")
     _import_plugin(name)
     cls = HEADS.get(name)
     if cls is None:

@@ -89,7 +89,7 @@ class _Level(_Kept):
 
 
 class _Promise(_Kept):
-    promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra)=\d*\.?\d+$")]
+    promise: Annotated[str, Field(strict=True, pattern=r"^(recall|extra)=\d*\.?\d+(e-\d+)?$")]
     unit: Text
     words: Text
     made_on: Text

@@ -13,7 +13,8 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
 
     Args:
         prepared: what to judge by.
-        systems: what `fit` gave, or systems of one's own.
+        systems: what `fit` gave, or systems of one's own; what a head promises or knows of people is judged where the
+            plan asks for it.
         say: called with what a user should know.
 
     Returns:

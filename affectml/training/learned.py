@@ -1,4 +1,4 @@
-"""What a head learns of the training images: the target's shares, sets or votes, by the head and by whom one trusts."""
+"""What a head learns of the training images: the target's shares or those of judgements, and who is behind each."""
 
 from typing import Any, cast
 

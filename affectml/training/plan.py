@@ -52,6 +52,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
         AffectmlError: one of its subclasses, for what the user can mend.
     """
     check_types(config)
+    of_numpy = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
+    config = replace(config, **of_numpy)  # run.json takes Python's numbers
     if config.device is not None:
         usable_device(config.device)
     check_new(out) if out is not None else try_folder(RUNS)

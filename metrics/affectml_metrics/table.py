@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from threading import RLock
 from types import TracebackType
 
 import torch
@@ -272,22 +273,24 @@ _table: dict[str, MetricSpec] = {spec.name: spec for spec in ROWS}
 
 
 _unread = [GROUP]
+_reading = RLock()
 
 
 def _known() -> dict[str, MetricSpec]:
     """The table, with what installed packages bring, which is read once; what cannot be used is a warning."""
-    while _unread:
-        for name in plugins(group := _unread.pop()):
-            wanted, ours = f"a MetricSpec named {name!r}", find(name.replace("{k}", "1")) is not None
-            try:
-                register_metric(load_plugin(group, name, partial(_is_spec, name), wanted, ours=ours))
-            except MetricInputError as error:
-                warnings.warn(f"{error}; it is left out", stacklevel=3)
+    with _reading:  # another thread waits until all is read
+        while _unread:
+            for name in plugins(group := _unread.pop()):
+                wanted, ours = f"a MetricSpec named {name!r}", find(name.replace("{k}", "1")) is not None
+                try:
+                    register_metric(load_plugin(group, name, partial(_is_spec, name), wanted, ours=ours))
+                except MetricInputError as error:
+                    warnings.warn(f"{error}; it is left out", stacklevel=3)
     return _table
 
 
 def _is_spec(name: str, found: object) -> bool:
-    return isinstance(found, MetricSpec) and found.name == name
+    return isinstance(found, MetricSpec) and found.name == name and callable(found.function)
 
 
 def specs(kind: Kind | None = None, place: Place | None = None) -> Iterator[MetricSpec]:

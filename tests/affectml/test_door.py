@@ -44,6 +44,7 @@ def test_a_module_that_moved_is_found_by_its_earlier_name_with_a_warning(earlier
     monkeypatch.delitem(sys.modules, earlier, raising=False)
     with pytest.warns(DeprecationWarning, match=re.escape(f"{earlier} is now {now}")):
         assert importlib.import_module(earlier) is importlib.import_module(now)
+    assert sys.modules[now].__spec__.name == now
 
 
 AT_THE_DOOR = """

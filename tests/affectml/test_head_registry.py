@@ -31,6 +31,11 @@ def test_a_class_with_a_name_is_known_by_it(heads_as_before):
         pass
 
     assert head_class("mine") is Mine
+
+    class Dashed(SoftmaxHead, name="my-own", learns=("single",)):
+        pass
+
+    assert head_class("my-own") is Dashed
     assert type(build_plain("mine", Wanted())) is Mine
 
 

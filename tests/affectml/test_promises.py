@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from affectml.answers import JudgeConfig, judge_answers
 from affectml.data import Dataset
@@ -26,7 +28,7 @@ from affectml.report import WRITERS, report_run, sections
 from affectml.report.again import read_again
 from affectml.report.promise_table import promise_table
 from affectml.report.sections.promise import in_words
-from affectml.runs import RunFolder
+from affectml.runs import RunFolder, scores
 from affectml.sharing import export_onnx
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 from affectml.training.curve import _answers, _part
@@ -35,6 +37,11 @@ from affectml.training.fit import fit_model
 SLOW = {"demo", "large_demo"}  # fixtures, and so all that asks for them
 
 RECALL = Asked.parse("recall=.5")
+
+
+def test_a_very_small_promise_is_read_back_as_it_is_written():
+    kept = get_type_hints(scores._Promise, include_extras=True)["promise"]
+    assert TypeAdapter(kept).validate_python(str(Asked.parse("recall=.00001"))) == "recall=1e-05"
 
 
 def sets_at(cut, scores):

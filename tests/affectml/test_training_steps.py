@@ -53,6 +53,11 @@ def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_numbers_of_numpy_are_options_like_any_and_are_written_as_python_s():
+    config = plan_run(replace(CONFIG, multilabel=np.True_, seed=np.int64(3), tau=np.float32(0.5))).config
+    assert json.loads(json.dumps([config.multilabel, config.seed, config.tau])) == [True, 3, 0.5]
+
+
 @pytest.mark.parametrize("place", ["file/run", "/proc/run", "x" * 300])
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, place):
     (tmp_path / "file").write_text("x")

@@ -36,7 +36,7 @@ TAXONOMY = "mikels-8"
 RUNS = {
     "sigmoid": {"multilabel": True, "target": "emotions"},
     "sigmoid-hidden": {"multilabel": True, "target": "emotions", "hidden": 6, "tau": 0.5, "seed": 3},
-    "sigmoid-ensemble": {"multilabel": True, "target": "emotions", "ensemble": 2, "judgements": "both"},
+    "sigmoid-ensemble": {"multilabel": True, "target": "emotions", "ensemble": 2},
     "sigmoid-weighted": {"multilabel": True, "target": "emotions", "judgements": "weighted"},
     "sigmoid-uneven-panels": {"multilabel": True, "target": "uneven"},
     "sigmoid-sets": {"multilabel": True, "target": "agreed"},
