@@ -53,7 +53,9 @@ class Explorer:
 
     def open(self, query=""):
         self.page.goto(f"{self.server.url}/{query}")
-        return self.shows()
+        self.shows()
+        settled(self.page)  # on a busy machine Streamlit may still draw, and a choice meanwhile be lost
+        return self
 
     def shows(self, count=None):
         """Wait until map and grid show so many images."""
