@@ -75,7 +75,9 @@ class OpenVinoTower:
                 graph = openvino.convert_model(Images().eval(), example_input=example, input=[-1, 3, *size])
         finally:
             torch.backends.mha.set_fastpath_enabled(before)
-        settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+        settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+        if not fast_bfloat16():  # OpenVINO asks the processor alone, not what is kept from oneDNN
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
         self._compiled = openvino.Core().compile_model(graph, "CPU", settings)
         self._local = threading.local()
         arithmetic = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
