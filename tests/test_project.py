@@ -114,7 +114,7 @@ def test_a_test_that_hangs_is_named_once_and_all_other_files_are_run(tmp_path):
         (tmp_path / f"test_{number}.py").write_text("def test_passes():\n    pass\n")
     (tmp_path / "test_hung.py").write_text("import time\n\n\ndef test_hangs():\n    time.sleep(600)\n")
     limit = ("-o", "faulthandler_timeout=3", "-o", "faulthandler_exit_on_timeout=true")
-    done = python("-m", "pytest", "-n", "2", *options, *limit, "-p", "no:cacheprovider", tmp_path, timeout=100)
+    done = python("-m", "pytest", "-n", "2", *options, *limit, "-p", "no:cacheprovider", tmp_path, timeout=600)
     assert done.returncode == 1
     assert re.search("crashed while running '.*test_hung.py::test_hangs'", done.stdout)
     assert re.search(r"^=* ?1 failed, 3 passed", done.stdout, re.MULTILINE)
