@@ -115,11 +115,11 @@ def test_a_part_declares_what_it_imports(part):
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0
                 imported.add(node.module.split(".")[0])
-    homes = packages_distributions()
-    others = {homes[name][0].lower() for name in imported - sys.stdlib_module_names - {Path(package).name}}
     optional = {
         each.split(">")[0].lower() for extra in project.get("optional-dependencies", {}).values() for each in extra
     }
+    homes = {each.replace("-", ""): [each] for each in optional} | dict(packages_distributions())  # maybe absent
+    others = {homes[name][0].lower() for name in imported - sys.stdlib_module_names - {Path(package).name}}
     assert others - optional == {each.split(">")[0] for each in project["dependencies"]}
 
 
