@@ -53,19 +53,11 @@ def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
 
 def pair_asked(
-    preds: ArrayLike,
-    target: ArrayLike,
-    preds_domain: Domain,
-    target_domain: Domain,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain, threshold: float | None = None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """`pair`, and which cells were asked, or None for all; where not, target is 0, and sets and rates as preds too."""
     preds = as_tensor(preds, "preds")
-    t = as_tensor(target, "target")
-    t = t if target_domain == "rates" else of_indices(t, preds)
-    asked = None if not holds_unasked(t) else t != UNASKED
-    if asked is not None:
-        t = t.masked_fill(~asked, 0)
+    t, asked = _parted(target, preds, target_domain)
     p, t = pair(preds, t, preds_domain, target_domain, threshold)
     if asked is not None and preds_domain in ("labels", "rates"):
         p = p.masked_fill(~asked, 0)
@@ -74,15 +66,19 @@ def pair_asked(
 
 def target_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
     """A checked target beside preds [N, C], and which of its cells were asked, or None for all; where not, it is 0."""
-    t = as_tensor(target, "target")
-    t = t if domain == "rates" else of_indices(t, preds)
-    asked = None
-    if domain in ("labels", "rates") and holds_unasked(t):
-        asked = t != UNASKED
-        t = t.masked_fill(~asked, 0)
+    t, asked = _parted(target, preds, domain)
     t = matrix(t, "target", domain).detach()
     same(preds, t)
     return t, asked
+
+
+def _parted(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
+    t = as_tensor(target, "target")
+    t = t if domain == "rates" else of_indices(t, preds)
+    if domain not in ("labels", "rates") or not holds_unasked(t):
+        return t, None
+    asked = t != UNASKED
+    return t.masked_fill(~asked, 0), asked
 
 
 def marked(target: Tensor, asked: Tensor | None) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from affectml_metrics._arguments import real_number, whole_number
 from affectml_metrics._domains import unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor
+from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
 from affectml_metrics._intervals import BLOCKS, STUDENT_BELOW, Batched, Debiased, Interval, of_few, of_mean, of_table
 from affectml_metrics.draws import AT_ONCE, counts_in_bytes, in_pieces, kept_counts, once, sums_of_draws
 from affectml_metrics.functional.rows import EXACT
@@ -52,11 +52,7 @@ def bootstrap(
     >>> [round(float(x), 2) for x in (interval.value, interval.low, interval.high)]
     [0.75, 0.62, 0.88]
     """
-    table = as_tensor(rows, "rows").detach().to("cpu", torch.float64)
-    if table.ndim not in (1, 2):
-        raise ShapeError(f"rows: expected [N] or [N, M], but received shape {list(table.shape)}")
-    flat = table.ndim == 1
-    table = table[:, None] if flat else table
+    table, flat = columns_of(rows, "rows")
     _check(replicates, level, generator)
 
     defined, infinite = ~table.isnan(), table.isinf()
@@ -126,11 +122,7 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
     [2.0, -0.484, 4.484]
     """
     real_number("level", level, 0, 1, ends=False)
-    table = as_tensor(rows, "rows").detach().to("cpu", torch.float64)
-    if table.ndim not in (1, 2):
-        raise ShapeError(f"rows: expected [N] or [N, M], but received shape {list(table.shape)}")
-    flat = table.ndim == 1
-    table = table[:, None] if flat else table
+    table, flat = columns_of(rows, "rows")
     sums, sizes = (sums_by_unit(x, groups) for x in (table, (~table.isnan()).to(torch.float64)))
     value, used = sums.sum(0) / sizes.sum(0), (sizes > 0).sum(0)
     left_out = ((sums.sum(0) - sums) / (sizes.sum(0) - sizes)).masked_fill(sizes == 0, torch.nan)

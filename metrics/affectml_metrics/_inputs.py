@@ -107,12 +107,16 @@ def matrix(value: ArrayLike, name: str, domain: Domain, *, scan: bool = True) ->
     return tensor
 
 
+def columns_of(value: ArrayLike, name: str, rows: str = "N") -> tuple[Tensor, bool]:
+    """`value`, [N] or [N, M], as float64 [N, M] on the CPU, and whether it was [N]."""
+    table = as_tensor(value, name).detach().to("cpu", torch.float64)
+    if table.ndim not in (1, 2):
+        raise ShapeError(f"{name}: expected [{rows}] or [{rows}, M], but received shape {list(table.shape)}")
+    return (table[:, None], True) if table.ndim == 1 else (table, False)
+
+
 def pair(
-    preds: ArrayLike,
-    target: ArrayLike,
-    preds_domain: Domain,
-    target_domain: Domain,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain, threshold: float | None = None
 ) -> tuple[Tensor, Tensor]:
     """Both matrices, checked, of one shape, on one device and (labels apart) of one float dtype.
 

@@ -96,109 +96,86 @@ def human_reference(
         raise ArgumentError("against: expected one target a half with predictor='half', but received 'people'")
     panel = Panel.of(judgements, asked, base, smoothing, tau)
     systems = {name: panel.system(name, value) for name, value in (preds or {}).items()}
+    scores = _Scores(panel, metric, systems, "half_panel" if predictor == "half" else "human")
     if predictor == "half":
         draws = whole_number("draws", draws, 1)
         if generator is None:
             raise ArgumentError("generator: expected a torch.Generator with predictor='half', but received None")
-        return _halves(panel, metric, systems, against, draws, generator)
-    if predictor == "rest":
-        return _rest(panel, metric, systems, against)
-    if against == "people":
-        return _each_other(panel, metric, systems)
-    return _person(panel, metric, systems, against)
+        _halves(scores, panel, against, draws, generator)
+    elif against == "people":
+        _each_other(scores, panel)
+    else:
+        _one_and_rest(scores, panel, against, by_rest=predictor == "rest")
+    rows = scores.means("_half" if predictor == "half" else "_loo")
+    return HumanReference(predictor, rows, int((~rows[scores.name].isnan()).sum()))
 
 
-class _Rows:
-    """Sums of rows per image, for the mean over people or draws."""
+class _Scores:
+    """Sums of rows per image, of the reference (`name`) and of each system, for the mean over people or draws."""
 
-    def __init__(self, n: int, device: torch.device) -> None:
-        self.total = torch.zeros(n, dtype=torch.float64, device=device)
-        self.times = torch.zeros_like(self.total)
+    def __init__(self, panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor], name: str) -> None:
+        if name in systems:
+            raise ArgumentError(f"preds: expected names other than {name!r}, which is the reference's own")
+        self.metric, self.systems, self.name = metric, systems, name
+        nothing = torch.zeros(len(panel.answers), dtype=torch.float64, device=panel.answers.device)
+        self.sums = {each: (nothing.clone(), nothing.clone()) for each in (name, *systems)}  # of values, of times
 
-    def add(self, where: Tensor, rows: Tensor) -> None:
+    def add(self, name: str, where: Tensor, preds: Tensor, target: Tensor) -> None:
+        rows = self.metric(preds, target)
         if list(rows.shape) != [int(where.sum())]:
             raise ShapeError(
                 f"metric: expected one value a row, [{int(where.sum())}], but received shape {list(rows.shape)}; "
                 "metrics over the table have no human reference by rows"
             )
         defined = ~rows.isnan()
-        self.total[where] += rows.double().masked_fill(~defined, 0.0)
-        self.times[where] += defined
+        total, times = self.sums[name]
+        total[where] += rows.double().masked_fill(~defined, 0.0)
+        times[where] += defined
 
-    def mean(self) -> Tensor:
-        return self.total / self.times  # 0 / 0 is nan: no value
+    def add_systems(self, where: Tensor, target: Tensor) -> None:
+        for name, preds in self.systems.items():
+            self.add(name, where, preds[where], target)
 
-
-def _result(predictor: str, first: str, suffix: str, sums: dict[str, _Rows]) -> HumanReference:
-    rows = {(name if name == first else name + suffix): row.mean() for name, row in sums.items()}
-    return HumanReference(predictor, rows, int((~rows[first].isnan()).sum()))
-
-
-def _sums(panel: Panel, first: str, systems: Mapping[str, Tensor]) -> dict[str, _Rows]:
-    if first in systems:
-        raise ArgumentError(f"preds: expected names other than {first!r}, which is the reference's own")
-    return {name: _Rows(len(panel.answers), panel.answers.device) for name in (first, *systems)}
+    def means(self, suffix: str) -> dict[str, Tensor]:
+        """By name; 0 / 0 is nan: no value."""
+        return {
+            name if name == self.name else name + suffix: total / times for name, (total, times) in self.sums.items()
+        }
 
 
-def _person(panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor], against: Against) -> HumanReference:
-    sums = _sums(panel, "human", systems)
+def _one_and_rest(scores: _Scores, panel: Panel, against: Against, *, by_rest: bool) -> None:
+    """Each person in turn against the rest of the panel, who are predicted by this answer, or predict it."""
     votes, n = panel.answers.sum(1), panel.asked.sum(1)
     for person in range(panel.asked.shape[1]):
         mine = panel.answers[:, person]
-        where = panel.asked[:, person] & panel.usable(votes - mine, n - 1, against)
+        rest, one = (votes - mine, n - 1), (mine, torch.ones_like(n))
+        predicted = one if by_rest else rest
+        where = panel.asked[:, person] & (n > 1) & panel.usable(*predicted, against)
         if not bool(where.any()):
             continue
-        target = panel.target((votes - mine)[where], (n - 1)[where], against)
-        for name, row in sums.items():
-            row.add(where, metric((mine if name == "human" else systems[name])[where], target))
-    return _result("person", "human", "_loo", sums)
+        target = panel.target(predicted[0][where], predicted[1][where], against)
+        preds = mine[where]
+        if by_rest:
+            preds = panel.smoothed(rest[0][where], rest[1][where], against, (preds, one[1][where]))
+        scores.add(scores.name, where, preds, target)
+        scores.add_systems(where, target)
 
 
-def _each_other(panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor]) -> HumanReference:
-    sums = _sums(panel, "human", systems)
+def _each_other(scores: _Scores, panel: Panel) -> None:
     several = panel.asked.sum(1) > 1
     for person in range(panel.asked.shape[1]):
         where = panel.asked[:, person] & several
         if not bool(where.any()):
             continue
-        target = panel.answers[where, person]
-        for (
-            name,
-            preds,
-        ) in systems.items():  # the mean over those left out of the mean over the rest: each counts once
-            sums[name].add(where, metric(preds[where], target))
+        # the mean over those left out of the mean over the rest: each counts once
+        scores.add_systems(where, panel.answers[where, person])
         for other in range(panel.asked.shape[1]):
             both = where & panel.asked[:, other]
             if other != person and bool(both.any()):
-                sums["human"].add(both, metric(panel.answers[both, other], panel.answers[both, person]))
-    return _result("person", "human", "_loo", sums)
+                scores.add(scores.name, both, panel.answers[both, other], panel.answers[both, person])
 
 
-def _rest(panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor], against: Against) -> HumanReference:
-    sums = _sums(panel, "human", systems)
-    votes, n = panel.answers.sum(1), panel.asked.sum(1)
-    for person in range(panel.asked.shape[1]):
-        mine = panel.answers[:, person]
-        where = panel.asked[:, person] & (n > 1) & panel.usable(mine, n, against)
-        if not bool(where.any()):
-            continue
-        one = torch.ones_like(n)[where]
-        shares = panel.smoothed((votes - mine)[where], (n - 1)[where], against, (mine[where], one))
-        target = panel.target(mine[where], one, against)
-        for name, row in sums.items():
-            row.add(where, metric(shares if name == "human" else systems[name][where], target))
-    return _result("rest", "human", "_loo", sums)
-
-
-def _halves(
-    panel: Panel,
-    metric: RowMetric,
-    systems: Mapping[str, Tensor],
-    against: Against,
-    draws: int,
-    generator: torch.Generator,
-) -> HumanReference:
-    sums = _sums(panel, "half_panel", systems)
+def _halves(scores: _Scores, panel: Panel, against: Against, draws: int, generator: torch.Generator) -> None:
     half = panel.asked.sum(1) // 2
     for _ in range(draws):
         order = torch.rand(panel.asked.shape, generator=generator, device=generator.device, dtype=torch.float64)
@@ -216,6 +193,5 @@ def _halves(
             preds = panel.smoothed(guess[where], half[where], against, (truth[where], half[where]))
         else:
             preds = panel.target(guess[where], half[where], against)
-        for name, row in sums.items():
-            row.add(where, metric(preds if name == "half_panel" else systems[name][where], target))
-    return _result("half", "half_panel", "_half", sums)
+        scores.add(scores.name, where, preds, target)
+        scores.add_systems(where, target)

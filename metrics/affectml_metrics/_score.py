@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from affectml_metrics._domains import Domain, unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, matrix, same
 from affectml_metrics._intervals import Interval, recentred
-from affectml_metrics._panel import Panel, TargetRule
+from affectml_metrics._panel import Against, Panel, TargetRule
 from affectml_metrics.functional.transport import Ground
 from affectml_metrics.kinds import Figure, Given, figures
 from affectml_metrics.spec import KINDS, Kind
@@ -34,7 +34,7 @@ _DOMAINS: dict[str, tuple[Domain, Domain]] = {
     "rates": ("rates", "rates"),
     "perspectives": ("scores", "scores"),
 }
-_RULES: dict[str, Literal["set", "rates", "distribution"]] = {
+_RULES: dict[str, Against] = {
     "sets": "set",
     "ranking": "set",
     "distribution": "distribution",
@@ -123,7 +123,8 @@ def score(
         t = marked(t if t.dtype == torch.bool else as_float(t, p), cells)
         if not len(t):
             raise ShapeError("preds and target: expected at least one row, but received none")
-        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups, replicates, level, generator)
+        drawing = {"groups": groups, "replicates": replicates, "level": level, "generator": generator}
+        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, **drawing)
     return _table(intervals)
 
 
@@ -154,30 +155,20 @@ def _predicted(preds: ArrayLike, kind: Kind, from_logits: bool, threshold: float
     return p if kind == "sets" else as_float(p)
 
 
-def _over_rows(
-    chosen: Sequence[Figure],
-    p: Tensor,
-    t: Tensor,
-    groups: ArrayLike | None,
-    replicates: int,
-    level: float,
-    generator: torch.Generator,
-) -> Iterator[tuple[str, Interval]]:
-    def again(boot: Callable[..., Interval], *what: object) -> Interval:
-        return boot(*what, groups=groups, replicates=replicates, level=level, generator=generator)
-
+def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **drawing: Any) -> Iterator[tuple[str, Interval]]:
+    """drawing: what the bootstraps take: groups, replicates, level and generator."""
     rows, sums, whole = _parted(chosen)
     with unchecked():  # preds and target were checked once
         table = torch.stack([figure.of(p, t).double() for figure in rows], dim=1)
-    yield from _split(rows, again(bootstrap, table))
+    yield from _split(rows, bootstrap(table, **drawing))
     for together in sums:
         with unchecked():
             added = together[0].added(p, t)
-        yield from _split(together, again(bootstrap_sums, added, partial(_statistics, together)))
+        yield from _split(together, bootstrap_sums(added, partial(_statistics, together), **drawing))
     for figure in whole:
         with unchecked():
             weighted = figure.weighted(p, t)
-        yield figure.name, again(bootstrap_table, weighted, len(p))
+        yield figure.name, bootstrap_table(weighted, len(p), **drawing)
 
 
 def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
@@ -197,7 +188,7 @@ def _over_people(
     given: Given,
     p: Tensor,
     panel: Panel,
-    rule: Literal["set", "rates", "distribution"] | TargetRule,
+    rule: Against,
     replicates: int,
     level: float,
     generator: torch.Generator,
@@ -252,19 +243,10 @@ def _table(intervals: Iterator[tuple[str, Interval]]) -> pd.DataFrame:
     import pandas as pd  # here, because it is slow to load and only this function needs it
 
     rows = [
-        {
-            "metric": name,
-            "value": float(interval.value),
-            "low": float(interval.low),
-            "high": float(interval.high),
-            "rows": int(interval.rows),
-            "skipped": int(interval.skipped),
-            "units": int(interval.units),
-            "better": better(name),
-        }
+        {"metric": name, **{key: field.item() for key, field in interval._asdict().items()}, "better": better(name)}
         for name, interval in intervals
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"rows": int, "skipped": int, "units": int})
 
 
 def _beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:

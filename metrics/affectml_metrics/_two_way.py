@@ -10,7 +10,9 @@ do not. `benchmarks/intervals.py` measures how often such intervals hold the tru
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from torch import Tensor
 from affectml_metrics._arguments import real_number
 from affectml_metrics._bootstrap import group_index
 from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor
+from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
 from affectml_metrics._intervals import FEW, student_quantile
 
 
@@ -49,13 +51,86 @@ class TwoWayInterval(NamedTuple):
         return torch.minimum(self.people, self.images) < FEW
 
 
+class TwoWayVariances(NamedTuple):
+    """How far people, images and single answers differ. Each field is 0-dim for values [A] and [M] for values [A, M].
+
+    An answer is mean + person + image + rest; these are the variances of the three, each without bias, so that one of
+    almost 0 may be estimated below 0.
+    """
+
+    value: Tensor
+    """Mean over answers."""
+    people: Tensor
+    images: Tensor
+    cells: Tensor
+    """What is neither the person's nor the image's: how a person takes this image, and chance. Where each person
+    answered once, or each image was judged once, with the variance of people, or of images, which is then nan."""
+    rows: Tensor
+    """How many answers they rest on."""
+    skipped: Tensor
+    """How many answers were nan (not defined) and left out."""
+    effective_people: Tensor
+    """1 / the sum of people's squared shares of the answers: how many people where all answered equally often."""
+    effective_images: Tensor
+
+    def expected(
+        self, people: ArrayLike | int, images: ArrayLike | int, answers: ArrayLike | int
+    ) -> tuple[Tensor, Tensor]:
+        """`error` and `freedom` to expect of `two_way_interval` in a study of so many people, images and answers.
+
+        people, images, answers: numbers that broadcast with the variances; all people answer equally often, each image
+        has equally many answers, and no person answers an image twice. Variances below 0 count as 0. With one person
+        or one image both are nan.
+        Source: Searle, Casella & McCulloch 1992, variance of a mean; Satterthwaite 1946.
+
+        >>> two_way_variances([0.0, 2.0, 4.0, 7.0], [1, 1, 2, 2], [1, 2, 1, 2]).expected(20, 100, 500)[0]
+        tensor(0.7284, dtype=torch.float64)
+        """
+        design = (torch.as_tensor(n, dtype=torch.float64) for n in (people, images, answers))
+        both = torch.stack(torch.broadcast_tensors(*design, *self[1:4]))  # type: ignore[no-untyped-call]
+        sizes, parts = both[:3], both[3:].clamp(min=0) / both[:3]
+        squares = _even_squares(parts, sizes)
+        spread = squares.square() / (sizes - 1)
+        variance = parts.sum(0)
+        free = variance.square() / (spread[0] + spread[1] - spread[2]).clamp(min=0)
+        free = torch.where(variance > 0, torch.minimum(free.clamp(min=1), sizes[2] - 1), sizes[2] - 1)
+        known = (sizes[:2] > 1).all(0)
+        return variance.sqrt().where(known, torch.nan), free.where(known, torch.nan)
+
+
+def _even_squares(parts: Tensor, sizes: Tensor) -> Tensor:
+    """Expected squared sums by person, image and cell, as if each were all that differs, where all answer evenly [3].
+
+    parts: [3, ...], what people, images and cells make of the mean's variance. sizes: how many of each there are.
+    """
+    share = 1 / sizes
+    held = (share[2] - share[:, None] * share) / share  # row: which sums; column: of which part
+    held[range(3), range(3)] = 1 - share
+    return torch.einsum("ij...,j...->i...", held, parts) / (1 - share)
+
+
+def two_way_variances(values: ArrayLike, people: ArrayLike, images: ArrayLike) -> TwoWayVariances:
+    """Variances of people, of images and of cells in answers, each of one person about one image; nothing is drawn.
+
+    values: [A] or [A, M], a row for each answer and a column for each metric; a nan is left out of its column and
+    counted. people, images: [A] ids, as `two_way_interval` takes them. Several answers of one person about one image
+    count as answers, and make the cell's variance one of their mean.
+
+    A variance that the design cannot tell is nan: that of images where each image was judged once, that of people where
+    each person answered once (then `cells` is the variance within images), and both where there is one person or one
+    image. Equal values have variances of 0; with an infinite value all are nan.
+    In a table where everybody answered every image they are those of its mean squares (analysis of variance).
+    Source: Searle, Casella & McCulloch 1992, expected squared sums in unbalanced tables. Raises MetricInputError.
+
+    >>> found = two_way_variances([0.0, 2.0, 4.0, 7.0], ["ann", "ann", "bob", "bob"], ["a", "b", "a", "b"])
+    >>> [round(float(x), 3) for x in found[:4]]
+    [3.25, 10.0, 3.0, 0.25]
+    """
+    return TwoWayVariances(*_by_column(values, people, images, None, _variances))
+
+
 def two_way_interval(
-    values: ArrayLike,
-    people: ArrayLike,
-    images: ArrayLike,
-    *,
-    weights: ArrayLike | None = None,
-    level: float = 0.95,
+    values: ArrayLike, people: ArrayLike, images: ArrayLike, *, weights: ArrayLike | None = None, level: float = 0.95
 ) -> TwoWayInterval:
     """Mean over answers with an interval that holds for other people and other images; nothing is drawn.
 
@@ -80,20 +155,28 @@ def two_way_interval(
     [3.0, 2.24, 1.56]
     """
     real_number("level", level, 0, 1, ends=False)
-    table = as_tensor(values, "values").detach().to("cpu", torch.float64)
-    if table.ndim not in (1, 2):
-        raise ShapeError(f"values: expected [A] or [A, M], but received shape {list(table.shape)}")
-    flat = table.ndim == 1
+    return TwoWayInterval(*_by_column(values, people, images, weights, partial(_interval, level=level)))
+
+
+def _by_column(
+    values: ArrayLike,
+    people: ArrayLike,
+    images: ArrayLike,
+    weights: ArrayLike | None,
+    of: Callable[[Tensor, _Answers, _Design], list[Tensor]],
+) -> list[Tensor]:
+    """The fields that `of` finds of each column; 0-dim where values are [A]."""
+    table, flat = columns_of(values, "values", "A")
     answers = _Answers.of(people, images, len(table))
     weight = _checked(weights, len(table))
     found, last = [], None
-    for column in (table[:, None] if flat else table).unbind(1):
+    for column in table.unbind(1) if table.shape[1] else [table.new_zeros(len(table))]:
         counted = ~column.isnan()
         if last is None or not torch.equal(counted, last[0]):  # most columns count the same answers
             last = counted, _Design.of(answers, weight * counted)
-        found.append(_interval(column, counted, answers, last[1], level))
-    fields = [torch.stack(field) for field in zip(*found, strict=True)] if found else [table.new_zeros(0)] * 9
-    return TwoWayInterval(*(field[0] for field in fields) if flat else fields)
+        found.append(of(column, answers, last[1]))
+    fields = (torch.stack(field)[: table.shape[1]] for field in zip(*found, strict=True))
+    return [field[0] if flat else field for field in fields]
 
 
 @dataclass(frozen=True)
@@ -127,12 +210,14 @@ class _Answers:
 class _Design:
     """What the answers that count say of a variance before any value is seen.
 
-    share: [A], sums to 1. held: [3, 3], how much of the squared sums by person, image and cell each part of the mean's
-    variance (people, images, rest) makes, on average. solved: [3, 3], its inverse. freedom: [3], of the squared sums.
-    known: whether the answers can tell how far people and images differ.
+    share: [A], sums to 1. squares: [3], of the shares of people, images and cells. held: [3, 3], how much of the
+    squared sums by person, image and cell each part of the mean's variance (people, images, rest) makes, on average.
+    solved: [3, 3], its inverse. freedom: [3], of the squared sums. known: whether the answers can tell how far people
+    and images differ.
     """
 
     share: Tensor
+    squares: Tensor
     held: Tensor
     solved: Tensor
     freedom: Tensor
@@ -145,7 +230,7 @@ class _Design:
         share = weight / weight.sum()
         if not bool(share.sum() > 0):
             none = torch.full((3, 3), torch.nan, dtype=torch.float64)
-            return cls(share, none, none, none[0], False, 0, 0)
+            return cls(share, none[0], none, none, none[0], False, 0, 0)
         units = answers.sums(share)
         cells = units[2]
         at = (units[0][answers.cell_person], units[1][answers.cell_image], cells)
@@ -162,7 +247,7 @@ class _Design:
         solved = torch.linalg.pinv(held, rtol=1e-10)
         known = bool((solved.sum(0) @ held - 1).abs().max() < 1e-6)
         freedom = torch.stack([_freedom(unit) for unit in units])
-        return cls(share, held, solved, freedom, known, *(int((unit > 0).sum()) for unit in units[:2]))
+        return cls(share, squares, held, solved, freedom, known, *(int((unit > 0).sum()) for unit in units[:2]))
 
 
 def _freedom(share: Tensor) -> Tensor:
@@ -175,30 +260,56 @@ def _freedom(share: Tensor) -> Tensor:
     return trace**2 / (p4 - 4 * p5 + 4 * p2 * p4 + p2**4 + 2 * p3**2 - 4 * p2**2 * p3)
 
 
-def _interval(column: Tensor, counted: Tensor, answers: _Answers, design: _Design, level: float) -> list[Tensor]:
+def _interval(column: Tensor, answers: _Answers, design: _Design, *, level: float) -> list[Tensor]:
     """The fields of TwoWayInterval for one column [A]."""
-    rows = counted.sum()
-    sizes = [rows, len(column) - rows, torch.tensor(design.people), torch.tensor(design.images)]
-    nan = torch.tensor(torch.nan, dtype=torch.float64)
-    weighed = design.share > 0
-    if not bool(weighed.any()):
-        return [nan, nan, nan, nan, nan, *sizes]
-    first = column[weighed.nonzero()[0, 0]]
-    if bool((column.isinf() & weighed).any()):
-        return [design.share.dot(column.masked_fill(~weighed, 0.0)), nan, nan, nan, nan, *sizes]
-    moved = torch.where(weighed, column - first, 0.0)  # so that equal values leave a spread of exactly 0
-    above = design.share.dot(moved)
-    value = first + above
-    if not design.known:
+    value, squares, unit = _squares(column, answers, design)
+    sizes = [*_rows(column), torch.tensor(design.people), torch.tensor(design.images)]
+    if squares is None or not design.known:
+        nan = value.new_tensor(torch.nan)
         return [value, nan, nan, nan, nan, *sizes]
-    residuals = moved - above
-    largest = residuals.abs().amax()
-    unit = torch.where(largest > 0, largest, 1.0)  # so that squares neither overflow nor vanish
-    squares = torch.stack([sums.square().sum() for sums in answers.sums(design.share * (residuals / unit))])
     variance, freedom = _variance(squares, design)
     error = variance.sqrt() * unit
     half = student_quantile(0.5 + level / 2, float(freedom)) * error
     return [value, value - half, value + half, error, freedom, *sizes]
+
+
+_TOLD = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 1.0))
+
+
+def _variances(column: Tensor, answers: _Answers, design: _Design) -> list[Tensor]:
+    """The fields of TwoWayVariances for one column [A]."""
+    value, squares, unit = _squares(column, answers, design)
+    found = torch.full((3,), torch.nan, dtype=torch.float64)
+    if squares is not None:
+        wanted = torch.tensor(_TOLD, dtype=torch.float64) @ design.solved
+        told = (wanted @ design.held - torch.tensor(_TOLD)).abs().amax(1) < 1e-6
+        found = torch.where(told, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
+        first = told[2:].nonzero()[:1, 0]  # of cells alone, or with what cannot be told from them
+        found = torch.cat([found[:2], found[2:][first] if len(first) else found[2:3]])
+    return [value, *found, *_rows(column), *1 / design.squares[:2]]
+
+
+def _rows(column: Tensor) -> tuple[Tensor, Tensor]:
+    skipped = column.isnan().sum()
+    return len(column) - skipped, skipped
+
+
+def _squares(column: Tensor, answers: _Answers, design: _Design) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Mean of one column [A], squared sums of its residuals [3], None where there are none, and their unit."""
+    nan, one = torch.tensor([torch.nan, 1.0], dtype=torch.float64)
+    weighed = design.share > 0
+    if not bool(weighed.any()):
+        return nan, None, one
+    first = column[weighed.nonzero()[0, 0]]
+    if bool((column.isinf() & weighed).any()):
+        return design.share.dot(column.masked_fill(~weighed, 0.0)), None, one
+    moved = torch.where(weighed, column - first, 0.0)  # so that equal values leave a spread of exactly 0
+    above = design.share.dot(moved)
+    residuals = moved - above
+    largest = residuals.abs().amax()
+    unit = torch.where(largest > 0, largest, one)  # so that squares neither overflow nor vanish
+    squares = torch.stack([sums.square().sum() for sums in answers.sums(design.share * (residuals / unit))])
+    return first + above, squares, unit
 
 
 def _variance(squares: Tensor, design: _Design) -> tuple[Tensor, Tensor]:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike, wide
 from affectml_metrics.functional.transport import Ground
-from affectml_metrics.spec import EXAMPLES, Kind, MetricSpec, Place
+from affectml_metrics.spec import Kind, MetricSpec, Place
 from affectml_metrics.table import specs
 
 
@@ -108,29 +107,12 @@ def figures(kind: Kind, given: Given, labels: int, place: Place = "score") -> li
     return out
 
 
-def on_example(spec: MetricSpec) -> Tensor:
-    """A metric's figure on the example of its first kind: the mean over the rows on which it is defined."""
-    kind = spec.kinds[0]
-    example = EXAMPLES[kind]
-    tables = {name: torch.tensor(rows) for name, rows in example.given.items() if name in ("shares", "votes", "n")}
-    given = Given(**{**example.given, **tables})  # type: ignore[arg-type]
-    k = given.k[0] if "k" in spec.needs else None
-    figure = Figure(spec.named(k), spec, kind, given, _options(spec, given, k))
-    return figure.of(*(torch.tensor(rows, dtype=torch.float64) for rows in (example.preds, example.target))).nanmean()
-
-
 def _options(spec: MetricSpec, given: Given, k: int | None) -> dict[str, object]:
-    bound = dict(spec.options)
-    if k is not None:
-        bound["k"] = k
-    if given.eps is not None and spec.takes("eps"):
-        bound["eps"] = given.eps
-    if "similarity" in spec.needs:
-        bound["similarity"] = given.similarity
-    if "ground" in spec.needs:
-        bound["ground"] = "circle" if given.wheel else given.ground
-    if "scale" in spec.needs:
-        bound["scale"] = given.scale
-    if given.asked is not None and spec.takes("asked"):
-        bound["asked"] = given.asked
-    return bound
+    ground = "circle" if given.wheel else given.ground
+    needed = {"k": k, "similarity": given.similarity, "ground": ground, "scale": given.scale}
+    taken = {"eps": given.eps, "asked": given.asked}
+    return {
+        **spec.options,
+        **{need: needed[need] for need in spec.needs if need in needed},
+        **{name: value for name, value in taken.items() if value is not None and spec.takes(name)},
+    }

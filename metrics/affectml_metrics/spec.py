@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias
 
@@ -34,46 +34,6 @@ RULES: Mapping[str, Mapping[object, str]] = {
 """What the options of the table mean, in words, for the rules of a report."""
 
 
-Rows: TypeAlias = Sequence[Sequence[float]]
-
-
-@dataclass(frozen=True)
-class Example:
-    """Inputs so small that a metric of their kind can be worked by hand; given: what some metrics need besides."""
-
-    preds: Rows
-    target: Rows
-    given: Mapping[str, Rows | Sequence[int] | str | int] = field(default_factory=dict)
-
-
-EXAMPLES: Mapping[Kind, Example] = {
-    "sets": Example(
-        [[1, 1, 0], [1, 0, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]],
-        [[1, 1, 1], [0, 1, 1], [1, 0, 0], [0, 0, 0], [0, 1, 0]],
-        {"similarity": [[1, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 1]]},
-    ),
-    "ranking": Example(
-        [[0.6, 0.3, 0.1, 0], [0.5, 0.2, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1]],
-        [[0, 1, 0, 1], [0, 0, 1, 0], [0, 1, 1, 1], [0, 0, 0, 0]],
-        {"k": [2], "shares": [[1, 5, 1, 3], [1, 1, 3, 0], [0, 2, 3, 5], [0, 0, 0, 0]]},
-    ),
-    "distribution": Example(
-        [[0.5, 0.25, 0.25, 0], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.25, 0.25]],
-        [[0.25, 0.75, 0, 0], [0.2, 0.2, 0.2, 0.4], [0.5, 0.5, 0, 0]],
-        {"ground": "line"},
-    ),
-    "rates": Example(
-        [[0.2, 0.5], [0.2, 0.9], [0.6, 0.5], [0.6, 0.9]],
-        [[0.25, 0.5], [0, 1], [0.5, 0.25], [1, 0.75]],
-        {"votes": [[1, 2], [0, 4], [2, 1], [4, 3]], "n": [4, 4, 4, 4]},
-    ),
-    "perspectives": Example(
-        [[0, 2, 1], [3, 0, 0]], [[0, 1, 3], [1, 0, 2]], {"asked": [[1, 1, 1], [1, 1, 0]], "scale": 3}
-    ),
-}
-"""What `worked` of a row of the table works with."""
-
-
 @dataclass(frozen=True)
 class Sums:
     """A metric over the table that needs only sums over rows, so that all bootstrap replicates are one product.
@@ -98,10 +58,10 @@ class MetricSpec:
     several k the smallest), and for "people" beside models. targets: kinds of target it is reported on, by default
     those of its kinds. right: what a ranking in a report must find, the label set or the most chosen labels. sums,
     prepared: faster ways to the same figure for many row weights; prepared takes (preds, target) and returns a function
-    of weights. cls: its class in `affectml_metrics`. formula, range, source: for the page. worked: its value on the
-    EXAMPLES of its first kind, by hand: arithmetic with the functions of `math`. H(...) is the entropy of shares,
-    J(p, q) the Jensen-Shannon divergence of (p, 1 - p) and (q, 1 - q), x and y are the entropies of the rows of preds
-    and of target.
+    of weights. cls: its class in `affectml_metrics`. formula, range, source: for the page. worked: its value on
+    the example of its first kind (scripts/metrics_page.py), by hand: arithmetic with the functions of `math`. H(...) is
+    the entropy of shares, J(p, q) the Jensen-Shannon divergence of (p, 1 - p) and (q, 1 - q), x and y are the entropies
+    of the rows of preds and of target.
     """
 
     name: str

@@ -1,18 +1,16 @@
 """The one table of metrics: what each is called, which way is better, what it takes, its conventions, where it shows.
 
 `score`, the streaming classes, affectml's evaluation and reports, and the tables of docs/metrics.md are derived from
-it. `python -m affectml_metrics.table docs/metrics.md` writes those tables between their markers.
+it. `python scripts/metrics_page.py docs/metrics.md` writes those tables between their markers.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from threading import RLock
-from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -348,9 +346,7 @@ class Registration:
     def __enter__(self) -> MetricSpec:
         return self.spec
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.remove()
 
 
@@ -382,9 +378,3 @@ def register_metric(spec: MetricSpec) -> Registration:
         raise ArgumentError(f"function: expected an argument `weights` over the table, but {spec.name} has none")
     _table[spec.name] = spec
     return Registration(spec)
-
-
-if __name__ == "__main__":
-    from affectml_metrics._page import write  # here, because it needs the table
-
-    write(sys.argv[1:])

@@ -19,7 +19,6 @@ from affectml_metrics import (
     debiased_calibration,
     difference,
     draws,
-    functional,
     paired_difference,
     sampling_floor,
     student_interval,
@@ -197,21 +196,18 @@ def test_floors_of_several_metrics_are_each_of_them_alone():
     assert found == alone
 
 
-def test_its_width_is_that_of_the_standard_error():
-    rows = torch.randn(400, generator=gen(), dtype=torch.float64)
-    interval = bootstrap(rows, replicates=4000, generator=gen())
-    expected = 2 * 1.96 * rows.std() / 20
-    assert float(interval.high - interval.low) == pytest.approx(float(expected), rel=0.05)
+def covered(draw, truth):
+    """How often the interval of `draw(generator)` holds the truth."""
+    g = gen(11)
+    intervals = [draw(g) for _ in range(300)]
+    return sum(bool(one.low <= truth <= one.high) for one in intervals) / len(intervals)
 
 
 def test_it_covers_the_truth_about_as_often_as_it_says():
-    g = gen(7)
-    hits = 0
-    for _ in range(300):
-        rows = torch.rand(60, generator=g)
-        interval = bootstrap(rows, replicates=300, level=0.9, generator=g)
-        hits += bool(interval.low <= 0.5 <= interval.high)
-    assert 0.84 <= hits / 300 <= 0.95
+    def draw(g):
+        return bootstrap(torch.rand(60, generator=g), replicates=300, level=0.9, generator=g)
+
+    assert 0.84 <= covered(draw, 0.5) <= 0.95
 
 
 def test_undefined_rows_are_left_out_and_counted():
@@ -263,21 +259,10 @@ def test_a_table_measure_that_is_a_mean_agrees_with_rows():
 
 def test_macro_f1_by_sums_and_by_weights_agree():
     p, t = torch.rand(50, 4, generator=gen()) < 0.4, torch.rand(50, 4, generator=gen(1)) < 0.4
-    by_weights = bootstrap_table(
-        lambda w: functional.label_f1(p, t, weights=w),
-        50,
-        groups=torch.arange(50) // 2,
-        replicates=100,
-        generator=gen(2),
-    )
-    from affectml_metrics.functional.labels import averaged, f1
-
+    options, sums = {"groups": torch.arange(50) // 2, "replicates": 100}, find("label_f1_macro").sums
+    by_weights = bootstrap_table(lambda w: F.label_f1(p, t, weights=w), 50, generator=gen(2), **options)
     by_sums = bootstrap_sums(
-        torch.cat([p & t, p, t, torch.ones_like(p)], dim=1),
-        lambda s: averaged(f1, *s.chunk(4, dim=1))[:, None],
-        groups=torch.arange(50) // 2,
-        replicates=100,
-        generator=gen(2),
+        sums.columns(p, t), lambda s: sums.statistic(s, average="macro")[:, None], generator=gen(2), **options
     )
     assert float(by_weights.low) == pytest.approx(float(by_sums.low[0]), abs=1e-12)
 
@@ -321,16 +306,6 @@ def test_an_interval_says_how_many_rows_or_groups_it_rests_on():
     assert bootstrap(rows, generator=gen()).units.tolist() == [4, 2]
     assert bootstrap(rows, groups=[0, 0, 1, 2], generator=gen()).units.tolist() == [3, 2]
     assert bootstrap_table(torch.sum, 4, groups=[0, 0, 1, 1], generator=gen()).units == 2
-
-
-def covered(draw, truth, times=300):
-    """How often the interval of `draw(generator)` holds the truth."""
-    g = gen(11)
-    hits = 0
-    for _ in range(times):
-        interval = draw(g)
-        hits += bool(interval.low <= truth <= interval.high)
-    return hits / times
 
 
 def test_twenty_rows_are_covered():
@@ -469,10 +444,10 @@ def calibrated(rows, generator, votes=1, wrong=0.0):
 @pytest.mark.parametrize("votes", [1, 5])
 def test_squared_calibration_error_has_no_bias(votes):
     g = gen(3)
-    found = torch.stack([functional.squared_calibration_error(*calibrated(300, g, votes)) for _ in range(400)])
+    found = torch.stack([F.squared_calibration_error(*calibrated(300, g, votes)) for _ in range(400)])
     assert abs(float(found.mean())) < 3 * float(found.std()) / 20
     assert 0.5 < (found < 0).double().mean() < 0.65
-    assert functional.label_calibration_error(*calibrated(300, g, votes)) > 0.01  # and that of a perfect model
+    assert F.label_calibration_error(*calibrated(300, g, votes)) > 0.01  # and that of a perfect model
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2, 0.4])
@@ -487,41 +462,36 @@ def test_an_interval_of_calibration_holds_the_truth_and_its_own_value(wrong):
     assert hits / 60 >= 0.9
 
 
-WAYS = {
-    "mean_average_precision": (F.mean_average_precision, "ranking"),
-    "label_auroc_macro": (F.label_auroc, "ranking"),
-    "squared_calibration_error": (F.squared_calibration_error, "rates"),
-    "entropy_correlation": (F.entropy_correlation, "distribution"),
-}
+CELLWISE = ["mean_average_precision", "label_auroc_macro", "squared_calibration_error"]  # a cell may be unasked
 
 
 @pytest.mark.parametrize("rows", [1, 7, 300])
 @pytest.mark.parametrize(
-    ("name", "unasked"), [*((name, False) for name in WAYS), *((name, True) for name in list(WAYS)[:3])]
+    ("name", "unasked"),
+    [("entropy_correlation", False), *((name, some) for name in CELLWISE for some in (False, True))],
 )
 def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
     """With ties, labels that nobody has, rows that are not drawn, weights between whole numbers, cells not asked."""
-    function, kind = WAYS[name]
+    spec = find(name)
     g = torch.Generator().manual_seed(rows)
     preds = torch.rand(rows, 5, generator=g, dtype=torch.float64).round(decimals=1) + 0.01 * torch.arange(5)
     preds = preds / preds.sum(1, keepdim=True)
     target = torch.rand(rows, 5, generator=g) < 0.3
     target[:, 0] = False
     shares = (target + 0.2) / (target + 0.2).sum(1, keepdim=True)
-    target = (target if kind == "ranking" else shares.double()).double()
+    target = (target if "ranking" in spec.kinds else shares.double()).double()
     if unasked:
         target = target.masked_fill(torch.rand(rows, 5, generator=g) < 0.2, -1)
     drawn = torch.randint(0, 4, (6, rows), generator=g).double()
     drawn[:, 0] += 1
-    spec = find(name)
     for weights in (drawn, drawn + 0.25, drawn.to(torch.uint8)):
         found = spec.prepared(preds, target)
         found = (found.metric if isinstance(found, Debiased) else found).many(weights)
-        wanted = torch.stack([function(preds, target, weights=row) for row in weights])
+        wanted = torch.stack([spec.function(preds, target, weights=row) for row in weights])
         torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0, equal_nan=True)
 
 
 def test_bytes_are_added_up_in_a_build_of_torch_without_the_operator_for_them(monkeypatch):
     monkeypatch.setattr("affectml_metrics.functional.rows._BYTE_BAGS", None)
-    for name in ("mean_average_precision", "label_auroc_macro", "squared_calibration_error"):
+    for name in CELLWISE:
         test_many_weights_at_once_are_each_of_them_alone(name, 300, False)

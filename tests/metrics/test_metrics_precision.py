@@ -9,6 +9,7 @@ import torch
 
 from affectml_metrics import functional as F
 from affectml_metrics import unchecked
+from affectml_metrics.functional import transport
 
 _g = torch.Generator().manual_seed(5)
 SOFT = torch.rand(2, 60, 8, generator=_g, dtype=torch.float64).mul(4).softmax(-1)
@@ -48,10 +49,21 @@ def test_a_transport_problem_that_float32_once_lost():
     assert float(F.earth_movers_distance(p, q, cost)[186]) == pytest.approx(1.6640, abs=1e-4)
 
 
-def test_a_flow_that_is_not_the_cheapest_is_found_out_and_solved_again(monkeypatch):
-    from affectml_metrics.functional import transport
+def test_flows_are_proved_the_cheapest_without_a_linear_programme(monkeypatch):
+    monkeypatch.setattr(transport, "_by_linear_programme", None)
+    for cost in (CLOSE, torch.cdist(SOFT[0, :8], SOFT[0, :8])):
+        assert F.earth_movers_distance(*SOFT, cost).min() > 0
 
-    exact = F.earth_movers_distance(*SOFT, CLOSE)
+
+def distances_and_slopes():
+    preds = SOFT[0].clone().requires_grad_()
+    found = F.earth_movers_distance(preds, SOFT[1], CLOSE)
+    (slopes,) = torch.autograd.grad(found.sum(), preds)
+    return torch.cat([found[:, None].detach(), slopes - slopes.mean(1, keepdim=True)], dim=1)
+
+
+def test_a_flow_that_is_not_the_cheapest_is_found_out_and_solved_again(monkeypatch):
+    exact = distances_and_slopes()
     solve = transport._cheapest_flow
 
     def wrong(supply, demand, cost):
@@ -61,7 +73,7 @@ def test_a_flow_that_is_not_the_cheapest_is_found_out_and_solved_again(monkeypat
         return flow
 
     monkeypatch.setattr(transport, "_cheapest_flow", wrong)
-    torch.testing.assert_close(F.earth_movers_distance(*SOFT, CLOSE), exact, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(distances_and_slopes(), exact, rtol=1e-9, atol=1e-9)
 
 
 def test_one_label_costs_what_staying_costs():

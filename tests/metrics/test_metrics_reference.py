@@ -62,16 +62,9 @@ def test_none_of_these_is_not_the_same_as_unasked():
 
 
 def test_the_rest_predicts_one_person():
-    answers, asked = torch.tensor([[[1, 0], [1, 0], [0, 1]]]), torch.ones(1, 3)
-    reference = human_reference(
-        answers,
-        asked,
-        F.rate_cross_entropy,
-        {"model": torch.tensor([[0.5, 0.5]])},
-        predictor="rest",
-        against="rates",
-        base=[0.5, 0.5],
-    )
+    answers, asked, options = torch.tensor([[[1, 0], [1, 0], [0, 1]]]), torch.ones(1, 3), {"base": [0.5, 0.5]}
+    options |= {"preds": {"model": torch.tensor([[0.5, 0.5]])}, "predictor": "rest", "against": "rates"}
+    reference = human_reference(answers, asked, F.rate_cross_entropy, **options)
     # shares of the other two with one imaginary person at .5: (1 + .5) / 3 twice, (2 + .5) / 3 once
     half, most = 1.5 / 3, 2.5 / 3
     expected = -(2 * math.log(half) + math.log(1 - most)) / 3
@@ -103,18 +96,9 @@ def test_half_panels_are_labelled_and_better_than_one_person():
 
 
 def test_half_panels_are_reproducible():
-    answers = torch.rand(20, 6, 3, generator=gen()) < 0.5
-    first, second = (
-        human_reference(
-            answers,
-            torch.ones(20, 6),
-            F.rate_brier_score,
-            predictor="half",
-            against="rates",
-            generator=gen(4),
-        )
-        for _ in range(2)
-    )
+    answers, asked = torch.rand(20, 6, 3, generator=gen()) < 0.5, torch.ones(20, 6)
+    options = {"predictor": "half", "against": "rates"}
+    first, second = (human_reference(answers, asked, F.rate_brier_score, generator=gen(4), **options) for _ in range(2))
     assert torch.equal(first.rows["half_panel"], second.rows["half_panel"])
 
 
@@ -143,15 +127,8 @@ def test_a_model_that_knows_the_faces_beats_the_prior_on_the_same_targets(ferplu
     preds, shares, counts = (x[:3000] for x in ferplus)
     answers, asked = judgements_from_counts(counts)
     prior = shares.mean(0)
-    reference = human_reference(
-        answers,
-        asked,
-        F.cross_entropy,
-        {"model": preds, "prior": prior},
-        predictor="rest",
-        against="distribution",
-        base=prior,
-    )
+    options = {"predictor": "rest", "against": "distribution", "base": prior}
+    reference = human_reference(answers, asked, F.cross_entropy, {"model": preds, "prior": prior}, **options)
     assert reference.mean("model_loo") < reference.mean("prior_loo")
     assert reference.mean("human") < reference.mean("prior_loo")
 

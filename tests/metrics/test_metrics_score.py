@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from affectml_metrics import ArgumentError, Debiased, DomainError, ShapeError, human_reference, score
+from affectml_metrics import ArgumentError, Debiased, DomainError, ShapeError, score
 from affectml_metrics import functional as F
 from affectml_metrics.kinds import Given, figures
 
@@ -154,24 +154,11 @@ def test_the_target_of_people_is_their_votes():
 
 
 def test_a_rule_of_ones_own_makes_the_target():
-    found = score(
-        SETS,
-        None,
-        "sets",
-        judgements=ANSWERS,
-        asked=ASKED,
-        rule=lambda votes, n: votes >= 1,
-        generator=gen(),
-        replicates=2,
-    )
+    panel = {"judgements": ANSWERS, "asked": ASKED, "rule": lambda votes, n: votes >= 1}
+    found = score(SETS, None, "sets", generator=gen(), replicates=2, **panel)
     value = found.set_index("metric").loc["set_recall", "value"]
     seen = ASKED.any(-1)
     assert value == pytest.approx(float(F.set_recall(SETS[seen], ANSWERS.any(1)[seen]).mean()))
-
-
-def test_rows_of_a_reference_fit_beside_it():
-    reference = human_reference(ANSWERS, ASKED, F.set_f1, {"model": SETS}, against="people")
-    assert reference.rows["human"].shape == (N,)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_metrics import (
-    DomainError,
-    ShapeError,
-    bootstrap,
-    student_interval,
-    two_way_interval,
-)
+from affectml_metrics import DomainError, ShapeError, bootstrap, student_interval, two_way_interval, two_way_variances
 
 
 def answers(people, images, share, seed=0, person=1.0, image=1.0, columns=1):
@@ -269,3 +263,83 @@ def test_ids_of_any_kind_are_the_same():
 def test_wrong_calls_are_refused(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_variances_of_a_table_worked_by_hand():
+    """Ann says 0 and 2, Bob 4 and 7: mean squares of people 20.25, of images 6.25, of the rest 0.25."""
+    found = two_way_variances([0.0, 2.0, 4.0, 7.0], ["ann", "ann", "bob", "bob"], ["a", "b", "a", "b"])
+    assert numbers(found[:4]) == pytest.approx([3.25, (20.25 - 0.25) / 2, (6.25 - 0.25) / 2, 0.25])
+    assert numbers(found[4:]) == [4, 0, 2, 2]
+    error, freedom = found.expected(2, 2, 4)  # of the very same design: what two_way_interval says of these answers
+    interval = two_way_interval([0.0, 2.0, 4.0, 7.0], [1, 1, 2, 2], [1, 2, 1, 2])
+    assert [float(error), float(freedom)] == pytest.approx(numbers(interval[3:5]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_variances_of_a_full_table_are_those_of_its_mean_squares(seed):
+    values, who, what = answers(6, 9, 1.0, seed)
+    y = values.reshape(6, 9)
+    rest = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
+    squares = 9 * y.mean(1).var(ddof=1), 6 * y.mean(0).var(ddof=1), (rest**2).sum() / (5 * 8)
+    found = two_way_variances(values[:, 0], who, what)
+    expected = [(squares[0] - squares[2]) / 9, (squares[1] - squares[2]) / 6, squares[2]]
+    assert numbers(found[1:4]) == pytest.approx(expected)
+
+
+def test_variances_are_without_bias_where_few_answer_each_image():
+    values, who, what = answers(12, 40, 0.3, person=0.5, image=2.0, columns=400)
+    found = two_way_variances(values, who, what)
+    means = [float(field.mean()) for field in found[1:4]]
+    errors = [float(field.std()) / 20 for field in found[1:4]]
+    assert all(abs(mean - true) < 4 * error for mean, true, error in zip(means, (0.25, 4.0, 1.0), errors, strict=True))
+
+
+def test_an_even_study_is_expected_to_have_the_error_that_its_answers_show():
+    """Each of 10 people answers 24 of 40 images, 6 people an image."""
+    what = np.repeat(np.arange(40), 6)
+    who = (np.arange(240) + what) % 10
+    y = np.random.default_rng(0).normal(size=240) + who + 0.3 * what
+    found = two_way_variances(y, who, what)
+    assert numbers(found[6:]) == pytest.approx([10, 40])
+    seen = two_way_interval(y, who, what)
+    error, freedom = found.expected(10, 40, 240)
+    assert float(error) == pytest.approx(float(seen.error), rel=0.01)
+    assert float(freedom) == pytest.approx(float(seen.freedom), rel=0.01)
+
+
+def test_what_the_design_cannot_tell_is_nan_and_its_spread_is_in_the_cells():
+    values, who, what = answers(8, 20, 0.5)
+    y = values[:, 0]
+    strangers = two_way_variances(y, range(len(y)), what)
+    assert strangers.people.isnan()
+    assert not strangers.images.isnan()
+    within = sum(((y[what == image] - y[what == image].mean()) ** 2).sum() for image in range(20))
+    assert float(strangers.cells) == pytest.approx(within / (len(y) - 20), rel=0.1)  # other weights
+    once = two_way_variances(y, who, range(len(y)))
+    assert once.images.isnan()
+    assert not once.people.isnan()
+    for ways in (([0, 0, 0], [1, 2, 3]), ([1, 2, 3], [0, 0, 0]), ([1, 2, 3], [1, 2, 3])):
+        alone = two_way_variances([1.0, 2.0, 6.0], *ways)
+        assert alone.people.isnan()
+        assert alone.images.isnan()
+        assert float(alone.cells) == pytest.approx(7)
+    assert two_way_variances([1.0], [1], [1]).cells.isnan()
+    assert two_way_variances([1.0, math.inf, 2.0, 3.0], [0, 0, 1, 1], [0, 1, 0, 1]).images.isnan()
+
+
+def test_variances_of_equal_values_are_zero_and_nan_is_left_out_of_its_column():
+    _, who, what = answers(6, 10, 0.6)
+    assert numbers(two_way_variances([0.1] * len(who), who, what)[1:4]) == [0, 0, 0]
+    values, who, what = answers(6, 10, 0.6, columns=2)
+    values[::4, 1] = math.nan
+    kept = ~np.isnan(values[:, 1])
+    found, alone = two_way_variances(values, who, what), two_way_variances(values[kept, 1], who[kept], what[kept])
+    assert numbers(alone)[:5] == pytest.approx(numbers([field[1] for field in found])[:5])
+    assert found.skipped.tolist() == [0, (~kept).sum()]
+    assert two_way_variances(torch.zeros(2, 0), [0, 1], [0, 1]).people.shape == (0,)
+
+
+def test_one_person_or_image_more_cannot_be_expected():
+    found = two_way_variances([0.0, 2.0, 4.0, 7.0], [1, 1, 2, 2], [1, 2, 1, 2])
+    error, freedom = found.expected([1, 5, 5], [9, 1, 9], [9, 5, 45])
+    assert error.isnan().tolist() == freedom.isnan().tolist() == [True, True, False]

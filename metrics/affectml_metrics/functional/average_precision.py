@@ -186,14 +186,17 @@ def _over_labels(
         each = asked.to(wide(p.device)) if each is None else each * asked
     if average == "micro":
         p, t, each = p.reshape(-1, 1), t.reshape(-1, 1), None if each is None else each.reshape(-1, 1)
+    if not len(p):
+        nothing = p.new_full((p.shape[1],), torch.nan, dtype=wide(p.device))
+        return nothing if average == "none" else nothing.mean()
     curves = [_curve(p[:, c], t[:, c], None if each is None else each[:, c]) for c in range(p.shape[1])]
     value = torch.stack([metric(true, seen) for true, seen in curves])
-    seen = torch.stack([rows[-1] if len(rows) else rows.sum() for _, rows in curves])
+    seen = torch.stack([rows[-1] for _, rows in curves])
     value = torch.where(value.isnan() & (seen > 0), torch.full_like(value, no_labels), value)  # of no rows it stays nan
     if average == "none":
         return value
     if average == "weighted":
-        support = torch.stack([true[-1] if len(true) else true.sum() for true, _ in curves])
+        support = torch.stack([true[-1] for true, _ in curves])
         return (value.nan_to_num() * support).sum() / support.masked_fill(value.isnan(), 0.0).sum()
     return value.nanmean()
 
@@ -210,16 +213,12 @@ def _curve(scores: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tens
 
 
 def _average_precision(true: Tensor, seen: Tensor) -> Tensor:
-    if not len(true):
-        return true.new_full((), torch.nan)
     steps = torch.diff(true, prepend=true.new_zeros(1))
     precision = true / seen.masked_fill(seen == 0, 1.0)
     return (steps * precision).sum() / true[-1]
 
 
 def _area(true: Tensor, seen: Tensor) -> Tensor:
-    if not len(true):
-        return true.new_full((), torch.nan)
     nothing = true.new_zeros(1)
     hits, alarms = torch.cat([nothing, true]), torch.cat([nothing, seen - true])
     return torch.trapezoid(hits, alarms) / (hits[-1] * alarms[-1])

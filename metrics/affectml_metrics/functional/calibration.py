@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -29,6 +29,8 @@ _EXACT = 2**12  # weight of a run, up to which float32 holds the sums of its pie
 
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
+DOMAINS: Mapping[object, Domain] = {None: "rates", "sigmoid": "scores", "softmax": "logits"}
+"""By activation the domain of preds; None: they are rates."""
 
 
 def label_calibration_error(
@@ -67,12 +69,9 @@ def label_calibration_error(
     one_of("activation", activation, ("sigmoid", "softmax"))
     p, t, w, asked = _rates(preds, target, activation if from_logits else None, weights, bins)
     w = torch.ones_like(p[:, 0]) if w is None else w
-    columns = zip(p.T.contiguous(), t.T.contiguous(), strict=True)
-    if asked is None:
-        errors = torch.stack([_one_label(a, b, w, bins, norm) for a, b in columns])
-        return errors.mean() if average == "macro" else errors
-    parts = zip(columns, asked.T, strict=True)
-    errors = torch.stack([_one_label(a[there], b[there], w[there], bins, norm) for (a, b), there in parts])
+    there = [slice(None)] * p.shape[1] if asked is None else asked.T
+    columns = zip(p.T.contiguous(), t.T.contiguous(), there, strict=True)
+    errors = torch.stack([_one_label(a[some], b[some], w[some], bins, norm) for a, b, some in columns])
     return _mean(errors, asked) if average == "macro" else errors
 
 
@@ -272,8 +271,7 @@ def _rates(
     activation: what makes rates of logits, None for rates.
     """
     whole_number("bins", bins, 1)
-    domain: Domain = "rates" if activation is None else "logits" if activation == "softmax" else "scores"
-    p, t, asked = pair_asked(preds, target, domain, "rates")
+    p, t, asked = pair_asked(preds, target, DOMAINS[activation], "rates")
     dtype = wide(p.device)
     p, t = p.to(dtype), t.to(dtype)
     if activation is not None:

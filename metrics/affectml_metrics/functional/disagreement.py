@@ -21,12 +21,7 @@ Correlation = Literal["pearson", "spearman"]
 
 
 def entropy_error(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    signed: bool = False,
-    unit: Unit = "nats",
-    from_logits: bool = False,
+    preds: ArrayLike, target: ArrayLike, *, signed: bool = False, unit: Unit = "nats", from_logits: bool = False
 ) -> Tensor:
     """How far the model's uncertainty is from people's: |H(preds) - H(target)|, per row.
 

@@ -81,12 +81,7 @@ def kl_divergence(
 
 
 def cross_entropy(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    eps: float | None = None,
-    unit: Unit = "nats",
-    from_logits: bool = False,
+    preds: ArrayLike, target: ArrayLike, *, eps: float | None = None, unit: Unit = "nats", from_logits: bool = False
 ) -> Tensor:
     """Cross-entropy of soft labels, -sum target log preds, per row; at least the entropy of the target.
 
@@ -107,12 +102,7 @@ def cross_entropy(
 
 
 def js_divergence(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    unit: Unit = "nats",
-    square_root: bool = False,
-    from_logits: bool = False,
+    preds: ArrayLike, target: ArrayLike, *, unit: Unit = "nats", square_root: bool = False, from_logits: bool = False
 ) -> Tensor:
     """Jensen-Shannon divergence: mean KL of the two from their average, per row.
 

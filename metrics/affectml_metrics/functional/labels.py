@@ -48,9 +48,7 @@ def label_f1(
     >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
     tensor(0.8333, dtype=torch.float64)
     """
-    return averaged(
-        f1, *label_counts(preds, target, weights, threshold=threshold), average=average, zero_division=zero_division
-    )
+    return _over_table(f1, preds, target, average, zero_division, threshold, weights)
 
 
 def label_precision(
@@ -71,12 +69,7 @@ def label_precision(
     >>> label_precision([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return averaged(
-        precision,
-        *label_counts(preds, target, weights, threshold=threshold),
-        average=average,
-        zero_division=zero_division,
-    )
+    return _over_table(precision, preds, target, average, zero_division, threshold, weights)
 
 
 def label_recall(
@@ -96,9 +89,7 @@ def label_recall(
     >>> label_recall([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([1., 1.], dtype=torch.float64)
     """
-    return averaged(
-        recall, *label_counts(preds, target, weights, threshold=threshold), average=average, zero_division=zero_division
-    )
+    return _over_table(recall, preds, target, average, zero_division, threshold, weights)
 
 
 def label_specificity(
@@ -118,12 +109,7 @@ def label_specificity(
     >>> label_specificity([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0., 1.], dtype=torch.float64)
     """
-    return averaged(
-        specificity,
-        *label_counts(preds, target, weights, threshold=threshold),
-        average=average,
-        zero_division=zero_division,
-    )
+    return _over_table(specificity, preds, target, average, zero_division, threshold, weights)
 
 
 def label_mcc(
@@ -145,9 +131,7 @@ def label_mcc(
     >>> label_mcc([[1, 0], [1, 1], [0, 0]], [[1, 0], [0, 1], [0, 0]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return averaged(
-        mcc, *label_counts(preds, target, weights, threshold=threshold), average=average, zero_division=zero_division
-    )
+    return _over_table(mcc, preds, target, average, zero_division, threshold, weights)
 
 
 def label_counts(
@@ -197,6 +181,19 @@ def mcc(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tens
     # root by root: the product of four counts would leave float64's exact whole numbers
     spread = (chosen * _without(rows, chosen)).sqrt() * (right * _without(rows, right)).sqrt()
     return rows * hits - chosen * right, spread
+
+
+def _over_table(
+    ratio: Ratio,
+    preds: ArrayLike,
+    target: ArrayLike,
+    average: Average,
+    zero_division: float,
+    threshold: float | None,
+    weights: ArrayLike | None,
+) -> Tensor:
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(ratio, *counts, average=average, zero_division=zero_division)
 
 
 def averaged(

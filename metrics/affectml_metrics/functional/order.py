@@ -42,28 +42,18 @@ def sum_by_row(values: Tensor, rows: Tensor, like: Tensor) -> Tensor:
 
 
 def count(comparisons: Tensor) -> Tensor:
-    """Trues along the last dimension, as int32 (torch's default int64 sum over bools is far slower)."""
+    """Sum along the last dimension, as int32 (torch's default int64 sum over bools is far slower)."""
     return comparisons.sum(-1, dtype=torch.int32)
 
 
-def places(scores: Tensor, ties: Ties) -> tuple[Tensor, Tensor]:
-    """How many labels stand above each label, and how many share its place (itself included): int32 [N, C] each.
-
-    With ties="first" the lower index stands above the higher, so every place is held by one label.
-    """
-    one_of("ties", ties, ("first", "expected"))
-    rows, labels = scores.shape
-    above = scores.new_empty(rows, labels, dtype=torch.int32)
-    index = torch.arange(labels, device=scores.device)
-    earlier = index < index[:, None]  # [j, c]: c comes before j
-    tied = torch.ones_like(above)
-    for part in chunks(rows, labels):
+def places(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """How many labels stand above each label, and how many share its place (itself included): int32 [N, C] each."""
+    above = torch.empty_like(scores, dtype=torch.int32)
+    tied = torch.empty_like(above)
+    for part in chunks(*scores.shape):
         mine, other = scores[part, :, None], scores[part, None, :]
-        if ties == "first":
-            above[part] = count((other > mine) | ((other == mine) & earlier))
-        else:
-            above[part] = count(other > mine)
-            tied[part] = count(other == mine)
+        above[part] = count(other > mine)
+        tied[part] = count(other == mine)
     return above, tied
 
 

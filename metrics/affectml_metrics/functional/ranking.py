@@ -19,15 +19,7 @@ from torch import Tensor
 from affectml_metrics._arguments import one_of, real_number, share, whole_number
 from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._inputs import ArrayLike, matrix, pair, wide
-from affectml_metrics.functional.order import (
-    Ties,
-    chance_of_hits,
-    count,
-    inclusion,
-    right_labels,
-    sum_by_row,
-    top_k,
-)
+from affectml_metrics.functional.order import Ties, chance_of_hits, count, inclusion, right_labels, sum_by_row, top_k
 from affectml_metrics.functional.rows import by_rows
 
 __all__ = [
@@ -79,10 +71,7 @@ def top_k_accuracy(
         result = (hits >= wanted).to(wide(p.device))
         if ties == "expected":
             pool, right_in_pool = count(tied), count(tied & t)
-            if match == "any":
-                by_luck = 1 - chance_of_hits(pool, right_in_pool, left, torch.zeros_like(left))
-            else:
-                by_luck = chance_of_hits(pool, right_in_pool, left, wanted - hits)
+            by_luck = _by_luck(pool, right_in_pool, left, wanted - hits, match)
             result = torch.where((hits < wanted) & (pool > 0), by_luck, result)
         return result.masked_fill(right == 0, no_labels)
 
@@ -150,11 +139,14 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
     k = whole_number("k", k, 1, t.shape[1])
     right = count(t)
     labels, drawn = torch.full_like(right, t.shape[1]), torch.full_like(right, k)
+    return _by_luck(labels, right, drawn, right.clamp(max=k), match).masked_fill(right == 0, no_labels)
+
+
+def _by_luck(tied: Tensor, right: Tensor, drawn: Tensor, wanted: Tensor, match: Match) -> Tensor:
+    """The chance that those drawn meet the right ones, or hold as many of them as are wanted."""
     if match == "any":
-        chance = 1 - chance_of_hits(labels, right, drawn, torch.zeros_like(right))
-    else:
-        chance = chance_of_hits(labels, right, drawn, right.clamp(max=k))
-    return chance.masked_fill(right == 0, no_labels)
+        return 1 - chance_of_hits(tied, right, drawn, torch.zeros_like(drawn))
+    return chance_of_hits(tied, right, drawn, wanted)
 
 
 @on_asked_labels
@@ -248,9 +240,8 @@ def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, 
         rows, mine = right_labels(p, t)
         others = p.masked_fill(t, math.nan).index_select(0, rows)  # nan is neither above nor tied
         if tie_cost == 0.5:  # above counts twice and tied once: one sum in place of two
-            cost = ((others > mine).view(torch.int8) + (others >= mine).view(torch.int8)).sum(-1, dtype=torch.int32).to(
-                dtype
-            ) / 2
+            twice = (others > mine).view(torch.int8) + (others >= mine).view(torch.int8)
+            cost = count(twice).to(dtype) / 2
         elif tie_cost == 1:
             cost = count(others >= mine).to(dtype)
         else:

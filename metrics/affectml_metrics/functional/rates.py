@@ -36,12 +36,7 @@ Average = Literal["micro", "macro", "none"]
 
 @on_asked_labels
 def rate_cross_entropy(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    eps: float | None = None,
-    unit: Unit = "nats",
-    from_logits: bool = False,
+    preds: ArrayLike, target: ArrayLike, *, eps: float | None = None, unit: Unit = "nats", from_logits: bool = False
 ) -> Tensor:
     """Binary cross-entropy with soft targets, the mean over labels, per row: [N] in 0..inf.
 
@@ -90,12 +85,7 @@ def rate_manhattan(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = F
 
 @on_asked_labels
 def rate_js_divergence(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    unit: Unit = "nats",
-    square_root: bool = False,
-    from_logits: bool = False,
+    preds: ArrayLike, target: ArrayLike, *, unit: Unit = "nats", square_root: bool = False, from_logits: bool = False
 ) -> Tensor:
     """Jensen-Shannon divergence of each label's (yes, no) pair, the mean over labels, per row: [N] in 0..log 2.
 
@@ -121,12 +111,7 @@ def js_pairs(p: Tensor, t: Tensor) -> Tensor:
 
 @on_asked_labels
 def binomial_log_likelihood(
-    preds: ArrayLike,
-    votes: ArrayLike,
-    n: ArrayLike,
-    *,
-    eps: float | None = None,
-    from_logits: bool = False,
+    preds: ArrayLike, votes: ArrayLike, n: ArrayLike, *, eps: float | None = None, from_logits: bool = False
 ) -> Tensor:
     """log P(votes | n people asked, rate preds), the mean over labels, per row: [N] in -inf..0.
 

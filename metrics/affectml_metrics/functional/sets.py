@@ -15,15 +15,7 @@ from affectml_metrics._asked import on_asked_labels
 from affectml_metrics._errors import DomainError
 from affectml_metrics._inputs import ArrayLike, pair, square, wide
 
-__all__ = [
-    "exact_match",
-    "hamming_loss",
-    "semantic_set_f1",
-    "set_f1",
-    "set_jaccard",
-    "set_precision",
-    "set_recall",
-]
+__all__ = ["exact_match", "hamming_loss", "semantic_set_f1", "set_f1", "set_jaccard", "set_precision", "set_recall"]
 
 
 @on_asked_labels

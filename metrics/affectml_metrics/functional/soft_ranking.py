@@ -23,11 +23,7 @@ Gain = Literal["linear", "exponential"]
 
 
 def modes(
-    target: ArrayLike,
-    *,
-    ties: ModeTies = "all",
-    tolerance: float = 1e-6,
-    generator: torch.Generator | None = None,
+    target: ArrayLike, *, ties: ModeTies = "all", tolerance: float = 1e-6, generator: torch.Generator | None = None
 ) -> Tensor:
     """The most chosen label or labels of each row, as a 0/1 set for the ranking and set metrics.
 
@@ -97,7 +93,7 @@ def ndcg(
         if ties == "first":
             reached = row_sum(gains.gather(-1, descending(p)) * discount)
         else:
-            above, tied = places(p, ties)
+            above, tied = places(p)
             # the mean discount of the places a label may take
             reached = row_sum(gains * (summed[above + tied] - summed[above]) / tied)
         return (reached / best).masked_fill(best == 0, no_labels)

@@ -1,13 +1,6 @@
 """The streaming classes: each wraps the function of the same name for `torchmetrics`."""
 
-from affectml_metrics.streaming import (
-    distribution,
-    label_variation,
-    labels,
-    ranking,
-    rates,
-    sets,
-)
+from affectml_metrics.streaming import distribution, label_variation, labels, ranking, rates, sets
 from affectml_metrics.streaming.distribution import *
 from affectml_metrics.streaming.label_variation import *
 from affectml_metrics.streaming.labels import *

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypedDict, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from torchmetrics.utilities import dim_zero_cat
 from affectml_metrics._arguments import one_of, whole_number
 from affectml_metrics._errors import ArgumentError, ShapeError
 from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, wide
+from affectml_metrics.functional.logs import Unit
 from affectml_metrics.table import ROWS
 
 
@@ -49,6 +50,7 @@ class AffectMetric(Metric):
     _function: ClassVar[Callable[..., Tensor]]
     _family: ClassVar[str] = ""
     _depends_on: ClassVar[tuple[str, ...] | None] = None
+    _tables: ClassVar[int] = 2  # what update takes: preds and target, and with 3 the number of people asked
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -59,6 +61,7 @@ class AffectMetric(Metric):
             cls._function = staticmethod(_of_target(spec.function) if spec.of_target else spec.function)
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        try_options(type(self)._function, {k: v for k, v in config.items() if k != "num_labels"}, self._tables)
         super().__init__(**options)
         self.config = dict(config)
         keys = self.config if self._depends_on is None else self._depends_on
@@ -124,10 +127,7 @@ class AffectMetric(Metric):
 class RowMetric(AffectMetric):
     """Mean of a row metric over all rows seen; rows on which it is not defined (nan) are left out and counted."""
 
-    _tables: ClassVar[int] = 2  # what update takes: preds and target, and with 3 the number of people asked
-
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
-        try_options(type(self)._function, config, self._tables)
         super().__init__(config, options)
         self._everywhere: tuple[int, int] | None = None
         for name in ("total", "weight", "rows", "skipped"):
@@ -190,11 +190,45 @@ class RowMetric(AffectMetric):
         self._increase("rows", values.numel() - missing)
 
 
+class SoftMetric(RowMetric):
+    """A row metric of shares or rates whose one option is to take raw outputs as preds."""
+
+    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
+        super().__init__({"from_logits": from_logits}, options)
+
+
+class CrossEntropyMetric(RowMetric):
+    """A row metric that may be infinite."""
+
+    def __init__(
+        self,
+        *,
+        eps: float | None = None,
+        unit: Unit = "nats",
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"eps": eps, "unit": unit, "from_logits": from_logits}, options)
+
+
+class JensenShannonMetric(RowMetric):
+    """A row metric whose root is a distance."""
+
+    def __init__(
+        self,
+        *,
+        unit: Unit = "nats",
+        square_root: bool = False,
+        from_logits: bool = False,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"unit": unit, "square_root": square_root, "from_logits": from_logits}, options)
+
+
 class PairMetric(AffectMetric):
     """A metric that needs the ranking of all rows: keeps preds and target, so memory grows with the rows."""
 
     def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
-        try_options(type(self)._function, config)
         super().__init__(config, options)
         for name in ("preds", "target", "weights"):
             self._add_rows(name)
@@ -220,19 +254,45 @@ class PairMetric(AffectMetric):
         preds, target, labels = self._rows("preds"), self._rows("target"), int(self._sum("labels"))
         if preds is None or target is None or not labels:
             return torch.full((), torch.nan, dtype=wide(self.device), device=self.device)
-        return type(self)._function(
-            preds.reshape(-1, labels), target.reshape(-1, labels), weights=self._rows("weights"), **self.config
-        )
+        return self._figure(preds.reshape(-1, labels), target.reshape(-1, labels), self._rows("weights"))
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
+        """What is kept of a batch, [N, C] each."""
         raise NotImplementedError
+
+    def _figure(self, preds: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+        """The metric of all that was kept."""
+        return type(self)._function(preds, target, weights=weights, **self.config)
+
+
+class LabelSums(AffectMetric):
+    """A figure of sums over all rows, a few for each label."""
+
+    _sums: ClassVar[tuple[str, ...]]
+
+    def __init__(self, config: Mapping[str, object], options: MetricOptions) -> None:
+        super().__init__(config, options)
+        for name in self._sums:
+            self._add_sum(name, whole_number("num_labels", config["num_labels"], 1))  # known before the first batch
+
+    def _add(self, sums: Sequence[Tensor]) -> None:
+        labels = len(self._sum(self._sums[0]))
+        if len(sums[0]) != labels:
+            raise ShapeError(
+                f"preds and target: expected {labels} labels (num_labels={labels}), but received {len(sums[0])}"
+            )
+        for name, amount in zip(self._sums, sums, strict=True):
+            self._increase(name, amount)
+
+    def _added(self) -> Iterator[Tensor]:
+        return map(self._sum, self._sums)
 
 
 def _of_target(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda preds, target, **config: function(of_indices(as_tensor(target, "target"), preds), **config)
 
 
-def try_options(function: Callable[..., Tensor], config: Mapping[str, object], tables: int = 2) -> None:
+def try_options(function: Callable[..., Tensor], config: Mapping[str, object], tables: int) -> None:
     """Raise ArgumentError for an option that `function` refuses, by trying it on a table without rows."""
     for name, parameter in inspect.signature(function).parameters.items():
         if isinstance(parameter.default, bool):
@@ -251,19 +311,6 @@ def try_options(function: Callable[..., Tensor], config: Mapping[str, object], t
     except TypeError as error:
         listed = ", ".join(f"{name}={_brief(value)}" for name, value in config.items())
         raise ArgumentError(f"options: expected numbers and names that fit, but received {listed} ({error})") from None
-
-
-def number_of_labels(num_labels: int) -> int:
-    """`num_labels` if it is a positive whole number; sums per label need to know it before the first batch."""
-    return whole_number("num_labels", num_labels, 1)
-
-
-def same_labels(counts: Tensor, state: Tensor) -> None:
-    """Raise ShapeError unless a batch has as many labels as the metric was made for."""
-    if counts.shape != state.shape:
-        raise ShapeError(
-            f"preds and target: expected {len(state)} labels (num_labels={len(state)}), but received {len(counts)}"
-        )
 
 
 def _digest(name: str, config: Mapping[str, object]) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Unpack
 
-import torch
 from torch import Tensor
 
-from affectml_metrics._inputs import ArrayLike, as_tensor, row_weights, wide
+from affectml_metrics._inputs import ArrayLike, as_tensor, wide
 from affectml_metrics.functional import disagreement
 from affectml_metrics.functional.disagreement import Correlation, RankTies
 from affectml_metrics.functional.logs import Unit, distributions, row_entropy
 from affectml_metrics.functional.transport import Ground
-from affectml_metrics.streaming._base import AffectMetric, MetricOptions, RowMetric, try_options
+from affectml_metrics.streaming._base import (
+    CrossEntropyMetric,
+    JensenShannonMetric,
+    MetricOptions,
+    PairMetric,
+    RowMetric,
+    SoftMetric,
+)
 
 __all__ = [
     "BrierScore",
@@ -59,99 +65,57 @@ class KLDivergence(RowMetric):
         super().__init__({"reverse": reverse, "eps": eps, "unit": unit, "from_logits": from_logits}, options)
 
 
-class CrossEntropy(RowMetric):
+class CrossEntropy(CrossEntropyMetric):
     """Mean cross-entropy of soft labels; see `functional.cross_entropy`."""
 
-    def __init__(
-        self,
-        *,
-        eps: float | None = None,
-        unit: Unit = "nats",
-        from_logits: bool = False,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"eps": eps, "unit": unit, "from_logits": from_logits}, options)
 
-
-class JSDivergence(RowMetric):
+class JSDivergence(JensenShannonMetric):
     """Mean Jensen-Shannon divergence; see `functional.js_divergence`."""
 
-    def __init__(
-        self,
-        *,
-        unit: Unit = "nats",
-        square_root: bool = False,
-        from_logits: bool = False,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"unit": unit, "square_root": square_root, "from_logits": from_logits}, options)
 
-
-class TotalVariation(RowMetric):
+class TotalVariation(SoftMetric):
     """Mean total variation (DistCE); see `functional.total_variation`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class ChebyshevDistance(RowMetric):
+class ChebyshevDistance(SoftMetric):
     """Mean largest difference of a share; see `functional.chebyshev_distance`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class ChiSquaredDistance(RowMetric):
+class ChiSquaredDistance(SoftMetric):
     """Mean symmetric chi-squared distance; see `functional.chi_squared_distance`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
+
+class _NormalisedMetric(RowMetric):
+    """Each may be divided by the most that the labels allow."""
+
+    def __init__(
+        self, *, normalised: bool = False, from_logits: bool = False, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"normalised": normalised, "from_logits": from_logits}, options)
 
 
-class ClarkDistance(RowMetric):
+class ClarkDistance(_NormalisedMetric):
     """Mean Clark distance; see `functional.clark_distance`."""
 
-    def __init__(
-        self, *, normalised: bool = False, from_logits: bool = False, **options: Unpack[MetricOptions]
-    ) -> None:
-        super().__init__({"normalised": normalised, "from_logits": from_logits}, options)
 
-
-class CanberraDistance(RowMetric):
+class CanberraDistance(_NormalisedMetric):
     """Mean Canberra distance; see `functional.canberra_distance`."""
 
-    def __init__(
-        self, *, normalised: bool = False, from_logits: bool = False, **options: Unpack[MetricOptions]
-    ) -> None:
-        super().__init__({"normalised": normalised, "from_logits": from_logits}, options)
 
-
-class CosineSimilarity(RowMetric):
+class CosineSimilarity(SoftMetric):
     """Mean cosine similarity; see `functional.cosine_similarity`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class Intersection(RowMetric):
+class Intersection(SoftMetric):
     """Mean shared mass; see `functional.intersection`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class HellingerDistance(RowMetric):
+class HellingerDistance(SoftMetric):
     """Mean Hellinger distance; see `functional.hellinger_distance`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class BrierScore(RowMetric):
+class BrierScore(SoftMetric):
     """Mean Brier score, 0..2; see `functional.brier_score`."""
-
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
 
 class EarthMoversDistance(RowMetric):
@@ -182,41 +146,25 @@ class RankCS(RowMetric):
         super().__init__({"ties": ties, "from_logits": from_logits}, options)
 
 
-class _Entropies(AffectMetric):
+class _Entropies(PairMetric):
     """Keeps the model's entropy, people's and a weight for every row."""
 
     _depends_on = ("from_logits",)
 
     def __init__(self, config: Mapping[str, object], from_logits: bool, options: MetricOptions) -> None:
-        config = {**config, "from_logits": from_logits}
-        try_options(type(self)._function, config)
-        super().__init__(config, options)
+        super().__init__({**config, "from_logits": from_logits}, options)
         self.from_logits = from_logits
-        for name in ("preds_entropy", "target_entropy", "weights"):
-            self._add_rows(name)
 
-    def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
-        """Keep the entropies of a batch of distributions [N, C]. Raises MetricInputError.
-
-        weights: [N], how often each row counts; 1 by default.
-        """
+    def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
         p, t = distributions(preds, target, self.from_logits)
-        w = row_weights(weights, p)
-        self._append("weights", torch.ones_like(p[:, 0]) if w is None else w)
-        self._append("preds_entropy", row_entropy(p.to(wide(p.device))))
-        self._append("target_entropy", row_entropy(t.to(wide(t.device))))
-
-    def _over(self, figure: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
-        x, y = self._rows("preds_entropy"), self._rows("target_entropy")
-        if x is None or y is None:
-            return torch.full((), torch.nan, dtype=torch.float64, device=self.device)
-        return figure(x, y, self._rows("weights"))
+        return row_entropy(p.to(wide(p.device)))[:, None], row_entropy(t.to(wide(t.device)))[:, None]
 
 
 class EntropyCorrelation(_Entropies):
     """Correlation of the model's and people's entropies; see `functional.entropy_correlation`. Keeps three numbers a
     row.
 
+    >>> import torch
     >>> from affectml_metrics import EntropyCorrelation
     >>> people = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.8, 0.2]])
     >>> metric = EntropyCorrelation()
@@ -231,9 +179,8 @@ class EntropyCorrelation(_Entropies):
         super().__init__({"method": method}, from_logits, options)
         self.method: Correlation = method
 
-    def compute(self) -> Tensor:
-        """The correlation, 0-dim float64; nan with fewer than two rows or where one side never varies."""
-        return self._over(lambda x, y, w: disagreement.correlation(x, y, self.method, w))
+    def _figure(self, preds: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+        return disagreement.correlation(preds[:, 0], target[:, 0], self.method, weights)
 
 
 class EntropySimilarity(_Entropies):
@@ -249,6 +196,5 @@ class EntropySimilarity(_Entropies):
     def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
         super().__init__({}, from_logits, options)
 
-    def compute(self) -> Tensor:
-        """The cosine, 0-dim float64; nan without rows or where one side has no entropy in any."""
-        return self._over(disagreement.cosine)
+    def _figure(self, preds: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+        return disagreement.cosine(preds[:, 0], target[:, 0], weights)

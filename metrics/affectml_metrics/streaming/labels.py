@@ -13,18 +13,17 @@ from torch import Tensor
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import labels as F
 from affectml_metrics.functional.labels import Average, label_counts
-from affectml_metrics.streaming._base import AffectMetric, MetricOptions, number_of_labels, same_labels, try_options
+from affectml_metrics.streaming._base import LabelSums, MetricOptions
 
 __all__ = ["LabelF1", "LabelMCC", "LabelPrecision", "LabelRecall", "LabelSpecificity"]
 
-_COUNTS = ("hits", "chosen", "right", "rows")
 
-
-class _LabelMetric(AffectMetric):
+class _LabelMetric(LabelSums):
     """A ratio of the four sums of each label; subclasses say which."""
 
     _family = "label_counts"
     _depends_on = ("num_labels", "threshold")
+    _sums = ("hits", "chosen", "right", "rows")
     _ratio: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
 
     def __init__(
@@ -36,26 +35,19 @@ class _LabelMetric(AffectMetric):
         threshold: float | None = None,
         **options: Unpack[MetricOptions],
     ) -> None:
-        choices = {"average": average, "zero_division": zero_division, "threshold": threshold}
-        try_options(type(self)._function, choices)
-        super().__init__({"num_labels": num_labels, **choices}, options)
+        config = {"num_labels": num_labels, "average": average, "zero_division": zero_division, "threshold": threshold}
+        super().__init__(config, options)
         self.threshold = threshold
         self.average: Average = average
         self.zero_division = zero_division
-        for name in _COUNTS:
-            self._add_sum(name, number_of_labels(num_labels))
 
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
         """Add a batch of 0/1 [N, C], rates as preds with a threshold; weights: [N]. Raises MetricInputError."""
-        counts = label_counts(preds, target, weights, threshold=self.threshold)
-        same_labels(counts[0], self._sum("hits"))
-        for name, count in zip(_COUNTS, counts, strict=True):
-            self._increase(name, count)
+        self._add(label_counts(preds, target, weights, threshold=self.threshold))
 
     def compute(self) -> Tensor:
         """The average, 0-dim float64, or [C] with average="none"; nan where no row was seen."""
-        counts = (self._sum(name) for name in _COUNTS)
-        return F.averaged(type(self)._ratio, *counts, average=self.average, zero_division=self.zero_division)
+        return F.averaged(type(self)._ratio, *self._added(), average=self.average, zero_division=self.zero_division)
 
 
 class LabelF1(_LabelMetric):

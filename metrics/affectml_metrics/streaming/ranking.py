@@ -57,22 +57,21 @@ class TopKAccuracy(RowMetric):
         super().__init__({"k": k, "match": match, "ties": ties, "no_labels": no_labels}, options)
 
 
-class TopKRecall(RowMetric):
+class _TopKMetric(RowMetric):
+    """A share of what the k best labels hold."""
+
+    def __init__(
+        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
+    ) -> None:
+        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
+
+
+class TopKRecall(_TopKMetric):
     """Mean share of right labels among the k best; see `functional.top_k_recall`."""
 
-    def __init__(
-        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
-    ) -> None:
-        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
 
-
-class TopKPrecision(RowMetric):
+class TopKPrecision(_TopKMetric):
     """Mean share of the k best labels that are right; see `functional.top_k_precision`."""
-
-    def __init__(
-        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
-    ) -> None:
-        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
 
 
 class LabelRankingAveragePrecision(RowMetric):
@@ -122,13 +121,8 @@ class NDCG(RowMetric):
         super().__init__({"k": k, "gain": gain, "ties": ties, "no_labels": no_labels}, options)
 
 
-class HumanMassAtK(RowMetric):
+class HumanMassAtK(_TopKMetric):
     """Mean share of people's answers on the k best labels; see `functional.human_mass_at_k`."""
-
-    def __init__(
-        self, k: int = 1, *, ties: Ties = "expected", no_labels: float = math.nan, **options: Unpack[MetricOptions]
-    ) -> None:
-        super().__init__({"k": k, "ties": ties, "no_labels": no_labels}, options)
 
 
 class SetSize(RowMetric):

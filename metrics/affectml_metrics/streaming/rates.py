@@ -7,19 +7,17 @@ from typing import Literal, Unpack
 from torch import Tensor
 
 from affectml_metrics._asked import marked, pair_asked
-from affectml_metrics._domains import Domain
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional import rates as F
-from affectml_metrics.functional.calibration import Activation, Norm
-from affectml_metrics.functional.logs import Unit
+from affectml_metrics.functional.calibration import DOMAINS, Activation, Norm
 from affectml_metrics.streaming._base import (
-    AffectMetric,
+    CrossEntropyMetric,
+    JensenShannonMetric,
+    LabelSums,
     MetricOptions,
     PairMetric,
     RowMetric,
-    number_of_labels,
-    same_labels,
-    try_options,
+    SoftMetric,
 )
 
 __all__ = [
@@ -33,10 +31,8 @@ __all__ = [
     "SquaredCalibrationError",
 ]
 
-_COUNTS = ("shared", "mass", "rows")
 
-
-class RateCrossEntropy(RowMetric):
+class RateCrossEntropy(CrossEntropyMetric):
     """Mean binary cross-entropy over labels and rows; see `functional.rate_cross_entropy`.
 
     >>> import torch
@@ -47,43 +43,17 @@ class RateCrossEntropy(RowMetric):
     tensor(0.6931, dtype=torch.float64)
     """
 
-    def __init__(
-        self,
-        *,
-        eps: float | None = None,
-        unit: Unit = "nats",
-        from_logits: bool = False,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"eps": eps, "unit": unit, "from_logits": from_logits}, options)
 
-
-class RateBrierScore(RowMetric):
+class RateBrierScore(SoftMetric):
     """Mean squared difference of rates; see `functional.rate_brier_score`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class RateManhattan(RowMetric):
+class RateManhattan(SoftMetric):
     """Mean Manhattan distance of (yes, no) pairs; see `functional.rate_manhattan`."""
 
-    def __init__(self, *, from_logits: bool = False, **options: Unpack[MetricOptions]) -> None:
-        super().__init__({"from_logits": from_logits}, options)
 
-
-class RateJSDivergence(RowMetric):
+class RateJSDivergence(JensenShannonMetric):
     """Mean Jensen-Shannon divergence of (yes, no) pairs; see `functional.rate_js_divergence`."""
-
-    def __init__(
-        self,
-        *,
-        unit: Unit = "nats",
-        square_root: bool = False,
-        from_logits: bool = False,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"unit": unit, "square_root": square_root, "from_logits": from_logits}, options)
 
 
 class BinomialLogLikelihood(RowMetric):
@@ -112,11 +82,10 @@ class BinomialLogLikelihood(RowMetric):
 
         weights: [N], how often each row counts in the mean; 1 by default.
         """
-        rows = F.binomial_log_likelihood(preds, target, n, eps=self.eps, from_logits=self.from_logits)
-        self._add(rows, weights)
+        self._add(type(self)._function(preds, target, n, **self.config), weights)
 
 
-class SoftF1(AffectMetric):
+class SoftF1(LabelSums):
     """F1 with shared mass in place of hits, over all rows; see `functional.soft_f1`. Keeps three sums a label.
 
     >>> import torch
@@ -128,6 +97,7 @@ class SoftF1(AffectMetric):
     """
 
     _depends_on = ("num_labels", "from_logits")
+    _sums = ("shared", "mass", "rows")
 
     def __init__(
         self,
@@ -139,24 +109,17 @@ class SoftF1(AffectMetric):
         **options: Unpack[MetricOptions],
     ) -> None:
         choices = {"average": average, "zero_division": zero_division, "from_logits": from_logits}
-        try_options(F.soft_f1, choices)
         super().__init__({"num_labels": num_labels, **choices}, options)
         self.average: F.Average = average
         self.zero_division, self.from_logits = zero_division, from_logits
-        for name in _COUNTS:
-            self._add_sum(name, number_of_labels(num_labels))
 
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
         """Add a batch of rates [N, C]; weights: [N], how often each row counts. Raises MetricInputError."""
-        counts = F.soft_counts(preds, target, from_logits=self.from_logits, weights=weights)
-        same_labels(counts[0], self._sum("shared"))
-        for name, count in zip(_COUNTS, counts, strict=True):
-            self._increase(name, count)
+        self._add(F.soft_counts(preds, target, from_logits=self.from_logits, weights=weights))
 
     def compute(self) -> Tensor:
         """The average, 0-dim float64, or [C] with average="none"; nan where no row was seen."""
-        counts = (self._sum(name) for name in _COUNTS)
-        return F.soft_f1_from_counts(*counts, average=self.average, zero_division=self.zero_division)
+        return F.soft_f1_from_counts(*self._added(), average=self.average, zero_division=self.zero_division)
 
 
 class _CalibrationError(PairMetric):
@@ -166,10 +129,8 @@ class _CalibrationError(PairMetric):
     _depends_on = ("from_logits", "activation")
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
-        domain: Domain = "rates"
-        if self.config["from_logits"]:
-            domain = "logits" if self.config["activation"] == "softmax" else "scores"
-        p, t, asked = pair_asked(preds, target, domain, "rates")
+        activation = self.config["activation"] if self.config["from_logits"] else None
+        p, t, asked = pair_asked(preds, target, DOMAINS[activation], "rates")
         return p, marked(t, asked)
 
 

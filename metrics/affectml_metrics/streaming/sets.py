@@ -10,7 +10,21 @@ from affectml_metrics.streaming._base import MetricOptions, RowMetric
 __all__ = ["ExactMatch", "HammingLoss", "SemanticSetF1", "SetF1", "SetJaccard", "SetPrecision", "SetRecall"]
 
 
-class SetF1(RowMetric):
+class _SetMetric(RowMetric):
+    """Each says what an empty set scores."""
+
+    def __init__(
+        self,
+        *,
+        both_empty: float = 1.0,
+        one_empty: float = 0.0,
+        threshold: float | None = None,
+        **options: Unpack[MetricOptions],
+    ) -> None:
+        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
+
+
+class SetF1(_SetMetric):
     """Mean example-based F1 of the rows; see `functional.set_f1`.
 
     >>> from affectml_metrics import SetF1
@@ -20,57 +34,17 @@ class SetF1(RowMetric):
     tensor(0.8333, dtype=torch.float64)
     """
 
-    def __init__(
-        self,
-        *,
-        both_empty: float = 1.0,
-        one_empty: float = 0.0,
-        threshold: float | None = None,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
-
-class SetPrecision(RowMetric):
+class SetPrecision(_SetMetric):
     """Mean share of predicted labels that are right; see `functional.set_precision`."""
 
-    def __init__(
-        self,
-        *,
-        both_empty: float = 1.0,
-        one_empty: float = 0.0,
-        threshold: float | None = None,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
-
-class SetRecall(RowMetric):
+class SetRecall(_SetMetric):
     """Mean share of right labels that were predicted; see `functional.set_recall`."""
 
-    def __init__(
-        self,
-        *,
-        both_empty: float = 1.0,
-        one_empty: float = 0.0,
-        threshold: float | None = None,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
-
-class SetJaccard(RowMetric):
+class SetJaccard(_SetMetric):
     """Mean Jaccard index of the rows; see `functional.set_jaccard`."""
-
-    def __init__(
-        self,
-        *,
-        both_empty: float = 1.0,
-        one_empty: float = 0.0,
-        threshold: float | None = None,
-        **options: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__({"both_empty": both_empty, "one_empty": one_empty, "threshold": threshold}, options)
 
 
 class ExactMatch(RowMetric):
