@@ -12,8 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.stopping import Overlap
+from affectml_annotation.store import visits
 from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
-from affectml_annotation.store.settings import TaskSettings
+from affectml_annotation.store.settings import TaskSettings, read_settings
 
 PRIME = 2**31 - 1
 REFILL = 64
@@ -60,126 +62,103 @@ def round_row(connection: sa.Connection, number: int) -> Any:
     return row
 
 
-def repeat_round(connection: sa.Connection, of: int) -> int | None:
-    """The number of the round that holds the repeats of round `of`."""
-    wanted = sa.select(round_.c.number).where(round_.c.purpose == "repeat", round_.c.of == of)
-    return connection.scalar(wanted)
+def round_of(connection: sa.Connection, purpose: str, of: int) -> int | None:
+    """The number of the first round that holds the repeats of round `of`, or the second looks at it."""
+    query = sa.select(sa.func.min(round_.c.number)).where(round_.c.purpose == purpose, round_.c.of == of)
+    number: int | None = connection.scalar(query)
+    return number
 
 
-def candidates(connection: sa.Connection, settings: TaskSettings, who: str, round_number: int) -> list[int]:
+def given_to(who: str, round_number: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """What an assignment has that was given to this person in this round."""
+    return assignment.c.annotator_id == who, assignment.c.round == round_number
+
+
+def candidates(connection: sa.Connection, who: str, round_number: int) -> list[int]:
     """The next images this person could be given, best first. Only a proposal: `claim` takes them or not."""
+    settings = read_settings(connection)
     this = round_row(connection, round_number)
-    mine = (
-        sa.select(assignment.c.position)
-        .where(
-            assignment.c.annotator_id == who,
-            assignment.c.round == round_number,
-            assignment.c.position == slot.c.position,
-        )
-        .exists()
-    )
+    mine = sa.exists().where(*given_to(who, round_number), assignment.c.position == slot.c.position)
     order = own_order(who, round_number, settings.seed)
     where = [slot.c.round == round_number, slot.c.taken < slot.c.wanted, ~mine]
     if this.of is not None:  # a further look at what they have answered before
-        where.append(
-            sa.select(answer.c.image_id)
-            .where(answer.c.annotator_id == who, answer.c.round == this.of, answer.c.image_id == image.c.image_id)
-            .exists()
-        )
+        before = (answer.c.annotator_id == who, answer.c.round == this.of, answer.c.image_id == image.c.image_id)
+        where.append(sa.exists().where(*before))
     keys: list[sa.ColumnElement[Any]] = [image.c.queue_rank.is_(None), image.c.queue_rank]
+    if isinstance(settings.overlap, Overlap):  # what the others are to get is known once all have their first
+        keys.append(slot.c.taken >= settings.fewest)
     if settings.strategy == "fill":
         keys.append(slot.c.taken.desc())
     elif settings.strategy == "priority":
         keys += [image.c.priority.is_(None), image.c.priority.desc()]
     elif settings.strategy == "queue":
         where.append(image.c.queue_rank.is_not(None))
-    columns: list[sa.ColumnElement[Any]] = [slot.c.position]
-    if settings.strategy == "stratified":
-        turn = sa.func.row_number().over(partition_by=image.c.stratum, order_by=order)
-        keys.append(turn)
-    keys.append(order)
-    query = (
-        sa.select(*columns).join(image, image.c.position == slot.c.position).where(*where).order_by(*keys).limit(REFILL)
-    )
-    return list(connection.scalars(query))
+    elif settings.strategy == "stratified":
+        keys.append(sa.func.row_number().over(partition_by=image.c.stratum, order_by=order))
+    query = sa.select(slot.c.position).join(image, image.c.position == slot.c.position)
+    return list(connection.scalars(query.where(*where).order_by(*keys, order).limit(REFILL)))
 
 
 def open_claims(connection: sa.Connection, who: str, rounds: Sequence[int], count: int) -> list[Any]:
     """What this person holds and has not answered, in the order it was given."""
-    return list(
-        connection.execute(
-            sa.select(assignment, image.c.image_id, image.c.file)
-            .join(image, image.c.position == assignment.c.position)
-            .where(
-                assignment.c.annotator_id == who,
-                assignment.c.round.in_(rounds),
-                assignment.c.answered_at.is_(None),
-            )
-            .order_by(assignment.c.place)
-            .limit(count)
-        )
-    )
+    mine = (assignment.c.annotator_id == who, assignment.c.round.in_(rounds), assignment.c.answered_at.is_(None))
+    query = sa.select(assignment, image.c.image_id, image.c.file).where(*mine).order_by(assignment.c.place)
+    return list(connection.execute(query.join(image, image.c.position == assignment.c.position).limit(count)))
+
+
+def following(connection: sa.Connection, column: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> int:
+    """The number after the largest there is, 0 where there is none."""
+    last = connection.scalar(sa.select(sa.func.max(column)).where(*where))
+    return 0 if last is None else int(last) + 1
 
 
 def next_place(connection: sa.Connection, who: str) -> int:
     """The place of the next thing this person sees."""
-    last = connection.scalar(sa.select(sa.func.max(assignment.c.place)).where(assignment.c.annotator_id == who))
-    return 0 if last is None else int(last) + 1
+    return following(connection, assignment.c.place, assignment.c.annotator_id == who)
 
 
-def claim(
-    connection: sa.Connection,
-    settings: TaskSettings,
-    who: str,
-    count: int,
-    round_number: int,
-    proposed: list[int],
-) -> list[Any]:
+def claim(connection: sa.Connection, who: str, count: int, round_number: int, proposed: list[int]) -> list[Any]:
     """Give this person `count` images: first those they hold already, then checks, repeats and new ones.
 
     Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry.
     """
+    settings = read_settings(connection)
     lock_annotator(connection, who)
     this = round_row(connection, round_number)
-    again = repeat_round(connection, round_number)
+    again = round_of(connection, "repeat", round_number)
     rounds = [round_number] if again is None else [round_number, again]
     now = now_ms()
     lease = now + round(settings.lease_seconds * 1000)
+    allowed = visits.claimable(connection, who, now)
     held = open_claims(connection, who, rounds, count)
+    if allowed is not None:
+        count = min(count, len(held) + allowed)
     if held:
-        connection.execute(
-            assignment.update()
-            .where(
-                assignment.c.annotator_id == who,
-                assignment.c.place.in_([row.place for row in held]),
-                assignment.c.answered_at.is_(None),
-            )
-            .values(lease_until=lease)
-        )
+        places = assignment.c.place.in_([row.place for row in held])
+        mine = assignment.update().where(assignment.c.annotator_id == who, places, assignment.c.answered_at.is_(None))
+        connection.execute(mine.values(lease_until=lease))
     place = next_place(connection, who)
     fresh: list[dict[str, Any]] = []
     while len(held) + len(fresh) < count:
         draw = chance(settings.seed, who, "mix", place) if this.purpose == "main" else 1.0
         given: tuple[int, int, str, bool] | None = None
         if draw < settings.check_rate:
-            given = _check(connection, settings, who, round_number, fresh)
+            check_at = _unseen(connection, _CHECKS, who, round_number, settings.seed, fresh)
+            given = None if check_at is None else (check_at, round_number, "check", False)
         elif draw < settings.check_rate + settings.repeat_rate and again is not None:
-            given = _repeat(connection, settings, who, round_number, again, place, fresh)
+            long_ago = _tasks_before(who, round_number, place - settings.repeat_gap)
+            twice = [row for row in fresh if row["round"] == again]
+            repeat_at = _unseen(connection, long_ago, who, again, settings.seed, twice)
+            given = None if repeat_at is None else (repeat_at, again, "repeat", False)
         if given is None:
             given = _task(connection, this, who, proposed)
         if given is None:
             break
         position, in_round, purpose, holds = given
         fresh.append({
-            "annotator_id": who,
-            "round": in_round,
-            "position": position,
-            "place": place,
-            "purpose": purpose,
+            "annotator_id": who, "round": in_round, "position": position, "place": place, "purpose": purpose,
             "suggestions_visible": purpose == "second" and not is_control(settings, who, position),
-            "holds_slot": holds,
-            "claimed_at": now,
-            "lease_until": lease,
+            "holds_slot": holds, "claimed_at": now, "lease_until": lease,
         })  # fmt: skip
         place += 1
     if fresh:
@@ -193,9 +172,9 @@ def is_control(settings: TaskSettings, who: str, position: int) -> bool:
 
 
 _AT_SLOT = (slot.c.round == sa.bindparam("number"), slot.c.position == sa.bindparam("at_position"))
-_FREE = sa.select(slot.c.position).where(*_AT_SLOT, slot.c.taken < slot.c.wanted)
-_LOCK_FREE = _FREE.with_for_update(skip_locked=True)
-_TAKE = slot.update().where(*_AT_SLOT).values(taken=slot.c.taken + 1)
+FREE = sa.select(slot.c.position).where(*_AT_SLOT, slot.c.taken < slot.c.wanted)
+_LOCK_FREE = FREE.with_for_update(skip_locked=True)
+TAKE = slot.update().where(*_AT_SLOT).values(taken=slot.c.taken + 1)
 _SEEN = sa.select(assignment.c.place).where(
     assignment.c.annotator_id == sa.bindparam("who"),
     assignment.c.round == sa.bindparam("number"),
@@ -210,59 +189,43 @@ def _task(connection: sa.Connection, this: Any, who: str, proposed: list[int]) -
             continue
         if connection.execute(_SEEN, {**where, "who": who}).first() is not None:
             continue
-        connection.execute(_TAKE, where)
+        connection.execute(TAKE, where)
         return where["at_position"], this.number, "task" if this.purpose == "main" else this.purpose, True
     return None
 
 
-def _check(
-    connection: sa.Connection, settings: TaskSettings, who: str, round_number: int, fresh: list[dict[str, Any]]
-) -> tuple[int, int, str, bool] | None:
-    seen = sa.select(assignment.c.position).where(assignment.c.annotator_id == who, assignment.c.round == round_number)
-    position = connection.scalar(
-        sa.select(check.c.position)
-        .join(image, image.c.position == check.c.position)
-        .where(check.c.position.not_in(seen), check.c.position.not_in([row["position"] for row in fresh]))
-        .order_by(own_order(who, round_number, settings.seed))
-        .limit(1)
-    )
-    return None if position is None else (position, round_number, "check", False)
+_CHECKS = sa.select(check.c.position).join(image, image.c.position == check.c.position)
 
 
-def _repeat(
-    connection: sa.Connection,
-    settings: TaskSettings,
-    who: str,
-    round_number: int,
-    again: int,
-    place: int,
-    fresh: list[dict[str, Any]],
-) -> tuple[int, int, str, bool] | None:
-    repeated = sa.select(assignment.c.position).where(assignment.c.annotator_id == who, assignment.c.round == again)
-    position = connection.scalar(
-        sa.select(assignment.c.position)
-        .join(image, image.c.position == assignment.c.position)
-        .where(
-            assignment.c.annotator_id == who,
-            assignment.c.round == round_number,
-            assignment.c.purpose == "task",
-            assignment.c.answered_at.is_not(None),
-            assignment.c.place < place - settings.repeat_gap,
-            assignment.c.position.not_in(repeated),
-            assignment.c.position.not_in([row["position"] for row in fresh if row["round"] == again]),
-        )
-        .order_by(own_order(who, again, settings.seed))
-        .limit(1)
-    )
-    return None if position is None else (position, again, "repeat", False)
+def _tasks_before(who: str, round_number: int, place: int) -> sa.Select[Any]:
+    """The images that this person has answered before they came to this place."""
+    answered = (assignment.c.purpose == "task", assignment.c.answered_at.is_not(None), assignment.c.place < place)
+    tasks = sa.select(assignment.c.position).where(*given_to(who, round_number), *answered)
+    return tasks.join(image, image.c.position == assignment.c.position)
+
+
+def _unseen(
+    connection: sa.Connection, query: sa.Select[Any], who: str, number: int, seed: int, fresh: list[dict[str, Any]]
+) -> int | None:
+    """The first of these images, in this person's order, that they were not given in this round and not just now."""
+    seen = assignment.alias()
+    before = sa.select(seen.c.position).where(seen.c.annotator_id == who, seen.c.round == number)
+    new = (image.c.position.not_in(before), image.c.position.not_in([row["position"] for row in fresh]))
+    position: int | None = connection.scalar(query.where(*new).order_by(own_order(who, number, seed)).limit(1))
+    return position
+
+
+def expired() -> sa.ColumnElement[bool]:
+    """A claim whose lease ran out."""
+    return sa.and_(assignment.c.answered_at.is_(None), assignment.c.lease_until < now_ms())
 
 
 def release_expired(connection: sa.Connection) -> int:
     """Give back claims whose lease ran out; return how many."""
-    return _release(connection, assignment.c.lease_until < now_ms())
+    return _release(connection, expired())
 
 
-def release(who: str, until: int, connection: sa.Connection) -> int:
+def release(connection: sa.Connection, who: str, until: int) -> int:
     """Give back what this person holds no longer than `until`, but for second looks; return how many."""
     lock_annotator(connection, who)
     mine = (assignment.c.annotator_id == who, assignment.c.purpose != "second")
@@ -284,16 +247,12 @@ def _release(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> int:
 
 def give_back(connection: sa.Connection, row: Any) -> None:
     """Undo one assignment and free its slot."""
-    connection.execute(
-        assignment.delete().where(
-            assignment.c.annotator_id == row.annotator_id,
-            assignment.c.round == row.round,
-            assignment.c.position == row.position,
-        )
-    )
+    this = (*given_to(row.annotator_id, row.round), assignment.c.position == row.position)
+    connection.execute(assignment.delete().where(*this))
     if row.holds_slot:
-        connection.execute(
-            slot.update()
-            .where(slot.c.round == row.round, slot.c.position == row.position)
-            .values(taken=slot.c.taken - 1)
-        )
+        connection.execute(slot_of(row).values(taken=slot.c.taken - 1))
+
+
+def slot_of(row: Any) -> sa.Update:
+    """A change of the slot that an assignment holds."""
+    return slot.update().where(slot.c.round == row.round, slot.c.position == row.position)

@@ -3,12 +3,13 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.pool import StaticPool
@@ -21,6 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 BUSY_SECONDS = 60
 TRIES = 5
@@ -114,6 +116,12 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
     return DatabaseAway(message) if passes else DatabaseFailed(message)
 
 
+def table_of(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
+    """All that a query finds, one column for each that it selects."""
+    found = connection.execute(query)
+    return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
+
+
 class Database:
     """Transactions that read and transactions that write; see `make_engine`.
 
@@ -181,7 +189,11 @@ class Database:
         if not self._turn.acquire(timeout=self._patience):
             raise others
         try:
-            with self._open_queue() as handle:
+            try:
+                handle = self._queue.open("w")
+            except OSError as error:
+                raise failure(error, self.where, "written") from error
+            with handle:
                 while True:
                     try:
                         fcntl.flock(handle, how)
@@ -194,25 +206,59 @@ class Database:
         finally:
             self._turn.release()
 
-    def _open_queue(self) -> TextIO:
-        assert self._queue is not None
-        try:
-            return self._queue.open("w")
-        except OSError as error:
-            raise failure(error, self.where, "written") from error
+    def reading(self, work: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs) -> T:
+        """What `work` gives in a transaction that only reads."""
+        with self.read() as connection:
+            return work(connection, *arguments, **options)
 
-    def retried(self, work: Callable[[sa.Connection], T]) -> T:
-        """`work` in a writing transaction, again if the database broke it off (PostgreSQL's deadlocks)."""
+    def writing(self, work: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs) -> T:
+        """What `work` gives in a transaction that writes."""
+        with self.write() as connection:
+            return work(connection, *arguments, **options)
+
+    def scalar(self, query: sa.Select[Any]) -> Any:
+        """The first value that a query finds; None where it finds nothing."""
+        with self.read() as connection:
+            return connection.scalar(query)
+
+    def table(self, query: sa.Select[Any]) -> pd.DataFrame:
+        """All that a query finds."""
+        return self.reading(table_of, query)
+
+    def retried(self, work: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs) -> T:
+        """As `writing`, again if the database broke it off (PostgreSQL's deadlocks)."""
         for attempt in range(TRIES):
             try:
-                with self.write() as connection:
-                    return work(connection)
+                return self.writing(work, *arguments, **options)
             except DatabaseAway as error:
                 deadlock = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) in ("40P01", "40001")
                 if not deadlock or attempt == TRIES - 1:
                     raise
                 time.sleep(0.01 * 2**attempt)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def rewrite(self, tables: Sequence[str]) -> None:
+        """Write the tables' files anew, with nothing in them that was deleted; nobody else reads or writes meanwhile.
+
+        SQLite writes the whole file and empties its log; PostgreSQL, whose statistics hold values, counts them again.
+        Raises DatabaseAway while others read.
+        """
+        try:
+            if self.dialect == "postgresql":
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.detach()  # so that its lock_timeout ends with it
+                    connection.exec_driver_sql(f"SET lock_timeout = {round(self._patience * 1000)}")
+                    for table in tables:
+                        connection.exec_driver_sql(f'VACUUM (FULL, ANALYZE) "{table}"')
+                return
+            with self._in_turn(), closing(self.engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA secure_delete=ON")
+                raw.cursor().execute("VACUUM")
+                busy, *_ = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (DBAPIError, sqlite3.Error) as error:
+            raise failure(error, self.where, "written") from error
+        if busy:
+            raise DatabaseAway(f"{self.where}: another program reads the database, so that its log cannot be emptied")
 
     def close(self) -> None:
         """Give back every connection."""

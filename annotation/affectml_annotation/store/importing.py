@@ -10,18 +10,10 @@ import sqlalchemy as sa
 from affectml_annotation.errors import BadImport, StoreError
 from affectml_annotation.exchange.checking import import_problems
 from affectml_annotation.exchange.tables import DELIMITER
-from affectml_annotation.store import setup
-from affectml_annotation.store.schema import (
-    annotator,
-    answer,
-    assignment,
-    event,
-    image,
-    imported,
-    now_ms,
-    round_,
-    slot,
-)
+from affectml_annotation.store import asking, setup
+from affectml_annotation.store.claims import given_to
+from affectml_annotation.store.schema import annotator, answer, assignment, event, image, imported, now_ms, round_, slot
+from affectml_annotation.store.settings import read_settings
 
 ROWS_AT_ONCE = 10_000
 
@@ -35,7 +27,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if before is not None:
         when = pd.Timestamp(before.at, unit="ms").isoformat(timespec="minutes")
         raise StoreError(f"{name}: imported already, as {before.name} on {when}Z ({before.rows} rows)")
-    settings = setup.read_settings(connection)
+    settings = read_settings(connection)
     position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
     if invite:
         setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
@@ -45,10 +37,13 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if problems:
         raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
     now = now_ms()
-    places = dict.fromkeys(people, 0) | _next_places(connection)
+    places = dict.fromkeys(people, 0)
+    held = set()
+    for given in connection.execute(sa.select(assignment)):
+        places[given.annotator_id] = max(places[given.annotator_id], given.place + 1)
+        held.add((given.annotator_id, given.round, given.position))
     events, answers, assignments = [], [], []
     taken: dict[tuple[int, int], int] = {}
-    held = _held(connection)
     for number, row in enumerate(table.astype(object).where(table.notna(), None).to_dict("records")):
         event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
         key = (row["annotator_id"], int(row["round"]), row["image_id"])
@@ -57,11 +52,8 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
         answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
                        | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
         if (key[0], key[1], at) in held:
-            connection.execute(
-                assignment.update()
-                .where(assignment.c.annotator_id == key[0], assignment.c.round == key[1], assignment.c.position == at)
-                .values(answered_at=now)
-            )
+            held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)
+            connection.execute(held_one.values(answered_at=now))
             continue
         purpose = row.get("purpose") or "task"
         counts = purpose in ("task", "discussion")
@@ -83,6 +75,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
             [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())],
         )
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
+    asking.ask_on(connection)
     return len(table)
 
 
@@ -99,18 +92,6 @@ def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str]
         other = f"--delimiter {marks[0]!r} (delimiter={marks[0]!r})"
         found.append(f"labels are joined by {DELIMITER!r}, or by another mark with {other}")
     return "; ".join(found)
-
-
-def _next_places(connection: sa.Connection) -> dict[str, int]:
-    """For everybody who was given images, the place of the next one."""
-    last = sa.func.max(assignment.c.place).label("last")
-    rows = connection.execute(sa.select(assignment.c.annotator_id, last).group_by(assignment.c.annotator_id))
-    return {row.annotator_id: row.last + 1 for row in rows}
-
-
-def _held(connection: sa.Connection) -> set[tuple[str, int, int]]:
-    rows = connection.execute(sa.select(assignment.c.annotator_id, assignment.c.round, assignment.c.position))
-    return {(row.annotator_id, row.round, row.position) for row in rows}
 
 
 def _clashes(connection: sa.Connection, table: pd.DataFrame) -> list[str]:

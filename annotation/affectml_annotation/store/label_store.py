@@ -1,20 +1,19 @@
 """The one door to a labelling task's database."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from affectml_annotation.errors import BadImport, StoreError, UnknownLabel
+from affectml_annotation.errors import BadImport, StoreError, check_labels
 from affectml_annotation.exchange.formats import read_judgements
 from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.judgements import UNSTORABLE, storable
-from affectml_annotation.store import claims, reading, setup
+from affectml_annotation.store import asking, claims, reading, setup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
@@ -24,16 +23,20 @@ from affectml_annotation.store.schema import (
     annotator,
     answer,
     assignment,
+    check,
     conflict,
     decision,
     draft,
     event,
+    image,
     now_ms,
     round_,
 )
-from affectml_annotation.store.settings import TaskSettings
+from affectml_annotation.store.settings import TaskSettings, read_setting, read_settings
 from affectml_annotation.store.submits import submit_one
 
+P = ParamSpec("P")
+T = TypeVar("T")
 MAIN = 1
 
 
@@ -66,7 +69,7 @@ class LabelStore:
         self.database = Database(url, reads_only=reads_only)
         try:
             with self.database.read() as connection:  # before a file to wait in line at is made beside what is none
-                if reads_only and version_of(connection) != len(MIGRATIONS):
+                if reads_only and not 1 <= version_of(connection) <= len(MIGRATIONS):
                     raise StoreError(f"{url}: has another schema than this version of affectml writes")
             if not reads_only:
                 migrate(self.database.write)
@@ -94,7 +97,7 @@ class LabelStore:
         dataset: the folder of the data set that it is about, which `dataset` gives back.
         """
         with self.database.write() as connection:
-            if setup.has_task(connection):
+            if read_setting(connection, "task") is not None:
                 raise StoreError(
                     f"{self.database.where} holds a task already; another task needs another database: --db OTHER.db"
                 )
@@ -103,22 +106,19 @@ class LabelStore:
     @property
     def dataset(self) -> Path | None:
         """The folder of the data set whose task this is: as it was set up, else beside the database; None for none."""
-        with self.database.read() as connection:
-            named = setup.read_dataset(connection)
-        there = named is not None and (named / "dataset.json").is_file()
-        return named if there else dataset_of(self.database.where)
+        named = self.database.reading(read_setting, setup.DATASET)
+        there = named is not None and (Path(named) / "dataset.json").is_file()
+        return Path(named) if there else dataset_of(self.database.where)
 
     @property
     def has_task(self) -> bool:
         """Whether `init_task` was here."""
-        with self.database.read() as connection:
-            return setup.has_task(connection)
+        return self.database.reading(read_setting, "task") is not None
 
     @property
     def settings(self) -> TaskSettings:
         """The task's settings; StoreError before `init_task`."""
-        with self.database.read() as connection:
-            return setup.read_settings(connection)
+        return self.database.reading(read_settings)
 
     def update_settings(self, **changes: Any) -> TaskSettings:
         """Change how images are handed out; labels, construct and seed stay, and so does what people were asked.
@@ -126,25 +126,26 @@ class LabelStore:
         A new overlap holds for the images that had the old one, or less; the others keep the people they were to have.
         The question can change until the first image was given to somebody. Raises StoreError for what cannot.
         """
-        with self.database.write() as connection:
-            fresh = setup.update_settings(connection, changes)
-        self._proposed.clear()
-        return fresh
+        return self._steered(setup.update_settings, changes)
+
+    def stopping(self) -> dict[str, Any] | None:
+        """Where people an image depend on what the first said: min, max, mean, until; None where they do not.
+
+        So also where they did, for as long as answers from then are there. whole: the ids of the images that all `max`
+        people are asked about, whatever the first say.
+        """
+        return self.database.reading(asking.stopping)
 
     def images(self) -> pd.DataFrame:
         """All images: position, image_id, file, stratum, priority, queue_rank."""
-        with self.database.read() as connection:
-            return setup.images(connection)
+        return self.database.table(sa.select(image).order_by(image.c.position))
 
     def add_images(self, images: pd.DataFrame) -> int:
         """Add images to the task's main round; those it has stay as they are. Returns how many were new.
 
         images: columns image_id, and file and stratum if any.
         """
-        with self.database.write() as connection:
-            added = setup.add_images(connection, images)
-        self._proposed.clear()
-        return added
+        return self._steered(setup.add_images, images)
 
     def invite(
         self, annotator_ids: Iterable[str], attributes: Mapping[str, Mapping[str, Any]] | None = None
@@ -164,10 +165,7 @@ class LabelStore:
         Whoever has answered keeps their answers, which count, and their entry is closed until they are invited again.
         Returns those. Raises StoreError for a name that nobody invited.
         """
-        with self.database.write() as connection:
-            answered = setup.uninvite(connection, annotator_ids)
-        self._proposed.clear()
-        return answered
+        return self._steered(setup.uninvite, annotator_ids)
 
     def steer(
         self,
@@ -183,14 +181,23 @@ class LabelStore:
         invite, settings, queue and more: as of `invite`, `update_settings` and `enqueue`, and so are the errors.
         lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`.
         """
-        with self.database.write() as connection:
+
+        def work(connection: sa.Connection) -> int:
             setup.reopen(connection, invite)
             setup.invite(connection, invite, {})
             if settings:
                 setup.update_settings(connection, settings, lower=lower)
-            raised = setup.enqueue(connection, queue, more, MAIN, lower=lower)
+            return setup.enqueue(connection, queue, more, MAIN, lower=lower)
+
+        return self._steered(work)
+
+    def _steered(
+        self, change: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs
+    ) -> T:
+        """Make a change after which other images may come next."""
+        made = self.database.retried(change, *arguments, **options)
         self._proposed.clear()
-        return raised
+        return made
 
     def add_checks(self, checks: pd.DataFrame) -> None:
         """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
@@ -198,21 +205,18 @@ class LabelStore:
         A check has no right answer: it fails if a forbidden label is in the answer, or if there are accepted
         labels and none of them is. Checks are shown at the task's check_rate, to everybody, outside the overlap.
         """
-        with self.database.write() as connection:
-            setup.add_checks(connection, checks)
+        self.database.writing(setup.add_checks, checks)
 
     def checks(self) -> pd.DataFrame:
         """The attention checks: image_id, accepted, forbidden."""
-        with self.database.read() as connection:
-            return setup.checks(connection)
+        columns = (image.c.image_id, check.c.accepted, check.c.forbidden)
+        return self.database.table(sa.select(*columns).join(image, image.c.position == check.c.position))
 
     def set_priority(self, priority: Mapping[str, float]) -> None:
         """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""
         if not all(np.isfinite(value) for value in priority.values()):
             raise StoreError("priority: expected finite numbers")
-        with self.database.write() as connection:
-            setup.set_priority(connection, priority)
-        self._proposed.clear()
+        self._steered(setup.set_priority, priority)
 
     def enqueue(self, image_ids: Sequence[str], *, more: int | None = None) -> int:
         """Put images at the end of the queue, which is served before anything else.
@@ -233,16 +237,12 @@ class LabelStore:
         """
         if purpose not in ("second", "discussion"):
             raise StoreError(f"purpose: expected second or discussion, but received {purpose!r}")
-        with self.database.write() as connection:
-            return setup.open_round(connection, purpose, image_ids, of, overlap)
+        return self.database.writing(setup.open_round, purpose, image_ids, of, overlap)
 
     def rounds(self) -> pd.DataFrame:
         """All rounds: round, purpose (main, repeat, second, discussion), of."""
-        with self.database.read() as connection:
-            rows = connection.execute(
-                sa.select(round_.c.number.label("round"), round_.c.purpose, round_.c.of).order_by(round_.c.number)
-            ).all()
-        return pd.DataFrame.from_records([tuple(r) for r in rows], columns=["round", "purpose", "of"])
+        columns = (round_.c.number.label("round"), round_.c.purpose, round_.c.of)
+        return self.database.table(sa.select(*columns).order_by(round_.c.number))
 
     # One person's work
 
@@ -255,46 +255,30 @@ class LabelStore:
         key = (who, round_number)
         rows: list[Any] = []
         for _ in range(3):
-            proposed = self._proposed.get(key) or self._propose(who, round_number)
-            self._proposed[key] = proposed
-            rows = self.database.retried(partial(self._claim, who, count, round_number, proposed))
-            if len(rows) >= count or (not proposed and not self._propose_again(key)):
+            proposed = self._proposed.get(key) or self._propose(key)
+            rows = self.database.retried(claims.claim, who, count, round_number, proposed)
+            if len(rows) >= count or proposed or not self._propose(key):  # a study's person may have had them all
                 break
         return self._claims(who, rows)
 
-    def _claim(
-        self, who: str, count: int, round_number: int, proposed: list[int], connection: sa.Connection
-    ) -> list[Any]:
-        settings = setup.read_settings(connection)
-        return claims.claim(connection, settings, who, count, round_number, proposed)
-
-    def _propose(self, who: str, round_number: int) -> list[int]:
-        """A fresh list of images for this person, read outside the writing transaction: it takes a while."""
+    def _propose(self, key: tuple[str, int]) -> list[int]:
+        """A fresh list of images for a person and round, read outside the writing transaction: it takes a while."""
         self.release_expired()
-        with self.database.read() as connection:
-            return claims.candidates(connection, setup.read_settings(connection), who, round_number)
-
-    def _propose_again(self, key: tuple[str, int]) -> bool:
-        self._proposed[key] = self._propose(*key)
-        return bool(self._proposed[key])
+        found = self._proposed[key] = self.database.reading(claims.candidates, *key)
+        return found  # not what the lead's next change may take away meanwhile
 
     def _claims(self, who: str, rows: Sequence[Any]) -> list[Claim]:
         if not rows:
             return []
         ids = [row.image_id for row in rows]
+
+        def by_image(column: sa.Column[Any]) -> dict[tuple[str, int], Any]:
+            has = column.table.c
+            query = sa.select(has.image_id, has.round, column).where(has.annotator_id == who, has.image_id.in_(ids))
+            return {(image_id, number): value for image_id, number, value in connection.execute(query)}
+
         with self.database.read() as connection:
-            revisions = {
-                (row.image_id, row.round): row.revision
-                for row in connection.execute(
-                    sa.select(answer).where(answer.c.annotator_id == who, answer.c.image_id.in_(ids))
-                )
-            }
-            drafts = {
-                (row.image_id, row.round): row.content
-                for row in connection.execute(
-                    sa.select(draft).where(draft.c.annotator_id == who, draft.c.image_id.in_(ids))
-                )
-            }
+            revisions, drafts = by_image(answer.c.revision), by_image(draft.c.content)
         return [
             Claim(
                 image_id=row.image_id,
@@ -312,13 +296,8 @@ class LabelStore:
 
     def release_expired(self) -> int:
         """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""
-        with self.database.read() as connection:
-            late = sa.select(assignment.c.place).where(
-                assignment.c.answered_at.is_(None), assignment.c.lease_until < now_ms()
-            )
-            if connection.execute(late.limit(1)).first() is None:
-                return 0
-        return self.database.retried(claims.release_expired)
+        late = sa.select(assignment.c.place).where(claims.expired())
+        return 0 if self.database.scalar(late.limit(1)) is None else self.database.retried(claims.release_expired)
 
     def give_back(self, who: str, asked: float) -> int:
         """Free the images that this person holds unanswered and did not claim again after `asked`; returns how many.
@@ -327,9 +306,9 @@ class LabelStore:
         same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
         """
         until = round((asked + self.settings.lease_seconds) * 1000)
-        freed = self.database.retried(partial(claims.release, who, until))
-        for key in [key for key in self._proposed if key[0] == who]:
-            del self._proposed[key]
+        freed = self.database.retried(claims.release, who, until)
+        for key in [key for key in list(self._proposed) if key[0] == who]:
+            self._proposed.pop(key, None)
         return freed
 
     def submit(self, answers: Sequence[Answer]) -> list[Receipt]:
@@ -340,6 +319,9 @@ class LabelStore:
             # In the order of the keys, so that two batches never wait for each other.
             order = sorted(range(len(answers)), key=lambda at: answers[at].annotator_id)
             receipts = {at: submit_one(connection, answers[at], labels) for at in order}
+            taken = {given.image_id for at, given in enumerate(answers) if receipts[at].status != "refused"}
+            if taken:
+                asking.ask_on(connection, taken)
             return [receipts[at] for at in range(len(answers))]
 
         return self.database.retried(work)
@@ -354,26 +336,22 @@ class LabelStore:
 
         Which of the two is fixed for this person and image, and kept with the answer.
         """
-        row = self.database.retried(lambda connection: setup.second_look(connection, who, image_id, of))
-        return self._claims(who, [row])[0]
+        return self._claims(who, [self.database.retried(setup.second_look, who, image_id, of)])[0]
 
     def chip_order(self, who: str) -> tuple[str, ...]:
         """The order in which this person sees the labels, always the same."""
-        with self.database.read() as connection:
-            order = connection.scalar(sa.select(annotator.c.chip_order).where(annotator.c.annotator_id == who))
+        order = self.database.scalar(sa.select(annotator.c.chip_order).where(annotator.c.annotator_id == who))
         if order is None:
             raise StoreError(f"nobody invited annotator {who!r}")
         return tuple(order)
 
     def save_draft(self, who: str, image_id: str, content: Mapping[str, Any], *, round_number: int = MAIN) -> None:
         """Keep what somebody has begun to say; the answer removes it."""
-        with self.database.write() as connection:
-            setup.save_draft(connection, who, image_id, round_number, dict(content))
+        self.database.writing(setup.save_draft, who, image_id, round_number, dict(content))
 
     def history(self, who: str, limit: int = 50) -> pd.DataFrame:
         """This person's current answers, newest first, with the revision that a correction has to name."""
-        with self.database.read() as connection:
-            return reading.history(connection, who, limit)
+        return self.database.reading(reading.history, who, limit)
 
     def consent(self, who: str) -> None:
         """Remember that this person has read what they will see and agreed."""
@@ -388,25 +366,18 @@ class LabelStore:
         where only a name says who wants it, which anybody could give: it is never final then. Raises StoreError for a
         name that nobody invited, or who has withdrawn.
         """
-        with self.database.write() as connection:
-            setup.check_invited(connection, annotator_ids)
-            for who in dict.fromkeys(annotator_ids):
-                setup.withdraw(connection, who, proven=proven)
+        self.database.retried(setup.withdraw, annotator_ids, proven=proven)
 
     def undo_withdrawal(self, *annotator_ids: str) -> None:
         """Take withdrawals back, all or none: their answers count again, beside those that came in their place.
 
         Raises StoreError for a name that nobody invited, who has not withdrawn, or not in the last week.
         """
-        with self.database.write() as connection:
-            setup.check_invited(connection, annotator_ids)
-            for who in dict.fromkeys(annotator_ids):
-                setup.undo_withdrawal(connection, who)
+        self.database.retried(setup.undo_withdrawal, annotator_ids)
 
     def undoable_withdrawals(self) -> list[str]:
         """Who has withdrawn and can be taken back."""
-        with self.database.read() as connection:
-            return setup.undoable(connection)
+        return self.database.reading(setup.undoable)
 
     # Reading
 
@@ -417,25 +388,20 @@ class LabelStore:
 
         rounds: these only. surplus: also answers beyond the overlap. withdrawn: also of people who withdrew.
         """
-        with self.database.read() as connection:
-            return reading.judgements(connection, rounds=rounds, surplus=surplus, withdrawn=withdrawn)
+        return self.database.reading(reading.judgements, rounds=rounds, surplus=surplus, withdrawn=withdrawn)
 
     def events(self) -> pd.DataFrame:
         """Everything anybody ever said, in the order it came."""
         columns = [column for column in event.c if column.name != "number"]
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(*columns).order_by(event.c.number)).all()
-        return reading.events_table(rows, [column.name for column in columns])
+        return self.database.reading(reading.events_table, sa.select(*columns).order_by(event.c.number))
 
     def progress(self, *, round_number: int = MAIN) -> Progress:
         """How far a round is, how fast, and how long it will take."""
-        with self.database.read() as connection:
-            return reading.progress(connection, round_number)
+        return self.database.reading(reading.progress, round_number)
 
     def annotators(self) -> pd.DataFrame:
         """Everybody invited, with what they did."""
-        with self.database.read() as connection:
-            return reading.annotators(connection)
+        return self.database.reading(reading.annotators)
 
     def import_file(
         self,
@@ -457,9 +423,9 @@ class LabelStore:
         digest = sha256()
         for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
             digest.update(file.read_bytes())
+        named = {"name": path.name, "sha256": digest.hexdigest()}
         try:
-            with self.database.write() as connection:
-                return import_judgements(connection, table, name=path.name, sha256=digest.hexdigest(), invite=invite)
+            return self.database.writing(import_judgements, table, **named, invite=invite)
         except BadImport as error:
             encoding = reading_options.get("encoding", "utf-8-sig")
             raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None
@@ -468,8 +434,7 @@ class LabelStore:
 
     def conflicts(self) -> pd.DataFrame:
         """Answers that met a changed one."""
-        with self.database.read() as connection:
-            return reading.conflicts(connection)
+        return self.database.table(reading.CONFLICTS)
 
     def resolve_conflict(self, event_id: str, *, keep: bool, by: str) -> None:
         """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""
@@ -482,41 +447,26 @@ class LabelStore:
             if row is None or row.resolved_at is not None:
                 raise StoreError(f"no open conflict about event {event_id!r}")
             if keep:
-                connection.execute(
-                    answer.update()
-                    .where(
-                        answer.c.annotator_id == row.annotator_id,
-                        answer.c.round == row.round,
-                        answer.c.image_id == row.image_id,
-                    )
-                    .values(event_id=event_id, revision=answer.c.revision + 1)
-                )
-            connection.execute(
-                conflict.update()
-                .where(conflict.c.event_id == event_id)
-                .values(resolved_at=now_ms(), resolved_by=by, kept=keep)
-            )
+                one = (answer.c.annotator_id == row.annotator_id, answer.c.round == row.round)
+                stands = answer.update().where(*one, answer.c.image_id == row.image_id)
+                connection.execute(stands.values(event_id=event_id, revision=answer.c.revision + 1))
+            settled = {"resolved_at": now_ms(), "resolved_by": by, "kept": keep}
+            connection.execute(conflict.update().where(conflict.c.event_id == event_id).values(settled))
 
     def decide(self, image_id: str, labels: Sequence[str], *, by: str, note: str | None = None) -> None:
         """Add an adjudicated set for an image. Nobody's answer is touched, and earlier decisions stay."""
-        known = self._task_labels()
-        for label in labels:
-            if label not in known:
-                raise UnknownLabel.named(label, known, f"decision on image {image_id!r}")
+        check_labels(labels, self._task_labels(), f"decision on image {image_id!r}")
         if note is not None and not storable(note):
             raise StoreError(f"decision on image {image_id!r}: the note {UNSTORABLE}")
+        row = {"image_id": image_id, "labels": list(labels), "decided_by": by, "note": note, "at": now_ms()}
         with self.database.write() as connection:
             setup.position_of(connection, image_id)
-            connection.execute(
-                decision.insert().values(image_id=image_id, labels=list(labels), decided_by=by, note=note, at=now_ms())
-            )
+            connection.execute(decision.insert().values(row))
 
     def decisions(self) -> pd.DataFrame:
         """All decisions, oldest first; the last one about an image stands."""
-        columns = [decision.c.image_id, decision.c.labels, decision.c.decided_by, decision.c.note, decision.c.at]
-        with self.database.read() as connection:
-            rows = connection.execute(sa.select(*columns).order_by(decision.c.number)).all()
-        table = pd.DataFrame.from_records([tuple(row) for row in rows], columns=[c.name for c in columns])
+        columns = (decision.c.image_id, decision.c.labels, decision.c.decided_by, decision.c.note, decision.c.at)
+        table = self.database.table(sa.select(*columns).order_by(decision.c.number))
         table["at"] = pd.to_datetime(table["at"], unit="ms", utc=True)
         return table
 

@@ -7,14 +7,16 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from affectml_annotation.errors import StoreError
 
+Kind = Literal["labels", "checks"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 OLD_NAME = "labels.db"  # what `affectml labels init` of 0.1.0 made in the current folder, for any data set
 
 
-def default_database(dataset: str | Path, kind: Literal["labels", "checks"] = "labels") -> Path:
+def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
     """`NAME-labels.db` beside the data set's folder; `checks`: of the task that asks whether labels are reasonable."""
     folder = Path(dataset).resolve()
     return folder.parent / f"{folder.name}-{kind}.db"
@@ -131,6 +133,8 @@ def task_images(path: Path) -> set[str] | None:
 
 
 def shown(path: str | Path) -> str:
-    """A path as it is printed: from the current folder where it lies below it."""
+    """A path as it is printed: from the current folder where it lies below it; a server's address as it is."""
+    if "://" in str(path):
+        return str(path)
     path = Path(path)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -8,16 +8,20 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.stopping import Overlap
+from affectml_annotation.store import asking
 from affectml_annotation.store.claims import round_row
-from affectml_annotation.store.engine import read_only
+from affectml_annotation.store.engine import read_only, table_of
 from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import annotator, answer, assignment, conflict, event, image, slot
+from affectml_annotation.store.settings import read_settings
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
 SAID_AT = sa.case(
     (sa.and_(event.c.source.is_not(None), event.c.at == event.c.received_at), None), else_=event.c.at
 ).label("at")
+KEY = ("annotator_id", "image_id", "round")
 EVENT_COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal", "note",
     "suggestions_visible", "seconds", "at",
@@ -27,7 +31,11 @@ EVENT_COLUMNS = (
 def judgements(
     connection: sa.Connection, *, rounds: Sequence[int] | None, surplus: bool, withdrawn: bool
 ) -> pd.DataFrame:
-    """Current judgements as the long table, with their purpose and place; `at` is missing where nobody said it."""
+    """Current judgements as the long table, with their purpose and place; `at` is missing where nobody said it.
+
+    Where images stop early, `order` is the place of each among those of its image and round, by when its first revision
+    came; people who withdrew keep theirs.
+    """
     query = (
         sa.select(
             *(SAID_AT if name == "at" else event.c[name] for name in EVENT_COLUMNS),
@@ -49,13 +57,26 @@ def judgements(
         )
         .order_by(event.c.number)
     )
+    if asking.rule(connection) is not None:
+        placed = _in_order(*() if surplus else (~answer.c.surplus,))
+        on = sa.and_(*(placed.c[name] == event.c[name] for name in KEY))
+        query = query.join(placed, on).add_columns(placed.c.order)
     if rounds is not None:
         query = query.where(event.c.round.in_(rounds))
     if not surplus:
         query = query.where(~answer.c.surplus)
     if not withdrawn:
         query = query.where(annotator.c.withdrawn_at.is_(None))
-    return events_table(connection.execute(query).all(), [column.name for column in query.selected_columns])
+    return events_table(connection, query)
+
+
+def _in_order(*which: sa.ColumnElement[bool]) -> sa.Subquery:
+    """Such answers with their `order` among those of their image and round."""
+    key = [event.c[name] for name in KEY]
+    came = sa.select(*key, sa.func.min(event.c.number).label("number")).group_by(*key).subquery()
+    there = came.join(answer, sa.and_(*(came.c[name] == answer.c[name] for name in KEY)))
+    order = sa.func.row_number().over(partition_by=(came.c.image_id, came.c.round), order_by=came.c.number)
+    return sa.select(*(came.c[name] for name in KEY), order.label("order")).select_from(there).where(*which).subquery()
 
 
 def read_remarks(database: str | Path) -> pd.DataFrame:
@@ -63,9 +84,8 @@ def read_remarks(database: str | Path) -> pd.DataFrame:
 
     Those of people who withdrew are not there. Raises StoreError for a database that cannot be read.
     """
-    names = ("image_id", "annotator_id", "round", "kind", "note")
     query = (
-        sa.select(*(event.c[name] for name in names))
+        sa.select(event.c.image_id, event.c.annotator_id, event.c.round, event.c.kind, event.c.note)
         .join(answer, answer.c.event_id == event.c.event_id)
         .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
         .where(annotator.c.withdrawn_at.is_(None), sa.or_(event.c.kind == "flag", event.c.note.is_not(None)))
@@ -74,17 +94,16 @@ def read_remarks(database: str | Path) -> pd.DataFrame:
     engine = read_only(database)
     try:
         with engine.connect() as connection:
-            rows = connection.execute(query).all()
+            return table_of(connection, query)
     except sa.exc.DBAPIError as error:
         raise StoreError(f"{database}: cannot be read ({error.orig})") from None
     finally:
         engine.dispose()
-    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(names))
 
 
-def events_table(rows: Sequence[Any], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows of events as a table with proper types."""
-    table = pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(columns))
+def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
+    """Events as a table with proper types."""
+    table = table_of(connection, query)
     for name in ("image_id", "annotator_id", "event_id", "kind", "note", "purpose"):
         if name in table:
             table[name] = table[name].astype("str")
@@ -96,101 +115,103 @@ def events_table(rows: Sequence[Any], columns: Sequence[str]) -> pd.DataFrame:
             table[name] = times.astype("datetime64[ms, UTC]")
     table["round"] = table["round"].astype("int64")
     table["suggestions_visible"] = table["suggestions_visible"].astype("bool")
-    if "place" in table:
-        table["place"] = table["place"].astype("Int64")
+    for name in ("place", "order"):
+        if name in table:
+            table[name] = table[name].astype("Int64")
     return table
 
 
 def progress(connection: sa.Connection, round_number: int) -> Progress:
     """How far a round is."""
     round_row(connection, round_number)
-    wanted, taken, images = connection.execute(
+    wanted, taken, short, images = connection.execute(
         sa.select(
             sa.func.coalesce(sa.func.sum(slot.c.wanted), 0),
             sa.func.coalesce(sa.func.sum(slot.c.taken), 0),
+            sa.func.count().filter(slot.c.taken < slot.c.wanted),
             sa.func.count(),
         ).where(slot.c.round == round_number, slot.c.wanted > 0)
     ).one()
-    out = connection.scalar(
-        sa.select(sa.func.count()).where(
-            assignment.c.round == round_number, assignment.c.answered_at.is_(None), assignment.c.holds_slot
-        )
-    )
+    holding = (assignment.c.round == round_number, assignment.c.holds_slot)
+    out = _count(connection, sa.select(sa.func.count()).where(*holding, assignment.c.answered_at.is_(None)))
     done = (
         sa.select(assignment.c.position, sa.func.count().label("there"))
         .join(annotator, annotator.c.annotator_id == assignment.c.annotator_id)
-        .where(assignment.c.round == round_number, assignment.c.answered_at.is_not(None), assignment.c.holds_slot)
-        .where(annotator.c.withdrawn_at.is_(None))
+        .where(*holding, assignment.c.answered_at.is_not(None), annotator.c.withdrawn_at.is_(None))
         .group_by(assignment.c.position)
         .subquery()
     )
-    complete = connection.scalar(
+    complete = (
         sa.select(sa.func.count())
         .select_from(slot.join(done, done.c.position == slot.c.position))
         .where(slot.c.round == round_number, slot.c.wanted > 0, done.c.there >= slot.c.wanted)
     )
-    given = (event.c.round == round_number, event.c.source.is_(None))  # an import comes all at once: it is no pace
-    last = connection.scalar(sa.select(sa.func.max(event.c.received_at)).where(*given))
-    rate = float("nan")
-    if last is not None:
-        # The last hour of work, however long ago: a team that went home has not become slow.
-        recent, first = connection.execute(
-            sa.select(sa.func.count(), sa.func.min(event.c.received_at)).where(
-                *given, event.c.received_at > last - HOUR_MS
-            )
-        ).one()
-        span = max(last - first, 1)
-        rate = (recent - 1) / span * HOUR_MS if recent > 1 else float("nan")
-    answered = int(taken) - int(out or 0)
-    left = max(int(wanted) - answered, 0)
+    people = sa.select(sa.func.count(sa.distinct(answer.c.annotator_id))).where(answer.c.round == round_number)
+    rate = _rate(connection, round_number)
+    answered = int(taken) - out
+    wanted, stopped, overlap = int(wanted), None, read_settings(connection).overlap
+    if isinstance(overlap, Overlap) and round_number == asking.MAIN:
+        stopped = asking.stopped(connection)
+        wanted = max(wanted, round(overlap.mean * images)) if short or out else answered
+    left = max(wanted - answered, 0)
     return Progress(
         round=round_number,
         images=int(images),
-        wanted=int(wanted),
+        wanted=wanted,
         answered=answered,
-        claimed=int(out or 0),
-        complete=int(complete or 0),
-        conflicts=int(connection.scalar(sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))) or 0),
-        annotators=int(
-            connection.scalar(
-                sa.select(sa.func.count(sa.distinct(answer.c.annotator_id))).where(answer.c.round == round_number)
-            )
-            or 0
-        ),
+        claimed=out,
+        complete=_count(connection, complete),
+        conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
+        annotators=_count(connection, people),
         rate=rate,
         seconds_left=0.0 if not left else left / rate * 3600,
+        stopped=stopped,
     )
+
+
+def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:
+    return int(connection.scalar(query) or 0)
+
+
+def _rate(connection: sa.Connection, round_number: int) -> float:
+    """Answers an hour in the last hour of work, however long ago: a team that went home has not become slow."""
+    given = (event.c.round == round_number, event.c.source.is_(None))  # an import comes all at once: it is no pace
+    last = connection.scalar(sa.select(sa.func.max(event.c.received_at)).where(*given))
+    if last is None:
+        return float("nan")
+    recent = sa.select(sa.func.count(), sa.func.min(event.c.received_at))
+    count, first = connection.execute(recent.where(*given, event.c.received_at > last - HOUR_MS)).one()
+    return (count - 1) / max(last - first, 1) * HOUR_MS if count > 1 else float("nan")
 
 
 def annotators(connection: sa.Connection) -> pd.DataFrame:
     """Everybody invited: answers so far, open claims, the median of their seconds, when they answered last."""
-    rows = connection.execute(sa.select(annotator).order_by(annotator.c.number)).all()
-    counted = {
-        row.annotator_id: row
-        for row in connection.execute(
-            sa.select(
-                answer.c.annotator_id,
-                sa.func.count().label("answers"),
-                sa.func.max(event.c.received_at).label("last"),
-            )
-            .join(event, event.c.event_id == answer.c.event_id)
-            .group_by(answer.c.annotator_id)
+    answered = (
+        sa.select(
+            answer.c.annotator_id, sa.func.count().label("answers"), sa.func.max(event.c.received_at).label("last")
         )
-    }
-    held = {
-        row.annotator_id: row.claims
-        for row in connection.execute(
-            sa.select(assignment.c.annotator_id, sa.func.count().label("claims"))
-            .where(assignment.c.answered_at.is_(None))
-            .group_by(assignment.c.annotator_id)
-        )
-    }
-    last = [counted[row.annotator_id].last if row.annotator_id in counted else None for row in rows]
+        .join(event, event.c.event_id == answer.c.event_id)
+        .group_by(answer.c.annotator_id)
+        .subquery()
+    )
+    held = (
+        sa.select(assignment.c.annotator_id, sa.func.count().label("claims"))
+        .where(assignment.c.answered_at.is_(None))
+        .group_by(assignment.c.annotator_id)
+        .subquery()
+    )
+    query = (
+        sa.select(annotator, answered.c.answers, answered.c.last, held.c.claims)
+        .outerjoin(answered, answered.c.annotator_id == annotator.c.annotator_id)
+        .outerjoin(held, held.c.annotator_id == annotator.c.annotator_id)
+        .order_by(annotator.c.number)
+    )
+    rows = connection.execute(query).all()
     return pd.DataFrame({
         "annotator_id": [row.annotator_id for row in rows],
-        "answers": [counted[row.annotator_id].answers if row.annotator_id in counted else 0 for row in rows],
-        "claimed": [held.get(row.annotator_id, 0) for row in rows],
-        "last_answer": pd.to_datetime(pd.Series(last, dtype="Int64"), unit="ms", utc=True),
+        "answers": [row.answers or 0 for row in rows],
+        "claimed": [row.claims or 0 for row in rows],
+        "last_answer": pd.to_datetime(pd.Series([row.last for row in rows], dtype="Int64"), unit="ms", utc=True),
         "consented": [row.consented_at is not None for row in rows],
         "withdrawn": [row.withdrawn_at is not None for row in rows],
         "attributes": [row.attributes or {} for row in rows],
@@ -198,29 +219,21 @@ def annotators(connection: sa.Connection) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def conflicts(connection: sa.Connection) -> pd.DataFrame:
-    """Answers that met a changed one, open ones first: both event ids, and what each said."""
-    one, other = event.alias("one"), event.alias("other")
-    rows = connection.execute(
-        sa.select(
-            conflict.c.event_id,
-            conflict.c.against,
-            one.c.image_id,
-            one.c.annotator_id,
-            one.c.round,
-            one.c.labels.label("labels"),
-            one.c.kind.label("kind"),
-            other.c.labels.label("against_labels"),
-            other.c.kind.label("against_kind"),
-            conflict.c.resolved_at,
-            conflict.c.resolved_by,
-            conflict.c.kept,
-        )
-        .join(one, one.c.event_id == conflict.c.event_id)
-        .join(other, other.c.event_id == conflict.c.against)
-        .order_by(conflict.c.resolved_at.is_not(None), one.c.number)
+_one, _other = event.alias("one"), event.alias("other")
+# Answers that met a changed one, open ones first: both event ids, and what each said.
+CONFLICTS = (
+    sa.select(
+        conflict.c.event_id,
+        conflict.c.against,
+        *(_one.c[name] for name in ("image_id", "annotator_id", "round", "labels", "kind")),
+        _other.c.labels.label("against_labels"),
+        _other.c.kind.label("against_kind"),
+        *(conflict.c[name] for name in ("resolved_at", "resolved_by", "kept")),
     )
-    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(rows.keys()))
+    .join(_one, _one.c.event_id == conflict.c.event_id)
+    .join(_other, _other.c.event_id == conflict.c.against)
+    .order_by(conflict.c.resolved_at.is_not(None), _one.c.number)
+)
 
 
 def history(connection: sa.Connection, who: str, limit: int) -> pd.DataFrame:
@@ -232,4 +245,4 @@ def history(connection: sa.Connection, who: str, limit: int) -> pd.DataFrame:
         .order_by(event.c.number.desc())
         .limit(limit)
     )
-    return events_table(connection.execute(query).all(), [column.name for column in query.selected_columns])
+    return events_table(connection, query)

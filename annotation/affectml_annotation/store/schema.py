@@ -1,170 +1,84 @@
-"""The store's tables as the present version has them; `migrations` makes them.
+"""The store's tables by the names of their columns; what columns are, and their keys and checks, says the SQL in `sql`.
 
 `event` is the truth: append-only, which the database itself enforces. `answer` says which event is current for
 one (image, annotator, round); `slot` counts how many people an image has or is waiting for. Both could be made
-anew from the events and the claims. Times are milliseconds since 1970, UTC.
+anew from the events and the claims. Times are milliseconds since 1970, UTC. A table stands below those that its keys
+name.
 """
 
 import time
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Table,
-    UniqueConstraint,
-)
 
 metadata = sa.MetaData()
-JSON = sa.JSON(none_as_null=True)
-# SQLite numbers rows by itself only in a column of type INTEGER.
-Counter = BigInteger().with_variant(Integer(), "sqlite")
+# Of the other columns, databases give what Python has for it.
+_json = partial(sa.Column[Any], type_=sa.JSON(none_as_null=True))
+_flag = partial(sa.Column[Any], type_=sa.Boolean())
 
-schema_version = Table(
-    "schema_version", metadata, Column("version", Integer, primary_key=True), Column("applied_at", BigInteger)
-)
-setting = Table("setting", metadata, Column("key", String, primary_key=True), Column("value", JSON, nullable=False))
-image = Table(
-    "image",
-    metadata,
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("image_id", String, nullable=False, unique=True),
-    Column("file", String),
-    Column("stratum", String),
-    Column("priority", Float),
-    Column("queue_rank", Integer),
-)
-round_ = Table(
-    "round",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("purpose", String, nullable=False),  # main, repeat, second, discussion
-    Column("of", Integer),
-    Column("opened_at", BigInteger, nullable=False),
-)
-annotator = Table(
-    "annotator",
-    metadata,
-    Column("annotator_id", String, primary_key=True),
-    Column("number", Integer, nullable=False, unique=True),
-    Column("invited_at", BigInteger, nullable=False),
-    Column("attributes", JSON),
-    Column("chip_order", JSON, nullable=False),
-    Column("consented_at", BigInteger),
-    Column("withdrawn_at", BigInteger),
-)
-slot = Table(
-    "slot",
-    metadata,
-    Column("round", ForeignKey("round.number"), primary_key=True),
-    Column("position", ForeignKey("image.position"), primary_key=True),
-    Column("wanted", Integer, nullable=False),
-    Column("taken", Integer, nullable=False, server_default="0"),
-    CheckConstraint("taken >= 0", name="slot_taken_not_negative"),
-)
-assignment = Table(
-    "assignment",
-    metadata,
-    Column("annotator_id", ForeignKey("annotator.annotator_id"), primary_key=True),
-    Column("round", ForeignKey("round.number"), primary_key=True),
-    Column("position", ForeignKey("image.position"), primary_key=True),
-    Column("place", Integer, nullable=False),
-    Column("purpose", String, nullable=False),  # task, check, repeat, second, discussion
-    Column("suggestions_visible", Boolean, nullable=False, default=False),
-    Column("holds_slot", Boolean, nullable=False),
-    Column("claimed_at", BigInteger, nullable=False),
-    Column("lease_until", BigInteger, nullable=False),
-    Column("answered_at", BigInteger),
-    UniqueConstraint("annotator_id", "place", name="assignment_place"),
-)
-Index("assignment_open", assignment.c.lease_until, postgresql_where=assignment.c.answered_at.is_(None),
-      sqlite_where=assignment.c.answered_at.is_(None))  # fmt: skip
-Index("assignment_by_image", assignment.c.round, assignment.c.position)
-event = Table(
-    "event",
-    metadata,
-    Column("number", Counter, primary_key=True, autoincrement=True),
-    Column("event_id", String, nullable=False, unique=True),
-    Column("image_id", String, nullable=False),
-    Column("annotator_id", String, nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("intensities", JSON),
-    Column("valence", Float),
-    Column("arousal", Float),
-    Column("note", String),
-    Column("suggestions_visible", Boolean, nullable=False),
-    Column("seconds", Float),
-    Column("at", BigInteger, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("base_revision", Integer, nullable=False),
-    Column("status", String, nullable=False),  # accepted, conflict, surplus
-    Column("revision", Integer, nullable=False),
-    Column("context", JSON),
-    Column("source", String),
-)
-Index("event_by_time", event.c.received_at)
-answer = Table(
-    "answer",
-    metadata,
-    Column("annotator_id", String, primary_key=True),
-    Column("round", Integer, primary_key=True),
-    Column("image_id", String, primary_key=True),
-    Column("event_id", ForeignKey("event.event_id"), nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("surplus", Boolean, nullable=False, default=False),
-)
-conflict = Table(
-    "conflict",
-    metadata,
-    Column("event_id", ForeignKey("event.event_id"), primary_key=True),
-    Column("against", ForeignKey("event.event_id"), nullable=False),
-    Column("resolved_at", BigInteger),
-    Column("resolved_by", String),
-    Column("kept", Boolean),
-)
-draft = Table(
-    "draft",
-    metadata,
-    Column("annotator_id", String, primary_key=True),
-    Column("round", Integer, primary_key=True),
-    Column("image_id", String, primary_key=True),
-    Column("content", JSON, nullable=False),
-    Column("saved_at", BigInteger, nullable=False),
-)
-check = Table(
-    "attention_check",
-    metadata,
-    Column("position", ForeignKey("image.position"), primary_key=True),
-    Column("accepted", JSON, nullable=False),
-    Column("forbidden", JSON, nullable=False),
-)
-decision = Table(
-    "decision",
-    metadata,
-    Column("number", Counter, primary_key=True, autoincrement=True),
-    Column("image_id", String, nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("decided_by", String, nullable=False),
-    Column("note", String),
-    Column("at", BigInteger, nullable=False),
-)
-imported = Table(
-    "imported",
-    metadata,
-    Column("sha256", String, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("at", BigInteger, nullable=False),
-)
+
+def _table(name: str, *columns: str | sa.Column[Any]) -> sa.Table:
+    return sa.Table(name, metadata, *(sa.Column(each) if isinstance(each, str) else each for each in columns))
+
+
+schema_version = _table("schema_version", "version", "applied_at")
+setting = _table("setting", "key", _json("value"))
+image = _table("image", "position", "image_id", "file", "stratum", "priority", "queue_rank")
+# purpose: main, repeat, second, discussion
+round_ = _table("round", "number", "purpose", "of", "opened_at")
+annotator = _table(
+    "annotator", "annotator_id", "number", "invited_at", _json("attributes"), _json("chip_order"), "consented_at",
+    "withdrawn_at",
+)  # fmt: skip
+slot = _table("slot", "round", "position", "wanted", "taken")
+# purpose: task, check, repeat, second, discussion
+assignment = _table(
+    "assignment", "annotator_id", "round", "position", "place", "purpose", _flag("suggestions_visible", default=False),
+    _flag("holds_slot"), "claimed_at", "lease_until", "answered_at",
+)  # fmt: skip
+# status: accepted, conflict, surplus
+event = _table(
+    "event", "number", "event_id", "image_id", "annotator_id", "round", "kind", _json("labels"), _json("intensities"),
+    "valence", "arousal", "note", _flag("suggestions_visible"), "seconds", "at", "received_at", "base_revision",
+    "status", "revision", _json("context"), "source",
+)  # fmt: skip
+answer = _table(
+    "answer", "annotator_id", "round", "image_id", "event_id", "revision", _flag("surplus", default=False)
+)  # fmt: skip
+conflict = _table("conflict", "event_id", "against", "resolved_at", "resolved_by", _flag("kept"))
+draft = _table("draft", "annotator_id", "round", "image_id", _json("content"), "saved_at")
+check = _table("attention_check", "position", _json("accepted"), _json("forbidden"))
+decision = _table("decision", "number", "image_id", _json("labels"), "decided_by", "note", "at")
+imported = _table("imported", "sha256", "name", "rows", "at")
+
+
+# A study: see docs/architecture.md. What holds something of a person calls them annotator_id: an erasure goes by that.
+
+study_version = _table("study_version", "number", _json("content"), _json("texts"), "affectml", "at")
+content_warning = _table("content_warning", "position", "text")
+study_text = _table("study_text", "sha256", "content")
+study_tally = _table("study_tally", "name", "count")
+# status: none while it goes on; images: so many at most; failed_checks_end: so many end the images
+visit = _table(
+    "visit", "annotator_id", "version", "phase", "status", "entered_at", "seen_at", "place_until", "hold_ms",
+    "active_ms", "images", "failed_checks_end", "ended_at", "paid_at",
+)  # fmt: skip
+visit_step = _table("visit_step", "annotator_id", "phase", "at")
+panel = _table("panel", "annotator_id", "person", "session")
+# digest: keyed hash of a number that this browser has
+device = _table("device", "annotator_id", "digest")
+questionnaire = _table("questionnaire", "annotator_id", "question", _json("value"), "at")
+practice = _table("practice", "number", "annotator_id", "image_id", _json("labels"), _flag("passed"), "at")
+study_link = _table("study_link", "number", "made_at", "ends_at", "revoked_at")
+# amount: of the currency's hundredths; by_panel: so much of that the panel pays by itself
+owed = _table("owed", "number", "person", "session", "status", "amount", "by_panel", "currency", "at")
+erasure_request = _table("erasure_request", "annotator_id", "asked_at")
+erasing = _table("erasing", "annotator_id")
+# annotator, person: keyed hashes; cleaned_at: until then its bytes may still be in free pages
+erasure = _table("erasure", "number", "at", "answers", "annotator", "person", "cleaned_at")
+secret = _table("secret", "name", "value")
+lead_change = _table("lead_change", "number", "by", _json("what"), "at")
 
 
 def now_ms() -> int:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any, Literal
 
-from affectml_annotation.errors import StoreError
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError, did_you_mean
+from affectml_annotation.stopping import Overlap
+from affectml_annotation.store.schema import setting
 
 Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
 STRATEGIES = ("random", "fill", "stratified", "priority", "queue")
@@ -32,8 +35,9 @@ class TaskSettings:
     construct: str = "evoked"
     name: str = "labels"
     taxonomy: str | Mapping[str, Any] | None = None
-    # How many different people answer each image. More people show more of the spread; 5 is common.
-    overlap: int = 3
+    # How many different people answer each image. More people show more of the spread; 5 is common. An Overlap asks
+    # more of them where one more answer would change something.
+    overlap: int | Overlap = 3
     # random; fill: finish started images first; stratified: strata in turn; priority: highest first (a model's
     # uncertainty, people's disagreement); queue: only images put in the queue. Queued images always come first.
     strategy: Strategy = "random"
@@ -55,7 +59,7 @@ class TaskSettings:
             "labels": bool(self.labels) and len(set(self.labels)) == len(self.labels),
             "construct": self.construct in CONSTRUCTS,
             "strategy": self.strategy in STRATEGIES,
-            "overlap": self.overlap >= 1,
+            "overlap": self.fewest >= 1,
             "lease_seconds": self.lease_seconds > 0,
             "check_rate": 0 <= self.check_rate < 1,
             "repeat_rate": 0 <= self.repeat_rate < 1 and self.check_rate + self.repeat_rate < 1,
@@ -70,6 +74,16 @@ class TaskSettings:
                 expected = f"expected one of {', '.join(choices)}" if choices else "see TaskSettings"
                 raise StoreError(f"task setting {name}: {getattr(self, name)!r} cannot be; {expected}")
 
+    @property
+    def fewest(self) -> int:
+        """How many people each image gets at least."""
+        return self.overlap.min if isinstance(self.overlap, Overlap) else self.overlap
+
+    @property
+    def most(self) -> int:
+        """How many people an image gets at most, unless the lead asks for more."""
+        return self.overlap.max if isinstance(self.overlap, Overlap) else self.overlap
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"labels": list(self.labels)}
@@ -77,9 +91,36 @@ class TaskSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TaskSettings":
         """Read what `to_dict` gave; an unknown name is an error that names the nearest one."""
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                raise StoreError(f"no task setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        return cls(**{**values, "labels": tuple(values["labels"])})
+        check_names(values, cls, "task setting")
+        overlap = values.get("overlap", cls.overlap)
+        if isinstance(overlap, Mapping):
+            check_names(overlap, Overlap, "overlap")
+        several = Overlap(**overlap) if isinstance(overlap, Mapping) else overlap
+        return cls(**{**values, "labels": tuple(values["labels"]), "overlap": several})
+
+
+def check_names(values: Mapping[str, Any], known: type, what: str) -> None:
+    """Raise StoreError for the first name that a dataclass has not, with the nearest one that it has."""
+    names = [field.name for field in fields(known)]
+    for name in values:
+        if name not in names:
+            raise StoreError(f"no {what} {name!r}{did_you_mean(name, names)}")
+
+
+def read_setting(connection: sa.Connection, key: str) -> Any:
+    """What is kept under a key; None where nothing is."""
+    return connection.scalar(sa.select(setting.c.value).where(setting.c.key == key))
+
+
+def write_setting(connection: sa.Connection, key: str, value: Any) -> None:
+    """Keep a value under a key, in place of what was there."""
+    if not connection.execute(setting.update().where(setting.c.key == key).values(value=value)).rowcount:
+        connection.execute(setting.insert().values(key=key, value=value))
+
+
+def read_settings(connection: sa.Connection) -> TaskSettings:
+    """The task's settings."""
+    value = read_setting(connection, "task")
+    if value is None:
+        raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
+    return TaskSettings.from_dict(value)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,9 +10,11 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from affectml_annotation.errors import StoreError, UnknownLabel
+from affectml_annotation.errors import StoreError, check_labels, did_you_mean
 from affectml_annotation.judgements import UNSTORABLE, storable
-from affectml_annotation.store import claims
+from affectml_annotation.stopping import Overlap
+from affectml_annotation.store import asking, claims, visits
+from affectml_annotation.store.keys import was_erased
 from affectml_annotation.store.schema import (
     annotator,
     answer,
@@ -27,7 +28,7 @@ from affectml_annotation.store.schema import (
     setting,
     slot,
 )
-from affectml_annotation.store.settings import TaskSettings
+from affectml_annotation.store.settings import TaskSettings, read_setting, read_settings, write_setting
 
 INSERTED_AT_ONCE = 2_000
 PREFERENCES = "relabel"  # what the lead chose for the page; `closed` in it names those whose entry is closed
@@ -38,30 +39,8 @@ WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, tha
 CHANGEABLE = ("overlap", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share")
 
 
-def read_settings(connection: sa.Connection) -> TaskSettings:
-    """The task's settings."""
-    value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == "task"))
-    if value is None:
-        raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
-    return TaskSettings.from_dict(value)
-
-
-def has_task(connection: sa.Connection) -> bool:
-    """Whether a task was set up here."""
-    return connection.scalar(sa.select(setting.c.key).where(setting.c.key == "task")) is not None
-
-
-def read_dataset(connection: sa.Connection) -> Path | None:
-    """The folder of the data set that the task was set up for, where one was named."""
-    value = connection.scalar(sa.select(setting.c.value).where(setting.c.key == DATASET))
-    return None if value is None else Path(value)
-
-
 def init_task(
-    connection: sa.Connection,
-    settings: TaskSettings,
-    images: pd.DataFrame | Sequence[str],
-    dataset: Path | None = None,
+    connection: sa.Connection, settings: TaskSettings, images: pd.DataFrame | Sequence[str], dataset: Path | None = None
 ) -> None:
     """Store settings and images, and open the main round (and one for repeats, where there are any)."""
     table = images if isinstance(images, pd.DataFrame) else pd.DataFrame({"image_id": list(images)})
@@ -70,24 +49,27 @@ def init_task(
     twice = table["image_id"].astype(str).duplicated()
     if twice.any():
         raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
+    if isinstance(settings.overlap, Overlap):
+        settings.overlap.check(len(table))
     connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
     if dataset is not None:
-        connection.execute(setting.insert().values(key=DATASET, value=str(dataset.resolve())))
+        write_setting(connection, DATASET, str(dataset.resolve()))
     new_round(connection, 1, "main", None)
-    _insert_images(connection, table, 0, settings.overlap)
+    _insert_images(connection, table, 0, settings)
     new_round(connection, 2, "repeat", 1)
 
 
 def add_images(connection: sa.Connection, table: pd.DataFrame) -> int:
     """Put images that the task does not have at its end, in the main round; return how many they were."""
     known = set(connection.scalars(sa.select(image.c.image_id)))
-    last = connection.scalar(sa.select(sa.func.max(image.c.position)))
     new = table[~table["image_id"].astype(str).isin(known)]
-    _insert_images(connection, new, 0 if last is None else int(last) + 1, read_settings(connection).overlap)
+    start = claims.following(connection, image.c.position)
+    _insert_images(connection, new, start, read_settings(connection))
     return len(new)
 
 
-def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, wanted: int) -> None:
+def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, settings: TaskSettings) -> None:
+    wanted = asking.wanted_of(connection, settings, [str(name) for name in table["image_id"]])
     for at in range(0, len(table), INSERTED_AT_ONCE):
         part = table.iloc[at : at + INSERTED_AT_ONCE]
         names = zip(part["image_id"], _text(part, "file"), _text(part, "stratum"), strict=True)
@@ -96,7 +78,8 @@ def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, w
             for position, (name, file, stratum) in enumerate(names, start + at)
         ]
         connection.execute(image.insert(), rows)
-        connection.execute(slot.insert(), [{"round": 1, "position": row["position"], "wanted": wanted} for row in rows])
+        slots = [{"round": 1, "position": row["position"], "wanted": wanted[str(row["image_id"])]} for row in rows]
+        connection.execute(slot.insert(), slots)
 
 
 def _text(table: pd.DataFrame, name: str) -> list[str | None]:
@@ -126,19 +109,17 @@ def update_settings(connection: sa.Connection, changes: Mapping[str, Any], *, lo
             )
     before = read_settings(connection)
     fresh = replace(before, **changes)
-    connection.execute(setting.update().where(setting.c.key == "task").values(value=fresh.to_dict()))
+    write_setting(connection, "task", fresh.to_dict())
     if "overlap" in changes and (lower or fresh.overlap != before.overlap):
-        follow = [slot.c.round == 1, slot.c.position.not_in(sa.select(check.c.position))]
+        apart = sa.or_(slot.c.wanted == 0, slot.c.position.in_(sa.select(check.c.position)))  # of a study, too
+        follow = [slot.c.round == 1, ~apart]
         if not lower:
-            follow.append(sa.or_(slot.c.wanted == before.overlap, slot.c.wanted < fresh.overlap))
-        connection.execute(slot.update().where(*follow).values(wanted=fresh.overlap))
+            follow.append(sa.or_(slot.c.wanted == before.fewest, slot.c.wanted < fresh.fewest))
+        in_order = sa.select(slot.c.position).where(slot.c.round == 1).order_by(slot.c.position)
+        connection.execute(in_order.with_for_update()).all()  # as answers lock them, or two might wait for each other
+        connection.execute(slot.update().where(*follow).values(wanted=fresh.fewest))
+        asking.follow(connection, before, fresh)
     return fresh
-
-
-def images(connection: sa.Connection) -> pd.DataFrame:
-    """All images, in their order."""
-    rows = connection.execute(sa.select(image).order_by(image.c.position))
-    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=[c.name for c in image.c])
 
 
 def position_of(connection: sa.Connection, image_id: str) -> int:
@@ -149,20 +130,20 @@ def position_of(connection: sa.Connection, image_id: str) -> int:
     return int(position)
 
 
-def _positions(connection: sa.Connection, image_ids: Sequence[str]) -> list[int]:
+def _positions(connection: sa.Connection, image_ids: Sequence[str] | None) -> list[int]:
+    """The positions of these images, or of all; StoreError for one the task does not have."""
     known = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
-    for name in image_ids:
+    for name in image_ids or ():
         if name not in known:
             raise StoreError(f"no image {name!r} in this task")
-    return [known[name] for name in image_ids]
+    return list(known.values()) if image_ids is None else [known[name] for name in image_ids]
 
 
 def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Add annotators, each with an order of label chips of their own."""
     settings = read_settings(connection)
     known = set(connection.scalars(sa.select(annotator.c.annotator_id)))
-    last = connection.scalar(sa.select(sa.func.max(annotator.c.number)))
-    number = 0 if last is None else int(last) + 1
+    number = claims.following(connection, annotator.c.number)
     new = []
     for who in dict.fromkeys(people):
         if not who.strip():
@@ -171,6 +152,8 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
             raise StoreError(f"annotator {who!r}: the name {UNSTORABLE}")
         if who in known:
             continue
+        if was_erased(connection, who=who):
+            raise StoreError(f"annotator {who!r} was erased from this task because they asked for it; name another")
         order = list(settings.labels)
         if settings.chip_order == "random":
             np.random.default_rng(claims.number_of(settings.seed, who, "chips")).shuffle(order)
@@ -185,8 +168,7 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
 
 def closed(connection: sa.Connection) -> list[str]:
     """The people whose entry is closed: their answers stay and count, the page takes no more."""
-    chosen = connection.scalar(sa.select(setting.c.value).where(setting.c.key == PREFERENCES))
-    return list((chosen or {}).get("closed", ()))
+    return list((read_setting(connection, PREFERENCES) or {}).get("closed", ()))
 
 
 def reopen(connection: sa.Connection, people: Sequence[str]) -> None:
@@ -198,9 +180,8 @@ def reopen(connection: sa.Connection, people: Sequence[str]) -> None:
 
 def _close(connection: sa.Connection, people: Sequence[str]) -> None:
     """Close the entry of exactly these people."""
-    chosen = connection.scalar(sa.select(setting.c.value).where(setting.c.key == PREFERENCES))
-    connection.execute(setting.delete().where(setting.c.key == PREFERENCES))
-    connection.execute(setting.insert().values(key=PREFERENCES, value={**(chosen or {}), "closed": list(people)}))
+    chosen = read_setting(connection, PREFERENCES) or {}
+    write_setting(connection, PREFERENCES, {**chosen, "closed": list(people)})
 
 
 def check_invited(connection: sa.Connection, people: Sequence[str]) -> None:
@@ -208,9 +189,7 @@ def check_invited(connection: sa.Connection, people: Sequence[str]) -> None:
     known = list(connection.scalars(sa.select(annotator.c.annotator_id)))
     for who in people:
         if who not in known:
-            near = get_close_matches(who, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise StoreError(f"nobody invited annotator {who!r}{hint}")
+            raise StoreError(f"nobody invited annotator {who!r}{did_you_mean(who, known)}")
 
 
 def uninvite(connection: sa.Connection, people: Sequence[str]) -> list[str]:
@@ -223,12 +202,15 @@ def uninvite(connection: sa.Connection, people: Sequence[str]) -> list[str]:
 
 
 def _remove(connection: sa.Connection, who: str) -> bool:
-    """Remove a person who has not answered, False where they have. The images that they held are free again."""
+    """Remove a person who has not answered, False where they have. The images that they held are free again.
+
+    Who takes part in a study stays: there is more of theirs.
+    """
     connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update())
-    if connection.execute(sa.select(event.c.number).where(event.c.annotator_id == who).limit(1)).first() is not None:
+    answers = connection.execute(sa.select(event.c.number).where(event.c.annotator_id == who).limit(1)).first()
+    if answers is not None or visits.visit_of(connection, who) is not None:
         return False
-    held = sa.select(assignment).where(assignment.c.annotator_id == who)
-    for claim in connection.execute(held.order_by(assignment.c.round, assignment.c.position)).all():
+    for claim in assignments(connection, who):
         claims.give_back(connection, claim)
     connection.execute(draft.delete().where(draft.c.annotator_id == who))
     connection.execute(annotator.delete().where(annotator.c.annotator_id == who))
@@ -240,24 +222,12 @@ def add_checks(connection: sa.Connection, checks: pd.DataFrame) -> None:
     labels = read_settings(connection).labels
     positions = _positions(connection, [str(name) for name in checks["image_id"]])
     for position, accepted, forbidden in zip(positions, checks["accepted"], checks["forbidden"], strict=True):
-        for label in [*accepted, *forbidden]:
-            if label not in labels:
-                raise UnknownLabel.named(label, labels, f"check on image {position}")
+        check_labels([*accepted, *forbidden], labels, f"check on image {position}")
         if not len(accepted) and not len(forbidden):
             raise StoreError("a check needs accepted or forbidden labels")
         connection.execute(check.delete().where(check.c.position == position))
         connection.execute(check.insert().values(position=position, accepted=list(accepted), forbidden=list(forbidden)))
         connection.execute(slot.update().where(slot.c.position == position).values(wanted=0))
-
-
-def checks(connection: sa.Connection) -> pd.DataFrame:
-    """The attention checks."""
-    rows = connection.execute(
-        sa.select(image.c.image_id, check.c.accepted, check.c.forbidden).join(
-            image, image.c.position == check.c.position
-        )
-    )
-    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=["image_id", "accepted", "forbidden"])
 
 
 def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:
@@ -280,8 +250,7 @@ def enqueue(
     positions = _positions(connection, image_ids)
     if not positions:
         return 0
-    last = connection.scalar(sa.select(sa.func.max(image.c.queue_rank)))
-    start = 0 if last is None else int(last) + 1
+    start = claims.following(connection, image.c.queue_rank)
     connection.execute(
         image.update().where(image.c.position == sa.bindparam("at")).values(queue_rank=sa.bindparam("rank")),
         [{"at": at, "rank": start + n} for n, at in enumerate(positions)],
@@ -305,15 +274,10 @@ def open_round(
 ) -> int:
     """Add a round over images."""
     claims.round_row(connection, of)
-    number = int(connection.scalar(sa.select(sa.func.max(round_.c.number))) or 0) + 1
+    number = claims.following(connection, round_.c.number)
     new_round(connection, number, purpose, of)
-    wanted = overlap or read_settings(connection).overlap
-    positions = (
-        list(connection.scalars(sa.select(image.c.position)))
-        if image_ids is None
-        else _positions(connection, image_ids)
-    )
-    if positions:
+    wanted = overlap or read_settings(connection).most
+    if positions := _positions(connection, image_ids):
         connection.execute(slot.insert(), [{"round": number, "position": at, "wanted": wanted} for at in positions])
     return number
 
@@ -323,14 +287,10 @@ def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> 
     settings = read_settings(connection)
     claims.lock_annotator(connection, who)
     position = position_of(connection, image_id)
-    first = sa.select(answer.c.event_id).where(
-        answer.c.annotator_id == who, answer.c.round == of, answer.c.image_id == image_id
-    )
-    if connection.scalar(first) is None:
+    first = (answer.c.annotator_id == who, answer.c.round == of, answer.c.image_id == image_id)
+    if connection.scalar(sa.select(answer.c.event_id).where(*first)) is None:
         raise StoreError(f"{who!r} has not answered image {image_id!r} in round {of}: a second look needs a first")
-    number = connection.scalar(
-        sa.select(round_.c.number).where(round_.c.purpose == "second", round_.c.of == of).order_by(round_.c.number)
-    )
+    number = claims.round_of(connection, "second", of)
     if number is None:
         raise StoreError("no round of second looks is open; open_round('second') opens one")
     mine = (
@@ -352,22 +312,23 @@ def save_draft(connection: sa.Connection, who: str, image_id: str, round_number:
     """Replace a draft."""
     claims.lock_annotator(connection, who)
     position_of(connection, image_id)
-    key = [draft.c.annotator_id == who, draft.c.round == round_number, draft.c.image_id == image_id]
+    key = (draft.c.annotator_id == who, draft.c.round == round_number, draft.c.image_id == image_id)
     connection.execute(draft.delete().where(*key))
-    connection.execute(
-        draft.insert().values(
-            annotator_id=who, round=round_number, image_id=image_id, content=content, saved_at=now_ms()
-        )
-    )
+    row = {"annotator_id": who, "round": round_number, "image_id": image_id, "content": content, "saved_at": now_ms()}
+    connection.execute(draft.insert().values(row))
 
 
-def withdraw(connection: sa.Connection, who: str, *, proven: bool) -> None:
-    """Mark a person as gone, and free the places of all they held or answered."""
-    claims.lock_annotator(connection, who)
-    _mark_withdrawn(connection, who, now_ms(), proven=proven)
-    for row in _places(connection, who):
-        connection.execute(_at(row).values(taken=slot.c.taken - 1))
-    connection.execute(assignment.delete().where(assignment.c.annotator_id == who, assignment.c.answered_at.is_(None)))
+def withdraw(connection: sa.Connection, people: Sequence[str], *, proven: bool) -> None:
+    """Mark people as gone, and free the places of all they held or answered."""
+    check_invited(connection, people)
+    for who in dict.fromkeys(people):
+        claims.lock_annotator(connection, who)
+        _mark_withdrawn(connection, who, now_ms(), proven=proven)
+        for row in assignments(connection, who, assignment.c.holds_slot):
+            connection.execute(claims.slot_of(row).values(taken=slot.c.taken - 1))
+        held = (assignment.c.annotator_id == who, assignment.c.answered_at.is_(None))
+        connection.execute(assignment.delete().where(*held))
+        visits.end(connection, who, "left", now_ms())
 
 
 def undoable(connection: sa.Connection) -> list[str]:
@@ -379,18 +340,20 @@ def undoable(connection: sa.Connection) -> list[str]:
     return [who for who, at in rows if at > now_ms() - UNDO_MS or (who, at) in unproven]
 
 
-def undo_withdrawal(connection: sa.Connection, who: str) -> None:
-    """Let a person's answers count again; where others have filled the places meanwhile, both do."""
-    row = connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()).one()
-    if row.withdrawn_at is None:
-        raise StoreError(f"annotator {who!r} has not withdrawn")
-    if who not in undoable(connection):
-        raise StoreError(f"annotator {who!r} withdrew more than {UNDO_MS // DAY_MS} days ago: that is final")
-    _mark_withdrawn(connection, who, None)
-    for place in _places(connection, who):
-        full = slot.c.wanted <= slot.c.taken
-        more = sa.case((full, slot.c.taken + 1), else_=slot.c.wanted)
-        connection.execute(_at(place).values(taken=slot.c.taken + 1, wanted=more))
+def undo_withdrawal(connection: sa.Connection, people: Sequence[str]) -> None:
+    """Let people's answers count again; where others have filled the places meanwhile, both do."""
+    check_invited(connection, people)
+    more = sa.case((slot.c.wanted <= slot.c.taken, slot.c.taken + 1), else_=slot.c.wanted)
+    for who in dict.fromkeys(people):
+        row = connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()).one()
+        if row.withdrawn_at is None:
+            raise StoreError(f"annotator {who!r} has not withdrawn")
+        if who not in undoable(connection):
+            raise StoreError(f"annotator {who!r} withdrew more than {UNDO_MS // DAY_MS} days ago: that is final")
+        _mark_withdrawn(connection, who, None)
+        for place in assignments(connection, who, assignment.c.holds_slot):
+            connection.execute(claims.slot_of(place).values(taken=slot.c.taken + 1, wanted=more))
+    asking.ask_on(connection)
 
 
 def _mark_withdrawn(connection: sa.Connection, who: str, at: int | None, *, proven: bool = True) -> None:
@@ -400,11 +363,7 @@ def _mark_withdrawn(connection: sa.Connection, who: str, at: int | None, *, prov
     connection.execute(setting.insert().values(key=f"{WITHDRAWAL}{uuid4()}", value=line))
 
 
-def _places(connection: sa.Connection, who: str) -> Sequence[Any]:
-    """The places that a person holds or has answered at, in the order in which everybody locks them."""
-    held = sa.select(assignment).where(assignment.c.annotator_id == who, assignment.c.holds_slot)
-    return connection.execute(held.order_by(assignment.c.round, assignment.c.position)).all()
-
-
-def _at(place: Any) -> sa.Update:
-    return slot.update().where(slot.c.round == place.round, slot.c.position == place.position)
+def assignments(connection: sa.Connection, who: str, *which: sa.ColumnElement[bool]) -> Sequence[Any]:
+    """What a person was given, in the order in which everybody locks it."""
+    theirs = sa.select(assignment).where(assignment.c.annotator_id == who, *which)
+    return connection.execute(theirs.order_by(assignment.c.round, assignment.c.position)).all()

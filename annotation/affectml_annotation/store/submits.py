@@ -6,11 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from affectml_annotation.errors import StoreError, UnknownLabel
-from affectml_annotation.judgements import KINDS, UNSTORABLE, storable
-from affectml_annotation.store.claims import lock_annotator, next_place, round_row
+from affectml_annotation.errors import StoreError
+from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
+from affectml_annotation.store import visits
+from affectml_annotation.store.claims import FREE, TAKE, lock_annotator, next_place, round_row
 from affectml_annotation.store.records import Answer, Receipt, Status
-from affectml_annotation.store.schema import answer, assignment, conflict, draft, event, image, now_ms, slot
+from affectml_annotation.store.schema import answer, assignment, check, conflict, draft, event, image, now_ms
 
 # Clocks of laptops are off by minutes; more is a mistake.
 FUTURE_SECONDS = 300
@@ -27,15 +28,8 @@ def problem(given: Answer, labels: Sequence[str], now: float) -> str | None:
             return f"{name}: {UNSTORABLE}"
     if not isinstance(given.base_revision, int) or given.base_revision < 0:
         return f"base_revision: expected a whole number, zero or more, but received {given.base_revision!r:.40}"
-    if given.kind not in KINDS:
-        return f"expected kind to be one of {', '.join(KINDS)}, but received {given.kind!r}"
-    if (given.kind == "labels") != bool(given.labels):
-        return f"kind {given.kind!r} with {len(given.labels)} labels"
-    for label in given.labels:
-        if label not in labels:
-            return str(UnknownLabel.named(label, labels))
-    if len(set(given.labels)) != len(given.labels):
-        return f"a label stands there twice: {list(given.labels)}"
+    for what in answer_problems(given.kind, given.labels, labels):
+        return what
     if given.kind == "flag" and not (given.note or "").strip():
         return "a flag needs a note that says what is wrong with the image"
     if given.intensities is not None and len(given.intensities) != len(given.labels):
@@ -108,6 +102,11 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         return _refused(given, f"there are {MOST_AT_ONE_IMAGE} answers of yours to this image; no more are taken")
     where = {"who": given.annotator_id, "number": given.round, "at_position": position}
     assigned = connection.execute(_ASSIGNED, where).one_or_none()
+    visit = visits.visit_of(connection, given.annotator_id)
+    if visit is not None:
+        why = visits.refusal(connection, visit, now, first=current is None, given=assigned is not None)
+        if why is not None:
+            return _refused(given, why)
     surplus = bool(current.surplus) if current is not None else False
     if current is None:
         if assigned is None:
@@ -121,7 +120,16 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     visible = given.suggestions_visible
     if visible is None:
         visible = bool(assigned.suggestions_visible) if assigned is not None else False
-    row = _event(given, now, visible, status, revision)
+    row = {
+        **vars(given),
+        "labels": list(given.labels),
+        "suggestions_visible": visible,
+        "at": now if given.at is None else round(given.at * 1000),
+        "received_at": now,
+        "status": status,
+        "revision": revision,
+        "source": None,
+    }
     connection.execute(_INSERT_EVENT, row)
     if status == "conflict" and current is not None:
         connection.execute(_INSERT_CONFLICT, {"event_id": given.event_id, "against": current.event_id})
@@ -132,57 +140,30 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     else:
         connection.execute(_REPLACE, {**key, "id": given.event_id, "fresh": revision})
     connection.execute(_NO_DRAFT, key)
+    if visit is not None:
+        visits.answered(connection, visit, now, None if assigned is None else assigned.purpose)
     return Receipt(given.event_id, status, revision)
 
 
-def _event(given: Answer, now: int, visible: bool, status: Status, revision: int) -> dict[str, Any]:
-    return {
-        "event_id": given.event_id,
-        "image_id": given.image_id,
-        "annotator_id": given.annotator_id,
-        "round": given.round,
-        "kind": given.kind,
-        "labels": list(given.labels),
-        "intensities": None if given.intensities is None else list(given.intensities),
-        "valence": given.valence,
-        "arousal": given.arousal,
-        "note": given.note,
-        "suggestions_visible": visible,
-        "seconds": given.seconds,
-        "at": now if given.at is None else round(given.at * 1000),
-        "received_at": now,
-        "base_revision": given.base_revision,
-        "status": status,
-        "revision": revision,
-        "context": given.context,
-        "source": None,
-    }
-
-
 def _take_late(connection: sa.Connection, given: Answer, this: Any, position: int, now: int) -> bool:
-    """An answer without a claim (the lease ran out): a place for it where the image still wants people."""
-    free = connection.scalar(
-        sa.select(slot.c.position)
-        .where(slot.c.round == this.number, slot.c.position == position, slot.c.taken < slot.c.wanted)
-        .with_for_update()
-    )
-    if free is not None:
-        connection.execute(
-            slot.update().where(slot.c.round == this.number, slot.c.position == position).values(taken=slot.c.taken + 1)
-        )
+    """An answer without a claim (the lease ran out): a place for it where the image still wants people.
+
+    A check takes none, and is one still; True for it too.
+    """
+    checks = sa.select(check.c.position).where(check.c.position == position)
+    is_check = this.purpose == "main" and connection.scalar(checks) is not None
+    purpose = "check" if is_check else "task" if this.purpose == "main" else this.purpose
+    where = {"number": this.number, "at_position": position}
+    free = connection.execute(FREE.with_for_update(), where).first() is not None
+    if free:
+        connection.execute(TAKE, where)
     connection.execute(assignment.insert().values(
-        annotator_id=given.annotator_id,
-        round=given.round,
-        position=position,
-        place=next_place(connection, given.annotator_id),
-        purpose="task" if this.purpose == "main" else this.purpose,
-        suggestions_visible=bool(given.suggestions_visible),
-        holds_slot=free is not None,
-        claimed_at=now,
-        lease_until=now,
-        answered_at=now,
+        annotator_id=given.annotator_id, round=given.round, position=position,
+        place=next_place(connection, given.annotator_id), purpose=purpose,
+        suggestions_visible=bool(given.suggestions_visible), holds_slot=free,
+        claimed_at=now, lease_until=now, answered_at=now,
     ))  # fmt: skip
-    return free is not None
+    return free or is_check
 
 
 def _refused(given: Answer, why: str) -> Receipt:

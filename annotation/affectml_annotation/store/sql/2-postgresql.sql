@@ -1,0 +1,1 @@
+CREATE OR REPLACE FUNCTION event_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'DELETE' AND EXISTS (SELECT 1 FROM erasing WHERE annotator_id = OLD.annotator_id) THEN RETURN OLD; END IF; RAISE EXCEPTION 'events are append-only'; END $$;

@@ -1,0 +1,203 @@
+"""The door of a study: who comes, by a panel's ids or a signed link, what they find, and how they agree.
+
+Nothing is stored of anybody before they agree. The panel's ids stay in the table `panel`, which `pay` reads.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Literal
+
+import sqlalchemy as sa
+
+from affectml_annotation.errors import StoreError
+from affectml_annotation.judgements import storable
+from affectml_annotation.store import setup
+from affectml_annotation.store.keys import FORGOTTEN, forms_of, keyed, was_erased
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.schema import annotator, device, now_ms, panel, visit, visit_step
+from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.visits import visit_of
+from affectml_annotation.study import keys, running
+from affectml_annotation.study.file import StudyFile
+from affectml_annotation.study.visits import Visit, as_visit, give_back_places
+
+LINK = "link "  # begins the ids of those whom a link brought; no panel's id does
+MOST_ID = 200  # characters of a panel's id
+
+
+class NotInStudy(StoreError):
+    """Somebody who may not enter, or not go on here. The message is for them to read."""
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Who somebody is at their panel. signed: a link of ours proves it; else anybody could have made it up."""
+
+    person: str = field(repr=False)
+    session: str | None = field(default=None, repr=False)
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What somebody finds at the door.
+
+    kind: consent (nothing is stored of them yet), visit (theirs goes on: `participant`), known (it goes on with the
+    resume code alone), full, or closed. version: of the study whose texts they are to see.
+    """
+
+    kind: Literal["consent", "visit", "known", "full", "closed"]
+    version: int
+    participant: str | None = None
+
+
+def ids_from(file: StudyFile, address: Mapping[str, str]) -> Ids:
+    """The panel's ids in an address. Raises NotInStudy where they are not there, or name another study."""
+    names = file.recruit.names
+    if "person" not in names:
+        raise NotInStudy("this study is open to people with a link of their own; open the link as it was sent to you")
+    given = {what: address.get(name, "") for what, name in names.items()}
+    if file.recruit.study and given.get("study") != file.recruit.study:
+        raise NotInStudy("this address is not this study's; open it from the panel's own page")
+    person, session = given["person"], given.get("session") or None
+    told = storable(person + (session or "")) and max(len(person), len(session or "")) <= MOST_ID
+    if not person or person.startswith((LINK, FORGOTTEN)) or not told:
+        raise NotInStudy("the address does not say who you are at your panel; open it from the panel's own page")
+    return Ids(person, session)
+
+
+def ids_of_link(store: LabelStore, token: str) -> Ids:
+    """Who a signed link is for. Raises BadLink, a StoreError, for one that opens nothing.
+
+    Once its time is over, it lets nobody in; whoever took part by it goes on as by ids that nobody signed.
+    """
+
+    def work(connection: sa.Connection) -> Ids:
+        try:
+            return Ids(f"{LINK}{keys.read_link(connection, token)}", signed=True)
+        except keys.BadLink as error:
+            ids = Ids(f"{LINK}{error.number}")
+            if error.number is None or _participant(connection, ids) is None:
+                raise
+            return ids
+
+    return store.database.reading(work)
+
+
+def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) -> Entry:
+    """What somebody who comes is to see. Nothing is stored of them but that one more came.
+
+    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on. again: they
+    came a moment ago, and are not counted once more.
+    """
+    give_back_places(store)
+
+    def work(connection: sa.Connection) -> Entry:
+        _refuse_erased(connection, ids)
+        version, study = running.study_of(connection)
+        who = _participant(connection, ids)
+        if who is not None:
+            theirs = visit_of(connection, who)
+            goes_on = ids.signed or _is_bound(connection, who, own)
+            withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
+            if goes_on and connection.scalar(withdrawn) is not None:
+                raise NotInStudy("you have withdrawn from this study; nothing more is shown to you, or used of you")
+            return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
+        if read_setting(connection, running.KEY)["state"] != "running":
+            return Entry("closed", version)
+        full = running.is_full(connection, study.file, now_ms())
+        if not again:
+            running.count_one(connection, "full" if full else "opened")
+        return Entry("full" if full else "consent", version)
+
+    return store.database.retried(work)
+
+
+def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
+    """The participant, on another device, by the code that the first one showed. Raises NotInStudy for a wrong one.
+
+    own: as `enter` takes it, for this device to go on by itself from now on.
+    """
+
+    def work(connection: sa.Connection) -> str:
+        who = _participant(connection, ids)
+        if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
+            raise NotInStudy("this code does not go with this address; your first device shows the right one")
+        _bind(connection, who, own)
+        return who
+
+    return store.database.retried(work)
+
+
+def _bind(connection: sa.Connection, who: str, own: str) -> None:
+    if own and not _is_bound(connection, who, own):
+        connection.execute(device.insert().values(annotator_id=who, digest=_digest(connection, own)))
+
+
+def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
+    theirs = sa.select(device.c.digest).where(device.c.annotator_id == who)
+    return bool(own) and _digest(connection, own) in set(connection.scalars(theirs))
+
+
+def _digest(connection: sa.Connection, own: str) -> str:
+    return keyed(connection, keys.SIGNING, "device", own).hex()
+
+
+def _participant(connection: sa.Connection, ids: Ids) -> str | None:
+    who: str | None = connection.scalar(
+        sa.select(panel.c.annotator_id).where(panel.c.person.in_(forms_of(connection, ids.person)))
+    )
+    return who
+
+
+def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
+    if was_erased(connection, person=ids.person):
+        raise NotInStudy("what you gave to this study was erased because you asked for it; you cannot take part again")
+
+
+def decline(store: LabelStore) -> str:
+    """Somebody does not agree: a count and nothing else. Gives the code for that, empty where there is none."""
+
+    def work(connection: sa.Connection) -> str:
+        running.count_one(connection, "declined")
+        return running.file_of(connection).recruit.codes.get("no_consent", "")
+
+    return store.database.retried(work)
+
+
+def agree(store: LabelStore, ids: Ids, version: int, ticked: Collection[str], own: str = "") -> Visit:
+    """Somebody agrees to the version that was on their screen, and takes a place: their visit begins.
+
+    Where no place is left by now, it ends as quota_full. own: as `enter` takes it. Raises NotInStudy without every
+    box, or for who is here.
+    """
+
+    def work(connection: sa.Connection) -> Visit:
+        running.lock(connection)
+        _refuse_erased(connection, ids)
+        now = now_ms()
+        file = running.file_of(connection, version)
+        if open_boxes := [box for box in file.consent.boxes if box not in ticked]:
+            raise NotInStudy(f"to take part, tick every box; not ticked: {open_boxes[0]}")
+        if _participant(connection, ids) is not None:
+            raise NotInStudy("you take part already; go on where you began, or give the code that it shows there")
+        if read_setting(connection, running.KEY)["state"] != "running":
+            raise NotInStudy("this study lets nobody in now")
+        full = running.is_full(connection, running.file_of(connection), now)
+        who = f"p{token_hex(8)}"
+        setup.invite(connection, [who], {})
+        connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(consented_at=now))
+        hold = round(file.places.minutes * 60_000)
+        connection.execute(visit.insert().values(
+            annotator_id=who, version=version, phase=file.phases[0], entered_at=now, seen_at=now, active_ms=0,
+            place_until=now + hold, hold_ms=hold, images=file.images_per_person,
+            failed_checks_end=file.checks.failed if file.checks.then == "end" else None,
+            status="quota_full" if full else None, ended_at=now if full else None,
+        ))  # fmt: skip
+        connection.execute(visit_step.insert().values(annotator_id=who, phase=file.phases[0], at=now))
+        connection.execute(panel.insert().values(annotator_id=who, person=ids.person, session=ids.session))
+        _bind(connection, who, own)
+        return as_visit(visit_of(connection, who))
+
+    return store.database.retried(work)

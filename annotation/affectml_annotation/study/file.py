@@ -1,0 +1,314 @@
+"""study.yaml: what a study is. An unknown key is an error that names the nearest one."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+from affectml_annotation.errors import BadStudy, did_you_mean
+from affectml_annotation.stopping import Overlap, Until
+
+Panel = Literal["prolific", "mturk", "sona", "links"]
+PANELS = get_args(Panel)
+Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
+PHASES = ("before", "instructions", "practice", "images", "after", "debriefing")  # once somebody has agreed
+Status = Literal["completed", "screened_out", "timed_out", "quota_full", "left"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+# What a panel calls its ids in the address: a person's, the study's, and that of this one participation.
+IDS: dict[Panel, dict[str, str]] = {
+    "prolific": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"},
+    "mturk": {"person": "workerId", "study": "hitId", "session": "assignmentId"},
+    "sona": {"person": "survey_code"},
+    "links": {},
+}
+Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
+Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
+Count = Annotated[int, Field(ge=1)]
+Words = Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in values if isinstance(values, dict) else ():
+            if key not in known and key not in cls.model_fields:
+                raise ValueError(f"no key {key!r} here{did_you_mean(str(key), known)}")
+        return values
+
+
+class Question(_Part):
+    """A question about the person. kind: choice (one of options), several (of options), scale, number or text."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    text: Words
+    kind: Literal["choice", "several", "scale", "number", "text"]
+    options: tuple[Words, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    required: bool = True
+    share: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.kind in ("choice", "several")) != bool(self.options):
+            needs = "needs options" if not self.options else f"of kind {self.kind} takes no options"
+            raise ValueError(f"question {self.id} {needs}")
+        if len(set(self.options)) != len(self.options):
+            raise ValueError(f"question {self.id}: an option stands there twice")
+        if self.kind == "scale" and (self.low is None or self.high is None):
+            raise ValueError(f"question {self.id}: a scale needs low and high, such as low: 1, high: 7")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"question {self.id}: low must be below high")
+        return self
+
+
+class Questions(_Part):
+    """Questions asked together."""
+
+    order: Literal["fixed", "random"] = Field(default="fixed", description="or random: an order of each person's own")
+    questions: tuple[Question, ...] = Field(
+        default=(), description="a list of: id, text, kind (choice, several, scale, number, text), options, low, high, "
+        "required, share (true: goes to annotators.parquet)"
+    )  # fmt: skip
+
+
+class Consent(_Part):
+    """What people agree to before anything is stored of them."""
+
+    text: str = Field(default="consent.md", description="what people read and agree to; a file in this folder")
+    version: str = Field(default="", description="what you or the ethics board call this version of it")
+    boxes: tuple[Words, ...] = Field(
+        default=("I am at least 18 years old.", "I have read this, and I take part of my own free will."),
+        description="each must be ticked",
+    )
+
+
+class Instructions(_Part):
+    """What people read before they begin, and beside the image."""
+
+    text: str = Field(
+        default="instructions.md", description="Markdown, in this folder; images as ![what it shows](IMAGE_ID)"
+    )
+    links: tuple[str, ...] = Field(
+        default=(), description="addresses that a text may link to; any other link is plain text"
+    )
+
+
+class Dictated(_Part):
+    """An image for which a text dictates the answer: these labels and no other."""
+
+    image: str
+    labels: tuple[str, ...]
+
+
+class Practice(_Part):
+    """Images that show whether the instructions were understood; never what somebody feels, never an answer."""
+
+    images: tuple[Dictated, ...] = Field(
+        default=(),
+        description="a list of: image, labels that the image or the instructions dictate (choose fear and Save)",
+    )
+    feedback: Words = Field(
+        default="That is not what the instructions ask for here. Please read them again and try once more.",
+        description="shown after a miss",
+    )
+    tries: int = Field(default=2, ge=2, le=10, description="for each image; two at least")
+    must_pass: Count | None = Field(
+        default=None, alias="pass", description="how many of the images; empty: all of them"
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.must_pass is not None and self.must_pass > len(self.images):
+            raise ValueError(f"pass: {self.must_pass} of {len(self.images)} images cannot be")
+        return self
+
+    @property
+    def needed(self) -> int:
+        """How many images must be passed."""
+        return len(self.images) if self.must_pass is None else self.must_pass
+
+
+class Checks(_Part):
+    """Attention checks among the images. Agreement with others is never a check."""
+
+    rate: float = Field(default=0.0, ge=0, le=0.5, description="share of checks among the images a person sees")
+    images: tuple[Dictated, ...] = Field(default=(), description="a list of: image, labels that its own text dictates")
+    then: Literal["note", "warn", "end"] = Field(
+        default="note", description="after failed ones: note, warn, or end with pay"
+    )
+    failed: Count = Field(default=2, description="how many must be failed before that")
+
+
+class Places(_Part):
+    """How many people, and how long a place waits for somebody who does nothing."""
+
+    people: Count = Field(default=50, description="people in all, who complete it or are at it")
+    minutes: Minutes = Field(
+        default=60, description="a place is given back after so many minutes without a sign of the person"
+    )
+    per_answer: dict[str, Count | dict[str, Count]] = Field(
+        default={}, description="at most so many people per answer to a question before, such as {age_group: 20}"
+    )
+
+
+class Recruit(_Part):
+    """Where people come from, and what they are given to hand back there."""
+
+    panel: Panel = Field(
+        default="links", description="prolific, mturk, sona, or links of your own (affectml study links)"
+    )
+    study: str = Field(default="", description="the panel's id of this study, which the address must name")
+    ids: dict[Literal["person", "study", "session"], str] = Field(
+        default={}, description="names of the ids in the address, where they are not the panel's own"
+    )
+    codes: dict[Ending, str] = Field(
+        default={}, description="completed, screened_out, timed_out, quota_full, no_consent; else each person's own"
+    )  # fmt: skip
+    return_to: str = Field(default="", description="address to return to; {code} and {person} are filled in")
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the ids are called in the address."""
+        return IDS[self.panel] | dict(self.ids)
+
+
+class Pay(_Part):
+    """What is due to whom. Nobody's answers decide about it."""
+
+    currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="three letters")
+    per_person: Money = Field(default=Decimal(0), description="who completes it")
+    per_screen_out: Money = Field(default=Decimal(0), description="who is screened out or finds the quota full")
+    unfinished: Literal["by_images", "all", "nothing"] = Field(
+        default="by_images",
+        description="who left or was timed out: the share of per_person that their images are, rounded up",
+    )
+    per_minute_over: Money = Field(default=Decimal(0), description="for each minute begun beyond those announced")
+    most_minutes_over: int = Field(default=60, ge=0, description="at most so many of those")
+    paid_by_panel: tuple[Status, ...] = Field(
+        default=(), description="whose fixed part the panel itself pays, so that the list for bulk payment has the rest"
+    )
+
+
+class Adaptive(_Part):
+    """How many people answer an image, where that depends on what the first ones say."""
+
+    min: Count
+    max: Count
+    until: Until = "F1"
+    mean: float | None = None  # by the places, where it is left out
+
+    @model_validator(mode="after")
+    def _orderly(self) -> Self:
+        Overlap(self.min, self.max, self.min if self.mean is None else self.mean, self.until)
+        return self
+
+
+_FORMS = ("people", "adaptive")  # of `overlap`; what pydantic calls them in the place of an error
+Overlaps = Annotated[
+    Annotated[Count, Tag(_FORMS[0])] | Annotated[Adaptive, Tag(_FORMS[1])],
+    Discriminator(lambda value: _FORMS[isinstance(value, dict | Adaptive)]),
+]
+
+
+class StudyFile(_Part):
+    """study.yaml."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema", description="of this file")
+    dataset: str = Field(default="", description="the data set's folder, seen from this file's")
+    target: str = Field(default="", description="the target whose labels people choose from; or name a taxonomy")
+    taxonomy: str = Field(default="", description="a built-in taxonomy, or a YAML file in this folder")
+    question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
+    overlap: Overlaps = Field(
+        default=3, description="how many people answer each image; or {min: 3, max: 12, until: F1}: see docs/studies.md"
+    )
+    images_per_person: Count = Field(default=50, description="images each person labels; checks come on top")
+    minutes_per_image: float = Field(
+        default=0.25, gt=0, le=60, description="how long one takes, for the time that is announced"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of every random choice")
+    consent: Consent = Consent()
+    before: Questions = Questions()
+    instructions: Instructions = Instructions()
+    practice: Practice = Practice()
+    checks: Checks = Checks()
+    breaks: float = Field(default=45, ge=0, description="a break is suggested after so many minutes; 0: never")
+    after: Questions = Questions()
+    debriefing: str = Field(default="debriefing.md", description="what people read at the end; a file in this folder")
+    help: tuple[Words, ...] = Field(
+        default=(), description="where to turn to: help lines, the lead's address; always in reach"
+    )
+    recruit: Recruit = Recruit()
+    places: Places = Places()
+    pay: Pay = Pay()
+    keep_months: Count = Field(
+        default=120, description="how long answers are kept; the panel's ids leave by `study pay OUT --forget`"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        asked = [question.id for question in (*self.before.questions, *self.after.questions)]
+        for name in asked:
+            if asked.count(name) > 1:
+                raise ValueError(f"two questions are called {name}")
+        choices = {question.id: question for question in self.before.questions if question.kind == "choice"}
+        for name, most in self.places.per_answer.items():
+            if name not in choices:
+                raise ValueError(f"places: per_answer: no choice {name!r} before{did_you_mean(name, list(choices))}")
+            for option in most if isinstance(most, dict) else ():
+                if option not in choices[name].options:
+                    raise ValueError(f"places: per_answer: {name}: no option {option!r} there")
+        dictated = [one.image for one in (*self.practice.images, *self.checks.images)]
+        for image in dictated:
+            if dictated.count(image) > 1:
+                raise ValueError(f"image {image!r} stands twice among those for practice and checks")
+        if self.recruit.study and "study" not in self.recruit.names:
+            raise ValueError(f"recruit: study: an address from {self.recruit.panel} names no study; leave it empty")
+        if self.checks.rate and not self.checks.images:
+            raise ValueError("checks: rate needs images whose own text dictates the answer")
+        return self
+
+    def overlap_of(self, images: int, more: int = 0) -> int | Overlap:
+        """How many people answer each of so many images; on average as many as the places allow, unless said.
+
+        more: places that were added.
+        """
+        if isinstance(self.overlap, int):
+            return self.overlap
+        several = Overlap(self.overlap.min, self.overlap.max, self.overlap.mean or self.overlap.max, self.overlap.until)
+        if self.overlap.mean is not None:
+            return several
+        given = (self.places.people + more) * self.images_per_person / max(images, 1)
+        return replace(several, mean=min(max(given, several.least(images)), several.max))
+
+    @property
+    def text_files(self) -> dict[str, str]:
+        """What each text is called, and its file."""
+        return {"consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing}
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """What a person goes through once they agreed, in order; what the file leaves empty is passed over."""
+        empty = {"before": not self.before.questions, "practice": not self.practice.images,
+                 "after": not self.after.questions}  # fmt: skip
+        return tuple(phase for phase in PHASES if not empty.get(phase))
+
+
+def parse(content: Any, where: str) -> StudyFile:
+    """The content of a study.yaml, checked. Raises BadStudy with the first problem and where it is."""
+    if content is not None and not isinstance(content, dict):
+        raise BadStudy(f"{where}: expected keys with values, as `affectml study init` writes them")
+    try:
+        return StudyFile.model_validate(content or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = [str(part) for part in first["loc"] if part not in _FORMS]
+        place = "".join(f"{part}: " for part in [".".join(named)] if part)
+        plain = first["type"] == "string_type" and not isinstance(first["input"], list | dict)  # which may be endless
+        quoted = f", but this is {first['input']!s:.40}; put it in quotes" if plain else ""
+        raise BadStudy(f"{where}: {place}{first['msg'].removeprefix('Value error, ')}{quoted}") from None

@@ -1,0 +1,138 @@
+"""A study's folder: study.yaml and the texts beside it, written with every default and read back."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from affectml_annotation.errors import BadStudy
+from affectml_annotation.exchange.files import replacing
+from affectml_annotation.judgements import UNSTORABLE, storable
+from affectml_annotation.study.file import StudyFile, parse
+
+FILE = "study.yaml"
+MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
+IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it is read: the file, and its texts by what they are (consent, instructions, debriefing)."""
+
+    file: StudyFile
+    texts: dict[str, str]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of each text."""
+        return {name: sha256(text.encode()).hexdigest() for name, text in self.texts.items()}
+
+    @property
+    def examples(self) -> list[str]:
+        """The images that the instructions show."""
+        return list(dict.fromkeys(IMAGE.findall(self.texts["instructions"])))
+
+    @property
+    def apart(self) -> set[str]:
+        """The images that are nobody's to label: those of practice and checks, and the examples."""
+        return {*(one.image for one in (*self.file.practice.images, *self.file.checks.images)), *self.examples}
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, since one of its values would count for nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.YAMLError(
+                    f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}"
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def read_study(folder: str | Path) -> Study:
+    """Read and check study.yaml and its texts, all from inside the folder. Raises BadStudy with the first problem."""
+    folder = Path(folder)
+    text = _read(folder, FILE)
+    try:
+        content = yaml.load(text, _EachKeyOnce)
+    except (yaml.scanner.ScannerError, yaml.parser.ParserError) as error:
+        where = error.problem_mark
+        at = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
+        way_out = "a text with ? : # or , in it goes in quotes"
+        raise BadStudy(f"{folder / FILE}: no YAML: {at}{error.problem}; {way_out}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date or a number that cannot be, or too deep
+        raise BadStudy(f"{folder / FILE}: no YAML: {error}") from None
+    file = parse(content, str(folder / FILE))
+    return Study(file, {name: _read(folder, where) for name, where in file.text_files.items()})
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file that a study names. Raises BadStudy where it leads out of the folder, by a link too."""
+    path = folder / name
+    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+        raise BadStudy(f"{folder / FILE}: {name!r} lies outside the study's folder; copy the file into it")
+    return path
+
+
+def _read(folder: Path, name: str) -> str:
+    path = inside(folder, name)
+    try:
+        with path.open("rb") as handle:
+            content = handle.read(MOST_TEXT + 1)
+    except OSError as error:
+        way = "; `affectml study init DATASET OUT` writes one" if name == FILE else ""
+        raise BadStudy(f"{path}: cannot be read ({error.strerror or error}){way}") from None
+    if len(content) > MOST_TEXT:
+        raise BadStudy(f"{path}: more than {MOST_TEXT:,} bytes, which nobody reads")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadStudy(f"{path}: not in UTF-8; save it so") from None
+    if not storable(text):
+        raise BadStudy(f"{path}: {UNSTORABLE}")
+    return text.replace("\r\n", "\n")
+
+
+def write_study(dataset: str | Path, out: str | Path) -> list[Path]:
+    """Write study.yaml, with every key, its default and a comment, and the three texts into a folder; return them.
+
+    What is in the texts in square brackets is to be filled in. Raises BadStudy where one of them is there already.
+    """
+    out = Path(out)
+    file = StudyFile(dataset=Path(os.path.relpath(dataset, out)).as_posix())
+    written = {FILE: "\n".join(as_yaml(file)) + "\n"}
+    for name in file.text_files.values():
+        written[name] = files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
+    for name in written:
+        if (out / name).exists():
+            raise BadStudy(f"{out / name} is there already; name another folder, or edit it")
+    for name, text in written.items():
+        with replacing(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [out / name for name in written]
+
+
+def as_yaml(part: BaseModel, indent: str = "") -> Iterator[str]:
+    """The lines of a YAML file with every key, its value, and its comment."""
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        comment = f"  # {field.description}" if field.description else ""
+        if isinstance(value, BaseModel):
+            yield f"{indent}{field.alias or name}:{comment}"
+            yield from as_yaml(value, f"{indent}  ")
+            continue
+        plain = part.model_dump(mode="json", include={name})[name]
+        dumped = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6).split("\n...")[0]
+        said = f"{value:.2f}" if isinstance(value, Decimal) else "" if plain is None else dumped.strip()
+        yield f"{indent}{field.alias or name}: {said}".rstrip() + comment

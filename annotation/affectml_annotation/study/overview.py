@@ -1,0 +1,244 @@
+"""How a study goes: who came, how far they got, where they left, what still wants people, and how they work.
+
+No name and no panel's id: people go by their random participant id, and in its order, which says nothing of them.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from affectml_annotation.agreement.by_person import annotator_report
+from affectml_annotation.stopped import late_comers
+from affectml_annotation.store import asking
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.schema import (
+    assignment,
+    erasure,
+    lead_change,
+    slot,
+    study_tally,
+    study_version,
+    visit,
+    visit_step,
+)
+from affectml_annotation.store.settings import read_setting
+from affectml_annotation.study import running
+from affectml_annotation.study.visits import give_back_places
+
+SPEEDING = 0.5  # of the others' median time
+FEWEST = 10  # images that a verdict rests on, at least
+REPLICATES = 1000
+_REPORTED = {
+    "seconds": "seconds", "with_others": "with_others", "with_others_low": "low", "with_others_high": "high",
+    "expected_by_chance": "by_chance", "above_chance_low": "above_chance_low", "shared_images": "shared_images",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study as it is now.
+
+    opened: how often the consent was shown, declined and full: how many went for that. reached: people by phase, the
+    first of which is everybody who agreed; ended: people by status; at: where those are who did not complete it, by
+    phase and status, going_on for who is there now. erased: people who are in no other of these counts any more.
+    minutes: the median of who completed it. wanting: images that still want people, and answers: how many those want.
+    stopped: as of `Progress`.
+    """
+
+    version: int
+    state: running.State
+    places: int
+    opened: int
+    declined: int
+    full: int
+    reached: dict[str, int]
+    going_on: int
+    ended: dict[str, int]
+    at: dict[str, dict[str, int]]
+    erased: int
+    minutes: float | None
+    wanting: int
+    answers: int
+    stopped: dict[int, int] | None
+
+
+def overview(store: LabelStore) -> Overview:
+    """How the study goes. Raises StoreError where there is none."""
+    give_back_places(store)
+
+    def work(connection: sa.Connection) -> Overview:
+        version, study = running.study_of(connection)
+        setting = read_setting(connection, running.KEY)
+        counts = connection.execute(sa.select(study_tally.c.name, study_tally.c.count))
+        tally = {str(name): int(count) for name, count in counts}
+        people = connection.execute(sa.select(visit)).all()
+        steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
+        done = [row.active_ms / 60_000 for row in people if row.status == "completed"]
+        wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(slot.c.wanted - slot.c.taken), 0))
+        images, answers = connection.execute(wanted.where(slot.c.round == 1, slot.c.taken < slot.c.wanted)).one()
+        return Overview(
+            version=version,
+            state=setting["state"],
+            places=study.file.places.people + setting["more"],
+            opened=tally["opened"],
+            declined=tally["declined"],
+            full=tally["full"],
+            reached={phase: steps[phase] for phase in (*study.file.phases, "code")},
+            going_on=sum(row.status is None for row in people),
+            ended=dict(Counter(row.status for row in people if row.status is not None)),
+            at={phase: dict(here) for phase in study.file.phases if (here := _fates(people, phase))},
+            erased=connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None))) or 0,
+            minutes=median(done) if done else None,
+            wanting=int(images),
+            answers=int(answers),
+            stopped=asking.stopped(connection),
+        )
+
+    return store.database.reading(work)
+
+
+def _fates(people: Sequence[sa.Row[Any]], phase: str) -> Counter[str]:
+    return Counter(row.status or "going_on" for row in people if row.phase == phase and row.status != "completed")
+
+
+def funnel(now: Overview) -> pd.DataFrame:
+    """Each step, and what became of the people who reached it: step, fate, people; only what happened.
+
+    Steps are consent, the phases, and code, which those have reached who completed it. Fates are went_on, a visit's
+    status, and going_on; at consent also declined, and went_away: nothing was ever heard of them. Whoever was erased
+    went on there, and is nowhere else.
+    """
+    phases = [phase for phase in now.reached if phase != "code"]
+    agreed = now.reached[phases[0]] + now.erased
+    rows = [
+        ("consent", "went_on", agreed),
+        ("consent", "declined", now.declined),
+        ("consent", "went_away", now.opened - now.declined - agreed),
+    ]
+    for phase in phases:
+        fates = now.at.get(phase, {})
+        rows.append((phase, "went_on", now.reached[phase] - sum(fates.values())))
+        rows += [(phase, fate, count) for fate, count in fates.items()]
+    rows.append(("code", "completed", now.reached["code"]))
+    return pd.DataFrame([row for row in rows if row[2] > 0], columns=["step", "fate", "people"])
+
+
+def people(store: LabelStore) -> pd.DataFrame:
+    """How everybody of a study works, a row each by participant id; nothing of it decides about anybody's pay.
+
+    Returns:
+        participant, status (going_on while it does), phase, version, minutes, images (answered, without checks);
+        seconds, the median over their images; speeder; checks and checks_failed; slower, the median seconds of the
+        later half of their images over those of the earlier; with_others, its low and high, by_chance and
+        shared_images, of `annotator_report` (95 % interval over images, checks left out); no_more_than_chance; late:
+        where images stop early, who came to none among its first people, and is compared with others such. What
+        there is nothing to go by for is missing, and so is all that rests on answers for who withdrew.
+
+        speeder: whether their median is below half of the median of the other people's. Half the typical time is where
+        a relative speed index of 2 lies (Leiner 2019, Survey Research Methods 13(3)), and the mildest of the three
+        limits that Greszki, Meyer and Schoen (2015, Public Opinion Quarterly 79(2)) compare; who is fast need not be
+        careless.
+
+        no_more_than_chance: whether the interval of what they agree above chance reaches 0 or below. With few images
+        or strong feelings of their own that is so of honest people too. Missing below ten shared images.
+
+    Raises:
+        StoreError: there is no study.
+    """
+    give_back_places(store)
+
+    def work(connection: sa.Connection) -> tuple[Sequence[sa.Row[Any]], dict[str, int]]:
+        running.file_of(connection)
+        done = sa.select(assignment.c.annotator_id, sa.func.count()).where(
+            assignment.c.purpose == "task", assignment.c.answered_at.is_not(None)
+        )
+        counts = connection.execute(done.group_by(assignment.c.annotator_id))
+        visits = connection.execute(sa.select(visit).order_by(visit.c.annotator_id)).all()
+        return visits, {str(who): int(count) for who, count in counts}
+
+    visits, images = store.database.reading(work)
+    found = pd.DataFrame({
+        "participant": np.array([row.annotator_id for row in visits], dtype=object),
+        "status": [row.status or "going_on" for row in visits],
+        "phase": [row.phase for row in visits],
+        "version": [row.version for row in visits],
+        "minutes": [row.active_ms / 60_000 for row in visits],
+        "images": [images.get(row.annotator_id, 0) for row in visits],
+    })  # fmt: skip
+    labels, said = store.settings.labels, store.judgements(rounds=[1])
+    said = said[said["annotator_id"].isin(found["participant"])]
+    checked = said["purpose"] == "check"
+    stopping = store.stopping()
+    minimum = None if stopping is None else int(stopping["min"])
+    report = annotator_report(said[~checked], labels, bootstrap=REPLICATES, minimum=minimum).set_index("annotator_id")
+    found = found.join(report[list(_REPORTED)].rename(columns=_REPORTED), on="participant")
+    found["late"] = found["participant"].isin(late_comers(said, minimum))
+    checks = annotator_report(said[checked], labels, checks=store.checks()).set_index("annotator_id")
+    found = found.join(checks[["checks", "checks_failed"]], on="participant")
+    found["slower"] = found["participant"].map(_slower(said[~checked]))
+    beside = found["seconds"].groupby(found["late"])
+    others = beside.transform(lambda mine: [mine.drop(at).median() for at in mine.index]).astype("float64")
+    fast = (found["seconds"] < SPEEDING * others).astype("boolean")
+    found["speeder"] = fast.where(others.notna() & found["seconds"].notna())
+    chance = (found["above_chance_low"] <= 0).astype("boolean")
+    found["no_more_than_chance"] = chance.where(found["shared_images"] >= FEWEST)
+    return found[[
+        "participant", "status", "phase", "version", "minutes", "images", "seconds", "speeder", "checks",
+        "checks_failed", "slower", "with_others", "low", "high", "by_chance", "shared_images", "no_more_than_chance",
+        "late",
+    ]]  # fmt: skip
+
+
+def as_text(people: pd.DataFrame) -> pd.DataFrame:
+    """The table of `people` as it is read: agreement with its interval in one column, what is marked in another."""
+    rows = people.astype(object).where(people.notna(), None).to_dict("records")
+    marks = {"speeder": "fast", "no_more_than_chance": "no more than chance", "late": "came late"}
+    return people[["participant", "status"]].assign(
+        status=people["status"].str.replace("_", " "),
+        marked=[", ".join(said for name, said in marks.items() if row[name]) for row in rows],
+        images=people["images"],
+        minutes=people["minutes"],
+        seconds=people["seconds"],
+        failed_checks=["–" if row["checks"] is None else f"{row['checks_failed']:.0f} of {row['checks']:.0f}"
+                       for row in rows],
+        later_to_earlier=people["slower"],
+        with_others=["–" if row["low"] is None else f"{row['with_others']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+                     for row in rows],
+        by_chance=people["by_chance"],
+    )  # fmt: skip
+
+
+def _slower(judgements: pd.DataFrame) -> dict[str, float]:
+    """Each person's median seconds in the later half of what they said, over those in the earlier half."""
+    found = {}
+    for who, mine in judgements.sort_values("at", kind="stable").groupby("annotator_id"):
+        half = len(mine) // 2
+        if half:
+            found[str(who)] = mine["seconds"].iloc[-half:].median() / mine["seconds"].iloc[:half].median()
+    return found
+
+
+def versions(store: LabelStore) -> pd.DataFrame:
+    """The versions of the study, the one that newcomers see first: version, at, affectml, people who came in it."""
+    came = sa.select(visit.c.version, sa.func.count().label("people")).group_by(visit.c.version).subquery()
+    query = sa.select(
+        study_version.c.number.label("version"), study_version.c.at, study_version.c.affectml,
+        sa.func.coalesce(came.c.people, 0).label("people"),
+    ).outerjoin(came, came.c.version == study_version.c.number)  # fmt: skip
+    return _timed(store.database.table(query.order_by(study_version.c.number.desc())))
+
+
+def changes(store: LabelStore) -> pd.DataFrame:
+    """Who changed what of the study, and when, newest first: at, by (empty where they were erased), what."""
+    query = sa.select(lead_change.c.at, lead_change.c.by, lead_change.c.what)
+    return _timed(store.database.table(query.order_by(lead_change.c.number.desc())))
+
+
+def _timed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(at=pd.to_datetime(table["at"], unit="ms", utc=True))

@@ -1,0 +1,239 @@
+"""Who is to be paid what. The one place that joins a panel's ids to visits; nobody's answers decide about it.
+
+Amounts are whole hundredths of the currency.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from math import ceil
+from typing import Any
+
+import sqlalchemy as sa
+
+from affectml_annotation.exchange.files import spreadsheet_cell
+from affectml_annotation.store.keys import ERASING, FORGOTTEN, forgotten, make_key
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.schema import annotator, now_ms, owed, panel, visit
+from affectml_annotation.store.setup import DAY_MS
+from affectml_annotation.store.visits import failed_checks, images_done
+from affectml_annotation.study import running, visits
+from affectml_annotation.study.check import announced_minutes
+from affectml_annotation.study.file import Status
+from affectml_annotation.study.folder import Study
+
+
+@dataclass(frozen=True)
+class PayRow:
+    """One visit. person: empty once it is forgotten. status: None while it goes on, with nothing due yet. due: in
+    hundredths, all of it; by_panel: so much of that the panel pays by itself. failed_checks: noted, and of no
+    consequence here. code: that they were given."""
+
+    person: str
+    session: str | None
+    status: Status | None
+    minutes: float
+    images: int
+    failed_checks: int
+    currency: str
+    due: int
+    by_panel: int
+    code: str | None
+    paid: bool
+
+
+def pay_rows(store: LabelStore) -> list[PayRow]:
+    """A row per visit, in the order they came, and per person who was erased before they were paid."""
+    visits.give_back_places(store)
+    with store.database.read() as connection:
+        studies: dict[int, Study] = {}
+        theirs = sa.select(visit, panel.c.person, panel.c.session).join(
+            panel, panel.c.annotator_id == visit.c.annotator_id
+        )
+        rows = []
+        for row in connection.execute(theirs.order_by(visit.c.entered_at, visit.c.annotator_id)):
+            if row.version not in studies:
+                studies[row.version] = running.study_of(connection, row.version)[1]
+            rows.append(_row(connection, studies[row.version], row))
+        return rows + [
+            PayRow(row.person, row.session, row.status, 0.0, 0, 0, row.currency, row.amount, row.by_panel, None, False)
+            for row in connection.execute(sa.select(owed).order_by(owed.c.number))
+        ]
+
+
+def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
+    pay, images = study.file.pay, images_done(connection, row.annotator_id)
+    fixed, over = due(study, row.status, images, row.active_ms)
+    code = None
+    if row.status not in (None, "left"):
+        code = visits.code_for(connection, study.file, row.status, row.annotator_id)
+    return PayRow(
+        person="" if row.person.startswith(FORGOTTEN) else row.person,
+        session=row.session,
+        status=row.status,
+        minutes=row.active_ms / 60_000,
+        images=images,
+        failed_checks=failed_checks(connection, row.annotator_id),
+        currency=pay.currency,
+        due=fixed + over,
+        by_panel=_by_panel(study, row.status, fixed),
+        code=code,
+        paid=row.paid_at is not None,
+    )
+
+
+def keep_owed(connection: sa.Connection, who: str) -> None:
+    """Before somebody is erased: what they are due, apart from all else of them, until it is paid.
+
+    A visit that goes on is left with that. Nothing is kept of who was paid, is due nothing, is forgotten, or takes part
+    in no study.
+    """
+    for table in (annotator, visit):  # in this order, as everybody does: no answer and no payment comes between
+        connection.execute(sa.select(table).where(table.c.annotator_id == who).with_for_update())
+    row = visits.left_now(connection, who)
+    if row is None or row.paid_at is not None:
+        return
+    study = running.study_of(connection, row.version)[1]
+    fixed, over = due(study, row.status, images_done(connection, who), row.active_ms)
+    theirs = connection.execute(sa.select(panel).where(panel.c.annotator_id == who)).one()
+    if fixed + over and not theirs.person.startswith(FORGOTTEN):
+        connection.execute(owed.insert().values(
+            person=theirs.person, session=theirs.session, status=row.status, amount=fixed + over,
+            by_panel=_by_panel(study, row.status, fixed), currency=study.file.pay.currency, at=now_ms(),
+        ))  # fmt: skip
+
+
+def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[int, int]:
+    """What the file says is due for such a visit, in hundredths: the fixed part, and that for minutes over.
+
+    images: how many were answered, whatever the answers are.
+    """
+    pay, whole = study.file.pay, _hundredths(study.file.pay.per_person)
+    if status == "completed":
+        over = ceil(max(0, active_ms - announced_minutes(study) * 60_000) / 60_000)
+        return whole, min(over, pay.most_minutes_over) * _hundredths(pay.per_minute_over)
+    if status in ("screened_out", "quota_full"):
+        return _hundredths(pay.per_screen_out), 0
+    if status is None or pay.unfinished == "nothing":
+        return 0, 0
+    if pay.unfinished == "all":
+        return whole, 0
+    share = Decimal(min(images, study.file.images_per_person)) / study.file.images_per_person
+    return int((whole * share).to_integral_value(ROUND_CEILING)), 0
+
+
+def _by_panel(study: Study, status: Status | None, fixed: int) -> int:
+    return fixed if status in study.file.pay.paid_by_panel else 0
+
+
+def _hundredths(amount: Decimal) -> int:
+    return int(amount * 100)
+
+
+def amount(hundredths: int) -> str:
+    """An amount as it is written: 1.50."""
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What visits of one status come to, in hundredths. to_pay: what is not paid yet and the panel does not pay."""
+
+    status: str
+    currency: str
+    people: int
+    due: int
+    by_panel: int
+    paid: int
+    to_pay: int
+
+
+def sums(rows: Sequence[PayRow]) -> list[Sum]:
+    """The pay table by status and currency, in the order in which they first come. paid: how many people were."""
+    kinds = dict.fromkeys((row.status, row.currency) for row in rows)
+    theirs = {kind: [row for row in rows if (row.status, row.currency) == kind] for kind in kinds}
+    return [
+        Sum(status=status or "going_on", currency=currency, people=len(mine), due=sum(row.due for row in mine),
+            by_panel=sum(row.by_panel for row in mine), paid=sum(row.paid for row in mine),
+            to_pay=sum(row.due - row.by_panel for row in mine if not row.paid))
+        for (status, currency), mine in theirs.items()
+    ]  # fmt: skip
+
+
+def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the command line") -> int:
+    """Note that these people, by their ids at the panel, were paid; return how many were not before.
+
+    What was owed to somebody who was erased leaves with it. by: who notes it; of the people their number is kept.
+    """
+
+    def work(connection: sa.Connection) -> int:
+        theirs = sa.select(panel.c.annotator_id).where(panel.c.person.in_(people))
+        open_ones = (visit.c.annotator_id.in_(theirs), visit.c.paid_at.is_(None), visit.c.status.is_not(None))
+        marked = connection.execute(visit.update().where(*open_ones).values(paid_at=now_ms())).rowcount
+        count = int(marked) + int(connection.execute(owed.delete().where(owed.c.person.in_(people))).rowcount)
+        if count:
+            running.note_change(connection, by, {"paid": count})
+        return count
+
+    return store.database.retried(work)
+
+
+def forget_ids(store: LabelStore, *, by: str) -> int:
+    """Forget the ids at the panel of all who are paid, or are due nothing since a day; return how many are kept.
+
+    What stays of an id is a keyed hash: who comes back is known, and can still be erased by the id that they know.
+    Then the database's files are written anew; raises DatabaseAway while others read it, and the same call goes on.
+    """
+
+    def work(connection: sa.Connection) -> int:
+        make_key(connection, ERASING)
+        theirs = sa.select(visit, panel.c.person).join(panel, panel.c.annotator_id == visit.c.annotator_id)
+        rows = [row for row in connection.execute(theirs) if not row.person.startswith(FORGOTTEN)]
+        studies = {number: running.study_of(connection, number)[1] for number in {row.version for row in rows}}
+        done = 0
+        for row in rows:
+            images, long_ago = images_done(connection, row.annotator_id), now_ms() - DAY_MS
+            nothing = not any(due(studies[row.version], row.status, images, row.active_ms))
+            if row.paid_at is not None or (nothing and row.ended_at is not None and row.ended_at < long_ago):
+                mine = panel.update().where(panel.c.annotator_id == row.annotator_id)
+                connection.execute(mine.values(person=forgotten(connection, row.person), session=None))
+                done += 1
+        if done:
+            running.note_change(connection, by, {"forgotten": done})
+        owing = connection.scalar(sa.select(sa.func.count()).select_from(owed)) or 0
+        return len(rows) - done + owing
+
+    kept = store.database.retried(work)
+    store.database.rewrite([panel.name, owed.name])
+    return kept
+
+
+def as_csv(rows: Sequence[PayRow]) -> str:
+    """The whole table."""
+    names = ("person", "session", "status", "minutes", "images", "failed_checks", "code", "currency", "due", "by_panel")
+    return _csv([
+        (*names, "paid"),
+        *(
+            (row.person, row.session or "", row.status or "going on", f"{row.minutes:.1f}", row.images,
+             row.failed_checks, row.code or "", row.currency, amount(row.due), amount(row.by_panel),
+             "yes" if row.paid else "no")
+            for row in rows
+        ),
+    ])  # fmt: skip
+
+
+def as_bulk(rows: Sequence[PayRow]) -> str:
+    """Prolific's list for bulk payments: id and amount, of who is not paid yet, less what the panel pays by itself.
+
+    Nobody is in it whose id is forgotten.
+    """
+    open_ones = [row for row in rows if row.person and not row.paid and row.due > row.by_panel]
+    return _csv((row.person, amount(row.due - row.by_panel)) for row in open_ones)
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([spreadsheet_cell(str(cell)) for cell in row] for row in rows)
+    return out.getvalue()

@@ -1,0 +1,142 @@
+"""What is on a person's screen, for a page that draws it and decides nothing."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from affectml_annotation.store.keys import FORGOTTEN
+from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.schema import content_warning, image, panel
+from affectml_annotation.store.visits import failed_checks, images_done, visit_of
+from affectml_annotation.study import keys, pay, running, visits
+from affectml_annotation.study.check import announced_minutes
+from affectml_annotation.study.door import Entry, Ids
+from affectml_annotation.study.file import Ending, Question
+from affectml_annotation.study.questions import in_order
+from affectml_annotation.study.visits import Visit
+
+
+@dataclass(frozen=True)
+class ConsentScreen:
+    """What somebody is shown before anything is stored of them. minutes: announced; pay: 3.50 EUR, empty for none."""
+
+    version: int
+    text: str
+    boxes: tuple[str, ...]
+    minutes: int
+    pay: str
+    help: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a participant is shown where they are.
+
+    text: Markdown to read in this phase, and the debriefing for whoever is through or left; instructions: always in
+    reach from there on. questions: in this person's order. practice: images with the tries that are left, in order;
+    feedback: shown after a miss. done: images answered. warned: they failed so many checks that the file says to warn.
+    code: once it is earned. due: what they are to be paid, 3.50 EUR; empty for nothing, and while the visit goes on.
+    resume_code: for another device; show it from the first moment.
+    """
+
+    visit: Visit
+    text: str
+    instructions: str
+    links: tuple[str, ...]
+    questions: tuple[Question, ...]
+    practice: dict[str, int]
+    feedback: str
+    done: int
+    warned: bool
+    breaks: float
+    help: tuple[str, ...]
+    code: str | None
+    due: str
+    resume_code: str
+
+
+def consent_screen(store: LabelStore, version: int) -> ConsentScreen:
+    """The consent in this version, which `door.agree` takes."""
+    study = store.database.reading(running.study_of, version)[1]
+    file = study.file
+    paid = f"{file.pay.per_person:.2f} {file.pay.currency}" if file.pay.per_person else ""
+    minutes = announced_minutes(study)
+    return ConsentScreen(
+        version, study.texts["consent"], file.consent.boxes, minutes, paid, file.help, file.instructions.links
+    )
+
+
+def screen(store: LabelStore, who: str) -> Screen:
+    """What this participant sees now. Raises StoreError for somebody who takes part in no study."""
+    visit = visits.where(store, who)
+
+    def work(connection: sa.Connection) -> Screen:
+        study = running.study_of(connection, visit.version)[1]
+        file, going_on = study.file, visit.status is None
+        phase, done = visit.phase if going_on else "over", images_done(connection, who)
+        asked = {"before": file.before, "after": file.after}.get(phase)
+        due = sum(pay.due(study, visit.status, done, round(visit.minutes * 60_000)))
+        warns = file.checks.then == "warn" and phase == "images"
+        return Screen(
+            visit=visit,
+            text=study.texts.get(phase, "") if going_on else study.texts["debriefing"],
+            instructions=study.texts["instructions"] if phase in ("practice", "images") else "",
+            links=file.instructions.links,
+            questions=() if asked is None else tuple(in_order(asked, who, file.seed)),
+            practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
+            feedback=file.practice.feedback,
+            done=done,
+            warned=warns and failed_checks(connection, who) >= file.checks.failed,
+            breaks=file.breaks,
+            help=file.help,
+            code=visits.earned(connection, who),
+            due=f"{pay.amount(due)} {file.pay.currency}" if due else "",
+            resume_code=keys.resume_code(connection, who),
+        )
+
+    return store.database.reading(work)
+
+
+def warnings_of(store: LabelStore, image_ids: Collection[str]) -> dict[str, str]:
+    """By image id, the words to show before an image itself; images that need none are left out."""
+    query = sa.select(image.c.image_id, content_warning.c.text).join(
+        image, image.c.position == content_warning.c.position
+    )
+    with store.database.read() as connection:
+        return {str(name): str(text) for name, text in connection.execute(query.where(image.c.image_id.in_(image_ids)))}
+
+
+def return_address(store: LabelStore, who: str) -> str | None:
+    """Where a participant goes back to, with the code they earned; None before, where the file names no place, and
+    where it needs an id that is forgotten.
+
+    It may hold the panel's id: redirect there from the server, and write it into no page.
+    """
+
+    def work(connection: sa.Connection) -> str | None:
+        row, code = visit_of(connection, who), visits.earned(connection, who)
+        place = "" if row is None else running.file_of(connection, row.version).recruit.return_to
+        if code is None or not place:
+            return None
+        person = connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who))
+        if "{person}" in place and str(person).startswith(FORGOTTEN):
+            return None
+        return _filled(place, code, str(person))
+
+    return store.database.reading(work)
+
+
+def way_back(store: LabelStore, ids: Ids, entry: Entry) -> str | None:
+    """The same for somebody of whom nothing is stored: who is not in yet, with the code for not agreeing, or found the
+    study full; None where the file has no such code."""
+    kinds: dict[str, Ending] = {"consent": "no_consent", "full": "quota_full"}
+    recruit = store.database.reading(running.file_of, entry.version).recruit
+    code = recruit.codes.get(kinds[entry.kind]) if entry.kind in kinds else None
+    return _filled(recruit.return_to, code, ids.person) if code and recruit.return_to else None
+
+
+def _filled(place: str, code: str, person: str) -> str:
+    return place.replace("{code}", quote(code, safe="")).replace("{person}", quote(person, safe=""))
