@@ -55,16 +55,15 @@ from affectml_annotation.smoothing import (
     smoothed_rates,
     smoothed_shares,
 )
+from affectml_annotation.stopping import Overlap, expected_change, posterior_entropy
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 if TYPE_CHECKING:
     from affectml_annotation.store import Answer, Claim, LabelStore, Progress, Receipt, TaskSettings
 
-_STORE = ("Answer", "Claim", "LabelStore", "Progress", "Receipt", "TaskSettings")
-
 
 def __getattr__(name: str) -> Any:
-    if name in _STORE:
+    if name in __all__:  # the others are here
         from affectml_annotation import store
 
         return getattr(store, name)
@@ -94,6 +93,7 @@ __all__ = [
     "LabelStore",
     "MissingExtra",
     "NominalAgreement",
+    "Overlap",
     "Panel",
     "Progress",
     "Receipt",
@@ -109,6 +109,7 @@ __all__ = [
     "count_votes",
     "disagreement",
     "encode",
+    "expected_change",
     "fit_beta_prior",
     "fit_crowd_model",
     "fit_dirichlet_prior",
@@ -123,6 +124,7 @@ __all__ = [
     "model_uncertainty",
     "nominal_agreement",
     "pairwise_agreement",
+    "posterior_entropy",
     "read_counts",
     "read_judgements",
     "smoothed_rates",

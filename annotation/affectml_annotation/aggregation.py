@@ -6,16 +6,17 @@ Sets become a distribution only by a rule that is named. Nobody is left out or w
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from affectml_annotation.agreement.values import FloatArray
+from affectml_annotation.agreement.values import FloatArray, divided
 from affectml_annotation.crowd import fit_crowd_model
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import Panel, Rounds, encode, found_labels
+from affectml_annotation.judgements import Panel, Rounds, encode, found_labels, people_by_image, sum_by_image
 from affectml_annotation.smoothing import (
     BetaPrior,
     fit_beta_prior,
@@ -33,24 +34,6 @@ Method = Literal[
 ]  # fmt: skip
 Kind = Literal["single", "sets", "rates", "distribution"]
 
-# What each method makes: kind of target, what its values are, and the vote rule of a distribution.
-MAKES: dict[str, tuple[Kind, str, str | None]] = {
-    "votes": ("rates", "votes", None),
-    "shares": ("rates", "shares", None),
-    "smoothed": ("rates", "shares", None),
-    "weighted": ("rates", "shares", None),
-    "one_choice": ("distribution", "votes", "one_choice"),
-    "one_choice_smoothed": ("distribution", "shares", "one_choice"),
-    "set_split": ("distribution", "shares", "set_split"),
-    "normalised": ("distribution", "shares", "normalised"),
-    "posterior": ("sets", "indicator", None),
-    "majority": ("sets", "indicator", None),
-    "quorum": ("sets", "indicator", None),
-    "minimum_votes": ("sets", "indicator", None),
-    "mode": ("single", "indicator", None),
-    "dawid_skene": ("rates", "shares", None),
-    "mace": ("rates", "shares", None),
-}
 MODELS = ("dawid_skene", "mace")
 
 
@@ -142,29 +125,23 @@ def aggregate(
     >>> aggregate(table, method="set_split").values.tolist()
     [[0.75, 0.25]]
     """
-    if method not in MAKES:
-        raise BadJudgement(f"method: expected one of {', '.join(MAKES)}, but received {method!r}")
+    if method not in METHODS:
+        raise BadJudgement(f"method: expected one of {', '.join(METHODS)}, but received {method!r}")
     if rounds == "all":
         raise BadJudgement("aggregate: rounds='all' would count a person twice; choose a round, first or last")
     names = tuple(labels) if labels is not None else found_labels(judgements)
     panel = encode(judgements, names, image_ids, rounds=rounds).answers()
-    images = len(panel.image_ids)
-    fit = np.ones(images, dtype=bool) if fit_on is None else np.isin(panel.image_ids, list(fit_on))
-    said = _Said(
-        panel,
-        np.bincount(panel.image, minlength=images).astype(np.int64),
-        _sum_by_image(panel, panel.chosen.astype(np.float64)),
-        fit,
-        _Options(tau, share, votes, ties, weights, seed),
-        lambda: annotator_weights(judgements, names, rounds=rounds),
-    )
-    made = _METHODS[method](said)
-    keep = said.n >= max(minimum_people, 1)
+    n, k = people_by_image(panel), sum_by_image(panel, panel.chosen)
+    fit = np.ones(len(n), dtype=bool) if fit_on is None else np.isin(panel.image_ids, list(fit_on))
+    agreement = partial(annotator_weights, judgements, names, rounds=rounds)
+    said = _Said(panel, n, k, fit, agreement, tau, share, votes, ties, weights, seed)
+    kind, values_are, vote_rule, make = METHODS[method]
+    made = make(said)
+    keep = n >= max(minimum_people, 1)
     left_out = {f"fewer than {max(minimum_people, 1)} answers": int((~keep).sum())}
     if made.can is not None:
         left_out[made.without] = int((keep & ~made.can).sum())
         keep &= made.can
-    kind, values_are, vote_rule = MAKES[method]
     values = made.values.astype(np.int64) if values_are == "indicator" else made.values
     return Aggregate(
         method=method,
@@ -173,7 +150,7 @@ def aggregate(
         vote_rule=vote_rule,
         labels=names,
         image_id=panel.image_ids[keep],
-        n=said.n[keep],
+        n=n[keep],
         values=values[keep],
         made_by=made.by + ("" if rounds == "first" else f"; rounds: {rounds}"),
         left_out={reason: count for reason, count in left_out.items() if count},
@@ -181,10 +158,18 @@ def aggregate(
     )
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What only some methods read: see `aggregate`."""
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """What a method reads: n [N] people who answered, k [N, C] who chose a label, fit [N] the images to fit on.
 
+    The rest is what only some read: see `aggregate`.
+    """
+
+    panel: Panel
+    n: npt.NDArray[np.int64]
+    k: FloatArray
+    fit: npt.NDArray[np.bool_]
+    agreement: Callable[[], pd.DataFrame]
     tau: float
     share: float
     votes: int
@@ -192,22 +177,10 @@ class _Options:
     weights: Mapping[str, float] | Literal["agreement"] | None
     seed: int
 
-
-@dataclass(frozen=True, eq=False)
-class _Said:
-    """What a method reads: n [N] people who answered, k [N, C] who chose a label, fit [N] the images to fit on."""
-
-    panel: Panel
-    n: npt.NDArray[np.int64]
-    k: FloatArray
-    fit: npt.NDArray[np.bool_]
-    options: _Options
-    agreement: Callable[[], pd.DataFrame]
-
     @property
     def shares(self) -> FloatArray:
         """Of those who answered; nan where nobody did."""
-        return _divided(self.k, self.n)
+        return divided(self.k, self.n[:, None])
 
     @property
     def prior(self) -> BetaPrior:
@@ -241,11 +214,11 @@ def _smoothed(said: _Said) -> _Made:
 
 
 def _weighted(said: _Said) -> _Made:
-    panel, given = said.panel, said.options.weights
+    panel, given = said.panel, said.weights
     by_person = _weights(said)
     w = by_person[panel.annotator]
     total = np.bincount(panel.image, weights=w, minlength=len(said.n))
-    values = _divided(_sum_by_image(panel, panel.chosen * w[:, None]), total)
+    values = divided(sum_by_image(panel, panel.chosen * w[:, None]), total[:, None])
     by = f"shares weighted by annotator ({'agreement' if given == 'agreement' else 'given weights'})"
     people = pd.DataFrame({"annotator_id": panel.annotator_ids, "weight": by_person})
     return _Made(values, by, total > 0, "total weight zero", people)
@@ -265,18 +238,18 @@ def _one_choice_smoothed(said: _Said) -> _Made:
 
 def _set_split(said: _Said) -> _Made:
     size = said.panel.chosen.sum(axis=1, keepdims=True)
-    k = _sum_by_image(said.panel, said.panel.chosen / np.maximum(size, 1))
+    k = sum_by_image(said.panel, said.panel.chosen / np.maximum(size, 1))
     by = "each person's vote shared among their labels; empty sets say nothing"
-    return _Made(_divided(k, k.sum(axis=1)), by, said.k.sum(axis=1) > 0, "only empty sets")
+    return _Made(divided(k, k.sum(axis=1, keepdims=True)), by, said.k.sum(axis=1) > 0, "only empty sets")
 
 
 def _normalised(said: _Said) -> _Made:
     total = said.k.sum(axis=1)
-    return _Made(_divided(said.k, total), "shares divided by their sum", total > 0, "only empty sets")
+    return _Made(divided(said.k, total[:, None]), "shares divided by their sum", total > 0, "only empty sets")
 
 
 def _posterior(said: _Said) -> _Made:
-    prior, tau = said.prior, said.options.tau
+    prior, tau = said.prior, said.tau
     told = _told(prior, said.panel.labels)
     by = f"P(rate >= {tau:.4g} | votes) >= 1/2 under Beta priors ({told})"
     return _Made(label_sets(said.k, said.n, prior, tau), by)
@@ -287,7 +260,7 @@ def _majority(said: _Said) -> _Made:
 
 
 def _quorum(said: _Said) -> _Made:
-    share = said.options.share
+    share = said.share
     if not 0 < share <= 1:
         raise BadJudgement(f"share: expected a share in (0, 1], but received {share}")
     # on counts, with a tolerance: share * n is rarely exact in binary
@@ -296,11 +269,11 @@ def _quorum(said: _Said) -> _Made:
 
 
 def _minimum_votes(said: _Said) -> _Made:
-    return _Made(said.k >= said.options.votes, f"labels with at least {said.options.votes} votes")
+    return _Made(said.k >= said.votes, f"labels with at least {said.votes} votes")
 
 
 def _mode(said: _Said) -> _Made:
-    k, ties = said.k, said.options.ties
+    k, ties = said.k, said.ties
     top = k == k.max(axis=1, keepdims=True, initial=0)
     clear = (k.max(axis=1, initial=0) > 0) & ((top.sum(axis=1) == 1) | (ties == "order"))
     values = np.arange(k.shape[1]) == top.argmax(axis=1)[:, None]
@@ -308,36 +281,29 @@ def _mode(said: _Said) -> _Made:
     return _Made(values, by, clear, "no single most chosen label")
 
 
-def _dawid_skene(said: _Said) -> _Made:
-    return _believed(said, "dawid_skene")
-
-
-def _mace(said: _Said) -> _Made:
-    return _believed(said, "mace")
-
-
 def _believed(said: _Said, model: Literal["dawid_skene", "mace"]) -> _Made:
-    believed = fit_crowd_model(said.panel, model, seed=said.options.seed)
+    believed = fit_crowd_model(said.panel, model, seed=said.seed)
     by = f"p_model: {model} per label, through crowd-kit (a belief about one truth, not a share)"
     return _Made(believed.p_model, by, annotators=believed.annotators)
 
 
-_METHODS: dict[str, Callable[[_Said], _Made]] = {
-    "votes": _votes,
-    "shares": _shares,
-    "smoothed": _smoothed,
-    "weighted": _weighted,
-    "one_choice": _one_choice,
-    "one_choice_smoothed": _one_choice_smoothed,
-    "set_split": _set_split,
-    "normalised": _normalised,
-    "posterior": _posterior,
-    "majority": _majority,
-    "quorum": _quorum,
-    "minimum_votes": _minimum_votes,
-    "mode": _mode,
-    "dawid_skene": _dawid_skene,
-    "mace": _mace,
+# What each method makes: kind of target, what its values are, and the vote rule of a distribution; and how.
+METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Said], _Made]]] = {
+    "votes": ("rates", "votes", None, _votes),
+    "shares": ("rates", "shares", None, _shares),
+    "smoothed": ("rates", "shares", None, _smoothed),
+    "weighted": ("rates", "shares", None, _weighted),
+    "one_choice": ("distribution", "votes", "one_choice", _one_choice),
+    "one_choice_smoothed": ("distribution", "shares", "one_choice", _one_choice_smoothed),
+    "set_split": ("distribution", "shares", "set_split", _set_split),
+    "normalised": ("distribution", "shares", "normalised", _normalised),
+    "posterior": ("sets", "indicator", None, _posterior),
+    "majority": ("sets", "indicator", None, _majority),
+    "quorum": ("sets", "indicator", None, _quorum),
+    "minimum_votes": ("sets", "indicator", None, _minimum_votes),
+    "mode": ("single", "indicator", None, _mode),
+    "dawid_skene": ("rates", "shares", None, partial(_believed, model="dawid_skene")),
+    "mace": ("rates", "shares", None, partial(_believed, model="mace")),
 }
 
 
@@ -349,34 +315,18 @@ def annotator_weights(judgements: pd.DataFrame, labels: Sequence[str], *, rounds
     by agreement silences minorities: a group that feels differently is outvoted twice. Look before you use it.
     """
     panel = encode(judgements, labels, rounds=rounds).answers()
-    n = np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.float64)
-    k = _sum_by_image(panel, panel.chosen.astype(np.float64))
+    n, k = people_by_image(panel), sum_by_image(panel, panel.chosen)
     shared = n[panel.image] >= 2
     image, who, said = panel.image[shared], panel.annotator[shared], panel.chosen[shared].astype(np.float64)
     others = (k[image] - said) / (n[image] - 1)[:, None]
     people = len(panel.annotator_ids)
     images = np.bincount(who, minlength=people)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.bincount(who, weights=((said - others) ** 2).mean(axis=1), minlength=people) / images
+    error = divided(np.bincount(who, weights=((said - others) ** 2).mean(axis=1), minlength=people), images)
     known = images > 0
     weight = np.ones(people)
     weight[known] = 1 / np.maximum(error[known], 1e-3)
     weight[known] /= weight[known].mean() if known.any() else 1
     return pd.DataFrame({"annotator_id": panel.annotator_ids, "error": error, "images": images, "weight": weight})
-
-
-def _sum_by_image(panel: Panel, values: FloatArray) -> FloatArray:
-    """Sums of per-judgement values [M, C] over the judgements of each image, [N, C]."""
-    images = len(panel.image_ids)
-    columns = [np.bincount(panel.image, weights=column, minlength=images) for column in values.T]
-    return np.stack(columns, axis=1)
-
-
-def _divided(values: FloatArray, by: npt.NDArray[np.int64] | FloatArray) -> FloatArray:
-    """Rows [N, C] divided by [N]; nan or inf where that is 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: FloatArray = values / by[:, None]
-    return found
 
 
 def _told(prior: BetaPrior, labels: Sequence[str]) -> str:
@@ -395,7 +345,7 @@ def _one_label_each(panel: Panel) -> None:
 
 def _weights(said: _Said) -> FloatArray:
     """The weight of each person of the panel."""
-    panel, weights = said.panel, said.options.weights
+    panel, weights = said.panel, said.weights
     if weights is None:
         raise BadJudgement("weighted: expected weights, a mapping from annotator to weight, or 'agreement'")
     if weights == "agreement":

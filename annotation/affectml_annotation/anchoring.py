@@ -15,8 +15,9 @@ import pandas as pd
 
 from affectml_annotation.agreement.distances import SetDistance, set_distances
 from affectml_annotation.agreement.resampling import Interval, image_weights, interval
-from affectml_annotation.errors import BadJudgement, UnknownLabel
-from affectml_annotation.judgements import Panel, encode
+from affectml_annotation.agreement.values import both_looks, divided
+from affectml_annotation.errors import BadJudgement, check_labels
+from affectml_annotation.judgements import encode
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,6 @@ class Anchoring:
     looks_control: int
 
 
-def _by_one_person(looks: Sequence[Panel]) -> pd.DataFrame:
-    """Pairs of looks of one person at one image: image, person, and where each look stands, at0 and at1."""
-    frames = [
-        pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
-        for n, look in enumerate(looks)
-    ]
-    return frames[0].merge(frames[1], on=["image", "person"])
-
-
 def _advised(
     image_ids: Sequence[str], labels: Sequence[str], suggestions: Mapping[str, Collection[str]]
 ) -> npt.NDArray[np.bool_]:
@@ -53,10 +45,8 @@ def _advised(
     place = {label: at for at, label in enumerate(labels)}
     advised = np.zeros((len(image_ids), len(place)), dtype=bool)
     for at, image in enumerate(image_ids):
-        for label in suggestions[image]:
-            if label not in place:
-                raise UnknownLabel.named(label, labels, f"suggestion for image {image!r}")
-            advised[at, place[label]] = True
+        check_labels(suggestions[image], labels, f"suggestion for image {image!r}")
+        advised[at, [place[label] for label in suggestions[image]]] = True
     return advised
 
 
@@ -101,7 +91,7 @@ def anchoring(
         raise BadJudgement("anchoring: expected a column suggestions_visible, which says what each look could see")
     looks = [encode(judgements, labels, rounds=number).answers() for number in (first, second)]
     ids = looks[0].image_ids
-    both = _by_one_person(looks)
+    both = both_looks(looks)
     both = both[[ids[image] in suggestions for image in both["image"]]]
     visible = judgements["suggestions_visible"].fillna(False).to_numpy(dtype=bool)
     primed = visible[looks[0].row[both["at0"]]]
@@ -120,11 +110,8 @@ def anchoring(
     sums = np.stack([np.bincount(unit, weights=moved * arm, minlength=units) for arm in (shown, ~shown)])
     sizes = np.stack([np.bincount(unit, weights=arm, minlength=units) for arm in (shown, ~shown)])
     values = sums.sum(axis=1) / sizes.sum(axis=1)
-    drawn = []
-    for weights in image_weights(units, bootstrap, np.random.default_rng(seed)):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            drawn.append((weights @ sums.T) / (weights @ sizes.T))
-    arms = np.concatenate(drawn) if drawn else np.zeros((0, 2))
+    weights = image_weights(units, bootstrap, np.random.default_rng(seed))
+    arms = np.concatenate([np.zeros((0, 2)), *(divided(w @ sums.T, w @ sizes.T) for w in weights)])
     changed = (before != after).any(axis=1)
     return Anchoring(
         shown=interval(float(values[0]), arms[:, 0], level=level),

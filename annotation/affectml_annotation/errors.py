@@ -5,6 +5,7 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 ├── UnknownLabel     a label that the task does not have
 ├── BadCounts        votes, numbers of people asked or shares that cannot be
 ├── MissingExtra     an optional dependency that is not installed
+├── BadStudy         a study's file, or a text beside it, that cannot be used
 ├── StoreError       the label store cannot do what was asked
 │   └── DatabaseFailed    its database failed, whatever was asked of it
 │       └── DatabaseAway  for now: the same call may be made again
@@ -13,10 +14,16 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 _AT_ROW = re.compile(r"((?:row|line) \d+: |)(.*)", re.DOTALL)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of a message about a name that is not known: the nearest one that is, if any is near."""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class AnnotationError(ValueError):
@@ -36,10 +43,15 @@ class UnknownLabel(AnnotationError):
     @classmethod
     def named(cls, label: object, labels: Sequence[str], where: str = "") -> "UnknownLabel":
         """The error for `label`, with the nearest known one; `where` says which row or file had it."""
-        near = get_close_matches(str(label), labels, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         place = f"{where}: " if where else ""
-        return cls(f"{place}no label {label!r}{hint} (labels: {', '.join(labels)})")
+        return cls(f"{place}no label {label!r}{did_you_mean(str(label), labels)} (labels: {', '.join(labels)})")
+
+
+def check_labels(given: Iterable[str], labels: Sequence[str], where: str) -> None:
+    """Raise UnknownLabel for the first label given that is not among `labels`."""
+    for label in given:
+        if label not in labels:
+            raise UnknownLabel.named(label, labels, where)
 
 
 class BadCounts(AnnotationError):
@@ -48,6 +60,10 @@ class BadCounts(AnnotationError):
 
 class MissingExtra(AnnotationError):
     """An optional dependency that is not installed."""
+
+
+class BadStudy(AnnotationError):
+    """A study.yaml, or a text beside it, that cannot be used as it is."""
 
 
 class StoreError(AnnotationError):

@@ -13,8 +13,8 @@ who was unsure, skipped or flagged the image was asked but gave no answer, and l
 counted. One person judges one image at most once in a round.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -42,6 +42,19 @@ def storable(text: str) -> bool:
         return False
 
 
+def answer_problems(kind: object, chosen: Sequence[str], labels: Collection[str]) -> Iterator[str]:
+    """What is wrong with the kind and the labels of one judgement."""
+    if kind not in KINDS:
+        yield f"expected kind to be one of {', '.join(KINDS)}, but received {kind!r}"
+    elif (kind == "labels") != bool(len(chosen)):
+        yield f"kind {kind!r} with {len(chosen)} labels"
+    for label in chosen:
+        if label not in labels:
+            yield str(UnknownLabel.named(label, list(labels)))
+    if len(set(chosen)) != len(chosen):
+        yield f"a label stands there twice: {list(chosen)}"
+
+
 @dataclass(frozen=True, eq=False)
 class Panel:
     """A judgement table as numbers: M judgements of N images by A people over C labels.
@@ -61,17 +74,8 @@ class Panel:
 
     def answers(self) -> "Panel":
         """Only the judgements that are answers; images and annotators keep their positions."""
-        keep = self.answered
-        return Panel(
-            self.labels,
-            self.image_ids,
-            self.annotator_ids,
-            self.image[keep],
-            self.annotator[keep],
-            self.chosen[keep],
-            self.answered[keep],
-            self.row[keep],
-        )
+        rows = ("image", "annotator", "chosen", "answered", "row")
+        return replace(self, **{name: getattr(self, name)[self.answered] for name in rows})
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,11 +232,7 @@ def _kept(rounds: Rounds, order: IntArray, same_pair: BoolArray, round_number: I
 
 
 def encode(
-    judgements: pd.DataFrame,
-    labels: Sequence[str],
-    image_ids: Sequence[str] | None = None,
-    *,
-    rounds: Rounds = "first",
+    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
 ) -> Panel:
     """Check the table against the contract and turn it into numbers.
 
@@ -303,11 +303,7 @@ def validate_judgements(judgements: pd.DataFrame, labels: Sequence[str]) -> None
 
 
 def count_votes(
-    judgements: pd.DataFrame,
-    labels: Sequence[str],
-    image_ids: Sequence[str] | None = None,
-    *,
-    rounds: Rounds = "first",
+    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
 ) -> Votes:
     """Votes per image and label, and how many people answered.
 
@@ -333,20 +329,23 @@ def count_votes(
     ([[1, 1]], [2])
     """
     panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
+    votes = sum_by_image(panel, panel.chosen).astype(np.int64)
+    return Votes(panel.labels, panel.image_ids, votes, people_by_image(panel))
+
+
+def sum_by_image(panel: Panel, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Sums of per-judgement values [M, C] over the judgements of each image, [N, C]."""
     images = len(panel.image_ids)
-    votes = np.stack([np.bincount(panel.image[column], minlength=images) for column in panel.chosen.T], axis=1).astype(
-        np.int64
-    )
-    n = np.bincount(panel.image, minlength=images).astype(np.int64)
-    return Votes(panel.labels, panel.image_ids, votes, n)
+    return np.stack([np.bincount(panel.image, weights=column, minlength=images) for column in values.T], axis=1)
+
+
+def people_by_image(panel: Panel) -> IntArray:
+    """How many judgements each image has, [N]."""
+    return np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.int64)
 
 
 def judgement_tensor(
-    judgements: pd.DataFrame,
-    labels: Sequence[str],
-    image_ids: Sequence[str] | None = None,
-    *,
-    rounds: Rounds = "first",
+    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
 ) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
     """Who chose what, as arrays.
 

@@ -37,13 +37,18 @@ class BetaPrior:
         return self.alpha / (self.alpha + self.beta)
 
 
-def _counts(votes: npt.ArrayLike, n: npt.ArrayLike, labels: int | None = None) -> tuple[FloatArray, FloatArray]:
-    """Votes and n as float [N, C], checked."""
+def _matrix(votes: npt.ArrayLike, labels: int | None) -> FloatArray:
+    """Votes as float [N, C]."""
     k = np.asarray(votes, dtype=np.float64)
-    asked = np.asarray(n, dtype=np.float64)
     if k.ndim != 2 or (labels is not None and k.shape[1] != labels):
         wanted = "[N, C]" if labels is None else f"[N, {labels}]"
         raise BadCounts(f"votes: expected shape {wanted}, but received {k.shape}")
+    return k
+
+
+def _counts(votes: npt.ArrayLike, n: npt.ArrayLike, labels: int | None = None) -> tuple[FloatArray, FloatArray]:
+    """Votes and n as float [N, C], checked."""
+    k, asked = _matrix(votes, labels), np.asarray(n, dtype=np.float64)
     if asked.shape not in ((k.shape[0],), k.shape):
         raise BadCounts(f"n: expected shape ({k.shape[0]},) or {k.shape}, but received {asked.shape}")
     asked = np.broadcast_to(asked[:, None] if asked.ndim == 1 else asked, k.shape)
@@ -232,10 +237,7 @@ class DirichletPrior:
 
 def _one_choice(votes: npt.ArrayLike, labels: int | None = None) -> FloatArray:
     """One-choice votes as float [N, C], checked."""
-    k = np.asarray(votes, dtype=np.float64)
-    if k.ndim != 2 or (labels is not None and k.shape[1] != labels):
-        wanted = "[N, C]" if labels is None else f"[N, {labels}]"
-        raise BadCounts(f"votes: expected shape {wanted}, but received {k.shape}")
+    k = _matrix(votes, labels)
     bad = ~((k >= 0) & np.isfinite(k))
     if bad.any():
         row, column = (int(at) for at in np.argwhere(bad)[0])

@@ -8,6 +8,7 @@ Do needs one number per image and De the count of each distinct value, so nothin
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -71,17 +72,12 @@ def _seen_by_pairs(values: Values, size: FloatArray, between: Callable[[IntArray
 
 
 def _by_table(
-    values: Values,
-    size: FloatArray,
-    table: Callable[[slice, slice], FloatArray],
-    between: Callable[[IntArray, IntArray], FloatArray],
+    values: Values, size: FloatArray, table: Callable[..., FloatArray], between: Callable[..., FloatArray]
 ) -> Evaluate:
-    """Do and De through distances between distinct values."""
-    counts = _counts(values, len(size))
-    v = len(values.names)
-    everything = slice(0, v)
-    if v <= EXACT_VALUES:
-        whole = table(everything, everything)
+    """Do and De through distances between distinct values: `table` of all pairs, `between` those that stand beside."""
+    counts, names = _counts(values, len(size)), values.names
+    if len(names) <= EXACT_VALUES:
+        whole = table(names, names)
         seen = _seen_by_pairs(values, size, lambda a, b: whole[a, b])
 
         def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -89,9 +85,9 @@ def _by_table(
             return weights @ seen, ((drawn @ whole) * drawn).sum(axis=1)
 
         return evaluate
-    seen = _seen_by_pairs(values, size, between)
+    seen = _seen_by_pairs(values, size, lambda a, b: between(names[a], names[b]))
     total = np.asarray(counts.sum(axis=1)).ravel()
-    pull = np.concatenate([table(slice(at, min(at + BLOCK, v)), everything) @ total for at in range(0, v, BLOCK)])
+    pull = np.concatenate([table(names[at : at + BLOCK], names) @ total for at in range(0, len(names), BLOCK)])
     constant = float(total @ pull)
 
     def linearised(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -147,7 +143,6 @@ def _ordinal(values: Values, size: FloatArray) -> Evaluate:
 
 
 def _scheme(values: Values, size: FloatArray, distance: Distance) -> Evaluate:
-    names = values.names.astype(np.float64)
     if distance == "nominal":
         return _nominal(values, size)
     if distance == "interval":
@@ -155,25 +150,16 @@ def _scheme(values: Values, size: FloatArray, distance: Distance) -> Evaluate:
     if distance == "ordinal":
         return _ordinal(values, size)
     if distance == "ratio":
-        if (names < 0).any():
+        if (values.names < 0).any():
             raise BadJudgement("ratio: expected numbers of zero or more, but received a negative one")
 
         def ratio(a: FloatArray, b: FloatArray) -> FloatArray:
             total = a + b
             return np.where(total > 0, ((a - b) / np.where(total > 0, total, 1)) ** 2, 0.0)
 
-        return _by_table(
-            values,
-            size,
-            lambda rows, columns: ratio(names[rows, None], names[None, columns]),
-            lambda a, b: ratio(names[a], names[b]),
-        )
-    sets = values.names.astype(bool)
+        return _by_table(values, size, lambda a, b: ratio(a[:, None], b), ratio)
     return _by_table(
-        values,
-        size,
-        lambda rows, columns: distance_table(sets[rows], sets[columns], distance),
-        lambda a, b: set_distances(sets[a], sets[b], distance),
+        values, size, partial(distance_table, distance=distance), partial(set_distances, distance=distance)
     )
 
 

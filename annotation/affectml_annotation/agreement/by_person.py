@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.agreement.distances import SetDistance, distance_table, set_distances
-from affectml_annotation.agreement.resampling import image_weights, interval
+from affectml_annotation.agreement.resampling import Interval, image_weights, interval
 from affectml_annotation.agreement.values import (
     BoolArray,
     FloatArray,
     IntArray,
+    both_looks,
+    divided,
     group_numbers,
     image_pairs,
     set_codes,
 )
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import KINDS, Panel, Rounds, encode
+from affectml_annotation.stopped import late_comers
 
 TABLE_VALUES = 2000
 
@@ -37,13 +40,14 @@ def _similar_pairs(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntA
         yield i, j, 1 - apart
 
 
-def _label_use(answers: Panel, people: int) -> FloatArray:
-    """Share of each person's answers that hold each label, [A, C]; nan without answers."""
-    given = np.bincount(answers.annotator, minlength=people).astype(np.float64)
-    use = np.stack([np.bincount(answers.annotator[column], minlength=people) for column in answers.chosen.T], 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares: FloatArray = use / given[:, None]
-    return shares
+def _label_use(answers: Panel, of: IntArray, groups: int) -> FloatArray:
+    """Share of each person's or group's answers that hold each label, [groups, C]; nan without answers.
+
+    of [M]: whose each answer is, below 0 nobody's.
+    """
+    known = of >= 0
+    use = [np.bincount(of[known & column], minlength=groups) for column in answers.chosen.T]
+    return divided(use, np.bincount(of[known], minlength=groups)).T
 
 
 def annotator_report(
@@ -54,6 +58,10 @@ def annotator_report(
     rounds: Rounds = "first",
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
+    level: float = 0.95,
+    minimum: int | None = None,
 ) -> pd.DataFrame:
     """What each annotator did, and how it fits with the others.
 
@@ -65,19 +73,35 @@ def annotator_report(
         checks: attention checks, if any: columns image_id, and accepted and forbidden (lists of labels). A check fails
             when the answer holds a forbidden label, or when there are accepted labels and the answer holds none.
         repeats: rounds that repeat others, if any: columns round and of.
+        bootstrap: replicates over each person's images for the intervals; 0 for none.
+        seed: of the replicates.
+        level: of the intervals.
+        minimum: where images stop early, how many people each has at least. Who came to none of them among its first
+            so many saw but images on which those were undecided, and is compared with others of whom that is so.
 
     Returns:
-        One row per annotator, in order of appearance: annotator_id; judgements, and how many of each kind (none,
-        unsure, skip, flag); labels_per_answer; with_others, the mean over their images of 1 - distance to each other
-        person's answer; shared_images, on how many that rests; expected_by_chance, the same against answers to other
-        images drawn at random (somebody who always says the common thing agrees a lot by chance); seconds, the
+        One row per annotator, in order of appearance, late ones last: annotator_id; judgements, and how many of each
+        kind (none, unsure, skip, flag); labels_per_answer; with_others, the mean over their images of 1 - distance to
+        each other person's answer; shared_images, on how many that rests; expected_by_chance, the same against answers
+        to other images drawn at random (somebody who always says the common thing agrees a lot by chance); seconds, the
         median, where the table has it; use:LABEL, the share of their answers that hold it; checks and checks_failed;
-        repeats and self_agreement. A figure is nan where there is nothing to go by.
+        repeats and self_agreement. With `bootstrap` also with_others_low and _high, and above_chance with its _low and
+        _high: over shared images, the mean of what the answer agrees with the others there less what the same answer
+        agrees with answers of others at random, image by image, so that always saying the common thing gains nothing.
+        late, with `minimum`: whether they are of those. A figure is nan where there is nothing to go by.
 
     Raises:
         BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
         UnknownLabel: a row has a label that is not in `labels`.
     """
+    if minimum is not None:
+        late = judgements["annotator_id"].isin(late_comers(judgements, minimum))
+        parts = [
+            annotator_report(judgements[late == apart], labels, distance=distance, rounds=rounds, checks=checks,
+                             repeats=repeats, bootstrap=bootstrap, seed=seed, level=level).assign(late=apart)
+            for apart in (False, True)
+        ]  # fmt: skip
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     panel = _one_look(judgements, labels, rounds)
     answers = panel.answers()
     people = len(panel.annotator_ids)
@@ -90,16 +114,25 @@ def annotator_report(
         if name != "labels":
             found[name] = np.bincount(panel.annotator[kind == at], minlength=people)
     given = np.bincount(answers.annotator, minlength=people)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sizes = answers.chosen.sum(axis=1).astype(np.float64)
-        found["labels_per_answer"] = np.bincount(answers.annotator, weights=sizes, minlength=people) / given
-        found["with_others"], found["shared_images"] = _with_others(answers, people, distance)
-        found["expected_by_chance"] = _by_chance(answers, people, distance)
+    sizes = np.bincount(answers.annotator, weights=answers.chosen.sum(axis=1), minlength=people)
+    found["labels_per_answer"] = divided(sizes, given)
+    alike, chance = _with_others(answers, distance), _by_chance(answers, people, distance)
+    shared = ~np.isnan(alike)
+    found["shared_images"] = np.bincount(answers.annotator[shared], minlength=people)
+    found["with_others"] = _means(alike[shared], answers.annotator[shared], people)
+    found["expected_by_chance"] = _means(chance, answers.annotator, people)
+    if bootstrap:
+        found["above_chance"] = _means((alike - chance)[shared], answers.annotator[shared], people)
+        for name, values in (("with_others", alike), ("above_chance", alike - chance)):
+            theirs = [values[shared & (answers.annotator == person)] for person in range(people)]
+            spans = _intervals(theirs, bootstrap, seed, level)
+            found[f"{name}_low"] = np.array([span.low for span in spans], dtype=np.float64)
+            found[f"{name}_high"] = np.array([span.high for span in spans], dtype=np.float64)
     if "seconds" in judgements.columns:
         seconds = pd.to_numeric(judgements["seconds"].iloc[panel.row]).astype(float)
         medians = seconds.groupby(panel.annotator).median()
         found["seconds"] = medians.reindex(range(people)).to_numpy()
-    for label, shares in zip(panel.labels, _label_use(answers, people).T, strict=True):
+    for label, shares in zip(panel.labels, _label_use(answers, answers.annotator, people).T, strict=True):
         found[f"use:{label}"] = shares
     if checks is not None:
         found["checks"], found["checks_failed"] = _checks(answers, people, checks)
@@ -108,22 +141,31 @@ def annotator_report(
     return found
 
 
-def _with_others(answers: Panel, people: int, distance: SetDistance) -> tuple[FloatArray, IntArray]:
-    """Mean over a person's images of their mean similarity to the others there; and the number of images."""
+def _means(values: FloatArray, of: IntArray, people: int) -> FloatArray:
+    return divided(np.bincount(of, weights=values, minlength=people), np.bincount(of, minlength=people))
+
+
+def _intervals(theirs: Sequence[FloatArray], bootstrap: int, seed: int, level: float) -> list[Interval]:
+    """Of each person's mean; people with as many images share what was drawn."""
+    drawn: dict[int, FloatArray] = {}
+    for images in {len(mine) for mine in theirs}:
+        weights = image_weights(images, bootstrap, np.random.default_rng(seed))
+        drawn[images] = divided(np.concatenate(list(weights)), images)
+    return [interval(float(divided(mine.sum(), len(mine))), drawn[len(mine)] @ mine, level=level) for mine in theirs]
+
+
+def _with_others(answers: Panel, distance: SetDistance) -> FloatArray:
+    """Mean similarity of each answer to the others' at its image, [M]; nan where there is no other."""
     total, others = np.zeros(len(answers.row)), np.zeros(len(answers.row))
     for i, j, alike in _similar_pairs(answers, distance):
         for side in (i, j):
             total += np.bincount(side, weights=alike, minlength=len(total))
             others += np.bincount(side, minlength=len(total))
-    shared = others > 0
-    who = answers.annotator[shared]
-    images = np.bincount(who, minlength=people)
-    mean = np.bincount(who, weights=total[shared] / others[shared], minlength=people) / images
-    return mean, images
+    return divided(total, others)
 
 
 def _by_chance(answers: Panel, people: int, distance: SetDistance) -> FloatArray:
-    """Mean similarity of a person's answers to all answers of other people, whatever the image."""
+    """Mean similarity of each answer to all answers of other people, whatever the image, [M]."""
     code, sets = set_codes(answers.chosen)
     counts = np.zeros((people, len(sets)))
     np.add.at(counts, (answers.annotator, code), 1)
@@ -132,8 +174,7 @@ def _by_chance(answers: Panel, people: int, distance: SetDistance) -> FloatArray
     for at in range(0, len(sets), 512):
         part = slice(at, at + 512)
         alike[:, part] = others @ (1 - distance_table(sets, sets[part], distance))
-    chance: FloatArray = (counts * alike).sum(axis=1) / (counts.sum(axis=1) * others.sum(axis=1))
-    return chance
+    return divided(alike, others.sum(axis=1, keepdims=True))[answers.annotator, code]
 
 
 def _checks(answers: Panel, people: int, checks: pd.DataFrame) -> tuple[IntArray, IntArray]:
@@ -160,19 +201,13 @@ def _self_agreement(
 ) -> tuple[IntArray, FloatArray]:
     people = len(panel.annotator_ids)
     total, count = np.zeros(people), np.zeros(people, dtype=np.int64)
-    number = {name: at for at, name in enumerate(panel.annotator_ids)}
     for again, of in zip(repeats["round"], repeats["of"], strict=True):
         looks = [encode(judgements, panel.labels, rounds=int(which)).answers() for which in (of, again)]
-        frames = [
-            pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
-            for n, look in enumerate(looks)
-        ]
-        both = frames[0].merge(frames[1], on=["image", "person"])
+        both = both_looks(looks)
         alike = 1 - set_distances(looks[0].chosen[both["at0"]], looks[1].chosen[both["at1"]], distance)
-        who = np.array([number[looks[0].annotator_ids[p]] for p in both["person"]], dtype=np.int64)
-        total += np.bincount(who, weights=alike, minlength=people)
-        count += np.bincount(who, minlength=people)
-    return count, np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        total += np.bincount(both["person"], weights=alike, minlength=people)
+        count += np.bincount(both["person"], minlength=people)
+    return count, divided(total, count)
 
 
 def pairwise_agreement(
@@ -201,10 +236,8 @@ def pairwise_agreement(
             cell = answers.annotator[first] * people + answers.annotator[second]
             total += np.bincount(cell, weights=alike, minlength=len(total))
             count += np.bincount(cell, minlength=len(count))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (total / count).reshape(people, people)
     ids = pd.Index(answers.annotator_ids, name="annotator_id")
-    return pd.DataFrame(mean, index=ids, columns=ids)
+    return pd.DataFrame(divided(total, count).reshape(people, people), index=ids, columns=ids)
 
 
 def group_agreement(
@@ -263,25 +296,14 @@ def group_agreement(
     rows = []
     for a, b in combinations_with_replacement(range(kinds), 2):
         t, c = total[a, b], count[a, b]
-        value = float(t.sum() / c.sum()) if c.sum() else float("nan")
+        value = float(divided(t.sum(), c.sum()))
         who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
         row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
         if bootstrap:
-            drawn = []
-            for w in image_weights(images, bootstrap, np.random.default_rng(seed), together):
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    drawn.append((w @ t) / (w @ c))
-            span = interval(value, np.concatenate(drawn), level=level)
+            weights = image_weights(images, bootstrap, np.random.default_rng(seed), together)
+            span = interval(value, np.concatenate([divided(w @ t, w @ c) for w in weights]), level=level)
             row |= {"low": span.low, "high": span.high}
         rows.append(row)
     shares = {"group": names, "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
-    return pd.DataFrame(rows), pd.DataFrame(shares | _label_shares(answers, member, kinds))
-
-
-def _label_shares(answers: Panel, member: IntArray, kinds: int) -> dict[str, list[float]]:
-    """For each label the share of each group's answers that hold it; nan for a group without answers."""
-    said = [answers.chosen[member == group] for group in range(kinds)]
-    return {
-        label: [float(rows[:, at].mean()) if len(rows) else float("nan") for rows in said]
-        for at, label in enumerate(answers.labels)
-    }
+    use = dict(zip(answers.labels, _label_use(answers, member, kinds).T, strict=True))
+    return pd.DataFrame(rows), pd.DataFrame(shares | use)

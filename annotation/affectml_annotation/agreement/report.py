@@ -10,12 +10,14 @@ from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha
 from affectml_annotation.agreement.by_person import annotator_report, group_agreement, pairwise_agreement
 from affectml_annotation.agreement.nominal import label_agreement
 from affectml_annotation.judgements import Rounds
+from affectml_annotation.stopped import first_answers
 
 
 @dataclass(frozen=True, eq=False)
 class AgreementReport:
     """sets: alpha by distance (masi, jaccard); numbers: interval alpha of valence, arousal and intensities where
-    there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None."""
+    there are any; labels, annotators, pairs: tables; groups, shares: by the attribute asked for, else None. minimum:
+    where images stop early, how many of the first answers to each were compared."""
 
     sets: dict[str, Alpha]
     labels: pd.DataFrame
@@ -24,6 +26,7 @@ class AgreementReport:
     numbers: dict[str, Alpha] = field(default_factory=dict)
     groups: pd.DataFrame | None = None
     shares: pd.DataFrame | None = None
+    minimum: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; nan is None."""
@@ -34,10 +37,8 @@ class AgreementReport:
         return {
             "sets": {name: alpha.as_dict() for name, alpha in self.sets.items()},
             "numbers": {name: alpha.as_dict() for name, alpha in self.numbers.items()},
-            "labels": rows(self.labels),
-            "annotators": rows(self.annotators),
-            "groups": rows(self.groups),
-            "shares": rows(self.shares),
+            **{name: rows(getattr(self, name)) for name in ("labels", "annotators", "groups", "shares")},
+            **({} if self.minimum is None else {"first_answers": self.minimum}),
         }
 
 
@@ -51,6 +52,7 @@ def agreement_report(
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
     attribute: Mapping[str, object] | None = None,
+    minimum: int | None = None,
 ) -> AgreementReport:
     """Compute everything about agreement.
 
@@ -63,6 +65,8 @@ def agreement_report(
         checks: attention checks; see `annotator_report`.
         repeats: rounds that repeat others; see `annotator_report`.
         attribute: annotator id to group; see `group_agreement`.
+        minimum: where images stop early, how many people each has at least: only the first so many are compared. What
+            each annotator did is said of all their answers.
 
     Returns:
         The report.
@@ -71,6 +75,8 @@ def agreement_report(
         BadJudgement: a row breaks the contract of judgement tables, or nobody has the attribute.
         UnknownLabel: a row has a label that is not in `labels`.
     """
+    minimum = minimum if "order" in judgements else None  # without places nobody knows which were first
+    everything, judgements = judgements, first_answers(judgements, minimum)
     options: dict[str, Any] = {"rounds": rounds, "bootstrap": bootstrap, "seed": seed}
     numbers = {
         name: krippendorff_alpha(judgements, "interval", labels=labels, value=name, **options)
@@ -90,9 +96,10 @@ def agreement_report(
             "jaccard": krippendorff_alpha(judgements, "jaccard", labels=labels, **options),
         },
         labels=label_agreement(judgements, labels, **options),
-        annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
+        annotators=annotator_report(everything, labels, rounds=rounds, checks=checks, repeats=repeats, minimum=minimum),
         pairs=pairwise_agreement(judgements, labels, rounds=rounds),
         numbers=numbers,
         groups=groups,
         shares=shares,
+        minimum=minimum,
     )

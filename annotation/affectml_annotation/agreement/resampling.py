@@ -34,11 +34,8 @@ class Interval:
 
     def as_dict(self) -> dict[str, float | str | None]:
         """Plain values for JSON; an undefined value is None, with its reason."""
-        found: dict[str, float | str | None] = {
-            "value": None if np.isnan(self.value) else self.value,
-            "low": self.low,
-            "high": self.high,
-        }
+        value = None if np.isnan(self.value) else self.value
+        found: dict[str, float | str | None] = {"value": value, "low": self.low, "high": self.high}
         return found | ({"undefined": self.undefined} if self.undefined else {})
 
 
@@ -53,10 +50,7 @@ def interval(value: float, replicates: npt.ArrayLike, *, level: float = 0.95, un
 
 
 def image_weights(
-    images: int,
-    replicates: int,
-    generator: np.random.Generator,
-    groups: npt.NDArray[np.int64] | None = None,
+    images: int, replicates: int, generator: np.random.Generator, groups: npt.NDArray[np.int64] | None = None
 ) -> Iterator[FloatArray]:
     """How often each image is drawn in each replicate, as chunks [b, images] that add up to `replicates` rows.
 

@@ -1,6 +1,6 @@
 """What is compared: answers as numbered values of images, and the pairs of answers to one image."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,12 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _PAIRS = 2_000_000  # at once
+
+
+def divided(values: npt.ArrayLike, by: npt.ArrayLike) -> FloatArray:
+    """values / by; nan or inf where that is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.divide(values, by), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +130,15 @@ def image_pairs(image: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
         for begin in range(0, len(at), step):
             some = at[begin : begin + step, None]
             yield order[(some + a).ravel()], order[(some + b).ravel()]
+
+
+def both_looks(looks: Sequence[Panel]) -> pd.DataFrame:
+    """Pairs of looks of one person at one image: image, person, and where each look stands, at0 and at1."""
+    frames = [
+        pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
+        for n, look in enumerate(looks)
+    ]
+    return frames[0].merge(frames[1], on=["image", "person"])
 
 
 def group_numbers(image_ids: npt.NDArray[np.object_], groups: Mapping[str, object] | None) -> IntArray | None:

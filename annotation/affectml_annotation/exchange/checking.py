@@ -5,8 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.errors import UnknownLabel
-from affectml_annotation.judgements import KINDS, UNSTORABLE, storable
+from affectml_annotation.judgements import UNSTORABLE, answer_problems, storable
 
 FUTURE = pd.Timedelta(minutes=5)
 
@@ -31,18 +30,11 @@ def import_problems(
     Returns:
         One line for each problem, in the order of the rows, which count from 0. Empty where there is none.
     """
-    known = set(labels)
+    known = dict.fromkeys(labels)
     found: list[tuple[int, str]] = []
     kinds, lists = judgements["kind"].tolist(), judgements["labels"].tolist()
     for row, (kind, chosen) in enumerate(zip(kinds, lists, strict=True)):
-        if kind not in KINDS:
-            found.append((row, f"expected kind to be one of {', '.join(KINDS)}, but received {kind!r}"))
-        elif (kind == "labels") != bool(len(chosen)):
-            found.append((row, f"kind {kind!r} with {len(chosen)} labels"))
-        strangers = [label for label in chosen if label not in known]
-        found += [(row, str(UnknownLabel.named(label, labels))) for label in strangers]
-        if len(set(chosen)) != len(chosen):
-            found.append((row, f"a label stands there twice: {list(chosen)}"))
+        found += [(row, what) for what in answer_problems(kind, chosen, known)]
     for name, task in (("image_id", images), ("annotator_id", annotators)):
         empty = (judgements[name].isna() | (judgements[name].astype(str).str.strip() == "")).to_numpy()
         found += [(int(row), f"{name} is empty") for row in np.flatnonzero(empty)]

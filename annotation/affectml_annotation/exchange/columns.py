@@ -1,6 +1,7 @@
 """The columns of a judgement table in files, and how their values become plain ones and back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from affectml_annotation.judgements import REQUIRED
 # In the order in which files have them. A column is written where the table has it and any value is not missing.
 COLUMNS = (
     "event_id", "image_id", "annotator_id", "round", "kind", "labels", "intensities", "valence", "arousal",
-    "suggestions_visible", "seconds", "at", "note", "purpose",
+    "suggestions_visible", "seconds", "at", "note", "purpose", "order",
 )  # fmt: skip
 TEXT = ("event_id", "image_id", "annotator_id", "kind", "note", "purpose")
 NUMBERS = ("valence", "arousal", "seconds")
@@ -30,6 +31,12 @@ def as_numbers(value: Any) -> list[float | None] | None:
     """A cell of intensities as floats, None where a label has none; a missing cell is None."""
     values = as_list(value)
     return [None if one is None or np.isnan(one) else float(one) for one in values] or None
+
+
+def of_rows(rows: Sequence[Mapping[str, Any]], otherwise: Sequence[str] = ()) -> pd.DataFrame:
+    """Rows as a table of whatever values they have; the columns of a table without rows are named by `otherwise`."""
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or otherwise
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
 
 
 def for_files(judgements: pd.DataFrame) -> pd.DataFrame:
@@ -91,9 +98,18 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
     table["round"] = rounds.astype("int64") if whole else rounds
     if "at" in table:
         table["at"] = times(table["at"], where)
+    if "order" in table:
+        table = _with_order(table)
     if "suggestions_visible" in table:
         table["suggestions_visible"] = truths(table["suggestions_visible"], where)
     return table[[name for name in COLUMNS if name in table.columns]]
+
+
+def _with_order(table: pd.DataFrame) -> pd.DataFrame:
+    """`order` as whole numbers; a column of that name that holds others is somebody else's, and none of ours."""
+    places = pd.to_numeric(table["order"], errors="coerce")
+    ours = (places.isna() == table["order"].isna()) & (places.isna() | ((places >= 1) & (places % 1 == 0)))
+    return table.assign(order=places.astype("Int64")) if ours.all() else table.drop(columns="order")
 
 
 def _cells(column: "pd.Series[Any]", read: Callable[[Any], Any], where: str) -> "pd.Series[Any]":
@@ -125,27 +141,28 @@ def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
 
 def numbers(column: "pd.Series[Any]", name: str, where: str) -> "pd.Series[Any]":
     """A column as floats; a cell that is no number is named."""
-    try:
-        found = pd.to_numeric(column, errors="coerce")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadImport(where, [f"column {name}: not numbers ({error})"]) from None
-    bad = (found.isna() & column.notna()).to_numpy()
-    if bad.any():
-        raise BadImport(where, [f"row {row}: {name} {column.iloc[row]!r} is no number" for row in np.flatnonzero(bad)])
-    return found.astype("float64")
+    return _converted(column, name, "number", where, partial(pd.to_numeric, errors="coerce")).astype("float64")
 
 
 def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as UTC times; without a zone it is UTC."""
     form = None if column.dtype.kind == "M" else "ISO8601"
+    read = partial(pd.to_datetime, utc=True, errors="coerce", format=form)
+    return _converted(column, "at", "time", where, read).astype("datetime64[ms, UTC]")
+
+
+def _converted(
+    column: "pd.Series[Any]", name: str, kind: str, where: str, read: Callable[..., Any]
+) -> "pd.Series[Any]":
+    """A column as `read` has it, which gives a missing value for a cell that it cannot read."""
     try:
-        found = pd.to_datetime(column, utc=True, errors="coerce", format=form)
+        found: pd.Series[Any] = read(column)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadImport(where, [f"column at: not times ({error})"]) from None
+        raise BadImport(where, [f"column {name}: not {kind}s ({error})"]) from None
     bad = (found.isna() & column.notna()).to_numpy()
     if bad.any():
-        raise BadImport(where, [f"row {row}: at {column.iloc[row]!r} is no time" for row in np.flatnonzero(bad)])
-    return found.astype("datetime64[ms, UTC]")
+        raise BadImport(where, [f"row {row}: {name} {column.iloc[row]!r} is no {kind}" for row in np.flatnonzero(bad)])
+    return found
 
 
 def truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":

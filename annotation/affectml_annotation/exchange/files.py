@@ -51,18 +51,14 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
 
     mode: who may read and write it, as far as the user's own umask allows.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    try:
-        with _no_trace(path, temporary):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch(mode)
-            with _alone(path, temporary):
-                yield temporary
-                with temporary.open("rb") as handle:
-                    os.fsync(handle.fileno())
-                temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _beside(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(mode)
+        with _alone(path, temporary):
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
 
 
 @contextmanager
@@ -72,22 +68,40 @@ def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[
     `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts. taken:
     gives another name in the same folder where something has come to be at `path` meanwhile.
     """
+    with _beside(path) as temporary:
+        temporary.mkdir(parents=True)
+        with _alone(path, temporary):
+            yield temporary
+            while True:
+                try:
+                    temporary.replace(path)
+                    break
+                except OSError:
+                    if taken is None or not path.exists():
+                        raise
+                    path = taken()
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to.
+
+    What fails is said of `path`, which the user knows; nothing is left of it then, nor of folders made for it.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    absent = [folder for folder in path.parents if not folder.exists()]
     try:
-        with _no_trace(path, temporary):
-            temporary.mkdir(parents=True)
-            with _alone(path, temporary):
-                yield temporary
-                while True:
-                    try:
-                        temporary.replace(path)
-                        break
-                    except OSError:
-                        if taken is None or not path.exists():
-                            raise
-                        path = taken()
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield temporary
+    except BaseException as error:
+        here = str(temporary)
+        if isinstance(error, OSError) and error.errno is not None and str(error.filename or here).startswith(here):
+            error.filename = str(path)
+        with suppress(OSError):
+            shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink()
+        for folder in absent:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -113,27 +127,6 @@ def _locked(place: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _no_trace(path: Path, temporary: Path) -> Iterator[None]:
-    """What fails is said of `path`, which the user knows; folders that were made for it go again."""
-    absent = [folder for folder in path.parents if not folder.exists()]
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, OSError) and error.errno is not None and _within(error.filename, temporary):
-            error.filename = str(path)
-        if absent:
-            shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
-            for folder in absent:
-                with suppress(OSError):
-                    folder.rmdir()
-        raise
-
-
-def _within(name: object, temporary: Path) -> bool:
-    return name is None or str(name).startswith(str(temporary))
 
 
 @contextmanager

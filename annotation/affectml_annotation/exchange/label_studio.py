@@ -2,7 +2,7 @@
 
 What it holds: labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times,
 annotators, and as further results of ours: unsure and flag, notes, valence, arousal, round. What it cannot hold:
-intensities, suggestions_visible and the purpose of an assignment; `write_label_studio` says so where they occur.
+intensities, suggestions_visible, purpose and order; `write_label_studio` says so where they occur.
 """
 
 import json
@@ -14,12 +14,13 @@ from xml.sax.saxutils import quoteattr
 import pandas as pd
 
 from affectml_annotation.errors import BadImport
-from affectml_annotation.exchange.columns import for_files, from_files, time_text
+from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
 from affectml_annotation.exchange.files import write_json
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
 PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")
-CANNOT_HOLD = ("intensities", "suggestions_visible", "purpose")
+THEIR_NAMES = {"event_id": "unique_id", "seconds": "lead_time", "at": "created_at"}
+CANNOT_HOLD = ("intensities", "suggestions_visible", "purpose", "order")
 
 
 def labelling_config(labels: Sequence[str]) -> str:
@@ -67,14 +68,14 @@ def write_label_studio(
             task(str(row["image_id"]))["predictions"].append({
                 "model_version": row["model"],
                 "score": None if pd.isna(row["score"]) else float(row["score"]),
-                "result": _choices(CHOICES, list(row["labels"])) if len(row["labels"]) else [],
+                "result": _choices(CHOICES, list(row["labels"])),
             })  # fmt: skip
     write_json(Path(path), list(tasks.values()))
     return lost
 
 
 def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
-    result = _choices(CHOICES, row["labels"]) if row["labels"] else []
+    result = _choices(CHOICES, row["labels"])
     if row["kind"] in ("unsure", "flag"):
         result += _choices(KIND, [row["kind"]])
     if _there(row, "note"):
@@ -89,7 +90,7 @@ def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
         "was_cancelled": row["kind"] == "skip",
         "result": result,
     }
-    for name, theirs in (("event_id", "unique_id"), ("seconds", "lead_time"), ("at", "created_at")):
+    for name, theirs in THEIR_NAMES.items():
         if _there(row, name):
             found[theirs] = row[name]
     return found
@@ -104,7 +105,7 @@ def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choices(name: str, chosen: list[str]) -> list[dict[str, Any]]:
-    return [_result(name, "choices", {"choices": list(chosen)})]
+    return [_result(name, "choices", {"choices": list(chosen)})] if chosen else []
 
 
 def read_label_studio(
@@ -128,38 +129,35 @@ def read_label_studio(
     for number, task in enumerate(tasks):
         where = f"task {task.get('id', number)}"
         try:
-            _read_task(task, rows, predicted, image_key, from_name, path, where)
+            judgements, said = _read_task(task, image_key, from_name, path, where)
         except BadImport:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BadImport(str(path), [f"{where}: not as Label Studio exports it ({error})"]) from None
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["image_id", "annotator_id", "labels"]
-    table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+        rows += judgements
+        predicted += said
+    table = of_rows(rows, otherwise=("image_id", "annotator_id", "labels"))
     return from_files(table, str(path)), pd.DataFrame(predicted, columns=list(PREDICTION_COLUMNS))
 
 
 def _read_task(
-    task: Mapping[str, Any],
-    rows: list[dict[str, Any]],
-    predicted: list[tuple[Any, ...]],
-    image_key: str | None,
-    from_name: str | None,
-    path: Path,
-    where: str,
-) -> None:
-    """Add a task's annotations to `rows`, and its predictions to `predicted`."""
+    task: Mapping[str, Any], image_key: str | None, from_name: str | None, path: Path, where: str
+) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
+    """A task's annotations and its predictions."""
     keys = [image_key] if image_key else ["image_id", "image"]
     image_id = next((task["data"][key] for key in keys if task["data"].get(key)), None)
     if image_id is None:
         raise BadImport(str(path), [f"{where}: data has no {' or '.join(keys)} (it has: {', '.join(task['data'])})"])
-    rows += [
+    rows = [
         {"image_id": image_id, **_judgement(annotation, from_name, f"{path}: {where}")}
         for annotation in task.get("annotations", [])
     ]
+    predicted = []
     for prediction in task.get("predictions", []):
         if isinstance(prediction, dict):
             said = _read_results(prediction.get("result", []), from_name, f"{path}: {where}")
             predicted.append((image_id, prediction.get("model_version"), prediction.get("score"), said["labels"]))
+    return rows, predicted
 
 
 def _judgement(annotation: Mapping[str, Any], from_name: str | None, where: str) -> dict[str, Any]:
@@ -170,7 +168,7 @@ def _judgement(annotation: Mapping[str, Any], from_name: str | None, where: str)
     found["annotator_id"] = None if by is None else str(by)
     if annotation.get("was_cancelled"):
         found |= {"kind": "skip", "labels": []}
-    for name, theirs in (("event_id", "unique_id"), ("seconds", "lead_time"), ("at", "created_at")):
+    for name, theirs in THEIR_NAMES.items():
         if annotation.get(theirs) is not None:
             found[name] = annotation[theirs]
     return found

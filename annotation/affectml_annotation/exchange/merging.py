@@ -65,7 +65,7 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     order[by_key[met[~same]]] = len(known) + met[~same]
     together = from_files(pd.concat([known, fresh], ignore_index=True).iloc[order], where)
     content = pa.Table.from_pandas(for_files(together), preserve_index=False)
-    own = [name for name in there.column_names if name not in COLUMNS]
+    own = [name for name in there.column_names if name not in COLUMNS or name not in known]
     if own:
         rows = there.select(own).take(pa.array([at if at < len(known) else None for at in order], pa.int64()))
         for name in own:

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange.columns import for_files, from_files, time_text
-from affectml_annotation.exchange.files import replacing, write_parquet, write_text
+from affectml_annotation.exchange.columns import for_files, from_files, of_rows, time_text
+from affectml_annotation.exchange.files import readable, replacing, write_parquet, write_text
 
 DELIMITER = "|"
 _CSV = (".csv", ".tsv")
@@ -28,11 +28,11 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     table = for_files(judgements)
+    if "at" in table and path.suffix != ".parquet":
+        table["at"] = time_text(table["at"])
     if path.suffix == ".parquet":
         write_parquet(path, table)
     elif path.suffix == ".jsonl":
-        if "at" in table:
-            table["at"] = time_text(table["at"])
         plain = table.astype(object).where(table.notna(), None)
         rows = ({k: v for k, v in row.items() if v is not None} for row in plain.to_dict("records"))
         write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
@@ -43,8 +43,6 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
                 None if values is None else DELIMITER.join("" if v is None else repr(float(v)) for v in values)
                 for values in table["intensities"]
             ]
-        if "at" in table:
-            table["at"] = time_text(table["at"])
         with replacing(path) as temporary:
             # RFC 4180's line end: pandas quotes only cells that hold a character of it, and readers end a row at either
             table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\r\n")
@@ -74,25 +72,23 @@ def read_table(
     path = Path(path)
     if not path.is_file():
         raise BadImport(str(path), ["no such file"])
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path).reset_index(drop=True)
-        elif path.suffix in _CSV:
-            table = _csv(path, encoding)
-        elif path.suffix == ".jsonl":
-            table = _json_lines(path, encoding)
-        else:
-            raise BadImport(str(path), ["expected a file ending in .parquet, .csv, .tsv or .jsonl"])
-    except UnicodeDecodeError as error:
-        what = f"not {encoding} text (byte {error.start}: {error.object[error.start]:#04x})"
-        way_out = "save it as UTF-8, or name its encoding: --encoding cp1252 (encoding='cp1252'), say"
-        raise BadImport(str(path), [what], way_out) from None
-    except LookupError:
-        raise BadImport(str(path), [f"no encoding {encoding!r}; there are utf-8, latin-1, cp1252 and others"]) from None
-    except BadImport:
-        raise
-    except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
-        raise BadImport(str(path), [f"not readable ({error})"]) from None
+    with readable(path):
+        try:
+            if path.suffix == ".parquet":
+                table = pd.read_parquet(path).reset_index(drop=True)
+            elif path.suffix in _CSV:
+                table = _csv(path, encoding)
+            elif path.suffix == ".jsonl":
+                table = _json_lines(path, encoding)
+            else:
+                raise BadImport(str(path), ["expected a file ending in .parquet, .csv, .tsv or .jsonl"])
+        except UnicodeDecodeError as error:
+            what = f"not {encoding} text (byte {error.start}: {error.object[error.start]:#04x})"
+            way_out = "save it as UTF-8, or name its encoding: --encoding cp1252 (encoding='cp1252'), say"
+            raise BadImport(str(path), [what], way_out) from None
+        except LookupError:
+            what = f"no encoding {encoding!r}; there are utf-8, latin-1, cp1252 and others"
+            raise BadImport(str(path), [what]) from None
     columns, rename = list(map(str, table.columns)), dict(rename or {})
     for theirs, ours in rename.items():
         if theirs not in columns:
@@ -116,8 +112,8 @@ def at_lines(problems: Sequence[str], path: str | Path, encoding: str = "utf-8-s
     path = Path(path)
     if path.suffix not in (*_CSV, ".jsonl") or not any(_ROW.match(line) for line in problems):
         return list(problems)
-    csv_lines = [line for line, _ in _csv_rows(path, encoding)[1:]] if path.suffix in _CSV else None
-    lines = list(_jsonl_lines(path, encoding)) if csv_lines is None else csv_lines
+    rows = _csv_rows(path, encoding)[1:] if path.suffix in _CSV else _jsonl_rows(path, encoding)
+    lines = [line for line, _ in rows]
 
     def of_line(row: re.Match[str]) -> str:
         number = int(row[1])
@@ -149,9 +145,10 @@ def _csv_rows(path: Path, encoding: str) -> list[tuple[int, list[str]]]:
         return rows
 
 
-def _jsonl_lines(path: Path, encoding: str) -> Iterator[int]:
-    lines = path.read_text(encoding=encoding).split("\n")
-    return (number for number, line in enumerate(lines, 1) if line.strip())
+def _jsonl_rows(path: Path, encoding: str) -> list[tuple[int, str]]:
+    """Each line but the blank ones, with its number."""
+    lines = enumerate(path.read_text(encoding=encoding).split("\n"), 1)
+    return [(number, line) for number, line in lines if line.strip()]
 
 
 def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
@@ -197,15 +194,12 @@ def _intensities(cell: Any, row: int, delimiter: str) -> Any:
 
 def _json_lines(path: Path, encoding: str) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(path.read_text(encoding=encoding).split("\n")):
-        if not line.strip():
-            continue
+    for number, line in _jsonl_rows(path, encoding):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise BadImport(str(path), [f"line {number + 1}: not JSON ({error})"]) from None
+            raise BadImport(str(path), [f"line {number}: not JSON ({error})"]) from None
         if not isinstance(row, dict):
-            raise BadImport(str(path), [f"line {number + 1}: expected an object, but received {line[:40]}"])
+            raise BadImport(str(path), [f"line {number}: expected an object, but received {line[:40]}"])
         rows.append(row)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+    return of_rows(rows)
